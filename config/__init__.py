@@ -1,0 +1,1 @@
+"""What `gateway init` copies into a new home."""

@@ -1,0 +1,332 @@
+"""The catalogue of faults: everything a sender can be told, in Chinese and English, under a stable code.
+
+Three outcomes of trouble and only three: `Rejected` is the sender's to mend and goes into the receipt,
+`Deferred` is tried again by itself, and any other exception is ours: the message is held and the sender
+learns nothing of our insides. `docs/faults.md` is generated from this catalogue and the rule sets.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Fault(Enum):
+    """One entry = code, Chinese sentence, English sentence. Codes never change their meaning.
+
+    `{detail}` in a sentence is filled from the finding; where it stands for a value of the sender's, the
+    value is masked first.
+    """
+
+    # the package
+    PACKAGE_UNREADABLE = (
+        "package-unreadable",
+        "文件既不是 ZIP 也不是 XML，无法读取。",
+        "The file is neither a zip nor an XML document.",
+    )
+    PACKAGE_TOO_LARGE = (
+        "package-too-large",
+        "报文包超过允许的大小（{detail}）。",
+        "The package is larger than allowed ({detail}).",
+    )
+    DOCUMENT_TOO_LARGE = (
+        "document-too-large",
+        "XML 报文超过允许的大小（{detail}）。",
+        "The XML document is larger than allowed ({detail}).",
+    )
+    ZIP_BROKEN = ("zip-broken", "ZIP 文件已损坏：{detail}。", "The zip is broken: {detail}.")
+    ZIP_ENCRYPTED = (
+        "zip-encrypted",
+        "ZIP 中的文件已加密，请发送未加密的文件。",
+        "An entry of the zip is encrypted; send it unencrypted.",
+    )
+    ZIP_PATH = (
+        "zip-path",
+        "ZIP 中的文件名不得含有目录、绝对路径或“..”。",
+        "Names in the zip must be flat: no folders, no absolute paths, no '..'.",
+    )
+    ZIP_SYMLINK = (
+        "zip-symlink",
+        "ZIP 中不得含有链接或特殊文件。",
+        "The zip must not hold links or special files.",
+    )
+    ZIP_DUPLICATE = (
+        "zip-duplicate",
+        "ZIP 中有同名文件。",
+        "Two entries of the zip have the same name.",
+    )
+    ZIP_OVERLAP = (
+        "zip-overlap",
+        "ZIP 中的数据区相互重叠。",
+        "Entries of the zip overlap one another.",
+    )
+    ZIP_TOO_MANY = (
+        "zip-too-many-entries",
+        "ZIP 中的文件过多（{detail}）。",
+        "The zip has too many entries ({detail}).",
+    )
+    ZIP_RATIO = (
+        "zip-ratio",
+        "ZIP 的压缩比过高，疑为压缩炸弹（{detail}）。",
+        "The zip expands too far, as a zip bomb does ({detail}).",
+    )
+    ZIP_NAME = (
+        "zip-name",
+        "ZIP 中的文件名不是 UTF-8 或 GBK 编码，或含有控制字符。",
+        "A name in the zip is neither UTF-8 nor GBK, or has control characters.",
+    )
+    ZIP_NO_DOCUMENT = ("zip-no-document", "ZIP 中没有 XML 报文。", "The zip holds no XML document.")
+    ZIP_MANY_DOCUMENTS = (
+        "zip-many-documents",
+        "ZIP 中有多个 XML 报文，只能有一个。",
+        "The zip holds more than one XML document; it must hold one.",
+    )
+    ZIP_UNEXPECTED = (
+        "zip-unexpected-entry",
+        "ZIP 中只能有一个 XML 和 PDF 文件。",
+        "The zip may hold one XML document and PDF files only.",
+    )
+
+    # the XML document
+    XML_MALFORMED = (
+        "xml-malformed",
+        "XML 格式错误：{detail}。",
+        "The XML is not well-formed: {detail}.",
+    )
+    XML_ENCODING = (
+        "xml-encoding",
+        "编码不被接受或与声明不符（{detail}）；请使用 UTF-8、GBK 或 GB18030。",
+        "The encoding is not accepted or is not the declared one ({detail}); use UTF-8, GBK or GB18030.",
+    )
+    XML_DTD = (
+        "xml-dtd",
+        "XML 不得含有 DOCTYPE 或实体定义。",
+        "The XML must not hold a DOCTYPE or entities.",
+    )
+    XML_XINCLUDE = ("xml-xinclude", "XML 不得含有 XInclude。", "The XML must not use XInclude.")
+    XML_SCHEMA_LOCATION = (
+        "xml-schema-location",
+        "XML 不得指定 schemaLocation；网关使用自己的 XSD。",
+        "The XML must not name a schemaLocation; the gateway uses its own XSD.",
+    )
+    XML_INSTRUCTION = (
+        "xml-processing-instruction",
+        "XML 根元素内不得含有处理指令。",
+        "The XML must not hold processing instructions inside its root element.",
+    )
+    XML_DEPTH = (
+        "xml-depth",
+        "XML 嵌套过深（{detail}）。",
+        "The XML is nested too deeply ({detail}).",
+    )
+
+    # the family and its schema
+    FAMILY_UNKNOWN = (
+        "family-unknown",
+        "不认识的报文类型：{detail}。",
+        "No message type is known by this root element: {detail}.",
+    )
+    SCHEMA_ELEMENT = (
+        "schema-element",
+        "此处不允许有该元素：{detail}。",
+        "This element is not allowed here: {detail}.",
+    )
+    SCHEMA_MISSING = (
+        "schema-missing",
+        "缺少必需的内容：{detail}。",
+        "Something required is missing: {detail}.",
+    )
+    SCHEMA_VALUE = (
+        "schema-value",
+        "值的类型、长度或格式不符：{detail}。",
+        "The value has the wrong type, length or form: {detail}.",
+    )
+    SCHEMA_ATTRIBUTE = (
+        "schema-attribute",
+        "属性不被允许或取值不符：{detail}。",
+        "The attribute is not allowed or has a wrong value: {detail}.",
+    )
+    RULE = ("business-rule", "不符合业务规则：{detail}", "A business rule is not met: {detail}")
+    DOCUMENT_MISSING = (
+        "document-missing",
+        "随附单据清单中的文件不在报文包中：{detail}",
+        "A document that is listed is not in the package: {detail}",
+    )
+    DOCUMENT_UNLISTED = (
+        "document-unlisted",
+        "报文包中的文件未列入随附单据清单：{detail}",
+        "A file of the package is not listed in the declaration: {detail}",
+    )
+    PDF_UNFIT = (
+        "pdf-unfit",
+        "随附 PDF 不符合要求：{detail}",
+        "An attached PDF does not meet the requirements: {detail}",
+    )
+
+    # who sent it
+    ACCOUNT_UNKNOWN = (
+        "account-unknown",
+        "该账户未登记为任何企业。",
+        "The account belongs to no registered party.",
+    )
+    WRONG_PARTY = (
+        "wrong-party",
+        "报文中的企业代码与发送账户所属企业不符。",
+        "The message names another party than the account that sent it.",
+    )
+    SIGNATURE_MISSING = (
+        "signature-missing",
+        "该企业的报文必须带有 XML 签名。",
+        "This party's messages must bear an XML signature.",
+    )
+    SIGNATURE_UNWANTED = (
+        "signature-unwanted",
+        "该企业约定不使用 XML 签名，但报文带有签名。",
+        "This party has agreed to send no XML signature, yet the message bears one.",
+    )
+    SIGNATURE_FORM = (
+        "signature-form",
+        "签名的位置、数量或引用不符合要求：{detail}。",
+        "The signature's place, number or references are not as required: {detail}.",
+    )
+    SIGNATURE_ALGORITHM = (
+        "signature-algorithm",
+        "签名算法不被接受：{detail}。",
+        "The signature uses an algorithm that is not accepted: {detail}.",
+    )
+    SIGNATURE_INVALID = (
+        "signature-invalid",
+        "签名验证失败：内容在签名后被更改，或签名值不正确。",
+        "The signature does not verify: the content was changed after signing, or the value is wrong.",
+    )
+    CERTIFICATE_UNKNOWN = (
+        "certificate-unknown",
+        "签名证书未为该企业登记。",
+        "The signing certificate is not registered for this party.",
+    )
+    CERTIFICATE_EXPIRED = (
+        "certificate-expired",
+        "签名证书不在有效期内（{detail}）。",
+        "The signing certificate is outside its validity ({detail}).",
+    )
+    CERTIFICATE_REVOKED = (
+        "certificate-revoked",
+        "签名证书已被撤销（{detail}）。",
+        "The signing certificate is revoked ({detail}).",
+    )
+
+    # what was sent before, and where it goes
+    DUPLICATE_REFERENCE = (
+        "duplicate-reference",
+        "同一编号的报文已被接受，但内容不同；未作处理。",
+        "A message with this reference was accepted before with other content; nothing was done.",
+    )
+    SAME_CONTENT = (
+        "same-content",
+        "内容与另一编号的报文相同（{detail}）。",
+        "The content equals that of a message with another reference ({detail}).",
+    )
+    NO_ROUTE = (
+        "no-route",
+        "没有适用于该报文的海关路由（{detail}）。",
+        "No route to customs covers this message ({detail}).",
+    )
+    DISMISSED = (
+        "dismissed",
+        "报文被网关操作员退回：{detail}",
+        "The message was refused by an operator of the gateway: {detail}",
+    )
+    WAIT_EXPIRED = (
+        "wait-expired",
+        "等待的内容未在期限内到达：{detail}。",
+        "What the message waited for did not come in time: {detail}.",
+    )
+
+    def __init__(self, code: str, zh: str, en: str) -> None:
+        self.code = code
+        self.zh = zh
+        self.en = en
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a fault is: whichever of these are known. `line` counts from 1."""
+
+    file: str | None = None
+    line: int | None = None
+    xpath: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One fault at one place, ready for a receipt: both sentences filled, the value masked."""
+
+    code: str
+    zh: str
+    en: str
+    severity: Severity = Severity.ERROR
+    rule: str | None = None
+    place: Place = Place()
+    value: str | None = None
+
+
+def finding(
+    fault: Fault,
+    *,
+    detail: str = "",
+    detail_zh: str | None = None,
+    rule: str | None = None,
+    severity: Severity = Severity.ERROR,
+    file: str | None = None,
+    line: int | None = None,
+    xpath: str | None = None,
+    value: str | None = None,
+) -> Finding:
+    """A finding from the catalogue; `value` is the sender's and is masked here, so callers need not."""
+    return Finding(
+        code=fault.code,
+        zh=fault.zh.replace("{detail}", printable(detail if detail_zh is None else detail_zh)),
+        en=fault.en.replace("{detail}", printable(detail)),
+        severity=severity,
+        rule=rule,
+        place=Place(file=None if file is None else printable(file), line=line, xpath=xpath),
+        value=None if value is None else mask(value),
+    )
+
+
+def mask(value: str) -> str:
+    """Enough of a value to find it again, not enough to be personal data: its ends and its length."""
+    text = printable(value, 80)
+    if len(text) <= 4:
+        return text
+    shown = 2 if len(text) < 12 else 3
+    return f"{text[:shown]}…{text[-shown:]} ({len(value)})"
+
+
+def printable(text: str, longest: int = 300) -> str:
+    """Text of the sender's made fit for a receipt, a table and a log line: no control characters, bounded.
+
+    Characters that XML 1.0 (section 2.2) cannot carry are shown by their code point.
+    """
+    cut = text if len(text) <= longest else text[: longest - 1] + "…"
+    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in cut)
+
+
+class Rejected(Exception):
+    """The sender's to mend. Carries at least one finding."""
+
+    def __init__(self, findings: Finding | Iterable[Finding]) -> None:
+        self.findings = (findings,) if isinstance(findings, Finding) else tuple(findings)
+        super().__init__(", ".join(found.code for found in self.findings))
+
+
+class Deferred(Exception):
+    """Not now; judged again by itself after `seconds`. The reason is for operators."""
+
+    def __init__(self, reason: str, seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.seconds = seconds

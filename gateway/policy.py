@@ -1,0 +1,67 @@
+"""What the gateway judges by, as opposed to how it runs: one frozen value, swapped whole, with a digest.
+
+The digest goes into the trail and the receipts, so that an old decision can be explained under the policy
+of its day.
+"""
+
+import hashlib
+import json
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PackagePolicy(_Section):
+    """Bounds of a package (CONTRACT.md, "Formats"); an account's own limit on size replaces `size`."""
+
+    entries: int = Field(200, ge=1, description="files in one package at most")
+    ratio: int = Field(100, ge=1, description="unpacked size over packed size at most, per entry and in all")
+    document_size: int = Field(32 * 1024 * 1024, ge=1024, description="bytes of the XML document at most")
+    document_depth: int = Field(64, ge=4, le=250, description="nested elements of the XML document at most")
+
+
+class PdfPolicy(_Section):
+    """PDF rules of GAC announcement 2013 No.29, annex 1, with the limits of its 2019 edition (FORMATS 3.4)."""
+
+    version: int = Field(14, description="lowest PDF version, major * 10 + minor")
+    size: int = Field(4 * 1024 * 1024, description="bytes of one file at most")
+    page_size: int = Field(400 * 1024, description="bytes of one file over its pages at most")
+    name: int = Field(64, description="characters of a file name at most")
+
+
+class DeclarationPolicy(_Section):
+    lines: int = Field(50, ge=1, description="lines of one declaration at most")
+    total_tolerance: float = Field(
+        0.01, ge=0, lt=1, description="allowed relative difference of price times quantity and line total"
+    )
+    same_content: Literal["accept", "refuse"] = Field(
+        "accept", description="the same goods under another reference: accept with a warning, or refuse"
+    )
+
+
+class AnswerPolicy(_Section):
+    due_hours: float = Field(24, gt=0, description="hours after which a final answer of customs is overdue")
+
+
+class Policy(_Section):
+    """`config/policy.toml`, typed. An unknown key is an error."""
+
+    version: str = Field("2026-11", description="name of this policy, for people")
+    package: PackagePolicy = PackagePolicy()
+    pdf: PdfPolicy = PdfPolicy()
+    declaration: DeclarationPolicy = DeclarationPolicy()
+    answer: AnswerPolicy = AnswerPolicy()
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        return cls.model_validate(data)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over the canonical JSON of the whole policy: sorted keys, no white space."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()

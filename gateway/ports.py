@@ -1,0 +1,182 @@
+"""What the core asks of the world, as guarantees. One contract suite per port in `tests/contract/`."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import IO, Protocol
+
+from lxml import etree
+
+from gateway.message import Arrival, Earlier, Key, Submission
+from gateway.parties import Party
+
+
+class Clock(Protocol):
+    """Aware UTC time. Never goes to the stages: they are given `now`."""
+
+    def __call__(self) -> datetime: ...
+
+
+class Signer(Protocol):
+    """The gateway's own key. The stages are handed a signer, never a key."""
+
+    def sign(self, root: etree._Element) -> bytes:
+        """The document with an enveloped XAdES-BES signature as last child of `root`, serialised as UTF-8
+        with an XML declaration. `root` itself is left as it was."""
+        ...
+
+
+class Spool(Protocol):
+    """Bytes on their way in, not yet anyone's. Used by one thread at a time."""
+
+    @property
+    def size(self) -> int: ...
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Writes at any offset, in any order; a full disk raises `OSError` and leaves the spool usable for
+        `discard` only."""
+        ...
+
+    def truncate(self, size: int) -> None: ...
+
+    def read(self, offset: int, length: int) -> bytes: ...
+
+    def keep(self) -> tuple[str, int]:
+        """Makes the bytes durable as a blob (file and folder synced) and returns (SHA-256 in hex, size).
+
+        When it has returned, the blob survives a power cut and `BlobStore.open` finds it. The spool is used
+        up. Raises `OSError` and keeps nothing when that cannot be promised.
+        """
+        ...
+
+    def discard(self) -> None:
+        """Leaves nothing behind. Safe to call twice, and after `keep`."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Immutable bytes by SHA-256. Written before they are referenced; the same bytes are kept once."""
+
+    def spool(self) -> Spool: ...
+
+    def open(self, sha256: str) -> IO[bytes]:
+        """A seekable stream; raises `KeyError` where there is no such blob."""
+        ...
+
+    def sweep(self) -> int:
+        """Removes spools that a crash left behind and returns their number; called before serving."""
+        ...
+
+
+class Intake(Protocol):
+    """Where channels hand over."""
+
+    async def add(self, arrival: Arrival) -> None:
+        """Durable when it returns (one commit, synced); only then may the channel acknowledge.
+
+        Raises and leaves nothing when that cannot be promised. The blob must be kept beforehand.
+        """
+        ...
+
+
+class Folder(StrEnum):
+    """The folders of an account that the store fills; names of the Single Window import client."""
+
+    OUTBOX = "OutBox"
+    INBOX = "InBox"
+    SENTBOX = "SentBox"
+    FAILBOX = "FailBox"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A file as an account sees it. Its bytes are the blob `sha256`, or else the receipt `receipt`."""
+
+    folder: Folder
+    name: str
+    size: int
+    at: datetime
+    sha256: str | None = None
+    receipt: int | None = None
+
+
+class Mailbox(Protocol):
+    """An account's folders, as a view of the store: OutBox shows what is not yet judged, SentBox and FailBox
+    what was accepted and refused, InBox the receipts. No account ever sees another's entries.
+    """
+
+    async def listing(self, account: str, folder: Folder) -> Sequence[Entry]:
+        """All entries, oldest first, one for each name (the newest)."""
+        ...
+
+    async def entry(self, account: str, folder: Folder, name: str) -> Entry | None: ...
+
+    async def body(self, account: str, receipt: int) -> bytes:
+        """The bytes of a receipt; raises `KeyError` where the account has no such receipt."""
+        ...
+
+    async def collected(self, account: str, receipt: int, at: datetime, *, removed: bool) -> None:
+        """Notes that a receipt was fetched; `removed` takes it out of the listing (the record stays)."""
+        ...
+
+
+class Register(Protocol):
+    """What the stages look up. Synchronous: it is read inside worker processes."""
+
+    def party_of(self, account: str) -> Party | None: ...
+
+    def holder(self, key: Key) -> Earlier | None:
+        """The accepted message that holds this key, else the last one under it that was rejected. What failed
+        on our side is never counted (CONTRACT.md, "Duplicates")."""
+        ...
+
+    def same_body(self, key: Key, body: str) -> Earlier | None:
+        """The last accepted message of this party with this body under another reference."""
+        ...
+
+
+class Outcome(StrEnum):
+    """What became of handing over a submission."""
+
+    TAKEN = "taken"
+    LATER = "later"  # not taken; may be sent again
+    NEVER = "never"  # refused for good as it is
+    UNKNOWN = "unknown"  # sent, no word: ask before sending again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What customs says, as it came. `id` is the back-end's own, for `acknowledge`."""
+
+    id: str
+    name: str
+    body: bytes
+
+
+class Backend(Protocol):
+    """The authority's side: takes one submission at a time, and hands out answers until they are acknowledged.
+
+    Submissions are idempotent by their key.
+    """
+
+    async def submit(
+        self, submission: Submission, package: AbstractContextManager[IO[bytes]]
+    ) -> tuple[Outcome, str]:
+        """Sends the zip of envelope and package; the text says why not, for operators. Raises nothing for
+        what customs or the network does; any exception counts as `UNKNOWN`."""
+        ...
+
+    async def ask(self, key: str) -> Outcome:
+        """Whether customs has the submission with this key: `TAKEN`, `LATER` (it has not: send it again), or
+        `UNKNOWN` (it cannot be told now)."""
+        ...
+
+    async def answers(self, limit: int) -> Sequence[Answer]:
+        """The oldest unacknowledged answers, without waiting; the same ones again until acknowledged."""
+        ...
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        """Called after the commit that made the answers durable here."""
+        ...

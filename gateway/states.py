@@ -1,0 +1,152 @@
+"""The two state machines, each as one table; nothing else may change a state.
+
+What each state of a message means stands in CONTRACT.md, "States of a message"; README's diagram is
+generated from `TRANSITIONS`.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """What a message is at rest."""
+
+    RECEIVED = "received"
+    WAITING = "waiting"
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    CLOSED = "closed"
+    REJECTED = "rejected"
+    HELD = "held"
+
+
+class Event(StrEnum):
+    """What can happen to a message; the word in the trail and in `gateway messages trace`."""
+
+    RECEIVED = "received"  # the first entry of every trail; it makes the message
+    PASSED = "passed"  # judgement: good
+    REFUSED = "refused"  # judgement: faults of the sender
+    REPEATED = "repeated"  # judgement: the same content was accepted before
+    LACKS = "lacks"  # judgement: sound so far, a named thing is missing
+    BROKE = "broke"  # our own failure, or three crashed judgements
+    CAME = "came"  # what was waited for is there
+    EXPIRED = "expired"  # what was waited for did not come in time
+    TAKEN = "taken"  # customs took it
+    UNDELIVERABLE = "undeliverable"  # customs will never take it as it is
+    ANSWERED = "answered"  # customs said something that does not finish it
+    SETTLED = "settled"  # the final answer of customs
+    REPLAYED = "replayed"  # operator: judge it again
+    RESUMED = "resumed"  # operator: it was accepted before, deliver it again
+    DISMISSED = "dismissed"  # operator: refuse it
+    STOPPED = "stopped"  # operator: hold it
+
+
+TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
+    State.RECEIVED: {
+        Event.PASSED: State.ACCEPTED,
+        Event.REFUSED: State.REJECTED,
+        Event.REPEATED: State.CLOSED,
+        Event.LACKS: State.WAITING,
+        Event.BROKE: State.HELD,
+        Event.STOPPED: State.HELD,
+    },
+    State.WAITING: {
+        Event.CAME: State.RECEIVED,
+        Event.EXPIRED: State.REJECTED,
+        Event.STOPPED: State.HELD,
+    },
+    State.ACCEPTED: {
+        Event.TAKEN: State.DELIVERED,
+        Event.UNDELIVERABLE: State.HELD,
+        # An answer can overtake the confirmation that customs took the submission.
+        Event.ANSWERED: State.ACCEPTED,
+        Event.SETTLED: State.CLOSED,
+        Event.STOPPED: State.HELD,
+    },
+    State.DELIVERED: {
+        Event.ANSWERED: State.DELIVERED,
+        Event.SETTLED: State.CLOSED,
+    },
+    State.CLOSED: {
+        Event.TAKEN: State.CLOSED,
+        # Receipts arrive out of order (FORMATS 2.3), and an entry may be deleted after release.
+        Event.ANSWERED: State.CLOSED,
+        Event.SETTLED: State.CLOSED,
+    },
+    State.REJECTED: {
+        Event.REPLAYED: State.RECEIVED,
+    },
+    State.HELD: {
+        Event.REPLAYED: State.RECEIVED,
+        Event.RESUMED: State.ACCEPTED,
+        Event.DISMISSED: State.REJECTED,
+        # Customs may have taken it although we gave up on hearing so.
+        Event.ANSWERED: State.HELD,
+        Event.SETTLED: State.CLOSED,
+    },
+}
+
+
+class IllegalTransition(Exception):
+    """An event that the present state does not allow; the message stays as it was."""
+
+    def __init__(self, state: State, event: Event) -> None:
+        super().__init__(f"a message that is {state} cannot be {event}")
+        self.state = state
+        self.event = event
+
+
+def advance(state: State, event: Event) -> State:
+    """The state after `event`; raises `IllegalTransition` for every pair that the table leaves out."""
+    try:
+        return TRANSITIONS[state][event]
+    except KeyError:
+        raise IllegalTransition(state, event) from None
+
+
+class CustomsStatus(StrEnum):
+    """Where customs is with a declaration, in order of rank: the highest that was ever said holds.
+
+    By rank and not by arrival, since receipts come out of order (FORMATS 2.3).
+    """
+
+    NONE = "none"
+    IMPORTED = "imported"
+    STORED = "stored"
+    REVIEWED = "reviewed"
+    SUPPLEMENT_ASKED = "supplement_asked"
+    PAPER_ASKED = "paper_asked"
+    INSPECTION = "inspection"
+    DUTY_DUE = "duty_due"
+    RELEASED = "released"
+    CLOSED = "closed"
+    DELETED = "deleted"
+    REFUSED = "refused"
+
+    @property
+    def rank(self) -> int:
+        return _RANK[self]
+
+    @property
+    def final(self) -> bool:
+        """Customs has nothing more to say that the declaration waits for."""
+        return self in (CustomsStatus.CLOSED, CustomsStatus.DELETED, CustomsStatus.REFUSED)
+
+
+_RANK = {status: rank for rank, status in enumerate(CustomsStatus)}
+
+
+def further(present: CustomsStatus, said: CustomsStatus) -> CustomsStatus:
+    """The status after customs said `said`: order of arrival and repetition make no difference."""
+    return max(present, said, key=lambda status: status.rank)
+
+
+class DeliveryState(StrEnum):
+    """What an outbox item is at rest (CONTRACT.md)."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    UNKNOWN = "unknown"  # sent, outcome not known: ask before sending again
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    HELD = "held"

@@ -146,12 +146,16 @@ class ReceiptKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """A file for an account's InBox. `final` marks the one final gateway receipt of a message."""
+    """A file for an account: in its InBox, or for a `REPORT` in its FailBox.
+
+    `verdict` is that of a gateway receipt; `final` marks the one final gateway receipt of a message.
+    """
 
     account: str
     name: str
     kind: ReceiptKind
     body: bytes
+    verdict: str = ""
     final: bool = False
 
 
@@ -174,12 +178,14 @@ class Submission:
 class Decision:
     """The outcome of one judgement: everything that one commit writes, or nothing of it.
 
-    `holder` is the message that held `facts.key` when this was judged (None: no one); the commit fails if
-    that has changed since, and the message is judged again. `linked` is the earlier message that this one repeats,
-    corrects or updates.
+    `attempt` is that of the judgement: a decision that comes too late, after the lease went to another, is
+    not committed. `holder` is the accepted message that held `facts.key` when this was judged (None: no one);
+    if that has changed since, nothing is committed and the message is judged again. `linked` is the earlier
+    message that this one repeats, corrects or updates.
     """
 
     message: str
+    attempt: int
     event: Event
     findings: tuple[Finding, ...] = ()
     facts: Facts | None = None

@@ -148,15 +148,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What customs says, as it came. `id` is the back-end's own, for `acknowledge`."""
+    """What customs says, as it came. `id` is the back-end's own, for `acknowledge`; `key` is that of the
+    submission it answers, where the connection tells (a correlation id, a file name)."""
 
     id: str
     name: str
     body: bytes
+    key: str | None = None
 
 
 class Backend(Protocol):
-    """The authority's side: takes one submission at a time, and hands out answers until they are acknowledged.
+    """The authority's side: takes one submission at a time, hands out answers until acknowledged.
 
     Submissions are idempotent by their key.
     """

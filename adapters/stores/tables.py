@@ -1,0 +1,195 @@
+"""The tables of the store. One definition for SQLite and PostgreSQL; `migrations/` builds the same.
+
+Times are integers, microseconds since 1970 UTC: they sort, they index, and both databases keep them exactly.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware time, kept as microseconds since 1970 UTC."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+# SQLite makes a row id only of a column whose type is exactly INTEGER.
+_SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("id", String(26), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),  # inbound: a party sent it; answer: customs did
+    Column("account", String(64), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("body", LargeBinary),  # of an answer; packages are blobs
+    Column("received_at", Instant, nullable=False),
+    Column("folder", String(16)),
+    Column("moved_at", Instant, nullable=False),
+    Column("party", String(18)),
+    Column("family", String(32)),
+    Column("type", String(64)),
+    Column("reference", Text),
+    Column("content", String(64)),
+    Column("body_digest", String(64)),
+    Column("operation", String(8)),
+    Column("facts", JSON, nullable=False, default=dict),
+    Column("state", String(16), nullable=False),
+    Column("customs_status", String(24), nullable=False, default="none"),
+    Column("findings", JSON, nullable=False, default=list),
+    Column("reason", Text, nullable=False, default=""),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("lease_until", Instant),
+    Column("not_before", Instant),
+    Column("waiting_for", Text),
+    Column("until", Instant),
+    Column("answer_due", Instant),
+    Column("seq_no", String(32)),
+    Column("entry_id", String(32)),
+    Column("linked", String(26)),
+    Index(
+        "messages_to_judge",
+        "seq",
+        sqlite_where=text("state = 'received'"),
+        postgresql_where=text("state = 'received'"),
+    ),
+    Index("messages_by_state", "state", "moved_at"),
+    Index("messages_in_folder", "account", "folder", "name"),
+    Index("messages_by_key", "party", "family", "type", "reference"),
+    Index("messages_by_body", "party", "body_digest"),
+    Index("messages_by_reference", "reference"),
+    Index("messages_by_seq_no", "seq_no"),
+    Index("messages_by_entry", "entry_id"),
+    Index("messages_by_link", "linked"),
+    sqlite_autoincrement=True,
+)
+
+# Who holds a key: the guard against a second legal effect (CONTRACT.md, "Duplicates").
+holders = Table(
+    "holders",
+    metadata,
+    Column("party", String(18), primary_key=True),
+    Column("family", String(32), primary_key=True),
+    Column("type", String(64), primary_key=True),
+    Column("reference", Text, primary_key=True),
+    Column("message", String(26), nullable=False),
+)
+
+# Append-only. `digest` chains: SHA-256 over the digest before it and the canonical bytes of the entry.
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("message", String(26), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Index("events_of_message", "message", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("message", String(26), nullable=False),
+    Column("account", String(64), nullable=False),
+    Column("folder", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("final", Boolean, nullable=False),
+    Column("superseded", Boolean, nullable=False, default=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("collected_at", Instant),
+    Column("removed_at", Instant),
+    UniqueConstraint("account", "folder", "name"),
+    Index("receipts_of_message", "message"),
+    # The guard of "exactly one final receipt for each message".
+    Index(
+        "one_final_receipt",
+        "message",
+        unique=True,
+        sqlite_where=text("final AND NOT superseded"),
+        postgresql_where=text("final AND NOT superseded"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("message", String(26), nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("package_sha256", String(64), nullable=False),
+    Column("package_name", Text, nullable=False),
+    Column("package_size", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", Instant, nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    # The guard of "the back-end sees one submission key".
+    UniqueConstraint("destination", "key"),
+    Index(
+        "deliveries_due",
+        "next_at",
+        sqlite_where=text("state IN ('pending', 'unknown')"),
+        postgresql_where=text("state IN ('pending', 'unknown')"),
+    ),
+    Index("deliveries_of_message", "message"),
+    sqlite_autoincrement=True,
+)
+
+parties = Table(
+    "parties",
+    metadata,
+    Column("code", String(18), primary_key=True),
+    Column("account", String(64), unique=True),
+    Column("record", JSON, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+)

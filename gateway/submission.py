@@ -1,0 +1,208 @@
+"""What goes to customs: a zip of `envelope.xml` (signed) and the original package, byte for byte.
+
+The envelope says who sent what, when and under which rules, and holds the digest of every part, so that
+customs can check the package without trusting the line. Its schema is `schemas/gateway/1/envelope.xsd`.
+"""
+
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, Final
+
+from lxml import etree
+
+from gateway.faults import Finding, Severity
+from gateway.message import ChainLink, Facts, Operation, Package, Part, Pdf, Received
+from gateway.parties import Party
+
+NAMESPACE: Final = "urn:customs-edi-gateway:1"
+ROOT: Final = f"{{{NAMESPACE}}}SubmissionEnvelope"
+ENVELOPE_NAME: Final = "envelope.xml"
+
+# Flat and fit for every file system that customs may unpack it on.
+_SAFE_NAME: Final = re.compile(r"""[^./\\:*?"<>|][^/\\:*?"<>|]{0,99}""")
+_CHUNK: Final = 1 << 20
+
+
+def inner_name(sent_as: str) -> str:
+    """The package's name inside the zip: the sender's own, or a plain one where that is not safe.
+
+    Giving it its own answer again changes nothing.
+    """
+    safe = _SAFE_NAME.fullmatch(sent_as) and sent_as.isprintable() and sent_as.casefold() != ENVELOPE_NAME
+    if safe:
+        return sent_as
+    return "package.xml" if sent_as.lower().endswith(".xml") else "package.zip"
+
+
+def build_envelope(
+    *,
+    received: Received,
+    package: Package,
+    facts: Facts,
+    sender: Party,
+    findings: Sequence[Finding],
+    version: str,
+    rules: str,
+    policy: str,
+    created_at: datetime,
+    certificate: str | None,
+    linked: str | None,
+) -> etree._Element:
+    """The envelope of an accepted message, not yet signed.
+
+    `version` is the family's; `rules` and `policy` are digests (SHA-256 in hex) of what it was judged by.
+    `certificate` is the SHA-256 fingerprint (hex) of the certificate that the sender signed with, None where
+    nothing was signed. `linked` is the earlier message that this one corrects or updates.
+    """
+    root = etree.Element(ROOT, nsmap={None: NAMESPACE})
+    arrival = received.arrival
+    _text(root, "MessageId", arrival.id)
+    _text(root, "Reference", facts.key.reference)
+    _text(root, "Operation", facts.operation.value)
+    if linked is not None:
+        _text(root, "Linked", linked)
+    trader_class = {} if sender.trader_class is None else {"class": sender.trader_class.value}
+    identity = {"code": sender.code, "scc": sender.scc, "name": sender.name, "role": sender.role.value}
+    _put(root, "Sender", identity | trader_class)
+    _text(root, "ReceivedAt", arrival.received_at.astimezone(UTC).isoformat())
+    _text(root, "CreatedAt", created_at.astimezone(UTC).isoformat())
+    _text(root, "Family", facts.key.family)
+    _text(root, "Type", facts.key.type)
+    _text(root, "Version", version)
+    _put(root, "RuleSet", {"digest": rules})
+    _put(root, "Policy", {"digest": policy})
+    _put(root, "Package", _digested(inner_name(arrival.name), arrival.size, arrival.sha256))
+    _put_parts(root, package.parts)
+    if certificate is not None:
+        _put(root, "SenderSignature", {"certificate": certificate})
+    named = _put(root, "Facts")
+    for name, value in facts.values.items():
+        _put(named, "Fact", {"name": name}).text = value
+    _put_warnings(root, findings)
+    _put(root, "ChainLink", {"sequence": str(received.link.sequence), "digest": received.link.digest})
+    return root
+
+
+def _put(parent: etree._Element, tag: str, attributes: dict[str, str] | None = None) -> etree._Element:
+    return etree.SubElement(parent, f"{{{NAMESPACE}}}{tag}", attributes or {})
+
+
+def _text(parent: etree._Element, tag: str, value: str) -> None:
+    _put(parent, tag).text = value
+
+
+def _digested(name: str, size: int, sha256: str) -> dict[str, str]:
+    return {"name": name, "size": str(size), "sha256": sha256}
+
+
+def _put_parts(root: etree._Element, parts: Iterable[Part]) -> None:
+    parent = _put(root, "Parts")
+    for part in parts:
+        attributes = _digested(part.name, part.size, part.sha256)
+        if part.pdf is None:
+            attributes |= {"kind": "document"}
+        else:
+            signed = "true" if part.pdf.signed else "false"
+            attributes |= {"kind": "attachment", "pages": str(part.pdf.pages), "signed": signed}
+        _put(parent, "Part", attributes)
+
+
+def _put_warnings(root: etree._Element, findings: Iterable[Finding]) -> None:
+    parent = _put(root, "Warnings")
+    for found in findings:
+        if found.severity is Severity.WARNING:
+            _put(parent, "Warning", {"code": found.code} | ({"rule": found.rule} if found.rule else {}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A submission envelope as customs reads it.
+
+    `package` has no `pdf`; a part's `pdf` holds only what the envelope tells: pages and whether it is signed.
+    `warnings` are pairs of fault code and rule number (empty where none).
+    """
+
+    message: str
+    reference: str
+    operation: Operation
+    linked: str | None
+    sender: dict[str, str]
+    received_at: datetime
+    created_at: datetime
+    family: str
+    type: str
+    version: str
+    rules: str
+    policy: str
+    package: Part
+    parts: tuple[Part, ...]
+    certificate: str | None
+    facts: dict[str, str]
+    warnings: tuple[tuple[str, str], ...]
+    link: ChainLink
+
+
+def read_envelope(root: etree._Element) -> Envelope:
+    """The values of an envelope that is valid by `envelope.xsd`; what that leaves out raises KeyError."""
+    children = {etree.QName(child).localname: child for child in root.iterchildren("{*}*")}
+    link = children["ChainLink"].attrib
+    signature = children.get("SenderSignature")
+    return Envelope(
+        message=_said(children["MessageId"]),
+        reference=_said(children["Reference"]),
+        operation=Operation(_said(children["Operation"])),
+        linked=_said(children["Linked"]) if "Linked" in children else None,
+        sender={str(name): str(value) for name, value in children["Sender"].attrib.items()},
+        received_at=datetime.fromisoformat(_said(children["ReceivedAt"])),
+        created_at=datetime.fromisoformat(_said(children["CreatedAt"])),
+        family=_said(children["Family"]),
+        type=_said(children["Type"]),
+        version=_said(children["Version"]),
+        rules=str(children["RuleSet"].attrib["digest"]),
+        policy=str(children["Policy"].attrib["digest"]),
+        package=_part(children["Package"]),
+        parts=tuple(_part(part) for part in children["Parts"]),
+        certificate=None if signature is None else str(signature.attrib["certificate"]),
+        facts={str(fact.attrib["name"]): _said(fact) for fact in children["Facts"]},
+        warnings=tuple(
+            (str(warning.attrib["code"]), str(warning.get("rule", ""))) for warning in children["Warnings"]
+        ),
+        link=ChainLink(sequence=int(link["sequence"]), digest=str(link["digest"])),
+    )
+
+
+def _said(element: etree._Element) -> str:
+    return element.text or ""
+
+
+def _part(element: etree._Element) -> Part:
+    pdf = None
+    if element.get("kind") == "attachment":
+        pdf = Pdf(pages=int(element.attrib["pages"]), signed=element.attrib["signed"] in ("true", "1"))
+    return Part(
+        name=str(element.attrib["name"]),
+        size=int(element.attrib["size"]),
+        sha256=str(element.attrib["sha256"]),
+        pdf=pdf,
+    )
+
+
+def write_zip(envelope: bytes, package: IO[bytes], package_name: str, out: IO[bytes]) -> None:
+    """Writes the zip of `envelope` and the whole of the seekable `package`, both stored, in constant memory.
+
+    The same input gives the same bytes. The package is called as the envelope calls it: `inner_name`.
+    """
+    size = package.seek(0, os.SEEK_END)
+    package.seek(0)
+    described = zipfile.ZipInfo(inner_name(package_name))
+    # Known beforehand, so that only a package over 2 GB becomes zip64, which old readers do not know.
+    described.file_size = size
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(ENVELOPE_NAME), envelope)
+        with archive.open(described, "w") as entry:
+            shutil.copyfileobj(package, entry, _CHUNK)

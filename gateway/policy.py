@@ -25,7 +25,7 @@ class PackagePolicy(_Section):
 
 
 class PdfPolicy(_Section):
-    """PDF rules of GAC announcement 2013 No.29, annex 1, with the limits of its 2019 edition (FORMATS 3.4)."""
+    """PDF rules of GAC announcement 2013 No.29 annex 1, limits of its 2019 edition (FORMATS 3.4)."""
 
     version: int = Field(14, description="lowest PDF version, major * 10 + minor")
     size: int = Field(4 * 1024 * 1024, description="bytes of one file at most")

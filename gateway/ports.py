@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import IO, Protocol
 
 from lxml import etree
 
-from gateway.message import Arrival, Earlier, Key, Submission
+from gateway.message import Arrival, Decision, Earlier, Key, Receipt, Received, Submission
 from gateway.parties import Party
+from gateway.states import DeliveryState, State
 
 
 class Clock(Protocol):
@@ -78,6 +79,72 @@ class Intake(Protocol):
 
         Raises and leaves nothing when that cannot be promised. The blob must be kept beforehand.
         """
+        ...
+
+
+class LateDecision(Exception):
+    """The lease of this judgement went to another attempt meanwhile; nothing was written."""
+
+
+class Superseded(Exception):
+    """Another message took the key since this one was judged; nothing was written: judge it again."""
+
+
+class MessageStore(Protocol):
+    """The messages on their way to a decision. Every verb is one commit."""
+
+    async def recover(self) -> int:
+        """Gives free the claims of a node that died, and returns their number; called before serving,
+        when the home's lock says that no other node runs."""
+        ...
+
+    async def claim(self, limit: int, now: datetime, lease: timedelta) -> Sequence[Received]:
+        """The oldest messages to judge, each with its attempt counted before the work; nobody else gets them
+        until the lease ends."""
+        ...
+
+    async def decide(self, decision: Decision, now: datetime) -> State:
+        """Writes state, event, deliveries and receipts in one commit, or nothing.
+
+        Raises `LateDecision`, `Superseded`, or `states.IllegalTransition`.
+        """
+        ...
+
+    async def put_back(self, message: str, attempt: int, not_before: datetime) -> None:
+        """Ends a claim without a decision; the attempt is not counted, since nothing crashed."""
+        ...
+
+    async def held_unannounced(self, since: datetime) -> Sequence[Received]:
+        """Messages held since before `since` whose sender has not been told yet."""
+        ...
+
+    async def announce(self, message: str, receipt: Receipt, now: datetime) -> None:
+        """Adds a pending receipt to a message, unless it was decided or announced meanwhile."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A delivery that the outbox has claimed; `unknown` asks for a question before it is sent again."""
+
+    id: int
+    message: str
+    attempts: int
+    unknown: bool
+    submission: Submission
+
+
+class Outbox(Protocol):
+    """What is to go to back-ends. Claimed items are `sending`; after a crash they are `unknown`."""
+
+    async def recover(self) -> int: ...
+
+    async def claim(self, limit: int, now: datetime) -> Sequence[Outgoing]: ...
+
+    async def settle(
+        self, item: Outgoing, state: DeliveryState, note: str, now: datetime, next_at: datetime
+    ) -> None:
+        """Writes what became of one attempt, and with it the message's state (taken, undeliverable)."""
         ...
 
 

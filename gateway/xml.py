@@ -111,7 +111,7 @@ def _refuse_what_reaches_outside(root: etree._Element, text: bytes) -> None:
     # The byte searches keep the walks off the accepting path; what they look for cannot be written otherwise
     # in a name (XML 1.0, section 2.3), and an escaped namespace meets no schema that knows it.
     docinfo = root.getroottree().docinfo
-    if docinfo.doctype:
+    if docinfo.internalDTD is not None or docinfo.doctype:
         raise Rejected(finding(Fault.XML_DTD))
     if text.find(b"<?", 5) != -1:
         for element in _elements(_INSTRUCTIONS(root)):

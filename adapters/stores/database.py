@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import DatabaseError
 
 from adapters.stores.tables import events
+from gateway.message import ChainLink
 from gateway.states import State
 
 T = TypeVar("T")
@@ -67,8 +68,8 @@ class Transaction:
 
     def log(
         self, message: str, at: datetime, happened: str, actor: str, state: State, **detail: object
-    ) -> None:
-        """Appends an event; `detail` must be JSON and hold no payload."""
+    ) -> ChainLink:
+        """Appends an event and returns its place; `detail` must be JSON and hold no payload."""
         entry = {
             "message": message,
             "at": at.isoformat(),
@@ -78,7 +79,7 @@ class Transaction:
             "detail": {key: value for key, value in detail.items() if value not in (None, "", [], {})},
         }
         _text, digest = chained(self._digest, entry)
-        self.connection.execute(
+        inserted = self.connection.execute(
             _INSERT_EVENT,
             {
                 "message": message,
@@ -91,6 +92,7 @@ class Transaction:
             },
         )
         self._digest = digest
+        return ChainLink(sequence=inserted.scalar_one(), digest=digest)
 
     def mark(self) -> str:
         return self._digest
@@ -101,7 +103,7 @@ class Transaction:
 
 
 _LAST_DIGEST: Final = select(events.c.digest).order_by(events.c.sequence.desc()).limit(1)
-_INSERT_EVENT: Final = insert(events)
+_INSERT_EVENT: Final = insert(events).returning(events.c.sequence)
 
 _Job = tuple[Callable[[Transaction], Any], "Future[Any]"]
 

@@ -1,0 +1,248 @@
+"""The way of a message through the store: added, claimed for judgement, decided; each step is one commit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, insert, or_, select, update
+
+from adapters.stores.database import Database, Transaction
+from adapters.stores.receipts import give_again, put_receipts
+from adapters.stores.tables import deliveries, holders, messages, receipts
+from gateway.message import Arrival, ChainLink, Decision, Facts, Key, Receipt, Received, Submission
+from gateway.ports import Folder, LateDecision, Superseded
+from gateway.states import DeliveryState, Event, State, advance
+
+ACTOR: Final = "gateway"
+
+# A message moves when it is judged; what is waiting or held stays where the sender last saw it.
+_FOLDER_AFTER: Final[Mapping[State, Folder]] = {
+    State.RECEIVED: Folder.OUTBOX,
+    State.ACCEPTED: Folder.SENTBOX,
+    State.CLOSED: Folder.SENTBOX,
+    State.REJECTED: Folder.FAILBOX,
+}
+
+
+class SqlMessages:
+    """ports.Intake and ports.MessageStore over a `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, arrival: Arrival) -> None:
+        await self._database.write(lambda transaction: _add(transaction, arrival))
+
+    async def recover(self) -> int:
+        return await self._database.write(_recover)
+
+    async def claim(self, limit: int, now: datetime, lease: timedelta) -> Sequence[Received]:
+        # A look first, so that an idle node writes nothing.
+        if await self._database.read(lambda reader: reader.execute(_ANY_DUE, {"now": now}).first()) is None:
+            return ()
+        return await self._database.write(lambda transaction: _claim(transaction, limit, now, now + lease))
+
+    async def decide(self, decision: Decision, now: datetime) -> State:
+        return await self._database.write(lambda transaction: _decide(transaction, decision, now))
+
+    async def put_back(self, message: str, attempt: int, not_before: datetime) -> None:
+        await self._database.write(lambda transaction: _put_back(transaction, message, attempt, not_before))
+
+    async def held_unannounced(self, since: datetime) -> Sequence[Received]:
+        return await self._database.read(
+            lambda reader: [_received(row) for row in reader.execute(_HELD_UNANNOUNCED, {"since": since})]
+        )
+
+    async def announce(self, message: str, receipt: Receipt, now: datetime) -> None:
+        await self._database.write(lambda transaction: _announce(transaction, message, receipt, now))
+
+
+_DUE: Final = (
+    (messages.c.state == State.RECEIVED)
+    & or_(messages.c.lease_until.is_(None), messages.c.lease_until < bindparam("now"))
+    & or_(messages.c.not_before.is_(None), messages.c.not_before <= bindparam("now"))
+)
+_ANY_DUE: Final = select(messages.c.seq).where(_DUE).limit(1)
+_OLDEST_DUE: Final = select(messages).where(_DUE).order_by(messages.c.seq).limit(bindparam("most"))
+_BY_ID: Final = select(messages).where(messages.c.id == bindparam("wanted"))
+_HELD_UNANNOUNCED: Final = (
+    select(messages)
+    .where(
+        messages.c.state == State.HELD,
+        messages.c.kind == "inbound",
+        messages.c.moved_at < bindparam("since"),
+        ~select(receipts.c.id).where(receipts.c.message == messages.c.id).exists(),
+    )
+    .order_by(messages.c.seq)
+    .limit(100)
+)
+
+
+def _add(transaction: Transaction, arrival: Arrival) -> None:
+    link = transaction.log(
+        arrival.id,
+        arrival.received_at,
+        Event.RECEIVED,
+        arrival.account,
+        State.RECEIVED,
+        channel=arrival.channel,
+        name=arrival.name,
+        sha256=arrival.sha256,
+        size=arrival.size,
+    )
+    transaction.connection.execute(
+        insert(messages),
+        {
+            "id": arrival.id,
+            "kind": "inbound",
+            "account": arrival.account,
+            "channel": arrival.channel,
+            "name": arrival.name,
+            "sha256": arrival.sha256,
+            "size": arrival.size,
+            "received_at": arrival.received_at,
+            "folder": Folder.OUTBOX,
+            "moved_at": arrival.received_at,
+            "state": State.RECEIVED,
+            "link_sequence": link.sequence,
+            "link_digest": link.digest,
+        },
+    )
+
+
+def _recover(transaction: Transaction) -> int:
+    freed = transaction.connection.execute(
+        update(messages)
+        .where(messages.c.state == State.RECEIVED, messages.c.lease_until.is_not(None))
+        .values(lease_until=None)
+    )
+    return freed.rowcount
+
+
+def _claim(transaction: Transaction, limit: int, now: datetime, until: datetime) -> list[Received]:
+    rows = transaction.connection.execute(_OLDEST_DUE, {"now": now, "most": limit}).all()
+    if rows:
+        transaction.connection.execute(
+            update(messages)
+            .where(messages.c.seq.in_([row.seq for row in rows]))
+            .values(attempts=messages.c.attempts + 1, lease_until=until)
+        )
+    return [_received(row, attempts=row.attempts + 1) for row in rows]
+
+
+def _received(row: Row[*tuple[Any, ...]], attempts: int | None = None) -> Received:
+    return Received(
+        arrival=Arrival(
+            id=row.id,
+            account=row.account,
+            channel=row.channel,
+            name=row.name,
+            sha256=row.sha256,
+            size=row.size,
+            received_at=row.received_at,
+        ),
+        attempts=row.attempts if attempts is None else attempts,
+        link=ChainLink(sequence=row.link_sequence, digest=row.link_digest),
+    )
+
+
+def _decide(transaction: Transaction, decision: Decision, now: datetime) -> State:
+    row = transaction.connection.execute(_BY_ID, {"wanted": decision.message}).one()
+    if row.attempts != decision.attempt or row.state != State.RECEIVED:
+        raise LateDecision(decision.message)
+    state = advance(State(row.state), decision.event)
+    if decision.event is Event.PASSED and decision.facts is not None:
+        _take_key(transaction, decision.message, decision.facts.key, decision.holder)
+    if decision.submission is not None:
+        _put_delivery(transaction, decision.message, decision.submission, now)
+    if decision.event is Event.REPEATED and decision.linked is not None:
+        give_again(transaction, decision.message, row.name, decision.linked, now)
+    else:
+        put_receipts(transaction, decision.message, decision.receipts, now)
+    transaction.connection.execute(
+        update(messages).where(messages.c.seq == row.seq),
+        {
+            "state": state,
+            "folder": _FOLDER_AFTER.get(state, row.folder),
+            "moved_at": now,
+            "lease_until": None,
+            "findings": [asdict(found) for found in decision.findings],
+            "reason": decision.reason,
+            "linked": decision.linked,
+            **({} if decision.facts is None else _fact_columns(decision.facts)),
+        },
+    )
+    transaction.log(
+        decision.message,
+        now,
+        decision.event,
+        ACTOR,
+        state,
+        attempt=decision.attempt,
+        faults=[
+            found.code if found.rule is None else f"{found.code}:{found.rule}" for found in decision.findings
+        ],
+        reason=decision.reason,
+        linked=decision.linked,
+        **decision.trail,
+    )
+    return state
+
+
+def _fact_columns(facts: Facts) -> dict[str, object]:
+    return {
+        "party": facts.key.party,
+        "family": facts.key.family,
+        "type": facts.key.type,
+        "reference": facts.key.reference,
+        "content": facts.content,
+        "body_digest": facts.body,
+        "operation": facts.operation,
+        "facts": facts.values,
+    }
+
+
+def _take_key(transaction: Transaction, message: str, key: Key, expected: str | None) -> None:
+    values = asdict(key)
+    present = transaction.connection.execute(
+        select(holders.c.message).filter_by(**values)
+    ).scalar_one_or_none()
+    if present == message:  # replayed after it was accepted
+        return
+    if present != expected:
+        raise Superseded(message)
+    if present is None:
+        transaction.connection.execute(insert(holders), {**values, "message": message})
+    else:
+        transaction.connection.execute(update(holders).filter_by(**values).values(message=message))
+
+
+def _put_delivery(transaction: Transaction, message: str, submission: Submission, now: datetime) -> None:
+    values = asdict(submission)
+    transaction.connection.execute(
+        insert(deliveries),
+        {
+            **values,
+            "message": message,
+            "state": DeliveryState.PENDING,
+            "next_at": now,
+            "created_at": now,
+            "changed_at": now,
+        },
+    )
+
+
+def _put_back(transaction: Transaction, message: str, attempt: int, not_before: datetime) -> None:
+    transaction.connection.execute(
+        update(messages)
+        .where(messages.c.id == message, messages.c.attempts == attempt, messages.c.state == State.RECEIVED)
+        .values(attempts=attempt - 1, lease_until=None, not_before=not_before)
+    )
+
+
+def _announce(transaction: Transaction, message: str, receipt: Receipt, now: datetime) -> None:
+    row = transaction.connection.execute(_BY_ID, {"wanted": message}).one()
+    told = transaction.connection.execute(select(receipts.c.id).where(receipts.c.message == message)).first()
+    if row.state == State.HELD and told is None:
+        put_receipts(transaction, message, [receipt], now)

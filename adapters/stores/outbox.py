@@ -1,0 +1,140 @@
+"""Deliveries to back-ends: claimed, settled, and after a crash asked about before they are sent again."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import bindparam, select, update
+
+from adapters.stores.database import Database, Transaction
+from adapters.stores.tables import deliveries, messages
+from gateway.message import Submission
+from gateway.ports import Outgoing
+from gateway.states import DeliveryState, Event, State, advance
+
+ACTOR: Final = "gateway"
+
+
+class SqlOutbox:
+    """ports.Outbox over a `Database`. `answer_within` is how long customs has to answer what it took."""
+
+    def __init__(self, database: Database, answer_within: timedelta) -> None:
+        self._database = database
+        self._answer_within = answer_within
+
+    async def recover(self) -> int:
+        return await self._database.write(_recover)
+
+    async def claim(self, limit: int, now: datetime) -> Sequence[Outgoing]:
+        if (
+            await self._database.read(lambda reader: reader.execute(_DUE, {"now": now, "most": 1}).first())
+            is None
+        ):
+            return ()
+        return await self._database.write(lambda transaction: _claim(transaction, limit, now))
+
+    async def settle(
+        self, item: Outgoing, state: DeliveryState, note: str, now: datetime, next_at: datetime
+    ) -> None:
+        await self._database.write(
+            lambda transaction: _settle(
+                transaction, item, state, note, now, next_at, now + self._answer_within
+            )
+        )
+
+
+_DUE: Final = (
+    select(deliveries)
+    .where(
+        deliveries.c.state.in_([DeliveryState.PENDING, DeliveryState.UNKNOWN]),
+        deliveries.c.next_at <= bindparam("now"),
+    )
+    .order_by(deliveries.c.id)
+    .limit(bindparam("most"))
+)
+
+
+def _recover(transaction: Transaction) -> int:
+    unsure = transaction.connection.execute(
+        update(deliveries)
+        .where(deliveries.c.state == DeliveryState.SENDING)
+        .values(state=DeliveryState.UNKNOWN, note="the node ended while this was being sent")
+    )
+    return unsure.rowcount
+
+
+def _claim(transaction: Transaction, limit: int, now: datetime) -> list[Outgoing]:
+    rows = transaction.connection.execute(_DUE, {"now": now, "most": limit}).all()
+    if rows:
+        transaction.connection.execute(
+            update(deliveries)
+            .where(deliveries.c.id.in_([row.id for row in rows]))
+            .values(state=DeliveryState.SENDING, attempts=deliveries.c.attempts + 1, changed_at=now)
+        )
+    return [
+        Outgoing(
+            id=row.id,
+            message=row.message,
+            attempts=row.attempts + 1,
+            unknown=row.state == DeliveryState.UNKNOWN,
+            submission=Submission(
+                key=row.key,
+                destination=row.destination,
+                envelope=row.envelope,
+                package_sha256=row.package_sha256,
+                package_name=row.package_name,
+                package_size=row.package_size,
+            ),
+        )
+        for row in rows
+    ]
+
+
+# What a delivery's end means for its message; the states that are left out are on the way.
+_EVENT_OF: Final = {
+    DeliveryState.DELIVERED: Event.TAKEN,
+    DeliveryState.REFUSED: Event.UNDELIVERABLE,
+    DeliveryState.HELD: Event.UNDELIVERABLE,
+}
+
+
+def _settle(
+    transaction: Transaction,
+    item: Outgoing,
+    state: DeliveryState,
+    note: str,
+    now: datetime,
+    next_at: datetime,
+    answer_due: datetime,
+) -> None:
+    transaction.connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == item.id, deliveries.c.state == DeliveryState.SENDING)
+        .values(state=state, note=note, next_at=next_at, changed_at=now)
+    )
+    happened = _EVENT_OF.get(state)
+    if happened is None:
+        return
+    row = transaction.connection.execute(
+        select(messages.c.seq, messages.c.state).where(messages.c.id == item.message)
+    ).one()
+    after = advance(State(row.state), happened)
+    transaction.connection.execute(
+        update(messages).where(messages.c.seq == row.seq),
+        {
+            "state": after,
+            "moved_at": now,
+            **({"answer_due": answer_due} if happened is Event.TAKEN else {"reason": note}),
+        },
+    )
+    transaction.log(
+        item.message,
+        now,
+        happened,
+        ACTOR,
+        after,
+        destination=item.submission.destination,
+        attempt=item.attempts,
+        key=item.submission.key,
+        note=note,
+    )

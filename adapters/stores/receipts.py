@@ -1,0 +1,81 @@
+"""Receipts as rows: written in the commit that decides them, and given again when a message is repeated."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from adapters.stores.database import Transaction
+from adapters.stores.tables import receipts
+from gateway.answers import receipt_name
+from gateway.message import Receipt, ReceiptKind
+from gateway.ports import Folder
+
+
+def put_receipts(transaction: Transaction, message: str, given: Sequence[Receipt], at: datetime) -> None:
+    """Adds the receipts of one decision.
+
+    A final one whose verdict is that of the final one before (a replay that changed nothing) adds nothing at
+    all: the sender has these receipts. One with another verdict takes the place of the one before.
+    """
+    for final in (receipt for receipt in given if receipt.final):
+        before = transaction.connection.execute(
+            select(receipts.c.id, receipts.c.verdict).where(
+                receipts.c.message == message, receipts.c.final, ~receipts.c.superseded
+            )
+        ).first()
+        if before is not None and before.verdict == final.verdict:
+            return
+        if before is not None:
+            transaction.connection.execute(
+                update(receipts).where(receipts.c.id == before.id).values(superseded=True)
+            )
+    if given:
+        transaction.connection.execute(insert(receipts), [_row(message, receipt, at) for receipt in given])
+
+
+def give_again(transaction: Transaction, message: str, name: str, earlier: str, at: datetime) -> int:
+    """Gives the receipts of `earlier` again, byte for byte, under the file name of `message`."""
+    rows = transaction.connection.execute(
+        select(receipts)
+        .where(receipts.c.message == earlier, receipts.c.folder == Folder.INBOX, ~receipts.c.superseded)
+        .order_by(receipts.c.id)
+    ).all()
+    again = [_again(row, message, name, at + timedelta(microseconds=index)) for index, row in enumerate(rows)]
+    if again:
+        transaction.connection.execute(insert(receipts), again)
+    return len(again)
+
+
+def _row(message: str, receipt: Receipt, at: datetime) -> dict[str, object]:
+    return {
+        "message": message,
+        "account": receipt.account,
+        "folder": Folder.FAILBOX if receipt.kind is ReceiptKind.REPORT else Folder.INBOX,
+        "name": receipt.name,
+        "kind": receipt.kind,
+        "verdict": receipt.verdict,
+        "final": receipt.final,
+        "superseded": False,
+        "body": receipt.body,
+        "size": len(receipt.body),
+        "created_at": at,
+    }
+
+
+def _again(row: Row[*tuple[Any, ...]], message: str, name: str, at: datetime) -> dict[str, object]:
+    prefix = str(row.name).split("_", 1)[0]
+    return {
+        "message": message,
+        "account": row.account,
+        "folder": row.folder,
+        "name": receipt_name(prefix, name, at),
+        "kind": row.kind,
+        "verdict": row.verdict,
+        "final": row.final,
+        "superseded": False,
+        "body": row.body,
+        "size": row.size,
+        "created_at": at,
+    }

@@ -1,0 +1,118 @@
+"""What judgement looks up: parties, and earlier messages. Read-only and synchronous, for worker processes."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import Engine, Row, bindparam, delete, insert, select
+
+from adapters.stores.database import Transaction
+from adapters.stores.tables import holders, messages, parties
+from gateway.message import Earlier, Key, Operation
+from gateway.parties import Party
+from gateway.states import CustomsStatus, State
+
+_PARTY: Final = TypeAdapter(Party)
+
+_PARTY_OF: Final = select(parties.c.record).where(parties.c.account == bindparam("wanted"))
+_ALL_PARTIES: Final = select(parties.c.record).order_by(parties.c.code)
+_EARLIER: Final = (
+    messages.c.id,
+    messages.c.state,
+    messages.c.reference,
+    messages.c.content,
+    messages.c.operation,
+    messages.c.customs_status,
+)
+_BY_KEY: Final = (
+    (messages.c.party == bindparam("party"))
+    & (messages.c.family == bindparam("family"))
+    & (messages.c.type == bindparam("type"))
+)
+_HOLDER: Final = (
+    select(*_EARLIER)
+    .join(holders, holders.c.message == messages.c.id)
+    .where(
+        holders.c.party == bindparam("party"),
+        holders.c.family == bindparam("family"),
+        holders.c.type == bindparam("type"),
+        holders.c.reference == bindparam("reference"),
+    )
+)
+_LAST_REJECTED: Final = (
+    select(*_EARLIER)
+    .where(_BY_KEY, messages.c.reference == bindparam("reference"), messages.c.state == State.REJECTED)
+    .order_by(messages.c.seq.desc())
+    .limit(1)
+)
+_SAME_BODY: Final = (
+    select(*_EARLIER)
+    .where(
+        _BY_KEY,
+        messages.c.body_digest == bindparam("body"),
+        messages.c.reference != bindparam("reference"),
+        messages.c.state.in_([State.ACCEPTED, State.DELIVERED, State.CLOSED]),
+        messages.c.customs_status != CustomsStatus.REFUSED,
+    )
+    .order_by(messages.c.seq.desc())
+    .limit(1)
+)
+
+
+class SqlRegister:
+    """ports.Register over an engine of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def party_of(self, account: str) -> Party | None:
+        with self._engine.connect() as connection:
+            record = connection.execute(_PARTY_OF, {"wanted": account}).scalar_one_or_none()
+        return None if record is None else _PARTY.validate_python(record)
+
+    def parties(self) -> list[Party]:
+        with self._engine.connect() as connection:
+            return [_PARTY.validate_python(record) for record in connection.execute(_ALL_PARTIES).scalars()]
+
+    def holder(self, key: Key) -> Earlier | None:
+        where = {"party": key.party, "family": key.family, "type": key.type, "reference": key.reference}
+        with self._engine.connect() as connection:
+            row = (
+                connection.execute(_HOLDER, where).first()
+                or connection.execute(_LAST_REJECTED, where).first()
+            )
+        return None if row is None else _earlier(row)
+
+    def same_body(self, key: Key, body: str) -> Earlier | None:
+        where = {"party": key.party, "family": key.family, "type": key.type, "reference": key.reference}
+        with self._engine.connect() as connection:
+            row = connection.execute(_SAME_BODY, {**where, "body": body}).first()
+        return None if row is None else _earlier(row)
+
+
+def _earlier(row: Row[*tuple[Any, ...]]) -> Earlier:
+    return Earlier(
+        id=row.id,
+        state=State(row.state),
+        reference=row.reference,
+        content=row.content,
+        operation=Operation(row.operation),
+        refused_by_customs=row.customs_status == CustomsStatus.REFUSED,
+    )
+
+
+def replace_parties(transaction: Transaction, register: Iterable[Party], now: datetime) -> None:
+    """Makes `register` the whole register of parties."""
+    transaction.connection.execute(delete(parties))
+    rows = [
+        {
+            "code": party.code,
+            "account": None if party.account is None else party.account.name,
+            "record": _PARTY.dump_python(party, mode="json"),
+            "changed_at": now,
+        }
+        for party in register
+    ]
+    if rows:
+        transaction.connection.execute(insert(parties), rows)

@@ -1,0 +1,141 @@
+"""Packages as files named by their SHA-256: `root/<first 2 hex>/<sha256>`, on their way in `root/spool`."""
+
+import hashlib
+import os
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Final
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_CHUNK: Final = 1024 * 1024
+
+
+class FilesystemBlobs:
+    """`ports.BlobStore` on one local file system.
+
+    A crash leaves at most a file in `spool/`, which `sweep` removes, or a blob to which nothing refers.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._spools = root / "spool"
+        self._spools.mkdir(parents=True, exist_ok=True)
+        # All 256 folders are made and synced now: made on the way of an upload, one thread could rely on a
+        # folder that another has made and not yet synced.
+        for first in range(256):
+            (root / f"{first:02x}").mkdir(exist_ok=True)
+        _sync_folder(root)
+        _sync_folder(root.parent)
+
+    def spool(self) -> "FileSpool":
+        return FileSpool(self._root, self._spools / secrets.token_hex(16))
+
+    def open(self, sha256: str) -> IO[bytes]:
+        try:
+            return open(_path(self._root, sha256), "rb")
+        except FileNotFoundError:
+            raise KeyError(sha256) from None
+
+    def sweep(self) -> int:
+        spools = list(self._spools.iterdir())
+        for spool in spools:
+            spool.unlink()
+        return len(spools)
+
+
+class FileSpool:
+    """`ports.Spool`: hashed on the way while it is written front to back, else read again when it is kept."""
+
+    def __init__(self, root: Path, path: Path) -> None:
+        self._root = root
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._closed = False
+        self._failure: OSError | None = None
+        self._hash = hashlib.sha256()
+        self._hashed: int | None = 0  # so many bytes from the front are in the hash; None: it is of no use
+        self.size = 0
+
+    def write(self, offset: int, data: bytes) -> None:
+        try:
+            _write_all(self._descriptor, data, offset)
+        except OSError as error:
+            self._failure = error
+            raise
+        if self._hashed == offset:
+            self._hash.update(data)
+            self._hashed += len(data)
+        elif self._hashed is not None and offset < self._hashed:
+            self._hashed = None
+        self.size = max(self.size, offset + len(data))
+
+    def truncate(self, size: int) -> None:
+        try:
+            os.ftruncate(self._descriptor, size)
+        except OSError as error:
+            self._failure = error
+            raise
+        if self._hashed is not None and size < self._hashed:
+            self._hashed = None
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        return os.pread(self._descriptor, length, offset)
+
+    def keep(self) -> tuple[str, int]:
+        try:
+            if self._failure is not None:
+                raise self._failure
+            sha256 = self._digest()
+            os.fsync(self._descriptor)
+            target = _path(self._root, sha256)
+            # A link and not a rename, which would replace: a kept file is never touched again. Where the same
+            # bytes are there already, another thread may be about to sync the folder, so it is synced anyway.
+            with suppress(FileExistsError):
+                os.link(self._path, target)
+            # Where this fails the blob stays, unused: another thread may have promised the same bytes.
+            _sync_folder(target.parent)
+        finally:
+            self.discard()
+        return sha256, self.size
+
+    def discard(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        os.close(self._descriptor)
+        self._path.unlink(missing_ok=True)
+
+    def _digest(self) -> str:
+        if self._hashed == self.size:
+            return self._hash.hexdigest()
+        whole = hashlib.sha256()
+        offset = 0
+        while chunk := os.pread(self._descriptor, _CHUNK, offset):
+            whole.update(chunk)
+            offset += len(chunk)
+        return whole.hexdigest()
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    # pwrite may write less than it was given, as on the last free block of a disk; the next call says why.
+    written = os.pwrite(descriptor, data, offset)
+    while written < len(data):
+        written += os.pwrite(descriptor, data[written:], offset + written)
+
+
+def _path(root: Path, sha256: str) -> Path:
+    """Refuses with `KeyError` whatever is not a digest, so that no other string becomes a path."""
+    if not _SHA256.fullmatch(sha256):
+        raise KeyError(sha256)
+    return root / sha256[:2] / sha256
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

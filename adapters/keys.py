@@ -1,0 +1,28 @@
+"""Key pairs for SSH in OpenSSH's form: the gateway's host key and the log-in keys of accounts."""
+
+import os
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+
+def make_ed25519() -> tuple[bytes, str]:
+    """A new key pair: the private key (OpenSSH PEM, no passphrase) and its line for authorized_keys."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    return private, public.decode("ascii")
+
+
+def write_private(path: Path, key: bytes) -> None:
+    """Writes a private key that only its owner can read, never over a file that is there (`FileExistsError`).
+
+    The mode is set when the file is made: OpenSSH refuses a key that others may read, and there must be no
+    moment at which they could.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(descriptor)

@@ -86,11 +86,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """What `unpack` found: the bytes of the one XML document and what the other parts are."""
+    """What `unpack` found: the bytes of the one XML document and what the parts are, the document first."""
 
     document: bytes
     document_name: str
     parts: tuple[Part, ...]
+    is_zip: bool
 
     @property
     def attachments(self) -> tuple[Part, ...]:

@@ -1,0 +1,136 @@
+"""By what authority: the message names the party that sent it, and is no second declaration of the same."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lxml import etree
+
+from gateway.families import MessageType
+from gateway.faults import Fault, Finding, Rejected, Severity, finding
+from gateway.message import Earlier, Facts, Key, Operation, Package, Part, Received
+from gateway.parties import Account, Party
+from gateway.policy import Policy
+from gateway.ports import Register
+from gateway.stages.verify import Evidence
+from gateway.states import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """A message that its sender may send. `earlier` is the one that it repeats, corrects or updates;
+    `holder` the accepted one that holds its key."""
+
+    facts: Facts
+    earlier: Earlier | None
+    repeats: bool
+    warnings: tuple[Finding, ...]
+
+    @property
+    def linked(self) -> str | None:
+        return None if self.earlier is None else self.earlier.id
+
+    @property
+    def holder(self) -> str | None:
+        if self.earlier is None or self.earlier.state is State.REJECTED:
+            return None
+        return self.earlier.id
+
+
+def sender(received: Received, register: Register) -> tuple[Party, Account]:
+    """The party that the account belongs to, as the register has it now."""
+    party = register.party_of(received.arrival.account)
+    if party is None or party.account is None:
+        raise Rejected(finding(Fault.ACCOUNT_UNKNOWN, value=received.arrival.account))
+    return party, party.account
+
+
+def authorise(
+    evidence: Evidence, package: Package, party: Party, register: Register, policy: Policy
+) -> Authority:
+    """Raises `Rejected` where the message names another party, or its reference was used for other content."""
+    facts = read_facts(evidence.type, evidence.root, package, party)
+    _refuse_other_parties(evidence.type, facts, party)
+    earlier = register.holder(facts.key)
+    repeats = earlier is not None and _repeats(earlier, facts)
+    warnings: tuple[Finding, ...] = ()
+    if earlier is None:
+        warnings = _same_goods(register, facts, policy)
+    return Authority(facts=facts, earlier=earlier, repeats=repeats, warnings=warnings)
+
+
+def read_facts(kind: MessageType, root: etree._Element, package: Package, party: Party) -> Facts:
+    """The facts of a document, by its family's profile. Reference: CONTRACT.md, "Duplicates"."""
+    values = kind.facts(root)
+    content = _digest((part.name, part.sha256) for part in _nameless(package))
+    return Facts(
+        key=Key(
+            party=party.code,
+            family=kind.family,
+            type=kind.name,
+            reference=values.get("reference", content),
+        ),
+        content=content,
+        body=_body(kind, root, package.attachments),
+        operation=kind.operation(values),
+        values=values,
+    )
+
+
+def _nameless(package: Package) -> Iterable[Part]:
+    # A bare XML document has the file's name for its own; brokers' software counts its retries in there
+    # (FORMATS 3.1), so it is no part of the content.
+    if not package.is_zip:
+        return (Part(name="", sha256=package.parts[0].sha256, size=package.parts[0].size),)
+    return package.parts
+
+
+def _digest(pairs: Iterable[tuple[str, str]]) -> str:
+    lines = sorted(f"{name}\0{sha256}\n" for name, sha256 in pairs)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _body(kind: MessageType, root: etree._Element, attachments: Iterable[Part]) -> str:
+    # Element by element, so that what identifies the message can be left out without copying the tree.
+    digest = hashlib.sha256()
+    for child in root:
+        if child.tag not in kind.identity:
+            digest.update(etree.tostring(child, method="c14n", with_tail=False))
+    digest.update(_digest((part.name, part.sha256) for part in attachments).encode())
+    return digest.hexdigest()
+
+
+def _refuse_other_parties(kind: MessageType, facts: Facts, party: Party) -> None:
+    wrong = [name for name in kind.sender_facts if not party.is_called(facts.values.get(name, party.code))]
+    named = any(name in facts.values for name in kind.sender_facts)
+    if wrong or (kind.sender_facts and not named):
+        raise Rejected(
+            finding(Fault.WRONG_PARTY, xpath=kind.xpath_of(name), value=facts.values.get(name))
+            for name in (wrong or kind.sender_facts)
+        )
+
+
+def _repeats(earlier: Earlier, facts: Facts) -> bool:
+    """The four cases of CONTRACT.md, "Duplicates": True for a repetition, False for a new judgement."""
+    if earlier.state is State.REJECTED or earlier.refused_by_customs:
+        return False  # judged anew, or as a correction
+    if earlier.content == facts.content:
+        return True
+    if earlier.operation is Operation.SAVE and facts.operation is Operation.DECLARE:
+        return False  # a temporary save becomes a declaration: an update
+    raise Rejected(finding(Fault.DUPLICATE_REFERENCE, value=facts.key.reference))
+
+
+def _same_goods(register: Register, facts: Facts, policy: Policy) -> tuple[Finding, ...]:
+    twin = register.same_body(facts.key, facts.body)
+    if twin is None:
+        return ()
+    refused = policy.declaration.same_content == "refuse"
+    found = finding(
+        Fault.SAME_CONTENT,
+        detail=twin.reference,
+        severity=Severity.ERROR if refused else Severity.WARNING,
+    )
+    if refused:
+        raise Rejected(found)
+    return (found,)

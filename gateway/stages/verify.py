@@ -1,0 +1,34 @@
+"""Who signed it: the XML signature against the certificates registered for the sending party."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lxml import etree
+
+from gateway.families import MessageType
+from gateway.faults import Fault, Rejected, finding
+from gateway.parties import Party, SignaturePolicy
+from gateway.signatures import Verified, is_signed, verify_enveloped
+from gateway.stages.validate import Validated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The content that may be used from here on: what the verifier returned, or the unsigned document of a
+    party that need not sign."""
+
+    root: etree._Element
+    type: MessageType
+    signature: Verified | None
+
+
+def verify(validated: Validated, party: Party, now: datetime) -> Evidence:
+    """Raises `Rejected` with a signature or certificate fault; a signature that is there is always verified."""
+    if not is_signed(validated.root):
+        if party.signature is SignaturePolicy.REQUIRED:
+            raise Rejected(finding(Fault.SIGNATURE_MISSING))
+        return Evidence(root=validated.root, type=validated.type, signature=None)
+    if party.signature is SignaturePolicy.NONE:
+        raise Rejected(finding(Fault.SIGNATURE_UNWANTED))
+    verified = verify_enveloped(validated.root, party.certificates, now)
+    return Evidence(root=verified.root, type=validated.type, signature=verified)

@@ -153,7 +153,7 @@ def _filled(text: str, length: int) -> str:
 
 def small(reference: str = "TEST00000000000007") -> Declaration:
     """About 7 KB: five lines."""
-    return Declaration(reference=reference, lines=lines(5, model=140, texts=80))
+    return Declaration(reference=reference, lines=lines(5, model=140, texts=55))
 
 
 def middle(reference: str = "TEST00000000000055") -> Declaration:

@@ -76,8 +76,18 @@ class Fault(Enum):
     )
     ZIP_NAME = (
         "zip-name",
-        "ZIP 中的文件名不是 UTF-8 或 GBK 编码，或含有控制字符。",
-        "A name in the zip is neither UTF-8 nor GBK, or has control characters.",
+        "ZIP 中的文件名不是 UTF-8 或 GBK 编码，或含有控制字符，或为空，或过长。",
+        "A name in the zip is neither UTF-8 nor GBK, has control characters, or is empty or too long.",
+    )
+    ZIP_METHOD = (
+        "zip-method",
+        "ZIP 的压缩方式不受支持（{detail}）；请使用 Deflate。",
+        "The zip uses a way of compression that is not accepted ({detail}); use Deflate.",
+    )
+    ZIP_HIDDEN = (
+        "zip-hidden-data",
+        "ZIP 中有不属于任何文件的数据。",
+        "The zip holds bytes that belong to none of its entries.",
     )
     ZIP_NO_DOCUMENT = ("zip-no-document", "ZIP 中没有 XML 报文。", "The zip holds no XML document.")
     ZIP_MANY_DOCUMENTS = (

@@ -1,0 +1,209 @@
+"""The only zip reader of the gateway: strict, streaming, with one reading of every archive.
+
+`zip_records` sees to it that the file is laid out in one way only; here it is judged what an entry may be
+(a plain file with a flat name, stored or deflated, in bounds), and data are held to what was declared.
+Nothing is inflated before the whole directory has been found sound.
+"""
+
+import stat
+import unicodedata
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Final
+
+from gateway.faults import Fault, Rejected, finding
+from gateway.zip_records import (
+    ENCRYPTED,
+    STORED,
+    UTF8,
+    Record,
+    broken,
+    data_starts,
+    find_directory,
+    read_at,
+    records,
+    shown,
+)
+
+# Unpacked bytes from which the ratio counts: below it fifty equal lines of goods may pack better than 100:1,
+# and can do no harm.
+RATIO_COUNTS_FROM: Final = 1_000_000
+LONGEST_NAME: Final = 255
+
+_CHUNK: Final = 64 * 1024
+_DEFLATED: Final = 8
+_AES: Final = 99
+_EXTRAS_OF_ENCRYPTION: Final = (0x0017, 0x9901)
+_EXTRA_UNICODE_PATH: Final = 0x7075
+_DOS_DIRECTORY: Final = 0x10
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    """`entries` in one archive, `ratio` of unpacked to packed size per entry and in all, `size` in unpacked
+    bytes of all entries together."""
+
+    entries: int
+    ratio: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the archive: `size` unpacked and `packed` in bytes, `start` of its data in the file."""
+
+    name: str
+    size: int
+    packed: int
+    crc: int
+    deflated: bool
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive whose structure is sound; `entries` in the order of its directory."""
+
+    entries: tuple[Entry, ...]
+    _stream: IO[bytes]
+    _ratio: int
+
+    def open(self, entry: Entry) -> Iterator[bytes]:
+        """The unpacked bytes in chunks of at most 64 KB: never more than `entry.size` of them.
+
+        Raises `Rejected` when the data are not what was declared (size, checksum, ratio), at the latest
+        at the end: what was read counts only when the iterator is exhausted.
+        """
+        crc = 0
+        unpacked = (
+            _inflated(self._stream, entry, self._ratio) if entry.deflated else _stored(self._stream, entry)
+        )
+        for chunk in unpacked:
+            crc = zlib.crc32(chunk, crc)
+            yield chunk
+        if crc != entry.crc:
+            raise broken("wrong checksum", "校验和错误", entry.name)
+
+
+def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
+    """Reads the structure of a zip from a seekable stream, which must stay open while the archive is used.
+
+    Raises `Rejected` for whatever the bytes are, and nothing else of its own.
+    """
+    directory = find_directory(stream)
+    if directory.entries > limits.entries:
+        raise Rejected(finding(Fault.ZIP_TOO_MANY, detail=f"{directory.entries} > {limits.entries}"))
+    found = []
+    names: dict[str, str] = {}
+    for record in records(stream, directory):
+        _refuse_all_but_plain_files(record)
+        name = _name(record)
+        # Systems behind us may ignore case or normalise: two names must differ to all of them.
+        spelling = unicodedata.normalize("NFC", name).casefold()
+        if spelling in names:
+            raise Rejected(finding(Fault.ZIP_DUPLICATE, file=name))
+        names[spelling] = name
+        found.append(record)
+    _refuse_sizes(found, limits)
+    starts = data_starts(stream, found, directory)
+    entries = tuple(
+        Entry(name, record.size, record.packed, record.crc, record.method == _DEFLATED, start)
+        for name, record, start in zip(names.values(), found, starts, strict=True)
+    )
+    return Archive(entries, stream, limits.ratio)
+
+
+def _refuse_all_but_plain_files(record: Record) -> None:
+    file = shown(record.name)
+    kind = stat.S_IFMT(record.mode)
+    if stat.S_ISDIR(kind) or record.dos_attributes & _DOS_DIRECTORY:
+        raise Rejected(finding(Fault.ZIP_PATH, file=file))
+    if kind and not stat.S_ISREG(kind):
+        raise Rejected(finding(Fault.ZIP_SYMLINK, file=file))
+    if record.flags & ENCRYPTED or record.method == _AES or record.extras.keys() & _EXTRAS_OF_ENCRYPTION:
+        raise Rejected(finding(Fault.ZIP_ENCRYPTED, file=file))
+    if record.method not in (STORED, _DEFLATED):
+        raise Rejected(finding(Fault.ZIP_METHOD, detail=str(record.method), file=file))
+    if record.method == STORED and record.packed != record.size:
+        raise broken("wrong size", "大小不符", file)
+
+
+def _name(record: Record) -> str:
+    name = _decoded(record)
+    if not 0 < len(name) <= LONGEST_NAME or any(map(_is_control, name)):
+        raise Rejected(finding(Fault.ZIP_NAME, file=name))
+    # A colon makes a drive or an alternate stream of it, for a Windows system behind us.
+    if name in (".", "..") or any(character in name for character in "/\\:"):
+        raise Rejected(finding(Fault.ZIP_PATH, file=name))
+    return name
+
+
+def _decoded(record: Record) -> str:
+    readings = []
+    for codec in ("utf-8",) if record.flags & UTF8 else ("utf-8", "gbk"):
+        with suppress(UnicodeDecodeError):
+            readings.append(record.name.decode(codec))
+    # Info-ZIP's Unicode path (APPNOTE 4.6.9) may say which reading is meant, but not give a second name.
+    path = record.extras.get(_EXTRA_UNICODE_PATH)
+    if path is not None and path[:5] == b"\x01" + zlib.crc32(record.name).to_bytes(4, "little"):
+        readings = [reading for reading in readings if reading.encode() == path[5:]]
+    if not readings:
+        raise Rejected(finding(Fault.ZIP_NAME, file=shown(record.name)))
+    return readings[0]
+
+
+def _is_control(character: str) -> bool:
+    # Cf holds the marks that turn the direction of writing, so that "fdp.exe" is shown as "exe.pdf".
+    return (
+        unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        or ord(character) & 0xFFFE == 0xFFFE
+        or 0xFDD0 <= ord(character) <= 0xFDEF
+    )
+
+
+def _refuse_sizes(found: Sequence[Record], limits: ArchiveLimits) -> None:
+    size = sum(record.size for record in found)
+    if size > limits.size:
+        raise Rejected(finding(Fault.PACKAGE_TOO_LARGE, detail=f"{size} > {limits.size}"))
+    for record in found:
+        _refuse_ratio(record.size, record.packed, limits.ratio, shown(record.name))
+    _refuse_ratio(size, sum(record.packed for record in found), limits.ratio)
+
+
+def _refuse_ratio(size: int, packed: int, ratio: int, file: str | None = None) -> None:
+    if size >= RATIO_COUNTS_FROM and size > ratio * packed:
+        raise Rejected(finding(Fault.ZIP_RATIO, detail=f"{size}:{packed} > {ratio}:1", file=file))
+
+
+def _stored(stream: IO[bytes], entry: Entry) -> Iterator[bytes]:
+    for at in range(0, entry.size, _CHUNK):
+        yield read_at(stream, entry.start + at, min(_CHUNK, entry.size - at))
+
+
+def _inflated(stream: IO[bytes], entry: Entry, ratio: int) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    fed = made = 0
+    while not inflater.eof:
+        data = inflater.unconsumed_tail
+        if not data and fed < entry.packed:
+            data = read_at(stream, entry.start + fed, min(_CHUNK, entry.packed - fed))
+            fed += len(data)
+        try:
+            chunk = inflater.decompress(data, _CHUNK)
+        except zlib.error:
+            raise broken("data cannot be inflated", "数据无法解压", entry.name) from None
+        made += len(chunk)
+        if made > entry.size:
+            used = fed - len(inflater.unconsumed_tail)
+            if made > ratio * used:
+                raise Rejected(finding(Fault.ZIP_RATIO, detail=f"{made}:{used} > {ratio}:1", file=entry.name))
+            raise broken("wrong size", "大小不符", entry.name)
+        if not data and not chunk:
+            raise broken("data end too early", "数据不完整", entry.name)
+        yield chunk
+    if fed < entry.packed or inflater.unused_data:
+        raise Rejected(finding(Fault.ZIP_HIDDEN, file=entry.name))
+    if made != entry.size:
+        raise broken("wrong size", "大小不符", entry.name)

@@ -1,0 +1,89 @@
+"""Unpack: what was sent, taken apart. One XML document and its PDF files in a flat zip, or the bare XML."""
+
+import hashlib
+from typing import IO, Final
+
+from gateway.archive import Archive, ArchiveLimits, Entry, open_archive
+from gateway.faults import Fault, Rejected, finding
+from gateway.message import Blob, Package, Part, Pdf
+from gateway.pdf import inspect
+from gateway.policy import PackagePolicy, PdfPolicy
+
+_ZIP_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+# Also what UTF-16 and UTF-32 begin with: the XML parser says what is wrong with these.
+_XML_BEGINNINGS: Final = (
+    b"<",
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"\xfe\xff",
+    b"\x00<",
+    b"\x00\x00\xfe\xff",
+    b"\x00\x00\x00<",
+)
+
+
+def unpack(name: str, blob: Blob, size: int, policy: PackagePolicy, pdf: PdfPolicy, limit: int) -> Package:
+    """The document's bytes and the digest and facts of every part: document first, then as in the zip.
+
+    `size` is the package's own, `limit` the account's, which holds for the packed and for the unpacked
+    bytes. The document is held in memory, and a PDF while it is inspected. One larger than `pdf.size` is
+    streamed only: its facts are all unknown (`Pdf()`), and its size is what the rules refuse.
+    Raises `Rejected`.
+    """
+    if size > limit:
+        raise Rejected(finding(Fault.PACKAGE_TOO_LARGE, detail=f"{size} > {limit}"))
+    with blob() as stream:
+        head = stream.read(4096)
+        if head.startswith(_ZIP_MAGIC):
+            archive = open_archive(stream, ArchiveLimits(policy.entries, policy.ratio, limit))
+            return _from_archive(archive, policy, pdf)
+        if head.lstrip().startswith(_XML_BEGINNINGS):
+            return _bare(name, stream, size, policy)
+    raise Rejected(finding(Fault.PACKAGE_UNREADABLE))
+
+
+def _bare(name: str, stream: IO[bytes], size: int, policy: PackagePolicy) -> Package:
+    _refuse_large_document(name, size, policy)
+    stream.seek(0)
+    document = stream.read(size)
+    return _package(name, document, (), is_zip=False)
+
+
+def _from_archive(archive: Archive, policy: PackagePolicy, pdf: PdfPolicy) -> Package:
+    documents = [entry for entry in archive.entries if entry.name.lower().endswith(".xml")]
+    others = [entry for entry in archive.entries if entry not in documents]
+    unexpected = [entry for entry in others if not entry.name.lower().endswith(".pdf")]
+    if unexpected:
+        raise Rejected(finding(Fault.ZIP_UNEXPECTED, file=entry.name) for entry in unexpected)
+    if not documents:
+        raise Rejected(finding(Fault.ZIP_NO_DOCUMENT))
+    if len(documents) > 1:
+        raise Rejected(finding(Fault.ZIP_MANY_DOCUMENTS, file=entry.name) for entry in documents)
+    document = documents[0]
+    _refuse_large_document(document.name, document.size, policy)
+    content = b"".join(archive.open(document))
+    attachments = tuple(_attachment(archive, entry, pdf) for entry in others)
+    return _package(document.name, content, attachments, is_zip=True)
+
+
+def _refuse_large_document(name: str, size: int, policy: PackagePolicy) -> None:
+    if size > policy.document_size:
+        raise Rejected(
+            finding(Fault.DOCUMENT_TOO_LARGE, detail=f"{size} > {policy.document_size}", file=name)
+        )
+
+
+def _package(name: str, document: bytes, attachments: tuple[Part, ...], *, is_zip: bool) -> Package:
+    part = Part(name=name, sha256=hashlib.sha256(document).hexdigest(), size=len(document))
+    return Package(document=document, document_name=name, parts=(part, *attachments), is_zip=is_zip)
+
+
+def _attachment(archive: Archive, entry: Entry, pdf: PdfPolicy) -> Part:
+    digest = hashlib.sha256()
+    held = bytearray()
+    for chunk in archive.open(entry):
+        digest.update(chunk)
+        if entry.size <= pdf.size:
+            held += chunk
+    facts = inspect(bytes(held)) if entry.size <= pdf.size else Pdf()
+    return Part(name=entry.name, sha256=digest.hexdigest(), size=entry.size, pdf=facts)

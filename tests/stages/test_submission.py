@@ -43,6 +43,7 @@ def values() -> dict[str, Any]:
         "package": Package(
             document=DOCUMENT,
             document_name="报关单.xml",
+            is_zip=True,
             parts=(
                 Part(name="报关单.xml", sha256=sha(DOCUMENT), size=len(DOCUMENT)),
                 Part(name="发票.pdf", sha256=sha(PAPER), size=len(PAPER), pdf=Pdf(pages=2, signed=True)),

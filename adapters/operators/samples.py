@@ -1,0 +1,100 @@
+"""The shipped samples: what a new user sends first, and what `gateway demo` sends and expects."""
+
+import tomllib
+from importlib import resources
+from importlib.resources.abc import Traversable
+from io import BytesIO
+from pathlib import Path
+from typing import Final, Literal
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from lxml import etree
+from pydantic import BaseModel, ConfigDict
+from signxml.algorithms import (
+    CanonicalizationMethod,
+    DigestAlgorithm,
+    SignatureConstructionMethod,
+    SignatureMethod,
+)
+from signxml.signer import XMLSigner
+
+from gateway import xml
+from gateway.states import CustomsStatus
+
+# Fixed, so that a home that is made again holds the same packages.
+_PACKED_AT: Final = (2026, 11, 2, 9, 30, 0)
+
+
+class Sample(BaseModel):
+    """One entry of `config/samples/samples.toml`, where the fields are explained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    account: str
+    package: str
+    kind: Literal["zip", "bare"]
+    sign: bool
+    verdict: Literal["accepted", "rejected"]
+    customs_status: CustomsStatus
+    zh: str
+    en: str
+
+    def path(self, home: Path) -> Path:
+        """Where `write_samples` puts the package, ready to be sent by the account."""
+        return home / "samples" / self.account / self.package
+
+
+def read_samples() -> tuple[Sample, ...]:
+    """The shipped samples, in the order in which they are sent."""
+    shipped = tomllib.loads(_shipped().joinpath("samples.toml").read_text("utf-8"))
+    return tuple(Sample.model_validate(entry) for entry in shipped["sample"])
+
+
+def write_samples(home: Path) -> tuple[Sample, ...]:
+    """Writes each sample to its `path`, over one that is there; needs `home`/clients/<account>/sign.key and
+    sign.crt for those that are signed."""
+    samples = read_samples()
+    for sample in samples:
+        target = sample.path(home)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(_package(sample, home / "clients" / sample.account))
+    return samples
+
+
+def signed(document: bytes, key: bytes, certificate: bytes) -> bytes:
+    """The XML document as UTF-8 with an enveloped XML-DSig signature as last child of its root: RSA or ECDSA,
+    as the PEM key is, SHA-256, exclusive canonicalisation. Comments are left out."""
+    loaded = load_pem_private_key(key, password=None)
+    elliptic = isinstance(loaded, EllipticCurvePrivateKey)
+    signer = XMLSigner(
+        method=SignatureConstructionMethod.enveloped,
+        signature_algorithm=SignatureMethod.ECDSA_SHA256 if elliptic else SignatureMethod.RSA_SHA256,
+        digest_algorithm=DigestAlgorithm.SHA256,
+        c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,
+    )
+    root = signer.sign(xml.parse(document), key=key, cert=certificate.decode("ascii"))
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+
+
+def _shipped() -> Traversable:
+    return resources.files("config").joinpath("samples")
+
+
+def _package(sample: Sample, client: Path) -> bytes:
+    folder = _shipped().joinpath(sample.folder)
+    name = f"{sample.folder}.xml"
+    document = folder.joinpath(name).read_bytes()
+    if sample.sign:
+        key, certificate = (client / "sign.key").read_bytes(), (client / "sign.crt").read_bytes()
+        document = signed(document, key, certificate)
+    if sample.kind == "bare":
+        return document
+    attachments = sorted((part for part in folder.iterdir() if part.name != name), key=lambda part: part.name)
+    out = BytesIO()
+    with ZipFile(out, "w") as archive:
+        for entry, body in ((name, document), *((part.name, part.read_bytes()) for part in attachments)):
+            archive.writestr(ZipInfo(entry, _PACKED_AT), body, ZIP_DEFLATED)
+    return out.getvalue()

@@ -1,0 +1,108 @@
+"""Keys, certificates and the reference implementation of XML signatures, for tests that need real ones."""
+
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from gateway.parties import RegisteredCertificate
+
+Kind = Literal["rsa-1024", "rsa-2048", "rsa-3072", "rsa-4096", "p-256", "p-384", "p-521"]
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+BEGINS = datetime(2020, 1, 1, tzinfo=UTC)
+ENDS = datetime(2049, 12, 31, tzinfo=UTC)
+
+_CURVES: dict[str, ec.EllipticCurve] = {
+    "p-256": ec.SECP256R1(),
+    "p-384": ec.SECP384R1(),
+    "p-521": ec.SECP521R1(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A private key and a self-signed certificate for it, both PEM."""
+
+    key_pem: bytes
+    certificate_pem: str
+
+    @property
+    def registered(self) -> RegisteredCertificate:
+        return RegisteredCertificate(pem=self.certificate_pem)
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificate(self.certificate_pem.encode())
+
+
+@cache
+def private_key(kind: Kind, owner: str = "trader-a") -> PrivateKey:
+    """One key for each kind and owner, made once in a test run."""
+    if kind in _CURVES:
+        return ec.generate_private_key(_CURVES[kind])
+    return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.removeprefix("rsa-")))
+
+
+@cache
+def identity(
+    kind: Kind, owner: str = "trader-a", *, begins: datetime = BEGINS, ends: datetime = ENDS
+) -> Identity:
+    """Other dates give another certificate for the same key."""
+    key = private_key(kind, owner)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, owner)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+        .sign(key, hashes.SHA256())
+    )
+    return Identity(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        certificate.public_bytes(Encoding.PEM).decode(),
+    )
+
+
+def xmlsec1_sign(document: bytes, signer: Identity) -> bytes:
+    """Fills in the signature template that stands in the document."""
+    with tempfile.TemporaryDirectory() as folder:
+        at = Path(folder)
+        (at / "key.pem").write_bytes(signer.key_pem)
+        (at / "certificate.pem").write_text(signer.certificate_pem)
+        (at / "template.xml").write_bytes(document)
+        key = f"{at / 'key.pem'},{at / 'certificate.pem'}"
+        return _run("--sign", "--privkey-pem", key, str(at / "template.xml")).stdout
+
+
+def xmlsec1_accepts(document: bytes, signer: Identity) -> bool:
+    """Whether xmlsec1 finds the signature valid by the signer's certificate, given to it and trusted."""
+    with tempfile.TemporaryDirectory() as folder:
+        at = Path(folder)
+        (at / "certificate.pem").write_text(signer.certificate_pem)
+        (at / "document.xml").write_bytes(document)
+        verdict = _run(
+            "--verify",
+            *("--id-attr:Id", "SignedProperties"),
+            *("--trusted-pem", str(at / "certificate.pem")),
+            *("--pubkey-cert-pem", str(at / "certificate.pem")),
+            str(at / "document.xml"),
+            check=False,
+        )
+        return verdict.returncode == 0
+
+
+def _run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["xmlsec1", *arguments], check=check, capture_output=True, timeout=60)

@@ -27,6 +27,7 @@ class Habit:
     sign_time: str = "%Y%m%d %H:%M:%S"
     owner_is_office: bool = False
     own_file_names: bool = False
+    pdf_trailer: bool = False
     encoding: str = "UTF-8"
 
 
@@ -64,6 +65,7 @@ AU3: Final = Habit(
     sign_date="%Y%m%d %H%M%S",
     sign_time="%Y%m%d %H%M%S%f",
     own_file_names=True,
+    pdf_trailer=True,
 )
 
 NEEDS: Final = Habit(

@@ -12,6 +12,7 @@ from lxml import etree
 
 from tests.declarations import Blocks, Declaration, Document, Fields, Line
 from tests.habits import CW, Habit
+from tests.pdfs import with_trailer
 
 NAMESPACE: Final = "http://www.chinaport.gov.cn/dec"
 
@@ -66,11 +67,21 @@ def render(declaration: Declaration, habit: Habit = CW, *, indent: bool = False)
 
 def files(declaration: Declaration, habit: Habit = CW) -> dict[str, bytes]:
     """The PDF files that belong to it, by the names that its EdocRealation entries say."""
-    return {
-        _file_name(declaration, number, document, habit): document.body
-        for number, document in enumerate(declaration.documents, 1)
-        if not document.number
-    }
+    found = {}
+    for number, document in enumerate(declaration.documents, 1):
+        if document.number:
+            continue
+        name = _file_name(declaration, number, document, habit)
+        found[name] = document.body
+        if habit.pdf_trailer:
+            found[name] = with_trailer(
+                document.body,
+                name=name,
+                code=document.code,
+                office=declaration.office,
+                trade_code=declaration.trader.code,
+            )
+    return found
 
 
 def package(xml: bytes, pdfs: Mapping[str, bytes], name: str = "declaration.xml") -> bytes:

@@ -1,0 +1,115 @@
+"""One SSH connection as paramiko runs it, with modern algorithms only and bounds where paramiko has none."""
+
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import paramiko
+from paramiko import Channel, Message, PKey
+from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
+from paramiko.packet import Packetizer
+
+# RFC 4253, 6.1: packets of 35,000 bytes must be taken; nobody sends more to a window with packets of 32 KB.
+_LONGEST_PACKET: Final = 64 * 1024
+_WINDOW: Final = 2 * 1024 * 1024
+_WIRE_LOG: Final = "gateway.sftp.wire"
+
+# What paramiko writes repeats what strangers sent as it came; our own lines say what became of a connection.
+logging.getLogger(_WIRE_LOG).setLevel(logging.CRITICAL + 1)
+
+
+class BoundedPackets(Packetizer):
+    """paramiko would take a packet of any length that the length field can say, before any log-in."""
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        if n > _LONGEST_PACKET:
+            raise paramiko.SSHException("packet too long")
+        return super().read_all(n, check_rekey)
+
+    def start_handshake(self, timeout: float) -> None:
+        """Nothing: the grace time bounds the handshake, and paramiko's timer is a thread that would outlive
+        the connection."""
+
+
+def _feed(channel: Channel, message: Message) -> None:
+    """Takes channel data; ends a connection that sends more than its window, which paramiko would keep."""
+    channel._feed(message)  # type: ignore[attr-defined]  # as in paramiko's own table
+    if len(channel.in_buffer) > _WINDOW:
+        raise paramiko.SSHException("window exceeded")
+
+
+def _ignore(channel: Channel, message: Message) -> None:
+    """Data besides the stream of SFTP, which nobody would read."""
+
+
+class Connection(paramiko.Transport):
+    """Modern algorithms only; strict key exchange with all that know it (CVE-2023-48795)."""
+
+    _preferred_kex = (
+        "mlkem768x25519-sha256",
+        "curve25519-sha256@libssh.org",
+        "ecdh-sha2-nistp256",
+        "ecdh-sha2-nistp384",
+        "ecdh-sha2-nistp521",
+        "diffie-hellman-group16-sha512",
+    )
+    _preferred_ciphers = (
+        "aes128-gcm@openssh.com",
+        "aes256-gcm@openssh.com",
+        "aes128-ctr",
+        "aes192-ctr",
+        "aes256-ctr",
+    )
+    _preferred_macs = (
+        "hmac-sha2-256-etm@openssh.com",
+        "hmac-sha2-512-etm@openssh.com",
+        "hmac-sha2-256",
+        "hmac-sha2-512",
+    )
+    _preferred_keys = ("ssh-ed25519",)
+    _preferred_pubkeys = (
+        "ssh-ed25519",
+        "ecdsa-sha2-nistp256",
+        "ecdsa-sha2-nistp384",
+        "ecdsa-sha2-nistp521",
+        "rsa-sha2-512",
+        "rsa-sha2-256",
+    )
+    _preferred_compression = ("none",)
+    _channel_handler_table = {  # noqa: RUF012  # as paramiko declares it
+        **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]  # not in its stubs
+        MSG_CHANNEL_DATA: _feed,
+        MSG_CHANNEL_EXTENDED_DATA: _ignore,
+    }
+
+    def __init__(
+        self, sock: socket.socket, address: str, host_key: PKey, ended: Callable[["Connection"], None]
+    ) -> None:
+        super().__init__(sock, default_window_size=_WINDOW, packetizer_class=BoundedPackets)
+        self.local_version = "SSH-2.0-gateway"  # not which software in which version
+        self.set_log_channel(_WIRE_LOG)
+        self.add_server_key(host_key)
+        self.address = address
+        self._when_ended = ended
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            self._when_ended(self)
+
+    def hang_up(self) -> None:
+        """Ends the connection without waiting: its thread finds the end of the stream and cleans up."""
+        with suppress(OSError):  # it may have ended by itself
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def open_channels(self) -> int:
+        return len(self._channels)  # type: ignore[attr-defined]  # paramiko has no public count of them
+
+    def _log(self, level: int, msg: object, *args: object) -> None:
+        """Nothing, see `_WIRE_LOG`."""
+
+    def _queue_incoming_channel(self, channel: Channel) -> None:
+        """Nothing: paramiko would keep every channel for an `accept` that nobody calls."""

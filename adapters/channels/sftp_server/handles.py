@@ -1,0 +1,125 @@
+"""Open files: an upload on its way into the store, and a file of the account being read."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import IO, Final
+
+from adapters.channels.sftp_server.office import Office
+from adapters.channels.sftp_server.outbox import Draft, Outbox
+from adapters.channels.sftp_server.wire import Attributes, Refused, Status, denied
+from gateway.parties import Account
+from gateway.ports import Spool
+
+FILE: Final = 0o100644
+
+
+class Upload:
+    """A handle on a draft that it holds until it is closed or aborted.
+
+    Closing finishes a file with a final name (`finish` is called and raises where nothing was kept) and
+    leaves one with an unfinished name for later.
+    """
+
+    def __init__(
+        self,
+        draft: Draft,
+        outbox: Outbox,
+        office: Office,
+        account: Account,
+        finish: Callable[[Draft], None] | None,
+        *,
+        append: bool,
+    ) -> None:
+        self.draft = draft
+        self._outbox = outbox
+        self._office = office
+        self._account = account
+        self._finish = finish
+        self._append = append
+
+    def write(self, offset: int, data: bytes) -> None:
+        """A write that fails ends the upload: what a client would send after it could not be whole."""
+        spool = self._usable()
+        start = spool.size if self._append else offset
+        self._bound(start + len(data))
+        try:
+            spool.write(start, data)
+        except OSError:
+            self.abort()
+            raise
+
+    def truncate(self, size: int) -> None:
+        spool = self._usable()
+        self._bound(size)
+        try:
+            spool.truncate(size)
+        except OSError:
+            self.abort()
+            raise
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._usable().read(offset, length)
+
+    def stat(self) -> Attributes:
+        return Attributes(FILE, self._usable().size, self.draft.touched)
+
+    def close(self) -> None:
+        self._usable()
+        if self._finish is not None:
+            self._finish(self.draft)
+        else:
+            self._outbox.release(self.draft, self._office.clock())
+
+    def abort(self) -> None:
+        """Leaves nothing. Safe to call twice."""
+        if self.draft.held:
+            self._outbox.drop(self.draft)
+
+    def _usable(self) -> Spool:
+        if self.draft.gone:
+            self.abort()
+            raise Refused(Status.FAILURE, "The upload was broken off; nothing was kept")
+        return self.draft.spool
+
+    def _bound(self, size: int) -> None:
+        most = self._account.max_package
+        if size > most:
+            self.abort()
+            raise Refused(Status.FAILURE, f"A package may have {most} bytes at most; nothing was kept")
+
+
+class Download:
+    """A handle on a stored file. `fetched` is called once, at the close, if the end was read."""
+
+    def __init__(
+        self, stream: IO[bytes], size: int, at: datetime, fetched: Callable[[], None] | None = None
+    ) -> None:
+        self._stream = stream
+        self._size = size
+        self._at = at
+        self._fetched = fetched
+        self._whole = False
+
+    def write(self, offset: int, data: bytes) -> None:
+        raise denied("The file is open for reading only")
+
+    def truncate(self, size: int) -> None:
+        raise denied("The file is open for reading only")
+
+    def read(self, offset: int, length: int) -> bytes:
+        self._stream.seek(offset)
+        data = self._stream.read(length)
+        if data and offset + len(data) >= self._size:
+            self._whole = True
+        return data
+
+    def stat(self) -> Attributes:
+        return Attributes(FILE, self._size, self._at)
+
+    def close(self) -> None:
+        self._stream.close()
+        if self._whole and self._fetched is not None:
+            self._fetched()
+
+    def abort(self) -> None:
+        self._stream.close()

@@ -1,0 +1,95 @@
+"""What all sessions of the server share: the store behind its ports, the accounts' outboxes, the clock."""
+
+import asyncio
+import errno
+import os
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from adapters.channels.sftp_server.outbox import Draft, Outbox
+from adapters.channels.sftp_server.wire import Refused, Status
+from gateway.faults import printable
+from gateway.message import Arrival, new_id
+from gateway.ports import BlobStore, Clock, Intake, Mailbox
+
+# Longer than any commit that will still succeed; a client's own patience is about as long.
+_PATIENCE_SECONDS: Final = 60.0
+_T = TypeVar("_T")
+
+log: Final = structlog.get_logger("gateway.sftp")
+
+
+class Office:
+    """Sessions run in threads of their own; the store's verbs run on the node's event loop."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        mailbox: Mailbox,
+        blobs: BlobStore,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.intake = intake
+        self.mailbox = mailbox
+        self.blobs = blobs
+        self.clock = clock
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._outboxes: dict[str, Outbox] = {}
+
+    def wait(self, call: Coroutine[Any, Any, _T]) -> _T:
+        """The outcome of a verb of the store; raises what it raises, or `Refused` where it does not come."""
+        future = asyncio.run_coroutine_threadsafe(call, self._loop)
+        try:
+            return future.result(_PATIENCE_SECONDS)
+        except FutureTimeout:
+            future.cancel()
+            raise Refused(Status.FAILURE, "The gateway is too busy; try again later") from None
+
+    def outbox(self, account: str) -> Outbox:
+        with self._lock:
+            return self._outboxes.setdefault(account, Outbox())
+
+    def outboxes(self) -> list[Outbox]:
+        with self._lock:
+            return list(self._outboxes.values())
+
+    def commit(self, account: str, draft: Draft, name: str) -> int:
+        """Makes a message of a held draft and returns its size. Where it raises there is no message; the
+        draft is used up either way."""
+        now = self.clock()
+        message = new_id(now, os.urandom(10))
+        try:
+            sha256, size = draft.spool.keep()
+            self.wait(
+                self.intake.add(
+                    Arrival(
+                        id=message,
+                        account=account,
+                        channel="sftp",
+                        name=name,
+                        sha256=sha256,
+                        size=size,
+                        received_at=now,
+                    )
+                )
+            )
+        except Exception as error:
+            log.error("upload failed", account=account, name=printable(name), reason=printable(str(error)))
+            raise
+        finally:
+            self.outbox(account).drop(draft)
+        log.info("upload", account=account, name=printable(name), id=message, size=size, sha256=sha256)
+        return size
+
+
+def cause(error: OSError) -> str:
+    """What a client is told of a failure of our disk: enough to know whether trying again may help."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "The gateway's disk is full; nothing was kept"
+    return "The gateway's storage failed; nothing was kept"

@@ -1,0 +1,130 @@
+"""Uploads that are not messages yet: what is being written, and files under unfinished names."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from adapters.channels.sftp_server.paths import is_unfinished
+from adapters.channels.sftp_server.wire import Refused, Status, denied, no_such_file
+from gateway.ports import Spool
+
+# An unfinished file that nobody has touched for a day will not be finished; its space is given back.
+KEPT_SECONDS: Final = 24 * 3600
+
+
+class Draft:
+    """A file on its way. `held` while a handle is open on it: then only that handle's thread uses the spool.
+
+    `gone` once it was replaced under its name or its handle was aborted: it can never be committed.
+    """
+
+    __slots__ = ("gone", "held", "name", "spool", "touched")
+
+    def __init__(self, name: str, spool: Spool, now: datetime) -> None:
+        self.name = name
+        self.spool = spool
+        self.touched = now
+        self.held = True
+        self.gone = False
+
+
+class Outbox:
+    """The drafts of one account, shared by all its sessions; each verb is atomic.
+
+    They live as long as the process: a restart sweeps the spools, and the sender, who had no
+    acknowledgement for any of them, sends again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._unfinished: dict[str, Draft] = {}
+        self._all: set[Draft] = set()
+
+    def create(self, name: str, make: Callable[[], Spool], now: datetime, most: int) -> Draft:
+        """A new draft, held. One that had this unfinished name is replaced, even while another session writes
+        it: that session may be a dead one whose end has not been noticed yet."""
+        with self._lock:
+            earlier = self._unfinished.get(name)
+            if len(self._all) - (earlier is not None) >= most:
+                raise Refused(Status.FAILURE, f"Too many unfinished files ({most}); finish or remove some")
+            draft = Draft(name, make(), now)
+            if earlier is not None:
+                self._give_up(earlier)
+            self._all.add(draft)
+            if is_unfinished(name):
+                self._unfinished[name] = draft
+            return draft
+
+    def find(self, name: str) -> Draft | None:
+        with self._lock:
+            return self._unfinished.get(name)
+
+    def listing(self) -> list[Draft]:
+        with self._lock:
+            return list(self._unfinished.values())
+
+    def hold(self, name: str) -> Draft:
+        """The unfinished file, from now on held; refused while a handle is open on it."""
+        with self._lock:
+            return self._hold(name)
+
+    def release(self, draft: Draft, now: datetime) -> None:
+        with self._lock:
+            draft.held = False
+            draft.touched = now
+
+    def drop(self, draft: Draft) -> None:
+        """Ends a held draft and its spool, if it has one still."""
+        with self._lock:
+            draft.held = False
+            self._give_up(draft)
+
+    def remove(self, name: str) -> None:
+        with self._lock:
+            draft = self._hold(name)
+            draft.held = False
+            self._give_up(draft)
+
+    def move(self, old: str, new: str, *, replace: bool) -> None:
+        """Renames an unfinished file to another unfinished name."""
+        with self._lock:
+            draft = self._hold(old)
+            draft.held = False
+            there = self._unfinished.get(new)
+            if there is not None and there is not draft:
+                if there.held or not replace:
+                    raise denied("A file with the new name exists")
+                self._give_up(there)
+            del self._unfinished[old]
+            draft.name = new
+            self._unfinished[new] = draft
+
+    def expire(self, now: datetime) -> None:
+        """Removes what nobody has touched for a day."""
+        with self._lock:
+            for draft in list(self._unfinished.values()):
+                if not draft.held and (now - draft.touched).total_seconds() > KEPT_SECONDS:
+                    self._give_up(draft)
+
+    def clear(self) -> None:
+        with self._lock:
+            for draft in list(self._all):
+                self._give_up(draft)
+
+    def _hold(self, name: str) -> Draft:
+        draft = self._unfinished.get(name)
+        if draft is None:
+            raise no_such_file()
+        if draft.held:
+            raise denied("The file is being written")
+        draft.held = True
+        return draft
+
+    def _give_up(self, draft: Draft) -> None:
+        draft.gone = True
+        self._all.discard(draft)
+        if self._unfinished.get(draft.name) is draft:
+            del self._unfinished[draft.name]
+        if not draft.held:
+            draft.spool.discard()

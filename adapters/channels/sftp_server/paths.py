@@ -1,0 +1,54 @@
+"""Paths of the virtual tree. They are taken apart here once and never touch a path of the host."""
+
+from typing import Final
+
+from adapters.channels.sftp_server.wire import Refused, Status, no_such_file
+from gateway.ports import Folder
+
+LONGEST_NAME: Final = 255
+UNFINISHED: Final = (".tmp", ".temp", ".part", ".filepart")
+_FOLDERS: Final = {folder.value: folder for folder in Folder}
+
+
+def steps(path: str) -> list[str]:
+    """The names from the root downwards, after `.` and `..`; a relative path begins at the root."""
+    names: list[str] = []
+    for name in path.split("/"):
+        if name == "..":
+            del names[-1:]
+        elif name not in ("", "."):
+            names.append(_sound(name))
+    return names
+
+
+def folder(path: str) -> Folder | None:
+    """The folder that the path names, None for the root; anything else is no such file."""
+    names = steps(path)
+    if not names:
+        return None
+    if len(names) == 1 and names[0] in _FOLDERS:
+        return _FOLDERS[names[0]]
+    raise no_such_file()
+
+
+def file(path: str) -> tuple[Folder, str]:
+    """Folder and name of a file, be it there or not; refuses what can be no file of the tree."""
+    names = steps(path)
+    if len(names) == 2 and names[0] in _FOLDERS:
+        return _FOLDERS[names[0]], names[1]
+    if len(names) < 2:
+        raise Refused(Status.PERMISSION_DENIED, "Files stand in the folders OutBox, InBox, SentBox, FailBox")
+    raise no_such_file()
+
+
+def is_unfinished(name: str) -> bool:
+    """CONTRACT.md, "When the gateway has acknowledged"."""
+    return name.lower().endswith(UNFINISHED)
+
+
+def _sound(name: str) -> str:
+    if len(name.encode()) > LONGEST_NAME:
+        raise Refused(Status.FAILURE, f"A file name has {LONGEST_NAME} bytes at most")
+    if not name.isprintable():
+        raise Refused(Status.FAILURE, "A file name must not hold control characters")
+    return name

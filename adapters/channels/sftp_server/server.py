@@ -1,0 +1,155 @@
+"""The SFTP server: listens, lets connections in, ends those that overstay, and stops in order."""
+
+import asyncio
+import errno
+import io
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import paramiko
+
+from adapters.channels.sftp_server.admission import GRACE_SECONDS, Admission
+from adapters.channels.sftp_server.connection import Connection
+from adapters.channels.sftp_server.door import Door
+from adapters.channels.sftp_server.office import Office, log
+from gateway.faults import printable
+from gateway.parties import Account
+from gateway.ports import BlobStore, Clock, Intake, Mailbox
+
+_ROUND_SECONDS: Final = 1.0
+_BACKLOG: Final = 256
+_EXPIRY_SECONDS: Final = 600.0
+_JOIN_SECONDS: Final = 5.0
+_TCP_OPTIONS: Final = {
+    socket.TCP_NODELAY: 1,
+    socket.TCP_KEEPIDLE: 60,
+    socket.TCP_KEEPINTVL: 15,
+    socket.TCP_KEEPCNT: 4,
+}
+
+
+class SftpServer:
+    """What it has acknowledged is durable in `blobs` and `intake` (CONTRACT.md).
+
+    `account` is called in the server's threads for each log-in; the store's verbs run on `loop`, which must
+    run on a thread of its own until `stop` has returned.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        host_key: bytes,
+        account: Callable[[str], Account | None],
+        intake: Intake,
+        mailbox: Mailbox,
+        blobs: BlobStore,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._address = (host, port)
+        self._host_key = paramiko.Ed25519Key.from_private_key(io.StringIO(host_key.decode("ascii")))
+        self._account = account
+        self._office = Office(intake, mailbox, blobs, clock, loop)
+        self._admission = Admission()
+        self._lock = threading.Lock()
+        self._doors: dict[Connection, Door] = {}
+        self._stopping = threading.Event()
+        self._listener = socket.socket()
+        self._thread = threading.Thread(target=self._listen, name="sftp-listener", daemon=True)
+
+    def start(self) -> tuple[str, int]:
+        """Listens and returns the address bound; port 0 asked for any free one. Raises `OSError`."""
+        self._listener.close()
+        self._listener = socket.create_server(self._address, backlog=_BACKLOG)
+        self._listener.setblocking(False)
+        self._thread.start()
+        host, port = self._listener.getsockname()[:2]
+        return host, port
+
+    def stop(self, grace: float) -> None:
+        """Lets the requests that are being answered finish for `grace` seconds, then ends every session; all
+        threads are gone when it returns. Uploads that were not closed by then leave nothing.
+
+        Blocks, while commits need the loop: call it from another thread than the loop's.
+        """
+        until = time.monotonic() + grace
+        self._stopping.set()
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it
+        self._thread.join()
+        with self._lock:
+            doors = dict(self._doors)
+        sessions = [session for door in doors.values() for session in door.close()]
+        while any(session.working for session in sessions) and time.monotonic() < until:
+            time.sleep(0.01)
+        for connection in doors:
+            connection.hang_up()
+        for thread in (*doors, *sessions):
+            thread.join(_JOIN_SECONDS)
+        for outbox in self._office.outboxes():
+            outbox.clear()
+
+    def _listen(self) -> None:
+        expired = time.monotonic()
+        with self._listener, selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            while not self._stopping.is_set():
+                if selector.select(_ROUND_SECONDS):
+                    self._accept()
+                self._end_overdue()
+                if time.monotonic() > expired + _EXPIRY_SECONDS:
+                    expired = time.monotonic()
+                    for outbox in self._office.outboxes():
+                        outbox.expire(self._office.clock())
+
+    def _accept(self) -> None:
+        try:
+            sock, (address, *_) = self._listener.accept()
+        except OSError as error:
+            # The caller has gone again, or we are out of descriptors or stopping; the listener lives on.
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                log.error("connection refused", reason=error.strerror)
+                self._stopping.wait(_ROUND_SECONDS)
+            return
+        if not self._admission.knock(address):
+            log.warning(
+                "connection refused", address=address, reason="too many connections or failed log-ins"
+            )
+            sock.close()
+            return
+        # Each answer is small and waited for; a caller whose line is cut is noticed after two minutes.
+        for option, value in _TCP_OPTIONS.items():
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection = Connection(sock, address, self._host_key, self._ended)
+        door = Door(connection, self._account, self._admission, self._office)
+        with self._lock:
+            self._doors[connection] = door
+        connection.start_server(event=threading.Event(), server=door)
+
+    def _ended(self, connection: Connection) -> None:
+        with self._lock:
+            door = self._doors.pop(connection)
+        failure = door.failure()
+        self._admission.leave(connection.address, known=door.account is not None, failed=bool(failure))
+        error = connection.saved_exception
+        if failure:
+            log.warning("log-in failed", account=failure, address=connection.address)
+        elif door.account is None and isinstance(error, paramiko.SSHException):
+            log.info("connection failed", address=connection.address, reason=printable(str(error)))
+
+    def _end_overdue(self) -> None:
+        """Hangs up on who has opened no session in the grace time, and who has none for as long again."""
+        latest = time.monotonic() - GRACE_SECONDS
+        with self._lock:
+            overdue = [
+                connection
+                for connection, door in self._doors.items()
+                if not door.sessions and door.idle_since < latest
+            ]
+        for connection in overdue:
+            connection.hang_up()

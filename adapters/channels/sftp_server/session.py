@@ -1,0 +1,241 @@
+"""One SFTP session: reads requests from its channel, lets the tree answer them, sends the answers."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from paramiko import Channel, Transport
+from paramiko.server import ServerInterface, SubsystemHandler
+
+from adapters.channels.sftp_server import wire
+from adapters.channels.sftp_server.handles import Download, Upload
+from adapters.channels.sftp_server.office import cause, log
+from adapters.channels.sftp_server.tree import Tree
+from adapters.channels.sftp_server.wire import Attributes, Command, Fields, Mode, Refused, Status
+
+_RECEIVE: Final = 1024 * 1024
+_MOST_HANDLES: Final = 256
+# So much is answered before answers are sent although more requests wait.
+_ANSWERS: Final = 32 * 1024
+
+
+class Session(SubsystemHandler):
+    """paramiko runs it in a thread of its own. `ended` is called when it is over, whatever ended it.
+
+    paramiko's own SFTPServer is not used: it answers OK to a close that failed unless that raises, sends
+    sixteen names at a time, writes log lines for every request, and its buffer moves all that waits for
+    each packet taken out.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        name: str,
+        server: ServerInterface,
+        tree: Tree,
+        idle_seconds: float,
+        ended: Callable[["Session"], None],
+    ) -> None:
+        super().__init__(channel, name, server)
+        self._channel = channel
+        self._tree = tree
+        self._ended = ended
+        self._files: dict[bytes, Upload | Download] = {}
+        self._folders: dict[bytes, Iterator[tuple[str, Attributes]]] = {}
+        self._handles = itertools.count()
+        self._inbound = bytearray()
+        self._outbound = bytearray()
+        self.closing = False  # set by the server: no request is begun any more
+        self.working = False  # requests are being answered
+        channel.settimeout(idle_seconds)
+
+    def start_subsystem(self, name: str, transport: Transport, channel: Channel) -> None:
+        """Returns at the end of the channel; raises where the client breaks the protocol or is idle."""
+        try:
+            first = self._packet()
+            if first is None or first[0] != Command.INIT:
+                return
+            self._outbound += wire.version()
+            while (packet := self._packet()) is not None:
+                self._answer(packet)
+                if self.closing:
+                    self._flush()
+                    return
+        except (OSError, EOFError, Refused):
+            return  # the client broke off, was idle for too long, or sent what is not SFTP
+
+    def finish_subsystem(self) -> None:
+        # Whatever is open now was not closed by the client, so it is no whole file and is never committed.
+        try:
+            for file in self._files.values():
+                file.abort()
+        finally:
+            self._files.clear()
+            self.working = False
+            super().finish_subsystem()
+            self._ended(self)
+
+    def _packet(self) -> bytes | None:
+        """The next request without its length, None at the end. Answers go out before it waits for one."""
+        buffer = self._inbound
+        while len(buffer) < 4 or len(buffer) < 4 + (size := int.from_bytes(buffer[:4])):
+            self._flush()
+            if len(buffer) >= 4 and size > wire.LONGEST_PACKET:
+                return None
+            self.working = False
+            received = self._channel.recv(_RECEIVE)
+            self.working = True
+            # Read after `working` is set: the server sets `closing` and then reads `working`, so that one of
+            # the two sees the other, and no request is begun that the server does not wait for.
+            if not received or self.closing:
+                return None
+            buffer += received
+        packet = bytes(buffer[4 : 4 + size])
+        del buffer[: 4 + size]
+        if len(self._outbound) > _ANSWERS:
+            self._flush()
+        return packet
+
+    def _flush(self) -> None:
+        if self._outbound:
+            self._channel.sendall(bytes(self._outbound))
+            self._outbound.clear()
+
+    def _answer(self, packet: bytes) -> None:
+        if len(packet) < 5:
+            raise Refused(Status.BAD_MESSAGE, "The request is cut short")
+        number = int.from_bytes(packet[1:5])
+        verb = _VERBS.get(packet[0], Session._unsupported)
+        try:
+            self._outbound += verb(self, number, Fields(packet, 5))
+        except Refused as refusal:
+            self._outbound += wire.status(number, refusal.status, refusal.text)
+        except OSError as error:
+            log.error("storage failed", errno=error.errno, reason=error.strerror)
+            self._outbound += wire.status(number, Status.FAILURE, cause(error))
+        except Exception:
+            # Ours: the session goes on, the client learns nothing of our insides.
+            log.exception("request failed", command=packet[0])
+            self._outbound += wire.status(number, Status.FAILURE, "The gateway failed; try again later")
+
+    def _open(self, number: int, fields: Fields) -> bytes:
+        path = fields.text()
+        mode = Mode(fields.number() & 0x3F)
+        self._bound()
+        name = b"%d" % next(self._handles)
+        self._files[name] = self._tree.open(path, mode)
+        return wire.handle(number, name)
+
+    def _close(self, number: int, fields: Fields) -> bytes:
+        name = fields.string()
+        if self._folders.pop(name, None) is None:
+            # Out of the table first: a close that fails is over as well.
+            file = self._files.pop(name, None)
+            if file is None:
+                raise Refused(Status.FAILURE, "No such handle")
+            file.close()
+        return wire.status(number, Status.OK, "")
+
+    def _read(self, number: int, fields: Fields) -> bytes:
+        file = self._file(fields)
+        content = file.read(fields.long(), min(fields.number(), wire.LONGEST_READ))
+        if not content:
+            return wire.status(number, Status.EOF, "End of file")
+        return wire.data(number, content)
+
+    def _write(self, number: int, fields: Fields) -> bytes:
+        file = self._file(fields)
+        file.write(fields.long(), fields.string())
+        return wire.status(number, Status.OK, "")
+
+    def _fstat(self, number: int, fields: Fields) -> bytes:
+        return wire.attributes(number, self._file(fields).stat())
+
+    def _fsetstat(self, number: int, fields: Fields) -> bytes:
+        file = self._file(fields)
+        size = fields.new_size()
+        if size is not None:
+            file.truncate(size)
+        return wire.status(number, Status.OK, "")
+
+    def _stat(self, number: int, fields: Fields) -> bytes:
+        return wire.attributes(number, self._tree.stat(fields.text()))
+
+    def _setstat(self, number: int, fields: Fields) -> bytes:
+        path = fields.text()
+        self._tree.change(path, fields.new_size())
+        return wire.status(number, Status.OK, "")
+
+    def _opendir(self, number: int, fields: Fields) -> bytes:
+        self._bound()
+        entries = self._tree.listing(fields.text())
+        name = b"%d" % next(self._handles)
+        self._folders[name] = iter(entries)
+        return wire.handle(number, name)
+
+    def _readdir(self, number: int, fields: Fields) -> bytes:
+        entries = self._folders.get(fields.string())
+        if entries is None:
+            raise Refused(Status.FAILURE, "No such handle")
+        some = list(itertools.islice(entries, wire.NAMES_IN_A_PACKET))
+        if not some:
+            return wire.status(number, Status.EOF, "End of listing")
+        return wire.names(number, some)
+
+    def _remove(self, number: int, fields: Fields) -> bytes:
+        self._tree.remove(fields.text())
+        return wire.status(number, Status.OK, "")
+
+    def _rename(self, number: int, fields: Fields) -> bytes:
+        old, new = fields.text(), fields.text()
+        self._tree.rename(old, new, replace=False)
+        return wire.status(number, Status.OK, "")
+
+    def _realpath(self, number: int, fields: Fields) -> bytes:
+        return wire.real_path(number, self._tree.canonical(fields.text()))
+
+    def _extended(self, number: int, fields: Fields) -> bytes:
+        if fields.string() != b"posix-rename@openssh.com":
+            return self._unsupported(number, fields)
+        old, new = fields.text(), fields.text()
+        self._tree.rename(old, new, replace=True)
+        return wire.status(number, Status.OK, "")
+
+    def _fixed(self, number: int, fields: Fields) -> bytes:
+        return wire.status(number, Status.PERMISSION_DENIED, "The folders here are fixed")
+
+    def _unsupported(self, number: int, fields: Fields) -> bytes:
+        return wire.status(number, Status.OP_UNSUPPORTED, "Not supported")
+
+    def _file(self, fields: Fields) -> Upload | Download:
+        file = self._files.get(fields.string())
+        if file is None:
+            raise Refused(Status.FAILURE, "No such handle")
+        return file
+
+    def _bound(self) -> None:
+        if len(self._files) + len(self._folders) >= _MOST_HANDLES:
+            raise Refused(Status.FAILURE, f"Too many open files ({_MOST_HANDLES})")
+
+
+_VERBS: Final[dict[int, Callable[[Session, int, Fields], bytes]]] = {
+    Command.OPEN: Session._open,
+    Command.CLOSE: Session._close,
+    Command.READ: Session._read,
+    Command.WRITE: Session._write,
+    Command.LSTAT: Session._stat,
+    Command.STAT: Session._stat,
+    Command.FSTAT: Session._fstat,
+    Command.SETSTAT: Session._setstat,
+    Command.FSETSTAT: Session._fsetstat,
+    Command.OPENDIR: Session._opendir,
+    Command.READDIR: Session._readdir,
+    Command.REMOVE: Session._remove,
+    Command.RENAME: Session._rename,
+    Command.REALPATH: Session._realpath,
+    Command.EXTENDED: Session._extended,
+    Command.MKDIR: Session._fixed,
+    Command.RMDIR: Session._fixed,
+    Command.SYMLINK: Session._fixed,
+    Command.READLINK: Session._unsupported,
+}

@@ -1,0 +1,201 @@
+"""The virtual tree as one session sees it (DESIGN 5): four folders, the store behind them, no host path."""
+
+import io
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from adapters.channels.sftp_server import paths
+from adapters.channels.sftp_server.handles import FILE, Download, Upload
+from adapters.channels.sftp_server.office import Office
+from adapters.channels.sftp_server.outbox import Draft
+from adapters.channels.sftp_server.wire import Attributes, Mode, Refused, Status, denied, no_such_file
+from gateway.parties import Account
+from gateway.ports import Entry, Folder
+
+_FOLDER: Final = 0o040755
+
+# A client looks at a file again after the upload: paramiko's `put` compares its size, WinSCP and others set
+# its times. A judgement can be quicker than that and move the file to SentBox, and the client would report
+# as failed what was acknowledged. So its session still sees it in OutBox for this long.
+_STILL_SEEN: Final = timedelta(seconds=5)
+
+
+class Tree:
+    """All verbs raise `Refused` for what the client is told, `OSError` where our disk fails."""
+
+    def __init__(self, office: Office, account: Account) -> None:
+        self._office = office
+        self._account = account
+        self._outbox = office.outbox(account.name)
+        self._writing: dict[str, Draft] = {}  # uploads of this session under final names
+        self._done: dict[str, tuple[int, datetime]] = {}  # what it finished of late, oldest first
+
+    def canonical(self, path: str) -> str:
+        return "/" + "/".join(paths.steps(path))
+
+    def stat(self, path: str) -> Attributes:
+        if len(paths.steps(path)) < 2:
+            paths.folder(path)
+            return self._folder()
+        folder, name = paths.file(path)
+        if folder is Folder.OUTBOX and (found := self._own(name)) is not None:
+            return found
+        return _attributes(self._entry(folder, name))
+
+    def listing(self, path: str) -> list[tuple[str, Attributes]]:
+        folder = paths.folder(path)
+        if folder is None:
+            return [(each.value, self._folder()) for each in Folder]
+        stored = self._office.wait(self._office.mailbox.listing(self._account.name, folder))
+        entries = {entry.name: _attributes(entry) for entry in stored}
+        if folder is Folder.OUTBOX:
+            for draft in (*self._outbox.listing(), *self._writing.values()):
+                if not draft.gone:
+                    entries[draft.name] = _draft_attributes(draft)
+        return list(entries.items())
+
+    def open(self, path: str, mode: Mode) -> Upload | Download:
+        folder, name = paths.file(path)
+        if Mode.WRITE not in mode:
+            return self._read(folder, name)
+        if folder is not Folder.OUTBOX:
+            raise denied("Files are sent to OutBox only")
+        return self._write(name, mode)
+
+    def remove(self, path: str) -> None:
+        folder, name = paths.file(path)
+        if folder is Folder.OUTBOX and paths.is_unfinished(name):
+            self._outbox.remove(name)
+        elif folder is Folder.INBOX:
+            self._collect(self._entry(folder, name), removed=True)
+        else:
+            self.stat(path)
+            raise denied("Only unfinished uploads and receipts in InBox can be removed")
+
+    def rename(self, old: str, new: str, *, replace: bool) -> None:
+        """Where the new name is a final one this is the acknowledgement: it returns after the commit."""
+        folder, name = paths.file(old)
+        target_folder, target = paths.file(new)
+        if folder is not Folder.OUTBOX or not paths.is_unfinished(name):
+            self.stat(old)
+            raise denied("Only unfinished uploads can be renamed")
+        if target_folder is not Folder.OUTBOX:
+            raise denied("An upload is renamed within OutBox")
+        if paths.is_unfinished(target):
+            self._outbox.move(name, target, replace=replace)
+        else:
+            self._finish(self._outbox.hold(name), target)
+
+    def change(self, path: str, size: int | None) -> None:
+        """Sets attributes: a size cuts or lengthens an unfinished file; times and permissions are taken and
+        forgotten, since clients set them after an upload and count a refusal as its failure."""
+        folder, name = paths.file(path)
+        if folder is not Folder.OUTBOX:
+            raise denied()
+        if size is not None and paths.is_unfinished(name):
+            upload = self._upload(self._outbox.hold(name), name)
+            upload.truncate(size)
+            upload.close()
+            return
+        now = self.stat(path)
+        if size is not None and size != now.size:
+            raise denied("A finished file cannot be changed")
+
+    def _folder(self) -> Attributes:
+        return Attributes(_FOLDER, 0, self._office.clock())
+
+    def _own(self, name: str) -> Attributes | None:
+        draft = self._writing.get(name) or self._outbox.find(name)
+        if draft is not None and not draft.gone:
+            return _draft_attributes(draft)
+        size, at = self._done.get(name, (0, None))
+        if at is None or self._office.clock() - at > _STILL_SEEN:
+            return None
+        return Attributes(FILE, size, at)
+
+    def _entry(self, folder: Folder, name: str) -> Entry:
+        entry = self._office.wait(self._office.mailbox.entry(self._account.name, folder, name))
+        if entry is None:
+            raise no_such_file()
+        return entry
+
+    def _read(self, folder: Folder, name: str) -> Download:
+        if folder is Folder.OUTBOX and self._outbox.find(name) is not None:
+            raise denied("The file is not finished")
+        entry = self._entry(folder, name)
+        try:
+            if entry.receipt is None:
+                return Download(self._office.blobs.open(entry.sha256 or ""), entry.size, entry.at)
+            body = self._office.wait(self._office.mailbox.body(self._account.name, entry.receipt))
+        except KeyError:
+            raise no_such_file() from None
+        fetched: Callable[[], None] | None = None
+        if folder is Folder.INBOX:
+            fetched = partial(self._collect, entry, removed=False)
+        return Download(io.BytesIO(body), len(body), entry.at, fetched)
+
+    def _collect(self, entry: Entry, *, removed: bool) -> None:
+        if entry.receipt is None:
+            raise denied()
+        self._office.wait(
+            self._office.mailbox.collected(
+                self._account.name, entry.receipt, self._office.clock(), removed=removed
+            )
+        )
+
+    def _write(self, name: str, mode: Mode) -> Upload:
+        unfinished = paths.is_unfinished(name)
+        fresh = Mode.TRUNCATE in mode and Mode.CREATE in mode and Mode.EXCLUSIVE not in mode
+        # A final name that comes again is a new message (names are used again), so it is not even looked up.
+        if not fresh:
+            there = self._outbox.find(name) is not None if unfinished else self._acknowledged(name)
+            if there and Mode.EXCLUSIVE in mode:
+                raise Refused(Status.FAILURE, "The file exists")
+            if not there and Mode.CREATE not in mode:
+                raise no_such_file()
+            if there and Mode.TRUNCATE not in mode:
+                if not unfinished:
+                    raise denied("The file was acknowledged and cannot be changed; send it anew")
+                return self._upload(self._outbox.hold(name), name, append=Mode.APPEND in mode)
+        draft = self._outbox.create(
+            name, self._office.blobs.spool, self._office.clock(), self._account.max_files
+        )
+        if not unfinished:
+            self._writing = {each: held for each, held in self._writing.items() if not held.gone}
+            self._writing[name] = draft
+        return self._upload(draft, name, append=Mode.APPEND in mode)
+
+    def _acknowledged(self, name: str) -> bool:
+        try:
+            self.stat(f"/{Folder.OUTBOX}/{name}")
+        except Refused as refusal:
+            if refusal.status is Status.NO_SUCH_FILE:
+                return False
+            raise
+        return True
+
+    def _upload(self, draft: Draft, name: str, *, append: bool = False) -> Upload:
+        finish = None if paths.is_unfinished(name) else partial(self._finish, name=name)
+        return Upload(draft, self._outbox, self._office, self._account, finish, append=append)
+
+    def _finish(self, draft: Draft, name: str) -> None:
+        try:
+            size = self._office.commit(self._account.name, draft, name)
+        finally:
+            if self._writing.get(name) is draft:
+                del self._writing[name]
+        now = self._office.clock()
+        self._done.pop(name, None)
+        while self._done and now - self._done[first := next(iter(self._done))][1] > _STILL_SEEN:
+            del self._done[first]
+        self._done[name] = (size, now)
+
+
+def _attributes(entry: Entry) -> Attributes:
+    return Attributes(FILE, entry.size, entry.at)
+
+
+def _draft_attributes(draft: Draft) -> Attributes:
+    return Attributes(FILE, draft.spool.size, draft.touched)

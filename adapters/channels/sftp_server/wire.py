@@ -1,0 +1,180 @@
+"""SFTP version 3 (draft-ietf-secsh-filexfer-02), the server's side: packets in, packets out, no decisions."""
+
+import stat
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum, IntFlag
+from typing import Final
+
+VERSION: Final = 3
+# OpenSSH sends and takes 256 KB at most (sftp-common.h, SFTP_MAX_MSG_LENGTH).
+LONGEST_PACKET: Final = 256 * 1024
+LONGEST_READ: Final = 32 * 1024
+# A name takes at most 255 bytes twice and 90 of attributes, so that this many fit one packet.
+NAMES_IN_A_PACKET: Final = 200
+
+
+class Command(IntEnum):
+    INIT = 1
+    VERSION = 2
+    OPEN = 3
+    CLOSE = 4
+    READ = 5
+    WRITE = 6
+    LSTAT = 7
+    FSTAT = 8
+    SETSTAT = 9
+    FSETSTAT = 10
+    OPENDIR = 11
+    READDIR = 12
+    REMOVE = 13
+    MKDIR = 14
+    RMDIR = 15
+    REALPATH = 16
+    STAT = 17
+    RENAME = 18
+    READLINK = 19
+    SYMLINK = 20
+    STATUS = 101
+    HANDLE = 102
+    DATA = 103
+    NAME = 104
+    ATTRS = 105
+    EXTENDED = 200
+
+
+class Status(IntEnum):
+    OK = 0
+    EOF = 1
+    NO_SUCH_FILE = 2
+    PERMISSION_DENIED = 3
+    FAILURE = 4
+    BAD_MESSAGE = 5
+    OP_UNSUPPORTED = 8
+
+
+class Mode(IntFlag):
+    """How a file is opened (section 6.3)."""
+
+    READ = 0x01
+    WRITE = 0x02
+    APPEND = 0x04
+    CREATE = 0x08
+    TRUNCATE = 0x10
+    EXCLUSIVE = 0x20
+
+
+class Refused(Exception):
+    """A request that is answered by a status other than OK; the text is for the client's user."""
+
+    def __init__(self, status: Status, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+def no_such_file() -> Refused:
+    return Refused(Status.NO_SUCH_FILE, "No such file")
+
+
+def denied(text: str = "Permission denied") -> Refused:
+    return Refused(Status.PERMISSION_DENIED, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a listing shows of a file: permissions with the type bits, size in bytes, time of last change."""
+
+    mode: int
+    size: int
+    at: datetime
+
+    def pack(self) -> bytes:
+        seconds = int(self.at.timestamp())
+        return struct.pack(">IQIII", 0x0D, self.size, self.mode, seconds, seconds)
+
+    def line(self, name: str) -> str:
+        """As `ls -l` would show it; OpenSSH prints it as it comes."""
+        day = self.at.astimezone(UTC).strftime("%b %d  %Y")
+        return f"{stat.filemode(self.mode)}    1 gateway  gateway  {self.size:>12d} {day} {name}"
+
+
+class Fields:
+    """The fields of one request, read in order; raises `Refused` where it ends too early or is not UTF-8."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self, data: bytes, start: int) -> None:
+        self._data = data
+        self._at = start
+
+    def number(self) -> int:
+        return int.from_bytes(self._take(4))
+
+    def long(self) -> int:
+        return int.from_bytes(self._take(8))
+
+    def string(self) -> bytes:
+        return self._take(self.number())
+
+    def text(self) -> str:
+        try:
+            return self.string().decode()
+        except UnicodeDecodeError:
+            raise Refused(Status.FAILURE, "File names must be UTF-8") from None
+
+    def new_size(self) -> int | None:
+        """The size among the attributes that come next, if they hold one; the rest does not matter here."""
+        return self.long() if self.number() & 0x01 else None
+
+    def _take(self, length: int) -> bytes:
+        end = self._at + length
+        if end > len(self._data):
+            raise Refused(Status.BAD_MESSAGE, "The request is cut short")
+        taken = self._data[self._at : end]
+        self._at = end
+        return taken
+
+
+def _string(value: bytes) -> bytes:
+    return len(value).to_bytes(4) + value
+
+
+def _packet(kind: Command, number: int, body: bytes) -> bytes:
+    return struct.pack(">IBI", len(body) + 5, kind, number) + body
+
+
+def version() -> bytes:
+    # OpenSSH's sftp renames by this extension where it is offered (OpenSSH PROTOCOL, 4.3).
+    body = VERSION.to_bytes(4) + _string(b"posix-rename@openssh.com") + _string(b"1")
+    return struct.pack(">IB", len(body) + 1, Command.VERSION) + body
+
+
+def status(number: int, status: Status, text: str) -> bytes:
+    return _packet(Command.STATUS, number, status.to_bytes(4) + _string(text.encode()) + _string(b"en"))
+
+
+def handle(number: int, name: bytes) -> bytes:
+    return _packet(Command.HANDLE, number, _string(name))
+
+
+def data(number: int, content: bytes) -> bytes:
+    return _packet(Command.DATA, number, _string(content))
+
+
+def attributes(number: int, found: Attributes) -> bytes:
+    return _packet(Command.ATTRS, number, found.pack())
+
+
+def names(number: int, entries: Sequence[tuple[str, Attributes]]) -> bytes:
+    parts = [len(entries).to_bytes(4)]
+    for name, found in entries:
+        parts += (_string(name.encode()), _string(found.line(name).encode()), found.pack())
+    return _packet(Command.NAME, number, b"".join(parts))
+
+
+def real_path(number: int, path: str) -> bytes:
+    text = _string(path.encode())
+    return _packet(Command.NAME, number, (1).to_bytes(4) + text + text + bytes(4))

@@ -173,11 +173,16 @@ def read_digest(method: etree._Element, value: etree._Element) -> Digest:
 
 
 def children(element: etree._Element, *shapes: tuple[str, ...]) -> list[etree._Element]:
-    """The children of an element; raises `Rejected` unless their names are one of `shapes`, in that order."""
-    if tuple(child.tag for child in element) not in shapes:
+    """The children of an element; raises `Rejected` unless their names are one of `shapes`, in that order, with
+    no text between them."""
+    found = list(element)
+    texts = [element.text, *(child.tail for child in found)] if found else []
+    if tuple(child.tag for child in found) not in shapes or any(
+        text and not text.isspace() for text in texts
+    ):
         name = etree.QName(element).localname
         raise refusal(f"content of {name}", f"{name} 的内容", element)
-    return list(element)
+    return found
 
 
 def refusal(detail: str, detail_zh: str, element: etree._Element) -> Rejected:

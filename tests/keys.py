@@ -22,6 +22,8 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 BEGINS = datetime(2020, 1, 1, tzinfo=UTC)
 ENDS = datetime(2049, 12, 31, tzinfo=UTC)
 
+# xmlsec1 knows the Id of XML-DSig's own elements, not of XAdES'.
+_IDS = ("--id-attr:Id", "SignedProperties")
 _CURVES: dict[str, ec.EllipticCurve] = {
     "p-256": ec.SECP256R1(),
     "p-384": ec.SECP384R1(),
@@ -31,8 +33,9 @@ _CURVES: dict[str, ec.EllipticCurve] = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A private key and a self-signed certificate for it, both PEM."""
+    """A private key and a self-signed certificate for it."""
 
+    key: PrivateKey
     key_pem: bytes
     certificate_pem: str
 
@@ -41,13 +44,16 @@ class Identity:
         return RegisteredCertificate(pem=self.certificate_pem)
 
     @property
+    def fingerprint(self) -> str:
+        return self.certificate.fingerprint(hashes.SHA256()).hex()
+
+    @property
     def certificate(self) -> x509.Certificate:
         return x509.load_pem_x509_certificate(self.certificate_pem.encode())
 
 
 @cache
-def private_key(kind: Kind, owner: str = "trader-a") -> PrivateKey:
-    """One key for each kind and owner, made once in a test run."""
+def _private_key(kind: Kind, owner: str) -> PrivateKey:
     if kind in _CURVES:
         return ec.generate_private_key(_CURVES[kind])
     return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.removeprefix("rsa-")))
@@ -57,8 +63,8 @@ def private_key(kind: Kind, owner: str = "trader-a") -> PrivateKey:
 def identity(
     kind: Kind, owner: str = "trader-a", *, begins: datetime = BEGINS, ends: datetime = ENDS
 ) -> Identity:
-    """Other dates give another certificate for the same key."""
-    key = private_key(kind, owner)
+    """One key for each kind and owner in a test run; other dates make another certificate for that key."""
+    key = _private_key(kind, owner)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, owner)])
     certificate = (
         x509.CertificateBuilder()
@@ -71,6 +77,7 @@ def identity(
         .sign(key, hashes.SHA256())
     )
     return Identity(
+        key,
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         certificate.public_bytes(Encoding.PEM).decode(),
     )
@@ -84,7 +91,7 @@ def xmlsec1_sign(document: bytes, signer: Identity) -> bytes:
         (at / "certificate.pem").write_text(signer.certificate_pem)
         (at / "template.xml").write_bytes(document)
         key = f"{at / 'key.pem'},{at / 'certificate.pem'}"
-        return _run("--sign", "--privkey-pem", key, str(at / "template.xml")).stdout
+        return _run("--sign", *_IDS, "--privkey-pem", key, str(at / "template.xml")).stdout
 
 
 def xmlsec1_accepts(document: bytes, signer: Identity) -> bool:
@@ -95,7 +102,7 @@ def xmlsec1_accepts(document: bytes, signer: Identity) -> bool:
         (at / "document.xml").write_bytes(document)
         verdict = _run(
             "--verify",
-            *("--id-attr:Id", "SignedProperties"),
+            *_IDS,
             *("--trusted-pem", str(at / "certificate.pem")),
             *("--pubkey-cert-pem", str(at / "certificate.pem")),
             str(at / "document.xml"),

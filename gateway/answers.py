@@ -1,0 +1,139 @@
+"""What customs says, and what follows from it for the declaration and its sender. Pure.
+
+`read` finds in an answer what the family's profile names; `decide` says what becomes of the message it
+belongs to. Answers come out of order and twice (FORMATS 2.3): by `further`, neither makes a difference.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from gateway import xml
+from gateway.customs_codes import AnswerKind
+from gateway.families import Families
+from gateway.faults import Fault, Rejected, finding
+from gateway.message import Operation, Receipt, ReceiptKind
+from gateway.states import CustomsStatus, Event, State, further
+
+_CHINA: Final = ZoneInfo("Asia/Shanghai")
+_EXTENSION: Final = re.compile(r"\.(zip|xml)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One answer, read. Texts that it does not hold are empty.
+
+    `status` is None where the code says nothing of the declaration's course, or is not known. `at` is when
+    customs says it was, None where it does not or in no form that names an instant.
+    """
+
+    kind: AnswerKind
+    client_reference: str
+    seq_no: str
+    entry_id: str
+    status: CustomsStatus | None
+    code: str
+    note: str
+    at: datetime | None
+
+    @property
+    def refused(self) -> bool:
+        return self.status is CustomsStatus.REFUSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The message that an answer belongs to, as it stands now; `revision` is for the commit that follows."""
+
+    message: str
+    account: str
+    file_name: str
+    reference: str
+    state: State
+    customs_status: CustomsStatus
+    seq_no: str
+    entry_id: str
+    operation: Operation
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What one answer changes: everything that one commit writes. `event` is ANSWERED or SETTLED."""
+
+    event: Event
+    customs_status: CustomsStatus
+    seq_no: str
+    entry_id: str
+    receipts: tuple[Receipt, ...]
+
+
+def read(body: bytes, families: Families) -> Told:
+    """Raises `Rejected` for what is not XML, no answer of a known family, or an answer without its code."""
+    root = xml.parse(body)
+    type_ = families.recognise(root)
+    if type_.answer is None:
+        raise Rejected(finding(Fault.FAMILY_UNKNOWN, detail=type_.name))
+    facts = type_.facts(root)
+    kind, code = type_.answer.kind, facts.get("status", "")
+    if not code and kind is not AnswerKind.FAILURE:
+        raise Rejected(finding(Fault.SCHEMA_MISSING, detail=f"code of {type_.name}"))
+    seq_no = facts.get("seq_no", "")
+    entry_id = facts.get("entry_id", "")
+    return Told(
+        kind=kind,
+        client_reference=facts.get("reference", ""),
+        seq_no=seq_no,
+        # Until the entry is stored, some channels show the unified number in its place (FORMATS 2.3).
+        entry_id="" if entry_id == seq_no else entry_id,
+        status=type_.answer.codes.status(code),
+        code=code,
+        note=facts.get("text", ""),
+        at=_instant(facts.get("time", "")),
+    )
+
+
+def _instant(text: str) -> datetime | None:
+    """NOTICE_DATE has no zone and is China's time (FORMATS 2.3)."""
+    try:
+        said = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (said if said.tzinfo else said.replace(tzinfo=_CHINA)).astimezone(UTC)
+
+
+def decide(told: Told, target: Target, body: bytes, name_time: datetime) -> Answered:
+    """What becomes of `target`. The answer is relayed byte for byte, under a name that `name_time` tells from
+    those of the target's other receipts.
+
+    A temporary save is finished when it is imported: customs does nothing more with it. A declaration is
+    finished by a status that is final.
+    """
+    imported = told.kind is AnswerKind.TECHNICAL and not told.refused
+    saved = target.operation is Operation.SAVE and imported
+    final = told.status is not None and told.status.final
+    return Answered(
+        event=Event.SETTLED if saved or final else Event.ANSWERED,
+        customs_status=further(target.customs_status, told.status or target.customs_status),
+        seq_no=told.seq_no or target.seq_no,
+        entry_id=told.entry_id or target.entry_id,
+        receipts=(_relayed(told, target, body, name_time),),
+    )
+
+
+def _relayed(told: Told, target: Target, body: bytes, name_time: datetime) -> Receipt:
+    if told.kind is AnswerKind.BUSINESS:
+        kind, prefix = ReceiptKind.BUSINESS, "Receipt"
+    else:
+        kind, prefix = ReceiptKind.TECHNICAL, "Failed" if told.refused else "Successed"
+    name = receipt_name(prefix, target.file_name, name_time)
+    return Receipt(account=target.account, name=name, kind=kind, body=body)
+
+
+def receipt_name(prefix: str, file_name: str, at: datetime) -> str:
+    """`<prefix>_<base>_<time>.xml` as the import client names them (FORMATS 2.1): the base is the sent file's
+    name without .zip or .xml, the time China's in 21 digits, yyyyMMddHHmmss and seven of a fraction."""
+    base = _EXTENSION.sub("", file_name)
+    return f"{prefix}_{base}_{at.astimezone(_CHINA):%Y%m%d%H%M%S%f}0.xml"

@@ -106,8 +106,8 @@ def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
             raise Rejected(finding(Fault.ZIP_DUPLICATE, file=name))
         names[spelling] = name
         found.append(record)
-    _refuse_sizes(found, limits)
     starts = data_starts(stream, found, directory)
+    _refuse_sizes(found, limits)
     entries = tuple(
         Entry(name, record.size, record.packed, record.crc, record.method == _DEFLATED, start)
         for name, record, start in zip(names.values(), found, starts, strict=True)

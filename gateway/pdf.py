@@ -34,6 +34,17 @@ _END_WITHIN: Final = 1024
 _REPAIRABLE_OBJECTS: Final = 2500
 _MOST_FIELDS: Final = 10_000
 
+# What pikepdf raises where an object is not of the kind that it should be; this depends on the place.
+_COMPLAINTS: Final = (
+    pikepdf.PikepdfError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    ArithmeticError,
+)
+
 _HEADER: Final = re.compile(rb"%PDF-(\d)\.(\d)")
 _CATALOG_VERSION: Final = re.compile(r"/(\d)\.(\d)")
 _BYTE_RANGE: Final = re.compile(rb"/ByteRange\s*\[")
@@ -61,19 +72,17 @@ def inspect(data: bytes) -> Pdf:
             attempt_recovery=body.count(b"obj") <= 2 * _REPAIRABLE_OBJECTS,
             inherit_page_attributes=False,
         ) as file:
-            pages = len(file.pages)
             stated = _CATALOG_VERSION.match(str(file.Root.get("/Version", "")))
             return Pdf(
-                problem="" if pages else "it has no pages",
                 version=max(version, _number(stated.groups()) if stated else 0),
-                pages=pages,
+                pages=len(file.pages),  # qpdf raises where there are none
                 encrypted=file.is_encrypted,
                 signed=signed or _has_signed_field(file),
                 trailer=trailer,
             )
     except pikepdf.PasswordError:
         return Pdf(version=version, encrypted=True, signed=signed, trailer=trailer)
-    except (pikepdf.PdfError, ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+    except _COMPLAINTS as error:
         # qpdf cannot open what is encrypted for certificates, nor say that this is why.
         encrypted = b"/Encrypt" in body
         problem = "" if encrypted else printable(_STREAM_NAME.sub("", str(error)))

@@ -204,15 +204,15 @@ def _widen(
 def data_starts(stream: IO[bytes], found: Sequence[Record], directory: Directory) -> list[int]:
     """Where each record's data begin, in the order of `found`, once the whole file is accounted for."""
     by_offset = sorted(found, key=lambda record: record.offset)
-    stops = [record.offset for record in by_offset[1:]] + [directory.start]
-    for record, stop in zip(by_offset, stops, strict=True):
+    begins = [record.offset for record in by_offset] + [directory.start]
+    for record, stop in zip(by_offset, begins[1:], strict=True):
         if record.offset + _LOCAL.size + len(record.name) + record.packed > stop:
             raise Rejected(finding(Fault.ZIP_OVERLAP, file=shown(record.name)))
-    if (by_offset[0].offset if by_offset else directory.start) != 0:
+    if begins[0] != 0:
         raise Rejected(finding(Fault.ZIP_HIDDEN))
     starts = {
         record.offset: _data_start(stream, record, stop)
-        for record, stop in zip(by_offset, stops, strict=True)
+        for record, stop in zip(by_offset, begins[1:], strict=True)
     }
     return [starts[record.offset] for record in found]
 

@@ -53,9 +53,17 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> etree._Element:
     return root
 
 
-def trusted(data: bytes) -> etree._Element:
-    """Parses what we wrote ourselves (schemas, rule sets, our own receipts) by the same hardened parser."""
-    return etree.fromstring(data, _parser())
+def trusted(
+    data: bytes, *, resolver: etree.Resolver | None = None, base_url: str | None = None
+) -> etree._Element:
+    """Parses what we wrote ourselves (schemas, rule sets, our own receipts) by the same hardened parser.
+
+    A `resolver` serves what a schema includes; `base_url` is what its relative names are taken from.
+    """
+    parser = _parser()
+    if resolver is not None:
+        parser.resolvers.add(resolver)
+    return etree.fromstring(data, parser, base_url=base_url)
 
 
 def _parser() -> etree.XMLParser:

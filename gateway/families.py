@@ -1,0 +1,233 @@
+"""Message families: folders of schemas, rules, code lists and a profile, compiled.
+
+A new message type is such a folder and no code: `profile.toml` says how a message is recognised, which files
+judge it and where its key facts stand (README of the folder's format: docs/formats.md).
+"""
+
+import csv
+import hashlib
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import Final, Literal, Self
+
+from lxml import etree
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.customs_codes import AnswerForm, AnswerKind, CustomsCodes
+from gateway.faults import Fault, Rejected, finding
+from gateway.message import Operation
+from gateway.schema import Schema
+from gateway.schematron import RuleSet
+
+PROFILE: Final = "profile.toml"
+Kind = Literal["declaration", "answer"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Operation(_Section):
+    fact: str
+    declare: tuple[str, ...]
+
+
+class _Answer(_Section):
+    kind: AnswerKind
+    statuses: str | None = None
+
+
+class _Refusal(_Section):
+    template: str
+    unrecognised: bool = False
+
+
+class _Type(_Section):
+    name: str
+    root: str
+    kind: Kind
+    schema_file: str = Field(alias="schema")
+    rules: str | None = None
+    identity: str | None = None
+    sender: tuple[str, ...] = ()
+    operation: _Operation | None = None
+    answer: _Answer | None = None
+    facts: dict[str, str] = {}
+
+
+class _Profile(_Section):
+    namespaces: dict[str, str] = {}
+    refusal: _Refusal | None = None
+    type: tuple[_Type, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageType:
+    """One kind of message, compiled. Not to be shared between threads, like all that libxml2 compiles.
+
+    `sender_facts` names the facts that must name the sending party where they are present; `identity`
+    selects what tells two messages with the same goods apart. `answer` says how to read it if it is one.
+    """
+
+    family: str
+    version: str
+    name: str
+    kind: Kind
+    root: str
+    schema: Schema
+    rules: RuleSet | None
+    sender_facts: tuple[str, ...]
+    answer: AnswerForm | None
+    _identity: etree.XPath | None
+    _facts: Mapping[str, etree.XPath]
+    _operation: _Operation | None
+
+    def facts(self, root: etree._Element) -> dict[str, str]:
+        """The facts that the profile names and the message has, without white space around them."""
+        found = ((name, _text(path(root))) for name, path in self._facts.items())
+        return {name: text for name, text in found if text}
+
+    def operation(self, facts: Mapping[str, str]) -> Operation:
+        """A type whose profile names no operations knows no drafts: each of its messages is for real."""
+        if self._operation is None or facts.get(self._operation.fact) in self._operation.declare:
+            return Operation.DECLARE
+        return Operation.SAVE
+
+    def identified_by(self, root: etree._Element) -> list[etree._Element]:
+        """The elements that tell messages with the same goods apart."""
+        return [] if self._identity is None else _nodes(self._identity(root))
+
+    def xpath_of(self, fact: str) -> str:
+        """Where the profile looks for a fact, for a finding about its absence."""
+        return self._facts[fact].path
+
+
+class Families:
+    """All message types, found by their root element. Each thread and process loads its own."""
+
+    def __init__(
+        self, types: tuple[MessageType, ...], refusals: Mapping[str | None, str], digest: str
+    ) -> None:
+        self.types = types
+        self.digest = digest
+        self._refusals = refusals
+        self._by_root = {each.root: each for each in types}
+        if len(self._by_root) != len(types):
+            raise ValueError("two message types have the same root element")
+
+    @classmethod
+    def load(cls, folder: Traversable) -> Self:
+        """Compiles every `<family>/<version>/` with a profile. `digest` is the SHA-256 over the names
+        and bytes of all their files, so that a receipt says by what a message was judged."""
+        types: list[MessageType] = []
+        refusals: dict[str | None, str] = {}
+        digest = hashlib.sha256()
+        for family, version, place in _folders(folder):
+            files = dict(_files(place))
+            for name, body in files.items():
+                digest.update(f"{family}/{version}/{name}\0{len(body)}\0".encode() + body)
+            profile = _Profile.model_validate(tomllib.loads(files[PROFILE].decode()))
+            types += _types(family, version, profile, files)
+            refusals |= _refusals(family, profile)
+        return cls(tuple(types), refusals, digest.hexdigest())
+
+    def recognise(self, root: etree._Element) -> MessageType:
+        """The type of this message; raises `Rejected` where no family knows its root element."""
+        name = etree.QName(root).text
+        found = self._by_root.get(name)
+        if found is None:
+            raise Rejected(finding(Fault.FAMILY_UNKNOWN, detail=name, line=root.sourceline))
+        return found
+
+    def refusal(self, family: str | None) -> str:
+        """The template of a refusal by the gateway, as this family's import clients read it, with `$text`
+        and `$reference`; that of the family which answers for unrecognised messages where it has none."""
+        return self._refusals.get(family) or self._refusals[None]
+
+
+def _folders(folder: Traversable) -> Iterator[tuple[str, str, Traversable]]:
+    for family in _sorted(folder):
+        for version in _sorted(family):
+            if version.is_dir() and version.joinpath(PROFILE).is_file():
+                yield family.name, version.name, version
+
+
+def _files(place: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+    for entry in _sorted(place):
+        if entry.is_dir():
+            yield from _files(entry, f"{prefix}{entry.name}/")
+        else:
+            yield f"{prefix}{entry.name}", entry.read_bytes()
+
+
+def _sorted(folder: Traversable) -> list[Traversable]:
+    return sorted(folder.iterdir(), key=lambda entry: entry.name) if folder.is_dir() else []
+
+
+def _refusals(family: str, profile: _Profile) -> dict[str | None, str]:
+    if profile.refusal is None:
+        return {}
+    found: dict[str | None, str] = {family: profile.refusal.template}
+    return found | {None: profile.refusal.template} if profile.refusal.unrecognised else found
+
+
+def _types(family: str, version: str, profile: _Profile, files: Mapping[str, bytes]) -> list[MessageType]:
+    lists = {
+        name.removeprefix("codes/").removesuffix(".csv"): _codes(body)
+        for name, body in files.items()
+        if name.startswith("codes/") and name.endswith(".csv")
+    }
+    schemas = {name: body for name, body in files.items() if name.endswith(".xsd")}
+
+    def path(expression: str) -> etree.XPath:
+        return etree.XPath(expression, namespaces=profile.namespaces or None, smart_strings=False)
+
+    return [
+        MessageType(
+            family=family,
+            version=version,
+            name=each.name,
+            kind=each.kind,
+            root=each.root,
+            schema=Schema(schemas, each.schema_file),
+            rules=None if each.rules is None else RuleSet(files[each.rules], lists),
+            sender_facts=each.sender,
+            answer=None if each.answer is None else _answer_form(each.answer, files),
+            _identity=None if each.identity is None else path(each.identity),
+            _facts={name: path(expression) for name, expression in each.facts.items()},
+            _operation=each.operation,
+        )
+        for each in profile.type
+    ]
+
+
+def _answer_form(answer: _Answer, files: Mapping[str, bytes]) -> AnswerForm:
+    if answer.statuses is None:
+        return AnswerForm(kind=answer.kind, codes=CustomsCodes.refusal())
+    return AnswerForm(
+        kind=answer.kind, codes=CustomsCodes.read(files[f"codes/{answer.statuses}.csv"].decode())
+    )
+
+
+def _nodes(value: object) -> list[etree._Element]:
+    if not isinstance(value, list):
+        raise TypeError("an identity must select elements")
+    return value
+
+
+def _codes(body: bytes) -> frozenset[str]:
+    return frozenset(row["code"] for row in csv.DictReader(body.decode().splitlines()))
+
+
+def _text(value: object) -> str:
+    """A fact's text: of the first node, or the string or number; a sum over nothing sensible is no fact."""
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    if isinstance(value, etree._Element):
+        value = value.text or ""
+    if isinstance(value, float):
+        return f"{value:.4f}".rstrip("0").rstrip(".") if math.isfinite(value) else ""
+    return str(value).strip()

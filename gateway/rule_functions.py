@@ -1,0 +1,145 @@
+"""What a family's rules can ask beyond XPath 1.0: code lists, the package, policy, dates, check digits.
+
+| function | gives |
+|---|---|
+| `gw:code('lists', value)` | whether the value is in one of the named lists (names separated by blanks) |
+| `gw:unlisted('lists', nodes)` | the nodes whose text is in none of the lists; blank ones are left out |
+| `gw:among(value, nodes)` | whether the value is the text of one of the nodes |
+| `gw:package()` | a `file` element for each attachment, with the fields of `Part` and `Pdf` |
+| `gw:policy('pdf.size')` | that number of the policy in force |
+| `gw:date(value)` | whether the first eight characters are a day that exists, as yyyyMMdd |
+| `gw:numbers(value, n)` | whether the value is one or more whole numbers from 1 to n, joined with commas |
+| `gw:scc(value)` | whether it is a unified social credit code with a right check digit |
+
+Package and policy belong to one evaluation and are held in a context variable, so that nothing of one
+document is seen by another, in whichever thread.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import date
+from functools import reduce
+from typing import Any, Final, TypeAlias
+
+from lxml import etree
+
+from gateway.message import Package
+from gateway.policy import Policy
+
+NAMESPACE: Final = "urn:gateway:rules"
+PACKAGE: Final = f"{{{NAMESPACE}}}package"
+
+Functions: TypeAlias = dict[tuple[str, str], Callable[..., Any]]
+
+_judged: ContextVar[tuple[Package, Policy]] = ContextVar("judged")
+
+# GB 32100-2015: 0-9 and capitals without I, O, S, V, Z; position i weighs 3^(i-1) mod 31.
+_SCC_CHARACTERS: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_SCC_WEIGHTS: Final = tuple(pow(3, position, 31) for position in range(17))
+_SCC: Final = re.compile(rf"[{_SCC_CHARACTERS}]{{18}}")
+_NUMBERS: Final = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")
+_DAY: Final = re.compile(r"[0-9]{8}")
+
+
+@contextmanager
+def judging(package: Package, policy: Policy) -> Iterator[None]:
+    """Rules evaluated inside see this package and this policy."""
+    token = _judged.set((package, policy))
+    try:
+        yield
+    finally:
+        _judged.reset(token)
+
+
+def functions(lists: Mapping[str, frozenset[str]]) -> Functions:
+    """The functions for lxml, over these code lists. A list that does not exist is a `KeyError`."""
+
+    def code(_: object, names: str, value: Any) -> bool:
+        text = _string(value)
+        return any(text in lists[name] for name in names.split())
+
+    def unlisted(_: object, names: str, nodes: list[etree._Element]) -> list[etree._Element]:
+        known = _union(tuple(lists[name] for name in names.split()))
+        return [node for node in nodes if (text := (node.text or "").strip()) and text not in known]
+
+    return {
+        (NAMESPACE, "among"): lambda _, value, nodes: _string(value) in {_string([node]) for node in nodes},
+        (NAMESPACE, "code"): code,
+        (NAMESPACE, "unlisted"): unlisted,
+        (NAMESPACE, "package"): _package,
+        (NAMESPACE, "policy"): _policy,
+        (NAMESPACE, "date"): lambda _, value: _is_day(_string(value)),
+        (NAMESPACE, "numbers"): lambda _, value, most: _are_numbers(_string(value), most),
+        (NAMESPACE, "scc"): lambda _, value: _is_scc(_string(value)),
+    }
+
+
+def _union(sets: tuple[frozenset[str], ...]) -> frozenset[str]:
+    return sets[0] if len(sets) == 1 else sets[0].union(*sets[1:])
+
+
+def _string(value: Any) -> str:
+    """The string value as XPath's string() gives it, without white space around it."""
+    first = (value[0] if value else "") if isinstance(value, list) else value
+    text = (first.text or "") if isinstance(first, etree._Element) else str(first)
+    return text.strip()
+
+
+def _package(_: object) -> list[etree._Element]:
+    package, _policy_in_force = _judged.get()
+    root = etree.Element(PACKAGE)
+    for part in package.attachments:
+        pdf = part.pdf
+        if pdf is not None:
+            etree.SubElement(
+                root,
+                "file",
+                name=_in_xml(part.name),
+                size=str(part.size),
+                pages=str(pdf.pages),
+                version=str(pdf.version),
+                encrypted=str(pdf.encrypted).lower(),
+                signed=str(pdf.signed).lower(),
+                trailer=str(pdf.trailer).lower(),
+                problem=_in_xml(pdf.problem),
+            )
+    return list(root)
+
+
+_NOT_IN_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _in_xml(text: str) -> str:
+    """Characters that XML cannot carry (XML 1.0, section 2.2) become U+FFFD, and so equal no name."""
+    return _NOT_IN_XML.sub("\ufffd", text)
+
+
+def _policy(_: object, name: str) -> float:
+    _package_judged, policy = _judged.get()
+    return float(reduce(getattr, name.split("."), policy))  # type: ignore[arg-type]  # a path over models
+
+
+def _is_day(text: str) -> bool:
+    if not _DAY.match(text):
+        return False
+    try:
+        date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+    except ValueError:
+        return False
+    return True
+
+
+def _are_numbers(text: str, most: float) -> bool:
+    return bool(_NUMBERS.fullmatch(text)) and all(1 <= int(number) <= most for number in text.split(","))
+
+
+def _is_scc(text: str) -> bool:
+    if not _SCC.fullmatch(text):
+        return False
+    total = sum(
+        weight * _SCC_CHARACTERS.index(character)
+        for weight, character in zip(_SCC_WEIGHTS, text, strict=False)
+    )
+    return _SCC_CHARACTERS[-total % 31] == text[17]

@@ -1,0 +1,142 @@
+"""Every fault of a document against its schema, in words for the people who build the sending software."""
+
+import re
+from itertools import islice
+from typing import Any, Final
+
+from lxml import etree
+from xmlschema import XMLSchemaChildrenValidationError, XMLSchemaValidationError
+from xmlschema.validators import XsdAttributeGroup, XsdElement, XsdGroup
+
+from gateway.faults import Fault, Finding, finding
+from gateway.places import MOST_FINDINGS, xml_path
+from gateway.schema import Schema
+from gateway.type_words import Words, describe
+
+# xmlschema is pure Python and takes 150 ms for half a megabyte: a document beyond this would occupy a judging
+# process for longer than all others together, and what is wrong with it is usually wrong a thousand times.
+LARGEST_EXPLAINED: Final = 2 * 1024 * 1024
+
+_ATTRIBUTE: Final = re.compile(r"(?:missing required )?(?:attribute |)'?([^\s'=:]+)'?")
+_FAULT_OF_LOG: Final = (
+    ("SCHEMAV_CVC_COMPLEX_TYPE_3", Fault.SCHEMA_ATTRIBUTE),
+    ("SCHEMAV_CVC_COMPLEX_TYPE_4", Fault.SCHEMA_ATTRIBUTE),
+    ("SCHEMAV_ELEMENT_CONTENT", Fault.SCHEMA_ELEMENT),
+    ("SCHEMAV_CVC_ELT", Fault.SCHEMA_ELEMENT),
+)
+
+
+def schema_faults(schema: Schema, root: etree._Element, size: int) -> list[Finding]:
+    """The faults of a document of `size` bytes that `schema.validate` has just refused, at most
+    `MOST_FINDINGS`, and at least one."""
+    if size > LARGEST_EXPLAINED:
+        return _from_log(schema, root)
+    lxml_root: Any = root  # its stubs name the standard library's elements only
+    errors = schema.explaining.iter_errors(lxml_root)
+    # Where libxml2 refuses what xmlschema takes, the refusal still names what libxml2 said.
+    return [_explained(schema, error) for error in islice(errors, MOST_FINDINGS)] or _from_log(schema, root)
+
+
+def _explained(schema: Schema, error: XMLSchemaValidationError) -> Finding:
+    element: Any = error.elem
+    if isinstance(error, XMLSchemaChildrenValidationError):
+        return _misplaced(error, element)
+    reason = error.reason or ""
+    if isinstance(error.validator, XsdAttributeGroup) or reason.startswith("attribute "):
+        return _attribute(element, reason)
+    if isinstance(error.validator, XsdGroup):
+        return _found(
+            Fault.SCHEMA_VALUE, element, Words("元素之间不能有文字", "there is text between the elements")
+        )
+    if isinstance(error.validator, XsdElement) and len(element):
+        return _found(
+            Fault.SCHEMA_ELEMENT,
+            element[0],
+            Words(
+                f"{_name(element)} 只能有文字，不能有下级元素", f"{_name(element)} holds text, no elements"
+            ),
+        )
+    allowed = describe(_declared(schema, element).type)
+    return _found(
+        Fault.SCHEMA_VALUE,
+        element,
+        Words(f"{_name(element)} 应为{allowed.zh}", f"{_name(element)} must be {allowed.en}"),
+        value=element.text or "",
+    )
+
+
+def _misplaced(error: XMLSchemaChildrenValidationError, parent: Any) -> Finding:
+    if error.invalid_tag is None:
+        names = [etree.QName(each.name).localname for each in error.expected or () if each.name]
+        return _found(
+            Fault.SCHEMA_MISSING,
+            parent,
+            Words(
+                f"{_name(parent)} 中缺少 {'、'.join(names)}", f"{_name(parent)} lacks {' or '.join(names)}"
+            ),
+        )
+    child = parent[error.index]
+    known = [each.name for each in _elements(error.validator)]
+    if child.tag in known:
+        said = Words(
+            f"{_name(child)} 在 {_name(parent)} 中出现过多",
+            f"{_name(child)} stands too often in {_name(parent)}",
+        )
+    elif _name(child) in (etree.QName(name).localname for name in known):
+        said = Words(f"{_name(child)} 的命名空间不正确", f"{_name(child)} has the wrong namespace")
+    else:
+        said = Words(f"{_name(parent)} 中没有 {_name(child)}", f"{_name(parent)} has no {_name(child)}")
+    return _found(Fault.SCHEMA_ELEMENT, child, said)
+
+
+def _attribute(element: Any, reason: str) -> Finding:
+    match = _ATTRIBUTE.match(reason)
+    name = match.group(1) if match else ""
+    said = Words(f"{_name(element)} 的属性 {name}", f"attribute {name} of {_name(element)}")
+    return _found(Fault.SCHEMA_ATTRIBUTE, element, said, value=element.get(name))
+
+
+def _declared(schema: Schema, element: Any) -> Any:
+    """The schema's declaration of an element that stands where the schema allows it."""
+    parent = element.getparent()
+    if parent is None:
+        return schema.explaining.elements[element.tag]
+    group = _declared(schema, parent).type.content
+    return next(each for each in _elements(group) if each.name == element.tag)
+
+
+def _elements(group: Any) -> list[Any]:
+    return [each for each in group.iter_elements() if each.name]
+
+
+def _name(element: Any) -> str:
+    return etree.QName(element).localname
+
+
+def _found(fault: Fault, element: Any, said: Words, value: str | None = None) -> Finding:
+    return finding(
+        fault,
+        detail=said.en,
+        detail_zh=said.zh,
+        line=element.sourceline,
+        xpath=xml_path(element),
+        value=value,
+    )
+
+
+def _from_log(schema: Schema, root: etree._Element) -> list[Finding]:
+    """What libxml2 said. Its sentences are English and repeat the sender's values, so only the kind of the
+    fault and its place are taken; a missing and an unexpected element are one kind there."""
+    found = []
+    for entry in islice(schema.error_log, MOST_FINDINGS):
+        faults = (fault for prefix, fault in _FAULT_OF_LOG if entry.type_name.startswith(prefix))
+        element = _at(root, entry.path)
+        name = _name(element)
+        found.append(_found(next(faults, Fault.SCHEMA_VALUE), element, Words(name, name)))
+    return found
+
+
+def _at(root: etree._Element, path: str | None) -> etree._Element:
+    # libxml2's own path: steps by position only, so nothing of the sender's is in it.
+    nodes = root.getroottree().xpath(path or "/*")
+    return nodes[0] if isinstance(nodes, list) and nodes and isinstance(nodes[0], etree._Element) else root

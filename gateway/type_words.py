@@ -1,0 +1,57 @@
+"""What an XSD type allows, in words: from its documentation in both languages, else from its facets."""
+
+from typing import Any, NamedTuple
+
+from xmlschema import validators as xsd
+
+_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+class Words(NamedTuple):
+    zh: str
+    en: str
+
+
+def describe(type_: Any) -> Words:
+    """For a simple type, or a complex one with simple content. A blank alternative goes without saying."""
+    documented = _documentation(type_)
+    if documented is not None:
+        return documented
+    if isinstance(type_, xsd.XsdUnion):
+        members = [describe(member) for member in type_.member_types if member.max_length != 0]
+        return Words("或".join(each.zh for each in members), " or ".join(each.en for each in members))
+    if type_.enumeration:
+        listed = ", ".join(str(value) for value in type_.enumeration if value != "")
+        return Words(f"取值为 {listed}", f"one of {listed}")
+    if type_.primitive_type is not None and type_.primitive_type.local_name == "decimal":
+        return _number(type_)
+    if type_.max_length is not None:
+        return Words(f"最多 {type_.max_length} 个字符", f"at most {type_.max_length} characters")
+    if type_.patterns is not None:
+        shapes = " | ".join(type_.patterns.regexps)
+        return Words(f"格式为 {shapes}", f"in the form {shapes}")
+    return Words(f"类型为 {type_.local_name}", f"of type {type_.local_name}")
+
+
+def _documentation(type_: Any) -> Words | None:
+    if type_.annotation is None:
+        return None
+    texts = {each.get(_LANGUAGE): (each.text or "").strip() for each in type_.annotation.documentation}
+    return Words(texts["zh"], texts["en"]) if {"zh", "en"} <= texts.keys() else None
+
+
+def _number(type_: Any) -> Words:
+    digits, fraction = (
+        type_.get_facet(f"{{http://www.w3.org/2001/XMLSchema}}{name}")
+        for name in ("totalDigits", "fractionDigits")
+    )
+    zh, en = "数字", "a number"
+    if fraction is not None and fraction.value == 0:
+        zh, en = "整数", "a whole number"
+    if type_.min_value is not None and type_.min_value >= 0:
+        zh, en = f"非负{zh}", f"{en} not below 0"
+    if digits is not None:
+        zh, en = f"{zh}，最多 {digits.value} 位", f"{en} of at most {digits.value} digits"
+    if fraction is not None and fraction.value:
+        zh, en = f"{zh}，其中小数 {fraction.value} 位", f"{en}, {fraction.value} of them after the point"
+    return Words(zh, en)

@@ -11,17 +11,12 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from lxml import etree
-from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
-from signxml.xades.xades import XAdESSigner
 
 from adapters.backends.reference.customs import ReferenceCustoms
 from gateway.message import (
@@ -39,53 +34,24 @@ from gateway.message import (
 )
 from gateway.parties import Party, Role
 from gateway.ports import Answer, Outcome
+from gateway.signing import XadesSigner
 from gateway.submission import build_envelope
 from gateway.xml import trusted
+from tests.keys import Identity, identity
 
 NOW = datetime(2026, 11, 23, 2, 0, 0, tzinfo=UTC)
 EVERYTHING = 1000
 
 
-@dataclass(frozen=True)
-class Signatory:
-    key: ec.EllipticCurvePrivateKey
-    certificate: str
-
-    def sign(self, root: etree._Element) -> bytes:
-        signer = XAdESSigner(
-            c14n_algorithm=CanonicalizationMethod.CANONICAL_XML_1_1,
-            signature_algorithm=SignatureMethod.ECDSA_SHA256,
-            digest_algorithm=DigestAlgorithm.SHA256,
-        )
-        signed = signer.sign(root, key=self.key, cert=self.certificate)
-        return etree.tostring(signed, encoding="UTF-8", xml_declaration=True)
-
-
-def signatory() -> Signatory:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gateway")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - timedelta(days=1))
-        .not_valid_after(NOW + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    return Signatory(key, certificate.public_bytes(serialization.Encoding.PEM).decode())
-
-
-GATEWAY = signatory()
-STRANGER = signatory()
+GATEWAY = identity("p-256", "gateway")
+STRANGER = identity("p-256", "stranger")
 
 
 class Customs(ReferenceCustoms):
     """What every implementation is asked here: the port, and how many submissions ever reached it."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, GATEWAY.certificate, lambda: NOW)
+        super().__init__(folder, GATEWAY.certificate_pem, lambda: NOW)
         self.file = folder / "customs.db"
 
     def calls(self, key: str) -> list[str]:
@@ -135,7 +101,7 @@ _entropy = iter(range(1 << 30))
 def sent(
     reference: str = "C-1",
     operation: Operation = Operation.DECLARE,
-    signatory: Signatory = GATEWAY,
+    signatory: Identity = GATEWAY,
     parts: dict[str, bytes] | None = None,
     bare: bool = False,
     party: str = "2200980001",
@@ -182,7 +148,7 @@ def sent(
     submission = Submission(
         key=key,
         destination="reference",
-        envelope=signatory.sign(envelope),
+        envelope=XadesSigner(signatory.key_pem, signatory.certificate_pem).sign(envelope),
         package_sha256=sha(package),
         package_name=name,
         package_size=len(package),
@@ -470,7 +436,7 @@ def test_what_it_said_it_took_survives_being_killed(tmp_path: Path) -> None:
         assert child.stdin is not None
         assert child.stdout is not None
         pairs = [(one.submission, one.package) for one in work]
-        child.stdin.write(pickle.dumps({"certificate": GATEWAY.certificate, "now": NOW, "sent": pairs}))
+        child.stdin.write(pickle.dumps({"certificate": GATEWAY.certificate_pem, "now": NOW, "sent": pairs}))
         child.stdin.close()
         said = [child.stdout.readline().split() for _ in range(10)]
         child.kill()

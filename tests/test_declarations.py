@@ -16,6 +16,7 @@ from tests.declarations import (
     AGREEMENT,
     Declaration,
     Document,
+    Line,
     export,
     full,
     large,
@@ -24,6 +25,7 @@ from tests.declarations import (
     small,
 )
 from tests.habits import AU3, GX, HABITS, Habit
+from tests.judging import refused, validated
 from tests.pdfs import pdf, with_trailer
 from tests.rendering import NAMESPACE, files, packed, render
 
@@ -47,6 +49,25 @@ def test_every_habit_writes_what_the_parser_reads(make: Callable[[], Declaration
     assert root.tag == f"{{{NAMESPACE}}}DecMessage"
     assert len(root.findall(f"{{{NAMESPACE}}}DecLists/{{{NAMESPACE}}}DecList")) == len(declaration.lines)
     assert declaration.agent.name == root.findtext(f"{{{NAMESPACE}}}DecHead/{{{NAMESPACE}}}AgentName")
+
+
+@pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.name)
+@pytest.mark.parametrize("make", [Declaration, export, full, small, middle, large])
+def test_every_habit_is_valid_with_its_documents(make: Callable[[], Declaration], habit: Habit) -> None:
+    documents = (Document(body=pdf(pages=2)), Document(code=AGREEMENT, number="202611020000001"))
+    body = packed(replace(make(), documents=documents), habit)
+    warnings = {found.rule for found in validated("declaration.zip", body)}
+    # One builder sends EdiId 0, which is in no code list (FORMATS 1.2).
+    assert warnings == ({"DEC-405"} if habit.head.get("EdiId") == "0" and make is not full else set())
+
+
+def test_a_declaration_with_a_defect_is_refused_for_that_defect_only() -> None:
+    for defect, rule in (
+        (Declaration(head={"GrossWet": "1"}), "DEC-501"),
+        (Declaration(lines=(Line(extra={"DeclTotal": "7"}),)), "DEC-502"),
+        (Declaration(head={"DeclareName": None}), "DEC-112"),
+    ):
+        assert [found.rule for found in refused("a.xml", render(defect))] == [rule]
 
 
 def test_habits_differ_in_order_version_codes_and_dates() -> None:

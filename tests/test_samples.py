@@ -22,6 +22,7 @@ from gateway import xml
 from gateway.policy import Policy
 from gateway.stages.route import Routes
 from tests.declarations import enterprise
+from tests.judging import refused, validated
 
 NAMESPACES = {"d": "http://www.chinaport.gov.cn/dec"}
 
@@ -82,6 +83,29 @@ def test_each_sample_names_its_sender_and_holds_what_it_lists(sample: Sample, ho
     for body in attachments.values():
         with pikepdf.open(BytesIO(body)) as file:
             assert len(file.pages) == 1
+
+
+@pytest.mark.parametrize("sample", read_samples(), ids=lambda sample: sample.folder)
+def test_each_sample_gets_the_verdict_that_is_expected_of_it(sample: Sample, home: Path) -> None:
+    findings = refused(sample.package, sample.path(home).read_bytes())
+    assert bool(findings) == (sample.verdict == "rejected")
+    if sample.verdict == "accepted":
+        assert validated(sample.package, sample.path(home).read_bytes()) == ()
+
+
+def test_the_faulty_sample_shows_each_kind_of_fault_with_its_place(home: Path) -> None:
+    (sample,) = (sample for sample in read_samples() if sample.verdict == "rejected")
+    findings = refused(sample.package, sample.path(home).read_bytes())
+    assert {found.rule for found in findings} == {
+        "DEC-008",
+        "DEC-112",
+        "DEC-413",
+        "DEC-417",
+        "DEC-501",
+        "DEC-502",
+        "DEC-605",
+    }
+    assert all(found.place.line and found.place.xpath and found.zh and found.en for found in findings)
 
 
 def test_samples_have_references_of_their_own(home: Path) -> None:

@@ -16,6 +16,7 @@ from typing import IO, Final
 from gateway.faults import Fault, Rejected, finding
 from gateway.zip_records import (
     ENCRYPTED,
+    PATCH,
     STORED,
     UTF8,
     Record,
@@ -35,6 +36,7 @@ LONGEST_NAME: Final = 255
 _CHUNK: Final = 64 * 1024
 _DEFLATED: Final = 8
 _AES: Final = 99
+_NEWEST_VERSION: Final = 63  # of the format, APPNOTE 4.4.3.2
 _EXTRAS_OF_ENCRYPTION: Final = (0x0017, 0x9901)
 _EXTRA_UNICODE_PATH: Final = 0x7075
 _DOS_DIRECTORY: Final = 0x10
@@ -124,6 +126,9 @@ def _refuse_all_but_plain_files(record: Record) -> None:
         raise Rejected(finding(Fault.ZIP_SYMLINK, file=file))
     if record.flags & ENCRYPTED or record.method == _AES or record.extras.keys() & _EXTRAS_OF_ENCRYPTION:
         raise Rejected(finding(Fault.ZIP_ENCRYPTED, file=file))
+    if record.version_needed > _NEWEST_VERSION or record.flags & PATCH:
+        detail = f"{record.version_needed / 10}, {record.flags:#x}"
+        raise Rejected(finding(Fault.ZIP_METHOD, detail=detail, file=file))
     if record.method not in (STORED, _DEFLATED):
         raise Rejected(finding(Fault.ZIP_METHOD, detail=str(record.method), file=file))
     if record.method == STORED and record.packed != record.size:

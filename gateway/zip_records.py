@@ -16,6 +16,7 @@ from gateway.faults import Fault, Rejected, finding
 
 HAS_DESCRIPTOR: Final = 1 << 3
 UTF8: Final = 1 << 11
+PATCH: Final = 1 << 5
 ENCRYPTED: Final = 1 << 0 | 1 << 6 | 1 << 13
 STORED: Final = 0
 
@@ -39,6 +40,7 @@ class Record:
     Unix `st_mode` (0 where not given), `extras` by their identifiers."""
 
     name: bytes
+    version_needed: int
     flags: int
     method: int
     crc: int
@@ -138,7 +140,7 @@ def records(stream: IO[bytes], directory: Directory) -> Iterator[Record]:
         if at + _CENTRAL.size > directory.stop:
             raise broken("the directory has fewer entries than it says", "目录中的文件数不符")
         fields = _CENTRAL.unpack(read_at(stream, at, _CENTRAL.size))
-        signature, _, _, flags, method, _, _, crc, packed, size = fields[:10]
+        signature, _, needed, flags, method, _, _, crc, packed, size = fields[:10]
         named, extra, comment, disk, _, attributes, offset = fields[10:]
         at += _CENTRAL.size
         if signature != b"PK\x01\x02" or at + named + extra + comment > directory.stop:
@@ -153,6 +155,7 @@ def records(stream: IO[bytes], directory: Directory) -> Iterator[Record]:
             raise broken("several volumes", "分卷压缩", shown(name))
         yield Record(
             name=name,
+            version_needed=needed & 0xFF,  # the other byte is reserved
             flags=flags,
             method=method,
             crc=crc,

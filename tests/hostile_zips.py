@@ -303,6 +303,14 @@ CASES: Final[dict[str, Case]] = {
     "method-deflate64": Case(
         Fault.ZIP_METHOD, "packed with Deflate64", lambda: with_xml(Item(name=b"a.pdf", method=9))
     ),
+    "version-unknown": Case(
+        Fault.ZIP_METHOD,
+        "needs a version of the format that there is not",
+        lambda: with_xml(Item(name=b"a.pdf", version_needed=99)),
+    ),
+    "data-patched": Case(
+        Fault.ZIP_METHOD, "flag bit 5, patch data", lambda: with_xml(Item(name=b"a.pdf", flags=1 << 5))
+    ),
     "no-document": Case(Fault.ZIP_NO_DOCUMENT, "a PDF alone", lambda: archive([INVOICE])),
     "no-entries": Case(Fault.ZIP_NO_DOCUMENT, "an empty zip", lambda: archive([])),
     "two-documents": Case(

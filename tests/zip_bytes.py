@@ -17,6 +17,7 @@ class Item:
     name: bytes
     data: bytes = PDF
     method: int = 8
+    version_needed: int = 20
     flags: int = 0
     mode: int = 0o100644
     extra: bytes = b""
@@ -71,7 +72,7 @@ class Item:
 
     def central(self, offset: int) -> bytes:
         crc, packed, size = self.numbers()
-        fields = (3 << 8 | 20, 20, self.flags, self.method, 0, 0x5821, crc, packed, size)
+        fields = (3 << 8 | 20, self.version_needed, self.flags, self.method, 0, 0x5821, crc, packed, size)
         return (
             pack("<4s6H3I", b"PK\x01\x02", *fields)
             + pack("<5H", len(self.name), len(self.extra), 0, 0, 0)

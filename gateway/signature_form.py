@@ -173,8 +173,8 @@ def read_digest(method: etree._Element, value: etree._Element) -> Digest:
 
 
 def children(element: etree._Element, *shapes: tuple[str, ...]) -> list[etree._Element]:
-    """The children of an element; raises `Rejected` unless their names are one of `shapes`, in that order, with
-    no text between them."""
+    """The children of an element; raises `Rejected` unless their names are one of `shapes`, in that order,
+    with no text between them."""
     found = list(element)
     texts = [element.text, *(child.tail for child in found)] if found else []
     if tuple(child.tag for child in found) not in shapes or any(

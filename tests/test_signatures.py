@@ -15,9 +15,8 @@ from gateway.signatures import Verified, is_signed, verify_enveloped
 from tests.declarations import small
 from tests.keys import Identity, Kind, identity, xmlsec1_accepts
 from tests.rendering import render
-from tests.xml_signatures import C14N, Habit, KeyInfo
+from tests.xml_signatures import C14N, NOW, Habit, KeyInfo
 
-NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 RSA = identity("rsa-2048")
 
 # The signed document as a sender writes it; the signature goes in where the braces are.

@@ -1,6 +1,7 @@
 """Signature templates in the habits of different signers, filled in by xmlsec1."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
 from tests.keys import Identity, xmlsec1_sign
@@ -31,7 +32,9 @@ SIGNING: Final = {
 KeyInfo: TypeAlias = Literal["certificate", "value", "name", "none"]
 ENVELOPED: Final = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
 DS: Final = "http://www.w3.org/2000/09/xmldsig#"
+XADES: Final = "http://uri.etsi.org/01903/v1.3.2#"
 EXCLUSIVE: Final = C14N["exclusive"]
+NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,3 +89,32 @@ class Habit:
     def sign(self, document: str, signer: Identity) -> bytes:
         """The document signed by xmlsec1, the signature where `document` has `{signature}`."""
         return xmlsec1_sign(document.replace("{signature}", self.template()).encode(), signer)
+
+
+def xades(
+    *,
+    c14n: str = "1.0",
+    time: str = "2026-11-23T12:00:00+08:00",
+    certificate: str = "",
+    target: str = "#S",
+    type_: str = "http://uri.etsi.org/01903#SignedProperties",
+) -> Habit:
+    """A habit that adds what XAdES adds, by hand: references to SignedProperties `#P` and KeyInfo `#K`."""
+    transforms = f'<ds:Transforms><ds:Transform Algorithm="{C14N[c14n]}"/></ds:Transforms>'
+    digest = f'<ds:DigestMethod Algorithm="{DIGEST["sha256"]}"/><ds:DigestValue/>'
+    return Habit(
+        c14n=c14n,
+        reference=c14n,
+        attributes=' Id="S"',
+        key_info_id="K",
+        references=(
+            f'<ds:Reference URI="#P" Type="{type_}">{transforms}{digest}</ds:Reference>'
+            f'<ds:Reference URI="#K">{transforms}{digest}</ds:Reference>'
+        ),
+        objects=(
+            f'<ds:Object><xades:QualifyingProperties xmlns:xades="{XADES}" Target="{target}">'
+            '<xades:SignedProperties Id="P"><xades:SignedSignatureProperties>'
+            f"<xades:SigningTime>{time}</xades:SigningTime>{certificate}"
+            "</xades:SignedSignatureProperties></xades:SignedProperties></xades:QualifyingProperties></ds:Object>"
+        ),
+    )

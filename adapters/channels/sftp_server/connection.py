@@ -92,6 +92,7 @@ class Connection(paramiko.Transport):
         self.set_log_channel(_WIRE_LOG)
         self.add_server_key(host_key)
         self.address = address
+        self._opened: list[Channel] = []
         self._when_ended = ended
 
     def run(self) -> None:
@@ -106,10 +107,12 @@ class Connection(paramiko.Transport):
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def open_channels(self) -> int:
-        return len(self._channels)  # type: ignore[attr-defined]  # paramiko has no public count of them
+        self._opened = [channel for channel in self._opened if not channel.closed]
+        return len(self._opened)
 
     def _log(self, level: int, msg: object, *args: object) -> None:
         """Nothing, see `_WIRE_LOG`."""
 
     def _queue_incoming_channel(self, channel: Channel) -> None:
-        """Nothing: paramiko would keep every channel for an `accept` that nobody calls."""
+        # paramiko itself holds channels weakly, and would keep them here for an `accept` that nobody calls.
+        self._opened.append(channel)

@@ -1,6 +1,7 @@
 """One SFTP session: reads requests from its channel, lets the tree answer them, sends the answers."""
 
 import itertools
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -113,9 +114,11 @@ class Session(SubsystemHandler):
         except OSError as error:
             log.error("storage failed", errno=error.errno, reason=error.strerror)
             self._outbound += wire.status(number, Status.FAILURE, cause(error))
-        except Exception:
-            # Ours: the session goes on, the client learns nothing of our insides.
-            log.exception("request failed", command=packet[0])
+        except Exception as error:
+            # Ours: the session goes on, the client learns nothing of our insides. The trace is written out
+            # here, since a renderer of exceptions may show local variables, and these hold payloads.
+            trace = "".join(traceback.format_tb(error.__traceback__))
+            log.error("request failed", command=packet[0], error=type(error).__name__, trace=trace)
             self._outbound += wire.status(number, Status.FAILURE, "The gateway failed; try again later")
 
     def _open(self, number: int, fields: Fields) -> bytes:

@@ -33,7 +33,7 @@ from gateway.message import (
     new_id,
 )
 from gateway.parties import Party, Role
-from gateway.ports import Answer, Outcome
+from gateway.ports import Answer, Backend, Outcome
 from gateway.signing import XadesSigner
 from gateway.submission import build_envelope
 from gateway.xml import trusted
@@ -87,7 +87,7 @@ class Sent:
     submission: Submission
     package: bytes
 
-    def to(self, customs: Customs) -> tuple[Outcome, str]:
+    def to(self, customs: Backend) -> tuple[Outcome, str]:
         return asyncio.run(customs.submit(self.submission, io.BytesIO(self.package)))
 
     @property
@@ -104,6 +104,7 @@ def sent(
     signatory: Identity = GATEWAY,
     parts: dict[str, bytes] | None = None,
     bare: bool = False,
+    name: str | None = None,
     party: str = "2200980001",
     stated: Callable[[tuple[Part, ...]], tuple[Part, ...]] = lambda parts: parts,
     **facts: str,
@@ -116,7 +117,7 @@ def sent(
         for name, body in files.items()
     )
     key = new_id(NOW, next(_entropy).to_bytes(10, "big"))
-    name = "报关单.xml" if bare else "报关单.zip"
+    name = name or ("报关单.xml" if bare else "报关单.zip")
     arrival = Arrival(
         id=key,
         account="broker-aa",
@@ -156,7 +157,7 @@ def sent(
     return Sent(submission, package)
 
 
-def told(customs: Customs) -> Sequence[Answer]:
+def told(customs: Backend) -> Sequence[Answer]:
     return asyncio.run(customs.answers(EVERYTHING))
 
 
@@ -401,6 +402,11 @@ def test_a_declaration_to_no_office_is_refused_and_uses_up_no_number(customs: Cu
 
 def test_a_bare_declaration_is_taken(customs: Customs) -> None:
     assert sent(parts={"报关单.xml": b"<DecMessage/>"}, bare=True).to(customs) == (Outcome.TAKEN, "")
+
+
+@pytest.mark.parametrize("name", ["envelope.xml", "../envelope.xml", "C:\\up.xml", "con\u202e.xml"])
+def test_a_file_with_a_dangerous_name_is_taken_under_a_harmless_one(customs: Customs, name: str) -> None:
+    assert sent(parts={"报关单.xml": b"<DecMessage/>"}, bare=True, name=name).to(customs)[0] is Outcome.TAKEN
 
 
 def test_a_large_package_leaves_nothing_behind(customs: Customs, tmp_path: Path) -> None:

@@ -67,7 +67,10 @@ def broken(en: str, zh: str, file: str | None = None) -> Rejected:
 
 def shown(name: bytes) -> str:
     """A raw name as far as it can be shown to people."""
-    return name[:255].decode("utf-8", "backslashreplace")
+    try:
+        return name.decode("utf-8")
+    except UnicodeDecodeError:
+        return name.decode("gbk", "backslashreplace")
 
 
 def read_at(stream: IO[bytes], offset: int, length: int) -> bytes:

@@ -58,6 +58,12 @@ def test_a_refusal_names_every_unexpected_file_as_it_is_called() -> None:
     assert [found.place.file for found in refusal.value.findings] == ["a.exe", "箱单.docx"]
 
 
+def test_an_entry_is_named_as_its_sender_knows_it_even_when_it_is_not_opened() -> None:
+    with pytest.raises(Rejected) as refusal:
+        unpacked(with_xml(Item(name="发票.pdf".encode("gbk"), flags=1)))
+    assert refusal.value.findings[0].place.file == "发票.pdf"
+
+
 def test_entries_that_are_small_may_pack_well() -> None:
     package = unpacked(with_xml(Item(name=b"a.pdf", data=bytes(900_000))))
     assert package.parts[1].size == 900_000

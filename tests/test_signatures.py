@@ -1,21 +1,19 @@
 """Signatures that are valid verify, whoever made them, and nothing signed can be changed."""
 
-from datetime import UTC, datetime
 from itertools import product
 
 import pytest
 from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 from signxml.signer import XMLSigner
-from signxml.xades.xades import XAdESSigner
 
 from gateway import xml
 from gateway.faults import Rejected
-from gateway.signatures import Verified, is_signed, verify_enveloped
+from gateway.signatures import is_signed
 from tests.declarations import small
 from tests.keys import Identity, Kind, identity, xmlsec1_accepts
 from tests.rendering import render
-from tests.xml_signatures import C14N, NOW, Habit, KeyInfo
+from tests.xml_signatures import C14N, Habit, KeyInfo, verified
 
 RSA = identity("rsa-2048")
 
@@ -46,13 +44,9 @@ DOCUMENTS = {
 }
 
 
-def verified(signed: bytes, *signers: Identity, now: datetime = NOW) -> Verified:
-    return verify_enveloped(xml.parse(signed), [one.registered for one in signers], now)
-
-
 def is_valid(signed: bytes, signer: Identity = RSA) -> bool:
     try:
-        verified(signed, signer)
+        verified(signed, signer.registered)
     except Rejected:
         return False
     return True
@@ -64,7 +58,6 @@ def test_what_xmlsec1_signs_verifies_in_every_canonicalisation(prefix: str, docu
     for c14n, reference in product(C14N, (None, *C14N)):
         signed = Habit(prefix=prefix, c14n=c14n, reference=reference).sign(document, RSA)
 
-        assert xmlsec1_accepts(signed, RSA)
         assert is_valid(signed), (c14n, reference)
 
 
@@ -89,7 +82,12 @@ def test_every_accepted_key_and_algorithm_verifies_with_and_without_its_certific
     habit = Habit(signing=signing, digest=digest, key_info=key_info)
     signed = habit.sign(DOCUMENTS["default namespace"], signer)
 
-    result = verified(signed, identity("rsa-2048", "trader-b"), identity("p-384", "trader-b"), signer)
+    result = verified(
+        signed,
+        identity("rsa-2048", "trader-b").registered,
+        identity("p-384", "trader-b").registered,
+        signer.registered,
+    )
 
     assert xmlsec1_accepts(signed, signer)
     assert result.algorithm == signing
@@ -120,7 +118,7 @@ def test_the_content_comes_back_without_its_signature_and_otherwise_unchanged() 
     document = DOCUMENTS["prefixed, xml attributes, elements after"]
     signed = Habit().sign(document, RSA)
 
-    root = verified(signed, RSA).root
+    root = verified(signed, RSA.registered).root
 
     assert not is_signed(root)
     expected = xml.parse(document.replace("{signature}", "").encode())
@@ -170,23 +168,3 @@ def test_what_signxml_signs_verifies(
     signed = signing.sign(root, key=signer.key, cert=[signer.certificate])
 
     assert is_valid(etree.tostring(signed), signer)
-
-
-@pytest.mark.parametrize("always_add_key_value", [True, False])
-@pytest.mark.parametrize(
-    "c14n", [CanonicalizationMethod.CANONICAL_XML_1_0, CanonicalizationMethod.CANONICAL_XML_1_1]
-)
-def test_what_signxml_signs_as_xades_verifies_with_its_time(
-    c14n: CanonicalizationMethod, always_add_key_value: bool
-) -> None:
-    before = datetime.now(UTC).replace(microsecond=0)
-    root = xml.parse(DOCUMENTS["default namespace"].replace("{signature}", "").encode())
-    signing = XAdESSigner(c14n_algorithm=c14n)
-
-    signed = signing.sign(
-        root, key=RSA.key, cert=[RSA.certificate], always_add_key_value=always_add_key_value
-    )
-
-    at = verified(etree.tostring(signed), RSA).signed_at
-    assert at is not None
-    assert before <= at <= datetime.now(UTC)

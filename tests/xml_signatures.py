@@ -4,6 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
+import pytest
+
+from gateway import xml
+from gateway.faults import Finding, Rejected
+from gateway.parties import RegisteredCertificate
+from gateway.signatures import Verified, verify_enveloped
 from tests.keys import Identity, xmlsec1_sign
 
 C14N: Final = {
@@ -35,6 +41,19 @@ DS: Final = "http://www.w3.org/2000/09/xmldsig#"
 XADES: Final = "http://uri.etsi.org/01903/v1.3.2#"
 EXCLUSIVE: Final = C14N["exclusive"]
 NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+
+
+def verified(signed: str | bytes, *registered: RegisteredCertificate, now: datetime = NOW) -> Verified:
+    body = signed.encode() if isinstance(signed, str) else signed
+    return verify_enveloped(xml.parse(body), registered, now)
+
+
+def finding_of(signed: str | bytes, *registered: RegisteredCertificate, now: datetime = NOW) -> Finding:
+    """Why it is refused, which it must be."""
+    with pytest.raises(Rejected) as refusal:
+        verified(signed, *registered, now=now)
+    (found,) = refusal.value.findings
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ class Canonicalisation:
     def of_part(self, element: etree._Element) -> bytes:
         """An element of a document: serialised with the namespaces in scope and parsed again as a root, since
         lxml 6.1 canonicalises a sub-element with a wrong `xmlns=""`."""
-        alone = xml.trusted(etree.tostring(element, with_tail=False))
+        alone = xml.trusted(etree.tostring(element, encoding="utf-8", with_tail=False))
         for ancestor in element.iterancestors():
             for name, value in ancestor.items():
                 if name == _BASE and self is C14N_1_1:

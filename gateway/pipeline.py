@@ -85,8 +85,16 @@ def judge(
 def refuse(
     received: Received, findings: Sequence[Finding], rules: Rules, signer: Signer, now: datetime
 ) -> Decision:
-    """The decision of an operator to refuse a message, or of time that ran out, in the form of a judgement."""
+    """The refusal of a message by an operator, or by time that ran out, in the form of a judgement."""
     return _refused(received, Known(), findings, rules, signer, now)
+
+
+def held_receipt(
+    received: Received, rules: Rules, register: Register, signer: Signer, now: datetime
+) -> Receipt:
+    """The pending receipt of a message that is held: it says that we have it, and nothing of our insides."""
+    known = Known(party=register.party_of(received.arrival.account))
+    return gateway_receipt(received, Verdict.HELD, known, (), rules.families, rules.policy, signer, now)
 
 
 def _repeated(received: Received, authority: Authority, rules: Rules) -> Decision:

@@ -6,13 +6,17 @@ from lxml import etree
 
 MOST_FINDINGS: Final = 200  # of one kind in one receipt; more help nobody and only grow it
 
+# In C, since a document may have a hundred thousand siblings of one name.
+_BEFORE: Final = etree.XPath("count(preceding-sibling::*[local-name() = $name])")
+_AFTER: Final = etree.XPath("boolean(following-sibling::*[local-name() = $name])")
+
 
 def xml_path(element: etree._Element) -> str:
     """Names without prefixes, positions only where a name repeats: `/DecMessage/DecLists/DecList[3]/GNo`."""
     steps = []
     for each in (element, *element.iterancestors()):
-        name = etree.QName(each)
-        before = len(list(each.itersiblings(name, preceding=True)))
-        alone = before == 0 and next(each.itersiblings(name), None) is None
-        steps.append(name.localname if alone else f"{name.localname}[{before + 1}]")
+        name = etree.QName(each).localname
+        before = _BEFORE(each, name=name)
+        alone = before == 0 and not _AFTER(each, name=name)
+        steps.append(name if alone else f"{name}[{before + 1:.0f}]")
     return "/" + "/".join(reversed(steps))

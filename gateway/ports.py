@@ -90,7 +90,7 @@ class Superseded(Exception):
     """Another message took the key since this one was judged; nothing was written: judge it again."""
 
 
-class MessageStore(Protocol):
+class MessageStore(Intake, Protocol):
     """The messages on their way to a decision. Every verb is one commit."""
 
     async def recover(self) -> int:
@@ -110,8 +110,8 @@ class MessageStore(Protocol):
         """
         ...
 
-    async def put_back(self, message: str, attempt: int, not_before: datetime) -> None:
-        """Ends a claim without a decision; the attempt is not counted, since nothing crashed."""
+    async def put_back(self, message: str, attempt: int, not_before: datetime, *, crashed: bool) -> None:
+        """Ends a claim without a decision. Only a crashed attempt stays counted."""
         ...
 
     async def held_unannounced(self, since: datetime) -> Sequence[Received]:
@@ -120,6 +120,27 @@ class MessageStore(Protocol):
 
     async def announce(self, message: str, receipt: Receipt, now: datetime) -> None:
         """Adds a pending receipt to a message, unless it was decided or announced meanwhile."""
+        ...
+
+
+class WorkerDied(Exception):
+    """The process that judged went away, or took longer than it may and was ended."""
+
+
+class Judges(Protocol):
+    """Judgement in worker processes, each with schemas compiled and keys parsed once."""
+
+    @property
+    def slots(self) -> int:
+        """How many messages are worth handing over at once."""
+        ...
+
+    async def judge(self, received: Received, now: datetime) -> Decision:
+        """Raises `Deferred`, `WorkerDied`, or anything else for a failure of our own."""
+        ...
+
+    async def held_receipt(self, received: Received, now: datetime) -> Receipt:
+        """The pending receipt of a message that is held."""
         ...
 
 

@@ -46,8 +46,11 @@ class SqlMessages:
     async def decide(self, decision: Decision, now: datetime) -> State:
         return await self._database.write(lambda transaction: _decide(transaction, decision, now))
 
-    async def put_back(self, message: str, attempt: int, not_before: datetime) -> None:
-        await self._database.write(lambda transaction: _put_back(transaction, message, attempt, not_before))
+    async def put_back(self, message: str, attempt: int, not_before: datetime, *, crashed: bool) -> None:
+        counted = attempt if crashed else attempt - 1
+        await self._database.write(
+            lambda transaction: _put_back(transaction, message, attempt, counted, not_before)
+        )
 
     async def held_unannounced(self, since: datetime) -> Sequence[Received]:
         return await self._database.read(
@@ -166,6 +169,7 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
             "state": state,
             "folder": _FOLDER_AFTER.get(state, row.folder),
             "moved_at": now,
+            "revision": row.revision + 1,
             "lease_until": None,
             "findings": [asdict(found) for found in decision.findings],
             "reason": decision.reason,
@@ -233,11 +237,13 @@ def _put_delivery(transaction: Transaction, message: str, submission: Submission
     )
 
 
-def _put_back(transaction: Transaction, message: str, attempt: int, not_before: datetime) -> None:
+def _put_back(
+    transaction: Transaction, message: str, attempt: int, counted: int, not_before: datetime
+) -> None:
     transaction.connection.execute(
         update(messages)
         .where(messages.c.id == message, messages.c.attempts == attempt, messages.c.state == State.RECEIVED)
-        .values(attempts=attempt - 1, lease_until=None, not_before=not_before)
+        .values(attempts=counted, lease_until=None, not_before=not_before)
     )
 
 

@@ -116,13 +116,14 @@ def _settle(
     if happened is None:
         return
     row = transaction.connection.execute(
-        select(messages.c.seq, messages.c.state).where(messages.c.id == item.message)
+        select(messages.c.seq, messages.c.state, messages.c.revision).where(messages.c.id == item.message)
     ).one()
     after = advance(State(row.state), happened)
     transaction.connection.execute(
         update(messages).where(messages.c.seq == row.seq),
         {
             "state": after,
+            "revision": row.revision + 1,
             "moved_at": now,
             **({"answer_due": answer_due} if happened is Event.TAKEN else {"reason": note}),
         },

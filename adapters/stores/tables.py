@@ -73,6 +73,7 @@ messages = Table(
     Column("customs_status", String(24), nullable=False, default="none"),
     Column("findings", JSON, nullable=False, default=list),
     Column("reason", Text, nullable=False, default=""),
+    Column("revision", Integer, nullable=False, default=0),  # counts changes: what was read still holds
     Column("attempts", Integer, nullable=False, default=0),
     Column("lease_until", Instant),
     Column("not_before", Instant),
@@ -82,6 +83,8 @@ messages = Table(
     Column("seq_no", String(32)),
     Column("entry_id", String(32)),
     Column("linked", String(26)),
+    Column("link_sequence", BigInteger, nullable=False),  # its first event, which receipts show
+    Column("link_digest", String(64), nullable=False),
     Index(
         "messages_to_judge",
         "seq",

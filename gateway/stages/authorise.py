@@ -48,7 +48,7 @@ def sender(received: Received, register: Register) -> tuple[Party, Account]:
 def authorise(
     evidence: Evidence, package: Package, party: Party, register: Register, policy: Policy
 ) -> Authority:
-    """Raises `Rejected` where the message names another party, or its reference was used for other content."""
+    """Raises `Rejected` where the message names another party, or repeats a reference with other content."""
     facts = read_facts(evidence.type, evidence.root, package, party)
     _refuse_other_parties(evidence.type, facts, party)
     earlier = register.holder(facts.key)
@@ -93,9 +93,10 @@ def _digest(pairs: Iterable[tuple[str, str]]) -> str:
 def _body(kind: MessageType, root: etree._Element, attachments: Iterable[Part]) -> str:
     # Element by element, so that what identifies the message can be left out without copying the tree.
     digest = hashlib.sha256()
+    left_out = kind.identified_by(root)
     for child in root:
-        if child.tag not in kind.identity:
-            digest.update(etree.tostring(child, method="c14n", with_tail=False))
+        if child not in left_out:
+            digest.update(etree.tostring(child, method="c14n"))
     digest.update(_digest((part.name, part.sha256) for part in attachments).encode())
     return digest.hexdigest()
 

@@ -8,7 +8,7 @@ from lxml import etree
 
 from gateway import xml
 from gateway.families import Families, MessageType
-from gateway.faults import Finding, Rejected, Severity
+from gateway.faults import Fault, Finding, Rejected, Severity, finding
 from gateway.message import Package
 from gateway.policy import Policy
 from gateway.schema_faults import schema_faults
@@ -36,7 +36,10 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
     limits = xml.Limits(size=policy.package.document_size, depth=policy.package.document_depth)
     with _told_of(package.document_name):
         root = xml.parse(package.document, limits)
-        return Recognised(root=root, type=families.recognise(root))
+        kind = families.recognise(root)
+        if kind.answer is not None:  # only customs answers
+            raise Rejected(finding(Fault.FAMILY_UNKNOWN, detail=kind.name, line=root.sourceline))
+        return Recognised(root=root, type=kind)
 
 
 def validate(recognised: Recognised, package: Package, policy: Policy) -> Validated:

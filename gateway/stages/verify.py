@@ -23,7 +23,7 @@ class Evidence:
 
 
 def verify(validated: Validated, party: Party, now: datetime) -> Evidence:
-    """Raises `Rejected` with a signature or certificate fault; a signature that is there is always verified."""
+    """Raises `Rejected` with a signature or certificate fault; any signature is verified."""
     if not is_signed(validated.root):
         if party.signature is SignaturePolicy.REQUIRED:
             raise Rejected(finding(Fault.SIGNATURE_MISSING))

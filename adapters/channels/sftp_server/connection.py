@@ -20,6 +20,23 @@ _WIRE_LOG: Final = "gateway.sftp.wire"
 logging.getLogger(_WIRE_LOG).setLevel(logging.CRITICAL + 1)
 
 
+class ReadAhead(socket.socket):
+    """Takes over a socket and reads what is there in one call: paramiko reads each packet in pieces."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(fileno=sock.detach())
+        self._ahead = b""
+        self._at = 0
+
+    def recv(self, most: int, flags: int = 0) -> bytes:
+        if self._at == len(self._ahead):
+            self._ahead = super().recv(_LONGEST_PACKET, flags)
+            self._at = 0
+        start = self._at
+        self._at = min(start + most, len(self._ahead))
+        return self._ahead[start : self._at]
+
+
 class BoundedPackets(Packetizer):
     """paramiko would take a packet of any length that the length field can say, before any log-in."""
 
@@ -78,6 +95,9 @@ class Connection(paramiko.Transport):
         "rsa-sha2-256",
     )
     _preferred_compression = ("none",)
+    # Reads wait until there is something, or `hang_up`: at paramiko's tenth of a second each connection would
+    # wake a thread ten times a second for nothing.
+    _active_check_timeout = None
     _channel_handler_table = {  # noqa: RUF012  # as paramiko declares it
         **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]  # not in its stubs
         MSG_CHANNEL_DATA: _feed,
@@ -87,7 +107,7 @@ class Connection(paramiko.Transport):
     def __init__(
         self, sock: socket.socket, address: str, host_key: PKey, ended: Callable[["Connection"], None]
     ) -> None:
-        super().__init__(sock, default_window_size=_WINDOW, packetizer_class=BoundedPackets)
+        super().__init__(ReadAhead(sock), default_window_size=_WINDOW, packetizer_class=BoundedPackets)
         self.local_version = "SSH-2.0-gateway"  # not which software in which version
         self.set_log_channel(_WIRE_LOG)
         self.add_server_key(host_key)

@@ -108,7 +108,11 @@ class Tree:
 
     def _own(self, name: str) -> Attributes | None:
         draft = self._writing.get(name) or self._outbox.find(name)
-        if draft is not None and not draft.gone:
+        if draft is not None:
+            if draft.gone:
+                # Its upload failed. paramiko's client overlooks a failed close and trusts this look instead,
+                # which must not find an earlier message of the same name.
+                raise no_such_file()
             return _draft_attributes(draft)
         size, at = self._done.get(name, (0, None))
         if at is None or self._office.clock() - at > _STILL_SEEN:
@@ -181,11 +185,9 @@ class Tree:
         return Upload(draft, self._outbox, self._office, self._account, finish, append=append)
 
     def _finish(self, draft: Draft, name: str) -> None:
-        try:
-            size = self._office.commit(self._account.name, draft, name)
-        finally:
-            if self._writing.get(name) is draft:
-                del self._writing[name]
+        size = self._office.commit(self._account.name, draft, name)
+        if self._writing.get(name) is draft:
+            del self._writing[name]
         now = self._office.clock()
         self._done.pop(name, None)
         while self._done and now - self._done[first := next(iter(self._done))][1] > _STILL_SEEN:

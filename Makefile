@@ -1,0 +1,38 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both set up what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench setup setup-test clean
+
+demo: setup
+	$(BIN)/gateway demo
+
+test: setup-test
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m docs.generate --check
+
+bench: setup
+	$(BIN)/python -m bench
+
+setup: $(VENV)/.ready
+
+# The lock file names every version and its hash; nothing else is installed.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	sh .ci/packages $(PYTHON)-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+setup-test: setup
+	sh .ci/packages sftp xmlsec1
+
+clean:
+	rm -rf $(VENV) build *.egg-info

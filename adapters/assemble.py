@@ -1,0 +1,100 @@
+"""Settings → a running node: which class stands for which kind."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Final
+
+from adapters.backends.reference.customs import ReferenceCustoms
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.channels.sftp_server.server import SftpServer
+from adapters.home import Home
+from adapters.stores.answers import SqlAnswers
+from adapters.stores.database import Database, sqlite_engine
+from adapters.stores.mailbox import SqlMailbox
+from adapters.stores.messages import SqlMessages
+from adapters.stores.migrate import migrate
+from adapters.stores.outbox import SqlOutbox
+from adapters.stores.register import SqlRegister
+from adapters.workers import WorkerJudges
+from gateway.customs_answers import CustomsAnswers
+from gateway.families import Families
+from gateway.node import Node, Parts
+from gateway.parties import Account
+from gateway.ports import Backend, Clock
+
+STOP_WITHIN: Final = 20.0  # seconds for sessions and judgements in hand
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+_BACKENDS: Final[dict[str, Callable[[Home, str, Clock], Backend]]] = {
+    "reference": lambda home, name, clock: ReferenceCustoms(
+        home.path / "backends" / name, home.certificate.read_text(), clock
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A node at work, and where its channels listen."""
+
+    node: Node
+    sftp: tuple[str, int]
+
+
+@asynccontextmanager
+async def running(home: Home) -> AsyncIterator[Running]:
+    """Serves the home while the context is open. The caller holds the home's lock."""
+    settings, clock = home.settings(), utc_now
+    policy = home.policy()
+    home.routes()  # a bad file must stop the start, not the first judgement
+    migrate(home.database)
+    blobs = FilesystemBlobs(home.blobs)
+    blobs.sweep()
+    judges = WorkerJudges(home.path, settings.judging.workers, settings.judging.seconds)
+    database = Database(sqlite_engine(home.database))
+    register = SqlRegister(sqlite_engine(home.database, read_only=True))
+    parts = Parts(
+        messages=SqlMessages(database),
+        outbox=SqlOutbox(database, timedelta(hours=policy.answer.due_hours)),
+        answers=CustomsAnswers(SqlAnswers(database, clock), register, Families.load(files("schemas")), clock),
+        judges=judges,
+        backends={
+            name: _BACKENDS[backend.kind](home, name, clock) for name, backend in settings.backend.items()
+        },
+        blobs=blobs,
+        clock=clock,
+    )
+    node = Node(parts)
+    server = SftpServer(
+        settings.sftp.host,
+        settings.sftp.port,
+        home.host_key.read_bytes(),
+        lambda name: _account(register, name),
+        node,
+        SqlMailbox(database),
+        blobs,
+        clock,
+        asyncio.get_running_loop(),
+    )
+    work = asyncio.create_task(node.run())
+    try:
+        yield Running(node=node, sftp=server.start())
+    finally:
+        # First the channels, so that nothing new comes in; then what is in hand is finished and committed.
+        await asyncio.to_thread(server.stop, STOP_WITHIN)
+        node.stop()
+        await work
+        judges.close()
+        database.close()
+
+
+def _account(register: SqlRegister, name: str) -> Account | None:
+    party = register.party_of(name)
+    return None if party is None else party.account

@@ -1,0 +1,114 @@
+"""What `gateway doctor` looks at: everything that keeps a node from doing its work, without stopping it."""
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from importlib.resources import files
+from typing import Any, Final
+
+from cryptography.x509 import load_pem_x509_certificate
+from sqlalchemy import text
+
+from adapters.home import Home, HomeLocked
+from adapters.stores.database import sqlite_engine
+from adapters.stores.register import SqlRegister
+from gateway.families import Families
+
+WARN_BEFORE: Final = timedelta(days=30)
+SPARE_BYTES: Final = 1024**3
+
+
+def examine(home: Home, now: datetime) -> list[dict[str, Any]]:
+    """One entry for each check: its name, whether it is well, and what was found."""
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("configuration", lambda: _configuration(home)),
+        ("message families", _families),
+        ("private keys", lambda: _private_keys(home)),
+        ("gateway certificate", lambda: _certificate(home.certificate.read_text(), now)),
+        ("parties' certificates", lambda: _parties(home, now)),
+        ("store", lambda: _store(home)),
+        ("disk", lambda: _disk(home)),
+        ("node", lambda: _node(home)),
+    )
+    return list(_results(checks))
+
+
+class _Unwell(Exception):
+    pass
+
+
+def _results(checks: tuple[tuple[str, Callable[[], str]], ...]) -> Iterator[dict[str, Any]]:
+    for name, check in checks:
+        try:
+            yield {"check": name, "ok": True, "detail": check()}
+        except Exception as error:  # whatever is wrong is what the operator asked for
+            yield {"check": name, "ok": False, "detail": str(error) or type(error).__name__}
+
+
+def _configuration(home: Home) -> str:
+    settings, policy, routes = home.settings(), home.policy(), home.routes()
+    unknown = {route.backend for route in routes.route} - set(settings.backend)
+    if unknown:
+        raise _Unwell(f"routes name back-ends that gateway.toml does not: {', '.join(sorted(unknown))}")
+    return f"policy {policy.version}, {len(routes.route)} routes"
+
+
+def _families() -> str:
+    families = Families.load(files("schemas"))
+    return f"{len(families.types)} message types, rule set {families.digest[:12]}"
+
+
+def _private_keys(home: Home) -> str:
+    for key in (home.host_key, home.signing_key):
+        mode = stat.S_IMODE(os.stat(key).st_mode)
+        if mode & 0o077:
+            raise _Unwell(f"{key.name} can be read by others (mode {mode:o})")
+    return "readable by their owner only"
+
+
+def _certificate(pem: str, now: datetime) -> str:
+    ends = load_pem_x509_certificate(pem.encode()).not_valid_after_utc
+    if ends < now + WARN_BEFORE:
+        raise _Unwell(f"ends on {ends.date()}")
+    return f"until {ends.date()}"
+
+
+def _parties(home: Home, now: datetime) -> str:
+    parties = SqlRegister(sqlite_engine(home.database, read_only=True)).parties()
+    ending = []
+    for party in parties:
+        for certificate in party.certificates:
+            ends = load_pem_x509_certificate(certificate.pem.encode()).not_valid_after_utc
+            if certificate.revoked_at is None and ends < now + WARN_BEFORE:
+                ending.append(f"{party.code} on {ends.date()}")
+    if ending:
+        raise _Unwell(f"ending: {', '.join(ending)}")
+    return f"{len(parties)} parties"
+
+
+def _store(home: Home) -> str:
+    engine = sqlite_engine(home.database, read_only=True)
+    with engine.connect() as reader:
+        found = reader.execute(text("PRAGMA quick_check")).scalars().all()
+        held = reader.execute(text("SELECT count(*) FROM messages WHERE state = 'held'")).scalar_one()
+    engine.dispose()
+    if found != ["ok"]:
+        raise _Unwell("; ".join(found))
+    return f"sound; {held} messages held"
+
+
+def _disk(home: Home) -> str:
+    free = shutil.disk_usage(home.path).free
+    if free < SPARE_BYTES:
+        raise _Unwell(f"{free // 1024**2} MB free")
+    return f"{free // 1024**3} GB free"
+
+
+def _node(home: Home) -> str:
+    try:
+        with home.locked():
+            return "not running"
+    except HomeLocked:
+        return "running"

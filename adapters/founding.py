@@ -1,0 +1,95 @@
+"""`gateway init`: a home that can be served at once, with keys, accounts, register and samples."""
+
+import shutil
+import socket
+from collections.abc import Callable
+from datetime import datetime
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Final
+
+from adapters.certificates import make_p256_pair, make_rsa_pair
+from adapters.home import Home
+from adapters.keys import make_ed25519, write_private
+from adapters.operators.samples import write_samples
+from adapters.parties_file import read_parties
+from adapters.stores.database import Database, sqlite_engine
+from adapters.stores.migrate import migrate
+from adapters.stores.register import replace_parties
+from gateway.settings import toml
+
+_COPIED: Final = ("gateway.toml", "parties.toml", "policy.toml", "routes.toml")
+
+
+class HomeExists(Exception):
+    """The folder is there and not empty; `init` never writes over anything."""
+
+
+def found(path: Path, port: int | None, now: datetime) -> Home:
+    """Makes the home; raises `HomeExists`. A `port` of 0 picks one that is free now, and keeps it."""
+    if path.exists() and any(path.iterdir()):
+        raise HomeExists(f"{path} is not empty")
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    home = Home(path)
+    for name in _COPIED:
+        with as_file(files("config") / name) as source:
+            shutil.copyfile(source, path / name)
+    if port is not None:
+        _set_port(path / "gateway.toml", port or _free_port())
+    (path / "keys").mkdir()
+    private, host_line = make_ed25519()
+    write_private(home.host_key, private)
+    home.host_key.with_suffix(".pub").write_text(host_line + "\n")
+    _write_pair(home.signing_key, home.certificate, make_p256_pair, "gateway", now)
+    _make_clients(home, host_line, now)
+    migrate(home.database)
+    database = Database(sqlite_engine(home.database))
+    parties = read_parties(home)
+    database.submit(lambda transaction: replace_parties(transaction, parties, now)).result()
+    database.close()
+    home.blobs.mkdir()
+    write_samples(path)
+    return home
+
+
+def _set_port(settings: Path, port: int) -> None:
+    lines = settings.read_text(encoding="utf-8").splitlines(keepends=True)
+    settings.write_text(
+        "".join(f"port = {port}\n" if line.startswith("port = ") else line for line in lines),
+        encoding="utf-8",
+    )
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _make_clients(home: Home, host_line: str, now: datetime) -> None:
+    settings = home.settings().sftp
+    known = f"[127.0.0.1]:{settings.port},[localhost]:{settings.port} {host_line}\n"
+    parties = toml("parties.toml", home.parties.read_text(encoding="utf-8"))["party"]
+    for party in (party for party in parties if "account" in party):
+        folder = home.path / "clients" / party["account"]["name"]
+        folder.mkdir(parents=True)
+        private, line = make_ed25519()
+        write_private(folder / "id_ed25519", private)
+        (folder / "id_ed25519.pub").write_text(f"{line} {folder.name}\n")
+        (folder / "known_hosts").write_text(known)
+        # Both kinds are met in practice, so both are in the first home that anyone sees.
+        make_pair = make_rsa_pair if party["role"] == "broker" else make_p256_pair
+        _write_pair(folder / "sign.key", folder / "sign.crt", make_pair, party["code"], now)
+
+
+def _write_pair(
+    key: Path,
+    certificate: Path,
+    make: Callable[[str, datetime], tuple[bytes, bytes]],
+    name: str,
+    now: datetime,
+) -> None:
+    private, public = make(name, now)
+    write_private(key, private)
+    certificate.write_bytes(public)

@@ -1,0 +1,167 @@
+"""`gateway check`: the very same stages as in the node, on a file at hand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from hashlib import file_digest
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from adapters.assemble import utc_now
+from adapters.founding import found
+from adapters.home import Home
+from adapters.operators.output import (
+    NO,
+    JsonOption,
+    LangOption,
+    Language,
+    opened,
+    say_json,
+    told,
+)
+from adapters.stores.database import sqlite_engine
+from adapters.stores.register import SqlRegister
+from gateway.families import Families
+from gateway.faults import Rejected
+from gateway.message import Arrival, ChainLink, Decision, Received
+from gateway.pipeline import Rules, judge
+from gateway.signing import XadesSigner
+from gateway.stages.unpack import unpack
+from gateway.stages.validate import recognise
+from gateway.states import Event
+
+
+def check(
+    file: Annotated[
+        Path, typer.Argument(help="A package (zip) or a bare XML document.", exists=True, dir_okay=False)
+    ],
+    account: Annotated[
+        str | None,
+        typer.Option(help="Who would send it; by default the party that the document names as its sender."),
+    ] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            "--home", envvar="GATEWAY_HOME", help="Judge by this home; else by the shipped defaults."
+        ),
+    ] = None,
+    lang: LangOption = Language.EN,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what the gateway would say of a file, without sending it. Ends with 1 where it would be refused.
+
+    Example: gateway check declaration.zip --account broker-aa --lang zh
+    """
+    with told(), _home(home) as base:
+        decision = _judged(file, account, base)
+    accepted = decision.event is not Event.REFUSED
+    if as_json:
+        say_json(_plain(decision, accepted))
+    else:
+        _print(file, decision, lang)
+    if not accepted:
+        raise typer.Exit(NO)
+
+
+@contextmanager
+def _home(path: Path | None) -> Iterator[Home]:
+    if path is not None:
+        yield opened(path)
+        return
+    with TemporaryDirectory() as folder:
+        yield found(Path(folder) / "home", 0, utc_now())
+
+
+def _judged(file: Path, account: str | None, home: Home) -> Decision:
+    policy, families = home.policy(), Families.load(files("schemas"))
+    rules = Rules(families=families, policy=policy, routes=home.routes())
+    register = SqlRegister(sqlite_engine(home.database, read_only=True))
+    with file.open("rb") as stream:
+        sha256 = file_digest(stream, "sha256").hexdigest()
+    now = utc_now()
+    received = Received(
+        arrival=Arrival(
+            id="0" * 26,
+            account=account or _named_sender(file, rules, register),
+            channel="check",
+            name=file.name,
+            sha256=sha256,
+            size=file.stat().st_size,
+            received_at=now,
+        ),
+        attempts=1,
+        link=ChainLink(sequence=0, digest="0" * 64),
+    )
+    signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
+    return judge(received, partial(file.open, "rb"), rules, register, signer, now)
+
+
+def _named_sender(file: Path, rules: Rules, register: SqlRegister) -> str:
+    """The account of the party that the document names; empty where it names none that is registered, or
+    cannot be read: judgement will say so."""
+    policy = rules.policy
+    size = file.stat().st_size
+    try:
+        package = unpack(file.name, partial(file.open, "rb"), size, policy.package, policy.pdf, size)
+        recognised = recognise(package, rules.families, policy)
+    except Rejected:
+        return next(party.account.name for party in register.parties() if party.account is not None)
+    values = recognised.type.facts(recognised.root)
+    named = [values[fact] for fact in recognised.type.sender_facts if fact in values]
+    for party in register.parties():
+        if party.account is not None and named and all(party.is_called(code) for code in named):
+            return party.account.name
+    return ""
+
+
+def _plain(decision: Decision, accepted: bool) -> dict[str, Any]:
+    facts = decision.facts
+    return {
+        "verdict": "accepted" if accepted else "rejected",
+        "repeats": decision.linked if decision.event is Event.REPEATED else None,
+        "family": None if facts is None else facts.key.family,
+        "type": None if facts is None else facts.key.type,
+        "reference": None if facts is None else facts.key.reference,
+        "route": decision.trail.get("route"),
+        "faults": [
+            {
+                "code": found.code,
+                "rule": found.rule,
+                "severity": found.severity,
+                "file": found.place.file,
+                "line": found.place.line,
+                "xpath": found.place.xpath,
+                "value": found.value,
+                "zh": found.zh,
+                "en": found.en,
+            }
+            for found in decision.findings
+        ],
+    }
+
+
+def _print(file: Path, decision: Decision, lang: Language) -> None:
+    words = {
+        Event.PASSED: ("would be accepted", "将被接受"),
+        Event.REPEATED: (
+            "was accepted before; its receipts would be given again",
+            "已被接受过，将重新发送回执",
+        ),
+        Event.REFUSED: ("would be refused", "将被拒绝"),
+    }
+    en, zh = words[decision.event]
+    typer.echo(f"{file.name}: {zh if lang is Language.ZH else en}")
+    for fault in decision.findings:
+        place = " ".join(
+            str(part)
+            for part in (fault.place.file, fault.place.line and f"line {fault.place.line}", fault.place.xpath)
+            if part
+        )
+        typer.echo(f"\n  {fault.severity} {fault.rule or fault.code}  {place}")
+        typer.echo(f"    {fault.zh if lang is Language.ZH else fault.en}")
+        if fault.value is not None:
+            typer.echo(f"    {fault.value}")

@@ -1,0 +1,116 @@
+"""`gateway init`, `serve` and `doctor`: a home, the node that serves it, and whether it is well."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from adapters.assemble import running, utc_now
+from adapters.doctor import examine
+from adapters.founding import HomeExists, found
+from adapters.home import Home
+from adapters.operators.output import (
+    NO,
+    UNREACHABLE,
+    USAGE,
+    HomeOption,
+    JsonOption,
+    fail,
+    opened,
+    say_rows,
+    told,
+)
+
+
+def init(
+    home: Annotated[Path, typer.Argument(help="The folder to make; it must be new or empty.")],
+    sftp_port: Annotated[
+        int | None,
+        typer.Option("--sftp-port", min=0, max=65535, help="Port of the SFTP server; 0 picks a free one."),
+    ] = None,
+) -> None:
+    """Make a home: configuration, keys, accounts, the register of parties, and samples to send.
+
+    Example: gateway init /srv/gateway --sftp-port 2222
+    """
+    with told():
+        try:
+            made = found(home.absolute(), sftp_port, utc_now())
+        except HomeExists as error:
+            fail(USAGE, str(error))
+    port = made.settings().sftp.port
+    client = made.path / "clients" / "broker-aa"
+    options = f"-i {client}/id_ed25519 -o UserKnownHostsFile={client}/known_hosts"
+    typer.echo(f"{made.path} is ready. Next:")
+    typer.echo(f"  gateway serve --home {made.path}")
+    typer.echo(f"  sftp -P {port} {options} {client.name}@127.0.0.1")
+    typer.echo(f"Samples to send: {made.path}/samples/<account>/")
+
+
+def serve(home: HomeOption) -> None:
+    """Serve a home until SIGTERM or SIGINT; both finish the work in hand and end with 0.
+
+    One JSON line on standard output says when it is ready and where it listens; logs go to standard error.
+
+    Example: gateway serve --home /srv/gateway
+    """
+    log_to_stderr()
+    with told():
+        base = opened(home.absolute())
+        with base.locked():
+            try:
+                asyncio.run(_serve(base))
+            except OSError as error:
+                fail(UNREACHABLE, f"cannot listen: {error}")
+
+
+async def _serve(home: Home) -> None:
+    stop = asyncio.Event()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(ending, stop.set)
+    async with running(home) as node:
+        host, port = node.sftp
+        ready = {
+            "ready": True,
+            "sftp": f"{host}:{port}",
+            "amqp": None,
+            "metrics": None,
+            "home": str(home.path),
+            "pid": os.getpid(),
+        }
+        sys.stdout.write(json.dumps(ready) + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+def log_to_stderr() -> None:
+    # paramiko tells of every connection that breaks; what matters of them the channel logs itself.
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def doctor(home: HomeOption, as_json: JsonOption = False) -> None:
+    """Look a home over: configuration, keys, certificates, store, disk. Ends with 1 where something is wrong.
+
+    Example: gateway doctor --home /srv/gateway
+    """
+    with told():
+        checks = examine(opened(home), utc_now())
+    say_rows(checks, ("check", "ok", "detail"), as_json=as_json)
+    if not all(check["ok"] for check in checks):
+        raise typer.Exit(NO)

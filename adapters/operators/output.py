@@ -1,0 +1,93 @@
+"""How commands speak: tables for people, JSON for scripts, and exit codes (CONTRACT.md, "Command line")."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy.exc import OperationalError
+
+from adapters.home import Home, HomeLocked, NotAHome
+from gateway.faults import printable
+from gateway.settings import BadSettings
+
+NO: Final = 1  # the answer is no
+USAGE: Final = 2
+UNREACHABLE: Final = 3  # the home is locked, or a server cannot be reached
+
+
+class Language(StrEnum):
+    ZH = "zh"
+    EN = "en"
+
+
+HomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home", envvar="GATEWAY_HOME", help="The home that `gateway init` made.", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts instead of a table.")]
+LangOption = Annotated[Language, typer.Option("--lang", help="Language of sentences.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=0, help="The newest so many; 0 shows all.")]
+
+
+def console() -> Console:
+    # A pipe gets wide lines instead of wrapped cells, so that `grep` works.
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+
+
+def say_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def say_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+    """An array in JSON, or a table of the named columns. Nothing of a sender's reaches the terminal raw."""
+    if as_json:
+        say_json(list(rows))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(row[column]) for column in columns))
+    console().print(table)
+    if not rows:
+        typer.echo("(none)")
+
+
+def cell(value: object) -> Text:
+    if value is None or value == []:
+        return Text("-", style="dim")
+    if isinstance(value, list):
+        return Text(printable(", ".join(str(item) for item in value)))
+    return Text(printable(str(value)))
+
+
+def fail(code: int, text: str) -> NoReturn:
+    typer.echo(f"gateway: {text}", err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turns what can go wrong with a home into one sentence and an exit code."""
+    try:
+        yield
+    except (NotAHome, BadSettings) as error:
+        fail(USAGE, str(error))
+    except HomeLocked as error:
+        fail(UNREACHABLE, str(error))
+    except OperationalError as error:
+        fail(UNREACHABLE, f"the store cannot be opened: {error.orig}")
+
+
+def opened(path: Path) -> Home:
+    return Home(path).checked()

@@ -1,0 +1,154 @@
+"""What operators read: messages, their trail, deliveries, receipts. Read-only, beside a running node."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, or_, select
+
+from adapters.stores.tables import deliveries, events, messages, receipts
+
+# The columns of CONTRACT.md, "Command line", in its order.
+_LISTED: Final = (
+    "id",
+    "reference",
+    "party",
+    "account",
+    "family",
+    "type",
+    "state",
+    "customs_status",
+    "faults",
+    "received_at",
+    "size",
+    "attempts",
+    "waiting_for",
+    "until",
+)
+
+
+def list_messages(
+    reader: Connection, *, state: str | None, account: str | None, limit: int, everything: bool
+) -> list[dict[str, Any]]:
+    """The newest `limit` messages (0: all), oldest first; answers of customs only with `everything`."""
+    query = select(messages).order_by(messages.c.seq.desc())
+    if not everything:
+        query = query.where(messages.c.kind == "inbound")
+    if state is not None:
+        query = query.where(messages.c.state == state)
+    if account is not None:
+        query = query.where(messages.c.account == account)
+    return [_listed(row) for row in _newest(reader, query, limit)]
+
+
+def _newest(reader: Connection, query: Select[Any], limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    return list(reversed(reader.execute(query.limit(limit) if limit else query).all()))
+
+
+def _listed(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    values = dict(row._mapping)
+    values["faults"] = sorted({found["code"] for found in row.findings if found["severity"] == "error"})
+    return {name: _plain(values[name]) for name in _LISTED}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def find_message(reader: Connection, wanted: str) -> Row[*tuple[Any, ...]] | None:
+    """The message with this id, or else the newest with this reference, SeqNo or entry number."""
+    by_id = reader.execute(select(messages).where(messages.c.id == wanted)).first()
+    if by_id is not None:
+        return by_id
+    return reader.execute(
+        select(messages)
+        .where(
+            messages.c.kind == "inbound",
+            or_(messages.c.reference == wanted, messages.c.seq_no == wanted, messages.c.entry_id == wanted),
+        )
+        .order_by(messages.c.seq.desc())
+        .limit(1)
+    ).first()
+
+
+def show_message(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    """Everything known of a message: what is listed, what was found, and what came of it."""
+    extra = (
+        "name",
+        "channel",
+        "sha256",
+        "seq_no",
+        "entry_id",
+        "operation",
+        "linked",
+        "reason",
+        "answer_due",
+        "facts",
+        "findings",
+    )
+    return {
+        **_listed(row),
+        **{name: _plain(row._mapping[name]) for name in extra},
+        "receipts": [
+            {
+                "name": receipt.name,
+                "folder": receipt.folder,
+                "kind": receipt.kind,
+                "verdict": receipt.verdict or None,
+                "final": receipt.final and not receipt.superseded,
+                "created_at": receipt.created_at.isoformat(),
+                "collected_at": _plain(receipt.collected_at),
+            }
+            for receipt in reader.execute(
+                select(receipts).where(receipts.c.message == row.id).order_by(receipts.c.id)
+            )
+        ],
+        "deliveries": list_deliveries(reader, message=row.id, state=None, limit=0),
+    }
+
+
+def trace_message(reader: Connection, message: str) -> list[dict[str, Any]]:
+    """The events of a message, oldest first, each with its place in the log and the log's digest there."""
+    return [
+        {
+            "sequence": row.sequence,
+            "at": row.at.isoformat(),
+            "event": row.event,
+            "actor": row.actor,
+            "state": row.state,
+            "detail": json.loads(row.detail),
+            "digest": row.digest,
+        }
+        for row in reader.execute(
+            select(events).where(events.c.message == message).order_by(events.c.sequence)
+        )
+    ]
+
+
+def list_deliveries(
+    reader: Connection, *, message: str | None, state: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """The newest `limit` deliveries (0: all), oldest first."""
+    query = select(deliveries).order_by(deliveries.c.id.desc())
+    if message is not None:
+        query = query.where(deliveries.c.message == message)
+    if state is not None:
+        query = query.where(deliveries.c.state == state)
+    names = ("id", "message", "destination", "key", "state", "attempts", "note", "created_at", "changed_at")
+    return [
+        {
+            **{name: _plain(row._mapping[name]) for name in names},
+            # Only what is on the way has a next time.
+            "next_at": row.next_at.isoformat() if row.state in ("pending", "unknown") else None,
+        }
+        for row in _newest(reader, query, limit)
+    ]
+
+
+def receipt_body(reader: Connection, name: str) -> bytes | None:
+    """The newest receipt of this name, of whatever account."""
+    found = reader.execute(
+        select(receipts.c.body).where(receipts.c.name == name).order_by(receipts.c.id.desc()).limit(1)
+    ).scalar_one_or_none()
+    return None if found is None else bytes(found)

@@ -1,0 +1,146 @@
+"""Judgement in worker processes: each compiles schemas and parses keys once, and can be lost at any time."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from importlib.resources import files
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import LifoQueue
+from typing import Any, Final, Literal, TypeVar
+
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.home import Home
+from adapters.stores.database import sqlite_engine
+from adapters.stores.register import SqlRegister
+from gateway.families import Families
+from gateway.faults import Deferred
+from gateway.message import Decision, Receipt, Received
+from gateway.pipeline import Rules, held_receipt, judge
+from gateway.ports import WorkerDied
+from gateway.signing import XadesSigner
+
+T = TypeVar("T")
+
+_Task = tuple[Literal["judge", "held_receipt"], Received, datetime]
+
+# Workers are forked from a clean process that has imported the pipeline once, so that they share its memory
+# and none of the node's threads and locks.
+_CONTEXT: Final = multiprocessing.get_context("forkserver")
+
+
+class JudgementFailed(Exception):
+    """What a worker raised, as text: exceptions do not travel whole between processes."""
+
+
+class _Worker:
+    def __init__(self, home: Path) -> None:
+        ours, theirs = _CONTEXT.Pipe()
+        self._connection = ours
+        self._process = _CONTEXT.Process(target=_serve, args=(home, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def do(self, task: _Task, seconds: float) -> Any:
+        """Blocks. Raises `WorkerDied` when the process ends or takes longer than `seconds`."""
+        try:
+            self._connection.send(task)
+            if not self._connection.poll(seconds):
+                raise WorkerDied(f"took longer than {seconds} s")
+            return self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise WorkerDied(type(error).__name__) from None
+
+    def end(self) -> None:
+        self._connection.close()
+        self._process.kill()
+        self._process.join()
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    deferred: bool
+    text: str
+
+
+class WorkerJudges:
+    """ports.Judges. A worker that dies takes one judgement with it and is replaced."""
+
+    def __init__(self, home: Path, workers: int, seconds: float) -> None:
+        _CONTEXT.set_forkserver_preload(["adapters.workers"])
+        self._home = home
+        self._count = workers or os.cpu_count() or 1
+        self._seconds = seconds
+        self._idle: LifoQueue[_Worker] = LifoQueue()
+        self._threads = ThreadPoolExecutor(max_workers=self._count, thread_name_prefix="judge")
+        for _ in range(self._count):
+            self._idle.put(_Worker(home))
+
+    @property
+    def slots(self) -> int:
+        return 2 * self._count  # one in hand and one in the queue for each worker
+
+    async def judge(self, received: Received, now: datetime) -> Decision:
+        return await self._ask(("judge", received, now), Decision)
+
+    async def held_receipt(self, received: Received, now: datetime) -> Receipt:
+        return await self._ask(("held_receipt", received, now), Receipt)
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        while not self._idle.empty():
+            self._idle.get().end()
+
+    async def _ask(self, task: _Task, kind: type[T]) -> T:
+        loop = asyncio.get_running_loop()
+        outcome = await loop.run_in_executor(self._threads, self._do, task)
+        if isinstance(outcome, kind):
+            return outcome
+        if isinstance(outcome, _Raised) and outcome.deferred:
+            raise Deferred(outcome.text)
+        raise JudgementFailed(str(outcome))
+
+    def _do(self, task: _Task) -> object:
+        worker = self._idle.get()
+        try:
+            outcome = worker.do(task, self._seconds)
+        except WorkerDied:
+            worker.end()
+            worker = _Worker(self._home)
+            raise
+        finally:
+            self._idle.put(worker)
+        return outcome
+
+
+def _serve(path: Path, connection: Connection) -> None:
+    """The life of a worker: ends when the node closes the pipe or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    home = Home(path)
+    families = Families.load(files("schemas"))
+    rules = Rules(families=families, policy=home.policy(), routes=home.routes())
+    signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
+    register = SqlRegister(sqlite_engine(home.database, read_only=True))
+    blobs = FilesystemBlobs(home.blobs)
+    while True:
+        try:
+            verb, received, now = connection.recv()
+        except EOFError:
+            return
+        try:
+            if verb == "judge":
+                blob = partial(blobs.open, received.arrival.sha256)
+                connection.send(judge(received, blob, rules, register, signer, now))
+            else:
+                connection.send(held_receipt(received, rules, register, signer, now))
+        except Deferred as deferred:
+            connection.send(_Raised(True, str(deferred)))
+        except Exception as error:
+            connection.send(_Raised(False, f"{type(error).__name__}: {traceback.format_exc(limit=-5)}"))

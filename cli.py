@@ -1,0 +1,25 @@
+"""The `gateway` command: joins the command groups of `adapters/operators`."""
+
+import typer
+
+from adapters.operators import check, deliveries, demo, messages, node, parties, receipts
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="EDI gateway for paperless customs clearance: declarations in, signed receipts back.",
+    epilog="First steps: gateway init HOME, gateway serve --home HOME; or all at once: gateway demo",
+)
+app.command()(node.init)
+app.command()(node.serve)
+app.command()(demo.demo)
+app.command()(check.check)
+app.command()(node.doctor)
+app.add_typer(messages.app, name="messages")
+app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(parties.app, name="parties")
+app.add_typer(receipts.app, name="receipts")
+
+if __name__ == "__main__":
+    app()

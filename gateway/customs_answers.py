@@ -1,0 +1,158 @@
+"""Taking in what customs says: read, matched to its declaration, decided, committed, one after the other.
+
+An answer is a message too: it stays in the store, linked to its declaration. One that cannot be matched yet
+(a business receipt that overtook the technical answer with the SeqNo) waits for it; one that cannot be read
+is held for an operator.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from gateway.answers import Answered, Target, Told, decide, read
+from gateway.families import Families
+from gateway.faults import Rejected
+from gateway.ports import Answer, Clock, Register, Superseded
+from gateway.stages.receipt import wanted
+from gateway.states import State
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """An answer as it goes into the store. `parked` is the id of the row where it waited, if it did."""
+
+    backend: str
+    answer: Answer
+    told: Told | None
+    target: Target | None
+    answered: Answered | None
+    state: State
+    reason: str = ""
+    waiting_for: str | None = None
+    parked: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """An answer that waited for the SeqNo that it names."""
+
+    id: str
+    backend: str
+    answer: Answer
+
+
+class AnswerBook(Protocol):
+    """The answers in the store."""
+
+    async def target(self, told: Told, key: str | None, backend: str) -> Target | None:
+        """The declaration that an answer belongs to: by submission key where the connection told it, by
+        SeqNo, by entry number, or by the client's reference, the newest that was sent to this back-end."""
+        ...
+
+    async def file(self, filed: Filed) -> bool:
+        """Writes the answer, what it changes and its receipts in one commit; False where the same answer of
+        the same declaration is there already, and nothing is written. Raises `Superseded` where the
+        declaration has changed since `target` was read."""
+        ...
+
+    async def parked(self, seq_no: str) -> Sequence[Parked]: ...
+
+
+class CustomsAnswers:
+    def __init__(self, book: AnswerBook, register: Register, families: Families, clock: Clock) -> None:
+        self._book = book
+        self._register = register
+        self._families = families
+        self._clock = clock
+
+    async def take_in(self, backend: str, answers: Sequence[Answer]) -> None:
+        """Returns when every answer is durable here, whatever became of it.
+
+        Those of one declaration are taken one after the other, in the order in which they came; those of
+        different ones share commits.
+        """
+        chains: defaultdict[str, list[tuple[Answer, Told]]] = defaultdict(list)
+        for answer in answers:
+            try:
+                told = read(answer.body, self._families)
+            except Rejected as refused:
+                await self._hold(backend, answer, refused)
+            else:
+                chains[told.seq_no or told.client_reference].append((answer, told))
+        await asyncio.gather(*(self._follow(backend, chain) for chain in chains.values()))
+
+    async def _follow(self, backend: str, chain: Sequence[tuple[Answer, Told]]) -> None:
+        for answer, told in chain:
+            target = await self._take(backend, answer, told, None)
+            if target is not None and told.seq_no and not target.seq_no:
+                for waited in await self._book.parked(told.seq_no):
+                    said = read(waited.answer.body, self._families)
+                    await self._take(waited.backend, waited.answer, said, waited.id)
+
+    async def _take(self, backend: str, answer: Answer, told: Told, parked: str | None) -> Target | None:
+        """The declaration as it was before this answer, or None where there is none yet."""
+        while True:
+            target = await self._book.target(told, answer.key, backend)
+            if target is None:
+                if parked is None:
+                    await self._park(backend, answer, told)
+                return None
+            answered = decide(told, target, answer.body, self._clock())
+            receipts = wanted(answered.receipts, self._register.party_of(target.account))
+            filed = Filed(
+                backend=backend,
+                answer=answer,
+                told=told,
+                target=target,
+                answered=Answered(
+                    event=answered.event,
+                    customs_status=answered.customs_status,
+                    seq_no=answered.seq_no,
+                    entry_id=answered.entry_id,
+                    receipts=receipts,
+                ),
+                state=State.CLOSED,
+                parked=parked,
+            )
+            try:
+                new = await self._book.file(filed)
+            except Superseded:
+                continue
+            if new:
+                log.info("answered", message=target.message, kind=told.kind.value, code=told.code)
+            return target
+
+    async def _park(self, backend: str, answer: Answer, told: Told) -> None:
+        log.warning("answer without its declaration", backend=backend, kind=told.kind.value)
+        named = f"seq_no {told.seq_no}" if told.seq_no else f"reference {told.client_reference}"
+        await self._book.file(
+            Filed(
+                backend=backend,
+                answer=answer,
+                told=told,
+                target=None,
+                answered=None,
+                state=State.WAITING,
+                waiting_for=named,
+            )
+        )
+
+    async def _hold(self, backend: str, answer: Answer, refused: Rejected) -> None:
+        log.error("answer cannot be read", backend=backend, fault=str(refused))
+        await self._book.file(
+            Filed(
+                backend=backend,
+                answer=answer,
+                told=None,
+                target=None,
+                answered=None,
+                state=State.HELD,
+                reason=f"cannot be read: {refused}",
+            )
+        )

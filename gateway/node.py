@@ -1,0 +1,224 @@
+"""The running node: claim, judge, commit, dispatch, and take in what customs answers.
+
+Every loop works the same way: it takes a bounded number of things from the store, does the work outside any
+transaction, and commits each outcome in one. A node that dies in between leaves claims that the next one
+finds; nothing it knew was only in memory.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from gateway.customs_answers import CustomsAnswers
+from gateway.faults import Deferred, printable
+from gateway.message import Arrival, Decision, Received
+from gateway.outbox import next_step
+from gateway.ports import (
+    Backend,
+    BlobStore,
+    Clock,
+    Judges,
+    LateDecision,
+    MessageStore,
+    Outbox,
+    Outcome,
+    Outgoing,
+    Superseded,
+    WorkerDied,
+)
+from gateway.states import Event, State
+
+CRASHES: Final = 3  # judgements of one message that may crash before it is held
+LEASE: Final = timedelta(minutes=15)
+ANNOUNCE_HELD_AFTER: Final = timedelta(minutes=5)  # CONTRACT.md, "Receipts"
+IDLE: Final = 0.5  # seconds between looks when nothing wakes a loop
+ANNOUNCE_EVERY: Final = 10.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a node is made of."""
+
+    messages: MessageStore
+    outbox: Outbox
+    answers: CustomsAnswers
+    judges: Judges
+    backends: Mapping[str, Backend]
+    blobs: BlobStore
+    clock: Clock
+
+
+class Node:
+    """Runs until it is told to stop. It is the `Intake` of the channels: what is added is judged at once."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._arrived = asyncio.Event()
+        self._accepted = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._judging = 0
+        self._at_work: set[asyncio.Task[None]] = set()
+
+    async def add(self, arrival: Arrival) -> None:
+        await self._parts.messages.add(arrival)
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Takes up what a node before it left, works until `stop`, returns when all in hand is committed."""
+        await self._parts.messages.recover()
+        await self._parts.outbox.recover()
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._loop(self._judge_some, self._arrived))
+            loops.create_task(self._loop(self._dispatch_some, self._accepted))
+            loops.create_task(self._loop(self._hear_answers, self._taken))
+            loops.create_task(self._loop(self._announce_held, asyncio.Event(), ANNOUNCE_EVERY))
+        if self._at_work:
+            await asyncio.wait(self._at_work)
+
+    def stop(self) -> None:
+        """Ends the loops after the work in hand; what is only stored waits for the next node."""
+        self._stopping.set()
+        for woken in (self._arrived, self._accepted, self._taken):
+            woken.set()
+
+    async def _loop(
+        self, work: Callable[[], Awaitable[bool]], wake: asyncio.Event, idle: float = IDLE
+    ) -> None:
+        while not self._stopping.is_set():
+            wake.clear()
+            try:
+                more = await work()
+            except Exception as error:
+                # The store could not be read or written: nothing is lost by trying again.
+                log.error("loop failed", work=work.__name__, error=printable(repr(error), 500))
+                more = False
+            if not more:
+                await _either(wake, self._stopping, idle)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._at_work.add(task)
+        task.add_done_callback(self._at_work.discard)
+
+    async def _judge_some(self) -> bool:
+        free = self._parts.judges.slots - self._judging
+        if free <= 0:
+            return False  # the end of a judgement wakes this loop
+        claimed = await self._parts.messages.claim(free, self._parts.clock(), LEASE)
+        self._judging += len(claimed)
+        for received in claimed:
+            self._start(self._judge(received))
+        return len(claimed) > 0
+
+    async def _judge(self, received: Received) -> None:
+        messages, now = self._parts.messages, self._parts.clock()
+        message = received.arrival.id
+        try:
+            decision = await self._decision(received, now)
+            state = await messages.decide(decision, self._parts.clock())
+        except Superseded:
+            await messages.put_back(message, received.attempts, now, crashed=False)
+        except Deferred as deferred:
+            later = now + timedelta(seconds=deferred.seconds)
+            await messages.put_back(message, received.attempts, later, crashed=False)
+        except WorkerDied:
+            log.error("judgement crashed", message=message, attempt=received.attempts)
+            await messages.put_back(message, received.attempts, now, crashed=True)
+        except LateDecision:
+            log.warning("decision came too late", message=message, attempt=received.attempts)
+        else:
+            self._report(received, decision, state)
+            if state is State.ACCEPTED:
+                self._accepted.set()
+        finally:
+            self._judging -= 1
+            self._arrived.set()
+
+    async def _decision(self, received: Received, now: datetime) -> Decision:
+        """The judgement, or the decision to hold a message whose judgement is our own failure."""
+        if received.attempts > CRASHES:
+            return _broke(received, f"{CRASHES} judgements of it crashed")
+        try:
+            return await self._parts.judges.judge(received, now)
+        except (Deferred, WorkerDied):
+            raise
+        except Exception as error:
+            log.error("judgement failed", message=received.arrival.id, error=printable(str(error), 2000))
+            return _broke(received, f"judgement failed: {type(error).__name__}")
+
+    def _report(self, received: Received, decision: Decision, state: State) -> None:
+        log.info(
+            "judged",
+            message=received.arrival.id,
+            account=received.arrival.account,
+            state=state.value,
+            faults=sorted({found.code for found in decision.findings}),
+        )
+
+    async def _dispatch_some(self) -> bool:
+        claimed = await self._parts.outbox.claim(8, self._parts.clock())
+        await asyncio.gather(*(self._deliver(item) for item in claimed))
+        return len(claimed) > 0
+
+    async def _deliver(self, item: Outgoing) -> None:
+        outcome, note = await self._attempt(item)
+        now = self._parts.clock()
+        step = next_step(outcome, item.attempts, now, random.random())  # noqa: S311  spreads retries, no secret
+        await self._parts.outbox.settle(item, step.state, printable(note, 500), now, step.next_at)
+        log.info("dispatched", message=item.message, to=item.submission.destination, outcome=outcome.value)
+        if outcome is Outcome.TAKEN:
+            self._taken.set()
+
+    async def _attempt(self, item: Outgoing) -> tuple[Outcome, str]:
+        submission = item.submission
+        backend = self._parts.backends.get(submission.destination)
+        if backend is None:
+            return Outcome.LATER, f"no back-end is named {submission.destination}"
+        try:
+            if item.unknown and (asked := await backend.ask(submission.key)) is not Outcome.LATER:
+                return asked, "asked by key"
+            return await backend.submit(
+                submission, closing(self._parts.blobs.open(submission.package_sha256))
+            )
+        except Exception as error:
+            log.error("back-end failed", backend=submission.destination, error=printable(str(error), 500))
+            return Outcome.UNKNOWN, type(error).__name__
+
+    async def _hear_answers(self) -> bool:
+        heard = False
+        for name, backend in self._parts.backends.items():
+            answers = await backend.answers(64)
+            if answers:
+                await self._parts.answers.take_in(name, answers)
+                await backend.acknowledge([answer.id for answer in answers])
+                heard = True
+        return heard
+
+    async def _announce_held(self) -> bool:
+        now = self._parts.clock()
+        for received in await self._parts.messages.held_unannounced(now - ANNOUNCE_HELD_AFTER):
+            receipt = await self._parts.judges.held_receipt(received, now)
+            await self._parts.messages.announce(received.arrival.id, receipt, now)
+        return False
+
+
+def _broke(received: Received, reason: str) -> Decision:
+    return Decision(message=received.arrival.id, attempt=received.attempts, event=Event.BROKE, reason=reason)
+
+
+async def _either(first: asyncio.Event, second: asyncio.Event, seconds: float) -> None:
+    waits = [asyncio.ensure_future(first.wait()), asyncio.ensure_future(second.wait())]
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()

@@ -1,0 +1,81 @@
+"""How a node runs, as opposed to what it judges by: `gateway.toml`, typed. An unknown key is an error."""
+
+import tomllib
+from pathlib import PurePath
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gateway.policy import Policy
+from gateway.stages.route import Routes
+
+
+class BadSettings(Exception):
+    """A configuration file that cannot be used; the text names file, key and what is wrong."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SftpSettings(_Section):
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(2222, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+
+
+class JudgingSettings(_Section):
+    workers: int = Field(0, ge=0, le=256, description="worker processes; 0 takes one for each core")
+    seconds: float = Field(120, gt=0, description="longest time for one message before its worker is ended")
+
+
+class BackendSettings(_Section):
+    kind: Literal["reference"] = Field(description="reference: the customs sandbox that is shipped")
+
+
+class Settings(_Section):
+    sftp: SftpSettings = SftpSettings()
+    judging: JudgingSettings = JudgingSettings()
+    backend: dict[str, BackendSettings] = Field(
+        default_factory=dict, description="back-ends by the name that routes use"
+    )
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_settings(name: str, text: str) -> Settings:
+    """Raises `BadSettings`."""
+    return _read(name, text, Settings)
+
+
+def read_policy(name: str, text: str) -> Policy:
+    """Raises `BadSettings`."""
+    return _read(name, text, Policy)
+
+
+def read_routes(name: str, text: str) -> Routes:
+    """Raises `BadSettings`."""
+    return _read(name, text, Routes)
+
+
+def _read(name: str, text: str, model: type[Model]) -> Model:
+    return checked(name, toml(name, text), model)
+
+
+def toml(name: str, text: str) -> dict[str, Any]:
+    """Raises `BadSettings` with file and line."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{PurePath(name).name}: {error}") from None
+
+
+def checked(name: str, data: dict[str, Any], model: type[Model]) -> Model:
+    """Raises `BadSettings` that names each wrong key."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(step) for step in found['loc'])}: {found['msg']}" for found in error.errors()
+        )
+        raise BadSettings(f"{PurePath(name).name}: {wrong}") from None

@@ -10,6 +10,7 @@ from gateway.faults import Fault, Rejected, finding
 
 EXCLUSIVE: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
 
+_LONGEST_PART: Final = 64 * 1024
 _XML: Final = "{http://www.w3.org/XML/1998/namespace}"
 _BASE: Final = f"{_XML}base"
 
@@ -44,8 +45,12 @@ class Canonicalisation:
 
     def of_part(self, element: etree._Element) -> bytes:
         """An element of a document: serialised with the namespaces in scope and parsed again as a root, since
-        lxml 6.1 canonicalises a sub-element with a wrong `xmlns=""`."""
-        alone = xml.trusted(etree.tostring(element, encoding="utf-8", with_tail=False))
+        lxml 6.1 canonicalises a sub-element with a wrong `xmlns=""`. Raises `Rejected` where it is longer than
+        any part of a signature need be: libxml2 takes the square of the attributes of an element."""
+        text = etree.tostring(element, encoding="utf-8", with_tail=False)
+        if len(text) > _LONGEST_PART:
+            raise _refusal(f"{len(text)} > {_LONGEST_PART}", f"{len(text)} > {_LONGEST_PART}", element)
+        alone = xml.trusted(text)
         for ancestor in element.iterancestors():
             for name, value in ancestor.items():
                 if name == _BASE and self is C14N_1_1:
@@ -78,7 +83,7 @@ def canonicalisation(method: etree._Element) -> Canonicalisation:
     if algorithm == EXCLUSIVE:
         if [child.tag for child in children] not in ([], [f"{{{EXCLUSIVE}}}InclusiveNamespaces"]):
             raise _refusal("children of a canonicalisation", "规范化方法含有多余内容", method)
-        prefixes = tuple(children[0].get("PrefixList", "").split()) if children else ()
+        prefixes = tuple(dict.fromkeys(children[0].get("PrefixList", "").split())) if children else ()
         if "#default" in prefixes:
             raise Rejected(
                 finding(Fault.SIGNATURE_ALGORITHM, detail="PrefixList #default", line=method.sourceline)

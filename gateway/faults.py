@@ -128,6 +128,11 @@ class Fault(Enum):
         "XML 根元素内不得含有处理指令。",
         "The XML must not hold processing instructions inside its root element.",
     )
+    XML_NAMESPACES = (
+        "xml-namespaces",
+        "XML 声明的命名空间前缀过多（{detail}）。",
+        "The XML declares too many namespace prefixes ({detail}).",
+    )
     XML_DEPTH = (
         "xml-depth",
         "XML 嵌套过深（{detail}）。",

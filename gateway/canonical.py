@@ -45,8 +45,8 @@ class Canonicalisation:
 
     def of_part(self, element: etree._Element) -> bytes:
         """An element of a document: serialised with the namespaces in scope and parsed again as a root, since
-        lxml 6.1 canonicalises a sub-element with a wrong `xmlns=""`. Raises `Rejected` where it is longer than
-        any part of a signature need be: libxml2 takes the square of the attributes of an element."""
+        lxml 6.1 canonicalises a sub-element with a wrong `xmlns=""`. Raises `Rejected` where it is longer
+        than any part of a signature need be: libxml2 takes the square of the attributes of an element."""
         text = etree.tostring(element, encoding="utf-8", with_tail=False)
         if len(text) > _LONGEST_PART:
             raise _refusal(f"{len(text)} > {_LONGEST_PART}", f"{len(text)} > {_LONGEST_PART}", element)

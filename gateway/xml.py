@@ -143,7 +143,7 @@ def _elements(result: object) -> list[etree._Element]:
 
 def _refuse_many_prefixes(text: bytes) -> None:
     # Inclusive canonicalisation in libxml2 takes the square of the prefixes in scope for each element: with
-    # 8,000 of them and 20 elements 7 s. Declaring the same few again on every element is common and does no harm.
+    # 8,000 of them and 20 elements 7 s. The same few declared again on every element are common and no harm.
     if text.count(b"xmlns:") > _PREFIXES:
         different = len(set(_PREFIX.findall(text)))
         if different > _PREFIXES:

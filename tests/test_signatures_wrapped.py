@@ -250,23 +250,3 @@ def test_comments_change_nothing_for_verifier_or_reader() -> None:
     assert etree.tostring(root, method="c14n") == (
         b'<m xmlns="urn:m"><head Id="H">good</head><list></list></m>'
     )
-
-
-def test_a_part_that_would_take_long_to_canonicalise_is_refused() -> None:
-    attributes = " ".join(f'a{number}=""' for number in range(20_000))
-    text = signed().replace("<ds:SignedInfo>", f"<ds:SignedInfo {attributes}>")
-
-    assert fault_of(text) == "signature-form"
-
-
-def test_a_document_with_very_many_namespaces_is_refused_before_it_is_canonicalised() -> None:
-    declarations = " ".join(f'xmlns:a{number}="urn:a"' for number in range(8_000))
-
-    assert fault_of(signed().replace("<m ", f"<m {declarations} ")) == "xml-namespaces"
-
-
-def test_the_same_namespace_declared_on_every_element_is_accepted() -> None:
-    empty = '<a xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"/>' * 100
-    text = Habit().sign(DOCUMENT.replace("<list/>", f"<list>{empty}</list>"), SIGNER)
-
-    assert len(verified(text, SIGNER.registered).root[1]) == 100

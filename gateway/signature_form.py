@@ -9,6 +9,7 @@ import hmac
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Final, TypeAlias, TypeVar
 
@@ -192,6 +193,7 @@ def refusal(detail: str, detail_zh: str, element: etree._Element) -> Rejected:
     )
 
 
+@cache
 def _ds(*names: str) -> tuple[str, ...]:
     return tuple(f"{{{DS}}}{name}" for name in names)
 

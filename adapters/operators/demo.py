@@ -126,18 +126,33 @@ def _await(home: Home, sftp: paramiko.SFTPClient, sample: Sample) -> _Course:
     until = time.monotonic() + WITHIN
     while True:
         status = _customs_status(home, sample.package)  # first, so that its receipts are there
-        mine = [name for name in sftp.listdir("/InBox") if f"_{base}_" in name]
-        verdict = next((_verdict(sftp, name) for name in mine if name.startswith("Gateway_")), "-")
-        course = _Course(verdict, status, mine)
+        told = [_told(sftp, name) for name in sftp.listdir("/InBox") if f"_{base}_" in name]
+        verdict = next((line.verdict for line in told if line.verdict), "-")
+        course = _Course(verdict, status, [line.shown for line in told])
         if course.as_expected(sample) or time.monotonic() > until:
             return course
         time.sleep(0.1)
 
 
-def _verdict(sftp: paramiko.SFTPClient, name: str) -> str:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One receipt in a line: what it is and what it says. `verdict` is that of a gateway receipt."""
+
+    shown: str
+    verdict: str = ""
+
+
+def _told(sftp: paramiko.SFTPClient, name: str) -> _Line:
+    prefix = name.split("_", 1)[0]
     with sftp.open(f"/InBox/{name}") as file:
         root = xml.parse(file.read())
-    return root.findtext(f"{{{NAMESPACE}}}Verdict") or "-"
+    if prefix == "Gateway":
+        verdict = root.findtext(f"{{{NAMESPACE}}}Verdict") or "-"
+        rules = [fault.get("rule") or fault.get("code") for fault in root.iter(f"{{{NAMESPACE}}}Fault")]
+        return _Line(" ".join(filter(None, [prefix, verdict, *rules])), verdict)
+    # What customs says in its own words: number or channel, and the note.
+    said = [root.findtext(f"{{*}}{tag}") or root.findtext(tag) for tag in ("SeqNo", "CHANNEL", "NOTE")]
+    return _Line(" ".join(filter(None, [prefix, *said])))
 
 
 def _customs_status(home: Home, package: str) -> str:

@@ -13,9 +13,12 @@ from gateway.places import MOST_FINDINGS, xml_path
 from gateway.schema import Schema
 from gateway.type_words import Words, describe
 
-# xmlschema is pure Python and takes 150 ms for half a megabyte: a document beyond this would occupy a judging
-# process for longer than all others together, and what is wrong with it is usually wrong a thousand times.
+# xmlschema is pure Python: 15 ms for 55 KB, 150 ms for half a megabyte, and worse than linear where one parent
+# has thousands of children. Beyond these a document would hold up all others, and what is wrong with it is
+# usually wrong a thousand times; fifty lines with everything that a line can have are 7,500 elements.
 LARGEST_EXPLAINED: Final = 2 * 1024 * 1024
+MOST_ELEMENTS_EXPLAINED: Final = 8000
+_ELEMENTS: Final = etree.XPath("count(//*)")
 
 _ATTRIBUTE: Final = re.compile(r"(?:missing required )?(?:attribute |)'?([^\s'=:]+)'?")
 _FAULT_OF_LOG: Final = (
@@ -29,7 +32,7 @@ _FAULT_OF_LOG: Final = (
 def schema_faults(schema: Schema, root: etree._Element, size: int) -> list[Finding]:
     """The faults of a document of `size` bytes that `schema.validate` has just refused, at most
     `MOST_FINDINGS`, and at least one."""
-    if size > LARGEST_EXPLAINED:
+    if size > LARGEST_EXPLAINED or _ELEMENTS(root) > MOST_ELEMENTS_EXPLAINED:
         return _from_log(schema, root)
     lxml_root: Any = root  # its stubs name the standard library's elements only
     errors = schema.explaining.iter_errors(lxml_root)
@@ -100,7 +103,7 @@ def _declared(schema: Schema, element: Any) -> Any:
     """The schema's declaration of an element that stands where the schema allows it."""
     parent = element.getparent()
     if parent is None:
-        return schema.explaining.elements[element.tag]
+        return schema.explaining.maps.elements[element.tag]
     group = _declared(schema, parent).type.content
     return next(each for each in _elements(group) if each.name == element.tag)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -46,9 +47,7 @@ KEY: Final = Key(party="1207980011", family="f", type="T", reference="R-1")
 class Store:
     """One SQLite store with everything that stands on it."""
 
-    def __init__(self, folder: Path) -> None:
-        path = folder / "gateway.db"
-        migrate(path)
+    def __init__(self, path: Path) -> None:
         self.database = Database(sqlite_engine(path))
         self.messages = SqlMessages(self.database)
         self.outbox = SqlOutbox(self.database, timedelta(hours=24))
@@ -61,9 +60,16 @@ class Store:
 STORES: Final = {"sqlite": Store}
 
 
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "gateway.db"
+    migrate(path)
+    return path
+
+
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = STORES[request.param](tmp_path)
+def store(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Iterator[Store]:
+    made = STORES[request.param](shutil.copy(migrated, tmp_path / "gateway.db"))
     yield made
     made.database.close()
 

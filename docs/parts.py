@@ -1,0 +1,125 @@
+"""The generated parts, each a function that gives Markdown."""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
+from typing import Any, Final
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from typer.core import TyperCommand, TyperGroup
+
+import cli
+from gateway.families import Families
+from gateway.faults import Fault
+from gateway.policy import Policy
+from gateway.settings import Settings
+from gateway.states import TRANSITIONS, State
+
+_ENDS: Final = (State.CLOSED, State.REJECTED)
+
+
+def states() -> str:
+    """The state machine of a message as a mermaid diagram, events on the arrows."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {State.RECEIVED}: received"]
+    for state, after in TRANSITIONS.items():
+        for target in dict.fromkeys(after.values()):
+            events = ", ".join(event for event, to in after.items() if to is target)
+            lines.append(f"    {state} --> {target}: {events}")
+    lines += [f"    {state} --> [*]" for state in _ENDS]
+    return "\n".join([*lines, "```"])
+
+
+def faults() -> str:
+    return _table(
+        ("code", "中文", "English"), ((f"`{each.code}`", each.zh, each.en) for each in Fault)
+    ).replace("{detail}", "…")
+
+
+def rules() -> str:
+    """The rules of every message type, in the order of its rule set."""
+    told = []
+    for type_ in Families.load(files("schemas")).types:
+        if type_.rules is None:
+            continue
+        rows = (
+            (each.id, each.severity, f"`{each.fault.code}`", each.zh, each.en)
+            for each in type_.rules.assertions
+        )
+        title = f"### {type_.name} ({type_.family} {type_.version})\n\n"
+        told.append(title + _table(("rule", "severity", "fault", "中文", "English"), rows))
+    return "\n\n".join(told)
+
+
+def commands() -> str:
+    rows = []
+    for name, command in _leaves("gateway", typer.main.get_group(cli.app)):
+        purpose, *rest = (command.help or "").split("\n\n")
+        example = next(text for text in rest if text.startswith("Example:"))
+        shown = example.removeprefix("Example:").strip()
+        rows.append((f"`{name}`", " ".join(purpose.split()), f"`{shown}`"))
+    return _table(("command", "what it does", "example"), rows)
+
+
+def _leaves(name: str, group: TyperGroup) -> Iterator[tuple[str, TyperCommand]]:
+    for each, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _leaves(f"{name} {each}", command)
+        elif isinstance(command, TyperCommand):
+            yield f"{name} {each}", command
+
+
+def settings() -> str:
+    return _table(("key", "default", "what it is"), _fields(Settings()))
+
+
+def policy() -> str:
+    return _table(("key", "default", "what it is"), _fields(Policy()))
+
+
+def _fields(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from _fields(value, f"{prefix}{name}.")
+        elif isinstance(value, dict):
+            yield from (_field(f"{name}.NAME.{each}", below) for each, below in _of_values(field))
+        else:
+            yield _field(f"{prefix}{name}", field)
+
+
+def _of_values(field: FieldInfo) -> Iterable[tuple[str, FieldInfo]]:
+    """The fields of the models that are the values of a dict."""
+    (_key, model) = field.annotation.__args__  # type: ignore[union-attr]  # dict[str, Model]
+    return list(model.model_fields.items())
+
+
+def _field(key: str, field: FieldInfo) -> tuple[str, str, str]:
+    default = "required" if field.is_required() else f"`{field.default}`"
+    return f"`{key}`", default, field.description or ""
+
+
+def customs_codes() -> str:
+    rows = ((f"`{row['code']}`", row["customs_status"] or "–", row["meaning_en"]) for row in _channels())
+    return _table(("CHANNEL", "customs status", "meaning"), rows)
+
+
+def customs_codes_zh() -> str:
+    rows = (
+        (f"`{row['code']}`", row["customs_status"] or "–", row["name_zh_source_A"] or row["name_zh_source_B"])
+        for row in _channels()
+    )
+    return _table(("CHANNEL", "海关状态", "含义"), rows)
+
+
+def _channels() -> list[dict[str, str]]:
+    text = (files("schemas") / "cn-dec" / "1" / "codes" / "receipt_channel.csv").read_text("utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )

@@ -14,7 +14,7 @@ from gateway.states import DeliveryState
 
 FIRST_DELAY: Final = timedelta(seconds=1)
 LONGEST_DELAY: Final = timedelta(minutes=5)
-ATTEMPTS: Final = 200  # at the longest delay about 16 hours of an authority that is down
+ATTEMPTS: Final = 300  # between 12 and 24 hours of an authority that is down
 
 
 @dataclass(frozen=True, slots=True)

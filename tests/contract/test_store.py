@@ -69,7 +69,9 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Iterator[Store]:
-    made = STORES[request.param](shutil.copy(migrated, tmp_path / "gateway.db"))
+    path = tmp_path / "gateway.db"
+    shutil.copy(migrated, path)
+    made = STORES[request.param](path)
     yield made
     made.database.close()
 

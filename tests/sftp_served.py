@@ -39,7 +39,7 @@ class HandClock:
 
 
 class Served:
-    """A running server with the accounts `broker` and `other`; `intake` may be replaced before a test sends."""
+    """A running server with the accounts `broker` and `other`; a test may replace `intake`."""
 
     def __init__(self, root: Path, blobs_root: Path | None = None) -> None:
         self.root = root

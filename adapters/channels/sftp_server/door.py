@@ -46,7 +46,7 @@ class Door(paramiko.ServerInterface):
         self._office = office
         self._lock = threading.Lock()
         self._user: str | None = None
-        self._refused = 0
+        self.refused_keys = 0
         self._asked: Account | None = None
         self._used: set[int] = set()  # channels on which a subsystem was started
         self._closing = False
@@ -68,7 +68,7 @@ class Door(paramiko.ServerInterface):
         account = self._find(username)
         lines = account.keys if account is not None else ()
         if account is None or not _is_strong(key) or key.asbytes() not in map(_key_of, lines):
-            self._refused += 1
+            self.refused_keys += 1
             return AUTH_FAILED
         self._asked = account
         return AUTH_SUCCESSFUL
@@ -111,11 +111,11 @@ class Door(paramiko.ServerInterface):
             session.closing = True
         return sessions
 
-    def failure(self) -> str:
-        """What became of a log-in that did not succeed, for our log; empty where nobody tried."""
+    def stranger(self) -> str | None:
+        """As whom somebody tried to log in who did not succeed; for a log line."""
         if self._user is None or self._connection.authenticated:
-            return ""
-        return f"{printable(self._user, 80)}: {self._refused} keys refused"
+            return None
+        return printable(self._user, 80)
 
     def _begin(self, user: str, *, free: int) -> None:
         # paramiko hangs up after ten failures: its count is made to begin so that few are left of them.

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import paramiko
@@ -75,11 +76,12 @@ class SftpServer:
         """Lets the requests that are being answered finish for `grace` seconds, then ends every session; all
         threads are gone when it returns. Uploads that were not closed by then leave nothing.
 
-        Blocks, while commits need the loop: call it from another thread than the loop's.
+        Blocks, while commits need the loop: call it from another thread than the loop's. Safe to call twice.
         """
         until = time.monotonic() + grace
         self._stopping.set()
-        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it
+        with suppress(OSError):  # it was stopped before
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it
         self._thread.join()
         with self._lock:
             doors = dict(self._doors)
@@ -134,11 +136,11 @@ class SftpServer:
     def _ended(self, connection: Connection) -> None:
         with self._lock:
             door = self._doors.pop(connection)
-        failure = door.failure()
-        self._admission.leave(connection.address, known=door.account is not None, failed=bool(failure))
+        stranger = door.stranger()
+        self._admission.leave(connection.address, known=door.account is not None, failed=stranger is not None)
         error = connection.saved_exception
-        if failure:
-            log.warning("log-in failed", account=failure, address=connection.address)
+        if stranger is not None:
+            log.warning("log-in failed", account=stranger, address=connection.address, keys=door.refused_keys)
         elif door.account is None and isinstance(error, paramiko.SSHException):
             log.info("connection failed", address=connection.address, reason=printable(str(error)))
 

@@ -36,7 +36,7 @@ def found(path: Path, port: int | None, now: datetime) -> Home:
         with as_file(files("config") / name) as source:
             shutil.copyfile(source, path / name)
     if port is not None:
-        _set_port(path / "gateway.toml", port or _free_port())
+        _set_port(path / "gateway.toml", port or free_port())
     (path / "keys").mkdir()
     private, host_line = make_ed25519()
     write_private(home.host_key, private)
@@ -61,7 +61,7 @@ def _set_port(settings: Path, port: int) -> None:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port

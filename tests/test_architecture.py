@@ -1,4 +1,4 @@
-"""The shape of the code: imports point one way, the core does no IO, one module parses XML, files are short."""
+"""The shape of the code: imports point one way, the core does no IO, one module parses XML."""
 
 import ast
 from collections.abc import Iterator
@@ -18,11 +18,12 @@ DOING = {
     f"gateway.{name}"
     for name in ("pipeline", "node", "outbox", "customs_answers", "operations", "settings", "signing")
 }
-OUTSIDE = set(
-    "adapters alembic asyncio boto3 cli fcntl glob http logging multiprocessing os paramiko random secrets "
-    "select shutil signal socket sqlalchemy sqlite3 ssl structlog subprocess tempfile threading time typer "
-    "urllib".split()
-)
+OUTSIDE = {
+    "adapters", "alembic", "asyncio", "boto3", "cli", "fcntl", "glob", "http", "logging",
+    "multiprocessing", "os", "paramiko", "random", "secrets", "select", "shutil", "signal", "socket",
+    "sqlalchemy", "sqlite3", "ssl", "structlog", "subprocess", "tempfile", "threading", "time", "typer",
+    "urllib",
+}  # fmt: skip
 ALLOWED = {
     "gateway.node": {"asyncio", "random", "structlog"},
     "gateway.customs_answers": {"asyncio", "structlog"},
@@ -30,14 +31,15 @@ ALLOWED = {
     "gateway.submission": {"os", "shutil"},
 }
 HARMLESS = {"os": {"SEEK_END"}, "shutil": {"copyfileobj"}}
-PARSING = set(
-    "fromstring fromstringlist parse parseid XML XMLID XMLDTDID HTML iterparse iterwalk XMLParser XMLPullParser "
-    "HTMLParser HTMLPullParser ETCompatXMLParser XMLTreeBuilder DTD".split()
-)
-OTHER_PARSERS = tuple(
-    "xml.etree xml.dom xml.parsers xml.sax lxml.html lxml.objectify lxml.sax bs4 defusedxml signxml.verifier "
-    "signxml.XMLVerifier".split()
-)
+PARSING = {
+    "fromstring", "fromstringlist", "parse", "parseid", "XML", "XMLID", "XMLDTDID", "HTML", "iterparse",
+    "iterwalk", "XMLParser", "XMLPullParser", "HTMLParser", "HTMLPullParser", "ETCompatXMLParser",
+    "XMLTreeBuilder", "DTD",
+}  # fmt: skip
+OTHER_PARSERS = (
+    "xml.etree", "xml.dom", "xml.parsers", "xml.sax", "lxml.html", "lxml.objectify", "lxml.sax", "bs4",
+    "defusedxml", "signxml.verifier", "signxml.XMLVerifier",
+)  # fmt: skip
 LONGEST = 400
 
 
@@ -55,6 +57,7 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
 def _imported(path: Path) -> set[str]:
     """Full names: `from gateway import xml` is `gateway.xml`, `from lxml import etree` is `lxml.etree`."""
     found = set()

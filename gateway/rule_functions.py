@@ -5,7 +5,7 @@
 | `gw:code('lists', value)` | whether the value is in one of the named lists (names separated by blanks) |
 | `gw:unlisted('lists', nodes)` | the nodes whose text is in none of the lists; blank ones are left out |
 | `gw:among(value, nodes)` | whether the value is the text of one of the nodes |
-| `gw:package()` | a `file` element for each attachment, with the fields of `Part` and `Pdf` |
+| `gw:package()` | an element for each attachment, its attributes the fields of `Part` and `Pdf` |
 | `gw:policy('pdf.size')` | that number of the policy in force |
 | `gw:date(value)` | whether the first eight characters are a day that exists, as yyyyMMdd |
 | `gw:numbers(value, n)` | whether the value is one or more whole numbers from 1 to n, joined with commas |
@@ -29,7 +29,7 @@ from gateway.message import Package
 from gateway.policy import Policy
 
 NAMESPACE: Final = "urn:gateway:rules"
-PACKAGE: Final = f"{{{NAMESPACE}}}package"
+FILE: Final = f"{{{NAMESPACE}}}file"
 
 Functions: TypeAlias = dict[tuple[str, str], Callable[..., Any]]
 
@@ -89,13 +89,13 @@ def _string(value: Any) -> str:
 
 def _package(_: object) -> list[etree._Element]:
     package, _policy_in_force = _judged.get()
-    root = etree.Element(PACKAGE)
+    root = etree.Element("package")
     for part in package.attachments:
         pdf = part.pdf
         if pdf is not None:
             etree.SubElement(
                 root,
-                "file",
+                FILE,
                 name=_in_xml(part.name),
                 size=str(part.size),
                 pages=str(pdf.pages),

@@ -13,7 +13,7 @@ from gateway.places import MOST_FINDINGS, xml_path
 from gateway.schema import Schema
 from gateway.type_words import Words, describe
 
-# xmlschema is pure Python: 15 ms for 55 KB, 150 ms for half a megabyte, and worse than linear where one parent
+# xmlschema is pure Python: 15 ms for 55 KB, 150 ms for half a megabyte, worse than linear where one parent
 # has thousands of children. Beyond these a document would hold up all others, and what is wrong with it is
 # usually wrong a thousand times; fifty lines with everything that a line can have are 7,500 elements.
 LARGEST_EXPLAINED: Final = 2 * 1024 * 1024

@@ -30,8 +30,8 @@ from gateway.faults import Fault, Finding, Severity, finding
 from gateway.message import Package
 from gateway.places import MOST_FINDINGS, xml_path
 from gateway.policy import Policy
+from gateway.rule_functions import FILE, functions, judging
 from gateway.rule_functions import NAMESPACE as FUNCTIONS
-from gateway.rule_functions import PACKAGE, functions, judging
 
 SCHEMATRON: Final = "http://purl.oclc.org/dsdl/schematron"
 
@@ -181,7 +181,7 @@ def _findings(
 
 
 def _finding(assertion: Assertion, subject: etree._Element, package: Package) -> Finding:
-    attached = subject.getroottree().getroot().tag == PACKAGE
+    attached = subject.tag == FILE
     return finding(
         assertion.fault,
         detail=assertion.en,

@@ -325,6 +325,35 @@ class Slow:
         await self.served.messages.add(arrival)
 
 
+def test_who_sends_more_than_the_window_while_the_gateway_works_is_hung_up_on(served: Served) -> None:
+    served.intake = slow = Slow(served)
+    with served.broker.transport() as transport:
+        transport.connect(username="broker", pkey=served.broker.key())
+        channel = transport.open_session(timeout=10)
+        channel.invoke_subsystem("sftp")
+        channel.sendall(
+            bytes.fromhex("00000005 01 00000003")  # INIT, version 3
+            + bytes.fromhex("00000020 03 00000001 0000000f")
+            + b"/OutBox/a.empty"
+            + bytes.fromhex("0000001a 00000000")
+            + bytes.fromhex("0000000a 04 00000002 00000001")
+            + b"0"  # CLOSE of the first handle
+        )
+        assert slow.begun.wait(20)
+        with channel.lock:  # as a client that does not keep to the window
+            channel.out_window_size += 1 << 30
+
+        def flood() -> None:
+            for _ in range(1000):
+                channel.sendall(bytes(32000))
+
+        with pytest.raises((OSError, EOFError)):
+            flood()
+        assert ends(transport)
+    served.loop.call_soon_threadsafe(slow.go.set)
+    until(lambda: served.broker.sftp("pwd").returncode == 0)
+
+
 def test_stopping_lets_a_commit_that_is_under_way_finish_and_drops_what_is_half(
     served: Served, tmp_path: Path
 ) -> None:

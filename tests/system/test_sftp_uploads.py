@@ -265,12 +265,11 @@ def test_a_failure_of_our_own_is_not_explained_and_the_session_goes_on(served: S
 
 
 def test_a_full_disk_fails_the_client_and_leaves_nothing(tmp_path: Path) -> None:
+    (big := tmp_path / "big.zip").write_bytes(os.urandom(6 << 20))
+    (small := tmp_path / "small.zip").write_bytes(PACKAGE)
     with small_disk(tmp_path / "disk") as disk, serving(tmp_path, disk) as served:
-        (big := tmp_path / "big.zip").write_bytes(os.urandom(6 << 20))
-        (small := tmp_path / "small.zip").write_bytes(PACKAGE)
         for name in ("a.zip", "b.zip.tmp"):
-            done = served.broker.sftp(f"put {big} /OutBox/{name}")
-            assert refused(done)
+            assert refused(served.broker.sftp(f"put {big} /OutBox/{name}"))
             until(lambda: served.spools() == [])
         assert served.stored() == []
         assert served.arrived() == []

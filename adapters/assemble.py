@@ -53,11 +53,10 @@ async def running(home: Home) -> AsyncIterator[Running]:
     """Serves the home while the context is open. The caller holds the home's lock."""
     settings, clock = home.settings(), utc_now
     policy = home.policy()
-    home.routes()  # a bad file must stop the start, not the first judgement
     migrate(home.database)
     blobs = FilesystemBlobs(home.blobs)
     blobs.sweep()
-    judges = WorkerJudges(home.path, settings.judging.workers, settings.judging.seconds)
+    judges = WorkerJudges(home, policy, home.routes(), settings.judging.workers, settings.judging.seconds)
     database = Database(sqlite_engine(home.database))
     register = SqlRegister(sqlite_engine(home.database, read_only=True))
     parts = Parts(

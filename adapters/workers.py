@@ -11,7 +11,6 @@ from datetime import datetime
 from functools import partial
 from importlib.resources import files
 from multiprocessing.connection import Connection
-from pathlib import Path
 from queue import LifoQueue
 from typing import Any, Final, Literal, TypeVar
 
@@ -23,8 +22,10 @@ from gateway.families import Families
 from gateway.faults import Deferred
 from gateway.message import Decision, Receipt, Received
 from gateway.pipeline import Rules, held_receipt, judge
+from gateway.policy import Policy
 from gateway.ports import WorkerDied
 from gateway.signing import XadesSigner
+from gateway.stages.route import Routes
 
 T = TypeVar("T")
 
@@ -40,10 +41,10 @@ class JudgementFailed(Exception):
 
 
 class _Worker:
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Home, policy: Policy, routes: Routes) -> None:
         ours, theirs = _CONTEXT.Pipe()
         self._connection = ours
-        self._process = _CONTEXT.Process(target=_serve, args=(home, theirs), daemon=True)
+        self._process = _CONTEXT.Process(target=_serve, args=(home, policy, routes, theirs), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -72,15 +73,17 @@ class _Raised:
 class WorkerJudges:
     """ports.Judges. A worker that dies takes one judgement with it and is replaced."""
 
-    def __init__(self, home: Path, workers: int, seconds: float) -> None:
+    def __init__(self, home: Home, policy: Policy, routes: Routes, workers: int, seconds: float) -> None:
         _CONTEXT.set_forkserver_preload(["adapters.workers"])
-        self._home = home
+        # What is in force is handed over, not read again: a file that is edited while the node runs must
+        # neither split the workers' judgement nor keep a new one from starting.
+        self._new_worker = partial(_Worker, home, policy, routes)
         self._count = workers or os.cpu_count() or 1
         self._seconds = seconds
         self._idle: LifoQueue[_Worker] = LifoQueue()
         self._threads = ThreadPoolExecutor(max_workers=self._count, thread_name_prefix="judge")
         for _ in range(self._count):
-            self._idle.put(_Worker(home))
+            self._idle.put(self._new_worker())
 
     @property
     def slots(self) -> int:
@@ -112,20 +115,18 @@ class WorkerJudges:
             outcome = worker.do(task, self._seconds)
         except WorkerDied:
             worker.end()
-            worker = _Worker(self._home)
+            worker = self._new_worker()
             raise
         finally:
             self._idle.put(worker)
         return outcome
 
 
-def _serve(path: Path, connection: Connection) -> None:
+def _serve(home: Home, policy: Policy, routes: Routes, connection: Connection) -> None:
     """The life of a worker: ends when the node closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    home = Home(path)
-    families = Families.load(files("schemas"))
-    rules = Rules(families=families, policy=home.policy(), routes=home.routes())
+    rules = Rules(families=Families.load(files("schemas")), policy=policy, routes=routes)
     signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
     register = SqlRegister(sqlite_engine(home.database, read_only=True))
     blobs = FilesystemBlobs(home.blobs)
@@ -143,4 +144,6 @@ def _serve(path: Path, connection: Connection) -> None:
         except Deferred as deferred:
             connection.send(_Raised(True, str(deferred)))
         except Exception as error:
-            connection.send(_Raised(False, f"{type(error).__name__}: {traceback.format_exc(limit=-5)}"))
+            # Where it happened, but not the exception's own words: they may quote the message.
+            where = "".join(traceback.format_tb(error.__traceback__, limit=-5))
+            connection.send(_Raised(False, f"{type(error).__name__}\n{where}"))

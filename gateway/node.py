@@ -19,7 +19,7 @@ import structlog
 from gateway.customs_answers import CustomsAnswers
 from gateway.faults import Deferred, printable
 from gateway.message import Arrival, Decision, Received
-from gateway.outbox import next_step
+from gateway.outbox import Step, next_step
 from gateway.ports import (
     Backend,
     BlobStore,
@@ -136,6 +136,9 @@ class Node:
             await messages.put_back(message, received.attempts, now, crashed=True)
         except LateDecision:
             log.warning("decision came too late", message=message, attempt=received.attempts)
+        except Exception as error:
+            # The store could not take the decision: the lease ends, and the message is judged again.
+            log.error("decision not written", message=message, error=type(error).__name__)
         else:
             self._report(received, decision, state)
             if state is State.ACCEPTED:
@@ -174,10 +177,21 @@ class Node:
         outcome, note = await self._attempt(item)
         now = self._parts.clock()
         step = next_step(outcome, item.attempts, now, random.random())  # noqa: S311  spreads retries, no secret
-        await self._parts.outbox.settle(item, step.state, printable(note, 500), now, step.next_at)
+        while not await self._settled(item, step, printable(note, 500), now):
+            await _either(self._stopping, self._stopping, IDLE)
         log.info("dispatched", message=item.message, to=item.submission.destination, outcome=outcome.value)
         if outcome is Outcome.TAKEN:
             self._taken.set()
+
+    async def _settled(self, item: Outgoing, step: Step, note: str, now: datetime) -> bool:
+        """Whether the outcome is written. As long as the store cannot take it, it is tried again: nobody else
+        would take up an item that is being sent. A node that stops leaves it for the next, which asks."""
+        try:
+            await self._parts.outbox.settle(item, step.state, note, now, step.next_at)
+        except Exception as error:
+            log.error("outcome not written", message=item.message, error=type(error).__name__)
+            return self._stopping.is_set()
+        return True
 
     async def _attempt(self, item: Outgoing) -> tuple[Outcome, str]:
         submission = item.submission

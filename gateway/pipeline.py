@@ -82,13 +82,6 @@ def judge(
     )
 
 
-def refuse(
-    received: Received, findings: Sequence[Finding], rules: Rules, signer: Signer, now: datetime
-) -> Decision:
-    """The refusal of a message by an operator, or by time that ran out, in the form of a judgement."""
-    return _refused(received, Known(), findings, rules, signer, now)
-
-
 def held_receipt(
     received: Received, rules: Rules, register: Register, signer: Signer, now: datetime
 ) -> Receipt:

@@ -1,0 +1,70 @@
+"""Judging without a node: the pipeline over a real home, as a worker process has it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.founding import found
+from adapters.home import Home
+from adapters.stores.database import sqlite_engine
+from adapters.stores.register import SqlRegister
+from bench.traffic import ACCOUNT, Sent
+from gateway.families import Families
+from gateway.message import Arrival, ChainLink, Decision, Received, new_id
+from gateway.pipeline import Rules, judge
+from gateway.signing import XadesSigner
+from gateway.states import Event
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def home() -> Iterator[Home]:
+    """A fresh home in a temporary folder, with a free port for SFTP."""
+    with TemporaryDirectory(prefix="gateway-bench-") as folder:
+        yield found(Path(folder) / "home", 0, now())
+
+
+class Desk:
+    """Everything that judging needs, loaded once."""
+
+    def __init__(self, home: Home) -> None:
+        self.rules = Rules(
+            families=Families.load(files("schemas")), policy=home.policy(), routes=home.routes()
+        )
+        self.signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
+        self.blobs = FilesystemBlobs(home.blobs)
+        self._register = SqlRegister(sqlite_engine(home.database, read_only=True))
+
+    def keep(self, sent: Sent) -> Received:
+        """The message that this package would be, its bytes among the blobs."""
+        spool = self.blobs.spool()
+        spool.write(0, sent.body)
+        sha256, size = spool.keep()
+        return Received(
+            arrival=Arrival(
+                id=new_id(now(), bytes(10)),
+                account=ACCOUNT,
+                channel="sftp",
+                name=sent.name,
+                sha256=sha256,
+                size=size,
+                received_at=now(),
+            ),
+            attempts=1,
+            link=ChainLink(sequence=1, digest="0" * 64),
+        )
+
+    def judge(self, received: Received) -> Decision:
+        """The decision, which must be to accept: a refusal would be measured as something quick."""
+        blob = partial(self.blobs.open, received.arrival.sha256)
+        decision = judge(received, blob, self.rules, self._register, self.signer, now())
+        assert decision.event is Event.PASSED, decision.findings
+        return decision

@@ -1,0 +1,35 @@
+"""Judging alone, `gateway.pipeline.judge` in one warm process, beside `bench.bare`: the goal is 80 % of it.
+
+Both do the same message again and again; the register is the real SQLite one, the package a real file.
+"""
+
+from bench.bare import Bare
+from bench.desk import Desk, home
+from bench.report import paired, show, table
+from bench.traffic import SIZES, Broker, Sent
+
+ROUNDS = 7
+SECONDS = 0.5
+
+
+def main() -> None:
+    rows = table(
+        "judging: pipeline.judge beside a bare loop of the same library calls",
+        *("message", "judge /s", "bare /s", "ratio", "goal"),
+    )
+    with home() as base:
+        desk, broker = Desk(base), Broker(base)
+        for size in SIZES:
+            sent = {
+                f"{size} signed": broker.bare(size, "BENCH-BARE-1"),
+                f"{size} signed, PDF of 200 KB": broker.with_pdf(size, "BENCH-PDF-1"),
+            }
+            for name, package in sent.items():
+                rows.add_row(name, *_figures(Bare(base, desk, desk.keep(package)), desk, package))
+    show(rows)
+
+
+def _figures(bare: Bare, desk: Desk, package: Sent) -> tuple[str, ...]:
+    received = desk.keep(package)
+    ours, limit, ratio = paired(lambda: desk.judge(received), bare, ROUNDS, SECONDS)
+    return f"{ours:.0f}", f"{limit:.0f}", f"{ratio:.2f}", ">= 0.80"

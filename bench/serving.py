@@ -1,0 +1,77 @@
+"""A real `gateway serve` over a home, and what its store says of the messages."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, Select, func, select
+
+from adapters.home import Home
+from adapters.stores.database import sqlite_engine
+from adapters.stores.tables import messages, receipts
+from gateway.states import CustomsStatus
+
+PATIENCE = 180.0  # seconds for all of a round
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    pid: int
+    host: str
+    port: int
+
+
+@contextmanager
+def serving(home: Home) -> Iterator[Serving]:
+    log = home.path / "serve.log"
+    with log.open("wb") as stderr:
+        node = subprocess.Popen(
+            [sys.executable, "-m", "cli", "serve", "--home", str(home.path)],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+    try:
+        assert node.stdout is not None
+        line = node.stdout.readline()
+        assert line, log.read_text()[-2000:]
+        host, port = json.loads(line)["sftp"].rsplit(":", 1)
+        yield Serving(node.pid, host, int(port))
+    finally:
+        node.terminate()
+        node.wait()
+
+
+class Progress:
+    """Counts what a node has finished, by looking into its store."""
+
+    def __init__(self, home: Home) -> None:
+        self._engine: Engine = sqlite_engine(home.database, read_only=True)
+
+    def finally_receipted(self) -> int:
+        return self._count(select(func.count()).select_from(receipts).where(receipts.c.final))
+
+    def closed_by_customs(self) -> int:
+        closed = messages.c.customs_status == CustomsStatus.CLOSED
+        return self._count(select(func.count()).select_from(messages).where(closed))
+
+    def refused(self) -> int:
+        wrong = (receipts.c.final) & (receipts.c.verdict != "accepted")
+        return self._count(select(func.count()).select_from(receipts).where(wrong))
+
+    def _count(self, query: Select[int]) -> int:
+        with self._engine.connect() as reader:
+            found: int = reader.execute(query).scalar_one()
+            return found
+
+
+def when(count: Callable[[], int], wanted: int) -> float:
+    """The time (perf_counter) at which the count was seen to be there; looks every 50 ms."""
+    until = time.perf_counter() + PATIENCE
+    while count() < wanted:
+        assert time.perf_counter() < until, f"{count()} of {wanted} after {PATIENCE:.0f} s"
+        time.sleep(0.05)
+    return time.perf_counter()

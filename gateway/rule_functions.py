@@ -39,7 +39,7 @@ _judged: ContextVar[tuple[Package, Policy]] = ContextVar("judged")
 _SCC_CHARACTERS: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _SCC_WEIGHTS: Final = tuple(pow(3, position, 31) for position in range(17))
 _SCC: Final = re.compile(rf"[{_SCC_CHARACTERS}]{{18}}")
-_NUMBERS: Final = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")
+_NUMBERS: Final = re.compile(r"[0-9]{1,9}(,\s*[0-9]{1,9})*")
 _DAY: Final = re.compile(r"[0-9]{8}")
 
 

@@ -24,6 +24,8 @@ _ATTRIBUTE: Final = re.compile(r"(?:missing required )?(?:attribute |)'?([^\s'=:
 _FAULT_OF_LOG: Final = (
     ("SCHEMAV_CVC_COMPLEX_TYPE_3", Fault.SCHEMA_ATTRIBUTE),
     ("SCHEMAV_CVC_COMPLEX_TYPE_4", Fault.SCHEMA_ATTRIBUTE),
+    ("SCHEMAV_CVC_TYPE_3_1_1", Fault.SCHEMA_ATTRIBUTE),
+    ("SCHEMAV_CVC_TYPE_3_1_2", Fault.SCHEMA_ELEMENT),
     ("SCHEMAV_ELEMENT_CONTENT", Fault.SCHEMA_ELEMENT),
     ("SCHEMAV_CVC_ELT", Fault.SCHEMA_ELEMENT),
 )

@@ -40,13 +40,19 @@ def _documentation(type_: Any) -> Words | None:
     return Words(texts["zh"], texts["en"]) if {"zh", "en"} <= texts.keys() else None
 
 
+def _is_integer(type_: Any) -> bool:
+    while type_ is not None and type_.local_name != "integer":
+        type_ = type_.base_type
+    return type_ is not None
+
+
 def _number(type_: Any) -> Words:
     digits, fraction = (
         type_.get_facet(f"{{http://www.w3.org/2001/XMLSchema}}{name}")
         for name in ("totalDigits", "fractionDigits")
     )
     zh, en = "数字", "a number"
-    if fraction is not None and fraction.value == 0:
+    if _is_integer(type_):
         zh, en = "整数", "a whole number"
     if type_.min_value is not None and type_.min_value >= 0:
         zh, en = f"非负{zh}", f"{en} not below 0"

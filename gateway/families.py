@@ -1,7 +1,7 @@
 """Message families: folders of schemas, rules, code lists and a profile, compiled.
 
 A new message type is such a folder and no code: `profile.toml` says how a message is recognised, which files
-judge it and where its key facts stand (README of the folder's format: docs/formats.md).
+judge it and where its key facts stand (the models below are its format).
 """
 
 import csv

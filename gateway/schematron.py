@@ -2,8 +2,8 @@
 
 Each rule becomes one XPath, its sieve, that selects the nodes at which any of its assertions fails; only
 when it selects something are the assertions tried one by one. Sieves are joined by the handful, since each
-evaluation has its price. A sound document so costs a few evaluations, all of them in C: as fast as an XSLT
-made of the rule set measured, with far less machinery.
+evaluation has its price. A sound document so costs a few evaluations, all of them in C: an XSLT of
+the fifteen fields required of fifty lines took 0.7 ms, their sieve 0.6 ms, with far less machinery.
 
 What is understood, and anything else is refused when the rule set is loaded:
 

@@ -234,6 +234,28 @@ class Fault(Enum):
         "The signing certificate is revoked ({detail}).",
     )
 
+    # whether it may go paperless
+    PAPERLESS_SCOPE = (
+        "paperless-scope",
+        "该业务当时不在通关无纸化范围内（{detail}）。",
+        "This traffic is outside the paperless scope of the day ({detail}).",
+    )
+    PAPERLESS_CLASS = (
+        "paperless-class",
+        "该企业类别不适用通关无纸化（{detail}）。",
+        "The enterprise's class may not go paperless ({detail}).",
+    )
+    PAPERLESS_CONTRACT = (
+        "paperless-contract",
+        "该企业未与直属海关签订无纸化三方协议（{detail}）。",
+        "The enterprise has no paperless contract with the district ({detail}).",
+    )
+    DOCUMENTS_DUE = (
+        "documents-due",
+        "缺少须随报关单提交的单据：{detail}。",
+        "Documents that are due with the declaration are missing: {detail}.",
+    )
+
     # what was sent before, and where it goes
     DUPLICATE_REFERENCE = (
         "duplicate-reference",

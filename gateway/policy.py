@@ -10,6 +10,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.reform import ReformPolicy
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +57,7 @@ class Policy(_Section):
     pdf: PdfPolicy = PdfPolicy()
     declaration: DeclarationPolicy = DeclarationPolicy()
     answer: AnswerPolicy = AnswerPolicy()
+    reform: ReformPolicy = ReformPolicy()
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Self:

@@ -1,0 +1,47 @@
+"""Which documents are demanded, and when they are due (REFORM 3, R3, R4)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+
+from gateway.parties import TraderClass
+from gateway.reform import Due, ReformPolicy, Traffic, in_force
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obligation:
+    """The documents that a declaration owes: which classes, when, and by which announcement."""
+
+    due: Due
+    documents: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    def missing(self, attached: Collection[str]) -> tuple[str, ...]:
+        """The demanded classes that are not attached."""
+        return tuple(code for code in self.documents if code not in attached)
+
+
+def obligation(
+    traffic: Traffic, trader: TraderClass | None, keeps_papers: bool, policy: ReformPolicy, day: date
+) -> Obligation:
+    """What a declaration owes. A paper entry owes nothing electronic: its papers go to the counter."""
+    if not traffic.paperless:
+        return Obligation(due=Due.KEPT, documents=(), sources=())
+    processing = traffic.trade_mode in policy.processing_modes
+    demands = [
+        row
+        for row in in_force(policy.demand, day)
+        if (not row.direction or traffic.direction in row.direction) and row.processing in (None, processing)
+    ]
+    rows = [
+        row
+        for row in in_force(policy.due, day)
+        if trader in row.classes and row.keeps_papers in (None, keeps_papers)
+    ]
+    documents = dict.fromkeys(code for row in demands for code in row.documents)
+    return Obligation(
+        # A class that no row names has no privilege.
+        due=rows[0].due if rows else Due.WITH,
+        documents=tuple(documents),
+        sources=tuple(row.source for row in (*demands, *rows[:1])),
+    )

@@ -256,6 +256,18 @@ class Fault(Enum):
         "Documents that are due with the declaration are missing: {detail}.",
     )
 
+    # by whose agency
+    AGREEMENT_MISSING = (
+        "agreement-missing",
+        "代理申报须有有效的代理报关委托书或委托协议（{detail}）。",
+        "A broker's declaration needs an agency mandate or agreement in force ({detail}).",
+    )
+    AGREEMENT_UNFIT = (
+        "agreement-unfit",
+        "所示委托协议不适用于该报关单（{detail}）。",
+        "The agency agreement that is shown does not cover this declaration ({detail}).",
+    )
+
     # what was sent before, and where it goes
     DUPLICATE_REFERENCE = (
         "duplicate-reference",

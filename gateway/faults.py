@@ -133,6 +133,11 @@ class Fault(Enum):
         "XML 声明的命名空间前缀过多（{detail}）。",
         "The XML declares too many namespace prefixes ({detail}).",
     )
+    XML_ATTRIBUTES = (
+        "xml-attributes",
+        "XML 元素的属性过多（{detail}）。",
+        "An element of the XML has too many attributes ({detail}).",
+    )
     XML_DEPTH = (
         "xml-depth",
         "XML 嵌套过深（{detail}）。",

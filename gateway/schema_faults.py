@@ -8,6 +8,7 @@ from lxml import etree
 from xmlschema import XMLSchemaChildrenValidationError, XMLSchemaValidationError
 from xmlschema.validators import XsdAttributeGroup, XsdElement, XsdGroup
 
+from gateway import xml
 from gateway.faults import Fault, Finding, finding
 from gateway.places import MOST_FINDINGS, xml_path
 from gateway.schema import Schema
@@ -20,7 +21,10 @@ LARGEST_EXPLAINED: Final = 2 * 1024 * 1024
 MOST_ELEMENTS_EXPLAINED: Final = 8000
 _ELEMENTS: Final = etree.XPath("count(//*)")
 
-_ATTRIBUTE: Final = re.compile(r"(?:missing required )?(?:attribute |)'?([^\s'=:]+)'?")
+# xsi:type gives an element another type than the schema does, or none; the words are about the schema's.
+_RETYPED: Final = etree.XPath("boolean(//@xsi:type)", namespaces={"xsi": xml.XSI})
+
+_ATTRIBUTE: Final = re.compile(r"(?:missing required )?(?:attribute |)'?((?:\{[^}]*\})?[^\s'=:]+)'?")
 _FAULT_OF_LOG: Final = (
     ("SCHEMAV_CVC_COMPLEX_TYPE_3", Fault.SCHEMA_ATTRIBUTE),
     ("SCHEMAV_CVC_COMPLEX_TYPE_4", Fault.SCHEMA_ATTRIBUTE),
@@ -34,7 +38,7 @@ _FAULT_OF_LOG: Final = (
 def schema_faults(schema: Schema, root: etree._Element, size: int) -> list[Finding]:
     """The faults of a document of `size` bytes that `schema.validate` has just refused, at most
     `MOST_FINDINGS`, and at least one."""
-    if size > LARGEST_EXPLAINED or _ELEMENTS(root) > MOST_ELEMENTS_EXPLAINED:
+    if size > LARGEST_EXPLAINED or _ELEMENTS(root) > MOST_ELEMENTS_EXPLAINED or _RETYPED(root):
         return _from_log(schema, root)
     lxml_root: Any = root  # its stubs name the standard library's elements only
     errors = schema.explaining.iter_errors(lxml_root)
@@ -97,7 +101,8 @@ def _misplaced(error: XMLSchemaChildrenValidationError, parent: Any) -> Finding:
 def _attribute(element: Any, reason: str) -> Finding:
     match = _ATTRIBUTE.match(reason)
     name = match.group(1) if match else ""
-    said = Words(f"{_name(element)} 的属性 {name}", f"attribute {name} of {_name(element)}")
+    shown = name.rpartition("}")[2]
+    said = Words(f"{_name(element)} 的属性 {shown}", f"attribute {shown} of {_name(element)}")
     return _found(Fault.SCHEMA_ATTRIBUTE, element, said, value=element.get(name))
 
 

@@ -11,10 +11,17 @@ DOCUMENT = '<m xmlns="urn:m" xmlns:e="urn:e"><head Id="H">good</head><list/>{sig
 
 def test_a_part_that_would_take_long_to_canonicalise_is_refused() -> None:
     signed = Habit().sign(DOCUMENT, SIGNER).decode()
+    text = signed.replace("<ds:SignedInfo>", f'<ds:SignedInfo a="{"x" * 100_000}">')
+
+    assert finding_of(text, SIGNER.registered).code == "signature-form"
+
+
+def test_an_element_with_very_many_attributes_is_refused_before_it_is_looked_at() -> None:
+    signed = Habit().sign(DOCUMENT, SIGNER).decode()
     attributes = " ".join(f'a{number}=""' for number in range(20_000))
     text = signed.replace("<ds:SignedInfo>", f"<ds:SignedInfo {attributes}>")
 
-    assert finding_of(text, SIGNER.registered).code == "signature-form"
+    assert finding_of(text, SIGNER.registered).code == "xml-attributes"
 
 
 def test_a_document_with_very_many_namespaces_is_refused_before_it_is_canonicalised() -> None:

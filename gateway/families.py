@@ -23,6 +23,7 @@ from gateway.schema import Schema
 from gateway.schematron import RuleSet
 
 PROFILE: Final = "profile.toml"
+_LONGEST_FACT: Final = 1000
 Kind = Literal["declaration", "answer"]
 
 
@@ -86,8 +87,12 @@ class MessageType:
     _operation: _Operation | None
 
     def facts(self, root: etree._Element) -> dict[str, str]:
-        """The facts that the profile names and the message has, without white space around them."""
-        found = ((name, _text(path(root))) for name, path in self._facts.items())
+        """The facts that the profile names and the message has, without white space around them.
+
+        Of a text longer than any fact only the beginning counts: a document that its schema will refuse must
+        not fill registers and receipts.
+        """
+        found = ((name, _text(path(root))[:_LONGEST_FACT]) for name, path in self._facts.items())
         return {name: text for name, text in found if text}
 
     def operation(self, facts: Mapping[str, str]) -> Operation:
@@ -100,9 +105,11 @@ class MessageType:
         """The elements that tell messages with the same goods apart."""
         return [] if self._identity is None else _nodes(self._identity(root))
 
-    def xpath_of(self, fact: str) -> str:
-        """Where the profile looks for a fact, for a finding about its absence."""
-        return self._facts[fact].path
+    def element_of(self, fact: str, root: etree._Element) -> etree._Element | None:
+        """The element that a fact is the text of; None where it is absent, or no element's text."""
+        found = self._facts[fact](root)
+        first = found[0] if isinstance(found, list) and found else None
+        return first if isinstance(first, etree._Element) else None
 
 
 class Families:

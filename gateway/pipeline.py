@@ -55,7 +55,7 @@ def judge(
         recognised = recognise(package, families, policy)
         known = replace(known, facts=read_facts(recognised.type, recognised.root, package, party))
         validated = validate(recognised, package, policy)
-        evidence = verify(validated, party, now)
+        evidence = verify(validated, package, party, now)
         authority = authorise(evidence, package, party, register, policy)
         known = replace(known, facts=authority.facts, linked=authority.linked)
         if authority.repeats:

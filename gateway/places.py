@@ -1,8 +1,13 @@
 """Where in a document a finding is, as its sender can look it up."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from lxml import etree
+
+from gateway.faults import Rejected
 
 MOST_FINDINGS: Final = 200  # of one kind in one receipt; more help nobody and only grow it
 
@@ -20,3 +25,14 @@ def xml_path(element: etree._Element) -> str:
         alone = before == 0 and not _AFTER(each, name=name)
         steps.append(name if alone else f"{name}[{before + 1:.0f}]")
     return "/" + "/".join(reversed(steps))
+
+
+@contextmanager
+def told_of(document: str) -> Iterator[None]:
+    """Adds the document's name to what is found inside, which knows lines and elements only."""
+    try:
+        yield
+    except Rejected as refused:
+        raise Rejected(
+            replace(found, place=replace(found.place, file=document)) for found in refused.findings
+        ) from None

@@ -14,6 +14,7 @@ from gateway.customs_codes import AnswerKind
 from gateway.families import Families
 from gateway.faults import Rejected
 from gateway.message import Operation
+from gateway.places import xml_path
 from gateway.policy import Policy
 from gateway.stages.validate import recognise, validate
 from gateway.states import CustomsStatus
@@ -177,7 +178,11 @@ def test_what_identifies_a_declaration_is_its_signature_block() -> None:
     kind = families().recognise(root)
     assert [each.tag for each in kind.identified_by(root)] == [f"{{{NAMESPACE}}}DecSign"]
     assert set(kind.sender_facts) == {"agent_code", "agent_scc", "keying_code", "keying_scc"}
-    assert kind.xpath_of("agent_code") == "/dec:DecMessage/dec:DecHead/dec:AgentCode"
+    agent = kind.element_of("agent_code", root)
+    assert agent is not None
+    assert xml_path(agent) == "/DecMessage/DecHead/AgentCode"
+    assert kind.element_of("seq_no", root) is None
+    assert kind.element_of("lines", root) is None
 
 
 RESULT = (

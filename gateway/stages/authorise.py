@@ -10,6 +10,7 @@ from gateway.families import MessageType
 from gateway.faults import Fault, Finding, Rejected, Severity, finding
 from gateway.message import Earlier, Facts, Key, Operation, Package, Part, Received
 from gateway.parties import Account, Party
+from gateway.places import told_of, xml_path
 from gateway.policy import Policy
 from gateway.ports import Register
 from gateway.stages.verify import Evidence
@@ -50,12 +51,11 @@ def authorise(
 ) -> Authority:
     """Raises `Rejected` where the message names another party, or repeats a reference with other content."""
     facts = read_facts(evidence.type, evidence.root, package, party)
-    _refuse_other_parties(evidence.type, facts, party)
-    earlier = register.holder(facts.key)
-    repeats = earlier is not None and _repeats(earlier, facts)
-    warnings: tuple[Finding, ...] = ()
-    if earlier is None:
-        warnings = _same_goods(register, facts, policy)
+    with told_of(package.document_name):
+        _refuse_other_parties(evidence, facts, party)
+        earlier = register.holder(facts.key)
+        repeats = earlier is not None and _repeats(earlier, facts, evidence)
+        warnings = () if repeats else _same_goods(register, facts, policy)
     return Authority(facts=facts, earlier=earlier, repeats=repeats, warnings=warnings)
 
 
@@ -101,17 +101,25 @@ def _body(kind: MessageType, root: etree._Element, attachments: Iterable[Part]) 
     return digest.hexdigest()
 
 
-def _refuse_other_parties(kind: MessageType, facts: Facts, party: Party) -> None:
-    wrong = [name for name in kind.sender_facts if not party.is_called(facts.values.get(name, party.code))]
-    named = any(name in facts.values for name in kind.sender_facts)
-    if wrong or (kind.sender_facts and not named):
-        raise Rejected(
-            finding(Fault.WRONG_PARTY, xpath=kind.xpath_of(name), value=facts.values.get(name))
-            for name in (wrong or kind.sender_facts)
-        )
+def _refuse_other_parties(evidence: Evidence, facts: Facts, party: Party) -> None:
+    asked = evidence.type.sender_facts
+    named = [name for name in asked if name in facts.values]
+    wrong = [name for name in named if not party.is_called(facts.values[name])]
+    if wrong or (asked and not named):
+        raise Rejected(_about(Fault.WRONG_PARTY, name, evidence, facts) for name in (wrong or asked[:1]))
 
 
-def _repeats(earlier: Earlier, facts: Facts) -> bool:
+def _about(fault: Fault, fact: str, evidence: Evidence, facts: Facts) -> Finding:
+    element = evidence.type.element_of(fact, evidence.root)
+    return finding(
+        fault,
+        line=None if element is None else element.sourceline,
+        xpath=None if element is None else xml_path(element),
+        value=facts.values.get(fact),
+    )
+
+
+def _repeats(earlier: Earlier, facts: Facts, evidence: Evidence) -> bool:
     """The four cases of CONTRACT.md, "Duplicates": True for a repetition, False for a new judgement."""
     if earlier.state is State.REJECTED or earlier.refused_by_customs:
         return False  # judged anew, or as a correction
@@ -119,7 +127,7 @@ def _repeats(earlier: Earlier, facts: Facts) -> bool:
         return True
     if earlier.operation is Operation.SAVE and facts.operation is Operation.DECLARE:
         return False  # a temporary save becomes a declaration: an update
-    raise Rejected(finding(Fault.DUPLICATE_REFERENCE, value=facts.key.reference))
+    raise Rejected(_about(Fault.DUPLICATE_REFERENCE, "reference", evidence, facts))
 
 
 def _same_goods(register: Register, facts: Facts, policy: Policy) -> tuple[Finding, ...]:

@@ -32,6 +32,8 @@ class Verdict(StrEnum):
     HELD = "held"
 
 
+# As DecMessage.xsd lets pass (FORMATS 1.12); in a message that is refused it may be anything.
+_LONGEST_REFERENCE: Final = 64
 _FINAL: Final = (Verdict.ACCEPTED, Verdict.REJECTED)
 _FORM_OF: Final = {
     ReceiptKind.GATEWAY: ReceiptForm.GATEWAY,
@@ -103,11 +105,11 @@ def refusal(
     """The refusal as import-client software reads it, and the readable report beside the file in FailBox."""
     arrival = received.arrival
     errors = [found for found in findings if found.severity is Severity.ERROR]
-    short = "; ".join(f"[{found.rule or found.code}] {found.zh}" for found in errors)
+    short = "; ".join(dict.fromkeys(f"[{found.rule or found.code}] {found.zh}" for found in errors))
     facts = known.facts
     template = Template(families.refusal(None if facts is None else facts.key.family))
     reference = "" if facts is None else facts.values.get("reference", "")
-    answer = template.substitute(text=escape(short[:1000]), reference=escape(reference))
+    answer = template.substitute(text=escape(short[:1000]), reference=escape(reference[:_LONGEST_REFERENCE]))
     lines = [f"{arrival.name}: 已拒绝 / refused", f"message {arrival.id}", ""]
     lines += [line for found in findings for line in _told(found)]
     return (

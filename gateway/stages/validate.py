@@ -1,8 +1,6 @@
 """Whether the document is what it says: known to a family, true to its schema, and to its business rules."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lxml import etree
 
@@ -10,6 +8,7 @@ from gateway import xml
 from gateway.families import Families, MessageType
 from gateway.faults import Fault, Finding, Rejected, Severity, finding
 from gateway.message import Package
+from gateway.places import told_of
 from gateway.policy import Policy
 from gateway.schema_faults import schema_faults
 
@@ -34,7 +33,7 @@ class Validated:
 def recognise(package: Package, families: Families, policy: Policy) -> Recognised:
     """Raises `Rejected` for what is no acceptable XML, or of no known family."""
     limits = xml.Limits(size=policy.package.document_size, depth=policy.package.document_depth)
-    with _told_of(package.document_name):
+    with told_of(package.document_name):
         root = xml.parse(package.document, limits)
         kind = families.recognise(root)
         if kind.answer is not None:  # only customs answers
@@ -47,20 +46,9 @@ def validate(recognised: Recognised, package: Package, policy: Policy) -> Valida
     their warnings. Rules rely on the types that the schema gives, so they are not tried without it."""
     root, kind = recognised.root, recognised.type
     if not kind.schema.validate(root):
-        with _told_of(package.document_name):
+        with told_of(package.document_name):
             raise Rejected(schema_faults(kind.schema, root, len(package.document)))
     findings = [] if kind.rules is None else kind.rules.check(root, package, policy)
     if any(found.severity is Severity.ERROR for found in findings):
         raise Rejected(findings)
     return Validated(root=root, type=kind, warnings=tuple(findings))
-
-
-@contextmanager
-def _told_of(document: str) -> Iterator[None]:
-    """Adds the document's name to what is found inside, which knows lines and elements only."""
-    try:
-        yield
-    except Rejected as refused:
-        raise Rejected(
-            replace(found, place=replace(found.place, file=document)) for found in refused.findings
-        ) from None

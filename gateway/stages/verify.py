@@ -7,7 +7,9 @@ from lxml import etree
 
 from gateway.families import MessageType
 from gateway.faults import Fault, Rejected, finding
+from gateway.message import Package
 from gateway.parties import Party, SignaturePolicy
+from gateway.places import told_of
 from gateway.signatures import Verified, is_signed, verify_enveloped
 from gateway.stages.validate import Validated
 
@@ -22,13 +24,14 @@ class Evidence:
     signature: Verified | None
 
 
-def verify(validated: Validated, party: Party, now: datetime) -> Evidence:
+def verify(validated: Validated, package: Package, party: Party, now: datetime) -> Evidence:
     """Raises `Rejected` with a signature or certificate fault; any signature is verified."""
-    if not is_signed(validated.root):
-        if party.signature is SignaturePolicy.REQUIRED:
-            raise Rejected(finding(Fault.SIGNATURE_MISSING))
-        return Evidence(root=validated.root, type=validated.type, signature=None)
-    if party.signature is SignaturePolicy.NONE:
-        raise Rejected(finding(Fault.SIGNATURE_UNWANTED))
-    verified = verify_enveloped(validated.root, party.certificates, now)
+    with told_of(package.document_name):
+        if not is_signed(validated.root):
+            if party.signature is SignaturePolicy.REQUIRED:
+                raise Rejected(finding(Fault.SIGNATURE_MISSING))
+            return Evidence(root=validated.root, type=validated.type, signature=None)
+        if party.signature is SignaturePolicy.NONE:
+            raise Rejected(finding(Fault.SIGNATURE_UNWANTED))
+        verified = verify_enveloped(validated.root, party.certificates, now)
     return Evidence(root=verified.root, type=validated.type, signature=verified)

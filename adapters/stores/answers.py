@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from adapters.stores.database import Database, Transaction
 from adapters.stores.receipts import put_receipts
-from adapters.stores.tables import deliveries, messages
+from adapters.stores.tables import ANSWERS, deliveries, messages
 from gateway.answers import Answered, Target, Told
 from gateway.customs_answers import Filed, Parked
 from gateway.customs_codes import AnswerKind
@@ -38,7 +38,21 @@ class SqlAnswers:
 
 
 _INBOUND: Final = (
-    select(messages).where(messages.c.kind == "inbound").order_by(messages.c.seq.desc()).limit(1)
+    select(
+        messages.c.id,
+        messages.c.account,
+        messages.c.name,
+        messages.c.reference,
+        messages.c.state,
+        messages.c.customs_status,
+        messages.c.seq_no,
+        messages.c.entry_id,
+        messages.c.operation,
+        messages.c.revision,
+    )
+    .where(messages.c.kind == "inbound")
+    .order_by(messages.c.seq.desc())
+    .limit(1)
 )
 _BY_KEY: Final = _INBOUND.where(messages.c.id == bindparam("key"))
 _BY_SEQ_NO: Final = _INBOUND.where(messages.c.seq_no == bindparam("seq_no"))
@@ -59,6 +73,20 @@ _PARKED: Final = (
         messages.c.seq_no == bindparam("seq_no"),
     )
     .order_by(messages.c.seq)
+)
+_KNOWN: Final = (
+    select(messages.c.id)
+    .where(
+        ANSWERS,
+        messages.c.sha256 == bindparam("digest"),
+        or_(messages.c.linked == bindparam("target"), messages.c.linked.is_(None)),
+    )
+    .limit(1)
+)
+_INSERT: Final = insert(messages)
+_MATCHED: Final = update(messages).where(messages.c.id == bindparam("wanted"))
+_CHANGE: Final = update(messages).where(
+    messages.c.id == bindparam("wanted"), messages.c.revision == bindparam("seen")
 )
 
 
@@ -95,22 +123,22 @@ def _file(transaction: Transaction, filed: Filed, clock: Clock) -> bool:
     digest = hashlib.sha256(filed.answer.body).hexdigest()
     target = filed.target
     if filed.parked is None:
-        known = select(messages.c.id).where(
-            messages.c.kind == "answer",
-            messages.c.sha256 == digest,
-            or_(
-                messages.c.linked == (None if target is None else target.message), messages.c.linked.is_(None)
-            ),
-        )
-        if transaction.connection.execute(known.limit(1)).first() is not None:
+        where = {"digest": digest, "target": None if target is None else target.message}
+        if transaction.connection.execute(_KNOWN, where).first() is not None:
             return False
     answer = filed.parked or new_id(now, os.urandom(10))
     if target is not None and filed.answered is not None and filed.told is not None:
         _change(transaction, target, filed.answered, filed.told, answer=answer, digest=digest, clock=clock)
     if filed.parked is not None:
         transaction.connection.execute(
-            update(messages).where(messages.c.id == answer),
-            {"state": filed.state, "moved_at": now, "waiting_for": None, "linked": target and target.message},
+            _MATCHED,
+            {
+                "wanted": answer,
+                "state": filed.state,
+                "moved_at": now,
+                "waiting_for": None,
+                "linked": target and target.message,
+            },
         )
         transaction.log(answer, now, "matched", filed.backend, filed.state, linked=target and target.message)
         return True
@@ -119,7 +147,7 @@ def _file(transaction: Transaction, filed: Filed, clock: Clock) -> bool:
     )
     told = filed.told
     transaction.connection.execute(
-        insert(messages),
+        _INSERT,
         {
             "id": answer,
             "kind": "answer",
@@ -157,24 +185,23 @@ def _change(
     clock: Clock,
 ) -> None:
     now = clock()
-    row = transaction.connection.execute(
-        select(messages.c.seq, messages.c.revision).where(messages.c.id == target.message)
-    ).one()
-    if row.revision != target.revision:
-        raise Superseded(target.message)
     state = advance(target.state, answered.event)
-    transaction.connection.execute(
-        update(messages).where(messages.c.seq == row.seq),
+    changed = transaction.connection.execute(
+        _CHANGE,
         {
+            "wanted": target.message,
+            "seen": target.revision,
             "state": state,
             "customs_status": answered.customs_status,
-            "revision": row.revision + 1,
+            "revision": target.revision + 1,
             "moved_at": now,
             "seq_no": answered.seq_no or None,
             "entry_id": answered.entry_id or None,
             **({"answer_due": None} if state is State.CLOSED else {}),
         },
     )
+    if changed.rowcount == 0:
+        raise Superseded(target.message)
     put_receipts(transaction, target.message, answered.receipts, now)
     transaction.log(
         target.message,

@@ -37,6 +37,7 @@ def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
         f"sqlite:///{path}",
         isolation_level="AUTOCOMMIT",
         connect_args={"check_same_thread": False, "timeout": 30},
+        pool_reset_on_return=None,  # for the same reason there is nothing to roll back
     )
 
     @event.listens_for(engine, "connect")
@@ -63,6 +64,8 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        # Savepoints go to the driver itself: SQLAlchemy takes longer for one than SQLite does.
+        self._driver = connection.connection.cursor()
         last = connection.execute(_LAST_DIGEST).scalar_one_or_none()
         self._digest = GENESIS if last is None else str(last)
 
@@ -94,12 +97,22 @@ class Transaction:
         self._digest = digest
         return ChainLink(sequence=inserted.scalar_one(), digest=digest)
 
-    def mark(self) -> str:
-        return self._digest
+    def attempt(self, change: "Callable[[Transaction], T]") -> tuple[T | None, Exception | None]:
+        """The result of a change, or what it raised, with all that it did undone and the log where it was.
 
-    def forget_to(self, mark: str) -> None:
-        """Takes the chain back to where it was before a change that was rolled back."""
-        self._digest = mark
+        Raises where that cannot be: then the transaction itself is gone.
+        """
+        before = self._digest
+        self._driver.execute("SAVEPOINT change")
+        try:
+            result = change(self)
+        except Exception as error:
+            self._driver.execute("ROLLBACK TO change")
+            self._driver.execute("RELEASE change")
+            self._digest = before
+            return None, error
+        self._driver.execute("RELEASE change")
+        return result, None
 
 
 _LAST_DIGEST: Final = select(events.c.digest).order_by(events.c.sequence.desc()).limit(1)
@@ -164,7 +177,7 @@ def _commit(connection: Connection, group: list[_Job]) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         transaction = Transaction(connection)
         for change, future in group:
-            outcomes.append((future, *_one(transaction, change)))
+            outcomes.append((future, *transaction.attempt(change)))
         connection.exec_driver_sql("COMMIT")
     except Exception as error:  # a full disk, a broken file: everyone in the group must hear of it
         with contextlib.suppress(DatabaseError):
@@ -175,17 +188,3 @@ def _commit(connection: Connection, group: list[_Job]) -> None:
             future.set_result(result)
         else:
             future.set_exception(failure)
-
-
-def _one(transaction: Transaction, change: Callable[[Transaction], T]) -> tuple[T | None, Exception | None]:
-    mark = transaction.mark()
-    transaction.connection.exec_driver_sql("SAVEPOINT change")
-    try:
-        result = change(transaction)
-    except Exception as error:
-        transaction.connection.exec_driver_sql("ROLLBACK TO change")
-        transaction.connection.exec_driver_sql("RELEASE change")
-        transaction.forget_to(mark)
-        return None, error
-    transaction.connection.exec_driver_sql("RELEASE change")
-    return result, None

@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, insert, or_, select, update
 
 from adapters.stores.database import Database, Transaction
 from adapters.stores.receipts import give_again, put_receipts
-from adapters.stores.tables import deliveries, holders, messages, receipts
+from adapters.stores.tables import TO_JUDGE, deliveries, holders, messages, receipts
 from gateway.message import Arrival, ChainLink, Decision, Facts, Key, Receipt, Received, Submission
 from gateway.ports import Folder, LateDecision, Superseded
 from gateway.states import DeliveryState, Event, State, advance
@@ -62,15 +62,35 @@ class SqlMessages:
 
 
 _DUE: Final = (
-    (messages.c.state == State.RECEIVED)
-    & or_(messages.c.lease_until.is_(None), messages.c.lease_until < bindparam("now"))
-    & or_(messages.c.not_before.is_(None), messages.c.not_before <= bindparam("now"))
+    TO_JUDGE,
+    or_(messages.c.lease_until.is_(None), messages.c.lease_until < bindparam("now")),
+    or_(messages.c.not_before.is_(None), messages.c.not_before <= bindparam("now")),
 )
-_ANY_DUE: Final = select(messages.c.seq).where(_DUE).limit(1)
-_OLDEST_DUE: Final = select(messages).where(_DUE).order_by(messages.c.seq).limit(bindparam("most"))
-_BY_ID: Final = select(messages).where(messages.c.id == bindparam("wanted"))
+_RECEIVED: Final = (
+    messages.c.seq,
+    messages.c.id,
+    messages.c.account,
+    messages.c.channel,
+    messages.c.name,
+    messages.c.sha256,
+    messages.c.size,
+    messages.c.received_at,
+    messages.c.attempts,
+    messages.c.link_sequence,
+    messages.c.link_digest,
+)
+_ANY_DUE: Final = select(messages.c.seq).where(*_DUE).limit(1)
+_OLDEST_DUE: Final = select(*_RECEIVED).where(*_DUE).order_by(messages.c.seq).limit(bindparam("most"))
+_TO_DECIDE: Final = select(
+    messages.c.seq,
+    messages.c.name,
+    messages.c.folder,
+    messages.c.state,
+    messages.c.attempts,
+    messages.c.revision,
+).where(messages.c.id == bindparam("wanted"))
 _HELD_UNANNOUNCED: Final = (
-    select(messages)
+    select(*_RECEIVED)
     .where(
         messages.c.state == State.HELD,
         messages.c.kind == "inbound",
@@ -80,6 +100,29 @@ _HELD_UNANNOUNCED: Final = (
     .order_by(messages.c.seq)
     .limit(100)
 )
+_INSERT: Final = insert(messages)
+_TAKE: Final = (
+    update(messages)
+    .where(messages.c.seq.in_(bindparam("claimed", expanding=True)))
+    .values(attempts=messages.c.attempts + 1, lease_until=bindparam("lease"))
+)
+_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
+_PUT_BACK: Final = update(messages).where(
+    messages.c.id == bindparam("wanted"),
+    messages.c.attempts == bindparam("attempt"),
+    messages.c.state == State.RECEIVED,
+)
+_TOLD: Final = select(receipts.c.id).where(receipts.c.message == bindparam("wanted"))
+_OF_KEY: Final = (
+    (holders.c.party == bindparam("of_party"))
+    & (holders.c.family == bindparam("of_family"))
+    & (holders.c.type == bindparam("of_type"))
+    & (holders.c.reference == bindparam("of_reference"))
+)
+_HOLDER: Final = select(holders.c.message).where(_OF_KEY)
+_HAND_ON: Final = update(holders).where(_OF_KEY)
+_HOLD: Final = insert(holders)
+_SEND: Final = insert(deliveries)
 
 
 def _add(transaction: Transaction, arrival: Arrival) -> None:
@@ -95,7 +138,7 @@ def _add(transaction: Transaction, arrival: Arrival) -> None:
         size=arrival.size,
     )
     transaction.connection.execute(
-        insert(messages),
+        _INSERT,
         {
             "id": arrival.id,
             "kind": "inbound",
@@ -126,11 +169,7 @@ def _recover(transaction: Transaction) -> int:
 def _claim(transaction: Transaction, limit: int, now: datetime, until: datetime) -> list[Received]:
     rows = transaction.connection.execute(_OLDEST_DUE, {"now": now, "most": limit}).all()
     if rows:
-        transaction.connection.execute(
-            update(messages)
-            .where(messages.c.seq.in_([row.seq for row in rows]))
-            .values(attempts=messages.c.attempts + 1, lease_until=until)
-        )
+        transaction.connection.execute(_TAKE, {"claimed": [row.seq for row in rows], "lease": until})
     return [_received(row, attempts=row.attempts + 1) for row in rows]
 
 
@@ -151,7 +190,7 @@ def _received(row: Row[*tuple[Any, ...]], attempts: int | None = None) -> Receiv
 
 
 def _decide(transaction: Transaction, decision: Decision, now: datetime) -> State:
-    row = transaction.connection.execute(_BY_ID, {"wanted": decision.message}).one()
+    row = transaction.connection.execute(_TO_DECIDE, {"wanted": decision.message}).one()
     if row.attempts != decision.attempt or row.state != State.RECEIVED:
         raise LateDecision(decision.message)
     state = advance(State(row.state), decision.event)
@@ -164,8 +203,9 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
     else:
         put_receipts(transaction, decision.message, decision.receipts, now)
     transaction.connection.execute(
-        update(messages).where(messages.c.seq == row.seq),
+        _CHANGE,
         {
+            "wanted": row.seq,
             "state": state,
             "folder": _FOLDER_AFTER.get(state, row.folder),
             "moved_at": now,
@@ -208,24 +248,22 @@ def _fact_columns(facts: Facts) -> dict[str, object]:
 
 
 def _take_key(transaction: Transaction, message: str, key: Key, expected: str | None) -> None:
-    values = asdict(key)
-    present = transaction.connection.execute(
-        select(holders.c.message).filter_by(**values)
-    ).scalar_one_or_none()
+    where = {f"of_{name}": value for name, value in asdict(key).items()}
+    present = transaction.connection.execute(_HOLDER, where).scalar_one_or_none()
     if present == message:  # replayed after it was accepted
         return
     if present != expected:
         raise Superseded(message)
     if present is None:
-        transaction.connection.execute(insert(holders), {**values, "message": message})
+        transaction.connection.execute(_HOLD, {**asdict(key), "message": message})
     else:
-        transaction.connection.execute(update(holders).filter_by(**values).values(message=message))
+        transaction.connection.execute(_HAND_ON, {**where, "message": message})
 
 
 def _put_delivery(transaction: Transaction, message: str, submission: Submission, now: datetime) -> None:
     values = asdict(submission)
     transaction.connection.execute(
-        insert(deliveries),
+        _SEND,
         {
             **values,
             "message": message,
@@ -241,14 +279,19 @@ def _put_back(
     transaction: Transaction, message: str, attempt: int, counted: int, not_before: datetime
 ) -> None:
     transaction.connection.execute(
-        update(messages)
-        .where(messages.c.id == message, messages.c.attempts == attempt, messages.c.state == State.RECEIVED)
-        .values(attempts=counted, lease_until=None, not_before=not_before)
+        _PUT_BACK,
+        {
+            "wanted": message,
+            "attempt": attempt,
+            "attempts": counted,
+            "lease_until": None,
+            "not_before": not_before,
+        },
     )
 
 
 def _announce(transaction: Transaction, message: str, receipt: Receipt, now: datetime) -> None:
-    row = transaction.connection.execute(_BY_ID, {"wanted": message}).one()
-    told = transaction.connection.execute(select(receipts.c.id).where(receipts.c.message == message)).first()
+    row = transaction.connection.execute(_TO_DECIDE, {"wanted": message}).one()
+    told = transaction.connection.execute(_TOLD, {"wanted": message}).first()
     if row.state == State.HELD and told is None:
         put_receipts(transaction, message, [receipt], now)

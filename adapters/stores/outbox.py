@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import bindparam, select, update
 
 from adapters.stores.database import Database, Transaction
-from adapters.stores.tables import deliveries, messages
+from adapters.stores.tables import TO_SEND, deliveries, messages
 from gateway.message import Submission
 from gateway.ports import Outgoing
 from gateway.states import DeliveryState, Event, State, advance
@@ -45,11 +45,8 @@ class SqlOutbox:
 
 _DUE: Final = (
     select(deliveries)
-    .where(
-        deliveries.c.state.in_([DeliveryState.PENDING, DeliveryState.UNKNOWN]),
-        deliveries.c.next_at <= bindparam("now"),
-    )
-    .order_by(deliveries.c.id)
+    .where(TO_SEND, deliveries.c.next_at <= bindparam("now"))
+    .order_by(deliveries.c.next_at, deliveries.c.id)
     .limit(bindparam("most"))
 )
 
@@ -66,11 +63,7 @@ def _recover(transaction: Transaction) -> int:
 def _claim(transaction: Transaction, limit: int, now: datetime) -> list[Outgoing]:
     rows = transaction.connection.execute(_DUE, {"now": now, "most": limit}).all()
     if rows:
-        transaction.connection.execute(
-            update(deliveries)
-            .where(deliveries.c.id.in_([row.id for row in rows]))
-            .values(state=DeliveryState.SENDING, attempts=deliveries.c.attempts + 1, changed_at=now)
-        )
+        transaction.connection.execute(_TAKE, {"claimed": [row.id for row in rows], "now": now})
     return [
         Outgoing(
             id=row.id,
@@ -90,6 +83,19 @@ def _claim(transaction: Transaction, limit: int, now: datetime) -> list[Outgoing
     ]
 
 
+_TAKE: Final = (
+    update(deliveries)
+    .where(deliveries.c.id.in_(bindparam("claimed", expanding=True)))
+    .values(state=DeliveryState.SENDING, attempts=deliveries.c.attempts + 1, changed_at=bindparam("now"))
+)
+_SETTLE: Final = update(deliveries).where(
+    deliveries.c.id == bindparam("wanted"), deliveries.c.state == DeliveryState.SENDING
+)
+_MESSAGE: Final = select(messages.c.seq, messages.c.state, messages.c.revision).where(
+    messages.c.id == bindparam("wanted")
+)
+_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
+
 # What a delivery's end means for its message; the states that are left out are on the way.
 _EVENT_OF: Final = {
     DeliveryState.DELIVERED: Event.TAKEN,
@@ -108,20 +114,18 @@ def _settle(
     answer_due: datetime,
 ) -> None:
     transaction.connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id == item.id, deliveries.c.state == DeliveryState.SENDING)
-        .values(state=state, note=note, next_at=next_at, changed_at=now)
+        _SETTLE,
+        {"wanted": item.id, "state": state, "note": note, "next_at": next_at, "changed_at": now},
     )
     happened = _EVENT_OF.get(state)
     if happened is None:
         return
-    row = transaction.connection.execute(
-        select(messages.c.seq, messages.c.state, messages.c.revision).where(messages.c.id == item.message)
-    ).one()
+    row = transaction.connection.execute(_MESSAGE, {"wanted": item.message}).one()
     after = advance(State(row.state), happened)
     transaction.connection.execute(
-        update(messages).where(messages.c.seq == row.seq),
+        _CHANGE,
         {
+            "wanted": row.seq,
             "state": after,
             "revision": row.revision + 1,
             "moved_at": now,

@@ -2,15 +2,26 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 
 from adapters.stores.database import Transaction
 from adapters.stores.tables import receipts
 from gateway.answers import receipt_name
 from gateway.message import Receipt, ReceiptKind
 from gateway.ports import Folder
+
+_FINAL: Final = select(receipts.c.id, receipts.c.verdict).where(
+    receipts.c.message == bindparam("of"), receipts.c.final, ~receipts.c.superseded
+)
+_SUPERSEDE: Final = update(receipts).where(receipts.c.id == bindparam("wanted")).values(superseded=True)
+_GIVEN: Final = (
+    select(receipts)
+    .where(receipts.c.message == bindparam("of"), receipts.c.folder == Folder.INBOX, ~receipts.c.superseded)
+    .order_by(receipts.c.id)
+)
+_INSERT: Final = insert(receipts)
 
 
 def put_receipts(transaction: Transaction, message: str, given: Sequence[Receipt], at: datetime) -> None:
@@ -20,31 +31,21 @@ def put_receipts(transaction: Transaction, message: str, given: Sequence[Receipt
     all: the sender has these receipts. One with another verdict takes the place of the one before.
     """
     for final in (receipt for receipt in given if receipt.final):
-        before = transaction.connection.execute(
-            select(receipts.c.id, receipts.c.verdict).where(
-                receipts.c.message == message, receipts.c.final, ~receipts.c.superseded
-            )
-        ).first()
+        before = transaction.connection.execute(_FINAL, {"of": message}).first()
         if before is not None and before.verdict == final.verdict:
             return
         if before is not None:
-            transaction.connection.execute(
-                update(receipts).where(receipts.c.id == before.id).values(superseded=True)
-            )
+            transaction.connection.execute(_SUPERSEDE, {"wanted": before.id})
     if given:
-        transaction.connection.execute(insert(receipts), [_row(message, receipt, at) for receipt in given])
+        transaction.connection.execute(_INSERT, [_row(message, receipt, at) for receipt in given])
 
 
 def give_again(transaction: Transaction, message: str, name: str, earlier: str, at: datetime) -> int:
     """Gives the receipts of `earlier` again, byte for byte, under the file name of `message`."""
-    rows = transaction.connection.execute(
-        select(receipts)
-        .where(receipts.c.message == earlier, receipts.c.folder == Folder.INBOX, ~receipts.c.superseded)
-        .order_by(receipts.c.id)
-    ).all()
+    rows = transaction.connection.execute(_GIVEN, {"of": earlier}).all()
     again = [_again(row, message, name, at + timedelta(microseconds=index)) for index, row in enumerate(rows)]
     if again:
-        transaction.connection.execute(insert(receipts), again)
+        transaction.connection.execute(_INSERT, again)
     return len(again)
 
 

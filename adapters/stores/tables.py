@@ -44,6 +44,11 @@ class Instant(TypeDecorator[datetime]):
 # SQLite makes a row id only of a column whose type is exactly INTEGER.
 _SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
 
+# What partial indexes hold: SQLite uses one only where a query says the same with literals, not parameters.
+TO_JUDGE: Final = text("state = 'received'")
+TO_SEND: Final = text("state IN ('pending', 'unknown')")
+ANSWERS: Final = text("kind = 'answer'")
+
 metadata = MetaData()
 
 messages = Table(
@@ -85,12 +90,8 @@ messages = Table(
     Column("linked", String(26)),
     Column("link_sequence", BigInteger, nullable=False),  # its first event, which receipts show
     Column("link_digest", String(64), nullable=False),
-    Index(
-        "messages_to_judge",
-        "seq",
-        sqlite_where=text("state = 'received'"),
-        postgresql_where=text("state = 'received'"),
-    ),
+    Index("messages_to_judge", "state", "seq", sqlite_where=TO_JUDGE, postgresql_where=TO_JUDGE),
+    Index("answers_by_content", "sha256", sqlite_where=ANSWERS, postgresql_where=ANSWERS),
     Index("messages_by_state", "state", "moved_at"),
     Index("messages_in_folder", "account", "folder", "name"),
     Index("messages_by_key", "party", "family", "type", "reference"),
@@ -178,12 +179,7 @@ deliveries = Table(
     Column("changed_at", Instant, nullable=False),
     # The guard of "the back-end sees one submission key".
     UniqueConstraint("destination", "key"),
-    Index(
-        "deliveries_due",
-        "next_at",
-        sqlite_where=text("state IN ('pending', 'unknown')"),
-        postgresql_where=text("state IN ('pending', 'unknown')"),
-    ),
+    Index("deliveries_due", "next_at", sqlite_where=TO_SEND, postgresql_where=TO_SEND),
     Index("deliveries_of_message", "message"),
     sqlite_autoincrement=True,
 )

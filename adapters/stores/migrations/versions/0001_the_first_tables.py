@@ -115,6 +115,13 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("messages", schema=None) as batch_op:
+        batch_op.create_index(
+            "answers_by_content",
+            ["sha256"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'answer'"),
+            postgresql_where=sa.text("kind = 'answer'"),
+        )
         batch_op.create_index("messages_by_body", ["party", "body_digest"], unique=False)
         batch_op.create_index("messages_by_entry", ["entry_id"], unique=False)
         batch_op.create_index("messages_by_key", ["party", "family", "type", "reference"], unique=False)
@@ -125,7 +132,7 @@ def upgrade() -> None:
         batch_op.create_index("messages_in_folder", ["account", "folder", "name"], unique=False)
         batch_op.create_index(
             "messages_to_judge",
-            ["seq"],
+            ["state", "seq"],
             unique=False,
             sqlite_where=sa.text("state = 'received'"),
             postgresql_where=sa.text("state = 'received'"),

@@ -38,17 +38,17 @@ class Broker:
         self._certificate = (client / "sign.crt").read_text()
 
     def bare(self, size: str, reference: str) -> Sent:
-        return Sent(name=f"{reference}.xml", body=self._signed(SIZES[size](reference)))
+        return Sent(name=f"{reference}.xml", body=self.signed(SIZES[size](reference)))
 
     def with_pdf(self, size: str, reference: str) -> Sent:
         return self._zipped(replace(SIZES[size](reference), documents=(Document(body=scan(PDF_SIZE)),)))
 
     def _zipped(self, declaration: Declaration) -> Sent:
         name = f"{declaration.reference}.xml"
-        body = package(self._signed(declaration), files(declaration), name)
+        body = package(self.signed(declaration), files(declaration), name)
         return Sent(name=f"{declaration.reference}.zip", body=body)
 
-    def _signed(self, declaration: Declaration) -> bytes:
+    def signed(self, declaration: Declaration) -> bytes:
         signer = XMLSigner(
             method=SignatureConstructionMethod.enveloped,
             c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,

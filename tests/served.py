@@ -64,7 +64,7 @@ class Gateway:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._node is not None:
+        if self.running:
             self.kill()
 
     def configure(self, key: str, value: str) -> None:
@@ -74,6 +74,10 @@ class Gateway:
         path.write_text(
             "".join(f"{key} = {value}\n" if line.startswith(f"{key} = ") else line for line in lines), "utf-8"
         )
+
+    @property
+    def running(self) -> bool:
+        return self._node is not None
 
     @property
     def pid(self) -> int:
@@ -104,9 +108,13 @@ class Gateway:
     def ended(self) -> int:
         """Waits for it to end by itself; its exit code, negative for a signal."""
         assert self._node is not None
-        code = self._node.wait(DONE_WITHIN)
-        self._node = None
-        return code
+        node, self._node = self._node, None
+        try:
+            return node.wait(DONE_WITHIN)
+        except subprocess.TimeoutExpired:
+            node.kill()
+            node.wait()
+            raise
 
     def _signal(self, number: int) -> None:
         assert self._node is not None

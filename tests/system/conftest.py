@@ -1,0 +1,63 @@
+"""A served home that can be told where to kill itself; see `crashing`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.invariants import unfinished, violations
+from tests.served import Gateway
+
+
+class Mortal(Gateway):
+    """Served by `tests.system.crashing`: the plain node, until `plan` says where it dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self._plan = folder / "plan"
+        super().__init__(folder, ("-m", "tests.system.crashing", str(self._plan), "serve"))
+        self.configure("workers", "1")
+        self.configure("seconds", "5")
+        self.messages = 0
+
+    def plan(self, *words: object) -> None:
+        # In one step: the node may look at any moment.
+        whole = self._plan.with_suffix(".whole")
+        whole.write_text(" ".join(map(str, words)))
+        whole.rename(self._plan)
+
+    def hurry(self, seconds: int) -> None:
+        """Puts the node's clock ahead, for good."""
+        self._plan.with_suffix(".ahead").write_text(str(seconds))
+
+    def forget_plan(self) -> None:
+        self._plan.unlink(missing_ok=True)
+
+    def next_name(self) -> str:
+        """A name of a file and the reference of a declaration that were not used in this home."""
+        self.messages += 1
+        return f"CRASH{self.messages:013}"
+
+
+@pytest.fixture(scope="module")
+def _sound() -> Iterator[list[Mortal]]:
+    """The home that the last test left as it should; a start costs seconds, so tests share it."""
+    homes: list[Mortal] = []
+    yield homes
+    for home in homes:
+        home.kill()
+
+
+@pytest.fixture
+def mortal(_sound: list[Mortal], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
+    """A running node of a home in which every message is at its end."""
+    if not _sound:
+        gateway = Mortal(tmp_path_factory.mktemp("mortal"))
+        gateway.start()
+    else:
+        gateway = _sound.pop()
+    yield gateway
+    gateway.forget_plan()
+    if gateway.running and not violations(gateway.home) and not unfinished(gateway.home):
+        _sound.append(gateway)
+    elif gateway.running:
+        gateway.kill()

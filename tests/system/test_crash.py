@@ -1,0 +1,133 @@
+"""SIGKILL at each durable boundary, then a start: promises P1-P4 (DESIGN.md 2)."""
+
+import signal
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+
+import paramiko
+import pytest
+from sqlalchemy import select
+
+from adapters.stores.tables import messages
+from tests.declarations import Declaration
+from tests.invariants import unfinished, violations
+from tests.rendering import render
+from tests.system.conftest import Mortal
+
+ACCOUNT = "broker-aa"
+MESSAGES = "adapters.stores.messages"
+OUTBOX = "adapters.stores.outbox"
+ANSWERS = "adapters.stores.answers"
+LEDGER = "adapters.backends.reference.ledger"
+CUSTOMS = "adapters.backends.reference.customs:ReferenceCustoms"
+KEEP = "adapters.blobs.filesystem:FileSpool.keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """What is planned (see `crashing`), and how many messages of the sender are in the store after it."""
+
+    name: str
+    place: str
+    moment: str
+    nth: int = 1
+    stored: int = 1
+
+
+INTAKE = [
+    Crash("before the blob is kept", KEEP, "before", stored=0),
+    Crash("after the blob is kept", KEEP, "after", stored=0),
+    Crash("before the message is added", f"{MESSAGES}:SqlMessages.add", "before", stored=0),
+    Crash("before the message is committed", f"{MESSAGES}:_add", "after", stored=0),
+    Crash("after the message is committed", f"{MESSAGES}:SqlMessages.add", "after"),
+]
+AFTER_INTAKE = [
+    Crash("before the decision", f"{MESSAGES}:SqlMessages.decide", "before"),
+    Crash("before the decision is committed", f"{MESSAGES}:_decide", "after"),
+    Crash("after the decision", f"{MESSAGES}:SqlMessages.decide", "after"),
+    Crash("before the delivery's claim is committed", f"{OUTBOX}:_claim", "after"),
+    Crash("before the submission", f"{CUSTOMS}.submit", "before"),
+    Crash("before customs commits", f"{LEDGER}:Ledger.take", "after"),
+    Crash("after customs took it", f"{CUSTOMS}.submit", "after"),
+    Crash("before the settlement is committed", f"{OUTBOX}:_settle", "after"),
+    Crash("after the settlement", f"{OUTBOX}:SqlOutbox.settle", "after"),
+    Crash("before the first answer is filed", f"{ANSWERS}:SqlAnswers.file", "before"),
+    Crash("before the second answer is committed", f"{ANSWERS}:_file", "after", 2),
+    Crash("after the third answer is filed", f"{ANSWERS}:SqlAnswers.file", "after", 3),
+    Crash("before the answers are acknowledged", f"{CUSTOMS}.acknowledge", "before"),
+    Crash("after the answers are acknowledged", f"{CUSTOMS}.acknowledge", "after"),
+]
+
+
+@pytest.mark.parametrize("crash", INTAKE, ids=lambda crash: crash.name)
+def test_an_upload_during_which_the_node_is_killed_is_not_acknowledged_and_can_be_sent_again(
+    mortal: Mortal, crash: Crash
+) -> None:
+    name = mortal.next_name()
+    mortal.plan("node", crash.place, crash.moment, crash.nth)
+    with pytest.raises((OSError, EOFError, paramiko.SSHException)):
+        mortal.send(ACCOUNT, f"{name}.xml", declaration(name))
+    assert mortal.ended() == -signal.SIGKILL
+    assert stored(mortal, name) == crash.stored
+    mortal.start()
+    assert list((mortal.home.blobs / "spool").iterdir()) == []
+    mortal.send(ACCOUNT, f"{name}.xml", declaration(name))
+    mortal.until(lambda: not unfinished(mortal.home))
+    assert stored(mortal, name) == crash.stored + 1
+    assert violations(mortal.home) == []
+    assert taken(mortal, name) == 1
+
+
+@pytest.mark.parametrize("crash", AFTER_INTAKE, ids=lambda crash: crash.name)
+def test_what_was_acknowledged_goes_on_where_the_node_was_killed(mortal: Mortal, crash: Crash) -> None:
+    name = mortal.next_name()
+    mortal.plan("node", crash.place, crash.moment, crash.nth)
+    mortal.send(ACCOUNT, f"{name}.xml", declaration(name))
+    assert mortal.ended() == -signal.SIGKILL
+    assert_goes_on(mortal, name)
+
+
+def test_a_message_goes_on_when_its_claim_is_all_that_was_written(mortal: Mortal) -> None:
+    name = mortal.next_name()
+    mortal.plan("node", f"{MESSAGES}:_claim", "after", 1)
+    mortal.send(ACCOUNT, f"{name}.xml", declaration(name))
+    assert mortal.ended() == -signal.SIGKILL
+    assert_goes_on(mortal, name)
+
+
+def test_a_message_goes_on_when_the_node_is_killed_during_its_judgement(mortal: Mortal) -> None:
+    name = mortal.next_name()
+    mortal.plan("worker", f"{name}.xml", "ends-node", 1)
+    mortal.send(ACCOUNT, f"{name}.xml", declaration(name))
+    assert mortal.ended() == -signal.SIGKILL
+    assert_goes_on(mortal, name)
+
+
+def declaration(reference: str) -> bytes:
+    return render(Declaration(reference=reference))
+
+
+def assert_goes_on(mortal: Mortal, name: str) -> None:
+    """After the crash nothing is wrong, and after a start the message comes to its end, once."""
+    assert stored(mortal, name) == 1
+    assert violations(mortal.home) == []
+    mortal.start()
+    mortal.until(lambda: not unfinished(mortal.home))
+    receipts = Counter(file.split("_")[0] for file in mortal.inbox(ACCOUNT) if f"_{name}_" in file)
+    assert receipts == {"Gateway": 1, "Successed": 1, "Receipt": 4}
+    assert violations(mortal.home) == []
+    assert taken(mortal, name) == 1
+
+
+def stored(mortal: Mortal, name: str) -> int:
+    with mortal.reading() as store:
+        return len(store.execute(select(messages.c.id).where(messages.c.name == f"{name}.xml")).all())
+
+
+def taken(mortal: Mortal, reference: str) -> int:
+    """How often customs took something new under this reference."""
+    with closing(sqlite3.connect(mortal.home.path / "backends" / "customs" / "customs.db")) as customs:
+        found = customs.execute("SELECT key FROM submissions WHERE reference = ?", (reference,)).fetchall()
+    return len(found)

@@ -1,5 +1,6 @@
 """`gateway init`: a home that can be served at once, with keys, accounts, register and samples."""
 
+import getpass
 import shutil
 import socket
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from adapters.operators.samples import write_samples
 from adapters.parties_file import read_parties
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.migrate import migrate
-from adapters.stores.register import replace_parties
+from adapters.stores.parties import say
 from gateway.settings import toml
 
 _COPIED: Final = ("gateway.toml", "parties.toml", "policy.toml", "routes.toml")
@@ -45,8 +46,8 @@ def found(path: Path, port: int | None, now: datetime) -> Home:
     _make_clients(home, host_line, now)
     migrate(home.database)
     database = Database(sqlite_engine(home.database))
-    parties = read_parties(home)
-    database.submit(lambda transaction: replace_parties(transaction, parties, now)).result()
+    said = read_parties(home.parties)
+    database.submit(lambda transaction: say(transaction, said, getpass.getuser(), "init", now)).result()
     database.close()
     home.blobs.mkdir()
     write_samples(path)

@@ -1,95 +1,202 @@
-"""`parties.toml`: what is imported into the register of parties."""
+"""`parties.toml` and its like: what is said of parties, with the key and certificate files that it names."""
 
-from collections import Counter
+import re
 from pathlib import Path
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
-from adapters.home import Home
+from adapters.party_fields import (
+    AccountName,
+    CustomsCode,
+    Day,
+    District,
+    Name,
+    Scc,
+    twice,
+    wrong,
+)
+from adapters.public_files import BadFile, read_certificate, read_keys
 from gateway.parties import (
-    Account,
-    Party,
+    EVER,
+    ClassPeriod,
+    Contract,
+    Period,
     ReceiptForm,
     RegisteredCertificate,
     Role,
     SignaturePolicy,
     TraderClass,
 )
-from gateway.settings import BadSettings, checked, toml
+from gateway.party_changes import Stated, StatedAccount
+from gateway.settings import BadSettings, toml
+
+_HEADER: Final = re.compile(r"^[ \t]*\[\[[ \t]*party[ \t]*\]\]", re.MULTILINE)
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class _Period(_Section):
+    since: Day = EVER
+    until: Day | None = None
+
+    @model_validator(mode="after")
+    def _has_days(self) -> Self:
+        Period(since=self.since, until=self.until)
+        return self
+
+
+class _Class(_Period):
+    trader_class: TraderClass = Field(alias="class")
+
+
+class _Contract(_Period):
+    district: District
+
+
+class _Certificate(_Section):
+    file: str
+    revoked_at: Annotated[AwareDatetime, Strict()] | None = None
+
+
 class _Account(_Section):
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-    keys: tuple[str, ...]
-    max_package: int = Field(512 * 1024 * 1024, ge=1024)
-    max_sessions: int = Field(16, ge=1)
-    max_files: int = Field(2000, ge=1)
-    receipts: tuple[ReceiptForm, ...] = (ReceiptForm.SINGLE_WINDOW, ReceiptForm.GATEWAY)
+    name: AccountName
+    keys: tuple[str, ...] = ()
+    max_package: int | None = Field(None, ge=1024)
+    max_sessions: int | None = Field(None, ge=1)
+    max_files: int | None = Field(None, ge=1)
+    receipts: tuple[ReceiptForm, ...] | None = None
+
+
+def _form(value: object) -> str:
+    return "<table>" if isinstance(value, dict | list) else "<short>"
+
+
+_ListedContract = Annotated[
+    Annotated[District, Tag("<short>")] | Annotated[_Contract, Tag("<table>")], Discriminator(_form)
+]
+_ListedCertificate = Annotated[
+    Annotated[str, Tag("<short>")] | Annotated[_Certificate, Tag("<table>")], Discriminator(_form)
+]
+_KeepsPapers = Annotated[
+    Annotated[bool, Tag("<short>")] | Annotated[tuple[_Period, ...], Tag("<table>")], Discriminator(_form)
+]
 
 
 class _Party(_Section):
-    code: str = Field(pattern=r"^[0-9A-Z]{10}$")
-    scc: str = Field(pattern=r"^[0-9A-Z]{18}$")
-    name: str = Field(min_length=1)
-    role: Role
+    code: CustomsCode
+    scc: Scc | None = None
+    name: Name | None = None
+    role: Role | None = None
     trader_class: TraderClass | None = Field(None, alias="class")
-    signature: SignaturePolicy = SignaturePolicy.OPTIONAL
-    keeps_papers: bool = False
-    contracts: tuple[str, ...] = ()
-    certificates: tuple[str, ...] = ()
+    since: Day | None = None
+    classes: tuple[_Class, ...] | None = None
+    signature: SignaturePolicy | None = None
+    keeps_papers: _KeepsPapers | None = None
+    kept_before_reform: bool | None = None
+    contracts: tuple[_ListedContract, ...] | None = None
+    certificates: tuple[_ListedCertificate, ...] = ()
+    confirms_automatically: tuple[CustomsCode, ...] | None = None
     account: _Account | None = None
 
+    @model_validator(mode="after")
+    def _says_the_class_once(self) -> Self:
+        if self.classes is not None and (self.trader_class is not None or self.since is not None):
+            raise ValueError("classes stands beside class or since: only one of the two forms is possible")
+        if self.since is not None and self.trader_class is None:
+            raise ValueError("since stands there without class")
+        return self
 
-class _File(_Section):
-    party: tuple[_Party, ...]
 
+def read_parties(path: Path) -> list[Stated]:
+    """What the file says of parties; files that it names are relative to its folder.
 
-def read_parties(home: Home) -> list[Party]:
-    """The parties of `HOME/parties.toml`, with the key and certificate files that it names, from the home.
-
-    Raises `BadSettings`.
+    Raises `BadSettings` with every error, each with its party, the line where that begins, and the key.
     """
-    name = home.parties.name
-    listed = checked(name, toml(name, home.parties.read_text(encoding="utf-8")), _File).party
-    accounts = [party.account.name for party in listed if party.account is not None]
-    for what, values in (("code", [party.code for party in listed]), ("account", accounts)):
-        twice = [value for value, count in Counter(values).items() if count > 1]
-        if twice:
-            raise BadSettings(f"{name}: {what} {', '.join(twice)} stands there more than once")
-    return [_party(home.path, party) for party in listed]
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{path.name}: {error}") from None
+    data = toml(path.name, text)
+    listed = data.pop("party", [])
+    errors = [f"{path.name}, {key}: Extra inputs are not permitted" for key in data]
+    if not isinstance(listed, list) or not listed:
+        raise BadSettings("\n".join([*errors, f"{path.name}, party: there is none"]))
+    lines = [text.count("\n", 0, found.start()) + 1 for found in _HEADER.finditer(text)]
+    stated = []
+    for number, party in enumerate(listed):
+        line = f" (line {lines[number]})" if len(lines) == len(listed) else ""
+        place = f"{path.name}, party {number + 1}{line}"
+        try:
+            stated.append(_stated(place, _Party.model_validate(party), path.parent))
+        except ValidationError as error:
+            errors.extend(wrong(place, error))
+        except BadFile as error:
+            errors.append(f"{place}, {error}")
+    errors.extend(twice(path.name, stated))
+    if errors:
+        raise BadSettings("\n".join(errors))
+    return stated
 
 
-def _party(home: Path, listed: _Party) -> Party:
-    account = listed.account
-    return Party(
+def _stated(place: str, listed: _Party, folder: Path) -> Stated:
+    return Stated(
+        place=place,
         code=listed.code,
         scc=listed.scc,
         name=listed.name,
         role=listed.role,
         trader_class=listed.trader_class,
-        signature=listed.signature,
-        keeps_papers=listed.keeps_papers,
-        contracts=listed.contracts,
-        certificates=tuple(RegisteredCertificate(pem=_named(home, path)) for path in listed.certificates),
-        account=None
-        if account is None
-        else Account(
-            name=account.name,
-            keys=tuple(_named(home, path).strip() for path in account.keys),
-            max_package=account.max_package,
-            max_sessions=account.max_sessions,
-            max_files=account.max_files,
-            receipts=account.receipts,
+        since=listed.since,
+        classes=None
+        if listed.classes is None
+        else tuple(
+            ClassPeriod(trader_class=each.trader_class, since=each.since, until=each.until)
+            for each in listed.classes
         ),
+        signature=listed.signature,
+        certificates=tuple(_certificate(folder, each) for each in listed.certificates),
+        contracts=None
+        if listed.contracts is None
+        else tuple(
+            each
+            if isinstance(each, str)
+            else Contract(district=each.district, since=each.since, until=each.until)
+            for each in listed.contracts
+        ),
+        keeps_papers=tuple(Period(since=each.since, until=each.until) for each in listed.keeps_papers)
+        if isinstance(listed.keeps_papers, tuple)
+        else listed.keeps_papers,
+        kept_before_reform=listed.kept_before_reform,
+        confirms_automatically=listed.confirms_automatically,
+        account=None if listed.account is None else _account(folder, listed.account),
     )
 
 
-def _named(home: Path, path: str) -> str:
-    try:
-        return (home / path).read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings(f"parties.toml: {path}: {error}") from None
+def _certificate(folder: Path, listed: str | _Certificate) -> RegisteredCertificate:
+    file = listed if isinstance(listed, str) else listed.file
+    revoked_at = None if isinstance(listed, str) else listed.revoked_at
+    return RegisteredCertificate(pem=read_certificate(folder / file, file), revoked_at=revoked_at)
+
+
+def _account(folder: Path, listed: _Account) -> StatedAccount:
+    return StatedAccount(
+        name=listed.name,
+        keys=tuple(line for file in listed.keys for line in read_keys(folder / file, file)),
+        max_package=listed.max_package,
+        max_sessions=listed.max_sessions,
+        max_files=listed.max_files,
+        receipts=listed.receipts,
+    )

@@ -215,6 +215,10 @@ class Register(Protocol):
 
     def party_of(self, account: str) -> Party | None: ...
 
+    def party_called(self, code: str) -> Party | None:
+        """The party with this customs code, social credit code or organisation code (`Party.is_called`)."""
+        ...
+
     def holder(self, key: Key) -> Earlier | None:
         """The accepted message that holds this key, else the last one under it that was rejected. What failed
         on our side is never counted (CONTRACT.md, "Duplicates")."""

@@ -39,6 +39,9 @@ _judged: ContextVar[tuple[Package, Policy]] = ContextVar("judged")
 _SCC_CHARACTERS: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _SCC_WEIGHTS: Final = tuple(pow(3, position, 31) for position in range(17))
 _SCC: Final = re.compile(rf"[{_SCC_CHARACTERS}]{{18}}")
+# GB 11714-1997: eight digits or capitals, which count as 10 to 35, and a check character modulo 11.
+_ORGANISATION_WEIGHTS: Final = (3, 7, 9, 10, 5, 8, 4, 2)
+_ORGANISATION: Final = re.compile(r"[0-9A-Z]{8}[0-9X]")
 _NUMBERS: Final = re.compile(r"[0-9]{1,9}(,\s*[0-9]{1,9})*")
 _DAY: Final = re.compile(r"[0-9]{8}")
 
@@ -72,7 +75,7 @@ def functions(lists: Mapping[str, frozenset[str]]) -> Functions:
         (NAMESPACE, "policy"): _policy,
         (NAMESPACE, "date"): lambda _, value: _is_day(_string(value)),
         (NAMESPACE, "numbers"): lambda _, value, most: _are_numbers(_string(value), most),
-        (NAMESPACE, "scc"): lambda _, value: _is_scc(_string(value)),
+        (NAMESPACE, "scc"): lambda _, value: is_scc(_string(value)),
     }
 
 
@@ -135,7 +138,8 @@ def _are_numbers(text: str, most: float) -> bool:
     return bool(_NUMBERS.fullmatch(text)) and all(1 <= int(number) <= most for number in text.split(","))
 
 
-def _is_scc(text: str) -> bool:
+def is_scc(text: str) -> bool:
+    """Whether this is a unified social credit code with a right check character (GB 32100-2015)."""
     if not _SCC.fullmatch(text):
         return False
     total = sum(
@@ -143,3 +147,13 @@ def _is_scc(text: str) -> bool:
         for weight, character in zip(_SCC_WEIGHTS, text, strict=False)
     )
     return _SCC_CHARACTERS[-total % 31] == text[17]
+
+
+def is_organisation_code(text: str) -> bool:
+    """Whether this is an organisation code of nine characters with a right check character (GB 11714)."""
+    if not _ORGANISATION.fullmatch(text):
+        return False
+    total = sum(
+        weight * int(character, 36) for weight, character in zip(_ORGANISATION_WEIGHTS, text, strict=False)
+    )
+    return "0123456789X"[-total % 11] == text[8]

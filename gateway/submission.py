@@ -15,6 +15,7 @@ from typing import IO, Final
 
 from lxml import etree
 
+from gateway.china import china_date
 from gateway.faults import Finding, Severity
 from gateway.message import ChainLink, Facts, Operation, Package, Part, Pdf, Received
 from gateway.parties import Party
@@ -57,7 +58,8 @@ def build_envelope(
 
     `version` is the family's; `rules` and `policy` are digests (SHA-256 in hex) of what it was judged by.
     `certificate` is the SHA-256 fingerprint (hex) of the certificate that the sender signed with, None where
-    nothing was signed. `linked` is the earlier message that this one corrects or updates.
+    nothing was signed. `linked` is the earlier message that this one corrects or updates. The sender's class
+    is the one in force on the day of receipt in China.
     """
     root = etree.Element(ROOT, nsmap={None: NAMESPACE})
     arrival = received.arrival
@@ -66,7 +68,8 @@ def build_envelope(
     _text(root, "Operation", facts.operation.value)
     if linked is not None:
         _text(root, "Linked", linked)
-    trader_class = {} if sender.trader_class is None else {"class": sender.trader_class.value}
+    in_force = sender.class_on(china_date(arrival.received_at))
+    trader_class = {} if in_force is None else {"class": in_force.value}
     identity = {"code": sender.code, "scc": sender.scc, "name": sender.name, "role": sender.role.value}
     _put(root, "Sender", identity | trader_class)
     _text(root, "ReceivedAt", arrival.received_at.astimezone(UTC).isoformat())

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import OperationalError
+from typer.core import TyperGroup
 
 from adapters.home import Home, HomeLocked, NotAHome
 from gateway.faults import printable
@@ -21,11 +22,20 @@ from gateway.settings import BadSettings
 NO: Final = 1  # the answer is no
 USAGE: Final = 2
 UNREACHABLE: Final = 3  # the home is locked, or a server cannot be reached
+INTERNAL: Final = 4
 
 
 class Language(StrEnum):
     ZH = "zh"
     EN = "en"
+
+
+class Listing(TyperGroup):
+    """A group whose `list` may be left out: `gateway parties --json` is `gateway parties list --json`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        bare = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        return super().parse_args(ctx, ["list", *args] if bare else args)
 
 
 HomeOption = Annotated[

@@ -1,16 +1,20 @@
-"""`gateway parties`: who takes part."""
+"""`gateway parties`: who takes part, and what each may do."""
 
-import base64
-import hashlib
+import getpass
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
+from adapters.assemble import utc_now
 from adapters.home import Home
 from adapters.operators.output import (
     NO,
     HomeOption,
     JsonOption,
+    Listing,
     cell,
     console,
     fail,
@@ -19,84 +23,169 @@ from adapters.operators.output import (
     say_rows,
     told,
 )
-from adapters.stores.database import sqlite_engine
-from adapters.stores.register import SqlRegister
-from gateway.certificates import certificate
-from gateway.parties import Party
+from adapters.operators.party_keys import No, ReasonOption, WantedArgument, commit, keys, read
+from adapters.operators.party_words import differences, row, whole, words
+from adapters.parties_csv import read_table
+from adapters.parties_file import read_parties
+from adapters.party_fields import read_cells, wrong
+from adapters.public_files import BadFile, read_keys
+from adapters.stores.database import Transaction
+from adapters.stores.parties import Change, changes_of, named, plan, registered, say, write
+from gateway.china import china_date
+from gateway.parties import Role, TraderClass
+from gateway.party_changes import Stated
+from gateway.settings import BadSettings
 
-app = typer.Typer(
-    no_args_is_help=True, help="Who takes part: traders, brokers, association, customs, premises."
-)
+app = typer.Typer(cls=Listing, help="Who takes part: traders, brokers, association, customs, premises.")
+
+app.command()(keys)
 
 
 @app.command("list")
 def list_(home: HomeOption, as_json: JsonOption = False) -> None:
-    """All registered parties.
+    """All registered parties, with the class in force today.
 
     Example: gateway parties list --home /srv/gateway
     """
     with told():
-        rows = [_row(party) for party in _register(opened(home)).parties()]
+        register = read(opened(home), registered)
+    rows = [row(party, china_date(utc_now())) for party in register.values()]
     say_rows(rows, ("account", "code", "scc", "name", "class", "role"), as_json=as_json)
 
 
 @app.command()
-def show(
-    wanted: Annotated[str, typer.Argument(help="Account, customs code or social credit code.")],
-    home: HomeOption,
-    as_json: JsonOption = False,
-) -> None:
-    """Everything registered of one party; keys by their fingerprints only.
+def show(wanted: WantedArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+    """Everything registered of one party, and every change of it; keys by their fingerprints only.
 
     Example: gateway parties show broker-aa --home /srv/gateway
     """
     with told():
-        found = [party for party in _register(opened(home)).parties() if _is(party, wanted)]
-    if not found:
-        fail(NO, f"no party is known by {wanted}")
-    shown = _whole(found[0])
+        base = opened(home)
+        party = named(read(base, registered), wanted) or fail(NO, f"no party is known by {wanted}")
+        history = read(base, lambda reader: changes_of(reader, party.code))
+    today = china_date(utc_now())
+    shown = whole(party, today) | {
+        "changes": [
+            {**done, "at": done["at"].isoformat(), "changes": differences(change, today)}
+            for done, change in history
+        ]
+    }
     if as_json:
         say_json(shown)
         return
     for name, value in shown.items():
-        console().print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
+        if name != "changes":
+            console().print(f"{name.replace('_', ' '):>22}  ", cell(words(value)), sep="")
+    for done in shown["changes"]:
+        what = ", ".join(each["field"] for each in done["changes"]) or "added"
+        told_of = f"{done['at']} {done['actor']}: {what} ({done['reason']})"
+        console().print(f"{'changed':>22}  ", cell(told_of), sep="")
 
 
-def _register(home: Home) -> SqlRegister:
-    return SqlRegister(sqlite_engine(home.database, read_only=True))
+@app.command()
+def add(
+    home: HomeOption,
+    code: Annotated[str, typer.Option(help="Customs code, 10 characters.", show_default=False)],
+    scc: Annotated[str, typer.Option(help="Social credit code, 18 characters.", show_default=False)],
+    name: Annotated[str, typer.Option(help="Name as registered.", show_default=False)],
+    role: Annotated[Role, typer.Option(help="What it is.", show_default=False)],
+    class_: Annotated[
+        TraderClass | None, typer.Option("--class", help="Class of a trader or broker.")
+    ] = None,
+    since: Annotated[str, typer.Option(help="First day of that class; from ever without it.")] = "",
+    account: Annotated[str, typer.Option(help="User name for log-ins.")] = "",
+    key: Annotated[Path | None, typer.Option(help="OpenSSH public key file of the account.")] = None,
+    reason: ReasonOption = "add",
+    as_json: JsonOption = False,
+) -> None:
+    """Register one more party.
+
+    Example: gateway parties add --code 1207960404 --scc 91120116MADEM0C05W --name 某公司 --role trader
+    """
+    cells = {"code": code, "scc": scc, "name": name, "role": role, "class": class_ or "", "since": since}
+    with told():
+        if key is not None and not account:
+            raise BadSettings("--key is of an account; name it with --account")
+        try:
+            keys = () if key is None else read_keys(key, str(key))
+            said = read_cells("add", cells | {"account": account}, keys)
+        except ValidationError as error:
+            raise BadSettings("\n".join(wrong("add", error))) from None
+        except BadFile as error:
+            raise BadSettings(str(error)) from None
+        commit(opened(home), lambda transaction: _added(transaction, said, reason))
+    party = read(Home(home), registered)[code]
+    if as_json:
+        say_json(row(party, china_date(utc_now())))
+    else:
+        typer.echo(f"{party.code} is registered")
 
 
-def _is(party: Party, wanted: str) -> bool:
-    return wanted in (party.code, party.scc) or (party.account is not None and party.account.name == wanted)
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="parties.toml or its like, or a CSV table (*.csv).")],
+    home: HomeOption,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, change nothing.")
+    ] = False,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Add and change the parties that a file names; all of them, or none. Others stay as they are.
+
+    A class that differs from the one in force begins today, or on the day that the file says; the old one
+    ends the day before. Keys and certificates are added, never taken away (`gateway parties keys`).
+
+    Example: gateway parties import parties.csv --dry-run --home /srv/gateway
+    """
+    now = utc_now()
+    with told():
+        base = opened(home)
+        said = read_table(file) if file.suffix.lower() == ".csv" else read_parties(file)
+        if dry_run:
+            changes = read(base, lambda reader: plan(reader, said, now))
+        else:
+            why = reason or f"import {file.name}"
+            changes = commit(base, lambda transaction: say(transaction, said, getpass.getuser(), why, now))
+    report = _report(changes, dry_run=dry_run)
+    if as_json:
+        say_json(report)
+    else:
+        _tell(report)
 
 
-def _row(party: Party) -> dict[str, Any]:
+def _added(transaction: Transaction, said: Stated, reason: str) -> None:
+    now = utc_now()
+    changes = plan(transaction.connection, [said], now)
+    if changes[0].before is not None:
+        raise No(f"{said.code} is registered already; `gateway parties import` changes it")
+    write(transaction, changes, getpass.getuser(), reason, now)
+
+
+def _report(changes: Sequence[Change], *, dry_run: bool) -> dict[str, Any]:
+    today = china_date(utc_now())
+
+    def shown(change: Change) -> dict[str, Any]:
+        return {"code": change.after.code, "name": change.after.name}
+
     return {
-        "account": None if party.account is None else party.account.name,
-        "code": party.code,
-        "scc": party.scc,
-        "name": party.name,
-        "class": party.trader_class,
-        "role": party.role,
+        "dry_run": dry_run,
+        "added": [shown(each) for each in changes if each.before is None],
+        "changed": [
+            {**shown(each), "changes": differences(each, today)}
+            for each in changes
+            if each.before is not None and each.before != each.after
+        ],
+        "unchanged": [shown(each) for each in changes if each.before == each.after],
     }
 
 
-def _whole(party: Party) -> dict[str, Any]:
-    account = party.account
-    return {
-        **_row(party),
-        "signature": party.signature,
-        "keeps_papers": party.keeps_papers,
-        "contracts": list(party.contracts),
-        "certificates": [certificate(each.pem).fingerprint for each in party.certificates],
-        "keys": [] if account is None else [_fingerprint(line) for line in account.keys],
-        "max_package": None if account is None else account.max_package,
-        "receipts": [] if account is None else list(account.receipts),
-    }
-
-
-def _fingerprint(line: str) -> str:
-    """As `ssh-keygen -l` shows it (RFC 4648 base64 of the SHA-256, without padding)."""
-    kind, encoded = line.split()[:2]
-    digest = hashlib.sha256(base64.b64decode(encoded)).digest()
-    return f"{kind} SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+def _tell(report: dict[str, Any]) -> None:
+    for outcome in ("added", "changed", "unchanged"):
+        for party in report[outcome]:
+            console().print(f"{outcome:<10}", cell(f"{party['code']}  {party['name']}"))
+            for change in party.get("changes", ()):
+                before, after = words(change["before"]), words(change["after"])
+                console().print(" " * 12, cell(f"{change['field'].replace('_', ' ')}: {before} → {after}"))
+    if report["dry_run"]:
+        typer.echo("nothing was changed: --dry-run")

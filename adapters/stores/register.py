@@ -1,13 +1,10 @@
 """What judgement looks up: parties, and earlier messages. Read-only and synchronous, for worker processes."""
 
-from collections.abc import Iterable
-from datetime import datetime
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import Engine, Row, bindparam, delete, insert, select
+from sqlalchemy import Engine, Row, bindparam, select
 
-from adapters.stores.database import Transaction
 from adapters.stores.tables import holders, messages, parties
 from gateway.message import Earlier, Key, Operation
 from gateway.parties import Party
@@ -17,6 +14,11 @@ _PARTY: Final = TypeAdapter(Party)
 
 _PARTY_OF: Final = select(parties.c.record).where(parties.c.account == bindparam("wanted"))
 _ALL_PARTIES: Final = select(parties.c.record).order_by(parties.c.code)
+# What the names of a party are told apart by: their length.
+_PARTY_CALLED: Final = {
+    length: select(parties.c.record).where(column == bindparam("wanted"))
+    for length, column in ((10, parties.c.code), (18, parties.c.scc), (9, parties.c.organisation))
+}
 _EARLIER: Final = (
     messages.c.id,
     messages.c.state,
@@ -71,6 +73,14 @@ class SqlRegister:
             record = connection.execute(_PARTY_OF, {"wanted": account}).scalar_one_or_none()
         return None if record is None else _PARTY.validate_python(record)
 
+    def party_called(self, code: str) -> Party | None:
+        query = _PARTY_CALLED.get(len(code))
+        if query is None:
+            return None
+        with self._engine.connect() as connection:
+            record = connection.execute(query, {"wanted": code}).scalar_one_or_none()
+        return None if record is None else _PARTY.validate_python(record)
+
     def parties(self) -> list[Party]:
         with self._engine.connect() as connection:
             return [_PARTY.validate_python(record) for record in connection.execute(_ALL_PARTIES).scalars()]
@@ -100,19 +110,3 @@ def _earlier(row: Row[*tuple[Any, ...]]) -> Earlier:
         operation=Operation(row.operation),
         refused_by_customs=row.customs_status == CustomsStatus.REFUSED,
     )
-
-
-def replace_parties(transaction: Transaction, register: Iterable[Party], now: datetime) -> None:
-    """Makes `register` the whole register of parties."""
-    transaction.connection.execute(delete(parties))
-    rows = [
-        {
-            "code": party.code,
-            "account": None if party.account is None else party.account.name,
-            "record": _PARTY.dump_python(party, mode="json"),
-            "changed_at": now,
-        }
-        for party in register
-    ]
-    if rows:
-        transaction.connection.execute(insert(parties), rows)

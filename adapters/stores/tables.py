@@ -187,8 +187,25 @@ deliveries = Table(
 parties = Table(
     "parties",
     metadata,
-    Column("code", String(18), primary_key=True),
+    Column("code", String(10), primary_key=True),
+    Column("scc", String(18), nullable=False, unique=True),
+    Column("organisation", String(9), nullable=False, unique=True),
     Column("account", String(64), unique=True),
     Column("record", JSON, nullable=False),
     Column("changed_at", Instant, nullable=False),
+)
+
+# Append-only: every change of a party, with what it was before (null: not registered) and after.
+party_changes = Table(
+    "party_changes",
+    metadata,
+    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("party", String(10), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON, nullable=False),
+    Index("changes_of_party", "party", "id"),
+    sqlite_autoincrement=True,
 )

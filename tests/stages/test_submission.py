@@ -13,7 +13,7 @@ from lxml import etree
 
 from gateway.faults import Fault, Severity, finding
 from gateway.message import Arrival, ChainLink, Facts, Key, Operation, Package, Part, Pdf, Received
-from gateway.parties import Party, Role, TraderClass
+from gateway.parties import ClassPeriod, Party, Role, TraderClass
 from gateway.submission import build_envelope, inner_name, read_envelope, write_zip
 from gateway.xml import trusted
 
@@ -61,7 +61,7 @@ def values() -> dict[str, Any]:
             scc="91310000MA1FL00001",
             name="上海报关行",
             role=Role.BROKER,
-            trader_class=TraderClass.AA,
+            classes=(ClassPeriod(trader_class=TraderClass.AA),),
         ),
         "findings": (
             finding(Fault.SAME_CONTENT, detail="C-0", severity=Severity.WARNING),
@@ -112,7 +112,7 @@ def test_customs_reads_from_the_envelope_what_the_gateway_knew(schema: etree.XML
 
 def test_what_does_not_apply_is_absent(schema: etree.XMLSchema) -> None:
     known = values() | {"certificate": None, "linked": None, "findings": ()}
-    known["sender"] = replace(known["sender"], trader_class=None)
+    known["sender"] = replace(known["sender"], classes=())
 
     root = build_envelope(**known)
     schema.assertValid(root)

@@ -140,13 +140,34 @@ def upgrade() -> None:
 
     op.create_table(
         "parties",
-        sa.Column("code", sa.String(length=18), nullable=False),
+        sa.Column("code", sa.String(length=10), nullable=False),
+        sa.Column("scc", sa.String(length=18), nullable=False),
+        sa.Column("organisation", sa.String(length=9), nullable=False),
         sa.Column("account", sa.String(length=64), nullable=True),
         sa.Column("record", sa.JSON(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("code"),
         sa.UniqueConstraint("account"),
+        sa.UniqueConstraint("organisation"),
+        sa.UniqueConstraint("scc"),
     )
+    op.create_table(
+        "party_changes",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("party", sa.String(length=10), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("before", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("after", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("party_changes", schema=None) as batch_op:
+        batch_op.create_index("changes_of_party", ["party", "id"], unique=False)
+
     op.create_table(
         "receipts",
         sa.Column(

@@ -1,0 +1,96 @@
+"""A party as commands show it, and what changed in it."""
+
+from datetime import date, datetime
+from typing import Any
+
+from adapters.stores.parties import Change
+from gateway.certificates import certificate
+from gateway.parties import EVER, Party, Period
+from gateway.party_keys import key_fingerprint
+
+
+def row(party: Party, today: date) -> dict[str, Any]:
+    """As CONTRACT.md has it: the class is the one in force today."""
+    return {
+        "account": None if party.account is None else party.account.name,
+        "code": party.code,
+        "scc": party.scc,
+        "name": party.name,
+        "class": party.class_on(today),
+        "role": party.role,
+    }
+
+
+def whole(party: Party, today: date) -> dict[str, Any]:
+    """Everything; keys and certificates by their fingerprints. A period that has no beginning or no end has
+    null there."""
+    account = party.account
+    return {
+        **row(party, today),
+        "classes": [{"class": each.trader_class, **_days(each)} for each in party.classes],
+        "signature": party.signature,
+        "contracts": [{"district": each.district, **_days(each)} for each in party.contracts],
+        "keeps_papers": [_days(each) for each in party.keeps_papers],
+        "kept_before_reform": party.kept_before_reform,
+        "confirms_automatically": list(party.confirms_automatically),
+        "certificates": [
+            {"fingerprint": certificate(each.pem).fingerprint, "revoked_at": _time(each.revoked_at)}
+            for each in party.certificates
+        ],
+        "keys": [] if account is None else [key_fingerprint(line) for line in account.keys],
+        "revoked_keys": []
+        if account is None
+        else [
+            {"fingerprint": key_fingerprint(each.line), "revoked_at": _time(each.revoked_at)}
+            for each in account.revoked_keys
+        ],
+        "max_package": None if account is None else account.max_package,
+        "max_sessions": None if account is None else account.max_sessions,
+        "max_files": None if account is None else account.max_files,
+        "receipts": [] if account is None else list(account.receipts),
+    }
+
+
+def differences(change: Change, today: date) -> list[dict[str, Any]]:
+    """Each field that is not as it was, `before` and `after`; none of a party that is new."""
+    if change.before is None:
+        return []
+    before, after = whole(change.before, today), whole(change.after, today)
+    return [
+        {"field": field, "before": before[field], "after": after[field]}
+        for field in after
+        # The class of today follows from the periods.
+        if field != "class" and before[field] != after[field]
+    ]
+
+
+def words(value: object) -> str:
+    """A value of `whole` for people."""
+    if value is None or value == []:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(words(each) for each in value)
+    if isinstance(value, dict):
+        return _entry(value)
+    return str(value)
+
+
+def _entry(entry: dict[str, Any]) -> str:
+    """A period or a certificate: what it is, then its dates as far as it has any."""
+    what = [str(value) for key, value in entry.items() if key not in ("since", "until", "revoked_at")]
+    dates = [
+        f"{key.replace('_at', '')} {entry[key]}"
+        for key in ("since", "until", "revoked_at")
+        if entry.get(key) is not None
+    ]
+    return " ".join(what + dates) or "always"
+
+
+def _days(period: Period) -> dict[str, date | None]:
+    return {"since": None if period.since == EVER else period.since, "until": period.until}
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

@@ -1,10 +1,25 @@
 """The `gateway` command: joins the command groups of `adapters/operators`."""
 
+import traceback
+from typing import Any
+
 import typer
 
-from adapters.operators import check, deliveries, demo, messages, node, parties, receipts
+from adapters.operators import check, deliveries, demo, messages, node, output, parties, receipts
 
-app = typer.Typer(
+
+class _Command(typer.Typer):
+    """Ends with 4 where we fail ourselves, so that scripts can tell it from a "no" (CONTRACT.md)."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except Exception:
+            traceback.print_exc()
+            raise SystemExit(output.INTERNAL) from None
+
+
+app = _Command(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

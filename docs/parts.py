@@ -54,7 +54,7 @@ def rules() -> str:
 
 def commands() -> str:
     rows = []
-    for name, command in _leaves("gateway", typer.main.get_group(cli.app)):
+    for name, command in leaves("gateway", typer.main.get_group(cli.app)):
         purpose, *rest = (command.help or "").split("\n\n")
         example = next(text for text in rest if text.startswith("Example:"))
         shown = example.removeprefix("Example:").strip()
@@ -62,10 +62,11 @@ def commands() -> str:
     return _table(("command", "what it does", "example"), rows)
 
 
-def _leaves(name: str, group: TyperGroup) -> Iterator[tuple[str, TyperCommand]]:
+def leaves(name: str, group: TyperGroup) -> Iterator[tuple[str, TyperCommand]]:
+    """Every command that does something, by its full name."""
     for each, command in group.commands.items():
         if isinstance(command, TyperGroup):
-            yield from _leaves(f"{name} {each}", command)
+            yield from leaves(f"{name} {each}", command)
         elif isinstance(command, TyperCommand):
             yield f"{name} {each}", command
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from adapters.operators.output import HomeOption, JsonOption, LimitOption, opened, say_rows, told
+from adapters.operators.output import HomeOption, JsonOption, LimitOption, Listing, opened, say_rows, told
 from adapters.stores.database import sqlite_engine
 from adapters.stores.reading import list_deliveries
 from gateway.states import DeliveryState
 
-app = typer.Typer(no_args_is_help=True, help="What is on its way to customs, and what became of it.")
+app = typer.Typer(cls=Listing, help="What is on its way to customs, and what became of it.")
 
 
 @app.command("list")

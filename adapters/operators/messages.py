@@ -15,6 +15,7 @@ from adapters.operators.output import (
     LangOption,
     Language,
     LimitOption,
+    Listing,
     cell,
     console,
     fail,
@@ -28,7 +29,7 @@ from adapters.stores.operations import replay as replay_message
 from adapters.stores.reading import find_message, list_messages, show_message, trace_message
 from gateway.states import IllegalTransition, State
 
-app = typer.Typer(no_args_is_help=True, help="Find, understand and replay messages.")
+app = typer.Typer(cls=Listing, help="Find, understand and replay messages.")
 
 WantedArgument = Annotated[str, typer.Argument(help="Message id, reference, SeqNo or entry number.")]
 

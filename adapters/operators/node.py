@@ -47,7 +47,8 @@ def init(
             fail(USAGE, str(error))
     port = made.settings().sftp.port
     client = made.path / "clients" / "broker-aa"
-    options = f"-i {client}/id_ed25519 -o UserKnownHostsFile={client}/known_hosts"
+    # Without IdentitiesOnly an agent offers its own keys first, and the server allows three.
+    options = f"-i {client}/id_ed25519 -o IdentitiesOnly=yes -o UserKnownHostsFile={client}/known_hosts"
     typer.echo(f"{made.path} is ready. Next:")
     typer.echo(f"  gateway serve --home {made.path}")
     typer.echo(f"  sftp -P {port} {options} {client.name}@127.0.0.1")

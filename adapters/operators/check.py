@@ -104,12 +104,13 @@ def _named_sender(file: Path, rules: Rules, register: SqlRegister) -> str:
     """The account of the party that the document names; empty where it names none that is registered, or
     cannot be read: judgement will say so."""
     policy = rules.policy
-    size = file.stat().st_size
+    accounts = [party.account for party in register.parties() if party.account is not None]
+    size, most = file.stat().st_size, max(account.max_package for account in accounts)
     try:
-        package = unpack(file.name, partial(file.open, "rb"), size, policy.package, policy.pdf, size)
+        package = unpack(file.name, partial(file.open, "rb"), size, policy.package, policy.pdf, most)
         recognised = recognise(package, rules.families, policy)
     except Rejected:
-        return next(party.account.name for party in register.parties() if party.account is not None)
+        return accounts[0].name
     values = recognised.type.facts(recognised.root)
     named = [values[fact] for fact in recognised.type.sender_facts if fact in values]
     for party in register.parties():

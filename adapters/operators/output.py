@@ -35,7 +35,8 @@ class Listing(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         bare = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
-        return super().parse_args(ctx, ["list", *args] if bare else args)
+        completing = ctx.resilient_parsing  # then what may follow is asked for, not done
+        return super().parse_args(ctx, ["list", *args] if bare and not completing else args)
 
 
 HomeOption = Annotated[

@@ -37,8 +37,8 @@ class Course:
     """A served home, sessions and the processes of the limit."""
 
     def __init__(self, base: Home, served: Serving, judges: Judges) -> None:
-        self._home = base
-        self._served = served
+        self.home = base
+        self.served = served
         self._judges = judges
         self._broker = Broker(base)
         self._progress = Progress(base)
@@ -46,10 +46,10 @@ class Course:
     def run(self, size: str, number: int) -> Round:
         label = f"{size.split()[0]}K-{number}"
         sent = [self._broker.with_pdf(size, f"T{label}-{each}") for each in range(MESSAGES)]
-        files = written(self._home.path / f"sent-{label}", sent)
+        files = written(self.home.path / f"sent-{label}", sent)
         others = [self._broker.with_pdf(size, f"L{label}-{each}") for each in range(8)]
         limit = self._judges.rate(others, LIMIT_SECONDS)
-        clients = Clients(self._home, self._served)
+        clients = Clients(self.home, self.served)
         receipted, closed = self._progress.finally_receipted(), self._progress.closed_by_customs()
         begun = clients.send(files)
         receipted_at = when(self._progress.finally_receipted, receipted + MESSAGES)

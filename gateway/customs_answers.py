@@ -8,7 +8,7 @@ is held for an operator.
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -18,7 +18,7 @@ from gateway.families import Families
 from gateway.faults import Rejected
 from gateway.ports import Answer, Clock, Register, Superseded
 from gateway.stages.receipt import wanted
-from gateway.states import State
+from gateway.states import State, advance
 
 log = structlog.get_logger()
 
@@ -88,21 +88,30 @@ class CustomsAnswers:
         await asyncio.gather(*(self._follow(backend, chain) for chain in chains.values()))
 
     async def _follow(self, backend: str, chain: Sequence[tuple[Answer, Told]]) -> None:
+        after: Target | None = None
         for answer, told in chain:
-            target = await self._take(backend, answer, told, None)
+            target, after = await self._take(backend, answer, told, None, after)
             if target is not None and told.seq_no and not target.seq_no:
                 for waited in await self._book.parked(told.seq_no):
                     said = read(waited.answer.body, self._families)
-                    await self._take(waited.backend, waited.answer, said, waited.id)
+                    _, after = await self._take(waited.backend, waited.answer, said, waited.id, after)
 
-    async def _take(self, backend: str, answer: Answer, told: Told, parked: str | None) -> Target | None:
-        """The declaration as it was before this answer, or None where there is none yet."""
+    async def _take(
+        self, backend: str, answer: Answer, told: Told, parked: str | None, known: Target | None
+    ) -> tuple[Target | None, Target | None]:
+        """The declaration as it was before this answer and as it is after it; None where there is none yet.
+
+        `known` is as the answer before left it. Where it is the one that this answer's key names, it is not
+        looked for again; if it has changed since, the commit says so.
+        """
         while True:
-            target = await self._book.target(told, answer.key, backend)
+            if known is None or known.message != answer.key:
+                known = await self._book.target(told, answer.key, backend)
+            target, known = known, None
             if target is None:
                 if parked is None:
                     await self._park(backend, answer, told)
-                return None
+                return None, None
             answered = decide(told, target, answer.body, self._clock())
             receipts = wanted(answered.receipts, self._register.party_of(target.account))
             filed = Filed(
@@ -110,13 +119,7 @@ class CustomsAnswers:
                 answer=answer,
                 told=told,
                 target=target,
-                answered=Answered(
-                    event=answered.event,
-                    customs_status=answered.customs_status,
-                    seq_no=answered.seq_no,
-                    entry_id=answered.entry_id,
-                    receipts=receipts,
-                ),
+                answered=replace(answered, receipts=receipts),
                 state=State.CLOSED,
                 parked=parked,
             )
@@ -126,7 +129,7 @@ class CustomsAnswers:
                 continue
             if new:
                 log.info("answered", message=target.message, kind=told.kind.value, code=told.code)
-            return target
+            return target, _after(target, answered) if new else target
 
     async def _park(self, backend: str, answer: Answer, told: Told) -> None:
         log.warning("answer without its declaration", backend=backend, kind=told.kind.value)
@@ -156,3 +159,14 @@ class CustomsAnswers:
                 reason=f"cannot be read: {refused}",
             )
         )
+
+
+def _after(target: Target, answered: Answered) -> Target:
+    return replace(
+        target,
+        state=advance(target.state, answered.event),
+        customs_status=answered.customs_status,
+        seq_no=answered.seq_no,
+        entry_id=answered.entry_id,
+        revision=target.revision + 1,
+    )

@@ -24,7 +24,7 @@ from gateway.schematron import RuleSet
 
 PROFILE: Final = "profile.toml"
 _LONGEST_FACT: Final = 1000
-Kind = Literal["declaration", "answer"]
+Kind = Literal["declaration", "agreement-request", "agreement-notice", "documents", "answer"]
 
 
 class _Section(BaseModel):
@@ -56,7 +56,9 @@ class _Type(_Section):
     sender: tuple[str, ...] = ()
     operation: _Operation | None = None
     answer: _Answer | None = None
+    signed: bool = False
     facts: dict[str, str] = {}
+    lists: dict[str, str] = {}
 
 
 class _Profile(_Section):
@@ -71,6 +73,7 @@ class MessageType:
 
     `sender_facts` names the facts that must name the sending party where they are present; `identity`
     selects what tells two messages with the same goods apart. `answer` says how to read it if it is one.
+    A `signed` one must bear an XML signature, whatever its sender's other messages may do.
     """
 
     family: str
@@ -82,18 +85,21 @@ class MessageType:
     rules: RuleSet | None
     sender_facts: tuple[str, ...]
     answer: AnswerForm | None
+    signed: bool
     _identity: etree.XPath | None
     _facts: Mapping[str, etree.XPath]
+    _lists: Mapping[str, etree.XPath]
     _operation: _Operation | None
 
     def facts(self, root: etree._Element) -> dict[str, str]:
         """The facts that the profile names and the message has, without white space around them.
 
         Of a text longer than any fact only the beginning counts: a document that its schema will refuse must
-        not fill registers and receipts.
+        not fill registers and receipts. A list is the different texts of its nodes, with blanks between.
         """
-        found = ((name, _text(path(root))[:_LONGEST_FACT]) for name, path in self._facts.items())
-        return {name: text for name, text in found if text}
+        found = {name: _text(path(root)) for name, path in self._facts.items()}
+        found |= {name: _texts(path(root)) for name, path in self._lists.items()}
+        return {name: text[:_LONGEST_FACT] for name, text in found.items() if text}
 
     def operation(self, facts: Mapping[str, str]) -> Operation:
         """A type whose profile names no operations knows no drafts: each of its messages is for real."""
@@ -203,8 +209,10 @@ def _types(family: str, version: str, profile: _Profile, files: Mapping[str, byt
             rules=None if each.rules is None else RuleSet(files[each.rules], lists),
             sender_facts=each.sender,
             answer=None if each.answer is None else _answer_form(each.answer, files),
+            signed=each.signed,
             _identity=None if each.identity is None else path(each.identity),
             _facts={name: path(expression) for name, expression in each.facts.items()},
+            _lists={name: path(expression) for name, expression in each.lists.items()},
             _operation=each.operation,
         )
         for each in profile.type
@@ -221,7 +229,7 @@ def _answer_form(answer: _Answer, files: Mapping[str, bytes]) -> AnswerForm:
 
 def _nodes(value: object) -> list[etree._Element]:
     if not isinstance(value, list):
-        raise TypeError("an identity must select elements")
+        raise TypeError("an identity or a list must select elements")
     return value
 
 
@@ -238,3 +246,7 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}".rstrip("0").rstrip(".") if math.isfinite(value) else ""
     return str(value).strip()
+
+
+def _texts(value: object) -> str:
+    return " ".join(dict.fromkeys(text for node in _nodes(value) if (text := _text(node))))

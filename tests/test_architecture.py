@@ -200,7 +200,8 @@ def _strings(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_no_family_is_known_to_the_core_by_name() -> None:
-    types = Families.load(files("schemas")).types
+    # What the core itself writes is a family for the others' sake.
+    types = [each for each in Families.load(files("schemas")).types if each.family != "gateway"]
     # "Root" is what a client of cn-dec calls its failure document, and a word of its own.
     names = {each.family for each in types} | {each.name for each in types} - {"Root"}
     names |= {each.root[1:].partition("}")[0] for each in types if each.root.startswith("{")}

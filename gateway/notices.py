@@ -1,0 +1,175 @@
+"""Notices of the brokers' association about agency mandates and agreements, written and read. Pure.
+
+The form is ours (`schemas/gateway/1/agreement_notice.xsd`), since the association's own is not public.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, Literal, TypeAlias
+
+from lxml import etree
+
+from gateway.agreements import LIFE, Act, Agreement, AgreementKind, AgreementState
+from gateway.submission import NAMESPACE
+
+_ROOT: Final = f"{{{NAMESPACE}}}AgreementNotice"
+_IN: Final = {None: NAMESPACE}
+
+Told: TypeAlias = Act | Literal["proposed"]
+PROPOSED: Final = "proposed"
+
+
+class Side(StrEnum):
+    TRADER = "trader"
+    BROKER = "broker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What the association tells of one mandate or agreement, as it stands after it.
+
+    `act` is what happened; that of an agreement which is new is "proposed". `mandate` is the number of the
+    long-term mandate that it stands under, `services` the letters of the paper form (FORMATS 4.3); both and
+    `reason` are empty where the association does not say. Who used an agreement is not told, so `used_by` of
+    `agreement` is None.
+    """
+
+    id: str
+    act: Told
+    at: datetime
+    agreement: Agreement
+    proposed_by: Side
+    mandate: str = ""
+    services: str = ""
+    reason: str = ""
+
+
+def state_after(act: Told) -> AgreementState:
+    """The state that an agreement is in once this has happened to it; an act leads to one state only."""
+    if not isinstance(act, Act):
+        return AgreementState.PROPOSED
+    (state,) = {acts[act] for acts in LIFE.values() if act in acts}
+    return state
+
+
+def build_notice(notice: Notice) -> etree._Element:
+    """The AgreementNotice, not yet signed.
+
+    Raises `ValueError` where the agreement's state is not the one that the act leads to, and for an act that
+    is none of the association's.
+    """
+    agreement = notice.agreement
+    if notice.act is Act.FREED or agreement.state is not state_after(notice.act):
+        raise ValueError(
+            f"the association does not tell that an agreement which is {agreement.state} was {notice.act}"
+        )
+    root = etree.Element(_ROOT, nsmap=_IN)
+    _put(root, "NoticeId", notice.id)
+    _put(root, "Act", str(notice.act))
+    _put(root, "At", notice.at.astimezone(UTC).isoformat())
+    told = etree.SubElement(root, f"{{{NAMESPACE}}}Agreement")
+    _put(told, "Number", agreement.number)
+    _put(told, "Kind", agreement.kind.value)
+    _put(told, "Trader", agreement.trader)
+    _put(told, "Broker", agreement.broker)
+    _put(told, "ProposedBy", notice.proposed_by.value)
+    _put(told, "ValidFrom", agreement.valid_from.isoformat())
+    if agreement.valid_until is not None:
+        _put(told, "ValidUntil", agreement.valid_until.isoformat())
+    for prefix in agreement.goods:
+        _put(told, "Goods", prefix)
+    for office in agreement.offices:
+        _put(told, "Office", office)
+    _put(told, "Direction", agreement.direction)
+    if agreement.value is not None:
+        _put(told, "Value", f"{agreement.value:f}").set("currency", agreement.currency)
+    _put(told, "Mandate", notice.mandate)
+    _put(told, "Services", notice.services)
+    _put(root, "Reason", notice.reason)
+    return root
+
+
+def read_notice(root: etree._Element) -> Notice:
+    """The values of a notice that is valid by its schema. A signature in it is not looked at."""
+    told = _child(root, "Agreement")
+    act: Told = PROPOSED if (said := _text(root, "Act")) == PROPOSED else Act(said)
+    until, value = _text(told, "ValidUntil"), told.find("Value", _IN)
+    return Notice(
+        id=_text(root, "NoticeId"),
+        act=act,
+        at=datetime.fromisoformat(_text(root, "At")).astimezone(UTC),
+        agreement=Agreement(
+            number=_text(told, "Number"),
+            kind=AgreementKind(_text(told, "Kind")),
+            trader=_text(told, "Trader"),
+            broker=_text(told, "Broker"),
+            state=state_after(act),
+            valid_from=date.fromisoformat(_text(told, "ValidFrom")),
+            valid_until=date.fromisoformat(until) if until else None,
+            goods=_texts(told, "Goods"),
+            offices=_texts(told, "Office"),
+            direction=_text(told, "Direction"),
+            value=None if value is None else Decimal((value.text or "").strip()),
+            currency="" if value is None else value.attrib["currency"].strip(),
+        ),
+        proposed_by=Side(_text(told, "ProposedBy")),
+        mandate=_text(told, "Mandate"),
+        services=_text(told, "Services"),
+        reason=_text(root, "Reason"),
+    )
+
+
+def agreement_of_request(facts: Mapping[str, str], number: str, day: date, days_after: int) -> Agreement:
+    """The agreement for one shipment that a sound request asks for.
+
+    In force from `day` until `days_after` the date of import or export; for the goods that the request names,
+    up to their value where it says in which currency. Whatever else it does not say is unrestricted.
+    """
+    moved_on = facts["ie_date"]
+    last = date(int(moved_on[:4]), int(moved_on[4:6]), int(moved_on[6:8])).toordinal() + days_after
+    currency = facts.get("currency", "")
+    return Agreement(
+        number=number,
+        kind=AgreementKind.PER_SHIPMENT,
+        trader=facts["trader_code"],
+        broker=facts["agent_code"],
+        state=AgreementState.PROPOSED,
+        valid_from=day,
+        valid_until=date.fromordinal(min(last, date.max.toordinal())),
+        goods=(facts["goods_code"],),
+        value=Decimal(facts["total"]) if currency else None,
+        currency=currency,
+    )
+
+
+def proposer_of_request(facts: Mapping[str, str]) -> Side:
+    """The side that sent a sound request (its CopCusCode is one of the two parties)."""
+    return Side.TRADER if facts["cop_code"] == facts["trader_code"] else Side.BROKER
+
+
+def _put(parent: etree._Element, tag: str, text: str) -> etree._Element:
+    """A child with this text; one that would be empty is left out."""
+    child = etree.Element(f"{{{NAMESPACE}}}{tag}")
+    child.text = text
+    if text:
+        parent.append(child)
+    return child
+
+
+def _child(parent: etree._Element, tag: str) -> etree._Element:
+    found = parent.find(tag, _IN)
+    if found is None:
+        raise KeyError(tag)
+    return found
+
+
+def _texts(parent: etree._Element, tag: str) -> tuple[str, ...]:
+    return tuple((child.text or "").strip() for child in parent.findall(tag, _IN))
+
+
+def _text(parent: etree._Element, tag: str) -> str:
+    """The text of a child without white space around it; empty where it is absent."""
+    return (parent.findtext(tag, "", _IN) or "").strip()

@@ -35,18 +35,29 @@ _Task = tuple[Literal["judge", "held_receipt"], Received, datetime]
 # and none of the node's threads and locks.
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
 
+_AGAIN_SECONDS: Final = 5.0  # between two tries to start a worker
+
 
 class JudgementFailed(Exception):
     """What a worker raised, as text: exceptions do not travel whole between processes."""
 
 
 class _Worker:
+    """A process that is starting; it can `do` once `wait` has returned."""
+
     def __init__(self, home: Home, policy: Policy, routes: Routes) -> None:
         ours, theirs = _CONTEXT.Pipe()
         self._connection = ours
         self._process = _CONTEXT.Process(target=_serve, args=(home, policy, routes, theirs), daemon=True)
         self._process.start()
         theirs.close()
+
+    def wait(self) -> None:
+        """Returns when it has its schemas and keys; raises `WorkerDied` where it cannot get them."""
+        try:
+            self._connection.recv()
+        except (EOFError, OSError):
+            raise WorkerDied("it did not start") from None
 
     def do(self, task: _Task, seconds: float) -> Any:
         """Blocks. Raises `WorkerDied` when the process ends or takes longer than `seconds`."""
@@ -80,10 +91,14 @@ class WorkerJudges:
         self._new_worker = partial(_Worker, home, policy, routes)
         self._count = workers or os.cpu_count() or 1
         self._seconds = seconds
-        self._idle: LifoQueue[_Worker] = LifoQueue()
+        self._idle: LifoQueue[_Worker | None] = LifoQueue()  # None: one that is to be started
         self._threads = ThreadPoolExecutor(max_workers=self._count, thread_name_prefix="judge")
-        for _ in range(self._count):
-            self._idle.put(self._new_worker())
+        # All of them can work before anything is claimed for them: an attempt is counted at its claim, and a
+        # node that is killed again and again while it starts must not use up those of a sound message.
+        started = [self._new_worker() for _ in range(self._count)]
+        for worker in started:
+            worker.wait()
+            self._idle.put(worker)
 
     @property
     def slots(self) -> int:
@@ -98,7 +113,9 @@ class WorkerJudges:
     def close(self) -> None:
         self._threads.shutdown()
         while not self._idle.empty():
-            self._idle.get().end()
+            worker = self._idle.get()
+            if worker is not None:
+                worker.end()
 
     async def _ask(self, task: _Task, kind: type[T]) -> T:
         loop = asyncio.get_running_loop()
@@ -112,14 +129,25 @@ class WorkerJudges:
     def _do(self, task: _Task) -> object:
         worker = self._idle.get()
         try:
-            outcome = worker.do(task, self._seconds)
+            worker = worker or self._replaced()
+            return worker.do(task, self._seconds)
         except WorkerDied:
-            worker.end()
-            worker = self._new_worker()
+            if worker is not None:
+                worker.end()
+            worker = None
             raise
         finally:
             self._idle.put(worker)
-        return outcome
+
+    def _replaced(self) -> _Worker:
+        """A worker for one that died. Where it cannot start, that is not the fault of the message at hand."""
+        worker = self._new_worker()
+        try:
+            worker.wait()
+        except WorkerDied as error:
+            worker.end()
+            raise Deferred(str(error), _AGAIN_SECONDS) from None
+        return worker
 
 
 def _serve(home: Home, policy: Policy, routes: Routes, connection: Connection) -> None:
@@ -130,6 +158,7 @@ def _serve(home: Home, policy: Policy, routes: Routes, connection: Connection) -
     signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
     register = SqlRegister(sqlite_engine(home.database, read_only=True))
     blobs = FilesystemBlobs(home.blobs)
+    connection.send(None)
     while True:
         try:
             verb, received, now = connection.recv()

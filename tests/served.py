@@ -93,6 +93,7 @@ class Gateway:
         with self._node.stdout as stdout:
             said = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
         if not said:
+            self.kill()
             raise RuntimeError(f"the node did not start: {self.log.read_text('utf-8')[-3000:]}")
         assert json.loads(said)["sftp"] == f"127.0.0.1:{self.port}"
 

@@ -1,0 +1,124 @@
+"""One node for a home, ended in order or killed again and again under load (P1-P4)."""
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import paramiko
+import pytest
+from sqlalchemy import select
+
+from adapters.stores.tables import messages
+from tests.declarations import Declaration
+from tests.invariants import unfinished, violations
+from tests.rendering import render
+from tests.served import Gateway
+
+ACCOUNT = "broker-aa"
+NOT_ACKNOWLEDGED = (OSError, EOFError, paramiko.SSHException)
+
+
+def test_a_second_node_does_not_serve_a_home_that_is_served(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as gateway:
+        second = gateway.cli("serve")
+        assert (second.returncode, second.stdout) == (3, "")
+        assert str(gateway.home.path) in second.stderr
+        gateway.send(ACCOUNT, "first.xml", declaration("FIRST000000000001"))
+        gateway.until(lambda: not unfinished(gateway.home))
+        assert gateway.stop() == 0
+
+
+def test_a_node_that_is_told_to_stop_finishes_what_it_acknowledges_and_ends_with_0(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as gateway:
+        with gateway.login(ACCOUNT).session() as half:
+            unfinished_upload = half.open("/OutBox/half.xml", "wb")
+            unfinished_upload.write(declaration("HALF0000000000001"))
+            unfinished_upload.flush()
+            with ThreadPoolExecutor(4) as senders:
+                stopped = threading.Event()
+                told = [senders.submit(send_until, gateway, lane, stopped) for lane in range(4)]
+                gateway.until(lambda: len(stored(gateway)) >= 8)
+                code = gateway.stop()
+                stopped.set()
+                acknowledged = [name for each in told for name in each.result()]
+        assert code == 0
+        assert len(acknowledged) >= 8
+        assert set(acknowledged) <= set(stored(gateway))
+        assert "half.xml" not in stored(gateway)
+        assert list((gateway.home.blobs / "spool").iterdir()) == []
+        assert violations(gateway.home) == []
+        gateway.start()
+        gateway.until(lambda: not unfinished(gateway.home))
+        assert violations(gateway.home) == []
+
+
+def test_a_node_whose_workers_cannot_start_takes_nothing_up(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as gateway:
+        gateway.send(ACCOUNT, "first.xml", declaration("FIRST000000000001"))
+        gateway.kill()
+        key = gateway.home.signing_key.read_bytes()
+        gateway.home.signing_key.write_bytes(b"no key")
+        with pytest.raises(RuntimeError, match="did not start"):
+            gateway.start()
+        gateway.home.signing_key.write_bytes(key)
+        gateway.start()
+        gateway.until(lambda: not unfinished(gateway.home))
+        assert violations(gateway.home) == []
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_or_doubled_when_the_node_is_killed_five_times_under_load(tmp_path: Path) -> None:
+    moments = random.Random(20261123)  # noqa: S311  the same moments in each run, no secret
+    with Gateway(tmp_path) as gateway, ThreadPoolExecutor(4) as senders:
+        lanes = [[f"LANE{lane}{number:012}" for number in range(15)] for lane in range(4)]
+        sent = [senders.submit(send_all, gateway, names) for names in lanes]
+        for _ in range(5):
+            time.sleep(moments.uniform(0.05, 1.0))
+            gateway.kill()
+            assert violations(gateway.home) == []
+            gateway.start()
+        for lane in sent:
+            lane.result()
+        gateway.until(lambda: not unfinished(gateway.home))
+        assert gateway.stop() == 0
+    assert violations(gateway.home) == []
+    assert set(stored(gateway)) == {f"{name}.xml" for names in lanes for name in names}
+
+
+def declaration(reference: str) -> bytes:
+    return render(Declaration(reference=reference))
+
+
+def send_until(gateway: Gateway, lane: int, stopped: threading.Event) -> list[str]:
+    """Sends one after the other, until it is not let any more; the names that were acknowledged."""
+    acknowledged: list[str] = []
+    while not stopped.is_set():
+        reference = f"DRAIN{lane}{len(acknowledged):011}"
+        try:
+            gateway.send(ACCOUNT, f"{reference}.xml", declaration(reference))
+        except NOT_ACKNOWLEDGED:
+            return acknowledged
+        acknowledged.append(f"{reference}.xml")
+    return acknowledged
+
+
+def send_all(gateway: Gateway, references: Sequence[str]) -> None:
+    """Sends each until it is acknowledged, as a broker's software does."""
+    for reference in references:
+        gateway.until(lambda: acknowledged(gateway, reference))  # noqa: B023  called before the next one
+
+
+def acknowledged(gateway: Gateway, reference: str) -> bool:
+    try:
+        gateway.send(ACCOUNT, f"{reference}.xml", declaration(reference))
+    except NOT_ACKNOWLEDGED:
+        return False
+    return True
+
+
+def stored(gateway: Gateway) -> list[str]:
+    with gateway.reading() as store:
+        return list(store.execute(select(messages.c.name).where(messages.c.kind == "inbound")).scalars())

@@ -25,7 +25,7 @@ _IN_MEMORY: Final = 1 << 20
 
 
 class Refused(Exception):
-    """Customs does not take it as it is; the text says why, for the gateway's operators."""
+    """The back-end does not take it as it is; the text says why, for the gateway's operators."""
 
 
 @cache

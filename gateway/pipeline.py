@@ -53,10 +53,14 @@ def judge(
         )
         known = Known(party=party, package=package)
         recognised = recognise(package, families, policy)
-        known = replace(known, facts=read_facts(recognised.type, recognised.root, package, party))
-        validated = validate(recognised, package, policy)
-        evidence = verify(validated, package, party, now)
-        authority = authorise(evidence, package, party, register, policy)
+        try:
+            validated = validate(recognised, package, policy)
+            evidence = verify(validated, package, party, now)
+            authority = authorise(evidence, package, party, register, policy)
+        except Rejected:
+            # Only a refusal tells the facts of a document that nobody has vouched for.
+            known = replace(known, facts=read_facts(recognised.type, recognised.root, package, party))
+            raise
         known = replace(known, facts=authority.facts, linked=authority.linked)
         if authority.repeats:
             return _repeated(received, authority, rules)

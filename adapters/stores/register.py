@@ -32,20 +32,23 @@ _BY_KEY: Final = (
     & (messages.c.family == bindparam("family"))
     & (messages.c.type == bindparam("type"))
 )
+# The holder of the key, or else the last that was rejected: one question for each message that is judged.
 _HOLDER: Final = (
     select(*_EARLIER)
-    .join(holders, holders.c.message == messages.c.id)
-    .where(
-        holders.c.party == bindparam("party"),
-        holders.c.family == bindparam("family"),
-        holders.c.type == bindparam("type"),
-        holders.c.reference == bindparam("reference"),
+    .outerjoin(
+        holders,
+        (holders.c.message == messages.c.id)
+        & (holders.c.party == messages.c.party)
+        & (holders.c.family == messages.c.family)
+        & (holders.c.type == messages.c.type)
+        & (holders.c.reference == messages.c.reference),
     )
-)
-_LAST_REJECTED: Final = (
-    select(*_EARLIER)
-    .where(_BY_KEY, messages.c.reference == bindparam("reference"), messages.c.state == State.REJECTED)
-    .order_by(messages.c.seq.desc())
+    .where(
+        _BY_KEY,
+        messages.c.reference == bindparam("reference"),
+        holders.c.message.is_not(None) | (messages.c.state == State.REJECTED),
+    )
+    .order_by(holders.c.message.is_(None), messages.c.seq.desc())
     .limit(1)
 )
 _SAME_BODY: Final = (
@@ -88,10 +91,7 @@ class SqlRegister:
     def holder(self, key: Key) -> Earlier | None:
         where = {"party": key.party, "family": key.family, "type": key.type, "reference": key.reference}
         with self._engine.connect() as connection:
-            row = (
-                connection.execute(_HOLDER, where).first()
-                or connection.execute(_LAST_REJECTED, where).first()
-            )
+            row = connection.execute(_HOLDER, where).first()
         return None if row is None else _earlier(row)
 
     def same_body(self, key: Key, body: str) -> Earlier | None:

@@ -140,18 +140,42 @@ def read_parties(path: Path) -> list[Stated]:
         line = f" (line {lines[number]})" if len(lines) == len(listed) else ""
         place = f"{path.name}, party {number + 1}{line}"
         try:
-            stated.append(_stated(place, _Party.model_validate(party), path.parent))
+            files = _Files(path.parent)
+            stated.append(_stated(place, _Party.model_validate(party), files))
+            errors.extend(f"{place}, {problem}" for problem in files.problems)
         except ValidationError as error:
             errors.extend(wrong(place, error))
-        except BadFile as error:
-            errors.append(f"{place}, {error}")
     errors.extend(twice(path.name, stated))
     if errors:
         raise BadSettings("\n".join(errors))
     return stated
 
 
-def _stated(place: str, listed: _Party, folder: Path) -> Stated:
+class _Files:
+    """Reads the files that a party names, and gathers what is wrong with them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.problems: list[str] = []
+        self._folder = folder
+
+    def keys(self, file: str) -> tuple[str, ...]:
+        try:
+            return read_keys(self._folder / file, file)
+        except BadFile as error:
+            self.problems.append(f"account.keys: {error}")
+            return ()
+
+    def certificates(self, listed: str | _Certificate) -> tuple[RegisteredCertificate, ...]:
+        known = _Certificate(file=listed) if isinstance(listed, str) else listed
+        try:
+            pem = read_certificate(self._folder / known.file, known.file)
+        except BadFile as error:
+            self.problems.append(f"certificates: {error}")
+            return ()
+        return (RegisteredCertificate(pem=pem, revoked_at=known.revoked_at),)
+
+
+def _stated(place: str, listed: _Party, files: _Files) -> Stated:
     return Stated(
         place=place,
         code=listed.code,
@@ -167,7 +191,7 @@ def _stated(place: str, listed: _Party, folder: Path) -> Stated:
             for each in listed.classes
         ),
         signature=listed.signature,
-        certificates=tuple(_certificate(folder, each) for each in listed.certificates),
+        certificates=tuple(one for each in listed.certificates for one in files.certificates(each)),
         contracts=None
         if listed.contracts is None
         else tuple(
@@ -181,20 +205,14 @@ def _stated(place: str, listed: _Party, folder: Path) -> Stated:
         else listed.keeps_papers,
         kept_before_reform=listed.kept_before_reform,
         confirms_automatically=listed.confirms_automatically,
-        account=None if listed.account is None else _account(folder, listed.account),
+        account=None if listed.account is None else _account(files, listed.account),
     )
 
 
-def _certificate(folder: Path, listed: str | _Certificate) -> RegisteredCertificate:
-    file = listed if isinstance(listed, str) else listed.file
-    revoked_at = None if isinstance(listed, str) else listed.revoked_at
-    return RegisteredCertificate(pem=read_certificate(folder / file, file), revoked_at=revoked_at)
-
-
-def _account(folder: Path, listed: _Account) -> StatedAccount:
+def _account(files: _Files, listed: _Account) -> StatedAccount:
     return StatedAccount(
         name=listed.name,
-        keys=tuple(line for file in listed.keys for line in read_keys(folder / file, file)),
+        keys=tuple(line for file in listed.keys for line in files.keys(file)),
         max_package=listed.max_package,
         max_sessions=listed.max_sessions,
         max_files=listed.max_files,

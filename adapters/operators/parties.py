@@ -14,6 +14,7 @@ from adapters.operators.output import (
     NO,
     HomeOption,
     JsonOption,
+    LimitOption,
     Listing,
     cell,
     console,
@@ -42,14 +43,14 @@ app.command()(keys)
 
 
 @app.command("list")
-def list_(home: HomeOption, as_json: JsonOption = False) -> None:
-    """All registered parties, with the class in force today.
+def list_(home: HomeOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
+    """Registered parties with the class in force today, the newest last.
 
     Example: gateway parties list --home /srv/gateway
     """
     with told():
         register = read(opened(home), registered)
-    rows = [row(party, china_date(utc_now())) for party in register.values()]
+    rows = [row(party, china_date(utc_now())) for party in register.values()][-limit:]
     say_rows(rows, ("account", "code", "scc", "name", "class", "role"), as_json=as_json)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from adapters.stores.database import Transaction
 from adapters.stores.tables import parties, party_changes
@@ -16,9 +16,6 @@ from gateway.party_changes import NotPossible, Stated, changed
 from gateway.settings import BadSettings
 
 _PARTY: Final = TypeAdapter(Party)
-
-# Each names one party only.
-_NAMES: Final = ("scc", "organisation_code", "account")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +27,9 @@ class Change:
 
 
 def registered(connection: Connection) -> dict[str, Party]:
-    """All parties by customs code, in its order."""
-    rows = connection.execute(select(parties.c.code, parties.c.record).order_by(parties.c.code))
+    """All parties by customs code, those that were registered first before the others."""
+    first = select(func.min(party_changes.c.id)).where(party_changes.c.party == parties.c.code)
+    rows = connection.execute(select(parties.c.code, parties.c.record).order_by(first.scalar_subquery()))
     return {row.code: _PARTY.validate_python(row.record) for row in rows}
 
 
@@ -67,21 +65,21 @@ def plan(connection: Connection, said: Sequence[Stated], now: datetime) -> list[
 
 
 def _shared(register: Mapping[str, Party], places: Mapping[str, str]) -> list[str]:
+    """A line for each party that was given a name of another."""
     errors = []
-    for name in _NAMES:
-        holders: dict[str, str] = {}
-        # Those that were spoken of come last, so that they are the ones found fault with.
-        for code in sorted(register, key=lambda code: code in places):
-            value = _name(register[code], name)
-            if value is not None and (holder := holders.setdefault(value, code)) != code:
-                errors.append(f"{places[code]}, {name}: {value} is that of {holder}")
+    organisations: dict[str, str] = {}
+    accounts: dict[str, str] = {}
+    # Those that were spoken of come last, so that they are the ones found fault with.
+    for code in sorted(register, key=lambda code: code in places):
+        party = register[code]
+        own = party.organisation_code
+        if (holder := organisations.setdefault(own, code)) != code:
+            errors.append(f"{places[code]}, scc: the organisation code {own} in it is that of {holder}")
+        if party.account is None:
+            continue
+        if (holder := accounts.setdefault(party.account.name, code)) != code:
+            errors.append(f"{places[code]}, account: {party.account.name} is that of {holder}")
     return errors
-
-
-def _name(party: Party, name: str) -> str | None:
-    if name == "account":
-        return None if party.account is None else party.account.name
-    return str(getattr(party, name))
 
 
 def write(
@@ -89,16 +87,16 @@ def write(
 ) -> None:
     """Writes what differs, and who changed what when and why."""
     connection = transaction.connection
-    for change in changes:
-        if change.before == change.after:
-            continue
-        row = _row(change.after, now)
-        if change.before is None:
-            connection.execute(insert(parties), row)
-        else:
-            connection.execute(parties.update().where(parties.c.code == change.after.code), row)
-        connection.execute(
-            insert(party_changes),
+    differing = [change for change in changes if change.before != change.after]
+    if not differing:
+        return
+    # Taken out and put in anew, so that a code can go from one party to another in one commit.
+    codes = [change.after.code for change in differing]
+    connection.execute(delete(parties).where(parties.c.code.in_(codes)))
+    connection.execute(insert(parties), [_row(change.after, now) for change in differing])
+    connection.execute(
+        insert(party_changes),
+        [
             {
                 "party": change.after.code,
                 "at": now,
@@ -106,8 +104,10 @@ def write(
                 "reason": reason,
                 "before": None if change.before is None else _plain(change.before),
                 "after": _plain(change.after),
-            },
-        )
+            }
+            for change in differing
+        ],
+    )
 
 
 def say(

@@ -101,7 +101,7 @@ def add(
 ) -> None:
     """Register one more party.
 
-    Example: gateway parties add --code 1207960404 --scc 91120116MADEM0C05W --name 某公司 --role trader
+    Example: gateway parties add --code 1207960404 --scc 91120116MADEM0C186 --name 某公司 --role trader
     """
     cells = {"code": code, "scc": scc, "name": name, "role": role, "class": class_ or "", "since": since}
     with told():

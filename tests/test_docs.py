@@ -1,0 +1,104 @@
+"""The documents are part of the product: their examples run, their links lead somewhere, nothing is stale."""
+
+import re
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from adapters.founding import free_port
+from docs import generate
+from docs.generate import ROOT, documents
+from gateway.faults import Fault
+from gateway.states import State
+from tests.documents import examples, follow
+
+WITH_EXAMPLES = ["README.md", "docs/for-brokers.md", "docs/for-operators.md"]
+ALL = [str(document.relative_to(ROOT)) for document in documents()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_the_examples_of_a_document_do_what_it_says(name: str, tmp_path: Path) -> None:
+    assert follow(ROOT / name, tmp_path, free_port()) > 2
+
+
+def test_no_other_document_has_examples_that_nobody_runs() -> None:
+    assert [name for name in ALL if examples(ROOT / name)] == WITH_EXAMPLES
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_generated_parts_of_a_document_are_fresh(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert generate.written(text) == text, "run: python -m docs.generate"
+
+
+def test_every_generated_part_stands_in_a_document() -> None:
+    placed = re.findall(
+        r"<!-- generated: ([a-z-]+) -->", "".join((ROOT / name).read_text("utf-8") for name in ALL)
+    )
+    assert sorted(placed) == sorted(generate.PARTS)
+
+
+def test_a_stale_part_is_found_and_written_anew() -> None:
+    text = "before\n<!-- generated: states -->\nold\n<!-- end of states -->\nafter\n"
+    fresh = generate.written(text)
+    assert "old" not in fresh
+    assert "received --> accepted: passed" in fresh
+    assert fresh.startswith("before\n")
+    assert fresh.endswith("after\n")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_links_of_a_document_lead_to_files_that_exist(name: str) -> None:
+    document = ROOT / name
+    for target in re.findall(r"\]\(([^)]+)\)", document.read_text(encoding="utf-8")):
+        path = target.split("#")[0]
+        assert path.startswith("https://") or (document.parent / path).is_file(), target
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_files_that_a_document_names_exist(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:gateway|adapters|schemas|config|tests|docs|\.ci)/[\w./-]+\.\w+)`", text)
+    missing = [path for path in named if not (ROOT / path).is_file()]
+    assert not missing
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_fault_codes_that_a_document_names_are_in_the_catalogue(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    begins = "zip|xml|schema|signature|certificate|pdf|document"
+    named = set(re.findall(rf"`((?:{begins})-[a-z-]+)`", text))
+    assert named <= {fault.code for fault in Fault}
+
+
+def test_every_document_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        document = waiting.pop()
+        if document not in reached:
+            reached.add(document)
+            links = re.findall(r"\]\(([^)#]+\.md)", document.read_text(encoding="utf-8"))
+            waiting += [(document.parent / link).resolve() for link in links]
+    assert {ROOT / name for name in ALL} <= reached
+
+
+def test_the_readme_explains_every_state() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (\w+) \| [\w ]+", readme, re.MULTILINE)[1:] == [state.value for state in State]
+
+
+def test_every_rule_is_documented() -> None:
+    text = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    rules = files("schemas").joinpath("cn-dec", "1", "rules.sch").read_text("utf-8")
+    numbers = re.findall(r'id="([A-Z]+-\d+)"', rules)
+    assert numbers
+    assert all(f"| {number} |" in text for number in numbers)
+
+
+def test_the_version_stands_in_the_changelog() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## Unreleased" in changes or f"## {version}" in changes

@@ -91,7 +91,9 @@ class CustomsAnswers:
         after: Target | None = None
         for answer, told in chain:
             target, after = await self._take(backend, answer, told, None, after)
-            if target is not None and told.seq_no and not target.seq_no:
+            # Also where the SeqNo is known already: a node may have died between this answer and those that
+            # waited for it, and it is given again because of that.
+            if target is not None and told.seq_no:
                 for waited in await self._book.parked(told.seq_no):
                     said = read(waited.answer.body, self._families)
                     _, after = await self._take(waited.backend, waited.answer, said, waited.id, after)

@@ -93,7 +93,7 @@ def _digest(pairs: Iterable[tuple[str, str]]) -> str:
 def _body(kind: MessageType, root: etree._Element, attachments: Iterable[Part]) -> str:
     # Element by element, so that what identifies the message can be left out without copying the tree.
     digest = hashlib.sha256()
-    left_out = kind.identified_by(root)
+    left_out = set(kind.identified_by(root))
     for child in root:
         if child not in left_out:
             digest.update(etree.tostring(child, method="c14n"))

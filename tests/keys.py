@@ -96,16 +96,23 @@ def xmlsec1_sign(document: bytes, signer: Identity) -> bytes:
 
 def xmlsec1_accepts(document: bytes, signer: Identity) -> bool:
     """Whether xmlsec1 finds the signature valid by the signer's certificate, given to it and trusted."""
+    return xmlsec1_trusts(document, signer.certificate_pem)
+
+
+def xmlsec1_trusts(document: bytes, certificate_pem: str, at: datetime | None = None) -> bool:
+    """The same for a certificate alone, and as if it were `at`, since certificates end."""
     with tempfile.TemporaryDirectory() as folder:
-        at = Path(folder)
-        (at / "certificate.pem").write_text(signer.certificate_pem)
-        (at / "document.xml").write_bytes(document)
+        certificate = Path(folder) / "certificate.pem"
+        certificate.write_text(certificate_pem)
+        signed = Path(folder) / "document.xml"
+        signed.write_bytes(document)
         verdict = _run(
             "--verify",
             *_IDS,
-            *("--trusted-pem", str(at / "certificate.pem")),
-            *("--pubkey-cert-pem", str(at / "certificate.pem")),
-            str(at / "document.xml"),
+            *("--trusted-pem", str(certificate)),
+            *("--pubkey-cert-pem", str(certificate)),
+            *(() if at is None else ("--verification-gmt-time", f"{at:%Y-%m-%d %H:%M:%S}")),
+            str(signed),
             check=False,
         )
         return verdict.returncode == 0

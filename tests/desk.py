@@ -1,0 +1,141 @@
+"""A home with its real store, blobs, register and signer, at which messages are judged one at a time."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Self
+
+from sqlalchemy import Table, select
+
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.founding import found
+from adapters.home import Home
+from adapters.stores.database import Database, sqlite_engine
+from adapters.stores.messages import SqlMessages
+from adapters.stores.parties import Change, write
+from adapters.stores.register import SqlRegister
+from adapters.stores.tables import deliveries, events, holders, messages, parties, receipts
+from gateway.message import Arrival, Decision, Received, new_id
+from gateway.parties import Party
+from gateway.pipeline import Rules, judge
+from gateway.signing import XadesSigner
+from tests.judging import families
+
+NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+_TABLES: Final = (messages, deliveries, holders, receipts, events, parties)
+
+Row = dict[str, Any]
+
+
+@cache
+def _founded() -> TemporaryDirectory[str]:
+    """Made once in a test run, since it makes nine pairs of keys; it goes with the process."""
+    folder = TemporaryDirectory(prefix="gateway-home-")
+    found(Path(folder.name), 0, NOW)
+    return folder
+
+
+class Desk:
+    """Closed by `close`. Each message arrives a second after the one before."""
+
+    def __init__(self, path: Path) -> None:
+        shutil.copytree(_founded().name, path)
+        self.home = Home(path)
+        self.blobs = FilesystemBlobs(self.home.blobs)
+        self.database = Database(sqlite_engine(self.home.database))
+        self.messages = SqlMessages(self.database)
+        self._reader = sqlite_engine(self.home.database, read_only=True)
+        self.register = SqlRegister(self._reader)
+        self.signer = XadesSigner(self.home.signing_key.read_bytes(), self.home.certificate.read_text())
+        self.rules = Rules(families=families(), policy=self.home.policy(), routes=self.home.routes())
+        self._numbers = count(1)
+
+    @classmethod
+    @contextmanager
+    def at(cls, path: Path) -> Iterator[Self]:
+        desk = cls(path)
+        try:
+            yield desk
+        finally:
+            desk.close()
+
+    def close(self) -> None:
+        self.database.close()
+        self._reader.dispose()
+
+    def change(self, account: str, **changes: Any) -> Party:
+        """Registers the party of this account anew, with these fields changed."""
+        party = self.party(account)
+        changed = replace(party, **changes)
+        change = Change(before=party, after=changed)
+        self.database.submit(lambda to: write(to, [change], "tests", "", NOW)).result()
+        return changed
+
+    def party(self, account: str) -> Party:
+        party = self.register.party_of(account)
+        assert party is not None
+        return party
+
+    def received(self, account: str, name: str, body: bytes) -> Received:
+        """Stored, added and claimed, as a channel and the node would."""
+        spool = self.blobs.spool()
+        spool.write(0, body)
+        sha256, size = spool.keep()
+        number = next(self._numbers)
+        at = NOW + timedelta(seconds=number)
+        arrival = Arrival(
+            id=new_id(at, number.to_bytes(10, "big")),
+            account=account,
+            channel="sftp",
+            name=name,
+            sha256=sha256,
+            size=size,
+            received_at=at,
+        )
+        asyncio.run(self.messages.add(arrival))
+        (received,) = asyncio.run(self.messages.claim(1, at, timedelta(minutes=1)))
+        assert received.arrival == arrival
+        return received
+
+    def judgement(self, received: Received) -> Decision:
+        """What the pipeline says, not committed."""
+        blob = partial(self.blobs.open, received.arrival.sha256)
+        at = received.arrival.received_at + timedelta(milliseconds=250)
+        return judge(received, blob, self.rules, self.register, self.signer, at)
+
+    def judged(self, account: str, name: str, body: bytes) -> Decision:
+        """The decision on a new message, committed."""
+        received = self.received(account, name, body)
+        decision = self.judgement(received)
+        at = received.arrival.received_at + timedelta(milliseconds=500)
+        asyncio.run(self.messages.decide(decision, at))
+        return decision
+
+    def rows(self, table: Table, **where: object) -> list[Row]:
+        with self.database.engine.connect() as reader:
+            found_rows = reader.execute(select(table).filter_by(**where).order_by(*table.primary_key))
+            return [dict(row._mapping) for row in found_rows]
+
+    def message(self, id_: str) -> Row:
+        (row,) = self.rows(messages, id=id_)
+        return row
+
+    @contextmanager
+    def nothing_else_touched(self) -> Iterator[None]:
+        """What happens inside may add messages with receipts and events of their own; no row that was there
+        changes, no key is taken and no delivery is made."""
+        before = {table.name: self.rows(table) for table in _TABLES}
+        yield
+        after = {table.name: self.rows(table) for table in _TABLES}
+        known = {row["id"] for row in before["messages"]}
+        for name in ("deliveries", "holders", "parties"):
+            assert after[name] == before[name]
+        for name, of in (("messages", "id"), ("receipts", "message"), ("events", "message")):
+            assert [row for row in after[name] if row[of] in known] == before[name]

@@ -1,0 +1,74 @@
+"""Bad input gets a clear answer, and nothing else is touched: each file through pipeline and store."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.faults import Severity
+from gateway.message import Decision
+from tests import hostile_zips
+from tests.bad_messages import BARE, CASES, FOLDER, LARGE, Case, Told
+from tests.declarations import Declaration
+from tests.desk import Desk
+from tests.receipts import assert_refusal_is_told
+from tests.rendering import packed
+
+ACCOUNT = "broker-aa"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """With one declaration accepted before, which nothing may touch."""
+    with Desk.at(tmp_path / "home") as desk:
+        desk.judged(ACCOUNT, "before.zip", packed(Declaration(reference="BEFORE")))
+        yield desk
+
+
+def refused(desk: Desk, name: str, body: bytes, account: str = ACCOUNT) -> Decision:
+    with desk.nothing_else_touched():
+        decision = desk.judged(account, name, body)
+    assert_refusal_is_told(desk, decision, name)
+    return decision
+
+
+def errors(
+    decision: Decision,
+) -> list[tuple[str, str | None, str | None, int | None, str | None, str | None]]:
+    return [
+        (each.code, each.rule, each.place.file, each.place.line, each.place.xpath, each.value)
+        for each in decision.findings
+        if each.severity is Severity.ERROR
+    ]
+
+
+def expected(told: Told) -> tuple[str, str | None, str | None, int | None, str | None, str | None]:
+    return (told.fault.code, told.rule, told.file, told.line, told.xpath, told.value)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input_is_refused_with_every_fault_and_its_place(name: str, desk: Desk) -> None:
+    case = CASES[name]
+    body = (FOLDER / f"{name}.{case.suffix}").read_bytes()
+    sent_as = BARE if case.suffix == "xml" else "upload.zip"
+    assert errors(refused(desk, sent_as, body)) == [expected(told) for told in case.told]
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_bad_input_that_is_large_is_refused_too(name: str, desk: Desk) -> None:
+    case: Case = LARGE[name]
+    body = case.make()
+    sent_as = BARE if body.startswith(b"<") else "upload.zip"
+    assert errors(refused(desk, sent_as, body)) == [expected(told) for told in case.told]
+
+
+@pytest.mark.parametrize("name", hostile_zips.CASES)
+def test_a_hostile_zip_is_refused(name: str, desk: Desk) -> None:
+    body = (hostile_zips.FOLDER / f"{name}.zip").read_bytes()
+    decision = refused(desk, f"{name}.zip", body)
+    assert {found[0] for found in errors(decision)} == {hostile_zips.CASES[name].fault.code}
+
+
+def test_the_folder_holds_what_the_cases_make_and_nothing_else() -> None:
+    shipped = {path.name: path.read_bytes() for path in FOLDER.iterdir() if path.suffix in (".xml", ".zip")}
+    assert shipped == {f"{name}.{case.suffix}": case.make() for name, case in CASES.items()}

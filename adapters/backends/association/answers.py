@@ -1,0 +1,14 @@
+"""The document that the association answers a request with (FORMATS 4.2)."""
+
+from lxml import etree
+
+
+def import_agr_response(*, code: int, message: str, cop_code: str, consign_no: str) -> bytes:
+    """An ImportAgrResponse; `consign_no` is empty, and its element absent, where nothing was imported."""
+    root = etree.Element("ImportAgrResponse")
+    info = etree.SubElement(root, "ResponseInfo")
+    for tag, value in (("ResponseCode", str(code)), ("ResponseMessage", message), ("CopCusCode", cop_code)):
+        etree.SubElement(info, tag).text = value
+    if consign_no:
+        etree.SubElement(root, "ConsignNo").text = consign_no
+    return etree.tostring(root, encoding="UTF-8", xml_declaration=True)

@@ -1,0 +1,50 @@
+"""The agreements that the association knows, beside what it has taken and still has to say."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from adapters.backends.book import Book
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS submissions (
+    key TEXT PRIMARY KEY, taken_at TEXT NOT NULL, envelope BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS agreements (
+    number TEXT PRIMARY KEY, key TEXT NOT NULL REFERENCES submissions (key), notice BLOB NOT NULL
+) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """An agreement as its last notice (signed) tells it, and the submission that it came with."""
+
+    number: str
+    key: str
+    notice: bytes
+
+
+class AgreementRegister(Book):
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, _TABLES)
+
+    def take(self, key: str, envelope: bytes, at: datetime) -> None:
+        self._connection.execute("INSERT INTO submissions VALUES (?, ?, ?)", (key, at.isoformat(), envelope))
+
+    def note(self, known: Known) -> None:
+        """Writes an agreement as it now stands."""
+        self._connection.execute(
+            "INSERT INTO agreements VALUES (?, ?, ?)"
+            " ON CONFLICT (number) DO UPDATE SET notice = excluded.notice",
+            (known.number, known.key, known.notice),
+        )
+
+    def known(self, number: str) -> Known:
+        """Raises `KeyError` for a number that was never allotted."""
+        row = self._connection.execute(
+            "SELECT number, key, notice FROM agreements WHERE number = ?", (number,)
+        ).fetchone()
+        if row is None:
+            raise KeyError(number)
+        return Known(number=row[0], key=row[1], notice=row[2])

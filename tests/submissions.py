@@ -1,0 +1,235 @@
+"""Submissions as the gateway makes them, and the reference back-ends that they are tried on."""
+
+import asyncio
+import hashlib
+import io
+import sqlite3
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from lxml import etree
+
+from adapters.backends.association.association import ReferenceAssociation
+from adapters.backends.desk import Desk
+from adapters.backends.reference.customs import ReferenceCustoms
+from gateway.message import (
+    Arrival,
+    ChainLink,
+    Facts,
+    Key,
+    Operation,
+    Package,
+    Part,
+    Pdf,
+    Received,
+    Submission,
+    new_id,
+)
+from gateway.parties import Party, Role
+from gateway.ports import Answer, Backend, Outcome
+from gateway.signing import XadesSigner
+from gateway.submission import build_envelope
+from gateway.xml import trusted
+from tests.keys import Identity, identity
+
+NOW: Final = datetime(2026, 11, 23, 2, 0, 0, tzinfo=UTC)
+EVERYTHING: Final = 1000
+
+GATEWAY: Final = identity("p-256", "gateway")
+STRANGER: Final = identity("p-256", "stranger")
+ASSOCIATION: Final = identity("p-256", "association")
+
+TRADER: Final = "2200910001"
+BROKER: Final = "2200980001"
+CONFIRMING: Final = "2200910002"  # a trader who confirms automatically what BROKER proposes
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def zipped(parts: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, body in parts.items():
+            archive.writestr(name, body)
+    return out.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """A message type as a submission's envelope names it, and the facts that its messages have here."""
+
+    family: str
+    type: str
+    facts: Mapping[str, str]
+
+
+DECLARATION: Final = Matter("cn-dec", "DecMessage", {"office": "2248", "direction": "I"})
+REQUEST: Final = Matter(
+    "cn-acd",
+    "ImportAgrRequest",
+    {
+        "cop_code": BROKER,
+        "trader_code": CONFIRMING,
+        "agent_code": BROKER,
+        "goods_code": "8471300000",
+        "total": "1000.50",
+        "currency": "502",
+        "ie_date": "20261130",
+    },
+)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A submission with the package that goes with it."""
+
+    submission: Submission
+    package: bytes
+
+    def to(self, backend: Backend) -> tuple[Outcome, str]:
+        return asyncio.run(backend.submit(self.submission, io.BytesIO(self.package)))
+
+    @property
+    def key(self) -> str:
+        return self.submission.key
+
+
+_entropy = iter(range(1 << 30))
+
+
+def sent(
+    reference: str = "C-1",
+    operation: Operation = Operation.DECLARE,
+    signatory: Identity = GATEWAY,
+    parts: dict[str, bytes] | None = None,
+    bare: bool = False,
+    name: str | None = None,
+    party: str = BROKER,
+    stated: Callable[[tuple[Part, ...]], tuple[Part, ...]] = lambda parts: parts,
+    matter: Matter = DECLARATION,
+    **facts: str,
+) -> Sent:
+    """A message as the gateway submits it; `stated` changes the parts that the envelope names. A fact that is
+    empty is left out."""
+    files = parts or {"报关单.xml": f"<DecMessage>{reference}</DecMessage>".encode(), "发票.pdf": b"%PDF-1.4"}
+    package = next(iter(files.values())) if bare else zipped(files)
+    found = tuple(
+        Part(name=name, sha256=sha(body), size=len(body), pdf=Pdf(pages=1) if name.endswith(".pdf") else None)
+        for name, body in files.items()
+    )
+    key = new_id(NOW, next(_entropy).to_bytes(10, "big"))
+    name = name or ("报关单.xml" if bare else "报关单.zip")
+    arrival = Arrival(
+        id=key,
+        account="broker-aa",
+        channel="sftp",
+        name=name,
+        sha256=sha(package),
+        size=len(package),
+        received_at=NOW,
+    )
+    envelope = build_envelope(
+        received=Received(arrival=arrival, attempts=1, link=ChainLink(sequence=1, digest="00" * 32)),
+        package=Package(document=b"", document_name=found[0].name, is_zip=not bare, parts=stated(found)),
+        facts=Facts(
+            key=Key(party=party, family=matter.family, type=matter.type, reference=reference),
+            content="00" * 32,
+            body="00" * 32,
+            operation=operation,
+            values={name: fact for name, fact in {**matter.facts, **facts}.items() if fact},
+        ),
+        sender=Party(code=party, scc="91310000MA1FL00001", name="报关行", role=Role.BROKER),
+        findings=(),
+        version="1",
+        rules="00" * 32,
+        policy="00" * 32,
+        created_at=NOW,
+        certificate=None,
+        linked=None,
+    )
+    submission = Submission(
+        key=key,
+        destination="reference",
+        envelope=XadesSigner(signatory.key_pem, signatory.certificate_pem).sign(envelope),
+        package_sha256=sha(package),
+        package_name=name,
+        package_size=len(package),
+    )
+    return Sent(submission, package)
+
+
+def told(backend: Backend) -> Sequence[Answer]:
+    return asyncio.run(backend.answers(EVERYTHING))
+
+
+def values(answer: Answer) -> dict[str, str]:
+    root = trusted(answer.body)
+    return {etree.QName(child).localname: child.text or "" for child in root}
+
+
+asked = partial(sent, matter=REQUEST)
+
+
+def reference_customs(folder: Path, certificate_pem: str = GATEWAY.certificate_pem) -> ReferenceCustoms:
+    return ReferenceCustoms(folder, certificate_pem, lambda: NOW)
+
+
+def reference_association(
+    folder: Path, certificate_pem: str = GATEWAY.certificate_pem
+) -> ReferenceAssociation:
+    signer = XadesSigner(ASSOCIATION.key_pem, ASSOCIATION.certificate_pem)
+    return ReferenceAssociation(
+        folder,
+        certificate_pem,
+        signer,
+        lambda: NOW,
+        lambda trader, broker: (trader, broker) == (CONFIRMING, BROKER),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """A back-end to try. `open` takes its folder and the gateway's certificate; `send` makes a sound
+    submission, to which it gives `answers`, known by the beginnings of their names, and one number, in
+    elements of the name `number`. Its database is `file`.
+    """
+
+    open: Callable[..., Desk]
+    send: Callable[..., Sent]
+    answers: tuple[str, ...]
+    number: str
+    file: str
+
+    def number_in(self, answer: Answer) -> str:
+        return values(answer).get(self.number, "")
+
+    def calls(self, folder: Path, key: str) -> list[str]:
+        """The outcomes of all calls with this key that ever reached it."""
+        with closing(sqlite3.connect(folder / self.file)) as database:
+            return [row[0] for row in database.execute("SELECT outcome FROM calls WHERE key = ?", (key,))]
+
+
+OFFICES: Final = {
+    "customs": Office(
+        open=reference_customs,
+        send=sent,
+        answers=("Successed_", "Receipt_", "Receipt_", "Receipt_", "Receipt_"),
+        number="ENTRY_ID",
+        file="customs.db",
+    ),
+    "association": Office(
+        open=reference_association,
+        send=asked,
+        answers=("ImportAgrResponse_", "AgreementNotice_", "AgreementNotice_"),
+        number="ConsignNo",
+        file="association.db",
+    ),
+}

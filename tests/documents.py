@@ -71,6 +71,8 @@ class _Reader:
         for served in self._served:
             os.killpg(served.pid, signal.SIGTERM)
             served.wait(_WITHIN)
+            assert served.stdout is not None
+            served.stdout.close()
 
     def do(self, example: Example) -> None:
         command = example.command.replace("2222", str(self._port))

@@ -85,7 +85,9 @@ class WorkerJudges:
     """ports.Judges. A worker that dies takes one judgement with it and is replaced."""
 
     def __init__(self, home: Home, policy: Policy, routes: Routes, workers: int, seconds: float) -> None:
-        _CONTEXT.set_forkserver_preload(["adapters.workers"])
+        # multiprocessing has every worker import the program's main module, and what explains refusals is
+        # imported when first needed: here they are loaded once for all.
+        _CONTEXT.set_forkserver_preload(["adapters.workers", "cli", "gateway.schema_faults"])
         # What is in force is handed over, not read again: a file that is edited while the node runs must
         # neither split the workers' judgement nor keep a new one from starting.
         self._new_worker = partial(_Worker, home, policy, routes)

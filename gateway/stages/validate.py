@@ -10,7 +10,6 @@ from gateway.faults import Fault, Finding, Rejected, Severity, finding
 from gateway.message import Package
 from gateway.places import told_of
 from gateway.policy import Policy
-from gateway.schema_faults import schema_faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +45,8 @@ def validate(recognised: Recognised, package: Package, policy: Policy) -> Valida
     their warnings. Rules rely on the types that the schema gives, so they are not tried without it."""
     root, kind = recognised.root, recognised.type
     if not kind.schema.validate(root):
+        from gateway.schema_faults import schema_faults  # xmlschema, see `Schema.explaining`
+
         with told_of(package.document_name):
             raise Rejected(schema_faults(kind.schema, root, len(package.document)))
     findings = [] if kind.rules is None else kind.rules.check(root, package, policy)

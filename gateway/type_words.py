@@ -17,6 +17,8 @@ def describe(type_: Any) -> Words:
     documented = _documentation(type_)
     if documented is not None:
         return documented
+    if type_.is_complex():
+        return describe(type_.content)
     if isinstance(type_, xsd.XsdUnion):
         members = [describe(member) for member in type_.member_types if member.max_length != 0]
         return Words("或".join(each.zh for each in members), " or ".join(each.en for each in members))

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +37,7 @@ def examples(document: Path) -> list[Example]:
     text = document.read_text(encoding="utf-8")
     fences = list(_FENCE.finditer(text))
     found = []
-    for fence, after in zip(fences, [*fences[1:], None], strict=True):
+    for fence, after in zip_longest(fences, fences[1:]):
         if fence[1] == "sh" and fence[2]:
             shown = after[3] if after is not None and after[1] == "text" else ""
             found.append(Example(text.count("\n", 0, fence.start()) + 1, fence[2], fence[3], shown))

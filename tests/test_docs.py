@@ -51,11 +51,21 @@ def test_a_stale_part_is_found_and_written_anew() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_links_of_a_document_lead_to_files_that_exist(name: str) -> None:
+def test_the_links_of_a_document_lead_to_files_and_headings_that_exist(name: str) -> None:
     document = ROOT / name
     for target in re.findall(r"\]\(([^)]+)\)", document.read_text(encoding="utf-8")):
-        path = target.split("#")[0]
-        assert path.startswith("https://") or (document.parent / path).is_file(), target
+        if target.startswith("https://"):
+            continue
+        path, _, heading = target.partition("#")
+        other = document.parent / path if path else document
+        assert other.is_file(), target
+        assert not heading or heading in _headings(other), target
+
+
+def _headings(document: Path) -> set[str]:
+    """The anchors that are made of headings: lower case, hyphens for blanks, no punctuation."""
+    titles = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("name", ALL)

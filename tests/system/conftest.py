@@ -38,7 +38,7 @@ class Mortal(Gateway):
         return f"CRASH{self.messages:013}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _sound() -> Iterator[list[Mortal]]:
     """The home that the last test left as it should; a start costs seconds, so tests share it."""
     homes: list[Mortal] = []

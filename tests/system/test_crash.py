@@ -5,6 +5,7 @@ import sqlite3
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import paramiko
 import pytest
@@ -78,6 +79,18 @@ def test_an_upload_during_which_the_node_is_killed_is_not_acknowledged_and_can_b
     assert stored(mortal, name) == crash.stored + 1
     assert violations(mortal.home) == []
     assert taken(mortal, name) == 1
+
+
+def test_a_close_during_which_the_node_is_killed_is_not_acknowledged(mortal: Mortal, tmp_path: Path) -> None:
+    name = mortal.next_name()
+    (tmp_path / f"{name}.xml").write_bytes(declaration(name))
+    mortal.plan("node", f"{MESSAGES}:_add", "after", 1)
+    put = mortal.login(ACCOUNT).sftp(f"put {tmp_path}/{name}.xml /OutBox/")
+    assert put.returncode != 0
+    assert mortal.ended() == -signal.SIGKILL
+    mortal.start()
+    assert stored(mortal, name) == 0
+    assert violations(mortal.home) == []
 
 
 @pytest.mark.parametrize("crash", AFTER_INTAKE, ids=lambda crash: crash.name)

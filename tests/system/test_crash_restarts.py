@@ -1,6 +1,7 @@
 """One node for a home, ended in order or killed again and again under load (P1-P4)."""
 
 import random
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -16,19 +17,19 @@ from tests.declarations import Declaration
 from tests.invariants import unfinished, violations
 from tests.rendering import render
 from tests.served import Gateway
+from tests.system.conftest import Mortal
 
 ACCOUNT = "broker-aa"
 NOT_ACKNOWLEDGED = (OSError, EOFError, paramiko.SSHException)
 
 
-def test_a_second_node_does_not_serve_a_home_that_is_served(tmp_path: Path) -> None:
-    with Gateway(tmp_path) as gateway:
-        second = gateway.cli("serve")
-        assert (second.returncode, second.stdout) == (3, "")
-        assert str(gateway.home.path) in second.stderr
-        gateway.send(ACCOUNT, "first.xml", declaration("FIRST000000000001"))
-        gateway.until(lambda: not unfinished(gateway.home))
-        assert gateway.stop() == 0
+def test_a_second_node_does_not_serve_a_home_that_is_served(mortal: Mortal) -> None:
+    second = mortal.cli("serve")
+    assert (second.returncode, second.stdout) == (3, "")
+    assert str(mortal.home.path) in second.stderr
+    name = mortal.next_name()
+    mortal.send(ACCOUNT, f"{name}.xml", declaration(name))
+    mortal.until(lambda: not unfinished(mortal.home))
 
 
 def test_a_node_that_is_told_to_stop_finishes_what_it_acknowledges_and_ends_with_0(tmp_path: Path) -> None:
@@ -55,18 +56,22 @@ def test_a_node_that_is_told_to_stop_finishes_what_it_acknowledges_and_ends_with
         assert violations(gateway.home) == []
 
 
-def test_a_node_whose_workers_cannot_start_takes_nothing_up(tmp_path: Path) -> None:
-    with Gateway(tmp_path) as gateway:
-        gateway.send(ACCOUNT, "first.xml", declaration("FIRST000000000001"))
-        gateway.kill()
-        key = gateway.home.signing_key.read_bytes()
-        gateway.home.signing_key.write_bytes(b"no key")
-        with pytest.raises(RuntimeError, match="did not start"):
-            gateway.start()
-        gateway.home.signing_key.write_bytes(key)
-        gateway.start()
-        gateway.until(lambda: not unfinished(gateway.home))
-        assert violations(gateway.home) == []
+def test_a_node_whose_workers_cannot_start_takes_nothing_up(mortal: Mortal) -> None:
+    name = mortal.next_name()
+    mortal.plan("worker", f"{name}.xml", "ends-node", 1)
+    mortal.send(ACCOUNT, f"{name}.xml", declaration(name))
+    assert mortal.ended() == -signal.SIGKILL
+    key = mortal.home.signing_key.read_bytes()
+    mortal.home.signing_key.write_bytes(b"no key")
+    with pytest.raises(RuntimeError, match="did not start"):
+        mortal.start()
+    mortal.home.signing_key.write_bytes(key)
+    mortal.start()
+    mortal.until(lambda: not unfinished(mortal.home))
+    with mortal.reading() as store:
+        attempts = store.execute(select(messages.c.attempts).where(messages.c.name == f"{name}.xml")).scalar()
+    assert attempts == 2
+    assert violations(mortal.home) == []
 
 
 @pytest.mark.slow
@@ -83,6 +88,8 @@ def test_nothing_is_lost_or_doubled_when_the_node_is_killed_five_times_under_loa
         for lane in sent:
             lane.result()
         gateway.until(lambda: not unfinished(gateway.home))
+        judged = [file for file in gateway.inbox(ACCOUNT) if file.startswith("Gateway_")]
+        assert len(judged) == len(stored(gateway))
         assert gateway.stop() == 0
     assert violations(gateway.home) == []
     assert set(stored(gateway)) == {f"{name}.xml" for names in lanes for name in names}

@@ -70,13 +70,19 @@ class Desk:
         self.database.close()
         self._reader.dispose()
 
-    def change(self, account: str, **changes: Any) -> Party:
+    def change(self, account: str, /, **changes: Any) -> Party:
         """Registers the party of this account anew, with these fields changed."""
         party = self.party(account)
         changed = replace(party, **changes)
         change = Change(before=party, after=changed)
         self.database.submit(lambda to: write(to, [change], "tests", "", NOW)).result()
         return changed
+
+    def change_account(self, account: str, **changes: Any) -> Party:
+        """The same for the account itself."""
+        present = self.party(account).account
+        assert present is not None
+        return self.change(account, account=replace(present, **changes))
 
     def party(self, account: str) -> Party:
         party = self.register.party_of(account)
@@ -100,8 +106,13 @@ class Desk:
             received_at=at,
         )
         asyncio.run(self.messages.add(arrival))
-        (received,) = asyncio.run(self.messages.claim(1, at, timedelta(minutes=1)))
+        received = self.claimed(at)
         assert received.arrival == arrival
+        return received
+
+    def claimed(self, at: datetime) -> Received:
+        """The one message that is to be judged."""
+        (received,) = asyncio.run(self.messages.claim(2, at, timedelta(minutes=1)))
         return received
 
     def judgement(self, received: Received) -> Decision:

@@ -12,7 +12,9 @@ import pytest
 from docs.generate import ROOT
 from gateway.families import Families
 
-NOUNS = {f"gateway.{noun}" for noun in ("message", "states", "faults", "parties", "policy", "ports")}
+NOUNS = {
+    f"gateway.{noun}" for noun in ("message", "states", "faults", "parties", "reform", "policy", "ports")
+}
 # What does things or strings them together; everything else in gateway/ is what the stages stand on.
 DOING = {
     f"gateway.{name}"

@@ -18,7 +18,7 @@ from gateway.families import Families
 from gateway.faults import Rejected
 from gateway.ports import Answer, Clock, Register, Superseded
 from gateway.stages.receipt import wanted
-from gateway.states import State, advance
+from gateway.states import TRANSITIONS, State, advance
 
 log = structlog.get_logger()
 
@@ -82,7 +82,7 @@ class CustomsAnswers:
             try:
                 told = read(answer.body, self._families)
             except Rejected as refused:
-                await self._hold(backend, answer, refused)
+                await self._hold(backend, answer, f"cannot be read: {refused}")
             else:
                 chains[told.seq_no or told.client_reference].append((answer, told))
         await asyncio.gather(*(self._follow(backend, chain) for chain in chains.values()))
@@ -115,6 +115,10 @@ class CustomsAnswers:
                     await self._park(backend, answer, told)
                 return None, None
             answered = decide(told, target, answer.body, self._clock())
+            if answered.event not in TRANSITIONS[target.state]:
+                # One that must not keep the others from being heard: an operator has to look at it.
+                await self._hold(backend, answer, f"{target.message} is {target.state}", parked)
+                return None, None
             receipts = wanted(answered.receipts, self._register.party_of(target.account))
             filed = Filed(
                 backend=backend,
@@ -148,8 +152,8 @@ class CustomsAnswers:
             )
         )
 
-    async def _hold(self, backend: str, answer: Answer, refused: Rejected) -> None:
-        log.error("answer cannot be read", backend=backend, fault=str(refused))
+    async def _hold(self, backend: str, answer: Answer, reason: str, parked: str | None = None) -> None:
+        log.error("answer held", backend=backend, reason=reason)
         await self._book.file(
             Filed(
                 backend=backend,
@@ -158,7 +162,8 @@ class CustomsAnswers:
                 target=None,
                 answered=None,
                 state=State.HELD,
-                reason=f"cannot be read: {refused}",
+                reason=reason,
+                parked=parked,
             )
         )
 

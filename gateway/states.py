@@ -64,11 +64,14 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         Event.STOPPED: State.HELD,
     },
     State.DELIVERED: {
+        Event.TAKEN: State.DELIVERED,
         Event.ANSWERED: State.DELIVERED,
         Event.SETTLED: State.CLOSED,
     },
     State.CLOSED: {
+        # What became of the delivery is known before its own outcome is written.
         Event.TAKEN: State.CLOSED,
+        Event.UNDELIVERABLE: State.CLOSED,
         # Receipts arrive out of order (FORMATS 2.3), and an entry may be deleted after release.
         Event.ANSWERED: State.CLOSED,
         Event.SETTLED: State.CLOSED,
@@ -80,7 +83,9 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         Event.REPLAYED: State.RECEIVED,
         Event.RESUMED: State.ACCEPTED,
         Event.DISMISSED: State.REJECTED,
-        # Customs may have taken it although we gave up on hearing so.
+        # It was held while it was being sent, or customs took it although we gave up on hearing so.
+        Event.TAKEN: State.DELIVERED,
+        Event.UNDELIVERABLE: State.HELD,
         Event.ANSWERED: State.HELD,
         Event.SETTLED: State.CLOSED,
     },

@@ -158,7 +158,7 @@ def _serve(home: Home, policy: Policy, routes: Routes, connection: Connection) -
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     rules = Rules(families=Families.load(files("schemas")), policy=policy, routes=routes)
     signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
-    register = SqlRegister(sqlite_engine(home.database, read_only=True))
+    register = SqlRegister.of_one_thread(sqlite_engine(home.database, read_only=True))
     blobs = FilesystemBlobs(home.blobs)
     connection.send(None)
     while True:

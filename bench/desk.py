@@ -41,7 +41,7 @@ class Desk:
         )
         self.signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
         self.blobs = FilesystemBlobs(home.blobs)
-        self._register = SqlRegister(sqlite_engine(home.database, read_only=True))
+        self._register = SqlRegister.of_one_thread(sqlite_engine(home.database, read_only=True))
 
     def keep(self, sent: Sent) -> Received:
         """The message that this package would be, its bytes among the blobs."""

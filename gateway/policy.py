@@ -6,6 +6,7 @@ of its day.
 
 import hashlib
 import json
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -63,7 +64,7 @@ class Policy(_Section):
     def read(cls, data: dict[str, Any]) -> Self:
         return cls.model_validate(data)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) over the canonical JSON of the whole policy: sorted keys, no white space."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))

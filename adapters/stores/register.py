@@ -1,9 +1,12 @@
 """What judgement looks up: parties, and earlier messages. Read-only and synchronous, for worker processes."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from typing import Any, Final, Self
 
 from pydantic import TypeAdapter
-from sqlalchemy import Engine, Row, bindparam, select
+from sqlalchemy import Connection, Engine, Row, Text, bindparam, cast, select
 
 from adapters.stores.tables import holders, messages, parties
 from gateway.message import Earlier, Key, Operation
@@ -12,11 +15,13 @@ from gateway.states import CustomsStatus, State
 
 _PARTY: Final = TypeAdapter(Party)
 
-_PARTY_OF: Final = select(parties.c.record).where(parties.c.account == bindparam("wanted"))
-_ALL_PARTIES: Final = select(parties.c.record).order_by(parties.c.code)
+_RECORD: Final = cast(parties.c.record, Text)  # as text, so that it is parsed only where it has changed
+
+_PARTY_OF: Final = select(_RECORD).where(parties.c.account == bindparam("wanted"))
+_ALL_PARTIES: Final = select(_RECORD).order_by(parties.c.code)
 # What the names of a party are told apart by: their length.
 _PARTY_CALLED: Final = {
-    length: select(parties.c.record).where(column == bindparam("wanted"))
+    length: select(_RECORD).where(column == bindparam("wanted"))
     for length, column in ((10, parties.c.code), (18, parties.c.scc), (9, parties.c.organisation))
 }
 _EARLIER: Final = (
@@ -66,39 +71,54 @@ _SAME_BODY: Final = (
 
 
 class SqlRegister:
-    """ports.Register over an engine of its own."""
+    """ports.Register over an engine of its own. Any thread may ask."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._connected: Callable[[], AbstractContextManager[Connection]] = engine.connect
+
+    @classmethod
+    def of_one_thread(cls, engine: Engine) -> Self:
+        """One that keeps its connection, for a worker: to check one out for each question costs as much as
+        the question."""
+        register = cls(engine)
+        connection = engine.connect()
+        register._connected = lambda: nullcontext(connection)
+        return register
 
     def party_of(self, account: str) -> Party | None:
-        with self._engine.connect() as connection:
+        with self._connected() as connection:
             record = connection.execute(_PARTY_OF, {"wanted": account}).scalar_one_or_none()
-        return None if record is None else _PARTY.validate_python(record)
+        return None if record is None else _party(record)
 
     def party_called(self, code: str) -> Party | None:
         query = _PARTY_CALLED.get(len(code))
         if query is None:
             return None
-        with self._engine.connect() as connection:
+        with self._connected() as connection:
             record = connection.execute(query, {"wanted": code}).scalar_one_or_none()
-        return None if record is None else _PARTY.validate_python(record)
+        return None if record is None else _party(record)
 
     def parties(self) -> list[Party]:
-        with self._engine.connect() as connection:
-            return [_PARTY.validate_python(record) for record in connection.execute(_ALL_PARTIES).scalars()]
+        with self._connected() as connection:
+            return [_party(record) for record in connection.execute(_ALL_PARTIES).scalars()]
 
     def holder(self, key: Key) -> Earlier | None:
         where = {"party": key.party, "family": key.family, "type": key.type, "reference": key.reference}
-        with self._engine.connect() as connection:
+        with self._connected() as connection:
             row = connection.execute(_HOLDER, where).first()
         return None if row is None else _earlier(row)
 
     def same_body(self, key: Key, body: str) -> Earlier | None:
         where = {"party": key.party, "family": key.family, "type": key.type, "reference": key.reference}
-        with self._engine.connect() as connection:
+        with self._connected() as connection:
             row = connection.execute(_SAME_BODY, {**where, "body": body}).first()
         return None if row is None else _earlier(row)
+
+
+@lru_cache(maxsize=1024)
+def _party(record: str) -> Party:
+    """The party that a record says; the same text is read once, since the register changes rarely."""
+    return _PARTY.validate_json(record)
 
 
 def _earlier(row: Row[*tuple[Any, ...]]) -> Earlier:

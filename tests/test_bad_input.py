@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.faults import Severity
+from gateway.faults import Fault, Severity
 from gateway.message import Decision
-from tests import hostile_zips
+from tests import bad_signatures, hostile_zips
 from tests.bad_messages import BARE, CASES, FOLDER, LARGE, Case, Told
 from tests.declarations import Declaration
 from tests.desk import Desk
@@ -15,6 +15,7 @@ from tests.receipts import assert_refusal_is_told
 from tests.rendering import packed
 
 ACCOUNT = "broker-aa"
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -72,3 +73,37 @@ def test_a_hostile_zip_is_refused(name: str, desk: Desk) -> None:
 def test_the_folder_holds_what_the_cases_make_and_nothing_else() -> None:
     shipped = {path.name: path.read_bytes() for path in FOLDER.iterdir() if path.suffix in (".xml", ".zip")}
     assert shipped == {f"{name}.{case.suffix}": case.make() for name, case in CASES.items()}
+
+
+# Where the faults that no file above shows are raised, and those that nothing raises yet.
+ELSEWHERE = {
+    Fault.ACCOUNT_UNKNOWN: "tests/stages/test_authorise.py",
+    Fault.DUPLICATE_REFERENCE: "tests/test_bad_input_duplicates.py",
+    Fault.SAME_CONTENT: "tests/test_bad_input_duplicates.py",
+    Fault.SIGNATURE_MISSING: "tests/test_bad_input_signatures.py",
+    Fault.SIGNATURE_UNWANTED: "tests/test_bad_input_signatures.py",
+    Fault.CERTIFICATE_REVOKED: "tests/test_bad_input_signatures.py",
+    Fault.PAPERLESS_SCOPE: "tests/test_reform.py",
+    Fault.PAPERLESS_CLASS: "tests/test_reform.py",
+    Fault.PAPERLESS_CONTRACT: "tests/test_reform.py",
+    Fault.AGREEMENT_UNFIT: "tests/test_agreements.py",
+}
+LATER = {
+    Fault.DISMISSED: "an operator's `messages reject`",
+    Fault.WAIT_EXPIRED: "waiting for an agency agreement or a document",
+    Fault.AGREEMENT_MISSING: "declaring for others only with an agreement",
+    Fault.DOCUMENTS_DUE: "documents that are due with the declaration",
+}
+
+
+def test_every_fault_of_the_catalogue_is_raised_by_some_test() -> None:
+    cases = [*CASES.values(), *LARGE.values()]
+    shown = {told.fault for case in cases for told in case.told}
+    shown |= {case.fault for case in hostile_zips.CASES.values()}
+    shown |= {case.fault for case in bad_signatures.CASES.values()}
+    for fault, file in ELSEWHERE.items():
+        text = (ROOT / file).read_text("utf-8")
+        assert f"Fault.{fault.name}" in text or f'"{fault.code}"' in text
+    named = {**ELSEWHERE, **LATER}
+    assert set(Fault) == shown | named.keys()
+    assert not shown & named.keys()

@@ -1,0 +1,84 @@
+"""Whether a message must be signed, and that only what was verified is used afterwards."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway import xml
+from gateway.faults import Rejected
+from gateway.message import Package, Part
+from gateway.parties import Party, Role, SignaturePolicy
+from gateway.signatures import is_signed
+from gateway.stages.validate import Validated
+from gateway.stages.verify import Evidence, verify
+from tests.bad_messages import base
+from tests.judging import families
+from tests.keys import identity
+from tests.xml_signatures import Habit
+
+NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+SIGNER = identity("p-256")
+PLAIN = base().partition("?>\n")[2]
+SIGNED = (
+    Habit(signing="ecdsa-sha256").sign(PLAIN.replace("</DecMessage>", "{signature}</DecMessage>"), SIGNER)
+).decode()
+
+
+def verified(text: str, policy: SignaturePolicy) -> Evidence:
+    root = xml.parse(text.encode())
+    part = Part(name="a.xml", sha256="0" * 64, size=len(text))
+    package = Package(document=text.encode(), document_name="a.xml", parts=(part,), is_zip=False)
+    party = Party(
+        code="1207980011",
+        scc="91120116MADEM00A52",
+        name="天津示例报关有限公司",
+        role=Role.BROKER,
+        signature=policy,
+        certificates=(SIGNER.registered,),
+    )
+    kind = families().recognise(root)
+    return verify(Validated(root=root, type=kind, warnings=()), package, party, NOW)
+
+
+def refusal(text: str, policy: SignaturePolicy) -> tuple[str, str | None]:
+    with pytest.raises(Rejected) as rejected:
+        verified(text, policy)
+    (found,) = rejected.value.findings
+    return found.code, found.place.file
+
+
+def test_who_must_sign_and_does_not_is_refused() -> None:
+    assert refusal(PLAIN, SignaturePolicy.REQUIRED) == ("signature-missing", "a.xml")
+
+
+def test_who_must_not_sign_and_does_is_refused() -> None:
+    assert refusal(SIGNED, SignaturePolicy.NONE) == ("signature-unwanted", "a.xml")
+
+
+@pytest.mark.parametrize("policy", [SignaturePolicy.NONE, SignaturePolicy.OPTIONAL])
+def test_who_need_not_sign_may_leave_it(policy: SignaturePolicy) -> None:
+    evidence = verified(PLAIN, policy)
+    assert evidence.signature is None
+
+
+@pytest.mark.parametrize("policy", [SignaturePolicy.REQUIRED, SignaturePolicy.OPTIONAL])
+def test_any_signature_is_verified(policy: SignaturePolicy) -> None:
+    evidence = verified(SIGNED, policy)
+    assert evidence.signature is not None
+    assert evidence.signature.fingerprint == SIGNER.fingerprint
+    changed = SIGNED.replace("<GrossWet>108<", "<GrossWet>109<")
+    assert refusal(changed, policy) == ("signature-invalid", "a.xml")
+
+
+def test_what_is_used_afterwards_is_what_was_verified_without_the_signature() -> None:
+    evidence = verified(SIGNED, SignaturePolicy.REQUIRED)
+    assert evidence.signature is not None
+    assert evidence.root is evidence.signature.root
+    assert not is_signed(evidence.root)
+
+
+def test_a_signature_in_a_wrong_place_is_no_unsigned_message() -> None:
+    moved = PLAIN.replace(
+        "<DecFreeTxt>", '<DecFreeTxt><Signature xmlns="http://www.w3.org/2000/09/xmldsig#"/>'
+    )
+    assert refusal(moved, SignaturePolicy.OPTIONAL) == ("signature-form", "a.xml")

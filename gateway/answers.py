@@ -18,6 +18,7 @@ from gateway.message import Operation, Receipt, ReceiptKind
 from gateway.states import CustomsStatus, Event, State, further
 
 _CHINA: Final = ZoneInfo("Asia/Shanghai")
+_LONGEST_NAME: Final = 255  # bytes: of most file systems, and of the SFTP tree
 _EXTENSION: Final = re.compile(r"\.(zip|xml)$", re.IGNORECASE)
 
 
@@ -134,6 +135,8 @@ def _relayed(told: Told, target: Target, body: bytes, name_time: datetime) -> Re
 
 def receipt_name(prefix: str, file_name: str, at: datetime) -> str:
     """`<prefix>_<base>_<time>.xml` as the import client names them (FORMATS 2.1): the base is the sent file's
-    name without .zip or .xml, the time China's in 21 digits, yyyyMMddHHmmss and seven of a fraction."""
-    base = _EXTENSION.sub("", file_name)
-    return f"{prefix}_{base}_{at.astimezone(_CHINA):%Y%m%d%H%M%S%f}0.xml"
+    name without .zip or .xml, the time China's in 21 digits, yyyyMMddHHmmss and seven of a fraction. A long
+    base is cut, so that the whole is a file name anywhere."""
+    base = _EXTENSION.sub("", file_name).encode()[: _LONGEST_NAME - len(prefix) - len("__.xml") - 21]
+    time = f"{at.astimezone(_CHINA):%Y%m%d%H%M%S%f}0"
+    return f"{prefix}_{base.decode(errors='ignore')}_{time}.xml"

@@ -121,3 +121,14 @@ def test_its_schema_refuses_what_is_no_receipt(old: bytes, new: bytes, desk: Des
     root = xml.parse(body.replace(old, new))
     assert not schema("gateway", "receipt.xsd").validate(root)
     assert schema_faults(schema("gateway", "receipt.xsd"), root, len(body)) != []
+
+
+@pytest.mark.parametrize("name", [f"{'天' * 83}.xml", f"{'a' * 251}.zip", "a" * 255])
+def test_the_receipts_of_a_file_with_a_long_name_have_names_that_can_be_fetched(
+    name: str, desk: Desk
+) -> None:
+    decision = desk.judged(ACCOUNT, name, b"<a/>")
+    assert len(decision.receipts) == 3
+    for receipt in decision.receipts:
+        assert 250 < len(receipt.name.encode()) <= 255
+        assert receipt.name.split("_")[1].strip("天a") == ""

@@ -24,18 +24,32 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filed:
-    """An answer as it goes into the store. `parked` is the id of the row where it waited, if it did."""
+class Matched:
+    """An answer with the declaration that it belongs to and what it makes of it. `target` is as the answers
+    before it in the same chain leave it. `parked` is the id of the row where it waited, if it did."""
+
+    backend: str
+    answer: Answer
+    told: Told
+    target: Target
+    answered: Answered
+    parked: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmatched:
+    """An answer that changes no declaration: it waits for the one that it names, or is held with a reason."""
 
     backend: str
     answer: Answer
     told: Told | None
-    target: Target | None
-    answered: Answered | None
     state: State
     reason: str = ""
     waiting_for: str | None = None
     parked: str | None = None
+
+
+Filed = Matched | Unmatched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +69,21 @@ class AnswerBook(Protocol):
         SeqNo, by entry number, or by the client's reference, the newest that was sent to this back-end."""
         ...
 
-    async def file(self, filed: Filed) -> bool:
-        """Writes the answer, what it changes and its receipts in one commit; False where the same answer of
-        the same declaration is there already, and nothing is written. Raises `Superseded` where the
-        declaration has changed since `target` was read."""
+    async def file(self, chain: Sequence[Filed]) -> Sequence[Filed]:
+        """Writes answers, what they change and their receipts in one commit, and returns those that were new:
+        of the same answer of the same declaration the second is not written. Raises `Superseded` where a
+        declaration has changed since `target` was read; then nothing is written."""
         ...
 
     async def parked(self, seq_no: str) -> Sequence[Parked]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    backend: str
+    answer: Answer
+    told: Told
+    parked: str | None = None
 
 
 class CustomsAnswers:
@@ -74,98 +96,103 @@ class CustomsAnswers:
     async def take_in(self, backend: str, answers: Sequence[Answer]) -> None:
         """Returns when every answer is durable here, whatever became of it.
 
-        Those of one declaration are taken one after the other, in the order in which they came; those of
-        different ones share commits.
+        Those of one declaration are taken in the order in which they came, in one commit; those of different
+        ones share commits.
         """
-        chains: defaultdict[str, list[tuple[Answer, Told]]] = defaultdict(list)
+        chains: defaultdict[str, list[_Said]] = defaultdict(list)
         for answer in answers:
             try:
                 told = read(answer.body, self._families)
             except Rejected as refused:
-                await self._hold(backend, answer, f"cannot be read: {refused}")
+                await self._book.file([_held(backend, answer, None, f"cannot be read: {refused}")])
             else:
-                chains[told.seq_no or told.client_reference].append((answer, told))
-        await asyncio.gather(*(self._follow(backend, chain) for chain in chains.values()))
+                chains[answer.key or told.seq_no or told.client_reference].append(
+                    _Said(backend, answer, told)
+                )
+        await asyncio.gather(*(self._follow(chain) for chain in chains.values()))
 
-    async def _follow(self, backend: str, chain: Sequence[tuple[Answer, Told]]) -> None:
-        after: Target | None = None
-        for answer, told in chain:
-            target, after = await self._take(backend, answer, told, None, after)
-            # Also where the SeqNo is known already: a node may have died between this answer and those that
-            # waited for it, and it is given again because of that.
-            if target is not None and told.seq_no:
-                for waited in await self._book.parked(told.seq_no):
-                    said = read(waited.answer.body, self._families)
-                    _, after = await self._take(waited.backend, waited.answer, said, waited.id, after)
+    async def _follow(self, chain: Sequence[_Said]) -> None:
+        await self._file(chain)
+        # Also where the SeqNo is known already: a node may have died between this answer and those that
+        # waited for it, and it is given again because of that.
+        for seq_no in dict.fromkeys(said.told.seq_no for said in chain if said.told.seq_no):
+            waited = [
+                _Said(parked.backend, parked.answer, read(parked.answer.body, self._families), parked.id)
+                for parked in await self._book.parked(seq_no)
+            ]
+            if waited:
+                await self._file(waited)
 
-    async def _take(
-        self, backend: str, answer: Answer, told: Told, parked: str | None, known: Target | None
-    ) -> tuple[Target | None, Target | None]:
-        """The declaration as it was before this answer and as it is after it; None where there is none yet.
-
-        `known` is as the answer before left it. Where it is the one that this answer's key names, it is not
-        looked for again; if it has changed since, the commit says so.
-        """
+    async def _file(self, chain: Sequence[_Said]) -> None:
         while True:
-            if known is None or known.message != answer.key:
-                known = await self._book.target(told, answer.key, backend)
-            target, known = known, None
-            if target is None:
-                if parked is None:
-                    await self._park(backend, answer, told)
-                return None, None
-            answered = decide(told, target, answer.body, self._clock())
-            if answered.event not in TRANSITIONS[target.state]:
-                # One that must not keep the others from being heard: an operator has to look at it.
-                await self._hold(backend, answer, f"{target.message} is {target.state}", parked)
-                return None, None
-            receipts = wanted(answered.receipts, self._register.party_of(target.account))
-            filed = Filed(
-                backend=backend,
-                answer=answer,
-                told=told,
-                target=target,
-                answered=replace(answered, receipts=receipts),
-                state=State.CLOSED,
-                parked=parked,
-            )
             try:
-                new = await self._book.file(filed)
+                new = await self._book.file(await self._decided(chain))
             except Superseded:
                 continue
-            if new:
-                log.info("answered", message=target.message, kind=told.kind.value, code=told.code)
-            return target, _after(target, answered) if new else target
+            for filed in new:
+                if isinstance(filed, Matched):
+                    told = filed.told
+                    log.info("answered", message=filed.target.message, kind=told.kind.value, code=told.code)
+                else:
+                    log.warning("answer not matched", backend=filed.backend, state=filed.state.value)
+            return
 
-    async def _park(self, backend: str, answer: Answer, told: Told) -> None:
-        log.warning("answer without its declaration", backend=backend, kind=told.kind.value)
-        named = f"seq_no {told.seq_no}" if told.seq_no else f"reference {told.client_reference}"
-        await self._book.file(
-            Filed(
-                backend=backend,
-                answer=answer,
-                told=told,
-                target=None,
-                answered=None,
-                state=State.WAITING,
-                waiting_for=named,
+    async def _decided(self, chain: Sequence[_Said]) -> list[Filed]:
+        """What the answers make of their declarations, each as the one before it leaves it."""
+        filed: list[Filed] = []
+        reached: dict[str, Target] = {}
+        for said in chain:
+            target = _among(reached, said)
+            if target is None:
+                target = await self._book.target(said.told, said.answer.key, said.backend)
+            if target is None:
+                if said.parked is None:
+                    filed.append(_waiting(said))
+                continue
+            target = reached.get(target.message, target)
+            answered = decide(said.told, target, said.answer.body, self._clock())
+            if answered.event not in TRANSITIONS[target.state]:
+                # One that must not keep the others from being heard: an operator has to look at it.
+                reason = f"{target.message} is {target.state}"
+                filed.append(_held(said.backend, said.answer, said.told, reason, said.parked))
+                continue
+            reached[target.message] = _after(target, answered)
+            receipts = wanted(answered.receipts, self._register.party_of(target.account))
+            filed.append(
+                Matched(
+                    backend=said.backend,
+                    answer=said.answer,
+                    told=said.told,
+                    target=target,
+                    answered=replace(answered, receipts=receipts),
+                    parked=said.parked,
+                )
             )
-        )
+        return filed
 
-    async def _hold(self, backend: str, answer: Answer, reason: str, parked: str | None = None) -> None:
-        log.error("answer held", backend=backend, reason=reason)
-        await self._book.file(
-            Filed(
-                backend=backend,
-                answer=answer,
-                told=None,
-                target=None,
-                answered=None,
-                state=State.HELD,
-                reason=reason,
-                parked=parked,
-            )
-        )
+
+def _among(reached: dict[str, Target], said: _Said) -> Target | None:
+    """The declaration of an earlier answer of the chain, where this one is certain to belong to it too."""
+    for target in reached.values():
+        if said.answer.key == target.message or (said.told.seq_no and said.told.seq_no == target.seq_no):
+            return target
+    return None
+
+
+def _waiting(said: _Said) -> Unmatched:
+    told = said.told
+    named = f"seq_no {told.seq_no}" if told.seq_no else f"reference {told.client_reference}"
+    return Unmatched(
+        backend=said.backend, answer=said.answer, told=told, state=State.WAITING, waiting_for=named
+    )
+
+
+def _held(
+    backend: str, answer: Answer, told: Told | None, reason: str, parked: str | None = None
+) -> Unmatched:
+    return Unmatched(
+        backend=backend, answer=answer, told=told, state=State.HELD, reason=reason, parked=parked
+    )
 
 
 def _after(target: Target, answered: Answered) -> Target:
@@ -175,5 +202,4 @@ def _after(target: Target, answered: Answered) -> Target:
         customs_status=answered.customs_status,
         seq_no=answered.seq_no,
         entry_id=answered.entry_id,
-        revision=target.revision + 1,
     )

@@ -137,8 +137,11 @@ class Node:
         except LateDecision:
             log.warning("decision came too late", message=message, attempt=received.attempts)
         except Exception as error:
-            # The store could not take the decision: the lease ends, and the message is judged again.
+            # The store did not take the decision: tried again soon, and held if it never does.
             log.error("decision not written", message=message, error=type(error).__name__)
+            with contextlib.suppress(Exception):  # a full disk: the lease ends by itself
+                soon = now + timedelta(seconds=1)
+                await messages.put_back(message, received.attempts, soon, crashed=True)
         else:
             self._report(received, decision, state)
             if state is State.ACCEPTED:

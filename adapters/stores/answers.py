@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
@@ -10,12 +12,12 @@ from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 from adapters.stores.database import Database, Transaction
 from adapters.stores.receipts import put_receipts
 from adapters.stores.tables import ANSWERS, deliveries, messages
-from gateway.answers import Answered, Target, Told
-from gateway.customs_answers import Filed, Parked
+from gateway.answers import Target, Told
+from gateway.customs_answers import Filed, Matched, Parked
 from gateway.customs_codes import AnswerKind
 from gateway.message import Operation, new_id
 from gateway.ports import Answer, Clock, Superseded
-from gateway.states import CustomsStatus, State, advance
+from gateway.states import CustomsStatus, Event, State, advance
 
 
 class SqlAnswers:
@@ -28,8 +30,8 @@ class SqlAnswers:
     async def target(self, told: Told, key: str | None, backend: str) -> Target | None:
         return await self._database.read(lambda reader: _target(reader, told, key, backend))
 
-    async def file(self, filed: Filed) -> bool:
-        return await self._database.write(lambda transaction: _file(transaction, filed, self._clock))
+    async def file(self, chain: Sequence[Filed]) -> Sequence[Filed]:
+        return await self._database.write(lambda transaction: _file(transaction, chain, self._clock))
 
     async def parked(self, seq_no: str) -> Sequence[Parked]:
         return await self._database.read(
@@ -74,14 +76,8 @@ _PARKED: Final = (
     )
     .order_by(messages.c.seq)
 )
-_KNOWN: Final = (
-    select(messages.c.id)
-    .where(
-        ANSWERS,
-        messages.c.sha256 == bindparam("digest"),
-        or_(messages.c.linked == bindparam("target"), messages.c.linked.is_(None)),
-    )
-    .limit(1)
+_KNOWN: Final = select(messages.c.sha256, messages.c.linked).where(
+    ANSWERS, messages.c.sha256.in_(bindparam("digests", expanding=True))
 )
 _INSERT: Final = insert(messages)
 _MATCHED: Final = update(messages).where(messages.c.id == bindparam("wanted"))
@@ -118,105 +114,125 @@ def _target(reader: Connection, told: Told, key: str | None, backend: str) -> Ta
     return None
 
 
-def _file(transaction: Transaction, filed: Filed, clock: Clock) -> bool:
+def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> list[Filed]:
+    known = _known(transaction, chain)
+    new = [filed for filed in chain if filed.parked is not None or _identity(filed) not in known]
     now = clock()
-    digest = hashlib.sha256(filed.answer.body).hexdigest()
-    target = filed.target
-    if filed.parked is None:
-        where = {"digest": digest, "target": None if target is None else target.message}
-        if transaction.connection.execute(_KNOWN, where).first() is not None:
-            return False
-    answer = filed.parked or new_id(now, os.urandom(10))
-    if target is not None and filed.answered is not None and filed.told is not None:
-        _change(transaction, target, filed.answered, filed.told, answer=answer, digest=digest, clock=clock)
-    if filed.parked is not None:
-        transaction.connection.execute(
-            _MATCHED,
-            {
-                "wanted": answer,
-                "state": filed.state,
-                "moved_at": now,
-                "waiting_for": None,
-                "linked": target and target.message,
-            },
-        )
-        transaction.log(answer, now, "matched", filed.backend, filed.state, linked=target and target.message)
-        return True
-    link = transaction.log(
-        answer, now, "received", filed.backend, filed.state, sha256=digest, linked=target and target.message
-    )
+    rows, changes = [], defaultdict[str, list[tuple[Matched, str]]](list)
+    for filed in new:
+        answer = filed.parked or new_id(now, os.urandom(10))
+        if isinstance(filed, Matched):
+            changes[filed.target.message].append((filed, answer))
+        if filed.parked is None:
+            rows.append(_row(transaction, filed, answer, now))
+        else:
+            _unpark(transaction, filed, answer, now)
+    if rows:
+        transaction.connection.execute(_INSERT, rows)
+    for matched in changes.values():
+        _change(transaction, matched, now)
+    return new
+
+
+def _digest(filed: Filed) -> str:
+    return hashlib.sha256(filed.answer.body).hexdigest()
+
+
+def _linked(filed: Filed) -> str | None:
+    return filed.target.message if isinstance(filed, Matched) else None
+
+
+def _identity(filed: Filed) -> tuple[str, str | None]:
+    return _digest(filed), _linked(filed)
+
+
+def _known(transaction: Transaction, chain: Sequence[Filed]) -> set[tuple[str, str | None]]:
+    """Which answers are there already for the same declaration; one that is not matched counts for any."""
+    digests = [_digest(filed) for filed in chain]
+    there = {(row.sha256, row.linked) for row in transaction.connection.execute(_KNOWN, {"digests": digests})}
+    unmatched = {sha256 for sha256, linked in there if linked is None}
+    return there | {_identity(filed) for filed in chain if _digest(filed) in unmatched}
+
+
+def _row(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> dict[str, object]:
     told = filed.told
+    state = State.CLOSED if isinstance(filed, Matched) else filed.state
+    digest, linked = _identity(filed)
+    link = transaction.log(answer, now, Event.RECEIVED, filed.backend, state, sha256=digest, linked=linked)
+    return {
+        "id": answer,
+        "kind": "answer",
+        "account": filed.backend,
+        "channel": "backend",
+        "name": filed.answer.name,
+        "sha256": digest,
+        "size": len(filed.answer.body),
+        "body": filed.answer.body,
+        "received_at": now,
+        "moved_at": now,
+        "type": None if told is None else told.kind,
+        "reference": None if told is None else told.client_reference or None,
+        "seq_no": None if told is None else told.seq_no or None,
+        "entry_id": None if told is None else told.entry_id or None,
+        "state": state,
+        "reason": "" if isinstance(filed, Matched) else filed.reason,
+        "waiting_for": None if isinstance(filed, Matched) else filed.waiting_for,
+        "linked": linked,
+        "link_sequence": link.sequence,
+        "link_digest": link.digest,
+    }
+
+
+def _unpark(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> None:
+    state = State.CLOSED if isinstance(filed, Matched) else filed.state
+    linked = _linked(filed)
     transaction.connection.execute(
-        _INSERT,
-        {
-            "id": answer,
-            "kind": "answer",
-            "account": filed.backend,
-            "channel": "backend",
-            "name": filed.answer.name,
-            "sha256": digest,
-            "size": len(filed.answer.body),
-            "body": filed.answer.body,
-            "received_at": now,
-            "moved_at": now,
-            "type": None if told is None else told.kind,
-            "reference": None if told is None else told.client_reference or None,
-            "seq_no": None if told is None else told.seq_no or None,
-            "entry_id": None if told is None else told.entry_id or None,
-            "state": filed.state,
-            "reason": filed.reason,
-            "waiting_for": filed.waiting_for,
-            "linked": None if target is None else target.message,
-            "link_sequence": link.sequence,
-            "link_digest": link.digest,
-        },
+        _MATCHED,
+        {"wanted": answer, "state": state, "moved_at": now, "waiting_for": None, "linked": linked},
     )
-    return True
+    transaction.log(answer, now, "matched", filed.backend, state, linked=linked)
 
 
-def _change(
-    transaction: Transaction,
-    target: Target,
-    answered: Answered,
-    told: Told,
-    *,
-    answer: str,
-    digest: str,
-    clock: Clock,
-) -> None:
-    now = clock()
-    state = advance(target.state, answered.event)
+def _change(transaction: Transaction, chain: Sequence[tuple[Matched, str]], now: datetime) -> None:
+    """What the answers of one declaration, in their order, make of it: one change for all."""
+    target = chain[0][0].target
+    state = target.state
+    for filed, answer in chain:
+        told = filed.told
+        state = advance(state, filed.answered.event)
+        transaction.log(
+            target.message,
+            now,
+            filed.answered.event,
+            "customs",
+            state,
+            kind=told.kind,
+            code=told.code,
+            customs_status=filed.answered.customs_status,
+            seq_no=told.seq_no,
+            entry_id=told.entry_id,
+            answer=answer,
+            sha256=_digest(filed),
+        )
+    last = chain[-1][0].answered
     changed = transaction.connection.execute(
         _CHANGE,
         {
             "wanted": target.message,
             "seen": target.revision,
             "state": state,
-            "customs_status": answered.customs_status,
+            "customs_status": last.customs_status,
             "revision": target.revision + 1,
             "moved_at": now,
-            "seq_no": answered.seq_no or None,
-            "entry_id": answered.entry_id or None,
+            "seq_no": last.seq_no or None,
+            "entry_id": last.entry_id or None,
             **({"answer_due": None} if state is State.CLOSED else {}),
         },
     )
     if changed.rowcount == 0:
         raise Superseded(target.message)
-    put_receipts(transaction, target.message, answered.receipts, now)
-    transaction.log(
-        target.message,
-        now,
-        answered.event,
-        "customs",
-        state,
-        kind=told.kind,
-        code=told.code,
-        customs_status=answered.customs_status,
-        seq_no=told.seq_no,
-        entry_id=told.entry_id,
-        answer=answer,
-        sha256=digest,
-    )
+    receipts = [receipt for filed, _answer in chain for receipt in filed.answered.receipts]
+    put_receipts(transaction, target.message, receipts, now)
 
 
 def _parked(row: Row[*tuple[Any, ...]]) -> Parked:

@@ -66,57 +66,71 @@ class Transaction:
         self.connection = connection
         # Savepoints go to the driver itself: SQLAlchemy takes longer for one than SQLite does.
         self._driver = connection.connection.cursor()
-        last = connection.execute(_LAST_DIGEST).scalar_one_or_none()
-        self._digest = GENESIS if last is None else str(last)
+        last = connection.execute(_LAST_EVENT).first()
+        self._end = (
+            ChainLink(sequence=0, digest=GENESIS)
+            if last is None
+            else ChainLink(sequence=last.sequence, digest=last.digest)
+        )
+        # Nobody reads the log within a commit and nobody else writes it, so that one statement writes the
+        # events of all its changes.
+        self._events: list[dict[str, object]] = []
 
     def log(
         self, message: str, at: datetime, happened: str, actor: str, state: State, **detail: object
     ) -> ChainLink:
         """Appends an event and returns its place; `detail` must be JSON and hold no payload."""
+        told = {key: value for key, value in detail.items() if value not in (None, "", [], {})}
         entry = {
             "message": message,
             "at": at.isoformat(),
             "event": happened,
             "actor": actor,
             "state": state,
-            "detail": {key: value for key, value in detail.items() if value not in (None, "", [], {})},
+            "detail": told,
         }
-        _text, digest = chained(self._digest, entry)
-        inserted = self.connection.execute(
-            _INSERT_EVENT,
+        _text, digest = chained(self._end.digest, entry)
+        self._end = ChainLink(sequence=self._end.sequence + 1, digest=digest)
+        self._events.append(
             {
+                "sequence": self._end.sequence,
                 "message": message,
                 "at": at,
                 "event": happened,
                 "actor": actor,
                 "state": state,
-                "detail": json.dumps(entry["detail"], sort_keys=True, ensure_ascii=False),
+                "detail": json.dumps(told, sort_keys=True, ensure_ascii=False),
                 "digest": digest,
-            },
+            }
         )
-        self._digest = digest
-        return ChainLink(sequence=inserted.scalar_one(), digest=digest)
+        return self._end
 
     def attempt(self, change: "Callable[[Transaction], T]") -> tuple[T | None, Exception | None]:
         """The result of a change, or what it raised, with all that it did undone and the log where it was.
 
         Raises where that cannot be: then the transaction itself is gone.
         """
-        before = self._digest
+        end, count = self._end, len(self._events)
         self._driver.execute("SAVEPOINT change")
         try:
             result = change(self)
         except Exception as error:
             self._driver.execute("ROLLBACK TO change")
             self._driver.execute("RELEASE change")
-            self._digest = before
+            self._end = end
+            del self._events[count:]
             return None, error
         self._driver.execute("RELEASE change")
         return result, None
 
+    def write_log(self) -> None:
+        """Writes the events of all changes; the last thing before the commit."""
+        if self._events:
+            self.connection.execute(_INSERT_EVENT, self._events)
 
-_LAST_DIGEST: Final = select(events.c.digest).order_by(events.c.sequence.desc()).limit(1)
-_INSERT_EVENT: Final = insert(events).returning(events.c.sequence)
+
+_LAST_EVENT: Final = select(events.c.sequence, events.c.digest).order_by(events.c.sequence.desc()).limit(1)
+_INSERT_EVENT: Final = insert(events)
 
 _Job = tuple[Callable[[Transaction], Any], "Future[Any]"]
 
@@ -178,6 +192,7 @@ def _commit(connection: Connection, group: list[_Job]) -> None:
         transaction = Transaction(connection)
         for change, future in group:
             outcomes.append((future, *transaction.attempt(change)))
+        transaction.write_log()
         connection.exec_driver_sql("COMMIT")
     except Exception as error:  # a full disk, a broken file: everyone in the group must hear of it
         with contextlib.suppress(DatabaseError):

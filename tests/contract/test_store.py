@@ -22,7 +22,7 @@ from adapters.stores.outbox import SqlOutbox
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import events
 from gateway.answers import Answered, Target, Told
-from gateway.customs_answers import Filed
+from gateway.customs_answers import Matched
 from gateway.customs_codes import AnswerKind
 from gateway.faults import Fault, finding
 from gateway.message import (
@@ -479,16 +479,18 @@ async def customs_says(
         entry_id="",
         receipts=(Receipt(account="broker", name=body.decode(), kind=ReceiptKind.BUSINESS, body=body),),
     )
-    return await store.answers.file(
-        Filed(
-            backend="customs",
-            answer=Answer(id="1", name="answer.xml", body=body),
-            told=replace(TOLD, status=status),
-            target=target or await target_of(store, sent),
-            answered=answered,
-            state=State.CLOSED,
-        )
+    filed = await store.answers.file(
+        [
+            Matched(
+                backend="customs",
+                answer=Answer(id="1", name="answer.xml", body=body),
+                told=replace(TOLD, status=status),
+                target=target or await target_of(store, sent),
+                answered=answered,
+            )
+        ]
     )
+    return len(filed) == 1
 
 
 def test_an_answer_that_comes_twice_is_filed_once(store: Store) -> None:

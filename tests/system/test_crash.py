@@ -54,9 +54,9 @@ AFTER_INTAKE = [
     Crash("after customs took it", f"{CUSTOMS}.submit", "after"),
     Crash("before the settlement is committed", f"{OUTBOX}:_settle", "after"),
     Crash("after the settlement", f"{OUTBOX}:SqlOutbox.settle", "after"),
-    Crash("before the first answer is filed", f"{ANSWERS}:SqlAnswers.file", "before"),
-    Crash("before the second answer is committed", f"{ANSWERS}:_file", "after", 2),
-    Crash("after the third answer is filed", f"{ANSWERS}:SqlAnswers.file", "after", 3),
+    Crash("before the answers are filed", f"{ANSWERS}:SqlAnswers.file", "before"),
+    Crash("before the answers are committed", f"{ANSWERS}:_file", "after"),
+    Crash("after the answers are filed", f"{ANSWERS}:SqlAnswers.file", "after"),
     Crash("before the answers are acknowledged", f"{CUSTOMS}.acknowledge", "before"),
     Crash("after the answers are acknowledged", f"{CUSTOMS}.acknowledge", "after"),
 ]

@@ -25,7 +25,7 @@ def test_answers_that_waited_for_their_declaration_reach_it_when_the_node_is_kil
     assert mortal.ended() == -signal.SIGKILL
     say_technical_answer_last(mortal, name)
 
-    mortal.plan("node", FILE, "after", 5)  # four wait for the SeqNo that the fifth brings
+    mortal.plan("node", FILE, "after", 1)  # four wait for the SeqNo that the fifth brings
     mortal.start()
     assert mortal.ended() == -signal.SIGKILL
     assert waiting(mortal) == 4

@@ -9,6 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Protocol
 
 import structlog
@@ -141,6 +142,7 @@ class CustomsAnswers:
         """What the answers make of their declarations, each as the one before it leaves it."""
         filed: list[Filed] = []
         reached: dict[str, Target] = {}
+        party_of = cache(self._register.party_of)
         for said in chain:
             target = _among(reached, said)
             if target is None:
@@ -157,7 +159,7 @@ class CustomsAnswers:
                 filed.append(_held(said.backend, said.answer, said.told, reason, said.parked))
                 continue
             reached[target.message] = _after(target, answered)
-            receipts = wanted(answered.receipts, self._register.party_of(target.account))
+            receipts = wanted(answered.receipts, party_of(target.account))
             filed.append(
                 Matched(
                     backend=said.backend,

@@ -80,7 +80,10 @@ def gateway_receipt(
     _text(root, "Final", "true" if verdict in _FINAL else "false")
     content = _put(root, "Package", name=arrival.name, size=str(arrival.size), sha256=arrival.sha256)
     for part in known.package.parts if known.package is not None else ():
-        _put(content, "Part", name=part.name, size=str(part.size), sha256=part.sha256)
+        told = _put(content, "Part", name=part.name, size=str(part.size), sha256=part.sha256)
+        if part.pdf is not None:
+            told.set("pages", str(part.pdf.pages))
+            told.set("signed", "true" if part.pdf.signed else "false")
     faults = _put(root, "Faults")
     for found in findings:
         _put_fault(faults, found)

@@ -19,6 +19,7 @@ from tests.keys import xmlsec1_trusts
 from tests.pdfs import pdf
 from tests.receipts import NS, read_gateway_receipt, schema
 from tests.rendering import packed
+from tests.test_pdf import with_form
 
 ACCOUNT = "broker-aa"
 BODY = packed(Declaration(documents=(Document(code=INVOICE, body=pdf()),)))
@@ -47,6 +48,14 @@ def test_an_accepted_message_has_one_that_names_every_part_by_its_digest(desk: D
         "true",
     ]
     assert len(root.findall("g:Package/g:Part", NS)) == 2
+
+
+def test_it_reports_the_pages_of_a_pdf_and_whether_that_bears_a_signature_of_its_own(desk: Desk) -> None:
+    documents = (Document(code=INVOICE, body=with_form("/Sig", True)),)
+    (receipt,) = desk.judged(ACCOUNT, "a.zip", packed(Declaration(documents=documents))).receipts
+    document, attached = read_gateway_receipt(desk, receipt).findall("g:Package/g:Part", NS)
+    assert document.get("signed") is None
+    assert (attached.get("pages"), attached.get("signed")) == ("1", "true")
 
 
 def test_a_held_message_has_a_pending_one_that_says_nothing_of_our_insides(desk: Desk) -> None:

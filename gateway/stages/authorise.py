@@ -96,7 +96,7 @@ def _body(kind: MessageType, root: etree._Element, attachments: Iterable[Part]) 
     left_out = set(kind.identified_by(root))
     for child in root:
         if child not in left_out:
-            digest.update(etree.tostring(child, method="c14n"))
+            digest.update(etree.tostring(child, encoding="utf-8", with_tail=False))
     digest.update(_digest((part.name, part.sha256) for part in attachments).encode())
     return digest.hexdigest()
 

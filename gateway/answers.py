@@ -8,16 +8,15 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from gateway import xml
+from gateway.china import CHINA
 from gateway.customs_codes import AnswerKind
 from gateway.families import Families
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Operation, Receipt, ReceiptKind
 from gateway.states import CustomsStatus, Event, State, further
 
-_CHINA: Final = ZoneInfo("Asia/Shanghai")
 _LONGEST_NAME: Final = 255  # bytes: of most file systems, and of the SFTP tree
 _EXTENSION: Final = re.compile(r"\.(zip|xml)$", re.IGNORECASE)
 
@@ -102,7 +101,7 @@ def _instant(text: str) -> datetime | None:
         said = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return (said if said.tzinfo else said.replace(tzinfo=_CHINA)).astimezone(UTC)
+    return (said if said.tzinfo else said.replace(tzinfo=CHINA)).astimezone(UTC)
 
 
 def decide(told: Told, target: Target, body: bytes, name_time: datetime) -> Answered:
@@ -138,5 +137,5 @@ def receipt_name(prefix: str, file_name: str, at: datetime) -> str:
     name without .zip or .xml, the time China's in 21 digits, yyyyMMddHHmmss and seven of a fraction. A long
     base is cut, so that the whole is a file name anywhere."""
     base = _EXTENSION.sub("", file_name).encode()[: _LONGEST_NAME - len(prefix) - len("__.xml") - 21]
-    time = f"{at.astimezone(_CHINA):%Y%m%d%H%M%S%f}0"
+    time = f"{at.astimezone(CHINA):%Y%m%d%H%M%S%f}0"
     return f"{prefix}_{base.decode(errors='ignore')}_{time}.xml"

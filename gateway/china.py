@@ -1,10 +1,10 @@
 """Days as China counts them: policy, classes and contracts are dated so (CONTRACT.md, "Formats")."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from typing import Final
-from zoneinfo import ZoneInfo
 
-CHINA: Final = ZoneInfo("Asia/Shanghai")
+# Asia/Shanghai without summer time, which ended in 1991: a bare machine need not have the zone's data.
+CHINA: Final = timezone(timedelta(hours=8))
 
 
 def china_date(at: datetime) -> date:

@@ -138,6 +138,11 @@ class Fault(Enum):
         "XML 元素的属性过多（{detail}）。",
         "An element of the XML has too many attributes ({detail}).",
     )
+    XML_ELEMENTS = (
+        "xml-elements",
+        "XML 的元素或属性过多（{detail}）。",
+        "The XML has too many elements or attributes ({detail}).",
+    )
     XML_DEPTH = (
         "xml-depth",
         "XML 嵌套过深（{detail}）。",

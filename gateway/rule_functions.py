@@ -3,7 +3,7 @@
 | function | gives |
 |---|---|
 | `gw:code('lists', value)` | whether the value is in one of the named lists (names separated by blanks) |
-| `gw:unlisted('lists', nodes)` | the nodes whose text is in none of the lists; blank ones are left out |
+| `gw:unlisted('lists', nodes)` | the first nodes whose text is in none of the lists; blank ones are left out |
 | `gw:among(value, nodes)` | whether the value is the text of one of the nodes |
 | `gw:package()` | an element for each attachment, its attributes the fields of `Part` and `Pdf` |
 | `gw:policy('pdf.size')` | that number of the policy in force |
@@ -21,11 +21,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date
 from functools import reduce
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from lxml import etree
 
 from gateway.message import Package
+from gateway.places import MOST_FINDINGS
 from gateway.policy import Policy
 
 NAMESPACE: Final = "urn:gateway:rules"
@@ -65,7 +67,9 @@ def functions(lists: Mapping[str, frozenset[str]]) -> Functions:
 
     def unlisted(_: object, names: str, nodes: list[etree._Element]) -> list[etree._Element]:
         known = _union(tuple(lists[name] for name in names.split()))
-        return [node for node in nodes if (text := (node.text or "").strip()) and text not in known]
+        strange = (node for node in nodes if (text := (node.text or "").strip()) and text not in known)
+        # No more of them are told of, and handing nodes back takes lxml the square of their number.
+        return list(islice(strange, MOST_FINDINGS))
 
     return {
         (NAMESPACE, "among"): lambda _, value, nodes: _string(value) in {_string([node]) for node in nodes},

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from lxml import etree
 
-CHINA: Final = ZoneInfo("Asia/Shanghai")
+from gateway.china import CHINA
+
 _DEC: Final = "http://www.chinaport.gov.cn/dec"
 
 

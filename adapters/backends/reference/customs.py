@@ -7,7 +7,8 @@ from adapters.backends.desk import Desk
 from adapters.backends.inspection import Refused
 from adapters.backends.reference.courses import Course, course_of
 from adapters.backends.reference.ledger import Ledger, Taken
-from adapters.backends.reference.notices import CHINA, dec_result, import_response
+from adapters.backends.reference.notices import dec_result, import_response
+from gateway.china import china_date
 from gateway.message import Submission
 from gateway.ports import Clock, Outcome
 from gateway.submission import Envelope
@@ -44,7 +45,7 @@ class ReferenceCustoms(Desk):
         known = self._ledger.seq_no_of(envelope.sender["code"], envelope.reference)
         if known is not None:
             return known
-        year = now.astimezone(CHINA).year
+        year = china_date(now).year
         return f"{_direction(envelope)}{year}{self._ledger.next_serial(f'seq {year}'):013}"
 
     def _allot_entry_id(self, envelope: Envelope, now: datetime) -> str:
@@ -52,7 +53,7 @@ class ReferenceCustoms(Desk):
         office = envelope.facts.get("office", "")
         if not (len(office) == 4 and office.isdecimal()):
             raise Refused("the declaration names no customs office")
-        series = f"{office}{now.astimezone(CHINA).year}{1 if _direction(envelope) == 'I' else 0}"
+        series = f"{office}{china_date(now).year}{1 if _direction(envelope) == 'I' else 0}"
         return f"{series}{self._ledger.next_serial(f'entry {series}'):09}"
 
 

@@ -15,6 +15,7 @@ from gateway.faults import Finding, Rejected
 from gateway.message import Blob, Decision, Receipt, Received
 from gateway.policy import Policy
 from gateway.ports import Register, Signer
+from gateway.stages.assess import assess
 from gateway.stages.authorise import Authority, authorise, read_facts, sender
 from gateway.stages.receipt import Known, Verdict, gateway_receipt, refusal, wanted
 from gateway.stages.route import Routes, route
@@ -65,8 +66,9 @@ def judge(
         if authority.repeats:
             return _repeated(received, authority, rules)
         way = route(authority.facts, rules.routes)
+        hint = assess(received, authority.facts, party, register, policy)
         submission = sign(
-            received, package, validated, evidence, authority, party, way, families, policy, signer, now
+            received, package, validated, evidence, authority, party, way, hint, families, policy, signer, now
         )
     except Rejected as refused:
         return _refused(received, known, refused.findings, rules, signer, now)

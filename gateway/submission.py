@@ -19,6 +19,8 @@ from gateway.china import china_date
 from gateway.faults import Finding, Severity
 from gateway.message import ChainLink, Facts, Operation, Package, Part, Pdf, Received
 from gateway.parties import Party
+from gateway.reform import Risk
+from gateway.triage import Hint
 
 NAMESPACE: Final = "urn:customs-edi-gateway:1"
 ROOT: Final = f"{{{NAMESPACE}}}SubmissionEnvelope"
@@ -53,6 +55,7 @@ def build_envelope(
     created_at: datetime,
     certificate: str | None,
     linked: str | None,
+    hint: Hint,
 ) -> etree._Element:
     """The envelope of an accepted message, not yet signed.
 
@@ -87,6 +90,7 @@ def build_envelope(
     for name, value in facts.values.items():
         _put(named, "Fact", {"name": name}).text = value
     _put_warnings(root, findings)
+    _put_hint(root, hint)
     _put(root, "ChainLink", {"sequence": str(received.link.sequence), "digest": received.link.digest})
     return root
 
@@ -113,6 +117,13 @@ def _put_parts(root: etree._Element, parts: Iterable[Part]) -> None:
             signed = "true" if part.pdf.signed else "false"
             attributes |= {"kind": "attachment", "pages": str(part.pdf.pages), "signed": signed}
         _put(parent, "Part", attributes)
+
+
+def _put_hint(root: etree._Element, hint: Hint) -> None:
+    told = {"risk": hint.risk.value, "treatedAs": hint.treated_as.value, "inspection": hint.inspection}
+    parent = _put(root, "Triage", told)
+    for reason in hint.reasons:
+        _text(parent, "Reason", reason)
 
 
 def _put_warnings(root: etree._Element, findings: Iterable[Finding]) -> None:
@@ -147,6 +158,7 @@ class Envelope:
     certificate: str | None
     facts: dict[str, str]
     warnings: tuple[tuple[str, str], ...]
+    hint: Hint
     link: ChainLink
 
 
@@ -175,7 +187,17 @@ def read_envelope(root: etree._Element) -> Envelope:
         warnings=tuple(
             (str(warning.attrib["code"]), str(warning.get("rule", ""))) for warning in children["Warnings"]
         ),
+        hint=_hint(children["Triage"]),
         link=ChainLink(sequence=int(link["sequence"]), digest=str(link["digest"])),
+    )
+
+
+def _hint(element: etree._Element) -> Hint:
+    return Hint(
+        risk=Risk(element.attrib["risk"]),
+        treated_as=Risk(element.attrib["treatedAs"]),
+        inspection=str(element.attrib["inspection"]),
+        reasons=tuple(_said(reason) for reason in element),
     )
 
 

@@ -33,8 +33,10 @@ from gateway.message import (
 )
 from gateway.parties import Party, Role
 from gateway.ports import Answer, Backend, Outcome
+from gateway.reform import Risk
 from gateway.signing import XadesSigner
 from gateway.submission import build_envelope
+from gateway.triage import Hint
 from gateway.xml import trusted
 from tests.keys import Identity, identity
 
@@ -154,6 +156,7 @@ def sent(
         created_at=NOW,
         certificate=None,
         linked=None,
+        hint=Hint(risk=Risk.LOW, treated_as=Risk.LOW, inspection="low", reasons=("low",)),
     )
     submission = Submission(
         key=key,

@@ -12,6 +12,7 @@ from gateway.stages.route import Route
 from gateway.stages.validate import Validated
 from gateway.stages.verify import Evidence
 from gateway.submission import build_envelope
+from gateway.triage import Hint
 
 
 def sign(
@@ -22,6 +23,7 @@ def sign(
     authority: Authority,
     party: Party,
     route: Route,
+    hint: Hint,
     families: Families,
     policy: Policy,
     signer: Signer,
@@ -40,6 +42,7 @@ def sign(
         created_at=now,
         certificate=None if evidence.signature is None else evidence.signature.fingerprint,
         linked=authority.linked,
+        hint=hint,
     )
     return Submission(
         key=received.arrival.id,

@@ -14,7 +14,9 @@ from lxml import etree
 from gateway.faults import Fault, Severity, finding
 from gateway.message import Arrival, ChainLink, Facts, Key, Operation, Package, Part, Pdf, Received
 from gateway.parties import ClassPeriod, Party, Role, TraderClass
+from gateway.reform import Risk
 from gateway.submission import build_envelope, inner_name, read_envelope, write_zip
+from gateway.triage import Hint
 from gateway.xml import trusted
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +75,12 @@ def values() -> dict[str, Any]:
         "created_at": AT,
         "certificate": "67" * 32,
         "linked": "01JD9Z0000000000000000000B",
+        "hint": Hint(
+            risk=Risk.UNKNOWN,
+            treated_as=Risk.HIGH,
+            inspection="normal",
+            reasons=("unknown: trader B, broker AA", "drawn as high"),
+        ),
     }
 
 
@@ -107,6 +115,7 @@ def test_customs_reads_from_the_envelope_what_the_gateway_knew(schema: etree.XML
     assert envelope.certificate == "67" * 32
     assert envelope.facts == known["facts"].values
     assert envelope.warnings == (("same-content", ""), ("business-rule", "R017"))
+    assert envelope.hint == known["hint"]
     assert envelope.link == known["received"].link
 
 

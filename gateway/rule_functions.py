@@ -3,7 +3,7 @@
 | function | gives |
 |---|---|
 | `gw:code('lists', value)` | whether the value is in one of the named lists (names separated by blanks) |
-| `gw:unlisted('lists', nodes)` | the first nodes whose text is in none of the lists; blank ones are left out |
+| `gw:unlisted('lists', nodes)` | the first nodes whose text is in none of the lists, without blank ones |
 | `gw:among(value, nodes)` | whether the value is the text of one of the nodes |
 | `gw:package()` | an element for each attachment, its attributes the fields of `Part` and `Pdf` |
 | `gw:policy('pdf.size')` | that number of the policy in force |

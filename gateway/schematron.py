@@ -128,7 +128,8 @@ class RuleSet:
         return _Rule(source, self._compile(source), tuple(self._assertion(check) for check in checks))
 
     def _join(self, rules: tuple[_Rule, ...]) -> tuple[_Expression, tuple[_Rule, ...]]:
-        return self._compile(" | ".join(rule.source for rule in rules)), rules
+        # No union: it takes libxml2 the product of the sizes, 10 s where two rules fail 90,000 times each.
+        return self._compile(" or ".join(f"boolean({rule.source})" for rule in rules)), rules
 
     def _assertion(self, check: etree._Element) -> Assertion:
         sentences = {span.attrib["class"]: _text(span) for span in _children(check, "span")}

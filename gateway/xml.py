@@ -161,8 +161,8 @@ _TOO_MANY_ATTRIBUTES: Final = etree.XPath(f"count(//@*) > {_ELEMENTS}")
 
 
 def _refuse_many_elements(root: etree._Element, text: bytes) -> None:
-    # What judges a document asks it a hundred questions, and a union of two node-sets takes libxml2 the product
-    # of their sizes: a declaration of 12 MB with 300,000 currencies and countries took minutes.
+    # Rules and facts ask a document hundreds of questions, and a union of two node-sets takes libxml2 the
+    # product of their sizes: a declaration of 12 MB with 300,000 currencies and countries took minutes.
     for mark, too_many in ((b"<", _TOO_MANY_ELEMENTS), (b"=", _TOO_MANY_ATTRIBUTES)):
         if text.count(mark) > _ELEMENTS and too_many(root):
             raise Rejected(finding(Fault.XML_ELEMENTS, detail=f"> {_ELEMENTS}"))

@@ -206,3 +206,19 @@ def test_an_expression_that_is_no_xpath_is_refused_when_it_is_loaded() -> None:
 def test_a_flag_that_is_no_fault_is_refused_when_it_is_loaded() -> None:
     with pytest.raises(KeyError):
         RuleSet(schema(pattern("/a", check("1", 'flag="no-such-fault"'))), LISTS)
+
+
+def test_of_very_many_unlisted_nodes_only_so_many_are_given_as_can_be_told_of() -> None:
+    document = b"<order>" + b"<unit>Q</unit>" * 1000 + b"</order>"
+    assert not found(schema(pattern("/order", check("count(gw:unlisted('unit', unit)) = 200"))), document)
+
+
+def test_rules_that_fail_at_different_places_are_each_told() -> None:
+    rules = schema(
+        pattern("/order/n", check(". = 1", rule="T-1"))
+        + pattern("/order/unit", check(". != 'X'", rule="T-2"))
+    )
+    assert [(each.rule, each.place.xpath) for each in found(rules)] == [
+        ("T-1", "/order/n[2]"),
+        ("T-2", "/order/unit[4]"),
+    ]

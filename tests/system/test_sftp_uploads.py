@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import paramiko
 import pytest
-from paramiko.sftp import CMD_CLOSE
+from paramiko.sftp import CMD_CLOSE, CMD_READ, int64
 
 from gateway.message import Arrival
 from gateway.states import Event
@@ -416,3 +416,27 @@ def test_an_earlier_file_of_the_same_name_does_not_hide_that_an_upload_failed(
         with pytest.raises(FileNotFoundError):
             client.put(str(package), "/OutBox/a.zip")
     assert len(served.arrived()) == 1
+
+
+@pytest.mark.parametrize("offset", [len(PACKAGE), 2**63 - 1, 2**63, 2**64 - 1])
+def test_reading_beyond_the_end_is_the_end_whatever_the_offset(served: Served, offset: int) -> None:
+    with served.broker.session() as client:
+        with client.open("/OutBox/a.tmp", "w+b") as file:
+            file.write(PACKAGE)
+            file.flush()
+            assert file.stat().st_size == len(PACKAGE)
+            assert _read_at(file, offset) == b""
+        client.rename("/OutBox/a.tmp", "/OutBox/a.zip")
+        with client.open("/OutBox/a.zip", "rb") as file:
+            assert _read_at(file, offset) == b""
+    assert served.bodies() == [("a.zip", PACKAGE)]
+
+
+def _read_at(file: paramiko.SFTPFile, offset: int) -> bytes:
+    """paramiko's own reads never go beyond the end."""
+    opened = cast(Any, file)
+    try:
+        _kind, answer = opened.sftp._request(CMD_READ, opened.handle, int64(offset), 100)
+    except EOFError:
+        return b""
+    return cast(bytes, answer.get_string())

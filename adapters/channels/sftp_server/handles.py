@@ -58,7 +58,9 @@ class Upload:
             raise
 
     def read(self, offset: int, length: int) -> bytes:
-        return self._usable().read(offset, length)
+        spool = self._usable()
+        # Offsets are unsigned in the protocol: beyond the end they need not be ones that files can have.
+        return spool.read(offset, length) if offset < spool.size else b""
 
     def stat(self) -> Attributes:
         return Attributes(FILE, self._usable().size, self.draft.touched)
@@ -107,6 +109,8 @@ class Download:
         raise denied("The file is open for reading only")
 
     def read(self, offset: int, length: int) -> bytes:
+        if offset >= self._size:
+            return b""
         self._stream.seek(offset)
         data = self._stream.read(length)
         if data and offset + len(data) >= self._size:

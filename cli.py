@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from adapters.operators import check, deliveries, demo, messages, node, output, parties, receipts
+from adapters.operators import check, deliveries, demo, messages, node, output, parties, policy, receipts
 
 
 class _Command(typer.Typer):
@@ -35,6 +35,7 @@ app.add_typer(messages.app, name="messages")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(parties.app, name="parties")
 app.add_typer(receipts.app, name="receipts")
+app.add_typer(policy.app, name="policy")
 
 if __name__ == "__main__":
     app()

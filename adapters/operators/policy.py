@@ -1,0 +1,182 @@
+"""`gateway policy`: what is in force on a day, and what another policy would have said."""
+
+from datetime import date, datetime
+from functools import partial
+from importlib.resources import files
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from sqlalchemy import select
+
+from adapters.assemble import utc_now
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.home import Home
+from adapters.operators.output import HomeOption, JsonOption, opened, say_rows, told
+from adapters.stores.database import sqlite_engine
+from adapters.stores.register import SqlRegister
+from adapters.stores.tables import messages
+from gateway.china import china_date
+from gateway.families import Families
+from gateway.faults import Fault, Severity
+from gateway.message import Arrival, ChainLink, Decision, Earlier, Key, Received
+from gateway.parties import Party
+from gateway.pipeline import Rules, judge
+from gateway.policy import Policy
+from gateway.reform import in_force
+from gateway.settings import read_policy
+from gateway.signing import XadesSigner
+from gateway.states import Event, State
+
+app = typer.Typer(no_args_is_help=True, help="What the gateway judges by, and what another policy would say.")
+
+
+@app.command()
+def show(
+    home: HomeOption,
+    on: Annotated[
+        datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Day in China; today by default.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The limits, and the rows of the reform that are in force on a day, each with its source.
+
+    Example: gateway policy show --on 2013-05-01 --home /srv/gateway
+    """
+    with told():
+        policy = opened(home).policy()
+    rows = [*_limits(policy), *_rows(policy, china_date(utc_now()) if on is None else on.date())]
+    say_rows(rows, ("section", "says", "since", "until", "source"), as_json=as_json)
+
+
+@app.command("try")
+def try_(
+    file: Annotated[Path, typer.Argument(help="Another policy.toml.", exists=True, dir_okay=False)],
+    home: HomeOption,
+    last: Annotated[int, typer.Option("--last", min=1, help="So many of the newest messages.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """What the newest messages would have got under another policy; shows those that would have got another
+    verdict or other faults. Nothing is changed, nothing is sent.
+
+    Example: gateway policy try policy-2027.toml --last 500 --home /srv/gateway
+    """
+    with told():
+        base = opened(home)
+        policy = read_policy(file.name, file.read_text(encoding="utf-8"))
+        rows = [row for row in _tried(base, policy, last) if row["was"] != row["would_be"]]
+    say_rows(rows, ("id", "account", "reference", "was", "would_be"), as_json=as_json)
+
+
+def _limits(policy: Policy) -> list[dict[str, Any]]:
+    return [
+        {"section": f"{section}.{key}", "says": str(value), "since": None, "until": None, "source": None}
+        for section, values in policy.model_dump(mode="json", exclude={"version", "reform"}).items()
+        for key, value in values.items()
+    ]
+
+
+def _rows(policy: Policy, day: date) -> list[dict[str, Any]]:
+    reform = policy.reform
+    tables = ("eligible", "scope", "demand", "due", "triage", "inspection")
+    rows = chain.from_iterable(
+        ((table, row) for row in in_force(getattr(reform, table), day)) for table in tables
+    )
+    return [
+        {
+            "section": f"reform.{table}",
+            "says": _said(row.model_dump(mode="json", exclude={"since", "until", "source"})),
+            "since": row.since.isoformat(),
+            "until": None if row.until is None else row.until.isoformat(),
+            "source": row.source,
+        }
+        for table, row in rows
+    ]
+
+
+def _said(values: dict[str, Any]) -> str:
+    return " ".join(
+        f"{name}={','.join(value) if isinstance(value, list) else value}"
+        for name, value in values.items()
+        if value not in (None, [])
+    )
+
+
+class _Unseen:
+    """The register without what was sent before: else each message would repeat itself."""
+
+    def __init__(self, register: SqlRegister) -> None:
+        self._register = register
+
+    def party_of(self, account: str) -> Party | None:
+        return self._register.party_of(account)
+
+    def party_called(self, code: str) -> Party | None:
+        return self._register.party_called(code)
+
+    def holder(self, key: Key) -> Earlier | None:
+        return None
+
+    def same_body(self, key: Key, body: str) -> Earlier | None:
+        return None
+
+
+def _tried(home: Home, policy: Policy, last: int) -> list[dict[str, Any]]:
+    engine = sqlite_engine(home.database, read_only=True)
+    rules = Rules(families=Families.load(files("schemas")), policy=policy, routes=home.routes())
+    signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
+    register, blobs = _Unseen(SqlRegister(engine)), FilesystemBlobs(home.blobs)
+    newest = (
+        select(messages)
+        .where(messages.c.kind == "inbound", messages.c.state.not_in([State.RECEIVED, State.HELD]))
+        .order_by(messages.c.seq.desc())
+        .limit(last)
+    )
+    with engine.connect() as reader:
+        rows = list(reversed(reader.execute(newest).all()))
+    tried = []
+    for row in track(rows, "judging", console=Console(stderr=True), transient=True):
+        was = {
+            found["rule"] or found["code"] for found in row.findings if found["severity"] == Severity.ERROR
+        }
+        if Fault.DUPLICATE_REFERENCE.code in was:
+            continue  # what was sent before decided, not the policy
+        received = Received(
+            arrival=Arrival(
+                id=row.id,
+                account=row.account,
+                channel=row.channel,
+                name=row.name,
+                sha256=row.sha256,
+                size=row.size,
+                received_at=row.received_at,
+            ),
+            attempts=row.attempts,
+            link=ChainLink(sequence=row.link_sequence, digest=row.link_digest),
+        )
+        decision = judge(received, partial(blobs.open, row.sha256), rules, register, signer, row.received_at)
+        tried.append(
+            {
+                "id": row.id,
+                "account": row.account,
+                "reference": row.reference,
+                "was": _verdict(was),
+                "would_be": _would_be(decision),
+            }
+        )
+    engine.dispose()
+    return tried
+
+
+def _would_be(decision: Decision) -> str:
+    if decision.event is not Event.REFUSED:
+        return _verdict(set())
+    errors = (found for found in decision.findings if found.severity is Severity.ERROR)
+    return _verdict({found.rule or found.code for found in errors})
+
+
+def _verdict(faults: set[str]) -> str:
+    return f"rejected: {', '.join(sorted(faults))}" if faults else "accepted"

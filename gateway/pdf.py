@@ -7,6 +7,7 @@ takes.
 
 import re
 from io import BytesIO
+from itertools import islice
 from typing import Final
 
 import pikepdf
@@ -110,20 +111,21 @@ def _without_trailer(data: bytes) -> tuple[bytes, bool]:
 def _has_signed_field(file: pikepdf.Pdf) -> bool:
     """Whether a signature field has a value; field types are inherited (ISO 32000-1, 12.7.3.1)."""
     form = file.Root.get("/AcroForm")
-    fields = form.get("/Fields") if isinstance(form, pikepdf.Dictionary) else None
     waiting: list[tuple[object, object]] = []
-    if isinstance(fields, pikepdf.Array):
-        waiting.extend((field, None) for field in fields)
-    for _ in range(_MOST_FIELDS):
+    room = _MOST_FIELDS  # of what is ever put there: a field may be its own kid, a hundred thousand times
+    kids: object = form.get("/Fields") if isinstance(form, pikepdf.Dictionary) else None
+    kind: object = None
+    while True:
+        if room and isinstance(kids, pikepdf.Array):
+            some = [(kid, kind) for kid in islice(kids, room)]
+            room -= len(some)
+            waiting += some
         if not waiting:
             return False
-        field, inherited = waiting.pop()
-        if not isinstance(field, pikepdf.Dictionary):
-            continue
-        kind = field.get("/FT", inherited)
-        if kind == pikepdf.Name.Sig and "/V" in field:
-            return True
-        kids = field.get("/Kids")
-        if isinstance(kids, pikepdf.Array):
-            waiting.extend((kid, kind) for kid in kids)
-    return False
+        field, kind = waiting.pop()
+        kids = None
+        if isinstance(field, pikepdf.Dictionary):
+            kind = field.get("/FT", kind)
+            if kind == pikepdf.Name.Sig and "/V" in field:
+                return True
+            kids = field.get("/Kids")

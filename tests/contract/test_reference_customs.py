@@ -1,15 +1,21 @@
 """What the reference customs does beyond the contract of all back-ends: numbers and courses."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from adapters.backends.reference.answers import PACE
 from adapters.backends.reference.customs import ReferenceCustoms
+from gateway.china import CHINA
+from gateway.faults import Rejected
 from gateway.message import Operation
 from gateway.ports import Answer, Outcome
-from tests.submissions import reference_customs, sent, told, values
+from gateway.xml import parse
+from tests.submissions import GATEWAY, NOW, reference_customs, sent, told, values
 
 
 @pytest.fixture
@@ -19,7 +25,15 @@ def customs(tmp_path: Path) -> Iterator[ReferenceCustoms]:
 
 
 def channels(answers: Sequence[Answer]) -> list[str]:
-    return [values(answer).get("CHANNEL", "technical") for answer in answers]
+    return [channel(answer) for answer in answers]
+
+
+def channel(answer: Answer) -> str:
+    try:
+        parse(answer.body)
+    except Rejected:
+        return "malformed"
+    return values(answer).get("CHANNEL", "technical")
 
 
 def test_a_declaration_is_taken_numbered_and_goes_its_course_to_release(customs: ReferenceCustoms) -> None:
@@ -69,10 +83,26 @@ def test_a_save_is_numbered_and_the_declaration_after_it_keeps_the_number(custom
 @pytest.mark.parametrize(
     ("reference", "operation", "course"),
     [
+        ("RELEASED-1", Operation.DECLARE, ["technical", "L", "J", "P", "R"]),
         ("RETURNED-1", Operation.DECLARE, ["technical", "E"]),
         ("RETURNED-1", Operation.SAVE, ["technical"]),
         ("FAILED-1", Operation.DECLARE, ["technical"]),
         ("FAILED-1", Operation.SAVE, ["technical"]),
+        ("SUPPLEMENT-1", Operation.DECLARE, ["technical", "L", "Sp1"]),
+        ("INSPECT-1", Operation.DECLARE, ["technical", "L", "J", "C"]),
+        ("DUTY-1", Operation.DECLARE, ["technical", "L", "J", "T"]),
+        ("DELETED-1", Operation.DECLARE, ["technical", "L", "J", "P", "D"]),
+        ("SILENT-1", Operation.DECLARE, []),
+        ("SILENT-1", Operation.SAVE, []),
+        (
+            "TWICE-1",
+            Operation.DECLARE,
+            ["technical", "technical", "L", "L", "J", "J", "P", "P", "R", "R"],
+        ),
+        ("TWICE-1", Operation.SAVE, ["technical", "technical"]),
+        ("ORDER-1", Operation.DECLARE, ["R", "P", "J", "L", "technical"]),
+        ("BROKEN-1", Operation.DECLARE, ["technical", "L", "malformed", "P", "R"]),
+        ("BROKEN-1", Operation.SAVE, ["technical"]),
         ("C-FAILED-1", Operation.DECLARE, ["technical", "L", "J", "P", "R"]),
     ],
 )
@@ -82,6 +112,51 @@ def test_a_reference_forces_its_course(
     assert sent(reference, operation).to(customs)[0] is Outcome.TAKEN
 
     assert channels(told(customs)) == course
+
+
+def test_what_is_said_twice_is_the_same_byte_for_byte(customs: ReferenceCustoms) -> None:
+    sent("TWICE-1").to(customs)
+
+    bodies = [answer.body for answer in told(customs)]
+    assert bodies[::2] == bodies[1::2]
+
+
+def test_slow_answers_are_given_one_by_one_and_each_is_dated_when_it_is_given(tmp_path: Path) -> None:
+    now = NOW
+    with closing(ReferenceCustoms(tmp_path, GATEWAY.certificate_pem, lambda: now)) as customs:
+        sent("SLOW-1").to(customs)
+        heard = [channels(told(customs))]
+        for _ in range(4):
+            now += PACE - timedelta(microseconds=1)
+            heard.append(channels(told(customs)))
+            now += timedelta(microseconds=1)
+            heard.append(channels(told(customs)))
+        last = values(told(customs)[-1])
+
+    whole = ["technical", "L", "J", "P", "R"]
+    assert heard == [whole[:count] for count in (1, 1, 2, 2, 3, 3, 4, 4, 5)]
+    assert last["NOTICE_DATE"] == f"{now.astimezone(CHINA):%Y-%m-%dT%H:%M:%S}"
+
+
+def test_a_slow_declaration_keeps_no_other_waiting(customs: ReferenceCustoms) -> None:
+    sent("SLOW-1").to(customs)
+    sent("C-1").to(customs)
+
+    assert channels(told(customs)) == ["technical", "technical", "L", "J", "P", "R"]
+
+
+def test_a_ledger_made_before_answers_had_a_time_still_opens_and_says_what_it_owed(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "customs.db")) as old:
+        old.executescript(
+            "CREATE TABLE answers (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL,"
+            " name TEXT NOT NULL, body BLOB NOT NULL, acknowledged INTEGER NOT NULL DEFAULT 0) STRICT;"
+            "INSERT INTO answers (key, name, body) VALUES ('K', 'Receipt_K_P.xml', x'3c612f3e');"
+        )
+
+    for _ in range(2):
+        with closing(reference_customs(tmp_path)) as customs:
+            (owed,) = told(customs)
+            assert (owed.key, owed.name, owed.body) == ("K", "Receipt_K_P.xml", b"<a/>")
 
 
 def test_a_returned_declaration_has_a_reason_and_no_entry_number(customs: ReferenceCustoms) -> None:

@@ -1,21 +1,33 @@
 """What customs will say to a submission, as a table: the usual course, and those that a reference forces.
 
 A reference that begins with a prefix of `FORCED` takes that course, so that broker software can be tried
-against every one (DESIGN.md 8).
+against every one (DESIGN.md 8; for people: docs/sandbox.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Final
 
 from gateway.message import Operation
 
 
+class Manner(Enum):
+    """How the answers of a course are given."""
+
+    AT_ONCE = auto()
+    SLOWLY = auto()  # each some seconds after the one before
+    TWICE = auto()  # each a second time, byte for byte
+    BACKWARDS = auto()  # the last first
+    NEVER = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One DEC_RESULT: its CHANNEL (FORMATS 2.3) and NOTE."""
+    """One DEC_RESULT: its CHANNEL (FORMATS 2.3) and NOTE. One that is `cut` ends in the middle."""
 
     channel: str
     note: str
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +35,10 @@ class Course:
     """`response` is the ResponseCode of the technical answer (0: imported), `error` its ErrorMessage;
     `notices` follow it in this order where the declaration was imported."""
 
-    response: int
-    error: str
+    response: int = 0
+    error: str = "导入成功"
     notices: tuple[Notice, ...] = ()
+    manner: Manner = Manner.AT_ONCE
 
     @property
     def imported(self) -> bool:
@@ -37,29 +50,39 @@ class Course:
         return any(notice.channel == "L" for notice in self.notices)
 
 
-SAVED: Final = Course(response=0, error="暂存成功")
-# The run of a real import entry of 2023 (FORMATS 2.3).
-RELEASED: Final = Course(
-    response=0,
-    error="导入成功",
-    notices=(
-        Notice("L", "海关已接收，报关单入库成功"),
-        Notice("J", "通关无纸化审结"),
-        Notice("P", "海关已放行"),
-        Notice("R", "报关单已结关"),
-    ),
-)
-RETURNED: Final = Course(
-    response=0,
-    error="导入成功",
-    notices=(Notice("E", "海关退单：商品申报要素填报不完整，请修改后重新申报"),),
-)
-FAILED: Final = Course(response=1, error="导入失败：报文内容不符合导入要求")
+STORED: Final = Notice("L", "海关已接收，报关单入库成功")
+REVIEWED: Final = Notice("J", "通关无纸化审结")
+LET_GO: Final = Notice("P", "海关已放行")
+CLEARED: Final = Notice("R", "报关单已结关")
+BACK: Final = Notice("E", "海关退单：商品申报要素填报不完整，请修改后重新申报")
+INSPECT: Final = Notice("C", "查验通知：请配合海关查验货物")
+DUTY: Final = Notice("T", "需交税费：请在规定期限内缴纳税费")
+# The only code of the list that asks for a supplement; it is known of two-step declarations only.
+SUPPLEMENT: Final = Notice("Sp1", "要求补充申报通知：请补充说明成交价格的构成")
+DELETED: Final = Notice("D", "海关删单")
 
-# A course that ends before anything is imported holds for a temporary save as well.
-FORCED: Final = {"RETURNED-": RETURNED, "FAILED-": FAILED}
+# The run of a real import entry of 2023 (FORMATS 2.3).
+RELEASED: Final = Course(notices=(STORED, REVIEWED, LET_GO, CLEARED))
+
+FORCED: Final = {
+    "RELEASED-": RELEASED,
+    "RETURNED-": Course(notices=(BACK,)),
+    "FAILED-": Course(response=1, error="导入失败：报文内容不符合导入要求"),
+    "SUPPLEMENT-": Course(notices=(STORED, SUPPLEMENT)),
+    "INSPECT-": Course(notices=(STORED, REVIEWED, INSPECT)),
+    "DUTY-": Course(notices=(STORED, REVIEWED, DUTY)),
+    "DELETED-": Course(notices=(STORED, REVIEWED, LET_GO, DELETED)),
+    "SILENT-": replace(RELEASED, manner=Manner.NEVER),
+    "TWICE-": replace(RELEASED, manner=Manner.TWICE),
+    "ORDER-": replace(RELEASED, manner=Manner.BACKWARDS),
+    "BROKEN-": Course(notices=(STORED, replace(REVIEWED, cut=True), LET_GO, CLEARED)),
+    "SLOW-": replace(RELEASED, manner=Manner.SLOWLY),
+}
 
 
 def course_of(reference: str, operation: Operation) -> Course:
+    """A temporary save ends with its import; how that goes and in what manner it is said is as forced."""
     forced = next((course for prefix, course in FORCED.items() if reference.startswith(prefix)), RELEASED)
-    return SAVED if operation is Operation.SAVE and forced.imported else forced
+    if operation is Operation.SAVE and forced.imported:
+        return Course(error="暂存成功", manner=forced.manner)
+    return forced

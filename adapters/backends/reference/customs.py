@@ -5,9 +5,9 @@ from pathlib import Path
 
 from adapters.backends.desk import Desk
 from adapters.backends.inspection import Refused
-from adapters.backends.reference.courses import Course, course_of
+from adapters.backends.reference.answers import answers_of
+from adapters.backends.reference.courses import course_of
 from adapters.backends.reference.ledger import Ledger, Taken
-from adapters.backends.reference.notices import dec_result, import_response
 from gateway.china import china_date
 from gateway.message import Submission
 from gateway.ports import Clock, Outcome
@@ -19,7 +19,7 @@ class ReferenceCustoms(Desk):
 
     def __init__(self, folder: Path, certificate_pem: str, clock: Clock) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._ledger = Ledger(folder / "customs.db")
+        self._ledger = Ledger(folder / "customs.db", clock)
         super().__init__(folder, self._ledger, certificate_pem, clock)
 
     def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
@@ -38,7 +38,7 @@ class ReferenceCustoms(Desk):
                 envelope=submission.envelope,
             )
             self._ledger.note_call(submission.key, Outcome.TAKEN, "", now)
-            self._ledger.take(taken, _answers(taken, course, envelope.facts))
+            self._ledger.take(taken, answers_of(taken, course, envelope.facts))
 
     def _allot_seq_no(self, envelope: Envelope, now: datetime) -> str:
         """18 characters: I or E, year, 13 digits. A declaration that follows its save keeps the number."""
@@ -62,25 +62,3 @@ def _direction(envelope: Envelope) -> str:
     if direction not in ("I", "E"):
         raise Refused("the declaration says neither import nor export")
     return direction
-
-
-def _answers(taken: Taken, course: Course, facts: dict[str, str]) -> list[tuple[str, bytes]]:
-    response = import_response(
-        code=course.response, error=course.error, client_reference=taken.reference, seq_no=taken.seq_no
-    )
-    notices = [
-        (
-            f"Receipt_{taken.key}_{notice.channel}.xml",
-            dec_result(
-                seq_no=taken.seq_no,
-                entry_id=taken.entry_id,
-                channel=notice.channel,
-                note=notice.note,
-                office=facts.get("office", ""),
-                moved_on=facts.get("ie_date", ""),
-                at=taken.taken_at,
-            ),
-        )
-        for notice in course.notices
-    ]
-    return [(f"{'Successed' if course.imported else 'Failed'}_{taken.key}.xml", response), *notices]

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from adapters.backends.book import Book
+from gateway.ports import Answer, Clock
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS submissions (
@@ -30,9 +31,25 @@ class Taken:
     envelope: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """An answer that is not given before `at`."""
+
+    name: str
+    body: bytes
+    at: datetime
+
+
 class Ledger(Book):
-    def __init__(self, file: Path) -> None:
+    """`clock` says which answers are due."""
+
+    def __init__(self, file: Path, clock: Clock) -> None:
         super().__init__(file, _TABLES)
+        self._clock = clock
+        with self.transaction():  # two who open it at once must not both find the column missing
+            columns = [row[1] for row in self._connection.execute("PRAGMA table_info (answers)")]
+            if "due" not in columns:
+                self._connection.execute("ALTER TABLE answers ADD COLUMN due TEXT NOT NULL DEFAULT ''")
 
     def seq_no_of(self, agent: str, reference: str) -> str | None:
         """The unified number that this agent's reference was last given, if any."""
@@ -43,8 +60,8 @@ class Ledger(Book):
         ).fetchone()
         return None if row is None else str(row[0])
 
-    def take(self, taken: Taken, answers: Sequence[tuple[str, bytes]]) -> None:
-        """Notes a submission and queues its answers, (name, body) in the order in which they are given."""
+    def take(self, taken: Taken, answers: Sequence[Due]) -> None:
+        """Notes a submission and queues its answers in the order in which they are given."""
         self._connection.execute(
             "INSERT INTO submissions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -58,4 +75,23 @@ class Ledger(Book):
                 taken.envelope,
             ),
         )
-        self.queue(taken.key, answers)
+        self.queue_due(taken.key, answers)
+
+    def queue_due(self, key: str, answers: Sequence[Due]) -> None:
+        self._connection.executemany(
+            "INSERT INTO answers (key, name, body, due) VALUES (?, ?, ?, ?)",
+            [(key, answer.name, answer.body, _instant(answer.at)) for answer in answers],
+        )
+
+    def answers(self, limit: int) -> list[Answer]:
+        """Those that are due, in the order in which they were queued."""
+        rows = self._connection.execute(
+            "SELECT id, key, name, body FROM answers WHERE NOT acknowledged AND due <= ? ORDER BY id LIMIT ?",
+            (_instant(self._clock()), limit),
+        )
+        return [Answer(id=str(id_), name=name, body=body, key=key) for id_, key, name, body in rows]
+
+
+def _instant(at: datetime) -> str:
+    """A form in which the earlier is the lesser text."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")

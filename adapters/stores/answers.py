@@ -115,8 +115,7 @@ def _target(reader: Connection, told: Told, key: str | None, backend: str) -> Ta
 
 
 def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> list[Filed]:
-    known = _known(transaction, chain)
-    new = [filed for filed in chain if filed.parked is not None or _identity(filed) not in known]
+    new = _new(transaction, chain)
     now = clock()
     rows, changes = [], defaultdict[str, list[tuple[Matched, str]]](list)
     for filed in new:
@@ -146,12 +145,18 @@ def _identity(filed: Filed) -> tuple[str, str | None]:
     return _digest(filed), _linked(filed)
 
 
-def _known(transaction: Transaction, chain: Sequence[Filed]) -> set[tuple[str, str | None]]:
-    """Which answers are there already for the same declaration; one that is not matched counts for any."""
+def _new(transaction: Transaction, chain: Sequence[Filed]) -> list[Filed]:
+    """What is not there already for the same declaration, nor stands twice in the chain itself; one that is
+    not matched counts for any."""
     digests = [_digest(filed) for filed in chain]
-    there = {(row.sha256, row.linked) for row in transaction.connection.execute(_KNOWN, {"digests": digests})}
-    unmatched = {sha256 for sha256, linked in there if linked is None}
-    return there | {_identity(filed) for filed in chain if _digest(filed) in unmatched}
+    known = {(row.sha256, row.linked) for row in transaction.connection.execute(_KNOWN, {"digests": digests})}
+    new: list[Filed] = []
+    for filed in chain:
+        if filed.parked is None and {_identity(filed), (_digest(filed), None)} & known:
+            continue
+        known.add(_identity(filed))
+        new.append(filed)
+    return new
 
 
 def _row(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> dict[str, object]:

@@ -22,7 +22,7 @@ from adapters.stores.outbox import SqlOutbox
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import events
 from gateway.answers import Answered, Target, Told
-from gateway.customs_answers import Matched
+from gateway.customs_answers import Matched, Unmatched
 from gateway.customs_codes import AnswerKind
 from gateway.faults import Fault, finding
 from gateway.message import (
@@ -469,9 +469,8 @@ async def target_of(store: Store, sent: Arrival) -> Target:
     return target
 
 
-async def customs_says(
-    store: Store, sent: Arrival, status: CustomsStatus, body: bytes, target: Target | None = None
-) -> bool:
+def said(status: CustomsStatus, body: bytes, target: Target) -> Matched:
+    """What an answer with this body makes of its declaration; its receipt is called like the body."""
     answered = Answered(
         event=Event.SETTLED if status.final else Event.ANSWERED,
         customs_status=status,
@@ -479,18 +478,19 @@ async def customs_says(
         entry_id="",
         receipts=(Receipt(account="broker", name=body.decode(), kind=ReceiptKind.BUSINESS, body=body),),
     )
-    filed = await store.answers.file(
-        [
-            Matched(
-                backend="customs",
-                answer=Answer(id="1", name="answer.xml", body=body),
-                told=replace(TOLD, status=status),
-                target=target or await target_of(store, sent),
-                answered=answered,
-            )
-        ]
+    return Matched(
+        backend="customs",
+        answer=Answer(id="1", name="answer.xml", body=body),
+        told=replace(TOLD, status=status),
+        target=target,
+        answered=answered,
     )
-    return len(filed) == 1
+
+
+async def customs_says(
+    store: Store, sent: Arrival, status: CustomsStatus, body: bytes, target: Target | None = None
+) -> bool:
+    return bool(await store.answers.file([said(status, body, target or await target_of(store, sent))]))
 
 
 def test_an_answer_that_comes_twice_is_filed_once(store: Store) -> None:
@@ -500,6 +500,35 @@ def test_an_answer_that_comes_twice_is_filed_once(store: Store) -> None:
         assert await customs_says(store, sent, CustomsStatus.STORED, b"L")
         assert not await customs_says(store, sent, CustomsStatus.STORED, b"L")
         assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L"]
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_comes_twice_at_once_is_filed_once(store: Store) -> None:
+    async def run() -> None:
+        sent = arrival()
+        await accept(store, sent)
+        target = await target_of(store, sent)
+        stored = said(CustomsStatus.STORED, b"L", target)
+        closed = said(CustomsStatus.CLOSED, b"R", target)
+        assert await store.answers.file([stored, stored, closed, stored, closed]) == [stored, closed]
+        assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L", "R"]
+
+    asyncio.run(run())
+
+
+def test_an_answer_of_which_nothing_is_known_is_filed_once_however_often_it_comes(store: Store) -> None:
+    async def run() -> None:
+        unknown = Unmatched(
+            backend="customs",
+            answer=Answer(id="1", name="answer.xml", body=b"L"),
+            told=TOLD,
+            state=State.WAITING,
+            waiting_for="seq_no I1",
+        )
+        assert await store.answers.file([unknown, unknown]) == [unknown]
+        assert await store.answers.file([unknown]) == []
+        assert len(await store.answers.parked("I1")) == 1
 
     asyncio.run(run())
 

@@ -99,9 +99,9 @@ def _instant(text: str) -> datetime | None:
     """NOTICE_DATE has no zone and is China's time (FORMATS 2.3)."""
     try:
         said = datetime.fromisoformat(text)
-    except ValueError:
+        return (said if said.tzinfo else said.replace(tzinfo=CHINA)).astimezone(UTC)
+    except (ValueError, OverflowError):  # the second where the year in UTC would be 0 or 10000
         return None
-    return (said if said.tzinfo else said.replace(tzinfo=CHINA)).astimezone(UTC)
 
 
 def decide(told: Told, target: Target, body: bytes, name_time: datetime) -> Answered:

@@ -146,6 +146,8 @@ def test_a_unified_number_in_the_place_of_the_entry_number_is_none(families: Fam
         ("2026-11-23T00:05:06Z", datetime(2026, 11, 23, 0, 5, 6, tzinfo=UTC)),
         ("", None),
         ("yesterday", None),
+        ("0001-01-01T00:00:00", None),
+        ("9999-12-31T23:59:59-12:00", None),
     ],
 )
 def test_a_time_without_zone_is_chinas(families: Families, said: str, at: datetime | None) -> None:

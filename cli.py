@@ -5,7 +5,18 @@ from typing import Any
 
 import typer
 
-from adapters.operators import check, deliveries, demo, messages, node, output, parties, policy, receipts
+from adapters.operators import (
+    check,
+    customs,
+    deliveries,
+    demo,
+    messages,
+    node,
+    output,
+    parties,
+    policy,
+    receipts,
+)
 
 
 class _Command(typer.Typer):
@@ -33,6 +44,7 @@ app.command()(check.check)
 app.command()(node.doctor)
 app.add_typer(messages.app, name="messages")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(customs.app, name="customs")
 app.add_typer(parties.app, name="parties")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(policy.app, name="policy")

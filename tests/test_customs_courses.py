@@ -5,11 +5,13 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters.backends.reference.courses import FORCED
+from adapters.operators.output import NO
 from docs.generate import ROOT
 from gateway.xml import trusted
 from tests.declarations import Declaration
@@ -85,6 +87,48 @@ def test_a_malformed_answer_is_held_where_an_operator_sees_it(gateway: Gateway) 
     (ours,) = [each for each in shown if each["name"] == f"Receipt_{message}_J.xml"]
     assert ours["account"] == "customs"
     assert ours["reason"].startswith("cannot be read")
+
+
+def queue(gateway: Gateway) -> dict[str, dict[str, str]]:
+    done = gateway.cli("customs", "queue", "--json")
+    assert done.returncode == 0, done.stderr
+    return {each["reference"]: each for each in json.loads(done.stdout)}
+
+
+def test_a_declaration_is_decided_by_hand_beside_the_running_node(gateway: Gateway) -> None:
+    send(gateway, "HAND-1")
+    gateway.until(lambda: heard_out(gateway, "HAND-1"))
+    (message,) = [each for each in listed(gateway) if each["reference"] == "HAND-1"]
+    assert (message["state"], message["customs_status"]) == ("delivered", "stored")
+    waiting = queue(gateway)["HAND-1"]
+    assert tuple(waiting) == ("key", "reference", "entry_id", "office", "status", "since")
+    assert (waiting["key"], waiting["office"], waiting["status"]) == (message["id"], "0202", "review")
+    assert waiting["entry_id"].startswith("0202")
+
+    def decide(act: str) -> int:
+        done = gateway.cli("customs", "decide", message["id"], act, "--reason", "随机布控", "--json")
+        assert done.returncode or json.loads(done.stdout)["actor"], done.stderr
+        return done.returncode
+
+    assert decide("inspect") == 0
+    assert queue(gateway)["HAND-1"]["status"] == "inspection"
+    gateway.until(lambda: "C" in inbox(gateway, "HAND-1"))
+    assert decide("release") == 0
+    assert "HAND-1" not in queue(gateway)
+    gateway.until(lambda: inbox(gateway, "HAND-1") == ["C", "Gateway", "L", "P", "R", "Successed"])
+    (released,) = [each for each in listed(gateway) if each["reference"] == "HAND-1"]
+    assert (released["state"], released["customs_status"]) == ("closed", "closed")
+    assert decide("release") == NO
+    assert violations(gateway.home) == []
+
+
+def test_a_home_that_was_never_served_has_nothing_to_decide(tmp_path: Path) -> None:
+    unserved = Gateway(tmp_path)
+    assert queue(unserved) == {}
+    refused = unserved.cli("customs", "decide", "nobody", "release", "--reason", "in order")
+    assert refused.returncode == NO
+    assert "does not wait" in refused.stderr
+    assert not (unserved.home.path / "backends" / "customs").exists()
 
 
 def test_every_course_is_documented() -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from adapters.backends.reference.answers import PACE
+from adapters.backends.reference.courses import FORCED, Act
 from adapters.backends.reference.customs import ReferenceCustoms
+from adapters.backends.reference.ledger import Ledger
+from adapters.backends.reference.reviews import NotInQueue, decide
 from gateway.china import CHINA
 from gateway.faults import Rejected
 from gateway.message import Operation
@@ -92,6 +95,8 @@ def test_a_save_is_numbered_and_the_declaration_after_it_keeps_the_number(custom
         ("INSPECT-1", Operation.DECLARE, ["technical", "L", "J", "C"]),
         ("DUTY-1", Operation.DECLARE, ["technical", "L", "J", "T"]),
         ("DELETED-1", Operation.DECLARE, ["technical", "L", "J", "P", "D"]),
+        ("HAND-1", Operation.DECLARE, ["technical", "L"]),
+        ("HAND-1", Operation.SAVE, ["technical"]),
         ("SILENT-1", Operation.DECLARE, []),
         ("SILENT-1", Operation.SAVE, []),
         (
@@ -185,3 +190,104 @@ def test_a_declaration_to_no_office_is_refused_and_uses_up_no_number(customs: Re
 
     sent("B").to(customs)
     assert values(told(customs)[0])["SeqNo"] == "I20260000000000001"
+
+
+@pytest.fixture
+def ledger(customs: ReferenceCustoms, tmp_path: Path) -> Iterator[Ledger]:
+    """A second connection, as an operator's command has it beside the running back-end."""
+    with closing(Ledger(tmp_path / "customs.db", lambda: NOW)) as opened:
+        yield opened
+
+
+def decided(ledger: Ledger, key: str, act: Act) -> None:
+    decide(ledger, key, act, actor="officer", reason="实货与申报相符", now=NOW)
+
+
+def queued(ledger: Ledger) -> list[tuple[str, str]]:
+    return [(each.taken.reference, each.waits.value) for each in ledger.waiting()]
+
+
+def test_only_what_waits_for_a_person_stands_in_the_queue(customs: ReferenceCustoms, ledger: Ledger) -> None:
+    for prefix in FORCED:
+        sent(f"{prefix}1").to(customs)
+    sent("HAND-2", Operation.SAVE).to(customs)
+    sent("C-1").to(customs)
+
+    assert queued(ledger) == [
+        ("SUPPLEMENT-1", "supplement"),
+        ("INSPECT-1", "inspection"),
+        ("DUTY-1", "duty"),
+        ("HAND-1", "review"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("act", "said", "status"),
+    [
+        (Act.RELEASE, ["P", "R"], None),
+        (Act.RETURN, ["E"], None),
+        (Act.INSPECT, ["C"], "inspection"),
+        (Act.SUPPLEMENT, ["Sp1"], "supplement"),
+        (Act.PAPER, ["G"], "paper"),
+        (Act.DUTY, ["T"], "duty"),
+    ],
+)
+def test_a_decision_is_answered_with_its_reason_and_leaves_or_stays_in_the_queue(
+    customs: ReferenceCustoms, ledger: Ledger, act: Act, said: list[str], status: str | None
+) -> None:
+    waiting = sent("HAND-1", ie_date="20261120")
+    waiting.to(customs)
+
+    decided(ledger, waiting.key, act)
+
+    technical, stored, *after = told(customs)
+    assert channels(after) == said
+    assert {answer.key for answer in after} == {waiting.key}
+    for notice in map(values, after):
+        assert notice["NOTE"].endswith("：实货与申报相符")
+        assert notice["ENTRY_ID"] == values(stored)["ENTRY_ID"]
+        assert notice["CUS_CIQ_NO"] == values(technical)["SeqNo"]
+        assert (notice["CUSTOM_MASTER"], notice["I_E_DATE"]) == ("2248", "20261120")
+    assert queued(ledger) == ([] if status is None else [("HAND-1", status)])
+
+
+def test_one_decision_follows_another_until_the_release_and_each_is_noted(
+    customs: ReferenceCustoms, ledger: Ledger, tmp_path: Path
+) -> None:
+    waiting = sent("HAND-1")
+    waiting.to(customs)
+
+    for act in (Act.SUPPLEMENT, Act.INSPECT, Act.RELEASE):
+        decided(ledger, waiting.key, act)
+
+    assert channels(told(customs)) == ["technical", "L", "Sp1", "C", "P", "R"]
+    with closing(sqlite3.connect(tmp_path / "customs.db")) as book:
+        acts = book.execute("SELECT key, act, actor, reason, at FROM acts ORDER BY id").fetchall()
+    assert acts == [
+        (waiting.key, act, "officer", "实货与申报相符", NOW.isoformat())
+        for act in ("supplement", "inspect", "release")
+    ]
+
+
+@pytest.mark.parametrize("reference", ["C-1", "RETURNED-1", "SILENT-1"])
+def test_what_does_not_wait_cannot_be_decided(
+    customs: ReferenceCustoms, ledger: Ledger, reference: str
+) -> None:
+    other = sent(reference)
+    other.to(customs)
+    before = told(customs)
+
+    for key in (other.key, "nobody"):
+        with pytest.raises(NotInQueue):
+            decided(ledger, key, Act.RELEASE)
+    assert told(customs) == before
+
+
+def test_a_declaration_is_released_once(customs: ReferenceCustoms, ledger: Ledger) -> None:
+    waiting = sent("HAND-1")
+    waiting.to(customs)
+    decided(ledger, waiting.key, Act.RELEASE)
+
+    with pytest.raises(NotInQueue):
+        decided(ledger, waiting.key, Act.RELEASE)
+    assert channels(told(customs)) == ["technical", "L", "P", "R"]

@@ -4,8 +4,9 @@ A reference that begins with a prefix of `FORCED` takes that course, so that bro
 against every one (DESIGN.md 8; for people: docs/sandbox.md).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Final
 
 from gateway.message import Operation
@@ -21,6 +22,16 @@ class Manner(Enum):
     NEVER = auto()
 
 
+class Wait(StrEnum):
+    """What a declaration waits for in the queue of review by hand (REFORM.md 5)."""
+
+    REVIEW = "review"
+    SUPPLEMENT = "supplement"
+    PAPER = "paper"
+    INSPECTION = "inspection"
+    DUTY = "duty"
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One DEC_RESULT: its CHANNEL (FORMATS 2.3) and NOTE. One that is `cut` ends in the middle."""
@@ -29,16 +40,21 @@ class Notice:
     note: str
     cut: bool = False
 
+    def because(self, reason: str) -> "Notice":
+        return replace(self, note=f"{self.note}：{reason}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
     """`response` is the ResponseCode of the technical answer (0: imported), `error` its ErrorMessage;
-    `notices` follow it in this order where the declaration was imported."""
+    `notices` follow it in this order where the declaration was imported. One that then `waits` goes on when
+    somebody decides (see `reviews`)."""
 
     response: int = 0
     error: str = "导入成功"
     notices: tuple[Notice, ...] = ()
     manner: Manner = Manner.AT_ONCE
+    waits: Wait | None = None
 
     @property
     def imported(self) -> bool:
@@ -54,11 +70,13 @@ STORED: Final = Notice("L", "海关已接收，报关单入库成功")
 REVIEWED: Final = Notice("J", "通关无纸化审结")
 LET_GO: Final = Notice("P", "海关已放行")
 CLEARED: Final = Notice("R", "报关单已结关")
-BACK: Final = Notice("E", "海关退单：商品申报要素填报不完整，请修改后重新申报")
-INSPECT: Final = Notice("C", "查验通知：请配合海关查验货物")
-DUTY: Final = Notice("T", "需交税费：请在规定期限内缴纳税费")
+BACK: Final = Notice("E", "海关退单")
+INSPECT: Final = Notice("C", "查验通知")
+DUTY: Final = Notice("T", "需交税费")
 # The only code of the list that asks for a supplement; it is known of two-step declarations only.
-SUPPLEMENT: Final = Notice("Sp1", "要求补充申报通知：请补充说明成交价格的构成")
+SUPPLEMENT: Final = Notice("Sp1", "要求补充申报通知")
+# The only code of the list that asks for papers and does not release; it stands there as "reviewed".
+PAPER: Final = Notice("G", "接单交单")
 DELETED: Final = Notice("D", "海关删单")
 
 # The run of a real import entry of 2023 (FORMATS 2.3).
@@ -66,17 +84,44 @@ RELEASED: Final = Course(notices=(STORED, REVIEWED, LET_GO, CLEARED))
 
 FORCED: Final = {
     "RELEASED-": RELEASED,
-    "RETURNED-": Course(notices=(BACK,)),
+    "RETURNED-": Course(notices=(BACK.because("商品申报要素填报不完整，请修改后重新申报"),)),
     "FAILED-": Course(response=1, error="导入失败：报文内容不符合导入要求"),
-    "SUPPLEMENT-": Course(notices=(STORED, SUPPLEMENT)),
-    "INSPECT-": Course(notices=(STORED, REVIEWED, INSPECT)),
-    "DUTY-": Course(notices=(STORED, REVIEWED, DUTY)),
+    "SUPPLEMENT-": Course(
+        notices=(STORED, SUPPLEMENT.because("请补充说明成交价格的构成")), waits=Wait.SUPPLEMENT
+    ),
+    "INSPECT-": Course(
+        notices=(STORED, REVIEWED, INSPECT.because("请配合海关查验货物")), waits=Wait.INSPECTION
+    ),
+    "DUTY-": Course(notices=(STORED, REVIEWED, DUTY.because("请在规定期限内缴纳税费")), waits=Wait.DUTY),
     "DELETED-": Course(notices=(STORED, REVIEWED, LET_GO, DELETED)),
     "SILENT-": replace(RELEASED, manner=Manner.NEVER),
     "TWICE-": replace(RELEASED, manner=Manner.TWICE),
     "ORDER-": replace(RELEASED, manner=Manner.BACKWARDS),
     "BROKEN-": Course(notices=(STORED, replace(REVIEWED, cut=True), LET_GO, CLEARED)),
     "SLOW-": replace(RELEASED, manner=Manner.SLOWLY),
+    "HAND-": Course(notices=(STORED,), waits=Wait.REVIEW),
+}
+
+
+class Act(StrEnum):
+    """What can be decided of a declaration in the queue."""
+
+    RELEASE = "release"
+    RETURN = "return"
+    INSPECT = "inspect"
+    SUPPLEMENT = "supplement"
+    PAPER = "paper"
+    DUTY = "duty"
+
+
+# What is said then, and what is waited for after it (None: it leaves the queue).
+DECISIONS: Final[Mapping[Act, tuple[tuple[Notice, ...], Wait | None]]] = {
+    Act.RELEASE: ((LET_GO, CLEARED), None),
+    Act.RETURN: ((BACK,), None),
+    Act.INSPECT: ((INSPECT,), Wait.INSPECTION),
+    Act.SUPPLEMENT: ((SUPPLEMENT,), Wait.SUPPLEMENT),
+    Act.PAPER: ((PAPER,), Wait.PAPER),
+    Act.DUTY: ((DUTY,), Wait.DUTY),
 }
 
 

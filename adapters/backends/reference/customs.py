@@ -39,6 +39,7 @@ class ReferenceCustoms(Desk):
             )
             self._ledger.note_call(submission.key, Outcome.TAKEN, "", now)
             self._ledger.take(taken, answers_of(taken, course, envelope.facts))
+            self._ledger.wait(submission.key, course.waits, now)
 
     def _allot_seq_no(self, envelope: Envelope, now: datetime) -> str:
         """18 characters: I or E, year, 13 digits. A declaration that follows its save keeps the number."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adapters.backends.book import Book
+from adapters.backends.reference.courses import Act, Wait
 from gateway.ports import Answer, Clock
 
 _TABLES = """
@@ -14,6 +15,13 @@ CREATE TABLE IF NOT EXISTS submissions (
     seq_no TEXT NOT NULL, entry_id TEXT NOT NULL, taken_at TEXT NOT NULL, envelope BLOB NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS submissions_by_reference ON submissions (agent, reference);
+CREATE TABLE IF NOT EXISTS reviews (
+    key TEXT PRIMARY KEY REFERENCES submissions (key), waits TEXT NOT NULL, since TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS acts (
+    id INTEGER PRIMARY KEY, at TEXT NOT NULL, key TEXT NOT NULL, act TEXT NOT NULL, actor TEXT NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
 """
 
 
@@ -29,6 +37,15 @@ class Taken:
     entry_id: str
     taken_at: datetime
     envelope: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A submission in the queue of review by hand; `since` it waits for what it waits for now."""
+
+    taken: Taken
+    waits: Wait
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +107,42 @@ class Ledger(Book):
             (_instant(self._clock()), limit),
         )
         return [Answer(id=str(id_), name=name, body=body, key=key) for id_, key, name, body in rows]
+
+    def wait(self, key: str, waits: Wait | None, since: datetime) -> None:
+        """Puts a submission into the queue, or notes what it waits for now; with None takes it out."""
+        self._connection.execute("DELETE FROM reviews WHERE key = ?", (key,))
+        if waits is not None:
+            self._connection.execute("INSERT INTO reviews VALUES (?, ?, ?)", (key, waits, since.isoformat()))
+
+    def waiting(self) -> list[Waiting]:
+        """The queue, who has waited longest first."""
+        rows = self._connection.execute(
+            "SELECT reviews.waits, reviews.since, submissions.* FROM reviews JOIN submissions USING (key)"
+            " ORDER BY reviews.since, submissions.rowid"
+        )
+        return [
+            Waiting(
+                taken=Taken(
+                    key=key,
+                    agent=agent,
+                    reference=reference,
+                    operation=operation,
+                    seq_no=seq_no,
+                    entry_id=entry_id,
+                    taken_at=datetime.fromisoformat(taken_at),
+                    envelope=envelope,
+                ),
+                waits=Wait(waits),
+                since=datetime.fromisoformat(since),
+            )
+            for waits, since, key, agent, reference, operation, seq_no, entry_id, taken_at, envelope in rows
+        ]
+
+    def note_act(self, key: str, act: Act, actor: str, reason: str, at: datetime) -> None:
+        self._connection.execute(
+            "INSERT INTO acts (at, key, act, actor, reason) VALUES (?, ?, ?, ?, ?)",
+            (at.isoformat(), key, act, actor, reason),
+        )
 
 
 def _instant(at: datetime) -> str:

@@ -76,7 +76,7 @@ _PARKED: Final = (
     )
     .order_by(messages.c.seq)
 )
-_KNOWN: Final = select(messages.c.sha256, messages.c.linked).where(
+_KNOWN: Final = select(messages.c.id, messages.c.state, messages.c.sha256, messages.c.linked).where(
     ANSWERS, messages.c.sha256.in_(bindparam("digests", expanding=True))
 )
 _INSERT: Final = insert(messages)
@@ -115,8 +115,10 @@ def _target(reader: Connection, told: Told, key: str | None, backend: str) -> Ta
 
 
 def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> list[Filed]:
-    new = _new(transaction, chain)
+    new, repeated = _new(transaction, chain)
     now = clock()
+    for filed, parked in repeated:
+        _unpark(transaction, filed, parked, now)
     rows, changes = [], defaultdict[str, list[tuple[Matched, str]]](list)
     for filed in new:
         answer = filed.parked or new_id(now, os.urandom(10))
@@ -145,18 +147,29 @@ def _identity(filed: Filed) -> tuple[str, str | None]:
     return _digest(filed), _linked(filed)
 
 
-def _new(transaction: Transaction, chain: Sequence[Filed]) -> list[Filed]:
+def _new(transaction: Transaction, chain: Sequence[Filed]) -> tuple[list[Filed], list[tuple[Filed, str]]]:
     """What is not there already for the same declaration, nor stands twice in the chain itself; one that is
-    not matched counts for any."""
+    not matched counts for any. Then what waited, by its id, and is known meanwhile to repeat another."""
     digests = [_digest(filed) for filed in chain]
-    known = {(row.sha256, row.linked) for row in transaction.connection.execute(_KNOWN, {"digests": digests})}
+    known, waiting = set(), set()
+    for row in transaction.connection.execute(_KNOWN, {"digests": digests}):
+        known.add((row.sha256, row.linked))
+        if row.state == State.WAITING:
+            waiting.add(row.id)
     new: list[Filed] = []
+    repeated: list[tuple[Filed, str]] = []
     for filed in chain:
-        if filed.parked is None and {_identity(filed), (_digest(filed), None)} & known:
+        if filed.parked is None:
+            if {_identity(filed), (_digest(filed), None)} & known:
+                continue
+        elif filed.parked not in waiting:  # another chain has found it too
+            continue
+        elif _linked(filed) is not None and _identity(filed) in known:
+            repeated.append((filed, filed.parked))
             continue
         known.add(_identity(filed))
         new.append(filed)
-    return new
+    return new, repeated
 
 
 def _row(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> dict[str, object]:

@@ -463,6 +463,15 @@ TOLD: Final = Told(
 )
 
 
+WAITS: Final = Unmatched(
+    backend="customs",
+    answer=Answer(id="1", name="answer.xml", body=b"L"),
+    told=TOLD,
+    state=State.WAITING,
+    waiting_for="seq_no I1",
+)
+
+
 async def target_of(store: Store, sent: Arrival) -> Target:
     target = await store.answers.target(TOLD, sent.id, "customs")
     assert target is not None
@@ -519,16 +528,50 @@ def test_an_answer_that_comes_twice_at_once_is_filed_once(store: Store) -> None:
 
 def test_an_answer_of_which_nothing_is_known_is_filed_once_however_often_it_comes(store: Store) -> None:
     async def run() -> None:
-        unknown = Unmatched(
-            backend="customs",
-            answer=Answer(id="1", name="answer.xml", body=b"L"),
-            told=TOLD,
-            state=State.WAITING,
-            waiting_for="seq_no I1",
-        )
-        assert await store.answers.file([unknown, unknown]) == [unknown]
-        assert await store.answers.file([unknown]) == []
+        assert await store.answers.file([WAITS, WAITS]) == [WAITS]
+        assert await store.answers.file([WAITS]) == []
         assert len(await store.answers.parked("I1")) == 1
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_waited_is_taken_once_whoever_finds_it(store: Store) -> None:
+    async def run() -> None:
+        sent = arrival()
+        await accept(store, sent)
+        body = [b"L", b"R"]
+        waits = [replace(WAITS, answer=Answer(id="1", name="answer.xml", body=each)) for each in body]
+        assert await store.answers.file(waits) == waits
+        target = await target_of(store, sent)
+        stored, closed = (
+            replace(said(status, parked.answer.body, target), parked=parked.id)
+            for status, parked in zip(
+                (CustomsStatus.STORED, CustomsStatus.CLOSED), await store.answers.parked("I1"), strict=True
+            )
+        )
+        assert await store.answers.file([stored]) == [stored]
+        assert await store.answers.file([stored]) == []
+        # What waits is given again by customs, with the key of its declaration this time.
+        now = await target_of(store, sent)
+        assert await store.answers.file([replace(closed, target=now, parked=None)]) == []
+        assert await store.answers.file([replace(closed, target=now)]) == [replace(closed, target=now)]
+        assert await store.answers.parked("I1") == []
+        assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L", "R"]
+
+    asyncio.run(run())
+
+
+def test_what_waited_and_repeats_what_is_there_waits_no_longer_and_is_not_relayed(store: Store) -> None:
+    async def run() -> None:
+        sent = arrival()
+        await accept(store, sent)
+        assert await customs_says(store, sent, CustomsStatus.STORED, b"L")
+        assert await store.answers.file([WAITS]) == [WAITS]
+        (parked,) = await store.answers.parked("I1")
+        again = replace(said(CustomsStatus.STORED, b"L", await target_of(store, sent)), parked=parked.id)
+        assert await store.answers.file([again]) == []
+        assert await store.answers.parked("I1") == []
+        assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L"]
 
     asyncio.run(run())
 

@@ -1,7 +1,9 @@
 """A family is a folder: recognised by its roots, asked for facts, known by a digest, and never any code."""
 
+import tomllib
 import zipfile
 from collections.abc import Mapping
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
@@ -18,8 +20,8 @@ from gateway.places import xml_path
 from gateway.policy import Policy
 from gateway.stages.validate import recognise, validate
 from gateway.states import CustomsStatus
-from tests.declarations import AGREEMENT, Declaration, Document, Line, export
-from tests.habits import GX
+from tests.declarations import AGREEMENT, Declaration, Document, Line, export, full
+from tests.habits import GX, HABITS, Habit
 from tests.rendering import NAMESPACE, render
 from tests.validating import families, packed, tree
 
@@ -254,3 +256,17 @@ def test_a_refusal_is_what_the_schema_of_the_answer_says(family: str | None) -> 
     assert kind is AnswerKind.TECHNICAL
     assert status is CustomsStatus.REFUSED
     assert (found["reference"], found["text"], found["status"]) == ("A-1", "缺少表头", "1")
+
+
+@pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.name)
+def test_a_fact_is_what_libxml2_finds_by_its_xpath(habit: Habit) -> None:
+    profile = tomllib.loads(files("schemas").joinpath("cn-dec/1/profile.toml").read_text("utf-8"))
+    paths = next(kind["facts"] for kind in profile["type"] if kind["name"] == "DecMessage")
+    root = xml.parse(render(full(), habit))
+    facts = families().recognise(root).facts(root)
+    for name, path in paths.items():
+        found = etree.XPath(path, namespaces=profile["namespaces"])(root)
+        if isinstance(found, list):
+            first = found[0] if found else ""
+            text = first.text if isinstance(first, etree._Element) else first
+            assert facts.get(name, "") == (text or "").strip(), name

@@ -59,14 +59,15 @@ def code(gateway: Gateway, name: str) -> str:
     return trusted(gateway.read(ACCOUNT, f"/InBox/{name}")).findtext("CHANNEL") or ""
 
 
-def test_answers_backwards_or_broken_leave_one_receipt_of_each_and_the_status_by_rank(
+def test_answers_twice_backwards_or_broken_leave_one_receipt_of_each_and_the_status_by_rank(
     gateway: Gateway,
 ) -> None:
-    references = ("ORDER-1", "BROKEN-1")
+    references = ("TWICE-1", "ORDER-1", "BROKEN-1")
     for reference in references:
         send(gateway, reference)
     gateway.until(lambda: heard_out(gateway, *references))
 
+    assert inbox(gateway, "TWICE-1") == ["Gateway", "J", "L", "P", "R", "Successed"]
     assert inbox(gateway, "ORDER-1") == ["Gateway", "J", "L", "P", "R", "Successed"]
     assert inbox(gateway, "BROKEN-1") == ["Gateway", "L", "P", "R", "Successed"]
     ours = [each for each in listed(gateway) if each["reference"] in references]

@@ -1,6 +1,7 @@
 """Settings → a running node: which class stands for which kind."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Running:
 @asynccontextmanager
 async def running(home: Home) -> AsyncIterator[Running]:
     """Serves the home while the context is open. The caller holds the home's lock."""
+    _allow_all_descriptors()
     settings, clock = home.settings(), utc_now
     policy = home.policy()
     migrate(home.database)
@@ -92,6 +94,13 @@ async def running(home: Home) -> AsyncIterator[Running]:
         await work
         judges.close()
         database.close()
+
+
+def _allow_all_descriptors() -> None:
+    # An unfinished upload keeps its file open, and one account may have 2000 of them; the usual soft limit of
+    # 1024 is there for programs that use select, which nothing here does.
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _account(register: SqlRegister, name: str) -> Account | None:

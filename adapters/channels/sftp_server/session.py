@@ -62,6 +62,8 @@ class Session(SubsystemHandler):
                 if self.closing:
                     self._flush()
                     return
+            # scp takes a session that ends without a status for a failure.
+            self._channel.send_exit_status(0)
         except (OSError, EOFError, Refused):
             return  # the client broke off, was idle for too long, or sent what is not SFTP
 

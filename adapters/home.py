@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.policy import Policy
-from gateway.settings import Settings, read_policy, read_routes, read_settings
+from gateway.settings import BadSettings, Settings, read_policy, read_routes, read_settings
 from gateway.stages.route import Routes
 
 
@@ -55,7 +55,13 @@ class Home:
         return read_policy("policy.toml", self._text("policy.toml"))
 
     def routes(self) -> Routes:
-        return read_routes("routes.toml", self._text("routes.toml"))
+        """Raises `BadSettings`, also for a route to a back-end that `gateway.toml` does not name."""
+        routes = read_routes("routes.toml", self._text("routes.toml"))
+        unknown = {route.backend for route in routes.route} - set(self.settings().backend)
+        if unknown:
+            names = ", ".join(sorted(unknown))
+            raise BadSettings(f"routes.toml: route.backend: gateway.toml has no [backend.…] named {names}")
+        return routes
 
     def _text(self, name: str) -> str:
         return (self.path / name).read_text(encoding="utf-8")

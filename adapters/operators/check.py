@@ -101,8 +101,8 @@ def _judged(file: Path, account: str | None, home: Home) -> Decision:
 
 
 def _named_sender(file: Path, rules: Rules, register: SqlRegister) -> str:
-    """The account of the party that the document names; empty where it names none that is registered, or
-    cannot be read: judgement will say so."""
+    """The account of a party that the document names. Where it names none that is registered, or cannot be
+    read, that of the first party: judgement will say so, and whatever else there is to say."""
     policy = rules.policy
     accounts = [party.account for party in register.parties() if party.account is not None]
     size, most = file.stat().st_size, max(account.max_package for account in accounts)
@@ -114,9 +114,9 @@ def _named_sender(file: Path, rules: Rules, register: SqlRegister) -> str:
     values = recognised.type.facts(recognised.root)
     named = [values[fact] for fact in recognised.type.sender_facts if fact in values]
     for party in register.parties():
-        if party.account is not None and named and all(party.is_called(code) for code in named):
+        if party.account is not None and any(party.is_called(code) for code in named):
             return party.account.name
-    return ""
+    return accounts[0].name
 
 
 def _plain(decision: Decision, accepted: bool) -> dict[str, Any]:

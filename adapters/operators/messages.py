@@ -4,7 +4,7 @@ import getpass
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from adapters.assemble import utc_now
 from adapters.home import Home
@@ -26,12 +26,14 @@ from adapters.operators.output import (
 )
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.operations import replay as replay_message
-from adapters.stores.reading import find_message, list_messages, show_message, trace_message
+from adapters.stores.reading import find_messages, list_messages, show_message, trace_message
 from gateway.states import IllegalTransition, State
 
 app = typer.Typer(cls=Listing, help="Find, understand and replay messages.")
 
-WantedArgument = Annotated[str, typer.Argument(help="Message id, reference, SeqNo or entry number.")]
+WantedArgument = Annotated[
+    str, typer.Argument(help="Message id, reference, SeqNo or entry number; of several the newest.")
+]
 
 
 @app.command("list")
@@ -65,9 +67,7 @@ def show(
     Example: gateway messages show 01JD0000000000000000000000 --home /srv/gateway
     """
     with told():
-        found = _read(opened(home), lambda reader: _shown(reader, wanted))
-    if found is None:
-        fail(NO, f"no message is known by {wanted}")
+        found = _read(opened(home), lambda reader: show_message(reader, _meant(reader, wanted)))
     if as_json:
         say_json(found)
         return
@@ -77,7 +77,8 @@ def show(
             printer.print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
     for finding in found["findings"]:
         place = finding["place"]
-        where = " ".join(str(place[key]) for key in ("file", "line", "xpath") if place[key] is not None)
+        line = place["line"] and f"line {place['line']}"
+        where = " ".join(part for part in (place["file"], line, place["xpath"]) if part)
         printer.print(f"\n{finding['severity']} {finding['rule'] or finding['code']}  ", cell(where), sep="")
         printer.print("  ", cell(finding[lang]), sep="")
     for title, columns in (
@@ -96,9 +97,7 @@ def trace(wanted: WantedArgument, home: HomeOption, as_json: JsonOption = False)
     Example: gateway messages trace TB20261102000001 --home /srv/gateway
     """
     with told():
-        found = _read(opened(home), lambda reader: _traced(reader, wanted))
-    if found is None:
-        fail(NO, f"no message is known by {wanted}")
+        found = _read(opened(home), lambda reader: trace_message(reader, _meant(reader, wanted).id))
     rows = found if as_json else [{**row, "detail": _in_short(row["detail"])} for row in found]
     say_rows(rows, ("sequence", "at", "event", "actor", "state", "detail"), as_json=as_json)
 
@@ -119,9 +118,7 @@ def replay(
     """
     with told():
         base = opened(home)
-        row = _read(base, lambda reader: find_message(reader, wanted))
-        if row is None:
-            fail(NO, f"no message is known by {wanted}")
+        row = _read(base, lambda reader: _meant(reader, wanted))
         database = Database(sqlite_engine(base.database))
         try:
             state = database.submit(
@@ -146,14 +143,18 @@ def _read(home: Home, query: Any) -> Any:
         engine.dispose()
 
 
-def _shown(reader: Connection, wanted: str) -> dict[str, Any] | None:
-    row = find_message(reader, wanted)
-    return None if row is None else show_message(reader, row)
-
-
-def _traced(reader: Connection, wanted: str) -> list[dict[str, Any]] | None:
-    row = find_message(reader, wanted)
-    return None if row is None else trace_message(reader, row.id)
+def _meant(reader: Connection, wanted: str) -> Row[*tuple[Any, ...]]:
+    """The newest that is known so. Standard error names the others, since a correction and what is sent twice
+    have the reference of the first."""
+    found = find_messages(reader, wanted)
+    if not found:
+        fail(NO, f"no message is known by {wanted}")
+    if len(found) > 1:
+        others = ", ".join(row.id for row in found[1:])
+        typer.echo(
+            f"gateway: the newest of several by {wanted} is {found[0].id}; before it: {others}", err=True
+        )
+    return found[0]
 
 
 def _in_short(detail: dict[str, Any]) -> str:

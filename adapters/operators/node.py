@@ -18,7 +18,6 @@ from adapters.founding import HomeExists, found
 from adapters.home import Home
 from adapters.operators.output import (
     NO,
-    UNREACHABLE,
     USAGE,
     HomeOption,
     JsonOption,
@@ -66,10 +65,7 @@ def serve(home: HomeOption) -> None:
     with told():
         base = opened(home.absolute())
         with base.locked():
-            try:
-                asyncio.run(_serve(base))
-            except OSError as error:
-                fail(UNREACHABLE, f"cannot listen: {error}")
+            asyncio.run(_serve(base))
 
 
 async def _serve(home: Home) -> None:

@@ -98,6 +98,12 @@ def told() -> Iterator[None]:
         fail(UNREACHABLE, str(error))
     except OperationalError as error:
         fail(UNREACHABLE, f"the store cannot be opened: {error.orig}")
+    except OSError as error:
+        if error.errno is None:  # none of the system's
+            raise
+        # A disk that is full or read-only, rights that are missing, an address that is taken.
+        where = "" if error.filename is None else f"{error.filename}: "
+        fail(UNREACHABLE, f"{where}{error.strerror or error}")
 
 
 def opened(path: Path) -> Home:

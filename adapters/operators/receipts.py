@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -20,10 +20,22 @@ from adapters.operators.output import (
 )
 from gateway import xml
 from gateway.certificates import certificate
-from gateway.faults import Rejected
+from gateway.faults import Fault, Rejected
 from gateway.parties import RegisteredCertificate
 from gateway.signatures import verify_enveloped
 from gateway.submission import NAMESPACE
+
+# What the catalogue says of these is meant for messages of parties.
+_OF_RECEIPTS: Final = {
+    Fault.SIGNATURE_MISSING.code: (
+        "The file bears no signature; of what is in InBox only the Gateway_ receipts do.",
+        "文件没有签名；InBox 中只有 Gateway_ 回执带有签名。",
+    ),
+    Fault.CERTIFICATE_UNKNOWN.code: (
+        "The file was signed with another certificate than this one.",
+        "文件不是用该证书签名的。",
+    ),
+}
 
 app = typer.Typer(no_args_is_help=True, help="Whether a receipt is what the gateway gave.")
 
@@ -52,15 +64,20 @@ def verify(
     """
     with told():
         text = _certificate_of(pem, home)
+        body = file.read_bytes()
     try:
-        root = xml.parse(file.read_bytes())
-        verified = verify_enveloped(root, [RegisteredCertificate(pem=text)], _signed_in_time(text))
+        counting = _signed_in_time(text)
+    except ValueError:
+        fail(USAGE, f"{pem or home} holds no certificate in PEM form")
+    try:
+        verified = verify_enveloped(xml.parse(body), [RegisteredCertificate(pem=text)], counting)
     except Rejected as refused:
         found = refused.findings[0]
+        en, zh = _OF_RECEIPTS.get(found.code, (found.en, found.zh))
         if as_json:
-            say_json({"valid": False, "code": found.code, "zh": found.zh, "en": found.en})
+            say_json({"valid": False, "code": found.code, "zh": zh, "en": en})
         else:
-            typer.echo(f"NOT VALID  {found.code}\n  {found.en}\n  {found.zh}")
+            typer.echo(f"NOT VALID  {found.code}\n  {en}\n  {zh}")
         raise typer.Exit(NO) from None
     facts = {
         "valid": True,

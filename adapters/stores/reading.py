@@ -56,10 +56,11 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def find_message(reader: Connection, wanted: str) -> Row[*tuple[Any, ...]] | None:
-    """The message with this id, or else the newest with this reference, SeqNo or entry number."""
-    by_id = reader.execute(select(messages).where(messages.c.id == wanted)).first()
-    if by_id is not None:
+def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The message with this id, or else those with this reference, SeqNo or entry number, the newest first
+    and ten at most."""
+    by_id = reader.execute(select(messages).where(messages.c.id == wanted)).all()
+    if by_id:
         return by_id
     return reader.execute(
         select(messages)
@@ -68,8 +69,8 @@ def find_message(reader: Connection, wanted: str) -> Row[*tuple[Any, ...]] | Non
             or_(messages.c.reference == wanted, messages.c.seq_no == wanted, messages.c.entry_id == wanted),
         )
         .order_by(messages.c.seq.desc())
-        .limit(1)
-    ).first()
+        .limit(10)
+    ).all()
 
 
 def show_message(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:

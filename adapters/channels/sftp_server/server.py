@@ -76,13 +76,15 @@ class SftpServer:
         """Lets the requests that are being answered finish for `grace` seconds, then ends every session; all
         threads are gone when it returns. Uploads that were not closed by then leave nothing.
 
-        Blocks, while commits need the loop: call it from another thread than the loop's. Safe to call twice.
+        Blocks, while commits need the loop: call it from another thread than the loop's. Safe to call twice,
+        and where `start` has failed.
         """
         until = time.monotonic() + grace
         self._stopping.set()
         with suppress(OSError):  # it was stopped before
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it
-        self._thread.join()
+        if self._thread.ident is not None:  # it never ran where the address was taken
+            self._thread.join()
         with self._lock:
             doors = dict(self._doors)
         sessions = [session for door in doors.values() for session in door.close()]

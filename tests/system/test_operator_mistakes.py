@@ -1,0 +1,128 @@
+"""What an operator gets wrong, or finds wrong with the machine, is told in one sentence and an exit code."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.operators.output import NO, UNREACHABLE, USAGE
+from tests.served import ROOT, Gateway
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "GATEWAY_HOME"}
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *(str(argument) for argument in arguments)],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    with_home = Gateway(tmp_path)
+    yield with_home
+    if with_home.running:
+        with_home.kill()
+
+
+def test_an_address_that_is_taken_ends_a_node_with_3(gateway: Gateway) -> None:
+    with socket.create_server(("127.0.0.1", gateway.port)):
+        said = run("serve", "--home", gateway.home.path)
+    assert said.returncode == UNREACHABLE
+    assert said.stderr.startswith("gateway: Address already in use")
+    assert str(gateway.port) in said.stderr
+    assert said.stdout == ""
+
+
+def test_a_file_that_the_system_refuses_is_named(gateway: Gateway) -> None:
+    (gateway.home.path / "lock").mkdir()
+    said = run("serve", "--home", gateway.home.path)
+    assert said.returncode == UNREACHABLE
+    assert said.stderr == f"gateway: {gateway.home.path / 'lock'}: Is a directory\n"
+
+
+def test_a_route_to_a_back_end_that_is_not_there_stops_a_node_from_starting(gateway: Gateway) -> None:
+    routes = gateway.home.path / "routes.toml"
+    routes.write_text(
+        routes.read_text("utf-8").replace('backend = "customs"', 'backend = "custom"', 1), "utf-8"
+    )
+    said = run("serve", "--home", gateway.home.path)
+    assert said.returncode == USAGE
+    assert "routes.toml: route.backend" in said.stderr
+    assert "named custom\n" in said.stderr
+    assert run("doctor", "--home", gateway.home.path).returncode == NO
+
+
+def test_a_key_given_for_a_certificate_is_wrong_use(gateway: Gateway) -> None:
+    sample = gateway.home.path / "samples" / "trader-b" / "01-import-by-trader.xml"
+    said = run("receipts", "verify", sample, "--certificate", gateway.home.signing_key)
+    assert said.returncode == USAGE
+    assert said.stderr == f"gateway: {gateway.home.signing_key} holds no certificate in PEM form\n"
+
+
+def test_verifying_speaks_of_the_file_and_of_the_certificate_that_were_given(gateway: Gateway) -> None:
+    home = gateway.home.path
+    unsigned = run(
+        "receipts", "verify", home / "samples" / "trader-b" / "01-import-by-trader.xml", "--home", home
+    )
+    assert unsigned.returncode == NO
+    assert "The file bears no signature" in unsigned.stdout
+    shutil.unpack_archive(home / "samples" / "trader-a" / "04-signed.zip", home / "signed")
+    (signed,) = (home / "signed").glob("*.xml")
+    other = run("receipts", "verify", signed, "--home", home)
+    assert other.returncode == NO
+    assert "signed with another certificate than this one" in other.stdout
+
+
+def test_a_declaration_that_names_two_parties_is_checked_as_that_of_the_one(gateway: Gateway) -> None:
+    home = gateway.home.path
+    sound = (home / "samples" / "trader-b" / "01-import-by-trader.xml").read_text("utf-8")
+    mixed = home / "mixed.xml"
+    mixed.write_text(sound.replace("<AgentCode>1207960303<", "<AgentCode>1207980011<"), "utf-8")
+    said = run("check", mixed, "--home", home)
+    assert said.returncode == NO
+    assert "error wrong-party  mixed.xml line" in said.stdout
+    assert "account-unknown" not in said.stdout
+
+
+def test_a_declaration_that_names_no_party_is_checked_for_all_else(gateway: Gateway) -> None:
+    nameless = gateway.home.path / "nameless.xml"
+    nameless.write_text(
+        '<DecMessage xmlns="http://www.chinaport.gov.cn/dec"><DecHead><IEFlag>E</IEFlag></DecHead>'
+        "<DecSign><OperType>C</OperType></DecSign></DecMessage>",
+        "utf-8",
+    )
+    said = run("check", nameless, "--home", gateway.home.path)
+    assert said.returncode == NO
+    assert "AgentCode is required" in said.stdout
+    assert "account-unknown" not in said.stdout
+
+
+def test_what_several_messages_are_known_by_shows_the_newest_and_names_the_others(gateway: Gateway) -> None:
+    home = gateway.home.path
+    sample = (home / "samples" / "trader-b" / "01-import-by-trader.xml").read_bytes()
+    gateway.start()
+    gateway.send("trader-b", "first.xml", sample)
+    gateway.until(lambda: "Gateway_first_" in " ".join(gateway.inbox("trader-b")))
+    gateway.send("trader-b", "second.xml", sample)
+    gateway.until(lambda: "Gateway_second_" in " ".join(gateway.inbox("trader-b")))
+    assert gateway.stop() == 0
+    shown = run("messages", "show", "DEMO202611020001", "--home", home)
+    assert shown.returncode == 0, shown.stderr
+    assert "second.xml" in shown.stdout
+    assert shown.stderr.startswith("gateway: the newest of several by DEMO202611020001 is ")
+    before = shown.stderr.rsplit(" ", 1)[1].strip()
+    first = run("messages", "show", before, "--home", home)
+    assert "first.xml" in first.stdout
+    assert first.stderr == ""

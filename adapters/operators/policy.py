@@ -17,12 +17,13 @@ from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home import Home
 from adapters.operators.output import HomeOption, JsonOption, opened, say_rows, told
 from adapters.stores.database import sqlite_engine
+from adapters.stores.messages import received_of
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import messages
 from gateway.china import china_date
 from gateway.families import Families
 from gateway.faults import Fault, Severity
-from gateway.message import Arrival, ChainLink, Decision, Earlier, Key, Received
+from gateway.message import Decision, Earlier, Key
 from gateway.parties import Party
 from gateway.pipeline import Rules, judge
 from gateway.policy import Policy
@@ -144,20 +145,8 @@ def _tried(home: Home, policy: Policy, last: int) -> list[dict[str, Any]]:
         }
         if Fault.DUPLICATE_REFERENCE.code in was:
             continue  # what was sent before decided, not the policy
-        received = Received(
-            arrival=Arrival(
-                id=row.id,
-                account=row.account,
-                channel=row.channel,
-                name=row.name,
-                sha256=row.sha256,
-                size=row.size,
-                received_at=row.received_at,
-            ),
-            attempts=row.attempts,
-            link=ChainLink(sequence=row.link_sequence, digest=row.link_digest),
-        )
-        decision = judge(received, partial(blobs.open, row.sha256), rules, register, signer, row.received_at)
+        blob = partial(blobs.open, row.sha256)
+        decision = judge(received_of(row), blob, rules, register, signer, row.received_at)
         tried.append(
             {
                 "id": row.id,

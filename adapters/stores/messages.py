@@ -54,7 +54,7 @@ class SqlMessages:
 
     async def held_unannounced(self, since: datetime) -> Sequence[Received]:
         return await self._database.read(
-            lambda reader: [_received(row) for row in reader.execute(_HELD_UNANNOUNCED, {"since": since})]
+            lambda reader: [received_of(row) for row in reader.execute(_HELD_UNANNOUNCED, {"since": since})]
         )
 
     async def announce(self, message: str, receipt: Receipt, now: datetime) -> None:
@@ -170,10 +170,10 @@ def _claim(transaction: Transaction, limit: int, now: datetime, until: datetime)
     rows = transaction.connection.execute(_OLDEST_DUE, {"now": now, "most": limit}).all()
     if rows:
         transaction.connection.execute(_TAKE, {"claimed": [row.seq for row in rows], "lease": until})
-    return [_received(row, attempts=row.attempts + 1) for row in rows]
+    return [received_of(row, attempts=row.attempts + 1) for row in rows]
 
 
-def _received(row: Row[*tuple[Any, ...]], attempts: int | None = None) -> Received:
+def received_of(row: Row[*tuple[Any, ...]], attempts: int | None = None) -> Received:
     return Received(
         arrival=Arrival(
             id=row.id,

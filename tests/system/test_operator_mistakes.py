@@ -52,6 +52,14 @@ def test_a_file_that_the_system_refuses_is_named(gateway: Gateway) -> None:
     assert said.stderr == f"gateway: {gateway.home.path / 'lock'}: Is a directory\n"
 
 
+def test_a_store_that_cannot_be_opened_is_told_without_the_librarys_words(gateway: Gateway) -> None:
+    gateway.home.database.write_bytes(b"no database, " * 1000)
+    doctor = run("doctor", "--home", gateway.home.path)
+    assert doctor.returncode == NO
+    assert "file is not a database" in doctor.stdout
+    assert "sqlalche" not in doctor.stdout
+
+
 def test_a_route_to_a_back_end_that_is_not_there_stops_a_node_from_starting(gateway: Gateway) -> None:
     routes = gateway.home.path / "routes.toml"
     routes.write_text(

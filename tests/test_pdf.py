@@ -124,6 +124,11 @@ def test_a_broken_cross_reference_table_is_repaired_as_viewers_do() -> None:
     assert inspect(data) == Pdf(version=14, pages=3)
 
 
+def test_a_scan_of_four_megabytes_with_a_broken_table_is_repaired() -> None:
+    data = pdf(3, size=4_000_000).replace(b"startxref\n", b"startxref\n9")
+    assert inspect(data) == Pdf(version=14, pages=3)
+
+
 class TestTrailer:
     """The block of FORMATS 3.2, appended to the PDF by one builder."""
 
@@ -213,6 +218,13 @@ def test_a_hostile_pdf_is_a_problem_soon(data: bytes) -> None:
     started = time.process_time()
     assert inspect(data).problem
     assert time.process_time() - started < 3
+
+
+def test_very_many_short_lines_cost_little() -> None:
+    data = b"%PDF-1.4\n" + b"true\n" * 790_000 + b"startxref\n9\n%%EOF\n"
+    started = time.process_time()
+    assert inspect(data).problem
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize("times", [2, 90_000])

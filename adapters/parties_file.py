@@ -39,7 +39,7 @@ from gateway.parties import (
     TraderClass,
 )
 from gateway.party_changes import Stated, StatedAccount
-from gateway.settings import BadSettings, toml
+from gateway.settings import UNKNOWN_KEY, BadSettings, toml
 
 _HEADER: Final = re.compile(r"^[ \t]*\[\[[ \t]*party[ \t]*\]\]", re.MULTILINE)
 
@@ -131,7 +131,7 @@ def read_parties(path: Path) -> list[Stated]:
         raise BadSettings(f"{path.name}: {error}") from None
     data = toml(path.name, text)
     listed = data.pop("party", [])
-    errors = [f"{path.name}, {key}: Extra inputs are not permitted" for key in data]
+    errors = [f"{path.name}, {key}: {UNKNOWN_KEY}" for key in data]
     if not isinstance(listed, list) or not listed:
         raise BadSettings("\n".join([*errors, f"{path.name}, party: there is none"]))
     lines = [text.count("\n", 0, found.start()) + 1 for found in _HEADER.finditer(text)]

@@ -20,6 +20,7 @@ from pydantic import (
 from gateway.parties import Role, TraderClass
 from gateway.party_changes import Stated, StatedAccount
 from gateway.rule_functions import is_organisation_code, is_scc
+from gateway.settings import complaint
 
 _CODE: Final = re.compile(r"[0-9A-Z]{10}")
 _ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -105,10 +106,7 @@ def read_cells(place: str, cells: Mapping[str, str], keys: tuple[str, ...] = ())
 
 def wrong(place: str, error: ValidationError) -> list[str]:
     """A line for each wrong field. The names of a union's forms, in angle brackets, are left out."""
-    return [
-        f"{_where(place, found['loc'])}: {found['msg'].removeprefix('Value error, ')}"
-        for found in error.errors()
-    ]
+    return [f"{_where(place, found['loc'])}: {complaint(found)}" for found in error.errors()]
 
 
 def _where(place: str, steps: Iterable[int | str]) -> str:

@@ -2,9 +2,10 @@
 
 import tomllib
 from pathlib import PurePath
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from gateway.policy import Policy
 from gateway.stages.route import Routes
@@ -39,6 +40,8 @@ class Settings(_Section):
         default_factory=dict, description="back-ends by the name that routes use"
     )
 
+
+UNKNOWN_KEY: Final = "unknown key"
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -76,6 +79,11 @@ def checked(name: str, data: dict[str, Any], model: type[Model]) -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(str(step) for step in found['loc'])}: {found['msg']}" for found in error.errors()
+            f"{'.'.join(str(step) for step in found['loc'])}: {complaint(found)}" for found in error.errors()
         )
         raise BadSettings(f"{PurePath(name).name}: {wrong}") from None
+
+
+def complaint(found: ErrorDetails) -> str:
+    """What is wrong, in words of ours where pydantic's would puzzle an administrator."""
+    return UNKNOWN_KEY if found["type"] == "extra_forbidden" else found["msg"].removeprefix("Value error, ")

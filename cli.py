@@ -1,7 +1,8 @@
 """The `gateway` command: joins the command groups of `adapters/operators`."""
 
 import traceback
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 
@@ -37,6 +38,23 @@ app = _Command(
     help="EDI gateway for paperless customs clearance: declarations in, signed receipts back.",
     epilog="First steps: gateway init HOME, gateway serve --home HOME; or all at once: gateway demo",
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(version("customs-edi-gateway"))
+        raise typer.Exit
+
+
+@app.callback()
+def _gateway(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the release and end.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command()(node.init)
 app.command()(node.serve)
 app.command()(demo.demo)

@@ -7,6 +7,7 @@ import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,11 @@ def test_the_columns_of_a_message_are_those_of_the_contract() -> None:
     from adapters.stores.reading import _LISTED
 
     assert " ".join(_LISTED) == MESSAGE
+
+
+def test_the_release_is_told() -> None:
+    said = io.StringIO()
+    with redirect_stdout(said), pytest.raises(SystemExit) as ended:
+        cli.app(["--version"])
+    assert ended.value.code == 0
+    assert said.getvalue().strip() == version("customs-edi-gateway")

@@ -104,8 +104,11 @@ class CustomsAnswers:
         for answer in answers:
             try:
                 told = read(answer.body, self._families)
-            except Rejected as refused:
-                await self._book.file([_held(backend, answer, None, f"cannot be read: {refused}")])
+            except Exception as error:
+                # Whatever is wrong with one answer must not keep the others from being heard.
+                log.error("answer cannot be read", backend=backend, error=type(error).__name__)
+                said = str(error) if isinstance(error, Rejected) else type(error).__name__
+                await self._book.file([_held(backend, answer, None, f"cannot be read: {said}")])
             else:
                 chains[answer.key or told.seq_no or told.client_reference].append(
                     _Said(backend, answer, told)
@@ -152,6 +155,11 @@ class CustomsAnswers:
                     filed.append(_waiting(said))
                 continue
             target = reached.get(target.message, target)
+            if target.seq_no and said.told.seq_no and said.told.seq_no != target.seq_no:
+                # One of the two is wrong, and the receipt may be another party's.
+                reason = f"it names {said.told.seq_no}, {target.message} has {target.seq_no}"
+                filed.append(_held(said.backend, said.answer, said.told, reason, said.parked))
+                continue
             answered = decide(said.told, target, said.answer.body, self._clock())
             if answered.event not in TRANSITIONS[target.state]:
                 # One that must not keep the others from being heard: an operator has to look at it.

@@ -16,9 +16,11 @@ from adapters.founding import found
 from adapters.home import Home
 from adapters.operators.output import (
     NO,
+    USAGE,
     JsonOption,
     LangOption,
     Language,
+    fail,
     opened,
     say_json,
     told,
@@ -56,6 +58,8 @@ def check(
 
     Example: gateway check declaration.zip --account broker-aa --lang zh
     """
+    if not file.is_file():
+        fail(USAGE, f"{file} is no regular file")
     with told(), _home(home) as base:
         decision = _judged(file, account, base)
     accepted = decision.event is not Event.REFUSED

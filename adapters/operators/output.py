@@ -47,7 +47,9 @@ HomeOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts instead of a table.")]
 LangOption = Annotated[Language, typer.Option("--lang", help="Language of sentences.")]
-LimitOption = Annotated[int, typer.Option("--limit", min=0, help="The newest so many; 0 shows all.")]
+LimitOption = Annotated[
+    int, typer.Option("--limit", min=0, max=10_000_000, help="The newest so many; 0 shows all.")
+]
 
 
 def console() -> Console:

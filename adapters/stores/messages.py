@@ -1,5 +1,6 @@
 """The way of a message through the store: added, claimed for judgement, decided; each step is one commit."""
 
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from sqlalchemy import Row, bindparam, insert, or_, select, update
 
 from adapters.stores.database import Database, Transaction
 from adapters.stores.receipts import give_again, put_receipts
-from adapters.stores.tables import TO_JUDGE, deliveries, holders, messages, receipts
+from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages, receipts
 from gateway.message import Arrival, ChainLink, Decision, Facts, Key, Receipt, Received, Submission
 from gateway.ports import Folder, LateDecision, Superseded
 from gateway.states import DeliveryState, Event, State, advance
@@ -80,7 +81,15 @@ _RECEIVED: Final = (
     messages.c.link_digest,
 )
 _ANY_DUE: Final = select(messages.c.seq).where(*_DUE).limit(1)
-_OLDEST_DUE: Final = select(*_RECEIVED).where(*_DUE).order_by(messages.c.seq).limit(bindparam("most"))
+# So far into the queue is looked for accounts that have fewer at work.
+_LOOKED_AT: Final = 2000
+_OLDEST_DUE: Final = (
+    select(messages.c.seq, messages.c.account).where(*_DUE).order_by(messages.c.seq).limit(bindparam("most"))
+)
+_AT_WORK: Final = select(messages.c.account).where(AT_WORK)
+_CHOSEN: Final = (
+    select(*_RECEIVED).where(messages.c.seq.in_(bindparam("chosen", expanding=True))).order_by(messages.c.seq)
+)
 _TO_DECIDE: Final = select(
     messages.c.seq,
     messages.c.name,
@@ -166,14 +175,33 @@ def _recover(transaction: Transaction) -> int:
     return freed.rowcount
 
 
+def _fair(transaction: Transaction, limit: int, now: datetime) -> list[int]:
+    """Which messages are next: the oldest of the account that has the fewest at work, so that one account's
+    thousand slow packages keep another's only message waiting for one of them."""
+    at_work = Counter(transaction.connection.execute(_AT_WORK).scalars())
+    waiting: dict[str, deque[int]] = {}
+    for seq, account in transaction.connection.execute(_OLDEST_DUE, {"now": now, "most": _LOOKED_AT}):
+        waiting.setdefault(account, deque()).append(seq)
+    chosen: list[int] = []
+    while waiting and len(chosen) < limit:
+        account = min(waiting, key=lambda each: (at_work[each], waiting[each][0]))
+        chosen.append(waiting[account].popleft())
+        at_work[account] += 1
+        if not waiting[account]:
+            del waiting[account]
+    return chosen
+
+
 def _claim(transaction: Transaction, limit: int, now: datetime, until: datetime) -> list[Received]:
-    rows = transaction.connection.execute(_OLDEST_DUE, {"now": now, "most": limit}).all()
-    if rows:
-        transaction.connection.execute(_TAKE, {"claimed": [row.seq for row in rows], "lease": until})
-    return [received_of(row, attempts=row.attempts + 1) for row in rows]
+    chosen = _fair(transaction, limit, now)
+    if not chosen:
+        return []
+    transaction.connection.execute(_TAKE, {"claimed": chosen, "lease": until})
+    # As they are now: with this attempt counted.
+    return [received_of(row) for row in transaction.connection.execute(_CHOSEN, {"chosen": chosen})]
 
 
-def received_of(row: Row[*tuple[Any, ...]], attempts: int | None = None) -> Received:
+def received_of(row: Row[*tuple[Any, ...]]) -> Received:
     return Received(
         arrival=Arrival(
             id=row.id,
@@ -184,7 +212,7 @@ def received_of(row: Row[*tuple[Any, ...]], attempts: int | None = None) -> Rece
             size=row.size,
             received_at=row.received_at,
         ),
-        attempts=row.attempts if attempts is None else attempts,
+        attempts=row.attempts,
         link=ChainLink(sequence=row.link_sequence, digest=row.link_digest),
     )
 

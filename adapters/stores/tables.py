@@ -46,6 +46,7 @@ _SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
 
 # What partial indexes hold: SQLite uses one only where a query says the same with literals, not parameters.
 TO_JUDGE: Final = text("state = 'received'")
+AT_WORK: Final = text("state = 'received' AND lease_until IS NOT NULL")
 TO_SEND: Final = text("state IN ('pending', 'unknown')")
 ANSWERS: Final = text("kind = 'answer'")
 
@@ -91,6 +92,7 @@ messages = Table(
     Column("link_sequence", BigInteger, nullable=False),  # its first event, which receipts show
     Column("link_digest", String(64), nullable=False),
     Index("messages_to_judge", "state", "seq", sqlite_where=TO_JUDGE, postgresql_where=TO_JUDGE),
+    Index("messages_at_work", "account", sqlite_where=AT_WORK, postgresql_where=AT_WORK),
     Index("answers_by_content", "sha256", sqlite_where=ANSWERS, postgresql_where=ANSWERS),
     Index("messages_by_state", "state", "moved_at"),
     Index("messages_in_folder", "account", "folder", "name"),

@@ -167,6 +167,25 @@ def test_messages_are_claimed_oldest_first_and_no_more_than_asked_for(store: Sto
     asyncio.run(run())
 
 
+def test_an_account_with_many_messages_does_not_keep_anothers_waiting(store: Store) -> None:
+    async def run() -> None:
+        many = [arrival(number, "busy") for number in range(1, 9)]
+        one = arrival(9, "other")
+        for each in (*many, one):
+            await store.messages.add(each)
+        first = await store.messages.claim(2, NOW, LEASE)
+        assert [received.arrival.id for received in first] == [many[0].id, one.id]
+        # The other account has nothing more: all places are the first one's, in its order.
+        rest = await store.messages.claim(3, NOW, LEASE)
+        assert [received.arrival.id for received in rest] == [each.id for each in many[1:4]]
+        late = arrival(10, "other")
+        await store.messages.add(late)
+        (next_,) = await store.messages.claim(1, NOW, LEASE)
+        assert next_.arrival.id == late.id
+
+    asyncio.run(run())
+
+
 def test_recovery_gives_claims_free_and_keeps_their_attempts(store: Store) -> None:
     async def run() -> None:
         await add_and_claim(store, arrival())

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import os
 import resource
 import subprocess
@@ -315,6 +316,20 @@ def test_an_upload_over_the_accounts_limit_fails_with_a_clear_error_and_leaves_n
                 sparse.truncate(1 << 40)
     assert served.stored() == []
     assert served.arrived() == []
+
+
+def test_the_bytes_of_all_unfinished_files_together_are_limited(served: Served) -> None:
+    served.limit("broker", max_package=len(PACKAGE))
+    with served.broker.session() as client:
+        for number in range(4):
+            client.putfo(io.BytesIO(PACKAGE), f"/OutBox/{number}.tmp")
+        file = client.open("/OutBox/more.tmp", "wb")
+        with pytest.raises(OSError, match="bytes together at most"):
+            file.write(b"x")
+        client.remove("/OutBox/0.tmp")
+        client.putfo(io.BytesIO(PACKAGE), "/OutBox/more.tmp")
+        client.rename("/OutBox/1.tmp", "/OutBox/1.zip")
+        client.putfo(io.BytesIO(PACKAGE), "/OutBox/again.tmp")
 
 
 def test_the_number_of_unfinished_files_is_limited(served: Served) -> None:

@@ -11,6 +11,8 @@ from gateway.parties import Account
 from gateway.ports import Spool
 
 FILE: Final = 0o100644
+# All that an account has on its way together, in packages of the largest size.
+PACKAGES_TOGETHER: Final = 4
 
 
 class Upload:
@@ -88,6 +90,11 @@ class Upload:
         if size > most:
             self.abort()
             raise Refused(Status.FAILURE, f"A package may have {most} bytes at most; nothing was kept")
+        try:
+            self._outbox.grow(self.draft, size, PACKAGES_TOGETHER * most)
+        except Refused:
+            self.abort()
+            raise
 
 
 class Download:

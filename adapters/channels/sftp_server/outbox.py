@@ -19,11 +19,12 @@ class Draft:
     `gone` once it was replaced under its name or its handle was aborted: it can never be committed.
     """
 
-    __slots__ = ("gone", "held", "name", "spool", "touched")
+    __slots__ = ("gone", "held", "name", "size", "spool", "touched")
 
     def __init__(self, name: str, spool: Spool, now: datetime) -> None:
         self.name = name
         self.spool = spool
+        self.size = 0  # as far as it is counted for its account
         self.touched = now
         self.held = True
         self.gone = False
@@ -40,6 +41,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._unfinished: dict[str, Draft] = {}
         self._all: set[Draft] = set()
+        self._size = 0
 
     def create(self, name: str, make: Callable[[], Spool], now: datetime, most: int) -> Draft:
         """A new draft, held. One that had this unfinished name is replaced, even while another session writes
@@ -55,6 +57,17 @@ class Outbox:
             if is_unfinished(name):
                 self._unfinished[name] = draft
             return draft
+
+    def grow(self, draft: Draft, size: int, most: int) -> None:
+        """Counts a draft that grows to `size` bytes; refused where all drafts together would have more than
+        `most`: nobody fills the disk with what is never finished."""
+        with self._lock:
+            if draft.gone or size <= draft.size:
+                return
+            if self._size + size - draft.size > most:
+                raise Refused(Status.FAILURE, f"Unfinished files may have {most} bytes together at most")
+            self._size += size - draft.size
+            draft.size = size
 
     def find(self, name: str) -> Draft | None:
         with self._lock:
@@ -123,7 +136,9 @@ class Outbox:
 
     def _give_up(self, draft: Draft) -> None:
         draft.gone = True
-        self._all.discard(draft)
+        if draft in self._all:
+            self._all.discard(draft)
+            self._size -= draft.size
         if self._unfinished.get(draft.name) is draft:
             del self._unfinished[draft.name]
         if not draft.held:

@@ -122,6 +122,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("kind = 'answer'"),
             postgresql_where=sa.text("kind = 'answer'"),
         )
+        batch_op.create_index(
+            "messages_at_work",
+            ["account"],
+            unique=False,
+            sqlite_where=sa.text("state = 'received' AND lease_until IS NOT NULL"),
+            postgresql_where=sa.text("state = 'received' AND lease_until IS NOT NULL"),
+        )
         batch_op.create_index("messages_by_body", ["party", "body_digest"], unique=False)
         batch_op.create_index("messages_by_entry", ["entry_id"], unique=False)
         batch_op.create_index("messages_by_key", ["party", "family", "type", "reference"], unique=False)

@@ -1,0 +1,68 @@
+"""Answers of customs that do not fit: held for an operator, and no other answer waits for that."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from adapters.stores.answers import SqlAnswers
+from adapters.stores.tables import messages, receipts
+from gateway.customs_answers import CustomsAnswers
+from gateway.ports import Answer
+from tests.declarations import Declaration
+from tests.desk import NOW, Desk
+from tests.rendering import packed
+from tests.validating import families
+
+RESULT = (
+    "<DEC_RESULT><CUS_CIQ_NO>{seq_no}</CUS_CIQ_NO><ENTRY_ID/><NOTICE_DATE>2026-11-02T09:00:00</NOTICE_DATE>"
+    "<CHANNEL>{channel}</CHANNEL><NOTE>n</NOTE><CUSTOM_MASTER/><I_E_DATE/><D_DATE/></DEC_RESULT>"
+)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path / "home") as desk:
+        yield desk
+
+
+_TICKS = count()
+
+
+def clock() -> datetime:
+    """Never the same twice, as a real one: receipts are named by it."""
+    return NOW + timedelta(microseconds=next(_TICKS))
+
+
+def say(desk: Desk, *answers: Answer) -> None:
+    book = SqlAnswers(desk.database, clock)
+    told = CustomsAnswers(book, desk.register, families(), clock)
+    asyncio.run(told.take_in("customs", answers))
+
+
+def result(key: str, seq_no: str, channel: str) -> Answer:
+    body = RESULT.format(seq_no=seq_no, channel=channel).encode()
+    return Answer(id=f"{key}{channel}{seq_no}", name="r.xml", body=body, key=key)
+
+
+def test_an_answer_that_names_another_unified_number_is_held_and_changes_nothing(desk: Desk) -> None:
+    sent = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
+    say(desk, result(sent, "I20260000000000001", "L"))
+    say(desk, result(sent, "I20260000000000002", "R"), result(sent, "I20260000000000001", "J"))
+    row = desk.message(sent)
+    assert (row["seq_no"], row["customs_status"]) == ("I20260000000000001", "reviewed")
+    (held,) = [each for each in desk.rows(messages, kind="answer") if each["state"] == "held"]
+    assert "it names I20260000000000002" in held["reason"]
+    assert [each["kind"] for each in desk.rows(receipts, message=sent)].count("business") == 2
+
+
+def test_what_is_no_answer_is_held_and_the_others_are_heard(desk: Desk) -> None:
+    sent = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
+    bad = Answer(id="1", name="bad.xml", body=b"\x00<not", key=sent)
+    say(desk, bad, result(sent, "I20260000000000001", "L"))
+    assert desk.message(sent)["customs_status"] == "stored"
+    (held,) = [each for each in desk.rows(messages, kind="answer") if each["state"] == "held"]
+    assert held["reason"].startswith("cannot be read: xml-")

@@ -26,7 +26,7 @@ class SftpSettings(_Section):
 
 class JudgingSettings(_Section):
     workers: int = Field(0, ge=0, le=256, description="worker processes; 0 takes one for each core")
-    seconds: float = Field(120, gt=0, description="longest time for one message before its worker is ended")
+    seconds: float = Field(60, gt=0, description="longest time for one message before its worker is ended")
 
 
 class BackendSettings(_Section):

@@ -3,7 +3,7 @@
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,5 +67,9 @@ class Login:
             transport.connect(username=self.account, pkey=self.key())
             client = paramiko.SFTPClient.from_transport(transport)
             assert client is not None
-            with client:
+            try:
                 yield client
+            finally:
+                # Where the server has ended the connection, the client's own goodbye finds nobody.
+                with suppress(EOFError):
+                    client.close()

@@ -86,7 +86,7 @@ class Served:
         return Login(account, folder, self.host, self.port)
 
     def limit(self, account: str, **limits: int) -> None:
-        self.accounts[account] = replace(self.accounts[account], **limits)  # type: ignore[arg-type]
+        self.accounts[account] = replace(self.accounts[account], **limits)  # type: ignore[arg-type]  # fields by name
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(call, self.loop).result(30)

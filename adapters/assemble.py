@@ -2,13 +2,14 @@
 
 import asyncio
 import resource
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Final
 
+from adapters.backends.directory import DirectoryBackend
 from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.channels.sftp_server.server import SftpServer
@@ -26,6 +27,7 @@ from gateway.families import Families
 from gateway.node import Node, Parts
 from gateway.parties import Account
 from gateway.ports import Backend, Clock
+from gateway.settings import BackendSettings, DirectorySettings, ReferenceSettings
 
 STOP_WITHIN: Final = 20.0  # seconds for sessions and judgements in hand
 
@@ -34,11 +36,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-_BACKENDS: Final[dict[str, Callable[[Home, str, Clock], Backend]]] = {
-    "reference": lambda home, name, clock: ReferenceCustoms(
-        home.path / "backends" / name, home.certificate.read_text(), clock
-    ),
-}
+def _backend(home: Home, name: str, settings: BackendSettings, clock: Clock) -> Backend:
+    match settings:
+        case ReferenceSettings():
+            return ReferenceCustoms(home.path / "backends" / name, home.certificate.read_text(), clock)
+        case DirectorySettings():
+            return DirectoryBackend(home.path / settings.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
         outbox=SqlOutbox(database, timedelta(hours=policy.answer.due_hours)),
         answers=CustomsAnswers(SqlAnswers(database, clock), register, Families.load(files("schemas")), clock),
         judges=judges,
-        backends={
-            name: _BACKENDS[backend.kind](home, name, clock) for name, backend in settings.backend.items()
-        },
+        backends={name: _backend(home, name, backend, clock) for name, backend in settings.backend.items()},
         blobs=blobs,
         clock=clock,
     )

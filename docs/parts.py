@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -85,15 +85,22 @@ def _fields(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, str]
         if isinstance(value, BaseModel):
             yield from _fields(value, f"{prefix}{name}.")
         elif isinstance(value, dict):
-            yield from (_field(f"{name}.NAME.{each}", below) for each, below in _of_values(field))
+            yield from _of_values(name, field)
         else:
             yield _field(f"{prefix}{name}", field)
 
 
-def _of_values(field: FieldInfo) -> Iterable[tuple[str, FieldInfo]]:
-    """The fields of the models that are the values of a dict."""
-    (_key, model) = field.annotation.__args__  # type: ignore[union-attr]  # dict[str, Model]
-    return list(model.model_fields.items())
+def _of_values(name: str, field: FieldInfo) -> Iterator[tuple[str, str, str]]:
+    """The fields of the models that are the values of a dict; where they are told apart by a literal, that
+    stands with its value, and each model's own fields after it."""
+    (_key, models) = get_args(field.annotation)
+    (union, *_marks) = get_args(models)
+    for model in get_args(union):
+        for each, below in model.model_fields.items():
+            key = f"{name}.NAME.{each}"
+            if get_origin(below.annotation) is Literal:
+                key += f' = "{get_args(below.annotation)[0]}"'
+            yield _field(key, below)
 
 
 def _field(key: str, field: FieldInfo) -> tuple[str, str, str]:

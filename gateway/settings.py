@@ -1,8 +1,9 @@
 """How a node runs, as opposed to what it judges by: `gateway.toml`, typed. An unknown key is an error."""
 
 import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -29,8 +30,17 @@ class JudgingSettings(_Section):
     seconds: float = Field(60, gt=0, description="longest time for one message before its worker is ended")
 
 
-class BackendSettings(_Section):
-    kind: Literal["reference"] = Field(description="reference: the customs sandbox that is shipped")
+class ReferenceSettings(_Section):
+    kind: Literal["reference"] = Field(description="the customs sandbox that is shipped, inside the node")
+
+
+class DirectorySettings(_Section):
+    kind: Literal["directory"] = Field(description="submissions and answers as files in a folder")
+    folder: str = Field(min_length=1, description="that folder; a relative one is below the home")
+
+
+# By its kind, so that a key of one kind is an unknown key of another.
+BackendSettings = Annotated[ReferenceSettings | DirectorySettings, Field(discriminator="kind")]
 
 
 class Settings(_Section):
@@ -79,11 +89,30 @@ def checked(name: str, data: dict[str, Any], model: type[Model]) -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(str(step) for step in found['loc'])}: {complaint(found)}" for found in error.errors()
+            f"{'.'.join(_place(data, found['loc']))}: {complaint(found)}" for found in error.errors()
         )
         raise BadSettings(f"{PurePath(name).name}: {wrong}") from None
 
 
+def _place(data: Any, steps: Sequence[int | str]) -> Iterator[str]:
+    """The key as it stands in the file: without the kinds that pydantic names where it went by one."""
+    for step in steps[:-1]:
+        try:
+            data = data[step]
+        except (KeyError, IndexError, TypeError):
+            continue
+        yield str(step)
+    yield str(steps[-1])
+
+
 def complaint(found: ErrorDetails) -> str:
     """What is wrong, in words of ours where pydantic's would puzzle an administrator."""
-    return UNKNOWN_KEY if found["type"] == "extra_forbidden" else found["msg"].removeprefix("Value error, ")
+    match found["type"]:
+        case "extra_forbidden":
+            return UNKNOWN_KEY
+        case "union_tag_not_found":
+            return f"{found['ctx']['discriminator']} is missing"
+        case "union_tag_invalid":
+            return f"{found['ctx']['discriminator']} must be one of {found['ctx']['expected_tags']}"
+        case _:
+            return found["msg"].removeprefix("Value error, ")

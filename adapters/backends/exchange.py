@@ -1,0 +1,108 @@
+"""The folder over which the gateway and a back-end exchange files, and how a file is put there.
+
+`docs/for-operators.md`, "Customs in a process of its own", says which side does what. All of it stands on one
+file system, because what is handed over is renamed.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+# As the gateway makes them: a ULID, and the office where it is the copy for a second one. Nothing else of a
+# submission becomes a file name.
+KEY: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}(?:-[0-9]{4})?")
+_UNFINISHED: Final = (".tmp", ".temp", ".part", ".filepart")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """`out` holds submissions for the other side, `into` its answers for the gateway."""
+
+    folder: Path
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out"
+
+    @property
+    def taken(self) -> Path:
+        """Submissions that the other side took, as far as it keeps them."""
+        return self.folder / "taken"
+
+    @property
+    def refused(self) -> Path:
+        """Submissions that it refused, each with its reason beside it."""
+        return self.folder / "refused"
+
+    @property
+    def into(self) -> Path:
+        return self.folder / "in"
+
+    @property
+    def done(self) -> Path:
+        """Answers that the gateway has made durable."""
+        return self.into / "done"
+
+    @property
+    def sent(self) -> Path:
+        """The gateway's own: what it is about to hand over, and which keys it ever handed over."""
+        return self.folder / "sent"
+
+    def make(self) -> None:
+        for each in (self.out, self.taken, self.refused, self.done, self.sent):
+            each.mkdir(parents=True, exist_ok=True)
+
+
+def finished(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """The plain files of a folder, in no order, without those that are still being written or are hidden."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith(".") or name.lower().endswith(_UNFINISHED):
+                continue
+            if entry.is_file(follow_symlinks=False):
+                yield entry
+
+
+def put(target: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Writes a file that is seen whole or not at all, and is durable when this returns.
+
+    Replaces one of that name. Raises `OSError` and leaves nothing where that cannot be promised.
+    """
+    unfinished = target.with_name(f"{target.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        prepare(unfinished, write)
+        os.replace(unfinished, target)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+    sync(target.parent)
+
+
+def prepare(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Writes a file, of which the bytes are durable when this returns, but not its name."""
+    with open(path, "wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def move(source: Path, target: Path) -> None:
+    """Durable when it returns. Replaces a file that is there already."""
+    os.replace(source, target)
+    sync(target.parent)
+    sync(source.parent)
+
+
+def sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

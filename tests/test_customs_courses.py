@@ -102,7 +102,7 @@ def test_a_declaration_is_decided_by_hand_beside_the_running_node(gateway: Gatew
     (message,) = [each for each in listed(gateway) if each["reference"] == "HAND-1"]
     assert (message["state"], message["customs_status"]) == ("delivered", "stored")
     waiting = queue(gateway)["HAND-1"]
-    assert tuple(waiting) == ("key", "reference", "entry_id", "office", "status", "since")
+    assert tuple(waiting) == ("key", "reference", "entry_id", "office", "status", "since", "reason")
     assert (waiting["key"], waiting["office"], waiting["status"]) == (message["id"], "0202", "review")
     assert waiting["entry_id"].startswith("0202")
 

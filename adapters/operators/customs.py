@@ -1,42 +1,30 @@
 """`gateway customs`: the review by hand of the customs sandbox."""
 
 import getpass
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from adapters.assemble import utc_now
 from adapters.backends.reference import reviews
-from adapters.backends.reference.courses import Act
-from adapters.backends.reference.ledger import Ledger
-from adapters.operators.output import (
-    NO,
-    UNREACHABLE,
-    HomeOption,
-    JsonOption,
-    fail,
-    opened,
-    say_json,
-    say_rows,
-    told,
-)
+from adapters.backends.reference.decisions import Act
+from adapters.operators import customs_ledgers
+from adapters.operators.customs_books import ledgers
+from adapters.operators.output import NO, HomeOption, JsonOption, fail, say_json, say_rows, told
 from gateway.faults import printable
 
-app = typer.Typer(no_args_is_help=True, help="The customs sandbox: what waits there for a person to decide.")
+app = typer.Typer(no_args_is_help=True, help="The customs sandbox: what waits there, and what it knows.")
+app.add_typer(customs_ledgers.app, name="ledger")
 
 
 @app.command()
 def queue(home: HomeOption, as_json: JsonOption = False) -> None:
-    """Declarations that wait in the customs sandbox, the longest first, and for what.
+    """Declarations that wait in the customs sandbox, the longest first, for what, and why.
 
     Example: gateway customs queue --home /srv/gateway
     """
-    with told(), _ledgers(home) as ledgers:
-        waiting = [each for ledger in ledgers for each in ledger.waiting()]
+    with told(), ledgers(home) as books:
+        waiting = [each for ledger in books for each in ledger.waiting()]
     rows = [
         {
             "key": each.taken.key,
@@ -45,10 +33,11 @@ def queue(home: HomeOption, as_json: JsonOption = False) -> None:
             "office": reviews.facts_of(each).get("office", ""),
             "status": each.waits.value,
             "since": each.since.isoformat(),
+            "reason": each.reason,
         }
         for each in waiting
     ]
-    say_rows(rows, ("key", "reference", "entry_id", "office", "status", "since"), as_json=as_json)
+    say_rows(rows, ("key", "reference", "entry_id", "office", "status", "since", "reason"), as_json=as_json)
 
 
 @app.command()
@@ -59,19 +48,21 @@ def decide(
     reason: Annotated[str, typer.Option(help="Why; the declarant is told.", show_default=False)],
     as_json: JsonOption = False,
 ) -> None:
-    """Decide a declaration that waits in the customs sandbox. Ends with 1 where it does not wait there.
+    """Decide a declaration that waits in the customs sandbox. Ends with 1 where it does not wait for that.
 
-    A running node hears the answers at once. A release and a return take it out of the queue.
+    A running node hears the answers at once. What each act says and for what it fits: docs/sandbox.md.
 
     Example: gateway customs decide 01JD0000000000000000000000 release --reason "in order" --home /srv/gateway
     """
     actor, now = getpass.getuser(), utc_now()
-    with told(), _ledgers(home) as ledgers:
-        for ledger in ledgers:
+    with told(), ledgers(home) as books:
+        for ledger in books:
             try:
                 reviews.decide(ledger, key, act, actor=actor, reason=printable(reason), now=now)
             except reviews.NotInQueue:
                 continue
+            except reviews.NotFitting as error:
+                fail(NO, f"{printable(key)} {error}")
             break
         else:
             fail(NO, f"{printable(key)} does not wait in the customs sandbox; see: gateway customs queue")
@@ -79,15 +70,3 @@ def decide(
         say_json({"key": key, "act": act, "actor": actor, "at": now.isoformat()})
     else:
         typer.echo(f"{key}: {act}")
-
-
-@contextmanager
-def _ledgers(path: Path) -> Iterator[Sequence[Ledger]]:
-    """Of every customs sandbox of the home that was ever served."""
-    home = opened(path)
-    books = [home.path / "backends" / name / "customs.db" for name in home.settings().backend]
-    try:
-        with ExitStack() as stack:
-            yield [stack.enter_context(closing(Ledger(book, utc_now))) for book in books if book.is_file()]
-    except sqlite3.OperationalError as error:
-        fail(UNREACHABLE, f"the ledger of the customs sandbox cannot be used: {error}")

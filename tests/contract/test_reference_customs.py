@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from adapters.backends.reference.answers import PACE
-from adapters.backends.reference.courses import FORCED, Act
+from adapters.backends.reference.courses import FORCED
+from adapters.backends.reference.decisions import Act
 from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.backends.reference.ledger import Ledger
-from adapters.backends.reference.reviews import NotInQueue, decide
+from adapters.backends.reference.reviews import NotFitting, NotInQueue, decide
 from gateway.china import CHINA
 from gateway.faults import Rejected
 from gateway.message import Operation
@@ -92,10 +93,12 @@ def test_a_save_is_numbered_and_the_declaration_after_it_keeps_the_number(custom
         ("FAILED-1", Operation.DECLARE, ["technical"]),
         ("FAILED-1", Operation.SAVE, ["technical"]),
         ("SUPPLEMENT-1", Operation.DECLARE, ["technical", "L", "Sp1"]),
+        ("PAPER-1", Operation.DECLARE, ["technical", "L", "G"]),
         ("INSPECT-1", Operation.DECLARE, ["technical", "L", "J", "C"]),
         ("DUTY-1", Operation.DECLARE, ["technical", "L", "J", "T"]),
         ("DELETED-1", Operation.DECLARE, ["technical", "L", "J", "P", "D"]),
         ("HAND-1", Operation.DECLARE, ["technical", "L"]),
+        ("CLOSING-1", Operation.DECLARE, ["technical", "L", "J", "P"]),
         ("HAND-1", Operation.SAVE, ["technical"]),
         ("SILENT-1", Operation.DECLARE, []),
         ("SILENT-1", Operation.SAVE, []),
@@ -215,9 +218,11 @@ def test_only_what_waits_for_a_person_stands_in_the_queue(customs: ReferenceCust
 
     assert queued(ledger) == [
         ("SUPPLEMENT-1", "supplement"),
+        ("PAPER-1", "paper"),
         ("INSPECT-1", "inspection"),
         ("DUTY-1", "duty"),
         ("HAND-1", "review"),
+        ("CLOSING-1", "closing"),
     ]
 
 
@@ -230,6 +235,8 @@ def test_only_what_waits_for_a_person_stands_in_the_queue(customs: ReferenceCust
         (Act.SUPPLEMENT, ["Sp1"], "supplement"),
         (Act.PAPER, ["G"], "paper"),
         (Act.DUTY, ["T"], "duty"),
+        (Act.LET_GO, ["P"], "closing"),
+        (Act.DELETE, ["D"], None),
     ],
 )
 def test_a_decision_is_answered_with_its_reason_and_leaves_or_stays_in_the_queue(
@@ -267,6 +274,33 @@ def test_one_decision_follows_another_until_the_release_and_each_is_noted(
         (waiting.key, act, "officer", "实货与申报相符", NOW.isoformat())
         for act in ("supplement", "inspect", "release")
     ]
+
+
+@pytest.mark.parametrize("act", [Act.CLOSE, Act.DEPART, Act.ARRIVE, Act.WRITE_OFF])
+def test_an_act_for_something_else_is_not_done(customs: ReferenceCustoms, ledger: Ledger, act: Act) -> None:
+    waiting = sent("HAND-1")
+    waiting.to(customs)
+
+    with pytest.raises(NotFitting, match="waits for review"):
+        decided(ledger, waiting.key, act)
+    assert channels(told(customs)) == ["technical", "L"]
+    assert queued(ledger) == [("HAND-1", "review")]
+
+
+def test_what_was_released_to_the_premises_is_closed_or_deleted_by_hand(
+    customs: ReferenceCustoms, ledger: Ledger
+) -> None:
+    closed, deleted = sent("CLOSING-1"), sent("CLOSING-2")
+    for each in (closed, deleted):
+        each.to(customs)
+
+    with pytest.raises(NotFitting, match="waits for closing"):
+        decided(ledger, closed.key, Act.RELEASE)
+    decided(ledger, closed.key, Act.CLOSE)
+    decided(ledger, deleted.key, Act.DELETE)
+
+    assert channels(told(customs))[-2:] == ["R", "D"]
+    assert queued(ledger) == []
 
 
 @pytest.mark.parametrize("reference", ["C-1", "RETURNED-1", "SILENT-1"])

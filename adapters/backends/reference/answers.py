@@ -13,20 +13,28 @@ PACE: Final = timedelta(seconds=3)
 
 
 def answers_of(taken: Taken, course: Course, facts: dict[str, str]) -> list[Due]:
-    """All that the course says, in the order in which it is said. `facts` are those of the envelope."""
-    technical = Due(
-        name=f"{'Successed' if course.imported else 'Failed'}_{taken.key}.xml",
-        body=import_response(
-            code=course.response, error=course.error, client_reference=taken.reference, seq_no=taken.seq_no
-        ),
-        at=taken.taken_at,
-    )
+    """All that a forced course says, in the order in which it is said. `facts` are those of the envelope."""
     pace = PACE if course.manner is Manner.SLOWLY else timedelta()
     notices = [
         notice_of(taken, notice, facts, taken.taken_at + count * pace)
         for count, notice in enumerate(course.notices, start=1)
     ]
-    return _given(course.manner, [technical, *notices])
+    return _given(course.manner, [technical(taken, course), *notices])
+
+
+def technical(taken: Taken, course: Course) -> Due:
+    """Whether it was imported, and under which numbers."""
+    return Due(
+        name=f"{'Successed' if course.imported else 'Failed'}_{taken.key}.xml",
+        body=import_response(
+            code=course.response,
+            error=course.error,
+            client_reference=taken.reference,
+            seq_no=taken.seq_no,
+            transit_no=taken.transit_no,
+        ),
+        at=taken.taken_at,
+    )
 
 
 def notice_of(taken: Taken, notice: Notice, facts: dict[str, str], at: datetime) -> Due:
@@ -35,7 +43,7 @@ def notice_of(taken: Taken, notice: Notice, facts: dict[str, str], at: datetime)
         entry_id=taken.entry_id,
         channel=notice.channel,
         note=notice.note,
-        office=facts.get("office", ""),
+        office=facts.get("ie_port" if notice.at_border else "office", ""),
         moved_on=facts.get("ie_date", ""),
         at=at,
     )

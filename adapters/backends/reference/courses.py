@@ -1,10 +1,9 @@
-"""What customs will say to a submission, as a table: the usual course, and those that a reference forces.
+"""What customs says to a submission whatever stands in it: the courses that its reference forces.
 
 A reference that begins with a prefix of `FORCED` takes that course, so that broker software can be tried
-against every one (DESIGN.md 8; for people: docs/sandbox.md).
+against every one (DESIGN.md 8; for people: docs/sandbox.md). Any other goes by `handling` and `progress`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
 from typing import Final
@@ -23,22 +22,29 @@ class Manner(Enum):
 
 
 class Wait(StrEnum):
-    """What a declaration waits for in the queue of review by hand (REFORM.md 5)."""
+    """What a declaration waits for: a person (REFORM.md 5), the declarant, or a step of its transit."""
 
     REVIEW = "review"
     SUPPLEMENT = "supplement"
     PAPER = "paper"
     INSPECTION = "inspection"
     DUTY = "duty"
+    CLOSING = "closing"  # released to the premises, not closed yet
+    OFFICE = "office"  # in transit: the submission to the office of entry or exit
+    DEPARTURE = "departure"
+    ARRIVAL = "arrival"
+    WRITE_OFF = "write-off"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One DEC_RESULT: its CHANNEL (FORMATS 2.3) and NOTE. One that is `cut` ends in the middle."""
+    """One DEC_RESULT: its CHANNEL (FORMATS 2.3) and NOTE. One that is `cut` ends in the middle; one
+    `at_border` is of the office of entry or exit, any other of the office of declaration."""
 
     channel: str
     note: str
     cut: bool = False
+    at_border: bool = False
 
     def because(self, reason: str) -> "Notice":
         return replace(self, note=f"{self.note}：{reason}")
@@ -75,7 +81,7 @@ INSPECT: Final = Notice("C", "查验通知")
 DUTY: Final = Notice("T", "需交税费")
 # The only code of the list that asks for a supplement; it is known of two-step declarations only.
 SUPPLEMENT: Final = Notice("Sp1", "要求补充申报通知")
-# The only code of the list that asks for papers and does not release; it stands there as "reviewed".
+# The only code of the list that asks for papers and does not release.
 PAPER: Final = Notice("G", "接单交单")
 DELETED: Final = Notice("D", "海关删单")
 
@@ -89,6 +95,7 @@ FORCED: Final = {
     "SUPPLEMENT-": Course(
         notices=(STORED, SUPPLEMENT.because("请补充说明成交价格的构成")), waits=Wait.SUPPLEMENT
     ),
+    "PAPER-": Course(notices=(STORED, PAPER.because("请到现场提交纸质单证")), waits=Wait.PAPER),
     "INSPECT-": Course(
         notices=(STORED, REVIEWED, INSPECT.because("请配合海关查验货物")), waits=Wait.INSPECTION
     ),
@@ -100,34 +107,20 @@ FORCED: Final = {
     "BROKEN-": Course(notices=(STORED, replace(REVIEWED, cut=True), LET_GO, CLEARED)),
     "SLOW-": replace(RELEASED, manner=Manner.SLOWLY),
     "HAND-": Course(notices=(STORED,), waits=Wait.REVIEW),
+    "CLOSING-": Course(notices=(STORED, REVIEWED, LET_GO), waits=Wait.CLOSING),
 }
+# Documents that come later do not release these: a person looks at them.
+SUPPLEMENT_BY_HAND: Final = "SUPPLEMENT-HAND-"
 
 
-class Act(StrEnum):
-    """What can be decided of a declaration in the queue."""
-
-    RELEASE = "release"
-    RETURN = "return"
-    INSPECT = "inspect"
-    SUPPLEMENT = "supplement"
-    PAPER = "paper"
-    DUTY = "duty"
+def forced(reference: str) -> Course | None:
+    return next((course for prefix, course in FORCED.items() if reference.startswith(prefix)), None)
 
 
-# What is said then, and what is waited for after it (None: it leaves the queue).
-DECISIONS: Final[Mapping[Act, tuple[tuple[Notice, ...], Wait | None]]] = {
-    Act.RELEASE: ((LET_GO, CLEARED), None),
-    Act.RETURN: ((BACK,), None),
-    Act.INSPECT: ((INSPECT,), Wait.INSPECTION),
-    Act.SUPPLEMENT: ((SUPPLEMENT,), Wait.SUPPLEMENT),
-    Act.PAPER: ((PAPER,), Wait.PAPER),
-    Act.DUTY: ((DUTY,), Wait.DUTY),
-}
-
-
-def course_of(reference: str, operation: Operation) -> Course:
-    """A temporary save ends with its import; how that goes and in what manner it is said is as forced."""
-    forced = next((course for prefix, course in FORCED.items() if reference.startswith(prefix)), RELEASED)
-    if operation is Operation.SAVE and forced.imported:
-        return Course(error="暂存成功", manner=forced.manner)
-    return forced
+def course_of(reference: str, operation: Operation) -> Course | None:
+    """None where the reference forces nothing and the declaration is judged by what stands in it. A temporary
+    save ends with its import; how that goes and in what manner it is said is as forced."""
+    course = forced(reference)
+    if operation is Operation.SAVE and (course is None or course.imported):
+        return Course(error="暂存成功", manner=Manner.AT_ONCE if course is None else course.manner)
+    return course

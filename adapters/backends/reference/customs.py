@@ -1,13 +1,15 @@
-"""The reference customs as a Backend: takes what is whole and signed, numbers it, answers by its course."""
+"""The reference customs as a Backend: takes what is whole and signed, numbers declarations, answers them."""
 
 from datetime import datetime
 from pathlib import Path
 
 from adapters.backends.desk import Desk
 from adapters.backends.inspection import Refused
-from adapters.backends.reference.answers import answers_of
-from adapters.backends.reference.courses import course_of
+from adapters.backends.reference.courses import Wait, course_of
 from adapters.backends.reference.ledger import Ledger, Taken
+from adapters.backends.reference.papers import Matter, Paper, matter_of
+from adapters.backends.reference.proceedings import Proceedings
+from adapters.backends.reference.transit import has_form
 from gateway.china import china_date
 from gateway.message import Submission
 from gateway.ports import Clock, Outcome
@@ -15,7 +17,11 @@ from gateway.submission import Envelope
 
 
 class ReferenceCustoms(Desk):
-    """ports.Backend, as `Desk`, with its ledger in `folder`/customs.db. It keeps envelopes, not packages."""
+    """ports.Backend, as `Desk`, with its ledger in `folder`/customs.db. It keeps envelopes, not packages.
+
+    Answers belong to the submission of the declaration: a copy for a second office, documents that follow and
+    agreement notices are kept, and may let a declaration go on.
+    """
 
     def __init__(self, folder: Path, certificate_pem: str, clock: Clock) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -23,29 +29,71 @@ class ReferenceCustoms(Desk):
         super().__init__(folder, self._ledger, certificate_pem, clock)
 
     def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
-        course = course_of(envelope.reference, envelope.operation)
+        matter = matter_of(submission.key, envelope)
         with self._ledger.transaction():
-            seq_no = self._allot_seq_no(envelope, now) if course.imported else ""
-            entry_id = self._allot_entry_id(envelope, now) if course.stored else ""
-            taken = Taken(
-                key=submission.key,
-                agent=envelope.sender["code"],
-                reference=envelope.reference,
-                operation=envelope.operation,
-                seq_no=seq_no,
-                entry_id=entry_id,
-                taken_at=now,
-                envelope=submission.envelope,
-            )
             self._ledger.note_call(submission.key, Outcome.TAKEN, "", now)
-            self._ledger.take(taken, answers_of(taken, course, envelope.facts))
-            self._ledger.wait(submission.key, course.waits, now)
+            if matter is Matter.DECLARATION:
+                self._declare(submission, envelope, now)
+            else:
+                self._keep(matter, submission, envelope, now)
 
-    def _allot_seq_no(self, envelope: Envelope, now: datetime) -> str:
-        """18 characters: I or E, year, 13 digits. A declaration that follows its save keeps the number."""
-        known = self._ledger.seq_no_of(envelope.sender["code"], envelope.reference)
-        if known is not None:
-            return known
+    def _declare(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
+        course = course_of(envelope.reference, envelope.operation)
+        imported = course is None or course.imported
+        seq_no, transit_no = self._numbers(envelope, now) if imported else ("", "")
+        stored = course is None or course.stored
+        taken = Taken(
+            key=submission.key,
+            agent=envelope.sender["code"],
+            trader=envelope.facts.get("trader_code", ""),
+            reference=envelope.reference,
+            operation=envelope.operation,
+            seq_no=seq_no,
+            entry_id=self._allot_entry_id(envelope, now) if stored else "",
+            transit_no=transit_no,
+            taken_at=now,
+            envelope=submission.envelope,
+        )
+        self._ledger.take(taken)
+        proceedings = Proceedings(self._ledger, taken, now, envelope)
+        if course is None:
+            proceedings.begin()
+        else:
+            proceedings.play(course)
+
+    def _keep(self, matter: Matter, submission: Submission, envelope: Envelope, now: datetime) -> None:
+        about = ""
+        if matter is Matter.COPY:
+            about = envelope.message
+        elif matter is Matter.DOCUMENTS:
+            about = self._ledger.papers.declaration_of(envelope)
+        self._ledger.papers.keep(
+            Paper(
+                key=submission.key, envelope=envelope, about=about, taken_at=now, signed=submission.envelope
+            )
+        )
+        waiting = self._ledger.waits(about)
+        if waiting is None:
+            return
+        proceedings = Proceedings(self._ledger, waiting.taken, now)
+        match matter, waiting.waits:
+            case Matter.COPY, Wait.OFFICE:
+                proceedings.copy_came()
+            case Matter.DOCUMENTS, Wait.SUPPLEMENT:
+                proceedings.documents_came()
+
+    def _numbers(self, envelope: Envelope, now: datetime) -> tuple[str, str]:
+        """The unified number and, where there is a transit form, the number of that. A declaration that
+        follows its save keeps both."""
+        seq_no, transit_no = self._ledger.numbers_of(envelope.sender["code"], envelope.reference)
+        seq_no = seq_no or self._unified_number(envelope, now)
+        if has_form(envelope.facts):
+            known = transit_no or envelope.facts.get("transit_seq_no", "")
+            return seq_no, known or self._unified_number(envelope, now)
+        return seq_no, ""
+
+    def _unified_number(self, envelope: Envelope, now: datetime) -> str:
+        """18 characters: I or E, year, 13 digits."""
         year = china_date(now).year
         return f"{_direction(envelope)}{year}{self._ledger.next_serial(f'seq {year}'):013}"
 

@@ -11,12 +11,13 @@ from gateway.china import CHINA
 _DEC: Final = "http://www.chinaport.gov.cn/dec"
 
 
-def import_response(*, code: int, error: str, client_reference: str, seq_no: str) -> bytes:
-    """A DecImportResponse; `seq_no` is empty, and its element absent, where nothing was imported."""
+def import_response(*, code: int, error: str, client_reference: str, seq_no: str, transit_no: str) -> bytes:
+    """A DecImportResponse; `seq_no` is empty, and its element absent, where nothing was imported, and
+    `transit_no` where there is no transit form."""
     root = etree.Element(f"{{{_DEC}}}DecImportResponse", nsmap={None: _DEC})
     values = {"ResponseCode": str(code), "ErrorMessage": error, "ClientSeqNo": client_reference}
     if seq_no:
-        values |= {"SeqNo": seq_no, "TrnPreId": ""}
+        values |= {"SeqNo": seq_no, "TrnPreId": transit_no}
     return _document(root, f"{{{_DEC}}}", values)
 
 

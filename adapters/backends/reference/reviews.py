@@ -1,19 +1,24 @@
-"""Review by hand (REFORM.md 5): the declarations that wait for a person, and what is decided of them.
+"""Decisions by hand (REFORM.md 5) of what waits at customs.
 
 It needs the ledger only, so that it works beside the node whose back-end answers from the same ledger.
 """
 
 from datetime import datetime
 
-from adapters.backends.reference.answers import notice_of
-from adapters.backends.reference.courses import DECISIONS, Act
+from adapters.backends.reference.courses import Wait
+from adapters.backends.reference.decisions import FITS, Act
 from adapters.backends.reference.ledger import Ledger, Waiting
+from adapters.backends.reference.proceedings import Proceedings
 from gateway.submission import read_envelope
 from gateway.xml import trusted
 
 
 class NotInQueue(Exception):
     """Nothing with this key waits to be decided."""
+
+
+class NotFitting(Exception):
+    """The act is none for the declaration as it stands; the text says why, without a subject."""
 
 
 def facts_of(waiting: Waiting) -> dict[str, str]:
@@ -24,15 +29,21 @@ def facts_of(waiting: Waiting) -> dict[str, str]:
 def decide(ledger: Ledger, key: str, act: Act, *, actor: str, reason: str, now: datetime) -> None:
     """Queues what customs says then, each notice with the reason, and notes who decided what, when and why.
 
-    Raises `NotInQueue`, and changes nothing, where the submission does not wait (any more).
+    Raises `NotInQueue` where the submission does not wait (any more), and `NotFitting` where it waits for
+    something else; then nothing is changed.
     """
-    notices, waits = DECISIONS[act]
     with ledger.transaction():
-        found = next((each for each in ledger.waiting() if each.taken.key == key), None)
+        found = ledger.waits(key)
         if found is None:
             raise NotInQueue(key)
-        facts = facts_of(found)
-        said = [notice_of(found.taken, notice.because(reason), facts, now) for notice in notices]
-        ledger.queue_due(key, said)
-        ledger.wait(key, waits, now)
+        proceedings = Proceedings(ledger, found.taken, now)
+        if not proceedings.allows(act, found.waits):
+            raise NotFitting(_why(act, found.waits))
+        proceedings.decided(act, reason)
         ledger.note_act(key, act, actor, reason, now)
+
+
+def _why(act: Act, waits: Wait) -> str:
+    if waits in FITS[act]:
+        return f"is in transit; {act} is not for that"
+    return f"waits for {waits}; {act} is for what waits for {', '.join(sorted(FITS[act]))}"

@@ -1,0 +1,96 @@
+"""What customs takes beside declarations: agreement notices, documents that follow, copies for an office.
+
+It keeps their envelopes. None of them is answered itself.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import Final
+
+from gateway.submission import Envelope
+
+TABLES: Final = """
+CREATE TABLE IF NOT EXISTS papers (
+    key TEXT PRIMARY KEY, family TEXT NOT NULL, type TEXT NOT NULL, sender TEXT NOT NULL,
+    reference TEXT NOT NULL, about TEXT NOT NULL, taken_at TEXT NOT NULL, envelope BLOB NOT NULL
+) STRICT;
+"""
+
+
+class Matter(Enum):
+    """What a submission is to customs."""
+
+    DECLARATION = auto()
+    COPY = auto()  # of a declaration in transit, for the office of entry or exit
+    DOCUMENTS = auto()
+    NOTICE = auto()
+
+
+# By family and type; every other is a declaration.
+_PAPERS: Final = {
+    ("gateway", "DocumentPackage"): Matter.DOCUMENTS,
+    ("gateway", "AgreementNotice"): Matter.NOTICE,
+}
+
+
+def matter_of(key: str, envelope: Envelope) -> Matter:
+    if key != envelope.message:
+        return Matter.COPY
+    return _PAPERS.get((envelope.family, envelope.type), Matter.DECLARATION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """`about` is the submission key of the declaration that it belongs to, empty where customs knows none."""
+
+    key: str
+    envelope: Envelope
+    about: str
+    taken_at: datetime
+    signed: bytes
+
+
+class Papers:
+    """Used inside the transactions of the ledger that the connection belongs to."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def keep(self, paper: Paper) -> None:
+        told = paper.envelope
+        self._connection.execute(
+            "INSERT INTO papers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                paper.key,
+                told.family,
+                told.type,
+                told.sender["code"],
+                told.reference,
+                paper.about,
+                paper.taken_at.isoformat(),
+                paper.signed,
+            ),
+        )
+
+    def has(self, key: str) -> bool:
+        return self._connection.execute("SELECT 1 FROM papers WHERE key = ?", (key,)).fetchone() is not None
+
+    def declaration_of(self, documents: Envelope) -> str:
+        """The submission key of the newest declaration that a document package names: by entry number or
+        unified number, or by the reference of a declaration of the same sender or trader; empty where
+        customs has none."""
+        facts, sender = documents.facts, documents.sender["code"]
+        row = self._connection.execute(
+            "SELECT key FROM submissions WHERE operation = 'declare' AND ((? <> '' AND entry_id = ?)"
+            " OR (? <> '' AND seq_no = ?) OR (? <> '' AND reference = ? AND ? IN (agent, trader)))"
+            " ORDER BY rowid DESC LIMIT 1",
+            (
+                *(facts.get("entry_id", ""),) * 2,
+                *(facts.get("seq_no", ""),) * 2,
+                *(facts.get("client_reference", ""),) * 2,
+                sender,
+            ),
+        ).fetchone()
+        return "" if row is None else str(row[0])

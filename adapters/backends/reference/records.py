@@ -1,0 +1,134 @@
+"""What customs knows from other systems (REFORM.md R14): duties, payments, licences, manuals, manifests.
+
+Each kind is a small ledger; its records are known by one field, so that what is entered again replaces what
+was there, and a file may be read in twice.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _written_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"{text!r} is no day: year-month-day, as in 2026-11-01") from None
+
+
+Number = Annotated[str, Field(min_length=1, max_length=64)]
+Money = Annotated[Decimal, Field(ge=0, max_digits=19, decimal_places=5)]
+Day = Annotated[date, BeforeValidator(_written_day)]
+Tariff = Annotated[str, Field(pattern=r"^[0-9]{2,13}$")]
+
+
+class Kind(StrEnum):
+    DUTIES = "duties"
+    PAYMENTS = "payments"
+    LICENCES = "licences"
+    MANUALS = "manuals"
+    MANIFESTS = "manifests"
+
+
+class Record(BaseModel):
+    """`identity` names the field that a record is known by, `subject` the one by which it is looked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    identity: ClassVar[str]
+    subject: ClassVar[str]
+
+    @property
+    def number(self) -> str:
+        return str(getattr(self, self.identity))
+
+    @property
+    def about(self) -> str:
+        return str(getattr(self, self.subject))
+
+
+class Duty(Record):
+    """On goods whose tariff code begins with `tariff`: a `rate` of the declared total in percent, or an
+    `amount` for each tariff code. The longest prefix that fits a code holds for it."""
+
+    identity: ClassVar[str] = "tariff"
+    subject: ClassVar[str] = "tariff"
+
+    tariff: Tariff
+    rate: Annotated[Decimal, Field(ge=0, le=1000, max_digits=9)] | None = None
+    amount: Money | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Duty":
+        if (self.rate is None) is (self.amount is None):
+            raise ValueError("either a rate or an amount")
+        return self
+
+
+class Payment(Record):
+    """Of duty, for an `entry`: entry number, unified number (SeqNo) or the declarant's reference. Several of
+    one entry add up; one that is entered again with another amount is corrected."""
+
+    identity: ClassVar[str] = "payment"
+    subject: ClassVar[str] = "entry"
+
+    payment: Number
+    entry: Number
+    amount: Money
+
+
+class Licence(Record):
+    """Of a trader (customs code or social credit code), for goods of the tariff prefix where one is named."""
+
+    identity: ClassVar[str] = "licence"
+    subject: ClassVar[str] = "licence"
+
+    licence: Number
+    trader: Number
+    until: Day
+    tariff: Tariff | None = None
+
+
+class Manual(Record):
+    """A processing-trade manual of a trader."""
+
+    identity: ClassVar[str] = "manual"
+    subject: ClassVar[str] = "manual"
+
+    manual: Number
+    trader: Number
+    until: Day
+
+
+class Manifest(Record):
+    """What the carrier says of a bill of lading."""
+
+    identity: ClassVar[str] = "bill"
+    subject: ClassVar[str] = "bill"
+
+    bill: Number
+    packages: Annotated[int, Field(ge=0)]
+    gross_weight: Money
+
+
+FORMS: Final[Mapping[Kind, type[Record]]] = {
+    Kind.DUTIES: Duty,
+    Kind.PAYMENTS: Payment,
+    Kind.LICENCES: Licence,
+    Kind.MANUALS: Manual,
+    Kind.MANIFESTS: Manifest,
+}
+
+
+def columns(kind: Kind) -> tuple[str, ...]:
+    """The fields of a record, which are the columns of its file."""
+    return tuple(FORMS[kind].model_fields)
+
+
+def record(kind: Kind, cells: Mapping[str, str]) -> Record:
+    """From text; an empty cell says nothing. Raises `pydantic.ValidationError`."""
+    return FORMS[kind].model_validate({name: cell for name, cell in cells.items() if cell.strip()})

@@ -12,6 +12,7 @@ from typing import Final
 from adapters.certificates import make_p256_pair, make_rsa_pair
 from adapters.home import Home
 from adapters.keys import make_ed25519, write_private
+from adapters.mandates import grant_mandates
 from adapters.operators.samples import write_samples
 from adapters.parties_file import read_parties
 from adapters.stores.database import Database, sqlite_engine
@@ -48,8 +49,9 @@ def found(path: Path, port: int | None, now: datetime) -> Home:
     database = Database(sqlite_engine(home.database))
     said = read_parties(home.parties)
     database.submit(lambda transaction: say(transaction, said, getpass.getuser(), "init", now)).result()
-    database.close()
     home.blobs.mkdir()
+    grant_mandates(home, database, now)
+    database.close()
     write_samples(path)
     return home
 

@@ -18,9 +18,10 @@ from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home import Home
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
+from gateway.decision import Decision
 from gateway.families import Families
 from gateway.faults import Deferred
-from gateway.message import Decision, Receipt, Received
+from gateway.message import Receipt, Received
 from gateway.pipeline import Rules, held_receipt, judge
 from gateway.policy import Policy
 from gateway.ports import WorkerDied

@@ -47,8 +47,8 @@ class Bare:
         self._package = unpack(received.arrival.name, self._open, size, policy.package, policy.pdf, 1 << 29)
         self._type = desk.rules.families.recognise(xml.parse(self._package.document))
         decision = desk.judge(received)
-        assert decision.submission is not None
-        self._made = [_unsigned(decision.submission.envelope), _unsigned(decision.receipts[0].body)]
+        (submission,) = decision.submissions
+        self._made = [_unsigned(submission.envelope), _unsigned(decision.receipts[0].body)]
         sender = (home.path / "clients" / ACCOUNT / "sign.crt").read_bytes()
         key = x509.load_pem_x509_certificate(sender).public_key()
         assert isinstance(key, rsa.RSAPublicKey)

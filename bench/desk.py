@@ -14,8 +14,9 @@ from adapters.home import Home
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
 from bench.traffic import ACCOUNT, Sent
+from gateway.decision import Decision
 from gateway.families import Families
-from gateway.message import Arrival, ChainLink, Decision, Received, new_id
+from gateway.message import Arrival, ChainLink, Received, new_id
 from gateway.pipeline import Rules, judge
 from gateway.signing import XadesSigner
 from gateway.states import Event

@@ -1,16 +1,15 @@
-"""Agency mandates and agreements: their life as one table, and whether one covers a declaration (REFORM R13).
+"""Agency mandates and agreements: what they are, their life as one table, what a notice makes of one (R13).
 
 A mandate (委托书) stands between trader and broker for a time; an agreement (委托协议) is for one shipment
 under it and is used once. Both come from the brokers' association. FORMATS 4.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-
-from gateway.faults import Fault, Finding, finding
+from typing import Final, Literal, TypeAlias
 
 
 class AgreementKind(StrEnum):
@@ -103,63 +102,96 @@ class Agreement:
     used_by: str | None = None
 
 
+Told: TypeAlias = Act | Literal["proposed"]
+PROPOSED: Final = "proposed"
+
+
+class Side(StrEnum):
+    """Who of the two proposed an agreement."""
+
+    TRADER = "trader"
+    BROKER = "broker"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shipment:
-    """What of a brokered declaration an agreement must cover. `goods` are the tariff codes of its lines."""
+class Notice:
+    """What the association tells of one mandate or agreement, as it stands after it.
 
+    `act` is what happened; that of an agreement which is new is "proposed". `mandate` is the number of the
+    long-term mandate that it stands under, `services` the letters of the paper form (FORMATS 4.3); both and
+    `reason` are empty where the association does not say. Who used an agreement is not told, so `used_by` of
+    `agreement` is None.
+    """
+
+    id: str
+    act: Told
+    at: datetime
+    agreement: Agreement
+    proposed_by: Side
+    mandate: str = ""
+    services: str = ""
+    reason: str = ""
+
+
+def state_after(act: Told) -> AgreementState:
+    """The state that an agreement is in once this has happened to it; an act leads to one state only."""
+    if not isinstance(act, Act):
+        return AgreementState.PROPOSED
+    (state,) = {acts[act] for acts in LIFE.values() if act in acts}
+    return state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """An agreement as the register has it. `revision` counts its changes from 1; the others say where the
+    association's last notice of it is kept: the message it came in (empty where it was handed in when the
+    gateway was set up), and that message's package."""
+
+    agreement: Agreement
+    revision: int
     message: str
-    trader: str
-    broker: str
-    goods: tuple[str, ...]
-    direction: str
-    office: str
-    value: Decimal | None
-    currency: str
-    day: date
+    name: str
+    sha256: str
+    size: int
 
 
-def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[str]:
-    """What keeps an agreement from covering a shipment, in words; nothing where it covers it."""
-    if (agreement.trader, agreement.broker) != (shipment.trader, shipment.broker):
-        yield "other parties"
-    spent = agreement.state is AgreementState.USED and agreement.used_by != shipment.message
-    if spent:
-        yield "used by another declaration"
-    elif agreement.state not in (AgreementState.IN_FORCE, AgreementState.USED):
-        yield str(agreement.state)
-    if shipment.day < agreement.valid_from:
-        yield f"not before {agreement.valid_from}"
-    if agreement.valid_until is not None and shipment.day > agreement.valid_until:
-        yield f"until {agreement.valid_until}"
-    if agreement.direction and agreement.direction != shipment.direction:
-        yield f"direction {agreement.direction}"
-    if agreement.offices and shipment.office not in agreement.offices:
-        yield f"customs office {', '.join(agreement.offices)}"
-    # If several goods are on one entry, only the one with the highest tax is named (FORMATS 4.3).
-    if agreement.goods and not any(
-        line.startswith(prefix) for line in shipment.goods for prefix in agreement.goods
-    ):
-        yield f"goods {', '.join(agreement.goods)}"
-    same_currency = not agreement.currency or agreement.currency == shipment.currency
-    limit = agreement.value if same_currency else None
-    if limit is not None and shipment.value is not None and shipment.value > limit:
-        yield f"value {limit}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a notice makes of the register: `after` is what it then has, provided that the revision is still
+    the one that was `seen` (0: it had none)."""
+
+    after: Agreement
+    act: Told
+    at: datetime
+    reason: str
+    seen: int
 
 
-def covering(candidates: Iterable[Agreement], shipment: Shipment) -> Agreement | None:
-    """The first long-term mandate that covers a shipment for which no agreement is named."""
-    return next(
-        (
-            each
-            for each in candidates
-            if each.kind is AgreementKind.LONG_TERM and not any(why_not(each, shipment))
-        ),
-        None,
-    )
+class OtherTerms(Exception):
+    """A notice that tells other parties, goods, offices, dates or value than were confirmed; their names."""
 
 
-def refusal(agreement: Agreement, shipment: Shipment) -> Finding:
-    """The fault of a shipment that names an agreement which does not cover it."""
-    return finding(
-        Fault.AGREEMENT_UNFIT, detail="; ".join(why_not(agreement, shipment)), value=agreement.number
-    )
+def changed(registered: Registered | None, notice: Notice) -> Change | None:
+    """What a notice changes; None where it tells what is known already.
+
+    The terms are open until the other side confirms. Of an agreement that is not known the notice is believed
+    as it stands: the ones before it may have gone another way. Raises `IllegalAct` for what cannot happen to
+    it any more, and `OtherTerms`.
+    """
+    told, seen = notice.agreement, 0
+    if registered is not None:
+        present, seen = registered.agreement, registered.revision
+        if told.state is present.state:
+            return None
+        if notice.act == PROPOSED or not isinstance(notice.act, Act):
+            return None  # overtaken by what happened since
+        state = after(present.state, notice.act)
+        told = replace(told, state=state, used_by=present.used_by)
+        terms = replace(present, state=state)
+        if present.state is not AgreementState.PROPOSED and told != terms:
+            raise OtherTerms(", ".join(_differing(terms, told)))
+    return Change(after=told, act=notice.act, at=notice.at, reason=notice.reason, seen=seen)
+
+
+def _differing(one: Agreement, other: Agreement) -> list[str]:
+    return [name for name in one.__slots__ if getattr(one, name) != getattr(other, name)]

@@ -272,10 +272,32 @@ class Fault(Enum):
         "代理申报须有有效的代理报关委托书或委托协议（{detail}）。",
         "A broker's declaration needs an agency mandate or agreement in force ({detail}).",
     )
+    AGREEMENT_ACT = (
+        "agreement-act",
+        "该委托协议不能再这样变更（{detail}）。",
+        "This cannot happen to the agreement any more ({detail}).",
+    )
+    NOT_ASSOCIATION = (
+        "not-association",
+        "只有报关协会可以发送此类报文（{detail}）。",
+        "Only the brokers' association may send such a message ({detail}).",
+    )
     AGREEMENT_UNFIT = (
         "agreement-unfit",
         "所示委托协议不适用于该报关单（{detail}）。",
         "The agency agreement that is shown does not cover this declaration ({detail}).",
+    )
+
+    # what it belongs to, and what it waits for
+    DECLARATION_UNKNOWN = (
+        "declaration-unknown",
+        "没有找到贵单位的该报关单（{detail}）。",
+        "No declaration of yours is known by these numbers ({detail}).",
+    )
+    AWAITED = (
+        "awaited",
+        "正在等待：{detail}。",
+        "Waits for: {detail}.",
     )
 
     # what was sent before, and where it goes

@@ -7,10 +7,9 @@ a check that is left out does not type-check.
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import IO, Protocol
+from typing import IO, Final, Protocol
 
-from gateway.faults import Finding
-from gateway.states import Event, State
+from gateway.states import State
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -22,10 +21,12 @@ def new_id(now: datetime, entropy: bytes) -> str:
 
 
 class Operation(StrEnum):
-    """What a message asks customs to do with the declaration (DecSign/OperType; FORMATS 1.12)."""
+    """What a message asks customs to do with the declaration (DecSign/OperType; FORMATS 1.12). `INFORM` asks
+    nothing: it is finished when it was taken."""
 
     SAVE = "save"
     DECLARE = "declare"
+    INFORM = "inform"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +52,13 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A message as the store hands it to judgement. `attempts` counts this one; `link` is its first event."""
+    """A message as the store hands it to judgement. `attempts` counts this one; `link` is its first event;
+    `overdue` names what it waited for in vain, where its time for that is over."""
 
     arrival: Arrival
     attempts: int
     link: ChainLink
+    overdue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,18 +87,32 @@ class Part:
     pdf: Pdf | None = None
 
 
+ATTACHMENT: Final = "Attachment"  # the type of a message that is a PDF on its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loose:
+    """A PDF that was sent on its own and waits for the declaration listing it (FORMATS 3.2, second way)."""
+
+    message: Received
+    part: Part
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """What `unpack` found: the bytes of the one XML document and what the parts are, the document first."""
+    """What `unpack` found: the bytes of the one XML document and what the parts are, the document first.
+    `loose` are PDFs that belong to it and came on their own."""
 
     document: bytes
     document_name: str
     parts: tuple[Part, ...]
     is_zip: bool
+    loose: tuple[Loose, ...] = ()
 
     @property
     def attachments(self) -> tuple[Part, ...]:
-        return tuple(part for part in self.parts if part.pdf is not None)
+        own = tuple(part for part in self.parts if part.pdf is not None)
+        return own + tuple(each.part for each in self.loose)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,13 +153,36 @@ class Earlier:
     refused_by_customs: bool
 
 
+def message_of(key: str) -> str:
+    """The id of the message that a submission key belongs to."""
+    return key.partition("-")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """An accepted declaration, as far as what belongs to it needs it. `parties` are the codes by which it
+    names broker, keying unit, trader and owner; `facts` are its own."""
+
+    id: str
+    reference: str
+    entry_id: str
+    destination: str
+    parties: frozenset[str]
+    facts: dict[str, str]
+
+
 class ReceiptKind(StrEnum):
-    """`GATEWAY` is our own signed receipt; the others are in the Single Window form (FORMATS 2)."""
+    """`TECHNICAL` and `BUSINESS` are customs' or the association's own words (FORMATS 2), `REPORT` is for
+    people to read; the others are ours and signed: the receipt of a message, a notice to a party that a
+    declaration concerns, a request for documents. `AGREEMENT` is the association's notice, relayed."""
 
     GATEWAY = "gateway"
     TECHNICAL = "technical"
     BUSINESS = "business"
     REPORT = "report"
+    NOTICE = "notice"
+    REQUEST = "request"
+    AGREEMENT = "agreement"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,11 +200,31 @@ class Receipt:
     final: bool = False
 
 
+class EnclosureKind(StrEnum):
+    ATTACHMENT = "attachment"  # a PDF that came on its own
+    AGREEMENT = "agreement"  # the association's notice of the agreement that the declaration is made under
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enclosure:
+    """A stored package of another message that goes to customs with this one, byte for byte. `name` is safe
+    and no other's in the same submission; `message` is the id of the message that it came in, empty where it
+    was handed in when the gateway was set up."""
+
+    kind: EnclosureKind
+    name: str
+    sha256: str
+    size: int
+    message: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What goes to customs for one message. `key` is the same however often it is sent: the message's id.
+    """What goes to one back-end for one message. `key` is the same however often it is sent: the message's
+    id, with the customs office after it where it is the copy for a second office (transit).
 
-    `envelope` is the signed submission envelope; the original package follows it byte for byte.
+    `envelope` is the signed submission envelope; the original package follows it byte for byte, then the
+    enclosures. See `message_of` for the way back.
     """
 
     key: str
@@ -173,29 +233,7 @@ class Submission:
     package_sha256: str
     package_name: str
     package_size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """The outcome of one judgement: everything that one commit writes, or nothing of it.
-
-    `attempt` is that of the judgement: a decision that comes too late, after the lease went to another, is
-    not committed. `holder` is the accepted message that held `facts.key` when this was judged (None: no one);
-    if that has changed since, nothing is committed and the message is judged again. `linked` is the earlier
-    message that this one repeats, corrects or updates.
-    """
-
-    message: str
-    attempt: int
-    event: Event
-    findings: tuple[Finding, ...] = ()
-    facts: Facts | None = None
-    receipts: tuple[Receipt, ...] = ()
-    submission: Submission | None = None
-    holder: str | None = None
-    linked: str | None = None
-    reason: str = ""
-    trail: dict[str, str] = field(default_factory=dict)
+    enclosures: tuple[Enclosure, ...] = ()
 
 
 class Blob(Protocol):

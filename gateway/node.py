@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,8 +16,9 @@ from typing import Any, Final
 import structlog
 
 from gateway.customs_answers import CustomsAnswers
+from gateway.decision import Decision
 from gateway.faults import Deferred, printable
-from gateway.message import Arrival, Decision, Received
+from gateway.message import Arrival, Received
 from gateway.outbox import Step, next_step
 from gateway.ports import (
     Backend,
@@ -204,9 +204,7 @@ class Node:
         try:
             if item.unknown and (asked := await backend.ask(submission.key)) is not Outcome.LATER:
                 return asked, "asked by key"
-            return await backend.submit(
-                submission, closing(self._parts.blobs.open(submission.package_sha256))
-            )
+            return await backend.submit(submission, self._parts.blobs.open)
         except Exception as error:
             log.error("back-end failed", backend=submission.destination, error=printable(str(error), 500))
             return Outcome.UNKNOWN, type(error).__name__

@@ -4,55 +4,27 @@ The form is ours (`schemas/gateway/1/agreement_notice.xsd`), since the associati
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from enum import StrEnum
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from lxml import etree
 
-from gateway.agreements import LIFE, Act, Agreement, AgreementKind, AgreementState
+from gateway.agreements import (
+    PROPOSED,
+    Act,
+    Agreement,
+    AgreementKind,
+    AgreementState,
+    Notice,
+    Side,
+    Told,
+    state_after,
+)
 from gateway.submission import NAMESPACE
 
 _ROOT: Final = f"{{{NAMESPACE}}}AgreementNotice"
 _IN: Final = {None: NAMESPACE}
-
-Told: TypeAlias = Act | Literal["proposed"]
-PROPOSED: Final = "proposed"
-
-
-class Side(StrEnum):
-    TRADER = "trader"
-    BROKER = "broker"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """What the association tells of one mandate or agreement, as it stands after it.
-
-    `act` is what happened; that of an agreement which is new is "proposed". `mandate` is the number of the
-    long-term mandate that it stands under, `services` the letters of the paper form (FORMATS 4.3); both and
-    `reason` are empty where the association does not say. Who used an agreement is not told, so `used_by` of
-    `agreement` is None.
-    """
-
-    id: str
-    act: Told
-    at: datetime
-    agreement: Agreement
-    proposed_by: Side
-    mandate: str = ""
-    services: str = ""
-    reason: str = ""
-
-
-def state_after(act: Told) -> AgreementState:
-    """The state that an agreement is in once this has happened to it; an act leads to one state only."""
-    if not isinstance(act, Act):
-        return AgreementState.PROPOSED
-    (state,) = {acts[act] for acts in LIFE.values() if act in acts}
-    return state
 
 
 def build_notice(notice: Notice) -> etree._Element:

@@ -10,19 +10,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gateway.decision import Decision, Lacking, Matter
 from gateway.families import Families
-from gateway.faults import Finding, Rejected
-from gateway.message import Blob, Decision, Receipt, Received
+from gateway.faults import Fault, Finding, Rejected, finding
+from gateway.message import Blob, Operation, Receipt, Received
+from gateway.parties import Party
 from gateway.policy import Policy
 from gateway.ports import Register, Signer
+from gateway.stages.admit import admit
+from gateway.stages.agency import agency
 from gateway.stages.assess import assess
 from gateway.stages.authorise import Authority, authorise, read_facts, sender
+from gateway.stages.note import note
 from gateway.stages.receipt import Known, Verdict, gateway_receipt, refusal, wanted
+from gateway.stages.relate import relate
 from gateway.stages.route import Routes, route
 from gateway.stages.sign import sign
 from gateway.stages.unpack import unpack
 from gateway.stages.validate import recognise, validate
-from gateway.stages.verify import verify
+from gateway.stages.verify import Evidence, verify
 from gateway.states import Event
 
 
@@ -38,7 +44,7 @@ class Rules:
 def judge(
     received: Received, blob: Blob, rules: Rules, register: Register, signer: Signer, now: datetime
 ) -> Decision:
-    """The decision on one message. Never raises `Rejected`: a refusal is a decision too."""
+    """The decision on one message. Never raises `Rejected` or `Lacking`: these are decisions too."""
     families, policy = rules.families, rules.policy
     known = Known()
     try:
@@ -65,27 +71,59 @@ def judge(
         known = replace(known, facts=authority.facts, linked=authority.linked)
         if authority.repeats:
             return _repeated(received, authority, rules)
-        way = route(authority.facts, rules.routes)
-        hint = assess(received, authority.facts, party, register, policy)
-        submission = sign(
-            received, package, validated, evidence, authority, party, way, hint, families, policy, signer, now
+        matter = _matter(received, evidence, authority, party, register, policy)
+        ways = route(authority.facts, matter, register, rules.routes)
+        submissions = sign(
+            *(received, package, validated, evidence, authority, party, matter, ways),
+            *(families, policy, signer, now),
         )
     except Rejected as refused:
         return _refused(received, known, refused.findings, rules, signer, now)
+    except Lacking as lacking:
+        return _waits(received, known, lacking, rules, signer, now)
     warnings = validated.warnings + authority.warnings
     receipt = gateway_receipt(received, Verdict.ACCEPTED, known, warnings, families, policy, signer, now)
+    linked = authority.linked if matter.belongs_to is None else matter.belongs_to.id
     return Decision(
         message=received.arrival.id,
         attempt=received.attempts,
-        event=Event.PASSED,
+        event=Event.PASSED if submissions else Event.KEPT,
         findings=warnings,
         facts=authority.facts,
         receipts=wanted([receipt], party),
-        submission=submission,
+        submissions=submissions,
         holder=authority.holder,
-        linked=authority.linked,
-        trail=_trail(rules) | {"route": way.name, "receipt": _digest(receipt)},
+        linked=linked,
+        matter=matter,
+        trail=_trail(rules) | {"route": ", ".join(way.route for way in ways), "receipt": _digest(receipt)},
     )
+
+
+def _matter(
+    received: Received,
+    evidence: Evidence,
+    authority: Authority,
+    party: Party,
+    register: Register,
+    policy: Policy,
+) -> Matter:
+    """What the message means beyond itself, by its kind: here the ways of the kinds part."""
+    match evidence.type.kind:
+        case "declaration":
+            hint = assess(received, authority, party, policy)
+            if authority.facts.operation is Operation.SAVE:
+                return Matter(hint=hint)  # not a declaration yet
+            owed = admit(received, authority, party, policy)
+            use = agency(received, authority, party, register, policy)
+            return Matter(hint=hint, obligation=owed, use=use)
+        case "agreement-notice":
+            return Matter(change=note(evidence, party, register))
+        case "documents":
+            belongs_to = relate(authority.facts, party, register)
+            codes = authority.facts.values.get("codes", "").split()
+            return Matter(belongs_to=belongs_to, delivers=tuple(codes))
+        case _:
+            return Matter()
 
 
 def held_receipt(
@@ -104,6 +142,30 @@ def _repeated(received: Received, authority: Authority, rules: Rules) -> Decisio
         facts=authority.facts,
         linked=authority.linked,
         trail=_trail(rules),
+    )
+
+
+def _waits(
+    received: Received, known: Known, lacking: Lacking, rules: Rules, signer: Signer, now: datetime
+) -> Decision:
+    """The decision to wait; to refuse, where the time for that is over."""
+    if received.overdue:
+        shown = lacking.shown
+        late = finding(Fault.WAIT_EXPIRED, detail=received.overdue)
+        return _refused(received, known, (late, shown), rules, signer, now)
+    receipt = gateway_receipt(
+        received, Verdict.WAITING, known, (lacking.shown,), rules.families, rules.policy, signer, now
+    )
+    return Decision(
+        message=received.arrival.id,
+        attempt=received.attempts,
+        event=Event.LACKS,
+        findings=(lacking.shown,),
+        facts=known.facts,
+        receipts=wanted([receipt], known.party),
+        linked=known.linked,
+        lack=lacking.lack,
+        trail=_trail(rules) | {"receipt": _digest(receipt)},
     )
 
 

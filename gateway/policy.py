@@ -46,6 +46,12 @@ class DeclarationPolicy(_Section):
     )
 
 
+class AgreementPolicy(_Section):
+    wait_hours: float = Field(
+        48, gt=0, description="hours that a declaration waits for an agreement that is not there yet"
+    )
+
+
 class AnswerPolicy(_Section):
     due_hours: float = Field(24, gt=0, description="hours after which a final answer of customs is overdue")
 
@@ -57,6 +63,7 @@ class Policy(_Section):
     package: PackagePolicy = PackagePolicy()
     pdf: PdfPolicy = PdfPolicy()
     declaration: DeclarationPolicy = DeclarationPolicy()
+    agreement: AgreementPolicy = AgreementPolicy()
     answer: AnswerPolicy = AnswerPolicy()
     reform: ReformPolicy = ReformPolicy()
 

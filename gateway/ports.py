@@ -1,7 +1,6 @@
 """What the core asks of the world, as guarantees. One contract suite per port in `tests/contract/`."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,8 +8,10 @@ from typing import IO, Protocol
 
 from lxml import etree
 
-from gateway.message import Arrival, Decision, Earlier, Key, Receipt, Received, Submission
-from gateway.parties import Party
+from gateway.agreements import Registered
+from gateway.decision import Decision
+from gateway.message import Arrival, Declared, Earlier, Key, Loose, Receipt, Received, Submission
+from gateway.parties import Party, Role
 from gateway.states import DeliveryState, State
 
 
@@ -108,6 +109,11 @@ class MessageStore(Intake, Protocol):
 
         Raises `LateDecision`, `Superseded`, or `states.IllegalTransition`.
         """
+        ...
+
+    async def expire(self, now: datetime) -> int:
+        """Gives to judgement what waits and whose time is over (`Received.overdue`), and returns how many
+        that are."""
         ...
 
     async def put_back(self, message: str, attempt: int, not_before: datetime, *, crashed: bool) -> None:
@@ -219,6 +225,29 @@ class Register(Protocol):
         """The party with this customs code, social credit code or organisation code (`Party.is_called`)."""
         ...
 
+    def in_role(self, role: Role) -> Sequence[Party]:
+        """The parties of a role that have an account, by customs code."""
+        ...
+
+    def agreement(self, number: str) -> Registered | None: ...
+
+    def mandates(self, trader: str, broker: str) -> Sequence[Registered]:
+        """All long-term mandates that were ever told of between these two customs codes, oldest first."""
+        ...
+
+    def shown(self, number: str) -> Sequence[str]:
+        """The back-ends that were given declarations under this agreement."""
+        ...
+
+    def declaration(self, *, party: str, reference: str, seq_no: str, entry_id: str) -> Declared | None:
+        """The accepted declaration that all of these name which are not empty. A reference names the newest
+        of the party with the customs code `party`."""
+        ...
+
+    def loose(self, party: str, name: str) -> Loose | None:
+        """The newest PDF of this name that the party sent on its own and that waits for its declaration."""
+        ...
+
     def holder(self, key: Key) -> Earlier | None:
         """The accepted message that holds this key, else the last one under it that was rejected. What failed
         on our side is never counted (CONTRACT.md, "Duplicates")."""
@@ -255,11 +284,10 @@ class Backend(Protocol):
     Submissions are idempotent by their key.
     """
 
-    async def submit(
-        self, submission: Submission, package: AbstractContextManager[IO[bytes]]
-    ) -> tuple[Outcome, str]:
-        """Sends the zip of envelope and package; the text says why not, for operators. Raises nothing for
-        what customs or the network does; any exception counts as `UNKNOWN`."""
+    async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+        """Sends the zip of envelope, package and enclosures (`submission.write_zip`); `opened` gives stored
+        bytes by SHA-256. The text says why not, for operators. Raises nothing for what customs or the network
+        does; any exception counts as `UNKNOWN`."""
         ...
 
     async def ask(self, key: str) -> Outcome:

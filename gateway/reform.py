@@ -92,6 +92,15 @@ class Demand(_Row):
     documents: tuple[str, ...]
 
 
+class DocumentName(BaseModel):
+    """What a document class is called."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    zh: str
+    en: str
+
+
 class Due(StrEnum):
     """When documents are due (R4; REFORM 3)."""
 
@@ -143,6 +152,9 @@ class ReformPolicy(BaseModel):
     seed: str = Field("", description="makes the drawn share reproducible")
     eligible: tuple[EligibleClass, ...] = ()
     scope: tuple[Scope, ...] = ()
+    documents: dict[str, DocumentName] = Field(
+        default_factory=dict, description="names of the document classes that are demanded"
+    )
     demand: tuple[Demand, ...] = ()
     due: tuple[DueRow, ...] = ()
     triage: tuple[TriageRow, ...] = ()

@@ -27,9 +27,11 @@ class Event(StrEnum):
     PASSED = "passed"  # judgement: good
     REFUSED = "refused"  # judgement: faults of the sender
     REPEATED = "repeated"  # judgement: the same content was accepted before
+    KEPT = "kept"  # judgement: good, and nothing is to be delivered for it
     LACKS = "lacks"  # judgement: sound so far, a named thing is missing
     BROKE = "broke"  # our own failure, or three crashed judgements
     CAME = "came"  # what was waited for is there
+    JOINED = "joined"  # the declaration that it belongs to was accepted with it
     EXPIRED = "expired"  # what was waited for did not come in time
     TAKEN = "taken"  # customs took it
     UNDELIVERABLE = "undeliverable"  # customs will never take it as it is
@@ -46,13 +48,16 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         Event.PASSED: State.ACCEPTED,
         Event.REFUSED: State.REJECTED,
         Event.REPEATED: State.CLOSED,
+        Event.KEPT: State.CLOSED,
         Event.LACKS: State.WAITING,
         Event.BROKE: State.HELD,
         Event.STOPPED: State.HELD,
     },
     State.WAITING: {
         Event.CAME: State.RECEIVED,
-        Event.EXPIRED: State.REJECTED,
+        Event.JOINED: State.CLOSED,
+        # Judged a last time, and refused where the thing is still not there.
+        Event.EXPIRED: State.RECEIVED,
         Event.STOPPED: State.HELD,
     },
     State.ACCEPTED: {

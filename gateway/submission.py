@@ -8,16 +8,28 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Final
 
 from lxml import etree
 
+from gateway.agreements import Registered
 from gateway.china import china_date
 from gateway.faults import Finding, Severity
-from gateway.message import ChainLink, Facts, Operation, Package, Part, Pdf, Received
+from gateway.message import (
+    ChainLink,
+    Enclosure,
+    EnclosureKind,
+    Facts,
+    Operation,
+    Package,
+    Part,
+    Pdf,
+    Received,
+    Submission,
+)
 from gateway.parties import Party
 from gateway.reform import Risk
 from gateway.triage import Hint
@@ -55,20 +67,26 @@ def build_envelope(
     created_at: datetime,
     certificate: str | None,
     linked: str | None,
-    hint: Hint,
+    hint: Hint | None = None,
+    office: str = "",
+    enclosures: Sequence[Enclosure] = (),
+    agreement: Registered | None = None,
 ) -> etree._Element:
     """The envelope of an accepted message, not yet signed.
 
     `version` is the family's; `rules` and `policy` are digests (SHA-256 in hex) of what it was judged by.
     `certificate` is the SHA-256 fingerprint (hex) of the certificate that the sender signed with, None where
-    nothing was signed. `linked` is the earlier message that this one corrects or updates. The sender's class
-    is the one in force on the day of receipt in China.
+    nothing was signed. `linked` is the earlier message that this one corrects or updates, or the declaration
+    that it belongs to. The sender's class is the one in force on the day of receipt in China. `office` is
+    that of a copy for a second customs office, else empty.
     """
     root = etree.Element(ROOT, nsmap={None: NAMESPACE})
     arrival = received.arrival
     _text(root, "MessageId", arrival.id)
     _text(root, "Reference", facts.key.reference)
     _text(root, "Operation", facts.operation.value)
+    if office:
+        _text(root, "Office", office)
     if linked is not None:
         _text(root, "Linked", linked)
     in_force = sender.class_on(china_date(arrival.received_at))
@@ -84,13 +102,18 @@ def build_envelope(
     _put(root, "Policy", {"digest": policy})
     _put(root, "Package", _digested(inner_name(arrival.name), arrival.size, arrival.sha256))
     _put_parts(root, package.parts)
+    _put_enclosures(root, enclosures)
+    if agreement is not None:
+        number, kind = agreement.agreement.number, agreement.agreement.kind.value
+        _put(root, "Agreement", {"number": number, "kind": kind, "revision": str(agreement.revision)})
     if certificate is not None:
         _put(root, "SenderSignature", {"certificate": certificate})
     named = _put(root, "Facts")
     for name, value in facts.values.items():
         _put(named, "Fact", {"name": name}).text = value
     _put_warnings(root, findings)
-    _put_hint(root, hint)
+    if hint is not None:
+        _put_hint(root, hint)
     _put(root, "ChainLink", {"sequence": str(received.link.sequence), "digest": received.link.digest})
     return root
 
@@ -119,6 +142,16 @@ def _put_parts(root: etree._Element, parts: Iterable[Part]) -> None:
         _put(parent, "Part", attributes)
 
 
+def _put_enclosures(root: etree._Element, enclosures: Iterable[Enclosure]) -> None:
+    parent: etree._Element | None = None
+    for each in enclosures:
+        if parent is None:
+            parent = _put(root, "Enclosures")
+        attributes = _digested(each.name, each.size, each.sha256)
+        came_in = {"message": each.message} if each.message else {}
+        _put(parent, "Enclosure", attributes | {"kind": each.kind.value} | came_in)
+
+
 def _put_hint(root: etree._Element, hint: Hint) -> None:
     told = {"risk": hint.risk.value, "treatedAs": hint.treated_as.value, "inspection": hint.inspection}
     parent = _put(root, "Triage", told)
@@ -138,12 +171,14 @@ class Envelope:
     """A submission envelope as customs reads it.
 
     `package` has no `pdf`; a part's `pdf` holds only what the envelope tells: pages and whether it is signed.
-    `warnings` are pairs of fault code and rule number (empty where none).
+    `warnings` are pairs of fault code and rule number (empty where none). `agreement` is its number, empty
+    where none was needed.
     """
 
     message: str
     reference: str
     operation: Operation
+    office: str
     linked: str | None
     sender: dict[str, str]
     received_at: datetime
@@ -155,10 +190,12 @@ class Envelope:
     policy: str
     package: Part
     parts: tuple[Part, ...]
+    enclosures: tuple[Enclosure, ...]
+    agreement: str
     certificate: str | None
     facts: dict[str, str]
     warnings: tuple[tuple[str, str], ...]
-    hint: Hint
+    hint: Hint | None
     link: ChainLink
 
 
@@ -171,6 +208,7 @@ def read_envelope(root: etree._Element) -> Envelope:
         message=_said(children["MessageId"]),
         reference=_said(children["Reference"]),
         operation=Operation(_said(children["Operation"])),
+        office=_said(children["Office"]) if "Office" in children else "",
         linked=_said(children["Linked"]) if "Linked" in children else None,
         sender={str(name): str(value) for name, value in children["Sender"].attrib.items()},
         received_at=datetime.fromisoformat(_said(children["ReceivedAt"])),
@@ -182,12 +220,14 @@ def read_envelope(root: etree._Element) -> Envelope:
         policy=str(children["Policy"].attrib["digest"]),
         package=_part(children["Package"]),
         parts=tuple(_part(part) for part in children["Parts"]),
+        enclosures=tuple(_enclosure(each) for each in children.get("Enclosures", ())),
+        agreement=str(children["Agreement"].attrib["number"]) if "Agreement" in children else "",
         certificate=None if signature is None else str(signature.attrib["certificate"]),
         facts={str(fact.attrib["name"]): _said(fact) for fact in children["Facts"]},
         warnings=tuple(
             (str(warning.attrib["code"]), str(warning.get("rule", ""))) for warning in children["Warnings"]
         ),
-        hint=_hint(children["Triage"]),
+        hint=_hint(children["Triage"]) if "Triage" in children else None,
         link=ChainLink(sequence=int(link["sequence"]), digest=str(link["digest"])),
     )
 
@@ -198,6 +238,16 @@ def _hint(element: etree._Element) -> Hint:
         treated_as=Risk(element.attrib["treatedAs"]),
         inspection=str(element.attrib["inspection"]),
         reasons=tuple(_said(reason) for reason in element),
+    )
+
+
+def _enclosure(element: etree._Element) -> Enclosure:
+    return Enclosure(
+        kind=EnclosureKind(element.attrib["kind"]),
+        name=str(element.attrib["name"]),
+        sha256=str(element.attrib["sha256"]),
+        size=int(element.attrib["size"]),
+        message=str(element.get("message", "")),
     )
 
 
@@ -217,17 +267,21 @@ def _part(element: etree._Element) -> Part:
     )
 
 
-def write_zip(envelope: bytes, package: IO[bytes], package_name: str, out: IO[bytes]) -> None:
-    """Writes the zip of `envelope` and the whole of the seekable `package`, both stored, in constant memory.
+def write_zip(submission: Submission, opened: Callable[[str], IO[bytes]], out: IO[bytes]) -> None:
+    """Writes the zip of envelope, package and enclosures, all stored, in constant memory; `opened` gives the
+    stored bytes of a SHA-256 as a seekable stream.
 
     The same input gives the same bytes. The package is called as the envelope calls it: `inner_name`.
     """
-    size = package.seek(0, os.SEEK_END)
-    package.seek(0)
-    described = zipfile.ZipInfo(inner_name(package_name))
-    # Known beforehand, so that only a package over 2 GB becomes zip64, which old readers do not know.
-    described.file_size = size
+    packages = [(inner_name(submission.package_name), submission.package_sha256)]
+    packages += [(each.name, each.sha256) for each in submission.enclosures]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo(ENVELOPE_NAME), envelope)
-        with archive.open(described, "w") as entry:
-            shutil.copyfileobj(package, entry, _CHUNK)
+        archive.writestr(zipfile.ZipInfo(ENVELOPE_NAME), submission.envelope)
+        for name, sha256 in packages:
+            described = zipfile.ZipInfo(name)
+            with opened(sha256) as package:
+                # Known beforehand, so that only what is over 2 GB becomes zip64: old readers do not know it.
+                described.file_size = package.seek(0, os.SEEK_END)
+                package.seek(0)
+                with archive.open(described, "w") as entry:
+                    shutil.copyfileobj(package, entry, _CHUNK)

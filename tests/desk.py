@@ -22,7 +22,8 @@ from adapters.stores.messages import SqlMessages
 from adapters.stores.parties import Change, write
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import deliveries, events, holders, messages, parties, receipts
-from gateway.message import Arrival, Decision, Received, new_id
+from gateway.decision import Decision
+from gateway.message import Arrival, Received, new_id
 from gateway.parties import Party
 from gateway.pipeline import Rules, judge
 from gateway.signing import XadesSigner

@@ -8,8 +8,9 @@ from lxml import etree
 
 from adapters.stores.tables import deliveries, receipts
 from gateway import xml
+from gateway.decision import Decision
 from gateway.faults import Finding, Severity
-from gateway.message import Decision, Receipt, ReceiptKind
+from gateway.message import Receipt, ReceiptKind
 from gateway.ports import Folder
 from gateway.schema import Schema
 from gateway.states import Event, State

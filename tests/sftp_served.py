@@ -19,7 +19,8 @@ from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.mailbox import SqlMailbox
 from adapters.stores.messages import SqlMessages
 from adapters.stores.tables import messages, metadata, receipts
-from gateway.message import Arrival, Decision, Receipt, ReceiptKind, Received
+from gateway.decision import Decision
+from gateway.message import Arrival, Receipt, ReceiptKind, Received
 from gateway.parties import Account
 from gateway.ports import Folder, Intake
 from gateway.states import Event

@@ -97,7 +97,7 @@ class Sent:
     package: bytes
 
     def to(self, backend: Backend) -> tuple[Outcome, str]:
-        return asyncio.run(backend.submit(self.submission, io.BytesIO(self.package)))
+        return asyncio.run(backend.submit(self.submission, lambda _sha256: io.BytesIO(self.package)))
 
     @property
     def key(self) -> str:

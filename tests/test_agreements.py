@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.agency import Shipment, covering, refusal, why_not
 from gateway.agreements import (
     LIFE,
     Act,
@@ -16,11 +17,8 @@ from gateway.agreements import (
     AgreementKind,
     AgreementState,
     IllegalAct,
-    Shipment,
+    Registered,
     after,
-    covering,
-    refusal,
-    why_not,
 )
 
 DAY: Final = date(2026, 11, 2)
@@ -96,8 +94,12 @@ def test_a_used_agreement_covers_only_the_declaration_that_used_it() -> None:
 
 def test_without_a_named_agreement_a_long_term_mandate_suffices() -> None:
     mandate = replace(AGREEMENT, kind=AgreementKind.LONG_TERM, number="1")
-    assert covering([AGREEMENT, mandate], SHIPMENT) == mandate
-    assert covering([AGREEMENT], SHIPMENT) is None
+    one, other = (
+        Registered(agreement=each, revision=1, message="", name="", sha256="", size=0)
+        for each in (AGREEMENT, mandate)
+    )
+    assert covering([one, other], SHIPMENT) == other
+    assert covering([one], SHIPMENT) is None
 
 
 def test_a_refusal_names_every_reason() -> None:

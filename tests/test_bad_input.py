@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.decision import Decision
 from gateway.faults import Fault, Severity
-from gateway.message import Decision
 from tests import bad_signatures, hostile_zips
 from tests.bad_messages import BARE, CASES, FOLDER, LARGE, Case, Told
 from tests.declarations import Declaration

@@ -14,8 +14,8 @@ from adapters.stores.answers import SqlAnswers
 from adapters.stores.operations import replay
 from adapters.stores.tables import deliveries, holders, receipts
 from gateway.customs_answers import CustomsAnswers
+from gateway.decision import Decision
 from gateway.faults import Fault, Severity
-from gateway.message import Decision
 from gateway.pipeline import Rules
 from gateway.policy import DeclarationPolicy
 from gateway.ports import Answer
@@ -78,7 +78,7 @@ def test_the_same_again_gets_its_receipts_again_and_has_no_second_effect(desk: D
     first = sent(desk, FIRST)
     with desk.nothing_else_touched():
         again = sent(desk, FIRST, "again.zip")
-    assert (again.event, again.linked, again.submission) == (Event.REPEATED, first.message, None)
+    assert (again.event, again.linked, again.submissions) == (Event.REPEATED, first.message, ())
     assert desk.message(again.message)["state"] == State.CLOSED
     assert inbox(desk, again.message) == inbox(desk, first.message)
     assert [
@@ -136,8 +136,8 @@ def test_a_correction_after_a_rejection_is_accepted_and_linked_to_it(desk: Desk)
     assert (second.event, second.linked) == (Event.PASSED, first.message)
     receipt = read_gateway_receipt(desk, second.receipts[0])
     assert receipt.findtext("g:Linked", namespaces=NS) == first.message
-    assert second.submission is not None
-    envelope = etree.tostring(etree.XML(second.submission.envelope))
+    (submission,) = second.submissions
+    envelope = etree.tostring(etree.XML(submission.envelope))
     assert f"<Linked>{first.message}</Linked>".encode() in envelope
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.decision import Decision
 from gateway.faults import Fault
-from gateway.message import Decision
 from gateway.parties import RegisteredCertificate, SignaturePolicy
 from gateway.states import Event
 from tests.bad_messages import BARE

@@ -11,19 +11,20 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from gateway import xml
-from gateway.agreements import LIFE, Act, Agreement, AgreementKind, AgreementState
-from gateway.faults import Rejected
-from gateway.notices import (
+from gateway.agreements import (
+    LIFE,
     PROPOSED,
+    Act,
+    Agreement,
+    AgreementKind,
+    AgreementState,
     Notice,
     Side,
     Told,
-    agreement_of_request,
-    build_notice,
-    proposer_of_request,
-    read_notice,
     state_after,
 )
+from gateway.faults import Rejected
+from gateway.notices import agreement_of_request, build_notice, proposer_of_request, read_notice
 from gateway.signatures import verify_enveloped
 from gateway.signing import XadesSigner
 from tests.keys import identity, xmlsec1_accepts

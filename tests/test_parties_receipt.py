@@ -27,5 +27,5 @@ def test_a_class_that_changes_before_judgement_counts_only_if_it_was_in_force_at
 
         decision = desk.judgement(received)
 
-    assert decision.submission is not None
-    assert read_envelope(trusted(decision.submission.envelope)).sender["class"] == told
+    (submission,) = decision.submissions
+    assert read_envelope(trusted(submission.envelope)).sender["class"] == told

@@ -59,8 +59,8 @@ def test_what_a_builder_writes_is_accepted_with_its_signature(habit: Habit, kind
     signed = signing.sign(text.replace("</DecMessage>", "{signature}</DecMessage>"), signer)
     decision = desk.judged("broker-aa", "a.xml", signed)
     assert decision.event is Event.PASSED, decision.findings
-    assert decision.submission is not None
-    assert signer.fingerprint.encode() in decision.submission.envelope
+    (submission,) = decision.submissions
+    assert signer.fingerprint.encode() in submission.envelope
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_trader_may_declare_for_itself(desk: Desk) -> None:
 def test_the_same_message_is_judged_in_the_same_way_twice(desk: Desk) -> None:
     received = desk.received("broker-aa", "a.zip", packed(Declaration()))
     first, second = desk.judgement(received), desk.judgement(received)
-    assert replace(first, receipts=(), submission=None, trail={}) == replace(
-        second, receipts=(), submission=None, trail={}
+    assert replace(first, receipts=(), submissions=(), trail={}) == replace(
+        second, receipts=(), submissions=(), trail={}
     )
     assert asyncio.run(desk.messages.decide(first, NOW)) is State.ACCEPTED

@@ -4,7 +4,6 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TypeVar
@@ -39,10 +38,8 @@ class Desk(ABC):
         """Takes a new submission that is whole and signed, notes the call and queues the answers, inside one
         transaction; raises `Refused`, and leaves nothing, where it will not."""
 
-    async def submit(
-        self, submission: Submission, package: AbstractContextManager[IO[bytes]]
-    ) -> tuple[Outcome, str]:
-        return await self._run(lambda: self._submit(submission, package))
+    async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+        return await self._run(lambda: self._submit(submission, opened))
 
     async def ask(self, key: str) -> Outcome:
         return Outcome.TAKEN if await self._run(lambda: self._book.has(key)) else Outcome.LATER
@@ -61,18 +58,15 @@ class Desk(ABC):
     async def _run(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _submit(
-        self, submission: Submission, package: AbstractContextManager[IO[bytes]]
-    ) -> tuple[Outcome, str]:
+    def _submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         now = self._clock()
         if self._book.has(submission.key):
             return self._note(submission.key, Outcome.TAKEN, "taken before", now)
         try:
             with scratch(self._folder) as sent:
-                with package as stream:
-                    write_zip(submission.envelope, stream, submission.package_name, sent)
+                write_zip(submission, opened, sent)
                 envelope = inspect(sent, self._certificates, now, self._folder)
-            if envelope.message != submission.key:
+            if submission.key not in (envelope.message, f"{envelope.message}-{envelope.office}"):
                 raise Refused("the envelope belongs to another message")
             self._take(submission, envelope, now)
         except Refused as trouble:

@@ -14,7 +14,7 @@ from lxml import etree
 from gateway import xml
 from gateway.archive import Archive, ArchiveLimits, Entry, open_archive
 from gateway.faults import Rejected
-from gateway.message import Part
+from gateway.message import Enclosure, Part
 from gateway.parties import RegisteredCertificate
 from gateway.signatures import verify_enveloped
 from gateway.submission import ENVELOPE_NAME, ROOT, Envelope, read_envelope
@@ -49,11 +49,17 @@ def inspect(
     try:
         archive = open_archive(submission, _LIMITS)
         entries = {entry.name: entry for entry in archive.entries}
-        if ENVELOPE_NAME not in entries or len(entries) != 2:
+        if ENVELOPE_NAME not in entries:
             raise Refused(f"the submission must hold {ENVELOPE_NAME} and one package")
         envelope = _read(b"".join(archive.open(entries[ENVELOPE_NAME])), certificates, now)
         if envelope.package.name not in entries:
             raise Refused("the submission holds another package than the envelope names")
+        if len(entries) != len(
+            {ENVELOPE_NAME, envelope.package.name, *(each.name for each in envelope.enclosures)}
+        ):
+            raise Refused("the submission holds other enclosures than the envelope names")
+        for enclosure in envelope.enclosures:
+            _check_enclosure(archive, entries.get(enclosure.name), enclosure)
         with scratch(folder) as package:
             _check_whole(archive, entries[envelope.package.name], envelope.package, package)
             _check_parts(package, envelope)
@@ -70,6 +76,16 @@ def _read(body: bytes, certificates: Sequence[RegisteredCertificate], now: datet
     if not _schema().validate(verified):
         raise Refused(f"the envelope does not fit its schema: {_schema().error_log.last_error}")
     return read_envelope(verified)
+
+
+def _check_enclosure(archive: Archive, entry: Entry | None, stated: Enclosure) -> None:
+    if entry is None:
+        raise Refused(f"the enclosure {stated.name} is not there")
+    digest = hashlib.sha256()
+    for chunk in archive.open(entry):
+        digest.update(chunk)
+    if (stated.size, stated.sha256) != (entry.size, digest.hexdigest()):
+        raise Refused(f"the digest or size of {stated.name} is not what the envelope states")
 
 
 def _check_whole(archive: Archive, entry: Entry, stated: Part, copy: IO[bytes]) -> None:

@@ -27,9 +27,10 @@ from adapters.operators.output import (
 )
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
+from gateway.decision import Decision
 from gateway.families import Families
 from gateway.faults import Rejected
-from gateway.message import Arrival, ChainLink, Decision, Received
+from gateway.message import Arrival, ChainLink, Received
 from gateway.pipeline import Rules, judge
 from gateway.signing import XadesSigner
 from gateway.stages.unpack import unpack

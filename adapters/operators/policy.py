@@ -21,10 +21,10 @@ from adapters.stores.messages import received_of
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import messages
 from gateway.china import china_date
+from gateway.decision import Decision
 from gateway.families import Families
 from gateway.faults import Fault, Severity
-from gateway.message import Decision, Earlier, Key
-from gateway.parties import Party
+from gateway.message import Earlier, Key
 from gateway.pipeline import Rules, judge
 from gateway.policy import Policy
 from gateway.reform import in_force
@@ -106,17 +106,8 @@ def _said(values: dict[str, Any]) -> str:
     )
 
 
-class _Unseen:
+class _Unseen(SqlRegister):
     """The register without what was sent before: else each message would repeat itself."""
-
-    def __init__(self, register: SqlRegister) -> None:
-        self._register = register
-
-    def party_of(self, account: str) -> Party | None:
-        return self._register.party_of(account)
-
-    def party_called(self, code: str) -> Party | None:
-        return self._register.party_called(code)
 
     def holder(self, key: Key) -> Earlier | None:
         return None
@@ -129,7 +120,7 @@ def _tried(home: Home, policy: Policy, last: int) -> list[dict[str, Any]]:
     engine = sqlite_engine(home.database, read_only=True)
     rules = Rules(families=Families.load(files("schemas")), policy=policy, routes=home.routes())
     signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
-    register, blobs = _Unseen(SqlRegister(engine)), FilesystemBlobs(home.blobs)
+    register, blobs = _Unseen(engine), FilesystemBlobs(home.blobs)
     newest = (
         select(messages)
         .where(messages.c.kind == "inbound", messages.c.state.not_in([State.RECEIVED, State.HELD]))

@@ -8,10 +8,14 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, insert, or_, select, update
 
+from adapters.stores.agreements import revision_of, tell, use
 from adapters.stores.database import Database, Transaction
+from adapters.stores.documents import deliver, owe
 from adapters.stores.receipts import give_again, put_receipts
-from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages, receipts
-from gateway.message import Arrival, ChainLink, Decision, Facts, Key, Receipt, Received, Submission
+from adapters.stores.tables import AT_WORK, IN_WAIT, TO_JUDGE, deliveries, holders, messages, receipts
+from adapters.stores.waiting import any_overdue, expire, join, wake
+from gateway.decision import Decision, Lack
+from gateway.message import ATTACHMENT, Arrival, ChainLink, Facts, Key, Receipt, Received, Submission
 from gateway.ports import Folder, LateDecision, Superseded
 from gateway.states import DeliveryState, Event, State, advance
 
@@ -47,6 +51,11 @@ class SqlMessages:
     async def decide(self, decision: Decision, now: datetime) -> State:
         return await self._database.write(lambda transaction: _decide(transaction, decision, now))
 
+    async def expire(self, now: datetime) -> int:
+        if not await self._database.read(lambda reader: any_overdue(reader, now)):
+            return 0
+        return await self._database.write(lambda transaction: expire(transaction, now))
+
     async def put_back(self, message: str, attempt: int, not_before: datetime, *, crashed: bool) -> None:
         counted = attempt if crashed else attempt - 1
         await self._database.write(
@@ -79,6 +88,7 @@ _RECEIVED: Final = (
     messages.c.attempts,
     messages.c.link_sequence,
     messages.c.link_digest,
+    messages.c.waiting_for,
 )
 _ANY_DUE: Final = select(messages.c.seq).where(*_DUE).limit(1)
 # So far into the queue is looked for accounts that have fewer at work.
@@ -92,7 +102,13 @@ _CHOSEN: Final = (
 )
 _TO_DECIDE: Final = select(
     messages.c.seq,
+    messages.c.id,
+    messages.c.account,
+    messages.c.channel,
     messages.c.name,
+    messages.c.sha256,
+    messages.c.size,
+    messages.c.received_at,
     messages.c.folder,
     messages.c.state,
     messages.c.attempts,
@@ -120,6 +136,16 @@ _PUT_BACK: Final = update(messages).where(
     messages.c.id == bindparam("wanted"),
     messages.c.attempts == bindparam("attempt"),
     messages.c.state == State.RECEIVED,
+)
+# A PDF that came on its own and waits: its reference is its name.
+_LOOSE: Final = select(messages.c.id).where(
+    IN_WAIT,
+    messages.c.party == bindparam("of_party"),
+    messages.c.type == ATTACHMENT,
+    messages.c.reference == bindparam("of_name"),
+)
+_WAITS: Final = select(receipts.c.id).where(
+    receipts.c.message == bindparam("of"), receipts.c.verdict == "waiting"
 )
 _TOLD: Final = select(receipts.c.id).where(receipts.c.message == bindparam("wanted"))
 _OF_KEY: Final = (
@@ -203,17 +229,22 @@ def _claim(transaction: Transaction, limit: int, now: datetime, until: datetime)
 
 def received_of(row: Row[*tuple[Any, ...]]) -> Received:
     return Received(
-        arrival=Arrival(
-            id=row.id,
-            account=row.account,
-            channel=row.channel,
-            name=row.name,
-            sha256=row.sha256,
-            size=row.size,
-            received_at=row.received_at,
-        ),
+        arrival=_arrival_of(row),
         attempts=row.attempts,
         link=ChainLink(sequence=row.link_sequence, digest=row.link_digest),
+        overdue=row.waiting_for or "",
+    )
+
+
+def _arrival_of(row: Row[*tuple[Any, ...]]) -> Arrival:
+    return Arrival(
+        id=row.id,
+        account=row.account,
+        channel=row.channel,
+        name=row.name,
+        sha256=row.sha256,
+        size=row.size,
+        received_at=row.received_at,
     )
 
 
@@ -224,12 +255,15 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
     state = advance(State(row.state), decision.event)
     if decision.event is Event.PASSED and decision.facts is not None:
         _take_key(transaction, decision.message, decision.facts.key, decision.holder)
-    if decision.submission is not None:
-        _put_delivery(transaction, decision.message, decision.submission, now)
+    for submission in decision.submissions:
+        _put_delivery(transaction, decision.message, submission, now)
     if decision.event is Event.REPEATED and decision.linked is not None:
         give_again(transaction, decision.message, row.name, decision.linked, now)
-    else:
+    elif (
+        decision.lack is None or not transaction.connection.execute(_WAITS, {"of": decision.message}).first()
+    ):
         put_receipts(transaction, decision.message, decision.receipts, now)
+    _write_register(transaction, row, decision, now)
     transaction.connection.execute(
         _CHANGE,
         {
@@ -242,7 +276,11 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
             "findings": [asdict(found) for found in decision.findings],
             "reason": decision.reason,
             "linked": decision.linked,
+            "waiting_for": None if decision.lack is None else decision.lack.thing,
+            "until": None if decision.lack is None else decision.lack.until,
             **({} if decision.facts is None else _fact_columns(decision.facts)),
+            **({} if decision.matter.use is None else {"agreement": decision.matter.use.agreement.number}),
+            **({} if decision.matter.hint is None else {"hint": asdict(decision.matter.hint)}),
         },
     )
     transaction.log(
@@ -257,9 +295,44 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
         ],
         reason=decision.reason,
         linked=decision.linked,
+        **({} if decision.lack is None else {"waiting_for": decision.lack.thing}),
         **decision.trail,
     )
     return state
+
+
+def _write_register(
+    transaction: Transaction, row: Row[*tuple[Any, ...]], decision: Decision, now: datetime
+) -> None:
+    """What the decision changes beyond its own message: agreements, documents owed, what waits for it."""
+    message = decision.message
+    if decision.lack is not None:
+        _check_still_lacking(transaction, message, decision.lack)
+    for joined in decision.joined:
+        join(transaction, joined, message, now)
+    if decision.matter.use is not None:
+        use(transaction, decision.matter.use, message, now)
+    if decision.matter.change is not None:
+        tell(transaction, decision.matter.change, _arrival_of(row), row.account, now)
+    if decision.matter.obligation is not None and decision.facts is not None:
+        attached = decision.facts.values.get("documents", "").split()
+        owe(transaction, message, decision.matter.obligation, attached)
+    if decision.matter.delivers and decision.linked is not None:
+        deliver(transaction, decision.linked, decision.matter.delivers, now)
+    if decision.brings:
+        wake(transaction, decision.brings, now)
+
+
+def _check_still_lacking(transaction: Transaction, message: str, lack: Lack) -> None:
+    """Raises `Superseded` where the thing came while the message was judged: nothing would wake it then."""
+    kind, _space, name = lack.thing.partition(" ")
+    if kind == "agreement" and revision_of(transaction, name) != lack.seen:
+        raise Superseded(message)
+    if kind == "document":
+        party, _space, file = name.partition(" ")
+        came = {"of_party": party, "of_name": file}
+        if transaction.connection.execute(_LOOSE, came).first() is not None:
+            raise Superseded(message)
 
 
 def _fact_columns(facts: Facts) -> dict[str, object]:

@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from pydantic import TypeAdapter
 from sqlalchemy import bindparam, select, update
 
 from adapters.stores.database import Database, Transaction
 from adapters.stores.tables import TO_SEND, deliveries, messages
-from gateway.message import Submission
+from gateway.message import Enclosure, Operation, Submission
 from gateway.ports import Outgoing
 from gateway.states import DeliveryState, Event, State, advance
 
 ACTOR: Final = "gateway"
+_ENCLOSURE: Final = TypeAdapter(Enclosure)
 
 
 class SqlOutbox:
@@ -77,6 +79,7 @@ def _claim(transaction: Transaction, limit: int, now: datetime) -> list[Outgoing
                 package_sha256=row.package_sha256,
                 package_name=row.package_name,
                 package_size=row.package_size,
+                enclosures=tuple(_ENCLOSURE.validate_python(each) for each in row.enclosures),
             ),
         )
         for row in rows
@@ -91,8 +94,11 @@ _TAKE: Final = (
 _SETTLE: Final = update(deliveries).where(
     deliveries.c.id == bindparam("wanted"), deliveries.c.state == DeliveryState.SENDING
 )
-_MESSAGE: Final = select(messages.c.seq, messages.c.state, messages.c.revision).where(
+_MESSAGE: Final = select(messages.c.seq, messages.c.state, messages.c.revision, messages.c.operation).where(
     messages.c.id == bindparam("wanted")
+)
+_OTHERS: Final = select(deliveries.c.id).where(
+    deliveries.c.message == bindparam("wanted"), deliveries.c.state != DeliveryState.DELIVERED
 )
 _CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
 
@@ -121,6 +127,12 @@ def _settle(
     if happened is None:
         return
     row = transaction.connection.execute(_MESSAGE, {"wanted": item.message}).one()
+    if happened is Event.TAKEN and transaction.connection.execute(_OTHERS, {"wanted": item.message}).first():
+        # It goes to two offices (transit), and is delivered when both have it.
+        _log(transaction, item, happened, State(row.state), note, now)
+        return
+    if happened is Event.TAKEN and row.operation == Operation.INFORM:
+        happened = Event.SETTLED
     after = advance(State(row.state), happened)
     transaction.connection.execute(
         _CHANGE,
@@ -132,6 +144,12 @@ def _settle(
             **({"answer_due": answer_due} if happened is Event.TAKEN else {"reason": note}),
         },
     )
+    _log(transaction, item, happened, after, note, now)
+
+
+def _log(
+    transaction: Transaction, item: Outgoing, happened: Event, after: State, note: str, now: datetime
+) -> None:
     transaction.log(
         item.message,
         now,

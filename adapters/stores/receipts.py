@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, insert, select, update
 
 from adapters.stores.database import Transaction
-from adapters.stores.tables import receipts
+from adapters.stores.tables import messages, receipts
 from gateway.answers import receipt_name
 from gateway.message import Receipt, ReceiptKind
 from gateway.ports import Folder
@@ -18,7 +18,14 @@ _FINAL: Final = select(receipts.c.id, receipts.c.verdict).where(
 _SUPERSEDE: Final = update(receipts).where(receipts.c.id == bindparam("wanted")).values(superseded=True)
 _GIVEN: Final = (
     select(receipts)
-    .where(receipts.c.message == bindparam("of"), receipts.c.folder == Folder.INBOX, ~receipts.c.superseded)
+    .where(
+        receipts.c.message == bindparam("of"),
+        receipts.c.folder == Folder.INBOX,
+        ~receipts.c.superseded,
+        # What others were told of it is no business of a sender that repeats itself.
+        receipts.c.account
+        == select(messages.c.account).where(messages.c.id == bindparam("of")).scalar_subquery(),
+    )
     .order_by(receipts.c.id)
 )
 _INSERT: Final = insert(receipts)

@@ -9,9 +9,12 @@ from typing import Any, Final, Self
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Select, Text, bindparam, cast, or_, select
 
-from adapters.stores.tables import holders, messages, parties
-from gateway.message import Earlier, Key, Operation
-from gateway.parties import Party
+from adapters.stores.agreements import AGREEMENT
+from adapters.stores.belongings import DECLARATION_BY, LOOSE, declared_of, loose_of
+from adapters.stores.tables import agreements, deliveries, holders, messages, parties
+from gateway.agreements import Agreement, AgreementKind, Registered
+from gateway.message import Declared, Earlier, Key, Loose, Operation
+from gateway.parties import Party, Role
 from gateway.states import CustomsStatus, State
 
 _PARTY: Final = TypeAdapter(Party)
@@ -70,6 +73,36 @@ _SAME_BODY: Final = (
     .limit(1)
 )
 
+_IN_ROLE: Final = (
+    select(_RECORD)
+    .where(parties.c.account.is_not(None), parties.c.record["role"].as_string() == bindparam("role"))
+    .order_by(parties.c.code)
+)
+_REGISTERED: Final = (
+    cast(agreements.c.record, Text),
+    agreements.c.revision,
+    agreements.c.message,
+    agreements.c.name,
+    agreements.c.sha256,
+    agreements.c.size,
+)
+_AGREEMENT: Final = select(*_REGISTERED).where(agreements.c.number == bindparam("number"))
+_MANDATES: Final = (
+    select(*_REGISTERED)
+    .where(
+        agreements.c.trader == bindparam("trader"),
+        agreements.c.broker == bindparam("broker"),
+        agreements.c.kind == AgreementKind.LONG_TERM,
+    )
+    .order_by(agreements.c.number)
+)
+_SHOWN: Final = (
+    select(deliveries.c.destination)
+    .join(messages, messages.c.id == deliveries.c.message)
+    .where(messages.c.agreement == bindparam("number"))
+    .distinct()
+)
+
 
 class SqlRegister:
     """ports.Register over an engine of its own. Any thread may ask."""
@@ -81,6 +114,12 @@ class SqlRegister:
         self._party_called = {length: _Question(engine, query) for length, query in _PARTY_CALLED.items()}
         self._holder = _Question(engine, _HOLDER)
         self._same_body = _Question(engine, _SAME_BODY)
+        self._in_role = _Question(engine, _IN_ROLE)
+        self._agreement = _Question(engine, _AGREEMENT)
+        self._mandates = _Question(engine, _MANDATES)
+        self._shown = _Question(engine, _SHOWN)
+        self._declaration = {name: _Question(engine, query) for name, query in DECLARATION_BY.items()}
+        self._loose = _Question(engine, LOOSE)
 
     @classmethod
     def of_one_thread(cls, engine: Engine) -> Self:
@@ -102,6 +141,32 @@ class SqlRegister:
 
     def parties(self) -> list[Party]:
         return [_party(record) for (record,) in self._ask(self._all_parties, {})]
+
+    def in_role(self, role: Role) -> Sequence[Party]:
+        return [_party(record) for (record,) in self._ask(self._in_role, {"role": role})]
+
+    def agreement(self, number: str) -> Registered | None:
+        rows = self._ask(self._agreement, {"number": number})
+        return _registered(rows[0]) if rows else None
+
+    def mandates(self, trader: str, broker: str) -> Sequence[Registered]:
+        return [_registered(row) for row in self._ask(self._mandates, {"trader": trader, "broker": broker})]
+
+    def shown(self, number: str) -> Sequence[str]:
+        return [destination for (destination,) in self._ask(self._shown, {"number": number})]
+
+    def declaration(self, *, party: str, reference: str, seq_no: str, entry_id: str) -> Declared | None:
+        named = {"entry_id": entry_id, "seq_no": seq_no, "reference": reference}
+        given = {name: value for name, value in named.items() if value}
+        for name, value in given.items():
+            rows = self._ask(self._declaration[name], {"wanted": value, "party": party})
+            if rows:
+                return declared_of(rows[0], given)
+        return None
+
+    def loose(self, party: str, name: str) -> Loose | None:
+        rows = self._ask(self._loose, {"party": party, "name": name})
+        return loose_of(rows[0]) if rows else None
 
     def holder(self, key: Key) -> Earlier | None:
         rows = self._ask(self._holder, asdict(key))
@@ -140,6 +205,18 @@ class _Question:
 def _party(record: str) -> Party:
     """The party that a record says; the same text is read once, since the register changes rarely."""
     return _PARTY.validate_json(record)
+
+
+def _registered(row: Sequence[Any]) -> Registered:
+    record, revision, message, name, sha256, size = row
+    return Registered(
+        agreement=_agreement(record), revision=revision, message=message, name=name, sha256=sha256, size=size
+    )
+
+
+@lru_cache(maxsize=1024)
+def _agreement(record: str) -> Agreement:
+    return AGREEMENT.validate_json(record)
 
 
 def _earlier(row: Sequence[str]) -> Earlier:

@@ -48,6 +48,8 @@ _SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
 TO_JUDGE: Final = text("state = 'received'")
 AT_WORK: Final = text("state = 'received' AND lease_until IS NOT NULL")
 TO_SEND: Final = text("state IN ('pending', 'unknown')")
+IN_WAIT: Final = text("state = 'waiting'")
+OWED: Final = text("due_at IS NOT NULL AND fulfilled_at IS NULL")
 ANSWERS: Final = text("kind = 'answer'")
 
 metadata = MetaData()
@@ -89,12 +91,17 @@ messages = Table(
     Column("seq_no", String(32)),
     Column("entry_id", String(32)),
     Column("linked", String(26)),
+    Column("agreement", String(64)),  # under which it was accepted: the verdict that is frozen with it
+    Column("hint", JSON(none_as_null=True)),  # how a declaration was assessed
     Column("link_sequence", BigInteger, nullable=False),  # its first event, which receipts show
     Column("link_digest", String(64), nullable=False),
     Index("messages_to_judge", "state", "seq", sqlite_where=TO_JUDGE, postgresql_where=TO_JUDGE),
     Index("messages_at_work", "account", sqlite_where=AT_WORK, postgresql_where=AT_WORK),
     Index("answers_by_content", "sha256", sqlite_where=ANSWERS, postgresql_where=ANSWERS),
     Index("messages_by_state", "state", "moved_at"),
+    Index("messages_in_wait", "waiting_for", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
+    Index("messages_overdue", "until", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
+    Index("messages_by_agreement", "agreement"),
     Index("messages_in_folder", "account", "folder", "name"),
     Index("messages_by_key", "party", "family", "type", "reference"),
     Index("messages_by_body", "party", "body_digest"),
@@ -174,6 +181,7 @@ deliveries = Table(
     Column("package_sha256", String(64), nullable=False),
     Column("package_name", Text, nullable=False),
     Column("package_size", BigInteger, nullable=False),
+    Column("enclosures", JSON, nullable=False, server_default="[]"),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", Instant, nullable=False),
     Column("note", Text, nullable=False, default=""),
@@ -210,4 +218,82 @@ party_changes = Table(
     Column("after", JSON, nullable=False),
     Index("changes_of_party", "party", "id"),
     sqlite_autoincrement=True,
+)
+
+# Agency mandates and agreements as the association's last notice tells them, and where that is kept.
+agreements = Table(
+    "agreements",
+    metadata,
+    Column("number", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("trader", String(18), nullable=False),
+    Column("broker", String(18), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("used_by", String(26)),
+    Column("record", JSON, nullable=False),  # the terms
+    Column("revision", Integer, nullable=False),  # counts changes from 1
+    Column("message", String(26), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Index("agreements_of_parties", "trader", "broker", "number"),
+)
+
+# Append-only: every act on an agreement. `message` is the notice that told it, or the declaration.
+agreement_acts = Table(
+    "agreement_acts",
+    metadata,
+    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("number", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("act", String(16), nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("message", String(26)),
+    Column("reason", Text, nullable=False, default=""),
+    Index("acts_of_agreement", "number", "id"),
+)
+
+# The documents that a declaration owes (REFORM R3, R4). `missing` shrinks as they come.
+obligations = Table(
+    "obligations",
+    metadata,
+    Column("message", String(26), primary_key=True),
+    Column("due", String(16), nullable=False),
+    Column("documents", JSON, nullable=False),
+    Column("sources", JSON, nullable=False),
+    Column("missing", JSON, nullable=False),
+    Column("released_at", Instant),
+    Column("due_at", Instant),  # known from the release on
+    Column("reminded", Integer, nullable=False, default=0),  # how often
+    Column("fulfilled_at", Instant),
+    Index("obligations_owed", "due_at", sqlite_where=OWED, postgresql_where=OWED),
+)
+
+# Append-only: who read what of a dossier, when and why (REFORM R12).
+readings = Table(
+    "readings",
+    metadata,
+    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("entry_id", String(32), nullable=False),
+    Column("part", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Index("readings_of_entry", "entry_id", "id"),
+)
+
+# Append-only: what a re-review of a dossier after release came to (R16).
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("entry_id", String(32), nullable=False),
+    Column("message", String(26), nullable=False),
+    Column("outcome", String(16), nullable=False),  # clear or found
+    Column("note", Text, nullable=False),
+    Index("reviews_of_entry", "entry_id", "id"),
 )

@@ -20,12 +20,18 @@ from gateway.states import State
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
     """A message that its sender may send. `earlier` is the one that it repeats, corrects or updates;
-    `holder` the accepted one that holds its key."""
+    `holder` the accepted one that holds its key.
+
+    `trader` is the party that a declaration is made for, None where it is not registered; `brokered` says
+    whether that is another than the sender.
+    """
 
     facts: Facts
     earlier: Earlier | None
     repeats: bool
     warnings: tuple[Finding, ...]
+    trader: Party | None
+    brokered: bool
 
     @property
     def linked(self) -> str | None:
@@ -56,7 +62,16 @@ def authorise(
         earlier = register.holder(facts.key)
         repeats = earlier is not None and _repeats(earlier, facts, evidence)
         warnings = () if repeats else _same_goods(register, facts, policy)
-    return Authority(facts=facts, earlier=earlier, repeats=repeats, warnings=warnings)
+    named = facts.values.get("trader_code") or facts.values.get("trader_scc", "")
+    own = not named or party.is_called(named)
+    return Authority(
+        facts=facts,
+        earlier=earlier,
+        repeats=repeats,
+        warnings=warnings,
+        trader=party if own else register.party_called(named),
+        brokered=not own,
+    )
 
 
 def read_facts(kind: MessageType, root: etree._Element, package: Package, party: Party) -> Facts:

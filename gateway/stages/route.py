@@ -1,13 +1,16 @@
 """Where it goes: routes by facts of the message; no match is a fault, never a default."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.decision import Matter
 from gateway.faults import Fault, Rejected, finding
-from gateway.message import Facts
+from gateway.message import Facts, Operation
+from gateway.ports import Register
 
 
 class Route(BaseModel):
@@ -48,10 +51,46 @@ class Routes(BaseModel):
         return cls.model_validate(data)
 
 
-def route(facts: Facts, routes: Routes) -> Route:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Where one copy goes. `office` is the second customs office that it is for, else empty."""
+
+    route: str
+    backend: str
+    office: str = ""
+
+
+def route(facts: Facts, matter: Matter, register: Register, routes: Routes) -> tuple[Way, ...]:
+    """Every way that the message goes, one for each copy.
+
+    Goods in transit are declared at one office and enter or leave at another, and both must know (R10). Later
+    documents go where their declaration went. What the association tells goes on to those who hold a
+    declaration under the agreement, and nowhere where none does. Raises `Rejected` where no route fits.
+    """
+    values = facts.values
+    if matter.belongs_to is not None:
+        return (Way(route="as the declaration", backend=matter.belongs_to.destination),)
+    if matter.change is not None:
+        shown = register.shown(matter.change.after.number)
+        return tuple(Way(route="as the declarations under it", backend=backend) for backend in shown)
+    found = first(facts.key.type, values, routes)
+    ways = [Way(route=found.name, backend=found.backend)]
+    other = values.get("ie_port", "")
+    if _in_transit(facts) and other not in ("", values.get("office")):
+        found = first(facts.key.type, values | {"office": other}, routes)
+        ways.append(Way(route=found.name, backend=found.backend, office=other))
+    return tuple(ways)
+
+
+def _in_transit(facts: Facts) -> bool:
+    return facts.operation is Operation.DECLARE and facts.values.get("transit") == "1"
+
+
+def first(type_name: str, values: Mapping[str, str], routes: Routes) -> Route:
+    """The first route that covers such a message; raises `Rejected` where none does."""
     for candidate in routes.route:
-        if candidate.covers(facts.key.type, facts.values):
+        if candidate.covers(type_name, values):
             return candidate
     shown = ("office", "direction", "transport")
-    detail = ", ".join(f"{name} {facts.values.get(name, '-')}" for name in shown)
+    detail = ", ".join(f"{name} {values.get(name, '-')}" for name in shown)
     raise Rejected(finding(Fault.NO_ROUTE, detail=detail))

@@ -2,17 +2,18 @@
 
 from datetime import datetime
 
+from gateway.agreements import Registered
+from gateway.decision import Matter
 from gateway.families import Families
-from gateway.message import Package, Received, Submission
+from gateway.message import Enclosure, EnclosureKind, Package, Received, Submission
 from gateway.parties import Party
 from gateway.policy import Policy
 from gateway.ports import Signer
 from gateway.stages.authorise import Authority
-from gateway.stages.route import Route
+from gateway.stages.route import Way
 from gateway.stages.validate import Validated
 from gateway.stages.verify import Evidence
 from gateway.submission import build_envelope
-from gateway.triage import Hint
 
 
 def sign(
@@ -22,33 +23,72 @@ def sign(
     evidence: Evidence,
     authority: Authority,
     party: Party,
-    route: Route,
-    hint: Hint,
+    matter: Matter,
+    ways: tuple[Way, ...],
     families: Families,
     policy: Policy,
     signer: Signer,
     now: datetime,
-) -> Submission:
-    """The submission of an accepted message. Its key is the message's id, however often it is sent."""
-    envelope = build_envelope(
-        received=received,
-        package=package,
-        facts=authority.facts,
-        sender=party,
-        findings=validated.warnings + authority.warnings,
-        version=evidence.type.version,
-        rules=families.digest,
-        policy=policy.digest,
-        created_at=now,
-        certificate=None if evidence.signature is None else evidence.signature.fingerprint,
-        linked=authority.linked,
-        hint=hint,
+) -> tuple[Submission, ...]:
+    """The submissions of an accepted message, one for each way. Their keys are the message's id, and that
+    with the second office, however often they are sent."""
+    enclosures = _enclosures(package, matter.use)
+    arrival = received.arrival
+    linked = authority.linked if matter.belongs_to is None else matter.belongs_to.id
+    return tuple(
+        Submission(
+            key=f"{arrival.id}-{way.office}" if way.office else arrival.id,
+            destination=way.backend,
+            envelope=signer.sign(
+                build_envelope(
+                    received=received,
+                    package=package,
+                    facts=authority.facts,
+                    sender=party,
+                    findings=validated.warnings + authority.warnings,
+                    version=evidence.type.version,
+                    rules=families.digest,
+                    policy=policy.digest,
+                    created_at=now,
+                    certificate=None if evidence.signature is None else evidence.signature.fingerprint,
+                    linked=linked,
+                    hint=matter.hint,
+                    office=way.office,
+                    enclosures=enclosures,
+                    agreement=matter.use,
+                )
+            ),
+            package_sha256=arrival.sha256,
+            package_name=arrival.name,
+            package_size=arrival.size,
+            enclosures=enclosures,
+        )
+        for way in ways
     )
-    return Submission(
-        key=received.arrival.id,
-        destination=route.backend,
-        envelope=signer.sign(envelope),
-        package_sha256=received.arrival.sha256,
-        package_name=received.arrival.name,
-        package_size=received.arrival.size,
-    )
+
+
+def _enclosures(package: Package, use: Registered | None) -> tuple[Enclosure, ...]:
+    """What came in other messages and goes with this one: PDFs sent on their own, and the association's last
+    notice of the agreement, under names that no package has."""
+    found = [
+        Enclosure(
+            kind=EnclosureKind.ATTACHMENT,
+            name=f"attachment-{number}.pdf",
+            sha256=each.part.sha256,
+            size=each.part.size,
+            message=each.message.arrival.id,
+        )
+        for number, each in enumerate(package.loose, start=1)
+    ]
+    if use is not None:
+        suffix = "xml" if use.name.lower().endswith(".xml") else "zip"
+        found.append(
+            Enclosure(
+                kind=EnclosureKind.AGREEMENT,
+                name=f"agreement-notice.{suffix}",
+                sha256=use.sha256,
+                size=use.size,
+                message=use.message,
+            )
+        )
+    return tuple(found)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from adapters.backends.association.association import ReferenceAssociation
-from gateway.agreements import LIFE, Act, Agreement, AgreementKind, AgreementState, IllegalAct
+from gateway.agreements import LIFE, Act, Agreement, AgreementKind, AgreementState, IllegalAct, Notice, Side
 from gateway.answers import read
-from gateway.notices import Notice, Side, read_notice
+from gateway.notices import read_notice
 from gateway.ports import Answer, Outcome
 from gateway.signatures import verify_enveloped
 from gateway.states import CustomsStatus

@@ -63,7 +63,7 @@ def test_submissions_at_the_same_time_with_one_key_have_one_effect(tried: Tried)
 
     async def at_once() -> list[tuple[Outcome, str]]:
         return await asyncio.gather(
-            *(tried.desk.submit(once.submission, io.BytesIO(once.package)) for _ in range(8))
+            *(tried.desk.submit(once.submission, lambda _sha256: io.BytesIO(once.package)) for _ in range(8))
         )
 
     assert {outcome for outcome, _ in asyncio.run(at_once())} == {Outcome.TAKEN}

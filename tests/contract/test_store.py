@@ -24,10 +24,10 @@ from adapters.stores.tables import events
 from gateway.answers import Answered, Target, Told
 from gateway.customs_answers import Matched, Unmatched
 from gateway.customs_codes import AnswerKind
+from gateway.decision import Decision
 from gateway.faults import Fault, finding
 from gateway.message import (
     Arrival,
-    Decision,
     Facts,
     Key,
     Operation,
@@ -106,13 +106,15 @@ def accepted(sent: Arrival, attempt: int = 1, content: str = "c" * 64, holder: s
         event=Event.PASSED,
         facts=Facts(key=KEY, content=content, body="b" * 64, operation=Operation.DECLARE),
         receipts=(receipt("accepted", f"Gateway_{sent.name}"),),
-        submission=Submission(
-            key=sent.id,
-            destination="customs",
-            envelope=b"<envelope/>",
-            package_sha256=sent.sha256,
-            package_name=sent.name,
-            package_size=sent.size,
+        submissions=(
+            Submission(
+                key=sent.id,
+                destination="customs",
+                envelope=b"<envelope/>",
+                package_sha256=sent.sha256,
+                package_name=sent.name,
+                package_size=sent.size,
+            ),
         ),
         holder=holder,
     )
@@ -272,8 +274,8 @@ def test_a_message_whose_submission_cannot_be_written_changes_in_nothing(store: 
         first, second = arrival(1), arrival(2)
         await accept(store, first)
         await add_and_claim(store, second)
-        submission = accepted(first).submission
-        broken = replace(accepted(second, holder=first.id), submission=submission)  # a key used before
+        (submission,) = accepted(first).submissions
+        broken = replace(accepted(second, holder=first.id), submissions=(submission,))  # a key used before
         with pytest.raises(Exception, match="UNIQUE"):
             await store.messages.decide(broken, NOW)
         assert await names(store, Folder.OUTBOX) == ["2.zip"]

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import xml
+from gateway.decision import Decision
 from gateway.faults import Severity
-from gateway.message import Arrival, ChainLink, Decision, ReceiptKind, Received, new_id
+from gateway.message import Arrival, ChainLink, ReceiptKind, Received, new_id
 from gateway.pipeline import judge
 from gateway.states import Event
 from tests.declarations import INVOICE, Declaration, Document, full
@@ -49,11 +50,11 @@ def assert_sound(decision: Decision) -> None:
     assert decision.event in (Event.PASSED, Event.REFUSED)
     if decision.event is Event.REFUSED:
         assert any(found.severity is Severity.ERROR for found in decision.findings)
-        assert decision.submission is None
+        assert decision.submissions == ()
     else:
         assert all(found.severity is Severity.WARNING for found in decision.findings)
-        assert decision.submission is not None
-        assert faults_of(schema("gateway", "envelope.xsd"), decision.submission.envelope) == []
+        (submission,) = decision.submissions
+        assert faults_of(schema("gateway", "envelope.xsd"), submission.envelope) == []
     for receipt in decision.receipts:
         if receipt.kind is ReceiptKind.GATEWAY:
             assert faults_of(schema("gateway", "receipt.xsd"), receipt.body) == []

@@ -21,10 +21,12 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def hint_of(desk: Desk, agent: str, trader: str) -> Hint:
-    declaration = Declaration(agent=enterprise(agent), trader=enterprise(trader))
+    declaration = Declaration(agent=enterprise(agent), trader=enterprise(trader), entry_type="0")
     decision = desk.judged(agent, "a.xml", render(declaration))
-    assert decision.submission is not None
-    return read_envelope(xml.parse(decision.submission.envelope)).hint
+    (submission,) = decision.submissions
+    hint = read_envelope(xml.parse(submission.envelope)).hint
+    assert hint is not None
+    return hint
 
 
 @pytest.mark.parametrize(

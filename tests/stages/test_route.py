@@ -4,21 +4,15 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.faults import Rejected
-from gateway.message import Facts, Key, Operation
-from gateway.stages.route import Route, Routes, route
+from gateway.stages.route import Route, Routes, first
 
-KEY = Key(party="1207980011", family="cn-dec", type="DecMessage", reference="R1")
 TIANJIN = Route(name="tianjin", backend="north", office=("02*",))
 SEA_IMPORT = Route(name="sea", backend="sea", direction=("I",), transport=("2", "5"))
 ANY = Route(name="any", backend="rest")
 
 
-def facts(**values: str) -> Facts:
-    return Facts(key=KEY, content="", body="", operation=Operation.DECLARE, values=values)
-
-
 def taken(*routes: Route, **values: str) -> str:
-    return route(facts(**values), Routes(route=routes)).name
+    return first("DecMessage", values, Routes(route=routes)).name
 
 
 def test_the_first_route_that_covers_a_message_takes_it() -> None:
@@ -42,7 +36,7 @@ def test_the_type_is_a_condition_too() -> None:
 @pytest.mark.parametrize("routes", [(), (TIANJIN,), (TIANJIN, SEA_IMPORT)])
 def test_what_no_route_covers_is_refused_and_never_sent_somewhere(routes: tuple[Route, ...]) -> None:
     with pytest.raises(Rejected) as refusal:
-        route(facts(office="2248", direction="E"), Routes(route=routes))
+        taken(*routes, office="2248", direction="E")
     (found,) = refusal.value.findings
     assert found.code == "no-route"
     assert "office 2248, direction E, transport -" in found.en

@@ -12,7 +12,18 @@ import pytest
 from lxml import etree
 
 from gateway.faults import Fault, Severity, finding
-from gateway.message import Arrival, ChainLink, Facts, Key, Operation, Package, Part, Pdf, Received
+from gateway.message import (
+    Arrival,
+    ChainLink,
+    Facts,
+    Key,
+    Operation,
+    Package,
+    Part,
+    Pdf,
+    Received,
+    Submission,
+)
 from gateway.parties import ClassPeriod, Party, Role, TraderClass
 from gateway.reform import Risk
 from gateway.submission import build_envelope, inner_name, read_envelope, write_zip
@@ -166,7 +177,7 @@ def test_the_zip_holds_envelope_and_package_byte_for_byte_and_not_compressed() -
     package = io.BytesIO(body)
     package.seek(99)
 
-    write_zip(b"<envelope/>", package, "envelope.xml", out)
+    write_zip(submission("envelope.xml"), lambda _sha256: package, out)
 
     with zipfile.ZipFile(out) as archive:
         assert archive.namelist() == ["envelope.xml", "package.xml"]
@@ -178,10 +189,21 @@ def test_the_zip_holds_envelope_and_package_byte_for_byte_and_not_compressed() -
 def test_the_same_submission_is_the_same_zip() -> None:
     first, second = io.BytesIO(), io.BytesIO()
 
-    write_zip(b"<envelope/>", io.BytesIO(PAPER), "单.zip", first)
-    write_zip(b"<envelope/>", io.BytesIO(PAPER), "单.zip", second)
+    write_zip(submission("单.zip"), lambda _sha256: io.BytesIO(PAPER), first)
+    write_zip(submission("单.zip"), lambda _sha256: io.BytesIO(PAPER), second)
 
     assert first.getvalue() == second.getvalue()
+
+
+def submission(name: str) -> Submission:
+    return Submission(
+        key="01",
+        destination="customs",
+        envelope=b"<envelope/>",
+        package_sha256="00" * 32,
+        package_name=name,
+        package_size=0,
+    )
 
 
 class Zeros(io.RawIOBase):
@@ -207,7 +229,7 @@ def test_a_package_of_any_size_is_read_piece_by_piece(tmp_path: Path) -> None:
     package = Zeros(40 << 20)
 
     with (tmp_path / "out.zip").open("wb") as out:
-        write_zip(b"<envelope/>", cast(IO[bytes], package), "big.zip", out)
+        write_zip(submission("big.zip"), lambda _sha256: cast(IO[bytes], package), out)
 
     assert package.largest <= 1 << 20
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:

@@ -12,19 +12,10 @@ from adapters.backends.association.register import AgreementRegister, Known
 from adapters.backends.desk import Desk
 from adapters.backends.inspection import Refused
 from gateway import xml
-from gateway.agreements import Act, after
+from gateway.agreements import PROPOSED, Act, Notice, Side, Told, after
 from gateway.china import CHINA, china_date
 from gateway.message import Submission
-from gateway.notices import (
-    PROPOSED,
-    Notice,
-    Side,
-    Told,
-    agreement_of_request,
-    build_notice,
-    proposer_of_request,
-    read_notice,
-)
+from gateway.notices import agreement_of_request, build_notice, proposer_of_request, read_notice
 from gateway.ports import Clock, Outcome, Signer
 from gateway.submission import Envelope
 

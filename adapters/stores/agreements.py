@@ -1,0 +1,135 @@
+"""Agreements in the store: told, used, freed, each in the commit of the message that does it."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import bindparam, insert, select, update
+
+from adapters.stores.database import Transaction
+from adapters.stores.tables import agreement_acts, agreements
+from adapters.stores.waiting import wake
+from gateway.agreements import Act, Agreement, AgreementKind, Change, Registered, after
+from gateway.message import Arrival
+from gateway.ports import Superseded
+
+ACTOR: Final = "gateway"
+AGREEMENT: Final = TypeAdapter(Agreement)
+
+_KNOWN: Final = select(agreements.c.revision).where(agreements.c.number == bindparam("wanted"))
+_USED_BY: Final = select(agreements).where(agreements.c.used_by == bindparam("message"))
+_CHANGE: Final = update(agreements).where(
+    agreements.c.number == bindparam("wanted"), agreements.c.revision == bindparam("seen")
+)
+_INSERT: Final = insert(agreements)
+_ACT: Final = insert(agreement_acts)
+
+
+def thing_of(number: str) -> str:
+    """What a message waits for that needs this agreement."""
+    return f"agreement {number}"
+
+
+def revision_of(transaction: Transaction, number: str) -> int:
+    """How often the agreement has changed; 0 where it was never told of."""
+    return transaction.connection.execute(_KNOWN, {"wanted": number}).scalar_one_or_none() or 0
+
+
+def tell(transaction: Transaction, change: Change, notice: Arrival, actor: str, now: datetime) -> None:
+    """Writes what a notice of the association makes of an agreement, and wakes what waits for it.
+
+    Raises `Superseded` where the agreement has changed since the notice was judged.
+    """
+    number = change.after.number
+    kept = {"message": notice.id, "name": notice.name, "sha256": notice.sha256, "size": notice.size}
+    if change.seen:
+        _change(transaction, change.after, change.seen, now, **kept)
+    elif revision_of(transaction, number):
+        raise Superseded(number)
+    else:
+        transaction.connection.execute(
+            _INSERT, {"number": number, **_columns(change.after), **kept, "revision": 1, "changed_at": now}
+        )
+    _log(transaction, change.after, str(change.act), actor, notice.id, change.reason, now)
+    wake(transaction, thing_of(number), now)
+
+
+def use(transaction: Transaction, used: Registered, message: str, now: datetime) -> None:
+    """Writes that a declaration was accepted under an agreement: one for a single shipment is used up by it.
+
+    Raises `Superseded` where the agreement has changed since the declaration was judged: of two that need the
+    same one, the second is judged again and finds it used.
+    """
+    agreement = used.agreement
+    if agreement.used_by == message:
+        return  # judged again after a replay
+    if revision_of(transaction, agreement.number) != used.revision:
+        raise Superseded(message)
+    if agreement.kind is AgreementKind.PER_SHIPMENT:
+        agreement = replace(agreement, state=after(agreement.state, Act.USED), used_by=message)
+        _change(transaction, agreement, used.revision, now)
+    _log(transaction, agreement, Act.USED, ACTOR, message, "", now)
+
+
+def free(transaction: Transaction, message: str, reason: str, now: datetime) -> str | None:
+    """Gives back the agreement that a declaration used up: its number, None where it used none."""
+    row = transaction.connection.execute(_USED_BY, {"message": message}).first()
+    if row is None:
+        return None
+    present = AGREEMENT.validate_python(row.record)
+    freed = replace(present, state=after(present.state, Act.FREED), used_by=None)
+    _change(transaction, freed, row.revision, now)
+    _log(transaction, freed, Act.FREED, ACTOR, message, reason, now)
+    wake(transaction, thing_of(freed.number), now)
+    return freed.number
+
+
+def _change(transaction: Transaction, agreement: Agreement, seen: int, now: datetime, **kept: object) -> None:
+    changed = transaction.connection.execute(
+        _CHANGE,
+        {
+            "wanted": agreement.number,
+            "seen": seen,
+            **_columns(agreement),
+            **kept,
+            "revision": seen + 1,
+            "changed_at": now,
+        },
+    )
+    if changed.rowcount == 0:
+        raise Superseded(agreement.number)
+
+
+def _columns(agreement: Agreement) -> dict[str, Any]:
+    return {
+        "kind": agreement.kind,
+        "trader": agreement.trader,
+        "broker": agreement.broker,
+        "state": agreement.state,
+        "used_by": agreement.used_by,
+        "record": AGREEMENT.dump_python(agreement, mode="json"),
+    }
+
+
+def _log(
+    transaction: Transaction,
+    agreement: Agreement,
+    act: str,
+    actor: str,
+    message: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    transaction.connection.execute(
+        _ACT,
+        {
+            "number": agreement.number,
+            "at": now,
+            "act": act,
+            "actor": actor,
+            "state": agreement.state,
+            "message": message,
+            "reason": reason,
+        },
+    )

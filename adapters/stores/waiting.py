@@ -1,0 +1,96 @@
+"""Messages that wait for a named thing: what wakes them is the thing's coming, in the same commit."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from adapters.stores.database import Transaction
+from adapters.stores.receipts import put_receipts
+from adapters.stores.tables import IN_WAIT, messages
+from gateway.decision import Joined
+from gateway.ports import Folder, Superseded
+from gateway.states import Event, State, advance
+
+ACTOR: Final = "gateway"
+
+_STATE: Final = (messages.c.seq, messages.c.id, messages.c.state, messages.c.revision)
+_FOR: Final = select(*_STATE).where(IN_WAIT, messages.c.waiting_for == bindparam("thing"))
+_OVERDUE: Final = (
+    select(*_STATE, messages.c.waiting_for)
+    .where(IN_WAIT, messages.c.until <= bindparam("now"))
+    .order_by(messages.c.until)
+    .limit(100)
+)
+_ONE: Final = select(*_STATE).where(messages.c.id == bindparam("wanted"))
+_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
+
+
+def wake(transaction: Transaction, thing: str, now: datetime) -> None:
+    """Has every message that waits for `thing` judged again."""
+    for row in transaction.connection.execute(_FOR, {"thing": thing}).all():
+        _judge_again(transaction, row, Event.CAME, thing, now, waiting_for=None)
+
+
+def any_overdue(reader: Connection, now: datetime) -> bool:
+    return reader.execute(_OVERDUE, {"now": now}).first() is not None
+
+
+def expire(transaction: Transaction, now: datetime) -> int:
+    """Has what waited too long judged a last time, and returns how many that are; what it waited for stays
+    written, so that the judgement knows."""
+    rows = transaction.connection.execute(_OVERDUE, {"now": now}).all()
+    for row in rows:
+        _judge_again(transaction, row, Event.EXPIRED, row.waiting_for, now)
+    return len(rows)
+
+
+def join(transaction: Transaction, joined: Joined, declaration: str, now: datetime) -> None:
+    """Finishes a message that is accepted with the declaration it belongs to. Raises `Superseded` where it
+    does not wait any more."""
+    row = transaction.connection.execute(_ONE, {"wanted": joined.message}).one()
+    if row.state != State.WAITING:
+        raise Superseded(joined.message)
+    state = advance(State(row.state), Event.JOINED)
+    transaction.connection.execute(
+        _CHANGE,
+        {
+            "wanted": row.seq,
+            "state": state,
+            "folder": Folder.SENTBOX,
+            "moved_at": now,
+            "revision": row.revision + 1,
+            "waiting_for": None,
+            "until": None,
+            "linked": declaration,
+        },
+    )
+    put_receipts(transaction, joined.message, [joined.receipt], now)
+    transaction.log(joined.message, now, Event.JOINED, ACTOR, state, linked=declaration)
+
+
+def _judge_again(
+    transaction: Transaction,
+    row: Row[*tuple[Any, ...]],
+    event: Event,
+    thing: str,
+    now: datetime,
+    **changed: None,
+) -> None:
+    state = advance(State(row.state), event)
+    transaction.connection.execute(
+        _CHANGE,
+        {
+            "wanted": row.seq,
+            "state": state,
+            "folder": Folder.OUTBOX,
+            "moved_at": now,
+            "revision": row.revision + 1,
+            "attempts": 0,
+            "lease_until": None,
+            "not_before": None,
+            "until": None,
+            **changed,
+        },
+    )
+    transaction.log(row.id, now, event, ACTOR, state, thing=thing)

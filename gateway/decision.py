@@ -1,0 +1,89 @@
+"""What a judgement comes to: everything that one commit writes, or nothing of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gateway.agreements import Change, Registered
+from gateway.documents import Obligation
+from gateway.faults import Finding
+from gateway.message import Declared, Facts, Receipt, Submission
+from gateway.states import Event
+from gateway.triage import Hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """A named thing without which a sound message cannot be accepted yet, and until when it waits for it.
+
+    `seen` is the thing's revision as the judgement knew it, 0 where it was not there at all: if that has
+    changed since, the message is judged again.
+    """
+
+    thing: str
+    seen: int
+    until: datetime
+
+
+class Lacking(Exception):
+    """The message is sound so far, and waits. `shown` is what its sender is told of it."""
+
+    def __init__(self, lack: Lack, shown: Finding) -> None:
+        super().__init__(lack.thing)
+        self.lack = lack
+        self.shown = shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """A PDF that came on its own and is accepted with the declaration listing it, and its final receipt."""
+
+    message: str
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matter:
+    """What a message means beyond itself, by its kind.
+
+    Of a declaration: `hint`, how its risk was assessed; `use`, the agreement that it is made under (None
+    where nobody acts for another); `obligation`, what documents it owes. Of a message of the association:
+    `change`, what it makes of an agreement. Of later documents: `belongs_to`, the declaration, and
+    `delivers`, the document classes that they bring.
+    """
+
+    hint: Hint | None = None
+    use: Registered | None = None
+    obligation: Obligation | None = None
+    change: Change | None = None
+    belongs_to: Declared | None = None
+    delivers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The outcome of one judgement: everything that one commit writes, or nothing of it.
+
+    `attempt` is that of the judgement: a decision that comes too late, after the lease went to another, is
+    not committed. `holder` is the accepted message that held `facts.key` when this was judged (None: no one);
+    if that has changed since, nothing is committed and the message is judged again. `linked` is the earlier
+    message that this one repeats, corrects or updates, or the declaration that it belongs to.
+
+    `lack` is what a message waits for, `brings` a thing that others may wait for, `joined` what came on its
+    own and belongs to it.
+    """
+
+    message: str
+    attempt: int
+    event: Event
+    findings: tuple[Finding, ...] = ()
+    facts: Facts | None = None
+    receipts: tuple[Receipt, ...] = ()
+    submissions: tuple[Submission, ...] = ()
+    holder: str | None = None
+    linked: str | None = None
+    reason: str = ""
+    lack: Lack | None = None
+    brings: str = ""
+    joined: tuple[Joined, ...] = ()
+    matter: Matter = Matter()
+    trail: dict[str, str] = field(default_factory=dict)

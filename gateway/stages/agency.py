@@ -1,0 +1,73 @@
+"""By whose agency a broker declares: the agreement that it shows, or a mandate found by the parties (R13)."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from gateway.agency import Shipment, covering, refusal, why_not
+from gateway.agreements import AgreementState, Registered
+from gateway.china import china_date
+from gateway.decision import Lack, Lacking
+from gateway.faults import Fault, Rejected, Severity, finding
+from gateway.message import Received
+from gateway.parties import Party
+from gateway.policy import Policy
+from gateway.ports import Register
+from gateway.stages.authorise import Authority
+
+
+def agency(
+    received: Received, authority: Authority, party: Party, register: Register, policy: Policy
+) -> Registered | None:
+    """The agreement or mandate that covers the declaration on the day of its receipt; None where the trader
+    declares itself.
+
+    Raises `Rejected` where there is none, or the one that is shown does not cover it, and `Lacking` where it
+    is not there yet: not told of, or not confirmed.
+    """
+    if not authority.brokered:
+        return None
+    shipment = _shipment(received, authority, party)
+    number = authority.facts.values.get("agreement", "")
+    if number:
+        found = register.agreement(number)
+        if found is None or found.agreement.state is AgreementState.PROPOSED:
+            raise _lacking(number, found, received, policy)
+        if any(why_not(found.agreement, shipment)):
+            raise Rejected(refusal(found.agreement, shipment))
+        return found
+    mandates = register.mandates(shipment.trader, shipment.broker)
+    found = covering(mandates, shipment)
+    if found is not None:
+        return found
+    proposed = [each for each in mandates if each.agreement.state is AgreementState.PROPOSED]
+    if proposed:
+        raise _lacking(proposed[0].agreement.number, proposed[0], received, policy)
+    raise Rejected(finding(Fault.AGREEMENT_MISSING, detail=f"{shipment.trader}, {shipment.broker}"))
+
+
+def _shipment(received: Received, authority: Authority, party: Party) -> Shipment:
+    values, trader = authority.facts.values, authority.trader
+    total = values.get("total")
+    return Shipment(
+        message=received.arrival.id,
+        trader=values.get("trader_code", "") if trader is None else trader.code,
+        broker=party.code,
+        goods=tuple(values.get("goods", "").split()),
+        direction=values.get("direction", ""),
+        office=values.get("office", ""),
+        value=None if total is None else Decimal(total),
+        currency=values.get("currency", ""),
+        day=china_date(received.arrival.received_at),
+    )
+
+
+def _lacking(number: str, found: Registered | None, received: Received, policy: Policy) -> Lacking:
+    until = received.arrival.received_at + timedelta(hours=policy.agreement.wait_hours)
+    lack = Lack(thing=f"agreement {number}", seen=0 if found is None else found.revision, until=until)
+    shown = finding(
+        Fault.AWAITED,
+        detail=f"agreement {number}, until {until:%Y-%m-%d %H:%M} UTC",
+        detail_zh=f"委托协议 {number}，最迟至 {until:%Y-%m-%d %H:%M} UTC",
+        severity=Severity.WARNING,
+    )
+    return Lacking(lack, shown)

@@ -1,0 +1,23 @@
+"""Which declaration later documents belong to (REFORM R4)."""
+
+from gateway.faults import Fault, Rejected, finding
+from gateway.message import Declared, Facts
+from gateway.parties import Party
+from gateway.ports import Register
+
+
+def relate(facts: Facts, party: Party, register: Register) -> Declared:
+    """The accepted declaration that the numbers name. Raises `Rejected` where there is none, or the sender is
+    none of its parties: who asks for another's declaration learns nothing."""
+    values = facts.values
+    names = {name: values.get(name, "") for name in ("client_reference", "seq_no", "entry_id")}
+    found = register.declaration(
+        party=party.code,
+        reference=names["client_reference"],
+        seq_no=names["seq_no"],
+        entry_id=names["entry_id"],
+    )
+    if found is None or not any(party.is_called(code) for code in found.parties):
+        detail = ", ".join(f"{name} {value}" for name, value in names.items() if value)
+        raise Rejected(finding(Fault.DECLARATION_UNKNOWN, detail=detail))
+    return found

@@ -85,7 +85,7 @@ def _fields(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, str]
         if isinstance(value, BaseModel):
             yield from _fields(value, f"{prefix}{name}.")
         elif isinstance(value, dict):
-            yield from _of_values(name, field)
+            yield from _of_values(f"{prefix}{name}", field)
         else:
             yield _field(f"{prefix}{name}", field)
 
@@ -94,8 +94,8 @@ def _of_values(name: str, field: FieldInfo) -> Iterator[tuple[str, str, str]]:
     """The fields of the models that are the values of a dict; where they are told apart by a literal, that
     stands with its value, and each model's own fields after it."""
     (_key, models) = get_args(field.annotation)
-    (union, *_marks) = get_args(models)
-    for model in get_args(union):
+    several = get_args(get_args(models)[0]) if get_args(models) else (models,)
+    for model in several:
         for each, below in model.model_fields.items():
             key = f"{name}.NAME.{each}"
             if get_origin(below.annotation) is Literal:

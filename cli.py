@@ -9,6 +9,7 @@ import typer
 from adapters.operators import (
     check,
     customs,
+    customs_serve,
     deliveries,
     demo,
     messages,
@@ -62,6 +63,7 @@ app.command()(check.check)
 app.command()(node.doctor)
 app.add_typer(messages.app, name="messages")
 app.add_typer(deliveries.app, name="deliveries")
+customs.app.command()(customs_serve.serve)
 app.add_typer(customs.app, name="customs")
 app.add_typer(parties.app, name="parties")
 app.add_typer(receipts.app, name="receipts")

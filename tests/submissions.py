@@ -7,17 +7,19 @@ import sqlite3
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, Protocol
 
 from lxml import etree
 
 from adapters.backends.association.association import ReferenceAssociation
-from adapters.backends.desk import Desk
+from adapters.backends.directory import DirectoryBackend
+from adapters.backends.exchange import Exchange
 from adapters.backends.reference.customs import ReferenceCustoms
+from adapters.backends.reference.serving import Serving
 from gateway.message import (
     Arrival,
     ChainLink,
@@ -198,18 +200,59 @@ def reference_association(
     )
 
 
+class OverFolder:
+    """The reference customs behind a folder, as it is for the gateway: the folder's two sides. Customs looks
+    into the folder once after each submission and before it is heard."""
+
+    def __init__(self, folder: Path, certificate_pem: str = GATEWAY.certificate_pem) -> None:
+        exchange = Exchange(folder / "exchange")
+        self._gateway = DirectoryBackend(exchange.folder)
+        self._customs = reference_customs(folder, certificate_pem)
+        self._serving = Serving(exchange, self._customs)
+        self._one_at_a_time = asyncio.Lock()
+
+    async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+        told = await self._gateway.submit(submission, opened)
+        await self._look()
+        return told
+
+    async def ask(self, key: str) -> Outcome:
+        return await self._gateway.ask(key)
+
+    async def answers(self, limit: int) -> Sequence[Answer]:
+        await self._look()
+        return await self._gateway.answers(limit)
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        await self._gateway.acknowledge(ids)
+
+    async def _look(self) -> None:
+        async with self._one_at_a_time:
+            assert await self._serving.turn()
+
+    def close(self) -> None:
+        self._gateway.close()
+        self._customs.close()
+
+
+class Opened(Backend, Protocol):
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
     """A back-end to try. `open` takes its folder and the gateway's certificate; `send` makes a sound
     submission, to which it gives `answers`, known by the beginnings of their names, and one number, in
-    elements of the name `number`. Its database is `file`.
+    elements of the name `number`. Its database is `file`. What goes to it by `exchange`, a folder below its
+    own, is told by an answer when it is refused, and does not reach it again.
     """
 
-    open: Callable[..., Desk]
+    open: Callable[..., Opened]
     send: Callable[..., Sent]
     answers: tuple[str, ...]
     number: str
     file: str
+    exchange: str | None = None
 
     def number_in(self, answer: Answer) -> str:
         return values(answer).get(self.number, "")
@@ -220,14 +263,16 @@ class Office:
             return [row[0] for row in database.execute("SELECT outcome FROM calls WHERE key = ?", (key,))]
 
 
+CUSTOMS: Final = Office(
+    open=reference_customs,
+    send=sent,
+    answers=("Successed_", "Receipt_", "Receipt_", "Receipt_", "Receipt_"),
+    number="ENTRY_ID",
+    file="customs.db",
+)
 OFFICES: Final = {
-    "customs": Office(
-        open=reference_customs,
-        send=sent,
-        answers=("Successed_", "Receipt_", "Receipt_", "Receipt_", "Receipt_"),
-        number="ENTRY_ID",
-        file="customs.db",
-    ),
+    "customs": CUSTOMS,
+    "directory": replace(CUSTOMS, open=OverFolder, exchange="exchange"),
     "association": Office(
         open=reference_association,
         send=asked,

@@ -23,7 +23,7 @@ from docs.parts import leaves
 
 LEAVES = dict(leaves("gateway", typer.main.get_group(cli.app)))
 # What reads: each speaks JSON. `replay` says what it did, `init`, `serve` and `demo` have their own form.
-READING = sorted(set(LEAVES) - {"gateway init", "gateway serve", "gateway demo"})
+READING = sorted(set(LEAVES) - {"gateway init", "gateway serve", "gateway demo", "gateway customs serve"})
 MESSAGE = (
     "id reference party account family type state customs_status faults received_at size attempts "
     "waiting_for until"

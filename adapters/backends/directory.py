@@ -10,12 +10,13 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
 import structlog
 
-from adapters.backends.exchange import KEY, Exchange, finished, move, prepare, sync
+from adapters.backends.exchange import KEY, Exchange, finished, move, prepare, reading, sync
 from gateway.faults import printable
 from gateway.message import Submission
 from gateway.ports import Answer, Outcome
@@ -42,7 +43,7 @@ class DirectoryBackend:
             self._exchange.make()
         # One after the other, so that a key is prepared by one at a time.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="handing-over")
-        self._unreadable: set[str] = set()
+        self._said: set[str] = set()
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         loop = asyncio.get_running_loop()
@@ -67,32 +68,38 @@ class DirectoryBackend:
         return self._exchange.sent / f"{key}.tmp"
 
     def _handed_over(self, key: str) -> bool:
+        self._exchange.look()  # a folder that is not there says nothing about what it held
         file = f"{key}.zip"
-        # Looked for before the note: a folder brought back from a backup may have the file alone.
+        # Not by the note alone: a folder that was put together again may have the file without it.
         if any((where / file).exists() for where in (self._exchange.out, self._exchange.taken)):
             return True
-        os.stat(self._exchange.sent)  # one that is not there says nothing about what it held
         return (self._exchange.sent / key).exists() and not self._prepared(key).exists()
 
     def _submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         key = _checked(submission.key)
-        prepared = self._prepared(key)
+        prepared, noted = self._prepared(key), self._exchange.sent / key
         try:
             if self._handed_over(key):
                 return Outcome.TAKEN, "handed over before"
+            self._exchange.sent.mkdir(exist_ok=True)
             prepare(prepared, lambda out: write_zip(submission, opened, out))
-            prepare(self._exchange.sent / key, lambda out: None)
-            sync(self._exchange.sent)
-            os.stat(self._exchange.into)
+            prepare(noted, lambda out: None)
+            sync(noted.parent)
+        except OSError as error:
+            return Outcome.LATER, _said(error)
+        try:
             move(prepared, self._exchange.out / f"{key}.zip")
         except OSError as error:
-            reason = f"{error.filename or 'the folder'}: {error.strerror}"
-            # After the rename it is not known whether the file stays: a question will find it.
-            return (Outcome.LATER if prepared.exists() else Outcome.UNKNOWN), reason
+            # Whether the rename lasts is not known where it was done and the folder could not be synced.
+            return (Outcome.LATER if prepared.exists() else Outcome.UNKNOWN), _said(error)
         return Outcome.TAKEN, ""
 
     def _answers(self, limit: int) -> list[Answer]:
-        found = [(entry, entry.stat(follow_symlinks=False)) for entry in finished(self._exchange.into)]
+        try:
+            found = [(entry, entry.stat(follow_symlinks=False)) for entry in finished(self._exchange.into)]
+        except OSError as error:
+            self._complain(error)
+            return []
         found.sort(key=lambda each: (each[1].st_mtime_ns, _number(each[0].name), each[0].name))
         answers: list[Answer] = []
         size = 0
@@ -100,36 +107,41 @@ class DirectoryBackend:
             if len(answers) == limit or size > _AT_ONCE:
                 break
             try:
-                descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-                with open(descriptor, "rb") as file:
+                with reading(entry.path) as file:
                     body = file.read(_LONGEST)
-            except OSError as error:
-                # It must not keep the others from being heard, nor fill the log.
-                if entry.name not in self._unreadable:
-                    self._unreadable.add(entry.name)
-                    log.error("answer cannot be opened", file=printable(entry.name), error=error.strerror)
+            except OSError as error:  # it must not keep the others from being heard
+                self._complain(error)
                 continue
             size += len(body)
             answers.append(_answer(_identity(entry.name, state), entry.name, body))
         return answers
 
+    def _complain(self, error: OSError) -> None:
+        """Once of each trouble, since it is met again at every look."""
+        said = _said(error)
+        if said not in self._said:
+            self._said.add(said)
+            log.error("answers cannot be read", error=said)
+
     def _acknowledge(self, ids: Sequence[str]) -> None:
+        self._exchange.done.mkdir(exist_ok=True)
         for id_ in ids:
             name = id_.partition(":")[2]
             file = self._exchange.into / name
-            # Not where another file has taken its name meanwhile: that one has not been read.
-            try:
+            # One that was removed, or replaced by another that has not been read yet, is left as it is.
+            with suppress(FileNotFoundError):
                 if _identity(name, os.lstat(file)) == id_:
                     os.replace(file, self._exchange.done / name)
-            except FileNotFoundError:
-                if not self._exchange.done.is_dir():
-                    raise
 
 
 def _checked(key: str) -> str:
     if not KEY.fullmatch(key):
         raise ValueError("not the key of a submission")
     return key
+
+
+def _said(error: OSError) -> str:
+    return printable(f"{error.filename or 'the folder'}: {error.strerror}")
 
 
 def _number(name: str) -> int:

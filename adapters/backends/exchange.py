@@ -6,9 +6,7 @@ file system, because what is handed over is renamed.
 
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -54,8 +52,13 @@ class Exchange:
         return self.folder / "sent"
 
     def make(self) -> None:
-        for each in (self.out, self.taken, self.refused, self.done, self.sent):
+        for each in (self.out, self.into):
             each.mkdir(parents=True, exist_ok=True)
+
+    def look(self) -> None:
+        """Raises `OSError` where `out` or `in` is not there, as when a share is not mounted."""
+        for each in (self.out, self.into):
+            os.stat(each)
 
 
 def finished(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -70,34 +73,33 @@ def finished(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def put(target: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file that is seen whole or not at all, and is durable when this returns.
-
-    Replaces one of that name. Raises `OSError` and leaves nothing where that cannot be promised.
-    """
-    unfinished = target.with_name(f"{target.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        prepare(unfinished, write)
-        os.replace(unfinished, target)
-    except BaseException:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise
-    sync(target.parent)
+    """Writes a file that is seen whole or not at all, and is durable when this returns; replaces one of that
+    name. One that could not be finished stays under an unfinished name, for the next attempt to replace."""
+    unfinished = target.with_name(f"{target.name}.tmp")
+    prepare(unfinished, write)
+    move(unfinished, target)
 
 
 def prepare(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Writes a file, of which the bytes are durable when this returns, but not its name."""
-    with open(path, "wb") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(path, flags, 0o666), "wb") as file:
         write(file)
         file.flush()
         os.fsync(file.fileno())
+
+
+def reading(path: str) -> IO[bytes]:
+    """A file that the other side has put there, where it is one and no link to another."""
+    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
 
 
 def move(source: Path, target: Path) -> None:
     """Durable when it returns. Replaces a file that is there already."""
     os.replace(source, target)
     sync(target.parent)
-    sync(source.parent)
+    if source.parent != target.parent:
+        sync(source.parent)
 
 
 def sync(folder: Path) -> None:

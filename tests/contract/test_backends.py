@@ -14,17 +14,16 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from adapters.backends.desk import Desk
 from gateway.message import Part, Pdf
 from gateway.ports import Answer, Outcome
 from gateway.xml import trusted
-from tests.submissions import GATEWAY, OFFICES, STRANGER, Office, Sent, told
+from tests.submissions import GATEWAY, OFFICES, STRANGER, Office, Opened, Sent, told, values
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
     office: Office
-    desk: Desk
+    desk: Opened
     folder: Path
 
     def sent(self, *arguments: Any, **options: Any) -> Sent:
@@ -55,7 +54,7 @@ def test_the_same_submission_again_has_no_second_effect_and_is_counted(tried: Tr
 
     assert outcomes == [Outcome.TAKEN] * 3
     assert tried.answered(told(tried.desk))
-    assert tried.calls(once.key) == ["taken"] * 3
+    assert tried.calls(once.key) == ["taken"] * (1 if tried.office.exchange else 3)
 
 
 def test_submissions_at_the_same_time_with_one_key_have_one_effect(tried: Tried) -> None:
@@ -126,11 +125,28 @@ def test_what_was_taken_is_there_when_the_folder_is_opened_again(tried: Tried) -
 
 def refused(tried: Tried, wrong: Sent) -> str:
     """The reason, once it is certain that nothing was taken."""
+    if tried.office.exchange:
+        return refused_by_answer(tried, tried.folder / tried.office.exchange, wrong)
     outcome, reason = wrong.to(tried.desk)
     assert outcome is Outcome.NEVER
     assert asyncio.run(tried.desk.ask(wrong.key)) is Outcome.LATER
     assert told(tried.desk) == []
     assert tried.calls(wrong.key) == ["never"]
+    return reason
+
+
+def refused_by_answer(tried: Tried, exchange: Path, wrong: Sent) -> str:
+    """As `refused`, where the connection takes whatever it is given."""
+    assert wrong.to(tried.desk) == (Outcome.TAKEN, "")
+    assert asyncio.run(tried.desk.ask(wrong.key)) is Outcome.TAKEN
+    (answer,) = told(tried.desk)
+    assert (answer.key, answer.name) == (wrong.key, f"Failed_{wrong.key}.xml")
+    assert values(answer)["ResponseCode"] == "1"
+    assert tried.calls(wrong.key) == ["never"]
+    assert [file.name for file in (exchange / "refused").glob("*.zip")] == [f"{wrong.key}.zip"]
+    assert not list((exchange / "taken").iterdir())
+    reason = values(answer)["ErrorMessage"]
+    assert (exchange / "refused" / f"{wrong.key}.txt").read_text("utf-8") == f"{reason}\n"
     return reason
 
 
@@ -207,19 +223,22 @@ def test_a_large_package_leaves_nothing_behind(tried: Tried) -> None:
     assert tried.sent(parts=parts).to(tried.desk) == (Outcome.TAKEN, "")
 
     database = tried.office.file
-    left = {file.name for file in tried.folder.iterdir()}
+    left = {file.name for file in tried.folder.iterdir()} - {tried.office.exchange}
     assert left <= {database, f"{database}-wal", f"{database}-shm"}
+    assert not list(tried.folder.rglob("*.tmp"))
 
 
 SUBMITTER = """
 import asyncio, io, pickle, sys
 from pathlib import Path
+import structlog
 from tests.submissions import OFFICES
 
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 work = pickle.loads(sys.stdin.buffer.read())
 desk = OFFICES[sys.argv[1]].open(Path(sys.argv[2]), work["certificate"])
 for submission, package in work["sent"]:
-    outcome, reason = asyncio.run(desk.submit(submission, io.BytesIO(package)))
+    outcome, reason = asyncio.run(desk.submit(submission, lambda _: io.BytesIO(package)))
     print(submission.key, outcome, flush=True)
 """
 

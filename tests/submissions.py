@@ -119,20 +119,24 @@ def sent(
     party: str = BROKER,
     stated: Callable[[tuple[Part, ...]], tuple[Part, ...]] = lambda parts: parts,
     matter: Matter = DECLARATION,
+    risk: Risk = Risk.LOW,
+    linked: str | None = None,
+    copy_of: str = "",
+    second_office: str = "",
     **facts: str,
 ) -> Sent:
     """A message as the gateway submits it; `stated` changes the parts that the envelope names. A fact that is
-    empty is left out."""
+    empty is left out. In transit, that for the `second_office` is a `copy_of` the message of the first."""
     files = parts or {"报关单.xml": f"<DecMessage>{reference}</DecMessage>".encode(), "发票.pdf": b"%PDF-1.4"}
     package = next(iter(files.values())) if bare else zipped(files)
     found = tuple(
         Part(name=name, sha256=sha(body), size=len(body), pdf=Pdf(pages=1) if name.endswith(".pdf") else None)
         for name, body in files.items()
     )
-    key = new_id(NOW, next(_entropy).to_bytes(10, "big"))
+    message = copy_of or new_id(NOW, next(_entropy).to_bytes(10, "big"))
     name = name or ("报关单.xml" if bare else "报关单.zip")
     arrival = Arrival(
-        id=key,
+        id=message,
         account="broker-aa",
         channel="sftp",
         name=name,
@@ -157,11 +161,12 @@ def sent(
         policy="00" * 32,
         created_at=NOW,
         certificate=None,
-        linked=None,
-        hint=Hint(risk=Risk.LOW, treated_as=Risk.LOW, inspection="low", reasons=("low",)),
+        linked=linked,
+        hint=Hint(risk=risk, treated_as=risk, inspection="low", reasons=(risk.value,)),
+        office=second_office,
     )
     submission = Submission(
-        key=key,
+        key=f"{message}-{second_office}" if second_office else message,
         destination="reference",
         envelope=XadesSigner(signatory.key_pem, signatory.certificate_pem).sign(envelope),
         package_sha256=sha(package),

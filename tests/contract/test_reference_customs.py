@@ -10,8 +10,8 @@ import pytest
 
 from adapters.backends.reference.answers import PACE
 from adapters.backends.reference.courses import FORCED
-from adapters.backends.reference.decisions import Act
 from adapters.backends.reference.customs import ReferenceCustoms
+from adapters.backends.reference.decisions import Act
 from adapters.backends.reference.ledger import Ledger
 from adapters.backends.reference.reviews import NotFitting, NotInQueue, decide
 from gateway.china import CHINA

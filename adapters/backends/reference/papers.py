@@ -78,19 +78,21 @@ class Papers:
         return self._connection.execute("SELECT 1 FROM papers WHERE key = ?", (key,)).fetchone() is not None
 
     def declaration_of(self, documents: Envelope) -> str:
-        """The submission key of the newest declaration that a document package names: by entry number or
-        unified number, or by the reference of a declaration of the same sender or trader; empty where
-        customs has none."""
-        facts, sender = documents.facts, documents.sender["code"]
+        """The submission key of the newest declaration that a document package names, empty where customs has
+        none: the one that the gateway linked it to, else by entry number, unified number, or reference of a
+        declaration of the same sender or trader."""
+        facts = documents.facts
         row = self._connection.execute(
-            "SELECT key FROM submissions WHERE operation = 'declare' AND ((? <> '' AND entry_id = ?)"
-            " OR (? <> '' AND seq_no = ?) OR (? <> '' AND reference = ? AND ? IN (agent, trader)))"
-            " ORDER BY rowid DESC LIMIT 1",
-            (
-                *(facts.get("entry_id", ""),) * 2,
-                *(facts.get("seq_no", ""),) * 2,
-                *(facts.get("client_reference", ""),) * 2,
-                sender,
-            ),
+            "SELECT key FROM submissions WHERE operation = 'declare' AND (key = :linked"
+            " OR entry_id <> '' AND entry_id = :entry_id OR seq_no <> '' AND seq_no = :seq_no"
+            " OR reference = :reference AND :sender IN (agent, trader))"
+            " ORDER BY key = :linked DESC, rowid DESC LIMIT 1",
+            {
+                "linked": documents.linked or "",
+                "entry_id": facts.get("entry_id", ""),
+                "seq_no": facts.get("seq_no", ""),
+                "reference": facts.get("client_reference", ""),
+                "sender": documents.sender["code"],
+            },
         ).fetchone()
         return "" if row is None else str(row[0])

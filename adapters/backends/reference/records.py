@@ -13,7 +13,9 @@ from typing import Annotated, ClassVar, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
-def _written_day(text: str) -> date:
+def _written_day(text: str | date) -> date:
+    if isinstance(text, date):
+        return text
     try:
         return date.fromisoformat(text.strip())
     except ValueError:

@@ -12,8 +12,7 @@ from adapters.backends.reference.courses import Notice
 # Stops at each step until somebody decides it.
 BY_HAND: Final = "TRANSIT-HAND-"
 
-_ADVANCE: Final = ("3", "5")  # codes/edi_id.csv: north and south, advance
-_DIRECT: Final = "6"
+_ADVANCE: Final = ("3", "5")  # codes/edi_id.csv: north and south, advance; so is relation 1, decl_trn_rel.csv
 
 _DEPARTED: Final = Notice("TrD", "转关货物放行，准予起运")
 _ARRIVED: Final = Notice("TrA", "转关货物运抵")
@@ -48,13 +47,8 @@ def _at(notice: Notice, *, border: bool) -> Notice:
 
 
 def has_form(facts: Mapping[str, str]) -> bool:
-    """Whether a transit form goes with the declaration: it has one (TrnHead), or its DeclTrnRel or EdiId says
-    transit (codes/decl_trn_rel.csv, edi_id.csv)."""
-    return (
-        facts.get("transit") == "1"
-        or facts.get("edi_id", "") in (*_ADVANCE, _DIRECT)
-        or any(name.startswith("transit_") for name in facts)
-    )
+    """Whether a transit form goes with the declaration."""
+    return facts.get("transit") == "1"
 
 
 def journey_of(reference: str, facts: Mapping[str, str]) -> Journey | None:
@@ -66,7 +60,7 @@ def journey_of(reference: str, facts: Mapping[str, str]) -> Journey | None:
     border = facts.get("ie_port", "")
     if not (has_form(facts) and border and border != facts.get("office")):
         return None
-    advance = facts.get("transit") == "1" or facts.get("edi_id", "") in _ADVANCE
+    advance = facts.get("transit_relation") == "1" or facts.get("edi_id", "") in _ADVANCE
     imports = facts.get("direction") == "I"
     return Journey(
         imports=imports,

@@ -1,10 +1,11 @@
-"""Judgement in worker processes: each compiles schemas and parses keys once, and can be lost at any time."""
+"""Judgement and signing in worker processes: each compiles schemas and parses keys once, and may be lost."""
 
 import asyncio
 import multiprocessing
 import os
 import signal
 import traceback
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,10 +28,13 @@ from gateway.policy import Policy
 from gateway.ports import WorkerDied
 from gateway.signing import XadesSigner
 from gateway.stages.route import Routes
+from gateway.xml import trusted
 
 T = TypeVar("T")
 
-_Task = tuple[Literal["judge", "held_receipt"], Received, datetime]
+_Task = (
+    tuple[Literal["judge", "held_receipt"], Received, datetime] | tuple[Literal["sign"], tuple[bytes, ...]]
+)
 
 # Workers are forked from a clean process that has imported the pipeline once, so that they share its memory
 # and none of the node's threads and locks.
@@ -113,6 +117,10 @@ class WorkerJudges:
     async def held_receipt(self, received: Received, now: datetime) -> Receipt:
         return await self._ask(("held_receipt", received, now), Receipt)
 
+    async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
+        # A worker that dies takes no message with it here, so whoever asked may simply ask again.
+        return await self._ask(("sign", tuple(documents)), tuple) if documents else ()
+
     def close(self) -> None:
         self._threads.shutdown()
         while not self._idle.empty():
@@ -164,15 +172,18 @@ def _serve(home: Home, policy: Policy, routes: Routes, connection: Connection) -
     connection.send(None)
     while True:
         try:
-            verb, received, now = connection.recv()
+            task: _Task = connection.recv()
         except EOFError:
             return
         try:
-            if verb == "judge":
-                blob = partial(blobs.open, received.arrival.sha256)
-                connection.send(judge(received, blob, rules, register, signer, now))
-            else:
-                connection.send(held_receipt(received, rules, register, signer, now))
+            match task:
+                case ("judge", received, now):
+                    blob = partial(blobs.open, received.arrival.sha256)
+                    connection.send(judge(received, blob, rules, register, signer, now))
+                case ("held_receipt", received, now):
+                    connection.send(held_receipt(received, rules, register, signer, now))
+                case ("sign", documents):
+                    connection.send(tuple(signer.sign(trusted(document)) for document in documents))
         except Deferred as deferred:
             connection.send(_Raised(True, str(deferred)))
         except Exception as error:

@@ -134,7 +134,7 @@ class WorkerDied(Exception):
 
 
 class Judges(Protocol):
-    """Judgement in worker processes, each with schemas compiled and keys parsed once."""
+    """Judgement and signing in worker processes, each with schemas compiled and keys parsed once."""
 
     @property
     def slots(self) -> int:
@@ -147,6 +147,11 @@ class Judges(Protocol):
 
     async def held_receipt(self, received: Received, now: datetime) -> Receipt:
         """The pending receipt of a message that is held."""
+        ...
+
+    async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
+        """XML documents of our own making with the gateway's signature (`Signer.sign`), in their order and in
+        one round trip. Raises `Deferred`, `WorkerDied`, or anything else for a failure of our own."""
         ...
 
 

@@ -314,7 +314,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     "no-route": Case(
         "a customs office that no route covers",
-        lambda: changed(("<CustomMaster>0202<", "<CustomMaster>0000<")),
+        lambda: changed(("<CustomMaster>0202<", "<CustomMaster>0000<"), ("<EntryType>M<", "<EntryType>0<")),
         (Told(Fault.NO_ROUTE, None),),
     ),
     # attached files

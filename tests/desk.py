@@ -111,6 +111,10 @@ class Desk:
         assert received.arrival == arrival
         return received
 
+    def expired(self, at: datetime) -> int:
+        """How many messages waited too long and are to be judged a last time."""
+        return asyncio.run(self.messages.expire(at))
+
     def claimed(self, at: datetime) -> Received:
         """The one message that is to be judged."""
         (received,) = asyncio.run(self.messages.claim(2, at, timedelta(minutes=1)))

@@ -87,11 +87,14 @@ ELSEWHERE = {
     Fault.PAPERLESS_CLASS: "tests/test_reform.py",
     Fault.PAPERLESS_CONTRACT: "tests/test_reform.py",
     Fault.AGREEMENT_UNFIT: "tests/test_agreements.py",
+    Fault.AGREEMENT_MISSING: "tests/stages/test_agency.py",
+    Fault.AGREEMENT_ACT: "tests/stages/test_agency.py",
+    Fault.NOT_ASSOCIATION: "tests/stages/test_agency.py",
+    Fault.AWAITED: "tests/stages/test_agency.py",
+    Fault.WAIT_EXPIRED: "tests/stages/test_agency.py",
 }
 LATER = {
     Fault.DISMISSED: "an operator's `messages reject`",
-    Fault.WAIT_EXPIRED: "waiting for an agency agreement or a document",
-    Fault.AGREEMENT_MISSING: "declaring for others only with an agreement",
     Fault.DOCUMENTS_DUE: "documents that are due with the declaration",
 }
 

@@ -69,8 +69,9 @@ def test_any_code_that_does_not_name_the_sender_is_refused_at_its_place(name: st
 
 
 def test_a_broker_declares_for_traders_whom_it_names_beside_itself(desk: Desk) -> None:
-    declaration = Declaration(agent=BROKER, trader=enterprise("trader-b"))
-    assert desk.judged("broker-aa", "a.zip", packed(declaration)).event is Event.PASSED
+    for account in ("trader-a", "trader-aa"):
+        declaration = Declaration(reference=account, agent=BROKER, trader=enterprise(account))
+        assert desk.judged("broker-aa", "a.zip", packed(declaration)).event is Event.PASSED
 
 
 def test_a_trader_may_not_send_what_its_broker_is_to_declare(desk: Desk) -> None:

@@ -1,0 +1,50 @@
+"""The brokers' association for tests: its notices, signed with its own key from the home."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+from adapters.home import Home
+from gateway.agreements import Act, Agreement, AgreementKind, AgreementState, Notice, Side, Told, state_after
+from gateway.notices import build_notice
+from gateway.signing import XadesSigner
+from tests.declarations import AGREEMENT as AGREEMENT_CODE
+from tests.declarations import Document, enterprise
+
+ACCOUNT: Final = "association"
+AT: Final = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)
+
+
+def agreement(number: str = "195200016172325", **terms: Any) -> Agreement:
+    """For one shipment of trader-a by broker-aa, in force; `terms` change it."""
+    plain = Agreement(
+        number=number,
+        kind=AgreementKind.PER_SHIPMENT,
+        trader=enterprise("trader-a").code,
+        broker=enterprise("broker-aa").code,
+        state=AgreementState.IN_FORCE,
+        valid_from=date(2026, 1, 1),
+    )
+    return replace(plain, **terms)
+
+
+def signed_notice(
+    home: Home, of: Agreement, act: Told = Act.CONFIRMED, account: str = ACCOUNT, **said: Any
+) -> bytes:
+    """The notice of an act, signed by the key of `account`; the agreement's state is what it leads to."""
+    notice = Notice(
+        id=said.pop("id", f"{of.number}-{act}"),
+        act=act,
+        at=AT,
+        agreement=replace(of, state=state_after(act)),
+        proposed_by=Side.BROKER,
+        **said,
+    )
+    client = home.path / "clients" / account
+    signer = XadesSigner((client / "sign.key").read_bytes(), (client / "sign.crt").read_text())
+    return signer.sign(build_notice(notice))
+
+
+def shown(number: str) -> Document:
+    """How a declaration shows an agreement."""
+    return Document(code=AGREEMENT_CODE, number=number)

@@ -1,0 +1,166 @@
+"""By whose agency a broker declares: mandate or agreement, covering, missing, awaited."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.stores.tables import agreement_acts, agreements
+from gateway.agreements import Act, AgreementKind, AgreementState
+from gateway.decision import Decision
+from gateway.faults import Fault
+from gateway.message import EnclosureKind
+from gateway.states import Event, State
+from gateway.submission import read_envelope
+from gateway.xml import trusted
+from tests.association import ACCOUNT, agreement, shown, signed_notice
+from tests.declarations import Declaration, enterprise
+from tests.desk import Desk
+from tests.rendering import render
+
+NUMBER = "195200016172325"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path / "home") as opened:
+        yield opened
+
+
+def declared(desk: Desk, reference: str = "R1", number: str = "", **changes: Any) -> Decision:
+    documents = (shown(number),) if number else ()
+    declaration = replace(Declaration(reference=reference, documents=documents), **changes)
+    return desk.judged("broker-aa", f"{reference}.xml", render(declaration))
+
+
+def told(desk: Desk, act: Any = Act.CONFIRMED, account: str = ACCOUNT, **terms: Any) -> Decision:
+    body = signed_notice(desk.home, agreement(NUMBER, **terms), act)
+    return desk.judged(account, f"{act}.xml", body)
+
+
+def codes(decision: Decision) -> list[str]:
+    return [found.code for found in decision.findings]
+
+
+def test_a_mandate_found_by_the_parties_suffices_where_no_agreement_is_shown(desk: Desk) -> None:
+    decision = declared(desk)
+    assert decision.event is Event.PASSED
+    (row,) = desk.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
+    assert desk.message(decision.message)["agreement"] == row["number"]
+    assert row["state"] == AgreementState.IN_FORCE
+
+
+def test_the_mandate_goes_to_customs_with_the_declaration_as_the_association_signed_it(desk: Desk) -> None:
+    (submission,) = declared(desk).submissions
+    (enclosure,) = submission.enclosures
+    envelope = read_envelope(trusted(submission.envelope))
+    assert envelope.enclosures == (enclosure,)
+    assert enclosure.kind is EnclosureKind.AGREEMENT
+    with desk.blobs.open(enclosure.sha256) as notice:
+        assert trusted(notice.read()).findtext("{*}Agreement/{*}Number") == envelope.agreement
+
+
+def test_a_trader_that_declares_itself_needs_none(desk: Desk) -> None:
+    own = enterprise("trader-a")
+    decision = desk.judged("trader-a", "a.xml", render(Declaration(agent=own, trader=own)))
+    assert decision.event is Event.PASSED
+    assert desk.message(decision.message)["agreement"] is None
+
+
+def test_without_mandate_and_agreement_a_broker_is_refused(desk: Desk) -> None:
+    (row,) = desk.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
+    mandate = agreement(row["number"], kind=AgreementKind.LONG_TERM)
+    desk.judged(ACCOUNT, "end.xml", signed_notice(desk.home, mandate, Act.TERMINATED))
+    decision = declared(desk)
+    assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_MISSING.code])
+
+
+def test_an_agreement_that_is_not_there_yet_is_waited_for_and_its_coming_wakes_the_declaration(
+    desk: Desk,
+) -> None:
+    waits = declared(desk, number=NUMBER)
+    row = desk.message(waits.message)
+    assert (waits.event, codes(waits)) == (Event.LACKS, [Fault.AWAITED.code])
+    assert (row["state"], row["waiting_for"]) == (State.WAITING, f"agreement {NUMBER}")
+    assert row["until"] == row["received_at"] + timedelta(hours=48)
+    assert [receipt.verdict for receipt in waits.receipts] == ["waiting"]
+    assert told(desk).event is Event.KEPT
+    assert desk.message(waits.message)["state"] == State.RECEIVED
+    again = desk.judgement(desk.claimed(row["received_at"] + timedelta(minutes=1)))
+    assert again.event is Event.PASSED
+    assert again.matter.use is not None
+    assert again.matter.use.agreement.number == NUMBER
+
+
+def test_an_agreement_for_one_shipment_is_used_once(desk: Desk) -> None:
+    told(desk)
+    first = declared(desk, number=NUMBER)
+    second = declared(desk, reference="R2", number=NUMBER)
+    assert first.event is Event.PASSED
+    assert (second.event, codes(second)) == (Event.REFUSED, [Fault.AGREEMENT_UNFIT.code])
+    (row,) = desk.rows(agreements, number=NUMBER)
+    assert (row["state"], row["used_by"]) == (AgreementState.USED, first.message)
+    assert [each["act"] for each in desk.rows(agreement_acts, number=NUMBER)] == ["confirmed", "used"]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"goods": ("9999",)},
+        {"offices": ("2248",)},
+        {"direction": "E"},
+        {"trader": enterprise("trader-b").code},
+    ],
+    ids=["goods", "office", "direction", "parties"],
+)
+def test_an_agreement_that_does_not_cover_the_declaration_is_refused(desk: Desk, terms: Any) -> None:
+    told(desk, **terms)
+    decision = declared(desk, number=NUMBER)
+    assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_UNFIT.code])
+
+
+def test_what_waited_too_long_is_refused(desk: Desk) -> None:
+    waits = declared(desk, number=NUMBER)
+    late = desk.message(waits.message)["until"] + timedelta(seconds=1)
+    assert desk.expired(late) == 1
+    decision = desk.judgement(desk.claimed(late))
+    assert decision.event is Event.REFUSED
+    assert codes(decision) == [Fault.WAIT_EXPIRED.code, Fault.AWAITED.code]
+
+
+def test_only_the_association_tells_of_agreements(desk: Desk) -> None:
+    body = signed_notice(desk.home, agreement(NUMBER), account="broker-aa")
+    decision = desk.judged("broker-aa", "a.xml", body)
+    assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.NOT_ASSOCIATION.code])
+    assert desk.rows(agreements, number=NUMBER) == []
+
+
+def test_what_cannot_happen_to_an_agreement_any_more_is_refused(desk: Desk) -> None:
+    told(desk)
+    told(desk, Act.TERMINATED)
+    decision = told(desk, Act.USED)
+    assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_ACT.code])
+
+
+def test_terms_do_not_change_after_they_were_confirmed(desk: Desk) -> None:
+    told(desk)
+    decision = told(desk, Act.TERMINATED, goods=("8482",))
+    assert codes(decision) == [Fault.AGREEMENT_ACT.code]
+    assert "goods" in decision.findings[0].en
+
+
+def test_a_notice_of_an_agreement_that_customs_was_shown_goes_on_to_customs(desk: Desk) -> None:
+    told(desk)
+    declared(desk, number=NUMBER)
+    decision = told(desk, Act.TERMINATED)
+    (submission,) = decision.submissions
+    assert (decision.event, submission.destination) == (Event.PASSED, "customs")
+
+
+def test_a_temporary_save_needs_no_agreement_yet(desk: Desk) -> None:
+    decision = declared(desk, number=NUMBER, operation="G")
+    assert decision.event is Event.PASSED
+    assert desk.message(decision.message)["agreement"] is None

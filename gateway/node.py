@@ -79,6 +79,7 @@ class Node:
         await self._parts.outbox.recover()
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._loop(self._judge_some, self._arrived))
+            loops.create_task(self._loop(self._expire_some, asyncio.Event()))
             loops.create_task(self._loop(self._dispatch_some, self._accepted))
             loops.create_task(self._loop(self._hear_answers, self._taken))
             loops.create_task(self._loop(self._announce_held, asyncio.Event(), ANNOUNCE_EVERY))
@@ -119,6 +120,12 @@ class Node:
         for received in claimed:
             self._start(self._judge(received))
         return len(claimed) > 0
+
+    async def _expire_some(self) -> bool:
+        expired = await self._parts.messages.expire(self._parts.clock())
+        if expired:
+            self._arrived.set()
+        return expired > 0
 
     async def _judge(self, received: Received) -> None:
         messages, now = self._parts.messages, self._parts.clock()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gateway.agreements import Act
 from gateway.decision import Decision, Lacking, Matter
 from gateway.families import Families
 from gateway.faults import Fault, Finding, Rejected, finding
@@ -117,7 +118,9 @@ def _matter(
             use = agency(received, authority, party, register, policy)
             return Matter(hint=hint, obligation=owed, use=use)
         case "agreement-notice":
-            return Matter(change=note(evidence, party, register))
+            change = note(evidence, party, register)
+            terminated = change is not None and change.act is Act.TERMINATED
+            return Matter(change=change, holds=terminated and policy.agreement.revoked == "hold")
         case "documents":
             belongs_to = relate(authority.facts, party, register)
             codes = authority.facts.values.get("codes", "").split()

@@ -50,6 +50,11 @@ class AgreementPolicy(_Section):
     wait_hours: float = Field(
         48, gt=0, description="hours that a declaration waits for an agreement that is not there yet"
     )
+    revoked: Literal["deliver", "hold"] = Field(
+        "deliver",
+        description="declarations accepted under an agreement that is terminated before customs took them: "
+        "deliver them, or hold them for an operator",
+    )
 
 
 class AnswerPolicy(_Section):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
+from adapters.stores.agreements import free
 from adapters.stores.database import Database, Transaction
 from adapters.stores.receipts import put_receipts
 from adapters.stores.tables import ANSWERS, deliveries, messages
@@ -249,6 +250,8 @@ def _change(transaction: Transaction, chain: Sequence[tuple[Matched, str]], now:
     )
     if changed.rowcount == 0:
         raise Superseded(target.message)
+    if last.customs_status is CustomsStatus.REFUSED:
+        free(transaction, target.message, "refused by customs", now)
     receipts = [receipt for filed, _answer in chain for receipt in filed.answered.receipts]
     put_receipts(transaction, target.message, receipts, now)
 

@@ -8,14 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, insert, or_, select, update
 
-from adapters.stores.agreements import revision_of, tell, use
+from adapters.stores.consequences import write_consequences
 from adapters.stores.database import Database, Transaction
-from adapters.stores.documents import deliver, owe
 from adapters.stores.receipts import give_again, put_receipts
-from adapters.stores.tables import AT_WORK, IN_WAIT, TO_JUDGE, deliveries, holders, messages, receipts
-from adapters.stores.waiting import any_overdue, expire, join, wake
-from gateway.decision import Decision, Lack
-from gateway.message import ATTACHMENT, Arrival, ChainLink, Facts, Key, Receipt, Received, Submission
+from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages, receipts
+from adapters.stores.waiting import any_overdue, expire
+from gateway.decision import Decision
+from gateway.message import Arrival, ChainLink, Facts, Key, Receipt, Received, Submission
 from gateway.ports import Folder, LateDecision, Superseded
 from gateway.states import DeliveryState, Event, State, advance
 
@@ -137,13 +136,6 @@ _PUT_BACK: Final = update(messages).where(
     messages.c.attempts == bindparam("attempt"),
     messages.c.state == State.RECEIVED,
 )
-# A PDF that came on its own and waits: its reference is its name.
-_LOOSE: Final = select(messages.c.id).where(
-    IN_WAIT,
-    messages.c.party == bindparam("of_party"),
-    messages.c.type == ATTACHMENT,
-    messages.c.reference == bindparam("of_name"),
-)
 _WAITS: Final = select(receipts.c.id).where(
     receipts.c.message == bindparam("of"), receipts.c.verdict == "waiting"
 )
@@ -263,7 +255,7 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
         decision.lack is None or not transaction.connection.execute(_WAITS, {"of": decision.message}).first()
     ):
         put_receipts(transaction, decision.message, decision.receipts, now)
-    _write_register(transaction, row, decision, now)
+    write_consequences(transaction, decision, _arrival_of(row), now)
     transaction.connection.execute(
         _CHANGE,
         {
@@ -299,40 +291,6 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
         **decision.trail,
     )
     return state
-
-
-def _write_register(
-    transaction: Transaction, row: Row[*tuple[Any, ...]], decision: Decision, now: datetime
-) -> None:
-    """What the decision changes beyond its own message: agreements, documents owed, what waits for it."""
-    message = decision.message
-    if decision.lack is not None:
-        _check_still_lacking(transaction, message, decision.lack)
-    for joined in decision.joined:
-        join(transaction, joined, message, now)
-    if decision.matter.use is not None:
-        use(transaction, decision.matter.use, message, now)
-    if decision.matter.change is not None:
-        tell(transaction, decision.matter.change, _arrival_of(row), row.account, now)
-    if decision.matter.obligation is not None and decision.facts is not None:
-        attached = decision.facts.values.get("documents", "").split()
-        owe(transaction, message, decision.matter.obligation, attached)
-    if decision.matter.delivers and decision.linked is not None:
-        deliver(transaction, decision.linked, decision.matter.delivers, now)
-    if decision.brings:
-        wake(transaction, decision.brings, now)
-
-
-def _check_still_lacking(transaction: Transaction, message: str, lack: Lack) -> None:
-    """Raises `Superseded` where the thing came while the message was judged: nothing would wake it then."""
-    kind, _space, name = lack.thing.partition(" ")
-    if kind == "agreement" and revision_of(transaction, name) != lack.seen:
-        raise Superseded(message)
-    if kind == "document":
-        party, _space, file = name.partition(" ")
-        came = {"of_party": party, "of_name": file}
-        if transaction.connection.execute(_LOOSE, came).first() is not None:
-            raise Superseded(message)
 
 
 def _fact_columns(facts: Facts) -> dict[str, object]:

@@ -54,12 +54,18 @@ _DUE: Final = (
 
 
 def _recover(transaction: Transaction) -> int:
-    unsure = transaction.connection.execute(
+    sending, note = deliveries.c.state == DeliveryState.SENDING, "the node ended while this was being sent"
+    held = select(messages.c.id).where(messages.c.state == State.HELD)
+    # What was held while it was sent is not sent again by itself; a replay asks about it first.
+    stopped = transaction.connection.execute(
         update(deliveries)
-        .where(deliveries.c.state == DeliveryState.SENDING)
-        .values(state=DeliveryState.UNKNOWN, note="the node ended while this was being sent")
+        .where(sending, deliveries.c.message.in_(held))
+        .values(state=DeliveryState.HELD, note=note)
     )
-    return unsure.rowcount
+    unsure = transaction.connection.execute(
+        update(deliveries).where(sending).values(state=DeliveryState.UNKNOWN, note=note)
+    )
+    return stopped.rowcount + unsure.rowcount
 
 
 def _claim(transaction: Transaction, limit: int, now: datetime) -> list[Outgoing]:
@@ -119,14 +125,16 @@ def _settle(
     next_at: datetime,
     answer_due: datetime,
 ) -> None:
+    row = transaction.connection.execute(_MESSAGE, {"wanted": item.message}).one()
+    happened = _EVENT_OF.get(state)
+    if happened is None and row.state == State.HELD:
+        state = DeliveryState.HELD  # its message was held meanwhile: it is not tried again
     transaction.connection.execute(
         _SETTLE,
         {"wanted": item.id, "state": state, "note": note, "next_at": next_at, "changed_at": now},
     )
-    happened = _EVENT_OF.get(state)
     if happened is None:
         return
-    row = transaction.connection.execute(_MESSAGE, {"wanted": item.message}).one()
     if happened is Event.TAKEN and transaction.connection.execute(_OTHERS, {"wanted": item.message}).first():
         # It goes to two offices (transit), and is delivered when both have it.
         _log(transaction, item, happened, State(row.state), note, now)

@@ -1,0 +1,63 @@
+"""What a decision changes beyond its own message: agreements, documents owed, what waits for it."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import bindparam, select
+
+from adapters.stores.agreements import revision_of, tell, use
+from adapters.stores.database import Transaction
+from adapters.stores.documents import deliver, owe
+from adapters.stores.holding import hold_under
+from adapters.stores.tables import IN_WAIT, messages
+from adapters.stores.waiting import join, wake
+from gateway.decision import Decision, Lack, Matter
+from gateway.message import ATTACHMENT, Arrival
+from gateway.ports import Superseded
+
+# A PDF that came on its own and waits: its reference is its name.
+_LOOSE: Final = select(messages.c.id).where(
+    IN_WAIT,
+    messages.c.party == bindparam("of_party"),
+    messages.c.type == ATTACHMENT,
+    messages.c.reference == bindparam("of_name"),
+)
+
+
+def write_consequences(transaction: Transaction, decision: Decision, arrival: Arrival, now: datetime) -> None:
+    """Writes them in the commit of the decision on `arrival`. Raises `Superseded` where something that the
+    judgement saw has changed since."""
+    message = arrival.id
+    if decision.lack is not None:
+        _check_still_lacking(transaction, message, decision.lack)
+    for joined in decision.joined:
+        join(transaction, joined, message, now)
+    _write_agreement(transaction, decision.matter, arrival, now)
+    if decision.matter.obligation is not None and decision.facts is not None:
+        attached = decision.facts.values.get("documents", "").split()
+        owe(transaction, message, decision.matter.obligation, attached)
+    if decision.matter.delivers and decision.linked is not None:
+        deliver(transaction, decision.linked, decision.matter.delivers, now)
+    if decision.brings:
+        wake(transaction, decision.brings, now)
+
+
+def _write_agreement(transaction: Transaction, matter: Matter, arrival: Arrival, now: datetime) -> None:
+    if matter.use is not None:
+        use(transaction, matter.use, arrival.id, now)
+    if matter.change is not None:
+        tell(transaction, matter.change, arrival, arrival.account, now)
+        if matter.holds:
+            hold_under(transaction, matter.change.after.number, now)
+
+
+def _check_still_lacking(transaction: Transaction, message: str, lack: Lack) -> None:
+    """Raises `Superseded` where the thing came while the message was judged: nothing would wake it then."""
+    kind, _space, name = lack.thing.partition(" ")
+    if kind == "agreement" and revision_of(transaction, name) != lack.seen:
+        raise Superseded(message)
+    if kind == "document":
+        party, _space, file = name.partition(" ")
+        came = {"of_party": party, "of_name": file}
+        if transaction.connection.execute(_LOOSE, came).first() is not None:
+            raise Superseded(message)

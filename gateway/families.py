@@ -26,6 +26,8 @@ from gateway.schematron import RuleSet
 PROFILE: Final = "profile.toml"
 _LONGEST_FACT: Final = 1000
 Kind = Literal["declaration", "agreement-request", "agreement-notice", "documents", "answer"]
+# Nothing answers messages of these kinds: they ask customs for nothing.
+_INFORMING: Final = ("agreement-notice", "documents")
 
 
 class _Section(BaseModel):
@@ -103,7 +105,10 @@ class MessageType:
         return {name: text[:_LONGEST_FACT] for name, text in found.items() if text}
 
     def operation(self, facts: Mapping[str, str]) -> Operation:
-        """A type whose profile names no operations knows no drafts: each of its messages is for real."""
+        """What the message asks. A type whose profile names no operations knows no drafts: each of its
+        messages is for real."""
+        if self.kind in _INFORMING:
+            return Operation.INFORM
         if self._operation is None or facts.get(self._operation.fact) in self._operation.declare:
             return Operation.DECLARE
         return Operation.SAVE

@@ -270,3 +270,9 @@ def test_a_fact_is_what_libxml2_finds_by_its_xpath(habit: Habit) -> None:
             first = found[0] if found else ""
             text = first.text if isinstance(first, etree._Element) else first
             assert facts.get(name, "") == (text or "").strip(), name
+
+
+@pytest.mark.parametrize("name", ["DocumentPackage", "AgreementNotice"])
+def test_what_nobody_answers_informs_and_is_finished_when_it_was_taken(name: str) -> None:
+    (kind,) = (each for each in families().types if each.name == name)
+    assert kind.operation({}) is Operation.INFORM

@@ -50,6 +50,8 @@ AT_WORK: Final = text("state = 'received' AND lease_until IS NOT NULL")
 TO_SEND: Final = text("state IN ('pending', 'unknown')")
 IN_WAIT: Final = text("state = 'waiting'")
 OWED: Final = text("due_at IS NOT NULL AND fulfilled_at IS NULL")
+TO_REMIND: Final = text("remind_at IS NOT NULL")
+UNTOLD: Final = text("told_at IS NULL")
 ANSWERS: Final = text("kind = 'answer'")
 
 metadata = MetaData()
@@ -266,9 +268,27 @@ obligations = Table(
     Column("missing", JSON, nullable=False),
     Column("released_at", Instant),
     Column("due_at", Instant),  # known from the release on
+    Column("remind_at", Instant),  # when its parties are told next, if they are
     Column("reminded", Integer, nullable=False, default=0),  # how often
     Column("fulfilled_at", Instant),
     Index("obligations_owed", "due_at", sqlite_where=OWED, postgresql_where=OWED),
+    Index("obligations_to_remind", "remind_at", sqlite_where=TO_REMIND, postgresql_where=TO_REMIND),
+)
+
+# Append-only but for `told_at`: what documents the parties of a declaration were asked for, and why.
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("message", String(26), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("why", String(16), nullable=False),
+    Column("documents", JSON, nullable=False),
+    Column("due_at", Instant),
+    Column("note", Text, nullable=False, default=""),  # customs' own words
+    Column("told_at", Instant),  # when the signed request was in the InBox of each of them
+    Index("requests_of_message", "message", "id"),
+    Index("requests_untold", "id", sqlite_where=UNTOLD, postgresql_where=UNTOLD),
 )
 
 # Append-only: who read what of a dossier, when and why (REFORM R12).

@@ -205,8 +205,8 @@ class Fault(Enum):
     )
     SIGNATURE_MISSING = (
         "signature-missing",
-        "该企业的报文必须带有 XML 签名。",
-        "This party's messages must bear an XML signature.",
+        "该报文必须带有 XML 签名。",
+        "This message must bear an XML signature.",
     )
     SIGNATURE_UNWANTED = (
         "signature-unwanted",

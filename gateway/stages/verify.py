@@ -25,13 +25,15 @@ class Evidence:
 
 
 def verify(validated: Validated, package: Package, party: Party, now: datetime) -> Evidence:
-    """Raises `Rejected` with a signature or certificate fault; any signature is verified."""
+    """Raises `Rejected` with a signature or certificate fault; any signature is verified. A type that must be
+    signed is so whatever was agreed with the party: that is about what the party may choose."""
+    demanded = SignaturePolicy.REQUIRED if validated.type.signed else party.signature
     with told_of(package.document_name):
         if not is_signed(validated.root):
-            if party.signature is SignaturePolicy.REQUIRED:
+            if demanded is SignaturePolicy.REQUIRED:
                 raise Rejected(finding(Fault.SIGNATURE_MISSING))
             return Evidence(root=validated.root, type=validated.type, signature=None)
-        if party.signature is SignaturePolicy.NONE:
+        if demanded is SignaturePolicy.NONE:
             raise Rejected(finding(Fault.SIGNATURE_UNWANTED))
         verified = verify_enveloped(validated.root, party.certificates, now)
     return Evidence(root=verified.root, type=validated.type, signature=verified)

@@ -3,24 +3,41 @@
 from datetime import UTC, datetime
 
 import pytest
+from lxml import etree
 
 from gateway import xml
+from gateway.agreements import PROPOSED, AgreementState, Notice, Side
 from gateway.faults import Rejected
 from gateway.message import Package, Part
+from gateway.notices import build_notice
 from gateway.parties import Party, Role, SignaturePolicy
 from gateway.signatures import is_signed
 from gateway.stages.validate import Validated
 from gateway.stages.verify import Evidence, verify
+from tests.association import agreement
 from tests.bad_messages import base
 from tests.judging import families
 from tests.keys import identity
 from tests.xml_signatures import Habit
 
+PROPOSAL = Notice(
+    id="N1",
+    act=PROPOSED,
+    at=datetime(2026, 11, 23, 4, 0, tzinfo=UTC),
+    agreement=agreement(state=AgreementState.PROPOSED),
+    proposed_by=Side.BROKER,
+)
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 SIGNER = identity("p-256")
 PLAIN = base().partition("?>\n")[2]
 SIGNED = (
     Habit(signing="ecdsa-sha256").sign(PLAIN.replace("</DecMessage>", "{signature}</DecMessage>"), SIGNER)
+).decode()
+NOTICE = etree.tostring(build_notice(PROPOSAL), encoding="unicode")
+SIGNED_NOTICE = (
+    Habit(signing="ecdsa-sha256").sign(
+        NOTICE.replace("</AgreementNotice>", "{signature}</AgreementNotice>"), SIGNER
+    )
 ).decode()
 
 
@@ -82,3 +99,12 @@ def test_a_signature_in_a_wrong_place_is_no_unsigned_message() -> None:
         "<DecFreeTxt>", '<DecFreeTxt><Signature xmlns="http://www.w3.org/2000/09/xmldsig#"/>'
     )
     assert refusal(moved, SignaturePolicy.OPTIONAL) == ("signature-form", "a.xml")
+
+
+@pytest.mark.parametrize("policy", SignaturePolicy)
+def test_a_type_that_must_be_signed_is_so_whatever_its_sender_agreed(policy: SignaturePolicy) -> None:
+    assert refusal(NOTICE, policy) == ("signature-missing", "a.xml")
+    evidence = verified(SIGNED_NOTICE, policy)
+    assert evidence.signature is not None
+    assert evidence.signature.fingerprint == SIGNER.fingerprint
+    assert refusal(SIGNED_NOTICE.replace(">N1<", ">N2<"), policy) == ("signature-invalid", "a.xml")

@@ -23,8 +23,8 @@ from gateway.agreements import (
     Told,
     state_after,
 )
-from gateway.decision import Decision, Joined, Lack, Matter
-from gateway.message import ATTACHMENT, Arrival, Facts, Key, Operation, Receipt, ReceiptKind
+from gateway.decision import Decision, Lack, Matter
+from gateway.message import Arrival, Receipt, ReceiptKind
 from gateway.ports import Folder, Superseded
 from gateway.states import CustomsStatus, DeliveryState, Event, State
 from tests.stores import (
@@ -53,9 +53,7 @@ AGREEMENT: Final = Agreement(
 )
 
 
-def lacking(
-    sent: Arrival, attempt: int = 1, *, thing: str = THING, seen: int = 0, facts: Facts | None = None
-) -> Decision:
+def lacking(sent: Arrival, attempt: int = 1, *, thing: str = THING, seen: int = 0) -> Decision:
     told = Receipt(
         account="broker",
         name=f"Gateway_waits_{attempt}_{sent.name}",
@@ -67,7 +65,6 @@ def lacking(
         message=sent.id,
         attempt=attempt,
         event=Event.LACKS,
-        facts=facts,
         receipts=(told,),
         lack=Lack(thing=thing, seen=seen, until=UNTIL),
     )
@@ -176,69 +173,6 @@ def test_a_thing_that_came_while_a_message_was_judged_keeps_it_from_waiting(stor
         await store.messages.put_back(sent.id, 1, NOW, crashed=False)
         await store.messages.claim(1, NOW, LEASE)
         assert await store.messages.decide(under(sent, store), NOW) is State.ACCEPTED
-
-    run(test)
-
-
-def test_a_pdf_that_came_while_its_declaration_was_judged_keeps_it_from_waiting(store: Store) -> None:
-    async def test() -> None:
-        declaration, pdf = arrival(1), arrival(2)
-        await add_and_claim(store, declaration, pdf)
-        await store.messages.decide(lacking(pdf, thing="declaration", facts=attachment()), NOW)
-        with pytest.raises(Superseded):
-            await store.messages.decide(lacking(declaration, thing="document 1207980011 a b.pdf"), NOW)
-        other = lacking(declaration, thing="document 1207980011 c.pdf")
-        assert await store.messages.decide(other, NOW) is State.WAITING
-
-    run(test)
-
-
-def attachment(name: str = "a b.pdf") -> Facts:
-    key = Key(party=KEY.party, family="gateway", type=ATTACHMENT, reference=name)
-    return Facts(key=key, content="e" * 64, body="e" * 64, operation=Operation.DECLARE)
-
-
-def test_a_decision_that_brings_a_thing_wakes_what_waits_for_it(store: Store) -> None:
-    async def test() -> None:
-        declaration, pdf = arrival(1), arrival(2)
-        thing = "document 1207980011 a b.pdf"
-        await wait(store, declaration, thing=thing)
-        await add_and_claim(store, pdf)
-        decision = lacking(pdf, thing="declaration", facts=attachment())
-        await store.messages.decide(replace(decision, brings=thing), NOW)
-        assert row_of(store, declaration).state == State.RECEIVED
-
-    run(test)
-
-
-def test_what_is_joined_ends_with_the_declaration_and_has_its_receipt(store: Store) -> None:
-    async def test() -> None:
-        declaration, pdf = arrival(1), arrival(2)
-        await wait(store, pdf, thing="declaration", facts=attachment())
-        await add_and_claim(store, declaration)
-        joined = Joined(message=pdf.id, receipt=receipt("accepted", "Gateway_pdf.xml"))
-        await store.messages.decide(replace(accepted(declaration), joined=(joined,)), NOW)
-        row = row_of(store, pdf)
-        assert (row.state, row.folder, row.waiting_for, row.until) == (State.CLOSED, "SentBox", None, None)
-        assert row.linked == declaration.id
-        assert events_of(store, pdf) == [Event.RECEIVED, Event.LACKS, Event.JOINED]
-        assert [each.verdict for each in rows(store, receipts, message=pdf.id)] == ["waiting", "accepted"]
-
-    run(test)
-
-
-def test_a_declaration_is_not_accepted_with_a_pdf_that_waits_no_more(store: Store) -> None:
-    async def test() -> None:
-        declaration, pdf = arrival(1), arrival(2)
-        await wait(store, pdf, thing="declaration", facts=attachment())
-        await store.messages.expire(UNTIL)
-        await store.messages.claim(1, UNTIL, LEASE)
-        await add_and_claim(store, declaration)
-        joined = Joined(message=pdf.id, receipt=receipt("accepted", "Gateway_pdf.xml"))
-        with pytest.raises(Superseded):
-            await store.messages.decide(replace(accepted(declaration), joined=(joined,)), NOW)
-        assert row_of(store, declaration).state == State.RECEIVED
-        assert rows(store, deliveries) == []
 
     run(test)
 

@@ -9,7 +9,7 @@ import hashlib
 import math
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Final, Literal, Self
@@ -20,10 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.customs_codes import AnswerForm, AnswerKind, CustomsCodes
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Operation
+from gateway.notice_texts import NoticeTexts
 from gateway.schema import Schema
 from gateway.schematron import RuleSet
+from gateway.states import CustomsStatus
 
 PROFILE: Final = "profile.toml"
+NOTICES: Final = "notices.toml"
 _LONGEST_FACT: Final = 1000
 Kind = Literal["declaration", "agreement-request", "agreement-notice", "documents", "answer"]
 # Nothing answers messages of these kinds: they ask customs for nothing.
@@ -128,11 +131,16 @@ class Families:
     """All message types, found by their root element. Each thread and process loads its own."""
 
     def __init__(
-        self, types: tuple[MessageType, ...], refusals: Mapping[str | None, str], digest: str
+        self,
+        types: tuple[MessageType, ...],
+        refusals: Mapping[str | None, str],
+        notices: Mapping[str, NoticeTexts],
+        digest: str,
     ) -> None:
         self.types = types
         self.digest = digest
         self._refusals = refusals
+        self._notices = notices
         self._by_root = {each.root: each for each in types}
         if len(self._by_root) != len(types):
             raise ValueError("two message types have the same root element")
@@ -143,15 +151,19 @@ class Families:
         and bytes of all their files, so that a receipt says by what a message was judged."""
         types: list[MessageType] = []
         refusals: dict[str | None, str] = {}
+        notices: dict[str, NoticeTexts] = {}
         digest = hashlib.sha256()
         for family, version, place in _folders(folder):
             files = dict(_files(place))
             for name, body in files.items():
                 digest.update(f"{family}/{version}/{name}\0{len(body)}\0".encode() + body)
             profile = _Profile.model_validate(tomllib.loads(files[PROFILE].decode()))
-            types += _types(family, version, profile, files)
+            own = _types(family, version, profile, files)
+            types += own
             refusals |= _refusals(family, profile)
-        return cls(tuple(types), refusals, digest.hexdigest())
+            if NOTICES in files:
+                notices[family] = NoticeTexts.read(files[NOTICES].decode(), _statuses(own))
+        return cls(tuple(types), refusals, notices, digest.hexdigest())
 
     def recognise(self, root: etree._Element) -> MessageType:
         """The type of this message; raises `Rejected` where no family knows its root element."""
@@ -165,6 +177,10 @@ class Families:
         """The template of a refusal by the gateway, as this family's import clients read it, with `$text`
         and `$reference`; that of the family which answers for unrecognised messages where it has none."""
         return self._refusals.get(family) or self._refusals[None]
+
+    def notices(self, family: str) -> NoticeTexts | None:
+        """What notices about this family's answers say; None where nobody but the sender is told of them."""
+        return self._notices.get(family)
 
 
 def _folders(folder: Traversable) -> Iterator[tuple[str, str, Traversable]]:
@@ -191,6 +207,12 @@ def _refusals(family: str, profile: _Profile) -> dict[str | None, str]:
         return {}
     found: dict[str | None, str] = {family: profile.refusal.template}
     return found | {None: profile.refusal.template} if profile.refusal.unrecognised else found
+
+
+def _statuses(types: Iterable[MessageType]) -> set[CustomsStatus | None]:
+    """What the answers of these types can say of a declaration."""
+    forms = [each.answer for each in types if each.answer is not None]
+    return {status for form in forms for status in form.codes.statuses.values()}
 
 
 def _types(family: str, version: str, profile: _Profile, files: Mapping[str, bytes]) -> list[MessageType]:

@@ -1,0 +1,81 @@
+"""Every class of answer has its words in both languages, and nothing in them is left unfilled."""
+
+from importlib import resources
+from typing import Final
+
+import pytest
+
+from gateway.customs_codes import CustomsCodes
+from gateway.notice_texts import OTHER, NoticeTexts, class_of
+from gateway.states import CustomsStatus
+from tests.validating import families
+
+CODES: Final = CustomsCodes.read(
+    resources.files("schemas").joinpath("cn-dec/1/codes/receipt_channel.csv").read_text("utf-8")
+)
+SOME: Final = {CustomsStatus.RELEASED}
+GOOD: Final = """
+[class.released]
+zh = "已放行 $entry_id"
+en = "released $entry_id"
+[class.other]
+zh = "回执 $code"
+en = "answer $code"
+[premises]
+zh = "提单 $bill_no"
+en = "bill $bill_no"
+"""
+
+
+@pytest.mark.parametrize("code", [*CODES.statuses, "no-list-has-this"])
+def test_every_code_of_customs_is_told_in_both_languages(code: str) -> None:
+    texts = families().notices("cn-dec")
+    assert texts is not None
+    told = texts.of_answer(
+        class_of(CODES.status(code)), entry_id="E-1", seq_no="S-1", reference="R-1", code=code, note="N-1"
+    )
+    assert list(told) == ["zh", "en"]
+    for text in told.values():
+        assert "R-1" in text
+        assert "N-1" in text
+        assert "$" not in text
+
+
+def test_premises_are_told_by_what_they_know_the_goods() -> None:
+    texts = families().notices("cn-dec")
+    assert texts is not None
+    told = texts.of_release(entry_id="E-1", bill_no="B-1", packages="7", gross_weight="8.5", containers="")
+    assert list(told) == ["zh", "en"]
+    assert all(known in text for text in told.values() for known in ("E-1", "B-1", "7", "8.5", "–"))
+
+
+def test_what_an_answer_does_not_say_is_a_dash() -> None:
+    told = NoticeTexts.read(GOOD, SOME).of_answer(
+        OTHER, entry_id="", seq_no="", reference="", code="", note=""
+    )
+    assert told == {"zh": "回执 –", "en": "answer –"}
+
+
+def test_customs_words_are_not_taken_for_a_template() -> None:
+    told = NoticeTexts.read(GOOD, SOME).of_answer(
+        OTHER, entry_id="", seq_no="", reference="", code="$note", note="x"
+    )
+    assert told["en"] == "answer $note"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('en = "answer $code"', "", "en"),
+        ('zh = "已放行 $entry_id"', 'zh = ""', "zh"),
+        ("$bill_no", "$reference", "premises: nothing fills in reference"),
+        ("answer $code", "answer $price", "class other: nothing fills in price"),
+        ("answer $code", "answer $", "is no template"),
+        ("[class.released]", "[class.relaesed]", "relaesed, released"),
+        ("[class.other]", "[class.closed]", "closed, other"),
+        ("[premises]", "[premise]", "premise"),
+    ],
+)
+def test_texts_that_are_not_whole_are_refused_when_they_are_loaded(old: str, new: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said.replace("$", r"\$")):
+        NoticeTexts.read(GOOD.replace(old, new), SOME)

@@ -127,7 +127,7 @@ def _named_sender(file: Path, rules: Rules, register: SqlRegister) -> str:
 def _plain(decision: Decision, accepted: bool) -> dict[str, Any]:
     facts = decision.facts
     return {
-        "verdict": "accepted" if accepted else "rejected",
+        "verdict": "waiting" if decision.event is Event.LACKS else "accepted" if accepted else "rejected",
         "repeats": decision.linked if decision.event is Event.REPEATED else None,
         "family": None if facts is None else facts.key.family,
         "type": None if facts is None else facts.key.type,
@@ -153,6 +153,8 @@ def _plain(decision: Decision, accepted: bool) -> dict[str, Any]:
 def _print(file: Path, decision: Decision, lang: Language) -> None:
     words = {
         Event.PASSED: ("would be accepted", "将被接受"),
+        Event.KEPT: ("would be accepted", "将被接受"),
+        Event.LACKS: ("would wait", "将等待"),
         Event.REPEATED: (
             "was accepted before; its receipts would be given again",
             "已被接受过，将重新发送回执",

@@ -3,31 +3,25 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import paramiko
 import typer
 from rich.progress import Progress
 from rich.table import Table
-from sqlalchemy import select
 
 from adapters.assemble import utc_now
 from adapters.founding import found
 from adapters.home import Home
 from adapters.operators.output import NO, LangOption, Language, cell, console
-from adapters.operators.samples import Sample, read_samples
-from adapters.stores.database import sqlite_engine
-from adapters.stores.tables import messages
-from gateway import xml
-from gateway.submission import NAMESPACE
-
-WITHIN: Final = 60.0  # seconds for one declaration, on a machine that is busy with other things
+from adapters.operators.samples import FURTHER_PARTY, read_samples
+from adapters.operators.story import play
+from adapters.parties_file import read_parties
+from adapters.stores.database import Database, sqlite_engine
+from adapters.stores.parties import say
 
 _HEADS: Final[Mapping[Language, tuple[str, ...]]] = {
     Language.EN: ("", "declaration", "account", "gateway", "customs", "receipts in InBox"),
@@ -35,23 +29,12 @@ _HEADS: Final[Mapping[Language, tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Course:
-    """What came back for one sample, as its sender sees it and as the store has it."""
-
-    verdict: str
-    customs_status: str
-    receipts: list[str]
-
-    def as_expected(self, sample: Sample) -> bool:
-        return (self.verdict, self.customs_status) == (sample.verdict, sample.customs_status)
-
-
 def demo(lang: LangOption = Language.EN) -> None:
-    """Show the whole way: start a gateway, send the shipped samples over SFTP, print the receipts.
+    """Tell the story of six declarations: start a gateway, send them over SFTP, print what came back.
 
-    Everything is made in a temporary folder and gone afterwards. Ends with 0 only if every receipt is as
-    expected.
+    Released automatically, supplemented, inspected, waiting for an agency agreement, refused for the
+    enterprise's class, in transit. Everything is made in a temporary folder and gone afterwards. Ends with 0
+    only if every course is as expected.
 
     Example: gateway demo --lang zh
     """
@@ -59,15 +42,16 @@ def demo(lang: LangOption = Language.EN) -> None:
     for head in _HEADS[lang]:
         table.add_column(head, overflow="fold")
     good = True
-    samples = read_samples()
+    story = [sample for sample in read_samples() if sample.story]
     with TemporaryDirectory() as folder, Progress(transient=True) as progress:
-        task = progress.add_task("…", total=len(samples) + 1)
+        task = progress.add_task("…", total=len(story) + 1)
         home = found(Path(folder) / "home", 0, utc_now())
+        _register(home, home.path / "samples" / FURTHER_PARTY)
         with _serving(home) as address:
             progress.advance(task)
-            for sample in samples:
+            for sample in story:
                 progress.update(task, description=sample.package)
-                course = _send(home, address, sample)
+                course = play(home, address, sample)
                 met = course.as_expected(sample)
                 good = good and met
                 table.add_row(
@@ -76,12 +60,20 @@ def demo(lang: LangOption = Language.EN) -> None:
                     sample.account,
                     course.verdict,
                     course.customs_status,
-                    "\n".join(course.receipts),
+                    "\n".join(course.lines),
                 )
                 progress.advance(task)
     console().print(table)
     if not good:
         raise typer.Exit(NO)
+
+
+def _register(home: Home, file: Path) -> None:
+    """The party that one of the samples is about and no new home has."""
+    database = Database(sqlite_engine(home.database))
+    said, now = read_parties(file), utc_now()
+    database.submit(lambda transaction: say(transaction, said, "demo", "story", now)).result()
+    database.close()
 
 
 @contextmanager
@@ -101,65 +93,3 @@ def _serving(home: Home) -> Iterator[tuple[str, int]]:
     finally:
         node.terminate()
         node.wait()
-
-
-def _send(home: Home, address: tuple[str, int], sample: Sample) -> _Course:
-    client = home.path / "clients" / sample.account
-    with paramiko.SSHClient() as session:
-        session.load_host_keys(str(client / "known_hosts"))
-        session.connect(
-            *address,
-            username=sample.account,
-            key_filename=str(client / "id_ed25519"),
-            allow_agent=False,
-            look_for_keys=False,
-        )
-        with session.open_sftp() as sftp:
-            # As brokers' software does: an unfinished name, then a rename.
-            sftp.put(str(sample.path(home.path)), f"/OutBox/{sample.package}.tmp")
-            sftp.rename(f"/OutBox/{sample.package}.tmp", f"/OutBox/{sample.package}")
-            return _await(home, sftp, sample)
-
-
-def _await(home: Home, sftp: paramiko.SFTPClient, sample: Sample) -> _Course:
-    base = sample.package.rsplit(".", 1)[0]
-    until = time.monotonic() + WITHIN
-    while True:
-        status = _customs_status(home, sample.package)  # first, so that its receipts are there
-        told = [_told(sftp, name) for name in sftp.listdir("/InBox") if f"_{base}_" in name]
-        verdict = next((line.verdict for line in told if line.verdict), "-")
-        course = _Course(verdict, status, [line.shown for line in told])
-        if course.as_expected(sample) or time.monotonic() > until:
-            return course
-        time.sleep(0.1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One receipt in a line: what it is and what it says. `verdict` is that of a gateway receipt."""
-
-    shown: str
-    verdict: str = ""
-
-
-def _told(sftp: paramiko.SFTPClient, name: str) -> _Line:
-    prefix = name.split("_", 1)[0]
-    with sftp.open(f"/InBox/{name}") as file:
-        root = xml.parse(file.read())
-    if prefix == "Gateway":
-        verdict = root.findtext(f"{{{NAMESPACE}}}Verdict") or "-"
-        rules = [fault.get("rule") or fault.get("code") for fault in root.iter(f"{{{NAMESPACE}}}Fault")]
-        return _Line(" ".join(filter(None, [prefix, verdict, *rules])), verdict)
-    # What customs says in its own words: number or channel, and the note.
-    said = [root.findtext(f"{{*}}{tag}") or root.findtext(tag) for tag in ("SeqNo", "CHANNEL", "NOTE")]
-    return _Line(" ".join(filter(None, [prefix, *said])))
-
-
-def _customs_status(home: Home, package: str) -> str:
-    engine = sqlite_engine(home.database, read_only=True)
-    with engine.connect() as reader:
-        status = reader.execute(
-            select(messages.c.customs_status).where(messages.c.name == package)
-        ).scalar_one_or_none()
-    engine.dispose()
-    return str(status)

@@ -26,9 +26,12 @@ from gateway.states import CustomsStatus
 # Fixed, so that a home that is made again holds the same packages.
 _PACKED_AT: Final = (2026, 11, 2, 9, 30, 0)
 
+# Registers the trader of class C that one of the samples is about.
+FURTHER_PARTY: Final = "trader-c.toml"
 
-class Sample(BaseModel):
-    """One entry of `config/samples/samples.toml`, where the fields are explained."""
+
+class FollowUp(BaseModel):
+    """A package that is sent later. The fields are explained in `config/samples/samples.toml`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,31 +40,49 @@ class Sample(BaseModel):
     package: str
     kind: Literal["zip", "bare"]
     sign: bool
-    verdict: Literal["accepted", "rejected"]
-    customs_status: CustomsStatus
-    zh: str
-    en: str
 
     def path(self, home: Path) -> Path:
         """Where `write_samples` puts the package, ready to be sent by the account."""
         return home / "samples" / self.account / self.package
 
 
+class Sample(FollowUp):
+    """A declaration, and what is expected to come of it."""
+
+    verdict: Literal["accepted", "rejected"]
+    customs_status: CustomsStatus
+    story: bool = False
+    pauses: str = ""
+    follow_up: str = ""
+    decided: str = ""
+    zh: str
+    en: str
+
+
 def read_samples() -> tuple[Sample, ...]:
-    """The shipped samples, in the order in which they are sent."""
-    shipped = tomllib.loads(_shipped().joinpath("samples.toml").read_text("utf-8"))
-    return tuple(Sample.model_validate(entry) for entry in shipped["sample"])
+    """The shipped declarations, in the order in which they are sent."""
+    return tuple(Sample.model_validate(entry) for entry in _listed()["sample"])
+
+
+def read_follow_ups() -> tuple[FollowUp, ...]:
+    """What follows some of them."""
+    return tuple(FollowUp.model_validate(entry) for entry in _listed()["follow_up"])
 
 
 def write_samples(home: Path) -> tuple[Sample, ...]:
     """Writes each sample to its `path`, over one that is there; needs `home`/clients/<account>/sign.key and
     sign.crt for those that are signed."""
     samples = read_samples()
-    for sample in samples:
-        target = sample.path(home)
+    for each in (*samples, *read_follow_ups()):
+        target = each.path(home)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(_package(sample, home / "clients" / sample.account))
+        target.write_bytes(_package(each, home / "clients" / each.account))
+    (home / "samples" / FURTHER_PARTY).write_bytes(_shipped().joinpath(FURTHER_PARTY).read_bytes())
     return samples
+
+
+def _listed() -> dict[str, list[object]]:
+    return tomllib.loads(_shipped().joinpath("samples.toml").read_text("utf-8"))
 
 
 def signed(document: bytes, key: bytes, certificate: bytes) -> bytes:
@@ -83,7 +104,7 @@ def _shipped() -> Traversable:
     return resources.files("config").joinpath("samples")
 
 
-def _package(sample: Sample, client: Path) -> bytes:
+def _package(sample: FollowUp, client: Path) -> bytes:
     folder = _shipped().joinpath(sample.folder)
     name = f"{sample.folder}.xml"
     document = folder.joinpath(name).read_bytes()

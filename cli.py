@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from adapters.operators import (
+    agreements,
     check,
     customs,
     customs_serve,
@@ -66,6 +67,7 @@ app.add_typer(deliveries.app, name="deliveries")
 customs.app.command()(customs_serve.serve)
 app.add_typer(customs.app, name="customs")
 app.add_typer(parties.app, name="parties")
+app.add_typer(agreements.app, name="agreements")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(policy.app, name="policy")
 

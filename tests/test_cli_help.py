@@ -117,7 +117,7 @@ def test_help_is_shown_wherever_it_is_asked_for(help_option: str) -> None:
         assert " ".join(["Usage: gateway", *place]) in said.stdout
 
 
-@pytest.mark.parametrize("group", ["messages", "deliveries", "parties"])
+@pytest.mark.parametrize("group", ["messages", "deliveries", "parties", "agreements"])
 def test_a_group_without_a_subcommand_lists(home: Path, group: str) -> None:
     assert _json(group, "--home", home) == _json(group, "list", "--home", home)
 
@@ -175,7 +175,13 @@ def test_a_file_that_would_be_refused_ends_with_1_and_says_why(home: Path) -> No
 
 
 def test_what_is_not_found_ends_with_1(home: Path) -> None:
-    for asked in (("messages", "show"), ("messages", "trace"), ("parties", "show")):
+    for asked in (
+        ("messages", "show"),
+        ("messages", "trace"),
+        ("parties", "show"),
+        ("agreements", "show"),
+        ("agreements", "trace"),
+    ):
         assert _gateway(*asked, "nobody", "--home", home).returncode == NO
 
 

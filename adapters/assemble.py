@@ -16,6 +16,7 @@ from adapters.channels.sftp_server.server import SftpServer
 from adapters.home import Home
 from adapters.stores.answers import SqlAnswers
 from adapters.stores.database import Database, sqlite_engine
+from adapters.stores.dossiers import SqlDossiers
 from adapters.stores.mailbox import SqlMailbox
 from adapters.stores.messages import SqlMessages
 from adapters.stores.migrate import migrate
@@ -64,10 +65,11 @@ async def running(home: Home) -> AsyncIterator[Running]:
     judges = WorkerJudges(home, policy, home.routes(), settings.judging.workers, settings.judging.seconds)
     database = Database(sqlite_engine(home.database))
     register = SqlRegister(sqlite_engine(home.database, read_only=True))
+    families = Families.load(files("schemas"))
     parts = Parts(
         messages=SqlMessages(database),
         outbox=SqlOutbox(database, timedelta(hours=policy.answer.due_hours)),
-        answers=CustomsAnswers(SqlAnswers(database, clock), register, Families.load(files("schemas")), clock),
+        answers=CustomsAnswers(SqlAnswers(database, clock), register, families, clock),
         judges=judges,
         backends={name: _backend(home, name, backend, clock) for name, backend in settings.backend.items()},
         blobs=blobs,
@@ -81,6 +83,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
         lambda name: _account(register, name),
         node,
         SqlMailbox(database),
+        SqlDossiers(database, families),
         blobs,
         clock,
         asyncio.get_running_loop(),

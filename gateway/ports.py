@@ -10,6 +10,7 @@ from lxml import etree
 
 from gateway.agreements import Registered
 from gateway.decision import Decision
+from gateway.dossier import Dossier, Reading, Recorded
 from gateway.message import Arrival, Declared, Earlier, Key, Loose, Receipt, Received, Submission
 from gateway.parties import Party, Role
 from gateway.states import DeliveryState, State
@@ -218,6 +219,29 @@ class Mailbox(Protocol):
 
     async def collected(self, account: str, receipt: int, at: datetime, *, removed: bool) -> None:
         """Notes that a receipt was fetched; `removed` takes it out of the listing (the record stays)."""
+        ...
+
+
+class Filing(Protocol):
+    """The electronic dossiers (REFORM R12), read-only; what is read is noted first."""
+
+    async def admits(self, account: str) -> bool:
+        """Whether the account reads dossiers: that of a party whose role is customs."""
+        ...
+
+    async def entries(self, limit: int) -> Sequence[tuple[str, datetime]]:
+        """The numbers of the newest entries that have one, newest first, each with the time of its last
+        change."""
+        ...
+
+    async def dossier(self, entry: str) -> Dossier | None: ...
+
+    async def body(self, recorded: Recorded) -> bytes:
+        """Raises `KeyError` where there is no such row."""
+        ...
+
+    async def note(self, reading: Reading) -> None:
+        """Durable when it returns: nothing is shown before."""
         ...
 
 

@@ -16,6 +16,7 @@ from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.keys import make_ed25519, write_private
 from adapters.stores.database import Database, sqlite_engine
+from adapters.stores.dossiers import SqlDossiers
 from adapters.stores.mailbox import SqlMailbox
 from adapters.stores.messages import SqlMessages
 from adapters.stores.tables import messages, metadata, receipts
@@ -24,6 +25,7 @@ from gateway.message import Arrival, Receipt, ReceiptKind, Received
 from gateway.parties import Account
 from gateway.ports import Folder, Intake
 from gateway.states import Event
+from tests.judging import families
 from tests.sftp_client import Login
 
 T = TypeVar("T")
@@ -63,6 +65,7 @@ class Served:
             lambda name: self.accounts.get(name),
             self,
             self.mailbox,
+            SqlDossiers(self.database, families()),
             self.blobs,
             self.clock,
             self.loop,

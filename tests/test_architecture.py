@@ -16,7 +16,7 @@ NOUNS = {
     f"gateway.{noun}"
     for noun in (
         *("message", "states", "faults", "parties", "agreements", "reform", "documents", "triage"),
-        *("policy", "decision", "ports"),
+        *("policy", "decision", "dossier", "ports"),
     )
 }
 # What does things or strings them together; everything else in gateway/ is what the stages stand on.

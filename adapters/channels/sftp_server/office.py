@@ -14,7 +14,7 @@ from adapters.channels.sftp_server.outbox import Draft, Outbox
 from adapters.channels.sftp_server.wire import Refused, Status
 from gateway.faults import printable
 from gateway.message import Arrival, new_id
-from gateway.ports import BlobStore, Clock, Intake, Mailbox
+from gateway.ports import BlobStore, Clock, Filing, Intake, Mailbox
 
 # Longer than any commit that will still succeed; a client's own patience is about as long.
 _PATIENCE_SECONDS: Final = 60.0
@@ -30,12 +30,14 @@ class Office:
         self,
         intake: Intake,
         mailbox: Mailbox,
+        filing: Filing,
         blobs: BlobStore,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.intake = intake
         self.mailbox = mailbox
+        self.filing = filing
         self.blobs = blobs
         self.clock = clock
         self._loop = loop

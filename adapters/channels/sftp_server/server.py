@@ -19,7 +19,7 @@ from adapters.channels.sftp_server.door import Door
 from adapters.channels.sftp_server.office import Office, log
 from gateway.faults import printable
 from gateway.parties import Account
-from gateway.ports import BlobStore, Clock, Intake, Mailbox
+from gateway.ports import BlobStore, Clock, Filing, Intake, Mailbox
 
 _ROUND_SECONDS: Final = 1.0
 _BACKLOG: Final = 256
@@ -48,6 +48,7 @@ class SftpServer:
         account: Callable[[str], Account | None],
         intake: Intake,
         mailbox: Mailbox,
+        filing: Filing,
         blobs: BlobStore,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
@@ -55,7 +56,7 @@ class SftpServer:
         self._address = (host, port)
         self._host_key = paramiko.Ed25519Key.from_private_key(io.StringIO(host_key.decode("ascii")))
         self._account = account
-        self._office = Office(intake, mailbox, blobs, clock, loop)
+        self._office = Office(intake, mailbox, filing, blobs, clock, loop)
         self._admission = Admission()
         self._lock = threading.Lock()
         self._doors: dict[Connection, Door] = {}

@@ -1,4 +1,4 @@
-"""The virtual tree as one session sees it (DESIGN 5): four folders, the store behind them, no host path."""
+"""The virtual tree as one session sees it (DESIGN 5): folders, the store behind them, no host path."""
 
 import io
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from adapters.channels.sftp_server import paths
+from adapters.channels.sftp_server.dossiers import ROOT, Dossiers
 from adapters.channels.sftp_server.handles import FILE, Download, Upload
 from adapters.channels.sftp_server.office import Office
 from adapters.channels.sftp_server.outbox import Draft
@@ -29,6 +30,7 @@ class Tree:
         self._office = office
         self._account = account
         self._outbox = office.outbox(account.name)
+        self._dossiers = Dossiers(office, account.name)
         self._writing: dict[str, Draft] = {}  # uploads of this session under final names
         self._done: dict[str, tuple[int, datetime]] = {}  # what it finished of late, oldest first
 
@@ -36,6 +38,8 @@ class Tree:
         return "/" + "/".join(paths.steps(path))
 
     def stat(self, path: str) -> Attributes:
+        if (within := self._in_dossiers(path)) is not None:
+            return self._dossiers.stat(within)
         if len(paths.steps(path)) < 2:
             paths.folder(path)
             return self._folder()
@@ -45,9 +49,12 @@ class Tree:
         return _attributes(self._entry(folder, name))
 
     def listing(self, path: str) -> list[tuple[str, Attributes]]:
+        if (within := self._in_dossiers(path)) is not None:
+            return self._dossiers.listing(within)
         folder = paths.folder(path)
         if folder is None:
-            return [(each.value, self._folder()) for each in Folder]
+            own = [(each.value, self._folder()) for each in Folder]
+            return [*own, (ROOT, self._dossiers.folder())] if self._dossiers.admitted() else own
         stored = self._office.wait(self._office.mailbox.listing(self._account.name, folder))
         entries = {entry.name: _attributes(entry) for entry in stored}
         if folder is Folder.OUTBOX:
@@ -57,6 +64,10 @@ class Tree:
         return list(entries.items())
 
     def open(self, path: str, mode: Mode) -> Upload | Download:
+        if (within := self._in_dossiers(path)) is not None:
+            if Mode.WRITE in mode:
+                raise self._dossiers.refuse_change()
+            return self._dossiers.open(within)
         folder, name = paths.file(path)
         if Mode.WRITE not in mode:
             return self._read(folder, name)
@@ -65,6 +76,7 @@ class Tree:
         return self._write(name, mode)
 
     def remove(self, path: str) -> None:
+        self._refuse_change_of_dossiers(path)
         folder, name = paths.file(path)
         if folder is Folder.OUTBOX and paths.is_unfinished(name):
             self._outbox.remove(name)
@@ -76,6 +88,7 @@ class Tree:
 
     def rename(self, old: str, new: str, *, replace: bool) -> None:
         """Where the new name is a final one this is the acknowledgement: it returns after the commit."""
+        self._refuse_change_of_dossiers(old, new)
         folder, name = paths.file(old)
         target_folder, target = paths.file(new)
         if folder is not Folder.OUTBOX or not paths.is_unfinished(name):
@@ -91,6 +104,7 @@ class Tree:
     def change(self, path: str, size: int | None) -> None:
         """Sets attributes: a size cuts or lengthens an unfinished file; times and permissions are taken and
         forgotten, since clients set them after an upload and count a refusal as its failure."""
+        self._refuse_change_of_dossiers(path)
         folder, name = paths.file(path)
         if folder is not Folder.OUTBOX:
             raise denied()
@@ -102,6 +116,15 @@ class Tree:
         now = self.stat(path)
         if size is not None and size != now.size:
             raise denied("A finished file cannot be changed")
+
+    def _in_dossiers(self, path: str) -> list[str] | None:
+        """The names below `/Dossiers`; None for other paths, and for whom that folder does not exist."""
+        names = paths.steps(path)
+        return names[1:] if names[:1] == [ROOT] and self._dossiers.admitted() else None
+
+    def _refuse_change_of_dossiers(self, *of: str) -> None:
+        if any(self._in_dossiers(path) is not None for path in of):
+            raise self._dossiers.refuse_change()
 
     def _folder(self) -> Attributes:
         return Attributes(_FOLDER, 0, self._office.clock())

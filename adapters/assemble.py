@@ -22,12 +22,14 @@ from adapters.stores.messages import SqlMessages
 from adapters.stores.migrate import migrate
 from adapters.stores.outbox import SqlOutbox
 from adapters.stores.register import SqlRegister
+from adapters.stores.requests import SqlRequests
 from adapters.workers import WorkerJudges
 from gateway.customs_answers import CustomsAnswers
 from gateway.families import Families
 from gateway.node import Node, Parts
 from gateway.parties import Account
 from gateway.ports import Backend, Clock
+from gateway.reminders import Reminders
 from gateway.settings import BackendSettings, DirectorySettings, ReferenceSettings
 
 STOP_WITHIN: Final = 20.0  # seconds for sessions and judgements in hand
@@ -69,7 +71,8 @@ async def running(home: Home) -> AsyncIterator[Running]:
     parts = Parts(
         messages=SqlMessages(database),
         outbox=SqlOutbox(database, timedelta(hours=policy.answer.due_hours)),
-        answers=CustomsAnswers(SqlAnswers(database, clock), register, families, clock),
+        answers=CustomsAnswers(SqlAnswers(database, clock), register, families, policy, clock),
+        reminders=Reminders(SqlRequests(database), register, judges, policy, clock),
         judges=judges,
         backends={name: _backend(home, name, backend, clock) for name, backend in settings.backend.items()},
         blobs=blobs,

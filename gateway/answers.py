@@ -12,12 +12,17 @@ from typing import Final
 from gateway import xml
 from gateway.china import CHINA
 from gateway.customs_codes import AnswerKind
+from gateway.deadlines import Deadline, deadline
+from gateway.document_request import Why
 from gateway.families import Families
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Operation, Receipt, ReceiptKind
+from gateway.policy import Policy
 from gateway.states import CustomsStatus, Event, State, further
 
 _LONGEST_NAME: Final = 255  # bytes: of most file systems, and of the SFTP tree
+_RELEASED: Final = (CustomsStatus.RELEASED, CustomsStatus.CLOSED)
+_ASKS: Final = {CustomsStatus.SUPPLEMENT_ASKED: Why.SUPPLEMENT, CustomsStatus.PAPER_ASKED: Why.PAPER}
 _EXTENSION: Final = re.compile(r"\.(zip|xml)$", re.IGNORECASE)
 
 
@@ -61,13 +66,19 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What one answer changes: everything that one commit writes. `event` is ANSWERED or SETTLED."""
+    """What one answer changes: everything that one commit writes. `event` is ANSWERED or SETTLED.
+
+    `deadline` is that of documents which follow a release, where the declaration is released by this answer;
+    `asks` says that customs asks for documents by it.
+    """
 
     event: Event
     customs_status: CustomsStatus
     seq_no: str
     entry_id: str
     receipts: tuple[Receipt, ...]
+    deadline: Deadline | None = None
+    asks: Why | None = None
 
 
 def read(body: bytes, families: Families) -> Told:
@@ -104,9 +115,9 @@ def _instant(text: str) -> datetime | None:
         return None
 
 
-def decide(told: Told, target: Target, body: bytes, name_time: datetime) -> Answered:
-    """What becomes of `target`. The answer is relayed byte for byte, under a name that `name_time` tells from
-    those of the target's other receipts.
+def decide(told: Told, target: Target, body: bytes, policy: Policy, now: datetime) -> Answered:
+    """What becomes of `target`. The answer is relayed byte for byte, under a name that `now` tells from those
+    of the target's other receipts.
 
     A temporary save is finished when it is imported: customs does nothing more with it. A declaration is
     finished by a status that is final.
@@ -114,21 +125,27 @@ def decide(told: Told, target: Target, body: bytes, name_time: datetime) -> Answ
     imported = told.kind is AnswerKind.TECHNICAL and not told.refused
     saved = target.operation is Operation.SAVE and imported
     final = told.status is not None and told.status.final
+    status = further(target.customs_status, told.status or target.customs_status)
+    released = status in _RELEASED and target.customs_status not in _RELEASED
     return Answered(
         event=Event.SETTLED if saved or final else Event.ANSWERED,
-        customs_status=further(target.customs_status, told.status or target.customs_status),
+        customs_status=status,
         seq_no=told.seq_no or target.seq_no,
         entry_id=told.entry_id or target.entry_id,
-        receipts=(_relayed(told, target, body, name_time),),
+        receipts=(_relayed(told, target, body, now),),
+        deadline=deadline(now, policy.reform.after_release_days, policy.documents.reminders)
+        if released
+        else None,
+        asks=None if told.status is None else _ASKS.get(told.status),
     )
 
 
-def _relayed(told: Told, target: Target, body: bytes, name_time: datetime) -> Receipt:
+def _relayed(told: Told, target: Target, body: bytes, now: datetime) -> Receipt:
     if told.kind is AnswerKind.BUSINESS:
         kind, prefix = ReceiptKind.BUSINESS, "Receipt"
     else:
         kind, prefix = ReceiptKind.TECHNICAL, "Failed" if told.refused else "Successed"
-    name = receipt_name(prefix, target.file_name, name_time)
+    name = receipt_name(prefix, target.file_name, now)
     return Receipt(account=target.account, name=name, kind=kind, body=body)
 
 

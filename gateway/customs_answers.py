@@ -17,6 +17,7 @@ import structlog
 from gateway.answers import Answered, Target, Told, decide, read
 from gateway.families import Families
 from gateway.faults import Rejected
+from gateway.policy import Policy
 from gateway.ports import Answer, Clock, Register, Superseded
 from gateway.stages.receipt import wanted
 from gateway.states import TRANSITIONS, State, advance
@@ -88,10 +89,13 @@ class _Said:
 
 
 class CustomsAnswers:
-    def __init__(self, book: AnswerBook, register: Register, families: Families, clock: Clock) -> None:
+    def __init__(
+        self, book: AnswerBook, register: Register, families: Families, policy: Policy, clock: Clock
+    ) -> None:
         self._book = book
         self._register = register
         self._families = families
+        self._policy = policy
         self._clock = clock
 
     async def take_in(self, backend: str, answers: Sequence[Answer]) -> None:
@@ -160,7 +164,7 @@ class CustomsAnswers:
                 reason = f"it names {said.told.seq_no}, {target.message} has {target.seq_no}"
                 filed.append(_held(said.backend, said.answer, said.told, reason, said.parked))
                 continue
-            answered = decide(said.told, target, said.answer.body, self._clock())
+            answered = decide(said.told, target, said.answer.body, self._policy, self._clock())
             if answered.event not in TRANSITIONS[target.state]:
                 # One that must not keep the others from being heard: an operator has to look at it.
                 reason = f"{target.message} is {target.state}"

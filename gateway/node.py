@@ -33,6 +33,7 @@ from gateway.ports import (
     Superseded,
     WorkerDied,
 )
+from gateway.reminders import Reminders
 from gateway.states import Event, State
 
 CRASHES: Final = 3  # judgements of one message that may crash before it is held
@@ -40,6 +41,7 @@ LEASE: Final = timedelta(minutes=15)
 ANNOUNCE_HELD_AFTER: Final = timedelta(minutes=5)  # CONTRACT.md, "Receipts"
 IDLE: Final = 0.5  # seconds between looks when nothing wakes a loop
 ANNOUNCE_EVERY: Final = 10.0
+REMIND_EVERY: Final = 10.0
 
 log = structlog.get_logger()
 
@@ -51,6 +53,7 @@ class Parts:
     messages: MessageStore
     outbox: Outbox
     answers: CustomsAnswers
+    reminders: Reminders
     judges: Judges
     backends: Mapping[str, Backend]
     blobs: BlobStore
@@ -65,6 +68,7 @@ class Node:
         self._arrived = asyncio.Event()
         self._accepted = asyncio.Event()
         self._taken = asyncio.Event()
+        self._heard = asyncio.Event()
         self._stopping = asyncio.Event()
         self._judging = 0
         self._at_work: set[asyncio.Task[None]] = set()
@@ -82,6 +86,7 @@ class Node:
             loops.create_task(self._loop(self._expire_some, asyncio.Event()))
             loops.create_task(self._loop(self._dispatch_some, self._accepted))
             loops.create_task(self._loop(self._hear_answers, self._taken))
+            loops.create_task(self._loop(self._parts.reminders.tell_some, self._heard, REMIND_EVERY))
             loops.create_task(self._loop(self._announce_held, asyncio.Event(), ANNOUNCE_EVERY))
         if self._at_work:
             await asyncio.wait(self._at_work)
@@ -89,7 +94,7 @@ class Node:
     def stop(self) -> None:
         """Ends the loops after the work in hand; what is only stored waits for the next node."""
         self._stopping.set()
-        for woken in (self._arrived, self._accepted, self._taken):
+        for woken in (self._arrived, self._accepted, self._taken, self._heard):
             woken.set()
 
     async def _loop(
@@ -224,6 +229,8 @@ class Node:
                 await self._parts.answers.take_in(name, answers)
                 await backend.acknowledge([answer.id for answer in answers])
                 heard = True
+        if heard:
+            self._heard.set()
         return heard
 
     async def _announce_held(self) -> bool:

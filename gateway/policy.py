@@ -7,7 +7,7 @@ of its day.
 import hashlib
 import json
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -57,6 +57,14 @@ class AgreementPolicy(_Section):
     )
 
 
+class DocumentsPolicy(_Section):
+    """Of documents that follow a release (R4); when they are due says `reform.after_release_days`."""
+
+    reminders: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (3, 0), description="days before the deadline on which their parties are reminded"
+    )
+
+
 class AnswerPolicy(_Section):
     due_hours: float = Field(24, gt=0, description="hours after which a final answer of customs is overdue")
 
@@ -69,6 +77,7 @@ class Policy(_Section):
     pdf: PdfPolicy = PdfPolicy()
     declaration: DeclarationPolicy = DeclarationPolicy()
     agreement: AgreementPolicy = AgreementPolicy()
+    documents: DocumentsPolicy = DocumentsPolicy()
     answer: AnswerPolicy = AnswerPolicy()
     reform: ReformPolicy = ReformPolicy()
 

@@ -22,7 +22,9 @@ NOUNS = {
 # What does things or strings them together; everything else in gateway/ is what the stages stand on.
 DOING = {
     f"gateway.{name}"
-    for name in ("pipeline", "node", "outbox", "customs_answers", "operations", "settings", "signing")
+    for name in (
+        *("pipeline", "node", "outbox", "customs_answers", "reminders", "operations", "settings", "signing"),
+    )
 }
 OUTSIDE = {
     "adapters", "alembic", "asyncio", "boto3", "cli", "fcntl", "glob", "http", "logging",
@@ -33,6 +35,7 @@ OUTSIDE = {
 ALLOWED = {
     "gateway.node": {"asyncio", "random", "structlog"},
     "gateway.customs_answers": {"asyncio", "structlog"},
+    "gateway.reminders": {"structlog"},
     # The seek constant, and a copy from one stream to another: nothing of the host.
     "gateway.submission": {"os", "shutil"},
 }
@@ -117,14 +120,14 @@ def test_the_core_opens_no_files_and_asks_no_clock(path: Path) -> None:
             assert harmless is None or node.attr in harmless, f"line {node.lineno}"
 
 
-def test_only_nodes_and_answers_are_asynchronous() -> None:
+def test_only_what_the_node_runs_is_asynchronous() -> None:
     asynchronous = {
         _name(path)
         for path in CORE
         if any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(_tree(path)))
     }
     # ports describes what adapters do; it runs nothing.
-    assert asynchronous == {"gateway.node", "gateway.customs_answers", "gateway.ports"}
+    assert asynchronous == {"gateway.node", "gateway.customs_answers", "gateway.reminders", "gateway.ports"}
 
 
 def test_nouns_stand_on_nouns_alone() -> None:

@@ -39,7 +39,7 @@ def clock() -> datetime:
 
 def say(desk: Desk, *answers: Answer) -> None:
     book = SqlAnswers(desk.database, clock)
-    told = CustomsAnswers(book, desk.register, families(), clock)
+    told = CustomsAnswers(book, desk.register, families(), desk.rules.policy, clock)
     asyncio.run(told.take_in("customs", answers))
 
 

@@ -11,7 +11,9 @@ from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from adapters.stores.agreements import free
 from adapters.stores.database import Database, Transaction
+from adapters.stores.documents import release
 from adapters.stores.receipts import put_receipts
+from adapters.stores.requests import ask
 from adapters.stores.tables import ANSWERS, deliveries, messages
 from gateway.answers import Target, Told
 from gateway.customs_answers import Filed, Matched, Parked
@@ -252,6 +254,11 @@ def _change(transaction: Transaction, chain: Sequence[tuple[Matched, str]], now:
         raise Superseded(target.message)
     if last.customs_status is CustomsStatus.REFUSED:
         free(transaction, target.message, "refused by customs", now)
+    for filed, _answer in chain:
+        if filed.answered.deadline is not None:
+            release(transaction, target.message, filed.answered.deadline, now)
+        if filed.answered.asks is not None:
+            ask(transaction, target.message, filed.answered.asks, now, note=filed.told.note)
     receipts = [receipt for filed, _answer in chain for receipt in filed.answered.receipts]
     put_receipts(transaction, target.message, receipts, now)
 

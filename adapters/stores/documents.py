@@ -7,8 +7,12 @@ from typing import Final
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from adapters.stores.database import Transaction
+from adapters.stores.requests import ask
 from adapters.stores.tables import obligations
+from gateway.deadlines import Deadline
+from gateway.document_request import Why
 from gateway.documents import Obligation
+from gateway.reform import Due
 
 _OWED: Final = select(obligations).where(obligations.c.message == bindparam("wanted"))
 _CHANGE: Final = update(obligations).where(obligations.c.message == bindparam("wanted"))
@@ -29,6 +33,23 @@ def owe(transaction: Transaction, message: str, obligation: Obligation, attached
     )
 
 
+def release(transaction: Transaction, message: str, deadline: Deadline, now: datetime) -> None:
+    """Has what is missing of documents that follow a release due by the deadline, and their parties asked."""
+    row = transaction.connection.execute(_OWED, {"wanted": message}).first()
+    if row is None or row.due != Due.AFTER_RELEASE or row.released_at is not None or not row.missing:
+        return
+    transaction.connection.execute(
+        _CHANGE,
+        {
+            "wanted": message,
+            "released_at": now,
+            "due_at": deadline.due_at,
+            "remind_at": deadline.remind_at,
+        },
+    )
+    ask(transaction, message, Why.DUE, now, documents=row.missing, due_at=deadline.due_at)
+
+
 def deliver(transaction: Transaction, declaration: str, documents: Sequence[str], now: datetime) -> None:
     """Takes document classes that came later off what a declaration owes."""
     row = transaction.connection.execute(_OWED, {"wanted": declaration}).first()
@@ -36,4 +57,6 @@ def deliver(transaction: Transaction, declaration: str, documents: Sequence[str]
         return
     missing = [code for code in row.missing if code not in documents]
     changed = {"wanted": declaration, "missing": missing}
-    transaction.connection.execute(_CHANGE, changed if missing else changed | {"fulfilled_at": now})
+    transaction.connection.execute(
+        _CHANGE, changed if missing else changed | {"fulfilled_at": now, "remind_at": None}
+    )

@@ -12,6 +12,7 @@ from gateway.customs_codes import AnswerKind, CustomsCodes
 from gateway.families import Families
 from gateway.faults import Fault, Rejected
 from gateway.message import Operation, Receipt, ReceiptKind
+from gateway.policy import Policy
 from gateway.states import CustomsStatus, Event, State, advance
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
@@ -179,7 +180,7 @@ def notice(channel: str) -> Told:
 
 def after(target: Target, told: Told) -> Target:
     """The target once the answer was written, as the store does it."""
-    answered = decide(told, target, b"", AT)
+    answered = decide(told, target, b"", Policy(), AT)
     return replace(
         target,
         state=advance(target.state, answered.event),
@@ -218,7 +219,7 @@ def test_every_code_of_customs_has_its_place_in_the_states(state: State, channel
 def test_an_unknown_code_is_relayed_and_changes_nothing() -> None:
     before = replace(TARGET, customs_status=CustomsStatus.REVIEWED)
 
-    answered = decide(notice("%"), before, b"<DEC_RESULT/>", AT)
+    answered = decide(notice("%"), before, b"<DEC_RESULT/>", Policy(), AT)
 
     assert answered.event is Event.ANSWERED
     assert answered.customs_status is CustomsStatus.REVIEWED
@@ -271,14 +272,14 @@ def test_a_list_with_a_code_twice_or_an_unknown_status_is_not_loaded() -> None:
 
 
 def test_a_save_is_finished_when_it_is_imported() -> None:
-    answered = decide(TECHNICAL, replace(TARGET, operation=Operation.SAVE), b"", AT)
+    answered = decide(TECHNICAL, replace(TARGET, operation=Operation.SAVE), b"", Policy(), AT)
 
     assert answered.event is Event.SETTLED
     assert answered.customs_status is CustomsStatus.IMPORTED
 
 
 def test_a_declaration_is_not_finished_when_it_is_imported() -> None:
-    answered = decide(TECHNICAL, TARGET, b"", AT)
+    answered = decide(TECHNICAL, TARGET, b"", Policy(), AT)
 
     assert answered.event is Event.ANSWERED
     assert answered.customs_status is CustomsStatus.IMPORTED
@@ -289,7 +290,7 @@ def test_a_declaration_is_not_finished_when_it_is_imported() -> None:
 def test_a_failed_import_finishes_the_message_as_refused(operation: Operation, kind: AnswerKind) -> None:
     failed = replace(TECHNICAL, kind=kind, status=CustomsStatus.REFUSED, seq_no="", code="1")
 
-    answered = decide(failed, replace(TARGET, operation=operation), b"", AT)
+    answered = decide(failed, replace(TARGET, operation=operation), b"", Policy(), AT)
 
     assert answered.event is Event.SETTLED
     assert answered.customs_status is CustomsStatus.REFUSED
@@ -298,13 +299,13 @@ def test_a_failed_import_finishes_the_message_as_refused(operation: Operation, k
 def test_an_entry_deleted_after_it_was_closed_is_deleted() -> None:
     closed = replace(TARGET, state=State.CLOSED, customs_status=CustomsStatus.CLOSED)
 
-    assert decide(notice("D"), closed, b"", AT).customs_status is CustomsStatus.DELETED
+    assert decide(notice("D"), closed, b"", Policy(), AT).customs_status is CustomsStatus.DELETED
 
 
 def test_numbers_once_known_are_not_lost_to_an_answer_without_them() -> None:
     known = replace(TARGET, seq_no="I20260000000000001", entry_id="224820261000000001")
 
-    answered = decide(replace(BUSINESS, seq_no="", entry_id=""), known, b"", AT)
+    answered = decide(replace(BUSINESS, seq_no="", entry_id=""), known, b"", Policy(), AT)
 
     assert (answered.seq_no, answered.entry_id) == (known.seq_no, known.entry_id)
 
@@ -328,7 +329,7 @@ def test_an_answer_is_relayed_byte_for_byte_under_the_name_that_broker_software_
 ) -> None:
     body = b"\xef\xbb\xbf<x >\r\n</x>"
 
-    assert decide(told, TARGET, body, AT).receipts == (
+    assert decide(told, TARGET, body, Policy(), AT).receipts == (
         Receipt(account="broker-aa", name=f"{prefix}_报关单_202611240005061234560.xml", kind=kind, body=body),
     )
 

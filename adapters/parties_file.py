@@ -22,6 +22,7 @@ from adapters.party_fields import (
     Day,
     District,
     Name,
+    Place,
     Scc,
     twice,
     wrong,
@@ -109,6 +110,7 @@ class _Party(_Section):
     contracts: tuple[_ListedContract, ...] | None = None
     certificates: tuple[_ListedCertificate, ...] = ()
     confirms_automatically: tuple[CustomsCode, ...] | None = None
+    places: tuple[Place, ...] | None = None
     account: _Account | None = None
 
     @model_validator(mode="after")
@@ -205,6 +207,7 @@ def _stated(place: str, listed: _Party, files: _Files) -> Stated:
         else listed.keeps_papers,
         kept_before_reform=listed.kept_before_reform,
         confirms_automatically=listed.confirms_automatically,
+        places=listed.places,
         account=None if listed.account is None else _account(files, listed.account),
     )
 

@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
+    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -58,6 +59,7 @@ Scc = Annotated[str, AfterValidator(_scc)]
 AccountName = Annotated[str, AfterValidator(_account_name)]
 District = Annotated[str, AfterValidator(_district)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Day = Annotated[date, Strict()]
 
 
@@ -66,6 +68,10 @@ def _written_day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text!r} is no day: year-month-day, as in 2026-11-01") from None
+
+
+def _separated(cell: str) -> list[str]:
+    return [name for name in cell.replace("；", ";").split(";") if name.strip()]
 
 
 class _Row(BaseModel):
@@ -78,6 +84,7 @@ class _Row(BaseModel):
     trader_class: TraderClass | None = Field(None, alias="class")
     since: Annotated[date, BeforeValidator(_written_day)] | None = None
     account: AccountName | None = None
+    places: Annotated[tuple[Place, ...], BeforeValidator(_separated)] | None = None
 
     @model_validator(mode="after")
     def _dates_a_class(self) -> Self:
@@ -86,7 +93,7 @@ class _Row(BaseModel):
         return self
 
 
-COLUMNS: Final = ("code", "scc", "name", "role", "class", "since", "account")
+COLUMNS: Final = ("code", "scc", "name", "role", "class", "since", "account", "places")
 
 
 def read_cells(place: str, cells: Mapping[str, str], keys: tuple[str, ...] = ()) -> Stated:
@@ -100,6 +107,7 @@ def read_cells(place: str, cells: Mapping[str, str], keys: tuple[str, ...] = ())
         role=row.role,
         trader_class=row.trader_class,
         since=row.since,
+        places=row.places,
         account=None if row.account is None else StatedAccount(name=row.account, keys=keys),
     )
 

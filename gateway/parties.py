@@ -118,7 +118,8 @@ class Party:
 
     `keeps_papers` is while the party is fit to keep papers itself (REFORM 3), `kept_before_reform` whether it
     did so before the reform (原暂存企业, REFORM 6). `confirms_automatically` are the customs codes of the
-    brokers whose agreements a trader confirms without being asked.
+    brokers whose agreements a trader confirms without being asked. `places` are those that premises run, as
+    declarations name them: the place of the goods or the yard; empty where they are all of the district.
     """
 
     code: str
@@ -132,6 +133,7 @@ class Party:
     keeps_papers: tuple[Period, ...] = ()
     kept_before_reform: bool = False
     confirms_automatically: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     account: Account | None = None
 
     def __post_init__(self) -> None:

@@ -72,6 +72,7 @@ class Stated:
     keeps_papers: bool | tuple[Period, ...] | None = None
     kept_before_reform: bool | None = None
     confirms_automatically: tuple[str, ...] | None = None
+    places: tuple[str, ...] | None = None
     account: StatedAccount | None = None
 
 
@@ -92,6 +93,7 @@ def changed(before: Party | None, stated: Stated, today: date) -> Party:
             keeps_papers=_keeps_papers(before.keeps_papers, stated.keeps_papers, today, begins=today),
             kept_before_reform=_said(stated.kept_before_reform, before.kept_before_reform),
             confirms_automatically=_said(stated.confirms_automatically, before.confirms_automatically),
+            places=_said(stated.places, before.places),
             account=_account(before.account, stated.account),
         )
     except NotPossible:
@@ -117,6 +119,7 @@ def _new(stated: Stated, today: date) -> Party:
             keeps_papers=_keeps_papers((), stated.keeps_papers, today, begins=EVER),
             kept_before_reform=bool(stated.kept_before_reform),
             confirms_automatically=stated.confirms_automatically or (),
+            places=stated.places or (),
             account=_account(None, stated.account),
         )
     except NotPossible:

@@ -206,6 +206,7 @@ def test_fields_that_have_no_history_are_what_was_said_last() -> None:
         signature=SignaturePolicy.REQUIRED,
         kept_before_reform=True,
         confirms_automatically=("1207980011",),
+        places=("一号库",),
     )
     party = changed(PARTY, said, TODAY)
 
@@ -213,6 +214,7 @@ def test_fields_that_have_no_history_are_what_was_said_last() -> None:
     assert party.signature is SignaturePolicy.REQUIRED
     assert party.kept_before_reform
     assert party.confirms_automatically == ("1207980011",)
+    assert party.places == ("一号库",)
 
 
 def test_keys_are_added_and_a_revoked_one_does_not_come_back() -> None:

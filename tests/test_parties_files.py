@@ -42,6 +42,7 @@ kept_before_reform = true
 contracts = ["0200", {district = "2200", since = 2012-08-01, until = 2027-06-30}]
 certificates = ["sign.crt", {file = "old/sign.crt", revoked_at = 2026-11-01T00:00:00Z}]
 confirms_automatically = ["1207980011"]
+places = ["天津新港三号库", "TJ001"]
 
 [party.account]
 name = "trader-b"
@@ -105,6 +106,7 @@ def test_a_toml_file_can_say_everything_with_its_days(folder: Path) -> None:
             ),
         ),
         confirms_automatically=("1207980011",),
+        places=("天津新港三号库", "TJ001"),
         account=StatedAccount(
             name="trader-b",
             keys=((folder / "id.pub").read_text("utf-8").splitlines()[1],),
@@ -156,6 +158,7 @@ def test_the_short_forms_leave_the_days_out(folder: Path) -> None:
             'scc = "91120116MADEM0B157"',
             "scc: '91120116MADEM0B157' holds MADEM0B15, which is no organisation code",
         ),
+        ('places = [" "]', "places.0: "),
         ('confirms_automatically = ["12"]', "confirms_automatically.0: '12' is no customs code"),
         ('certificates = ["none.crt"]', "certificates: none.crt: No such file or directory"),
         ('certificates = ["id.pub"]', "certificates: id.pub: no usable certificate"),
@@ -250,6 +253,12 @@ def test_columns_come_in_any_order_and_empty_cells_say_nothing(folder: Path) -> 
         Stated(place="parties.csv, line 2", code="1207960303"),
         Stated(place="parties.csv, line 4", code="3122280022", name='a "b", c', trader_class=TraderClass.B),
     ]
+
+
+@pytest.mark.parametrize("cell", ["一号库;TJ001", " 一号库 ； TJ001；"])
+def test_a_cell_of_a_table_names_several_places(folder: Path, cell: str) -> None:
+    (stated,) = table(folder, f"code,places\n1207990003,{cell}\n")
+    assert stated.places == ("一号库", "TJ001")
 
 
 def test_a_name_over_two_lines_does_not_shift_the_lines_that_are_told(folder: Path) -> None:

@@ -33,6 +33,7 @@ def whole(party: Party, today: date) -> dict[str, Any]:
         "keeps_papers": [_days(each) for each in party.keeps_papers],
         "kept_before_reform": party.kept_before_reform,
         "confirms_automatically": list(party.confirms_automatically),
+        "places": list(party.places),
         "certificates": [
             {"fingerprint": certificate(each.pem).fingerprint, "revoked_at": _time(each.revoked_at)}
             for each in party.certificates

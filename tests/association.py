@@ -4,8 +4,22 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
+from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home import Home
-from gateway.agreements import Act, Agreement, AgreementKind, AgreementState, Notice, Side, Told, state_after
+from adapters.stores.agreements import tell
+from adapters.stores.database import Database
+from gateway.agreements import (
+    Act,
+    Agreement,
+    AgreementKind,
+    AgreementState,
+    Change,
+    Notice,
+    Side,
+    Told,
+    state_after,
+)
+from gateway.message import Arrival
 from gateway.notices import build_notice
 from gateway.signing import XadesSigner
 from tests.declarations import AGREEMENT as AGREEMENT_CODE
@@ -48,3 +62,16 @@ def signed_notice(
 def shown(number: str) -> Document:
     """How a declaration shows an agreement."""
     return Document(code=AGREEMENT_CODE, number=number)
+
+
+def grant(home: Home, database: Database, of: Agreement) -> None:
+    """Registers a long-term mandate as if the association had told of it, its signed notice kept beside."""
+    mandate = replace(of, kind=AgreementKind.LONG_TERM)
+    spool = FilesystemBlobs(home.blobs).spool()
+    spool.write(0, signed_notice(home, mandate))
+    sha256, size = spool.keep()
+    kept = Arrival(
+        id="", account=ACCOUNT, channel="tests", name="mandate.xml", sha256=sha256, size=size, received_at=AT
+    )
+    change = Change(after=mandate, act=Act.CONFIRMED, at=AT, reason="", seen=0)
+    database.submit(lambda transaction: tell(transaction, change, kept, ACCOUNT, AT)).result()

@@ -12,9 +12,10 @@ from adapters.stores.readings import note_reading
 from adapters.stores.tables import deliveries, messages, obligations, parties, receipts
 from gateway import xml
 from gateway.answers import read
-from gateway.dossier import Copy, Dossier, Owed, Reading, Record, Recorded, Sent, Told, compiled
+from gateway.dossier import Copy, Dossier, Owed, Reading, Record, Recorded, Sent, Told
 from gateway.families import Families
 from gateway.faults import Rejected
+from gateway.filing import compiled
 from gateway.message import Operation, Part, ReceiptKind
 from gateway.parties import Role
 from gateway.states import CustomsStatus

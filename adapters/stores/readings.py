@@ -1,6 +1,6 @@
 """Who read what of a dossier, and what re-reviews came to: append-only, and in the log of events."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
@@ -62,11 +62,11 @@ def put_review(transaction: Transaction, review: Review) -> None:
     )
 
 
-def list_readings(reader: Connection, entry: str | None, limit: int) -> list[dict[str, Any]]:
-    """The newest `limit` readings (0: all), oldest first, of one dossier or of all."""
+def list_readings(reader: Connection, names: Collection[str] | None, limit: int) -> list[dict[str, Any]]:
+    """The newest `limit` readings (0: all), oldest first: of the dossier with these names, or of all."""
     query = select(readings).order_by(readings.c.id.desc())
-    if entry is not None:
-        query = query.where(readings.c.entry_id == entry)
+    if names is not None:
+        query = query.where(readings.c.entry_id.in_(names))
     rows = reader.execute(query.limit(limit) if limit else query).all()
     return [
         {
@@ -80,15 +80,13 @@ def list_readings(reader: Connection, entry: str | None, limit: int) -> list[dic
     ]
 
 
-def reviews_of(reader: Connection, entries: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """The re-reviews of each of these dossiers, oldest first."""
-    found: dict[str, list[dict[str, Any]]] = {entry: [] for entry in entries}
-    for row in reader.execute(select(reviews).order_by(reviews.c.id)):
-        if row.entry_id in found:
-            found[row.entry_id].append(
-                {"at": row.at.isoformat(), "actor": row.actor, "outcome": row.outcome, "note": row.note}
-            )
-    return found
+def list_reviews(reader: Connection, names: Collection[str]) -> list[dict[str, Any]]:
+    """The re-reviews of the dossier with these names, oldest first."""
+    query = select(reviews).where(reviews.c.entry_id.in_(names)).order_by(reviews.c.id)
+    return [
+        {"at": row.at.isoformat(), "actor": row.actor, "outcome": row.outcome, "note": row.note}
+        for row in reader.execute(query)
+    ]
 
 
 def _state(transaction: Transaction, message: str) -> State:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Final
 
+from adapters.backends.association.association import ReferenceAssociation
 from adapters.backends.directory import DirectoryBackend
 from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.blobs.filesystem import FilesystemBlobs
@@ -28,9 +29,10 @@ from gateway.customs_answers import CustomsAnswers
 from gateway.families import Families
 from gateway.node import Node, Parts
 from gateway.parties import Account
-from gateway.ports import Backend, Clock
+from gateway.ports import Backend, Clock, Register
 from gateway.reminders import Reminders
-from gateway.settings import BackendSettings, DirectorySettings, ReferenceSettings
+from gateway.settings import AssociationSettings, BackendSettings, DirectorySettings, ReferenceSettings
+from gateway.signing import XadesSigner
 
 STOP_WITHIN: Final = 20.0  # seconds for sessions and judgements in hand
 
@@ -39,8 +41,31 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _backend(home: Home, name: str, settings: BackendSettings, clock: Clock) -> Backend:
+def association(
+    home: Home, name: str, settings: AssociationSettings, register: Register, clock: Clock
+) -> ReferenceAssociation:
+    """The association that is shipped, with the key of its account. Raises `OSError` where it has none."""
+    client = home.path / "clients" / settings.account
+    key = home.path / (settings.key or client / "sign.key")
+    certificate = home.path / (settings.certificate or client / "sign.crt")
+
+    def confirms(trader: str, broker: str) -> bool:
+        party = register.party_called(trader)
+        return party is not None and broker in party.confirms_automatically
+
+    return ReferenceAssociation(
+        home.path / "backends" / name,
+        home.certificate.read_text(),
+        XadesSigner(key.read_bytes(), certificate.read_text()),
+        clock,
+        confirms,
+    )
+
+
+def _backend(home: Home, name: str, settings: BackendSettings, register: Register, clock: Clock) -> Backend:
     match settings:
+        case AssociationSettings():
+            return association(home, name, settings, register, clock)
         case ReferenceSettings():
             return ReferenceCustoms(home.path / "backends" / name, home.certificate.read_text(), clock)
         case DirectorySettings():
@@ -74,7 +99,14 @@ async def running(home: Home) -> AsyncIterator[Running]:
         answers=CustomsAnswers(SqlAnswers(database, clock), register, families, policy, clock),
         reminders=Reminders(SqlRequests(database), register, judges, policy, clock),
         judges=judges,
-        backends={name: _backend(home, name, backend, clock) for name, backend in settings.backend.items()},
+        backends={
+            name: _backend(home, name, backend, register, clock) for name, backend in settings.backend.items()
+        },
+        accounts={
+            name: backend.account
+            for name, backend in settings.backend.items()
+            if isinstance(backend, AssociationSettings)
+        },
         blobs=blobs,
         clock=clock,
     )

@@ -81,6 +81,14 @@ class Answered:
     asks: Why | None = None
 
 
+def may_answer(body: bytes, families: Families) -> bool:
+    """False only for a message of a known type that is no answer."""
+    try:
+        return families.recognise(xml.parse(body)).answer is not None
+    except Rejected:
+        return True
+
+
 def read(body: bytes, families: Families) -> Told:
     """Raises `Rejected` for what is not XML, no answer of a known family, or an answer without its code."""
     root = xml.parse(body)

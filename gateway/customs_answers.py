@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from gateway.answers import Answered, Target, Told, decide, read
+from gateway.answers import Answered, Target, Told, decide, may_answer, read
 from gateway.families import Families
 from gateway.faults import Rejected
 from gateway.policy import Policy
@@ -97,6 +97,10 @@ class CustomsAnswers:
         self._families = families
         self._policy = policy
         self._clock = clock
+
+    def messages_among(self, said: Sequence[Answer]) -> list[Answer]:
+        """What answers nothing: a back-end's own messages, which are judged as those of any party."""
+        return [each for each in said if not may_answer(each.body, self._families)]
 
     async def take_in(self, backend: str, answers: Sequence[Answer]) -> None:
         """Returns when every answer is durable here, whatever became of it.

@@ -47,15 +47,16 @@ class Matter:
 
     Of a declaration: `hint`, how its risk was assessed; `use`, the agreement that it is made under (None
     where nobody acts for another); `obligation`, what documents it owes. Of a message of the association:
-    `change`, what it makes of an agreement, and `holds`, whether what was accepted under it and customs has
-    not taken yet is held. Of later documents: `belongs_to`, the declaration, and `delivers`, the document
-    classes that they bring.
+    `change`, what it makes of an agreement (None and `stale` where nothing), and `holds`, whether what was
+    accepted under it and customs has not taken yet is held. Of later documents: `belongs_to`, the
+    declaration, and `delivers`, the document classes that they bring.
     """
 
     hint: Hint | None = None
     use: Registered | None = None
     obligation: Obligation | None = None
     change: Change | None = None
+    stale: bool = False
     holds: bool = False
     belongs_to: Declared | None = None
     delivers: tuple[str, ...] = ()

@@ -18,9 +18,10 @@ import structlog
 from gateway.customs_answers import CustomsAnswers
 from gateway.decision import Decision
 from gateway.faults import Deferred, printable
-from gateway.message import Arrival, Received
+from gateway.message import Arrival, Received, new_id
 from gateway.outbox import Step, next_step
 from gateway.ports import (
+    Answer,
     Backend,
     BlobStore,
     Clock,
@@ -48,7 +49,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a node is made of."""
+    """What a node is made of. `accounts` names the account for which a back-end speaks of its own accord,
+    where it does."""
 
     messages: MessageStore
     outbox: Outbox
@@ -56,6 +58,7 @@ class Parts:
     reminders: Reminders
     judges: Judges
     backends: Mapping[str, Backend]
+    accounts: Mapping[str, str]
     blobs: BlobStore
     clock: Clock
 
@@ -224,14 +227,37 @@ class Node:
     async def _hear_answers(self) -> bool:
         heard = False
         for name, backend in self._parts.backends.items():
-            answers = await backend.answers(64)
-            if answers:
-                await self._parts.answers.take_in(name, answers)
-                await backend.acknowledge([answer.id for answer in answers])
+            said = await backend.answers(64)
+            if said:
+                own = self._parts.answers.messages_among(said) if name in self._parts.accounts else []
+                await self._parts.answers.take_in(name, [each for each in said if each not in own])
+                for message in own:
+                    await self.add(await asyncio.to_thread(self._kept, name, message))
+                await backend.acknowledge([each.id for each in said])
                 heard = True
         if heard:
             self._heard.set()
         return heard
+
+    def _kept(self, backend: str, message: Answer) -> Arrival:
+        """The arrival of what a back-end sends of its own accord, its bytes made durable. Sent again, it is
+        judged as any message that is sent twice."""
+        spool = self._parts.blobs.spool()
+        try:
+            spool.write(0, message.body)
+            sha256, size = spool.keep()
+        finally:
+            spool.discard()
+        now = self._parts.clock()
+        return Arrival(
+            id=new_id(now, random.randbytes(10)),  # noqa: S311  tells two of one moment apart, no secret
+            account=self._parts.accounts[backend],
+            channel="backend",
+            name=message.name,
+            sha256=sha256,
+            size=size,
+            received_at=now,
+        )
 
     async def _announce_held(self) -> bool:
         now = self._parts.clock()

@@ -22,7 +22,7 @@ from gateway.stages.admit import admit
 from gateway.stages.agency import agency
 from gateway.stages.assess import assess
 from gateway.stages.authorise import Authority, authorise, read_facts, sender
-from gateway.stages.note import note
+from gateway.stages.note import note, relay
 from gateway.stages.receipt import Known, Verdict, gateway_receipt, refusal, wanted
 from gateway.stages.relate import relate
 from gateway.stages.route import Routes, route
@@ -91,7 +91,7 @@ def judge(
         event=Event.PASSED if submissions else Event.KEPT,
         findings=warnings,
         facts=authority.facts,
-        receipts=wanted([receipt], party),
+        receipts=wanted([receipt], party) + relay(matter.change, received, package, register, now),
         submissions=submissions,
         holder=authority.holder,
         linked=linked,
@@ -119,8 +119,10 @@ def _matter(
             return Matter(hint=hint, obligation=owed, use=use)
         case "agreement-notice":
             change = note(evidence, party, register)
-            terminated = change is not None and change.act is Act.TERMINATED
-            return Matter(change=change, holds=terminated and policy.agreement.revoked == "hold")
+            if change is None:
+                return Matter(stale=True)
+            holds = change.act is Act.TERMINATED and policy.agreement.revoked == "hold"
+            return Matter(change=change, holds=holds)
         case "documents":
             belongs_to = relate(authority.facts, party, register)
             codes = authority.facts.values.get("codes", "").split()

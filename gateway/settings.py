@@ -39,8 +39,27 @@ class DirectorySettings(_Section):
     folder: str = Field(min_length=1, description="that folder; a relative one is below the home")
 
 
+class AssociationSettings(_Section):
+    """The key is the association's own: what it tells goes through the gateway as any message of its account,
+    and is verified by the certificate that the register has for it."""
+
+    kind: Literal["association"] = Field(description="the brokers' association that is shipped, for trials")
+    account: str = Field(min_length=1, description="the account whose messages its notices count as")
+    key: str | None = Field(
+        None,
+        min_length=1,
+        description="the key that it signs with; a relative path is below the home, and the default is "
+        "clients/<account>/sign.key",
+    )
+    certificate: str | None = Field(
+        None, min_length=1, description="the certificate of that key; likewise, clients/<account>/sign.crt"
+    )
+
+
 # By its kind, so that a key of one kind is an unknown key of another.
-BackendSettings = Annotated[ReferenceSettings | DirectorySettings, Field(discriminator="kind")]
+BackendSettings = Annotated[
+    ReferenceSettings | DirectorySettings | AssociationSettings, Field(discriminator="kind")
+]
 
 
 class Settings(_Section):

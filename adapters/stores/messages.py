@@ -245,7 +245,7 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
     if row.attempts != decision.attempt or row.state != State.RECEIVED:
         raise LateDecision(decision.message)
     state = advance(State(row.state), decision.event)
-    if decision.event is Event.PASSED and decision.facts is not None:
+    if decision.event in (Event.PASSED, Event.KEPT) and decision.facts is not None:
         _take_key(transaction, decision.message, decision.facts.key, decision.holder)
     for submission in decision.submissions:
         _put_delivery(transaction, decision.message, submission, now)

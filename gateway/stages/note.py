@@ -1,7 +1,11 @@
 """What a notice of the brokers' association makes of an agreement (FORMATS 4; REFORM R13, 6)."""
 
+from datetime import datetime
+
 from gateway.agreements import Change, IllegalAct, OtherTerms, changed
+from gateway.answers import receipt_name
 from gateway.faults import Fault, Rejected, finding
+from gateway.message import Package, Receipt, ReceiptKind, Received
 from gateway.notices import read_notice
 from gateway.parties import Party, Role
 from gateway.ports import Register
@@ -20,3 +24,19 @@ def note(evidence: Evidence, party: Party, register: Register) -> Change | None:
         raise Rejected(
             finding(Fault.AGREEMENT_ACT, detail=str(wrong), value=notice.agreement.number)
         ) from wrong
+
+
+def relay(
+    change: Change | None, received: Received, package: Package, register: Register, now: datetime
+) -> tuple[Receipt, ...]:
+    """The association's notice, byte for byte, for both sides of the agreement, where they have an account;
+    nothing where it changes nothing. Whatever receipts an account chose: nothing else tells it of this."""
+    if change is None:
+        return ()
+    sides = [register.party_called(code) for code in (change.after.trader, change.after.broker)]
+    name = receipt_name("Agreement", received.arrival.name, now)
+    return tuple(
+        Receipt(account=side.account.name, name=name, kind=ReceiptKind.AGREEMENT, body=package.document)
+        for side in sides
+        if side is not None and side.account is not None
+    )

@@ -65,11 +65,14 @@ def route(facts: Facts, matter: Matter, register: Register, routes: Routes) -> t
 
     Goods in transit are declared at one office and enter or leave at another, and both must know (R10). Later
     documents go where their declaration went. What the association tells goes on to those who hold a
-    declaration under the agreement, and nowhere where none does. Raises `Rejected` where no route fits.
+    declaration under the agreement, and nowhere where none does or nothing is new in it. Raises `Rejected`
+    where no route fits.
     """
     values = facts.values
     if matter.belongs_to is not None:
         return (Way(route="as the declaration", backend=matter.belongs_to.destination),)
+    if matter.stale:
+        return ()
     if matter.change is not None:
         shown = register.shown(matter.change.after.number)
         return tuple(Way(route="as the declarations under it", backend=backend) for backend in shown)

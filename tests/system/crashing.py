@@ -2,6 +2,8 @@
 
     python -m tests.system.crashing PLAN serve --home HOME
 
+It may as well be `customs serve`.
+
 While there is no file PLAN it serves as ever. Else that holds one line, either of
 
     node MODULE:NAME before|after NTH       ends the node at the NTH call from then on, and removes PLAN
@@ -42,6 +44,11 @@ PLACES: Final = (
     "adapters.backends.reference.customs:ReferenceCustoms.submit",
     "adapters.backends.reference.customs:ReferenceCustoms.acknowledge",
     "adapters.backends.reference.ledger:Ledger.take",
+    "adapters.backends.reference.serving:move",
+    "adapters.backends.reference.serving:put",
+    "adapters.backends.directory:prepare",
+    "adapters.backends.directory:move",
+    "adapters.backends.directory:DirectoryBackend.acknowledge",
 )
 _NODE: Final = "CRASHING_NODE"
 serve_worker_really = workers._serve

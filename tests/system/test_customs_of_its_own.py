@@ -1,0 +1,229 @@
+"""A customs that is a process of its own behind a folder: killed at each of its steps, or the node at its."""
+
+import json
+import re
+import select
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, Self
+
+import pytest
+from lxml import etree
+
+from adapters.operators.output import UNREACHABLE
+from gateway.xml import trusted
+from tests.declarations import Declaration
+from tests.invariants import unfinished, violations
+from tests.rendering import render
+from tests.served import DONE_WITHIN, READY_WITHIN, ROOT
+from tests.submissions import STRANGER
+from tests.system.conftest import Mortal
+
+ACCOUNT: Final = "broker-aa"
+CUSTOMS: Final = "adapters.backends.reference.customs:ReferenceCustoms"
+SERVING: Final = "adapters.backends.reference.serving"
+DIRECTORY: Final = "adapters.backends.directory"
+
+
+class Customs:
+    """`gateway customs serve` of a home, in the way of `crashing`; it may be started again and again."""
+
+    def __init__(self, home: Path, folder: Path) -> None:
+        self._home = home
+        self._plan = folder / "customs-plan"
+        self._log = folder / "customs.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *arguments: str) -> Self:
+        words = (
+            "-m",
+            "tests.system.crashing",
+            str(self._plan),
+            "customs",
+            "serve",
+            "--home",
+            str(self._home),
+        )
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *words, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=log
+            )
+        assert self._process.stdout is not None
+        with self._process.stdout as stdout:
+            said = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
+        assert said, self._log.read_text("utf-8")
+        assert json.loads(said) == {
+            "ready": True,
+            "folder": str(self._home / "exchange"),
+            "pid": self._process.pid,
+        }
+        return self
+
+    def plan(self, place: str, moment: str) -> None:
+        self._plan.write_text(f"node {place} {moment} 1")
+
+    def stop(self) -> int:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self) -> int:
+        assert self._process is not None
+        process, self._process = self._process, None
+        return process.wait(DONE_WITHIN)
+
+    def close(self) -> None:
+        self._plan.unlink(missing_ok=True)
+        if self._process is not None:
+            self._process.kill()
+            self.ended()
+
+
+def behind_a_folder(folder: Path) -> Mortal:
+    """A home whose customs is not in the node."""
+    gateway = Mortal(folder)
+    settings = gateway.home.path / "gateway.toml"
+    directory = 'kind = "directory"\nfolder = "exchange"'
+    text = re.sub(r'^kind = "reference".*$', directory, settings.read_text("utf-8"), flags=re.MULTILINE)
+    settings.write_text(text, "utf-8")
+    return gateway
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
+    with behind_a_folder(tmp_path_factory.mktemp("two")) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def customs(node: Mortal, tmp_path: Path) -> Iterator[Customs]:
+    """Not started yet."""
+    with closing(Customs(node.home.path, tmp_path)) as customs:
+        yield customs
+
+
+def send(node: Mortal, prefix: str = "") -> str:
+    reference = prefix + node.next_name()
+    node.send(ACCOUNT, f"{reference}.xml", render(Declaration(reference=reference)))
+    return reference
+
+
+def found(node: Mortal, reference: str) -> dict[str, Any]:
+    listed = json.loads(node.cli("messages", "list", "--json", "--limit", "0").stdout)
+    (message,) = [each for each in listed if each["reference"] == reference]
+    return dict(message)
+
+
+def inbox(node: Mortal, reference: str) -> list[str]:
+    return sorted(name.split("_")[0] for name in node.inbox(ACCOUNT) if f"_{reference}_" in name)
+
+
+def taken(node: Mortal, reference: str) -> int:
+    book = node.home.path / "backends" / "customs" / "customs.db"
+    with closing(sqlite3.connect(book)) as customs:
+        query = "SELECT count(*) FROM submissions WHERE reference = ?"
+        return int(customs.execute(query, (reference,)).fetchone()[0])
+
+
+def released_once(node: Mortal, reference: str) -> None:
+    node.until(lambda: not unfinished(node.home))
+    assert inbox(node, reference) == ["Gateway", "Receipt", "Receipt", "Receipt", "Receipt", "Successed"]
+    assert found(node, reference)["state"] == "closed"
+    assert taken(node, reference) == 1
+    assert violations(node.home) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "moment"),
+    [
+        (f"{CUSTOMS}.submit", "before"),
+        ("adapters.backends.reference.ledger:Ledger.take", "after"),
+        (f"{CUSTOMS}.submit", "after"),
+        (f"{SERVING}:move", "after"),
+        (f"{SERVING}:put", "before"),
+        (f"{SERVING}:put", "after"),
+        (f"{CUSTOMS}.acknowledge", "before"),
+        (f"{CUSTOMS}.acknowledge", "after"),
+    ],
+)
+def test_a_declaration_comes_back_released_once_though_customs_is_killed_on_its_way(
+    node: Mortal, customs: Customs, place: str, moment: str
+) -> None:
+    customs.start().plan(place, moment)
+    reference = send(node, "RELEASED-")
+    assert customs.ended() == -signal.SIGKILL
+
+    customs.start()
+    released_once(node, reference)
+
+
+@pytest.mark.parametrize(
+    ("place", "moment"),
+    [
+        (f"{DIRECTORY}:prepare", "before"),
+        (f"{DIRECTORY}:prepare", "after"),
+        (f"{DIRECTORY}:move", "before"),
+        (f"{DIRECTORY}:move", "after"),
+        (f"{DIRECTORY}:DirectoryBackend.acknowledge", "before"),
+        (f"{DIRECTORY}:DirectoryBackend.acknowledge", "after"),
+    ],
+)
+def test_a_declaration_is_handed_over_once_though_the_node_is_killed_on_the_way(
+    node: Mortal, customs: Customs, place: str, moment: str
+) -> None:
+    customs.start()
+    node.plan("node", place, moment, 1)
+    reference = send(node, "RELEASED-")
+    assert node.ended() == -signal.SIGKILL
+
+    node.start()
+    released_once(node, reference)
+
+
+def test_customs_takes_when_it_starts_what_was_handed_over_before_and_is_not_in_a_hurry_to_end(
+    node: Mortal, customs: Customs
+) -> None:
+    reference = send(node, "HAND-")
+    node.until(lambda: found(node, reference)["state"] == "delivered")
+    assert found(node, reference)["customs_status"] == "none"
+
+    customs.start()
+    node.until(lambda: found(node, reference)["customs_status"] == "stored")
+    again = node.cli("customs", "serve")
+    assert again.returncode == UNREACHABLE
+    assert "another customs" in again.stderr
+
+    (waiting,) = json.loads(node.cli("customs", "queue", "--json").stdout)
+    assert waiting["reference"] == reference
+    done = node.cli("customs", "decide", waiting["key"], "release", "--reason", "in order")
+    assert done.returncode == 0, done.stderr
+    node.until(lambda: found(node, reference)["state"] == "closed")
+    assert customs.stop() == 0
+    assert violations(node.home) == []
+
+
+def test_a_customs_that_knows_another_gateway_refuses_and_the_sender_is_told(tmp_path: Path) -> None:
+    other = tmp_path / "other.crt"
+    other.write_text(STRANGER.certificate_pem)
+    with behind_a_folder(tmp_path) as node, closing(Customs(node.home.path, tmp_path)) as customs:
+        customs.start("--certificate", str(other))
+        reference = send(node)
+        node.until(lambda: found(node, reference)["state"] == "closed")
+
+        message = found(node, reference)
+        assert message["customs_status"] == "refused"
+        assert inbox(node, reference) == ["Failed", "Gateway"]
+        (failed,) = [name for name in node.inbox(ACCOUNT) if name.startswith(f"Failed_{reference}_")]
+        told = values(node.read(ACCOUNT, f"/InBox/{failed}"))
+        assert (told["ResponseCode"], told["ClientSeqNo"]) == ("1", reference)
+        assert "certificate-unknown" in told["ErrorMessage"]
+        assert (node.home.path / "exchange" / "refused" / f"{message['id']}.zip").is_file()
+
+
+def values(body: bytes) -> dict[str, str]:
+    return {etree.QName(child).localname: child.text or "" for child in trusted(body)}

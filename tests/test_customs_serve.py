@@ -1,0 +1,37 @@
+"""Which folder, certificate and books `gateway customs serve` takes, and what it says to a wrong use."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from adapters.operators.output import USAGE
+from tests.served import Gateway
+
+
+@pytest.mark.parametrize("given", [(), ("--folder", "exchange"), ("--certificate", "gateway.crt")])
+def test_without_a_home_the_folder_and_the_certificate_are_needed(
+    given: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GATEWAY_HOME", raising=False)
+    said = CliRunner().invoke(cli.app, ["customs", "serve", *given])
+    assert said.exit_code == USAGE
+    assert "--folder and --certificate" in said.stderr
+
+
+def test_a_home_whose_customs_is_inside_the_node_has_none_to_serve(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path)
+    said = gateway.cli("customs", "serve")
+    assert said.returncode == USAGE
+    assert "back-end of kind directory" in said.stderr
+
+
+def test_a_home_with_several_folders_asks_which(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path)
+    with (gateway.home.path / "gateway.toml").open("a") as settings:
+        for name in ("north", "south"):
+            settings.write(f'\n[backend.{name}]\nkind = "directory"\nfolder = "{name}"\n')
+    said = gateway.cli("customs", "serve")
+    assert said.returncode == USAGE
+    assert "north, south" in said.stderr

@@ -96,7 +96,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
     parts = Parts(
         messages=SqlMessages(database),
         outbox=SqlOutbox(database, timedelta(hours=policy.answer.due_hours)),
-        answers=CustomsAnswers(SqlAnswers(database, clock), register, families, policy, clock),
+        answers=CustomsAnswers(SqlAnswers(database, clock), register, families, policy, judges, clock),
         reminders=Reminders(SqlRequests(database), register, judges, policy, clock),
         judges=judges,
         backends={

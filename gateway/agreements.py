@@ -156,6 +156,14 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """The agreement that a declaration was accepted under, as others are told of it."""
+
+    number: str
+    kind: AgreementKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What a notice makes of the register: `after` is what it then has, provided that the revision is still
     the one that was `seen` (0: it had none)."""

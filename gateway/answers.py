@@ -5,11 +5,13 @@ belongs to. Answers come out of order and twice (FORMATS 2.3): by `further`, nei
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from gateway import xml
+from gateway.agreements import Used
 from gateway.china import CHINA
 from gateway.customs_codes import AnswerKind
 from gateway.deadlines import Deadline, deadline
@@ -28,13 +30,14 @@ _EXTENSION: Final = re.compile(r"\.(zip|xml)$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One answer, read. Texts that it does not hold are empty.
+    """One answer, read. Texts that it does not hold are empty; `family` is that of its message type.
 
     `status` is None where the code says nothing of the declaration's course, or is not known. `at` is when
     customs says it was, None where it does not or in no form that names an instant.
     """
 
     kind: AnswerKind
+    family: str
     client_reference: str
     seq_no: str
     entry_id: str
@@ -50,7 +53,11 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The message that an answer belongs to, as it stands now; `revision` is for the commit that follows."""
+    """The message that an answer belongs to, as it stands now; `revision` is for the commit that follows.
+
+    `facts` are those that its profile names; `uses` is the agreement that it used up, if any; `released_to`
+    are the accounts of others that have a notice of its release.
+    """
 
     message: str
     account: str
@@ -61,6 +68,9 @@ class Target:
     seq_no: str
     entry_id: str
     operation: Operation
+    facts: Mapping[str, str]
+    uses: Used | None
+    released_to: frozenset[str]
     revision: int
 
 
@@ -103,6 +113,7 @@ def read(body: bytes, families: Families) -> Told:
     entry_id = facts.get("entry_id", "")
     return Told(
         kind=kind,
+        family=type_.family,
         client_reference=facts.get("reference", ""),
         seq_no=seq_no,
         # Until the entry is stored, some channels show the unified number in its place (FORMATS 2.3).

@@ -7,20 +7,20 @@ is held for an operator.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Protocol
 
 import structlog
 
 from gateway.answers import Answered, Target, Told, decide, may_answer, read
+from gateway.concerned import given
+from gateway.declaration_notices import Draft
 from gateway.families import Families
 from gateway.faults import Rejected
 from gateway.policy import Policy
-from gateway.ports import Answer, Clock, Register, Superseded
-from gateway.stages.receipt import wanted
-from gateway.states import TRANSITIONS, State, advance
+from gateway.ports import Answer, Clock, Judges, Register, Superseded
+from gateway.states import TRANSITIONS, CustomsStatus, State, advance
 
 log = structlog.get_logger()
 
@@ -28,13 +28,15 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matched:
     """An answer with the declaration that it belongs to and what it makes of it. `target` is as the answers
-    before it in the same chain leave it. `parked` is the id of the row where it waited, if it did."""
+    before it in the same chain leave it. `parked` is the id of the row where it waited, if it did. `drafts`
+    are notices that are not among the receipts of `answered` yet: they are to be signed first."""
 
     backend: str
     answer: Answer
     told: Told
     target: Target
     answered: Answered
+    drafts: tuple[Draft, ...] = ()
     parked: str | None = None
 
 
@@ -90,12 +92,19 @@ class _Said:
 
 class CustomsAnswers:
     def __init__(
-        self, book: AnswerBook, register: Register, families: Families, policy: Policy, clock: Clock
+        self,
+        book: AnswerBook,
+        register: Register,
+        families: Families,
+        policy: Policy,
+        judges: Judges,
+        clock: Clock,
     ) -> None:
         self._book = book
         self._register = register
         self._families = families
         self._policy = policy
+        self._judges = judges
         self._clock = clock
 
     def messages_among(self, said: Sequence[Answer]) -> list[Answer]:
@@ -138,7 +147,7 @@ class CustomsAnswers:
     async def _file(self, chain: Sequence[_Said]) -> None:
         while True:
             try:
-                new = await self._book.file(await self._decided(chain))
+                new = await self._book.file(await self._signed(await self._decided(chain)))
             except Superseded:
                 continue
             for filed in new:
@@ -149,11 +158,16 @@ class CustomsAnswers:
                     log.warning("answer not matched", backend=filed.backend, state=filed.state.value)
             return
 
+    async def _signed(self, chain: Sequence[Filed]) -> list[Filed]:
+        """The same with every draft signed and among the receipts."""
+        drafts = [draft for filed in chain if isinstance(filed, Matched) for draft in filed.drafts]
+        bodies = iter(await self._judges.signed([draft.document for draft in drafts]))
+        return [_with_notices(filed, bodies) if isinstance(filed, Matched) else filed for filed in chain]
+
     async def _decided(self, chain: Sequence[_Said]) -> list[Filed]:
         """What the answers make of their declarations, each as the one before it leaves it."""
         filed: list[Filed] = []
         reached: dict[str, Target] = {}
-        party_of = cache(self._register.party_of)
         for said in chain:
             target = _among(reached, said)
             if target is None:
@@ -168,21 +182,24 @@ class CustomsAnswers:
                 reason = f"it names {said.told.seq_no}, {target.message} has {target.seq_no}"
                 filed.append(_held(said.backend, said.answer, said.told, reason, said.parked))
                 continue
-            answered = decide(said.told, target, said.answer.body, self._policy, self._clock())
+            now = self._clock()
+            answered = decide(said.told, target, said.answer.body, self._policy, now)
             if answered.event not in TRANSITIONS[target.state]:
                 # One that must not keep the others from being heard: an operator has to look at it.
                 reason = f"{target.message} is {target.state}"
                 filed.append(_held(said.backend, said.answer, said.told, reason, said.parked))
                 continue
-            reached[target.message] = _after(target, answered)
-            receipts = wanted(answered.receipts, party_of(target.account))
+            texts = self._families.notices(said.told.family)
+            told = given(said.told, target, answered, self._register, texts, now)
+            reached[target.message] = _after(target, answered, told.drafts)
             filed.append(
                 Matched(
                     backend=said.backend,
                     answer=said.answer,
                     told=said.told,
                     target=target,
-                    answered=replace(answered, receipts=receipts),
+                    answered=replace(answered, receipts=told.receipts),
+                    drafts=told.drafts,
                     parked=said.parked,
                 )
             )
@@ -213,11 +230,20 @@ def _held(
     )
 
 
-def _after(target: Target, answered: Answered) -> Target:
+def _with_notices(matched: Matched, bodies: Iterator[bytes]) -> Matched:
+    notices = tuple(draft.receipt(next(bodies)) for draft in matched.drafts)
+    receipts = matched.answered.receipts + notices
+    return replace(matched, answered=replace(matched.answered, receipts=receipts), drafts=())
+
+
+def _after(target: Target, answered: Answered, drafts: Sequence[Draft]) -> Target:
+    released = {draft.account for draft in drafts if draft.says == CustomsStatus.RELEASED}
     return replace(
         target,
         state=advance(target.state, answered.event),
         customs_status=answered.customs_status,
         seq_no=answered.seq_no,
         entry_id=answered.entry_id,
+        uses=None if answered.customs_status is CustomsStatus.REFUSED else target.uses,
+        released_to=target.released_to | released,
     )

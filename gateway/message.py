@@ -189,7 +189,8 @@ class ReceiptKind(StrEnum):
 class Receipt:
     """A file for an account: in its InBox, or for a `REPORT` in its FailBox.
 
-    `verdict` is that of a gateway receipt; `final` marks the one final gateway receipt of a message.
+    `verdict` is that of a gateway receipt, or what a notice says: its class, or what became of an agreement.
+    `final` marks the one final gateway receipt of a message.
     """
 
     account: str

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,10 +23,11 @@ from adapters.stores.parties import Change, write
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import deliveries, events, holders, messages, parties, receipts
 from gateway.decision import Decision
-from gateway.message import Arrival, Received, new_id
+from gateway.message import Arrival, Receipt, Received, new_id
 from gateway.parties import Party
-from gateway.pipeline import Rules, judge
+from gateway.pipeline import Rules, held_receipt, judge
 from gateway.signing import XadesSigner
+from gateway.xml import trusted
 from tests.judging import families
 
 NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
@@ -43,6 +44,25 @@ def _founded() -> TemporaryDirectory[str]:
     return folder
 
 
+class _Judges:
+    """ports.Judges at the desk: in this process, with the home's own signer."""
+
+    slots = 1
+
+    def __init__(self, desk: "Desk") -> None:
+        self._desk = desk
+
+    async def judge(self, received: Received, now: datetime) -> Decision:
+        blob = partial(self._desk.blobs.open, received.arrival.sha256)
+        return judge(received, blob, self._desk.rules, self._desk.register, self._desk.signer, now)
+
+    async def held_receipt(self, received: Received, now: datetime) -> Receipt:
+        return held_receipt(received, self._desk.rules, self._desk.register, self._desk.signer, now)
+
+    async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
+        return [self._desk.signer.sign(trusted(document)) for document in documents]
+
+
 class Desk:
     """Closed by `close`. Each message arrives a second after the one before."""
 
@@ -56,6 +76,7 @@ class Desk:
         self.register = SqlRegister(self._reader)
         self.signer = XadesSigner(self.home.signing_key.read_bytes(), self.home.certificate.read_text())
         self.rules = Rules(families=families(), policy=self.home.policy(), routes=self.home.routes())
+        self.judges = _Judges(self)
         self._numbers = count(1)
 
     @classmethod

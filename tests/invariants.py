@@ -132,14 +132,14 @@ def _messages(store: Connection) -> Iterator[str]:
 def _receipts(store: Connection) -> Iterator[str]:
     """One final receipt for each verdict, none before; the same answer of customs is not relayed twice."""
     finals = defaultdict(list)
-    relayed: Counter[tuple[str, str]] = Counter()
+    relayed: Counter[tuple[str, str, str]] = Counter()
     for row in _all(store, receipts):
         if row.final and not row.superseded:
             finals[row.message].append(row.verdict)
-        relayed[row.message, hashlib.sha256(row.body).hexdigest()] += 1
-    for (message, _digest), count in relayed.items():
+        relayed[row.message, row.account, hashlib.sha256(row.body).hexdigest()] += 1
+    for (message, account, _digest), count in relayed.items():
         if count > 1:
-            yield f"message {message} has the same receipt {count} times"
+            yield f"{account} has the same receipt of message {message} {count} times"
     known = set()
     for row in _all(store, messages):
         known.add(row.id)

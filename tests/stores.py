@@ -123,6 +123,7 @@ async def names(store: Store, folder: Folder, account: str = "broker") -> list[s
 
 TOLD: Final = Told(
     kind=AnswerKind.BUSINESS,
+    family="f",
     client_reference="",
     seq_no="I1",
     entry_id="",

@@ -56,7 +56,7 @@ def refused(desk: Desk, declaration: Declaration, name: str = "a.zip") -> Decisi
 
 def answered(desk: Desk, decision: Decision, channel: str) -> None:
     book = SqlAnswers(desk.database, lambda: NOW)
-    answers = CustomsAnswers(book, desk.register, families(), desk.rules.policy, lambda: NOW)
+    answers = CustomsAnswers(book, desk.register, families(), desk.rules.policy, desk.judges, lambda: NOW)
     body = ANSWER.format(channel=channel).encode()
     answer = Answer(id=f"{decision.message}-{channel}", name="answer.xml", body=body, key=decision.message)
     asyncio.run(answers.take_in("customs", [answer]))

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from adapters.stores.agreements import free
 from adapters.stores.database import Database, Transaction
 from adapters.stores.documents import release
 from adapters.stores.receipts import put_receipts
 from adapters.stores.requests import ask
-from adapters.stores.tables import ANSWERS, deliveries, messages
+from adapters.stores.tables import ANSWERS, agreements, deliveries, messages, receipts
+from gateway.agreements import AgreementKind, Used
 from gateway.answers import Target, Told
 from gateway.customs_answers import Filed, Matched, Parked
 from gateway.customs_codes import AnswerKind
-from gateway.message import Operation, new_id
+from gateway.message import Operation, ReceiptKind, new_id
 from gateway.ports import Answer, Clock, Superseded
 from gateway.states import CustomsStatus, Event, State, advance
 
@@ -53,7 +54,14 @@ _INBOUND: Final = (
         messages.c.seq_no,
         messages.c.entry_id,
         messages.c.operation,
+        messages.c.facts,
         messages.c.revision,
+        agreements.c.number,
+        agreements.c.kind.label("agreement_kind"),
+    )
+    .outerjoin(
+        agreements,
+        and_(agreements.c.number == messages.c.agreement, agreements.c.used_by == messages.c.id),
     )
     .where(messages.c.kind == "inbound")
     .order_by(messages.c.seq.desc())
@@ -79,6 +87,11 @@ _PARKED: Final = (
     )
     .order_by(messages.c.seq)
 )
+_RELEASED_TO: Final = select(receipts.c.account).where(
+    receipts.c.message == bindparam("of"),
+    receipts.c.kind == ReceiptKind.NOTICE,
+    receipts.c.verdict == CustomsStatus.RELEASED,
+)
 _KNOWN: Final = select(messages.c.id, messages.c.state, messages.c.sha256, messages.c.linked).where(
     ANSWERS, messages.c.sha256.in_(bindparam("digests", expanding=True))
 )
@@ -102,19 +115,30 @@ def _target(reader: Connection, told: Told, key: str | None, backend: str) -> Ta
     for known, query, where in ((key, _BY_KEY, {"key": key}), *ways):
         row = reader.execute(query, where).first() if known else None
         if row is not None:
-            return Target(
-                message=row.id,
-                account=row.account,
-                file_name=row.name,
-                reference=row.reference,
-                state=State(row.state),
-                customs_status=CustomsStatus(row.customs_status),
-                seq_no=row.seq_no or "",
-                entry_id=row.entry_id or "",
-                operation=Operation(row.operation),
-                revision=row.revision,
-            )
+            return _target_of(reader, row)
     return None
+
+
+def _target_of(reader: Connection, row: Row[*tuple[Any, ...]]) -> Target:
+    status = CustomsStatus(row.customs_status)
+    may_be_told = status.rank >= CustomsStatus.RELEASED.rank
+    told = reader.execute(_RELEASED_TO, {"of": row.id}).scalars() if may_be_told else ()
+    uses = None if row.number is None else Used(number=row.number, kind=AgreementKind(row.agreement_kind))
+    return Target(
+        message=row.id,
+        account=row.account,
+        file_name=row.name,
+        reference=row.reference,
+        state=State(row.state),
+        customs_status=status,
+        seq_no=row.seq_no or "",
+        entry_id=row.entry_id or "",
+        operation=Operation(row.operation),
+        facts=row.facts,
+        uses=uses,
+        released_to=frozenset(told),
+        revision=row.revision,
+    )
 
 
 def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> list[Filed]:

@@ -29,10 +29,14 @@ TARGET = Target(
     seq_no="",
     entry_id="",
     operation=Operation.DECLARE,
+    facts={},
+    uses=None,
+    released_to=frozenset(),
     revision=3,
 )
 BUSINESS = Told(
     kind=AnswerKind.BUSINESS,
+    family="cn-dec",
     client_reference="",
     seq_no="I20260000000000001",
     entry_id="224820261000000001",
@@ -68,6 +72,7 @@ def dec_result(**values: str) -> str:
 def test_a_real_receipt_is_understood(families: Families) -> None:
     assert read(REAL.encode(), families) == Told(
         kind=AnswerKind.BUSINESS,
+        family="cn-dec",
         client_reference="",
         seq_no="I20240001243258893",
         entry_id="900120241000000851",

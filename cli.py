@@ -13,6 +13,7 @@ from adapters.operators import (
     customs_serve,
     deliveries,
     demo,
+    documents,
     messages,
     node,
     output,
@@ -64,6 +65,7 @@ app.command()(check.check)
 app.command()(node.doctor)
 app.add_typer(messages.app, name="messages")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(documents.app, name="documents")
 customs.app.command()(customs_serve.serve)
 app.add_typer(customs.app, name="customs")
 app.add_typer(parties.app, name="parties")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from gateway.parties import TraderClass
-from gateway.reform import Due, ReformPolicy, Traffic, in_force
+from gateway.reform import Due, ReformPolicy, Traffic, in_force, sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,5 +43,5 @@ def obligation(
         # A class that no row names has no privilege.
         due=rows[0].due if rows else Due.WITH,
         documents=tuple(documents),
-        sources=tuple(row.source for row in (*demands, *rows[:1])),
+        sources=tuple(sources([row]) for row in (*demands, *rows[:1])),
     )

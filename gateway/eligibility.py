@@ -6,7 +6,7 @@ from datetime import date
 
 from gateway.faults import Fault, Finding, finding
 from gateway.parties import TraderClass
-from gateway.reform import ReformPolicy, Traffic, in_force
+from gateway.reform import ReformPolicy, Traffic, in_force, sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,19 +28,21 @@ def why_not_paperless(
     if not traffic.paperless:
         return
     scopes = in_force(policy.scope, day)
+    phase = sources(scopes)
     if not any(scope.covers(traffic) for scope in scopes):
-        source = "; ".join(dict.fromkeys(scope.source for scope in scopes)) or "-"
         yield finding(
             Fault.PAPERLESS_SCOPE,
-            detail=f"{traffic.district} {traffic.direction} {traffic.transport}, {day}: {source}",
+            detail=f"{traffic.district} {traffic.direction} {traffic.transport}, {day}: {phase}",
         )
     eligible = in_force(policy.eligible, day)
     for side in sides:
         if not any(side.trader_class in row.classes for row in eligible):
-            source = "; ".join(f"{row.source}, since {row.since}" for row in eligible) or "-"
             yield finding(
                 Fault.PAPERLESS_CLASS,
-                detail=f"{side.role} {side.code}: {side.trader_class or '-'}; {source}",
+                detail=f"{side.role} {side.code}: {side.trader_class or '-'}; {sources(eligible)}",
             )
         if not side.has_contract:
-            yield finding(Fault.PAPERLESS_CONTRACT, detail=f"{side.role} {side.code}: {traffic.district}")
+            # Every announcement of a phase asks for the contract (FORMATS 6).
+            yield finding(
+                Fault.PAPERLESS_CONTRACT, detail=f"{side.role} {side.code}: {traffic.district}; {phase}"
+            )

@@ -30,6 +30,11 @@ def in_force(rows: Iterable[Row], day: date) -> tuple[Row, ...]:
     return tuple(row for row in rows if row.since <= day and (row.until is None or day <= row.until))
 
 
+def sources(rows: Iterable[_Row]) -> str:
+    """The announcements of these rows, each with the day from which the row is in force."""
+    return "; ".join(dict.fromkeys(f"{row.source}, since {row.since}" for row in rows)) or "-"
+
+
 class EligibleClass(_Row):
     """A class whose enterprises may go paperless (REFORM R6, R7)."""
 

@@ -11,6 +11,7 @@ from adapters.stores.mailbox import SqlMailbox
 from adapters.stores.messages import SqlMessages
 from adapters.stores.outbox import SqlOutbox
 from adapters.stores.register import SqlRegister
+from adapters.stores.requests import SqlRequests
 from gateway.answers import Answered, Target, Told
 from gateway.customs_answers import Matched, Unmatched
 from gateway.customs_codes import AnswerKind
@@ -44,6 +45,7 @@ class Store:
         self.mailbox = SqlMailbox(self.database)
         self.register = SqlRegister(sqlite_engine(path, read_only=True))
         self.answers = SqlAnswers(self.database, lambda: NOW)
+        self.requests = SqlRequests(self.database)
 
 
 # A store that is added here inherits every test.

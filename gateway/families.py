@@ -6,8 +6,6 @@ judge it and where its key facts stand (the models below are its format).
 
 import csv
 import hashlib
-import math
-import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,9 +13,10 @@ from importlib.resources.abc import Traversable
 from typing import Final, Literal, Self
 
 from lxml import etree
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.customs_codes import AnswerForm, AnswerKind, CustomsCodes
+from gateway.facts import Translation, each_text, nodes, plain_path, text, texts, translation
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Operation
 from gateway.notice_texts import NoticeTexts
@@ -65,6 +64,13 @@ class _Type(_Section):
     signed: bool = False
     facts: dict[str, str] = {}
     lists: dict[str, str] = {}
+    translate: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _translates_what_is_there(self) -> Self:
+        if unknown := self.translate.keys() - self.facts.keys():
+            raise ValueError(f"{self.name} has no fact {', '.join(sorted(unknown))} to translate")
+        return self
 
 
 class _Profile(_Section):
@@ -95,17 +101,28 @@ class MessageType:
     _identity: etree.XPath | None
     _facts: Mapping[str, Callable[[etree._Element], object]]
     _lists: Mapping[str, etree.XPath]
+    _translations: Mapping[str, Translation]
     _operation: _Operation | None
 
     def facts(self, root: etree._Element) -> dict[str, str]:
         """The facts that the profile names and the message has, without white space around them.
 
         Of a text longer than any fact only the beginning counts: a document that its schema will refuse must
-        not fill registers and receipts. A list is the different texts of its nodes, with blanks between.
+        not fill registers and receipts. A list is the different texts of its nodes, with blanks between. A
+        fact that the profile translates is told as its code list has it, whichever code the message writes.
         """
-        found = {name: _text(path(root)) for name, path in self._facts.items()}
-        found |= {name: _texts(path(root)) for name, path in self._lists.items()}
-        return {name: text[:_LONGEST_FACT] for name, text in found.items() if text}
+        found = {name: text(path(root)) for name, path in self._facts.items()}
+        found |= {name: texts(path(root)) for name, path in self._lists.items()}
+        return {name: self.translated(name, said[:_LONGEST_FACT]) for name, said in found.items() if said}
+
+    def translated(self, fact: str, code: str) -> str:
+        """The code as the profile tells this fact; as it is where it has no translation."""
+        return self._translations.get(fact, {}).get(code, code)
+
+    def listed(self, name: str, root: etree._Element) -> tuple[str, ...]:
+        """The different texts of a list of the profile, each whole; none where it has no such list."""
+        path = self._lists.get(name)
+        return () if path is None else each_text(path(root))
 
     def operation(self, facts: Mapping[str, str]) -> Operation:
         """What the message asks. A type whose profile names no operations knows no drafts: each of its
@@ -118,7 +135,7 @@ class MessageType:
 
     def identified_by(self, root: etree._Element) -> list[etree._Element]:
         """The elements that tell messages with the same goods apart."""
-        return [] if self._identity is None else _nodes(self._identity(root))
+        return [] if self._identity is None else nodes(self._identity(root))
 
     def element_of(self, fact: str, root: etree._Element) -> etree._Element | None:
         """The element that a fact is the text of; None where it is absent, or no element's text."""
@@ -227,7 +244,7 @@ def _types(family: str, version: str, profile: _Profile, files: Mapping[str, byt
         return etree.XPath(expression, namespaces=profile.namespaces or None, smart_strings=False)
 
     def fact(expression: str) -> Callable[[etree._Element], object]:
-        return _plain_path(expression, profile.namespaces) or path(expression)
+        return plain_path(expression, profile.namespaces) or path(expression)
 
     return [
         MessageType(
@@ -244,31 +261,11 @@ def _types(family: str, version: str, profile: _Profile, files: Mapping[str, byt
             _identity=None if each.identity is None else path(each.identity),
             _facts={name: fact(expression) for name, expression in each.facts.items()},
             _lists={name: path(expression) for name, expression in each.lists.items()},
+            _translations={name: translation(column, files) for name, column in each.translate.items()},
             _operation=each.operation,
         )
         for each in profile.type
     ]
-
-
-_PLAIN: Final = re.compile(r"(?:/[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?)+")
-
-
-def _plain_path(
-    expression: str, namespaces: Mapping[str, str]
-) -> Callable[[etree._Element], list[etree._Element]] | None:
-    """An absolute path of nothing but element names, as most facts are, without libxml2's XPath: that costs
-    four times as much as lxml's own search for children. None for any other expression."""
-    if not _PLAIN.fullmatch(expression):
-        return None
-    steps = [step.rpartition(":") for step in expression[1:].split("/")]
-    first, *rest = [f"{{{namespaces[prefix]}}}{name}" if prefix else name for prefix, _, name in steps]
-    below = "/".join(rest)
-
-    def select(root: etree._Element) -> list[etree._Element]:
-        found = root.find(below) if below else root
-        return [] if root.tag != first or found is None else [found]
-
-    return select
 
 
 def _answer_form(answer: _Answer, files: Mapping[str, bytes]) -> AnswerForm:
@@ -279,26 +276,5 @@ def _answer_form(answer: _Answer, files: Mapping[str, bytes]) -> AnswerForm:
     )
 
 
-def _nodes(value: object) -> list[etree._Element]:
-    if not isinstance(value, list):
-        raise TypeError("an identity or a list must select elements")
-    return value
-
-
 def _codes(body: bytes) -> frozenset[str]:
     return frozenset(row["code"] for row in csv.DictReader(body.decode().splitlines()))
-
-
-def _text(value: object) -> str:
-    """A fact's text: of the first node, or the string or number; a sum over nothing sensible is no fact."""
-    if isinstance(value, list):
-        value = value[0] if value else ""
-    if isinstance(value, etree._Element):
-        value = value.text or ""
-    if isinstance(value, float):
-        return f"{value:.4f}".rstrip("0").rstrip(".") if math.isfinite(value) else ""
-    return str(value).strip()
-
-
-def _texts(value: object) -> str:
-    return " ".join(dict.fromkeys(text for node in _nodes(value) if (text := _text(node))))

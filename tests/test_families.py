@@ -50,6 +50,7 @@ def folder(root: Path, files: Mapping[str, str], family: str = "shop", version: 
     place = root / family / version
     place.mkdir(parents=True)
     for name, text in files.items():
+        (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_text(text.strip(), encoding="utf-8")
     return root
 
@@ -130,6 +131,52 @@ def test_two_types_with_the_same_root_are_refused(tmp_path: Path) -> None:
     root = folder(folder(tmp_path, ORDER), ORDER, version="2")
     with pytest.raises(ValueError, match="same root"):
         Families.load(root)
+
+
+CURRENCIES = {"codes/unit.csv": "code,iso,name\n502,USD,dollar\n398,,clearing franc\n"}
+
+
+def translating(fact: str, column: str) -> dict[str, str]:
+    profile = (
+        ORDER["profile.toml"]
+        + f"""
+        [type.translate]
+        {fact} = "{column}"
+    """
+    )
+    return {**ORDER, **CURRENCIES, "profile.toml": profile}
+
+
+@pytest.mark.parametrize(("code", "told"), [("502", "USD"), ("USD", "USD"), ("398", "398"), ("9", "9")])
+def test_a_fact_is_told_as_the_column_of_a_code_list_that_the_profile_names(
+    tmp_path: Path, code: str, told: str
+) -> None:
+    known = Families.load(folder(tmp_path, translating("reference", "unit.iso")))
+    root = xml.parse(f"<order><id>{code}</id></order>".encode())
+    assert known.recognise(root).facts(root) == {"reference": told}
+
+
+@pytest.mark.parametrize(
+    ("fact", "column"), [("office", "unit.iso"), ("reference", "unit.alpha"), ("reference", "none.iso")]
+)
+def test_a_translation_of_what_is_not_there_is_refused(tmp_path: Path, fact: str, column: str) -> None:
+    with pytest.raises((ValidationError, KeyError)):
+        Families.load(folder(tmp_path, translating(fact, column)))
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_a_currency_is_told_alike_whoever_wrote_it(habit: Habit) -> None:
+    assert facts(render(Declaration(lines=(Line(currency="EUR"),)), habit))["currency"] == "EUR"
+
+
+def test_every_numeric_currency_has_its_row() -> None:
+    for family in ("cn-dec", "cn-acd"):
+        codes = files("schemas").joinpath(family, "1", "codes")
+        known, told = (
+            [line.split(",")[0] for line in codes.joinpath(f"{name}.csv").read_text("utf-8").splitlines()]
+            for name in ("currency", "currency_numeric")
+        )
+        assert known == told
 
 
 def test_the_facts_of_a_declaration_are_read() -> None:
@@ -261,15 +308,17 @@ def test_a_refusal_is_what_the_schema_of_the_answer_says(family: str | None) -> 
 @pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.name)
 def test_a_fact_is_what_libxml2_finds_by_its_xpath(habit: Habit) -> None:
     profile = tomllib.loads(files("schemas").joinpath("cn-dec/1/profile.toml").read_text("utf-8"))
-    paths = next(kind["facts"] for kind in profile["type"] if kind["name"] == "DecMessage")
+    paths = next(each["facts"] for each in profile["type"] if each["name"] == "DecMessage")
     root = xml.parse(render(full(), habit))
-    facts = families().recognise(root).facts(root)
+    kind = families().recognise(root)
+    facts = kind.facts(root)
     for name, path in paths.items():
         found = etree.XPath(path, namespaces=profile["namespaces"])(root)
         if isinstance(found, list):
             first = found[0] if found else ""
             text = first.text if isinstance(first, etree._Element) else first
-            assert facts.get(name, "") == (text or "").strip(), name
+            said = (text or "").strip()
+            assert facts.get(name, "") == kind.translated(name, said), name
 
 
 @pytest.mark.parametrize("name", ["DocumentPackage", "AgreementNotice"])

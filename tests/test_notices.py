@@ -127,7 +127,7 @@ def test_a_signed_notice_is_a_message_like_any_other_and_xmlsec1_accepts_it() ->
         "valid_until": "2027-02-21",
         "direction": "I",
         "value": "1000.50",
-        "currency": "502",
+        "currency": "USD",
         "mandate": "20260000000000000",
         "services": "ABH",
         "reason": "自动确认",

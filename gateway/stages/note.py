@@ -1,5 +1,6 @@
 """What a notice of the brokers' association makes of an agreement (FORMATS 4; REFORM R13, 6)."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.agreements import Change, IllegalAct, OtherTerms, changed
@@ -18,6 +19,9 @@ def note(evidence: Evidence, party: Party, register: Register) -> Change | None:
     if party.role is not Role.ASSOCIATION:
         raise Rejected(finding(Fault.NOT_ASSOCIATION, detail=party.role))
     notice = read_notice(evidence.root)
+    # Declarations tell their currency so, whichever code they write.
+    currency = evidence.type.translated("currency", notice.agreement.currency)
+    notice = replace(notice, agreement=replace(notice.agreement, currency=currency))
     try:
         return changed(register.agreement(notice.agreement.number), notice)
     except (IllegalAct, OtherTerms) as wrong:

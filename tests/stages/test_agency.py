@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from gateway.states import Event, State
 from gateway.submission import read_envelope
 from gateway.xml import trusted
 from tests.association import ACCOUNT, agreement, shown, signed_notice
-from tests.declarations import Declaration, enterprise
+from tests.declarations import Declaration, Line, enterprise
 from tests.desk import Desk
 from tests.rendering import render
 
@@ -120,6 +121,22 @@ def test_an_agreement_that_does_not_cover_the_declaration_is_refused(desk: Desk,
     told(desk, **terms)
     decision = declared(desk, number=NUMBER)
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_UNFIT.code])
+
+
+@pytest.mark.parametrize("agreed", ["502", "USD"])
+@pytest.mark.parametrize("written", ["502", "USD"])
+@pytest.mark.parametrize(("limit", "event"), [("1250", Event.PASSED), ("1249.99", Event.REFUSED)])
+def test_the_value_limit_holds_whichever_code_says_the_currency(
+    desk: Desk, agreed: str, written: str, limit: str, event: Event
+) -> None:
+    told(desk, value=Decimal(limit), currency=agreed)
+    decision = declared(desk, number=NUMBER, lines=(Line(currency=written),))
+    assert decision.event is event
+    if event is Event.REFUSED:
+        assert codes(decision) == [Fault.AGREEMENT_UNFIT.code]
+        assert f"value {limit}" in decision.findings[0].en
+    (row,) = desk.rows(agreements, number=NUMBER)
+    assert row["record"]["currency"] == "USD"
 
 
 def test_what_waited_too_long_is_refused(desk: Desk) -> None:

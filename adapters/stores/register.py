@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final, Self
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Engine, Select, Text, bindparam, cast, or_, select
+from sqlalchemy import Connection, Engine, Select, String, Text, bindparam, cast, literal_column, or_, select
 
 from adapters.stores.agreements import AGREEMENT
 from adapters.stores.belongings import DECLARATION_BY, LOOSE, declared_of, loose_of
@@ -73,10 +73,11 @@ _SAME_BODY: Final = (
     .limit(1)
 )
 
+# By the operator that both databases have: what SQLAlchemy writes for an element of JSON needs its own way to
+# the driver for the path.
+_role: Final = parties.c.record.op("->>", return_type=String())(literal_column("'role'"))
 _IN_ROLE: Final = (
-    select(_RECORD)
-    .where(parties.c.account.is_not(None), parties.c.record["role"].as_string() == bindparam("role"))
-    .order_by(parties.c.code)
+    select(_RECORD).where(parties.c.account.is_not(None), _role == bindparam("role")).order_by(parties.c.code)
 )
 _REGISTERED: Final = (
     cast(agreements.c.record, Text),

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 import cli
+from adapters.backends.reference.customs import BOOK
 from adapters.backends.reference.record_files import BadRecords, read_records
 from adapters.backends.reference.records import Kind
 from adapters.operators.output import USAGE
@@ -139,6 +140,20 @@ def test_records_are_entered_before_the_sandbox_is_first_served_and_replaced_by_
     ]
     assert set(listed[0]) == {"manual", "trader", "until", "at", "actor"}
     assert len(ledger(unserved, "list", "manuals", "--limit", "1")) == 1
+
+
+def test_a_customs_that_is_served_without_a_home_has_its_ledgers_behind_its_folder(tmp_path: Path) -> None:
+    def said(*arguments: str) -> str:
+        out = io.StringIO()
+        with redirect_stdout(out), pytest.raises(SystemExit) as ended:
+            cli.app(["customs", *arguments, "--folder", str(tmp_path)], prog_name="gateway")
+        assert not ended.value.code
+        return out.getvalue()
+
+    assert said("ledger", "add", "duties", "tariff=84", "rate=1") == "duties: 1 entered\n"
+    assert json.loads(said("ledger", "list", "duties", "--json"))[0]["tariff"] == "84"
+    assert json.loads(said("queue", "--json")) == []
+    assert (tmp_path / "customs" / BOOK).is_file()
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from adapters.assemble import utc_now
 from adapters.backends.reference import reviews
 from adapters.backends.reference.decisions import Act
 from adapters.operators import customs_ledgers
-from adapters.operators.customs_books import ledgers
-from adapters.operators.output import NO, HomeOption, JsonOption, fail, say_json, say_rows, told
+from adapters.operators.customs_books import FolderOption, HomeOption, ledgers
+from adapters.operators.output import NO, JsonOption, fail, say_json, say_rows, told
 from gateway.faults import printable
 
 app = typer.Typer(no_args_is_help=True, help="The customs sandbox: what waits there, and what it knows.")
@@ -18,12 +18,12 @@ app.add_typer(customs_ledgers.app, name="ledger")
 
 
 @app.command()
-def queue(home: HomeOption, as_json: JsonOption = False) -> None:
+def queue(home: HomeOption = None, folder: FolderOption = None, as_json: JsonOption = False) -> None:
     """Declarations that wait in the customs sandbox, the longest first, for what, and why.
 
     Example: gateway customs queue --home /srv/gateway
     """
-    with told(), ledgers(home) as books:
+    with told(), ledgers(home, folder) as books:
         waiting = [each for ledger in books for each in ledger.waiting()]
     rows = [
         {
@@ -44,8 +44,9 @@ def queue(home: HomeOption, as_json: JsonOption = False) -> None:
 def decide(
     key: Annotated[str, typer.Argument(help="The key that stands in the queue.")],
     act: Annotated[Act, typer.Argument(help="What is decided.")],
-    home: HomeOption,
     reason: Annotated[str, typer.Option(help="Why; the declarant is told.", show_default=False)],
+    home: HomeOption = None,
+    folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Decide a declaration that waits in the customs sandbox. Ends with 1 where it does not wait for that.
@@ -55,7 +56,7 @@ def decide(
     Example: gateway customs decide 01JD0000000000000000000000 release --reason "in order" --home /srv/gateway
     """
     actor, now = getpass.getuser(), utc_now()
-    with told(), ledgers(home) as books:
+    with told(), ledgers(home, folder) as books:
         for ledger in books:
             try:
                 reviews.decide(ledger, key, act, actor=actor, reason=printable(reason), now=now)

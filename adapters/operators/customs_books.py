@@ -9,45 +9,64 @@ from typing import Annotated
 import typer
 
 from adapters.assemble import utc_now
+from adapters.backends.reference.customs import BOOK
 from adapters.backends.reference.ledger import Ledger
-from adapters.home import Home
 from adapters.operators.output import UNREACHABLE, USAGE, fail, opened
 
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", envvar="GATEWAY_HOME", help="The home that `gateway init` made.", show_default=False
+    ),
+]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--folder",
+        help="Instead of a home: the folder of a customs that is served without one.",
+        show_default=False,
+    ),
+]
 BackendOption = Annotated[
     str, typer.Option(help="Which customs sandbox, where the home has several.", show_default=False)
 ]
 
 
 @contextmanager
-def ledgers(path: Path) -> Iterator[Sequence[Ledger]]:
-    """Of every customs sandbox of the home that was ever served."""
-    home = opened(path)
-    books = [_book(home, name) for name in home.settings().backend]
+def ledgers(home: Path | None, folder: Path | None) -> Iterator[Sequence[Ledger]]:
+    """Of every customs sandbox that was ever served, of the home or behind the folder."""
+    books = _books(home, folder).values()
     with _told(), ExitStack() as stack:
         yield [stack.enter_context(closing(Ledger(book, utc_now))) for book in books if book.is_file()]
 
 
 @contextmanager
-def ledger(path: Path, backend: str) -> Iterator[Ledger]:
+def ledger(home: Path | None, folder: Path | None, backend: str) -> Iterator[Ledger]:
     """Of one customs sandbox, served or not yet; `backend` may be empty where there is only one."""
-    home = opened(path)
-    names = [
-        name
-        for name, settings in home.settings().backend.items()
-        if settings.kind == "reference" or _book(home, name).is_file()
-    ]
-    if backend and backend not in names:
-        fail(USAGE, f"{backend} is no customs sandbox of this home; there is: {', '.join(names) or 'none'}")
-    if not backend and len(names) != 1:
-        fail(USAGE, f"which customs sandbox? Name it with --backend: {', '.join(names) or 'there is none'}")
-    book = _book(home, backend or names[0])
+    books = _books(home, folder)
+    if backend and backend not in books:
+        fail(USAGE, f"{backend} is no customs sandbox of this home; there is: {', '.join(books) or 'none'}")
+    if not backend and len(books) != 1:
+        fail(USAGE, f"which customs sandbox? Name it with --backend: {', '.join(books) or 'there is none'}")
+    book = books[backend or next(iter(books))]
     book.parent.mkdir(parents=True, exist_ok=True)
     with _told(), closing(Ledger(book, utc_now)) as found:
         yield found
 
 
-def _book(home: Home, backend: str) -> Path:
-    return home.path / "backends" / backend / "customs.db"
+def _books(home: Path | None, folder: Path | None) -> dict[str, Path]:
+    """The files of the sandboxes, by the name of the back-end."""
+    if folder is not None:
+        if not folder.is_dir():
+            fail(USAGE, f"{folder} is no folder")
+        return {folder.name: folder / "customs" / BOOK}
+    if home is None:
+        fail(USAGE, "needs --home, or --folder")
+    of = opened(home)
+    books = {name: of.path / "backends" / name / BOOK for name in of.settings().backend}
+    kinds = of.settings().backend
+    # Behind a folder there may be another customs, which has no such book here.
+    return {name: book for name, book in books.items() if kinds[name].kind == "reference" or book.is_file()}
 
 
 @contextmanager

@@ -13,10 +13,9 @@ from adapters.backends.reference.ledger import Ledger
 from adapters.backends.reference.proceedings import let_go_what_is_paid
 from adapters.backends.reference.record_files import BadRecords, read_records
 from adapters.backends.reference.records import Kind, Record, columns, record
-from adapters.operators.customs_books import BackendOption, ledger
+from adapters.operators.customs_books import BackendOption, FolderOption, HomeOption, ledger
 from adapters.operators.output import (
     USAGE,
-    HomeOption,
     JsonOption,
     LimitOption,
     fail,
@@ -40,7 +39,8 @@ KindArgument = Annotated[Kind, typer.Argument(help="Which ledger.")]
 @app.command("list")
 def list_(
     kind: KindArgument,
-    home: HomeOption,
+    home: HomeOption = None,
+    folder: FolderOption = None,
     backend: BackendOption = "",
     limit: LimitOption = 100,
     as_json: JsonOption = False,
@@ -49,7 +49,7 @@ def list_(
 
     Example: gateway customs ledger list payments --home /srv/gateway
     """
-    with told(), ledger(home, backend) as book:
+    with told(), ledger(home, folder, backend) as book:
         rows = book.records.listed(kind, limit)
     say_rows(rows, (*columns(kind), "at", "actor"), as_json=as_json)
 
@@ -58,7 +58,8 @@ def list_(
 def add(
     kind: KindArgument,
     cells: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="The record's columns.")],
-    home: HomeOption,
+    home: HomeOption = None,
+    folder: FolderOption = None,
     backend: BackendOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -75,7 +76,7 @@ def add(
         entered = record(kind, named)
     except ValidationError as error:
         fail(USAGE, "\n".join(wrong(kind.value, error)))
-    with told(), ledger(home, backend) as book:
+    with told(), ledger(home, folder, backend) as book:
         gone = _enter(book, kind, [entered])
     _say(kind, [entered], gone, as_json=as_json)
 
@@ -84,7 +85,8 @@ def add(
 def import_(
     kind: KindArgument,
     file: Annotated[Path, typer.Argument(help="CSV with a header line, UTF-8 or GBK.")],
-    home: HomeOption,
+    home: HomeOption = None,
+    folder: FolderOption = None,
     backend: BackendOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -97,7 +99,7 @@ def import_(
             entered = read_records(kind, file)
         except BadRecords as error:
             fail(USAGE, str(error))
-        with ledger(home, backend) as book:
+        with ledger(home, folder, backend) as book:
             gone = _enter(book, kind, entered)
     _say(kind, entered, gone, as_json=as_json)
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from adapters.backends.desk import Desk
 from adapters.backends.inspection import Refused
@@ -15,6 +16,8 @@ from gateway.message import Submission
 from gateway.ports import Clock, Outcome
 from gateway.submission import Envelope
 
+BOOK: Final = "customs.db"
+
 
 class ReferenceCustoms(Desk):
     """ports.Backend, as `Desk`, with its ledger in `folder`/customs.db. It keeps envelopes, not packages.
@@ -25,7 +28,7 @@ class ReferenceCustoms(Desk):
 
     def __init__(self, folder: Path, certificate_pem: str, clock: Clock) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._ledger = Ledger(folder / "customs.db", clock)
+        self._ledger = Ledger(folder / BOOK, clock)
         super().__init__(folder, self._ledger, certificate_pem, clock)
 
     def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:

@@ -14,12 +14,14 @@ from adapters.operators import (
     deliveries,
     demo,
     documents,
+    dossier,
     messages,
     node,
     output,
     parties,
     policy,
     receipts,
+    stats,
 )
 
 
@@ -72,6 +74,8 @@ app.add_typer(parties.app, name="parties")
 app.add_typer(agreements.app, name="agreements")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(policy.app, name="policy")
+app.add_typer(dossier.app, name="dossier")
+app.add_typer(stats.app, name="stats")
 
 if __name__ == "__main__":
     app()

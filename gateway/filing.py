@@ -33,7 +33,7 @@ def compiled(name: str, sent: Sequence[Sent], told: Sequence[Told], owed: Owed |
     for message in sent:
         leaves += _of_message(message, names)
     asked = []
-    for each in told:
+    for each in _once(told):
         leaf = _of_told(each, names)
         leaves.append(leaf)
         if each.status in _ASKING:
@@ -52,6 +52,17 @@ def compiled(name: str, sent: Sequence[Sent], told: Sequence[Told], owed: Owed |
         owed=owed,
         asked=tuple(sorted(asked, key=lambda each: each.at)),
     )
+
+
+def _once(told: Iterable[Told]) -> Iterable[Told]:
+    """A receipt that several accounts were given is one document."""
+    given = set()
+    for each in told:
+        if each.record is Record.RECEIPT:
+            if each.sha256 in given:
+                continue
+            given.add(each.sha256)
+        yield each
 
 
 class _Names:

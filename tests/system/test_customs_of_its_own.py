@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import pytest
+import sqlalchemy
 from lxml import etree
 
 from adapters.operators.output import UNREACHABLE
+from adapters.stores.tables import messages
 from gateway.xml import trusted
 from tests.declarations import Declaration
 from tests.invariants import unfinished, violations
@@ -114,9 +116,12 @@ def send(node: Mortal, prefix: str = "") -> str:
 
 
 def found(node: Mortal, reference: str) -> dict[str, Any]:
-    listed = json.loads(node.cli("messages", "list", "--json", "--limit", "0").stdout)
-    (message,) = [each for each in listed if each["reference"] == reference]
-    return dict(message)
+    query = sqlalchemy.select(messages.c.id, messages.c.state, messages.c.customs_status)
+    with node.reading() as store:
+        row = store.execute(
+            query.where(messages.c.kind == "inbound", messages.c.reference == reference)
+        ).one()
+        return dict(row._mapping)
 
 
 def inbox(node: Mortal, reference: str) -> list[str]:

@@ -125,7 +125,9 @@ def found(node: Mortal, reference: str) -> dict[str, Any]:
 
 
 def inbox(node: Mortal, reference: str) -> list[str]:
-    return sorted(name.split("_")[0] for name in node.inbox(ACCOUNT) if f"_{reference}_" in name)
+    """What the sender was told, beside requests for documents."""
+    kinds = [name.split("_")[0] for name in node.inbox(ACCOUNT) if f"_{reference}_" in name]
+    return sorted(kind for kind in kinds if kind != "Request")
 
 
 def taken(node: Mortal, reference: str) -> int:

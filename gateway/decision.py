@@ -27,18 +27,19 @@ class Lack:
 class Lacking(Exception):
     """The message is sound so far, and waits. `shown` is what its sender is told of it."""
 
-    def __init__(self, lack: Lack, shown: Finding) -> None:
+    def __init__(self, lack: Lack, *shown: Finding) -> None:
         super().__init__(lack.thing)
         self.lack = lack
         self.shown = shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
-    """A PDF that came on its own and is accepted with the declaration listing it, and its final receipt."""
+class Finished:
+    """A message that waits and comes to its end by the judgement of another: what its sender is told."""
 
     message: str
-    receipt: Receipt
+    receipts: tuple[Receipt, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +72,9 @@ class Decision:
     if that has changed since, nothing is committed and the message is judged again. `linked` is the earlier
     message that this one repeats, corrects or updates, or the declaration that it belongs to.
 
-    `lack` is what a message waits for, `brings` a thing that others may wait for, `joined` what came on its
-    own and belongs to it.
+    `lack` is what a message waits for, `brings` what others may wait for. `joined` came on their own and are
+    accepted with it, `replaced` are refused since it takes their place; if one of these waits no more,
+    nothing is committed either.
     """
 
     message: str
@@ -86,7 +88,8 @@ class Decision:
     linked: str | None = None
     reason: str = ""
     lack: Lack | None = None
-    brings: str = ""
-    joined: tuple[Joined, ...] = ()
+    brings: tuple[str, ...] = ()
+    joined: tuple[Finished, ...] = ()
+    replaced: tuple[Finished, ...] = ()
     matter: Matter = Matter()
     trail: dict[str, str] = field(default_factory=dict)

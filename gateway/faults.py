@@ -186,6 +186,11 @@ class Fault(Enum):
         "报文包中的文件未列入随附单据清单：{detail}",
         "A file of the package is not listed in the declaration: {detail}",
     )
+    DOCUMENT_REPLACED = (
+        "document-replaced",
+        "同名文件后来又发送了一次，以后者为准（{detail}）。",
+        "A file of the same name was sent later and counts instead ({detail}).",
+    )
     PDF_UNFIT = (
         "pdf-unfit",
         "随附 PDF 不符合要求：{detail}",

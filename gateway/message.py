@@ -101,13 +101,15 @@ class Loose:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """What `unpack` found: the bytes of the one XML document and what the parts are, the document first.
-    `loose` are PDFs that belong to it and came on their own."""
+    `loose` are PDFs that belong to it and came on their own, `missing` the names of those that may yet come.
+    """
 
     document: bytes
     document_name: str
     parts: tuple[Part, ...]
     is_zip: bool
     loose: tuple[Loose, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def attachments(self) -> tuple[Part, ...]:

@@ -8,26 +8,35 @@ returns is committed by the node in one transaction.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.agreements import Act
-from gateway.decision import Decision, Lacking, Matter
+from gateway.decision import Decision, Finished, Lacking, Matter
 from gateway.families import Families
 from gateway.faults import Fault, Finding, Rejected, finding
-from gateway.message import Blob, Operation, Receipt, Received
+from gateway.message import Blob, Loose, Operation, Package, Part, Receipt, Received
 from gateway.parties import Party
 from gateway.policy import Policy
 from gateway.ports import Register, Signer
 from gateway.stages.admit import admit
 from gateway.stages.agency import agency
 from gateway.stages.assess import assess
+from gateway.stages.attach import (
+    attach,
+    attachment_facts,
+    await_declaration,
+    await_documents,
+    brings,
+    gather,
+    replaced,
+)
 from gateway.stages.authorise import Authority, authorise, read_facts, sender
 from gateway.stages.note import note, relay
 from gateway.stages.receipt import Known, Verdict, gateway_receipt, refusal, wanted
 from gateway.stages.relate import relate
 from gateway.stages.route import Routes, route
 from gateway.stages.sign import sign
-from gateway.stages.unpack import unpack
+from gateway.stages.unpack import unpack, unpack_pdf
 from gateway.stages.validate import recognise, validate
 from gateway.stages.verify import Evidence, verify
 from gateway.states import Event
@@ -51,16 +60,17 @@ def judge(
     try:
         party, account = sender(received, register)
         known = Known(party=party)
-        package = unpack(
-            received.arrival.name,
-            blob,
-            received.arrival.size,
-            policy.package,
-            policy.pdf,
-            account.max_package,
-        )
-        known = Known(party=party, package=package)
+        arrival, limit = received.arrival, account.max_package
+        pdf = unpack_pdf(arrival.name, blob, arrival.sha256, arrival.size, policy.pdf, limit)
+        if pdf is not None:
+            known = _known(party, pdf)
+            earlier = attach(received, pdf, party, register, policy)
+            return _waits_for_declaration(received, pdf, earlier, party, rules, signer, now)
+        package = unpack(arrival.name, blob, arrival.size, policy.package, policy.pdf, limit)
+        known = Known(party=party, parts=package.parts)
         recognised = recognise(package, families, policy)
+        package = gather(recognised, package, party, register, policy, limit)
+        known = replace(known, loose=package.loose)
         try:
             validated = validate(recognised, package, policy)
             evidence = verify(validated, package, party, now)
@@ -74,6 +84,7 @@ def judge(
             return _repeated(received, authority, rules)
         matter = _matter(received, evidence, authority, party, register, policy)
         ways = route(authority.facts, matter, register, rules.routes)
+        await_documents(received, package, party, policy)
         submissions = sign(
             *(received, package, validated, evidence, authority, party, matter, ways),
             *(families, policy, signer, now),
@@ -95,6 +106,7 @@ def judge(
         submissions=submissions,
         holder=authority.holder,
         linked=linked,
+        joined=_joined(received, package, party, rules, signer, now),
         matter=matter,
         trail=_trail(rules) | {"route": ", ".join(way.route for way in ways), "receipt": _digest(receipt)},
     )
@@ -155,23 +167,65 @@ def _waits(
 ) -> Decision:
     """The decision to wait; to refuse, where the time for that is over."""
     if received.overdue:
-        shown = lacking.shown
         late = finding(Fault.WAIT_EXPIRED, detail=received.overdue)
-        return _refused(received, known, (late, shown), rules, signer, now)
+        return _refused(received, known, (late, *lacking.shown), rules, signer, now)
     receipt = gateway_receipt(
-        received, Verdict.WAITING, known, (lacking.shown,), rules.families, rules.policy, signer, now
+        received, Verdict.WAITING, known, lacking.shown, rules.families, rules.policy, signer, now
     )
     return Decision(
         message=received.arrival.id,
         attempt=received.attempts,
         event=Event.LACKS,
-        findings=(lacking.shown,),
+        findings=lacking.shown,
         facts=known.facts,
         receipts=wanted([receipt], known.party),
         linked=known.linked,
         lack=lacking.lack,
         trail=_trail(rules) | {"receipt": _digest(receipt)},
     )
+
+
+def _waits_for_declaration(
+    received: Received,
+    pdf: Part,
+    earlier: Loose | None,
+    party: Party,
+    rules: Rules,
+    signer: Signer,
+    now: datetime,
+) -> Decision:
+    """The decision on a PDF that was sent on its own; the earlier one of its name ends."""
+    lacking = await_declaration(received, pdf, party, rules.policy)
+    decision = _waits(received, _known(party, pdf), lacking, rules, signer, now)
+    if decision.lack is None:  # its time is over
+        return decision
+    ended = []
+    if earlier is not None:
+        why = (replaced(pdf.name, received),)
+        # Receipts of files of one name are told apart by their time.
+        then = now + timedelta(microseconds=1)
+        end = _refused(earlier.message, _known(party, earlier.part), why, rules, signer, then)
+        ended.append(Finished(message=end.message, receipts=end.receipts, findings=end.findings))
+    return replace(decision, brings=brings(pdf, party), replaced=tuple(ended))
+
+
+def _joined(
+    received: Received, package: Package, party: Party, rules: Rules, signer: Signer, now: datetime
+) -> tuple[Finished, ...]:
+    """The PDFs that came on their own and are accepted with the document that lists them."""
+    joined = []
+    for number, each in enumerate(package.loose, 1):
+        known = replace(_known(party, each.part), linked=received.arrival.id)
+        then = now + timedelta(microseconds=number)  # `a.xml` may list `a`, and names are told apart by it
+        receipt = gateway_receipt(
+            each.message, Verdict.ACCEPTED, known, (), rules.families, rules.policy, signer, then
+        )
+        joined.append(Finished(message=each.message.arrival.id, receipts=(receipt,)))
+    return tuple(joined)
+
+
+def _known(party: Party, pdf: Part) -> Known:
+    return Known(party=party, parts=(pdf,), facts=attachment_facts(pdf, party))
 
 
 def _refused(

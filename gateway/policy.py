@@ -34,6 +34,11 @@ class PdfPolicy(_Section):
     size: int = Field(4 * 1024 * 1024, description="bytes of one file at most")
     page_size: int = Field(400 * 1024, description="bytes of one file over its pages at most")
     name: int = Field(64, description="characters of a file name at most")
+    wait_hours: float = Field(
+        24,
+        gt=0,
+        description="hours that a PDF sent on its own and the document listing it wait for each other",
+    )
 
 
 class DeclarationPolicy(_Section):

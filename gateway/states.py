@@ -32,6 +32,7 @@ class Event(StrEnum):
     BROKE = "broke"  # our own failure, or three crashed judgements
     CAME = "came"  # what was waited for is there
     JOINED = "joined"  # the declaration that it belongs to was accepted with it
+    REPLACED = "replaced"  # a newer one of the same name takes its place
     EXPIRED = "expired"  # what was waited for did not come in time
     TAKEN = "taken"  # customs took it
     UNDELIVERABLE = "undeliverable"  # customs will never take it as it is
@@ -56,6 +57,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     State.WAITING: {
         Event.CAME: State.RECEIVED,
         Event.JOINED: State.CLOSED,
+        Event.REPLACED: State.REJECTED,
         # Judged a last time, and refused where the thing is still not there.
         Event.EXPIRED: State.RECEIVED,
         Event.STOPPED: State.HELD,

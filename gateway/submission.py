@@ -43,13 +43,17 @@ _SAFE_NAME: Final = re.compile(r"""[^./\\:*?"<>|][^/\\:*?"<>|]{0,99}""")
 _CHUNK: Final = 1 << 20
 
 
+def is_safe(name: str) -> bool:
+    """Whether customs may unpack a file of this name as it is."""
+    return bool(_SAFE_NAME.fullmatch(name)) and name.isprintable() and name.casefold() != ENVELOPE_NAME
+
+
 def inner_name(sent_as: str) -> str:
     """The package's name inside the zip: the sender's own, or a plain one where that is not safe.
 
     Giving it its own answer again changes nothing.
     """
-    safe = _SAFE_NAME.fullmatch(sent_as) and sent_as.isprintable() and sent_as.casefold() != ENVELOPE_NAME
-    if safe:
+    if is_safe(sent_as):
         return sent_as
     return "package.xml" if sent_as.lower().endswith(".xml") else "package.zip"
 

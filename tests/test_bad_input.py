@@ -86,6 +86,7 @@ ELSEWHERE = {
     Fault.PAPERLESS_SCOPE: "tests/test_reform.py",
     Fault.PAPERLESS_CLASS: "tests/test_reform.py",
     Fault.PAPERLESS_CONTRACT: "tests/test_reform.py",
+    Fault.DOCUMENT_REPLACED: "tests/test_loose_documents.py",
     Fault.AGREEMENT_UNFIT: "tests/test_agreements.py",
     Fault.AGREEMENT_MISSING: "tests/stages/test_agency.py",
     Fault.AGREEMENT_ACT: "tests/stages/test_agency.py",

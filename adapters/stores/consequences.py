@@ -10,17 +10,18 @@ from adapters.stores.database import Transaction
 from adapters.stores.documents import deliver, owe
 from adapters.stores.holding import hold_under
 from adapters.stores.tables import IN_WAIT, messages
-from adapters.stores.waiting import join, wake
+from adapters.stores.waiting import finish, wake
 from gateway.decision import Decision, Lack, Matter
 from gateway.message import ATTACHMENT, Arrival
 from gateway.ports import Superseded
+from gateway.states import Event
 
 # A PDF that came on its own and waits: its reference is its name.
 _LOOSE: Final = select(messages.c.id).where(
     IN_WAIT,
     messages.c.party == bindparam("of_party"),
     messages.c.type == ATTACHMENT,
-    messages.c.reference == bindparam("of_name"),
+    messages.c.reference.in_(bindparam("of_names", expanding=True)),
 )
 
 
@@ -28,18 +29,20 @@ def write_consequences(transaction: Transaction, decision: Decision, arrival: Ar
     """Writes them in the commit of the decision on `arrival`. Raises `Superseded` where something that the
     judgement saw has changed since."""
     message = arrival.id
+    for replaced in decision.replaced:
+        finish(transaction, replaced, Event.REPLACED, message, now)
     if decision.lack is not None:
         _check_still_lacking(transaction, message, decision.lack)
     for joined in decision.joined:
-        join(transaction, joined, message, now)
+        finish(transaction, joined, Event.JOINED, message, now)
     _write_agreement(transaction, decision.matter, arrival, now)
     if decision.matter.obligation is not None and decision.facts is not None:
         attached = decision.facts.values.get("documents", "").split()
         owe(transaction, message, decision.matter.obligation, attached)
     if decision.matter.delivers and decision.linked is not None:
         deliver(transaction, decision.linked, decision.matter.delivers, now)
-    if decision.brings:
-        wake(transaction, decision.brings, now)
+    for thing in decision.brings:
+        wake(transaction, thing, now)
 
 
 def _write_agreement(transaction: Transaction, matter: Matter, arrival: Arrival, now: datetime) -> None:
@@ -56,8 +59,10 @@ def _check_still_lacking(transaction: Transaction, message: str, lack: Lack) -> 
     kind, _space, name = lack.thing.partition(" ")
     if kind == "agreement" and revision_of(transaction, name) != lack.seen:
         raise Superseded(message)
-    if kind == "document":
+    if kind in ("document", "declaration"):
+        # The document is there now, or another PDF of the name of the one that waits for its declaration.
         party, _space, file = name.partition(" ")
-        came = {"of_party": party, "of_name": file}
+        names = (file, f"{file}.pdf") if kind == "document" else (file,)
+        came = {"of_party": party, "of_names": names}
         if transaction.connection.execute(_LOOSE, came).first() is not None:
             raise Superseded(message)

@@ -1,5 +1,6 @@
 """Messages that wait for a named thing: what wakes them is the thing's coming, in the same commit."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from adapters.stores.database import Transaction
 from adapters.stores.receipts import put_receipts
 from adapters.stores.tables import IN_WAIT, messages
-from gateway.decision import Joined
+from gateway.decision import Finished
 from gateway.ports import Folder, Superseded
 from gateway.states import Event, State, advance
 
@@ -45,28 +46,30 @@ def expire(transaction: Transaction, now: datetime) -> int:
     return len(rows)
 
 
-def join(transaction: Transaction, joined: Joined, declaration: str, now: datetime) -> None:
-    """Finishes a message that is accepted with the declaration it belongs to. Raises `Superseded` where it
-    does not wait any more."""
-    row = transaction.connection.execute(_ONE, {"wanted": joined.message}).one()
+def finish(transaction: Transaction, finished: Finished, event: Event, by: str, now: datetime) -> None:
+    """Brings a message to its end, linked to the one that does so: it joins that (`JOINED`) or gives it its
+    place (`REPLACED`). Raises `Superseded` where it does not wait any more."""
+    row = transaction.connection.execute(_ONE, {"wanted": finished.message}).one()
     if row.state != State.WAITING:
-        raise Superseded(joined.message)
-    state = advance(State(row.state), Event.JOINED)
+        raise Superseded(finished.message)
+    state = advance(State(row.state), event)
     transaction.connection.execute(
         _CHANGE,
         {
             "wanted": row.seq,
             "state": state,
-            "folder": Folder.SENTBOX,
+            "folder": Folder.SENTBOX if event is Event.JOINED else Folder.FAILBOX,
             "moved_at": now,
             "revision": row.revision + 1,
             "waiting_for": None,
             "until": None,
-            "linked": declaration,
+            "linked": by,
+            "findings": [asdict(found) for found in finished.findings],
         },
     )
-    put_receipts(transaction, joined.message, [joined.receipt], now)
-    transaction.log(joined.message, now, Event.JOINED, ACTOR, state, linked=declaration)
+    put_receipts(transaction, finished.message, finished.receipts, now)
+    faults = [found.code for found in finished.findings]
+    transaction.log(finished.message, now, event, ACTOR, state, linked=by, faults=faults)
 
 
 def _judge_again(

@@ -16,7 +16,7 @@ from lxml import etree
 from gateway.answers import receipt_name
 from gateway.families import Families
 from gateway.faults import Finding, Severity
-from gateway.message import Facts, Package, Receipt, ReceiptKind, Received
+from gateway.message import Facts, Loose, Part, Receipt, ReceiptKind, Received
 from gateway.parties import Party, ReceiptForm
 from gateway.policy import Policy
 from gateway.ports import Signer
@@ -47,7 +47,8 @@ class Known:
     """What is known of a message when its receipt is written; a refusal may come before there is more."""
 
     party: Party | None = None
-    package: Package | None = None
+    parts: tuple[Part, ...] = ()
+    loose: tuple[Loose, ...] = ()
     facts: Facts | None = None
     linked: str | None = None
 
@@ -79,11 +80,10 @@ def gateway_receipt(
     _text(root, "Verdict", verdict)
     _text(root, "Final", "true" if verdict in _FINAL else "false")
     content = _put(root, "Package", name=arrival.name, size=str(arrival.size), sha256=arrival.sha256)
-    for part in known.package.parts if known.package is not None else ():
-        told = _put(content, "Part", name=part.name, size=str(part.size), sha256=part.sha256)
-        if part.pdf is not None:
-            told.set("pages", str(part.pdf.pages))
-            told.set("signed", "true" if part.pdf.signed else "false")
+    for part in known.parts:
+        _put_part(content, part)
+    for each in known.loose:
+        _put_part(content, each.part).set("message", each.message.arrival.id)
     faults = _put(root, "Faults")
     for found in findings:
         _put_fault(faults, found)
@@ -147,6 +147,14 @@ def _put(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
 
 def _text(parent: etree._Element, tag: str, value: str) -> None:
     _put(parent, tag).text = value
+
+
+def _put_part(parent: etree._Element, part: Part) -> etree._Element:
+    told = _put(parent, "Part", name=part.name, size=str(part.size), sha256=part.sha256)
+    if part.pdf is not None:
+        told.set("pages", str(part.pdf.pages))
+        told.set("signed", "true" if part.pdf.signed else "false")
+    return told
 
 
 def _put_fault(parent: etree._Element, found: Finding) -> None:

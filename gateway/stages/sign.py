@@ -1,5 +1,6 @@
 """What customs will hold in its hands: the submission envelope with every digest, signed by the gateway."""
 
+import unicodedata
 from datetime import datetime
 
 from gateway.agreements import Registered
@@ -13,7 +14,7 @@ from gateway.stages.authorise import Authority
 from gateway.stages.route import Way
 from gateway.stages.validate import Validated
 from gateway.stages.verify import Evidence
-from gateway.submission import build_envelope
+from gateway.submission import build_envelope, inner_name
 
 
 def sign(
@@ -68,27 +69,39 @@ def sign(
 
 
 def _enclosures(package: Package, use: Registered | None) -> tuple[Enclosure, ...]:
-    """What came in other messages and goes with this one: PDFs sent on their own, and the association's last
-    notice of the agreement, under names that no package has."""
-    found = [
-        Enclosure(
-            kind=EnclosureKind.ATTACHMENT,
-            name=f"attachment-{number}.pdf",
-            sha256=each.part.sha256,
-            size=each.part.size,
-            message=each.message.arrival.id,
+    """What came in other messages and goes with this one: PDFs sent on their own, by the names that the
+    document lists, and the association's last notice of the agreement."""
+    suffix = "zip" if use is None or not use.name.lower().endswith(".xml") else "xml"
+    notice = f"agreement-notice.{suffix}"
+    taken = {_spelling(inner_name(package.document_name)), notice}
+    found = []
+    for each in package.loose:
+        name = each.part.name
+        if _spelling(name) in taken:  # by another case, or that of the document itself
+            name = f"{each.message.arrival.id}.pdf"
+        taken.add(_spelling(name))
+        found.append(
+            Enclosure(
+                kind=EnclosureKind.ATTACHMENT,
+                name=name,
+                sha256=each.part.sha256,
+                size=each.part.size,
+                message=each.message.arrival.id,
+            )
         )
-        for number, each in enumerate(package.loose, start=1)
-    ]
     if use is not None:
-        suffix = "xml" if use.name.lower().endswith(".xml") else "zip"
         found.append(
             Enclosure(
                 kind=EnclosureKind.AGREEMENT,
-                name=f"agreement-notice.{suffix}",
+                name=notice,
                 sha256=use.sha256,
                 size=use.size,
                 message=use.message,
             )
         )
     return tuple(found)
+
+
+def _spelling(name: str) -> str:
+    """What two names must differ in to be two files on any system (see `archive`)."""
+    return unicodedata.normalize("NFC", name).casefold()

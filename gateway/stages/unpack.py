@@ -9,6 +9,7 @@ from gateway.message import Blob, Package, Part, Pdf
 from gateway.pdf import inspect
 from gateway.policy import PackagePolicy, PdfPolicy
 
+_PDF_MAGIC: Final = b"%PDF-"
 _ZIP_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 # Also what UTF-16 and UTF-32 begin with: the XML parser says what is wrong with these.
 _XML_BEGINNINGS: Final = (
@@ -40,6 +41,22 @@ def unpack(name: str, blob: Blob, size: int, policy: PackagePolicy, pdf: PdfPoli
         if head.lstrip().startswith(_XML_BEGINNINGS):
             return _bare(name, stream, size, policy)
     raise Rejected(finding(Fault.PACKAGE_UNREADABLE))
+
+
+def unpack_pdf(name: str, blob: Blob, sha256: str, size: int, policy: PdfPolicy, limit: int) -> Part | None:
+    """What is sent, where it is a PDF on its own; None for anything else, which `unpack` takes apart.
+
+    One larger than `policy.size` is not read: its facts are all unknown. Raises `Rejected` where it is larger
+    than `limit`.
+    """
+    with blob() as stream:
+        if stream.read(len(_PDF_MAGIC)) != _PDF_MAGIC:
+            return None
+        if size > limit:
+            raise Rejected(finding(Fault.PACKAGE_TOO_LARGE, detail=f"{size} > {limit}"))
+        stream.seek(0)
+        facts = inspect(stream.read(size)) if size <= policy.size else Pdf()
+    return Part(name=name, sha256=sha256, size=size, pdf=facts)
 
 
 def _bare(name: str, stream: IO[bytes], size: int, policy: PackagePolicy) -> Package:

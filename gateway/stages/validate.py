@@ -42,7 +42,10 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
 
 def validate(recognised: Recognised, package: Package, policy: Policy) -> Validated:
     """Raises `Rejected` with every fault there is: of the schema, or, where that holds, of the rules with
-    their warnings. Rules rely on the types that the schema gives, so they are not tried without it."""
+    their warnings. Rules rely on the types that the schema gives, so they are not tried without it.
+
+    That listed files are missing is no fault yet where they may come on their own (`Package.missing`) and
+    there is no other."""
     root, kind = recognised.root, recognised.type
     if not kind.schema.validate(root):
         from gateway.schema_faults import schema_faults  # xmlschema, see `Schema.explaining`
@@ -50,6 +53,8 @@ def validate(recognised: Recognised, package: Package, policy: Policy) -> Valida
         with told_of(package.document_name):
             raise Rejected(schema_faults(kind.schema, root, len(package.document)))
     findings = [] if kind.rules is None else kind.rules.check(root, package, policy)
-    if any(found.severity is Severity.ERROR for found in findings):
+    errors = {found.code for found in findings if found.severity is Severity.ERROR}
+    if errors and not (package.missing and errors == {Fault.DOCUMENT_MISSING.code}):
         raise Rejected(findings)
-    return Validated(root=root, type=kind, warnings=tuple(findings))
+    warnings = tuple(found for found in findings if found.severity is Severity.WARNING)
+    return Validated(root=root, type=kind, warnings=warnings)

@@ -1,0 +1,147 @@
+"""PDFs that are sent on their own, and the bare document that lists them (FORMATS 3.2, second way).
+
+A PDF waits for the document that lists its name, and such a document for its PDFs: in whichever order they
+come, by the name alone and among what one party sent.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Final
+
+from gateway.decision import Lack, Lacking
+from gateway.faults import Fault, Finding, Rejected, Severity, finding
+from gateway.message import ATTACHMENT, Facts, Key, Loose, Operation, Package, Part, Pdf, Received
+from gateway.parties import Party
+from gateway.policy import Policy
+from gateway.ports import Register
+from gateway.stages.validate import Recognised
+from gateway.submission import is_safe
+
+FAMILY: Final = "gateway"
+LISTED: Final = "files"  # the list of a profile that names the files belonging to a document
+_SUFFIX: Final = ".pdf"
+
+
+def attachment_facts(part: Part, party: Party) -> Facts:
+    """The facts of a PDF on its own: its reference is its name, its values are what was found in it."""
+    key = Key(party=party.code, family=FAMILY, type=ATTACHMENT, reference=part.name)
+    content = hashlib.sha256(f"{part.name}\0{part.sha256}\n".encode()).hexdigest()
+    return Facts(
+        key=key,
+        content=content,
+        body=part.sha256,
+        operation=Operation.INFORM,
+        values={name: str(value) for name, value in asdict(part.pdf or Pdf()).items()},
+    )
+
+
+def attach(received: Received, part: Part, party: Party, register: Register, policy: Policy) -> Loose | None:
+    """Whether a PDF on its own is fit to wait; the earlier one of its name that it replaces, if one waits.
+
+    Raises `Rejected` with everything that a declaration listing it would be refused for, or where a later one
+    of its name waits already.
+    """
+    if unfit := tuple(_unfit(part, part.pdf or Pdf(), policy)):
+        raise Rejected(unfit)
+    other = register.loose(party.code, part.name)
+    if other is not None and other.message.arrival.id > received.arrival.id:
+        raise Rejected(replaced(part.name, other.message))
+    return other
+
+
+def replaced(name: str, by: Received) -> Finding:
+    return finding(Fault.DOCUMENT_REPLACED, detail=by.arrival.id, file=name)
+
+
+def brings(part: Part, party: Party) -> tuple[str, ...]:
+    """What documents may wait for that this PDF is: they may list it without its suffix."""
+    names = dict.fromkeys((part.name, part.name.removesuffix(_SUFFIX)))
+    return tuple(_document(party, name) for name in names)
+
+
+def await_declaration(received: Received, part: Part, party: Party, policy: Policy) -> Lacking:
+    """That a PDF on its own waits for the document that lists it."""
+    until = received.arrival.received_at + timedelta(hours=policy.pdf.wait_hours)
+    shown = finding(
+        Fault.AWAITED,
+        detail=f"declaration that lists {part.name}, until {until:%Y-%m-%d %H:%M} UTC",
+        detail_zh=f"列明 {part.name} 的报关单，最迟至 {until:%Y-%m-%d %H:%M} UTC",
+        severity=Severity.WARNING,
+        file=part.name,
+    )
+    return Lacking(Lack(thing=f"declaration {party.code} {part.name}", seen=0, until=until), shown)
+
+
+def gather(
+    recognised: Recognised, package: Package, party: Party, register: Register, policy: Policy, limit: int
+) -> Package:
+    """A bare document with those of the PDFs it lists that wait for it, and the names of those that do not.
+
+    Of more files than a package may hold none is looked for. Raises `Rejected` where all together are larger
+    than `limit`, the account's, in bytes.
+    """
+    names = () if package.is_zip else recognised.type.listed(LISTED, recognised.root)
+    if not names or len(names) >= policy.package.entries:
+        return package
+    found = {name: _waiting(register, party, name) for name in names}
+    loose = {each.message.arrival.id: each for each in found.values() if each is not None}
+    size = package.parts[0].size + sum(each.part.size for each in loose.values())
+    if size > limit:
+        raise Rejected(finding(Fault.PACKAGE_TOO_LARGE, detail=f"{size} > {limit}"))
+    missing = tuple(name for name, each in found.items() if each is None)
+    return replace(package, loose=tuple(loose.values()), missing=missing)
+
+
+def await_documents(received: Received, package: Package, party: Party, policy: Policy) -> None:
+    """Raises `Lacking` where files that the document lists are missing: the first is what it waits for, all
+    are told."""
+    if not package.missing:
+        return
+    until = received.arrival.received_at + timedelta(hours=policy.pdf.wait_hours)
+    lack = Lack(thing=_document(party, package.missing[0]), seen=0, until=until)
+    shown = [
+        finding(
+            Fault.AWAITED,
+            detail=f"document {name}, until {until:%Y-%m-%d %H:%M} UTC",
+            detail_zh=f"随附单据 {name}，最迟至 {until:%Y-%m-%d %H:%M} UTC",
+            severity=Severity.WARNING,
+            file=name,
+        )
+        for name in package.missing
+    ]
+    raise Lacking(lack, *shown)
+
+
+def _document(party: Party, name: str) -> str:
+    return f"document {party.code} {name}"
+
+
+def _waiting(register: Register, party: Party, name: str) -> Loose | None:
+    return register.loose(party.code, name) or register.loose(party.code, name + _SUFFIX)
+
+
+def _unfit(part: Part, pdf: Pdf, policy: Policy) -> Iterator[Finding]:
+    """What the rules on attached files (FORMATS 3.4) refuse, and names that customs could not unpack."""
+    bounds, size = policy.pdf, part.size
+    told = (
+        (bool(pdf.problem), "不是可读取的 PDF", f"it is not readable: {pdf.problem}"),
+        (pdf.encrypted, "已加密", "it is encrypted"),
+        (
+            0 < pdf.version < bounds.version,
+            f"版本过低：{pdf.version / 10}",
+            f"its version is too old: {pdf.version / 10}",
+        ),
+        (size > bounds.size, f"超过允许的大小：{size}", f"it is larger than allowed: {size} > {bounds.size}"),
+        (
+            0 < pdf.pages * bounds.page_size < size,
+            "平均每页超过允许的大小",
+            f"it is larger per page than allowed: {size} bytes, {pdf.pages} pages",
+        ),
+        (len(part.name) > bounds.name, "文件名过长", "its name is too long"),
+        (not is_safe(part.name), "文件名含有不允许的字符", "its name has characters that are not allowed"),
+    )
+    for wrong, zh, en in told:
+        if wrong:
+            yield finding(Fault.PDF_UNFIT, detail=en, detail_zh=zh, file=part.name)

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterable
-from fractions import Fraction
+from decimal import Decimal, InvalidOperation
 
 
 def lot(seed: str, entry: str) -> str:
@@ -19,8 +19,11 @@ def drawn(seed: str, entries: Iterable[str], count: int) -> list[str]:
 
 def count_of(share: str, entries: int) -> int:
     """So many are a share of the entries, rounded up: who asks for a share of few gets one. Raises
-    `ValueError` for what is no share between 0 and 1."""
-    fraction = Fraction(share)
-    if not 0 < fraction <= 1:
-        raise ValueError(share)
-    return math.ceil(fraction * entries)
+    `ValueError` for what is no number above 0 and up to 1."""
+    try:
+        part = Decimal(share)
+        if 0 < part <= 1:
+            return math.ceil(part * entries)
+    except InvalidOperation:
+        pass
+    raise ValueError(f"{share} is no number above 0 and up to 1")

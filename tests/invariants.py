@@ -28,6 +28,8 @@ _VERDICT: Final = {
     State.CLOSED: "accepted",
     State.REJECTED: "rejected",
 }
+# Events of the dossier: somebody looks, nothing moves.
+_LEAVES_AS_IT_IS: Final = ("read", "reviewed")
 _ON_ITS_WAY: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 
 
@@ -100,6 +102,8 @@ def _trail(store: Connection) -> Iterator[str]:
         before = state.get(row.message)
         if before is None:
             allowed = State.RECEIVED if row.event == Event.RECEIVED else None
+        elif row.event in _LEAVES_AS_IT_IS:
+            allowed = before
         else:
             allowed = TRANSITIONS[before].get(Event(row.event))
         if allowed != row.state:

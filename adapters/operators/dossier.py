@@ -156,8 +156,8 @@ def sample(
         }
         try:
             number = count or count_of(share or "", len(fit))
-        except (ValueError, ZeroDivisionError):
-            fail(USAGE, f"--share {share} is no number above 0 and up to 1")
+        except ValueError as wrong:
+            fail(USAGE, f"--share: {wrong}")
         entries = drawn(seed, fit, number)
         reviewed = read(base, lambda reader: outcomes(reader, entries))
     rows = [

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from gateway.agreements import Act
+from gateway.agreements import Act, Used
+from gateway.concerned import told_of_use
 from gateway.decision import Decision, Finished, Lacking, Matter
 from gateway.families import Families
 from gateway.faults import Fault, Finding, Rejected, finding
@@ -95,6 +96,8 @@ def judge(
         return _waits(received, known, lacking, rules, signer, now)
     warnings = validated.warnings + authority.warnings
     receipt = gateway_receipt(received, Verdict.ACCEPTED, known, warnings, families, policy, signer, now)
+    others = relay(matter.change, received, package, register, now)
+    others += _told_of_use(received, authority, matter, register, signer, now)
     linked = authority.linked if matter.belongs_to is None else matter.belongs_to.id
     return Decision(
         message=received.arrival.id,
@@ -102,7 +105,7 @@ def judge(
         event=Event.PASSED if submissions else Event.KEPT,
         findings=warnings,
         facts=authority.facts,
-        receipts=wanted([receipt], party) + relay(matter.change, received, package, register, now),
+        receipts=wanted([receipt], party) + others,
         submissions=submissions,
         holder=authority.holder,
         linked=linked,
@@ -141,6 +144,22 @@ def _matter(
             return Matter(belongs_to=belongs_to, delivers=tuple(codes))
         case _:
             return Matter()
+
+
+def _told_of_use(
+    received: Received,
+    authority: Authority,
+    matter: Matter,
+    register: Register,
+    signer: Signer,
+    now: datetime,
+) -> tuple[Receipt, ...]:
+    """The association's receipts for the agreement that a declaration is accepted under."""
+    if matter.use is None:
+        return ()
+    used = Used(number=matter.use.agreement.number, kind=matter.use.agreement.kind)
+    drafts = told_of_use(used, received.arrival.id, authority.facts.key.reference, register, now)
+    return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
 
 
 def held_receipt(

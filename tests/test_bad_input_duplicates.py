@@ -67,9 +67,10 @@ def holder_of(desk: Desk) -> list[str]:
 
 
 def inbox(desk: Desk, message: str) -> list[tuple[str, str, bytes]]:
+    """The sender's: what others were told of it is not given again."""
     return [
         (row["kind"], row["verdict"], row["body"])
-        for row in desk.rows(receipts, message=message)
+        for row in desk.rows(receipts, message=message, account=desk.message(message)["account"])
         if row["folder"] == "InBox"
     ]
 

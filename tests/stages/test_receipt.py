@@ -36,7 +36,7 @@ def texts(root: etree._Element, *names: str) -> list[str | None]:
 
 
 def test_an_accepted_message_has_one_that_names_every_part_by_its_digest(desk: Desk) -> None:
-    (receipt,) = desk.judged(ACCOUNT, "a.zip", BODY).receipts
+    receipt = desk.judged(ACCOUNT, "a.zip", BODY).receipts[0]
     root = read_gateway_receipt(desk, receipt)
     assert (receipt.verdict, receipt.final) == ("accepted", True)
     assert texts(root, "Account", "Family", "Type", "Reference", "Verdict", "Final") == [
@@ -52,7 +52,7 @@ def test_an_accepted_message_has_one_that_names_every_part_by_its_digest(desk: D
 
 def test_it_reports_the_pages_of_a_pdf_and_whether_that_bears_a_signature_of_its_own(desk: Desk) -> None:
     documents = (Document(code=INVOICE, body=with_form("/Sig", True)),)
-    (receipt,) = desk.judged(ACCOUNT, "a.zip", packed(Declaration(documents=documents))).receipts
+    receipt = desk.judged(ACCOUNT, "a.zip", packed(Declaration(documents=documents))).receipts[0]
     document, attached = read_gateway_receipt(desk, receipt).findall("g:Package/g:Part", NS)
     assert document.get("signed") is None
     assert (attached.get("pages"), attached.get("signed")) == ("1", "true")

@@ -227,17 +227,24 @@ class Node:
     async def _hear_answers(self) -> bool:
         heard = False
         for name, backend in self._parts.backends.items():
-            said = await backend.answers(64)
-            if said:
-                own = self._parts.answers.messages_among(said) if name in self._parts.accounts else []
-                await self._parts.answers.take_in(name, [each for each in said if each not in own])
-                for message in own:
-                    await self.add(await asyncio.to_thread(self._kept, name, message))
-                await backend.acknowledge([each.id for each in said])
-                heard = True
+            try:
+                heard = await self._hear(name, backend) or heard
+            except Exception as error:
+                # One that cannot be heard now must not keep the others from being heard.
+                log.error("answers not heard", backend=name, error=printable(repr(error), 500))
         if heard:
             self._heard.set()
         return heard
+
+    async def _hear(self, name: str, backend: Backend) -> bool:
+        said = await backend.answers(64)
+        if said:
+            own = self._parts.answers.messages_among(said) if name in self._parts.accounts else []
+            await self._parts.answers.take_in(name, [each for each in said if each not in own])
+            for message in own:
+                await self.add(await asyncio.to_thread(self._kept, name, message))
+            await backend.acknowledge([each.id for each in said])
+        return len(said) > 0
 
     def _kept(self, backend: str, message: Answer) -> Arrival:
         """The arrival of what a back-end sends of its own accord, its bytes made durable. Sent again, it is

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Row, Table, select
 
 from adapters.home import Home
 from adapters.stores.database import GENESIS, chained, sqlite_engine
-from adapters.stores.tables import deliveries, events, holders, messages, receipts
+from adapters.stores.tables import agreement_acts, agreements, deliveries, events, holders, messages, receipts
+from gateway.agreements import LIFE, PROPOSED, Act, AgreementKind, AgreementState
 from gateway.message import Operation
 from gateway.states import TRANSITIONS, CustomsStatus, DeliveryState, Event, State
 
@@ -46,6 +47,7 @@ def violations(home: Home, *, backend: str = "customs") -> list[str]:
                 *_deliveries(store),
                 *_blobs(store, home),
                 *_submissions(store, customs),
+                *agreement_violations(store),
             ]
     finally:
         engine.dispose()
@@ -209,3 +211,51 @@ def _submissions(store: Connection, customs: sqlite3.Connection) -> Iterator[str
     for row in sent.values():
         if row.state == DeliveryState.DELIVERED and row.key not in submissions:
             yield f"delivery {row.id} is delivered, customs knows nothing of it"
+
+
+def agreement_violations(store: Connection) -> Iterator[str]:
+    """An agreement for one shipment has one declaration at most, and each of the two names the other; every
+    agreement went only where its table lets it go, and is where its acts say."""
+    by_id = {row.id: row for row in _all(store, messages)}
+    under = Counter(
+        row.agreement
+        for row in by_id.values()
+        if row.state not in (State.RECEIVED, State.WAITING, State.REJECTED)
+        and row.customs_status != CustomsStatus.REFUSED
+    )
+    acts = defaultdict(list)
+    for act in _all(store, agreement_acts):
+        acts[act.number].append(act)
+    for row in _all(store, agreements):
+        told = [act for act in acts[row.number] if act.actor != "gateway"]
+        if row.kind == AgreementKind.PER_SHIPMENT and under[row.number] > 1:
+            yield f"agreement {row.number} is used by {under[row.number]} declarations"
+        if row.used_by != row.record["used_by"] or row.state != row.record["state"]:
+            yield f"agreement {row.number} is {row.state} for {row.used_by}, its record says otherwise"
+        if row.used_by is not None:
+            user = by_id.get(row.used_by)
+            if user is None or user.agreement != row.number or user.customs_status == CustomsStatus.REFUSED:
+                yield f"agreement {row.number} is used by {row.used_by}, which does not stand under it"
+            if row.state not in (AgreementState.USED, AgreementState.TERMINATED):
+                yield f"agreement {row.number} is {row.state} and used by {row.used_by}"
+        elif row.state == AgreementState.USED and Act.USED not in {act.act for act in told}:
+            yield f"agreement {row.number} is used by nobody"
+        yield from _acts(row, acts[row.number])
+
+
+def _acts(agreement: Row[*tuple[Any, ...]], acts: Rows) -> Iterator[str]:
+    state, changes = None, 0
+    for act in acts:
+        mandate_used = agreement.kind == AgreementKind.LONG_TERM and act.act == Act.USED
+        if not mandate_used:
+            changes += 1
+        if state is not None and not mandate_used:
+            allowed = None if act.act == PROPOSED else LIFE[state].get(Act(act.act))
+            if allowed != act.state:
+                yield f"agreement {agreement.number} went from {state} by {act.act} to {act.state}"
+        state = AgreementState(act.state)
+    if state != agreement.state or changes != agreement.revision:
+        yield (
+            f"agreement {agreement.number} is {agreement.state} after {agreement.revision} changes, "
+            f"its acts say {state} after {changes}"
+        )

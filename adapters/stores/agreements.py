@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import bindparam, insert, select, update
 
 from adapters.stores.database import Transaction
-from adapters.stores.tables import agreement_acts, agreements
+from adapters.stores.tables import agreement_acts, agreements, messages
 from adapters.stores.waiting import wake
 from gateway.agreements import Act, Agreement, AgreementKind, Change, Registered, after
 from gateway.message import Arrival
@@ -18,7 +18,11 @@ ACTOR: Final = "gateway"
 AGREEMENT: Final = TypeAdapter(Agreement)
 
 _KNOWN: Final = select(agreements.c.revision).where(agreements.c.number == bindparam("wanted"))
-_USED_BY: Final = select(agreements).where(agreements.c.used_by == bindparam("message"))
+_USED_BY: Final = (
+    select(agreements)
+    .join(messages, messages.c.agreement == agreements.c.number)
+    .where(messages.c.id == bindparam("message"), agreements.c.used_by == messages.c.id)
+)
 _CHANGE: Final = update(agreements).where(
     agreements.c.number == bindparam("wanted"), agreements.c.revision == bindparam("seen")
 )

@@ -1,0 +1,167 @@
+"""Whatever the association tells and whatever is declared, an agreement is used once, in force and in time.
+
+Real notices of the association's own key and real declarations, judged and committed at a real store;
+hypothesis chooses what happens, in which order.
+"""
+
+import asyncio
+import shutil
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
+
+from adapters.stores.agreement_reading import show_agreement
+from adapters.stores.answers import SqlAnswers
+from gateway.agreements import PROPOSED, Act, Agreement, AgreementKind, AgreementState
+from gateway.china import china_date
+from gateway.decision import Decision
+from gateway.faults import Fault
+from gateway.message import Received
+from gateway.pipeline import judge
+from gateway.ports import Superseded
+from gateway.states import CustomsStatus, Event, State
+from tests.association import ACCOUNT, agreement, shown, signed_notice
+from tests.declarations import Declaration
+from tests.desk import NOW, Desk
+from tests.invariants import agreement_violations
+from tests.rendering import render
+from tests.stores import TOLD, said
+
+DAY = china_date(NOW)
+NUMBERS = ("195200016172325", "195200016172326")
+ACTS = (PROPOSED, *(act for act in Act if act is not Act.FREED))
+# Around the day on which everything here happens: it, what ended the day before, what begins the day after.
+TERMS = st.sampled_from(
+    [
+        (date(2026, 1, 1), None),
+        (DAY, DAY),
+        (date(2026, 1, 1), DAY - timedelta(days=1)),
+        (DAY + timedelta(days=1), None),
+    ]
+)
+KINDS = st.sampled_from([AgreementKind.PER_SHIPMENT, AgreementKind.PER_SHIPMENT, AgreementKind.LONG_TERM])
+
+
+class AgreementLife(RuleBasedStateMachine):
+    accepted = Bundle("accepted")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = Path(mkdtemp(prefix="agreements-"))
+        self._desk = Desk(self._folder / "home")
+        self._answers = SqlAnswers(self._desk.database, lambda: NOW)
+        self._agreements: dict[str, Agreement] = {}
+        self._sent = 0
+
+    def teardown(self) -> None:
+        self._desk.close()
+        shutil.rmtree(self._folder)
+
+    @initialize(terms=st.tuples(TERMS, TERMS), kinds=st.tuples(KINDS, KINDS))
+    def agree(self, terms: tuple[Any, Any], kinds: tuple[AgreementKind, AgreementKind]) -> None:
+        for number, (since, until), kind in zip(NUMBERS, terms, kinds, strict=True):
+            self._agreements[number] = agreement(number, valid_from=since, valid_until=until, kind=kind)
+
+    @rule(target=accepted, number=st.sampled_from(NUMBERS), act=st.sampled_from(ACTS))
+    def the_association_tells(self, number: str, act: Any) -> Any:
+        body = signed_notice(self._desk.home, self._agreements[number], act, id=f"N{self._next()}")
+        self._desk.judged(ACCOUNT, "notice.xml", body)
+        return self._woken()
+
+    @rule(target=accepted, number=st.sampled_from(NUMBERS))
+    def a_broker_declares(self, number: str) -> Any:
+        return self._kept(self._commit(self._judged(self._received(number))))
+
+    @rule(target=accepted, number=st.sampled_from(NUMBERS))
+    def two_declarations_race(self, number: str) -> Any:
+        racing = [self._judged(self._received(number)) for _ in range(2)]
+        ended = [self._commit(each) for each in racing]
+        if self._agreements[number].kind is AgreementKind.PER_SHIPMENT and ended[0].event is Event.PASSED:
+            assert ended[1].event is Event.REFUSED
+            assert Fault.AGREEMENT_UNFIT.code in {found.code for found in ended[1].findings}
+        return self._kept(*ended)
+
+    @rule(target=accepted, message=consumes(accepted), status=st.sampled_from(CustomsStatus))
+    def customs_answers(self, message: str, status: CustomsStatus) -> Any:
+        answers = self._answers
+        target = asyncio.run(answers.target(TOLD, message, "customs"))
+        assert target is not None
+        asyncio.run(answers.file([said(status, f"A{self._next()}".encode(), target)]))
+        return multiple(message) if not status.final else multiple()
+
+    @rule(target=accepted)
+    def time_for_waiting_is_over(self) -> Any:
+        self._desk.expired(NOW + timedelta(days=3))
+        return self._woken()
+
+    @invariant()
+    def nothing_is_used_twice_or_out_of_its_life(self) -> None:
+        with self._desk.database.engine.connect() as store:
+            assert list(agreement_violations(store)) == []
+
+    def _next(self) -> int:
+        self._sent += 1
+        return self._sent
+
+    def _received(self, number: str) -> Received:
+        reference = f"R{self._next()}"
+        body = render(Declaration(reference=reference, documents=(shown(number),)))
+        return self._desk.received("broker-aa", f"{reference}.xml", body)
+
+    def _judged(self, received: Received) -> tuple[Received, Decision]:
+        desk = self._desk
+        blob = partial(desk.blobs.open, received.arrival.sha256)
+        # Receipts are named by the moment of judgement.
+        now = received.arrival.received_at + timedelta(microseconds=self._next())
+        return received, judge(received, blob, desk.rules, desk.register, desk.signer, now)
+
+    def _commit(self, judged: tuple[Received, Decision]) -> Decision:
+        """As the node does it: judged again where something else was committed meanwhile."""
+        received, decision = judged
+        before = self._standing(decision)
+        try:
+            state = asyncio.run(self._desk.messages.decide(decision, NOW))
+        except Superseded:
+            message = received.arrival.id
+            asyncio.run(self._desk.messages.put_back(message, received.attempts, NOW, crashed=False))
+            return self._commit(self._judged(self._desk.claimed(NOW + timedelta(days=3))))
+        if state is State.ACCEPTED:
+            assert before is not None
+            assert before["state"] == AgreementState.IN_FORCE
+            assert before["valid_from"] <= DAY.isoformat()
+            assert before["valid_until"] is None or before["valid_until"] >= DAY.isoformat()
+        return decision
+
+    def _standing(self, decision: Decision) -> dict[str, Any] | None:
+        """The agreement that the declaration shows, as it stands before the commit."""
+        number = "" if decision.facts is None else decision.facts.values.get("agreement", "")
+        with self._desk.database.engine.connect() as store:
+            return show_agreement(store, number)
+
+    def _woken(self) -> Any:
+        """Judges what does not wait any more, as the node's loop would."""
+        woken = asyncio.run(self._desk.messages.claim(50, NOW + timedelta(days=3), timedelta(minutes=1)))
+        return self._kept(*(self._commit(self._judged(each)) for each in woken))
+
+    def _kept(self, *decisions: Decision) -> Any:
+        return multiple(*(each.message for each in decisions if each.event is Event.PASSED))
+
+
+AgreementLife.TestCase.settings = settings(
+    max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestAgreementLife = AgreementLife.TestCase

@@ -83,7 +83,7 @@ def show(
         printer.print("  ", cell(finding[lang]), sep="")
     for title, columns in (
         ("deliveries", ("destination", "state", "attempts", "changed_at", "note")),
-        ("receipts", ("created_at", "kind", "verdict", "final", "folder", "name")),
+        ("receipts", ("created_at", "account", "kind", "verdict", "final", "folder", "name")),
     ):
         if found[title]:
             printer.print(f"\n{title}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from lxml import etree
 
 from adapters.assemble import utc_now
 from adapters.operators.output import (
@@ -28,14 +29,17 @@ from gateway.submission import NAMESPACE
 # What the catalogue says of these is meant for messages of parties.
 _OF_RECEIPTS: Final = {
     Fault.SIGNATURE_MISSING.code: (
-        "The file bears no signature; of what is in InBox only the Gateway_ receipts do.",
-        "文件没有签名；InBox 中只有 Gateway_ 回执带有签名。",
+        "The file bears no signature; of what is in InBox the Gateway_, Notice_ and Request_ files do.",
+        "文件没有签名；InBox 中带有签名的是 Gateway_、Notice_ 和 Request_ 文件。",
     ),
     Fault.CERTIFICATE_UNKNOWN.code: (
         "The file was signed with another certificate than this one.",
         "文件不是用该证书签名的。",
     ),
 }
+
+# What notices say instead of a verdict: of customs' answer, of an agreement, of documents.
+_SAID: Final = {"class": "Class", "act": "Act", "why": "Why"}
 
 app = typer.Typer(no_args_is_help=True, help="Whether a receipt is what the gateway gave.")
 
@@ -79,12 +83,16 @@ def verify(
         else:
             typer.echo(f"NOT VALID  {found.code}\n  {en}\n  {zh}")
         raise typer.Exit(NO) from None
+    root = verified.root
+    said = {name: root.findtext(f"{{{NAMESPACE}}}{tag}") for name, tag in _SAID.items()}
     facts = {
         "valid": True,
         "certificate": verified.fingerprint,
         "signed_at": None if verified.signed_at is None else verified.signed_at.isoformat(),
-        "message": verified.root.findtext(f"{{{NAMESPACE}}}MessageId"),
-        "verdict": verified.root.findtext(f"{{{NAMESPACE}}}Verdict"),
+        "document": etree.QName(root).localname,
+        "message": root.findtext(f"{{{NAMESPACE}}}MessageId"),
+        "verdict": root.findtext(f"{{{NAMESPACE}}}Verdict"),
+        **{name: value for name, value in said.items() if value is not None},
     }
     if as_json:
         say_json(facts)

@@ -94,6 +94,7 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, An
         "receipts": [
             {
                 "name": receipt.name,
+                "account": receipt.account,
                 "folder": receipt.folder,
                 "kind": receipt.kind,
                 "verdict": receipt.verdict or None,

@@ -48,8 +48,10 @@ def heard_out(gateway: Gateway, *references: str) -> bool:
 
 
 def inbox(gateway: Gateway, reference: str) -> list[str]:
-    """The beginnings of the names of what the broker was given, and the codes of customs' own receipts."""
+    """The beginnings of the names of what the broker was given, and the codes of customs' own receipts. What
+    the gateway asks for after a release (documents that are due then) is none of customs' course."""
     names = [name for name in gateway.inbox(ACCOUNT) if f"_{reference}_" in name]
+    names = [name for name in names if not name.startswith("Request_")]
     return sorted(
         name.split("_")[0] if not name.startswith("Receipt_") else code(gateway, name) for name in names
     )

@@ -7,7 +7,6 @@ hypothesis chooses what happens, in which order.
 import asyncio
 import shutil
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -31,7 +30,6 @@ from gateway.china import china_date
 from gateway.decision import Decision
 from gateway.faults import Fault
 from gateway.message import Received
-from gateway.pipeline import judge
 from gateway.ports import Superseded
 from gateway.states import CustomsStatus, Event, State
 from tests.association import ACCOUNT, agreement, shown, signed_notice
@@ -123,11 +121,8 @@ class AgreementLife(RuleBasedStateMachine):
         return self._desk.received("broker-aa", f"{reference}.xml", body)
 
     def _judged(self, received: Received) -> tuple[Received, Decision]:
-        desk = self._desk
-        blob = partial(desk.blobs.open, received.arrival.sha256)
-        # Receipts are named by the moment of judgement.
-        now = received.arrival.received_at + timedelta(microseconds=self._next())
-        return received, judge(received, blob, desk.rules, desk.register, desk.signer, now)
+        at = received.arrival.received_at + timedelta(microseconds=self._next())
+        return received, self._desk.judgement(received, at)
 
     def _commit(self, judged: tuple[Received, Decision]) -> Decision:
         """As the node does it: judged again where something else was committed meanwhile."""

@@ -1,0 +1,124 @@
+"""What becomes of declarations whose agreement is revoked, or comes free, while they are under way."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from adapters.stores.operations import replay
+from adapters.stores.outbox import SqlOutbox
+from adapters.stores.tables import agreements, deliveries, events, receipts
+from gateway.agreements import Act, AgreementState
+from gateway.decision import Decision
+from gateway.faults import Fault
+from gateway.policy import Policy
+from gateway.ports import Outgoing
+from gateway.states import DeliveryState, Event, State
+from tests.association import ACCOUNT, agreement, shown, signed_notice
+from tests.declarations import Declaration
+from tests.desk import NOW, Desk
+from tests.rendering import render
+
+NUMBER = "195200016172325"
+LATER = NOW + timedelta(hours=1)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path / "home") as opened:
+        yield opened
+
+
+def revoked(desk: Desk, what: Literal["deliver", "hold"]) -> None:
+    """Sets the policy."""
+    policy = desk.rules.policy
+    changed = policy.model_copy(update={"agreement": policy.agreement.model_copy(update={"revoked": what})})
+    desk.rules = replace(desk.rules, policy=changed)
+
+
+def told(desk: Desk, act: Any = Act.CONFIRMED) -> Decision:
+    return desk.judged(ACCOUNT, f"{act}.xml", signed_notice(desk.home, agreement(NUMBER), act))
+
+
+def declared(desk: Desk, reference: str = "R1") -> str:
+    body = render(Declaration(reference=reference, documents=(shown(NUMBER),)))
+    return desk.judged("broker-aa", f"{reference}.xml", body).message
+
+
+def outbox(desk: Desk) -> SqlOutbox:
+    return SqlOutbox(desk.database, timedelta(hours=24))
+
+
+def claimed(desk: Desk, message: str) -> list[Outgoing]:
+    """The deliveries of a message that are sent now."""
+    return [each for each in asyncio.run(outbox(desk).claim(10, LATER)) if each.message == message]
+
+
+def test_as_shipped_a_declaration_that_was_accepted_rightly_is_delivered_though_its_agreement_ends(
+    desk: Desk,
+) -> None:
+    told(desk)
+    message = declared(desk)
+    told(desk, Act.TERMINATED)
+    assert Policy().agreement.revoked == "deliver"
+    assert desk.message(message)["state"] == State.ACCEPTED
+    assert len(claimed(desk, message)) == 1
+
+
+def test_where_the_policy_holds_what_customs_has_not_taken_stops_with_its_deliveries(desk: Desk) -> None:
+    revoked(desk, "hold")
+    told(desk)
+    message = declared(desk)
+    told(desk, Act.TERMINATED)
+    row = desk.message(message)
+    assert (row["state"], row["reason"]) == (State.HELD, f"agreement {NUMBER} was terminated")
+    assert [each["state"] for each in desk.rows(deliveries, message=message)] == [DeliveryState.HELD]
+    assert claimed(desk, message) == []
+    assert [each["event"] for each in desk.rows(events, message=message)][-1] == Event.STOPPED
+
+
+def test_a_replay_delivers_what_was_accepted_and_authorises_nothing_anew(desk: Desk) -> None:
+    revoked(desk, "hold")
+    told(desk)
+    message = declared(desk)
+    told(desk, Act.TERMINATED)
+    told_before = desk.rows(receipts, message=message)
+    desk.database.submit(lambda to: replay(to, message, "operator", "the trader agrees", LATER)).result()
+
+    assert asyncio.run(desk.messages.claim(10, LATER, timedelta(minutes=1))) == ()  # nothing is judged
+    (item,) = claimed(desk, message)
+    assert item.unknown  # customs is asked before it is sent again
+    asyncio.run(outbox(desk).settle(item, DeliveryState.DELIVERED, "", LATER, LATER))
+    row = desk.message(message)
+    assert (row["state"], row["agreement"]) == (State.DELIVERED, NUMBER)
+    assert desk.rows(receipts, message=message) == told_before
+    (standing,) = desk.rows(agreements, number=NUMBER)
+    assert (standing["state"], standing["used_by"]) == (AgreementState.TERMINATED, message)
+
+
+@pytest.mark.parametrize("what", ["deliver", "hold"])
+def test_what_waits_for_an_agreement_is_judged_again_when_it_ends_whatever_the_policy_says(
+    desk: Desk, what: Literal["deliver", "hold"]
+) -> None:
+    revoked(desk, what)
+    message = declared(desk)
+    assert desk.message(message)["state"] == State.WAITING
+    told(desk, Act.TERMINATED)
+    decision = desk.judgement(desk.claimed(LATER))
+    assert (decision.message, decision.event) == (message, Event.REFUSED)
+    assert [found.code for found in decision.findings] == [Fault.AGREEMENT_UNFIT.code]
+    assert "terminated" in decision.findings[0].en
+
+
+def test_of_two_that_wait_for_the_same_agreement_the_first_gets_it(desk: Desk) -> None:
+    first, second = declared(desk, "R1"), declared(desk, "R2")
+    told(desk)
+    woken = asyncio.run(desk.messages.claim(10, LATER, timedelta(minutes=1)))
+    assert [each.arrival.id for each in woken] == [first, second]
+    for received in woken:
+        asyncio.run(desk.messages.decide(desk.judgement(received, LATER), LATER))
+    assert [desk.message(each)["state"] for each in (first, second)] == [State.ACCEPTED, State.REJECTED]

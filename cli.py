@@ -8,6 +8,7 @@ import typer
 
 from adapters.operators import (
     agreements,
+    association,
     check,
     customs,
     customs_serve,
@@ -70,6 +71,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(documents.app, name="documents")
 customs.app.command()(customs_serve.serve)
 app.add_typer(customs.app, name="customs")
+app.add_typer(association.app, name="association")
 app.add_typer(parties.app, name="parties")
 app.add_typer(agreements.app, name="agreements")
 app.add_typer(receipts.app, name="receipts")

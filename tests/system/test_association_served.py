@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from lxml import etree
+from sqlalchemy import select
 
-from gateway.agreements import AgreementState
+from adapters.operators.output import NO, USAGE
+from adapters.stores.tables import agreements, deliveries, messages
+from gateway.agreements import Act, Agreement, AgreementState
 from gateway.notices import read_notice
 from gateway.xml import trusted
 from tests.agreement_requests import request
-from tests.association import shown
+from tests.association import shown, signed_notice
 from tests.declarations import Declaration, enterprise
 from tests.rendering import render
 from tests.served import Gateway
@@ -32,16 +35,41 @@ def unused(kind: str) -> str:
     return f"{kind}{next(_numbers):04}"
 
 
-def came(gateway: Gateway, account: str, name: str) -> list[str]:
-    """What an account was given for the file of that name, in the order of their names."""
-    return sorted(each for each in gateway.inbox(account) if f"_{name}_" in each)
+def row(gateway: Gateway, statement: Any) -> dict[str, Any]:
+    with gateway.reading() as reader:
+        found = reader.execute(statement).mappings().first()
+    return {} if found is None else dict(found)
+
+
+def state_of(gateway: Gateway, number: str) -> str | None:
+    return row(gateway, select(agreements.c.state).where(agreements.c.number == number)).get("state")
+
+
+def stands(gateway: Gateway, number: str, state: AgreementState) -> None:
+    gateway.until(lambda: state_of(gateway, number) == state)
+
+
+def message(gateway: Gateway, name: str, state: str) -> dict[str, Any]:
+    """The message that was sent under this file name, once it is in this state."""
+    query = select(messages).where(messages.c.name == name, messages.c.kind == "inbound")
+
+    def found() -> dict[str, Any] | None:
+        present = row(gateway, query.order_by(messages.c.seq.desc()))
+        return present if present.get("state") == state else None
+
+    there: dict[str, Any] = gateway.until(found)
+    return there
+
+
+def codes(message: dict[str, Any]) -> list[str]:
+    return [found["code"] for found in message["findings"]]
 
 
 def given(gateway: Gateway, account: str, kind: str, name: str) -> etree._Element:
     """The receipt of a kind for the file of that name, once it is there."""
 
     def found() -> str | None:
-        return next((each for each in came(gateway, account, name) if each.startswith(f"{kind}_")), None)
+        return next((each for each in gateway.inbox(account) if each.startswith(f"{kind}_{name}_")), None)
 
     return trusted(gateway.read(account, f"/InBox/{gateway.until(found)}"))
 
@@ -53,40 +81,33 @@ def asked(gateway: Gateway, sender: str, **asks: str) -> str:
     return given(gateway, sender, "Successed", name).findtext("ConsignNo") or ""
 
 
-def agreement(gateway: Gateway, number: str) -> dict[str, Any]:
-    done = gateway.cli("agreements", "show", number, "--json")
-    return json.loads(done.stdout) if done.returncode == 0 else {"state": None}
-
-
-def stands(gateway: Gateway, number: str, state: AgreementState) -> None:
-    gateway.until(lambda: agreement(gateway, number)["state"] == state)
-
-
 def told(gateway: Gateway, account: str, number: str) -> list[str]:
     """What the account was told of an agreement: the acts, in the order in which they came."""
-    names = sorted(
-        (each for each in gateway.inbox(account) if each.startswith("Agreement_") and number in each),
-        key=lambda each: each.rpartition("_")[2],
-    )
-    return [str(read_notice(trusted(gateway.read(account, f"/InBox/{name}"))).act) for name in names]
+    names = [each for each in gateway.inbox(account) if each.startswith("Agreement_") and number in each]
+    return [act(gateway, account, name) for name in sorted(names, key=lambda each: each.rpartition("_")[2])]
 
 
-def declare(gateway: Gateway, number: str, trader: str) -> str:
-    """Sends a declaration of broker-aa that shows an agreement; its reference."""
+def act(gateway: Gateway, account: str, name: str) -> str:
+    return str(read_notice(trusted(gateway.read(account, f"/InBox/{name}"))).act)
+
+
+def proposal(gateway: Gateway, account: str, number: str) -> Agreement:
+    name = f"AgreementNotice_{number}_proposed"
+    return read_notice(given(gateway, account, "Agreement", name)).agreement
+
+
+def declare(gateway: Gateway, number: str, trader: str = "trader-a") -> str:
+    """Sends a declaration of broker-aa that shows an agreement; its file name."""
     reference = unused("DECL")
     declaration = Declaration(reference=reference, trader=enterprise(trader), documents=(shown(number),))
     gateway.send("broker-aa", f"{reference}.xml", render(declaration))
-    return reference
+    return f"{reference}.xml"
 
 
-def message(gateway: Gateway, reference: str) -> dict[str, Any]:
-    listed = json.loads(gateway.cli("messages", "list", "--json", "--limit", "0").stdout)
-    return next((each for each in listed if each["reference"] == reference), {"state": None})
-
-
-def is_(gateway: Gateway, reference: str, state: str) -> dict[str, Any]:
-    gateway.until(lambda: message(gateway, reference)["state"] == state)
-    return message(gateway, reference)
+def by_hand(gateway: Gateway, *arguments: str) -> str:
+    done = gateway.cli("association", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_what_a_trader_confirms_automatically_is_in_force_at_once_and_used_by_a_declaration(
@@ -95,7 +116,182 @@ def test_what_a_trader_confirms_automatically_is_in_force_at_once_and_used_by_a_
     number = asked(gateway, "broker-aa", trader="trader-aa")
     stands(gateway, number, AgreementState.IN_FORCE)
 
-    reference = declare(gateway, number, "trader-aa")
+    sent = declare(gateway, number, "trader-aa")
 
-    assert is_(gateway, reference, "closed")["faults"] == []
-    assert agreement(gateway, number)["state"] == AgreementState.USED
+    declaration = message(gateway, sent, "closed")
+    assert (codes(declaration), declaration["agreement"]) == ([], number)
+    assert state_of(gateway, number) == AgreementState.USED
+    again = message(gateway, declare(gateway, number, "trader-aa"), "rejected")
+    assert codes(again) == ["agreement-unfit"]
+
+
+def test_both_sides_get_the_notice_byte_for_byte_and_the_association_its_receipt(gateway: Gateway) -> None:
+    number = asked(gateway, "broker-aa")
+    notice = message(gateway, f"AgreementNotice_{number}_proposed.xml", "closed")
+    assert (notice["account"], notice["channel"]) == ("association", "backend")
+
+    sent = gateway.read("association", f"/SentBox/{notice['name']}")
+    for account in ("broker-aa", "trader-a"):
+        (name,) = [each for each in gateway.inbox(account) if number in each]
+        assert name.startswith(f"Agreement_AgreementNotice_{number}_proposed_")
+        assert gateway.read(account, f"/InBox/{name}") == sent
+    receipt = given(gateway, "association", "Gateway", notice["name"].removesuffix(".xml"))
+    assert receipt.findtext("{*}Verdict") == "accepted"
+    assert not [each for each in gateway.inbox("broker-b") if number in each]
+
+
+def test_a_declaration_waits_for_the_other_side_and_goes_on_when_the_association_says_so(
+    gateway: Gateway,
+) -> None:
+    number = asked(gateway, "broker-aa")
+    agreement = proposal(gateway, "trader-a", number)
+    sent = declare(gateway, number)
+    assert message(gateway, sent, "waiting")["waiting_for"] == f"agreement {number}"
+
+    gateway.send("association", f"{number}.xml", signed_notice(gateway.home, agreement))
+
+    assert codes(message(gateway, sent, "closed")) == []
+    assert state_of(gateway, number) == AgreementState.USED
+    assert told(gateway, "trader-a", number) == ["proposed", "confirmed"]
+
+
+def test_what_a_trader_proposes_is_confirmed_by_the_broker_even_one_that_it_confirms_itself(
+    gateway: Gateway,
+) -> None:
+    number = asked(gateway, "trader-aa", trader="trader-aa")
+    stands(gateway, number, AgreementState.PROPOSED)
+    (listed,) = [
+        each
+        for each in json.loads(by_hand(gateway, "list", "--json"))
+        if (each["number"], each["state"], each["proposed_by"]) == (number, "proposed", "trader")
+    ]
+    assert (listed["trader"], listed["broker"]) == (
+        enterprise("trader-aa").code,
+        enterprise("broker-aa").code,
+    )
+
+    assert by_hand(gateway, "confirm", number) == f"{number}: confirmed\n"
+
+    stands(gateway, number, AgreementState.IN_FORCE)
+    message(gateway, declare(gateway, number, "trader-aa"), "closed")
+
+
+@pytest.mark.parametrize(("act", "state"), [("refuse", "refused"), ("withdraw", "withdrawn")])
+def test_what_waits_for_a_proposal_that_comes_to_nothing_is_refused_at_once(
+    gateway: Gateway, act: str, state: str
+) -> None:
+    number = asked(gateway, "broker-aa")
+    stands(gateway, number, AgreementState.PROPOSED)
+    sent = declare(gateway, number)
+    message(gateway, sent, "waiting")
+
+    by_hand(gateway, act, number, "--reason", "另行委托")
+
+    assert codes(message(gateway, sent, "rejected")) == ["agreement-unfit"]
+    stands(gateway, number, AgreementState(state))
+    said = given(gateway, "broker-aa", "Agreement", f"AgreementNotice_{number}_{state}")
+    assert read_notice(said).reason == "另行委托"
+
+
+def test_what_customs_was_shown_is_told_to_customs_again_when_it_changes(gateway: Gateway) -> None:
+    number = asked(gateway, "broker-aa", trader="trader-aa")
+    stands(gateway, number, AgreementState.IN_FORCE)
+    message(gateway, declare(gateway, number, "trader-aa"), "closed")
+
+    by_hand(gateway, "terminate", number)
+
+    notice = message(gateway, f"AgreementNotice_{number}_terminated.xml", "closed")
+    delivery = row(gateway, select(deliveries).where(deliveries.c.message == notice["id"]))
+    assert (delivery["destination"], delivery["state"]) == ("customs", "delivered")
+    assert state_of(gateway, number) == AgreementState.TERMINATED
+
+
+def test_what_customs_was_not_shown_goes_to_nobody_else(gateway: Gateway) -> None:
+    number = asked(gateway, "broker-aa")
+    by_hand(gateway, "confirm", number)
+    by_hand(gateway, "terminate", number)
+
+    notice = message(gateway, f"AgreementNotice_{number}_terminated.xml", "closed")
+    assert row(gateway, select(deliveries).where(deliveries.c.message == notice["id"])) == {}
+    assert codes(message(gateway, declare(gateway, number), "rejected")) == ["agreement-unfit"]
+
+
+def test_a_request_that_is_not_imported_is_closed_as_refused(gateway: Gateway) -> None:
+    name = unused("ASK")
+    gateway.send("broker-aa", f"{name}.xml", request("broker-aa", OtherNote="FAIL-1"))
+
+    assert given(gateway, "broker-aa", "Failed", name).find("ConsignNo") is None
+    assert message(gateway, f"{name}.xml", "closed")["customs_status"] == "refused"
+
+
+def test_a_request_that_is_imported_is_finished(gateway: Gateway) -> None:
+    name = unused("ASK")
+    gateway.send("broker-b", f"{name}.xml", request("broker-b", broker="broker-b"))
+
+    assert message(gateway, f"{name}.xml", "closed")["customs_status"] == "imported"
+
+
+@pytest.mark.parametrize(
+    ("account", "key", "fault"),
+    [
+        ("broker-aa", "broker-aa", "not-association"),
+        ("association", "broker-aa", "certificate-unknown"),
+        ("association", "", "signature-missing"),
+    ],
+)
+def test_a_notice_that_is_not_the_associations_own_changes_nothing(
+    gateway: Gateway, account: str, key: str, fault: str
+) -> None:
+    number = asked(gateway, "broker-aa")
+    agreement = proposal(gateway, "broker-aa", number)
+    body = signed_notice(gateway.home, agreement, account=key or "association")
+    if not key:
+        root = trusted(body)
+        root.remove(root.findall("{*}Signature")[0])
+        body = etree.tostring(root)
+
+    name = f"{unused('FALSE')}.xml"
+    gateway.send(account, name, body)
+
+    assert codes(message(gateway, name, "rejected")) == [fault]
+    assert state_of(gateway, number) == AgreementState.PROPOSED
+    assert told(gateway, "trader-a", number) == ["proposed"]
+
+
+def test_a_notice_that_is_sent_twice_has_one_effect(gateway: Gateway) -> None:
+    number = asked(gateway, "broker-aa")
+    body = signed_notice(gateway.home, proposal(gateway, "broker-aa", number), Act.REFUSED)
+
+    first, second = f"{number}-once", f"{number}-again"
+    gateway.send("association", f"{first}.xml", body)
+    once = message(gateway, f"{first}.xml", "closed")
+    gateway.send("association", f"{second}.xml", body)
+
+    assert message(gateway, f"{second}.xml", "closed")["linked"] == once["id"]
+    assert given(gateway, "association", "Gateway", second).findtext("{*}MessageId") == once["id"]
+    assert told(gateway, "trader-a", number) == ["proposed", "refused"]
+
+
+def test_what_cannot_be_done_by_hand_is_said_in_one_sentence(gateway: Gateway) -> None:
+    number = asked(gateway, "broker-aa", OtherNote="REFUSE-1")
+
+    late, unknown = gateway.cli("association", "confirm", number), gateway.cli("association", "confirm", "9")
+
+    assert (late.returncode, unknown.returncode) == (NO, NO)
+    assert late.stderr == f"gateway: {number}: an agreement that is refused cannot be confirmed\n"
+    assert "knows no agreement 9" in unknown.stderr
+
+
+def test_a_home_without_the_association_that_is_shipped_has_no_books_of_it(gateway: Gateway) -> None:
+    with_it = gateway.home.path / "gateway.toml"
+    settings = with_it.read_text("utf-8")
+    try:
+        with_it.write_text(settings.partition("[backend.association]")[0], "utf-8")
+        done = gateway.cli("association", "list")
+    finally:
+        with_it.write_text(settings, "utf-8")
+
+    assert (done.returncode, done.stderr) == (
+        USAGE,
+        "gateway: gateway.toml has no back-end of kind association\n",
+    )

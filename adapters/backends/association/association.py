@@ -1,6 +1,6 @@
 """The reference association as a Backend: numbers the agreements that it is to import, signs what follows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -47,19 +47,25 @@ class ReferenceAssociation(Desk):
         self._confirms = confirms
         super().__init__(folder, self._register, certificate_pem, clock)
 
-    async def act(self, number: str, act: Act, reason: str = "") -> None:
-        """Does it to an agreement, as one of its parties would, and queues the signed notice.
+    async def agreements(self) -> Sequence[Notice]:
+        """The last notice of every agreement, by number."""
+        return [read_notice(xml.trusted(each.notice)) for each in await self._run(self._register.all)]
+
+    async def act(self, number: str, act: Act, reason: str = "") -> Notice:
+        """Does it to an agreement, as one of its parties would, and queues the signed notice; returns that.
 
         Raises `KeyError` where the number was never allotted, `IllegalAct` where the agreement's state does
         not allow it, and `ValueError` for an act that is none of the association's. Nothing is changed then.
         """
-        await self._run(lambda: self._act(number, act, reason))
+        return await self._run(lambda: self._act(number, act, reason))
 
-    def _act(self, number: str, act: Act, reason: str) -> None:
+    def _act(self, number: str, act: Act, reason: str) -> Notice:
         now = self._clock()
         with self._register.transaction():
             known = self._register.known(number)
-            self._tell(known.key, _next(read_notice(xml.trusted(known.notice)), act, reason, now))
+            notice = _next(read_notice(xml.trusted(known.notice)), act, reason, now)
+            self._tell(known.key, notice)
+        return notice
 
     def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
         facts = envelope.facts

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from adapters.backends.book import Book
 
@@ -42,9 +43,19 @@ class AgreementRegister(Book):
 
     def known(self, number: str) -> Known:
         """Raises `KeyError` for a number that was never allotted."""
-        row = self._connection.execute(
-            "SELECT number, key, notice FROM agreements WHERE number = ?", (number,)
-        ).fetchone()
+        row = self._connection.execute(f"{_KNOWN} WHERE number = ?", (number,)).fetchone()
         if row is None:
             raise KeyError(number)
-        return Known(number=row[0], key=row[1], notice=row[2])
+        return _known(row)
+
+    def all(self) -> list[Known]:
+        """Every agreement, by number."""
+        return [_known(row) for row in self._connection.execute(f"{_KNOWN} ORDER BY number")]
+
+
+_KNOWN: Final = "SELECT number, key, notice FROM agreements"
+
+
+def _known(row: tuple[str, str, bytes]) -> Known:
+    number, key, notice = row
+    return Known(number=number, key=key, notice=notice)

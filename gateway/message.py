@@ -66,7 +66,8 @@ class Pdf:
     """What was found in an attached file, as facts; the rules judge them (FORMATS 3.4).
 
     `problem` says why the file could not be read as a PDF at all, else it is empty. `version` is major * 10 +
-    minor (14 for PDF 1.4), 0 where unknown. `trailer` is the data block of FORMATS 3.2 after the PDF, if any.
+    minor (14 for PDF 1.4), 0 where unknown. `trailer` says whether the data block of FORMATS 3.2 follows the
+    PDF; `trailer_name` and `trailer_code` are the file and the document class that it names, if it does.
     """
 
     problem: str = ""
@@ -75,6 +76,8 @@ class Pdf:
     encrypted: bool = False
     signed: bool = False
     trailer: bool = False
+    trailer_name: str = ""
+    trailer_code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,10 @@ takes.
 """
 
 import re
+from dataclasses import replace
 from io import BytesIO
 from itertools import islice
-from typing import Final
+from typing import Final, TypedDict
 
 import pikepdf
 
@@ -28,6 +29,8 @@ pikepdf.settings.set_qpdf_limits(
 )
 
 _DATA_INFO: Final = "{http://www.w3.org/2000/09/xmldsig#}DataInfo"
+_DATA: Final = "{*}SignedDate/{*}Data/{*}"
+_LONGEST_SAID: Final = 255
 _TRAILER_LIMITS: Final = Limits(size=64 * 1024, depth=16)
 # Readers look for the end mark in the last 1024 bytes (ISO 32000-1, annex H.3, note 18).
 _END_WITHIN: Final = 1024
@@ -54,6 +57,12 @@ _BYTE_RANGE: Final = re.compile(rb"/ByteRange\s*\[")
 _STREAM_NAME: Final = re.compile(r"stream <[^>]*>[:,]?\s*")
 
 
+class _Trailer(TypedDict, total=False):
+    trailer: bool
+    trailer_name: str
+    trailer_code: str
+
+
 def inspect(data: bytes) -> Pdf:
     """The facts of one file, whatever it is; it raises nothing for what the bytes are.
 
@@ -61,11 +70,15 @@ def inspect(data: bytes) -> Pdf:
     short, or is followed by more than 1 KB of anything but the trailer of FORMATS 3.2, is a problem. A file
     that opens only with a password is `encrypted`, with 0 pages and no problem.
     """
-    body, trailer = _without_trailer(data)
+    body, said = _without_trailer(data)
+    return replace(_inspected(body), **said)
+
+
+def _inspected(body: bytes) -> Pdf:
     header = _HEADER.match(body)
     version = _number(header.groups()) if header else 0
     if not body.startswith(b"%PDF-"):
-        return Pdf(problem="it does not begin with %PDF-", trailer=trailer)
+        return Pdf(problem="it does not begin with %PDF-")
     if b"%%EOF" not in body[-_END_WITHIN:]:
         return Pdf(problem="%%EOF is missing near its end: cut short, or data follow", version=version)
     signed = _BYTE_RANGE.search(body) is not None
@@ -81,15 +94,14 @@ def inspect(data: bytes) -> Pdf:
                 pages=len(file.pages),  # qpdf raises where there are none
                 encrypted=file.is_encrypted,
                 signed=signed or _has_signed_field(file),
-                trailer=trailer,
             )
     except pikepdf.PasswordError:
-        return Pdf(version=version, encrypted=True, signed=signed, trailer=trailer)
+        return Pdf(version=version, encrypted=True, signed=signed)
     except _COMPLAINTS as error:
         # qpdf cannot open what is encrypted for certificates, nor say that this is why.
         encrypted = b"/Encrypt" in body
         problem = "" if encrypted else printable(_STREAM_NAME.sub("", str(error)))
-        return Pdf(problem=problem, version=version, encrypted=encrypted, signed=signed, trailer=trailer)
+        return Pdf(problem=problem, version=version, encrypted=encrypted, signed=signed)
 
 
 def _is_repairable(body: bytes) -> bool:
@@ -102,17 +114,22 @@ def _number(digits: tuple[bytes | str, ...]) -> int:
     return int(major) * 10 + int(minor)
 
 
-def _without_trailer(data: bytes) -> tuple[bytes, bool]:
-    """The PDF itself, and whether the block of FORMATS 3.2 followed it. A malformed one is none."""
+def _without_trailer(data: bytes) -> tuple[bytes, _Trailer]:
+    """The PDF itself, and what the block of FORMATS 3.2 after it says. A malformed one is none."""
     end = data.rfind(b"%%EOF") + len(b"%%EOF")
     block = data[end : end + _TRAILER_LIMITS.size + 1].strip(b" \t\r\n\0")
     if not block.startswith(b"<"):
-        return data, False
+        return data, {}
     try:
         root = parse(block, _TRAILER_LIMITS)
     except Rejected:
-        return data, False
-    return (data[:end], True) if root.tag == _DATA_INFO else (data, False)
+        return data, {}
+    if root.tag != _DATA_INFO:
+        return data, {}
+    name, code = (
+        (root.findtext(_DATA + field) or "").strip()[:_LONGEST_SAID] for field in ("FILE_NAME", "FILE_TYPE")
+    )
+    return data[:end], {"trailer": True, "trailer_name": name, "trailer_code": code}
 
 
 def _has_signed_field(file: pikepdf.Pdf) -> bool:

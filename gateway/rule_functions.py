@@ -110,6 +110,8 @@ def _package(_: object) -> list[etree._Element]:
                 encrypted=str(pdf.encrypted).lower(),
                 signed=str(pdf.signed).lower(),
                 trailer=str(pdf.trailer).lower(),
+                trailer_name=_in_xml(pdf.trailer_name),
+                trailer_code=_in_xml(pdf.trailer_code),
                 problem=_in_xml(pdf.problem),
             )
     return list(root)

@@ -328,7 +328,6 @@ CASES: Final[dict[str, Case]] = {
         Fault.PACKAGE_UNREADABLE, "a program before the zip", lambda: archive([XML], first=b"MZ" * 64)
     ),
     "empty": Case(Fault.PACKAGE_UNREADABLE, "no bytes at all", lambda: b""),
-    "pdf-alone": Case(Fault.PDF_UNFIT, "a PDF on its own that is none", lambda: PDF),
 }
 
 

@@ -136,7 +136,9 @@ class TestTrailer:
 
     def test_it_is_recognised_and_the_pdf_before_it_is_read(self) -> None:
         assert self.DATA.endswith(b" ")
-        assert inspect(self.DATA) == Pdf(version=14, pages=2, trailer=True)
+        assert inspect(self.DATA) == Pdf(
+            version=14, pages=2, trailer=True, trailer_name="0200.pdf", trailer_code="00000001"
+        )
 
     def test_a_longer_one_without_blanks_in_gbk_is_recognised(self) -> None:
         block = '<?xml version="1.0" encoding="GBK"?><DataInfo xmlns="http://www.w3.org/2000/09/xmldsig#">'

@@ -376,4 +376,11 @@ BROKEN: Final = [
         files=(file(_LONG_NAME),),
         file=_LONG_NAME,
     ),
+    Case(
+        rule="DEC-617",
+        code="pdf-unfit",
+        severity="warning",
+        files=(file(INVOICE_FILE, pdf=replace(SOUND, trailer=True, trailer_name="other.pdf")),),
+        file=INVOICE_FILE,
+    ),
 ]

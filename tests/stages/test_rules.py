@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.faults import Severity
 from gateway.policy import DeclarationPolicy, PdfPolicy, Policy
 from gateway.schematron import RuleSet
 from tests.declarations import Declaration, Document, export, lines
@@ -113,6 +114,26 @@ def test_the_limits_of_pdf_files_are_policy() -> None:
 def test_a_trailer_and_a_signature_of_a_pdf_are_not_judged(pdf: object) -> None:
     assert isinstance(pdf, type(SOUND))
     assert findings(written(everything()), file(INVOICE_FILE, pdf=pdf)) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "sound"),
+    [
+        (INVOICE_FILE, "00000001", True),
+        (INVOICE_FILE.removesuffix(".pdf"), "", True),
+        ("", "", True),
+        (INVOICE_FILE, "00000004", False),
+        ("other.pdf", "00000001", False),
+    ],
+)
+def test_the_block_after_a_pdf_must_name_what_the_declaration_lists(
+    name: str, code: str, sound: bool
+) -> None:
+    pdf = replace(SOUND, trailer=True, trailer_name=name, trailer_code=code)
+    found = findings(written(everything()), file(INVOICE_FILE, pdf=pdf))
+    assert [(each.rule, each.severity) for each in found] == (
+        [] if sound else [("DEC-617", Severity.WARNING)]
+    )
 
 
 def test_a_file_may_be_listed_without_its_extension() -> None:

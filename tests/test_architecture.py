@@ -15,7 +15,17 @@ from gateway.families import Families
 NOUNS = {
     f"gateway.{noun}"
     for noun in (
-        *("message", "states", "faults", "parties", "agreements", "reform", "documents", "triage"),
+        *(
+            "message",
+            "states",
+            "faults",
+            "fault_catalogue",
+            "parties",
+            "agreements",
+            "reform",
+            "documents",
+            "triage",
+        ),
         *("policy", "decision", "dossier", "ports"),
     )
 }

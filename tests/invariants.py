@@ -29,8 +29,8 @@ _VERDICT: Final = {
     State.CLOSED: "accepted",
     State.REJECTED: "rejected",
 }
-# Events of the dossier: somebody looks, nothing moves.
-_LEAVES_AS_IT_IS: Final = ("read", "reviewed")
+# Somebody looks into the dossier, or documents are asked for: nothing moves.
+_LEAVES_AS_IT_IS: Final = ("read", "reviewed", "requested")
 _ON_ITS_WAY: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 
 

@@ -14,7 +14,13 @@ from gateway.faults import Fault
 from gateway.states import State
 from tests.documents import examples, follow
 
-WITH_EXAMPLES = ["README.md", "docs/for-brokers.md", "docs/for-operators.md", "docs/sandbox.md"]
+WITH_EXAMPLES = [
+    "README.md",
+    "docs/dossier.md",
+    "docs/for-brokers.md",
+    "docs/for-operators.md",
+    "docs/sandbox.md",
+]
 ALL = [str(document.relative_to(ROOT)) for document in documents()]
 
 

@@ -89,8 +89,8 @@ def build_request(asked: Asked, names: Mapping[str, DocumentName]) -> bytes:
     for code in asked.documents:
         document = _put(root, "Document")
         document.set("code", code)
-        zh, en = _named(code, names)
-        _put_texts(document, zh, en)
+        name = names.get(code, DocumentName(zh=code, en=code))
+        _put_texts(document, name.zh, name.en)
     note = printable(asked.note, _LONGEST_NOTE)
     if note:
         _put(root, "Note", note)
@@ -99,20 +99,15 @@ def build_request(asked: Asked, names: Mapping[str, DocumentName]) -> bytes:
 
 
 def _sentences(asked: Asked, names: Mapping[str, DocumentName], note: str) -> Sequence[str]:
-    known = [_named(code, names) for code in asked.documents]
+    known = [(code, names.get(code)) for code in asked.documents]
     filled = {
         "reference": asked.reference,
         "day": "-" if asked.due_at is None else china_date(asked.due_at).isoformat(),
-        "zh": "、".join(f"{code} {zh}" for code, (zh, _en) in zip(asked.documents, known, strict=True)),
-        "en": ", ".join(f"{code} {en}" for code, (_zh, en) in zip(asked.documents, known, strict=True)),
+        "zh": "、".join(code if name is None else f"{code} {name.zh}" for code, name in known),
+        "en": ", ".join(code if name is None else f"{code} {name.en}" for code, name in known),
         "note": note or "-",
     }
     return [sentence.format(**filled) for sentence in _SAID[asked.why]]
-
-
-def _named(code: str, names: Mapping[str, DocumentName]) -> tuple[str, str]:
-    name = names.get(code)
-    return (code, code) if name is None else (name.zh, name.en)
 
 
 def _put(parent: etree._Element, tag: str, value: str | None = None) -> etree._Element:

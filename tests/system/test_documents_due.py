@@ -1,0 +1,203 @@
+"""Documents with the declaration, after release, or on request: a running node and the customs sandbox."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from lxml import etree
+from sqlalchemy import select, update
+
+from adapters.stores.database import Database, sqlite_engine
+from adapters.stores.owing import show_owed
+from adapters.stores.reading import find_messages, show_message
+from adapters.stores.tables import obligations, receipts
+from gateway import xml
+from gateway.message import ReceiptKind
+from tests.declarations import CONTRACT, INVOICE, Declaration, enterprise
+from tests.keys import xmlsec1_trusts
+from tests.later_documents import document_package
+from tests.receipts import NS
+from tests.rendering import render
+from tests.served import Gateway
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A running node; each test has references of its own."""
+    with Gateway(tmp_path_factory.mktemp("documents")) as running:
+        yield running
+
+
+def declare(gateway: Gateway, reference: str, trader: str, account: str = "broker-aa") -> None:
+    declaration = Declaration(reference=reference, agent=enterprise(account), trader=enterprise(trader))
+    gateway.send(account, f"{reference}.xml", render(declaration))
+
+
+def shown(gateway: Gateway, group: str, wanted: str) -> dict[str, Any]:
+    """As the command tells it, without the second that it takes to start; empty where there is none."""
+    with gateway.reading() as reader:
+        if group == "documents":
+            return show_owed(reader, wanted, datetime.now(UTC)) or {}
+        found = find_messages(reader, wanted)
+        return show_message(reader, found[0]) if found else {}
+
+
+def reaches(gateway: Gateway, wanted: str, state: str) -> dict[str, Any]:
+    def found() -> dict[str, Any] | None:
+        message = shown(gateway, "messages", wanted)
+        return message if message.get("state") == state else None
+
+    message: dict[str, Any] = gateway.until(found)
+    return message
+
+
+def requests_in(gateway: Gateway, account: str, message: str) -> list[bytes]:
+    with gateway.reading() as reader:
+        rows = reader.execute(
+            select(receipts.c.name)
+            .where(
+                receipts.c.message == message,
+                receipts.c.account == account,
+                receipts.c.kind == ReceiptKind.REQUEST,
+            )
+            .order_by(receipts.c.id)
+        ).all()
+    return [gateway.read(account, f"/InBox/{row.name}") for row in rows]
+
+
+def asked_for(gateway: Gateway, account: str, message: str, count: int = 1) -> list[etree._Element]:
+    """So many requests that the account got, each signed by the gateway."""
+    bodies: list[bytes] = gateway.until(
+        lambda: len(found := requests_in(gateway, account, message)) >= count and found
+    )
+    certificate = gateway.home.certificate.read_text()
+    assert all(xmlsec1_trusts(body, certificate) for body in bodies)
+    return [xml.parse(body) for body in bodies]
+
+
+def overdue(gateway: Gateway) -> list[str]:
+    listed = json.loads(gateway.cli("documents", "list", "--overdue", "--json").stdout)
+    return [each["reference"] for each in listed]
+
+
+def still_owed(gateway: Gateway) -> list[str]:
+    listed = json.loads(gateway.cli("documents", "list", "--open", "--json").stdout)
+    return [each["reference"] for each in listed]
+
+
+def test_documents_that_follow_a_release_are_asked_for_and_fulfil_it(gateway: Gateway) -> None:
+    declare(gateway, "FOLLOW-1", "trader-a")
+    declaration = reaches(gateway, "FOLLOW-1", "closed")
+    for account in ("broker-aa", "trader-a"):
+        (request,) = asked_for(gateway, account, declaration["id"])
+        assert request.findtext("g:Why", namespaces=NS) == "due"
+        assert request.findtext("g:EntryId", namespaces=NS) == declaration["entry_id"]
+        assert [each.get("code") for each in request.iterfind("g:Document", NS)] == [INVOICE, CONTRACT]
+    owed = shown(gateway, "documents", declaration["entry_id"])
+    assert (owed["due"], owed["missing"], owed["overdue"]) == ("after-release", [INVOICE, CONTRACT], False)
+    released, due = (datetime.fromisoformat(owed[name]) for name in ("released_at", "due_at"))
+    assert timedelta(days=9) < due - released < timedelta(days=11)
+    assert "FOLLOW-1" in still_owed(gateway)
+
+    gateway.send("broker-aa", "one.zip", document_package("ClientSeqNo", "FOLLOW-1", [CONTRACT], name="one"))
+    gateway.until(lambda: shown(gateway, "documents", "FOLLOW-1")["missing"] == [INVOICE])
+    gateway.send(
+        "trader-a", "two.zip", document_package("EntryId", declaration["entry_id"], [INVOICE], name="two")
+    )
+    gateway.until(lambda: "FOLLOW-1" not in still_owed(gateway))
+    packages = shown(gateway, "documents", "FOLLOW-1")["packages"]
+    assert [(each["account"], each["documents"]) for each in packages] == [
+        ("broker-aa", [CONTRACT]),
+        ("trader-a", [INVOICE]),
+    ]
+    for each in packages:
+        taken = reaches(gateway, each["id"], "closed")
+        assert [delivery["state"] for delivery in taken["deliveries"]] == ["delivered"]
+        assert [receipt["verdict"] for receipt in taken["receipts"] if receipt["final"]] == ["accepted"]
+
+
+def test_what_is_overdue_is_listed_and_told(gateway: Gateway) -> None:
+    declare(gateway, "OVERDUE-1", "trader-a")
+    message = reaches(gateway, "OVERDUE-1", "closed")["id"]
+    asked_for(gateway, "broker-aa", message)
+    assert "OVERDUE-1" not in overdue(gateway)
+    # As if its time had passed.
+    past = datetime.now(UTC) - timedelta(days=1)
+    database = Database(sqlite_engine(gateway.home.database))
+    moved = update(obligations).where(obligations.c.message == message).values(due_at=past, remind_at=past)
+    database.submit(lambda transaction: transaction.connection.execute(moved)).result()
+    database.close()
+    assert "OVERDUE-1" in overdue(gateway)
+    last = asked_for(gateway, "trader-a", message, 2)[-1]
+    assert last.findtext("g:Why", namespaces=NS) == "overdue"
+    assert shown(gateway, "documents", "OVERDUE-1")["reminded"] == 1
+
+
+def test_without_documents_that_are_due_with_it_a_declaration_is_refused_and_told_all(
+    gateway: Gateway,
+) -> None:
+    declare(gateway, "WITH-1", "trader-b")
+    message = reaches(gateway, "WITH-1", "rejected")
+    assert [found["code"] for found in message["findings"]] == ["documents-due"] * 2
+    (failed,) = (each["name"] for each in message["receipts"] if each["name"].startswith("Failed_"))
+    told = gateway.read("broker-aa", f"/InBox/{failed}").decode()
+    assert all(f"{code} {name}" in told for code, name in ((INVOICE, "发票"), (CONTRACT, "合同")))
+
+
+def test_an_enterprise_that_keeps_its_papers_owes_none(gateway: Gateway) -> None:
+    declare(gateway, "KEPT-1", "trader-aa")
+    message = reaches(gateway, "KEPT-1", "closed")["id"]
+    owed = shown(gateway, "documents", "KEPT-1")
+    assert (owed["due"], owed["due_at"], owed["requests"]) == ("kept", None, [])
+    assert "KEPT-1" not in still_owed(gateway)
+    assert requests_in(gateway, "broker-aa", message) == []
+
+
+def test_what_customs_asks_for_lets_a_declaration_go_on_when_it_comes(gateway: Gateway) -> None:
+    declare(gateway, "SUPPLEMENT-1", "trader-aa")
+    message = gateway.until(
+        lambda: (
+            (found := shown(gateway, "messages", "SUPPLEMENT-1")).get("customs_status") == "supplement_asked"
+            and found
+        )
+    )
+    (request,) = asked_for(gateway, "broker-aa", message["id"])
+    assert request.findtext("g:Why", namespaces=NS) == "supplement"
+    assert "请补充说明成交价格的构成" in (request.findtext("g:Note", namespaces=NS) or "")
+    gateway.send(
+        "broker-aa",
+        "supplement.zip",
+        document_package("SeqNo", message["seq_no"], [INVOICE], note="价格说明"),
+    )
+    assert reaches(gateway, "SUPPLEMENT-1", "closed")["customs_status"] == "closed"
+
+
+def test_documents_for_anothers_declaration_are_refused(gateway: Gateway) -> None:
+    declare(gateway, "OTHERS-1", "trader-a")
+    entry = reaches(gateway, "OTHERS-1", "closed")["entry_id"]
+    gateway.send("broker-b", "others.zip", document_package("EntryId", entry, [INVOICE], name="others"))
+
+    def refused() -> list[str]:
+        listed = json.loads(gateway.cli("messages", "list", "--account", "broker-b", "--json").stdout)
+        return [code for each in listed if each["state"] == "rejected" for code in each["faults"]]
+
+    assert gateway.until(refused) == ["declaration-unknown"]
+    assert INVOICE in shown(gateway, "documents", "OTHERS-1")["missing"]
+
+
+def test_the_commands_speak_to_people_and_say_no(gateway: Gateway) -> None:
+    declare(gateway, "TABLE-1", "trader-a")
+    message = reaches(gateway, "TABLE-1", "closed")["id"]
+    asked_for(gateway, "broker-aa", message)
+    done = gateway.cli("documents", "list", "--open", "--account", "broker-aa")
+    assert "TABLE-1" in done.stdout
+    assert "after-release" in done.stdout
+    done = gateway.cli("documents", "show", "TABLE-1")
+    assert done.returncode == 0
+    assert "requests" in done.stdout
+    done = gateway.cli("documents", "show", message, "--json")
+    assert json.loads(done.stdout) == shown(gateway, "documents", message)
+    assert gateway.cli("documents", "list", "--account", "nobody", "--json").stdout.strip() == "[]"
+    assert gateway.cli("documents", "show", "NEVER-SEEN").returncode == 1

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,10 +17,10 @@ from gateway.dossier import Copy, Dossier, Owed, Reading, Record, Recorded, Sent
 from gateway.families import Families
 from gateway.faults import Rejected
 from gateway.filing import compiled
-from gateway.message import Operation, Part, ReceiptKind
+from gateway.message import Enclosure, EnclosureKind, Operation, Part, ReceiptKind
 from gateway.parties import Role
 from gateway.states import CustomsStatus
-from gateway.submission import Envelope, inner_name, read_envelope
+from gateway.submission import inner_name, read_envelope
 
 # Corrections of corrections: a chain that is longer is no entry's.
 _MOST_LINKED: Final = 200
@@ -102,6 +103,7 @@ _ANSWERS: Final = (
     .where(messages.c.kind == "answer", messages.c.linked.in_(bindparam("of", expanding=True)))
     .order_by(messages.c.seq)
 )
+_NAME: Final = select(messages.c.name).where(messages.c.id == bindparam("wanted"))
 _OWED: Final = select(obligations).where(obligations.c.message == bindparam("of"))
 _BODIES: Final = {
     Record.ENVELOPE: select(deliveries.c.envelope).where(deliveries.c.id == bindparam("row")),
@@ -148,7 +150,10 @@ def _dossier(
     copies = reader.execute(_COPIES, {"of": [row.id for row in rows]}).all()
     for row in rows:
         envelope = read_envelope(xml.trusted(row.envelope))
-        sent.append(_sent(row, envelope, [copy for copy in copies if copy.message == row.id]))
+        enclosures = tuple(_named(reader, each) for each in envelope.enclosures)
+        sent.append(
+            _sent(row, envelope.parts, enclosures, [copy for copy in copies if copy.message == row.id])
+        )
     declarations = [each for each in sent if each.operation is not Operation.INFORM]
     if not declarations:
         return None
@@ -178,7 +183,12 @@ def _chain(reader: Connection, start: Sequence[Row[*tuple[Any, ...]]]) -> list[s
     return sorted(known)
 
 
-def _sent(row: Row[*tuple[Any, ...]], envelope: Envelope, copies: Sequence[Row[*tuple[Any, ...]]]) -> Sent:
+def _sent(
+    row: Row[*tuple[Any, ...]],
+    parts: tuple[Part, ...],
+    enclosures: tuple[Enclosure, ...],
+    copies: Sequence[Row[*tuple[Any, ...]]],
+) -> Sent:
     return Sent(
         id=row.id,
         reference=row.reference,
@@ -192,8 +202,8 @@ def _sent(row: Row[*tuple[Any, ...]], envelope: Envelope, copies: Sequence[Row[*
         linked=row.linked or "",
         facts=row.facts,
         package=Part(name=inner_name(row.name), sha256=row.sha256, size=row.size),
-        parts=envelope.parts,
-        enclosures=envelope.enclosures,
+        parts=parts,
+        enclosures=enclosures,
         copies=tuple(
             Copy(
                 row=copy.id,
@@ -206,6 +216,14 @@ def _sent(row: Row[*tuple[Any, ...]], envelope: Envelope, copies: Sequence[Row[*
             for copy in copies
         ),
     )
+
+
+def _named(reader: Connection, enclosure: Enclosure) -> Enclosure:
+    """An attached file that came on its own, under the name that it came with: towards customs it has one of
+    ours."""
+    if enclosure.kind is not EnclosureKind.ATTACHMENT:
+        return enclosure
+    return replace(enclosure, name=reader.execute(_NAME, {"wanted": enclosure.message}).scalar_one())
 
 
 def _receipt(row: Row[*tuple[Any, ...]]) -> Told:

@@ -118,3 +118,15 @@ def test_the_version_stands_in_the_changelog() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "## Unreleased" in changes or f"## {version}" in changes
+
+
+def test_the_table_of_the_reform_has_every_row_and_names_only_files_that_are_there() -> None:
+    text = (ROOT / "docs" / "reform.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| R")]
+    assert [row[1].strip() for row in rows] == [f"R{number}" for number in range(1, 19)]
+    for row in rows:
+        named = re.findall(r"`((?:gateway|adapters|schemas|tests|config)/[^` ]*)`", " ".join(row[3:5]))
+        assert named or "`" in row[3]
+        for path in named:
+            assert (ROOT / path).exists(), path
+        assert "tests/" in row[4], row[1]

@@ -7,11 +7,23 @@ from functools import lru_cache
 from typing import Any, Final, Self
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Engine, Select, String, Text, bindparam, cast, literal_column, or_, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    String,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from adapters.stores.agreements import AGREEMENT
 from adapters.stores.belongings import DECLARATION_BY, LOOSE, declared_of, loose_of
-from adapters.stores.tables import agreements, deliveries, holders, messages, parties
+from adapters.stores.tables import agreements, deliveries, holders, messages, parties, party_changes
 from gateway.agreements import Agreement, AgreementKind, Registered
 from gateway.message import Declared, Earlier, Key, Loose, Operation
 from gateway.parties import Party, Role
@@ -79,6 +91,7 @@ _role: Final = parties.c.record.op("->>", return_type=String())(literal_column("
 _IN_ROLE: Final = (
     select(_RECORD).where(parties.c.account.is_not(None), _role == bindparam("role")).order_by(parties.c.code)
 )
+_NEWEST_CHANGE: Final = select(func.max(party_changes.c.id))
 _REGISTERED: Final = (
     cast(agreements.c.record, Text),
     agreements.c.revision,
@@ -116,6 +129,8 @@ class SqlRegister:
         self._holder = _Question(engine, _HOLDER)
         self._same_body = _Question(engine, _SAME_BODY)
         self._in_role = _Question(engine, _IN_ROLE)
+        self._newest_change = _Question(engine, _NEWEST_CHANGE)
+        self._roles: dict[Role, tuple[int, Sequence[Party]]] = {}
         self._agreement = _Question(engine, _AGREEMENT)
         self._mandates = _Question(engine, _MANDATES)
         self._shown = _Question(engine, _SHOWN)
@@ -144,7 +159,14 @@ class SqlRegister:
         return [_party(record) for (record,) in self._ask(self._all_parties, {})]
 
     def in_role(self, role: Role) -> Sequence[Party]:
-        return [_party(record) for (record,) in self._ask(self._in_role, {"role": role})]
+        # No index knows roles, and with 5000 parties to look through the answer takes 20 ms; every brokered
+        # declaration asks for the association. So it is kept until the register changes.
+        ((newest,),) = self._ask(self._newest_change, {})
+        known = self._roles.get(role)
+        if known is None or known[0] != newest:
+            found = [_party(record) for (record,) in self._ask(self._in_role, {"role": role})]
+            known = self._roles[role] = (newest, found)
+        return known[1]
 
     def agreement(self, number: str) -> Registered | None:
         rows = self._ask(self._agreement, {"number": number})

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -118,6 +118,7 @@ def test_names_that_a_file_system_confuses_are_told_apart() -> None:
     assert names == ["documents/A.pdf", "documents/a-2.PDF", "documents/a-3.pdf"]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_every_name_is_safe(wanted: str) -> None:
     name = safe_name(wanted)
@@ -193,6 +194,7 @@ BODY = bytes(range(256)) * 2000
 
 
 @pytest.mark.parametrize("how", [ZIP_DEFLATED, ZIP_STORED])
+@settings(deadline=None)
 @given(reads=st.lists(st.tuples(st.integers(0, len(BODY) + 9), st.integers(1, 100_000)), max_size=8))
 def test_a_part_is_read_from_anywhere_as_it_is(how: int, reads: list[tuple[int, int]]) -> None:
     blobs = stored(BODY, how)

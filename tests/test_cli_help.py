@@ -117,7 +117,7 @@ def test_help_is_shown_wherever_it_is_asked_for(help_option: str) -> None:
         assert " ".join(["Usage: gateway", *place]) in said.stdout
 
 
-@pytest.mark.parametrize("group", ["messages", "deliveries", "parties", "agreements"])
+@pytest.mark.parametrize("group", ["messages", "deliveries", "documents", "parties", "agreements"])
 def test_a_group_without_a_subcommand_lists(home: Path, group: str) -> None:
     assert _json(group, "--home", home) == _json(group, "list", "--home", home)
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from adapters.backends.association.association import ReferenceAssociation
@@ -45,7 +46,7 @@ def association(
     home: Home, name: str, settings: AssociationSettings, register: Register, clock: Clock
 ) -> ReferenceAssociation:
     """The association that is shipped, with the key of its account. Raises `OSError` where it has none."""
-    client = home.path / "clients" / settings.account
+    client = Path("clients", settings.account)
     key = home.path / (settings.key or client / "sign.key")
     certificate = home.path / (settings.certificate or client / "sign.crt")
 

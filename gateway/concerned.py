@@ -62,14 +62,15 @@ def given(
     """What everyone gets of an answer that makes `answered` of `target`; its receipts are what the sender may
     have of customs' own words. `texts` is None for an answer that concerns the sender alone.
 
-    The sender gets customs' words, or the notice instead where its account takes no other form. A trader gets
+    The sender gets customs' words, or the notice instead where its account takes no other form and there is
+    one. A trader gets
     each in the form that its account takes. What is for premises and for the association has one form only.
     """
     sender = register.party_of(target.account)
     forms = tuple(ReceiptForm) if sender is None or sender.account is None else sender.account.receipts
     receipts = answered.receipts if ReceiptForm.SINGLE_WINDOW in forms else ()
     if texts is None:
-        return Given(receipts=receipts, drafts=())
+        return Given(receipts=answered.receipts, drafts=())
     case = _Case(told=told, target=target, answered=answered, texts=texts, now=now)
     drafts: list[Draft] = []
     signed = sender is not None and ReceiptForm.GATEWAY in forms

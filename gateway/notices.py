@@ -97,11 +97,13 @@ def read_notice(root: etree._Element) -> Notice:
 def agreement_of_request(facts: Mapping[str, str], number: str, day: date, days_after: int) -> Agreement:
     """The agreement for one shipment that a sound request asks for.
 
-    In force from `day` until `days_after` the date of import or export; for the goods that the request names,
-    up to their value where it says in which currency. Whatever else it does not say is unrestricted.
+    In force from `day` until `days_after` the date of import or export, or after `day` where that is later;
+    for the goods that the request names, up to their value where it says in which currency. Whatever else it
+    does not say is unrestricted.
     """
     moved_on = facts["ie_date"]
-    last = date(int(moved_on[:4]), int(moved_on[4:6]), int(moved_on[6:8])).toordinal() + days_after
+    moved = date(int(moved_on[:4]), int(moved_on[4:6]), int(moved_on[6:8]))
+    last = max(moved, day).toordinal() + days_after
     currency = facts.get("currency", "")
     return Agreement(
         number=number,

@@ -16,6 +16,7 @@ from tests.documents import examples, follow
 
 WITH_EXAMPLES = [
     "README.md",
+    "docs/association.md",
     "docs/dossier.md",
     "docs/for-brokers.md",
     "docs/for-operators.md",

@@ -262,7 +262,8 @@ ASKED: Final = Agreement(
         # An amount of no currency limits nothing.
         ({"currency": ""}, {"value": None, "currency": ""}),
         ({"ie_date": "99991231"}, {"valid_until": date.max}),
-        ({"ie_date": "20200101"}, {"valid_until": date(2020, 1, 15)}),
+        # One for goods that moved long ago must not be out of date from the start.
+        ({"ie_date": "20200101"}, {"valid_until": date(2026, 12, 7)}),
     ],
 )
 def test_a_request_becomes_an_agreement_for_one_shipment(

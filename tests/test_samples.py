@@ -17,11 +17,18 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from adapters.operators.samples import Sample, read_follow_ups, read_samples, signed, write_samples
+from adapters.operators.samples import (
+    Sample,
+    read_follow_ups,
+    read_others,
+    read_samples,
+    signed,
+    write_samples,
+)
 from gateway import xml
 from gateway.policy import Policy
 from gateway.reform import ReformPolicy
-from gateway.stages.route import Routes
+from gateway.stages.route import Routes, first
 from tests.declarations import enterprise
 from tests.judging import refused, validated
 
@@ -118,6 +125,15 @@ def test_samples_have_references_of_their_own(home: Path) -> None:
     ]
     assert len(set(found)) == len(found)
     assert all(0 < len(reference) <= 18 for reference in found)
+
+
+def test_the_request_for_an_agreement_is_sound_and_goes_to_the_association(home: Path) -> None:
+    (request,) = read_others()
+    assert validated(request.package, request.path(home).read_bytes()) == ()
+    root = xml.parse(request.path(home).read_bytes())
+    assert root.findtext("OperInfo/CopCusCode") == enterprise(request.account).code
+    taken = first(str(root.tag), {}, Routes.read(_shipped("routes.toml")))
+    assert taken.backend == "association"
 
 
 def test_writing_the_samples_again_gives_the_same_unsigned_packages(home: Path) -> None:

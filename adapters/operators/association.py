@@ -17,6 +17,7 @@ from adapters.operators.output import (
     USAGE,
     HomeOption,
     JsonOption,
+    LimitOption,
     Listing,
     fail,
     opened,
@@ -41,7 +42,7 @@ ReasonOption = Annotated[str, typer.Option(help="Why; both sides are told.")]
 
 
 @app.command("list")
-def list_(home: HomeOption, as_json: JsonOption = False) -> None:
+def list_(home: HomeOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
     """What the association was asked to import, as it stands there, the oldest first.
 
     Example: gateway association list --home /srv/gateway
@@ -49,7 +50,7 @@ def list_(home: HomeOption, as_json: JsonOption = False) -> None:
     with told(), _associations(home) as associations:
         notices = [notice for each in associations for notice in asyncio.run(each.agreements())]
     columns = ("number", "kind", "trader", "broker", "proposed_by", "state", "since", "valid_until", "reason")
-    say_rows([_row(notice) for notice in notices], columns, as_json=as_json)
+    say_rows([_row(notice) for notice in notices[-limit:]], columns, as_json=as_json)
 
 
 @app.command()

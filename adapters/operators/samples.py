@@ -69,11 +69,16 @@ def read_follow_ups() -> tuple[FollowUp, ...]:
     return tuple(FollowUp.model_validate(entry) for entry in _listed()["follow_up"])
 
 
+def read_others() -> tuple[FollowUp, ...]:
+    """What is no declaration, and follows none."""
+    return tuple(FollowUp.model_validate(entry) for entry in _listed()["other"])
+
+
 def write_samples(home: Path) -> tuple[Sample, ...]:
     """Writes each sample to its `path`, over one that is there; needs `home`/clients/<account>/sign.key and
     sign.crt for those that are signed."""
     samples = read_samples()
-    for each in (*samples, *read_follow_ups()):
+    for each in (*samples, *read_follow_ups(), *read_others()):
         target = each.path(home)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(_package(each, home / "clients" / each.account))

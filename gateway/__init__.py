@@ -2,8 +2,8 @@
 
 Read in the order in which data flow:
 
-1. nouns: `message`, `states`, `faults` with `fault_catalogue`, `parties`, `agreements`, `policy` with `reform`,
-   `decision`, `ports`
+1. nouns: `message`, `states`, `faults` with `fault_catalogue`, `parties`, `agreements`, `policy` with
+   `reform`, `decision`, `ports`
 2. the way of a message: `pipeline`, then `stages/` one by one
 3. what the stages stand on: `xml`, `archive` and `zip_records`, `pdf`, `families` with `facts`, `schema` and
    `schematron`, `signatures` with `signature_form`, `canonical` and `certificates`, `signing`, `submission`

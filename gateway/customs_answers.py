@@ -18,6 +18,7 @@ from gateway.concerned import given
 from gateway.declaration_notices import Draft
 from gateway.families import Families
 from gateway.faults import Rejected
+from gateway.message import message_of
 from gateway.policy import Policy
 from gateway.ports import Answer, Clock, Judges, Register, Superseded
 from gateway.states import TRANSITIONS, CustomsStatus, State, advance
@@ -127,9 +128,9 @@ class CustomsAnswers:
                 said = str(error) if isinstance(error, Rejected) else type(error).__name__
                 await self._book.file([_held(backend, answer, None, f"cannot be read: {said}")])
             else:
-                chains[answer.key or told.seq_no or told.client_reference].append(
-                    _Said(backend, answer, told)
-                )
+                # What the two offices of a transit say is of one declaration.
+                of_key = None if answer.key is None else message_of(answer.key)
+                chains[of_key or told.seq_no or told.client_reference].append(_Said(backend, answer, told))
         await asyncio.gather(*(self._follow(chain) for chain in chains.values()))
 
     async def _follow(self, chain: Sequence[_Said]) -> None:
@@ -209,7 +210,8 @@ class CustomsAnswers:
 def _among(reached: dict[str, Target], said: _Said) -> Target | None:
     """The declaration of an earlier answer of the chain, where this one is certain to belong to it too."""
     for target in reached.values():
-        if said.answer.key == target.message or (said.told.seq_no and said.told.seq_no == target.seq_no):
+        known = said.answer.key is not None and message_of(said.answer.key) == target.message
+        if known or (said.told.seq_no and said.told.seq_no == target.seq_no):
             return target
     return None
 

@@ -19,7 +19,7 @@ from gateway.agreements import AgreementKind, Used
 from gateway.answers import Target, Told
 from gateway.customs_answers import Filed, Matched, Parked
 from gateway.customs_codes import AnswerKind
-from gateway.message import Operation, ReceiptKind, new_id
+from gateway.message import Operation, ReceiptKind, message_of, new_id
 from gateway.ports import Answer, Clock, Superseded
 from gateway.states import CustomsStatus, Event, State, advance
 
@@ -109,10 +109,11 @@ def _target(reader: Connection, told: Told, key: str | None, backend: str) -> Ta
         (told.seq_no, _BY_SEQ_NO, {"seq_no": told.seq_no}),
         (told.entry_id, _BY_ENTRY, {"entry_id": told.entry_id}),
     )
+    of_key = None if key is None else message_of(key)
     # A declaration that follows a temporary save has its SeqNo: the reference tells which is meant.
     technical = told.kind is AnswerKind.TECHNICAL
     ways = (by_reference, *by_number) if technical else (*by_number, by_reference)
-    for known, query, where in ((key, _BY_KEY, {"key": key}), *ways):
+    for known, query, where in ((of_key, _BY_KEY, {"key": of_key}), *ways):
         row = reader.execute(query, where).first() if known else None
         if row is not None:
             return _target_of(reader, row)

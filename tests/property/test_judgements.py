@@ -47,9 +47,12 @@ def decided(desk: Desk, name: str, body: bytes) -> Decision:
 
 def assert_sound(decision: Decision) -> None:
     """A decision with receipts that can be read, whatever was sent."""
-    assert decision.event in (Event.PASSED, Event.REFUSED)
+    assert decision.event in (Event.PASSED, Event.REFUSED, Event.LACKS)
     if decision.event is Event.REFUSED:
         assert any(found.severity is Severity.ERROR for found in decision.findings)
+        assert decision.submissions == ()
+    elif decision.event is Event.LACKS:
+        assert decision.lack is not None
         assert decision.submissions == ()
     else:
         assert all(found.severity is Severity.WARNING for found in decision.findings)

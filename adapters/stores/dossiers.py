@@ -20,7 +20,7 @@ from gateway.filing import compiled
 from gateway.message import Enclosure, EnclosureKind, Operation, Part, ReceiptKind
 from gateway.parties import Role
 from gateway.states import CustomsStatus
-from gateway.submission import inner_name, read_envelope
+from gateway.submission import NAMESPACE, inner_name, read_envelope
 
 # Corrections of corrections: a chain that is longer is no entry's.
 _MOST_LINKED: Final = 200
@@ -236,8 +236,16 @@ def _receipt(row: Row[*tuple[Any, ...]]) -> Told:
         size=row.size,
         sha256=_digest(row.body),
         at=row.created_at,
-        note=row.verdict,
+        note=_requested(row.body) if row.kind == ReceiptKind.REQUEST else "",
     )
+
+
+def _requested(body: bytes) -> str:
+    """Why a request of ours was sent, and the classes of the documents that it names."""
+    root = xml.trusted(body)
+    why = root.findtext(f"{{{NAMESPACE}}}Why", "")
+    codes = [str(each.get("code", "")) for each in root.iterfind(f"{{{NAMESPACE}}}Document")]
+    return ": ".join(filter(None, (why, " ".join(codes))))
 
 
 def _answer(row: Row[*tuple[Any, ...]], families: Families) -> Told:

@@ -115,7 +115,9 @@ def test_the_index_tells_digest_and_size_of_every_part_and_what_was_asked(
     assert listed == {
         path: (str(len(body)), hashlib.sha256(body).hexdigest()) for path, body in found.items()
     }
-    assert "supplement_asked" in [asked.get("what") for asked in root.iterfind("{*}Asked")]
+    asked = {(each.get("what"), each.get("note")) for each in root.iterfind("{*}Asked")}
+    assert ("request", "supplement") in asked
+    assert "supplement_asked" in {what for what, _note in asked}
 
 
 def test_what_is_listed_has_the_sizes_that_are_read(office: Office) -> None:

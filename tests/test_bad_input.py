@@ -86,6 +86,8 @@ ELSEWHERE = {
     Fault.PAPERLESS_SCOPE: "tests/test_reform.py",
     Fault.PAPERLESS_CLASS: "tests/test_reform.py",
     Fault.PAPERLESS_CONTRACT: "tests/test_reform.py",
+    Fault.DECLARATION_UNKNOWN: "tests/stages/test_relate.py",
+    Fault.DOCUMENTS_DUE: "tests/stages/test_admit.py",
     Fault.DOCUMENT_REPLACED: "tests/test_loose_documents.py",
     Fault.AGREEMENT_UNFIT: "tests/test_agreements.py",
     Fault.AGREEMENT_MISSING: "tests/stages/test_agency.py",
@@ -96,7 +98,6 @@ ELSEWHERE = {
 }
 LATER = {
     Fault.DISMISSED: "an operator's `messages reject`",
-    Fault.DOCUMENTS_DUE: "documents that are due with the declaration",
 }
 
 

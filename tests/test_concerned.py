@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 from lxml import etree
 
+from adapters.backends.association.answers import import_agr_response
 from adapters.stores.answers import SqlAnswers
 from adapters.stores.tables import receipts
 from gateway.agreements import Act
@@ -20,6 +21,7 @@ from gateway.parties import Contract, ReceiptForm
 from gateway.ports import Answer
 from gateway.states import Event
 from gateway.xml import trusted
+from tests.agreement_requests import request
 from tests.association import ACCOUNT as ASSOCIATION
 from tests.association import agreement, shown, signed_notice
 from tests.declarations import Declaration, enterprise
@@ -329,3 +331,17 @@ def test_what_others_are_told_is_not_given_again_to_a_sender_that_repeats_itself
     given = [row["kind"] for row in desk.rows(receipts, message=again.message)]
     assert given == [ReceiptKind.GATEWAY, ReceiptKind.BUSINESS]
     assert before == {account: len(inbox(desk, account)) for account in before}
+
+
+@pytest.mark.parametrize("form", ReceiptForm)
+def test_what_the_association_answers_comes_in_its_words_whatever_receipts_were_chosen(
+    desk: Desk, form: ReceiptForm
+) -> None:
+    desk.change_account("broker-aa", receipts=(form,))
+    asked = desk.judged("broker-aa", "ask.xml", request("broker-aa"))
+    body = import_agr_response(code=9, message="失败", cop_code=enterprise("broker-aa").code, consign_no="")
+
+    say(desk, Answer(id="1", name="a.xml", body=body, key=asked.message))
+
+    (relayed,) = desk.rows(receipts, account="broker-aa", kind=ReceiptKind.TECHNICAL)
+    assert (str(relayed["name"]).startswith("Failed_ask_"), relayed["body"]) == (True, body)

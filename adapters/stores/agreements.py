@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from adapters.stores.database import Transaction
 from adapters.stores.tables import agreement_acts, agreements, messages
@@ -30,14 +30,22 @@ _INSERT: Final = insert(agreements)
 _ACT: Final = insert(agreement_acts)
 
 
-def thing_of(number: str) -> str:
-    """What a message waits for that needs this agreement."""
-    return f"agreement {number}"
+_BETWEEN: Final = select(func.coalesce(func.sum(agreements.c.revision), 0)).where(
+    agreements.c.trader == bindparam("trader"),
+    agreements.c.broker == bindparam("broker"),
+    agreements.c.kind == AgreementKind.LONG_TERM,
+)
 
 
 def revision_of(transaction: Transaction, number: str) -> int:
     """How often the agreement has changed; 0 where it was never told of."""
     return transaction.connection.execute(_KNOWN, {"wanted": number}).scalar_one_or_none() or 0
+
+
+def revisions_between(transaction: Transaction, trader: str, broker: str) -> int:
+    """How often all mandates between the two have changed."""
+    pair = {"trader": trader, "broker": broker}
+    return int(transaction.connection.execute(_BETWEEN, pair).scalar_one())
 
 
 def tell(transaction: Transaction, change: Change, notice: Arrival, actor: str, now: datetime) -> None:
@@ -56,7 +64,7 @@ def tell(transaction: Transaction, change: Change, notice: Arrival, actor: str, 
             _INSERT, {"number": number, **_columns(change.after), **kept, "revision": 1, "changed_at": now}
         )
     _log(transaction, change.after, str(change.act), actor, notice.id, change.reason, now)
-    wake(transaction, thing_of(number), now)
+    _wake(transaction, change.after, now)
 
 
 def use(transaction: Transaction, used: Registered, message: str, now: datetime) -> None:
@@ -85,8 +93,15 @@ def free(transaction: Transaction, message: str, reason: str, now: datetime) -> 
     freed = replace(present, state=after(present.state, Act.FREED), used_by=None)
     _change(transaction, freed, row.revision, now)
     _log(transaction, freed, Act.FREED, ACTOR, message, reason, now)
-    wake(transaction, thing_of(freed.number), now)
+    _wake(transaction, freed, now)
     return freed.number
+
+
+def _wake(transaction: Transaction, agreement: Agreement, now: datetime) -> None:
+    """What waits for this agreement by its number, or for any mandate between its parties."""
+    wake(transaction, f"agreement {agreement.number}", now)
+    if agreement.kind is AgreementKind.LONG_TERM:
+        wake(transaction, f"mandate {agreement.trader} {agreement.broker}", now)
 
 
 def _change(transaction: Transaction, agreement: Agreement, seen: int, now: datetime, **kept: object) -> None:

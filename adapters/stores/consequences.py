@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, select
 
-from adapters.stores.agreements import revision_of, tell, use
+from adapters.stores.agreements import revision_of, revisions_between, tell, use
 from adapters.stores.database import Transaction
 from adapters.stores.documents import deliver, owe
 from adapters.stores.holding import hold_under
@@ -59,6 +59,10 @@ def _check_still_lacking(transaction: Transaction, message: str, lack: Lack) -> 
     kind, _space, name = lack.thing.partition(" ")
     if kind == "agreement" and revision_of(transaction, name) != lack.seen:
         raise Superseded(message)
+    if kind == "mandate":
+        trader, _space, broker = name.partition(" ")
+        if revisions_between(transaction, trader, broker) != lack.seen:
+            raise Superseded(message)
     if kind in ("document", "declaration"):
         # The document is there now, or another PDF of the name of the one that waits for its declaration.
         party, _space, file = name.partition(" ")

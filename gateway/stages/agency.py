@@ -31,7 +31,8 @@ def agency(
     if number:
         found = register.agreement(number)
         if found is None or found.agreement.state is AgreementState.PROPOSED:
-            raise _lacking(number, found, received, policy)
+            seen = 0 if found is None else found.revision
+            raise _lacking(f"agreement {number}", f"委托协议 {number}", seen, received, policy)
         if any(why_not(found.agreement, shipment)):
             raise Rejected(refusal(found.agreement, shipment))
         return found
@@ -39,10 +40,11 @@ def agency(
     found = covering(mandates, shipment)
     if found is not None:
         return found
-    proposed = [each for each in mandates if each.agreement.state is AgreementState.PROPOSED]
-    if proposed:
-        raise _lacking(proposed[0].agreement.number, proposed[0], received, policy)
-    raise Rejected(finding(Fault.AGREEMENT_MISSING, detail=f"{shipment.trader}, {shipment.broker}"))
+    pair = f"{shipment.trader} {shipment.broker}"
+    if any(each.agreement.state is AgreementState.PROPOSED for each in mandates):
+        seen = sum(each.revision for each in mandates)
+        raise _lacking(f"mandate {pair}", f"委托书 {pair}", seen, received, policy)
+    raise Rejected(finding(Fault.AGREEMENT_MISSING, detail=pair))
 
 
 def _shipment(received: Received, authority: Authority, party: Party) -> Shipment:
@@ -61,13 +63,13 @@ def _shipment(received: Received, authority: Authority, party: Party) -> Shipmen
     )
 
 
-def _lacking(number: str, found: Registered | None, received: Received, policy: Policy) -> Lacking:
+def _lacking(thing: str, thing_zh: str, seen: int, received: Received, policy: Policy) -> Lacking:
     until = received.arrival.received_at + timedelta(hours=policy.agreement.wait_hours)
-    lack = Lack(thing=f"agreement {number}", seen=0 if found is None else found.revision, until=until)
+    lack = Lack(thing=thing, seen=seen, until=until)
     shown = finding(
         Fault.AWAITED,
-        detail=f"agreement {number}, until {until:%Y-%m-%d %H:%M} UTC",
-        detail_zh=f"委托协议 {number}，最迟至 {until:%Y-%m-%d %H:%M} UTC",
+        detail=f"{thing}, until {until:%Y-%m-%d %H:%M} UTC",
+        detail_zh=f"{thing_zh}，最迟至 {until:%Y-%m-%d %H:%M} UTC",
         severity=Severity.WARNING,
     )
     return Lacking(lack, shown)

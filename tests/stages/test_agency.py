@@ -96,6 +96,22 @@ def test_an_agreement_that_is_not_there_yet_is_waited_for_and_its_coming_wakes_t
     assert again.matter.use.agreement.number == NUMBER
 
 
+def test_where_mandates_are_proposed_whichever_is_confirmed_lets_the_declaration_go_on(desk: Desk) -> None:
+    (row,) = desk.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
+    ended = agreement(row["number"], kind=AgreementKind.LONG_TERM)
+    desk.judged(ACCOUNT, "end.xml", signed_notice(desk.home, ended, Act.TERMINATED))
+    for number in ("20269000001", "20269000002"):
+        mandate = agreement(number, kind=AgreementKind.LONG_TERM)
+        desk.judged(ACCOUNT, f"{number}.xml", signed_notice(desk.home, mandate, "proposed"))
+    waits = declared(desk)
+    assert waits.event is Event.LACKS
+    desk.judged(ACCOUNT, "confirmed.xml", signed_notice(desk.home, mandate))
+    again = desk.judgement(desk.claimed(desk.message(waits.message)["received_at"] + timedelta(minutes=1)))
+    assert again.event is Event.PASSED
+    assert again.matter.use is not None
+    assert again.matter.use.agreement.number == "20269000002"
+
+
 def test_an_agreement_for_one_shipment_is_used_once(desk: Desk) -> None:
     told(desk)
     first = declared(desk, number=NUMBER)

@@ -32,8 +32,9 @@ _EXTENSION: Final = re.compile(r"\.(zip|xml)$", re.IGNORECASE)
 class Told:
     """One answer, read. Texts that it does not hold are empty; `family` is that of its message type.
 
-    `status` is None where the code says nothing of the declaration's course, or is not known. `at` is when
-    customs says it was, None where it does not or in no form that names an instant.
+    `status` is None where the code says nothing of the declaration's course, or is not known; `step` is what
+    it says beside that. `at` is when customs says it was, None where it does not or in no form that names an
+    instant.
     """
 
     kind: AnswerKind
@@ -45,6 +46,7 @@ class Told:
     code: str
     note: str
     at: datetime | None
+    step: str = ""
 
     @property
     def refused(self) -> bool:
@@ -119,6 +121,7 @@ def read(body: bytes, families: Families) -> Told:
         # Until the entry is stored, some channels show the unified number in its place (FORMATS 2.3).
         entry_id="" if entry_id == seq_no else entry_id,
         status=type_.answer.codes.status(code),
+        step=type_.answer.codes.step(code),
         code=code,
         note=facts.get("text", ""),
         at=_instant(facts.get("time", "")),

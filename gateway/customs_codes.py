@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from io import StringIO
 from typing import Final, Self
@@ -25,18 +25,23 @@ class CustomsCodes:
     """The codes of one kind of answer. They are case-sensitive (FORMATS 2.3)."""
 
     statuses: Mapping[str, CustomsStatus | None]
+    steps: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, text: str) -> Self:
         """From a CSV with at least the columns `code` and `customs_status`; an empty status leaves that of
-        the declaration unchanged, and the code `*` stands for every code that has no row. Raises `ValueError`
-        for a status that does not exist or a code that is there twice."""
+        the declaration unchanged, and the code `*` stands for every code that has no row. A column `step`
+        names what a code says beside the course of the declaration (of goods in transit: departed, arrived,
+        written_off). Raises `ValueError` for a status that does not exist or a code that is there twice."""
         statuses: dict[str, CustomsStatus | None] = {}
+        steps: dict[str, str] = {}
         for row in csv.DictReader(StringIO(text)):
             if row["code"] in statuses:
                 raise ValueError(f"code {row['code']} is there twice")
             statuses[row["code"]] = CustomsStatus(row["customs_status"]) if row["customs_status"] else None
-        return cls(statuses)
+            if step := row.get("step"):
+                steps[row["code"]] = step
+        return cls(statuses, steps)
 
     @classmethod
     def refusal(cls) -> Self:
@@ -46,6 +51,10 @@ class CustomsCodes:
     def status(self, code: str) -> CustomsStatus | None:
         """None where the code is unknown or says nothing of the declaration's course."""
         return self.statuses.get(code, self.statuses.get(ANY_OTHER))
+
+    def step(self, code: str) -> str:
+        """Empty where the code says nothing beside the declaration's course."""
+        return self.steps.get(code, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,7 @@ def show(
         return
     printer = console()
     for name, value in found.items():
-        if name not in ("findings", "receipts", "deliveries", "facts"):
+        if name not in ("findings", "receipts", "deliveries", "steps", "facts"):
             printer.print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
     for finding in found["findings"]:
         place = finding["place"]
@@ -82,6 +82,7 @@ def show(
         printer.print(f"\n{finding['severity']} {finding['rule'] or finding['code']}  ", cell(where), sep="")
         printer.print("  ", cell(finding[lang]), sep="")
     for title, columns in (
+        ("steps", ("at", "step")),
         ("deliveries", ("destination", "state", "attempts", "changed_at", "note")),
         ("receipts", ("created_at", "account", "kind", "verdict", "final", "folder", "name")),
     ):

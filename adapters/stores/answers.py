@@ -254,6 +254,7 @@ def _change(transaction: Transaction, chain: Sequence[tuple[Matched, str]], now:
             state,
             kind=told.kind,
             code=told.code,
+            step=told.step,
             customs_status=filed.answered.customs_status,
             seq_no=told.seq_no,
             entry_id=told.entry_id,

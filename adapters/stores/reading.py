@@ -106,6 +106,11 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, An
                 select(receipts).where(receipts.c.message == row.id).order_by(receipts.c.id)
             )
         ],
+        "steps": [
+            {"step": step, "at": event["at"]}
+            for event in trace_message(reader, row.id)
+            if (step := event["detail"].get("step"))
+        ],
         "deliveries": list_deliveries(reader, message=row.id, state=None, limit=0),
     }
 

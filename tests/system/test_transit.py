@@ -1,5 +1,6 @@
 """Transit through a served gateway: both offices get it, and its sender hears of each step (R10)."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,4 +83,6 @@ def test_both_offices_get_it_and_every_step_is_told(course: str, gateway: Gatewa
     assert {each.key for each in sent} == {row.id, f"{row.id}-{BORDER}"}
     assert {each.state for each in sent} == {DeliveryState.DELIVERED}
     assert [each.verdict for each in finals] == ["accepted"]
+    shown = json.loads(gateway.cli("messages", "show", row.id, "--json").stdout)
+    assert [each["step"] for each in shown["steps"]] == ["departed", "arrived", "written_off"]
     assert violations(gateway.home) == []

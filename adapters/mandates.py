@@ -10,6 +10,7 @@ from adapters.home import Home
 from adapters.stores.agreements import tell
 from adapters.stores.database import Database, Transaction
 from adapters.stores.parties import registered
+from gateway.agency import DECLARING
 from gateway.agreements import Act, Agreement, AgreementKind, AgreementState, Change, Notice, Side
 from gateway.china import china_date
 from gateway.message import Arrival
@@ -18,7 +19,6 @@ from gateway.parties import Party, Role
 from gateway.signing import XadesSigner
 
 ACTOR: Final = "init"
-SERVICES: Final = "A"  # fill in and declare (FORMATS 4.3)
 
 
 def grant_mandates(home: Home, database: Database, now: datetime) -> None:
@@ -67,6 +67,7 @@ def _notice(serial: int, trader: Party, broker: Party, now: datetime) -> Notice:
         state=AgreementState.IN_FORCE,
         # The samples are dated in the first days of the month that this was written in.
         valid_from=day.replace(month=1, day=1),
+        services=DECLARING,
     )
     return Notice(
         id=f"{number}-{Act.CONFIRMED}",
@@ -74,5 +75,4 @@ def _notice(serial: int, trader: Party, broker: Party, now: datetime) -> Notice:
         at=now,
         agreement=agreement,
         proposed_by=Side.BROKER,
-        services=SERVICES,
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 from gateway.agreements import Agreement, AgreementKind, AgreementState, Registered
 from gateway.faults import Fault, Finding, finding
@@ -24,6 +25,9 @@ class Shipment:
     day: date
 
 
+DECLARING: Final = "A"  # of the services: fill in and declare (FORMATS 4.3)
+
+
 def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[str]:
     """What keeps an agreement from covering a shipment, in words; nothing where it covers it."""
     if (agreement.trader, agreement.broker) != (shipment.trader, shipment.broker):
@@ -33,10 +37,9 @@ def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[str]:
         yield "used by another declaration"
     elif agreement.state not in (AgreementState.IN_FORCE, AgreementState.USED):
         yield str(agreement.state)
-    if shipment.day < agreement.valid_from:
-        yield f"not before {agreement.valid_from}"
-    if agreement.valid_until is not None and shipment.day > agreement.valid_until:
-        yield f"until {agreement.valid_until}"
+    if agreement.services and DECLARING not in agreement.services:
+        yield f"services {agreement.services}"
+    yield from _out_of_date(agreement, shipment)
     if agreement.direction and agreement.direction != shipment.direction:
         yield f"direction {agreement.direction}"
     if agreement.offices and shipment.office not in agreement.offices:
@@ -52,6 +55,23 @@ def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[str]:
         yield f"value {limit}"
 
 
+def _out_of_date(agreement: Agreement, shipment: Shipment) -> Iterator[str]:
+    if shipment.day < agreement.valid_from:
+        yield f"not before {agreement.valid_from}"
+    if agreement.valid_until is not None and shipment.day > agreement.valid_until:
+        yield f"until {agreement.valid_until}"
+
+
+def why_not_under(mandate: Agreement, shipment: Shipment) -> Iterator[str]:
+    """What keeps a mandate from bearing an agreement for this shipment, in words."""
+    if (mandate.trader, mandate.broker) != (shipment.trader, shipment.broker):
+        yield f"mandate {mandate.number}: other parties"
+    if mandate.state is not AgreementState.IN_FORCE:
+        yield f"mandate {mandate.number}: {mandate.state}"
+    for reason in _out_of_date(mandate, shipment):
+        yield f"mandate {mandate.number}: {reason}"
+
+
 def covering(candidates: Iterable[Registered], shipment: Shipment) -> Registered | None:
     """The first long-term mandate that covers a shipment for which no agreement is named."""
     return next(
@@ -64,8 +84,6 @@ def covering(candidates: Iterable[Registered], shipment: Shipment) -> Registered
     )
 
 
-def refusal(agreement: Agreement, shipment: Shipment) -> Finding:
+def refusal(agreement: Agreement, reasons: Iterable[str]) -> Finding:
     """The fault of a shipment that names an agreement which does not cover it."""
-    return finding(
-        Fault.AGREEMENT_UNFIT, detail="; ".join(why_not(agreement, shipment)), value=agreement.number
-    )
+    return finding(Fault.AGREEMENT_UNFIT, detail="; ".join(reasons), value=agreement.number)

@@ -84,7 +84,8 @@ class Agreement:
     """A mandate or an agreement. What is empty or None is unrestricted: the messages do not say everything.
 
     `trader` and `broker` are customs codes, `goods` tariff code prefixes, `offices` 4-digit codes, `value`
-    the highest total of a declaration in `currency`. `used_by` is the message that used it.
+    the highest total of a declaration in `currency`, `services` the letters of the paper form (FORMATS 4.3),
+    `mandate` the number of the one that an agreement stands under. `used_by` is the message that used it.
     """
 
     number: str
@@ -99,6 +100,8 @@ class Agreement:
     direction: str = ""
     value: Decimal | None = None
     currency: str = ""
+    services: str = ""
+    mandate: str = ""
     used_by: str | None = None
 
 
@@ -117,10 +120,8 @@ class Side(StrEnum):
 class Notice:
     """What the association tells of one mandate or agreement, as it stands after it.
 
-    `act` is what happened; that of an agreement which is new is "proposed". `mandate` is the number of the
-    long-term mandate that it stands under, `services` the letters of the paper form (FORMATS 4.3); both and
-    `reason` are empty where the association does not say. Who used an agreement is not told, so `used_by` of
-    `agreement` is None.
+    `act` is what happened; that of an agreement which is new is "proposed". `reason` is empty where the
+    association does not say. Who used an agreement is not told, so `used_by` of `agreement` is None.
     """
 
     id: str
@@ -128,8 +129,6 @@ class Notice:
     at: datetime
     agreement: Agreement
     proposed_by: Side
-    mandate: str = ""
-    services: str = ""
     reason: str = ""
 
 
@@ -175,31 +174,28 @@ class Change:
     seen: int
 
 
-class OtherTerms(Exception):
-    """A notice that tells other parties, goods, offices, dates or value than were confirmed; their names."""
+class OtherParties(Exception):
+    """A notice that tells another kind or other parties than the agreement has."""
 
 
 def changed(registered: Registered | None, notice: Notice) -> Change | None:
     """What a notice changes; None where it tells what is known already.
 
-    The terms are open until the other side confirms. Of an agreement that is not known the notice is believed
-    as it stands: the ones before it may have gone another way. Raises `IllegalAct` for what cannot happen to
-    it any more, and `OtherTerms`.
+    The terms are those of the notice that confirmed it: what a later one says of them changes nothing. Of an
+    agreement that is not known the notice is believed as it stands: the ones before it may have gone another
+    way. Raises `IllegalAct` for what cannot happen to it any more, and `OtherParties`.
     """
     told, seen = notice.agreement, 0
     if registered is not None:
         present, seen = registered.agreement, registered.revision
-        if told.state is present.state:
-            return None
-        if notice.act == PROPOSED or not isinstance(notice.act, Act):
-            return None  # overtaken by what happened since
-        state = after(present.state, notice.act)
-        told = replace(told, state=state, used_by=present.used_by)
-        terms = replace(present, state=state)
-        if present.state is not AgreementState.PROPOSED and told != terms:
-            raise OtherTerms(", ".join(_differing(terms, told)))
+        if _between(told) != _between(present):
+            raise OtherParties(f"{' '.join(_between(present))}; {' '.join(_between(told))}")
+        if told.state is present.state or not isinstance(notice.act, Act):
+            return None  # known, or overtaken by what happened since
+        terms = told if notice.act is Act.CONFIRMED else present
+        told = replace(terms, state=after(present.state, notice.act), used_by=present.used_by)
     return Change(after=told, act=notice.act, at=notice.at, reason=notice.reason, seen=seen)
 
 
-def _differing(one: Agreement, other: Agreement) -> list[str]:
-    return [name for name in one.__slots__ if getattr(one, name) != getattr(other, name)]
+def _between(agreement: Agreement) -> tuple[str, str, str]:
+    return agreement.kind, agreement.trader, agreement.broker

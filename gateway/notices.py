@@ -58,8 +58,8 @@ def build_notice(notice: Notice) -> etree._Element:
     _put(told, "Direction", agreement.direction)
     if agreement.value is not None:
         _put(told, "Value", f"{agreement.value:f}").set("currency", agreement.currency)
-    _put(told, "Mandate", notice.mandate)
-    _put(told, "Services", notice.services)
+    _put(told, "Mandate", agreement.mandate)
+    _put(told, "Services", agreement.services)
     _put(root, "Reason", notice.reason)
     return root
 
@@ -86,10 +86,10 @@ def read_notice(root: etree._Element) -> Notice:
             direction=_text(told, "Direction"),
             value=None if value is None else Decimal((value.text or "").strip()),
             currency="" if value is None else value.attrib["currency"].strip(),
+            services=_text(told, "Services"),
+            mandate=_text(told, "Mandate"),
         ),
         proposed_by=Side(_text(told, "ProposedBy")),
-        mandate=_text(told, "Mandate"),
-        services=_text(told, "Services"),
         reason=_text(root, "Reason"),
     )
 

@@ -103,7 +103,7 @@ def test_without_a_named_agreement_a_long_term_mandate_suffices() -> None:
 
 
 def test_a_refusal_names_every_reason() -> None:
-    found = refusal(AGREEMENT, replace(SHIPMENT, office="0203", direction="E"))
+    found = refusal(AGREEMENT, why_not(AGREEMENT, replace(SHIPMENT, office="0203", direction="E")))
     assert found.code == "agreement-unfit"
     assert "direction I; customs office 0202" in found.en
 

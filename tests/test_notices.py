@@ -50,10 +50,10 @@ NOTICE: Final = Notice(
         direction="I",
         value=Decimal("1000.50"),
         currency="502",
+        services="ABH",
+        mandate="20260000000000000",
     ),
     proposed_by=Side.BROKER,
-    mandate="20260000000000000",
-    services="ABH",
     reason="自动确认",
 )
 
@@ -73,6 +73,9 @@ agreements = st.builds(
     goods=st.lists(st.text("0123456789", min_size=2, max_size=10), max_size=4).map(tuple),
     offices=st.lists(st.text("0123456789", min_size=4, max_size=4), max_size=4).map(tuple),
     direction=st.sampled_from(("", "I", "E")),
+    services=st.just("")
+    | st.sets(st.sampled_from("ABCDEFGH"), min_size=1).map(lambda letters: "".join(sorted(letters))),
+    mandate=st.just("") | numbers,
 )
 
 
@@ -89,10 +92,6 @@ def told_notices(draw: st.DrawFn) -> Notice:
         at=draw(st.datetimes(datetime(1970, 1, 1), datetime(2900, 1, 1), timezones=st.just(UTC))),  # noqa: DTZ001
         agreement=agreement,
         proposed_by=draw(st.sampled_from(Side)),
-        mandate=draw(st.just("") | numbers),
-        services=draw(
-            st.just("") | st.sets(st.sampled_from("ABCDEFGH"), min_size=1).map(lambda s: "".join(sorted(s)))
-        ),
         reason=draw(words),
     )
 

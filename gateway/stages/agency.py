@@ -1,10 +1,11 @@
 """By whose agency a broker declares: the agreement that it shows, or a mandate found by the parties (R13)."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
-from gateway.agency import Shipment, covering, refusal, why_not
-from gateway.agreements import AgreementState, Registered
+from gateway.agency import Shipment, covering, refusal, why_not, why_not_under
+from gateway.agreements import Agreement, AgreementState, Registered
 from gateway.china import china_date
 from gateway.decision import Lack, Lacking
 from gateway.faults import Fault, Rejected, Severity, finding
@@ -33,8 +34,9 @@ def agency(
         if found is None or found.agreement.state is AgreementState.PROPOSED:
             seen = 0 if found is None else found.revision
             raise _lacking(f"agreement {number}", f"委托协议 {number}", seen, received, policy)
-        if any(why_not(found.agreement, shipment)):
-            raise Rejected(refusal(found.agreement, shipment))
+        reasons = [*why_not(found.agreement, shipment), *_of_mandate(found.agreement, shipment, register)]
+        if reasons:
+            raise Rejected(refusal(found.agreement, reasons))
         return found
     mandates = register.mandates(shipment.trader, shipment.broker)
     found = covering(mandates, shipment)
@@ -45,6 +47,13 @@ def agency(
         seen = sum(each.revision for each in mandates)
         raise _lacking(f"mandate {pair}", f"委托书 {pair}", seen, received, policy)
     raise Rejected(finding(Fault.AGREEMENT_MISSING, detail=pair))
+
+
+def _of_mandate(agreement: Agreement, shipment: Shipment, register: Register) -> Iterator[str]:
+    """Why the mandate that it stands under does not bear it. One that was never told of is the association's
+    own business."""
+    mandate = register.agreement(agreement.mandate) if agreement.mandate else None
+    return iter(()) if mandate is None else why_not_under(mandate.agreement, shipment)
 
 
 def _shipment(received: Received, authority: Authority, party: Party) -> Shipment:

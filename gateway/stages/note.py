@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.agreements import Change, IllegalAct, OtherTerms, changed
+from gateway.agreements import Change, IllegalAct, OtherParties, changed
 from gateway.answers import receipt_name
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Package, Receipt, ReceiptKind, Received
@@ -15,7 +15,7 @@ from gateway.stages.verify import Evidence
 
 def note(evidence: Evidence, party: Party, register: Register) -> Change | None:
     """The change; None where the notice tells what is known already. Raises `Rejected` for a sender that is
-    not the association, for what cannot happen to the agreement any more, and for other terms."""
+    not the association, for what cannot happen to the agreement any more, and for other parties."""
     if party.role is not Role.ASSOCIATION:
         raise Rejected(finding(Fault.NOT_ASSOCIATION, detail=party.role))
     notice = read_notice(evidence.root)
@@ -24,7 +24,7 @@ def note(evidence: Evidence, party: Party, register: Register) -> Change | None:
     notice = replace(notice, agreement=replace(notice.agreement, currency=currency))
     try:
         return changed(register.agreement(notice.agreement.number), notice)
-    except (IllegalAct, OtherTerms) as wrong:
+    except (IllegalAct, OtherParties) as wrong:
         raise Rejected(
             finding(Fault.AGREEMENT_ACT, detail=str(wrong), value=notice.agreement.number)
         ) from wrong

@@ -130,8 +130,9 @@ def test_an_agreement_for_one_shipment_is_used_once(desk: Desk) -> None:
         {"offices": ("2248",)},
         {"direction": "E"},
         {"trader": enterprise("trader-b").code},
+        {"services": "BC"},
     ],
-    ids=["goods", "office", "direction", "parties"],
+    ids=["goods", "office", "direction", "parties", "services"],
 )
 def test_an_agreement_that_does_not_cover_the_declaration_is_refused(desk: Desk, terms: Any) -> None:
     told(desk, **terms)
@@ -153,6 +154,16 @@ def test_the_value_limit_holds_whichever_code_says_the_currency(
         assert f"value {limit}" in decision.findings[0].en
     (row,) = desk.rows(agreements, number=NUMBER)
     assert row["record"]["currency"] == "USD"
+
+
+def test_an_agreement_stands_and_falls_with_the_mandate_that_it_is_under(desk: Desk) -> None:
+    (row,) = desk.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
+    told(desk, mandate=row["number"])
+    ended = agreement(row["number"], kind=AgreementKind.LONG_TERM)
+    desk.judged(ACCOUNT, "end.xml", signed_notice(desk.home, ended, Act.TERMINATED))
+    decision = declared(desk, number=NUMBER)
+    assert codes(decision) == [Fault.AGREEMENT_UNFIT.code]
+    assert f"mandate {row['number']}: terminated" in decision.findings[0].en
 
 
 def test_what_waited_too_long_is_refused(desk: Desk) -> None:
@@ -178,11 +189,18 @@ def test_what_cannot_happen_to_an_agreement_any_more_is_refused(desk: Desk) -> N
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_ACT.code])
 
 
-def test_terms_do_not_change_after_they_were_confirmed(desk: Desk) -> None:
-    told(desk)
-    decision = told(desk, Act.TERMINATED, goods=("8482",))
+def test_an_agreement_never_goes_over_to_other_parties(desk: Desk) -> None:
+    told(desk, "proposed")
+    decision = told(desk, trader=enterprise("trader-b").code)
     assert codes(decision) == [Fault.AGREEMENT_ACT.code]
-    assert "goods" in decision.findings[0].en
+
+
+def test_its_terms_are_those_that_were_confirmed(desk: Desk) -> None:
+    told(desk, "proposed", goods=("8482",))
+    told(desk, goods=("8482102000",))
+    told(desk, Act.TERMINATED, goods=("9999",))
+    (row,) = desk.rows(agreements, number=NUMBER)
+    assert (row["state"], row["record"]["goods"]) == (AgreementState.TERMINATED, ["8482102000"])
 
 
 def test_a_notice_of_an_agreement_that_customs_was_shown_goes_on_to_customs(desk: Desk) -> None:

@@ -7,7 +7,10 @@ from sqlalchemy import Connection, Row, func, select
 
 from adapters.stores.tables import agreement_acts, agreements, messages
 
-_TERMS: Final = ("valid_from", "valid_until", "direction", "goods", "offices", "value", "currency")
+_TERMS: Final = (
+    *("valid_from", "valid_until", "direction", "goods", "offices", "value", "currency"),
+    *("services", "mandate"),
+)
 
 
 def list_agreements(reader: Connection, wanted: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
@@ -52,7 +55,7 @@ def trace_agreement(reader: Connection, number: str) -> list[dict[str, Any]]:
 def _listed(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in ("number", "kind", "trader", "broker", "state")},
-        **{name: row.record[name] for name in _TERMS},
+        **{name: row.record.get(name) for name in _TERMS},
         "used_by": row.used_by,
         "revision": row.revision,
         "changed_at": row.changed_at.isoformat(),

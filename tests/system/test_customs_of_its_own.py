@@ -119,7 +119,7 @@ def found(node: Mortal, reference: str) -> dict[str, Any]:
     query = sqlalchemy.select(messages.c.id, messages.c.state, messages.c.customs_status)
     with node.reading() as store:
         row = store.execute(
-            query.where(messages.c.kind == "inbound", messages.c.reference == reference)
+            query.where(messages.c.kind == "inbound", messages.c.name == f"{reference}.xml")
         ).one()
         return dict(row._mapping)
 

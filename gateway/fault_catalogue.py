@@ -196,6 +196,11 @@ class Fault(Enum):
         "报文中的企业代码与发送账户所属企业不符。",
         "The message names another party than the account that sent it.",
     )
+    TRADERS_DIFFER = (
+        "traders-differ",
+        "境内收发货人的海关编码与统一社会信用代码不属于同一企业。",
+        "The customs code and the social credit code of the trader belong to two parties.",
+    )
     SIGNATURE_MISSING = (
         "signature-missing",
         "该报文必须带有 XML 签名。",

@@ -90,6 +90,7 @@ ELSEWHERE = {
     Fault.DOCUMENTS_DUE: "tests/stages/test_admit.py",
     Fault.DOCUMENT_REPLACED: "tests/test_loose_documents.py",
     Fault.AGREEMENT_UNFIT: "tests/test_agreements.py",
+    Fault.TRADERS_DIFFER: "tests/stages/test_agency.py",
     Fault.AGREEMENT_MISSING: "tests/stages/test_agency.py",
     Fault.AGREEMENT_ACT: "tests/stages/test_agency.py",
     Fault.NOT_ASSOCIATION: "tests/stages/test_agency.py",

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from lxml import etree
 
@@ -15,6 +16,8 @@ from gateway.policy import Policy
 from gateway.ports import Register
 from gateway.stages.verify import Evidence
 from gateway.states import State
+
+_TRADER: Final = ("trader_code", "trader_scc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +65,14 @@ def authorise(
         earlier = register.holder(facts.key)
         repeats = earlier is not None and _repeats(earlier, facts, evidence)
         warnings = () if repeats else _same_goods(register, facts, policy)
-    named = facts.values.get("trader_code") or facts.values.get("trader_scc", "")
-    own = not named or party.is_called(named)
+        others = _other_traders(evidence, facts, party, register)
     return Authority(
         facts=facts,
         earlier=earlier,
         repeats=repeats,
         warnings=warnings,
-        trader=party if own else register.party_called(named),
-        brokered=not own,
+        trader=register.party_called(others[0]) if others else party,
+        brokered=len(others) > 0,
     )
 
 
@@ -122,6 +124,19 @@ def _refuse_other_parties(evidence: Evidence, facts: Facts, party: Party) -> Non
     wrong = [name for name in named if not party.is_called(facts.values[name])]
     if wrong or (asked and not named):
         raise Rejected(_about(Fault.WRONG_PARTY, name, evidence, facts) for name in (wrong or asked[:1]))
+
+
+def _other_traders(evidence: Evidence, facts: Facts, party: Party, register: Register) -> list[str]:
+    """The codes of the trader that are not the sender's own. Raises `Rejected` where its two codes are those
+    of two parties: by one a broker would pass for the trader, and by the other it would declare."""
+    named = [facts.values[name] for name in _TRADER if name in facts.values]
+    others = [code for code in named if not party.is_called(code)]
+    if not others:
+        return []
+    known = [register.party_called(code) for code in named]
+    if len({each.code for each in known if each is not None}) > 1:
+        raise Rejected(_about(Fault.TRADERS_DIFFER, _TRADER[1], evidence, facts))
+    return others
 
 
 def _about(fault: Fault, fact: str, evidence: Evidence, facts: Facts) -> Finding:

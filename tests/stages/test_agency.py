@@ -215,3 +215,22 @@ def test_a_temporary_save_needs_no_agreement_yet(desk: Desk) -> None:
     decision = declared(desk, number=NUMBER, operation="G")
     assert decision.event is Event.PASSED
     assert desk.message(decision.message)["agreement"] is None
+
+
+@pytest.mark.parametrize("codes_of_the_trader", [("TradeCode", "broker-aa"), ("TradeCoScc", "broker-aa")])
+def test_a_broker_that_gives_its_own_code_beside_the_traders_is_not_taken_for_the_trader(
+    desk: Desk, codes_of_the_trader: tuple[str, str]
+) -> None:
+    name, account = codes_of_the_trader
+    own = enterprise(account)
+    code = own.code if name == "TradeCode" else own.scc
+    decision = declared(desk, head={name: code})
+    assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.TRADERS_DIFFER.code])
+
+
+def test_a_code_that_nobody_is_registered_by_does_not_make_the_sender_the_trader(desk: Desk) -> None:
+    own = enterprise("broker-aa")
+    unknown = "91310000MA1K000000"
+    decision = declared(desk, trader=own, head={"TradeCoScc": unknown}, entry_type="0")
+    assert decision.event is Event.REFUSED
+    assert Fault.AGREEMENT_MISSING.code in codes(decision)

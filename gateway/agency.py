@@ -12,7 +12,8 @@ from gateway.faults import Fault, Finding, finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipment:
-    """What of a brokered declaration an agreement must cover. `goods` are the tariff codes of its lines."""
+    """What of a brokered declaration an agreement must cover. `goods` are the tariff codes of its lines,
+    `currency` is empty where they have several."""
 
     message: str
     trader: str
@@ -49,10 +50,15 @@ def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[str]:
         line.startswith(prefix) for line in shipment.goods for prefix in agreement.goods
     ):
         yield f"goods {', '.join(agreement.goods)}"
-    same_currency = not agreement.currency or agreement.currency == shipment.currency
-    limit = agreement.value if same_currency else None
-    if limit is not None and shipment.value is not None and shipment.value > limit:
-        yield f"value {limit}"
+    if agreement.value is not None and not _within(agreement.value, agreement.currency, shipment):
+        yield f"value {agreement.value} {agreement.currency}".rstrip()
+
+
+def _within(limit: Decimal, currency: str, shipment: Shipment) -> bool:
+    """A total that is not told, or in another currency, shows nothing: else any limit would be got round so."""
+    if shipment.value is None or (currency and currency != shipment.currency):
+        return False
+    return shipment.value <= limit
 
 
 def _out_of_date(agreement: Agreement, shipment: Shipment) -> Iterator[str]:

@@ -115,6 +115,11 @@ def export(reference: str = "TEST00000000000002") -> Declaration:
     return Declaration(reference=reference, direction="E", office="2248", lines=(line,))
 
 
+def owing_nothing(reference: str) -> Declaration:
+    """For a trader that keeps its papers itself: its release is the last that anybody hears."""
+    return Declaration(reference=reference, trader=enterprise("trader-aa"))
+
+
 def lines(count: int, *, model: int = 0, texts: int = 0) -> tuple[Line, ...]:
     """So many different lines, with GModel filled up to `model` characters and each long text to `texts`."""
     return tuple(_line(number, model, texts) for number in range(1, count + 1))

@@ -156,6 +156,23 @@ def test_the_value_limit_holds_whichever_code_says_the_currency(
     assert row["record"]["currency"] == "USD"
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (Line(extra={"DeclTotal": "+1250.0000"}),),  # no number to XPath, so there is no sum
+        (Line(currency="EUR"),),
+        (Line(currency="EUR", quantity=Decimal(1)), Line()),
+    ],
+    ids=["no sum", "another currency", "several currencies"],
+)
+def test_a_value_limit_is_not_got_round_by_a_total_that_cannot_be_held_against_it(
+    desk: Desk, lines: tuple[Line, ...]
+) -> None:
+    told(desk, value=Decimal(1000), currency="USD")
+    decision = declared(desk, number=NUMBER, lines=lines)
+    assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_UNFIT.code])
+
+
 def test_an_agreement_stands_and_falls_with_the_mandate_that_it_is_under(desk: Desk) -> None:
     (row,) = desk.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
     told(desk, mandate=row["number"])

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from adapters.stores.tables import messages
-from tests.declarations import Declaration
+from tests.declarations import owing_nothing
 from tests.invariants import unfinished, violations
 from tests.rendering import render
 from tests.system.conftest import Mortal
@@ -119,7 +119,7 @@ def test_a_message_goes_on_when_the_node_is_killed_during_its_judgement(mortal: 
 
 
 def declaration(reference: str) -> bytes:
-    return render(Declaration(reference=reference))
+    return render(owing_nothing(reference))
 
 
 def assert_goes_on(mortal: Mortal, name: str) -> None:

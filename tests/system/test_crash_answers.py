@@ -7,7 +7,7 @@ from contextlib import closing
 from sqlalchemy import select
 
 from adapters.stores.tables import messages
-from tests.declarations import Declaration
+from tests.declarations import owing_nothing
 from tests.invariants import unfinished, violations
 from tests.rendering import render
 from tests.system.conftest import Mortal
@@ -21,7 +21,7 @@ def test_answers_that_waited_for_their_declaration_reach_it_when_the_node_is_kil
 ) -> None:
     name = mortal.next_name()
     mortal.plan("node", FILE, "before", 1)
-    mortal.send(ACCOUNT, f"{name}.xml", render(Declaration(reference=name)))
+    mortal.send(ACCOUNT, f"{name}.xml", render(owing_nothing(name)))
     assert mortal.ended() == -signal.SIGKILL
     say_technical_answer_last(mortal, name)
 

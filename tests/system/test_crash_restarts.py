@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from adapters.stores.tables import messages
-from tests.declarations import Declaration
+from tests.declarations import owing_nothing
 from tests.invariants import unfinished, violations
 from tests.rendering import render
 from tests.served import Gateway
@@ -96,7 +96,7 @@ def test_nothing_is_lost_or_doubled_when_the_node_is_killed_five_times_under_loa
 
 
 def declaration(reference: str) -> bytes:
-    return render(Declaration(reference=reference))
+    return render(owing_nothing(reference))
 
 
 def send_until(gateway: Gateway, lane: int, stopped: threading.Event) -> list[str]:

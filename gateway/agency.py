@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.agreements import Agreement, AgreementKind, AgreementState, Registered
 from gateway.faults import Fault, Finding, finding
@@ -26,56 +26,83 @@ class Shipment:
     day: date
 
 
+class Reason(NamedTuple):
+    """What an agreement names, or lost, that keeps it from covering a shipment; in both languages."""
+
+    en: str
+    zh: str
+
+
+_STATES_ZH: Final = {
+    AgreementState.PROPOSED: "尚未确认",
+    AgreementState.IN_FORCE: "有效",
+    AgreementState.USED: "已使用",
+    AgreementState.REFUSED: "已被拒绝",
+    AgreementState.WITHDRAWN: "已撤回",
+    AgreementState.TERMINATED: "已终止",
+}
+_DIRECTIONS_ZH: Final = {"I": "仅限进口", "E": "仅限出口"}
+
 DECLARING: Final = "A"  # of the services: fill in and declare (FORMATS 4.3)
 
 
-def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[str]:
+def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
     """What keeps an agreement from covering a shipment, in words; nothing where it covers it."""
     if (agreement.trader, agreement.broker) != (shipment.trader, shipment.broker):
-        yield "other parties"
+        yield Reason("other parties", "企业不符")
     spent = agreement.state is AgreementState.USED and agreement.used_by != shipment.message
     if spent:
-        yield "used by another declaration"
+        yield Reason("used by another declaration", "已用于另一份报关单")
     elif agreement.state not in (AgreementState.IN_FORCE, AgreementState.USED):
-        yield str(agreement.state)
+        yield Reason(str(agreement.state), _STATES_ZH[agreement.state])
     if agreement.services and DECLARING not in agreement.services:
-        yield f"services {agreement.services}"
+        yield Reason(f"services {agreement.services}", f"委托内容 {agreement.services}")
     yield from _out_of_date(agreement, shipment)
     if agreement.direction and agreement.direction != shipment.direction:
-        yield f"direction {agreement.direction}"
+        yield Reason(
+            f"direction {agreement.direction}",
+            _DIRECTIONS_ZH.get(agreement.direction, f"进出口标志 {agreement.direction}"),
+        )
     if agreement.offices and shipment.office not in agreement.offices:
-        yield f"customs office {', '.join(agreement.offices)}"
+        offices = ", ".join(agreement.offices)
+        yield Reason(f"customs office {offices}", f"仅限海关 {offices}")
     # If several goods are on one entry, only the one with the highest tax is named (FORMATS 4.3).
     if agreement.goods and not any(
         line.startswith(prefix) for line in shipment.goods for prefix in agreement.goods
     ):
-        yield f"goods {', '.join(agreement.goods)}"
+        goods = ", ".join(agreement.goods)
+        yield Reason(f"goods {goods}", f"仅限商品编号 {goods}")
     if agreement.value is not None and not _within(agreement.value, agreement.currency, shipment):
-        yield f"value {agreement.value} {agreement.currency}".rstrip()
+        limit = f"{agreement.value} {agreement.currency}".rstrip()
+        yield Reason(f"value {limit}", f"金额不超过 {limit}")
 
 
 def _within(limit: Decimal, currency: str, shipment: Shipment) -> bool:
-    """A total that is not told, or in another currency, shows nothing: else any limit would be got round so."""
+    """A total that is not told, or in another currency, shows nothing: any limit could be got round so."""
     if shipment.value is None or (currency and currency != shipment.currency):
         return False
     return shipment.value <= limit
 
 
-def _out_of_date(agreement: Agreement, shipment: Shipment) -> Iterator[str]:
+def _out_of_date(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
     if shipment.day < agreement.valid_from:
-        yield f"not before {agreement.valid_from}"
+        yield Reason(f"not before {agreement.valid_from}", f"自 {agreement.valid_from} 起有效")
     if agreement.valid_until is not None and shipment.day > agreement.valid_until:
-        yield f"until {agreement.valid_until}"
+        yield Reason(f"until {agreement.valid_until}", f"有效期至 {agreement.valid_until}")
 
 
-def why_not_under(mandate: Agreement, shipment: Shipment) -> Iterator[str]:
+def why_not_under(mandate: Agreement, shipment: Shipment) -> Iterator[Reason]:
     """What keeps a mandate from bearing an agreement for this shipment, in words."""
     if (mandate.trader, mandate.broker) != (shipment.trader, shipment.broker):
-        yield f"mandate {mandate.number}: other parties"
+        yield _of_mandate(mandate, Reason("other parties", "企业不符"))
     if mandate.state is not AgreementState.IN_FORCE:
-        yield f"mandate {mandate.number}: {mandate.state}"
+        yield _of_mandate(mandate, Reason(str(mandate.state), _STATES_ZH[mandate.state]))
     for reason in _out_of_date(mandate, shipment):
-        yield f"mandate {mandate.number}: {reason}"
+        yield _of_mandate(mandate, reason)
+
+
+def _of_mandate(mandate: Agreement, reason: Reason) -> Reason:
+    return Reason(f"mandate {mandate.number}: {reason.en}", f"委托书 {mandate.number}：{reason.zh}")
 
 
 def covering(candidates: Iterable[Registered], shipment: Shipment) -> Registered | None:
@@ -90,6 +117,12 @@ def covering(candidates: Iterable[Registered], shipment: Shipment) -> Registered
     )
 
 
-def refusal(agreement: Agreement, reasons: Iterable[str]) -> Finding:
+def refusal(agreement: Agreement, reasons: Iterable[Reason]) -> Finding:
     """The fault of a shipment that names an agreement which does not cover it."""
-    return finding(Fault.AGREEMENT_UNFIT, detail="; ".join(reasons), value=agreement.number)
+    told = tuple(reasons)
+    return finding(
+        Fault.AGREEMENT_UNFIT,
+        detail="; ".join(reason.en for reason in told),
+        detail_zh="；".join(reason.zh for reason in told),
+        value=agreement.number,
+    )

@@ -186,6 +186,8 @@ def changed(registered: Registered | None, notice: Notice) -> Change | None:
     way. Raises `IllegalAct` for what cannot happen to it any more, and `OtherParties`.
     """
     told, seen = notice.agreement, 0
+    if told.kind is AgreementKind.LONG_TERM and notice.act is Act.USED:
+        told = replace(told, state=AgreementState.IN_FORCE)  # it is not used up
     if registered is not None:
         present, seen = registered.agreement, registered.revision
         if _between(told) != _between(present):

@@ -39,8 +39,11 @@ def relay(
         return ()
     sides = [register.party_called(code) for code in (change.after.trader, change.after.broker)]
     name = receipt_name("Agreement", received.arrival.name, now)
+    # The association may tell of one party that is both.
+    accounts = dict.fromkeys(
+        side.account.name for side in sides if side is not None and side.account is not None
+    )
     return tuple(
-        Receipt(account=side.account.name, name=name, kind=ReceiptKind.AGREEMENT, body=package.document)
-        for side in sides
-        if side is not None and side.account is not None
+        Receipt(account=account, name=name, kind=ReceiptKind.AGREEMENT, body=package.document)
+        for account in accounts
     )

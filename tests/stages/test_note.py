@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.stores.tables import agreement_acts, agreements
-from gateway.agreements import PROPOSED, Act, AgreementState
+from gateway.agreements import PROPOSED, Act, AgreementKind, AgreementState
 from gateway.message import ReceiptKind
 from gateway.parties import ReceiptForm
 from gateway.states import Event, State
@@ -70,3 +70,22 @@ def test_the_number_of_a_notice_is_taken_also_where_it_goes_to_nobody_else(desk:
     assert [found.code for found in decision.findings] == ["duplicate-reference"]
     (row,) = desk.rows(agreements, number=NUMBER)
     assert row["state"] == AgreementState.IN_FORCE
+
+
+def test_a_long_term_mandate_stays_in_force_when_the_association_tells_that_it_was_used(desk: Desk) -> None:
+    mandate = agreement("20269000001", kind=AgreementKind.LONG_TERM)
+    for act in (Act.CONFIRMED, Act.USED):
+        desk.judged(ACCOUNT, f"{act}.xml", signed_notice(desk.home, mandate, act))
+    (row,) = desk.rows(agreements, number=mandate.number)
+    assert (row["state"], row["revision"]) == (AgreementState.IN_FORCE, 1)
+    unknown = agreement("20269000002", kind=AgreementKind.LONG_TERM)
+    desk.judged(ACCOUNT, "used.xml", signed_notice(desk.home, unknown, Act.USED))
+    (row,) = desk.rows(agreements, number=unknown.number)
+    assert row["state"] == AgreementState.IN_FORCE
+
+
+def test_a_party_that_is_both_sides_of_an_agreement_is_told_once(desk: Desk) -> None:
+    code = desk.party("broker-aa").code
+    body = signed_notice(desk.home, agreement("20269000003", trader=code, broker=code))
+    decision = desk.judged(ACCOUNT, "both.xml", body)
+    assert [r.account for r in decision.receipts if r.kind is ReceiptKind.AGREEMENT] == ["broker-aa"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from gateway.parties import TraderClass
-from gateway.reform import Due, ReformPolicy, Traffic, in_force, sources
+from gateway.reform import Due, ReformPolicy, Traffic, in_force, sources, sources_zh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +15,7 @@ class Obligation:
     due: Due
     documents: tuple[str, ...]
     sources: tuple[str, ...]
+    sources_zh: tuple[str, ...] = ()
 
     def missing(self, attached: Collection[str]) -> tuple[str, ...]:
         """The demanded classes that are not attached."""
@@ -38,10 +39,12 @@ def obligation(
         for row in in_force(policy.due, day)
         if trader in row.classes and row.keeps_papers in (None, keeps_papers)
     ]
+    ruling = (*demands, *rows[:1])
     documents = dict.fromkeys(code for row in demands for code in row.documents)
     return Obligation(
         # A class that no row names has no privilege.
         due=rows[0].due if rows else Due.WITH,
         documents=tuple(documents),
-        sources=tuple(sources([row]) for row in (*demands, *rows[:1])),
+        sources=tuple(sources([row]) for row in ruling),
+        sources_zh=tuple(sources_zh([row]) for row in ruling),
     )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from gateway.faults import Fault, Finding, finding
-from gateway.parties import TraderClass
-from gateway.reform import ReformPolicy, Traffic, in_force, sources
+from gateway.parties import Role, TraderClass
+from gateway.reform import ReformPolicy, Traffic, in_force, sources, sources_zh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,21 +28,37 @@ def why_not_paperless(
     if not traffic.paperless:
         return
     scopes = in_force(policy.scope, day)
-    phase = sources(scopes)
+    phase, phase_zh = sources(scopes), sources_zh(scopes)
     if not any(scope.covers(traffic) for scope in scopes):
         yield finding(
             Fault.PAPERLESS_SCOPE,
             detail=f"{traffic.district} {traffic.direction} {traffic.transport}, {day}: {phase}",
+            detail_zh=f"{traffic.district} {traffic.direction} {traffic.transport}，{day}：{phase_zh}",
         )
     eligible = in_force(policy.eligible, day)
     for side in sides:
         if not any(side.trader_class in row.classes for row in eligible):
             yield finding(
                 Fault.PAPERLESS_CLASS,
-                detail=f"{side.role} {side.code}: {side.trader_class or '-'}; {sources(eligible)}",
+                detail=f"{side.role} {side.code}: {_class_of(side)}; {sources(eligible)}",
+                detail_zh=f"{_named_zh(side)}：{_class_of_zh(side)}；{sources_zh(eligible)}",
             )
         if not side.has_contract:
             # Every announcement of a phase asks for the contract (FORMATS 6).
             yield finding(
-                Fault.PAPERLESS_CONTRACT, detail=f"{side.role} {side.code}: {traffic.district}; {phase}"
+                Fault.PAPERLESS_CONTRACT,
+                detail=f"{side.role} {side.code}: {traffic.district}; {phase}",
+                detail_zh=f"{_named_zh(side)}：关区 {traffic.district}；{phase_zh}",
             )
+
+
+def _named_zh(side: Side) -> str:
+    return f"{'经营单位' if side.role == Role.TRADER else '申报单位'} {side.code}"
+
+
+def _class_of(side: Side) -> str:
+    return "no class registered" if side.trader_class is None else f"class {side.trader_class}"
+
+
+def _class_of_zh(side: Side) -> str:
+    return "未登记企业类别" if side.trader_class is None else f"{side.trader_class} 类"

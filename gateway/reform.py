@@ -21,6 +21,7 @@ class _Row(BaseModel):
     since: date = Field(description="first day in force")
     until: date | None = Field(None, description="last day in force; open where left out")
     source: str = Field(description="announcement and clause")
+    source_zh: str = Field("", description="the same in Chinese; the source as it is where left out")
 
 
 Row = TypeVar("Row", bound=_Row)
@@ -33,6 +34,12 @@ def in_force(rows: Iterable[Row], day: date) -> tuple[Row, ...]:
 def sources(rows: Iterable[_Row]) -> str:
     """The announcements of these rows, each with the day from which the row is in force."""
     return "; ".join(dict.fromkeys(f"{row.source}, since {row.since}" for row in rows)) or "-"
+
+
+def sources_zh(rows: Iterable[_Row]) -> str:
+    """The same in Chinese."""
+    told = (f"{row.source_zh or row.source}，{row.since} 起施行" for row in rows)
+    return "；".join(dict.fromkeys(told)) or "-"
 
 
 class EligibleClass(_Row):

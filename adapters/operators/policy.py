@@ -89,7 +89,7 @@ def _rows(policy: Policy, day: date) -> list[dict[str, Any]]:
     return [
         {
             "section": f"reform.{table}",
-            "says": _said(row.model_dump(mode="json", exclude={"since", "until", "source"})),
+            "says": _said(row.model_dump(mode="json", exclude={"since", "until", "source", "source_zh"})),
             "since": row.since.isoformat(),
             "until": None if row.until is None else row.until.isoformat(),
             "source": row.source,

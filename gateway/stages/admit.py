@@ -56,8 +56,11 @@ def _missing(owed: Obligation, listed: str, policy: Policy) -> list[Finding]:
     for code in owed.missing(listed.split()):
         name = policy.reform.documents.get(code)
         zh, en = ("", "") if name is None else (f" {name.zh}", f" {name.en}")
-        source = "; ".join(owed.sources)
         found.append(
-            finding(Fault.DOCUMENTS_DUE, detail=f"{code}{en}; {source}", detail_zh=f"{code}{zh}；{source}")
+            finding(
+                Fault.DOCUMENTS_DUE,
+                detail=f"{code}{en}; {'; '.join(owed.sources)}",
+                detail_zh=f"{code}{zh}；{'；'.join(owed.sources_zh)}",
+            )
         )
     return found

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
-from gateway.agency import Shipment, covering, refusal, why_not, why_not_under
+from gateway.agency import Reason, Shipment, covering, refusal, why_not, why_not_under
 from gateway.agreements import Agreement, AgreementState, Registered
 from gateway.china import china_date
 from gateway.decision import Lack, Lacking
@@ -46,10 +46,16 @@ def agency(
     if any(each.agreement.state is AgreementState.PROPOSED for each in mandates):
         seen = sum(each.revision for each in mandates)
         raise _lacking(f"mandate {pair}", f"委托书 {pair}", seen, received, policy)
-    raise Rejected(finding(Fault.AGREEMENT_MISSING, detail=pair))
+    raise Rejected(
+        finding(
+            Fault.AGREEMENT_MISSING,
+            detail=f"trader {shipment.trader}, broker {shipment.broker}",
+            detail_zh=f"经营单位 {shipment.trader}，申报单位 {shipment.broker}",
+        )
+    )
 
 
-def _of_mandate(agreement: Agreement, shipment: Shipment, register: Register) -> Iterator[str]:
+def _of_mandate(agreement: Agreement, shipment: Shipment, register: Register) -> Iterator[Reason]:
     """Why the mandate that it stands under does not bear it. One that was never told of is the association's
     own business."""
     mandate = register.agreement(agreement.mandate) if agreement.mandate else None

@@ -121,7 +121,7 @@ def test_c_and_d_are_refused_for_paperless_by_name_of_the_rule(desk: Desk, trade
     code = enterprise("trader-b").code
     ((fault, text),) = refusal(declared(desk, "trader-b", INVOICE, CONTRACT))
     assert fault == Fault.PAPERLESS_CLASS.code
-    assert f"trader {code}: {trader_class}; GAC 2013 No.19, clause 1(1), since 2013-05-01" in text
+    assert f"trader {code}: class {trader_class}; GAC 2013 No.19, clause 1(1), since 2013-05-01" in text
 
 
 @pytest.mark.parametrize("trader_class", [C, D])
@@ -136,7 +136,7 @@ def test_a_broker_must_be_of_a_class_that_may_go_paperless_too(desk: Desk) -> No
     desk.change("broker-b", classes=(ClassPeriod(trader_class=C),))
     ((fault, text),) = refusal(declared(desk, "trader-a", agent="broker-b"))
     assert fault == Fault.PAPERLESS_CLASS.code
-    assert f"broker {enterprise('broker-b').code}: C" in text
+    assert f"broker {enterprise('broker-b').code}: class C;" in text
 
 
 def test_both_need_a_contract_with_the_district_of_the_office(desk: Desk) -> None:

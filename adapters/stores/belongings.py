@@ -59,15 +59,16 @@ LOOSE: Final = (
         messages.c.link_digest,
         cast(messages.c.facts, Text),
     )
-    .where(
-        IN_WAIT,
-        messages.c.party == bindparam("party"),
-        messages.c.type == ATTACHMENT,
-        messages.c.reference == bindparam("name"),
-    )
+    .where(IN_WAIT, messages.c.type == ATTACHMENT, messages.c.waiting_for == bindparam("thing"))
     .order_by(messages.c.seq.desc())
     .limit(1)
 )
+
+
+def awaited_by(party: str, name: str) -> str:
+    """What a PDF of this name that came on its own waits for, as `stages.attach` says it. It is looked for by
+    this: of a name like `invoice.pdf` there are as many messages as were ever sent, of those in wait one."""
+    return f"declaration {party} {name}"
 
 
 def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> Declared | None:

@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import bindparam, select
 
 from adapters.stores.agreements import revision_of, revisions_between, tell, use
+from adapters.stores.belongings import awaited_by
 from adapters.stores.database import Transaction
 from adapters.stores.documents import deliver, owe
 from adapters.stores.holding import hold_under
@@ -16,12 +17,11 @@ from gateway.message import ATTACHMENT, Arrival
 from gateway.ports import Superseded
 from gateway.states import Event
 
-# A PDF that came on its own and waits: its reference is its name.
+# PDFs that came on their own.
 _LOOSE: Final = select(messages.c.id).where(
     IN_WAIT,
-    messages.c.party == bindparam("of_party"),
     messages.c.type == ATTACHMENT,
-    messages.c.reference.in_(bindparam("of_names", expanding=True)),
+    messages.c.waiting_for.in_(bindparam("things", expanding=True)),
 )
 
 
@@ -67,6 +67,6 @@ def _check_still_lacking(transaction: Transaction, message: str, lack: Lack) -> 
         # The document is there now, or another PDF of the name of the one that waits for its declaration.
         party, _space, file = name.partition(" ")
         names = (file, f"{file}.pdf") if kind == "document" else (file,)
-        came = {"of_party": party, "of_names": names}
-        if transaction.connection.execute(_LOOSE, came).first() is not None:
+        things = [awaited_by(party, each) for each in names]
+        if transaction.connection.execute(_LOOSE, {"things": things}).first() is not None:
             raise Superseded(message)

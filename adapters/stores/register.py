@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from adapters.stores.agreements import AGREEMENT
-from adapters.stores.belongings import DECLARATION_BY, LOOSE, declared_of, loose_of
+from adapters.stores.belongings import DECLARATION_BY, LOOSE, awaited_by, declared_of, loose_of
 from adapters.stores.tables import agreements, deliveries, holders, messages, parties, party_changes
 from gateway.agreements import Agreement, AgreementKind, Registered
 from gateway.message import Declared, Earlier, Key, Loose, Operation
@@ -188,7 +188,7 @@ class SqlRegister:
         return None
 
     def loose(self, party: str, name: str) -> Loose | None:
-        rows = self._ask(self._loose, {"party": party, "name": name})
+        rows = self._ask(self._loose, {"thing": awaited_by(party, name)})
         return loose_of(rows[0]) if rows else None
 
     def holder(self, key: Key) -> Earlier | None:

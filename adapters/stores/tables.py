@@ -45,6 +45,7 @@ class Instant(TypeDecorator[datetime]):
 _SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
 
 # What partial indexes hold: SQLite uses one only where a query says the same with literals, not parameters.
+# They begin with the state all the same: else it may take another one that does, and read all in that state.
 TO_JUDGE: Final = text("state = 'received'")
 AT_WORK: Final = text("state = 'received' AND lease_until IS NOT NULL")
 TO_SEND: Final = text("state IN ('pending', 'unknown')")
@@ -98,11 +99,13 @@ messages = Table(
     Column("link_sequence", BigInteger, nullable=False),  # its first event, which receipts show
     Column("link_digest", String(64), nullable=False),
     Index("messages_to_judge", "state", "seq", sqlite_where=TO_JUDGE, postgresql_where=TO_JUDGE),
-    Index("messages_at_work", "account", sqlite_where=AT_WORK, postgresql_where=AT_WORK),
+    Index(
+        "messages_at_work", "state", "lease_until", "account", sqlite_where=AT_WORK, postgresql_where=AT_WORK
+    ),
     Index("answers_by_content", "sha256", sqlite_where=ANSWERS, postgresql_where=ANSWERS),
     Index("messages_by_state", "state", "moved_at"),
-    Index("messages_in_wait", "waiting_for", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
-    Index("messages_overdue", "until", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
+    Index("messages_in_wait", "state", "waiting_for", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
+    Index("messages_overdue", "state", "until", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
     Index("messages_by_agreement", "agreement"),
     Index("messages_in_folder", "account", "folder", "name"),
     Index("messages_by_key", "party", "family", "type", "reference"),

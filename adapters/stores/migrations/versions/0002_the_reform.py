@@ -136,17 +136,28 @@ def upgrade() -> None:
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.add_column(sa.Column("agreement", sa.String(length=64), nullable=True))
         batch_op.add_column(sa.Column("hint", sa.JSON(none_as_null=True), nullable=True))
+        batch_op.drop_index(
+            batch_op.f("messages_at_work"),
+            sqlite_where=sa.text("state = 'received' AND lease_until IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "messages_at_work",
+            ["state", "lease_until", "account"],
+            unique=False,
+            sqlite_where=sa.text("state = 'received' AND lease_until IS NOT NULL"),
+            postgresql_where=sa.text("state = 'received' AND lease_until IS NOT NULL"),
+        )
         batch_op.create_index("messages_by_agreement", ["agreement"], unique=False)
         batch_op.create_index(
             "messages_in_wait",
-            ["waiting_for"],
+            ["state", "waiting_for"],
             unique=False,
             sqlite_where=sa.text("state = 'waiting'"),
             postgresql_where=sa.text("state = 'waiting'"),
         )
         batch_op.create_index(
             "messages_overdue",
-            ["until"],
+            ["state", "until"],
             unique=False,
             sqlite_where=sa.text("state = 'waiting'"),
             postgresql_where=sa.text("state = 'waiting'"),

@@ -1,0 +1,39 @@
+"""What a node asks for every message or every half second is found by an index made for it, however full the
+store: a plan that reads all that waits passes every other test."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Select
+from sqlalchemy.dialects import sqlite
+
+from adapters.stores import belongings, consequences, messages, waiting
+from adapters.stores.database import sqlite_engine
+from adapters.stores.migrate import migrate
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (waiting._FOR, "messages_in_wait (state=? AND waiting_for=?)"),
+        (waiting._OVERDUE, "messages_overdue (state=? AND until<?)"),
+        (consequences._LOOSE.params(things=["a"]), "messages_in_wait (state=? AND waiting_for=?)"),
+        (belongings.LOOSE, "messages_in_wait (state=? AND waiting_for=?)"),
+        (messages._AT_WORK, "messages_at_work (state=? AND lease_until>?)"),
+    ],
+    ids=["wake", "overdue", "files in wait", "a file in wait", "at work"],
+)
+def test_what_is_asked_all_the_time_is_found_by_its_own_index(
+    statement: Select[Any], index: str, tmp_path: Path
+) -> None:
+    migrate(tmp_path / "gateway.db")
+    engine = sqlite_engine(tmp_path / "gateway.db")
+    asked = statement.compile(dialect=sqlite.dialect(), compile_kwargs={"render_postcompile": True})
+    with engine.connect() as connection:
+        marks = (None,) * str(asked).count("?")
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", marks)
+        steps = [row.detail for row in plan]
+    engine.dispose()
+    assert steps[0].endswith(index)
+    assert not any("TEMP B-TREE" in step for step in steps)

@@ -1,16 +1,24 @@
 """Which declaration later documents belong to (REFORM R4)."""
 
+from typing import Final
+
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Declared, Facts
 from gateway.parties import Party
 from gateway.ports import Register
+
+_NAMES: Final = {
+    "client_reference": ("reference", "企业编号"),
+    "seq_no": ("SeqNo", "统一编号"),
+    "entry_id": ("entry number", "报关单号"),
+}
 
 
 def relate(facts: Facts, party: Party, register: Register) -> Declared:
     """The accepted declaration that the numbers name. Raises `Rejected` where there is none, or the sender is
     none of its parties: who asks for another's declaration learns nothing."""
     values = facts.values
-    names = {name: values.get(name, "") for name in ("client_reference", "seq_no", "entry_id")}
+    names = {name: values.get(name, "") for name in _NAMES}
     found = register.declaration(
         party=party.code,
         reference=names["client_reference"],
@@ -18,6 +26,12 @@ def relate(facts: Facts, party: Party, register: Register) -> Declared:
         entry_id=names["entry_id"],
     )
     if found is None or not any(party.is_called(code) for code in found.parties):
-        detail = ", ".join(f"{name} {value}" for name, value in names.items() if value)
-        raise Rejected(finding(Fault.DECLARATION_UNKNOWN, detail=detail))
+        given = {_NAMES[name]: value for name, value in names.items() if value}
+        raise Rejected(
+            finding(
+                Fault.DECLARATION_UNKNOWN,
+                detail=", ".join(f"{en} {value}" for (en, _zh), value in given.items()),
+                detail_zh="，".join(f"{zh} {value}" for (_en, zh), value in given.items()),
+            )
+        )
     return found

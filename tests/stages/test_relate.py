@@ -120,3 +120,14 @@ def test_documents_do_not_follow_a_declaration_that_was_refused_here(desk: Desk)
     refused = desk.judged("broker-aa", "r.xml", render(Declaration(reference="R-9", office="9999")))
     assert refused.event is Event.REFUSED
     assert [found.code for found in sent(desk, "ClientSeqNo", "R-9").findings] == ["declaration-unknown"]
+
+
+def test_the_number_by_which_no_declaration_is_known_is_named_as_people_call_it(desk: Desk) -> None:
+    ((found,), (other,)) = (
+        sent(desk, *number).findings for number in (("ClientSeqNo", "R-8"), ("SeqNo", "I20260000000000099"))
+    )
+    assert ("(reference R-8)" in found.en, "（企业编号 R-8）" in found.zh) == (True, True)
+    assert ("(SeqNo I20260000000000099)" in other.en, "（统一编号 I20260000000000099）" in other.zh) == (
+        True,
+        True,
+    )

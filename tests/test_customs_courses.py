@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +109,12 @@ def test_a_declaration_is_decided_by_hand_beside_the_running_node(gateway: Gatew
     assert (waiting["key"], waiting["office"], waiting["status"]) == (message["id"], "0202", "review")
     assert waiting["entry_id"].startswith("0202")
 
+    names = cycle((message["id"], waiting["entry_id"], "HAND-1"))
+
     def decide(act: str) -> int:
-        done = gateway.cli("customs", "decide", message["id"], act, "--reason", "随机布控", "--json")
-        assert done.returncode or json.loads(done.stdout)["actor"], done.stderr
+        # By key, reference or entry number: all stand in the queue.
+        done = gateway.cli("customs", "decide", next(names), act, "--reason", "随机布控", "--json")
+        assert done.returncode or json.loads(done.stdout)["key"] == message["id"], done.stderr
         return done.returncode
 
     assert decide("inspect") == 0

@@ -1,6 +1,7 @@
 """`gateway customs`: the review by hand of the customs sandbox."""
 
 import getpass
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from adapters.assemble import utc_now
 from adapters.backends.reference import reviews
 from adapters.backends.reference.decisions import Act
+from adapters.backends.reference.ledger import Ledger
 from adapters.operators import customs_ledgers
 from adapters.operators.customs_books import FolderOption, HomeOption, ledgers
 from adapters.operators.output import NO, JsonOption, fail, say_json, say_rows, told
@@ -42,7 +44,7 @@ def queue(home: HomeOption = None, folder: FolderOption = None, as_json: JsonOpt
 
 @app.command()
 def decide(
-    key: Annotated[str, typer.Argument(help="The key that stands in the queue.")],
+    wanted: Annotated[str, typer.Argument(help="Key, reference or entry number, as it stands in the queue.")],
     act: Annotated[Act, typer.Argument(help="What is decided.")],
     reason: Annotated[str, typer.Option(help="Why; the declarant is told.", show_default=False)],
     home: HomeOption = None,
@@ -57,6 +59,7 @@ def decide(
     """
     actor, now = getpass.getuser(), utc_now()
     with told(), ledgers(home, folder) as books:
+        key = _key(books, wanted)
         for ledger in books:
             try:
                 reviews.decide(ledger, key, act, actor=actor, reason=printable(reason), now=now)
@@ -71,3 +74,13 @@ def decide(
         say_json({"key": key, "act": act, "actor": actor, "at": now.isoformat()})
     else:
         typer.echo(f"{key}: {act}")
+
+
+def _key(books: Sequence[Ledger], wanted: str) -> str:
+    """The key of what waits under this key, reference or entry number; else what was asked for. Ends with 1
+    where several wait under it, since references are each party's own."""
+    taken = [each.taken for ledger in books for each in ledger.waiting()]
+    keys = [each.key for each in taken if wanted in (each.key, each.reference, each.entry_id)]
+    if len(keys) > 1:
+        fail(NO, f"{printable(wanted)}: several wait under it, so give one of the keys: {', '.join(keys)}")
+    return keys[0] if keys else wanted

@@ -207,7 +207,7 @@ def test_customs_takes_when_it_starts_what_was_handed_over_before_and_is_not_in_
 
     (waiting,) = json.loads(node.cli("customs", "queue", "--json").stdout)
     assert waiting["reference"] == reference
-    done = node.cli("customs", "decide", waiting["key"], "release", "--reason", "in order")
+    done = node.cli("customs", "decide", reference, "release", "--reason", "in order")
     assert done.returncode == 0, done.stderr
     node.until(lambda: found(node, reference)["state"] == "closed")
     assert customs.stop() == 0

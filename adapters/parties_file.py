@@ -129,7 +129,9 @@ def read_parties(path: Path) -> list[Stated]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise BadSettings(f"{path.name}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise BadSettings(f"{path.name}: {error}") from None
     data = toml(path.name, text)
     listed = data.pop("party", [])

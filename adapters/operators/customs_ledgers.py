@@ -84,7 +84,9 @@ def add(
 @app.command("import")
 def import_(
     kind: KindArgument,
-    file: Annotated[Path, typer.Argument(help="CSV with a header line, UTF-8 or GBK.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV with a header line, UTF-8 or GBK.", exists=True, dir_okay=False)
+    ],
     home: HomeOption = None,
     folder: FolderOption = None,
     backend: BackendOption = "",

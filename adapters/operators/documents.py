@@ -52,6 +52,9 @@ def list_(
         ),
     )
     columns = ("reference", "account", "entry_id", "customs_status", "due", "missing", "due_at", "reminded")
+    if not as_json:
+        # Nothing is due of a declaration that owes nothing, as on paper.
+        rows = [{**row, "due": row["due"] if row["documents"] else None} for row in rows]
     say_rows(rows, columns, as_json=as_json)
 
 

@@ -59,7 +59,10 @@ UntilOption = Annotated[
 
 
 def bounds(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
-    """From the first instant of `since` until before the first after `until`, days as China counts them."""
+    """From the first instant of `since` until before the first after `until`, days as China counts them.
+    Ends with 2 where the period ends before it begins."""
+    if since is not None and until is not None and until < since:
+        fail(USAGE, f"--until: {until:%Y-%m-%d} is before --since {since:%Y-%m-%d}")
     first = None if since is None else since.replace(tzinfo=CHINA)
     return first, None if until is None else until.replace(tzinfo=CHINA) + timedelta(days=1)
 

@@ -32,7 +32,10 @@ def export_to(
     Every part is held against its digest on the way. Raises `OSError` where one is damaged or gone, and where
     the file cannot be written or is there already; then nothing is left.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    except OSError as error:  # of the folder; the name of the unfinished file would say nothing
+        raise OSError(error.errno, error.strerror, str(file.parent)) from None
     try:
         with os.fdopen(descriptor, "wb") as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(_described(INDEX_NAME, dossier), signer.sign(build_index(dossier, export)))

@@ -46,7 +46,7 @@ def say(shown: dict[str, Any]) -> None:
     printer = console()
     printer.print("dossier  ", cell(shown["dossier"]), sep="")
     owed = shown["owed"]
-    if owed is not None:
+    if owed is not None and owed["documents"]:
         missing = ", ".join(owed["missing"]) or "none"
         until = f" until {owed['due_at']}" if owed["due_at"] else ""
         printer.print("missing  ", cell(f"{missing} (documents are due: {owed['due']}{until})"), sep="")

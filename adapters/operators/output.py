@@ -77,8 +77,10 @@ def say_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_js
 
 
 def cell(value: object) -> Text:
-    if value is None or value == []:
+    if value in (None, "", []):
         return Text("-", style="dim")
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
     if isinstance(value, list):
         return Text(printable(", ".join(str(item) for item in value)))
     return Text(printable(str(value)))

@@ -124,7 +124,10 @@ def add(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="parties.toml or its like, or a CSV table (*.csv).")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="parties.toml or its like, or a CSV table (*.csv).", exists=True, dir_okay=False),
+    ],
     home: HomeOption,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change, change nothing.")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.operators.output import NO, UNREACHABLE, USAGE
+from adapters.operators.output import NO, UNREACHABLE, USAGE, cell
 from tests.served import ROOT, Gateway
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "GATEWAY_HOME"}
@@ -134,3 +134,25 @@ def test_what_several_messages_are_known_by_shows_the_newest_and_names_the_other
     first = run("messages", "show", before, "--home", home)
     assert "first.xml" in first.stdout
     assert first.stderr == ""
+
+
+def test_a_period_that_ends_before_it_begins_is_refused(gateway: Gateway) -> None:
+    said = run(
+        "stats", "findings", "--since", "2027-01-01", "--until", "2026-01-01", "--home", gateway.home.path
+    )
+    assert (said.returncode, said.stdout) == (USAGE, "")
+    assert said.stderr == "gateway: --until: 2026-01-01 is before --since 2027-01-01\n"
+
+
+@pytest.mark.parametrize("command", [("parties", "import"), ("customs", "ledger", "import", "duties")])
+def test_a_file_that_is_not_there_is_wrong_use(gateway: Gateway, command: tuple[str, ...]) -> None:
+    said = run(*command, "nowhere.toml", "--home", gateway.home.path)
+    assert (said.returncode, said.stdout) == (USAGE, "")
+    assert "'nowhere.toml' does not exist" in said.stderr
+    assert "Errno" not in said.stderr
+
+
+def test_tables_say_yes_and_no_and_leave_no_cell_empty(gateway: Gateway) -> None:
+    rows = run("doctor", "--home", gateway.home.path).stdout.splitlines()
+    assert "configuration          yes" in rows[1]
+    assert cell("").plain == cell(None).plain == "-"

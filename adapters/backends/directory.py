@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -44,6 +43,7 @@ class DirectoryBackend:
         # One after the other, so that a key is prepared by one at a time.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="handing-over")
         self._said: set[str] = set()
+        self._left: set[str] = set()  # what was acknowledged and cannot be put away
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         loop = asyncio.get_running_loop()
@@ -106,6 +106,8 @@ class DirectoryBackend:
         for entry, state in found:
             if len(answers) == limit or size > _AT_ONCE:
                 break
+            if (id_ := _identity(entry.name, state)) in self._left:
+                continue
             try:
                 with reading(entry.path) as file:
                     body = file.read(_LONGEST)
@@ -113,7 +115,7 @@ class DirectoryBackend:
                 self._complain(error)
                 continue
             size += len(body)
-            answers.append(_answer(_identity(entry.name, state), entry.name, body))
+            answers.append(_answer(id_, entry.name, body))
         return answers
 
     def _complain(self, error: OSError) -> None:
@@ -121,17 +123,23 @@ class DirectoryBackend:
         said = _said(error)
         if said not in self._said:
             self._said.add(said)
-            log.error("answers cannot be read", error=said)
+            log.error("answers cannot be read or put away", error=said)
 
     def _acknowledge(self, ids: Sequence[str]) -> None:
-        self._exchange.done.mkdir(exist_ok=True)
         for id_ in ids:
             name = id_.partition(":")[2]
             file = self._exchange.into / name
-            # One that was removed, or replaced by another that has not been read yet, is left as it is.
-            with suppress(FileNotFoundError):
+            try:
+                # One that was replaced by another that has not been read yet is left as it is.
                 if _identity(name, os.lstat(file)) == id_:
+                    self._exchange.done.mkdir(exist_ok=True)
                     os.replace(file, self._exchange.done / name)
+            except FileNotFoundError:
+                pass  # it was removed
+            except OSError as error:
+                # It must not keep the others from being heard, nor be heard again at every look.
+                self._left.add(id_)
+                self._complain(error)
 
 
 def _checked(key: str) -> str:

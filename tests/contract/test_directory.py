@@ -145,6 +145,23 @@ def test_an_answer_that_took_the_name_of_one_that_was_read_is_heard_too(
     assert bodies(told(gateway)) == [b"second"]
 
 
+def test_an_answer_that_cannot_be_put_away_keeps_no_other_from_being_heard_and_is_heard_once(
+    exchange: Exchange, gateway: DirectoryBackend
+) -> None:
+    say(exchange, "stuck.xml", b"1", at=1)
+    say(exchange, "next.xml", b"2", at=2)
+    (exchange.done / "stuck.xml").mkdir(parents=True)
+    heard = told(gateway)
+    assert bodies(heard) == [b"1", b"2"]
+
+    asyncio.run(gateway.acknowledge([answer.id for answer in heard]))
+
+    assert told(gateway) == []
+    assert (exchange.done / "next.xml").read_bytes() == b"2"
+    say(exchange, "stuck.xml", b"another", at=3)
+    assert bodies(told(gateway)) == [b"another"]
+
+
 def test_customs_refuses_what_is_no_submission_and_takes_what_waits_beside_it(
     exchange: Exchange, gateway: DirectoryBackend
 ) -> None:

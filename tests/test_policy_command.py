@@ -9,6 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app
+from gateway.agreements import Act
+from gateway.states import Event
+from tests.association import ACCOUNT as ASSOCIATION
+from tests.association import agreement, shown, signed_notice
 from tests.declarations import INVOICE, Declaration, Document
 from tests.desk import Desk
 from tests.pdfs import pdf
@@ -69,6 +73,27 @@ def test_the_present_policy_changes_nothing(desk: Desk) -> None:
     desk.judged(ACCOUNT, "c.zip", packed(Declaration(reference="R1", office="2248")))
     desk.judged(ACCOUNT, "d.xml", b"<not-xml")
     assert said(desk, "try", str(desk.home.path / "policy.toml")) == []
+
+
+def test_what_an_agreement_has_lost_since_is_not_laid_at_the_policys_door(desk: Desk, tmp_path: Path) -> None:
+    number = "195200016172325"
+    confirmed = signed_notice(desk.home, agreement(number), Act.CONFIRMED)
+    assert desk.judged(ASSOCIATION, "a.xml", confirmed).event is Event.KEPT
+    under = Declaration(reference="R1", documents=(shown(number),))
+    assert desk.judged(ACCOUNT, "a.zip", packed(under)).event is Event.PASSED
+    present = desk.home.path / "policy.toml"
+    assert said(desk, "try", str(present)) == []
+    ended = signed_notice(desk.home, agreement(number), Act.TERMINATED)
+    assert desk.judged(ASSOCIATION, "b.xml", ended).event is Event.PASSED
+    other = tmp_path / "other.toml"
+    other.write_text(present.read_text("utf-8").replace("lines = 50", "lines = 49"), "utf-8")
+    assert said(desk, "try", str(other)) == []
+
+
+def test_a_row_without_a_condition_says_that_it_fits_anything(desk: Desk) -> None:
+    rows = {(row["section"], row["says"]) for row in said(desk, "show", "--on", "2026-11-23")}
+    assert ("reform.scope", "any") in rows
+    assert ("reform.demand", "direction=I processing=true documents=00000001") in rows
 
 
 def test_a_policy_with_an_unknown_key_is_refused_with_file_and_key(desk: Desk, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """`gateway policy`: what is in force on a day, and what another policy would have said."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 from importlib.resources import files
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -21,12 +23,12 @@ from adapters.stores.messages import received_of
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import messages
 from gateway.china import china_date
-from gateway.decision import Decision
 from gateway.families import Families
 from gateway.faults import Fault, Severity
-from gateway.message import Earlier, Key
+from gateway.message import Earlier, Key, Received
 from gateway.pipeline import Rules, judge
 from gateway.policy import Policy
+from gateway.ports import Register, Signer
 from gateway.reform import in_force
 from gateway.settings import read_policy
 from gateway.signing import XadesSigner
@@ -63,12 +65,15 @@ def try_(
     """What the newest messages would have got under another policy; shows those that would have got another
     verdict or other faults. Nothing is changed, nothing is sent.
 
+    Left out is what the present policy would judge in the same way today: there something else has changed
+    since, as an agreement that was used up.
+
     Example: gateway policy try policy-2027.toml --last 500 --home /srv/gateway
     """
     with told():
         base = opened(home)
         policy = read_policy(file.name, file.read_text(encoding="utf-8"))
-        rows = [row for row in _tried(base, policy, last) if row["was"] != row["would_be"]]
+        rows = _tried(base, policy, last)
     say_rows(rows, ("id", "account", "reference", "was", "would_be"), as_json=as_json)
 
 
@@ -99,11 +104,14 @@ def _rows(policy: Policy, day: date) -> list[dict[str, Any]]:
 
 
 def _said(values: dict[str, Any]) -> str:
-    return " ".join(
-        f"{name}={','.join(value) if isinstance(value, list) else value}"
-        for name, value in values.items()
-        if value not in (None, [])
-    )
+    told = (f"{name}={_value(value)}" for name, value in values.items() if value not in (None, []))
+    return " ".join(told) or "any"  # a row without a condition fits anything
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class _Unseen(SqlRegister):
@@ -119,6 +127,7 @@ class _Unseen(SqlRegister):
 def _tried(home: Home, policy: Policy, last: int) -> list[dict[str, Any]]:
     engine = sqlite_engine(home.database, read_only=True)
     rules = Rules(families=Families.load(files("schemas")), policy=policy, routes=home.routes())
+    present = replace(rules, policy=home.policy())
     signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
     register, blobs = _Unseen(engine), FilesystemBlobs(home.blobs)
     newest = (
@@ -137,21 +146,27 @@ def _tried(home: Home, policy: Policy, last: int) -> list[dict[str, Any]]:
         if Fault.DUPLICATE_REFERENCE.code in was:
             continue  # what was sent before decided, not the policy
         blob = partial(blobs.open, row.sha256)
-        decision = judge(received_of(row), blob, rules, register, signer, row.received_at)
+        judged = partial(_would_be, received_of(row), blob, register, signer)
+        would_be = judged(rules)
+        if would_be in (_verdict(was), judged(present)):
+            continue
         tried.append(
             {
                 "id": row.id,
                 "account": row.account,
                 "reference": row.reference,
                 "was": _verdict(was),
-                "would_be": _would_be(decision),
+                "would_be": would_be,
             }
         )
     engine.dispose()
     return tried
 
 
-def _would_be(decision: Decision) -> str:
+def _would_be(
+    received: Received, blob: Callable[[], IO[bytes]], register: Register, signer: Signer, rules: Rules
+) -> str:
+    decision = judge(received, blob, rules, register, signer, received.arrival.received_at)
     if decision.event is not Event.REFUSED:
         return _verdict(set())
     errors = (found for found in decision.findings if found.severity is Severity.ERROR)

@@ -104,8 +104,14 @@ def _of_values(name: str, field: FieldInfo) -> Iterator[tuple[str, str, str]]:
 
 
 def _field(key: str, field: FieldInfo) -> tuple[str, str, str]:
-    default = "required" if field.is_required() else f"`{field.default}`"
-    return f"`{key}`", default, field.description or ""
+    return f"`{key}`", "required" if field.is_required() else _default(field.default), field.description or ""
+
+
+def _default(value: object) -> str:
+    """As the file would say it; nothing where the file need not say anything."""
+    if value is None or value in ("", ()):
+        return "none"
+    return f"`{list(value) if isinstance(value, tuple) else value}`"
 
 
 def customs_codes() -> str:

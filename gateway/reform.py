@@ -109,8 +109,8 @@ class DocumentName(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    zh: str
-    en: str
+    zh: str = Field(description="what the document class NAME is called in Chinese")
+    en: str = Field(description="and in English")
 
 
 class Due(StrEnum):
@@ -162,12 +162,12 @@ class ReformPolicy(BaseModel):
     after_release_days: int = Field(10, ge=1, description="days after release in which documents are due")
     unknown_as_high: float = Field(0.0, ge=0, le=1, description="share of unknown risk treated as high")
     seed: str = Field("", description="makes the drawn share reproducible")
-    eligible: tuple[EligibleClass, ...] = ()
-    scope: tuple[Scope, ...] = ()
+    eligible: tuple[EligibleClass, ...] = Field((), description="rows: classes that may go paperless")
+    scope: tuple[Scope, ...] = Field((), description="rows: traffic that may go paperless")
     documents: dict[str, DocumentName] = Field(
         default_factory=dict, description="names of the document classes that are demanded"
     )
-    demand: tuple[Demand, ...] = ()
-    due: tuple[DueRow, ...] = ()
-    triage: tuple[TriageRow, ...] = ()
-    inspection: tuple[InspectionRow, ...] = ()
+    demand: tuple[Demand, ...] = Field((), description="rows: document classes that are demanded")
+    due: tuple[DueRow, ...] = Field((), description="rows: when documents are due, by class of the trader")
+    triage: tuple[TriageRow, ...] = Field((), description="rows: risk, by class of trader and broker")
+    inspection: tuple[InspectionRow, ...] = Field((), description="rows: rate of inspection, by class")

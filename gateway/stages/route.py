@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,8 @@ from gateway.decision import Matter
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Facts, Operation
 from gateway.ports import Register
+
+_SHOWN: Final = {"office": "申报地海关", "direction": "进出口标志", "transport": "运输方式"}
 
 
 class Route(BaseModel):
@@ -94,6 +96,11 @@ def first(type_name: str, values: Mapping[str, str], routes: Routes) -> Route:
     for candidate in routes.route:
         if candidate.covers(type_name, values):
             return candidate
-    shown = ("office", "direction", "transport")
-    detail = ", ".join(f"{name} {values.get(name, '-')}" for name in shown)
-    raise Rejected(finding(Fault.NO_ROUTE, detail=detail))
+    told = [(name, zh, values.get(name, "-")) for name, zh in _SHOWN.items()]
+    raise Rejected(
+        finding(
+            Fault.NO_ROUTE,
+            detail=", ".join(f"{name} {value}" for name, _zh, value in told),
+            detail_zh="，".join(f"{zh} {value}" for _name, zh, value in told),
+        )
+    )

@@ -40,6 +40,7 @@ def test_what_no_route_covers_is_refused_and_never_sent_somewhere(routes: tuple[
     (found,) = refusal.value.findings
     assert found.code == "no-route"
     assert "office 2248, direction E, transport -" in found.en
+    assert "申报地海关 2248，进出口标志 E，运输方式 -" in found.zh
 
 
 def test_an_unknown_condition_is_an_error() -> None:

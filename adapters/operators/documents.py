@@ -79,7 +79,9 @@ def show(
     printer = console()
     for name, value in found.items():
         if name not in ("requests", "packages"):
-            printer.print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
+            # A source has commas of its own.
+            shown = "; ".join(value) if name == "sources" else value
+            printer.print(f"{name.replace('_', ' '):>15}  ", cell(shown), sep="")
     for title, columns in (
         ("requests", ("at", "why", "documents", "due_at", "note", "told_at")),
         ("packages", ("received_at", "id", "account", "name", "state", "documents")),

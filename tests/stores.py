@@ -54,7 +54,7 @@ STORES: Final = {"sqlite": Store}
 
 def arrival(number: int = 1, account: str = "broker") -> Arrival:
     return Arrival(
-        id=new_id(NOW + timedelta(seconds=number), bytes([number] * 10)),
+        id=new_id(NOW + timedelta(seconds=number), number.to_bytes(10)),
         account=account,
         channel="sftp",
         name=f"{number}.zip",

@@ -1,12 +1,12 @@
 """The way of a message through the store: added, claimed for judgement, decided; each step is one commit."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, insert, or_, select, update
+from sqlalchemy import Row, bindparam, func, insert, or_, select, update
 
 from adapters.stores.consequences import write_consequences
 from adapters.stores.database import Database, Transaction
@@ -90,10 +90,32 @@ _RECEIVED: Final = (
     messages.c.waiting_for,
 )
 _ANY_DUE: Final = select(messages.c.seq).where(*_DUE).limit(1)
-# So far into the queue is looked for accounts that have fewer at work.
-_LOOKED_AT: Final = 2000
-_OLDEST_DUE: Final = (
-    select(messages.c.seq, messages.c.account).where(*_DUE).order_by(messages.c.seq).limit(bindparam("most"))
+# The accounts that have something to judge, from one to the next by the index however much each has; then the
+# oldest of each. To look so far into the queue instead would hide the others behind one that has more.
+_FIRST = select(func.min(messages.c.account).label("account")).where(TO_JUDGE).cte("busy", recursive=True)
+_BUSY: Final = _FIRST.union_all(
+    select(
+        select(func.min(messages.c.account))
+        .where(TO_JUDGE, messages.c.account > _FIRST.c.account)
+        .correlate(_FIRST)
+        .scalar_subquery()
+    ).where(_FIRST.c.account.is_not(None))
+)
+_OLDEST_DUE: Final = select(
+    _BUSY.c.account,
+    select(messages.c.seq)
+    .where(*_DUE, messages.c.account == _BUSY.c.account)
+    .order_by(messages.c.seq)
+    .limit(1)
+    .correlate(_BUSY)
+    .scalar_subquery()
+    .label("seq"),
+)
+_FOLLOWING: Final = (
+    select(messages.c.seq)
+    .where(*_DUE, messages.c.account == bindparam("of"), messages.c.seq > bindparam("after"))
+    .order_by(messages.c.seq)
+    .limit(1)
 )
 _AT_WORK: Final = select(messages.c.account).where(AT_WORK)
 _CHOSEN: Final = (
@@ -197,16 +219,20 @@ def _fair(transaction: Transaction, limit: int, now: datetime) -> list[int]:
     """Which messages are next: the oldest of the account that has the fewest at work, so that one account's
     thousand slow packages keep another's only message waiting for one of them."""
     at_work = Counter(transaction.connection.execute(_AT_WORK).scalars())
-    waiting: dict[str, deque[int]] = {}
-    for seq, account in transaction.connection.execute(_OLDEST_DUE, {"now": now, "most": _LOOKED_AT}):
-        waiting.setdefault(account, deque()).append(seq)
+    oldest = {
+        account: seq
+        for account, seq in transaction.connection.execute(_OLDEST_DUE, {"now": now})
+        if seq is not None
+    }
     chosen: list[int] = []
-    while waiting and len(chosen) < limit:
-        account = min(waiting, key=lambda each: (at_work[each], waiting[each][0]))
-        chosen.append(waiting[account].popleft())
+    while oldest and len(chosen) < limit:
+        account = min(oldest, key=lambda each: (at_work[each], oldest[each]))
+        after = oldest.pop(account)
+        chosen.append(after)
         at_work[account] += 1
-        if not waiting[account]:
-            del waiting[account]
+        following = transaction.connection.execute(_FOLLOWING, {"now": now, "of": account, "after": after})
+        if (seq := following.scalar()) is not None:
+            oldest[account] = seq
     return chosen
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -98,7 +99,7 @@ messages = Table(
     Column("hint", JSON(none_as_null=True)),  # how a declaration was assessed
     Column("link_sequence", BigInteger, nullable=False),  # its first event, which receipts show
     Column("link_digest", String(64), nullable=False),
-    Index("messages_to_judge", "state", "seq", sqlite_where=TO_JUDGE, postgresql_where=TO_JUDGE),
+    Index("messages_to_judge", "state", "account", "seq", sqlite_where=TO_JUDGE, postgresql_where=TO_JUDGE),
     Index(
         "messages_at_work", "state", "lease_until", "account", sqlite_where=AT_WORK, postgresql_where=AT_WORK
     ),
@@ -190,6 +191,8 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", Instant, nullable=False),
     Column("note", Text, nullable=False, default=""),
+    # It was held before its outcome was known: customs may have it.
+    Column("unsure", Boolean, nullable=False, server_default=false()),
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
     # The guard of "the back-end sees one submission key".

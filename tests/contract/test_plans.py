@@ -20,9 +20,10 @@ from adapters.stores.migrate import migrate
         (waiting._OVERDUE, "messages_overdue (state=? AND until<?)"),
         (consequences._LOOSE.params(things=["a"]), "messages_in_wait (state=? AND waiting_for=?)"),
         (belongings.LOOSE, "messages_in_wait (state=? AND waiting_for=?)"),
+        (messages._FOLLOWING, "messages_to_judge (state=? AND account=? AND seq>?)"),
         (messages._AT_WORK, "messages_at_work (state=? AND lease_until>?)"),
     ],
-    ids=["wake", "overdue", "files in wait", "a file in wait", "at work"],
+    ids=["wake", "overdue", "files in wait", "a file in wait", "the next of an account", "at work"],
 )
 def test_what_is_asked_all_the_time_is_found_by_its_own_index(
     statement: Select[Any], index: str, tmp_path: Path
@@ -35,5 +36,21 @@ def test_what_is_asked_all_the_time_is_found_by_its_own_index(
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", marks)
         steps = [row.detail for row in plan]
     engine.dispose()
-    assert steps[0].endswith(index)
+    assert steps[0].endswith(index), steps
+    assert not any("TEMP B-TREE" in step for step in steps)
+
+
+def test_the_accounts_that_have_something_to_judge_are_found_without_reading_what_they_have(
+    tmp_path: Path,
+) -> None:
+    migrate(tmp_path / "gateway.db")
+    engine = sqlite_engine(tmp_path / "gateway.db")
+    with engine.connect() as connection:
+        asked = messages._OLDEST_DUE.compile(dialect=sqlite.dialect())
+        marks = (None,) * str(asked).count("?")
+        steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", marks)]
+    engine.dispose()
+    found = [step for step in steps if "messages" in step]
+    assert len(found) == 3
+    assert all("INDEX messages_to_judge (state=?" in step for step in found), found
     assert not any("TEMP B-TREE" in step for step in steps)

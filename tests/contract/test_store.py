@@ -74,6 +74,19 @@ def test_an_account_with_many_messages_does_not_keep_anothers_waiting(store: Sto
     asyncio.run(run())
 
 
+def test_however_many_messages_an_account_has_anothers_is_among_the_next(store: Store) -> None:
+    async def run() -> None:
+        # As when an agreement comes that thousands wait for: they are older than what others send meanwhile.
+        for number in range(1, 2101):
+            await store.messages.add(arrival(number, "busy"))
+        one = arrival(2101, "other")
+        await store.messages.add(one)
+        claimed = await store.messages.claim(2, NOW, LEASE)
+        assert one.id in [received.arrival.id for received in claimed]
+
+    asyncio.run(run())
+
+
 def test_recovery_gives_claims_free_and_keeps_their_attempts(store: Store) -> None:
     async def run() -> None:
         await add_and_claim(store, arrival())

@@ -132,6 +132,7 @@ def upgrade() -> None:
 
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.add_column(sa.Column("enclosures", sa.JSON(), server_default="[]", nullable=False))
+        batch_op.add_column(sa.Column("unsure", sa.Boolean(), server_default=sa.text("0"), nullable=False))
 
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.add_column(sa.Column("agreement", sa.String(length=64), nullable=True))
@@ -146,6 +147,14 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("state = 'received' AND lease_until IS NOT NULL"),
             postgresql_where=sa.text("state = 'received' AND lease_until IS NOT NULL"),
+        )
+        batch_op.drop_index(batch_op.f("messages_to_judge"), sqlite_where=sa.text("state = 'received'"))
+        batch_op.create_index(
+            "messages_to_judge",
+            ["state", "account", "seq"],
+            unique=False,
+            sqlite_where=sa.text("state = 'received'"),
+            postgresql_where=sa.text("state = 'received'"),
         )
         batch_op.create_index("messages_by_agreement", ["agreement"], unique=False)
         batch_op.create_index(

@@ -16,6 +16,7 @@ from adapters.home import Home
 from adapters.operators.dossier_export import export_to
 from adapters.operators.dossier_words import say, words
 from adapters.operators.output import (
+    UNREACHABLE,
     USAGE,
     HomeOption,
     JsonOption,
@@ -110,6 +111,8 @@ def export(
         base = opened(home)
         if to.exists():
             fail(USAGE, f"{to} is there already")
+        if not to.parent.is_dir():  # before the reading is noted
+            fail(UNREACHABLE, f"{to.parent}: No such folder")
         dossier = read(base, lambda reader: _meant(reader, entry))
         signer = XadesSigner(base.signing_key.read_bytes(), base.certificate.read_text())
         reading = _reading(dossier, "export", why)

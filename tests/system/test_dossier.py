@@ -311,6 +311,7 @@ def test_an_operator_reads_it_with_a_reason_by_any_of_its_numbers(office: Office
         (("show", "999", "--reason", "x"), 1, "999"),
         (("export", "ENTRY", "--to", "FILE"), 2, "--reason"),
         (("export", "ENTRY", "--to", "THERE", "--reason", "x"), 2, "already"),
+        (("export", "ENTRY", "--to", "NOWHERE", "--reason", "x"), 3, "nowhere: No such folder"),
         (("review", "ENTRY", "--outcome", "clear", "--note", ""), 2, "--note"),
         (("sample", "--seed", "a"), 2, "--share"),
         (("sample", "--seed", "a", "--share", "2"), 2, "--share"),
@@ -324,6 +325,7 @@ def test_a_command_that_cannot_be_obeyed_says_why_and_notes_nothing(
     there.write_bytes(b"mine")
     before = office.readings()
     named = {"ENTRY": office.entry, "FILE": str(tmp_path / "new.zip"), "THERE": str(there)}
+    named["NOWHERE"] = str(tmp_path / "nowhere" / "new.zip")
     done = office.gateway.cli("dossier", *(named.get(each, each) for each in arguments))
     assert done.returncode == code
     assert says in done.stderr

@@ -82,7 +82,8 @@ def given(
         drafts += others
         drafts += _to_premises(case, register)
         if target.uses is not None and answered.customs_status is CustomsStatus.REFUSED:
-            drafts += _freed(case, target.uses, register, sender if signed else None)
+            freed = (target.uses, target.message, target.reference, answered.entry_id)
+            drafts += told_of_freeing(*freed, register, sender, now)
     return Given(receipts=receipts, drafts=tuple(drafts))
 
 
@@ -93,6 +94,25 @@ def told_of_use(used: Used, message: str, reference: str, register: Register, no
         for party in register.in_role(Role.ASSOCIATION)
         for to in _addressed(party, Concern.ASSOCIATION)
     ]
+
+
+def told_of_freeing(
+    used: Used,
+    message: str,
+    reference: str,
+    entry_id: str,
+    register: Register,
+    sender: Party | None,
+    now: datetime,
+) -> Iterator[Draft]:
+    """The notices that an agreement came free, since the declaration that had used it up was refused: to the
+    association, and to the sender where its account takes the gateway's own words."""
+    parties = [(each, Concern.ASSOCIATION) for each in register.in_role(Role.ASSOCIATION)]
+    if sender is not None and sender.account is not None and ReceiptForm.GATEWAY in sender.account.receipts:
+        parties.append((sender, Concern.SENDER))
+    for party, concern in parties:
+        for to in _addressed(party, concern):
+            yield _use(to, used, message, reference, entry_id, Act.FREED, now)
 
 
 def _addressed(party: Party, concern: Concern) -> Iterator[Addressee]:
@@ -136,16 +156,6 @@ def _to_premises(case: _Case, register: Register) -> list[Draft]:
         for to in _addressed(party, Concern.PREMISES)
         if to.account.name not in target.released_to
     ]
-
-
-def _freed(case: _Case, used: Used, register: Register, sender: Party | None) -> Iterator[Draft]:
-    parties = [(each, Concern.ASSOCIATION) for each in register.in_role(Role.ASSOCIATION)]
-    if sender is not None:
-        parties.append((sender, Concern.SENDER))
-    for party, concern in parties:
-        for to in _addressed(party, concern):
-            target, entry_id = case.target, case.answered.entry_id
-            yield _use(to, used, target.message, target.reference, entry_id, Act.FREED, case.now)
 
 
 def _notice(case: _Case, to: Addressee) -> Draft:

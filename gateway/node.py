@@ -195,17 +195,18 @@ class Node:
         outcome, note = await self._attempt(item)
         now = self._parts.clock()
         step = next_step(outcome, item.attempts, now, random.random())  # noqa: S311  spreads retries, no secret
-        while not await self._settled(item, step, printable(note, 500), now):
+        unsure = outcome is Outcome.UNKNOWN
+        while not await self._settled(item, step, printable(note, 500), now, unsure):
             await _either(self._stopping, self._stopping, IDLE)
         log.info("dispatched", message=item.message, to=item.submission.destination, outcome=outcome.value)
         if outcome is Outcome.TAKEN:
             self._taken.set()
 
-    async def _settled(self, item: Outgoing, step: Step, note: str, now: datetime) -> bool:
+    async def _settled(self, item: Outgoing, step: Step, note: str, now: datetime, unsure: bool) -> bool:
         """Whether the outcome is written. As long as the store cannot take it, it is tried again: nobody else
         would take up an item that is being sent. A node that stops leaves it for the next, which asks."""
         try:
-            await self._parts.outbox.settle(item, step.state, note, now, step.next_at)
+            await self._parts.outbox.settle(item, step.state, note, now, step.next_at, unsure=unsure)
         except Exception as error:
             log.error("outcome not written", message=item.message, error=type(error).__name__)
             return self._stopping.is_set()

@@ -175,9 +175,17 @@ class Outbox(Protocol):
     async def claim(self, limit: int, now: datetime) -> Sequence[Outgoing]: ...
 
     async def settle(
-        self, item: Outgoing, state: DeliveryState, note: str, now: datetime, next_at: datetime
+        self,
+        item: Outgoing,
+        state: DeliveryState,
+        note: str,
+        now: datetime,
+        next_at: datetime,
+        *,
+        unsure: bool = False,
     ) -> None:
-        """Writes what became of one attempt, and with it the message's state (taken, undeliverable)."""
+        """Writes what became of one attempt, and with it the message's state (taken, undeliverable).
+        `unsure`: customs may have it, whatever the state says."""
         ...
 
 

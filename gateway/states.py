@@ -60,6 +60,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         Event.REPLACED: State.REJECTED,
         # Judged a last time, and refused where the thing is still not there.
         Event.EXPIRED: State.RECEIVED,
+        Event.DISMISSED: State.REJECTED,
         Event.STOPPED: State.HELD,
     },
     State.ACCEPTED: {

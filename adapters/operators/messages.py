@@ -1,15 +1,12 @@
-"""`gateway messages`: find, understand and replay."""
+"""`gateway messages`: find and understand them. What is done to them stands in `message_acts`."""
 
-import getpass
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Connection, Row
 
-from adapters.assemble import utc_now
-from adapters.home import Home
+from adapters.operators import message_acts
+from adapters.operators.message_finding import WantedArgument, meant, read
 from adapters.operators.output import (
-    NO,
     HomeOption,
     JsonOption,
     LangOption,
@@ -18,22 +15,18 @@ from adapters.operators.output import (
     Listing,
     cell,
     console,
-    fail,
     opened,
     say_json,
     say_rows,
     told,
 )
-from adapters.stores.database import Database, sqlite_engine
-from adapters.stores.operations import replay as replay_message
-from adapters.stores.reading import find_messages, list_messages, show_message, trace_message
-from gateway.states import IllegalTransition, State
+from adapters.stores.reading import list_messages, show_message, trace_message
+from gateway.states import State
 
-app = typer.Typer(cls=Listing, help="Find, understand and replay messages.")
+app = typer.Typer(cls=Listing, help="Find, understand, hold, release, reject and replay messages.")
 
-WantedArgument = Annotated[
-    str, typer.Argument(help="Message id, reference, SeqNo or entry number; of several the newest.")
-]
+for act in (message_acts.hold, message_acts.release, message_acts.reject, message_acts.replay):
+    app.command()(act)
 
 
 @app.command("list")
@@ -50,7 +43,7 @@ def list_(
     Example: gateway messages list --state rejected --home /srv/gateway
     """
     with told():
-        rows = _read(
+        rows = read(
             opened(home),
             lambda reader: list_messages(reader, state=state, account=account, limit=limit, everything=all_),
         )
@@ -67,7 +60,7 @@ def show(
     Example: gateway messages show 01JD0000000000000000000000 --home /srv/gateway
     """
     with told():
-        found = _read(opened(home), lambda reader: show_message(reader, _meant(reader, wanted)))
+        found = read(opened(home), lambda reader: show_message(reader, meant(reader, wanted)))
     if as_json:
         say_json(found)
         return
@@ -98,64 +91,9 @@ def trace(wanted: WantedArgument, home: HomeOption, as_json: JsonOption = False)
     Example: gateway messages trace TB20261102000001 --home /srv/gateway
     """
     with told():
-        found = _read(opened(home), lambda reader: trace_message(reader, _meant(reader, wanted).id))
+        found = read(opened(home), lambda reader: trace_message(reader, meant(reader, wanted).id))
     rows = found if as_json else [{**row, "detail": _in_short(row["detail"])} for row in found]
     say_rows(rows, ("sequence", "at", "event", "actor", "state", "detail"), as_json=as_json)
-
-
-@app.command()
-def replay(
-    wanted: WantedArgument,
-    home: HomeOption,
-    reason: Annotated[str, typer.Option(help="Why; stands in the trail.", show_default=False)],
-    as_json: JsonOption = False,
-) -> None:
-    """Take a rejected or held message up again.
-
-    A message that was never accepted is judged again; one that was accepted is delivered again under its
-    submission key, after the back-end was asked whether it has it. A running node goes on with it at once.
-
-    Example: gateway messages replay TB20261102000001 --reason "certificate registered" --home /srv/gateway
-    """
-    with told():
-        base = opened(home)
-        row = _read(base, lambda reader: _meant(reader, wanted))
-        database = Database(sqlite_engine(base.database))
-        try:
-            state = database.submit(
-                lambda transaction: replay_message(transaction, row.id, getpass.getuser(), reason, utc_now())
-            ).result()
-        except IllegalTransition as error:
-            fail(NO, f"{row.id}: {error}; only rejected and held messages can be replayed")
-        finally:
-            database.close()
-    if as_json:
-        say_json({"id": row.id, "state": state})
-    else:
-        typer.echo(f"{row.id} is {state} again")
-
-
-def _read(home: Home, query: Any) -> Any:
-    engine = sqlite_engine(home.database, read_only=True)
-    try:
-        with engine.connect() as reader:
-            return query(reader)
-    finally:
-        engine.dispose()
-
-
-def _meant(reader: Connection, wanted: str) -> Row[*tuple[Any, ...]]:
-    """The newest that is known so. Standard error names the others, since a correction and what is sent twice
-    have the reference of the first."""
-    found = find_messages(reader, wanted)
-    if not found:
-        fail(NO, f"no message is known by {wanted}")
-    if len(found) > 1:
-        others = ", ".join(row.id for row in found[1:])
-        typer.echo(
-            f"gateway: the newest of several by {wanted} is {found[0].id}; before it: {others}", err=True
-        )
-    return found[0]
 
 
 def _in_short(detail: dict[str, Any]) -> str:

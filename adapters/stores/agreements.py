@@ -84,7 +84,9 @@ def use(transaction: Transaction, used: Registered, message: str, now: datetime)
     _log(transaction, agreement, Act.USED, ACTOR, message, "", now)
 
 
-def free(transaction: Transaction, message: str, reason: str, now: datetime) -> str | None:
+def free(
+    transaction: Transaction, message: str, reason: str, now: datetime, actor: str = ACTOR
+) -> str | None:
     """Gives back the agreement that a declaration used up: its number, None where it used none."""
     row = transaction.connection.execute(_USED_BY, {"message": message}).first()
     if row is None:
@@ -92,7 +94,7 @@ def free(transaction: Transaction, message: str, reason: str, now: datetime) -> 
     present = AGREEMENT.validate_python(row.record)
     freed = replace(present, state=after(present.state, Act.FREED), used_by=None)
     _change(transaction, freed, row.revision, now)
-    _log(transaction, freed, Act.FREED, ACTOR, message, reason, now)
+    _log(transaction, freed, Act.FREED, actor, message, reason, now)
     _wake(transaction, freed, now)
     return freed.number
 

@@ -1,9 +1,9 @@
-"""Accepted declarations that are held before customs takes them, since their agreement was revoked."""
+"""Messages that are stopped before customs takes them: by operators, or since their agreement was revoked."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import Row, bindparam, select, text, update
 
 from adapters.stores.database import Transaction
 from adapters.stores.tables import TO_SEND, deliveries, messages
@@ -15,26 +15,43 @@ _ACCEPTED: Final = select(messages.c.seq, messages.c.id, messages.c.state, messa
     messages.c.agreement == bindparam("number"), text("state = 'accepted'")
 )
 _CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
-_HOLD: Final = update(deliveries).where(deliveries.c.message == bindparam("wanted"), TO_SEND)
+_HOLD: Final = (
+    update(deliveries)
+    .where(deliveries.c.message == bindparam("wanted"), TO_SEND)
+    .values(unsure=deliveries.c.state == DeliveryState.UNKNOWN)
+)
 
 
 def hold_under(transaction: Transaction, number: str, now: datetime) -> None:
     """Holds every message that was accepted under this agreement and that customs has not taken, with the
-    deliveries that wait. One that is being sent right now is held when it turns out not to be taken."""
+    deliveries that wait."""
     reason = f"agreement {number} was terminated"
     for row in transaction.connection.execute(_ACCEPTED, {"number": number}).all():
-        state = advance(State(row.state), Event.STOPPED)
-        transaction.connection.execute(
-            _CHANGE,
-            {
-                "wanted": row.seq,
-                "state": state,
-                "revision": row.revision + 1,
-                "moved_at": now,
-                "reason": reason,
-            },
-        )
-        transaction.connection.execute(
-            _HOLD, {"wanted": row.id, "state": DeliveryState.HELD, "note": reason, "changed_at": now}
-        )
-        transaction.log(row.id, now, Event.STOPPED, ACTOR, state, reason=reason)
+        stop(transaction, row, ACTOR, reason, now)
+
+
+def stop(
+    transaction: Transaction, row: Row[*tuple[Any, ...]], actor: str, reason: str, now: datetime
+) -> State:
+    """Holds a message with the deliveries that wait, and returns its state. One that is being sent right now
+    is held when it turns out not to be taken; a judgement that is under way comes too late."""
+    state = advance(State(row.state), Event.STOPPED)
+    transaction.connection.execute(
+        _CHANGE,
+        {
+            "wanted": row.seq,
+            "state": state,
+            "revision": row.revision + 1,
+            "moved_at": now,
+            "reason": reason,
+            "lease_until": None,
+            # What it waited for, it may wait for anew when it goes on.
+            "waiting_for": None,
+            "until": None,
+        },
+    )
+    transaction.connection.execute(
+        _HOLD, {"wanted": row.id, "state": DeliveryState.HELD, "note": reason, "changed_at": now}
+    )
+    transaction.log(row.id, now, Event.STOPPED, actor, state, reason=reason)
+    return state

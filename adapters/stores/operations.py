@@ -1,26 +1,58 @@
-"""Operators' acts on messages, each one commit with its event."""
+"""Operators' acts on messages, each one commit with its event. How one is rejected stands in `dismissing`."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
+from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from adapters.stores.database import Transaction
+from adapters.stores.holding import stop
 from adapters.stores.tables import deliveries, messages
-from gateway.operations import replay_event
+from gateway.operations import Act, Impossible, Sent, Standing, event_of
 from gateway.ports import Folder
 from gateway.states import DeliveryState, Event, State, advance
 
+_MESSAGE: Final = select(messages).where(messages.c.id == bindparam("wanted"))
+_SENT: Final = select(deliveries.c.state, deliveries.c.unsure).where(deliveries.c.message == bindparam("of"))
+_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
+# Refused or given up: what became of it at the back-end is asked before it is sent again.
+_SEND_AGAIN: Final = update(deliveries).where(
+    deliveries.c.message == bindparam("wanted"),
+    deliveries.c.state.not_in((DeliveryState.DELIVERED, DeliveryState.SENDING)),
+)
 
-def replay(transaction: Transaction, message: str, actor: str, reason: str, now: datetime) -> State:
-    """The state after it. Raises `IllegalTransition`, and `KeyError` where there is no such message."""
-    row = transaction.connection.execute(select(messages).where(messages.c.id == message)).first()
+
+def standing(reader: Connection, message: str) -> tuple[Row[*tuple[Any, ...]], Standing]:
+    """What a party sent, and how it stands. Raises `KeyError` where there is no such message, `Impossible`
+    for an answer of customs."""
+    row = reader.execute(_MESSAGE, {"wanted": message}).first()
     if row is None:
         raise KeyError(message)
-    own = deliveries.c.message == message
-    sent_before = transaction.connection.execute(select(deliveries.c.id).where(own)).first()
-    event = replay_event(State(row.state), was_accepted=sent_before is not None)
-    state = advance(State(row.state), event)
+    if row.kind != "inbound":
+        raise Impossible("it is an answer; only what a party sent can be held, released, rejected, replayed")
+    sent = reader.execute(_SENT, {"of": message})
+    return row, Standing(
+        state=State(row.state),
+        deliveries=tuple(Sent(DeliveryState(each.state), each.unsure) for each in sent),
+    )
+
+
+def hold(transaction: Transaction, message: str, actor: str, reason: str, now: datetime) -> State:
+    """The state after it. Raises `Impossible`, and `KeyError` where there is no such message."""
+    row, present = standing(transaction.connection, message)
+    event_of(Act.HOLD, present)
+    return stop(transaction, row, actor, reason, now)
+
+
+def _go_on(act: Act, transaction: Transaction, message: str, actor: str, reason: str, now: datetime) -> State:
+    """The state after it. Raises `Impossible`, and `KeyError` where there is no such message."""
+    row, present = standing(transaction.connection, message)
+    event = event_of(act, present)
+    state = advance(present.state, event)
     changed: dict[str, object] = {
+        "wanted": row.seq,
         "state": state,
         "revision": row.revision + 1,
         "moved_at": now,
@@ -29,12 +61,19 @@ def replay(transaction: Transaction, message: str, actor: str, reason: str, now:
     if event is Event.REPLAYED:
         changed |= {"attempts": 0, "lease_until": None, "not_before": None, "folder": Folder.OUTBOX}
     else:
-        # Refused or given up: what became of it at the back-end is asked before it is sent again.
-        transaction.connection.execute(
-            update(deliveries)
-            .where(own, deliveries.c.state != DeliveryState.DELIVERED)
-            .values(state=DeliveryState.UNKNOWN, attempts=0, next_at=now, changed_at=now)
-        )
-    transaction.connection.execute(update(messages).where(messages.c.seq == row.seq), changed)
+        again = {"state": DeliveryState.UNKNOWN, "attempts": 0, "next_at": now, "changed_at": now}
+        transaction.connection.execute(_SEND_AGAIN, {"wanted": message, **again})
+    transaction.connection.execute(_CHANGE, changed)
     transaction.log(message, now, event, actor, state, reason=reason)
     return state
+
+
+release: Final = partial(_go_on, Act.RELEASE)
+replay: Final = partial(_go_on, Act.REPLAY)
+
+# Those that need nothing but the store.
+ACTS: Final[Mapping[Act, Callable[[Transaction, str, str, str, datetime], State]]] = {
+    Act.HOLD: hold,
+    Act.RELEASE: release,
+    Act.REPLAY: replay,
+}

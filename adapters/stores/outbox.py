@@ -36,11 +36,18 @@ class SqlOutbox:
         return await self._database.write(lambda transaction: _claim(transaction, limit, now))
 
     async def settle(
-        self, item: Outgoing, state: DeliveryState, note: str, now: datetime, next_at: datetime
+        self,
+        item: Outgoing,
+        state: DeliveryState,
+        note: str,
+        now: datetime,
+        next_at: datetime,
+        *,
+        unsure: bool = False,
     ) -> None:
         await self._database.write(
             lambda transaction: _settle(
-                transaction, item, state, note, now, next_at, now + self._answer_within
+                transaction, item, state, note, now, next_at, now + self._answer_within, unsure
             )
         )
 
@@ -60,7 +67,7 @@ def _recover(transaction: Transaction) -> int:
     stopped = transaction.connection.execute(
         update(deliveries)
         .where(sending, deliveries.c.message.in_(held))
-        .values(state=DeliveryState.HELD, note=note)
+        .values(state=DeliveryState.HELD, note=note, unsure=True)
     )
     unsure = transaction.connection.execute(
         update(deliveries).where(sending).values(state=DeliveryState.UNKNOWN, note=note)
@@ -124,6 +131,7 @@ def _settle(
     now: datetime,
     next_at: datetime,
     answer_due: datetime,
+    unsure: bool,
 ) -> None:
     row = transaction.connection.execute(_MESSAGE, {"wanted": item.message}).one()
     happened = _EVENT_OF.get(state)
@@ -131,7 +139,10 @@ def _settle(
         state = DeliveryState.HELD  # its message was held meanwhile: it is not tried again
     transaction.connection.execute(
         _SETTLE,
-        {"wanted": item.id, "state": state, "note": note, "next_at": next_at, "changed_at": now},
+        {
+            "wanted": item.id, "state": state, "note": note, "unsure": unsure,
+            "next_at": next_at, "changed_at": now,
+        },
     )
     if happened is None:
         return

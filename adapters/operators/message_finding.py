@@ -1,0 +1,38 @@
+"""Which message is meant, for every command that is given one."""
+
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Connection, Row
+
+from adapters.home import Home
+from adapters.operators.output import NO, fail
+from adapters.stores.database import sqlite_engine
+from adapters.stores.reading import find_messages
+
+WantedArgument = Annotated[
+    str, typer.Argument(help="Message id, reference, SeqNo or entry number; of several the newest.")
+]
+
+
+def read(home: Home, query: Any) -> Any:
+    engine = sqlite_engine(home.database, read_only=True)
+    try:
+        with engine.connect() as reader:
+            return query(reader)
+    finally:
+        engine.dispose()
+
+
+def meant(reader: Connection, wanted: str) -> Row[*tuple[Any, ...]]:
+    """The newest that is known so. Standard error names the others, since a correction and what is sent twice
+    have the reference of the first."""
+    found = find_messages(reader, wanted)
+    if not found:
+        fail(NO, f"no message is known by {wanted}")
+    if len(found) > 1:
+        others = ", ".join(row.id for row in found[1:])
+        typer.echo(
+            f"gateway: the newest of several by {wanted} is {found[0].id}; before it: {others}", err=True
+        )
+    return found[0]

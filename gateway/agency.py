@@ -50,6 +50,7 @@ def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
     """What keeps an agreement from covering a shipment, in words; nothing where it covers it."""
     if (agreement.trader, agreement.broker) != (shipment.trader, shipment.broker):
         yield Reason("other parties", "企业不符")
+        return  # its terms are none of the sender's business: numbers can be guessed
     spent = agreement.state is AgreementState.USED and agreement.used_by != shipment.message
     if spent:
         yield Reason("used by another declaration", "已用于另一份报关单")
@@ -95,6 +96,7 @@ def why_not_under(mandate: Agreement, shipment: Shipment) -> Iterator[Reason]:
     """What keeps a mandate from bearing an agreement for this shipment, in words."""
     if (mandate.trader, mandate.broker) != (shipment.trader, shipment.broker):
         yield _of_mandate(mandate, Reason("other parties", "企业不符"))
+        return
     if mandate.state is not AgreementState.IN_FORCE:
         yield _of_mandate(mandate, Reason(str(mandate.state), _STATES_ZH[mandate.state]))
     for reason in _out_of_date(mandate, shipment):

@@ -173,6 +173,14 @@ def test_a_value_limit_is_not_got_round_by_a_total_that_cannot_be_held_against_i
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_UNFIT.code])
 
 
+def test_who_shows_the_agreement_of_others_learns_nothing_of_its_terms(desk: Desk) -> None:
+    terms: dict[str, Any] = {"goods": ("9999",), "direction": "E", "offices": ("2248",), "services": "BC"}
+    told(desk, trader=enterprise("trader-b").code, value=Decimal(1), currency="EUR", **terms)
+    (found,) = declared(desk, number=NUMBER).findings
+    assert "(other parties)" in found.en
+    assert "（企业不符）" in found.zh
+
+
 def test_an_agreement_stands_and_falls_with_the_mandate_that_it_is_under(desk: Desk) -> None:
     (row,) = desk.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
     told(desk, mandate=row["number"])

@@ -60,7 +60,7 @@ def build_notice(notice: Notice) -> etree._Element:
         _put(told, "Value", f"{agreement.value:f}").set("currency", agreement.currency)
     _put(told, "Mandate", agreement.mandate)
     _put(told, "Services", agreement.services)
-    _put(root, "Reason", notice.reason)
+    _put(root, "Reason", notice.reason.strip())
     return root
 
 

@@ -145,6 +145,11 @@ def test_times_are_told_in_utc() -> None:
     assert build_notice(there).findtext("{*}At") == "2026-11-23T02:00:00+00:00"
 
 
+def test_a_reason_of_nothing_but_white_space_is_left_out() -> None:
+    root = build_notice(replace(NOTICE, reason=" \n"))
+    assert root.find("{*}Reason") is None
+
+
 def test_a_notice_is_read_whatever_its_offset_and_white_space() -> None:
     root = build_notice(NOTICE)
     for name, text in {

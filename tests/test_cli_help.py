@@ -260,9 +260,9 @@ def test_completion_offers_the_commands_of_a_group() -> None:
 
 
 def test_the_columns_of_a_message_are_those_of_the_contract() -> None:
-    from adapters.stores.reading import _LISTED
+    from adapters.stores.listing import COLUMNS
 
-    assert " ".join(_LISTED) == MESSAGE
+    assert " ".join(COLUMNS) == MESSAGE
 
 
 def test_the_release_is_told() -> None:

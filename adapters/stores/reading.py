@@ -2,58 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, or_, select
 
+from adapters.stores.listing import listed, plain
 from adapters.stores.tables import deliveries, events, messages, receipts
-
-# The columns of CONTRACT.md, "Command line", in its order.
-_LISTED: Final = (
-    "id",
-    "reference",
-    "party",
-    "account",
-    "family",
-    "type",
-    "state",
-    "customs_status",
-    "faults",
-    "received_at",
-    "size",
-    "attempts",
-    "waiting_for",
-    "until",
-)
-
-
-def list_messages(
-    reader: Connection, *, state: str | None, account: str | None, limit: int, everything: bool
-) -> list[dict[str, Any]]:
-    """The newest `limit` messages (0: all), oldest first; answers of customs only with `everything`."""
-    query = select(messages).order_by(messages.c.seq.desc())
-    if not everything:
-        query = query.where(messages.c.kind == "inbound")
-    if state is not None:
-        query = query.where(messages.c.state == state)
-    if account is not None:
-        query = query.where(messages.c.account == account)
-    return [_listed(row) for row in _newest(reader, query, limit)]
 
 
 def _newest(reader: Connection, query: Select[Any], limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
     return list(reversed(reader.execute(query.limit(limit) if limit else query).all()))
-
-
-def _listed(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
-    values = dict(row._mapping)
-    values["faults"] = sorted({found["code"] for found in row.findings if found["severity"] == "error"})
-    return {name: _plain(values[name]) for name in _LISTED}
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -89,8 +47,8 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, An
         "findings",
     )
     return {
-        **_listed(row),
-        **{name: _plain(row._mapping[name]) for name in extra},
+        **listed(row),
+        **{name: plain(row._mapping[name]) for name in extra},
         "receipts": [
             {
                 "name": receipt.name,
@@ -100,7 +58,7 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, An
                 "verdict": receipt.verdict or None,
                 "final": receipt.final and not receipt.superseded,
                 "created_at": receipt.created_at.isoformat(),
-                "collected_at": _plain(receipt.collected_at),
+                "collected_at": plain(receipt.collected_at),
             }
             for receipt in reader.execute(
                 select(receipts).where(receipts.c.message == row.id).order_by(receipts.c.id)
@@ -145,7 +103,7 @@ def list_deliveries(
     names = ("id", "message", "destination", "key", "state", "attempts", "note", "created_at", "changed_at")
     return [
         {
-            **{name: _plain(row._mapping[name]) for name in names},
+            **{name: plain(row._mapping[name]) for name in names},
             # Only what is on the way has a next time.
             "next_at": row.next_at.isoformat() if row.state in ("pending", "unknown") else None,
         }

@@ -55,6 +55,7 @@ OWED: Final = text("due_at IS NOT NULL AND fulfilled_at IS NULL")
 TO_REMIND: Final = text("remind_at IS NOT NULL")
 UNTOLD: Final = text("told_at IS NULL")
 ANSWERS: Final = text("kind = 'answer'")
+LISTED: Final = text("kind = 'inbound'")
 
 metadata = MetaData()
 
@@ -104,7 +105,14 @@ messages = Table(
         "messages_at_work", "state", "lease_until", "account", sqlite_where=AT_WORK, postgresql_where=AT_WORK
     ),
     Index("answers_by_content", "sha256", sqlite_where=ANSWERS, postgresql_where=ANSWERS),
-    Index("messages_by_state", "state", "moved_at"),
+    Index("messages_by_state", "state", "seq"),
+    # All that operators filter by, in the order of their lists: one walk instead of an index for each.
+    Index(
+        "messages_listed",
+        *("seq", "state", "account", "party", "family", "type", "name"),
+        sqlite_where=LISTED,
+        postgresql_where=LISTED,
+    ),
     Index("messages_in_wait", "state", "waiting_for", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
     Index("messages_overdue", "state", "until", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
     Index("messages_by_agreement", "agreement"),

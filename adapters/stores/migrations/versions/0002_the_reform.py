@@ -148,6 +148,8 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'received' AND lease_until IS NOT NULL"),
             postgresql_where=sa.text("state = 'received' AND lease_until IS NOT NULL"),
         )
+        batch_op.drop_index(batch_op.f("messages_by_state"))
+        batch_op.create_index("messages_by_state", ["state", "seq"], unique=False)
         batch_op.drop_index(batch_op.f("messages_to_judge"), sqlite_where=sa.text("state = 'received'"))
         batch_op.create_index(
             "messages_to_judge",
@@ -163,6 +165,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("state = 'waiting'"),
             postgresql_where=sa.text("state = 'waiting'"),
+        )
+        batch_op.create_index(
+            "messages_listed",
+            ["seq", "state", "account", "party", "family", "type", "name"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'inbound'"),
+            postgresql_where=sa.text("kind = 'inbound'"),
         )
         batch_op.create_index(
             "messages_overdue",

@@ -78,8 +78,16 @@ def list_(
     if older is not None:
         before = min(utc_now() - older, before or utc_now())
     wanted = Wanted(
-        state=state, party=party, account=account, family=family, type=type_,
-        fault=fault, text=text, since=first, before=before, after=after,
+        state=state,
+        party=party,
+        account=account,
+        family=family,
+        type=type_,
+        fault=fault,
+        text=text,
+        since=first,
+        before=before,
+        after=after,
         everything=all_,
     )
     with told():
@@ -97,14 +105,16 @@ def show(
     Example: gateway messages show 01JD0000000000000000000000 --home /srv/gateway
     """
     with told():
-        found = read(opened(home), lambda reader: show_message(reader, meant(reader, wanted)))
+        found = read(opened(home), lambda reader: show_message(reader, meant(reader, wanted), utc_now()))
     if as_json:
         say_json(found)
         return
     printer = console()
     for name, value in found.items():
-        if name not in ("findings", "receipts", "deliveries", "steps", "facts"):
+        if name not in ("findings", "receipts", "deliveries", "steps", "facts", "next"):
             printer.print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
+    if found["next"] is not None:
+        printer.print("\nnext  ", cell(found["next"][lang]), sep="")
     for finding in found["findings"]:
         place = finding["place"]
         line = place["line"] and f"line {place['line']}"

@@ -32,8 +32,12 @@ def standing(reader: Connection, message: str) -> tuple[Row[*tuple[Any, ...]], S
         raise KeyError(message)
     if row.kind != "inbound":
         raise Impossible("it is an answer; only what a party sent can be held, released, rejected, replayed")
-    sent = reader.execute(_SENT, {"of": message})
-    return row, Standing(
+    return row, standing_of(reader, row)
+
+
+def standing_of(reader: Connection, row: Row[*tuple[Any, ...]]) -> Standing:
+    sent = reader.execute(_SENT, {"of": row.id})
+    return Standing(
         state=State(row.state),
         deliveries=tuple(Sent(DeliveryState(each.state), each.unsure) for each in sent),
     )

@@ -2,12 +2,17 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, or_, select
 
 from adapters.stores.listing import listed, plain
+from adapters.stores.operations import standing_of
 from adapters.stores.tables import deliveries, events, messages, receipts
+from gateway.next_needed import Situation, next_needed
+from gateway.states import CustomsStatus
 
 
 def _newest(reader: Connection, query: Select[Any], limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -31,8 +36,9 @@ def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, .
     ).all()
 
 
-def show_message(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
-    """Everything known of a message: what is listed, what was found, and what came of it."""
+def show_message(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) -> dict[str, Any]:
+    """Everything known of a message: what is listed, what was found, what came of it, and what it needs next
+    (None for an answer)."""
     extra = (
         "name",
         "channel",
@@ -49,6 +55,7 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, An
     return {
         **listed(row),
         **{name: plain(row._mapping[name]) for name in extra},
+        "next": _next(reader, row, now),
         "receipts": [
             {
                 "name": receipt.name,
@@ -71,6 +78,20 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, An
         ],
         "deliveries": list_deliveries(reader, message=row.id, state=None, limit=0),
     }
+
+
+def _next(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) -> dict[str, str] | None:
+    if row.kind != "inbound":
+        return None
+    situation = Situation(
+        standing=standing_of(reader, row),
+        reason=row.reason,
+        waiting_for=row.waiting_for,
+        until=row.until,
+        answer_due=row.answer_due,
+        customs_status=CustomsStatus(row.customs_status),
+    )
+    return asdict(next_needed(situation, now))
 
 
 def trace_message(reader: Connection, message: str) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from adapters.assemble import utc_now
 from adapters.stores.reading import show_message
 from adapters.stores.tables import messages
 from tests.declarations import Declaration
@@ -66,7 +67,7 @@ def shown(mortal: Mortal, name: str, *, state: str) -> dict[str, Any]:
     """What operators see of a message; nothing while it is in another state."""
     with mortal.reading() as store:
         row = store.execute(select(messages).where(messages.c.name == f"{name}.xml")).one()
-        return show_message(store, row) if row.state == state else {}
+        return show_message(store, row, utc_now()) if row.state == state else {}
 
 
 def receipts(mortal: Mortal, name: str) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from lxml import etree
 from sqlalchemy import select, update
 
+from adapters.assemble import utc_now
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.owing import show_owed
 from adapters.stores.reading import find_messages, show_message
@@ -41,7 +42,7 @@ def shown(gateway: Gateway, group: str, wanted: str) -> dict[str, Any]:
         if group == "documents":
             return show_owed(reader, wanted, datetime.now(UTC)) or {}
         found = find_messages(reader, wanted)
-        return show_message(reader, found[0]) if found else {}
+        return show_message(reader, found[0], utc_now()) if found else {}
 
 
 def reaches(gateway: Gateway, wanted: str, state: str) -> dict[str, Any]:

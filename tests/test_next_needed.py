@@ -1,0 +1,74 @@
+"""What `messages show` says is needed next: every state, in both languages."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gateway.next_needed import Situation, next_needed
+from gateway.operations import Act, Sent, Standing, possible
+from gateway.states import CustomsStatus, DeliveryState, State
+
+NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+SITUATION = Situation(
+    standing=Standing(state=State.WAITING),
+    reason="",
+    waiting_for="agreement 195200016172325",
+    until=NOW + timedelta(hours=48),
+    answer_due=None,
+    customs_status=CustomsStatus.NONE,
+)
+
+
+def situation(state: State, *deliveries: Sent, **changed: Any) -> Situation:
+    standing = Standing(state=state, deliveries=deliveries)
+    return replace(SITUATION, standing=standing, **changed)
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_is_told_in_both_languages_with_the_acts_that_it_allows(state: State) -> None:
+    told = situation(state, reason="agreement 1 was terminated", answer_due=NOW)
+    said = next_needed(told, NOW)
+    assert said.en.isascii()
+    assert not said.zh.isascii()
+    for act in set(possible(told.standing)) - ({Act.REPLAY} if state is State.HELD else set()):
+        assert f"{act} (" in said.en
+        assert f"{act}（" in said.zh
+
+
+def test_what_waits_says_for_what_and_until_when() -> None:
+    said = next_needed(SITUATION, NOW)
+    assert "It waits for agreement 195200016172325 until 2026-11-25 04:00 UTC" in said.en
+    assert "等待委托协议 195200016172325，至2026-11-25 04:00 UTC" in said.zh
+
+
+@pytest.mark.parametrize(
+    ("thing", "said"),
+    [
+        ("mandate 1207940101 1207980011", "a mandate between 1207940101 1207980011"),
+        ("document 1207980011 invoice", "the document 1207980011 invoice"),
+        ("declaration 1207980011 invoice.pdf", "the declaration that lists 1207980011 invoice.pdf"),
+        ("something else", "something else"),
+    ],
+)
+def test_things_that_are_waited_for_are_named(thing: str, said: str) -> None:
+    assert f"It waits for {said} until" in next_needed(replace(SITUATION, waiting_for=thing), NOW).en
+
+
+def test_an_answer_that_is_due_and_one_that_is_overdue_differ() -> None:
+    delivered = situation(State.DELIVERED, answer_due=NOW)
+    assert "its answer is due by 2026-11-23 04:00 UTC" in next_needed(delivered, NOW).en
+    assert "ask customs" in next_needed(delivered, NOW + timedelta(seconds=1)).en
+
+
+def test_what_customs_refused_is_its_senders_to_mend() -> None:
+    closed = situation(State.CLOSED, customs_status=CustomsStatus.REFUSED)
+    assert next_needed(closed, NOW).en.startswith("Customs refused it: its sender mends it")
+
+
+def test_what_customs_may_have_is_not_said_to_be_rejected() -> None:
+    held = situation(State.HELD, Sent(DeliveryState.HELD, unsure=True), reason="look at it")
+    said = next_needed(held, NOW)
+    assert said.en.startswith("It is held: look at it. Customs may have it, so it cannot be rejected")
+    assert "reject (" not in said.en

@@ -144,7 +144,8 @@ def state_after(act: Told) -> AgreementState:
 class Registered:
     """An agreement as the register has it. `revision` counts its changes from 1; the others say where the
     association's last notice of it is kept: the message it came in (empty where it was handed in when the
-    gateway was set up), and that message's package."""
+    gateway was set up), and that message's package. `under` is the revision of the mandate that it stands
+    under, as a judgement saw it; 0 where it stands under none, or one that was never told of."""
 
     agreement: Agreement
     revision: int
@@ -152,6 +153,7 @@ class Registered:
     name: str
     sha256: str
     size: int
+    under: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

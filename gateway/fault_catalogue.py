@@ -292,6 +292,11 @@ class Fault(Enum):
         "没有找到贵单位的该报关单（{detail}）。",
         "No declaration of yours is known by these numbers ({detail}).",
     )
+    DECLARATION_ENDED = (
+        "declaration-ended",
+        "海关已退单或删单，不能再为该报关单补交单证（{detail}）。",
+        "Customs refused or deleted this declaration: nothing can be added to it ({detail}).",
+    )
     AWAITED = (
         "awaited",
         "正在等待：{detail}。",

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import IO, Final, Protocol
 
-from gateway.states import State
+from gateway.states import CustomsStatus, State
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -172,6 +172,7 @@ class Declared:
     reference: str
     entry_id: str
     destination: str
+    customs_status: CustomsStatus
     parties: frozenset[str]
     facts: dict[str, str]
 

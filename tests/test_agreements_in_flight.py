@@ -12,14 +12,14 @@ import pytest
 from adapters.stores.operations import replay
 from adapters.stores.outbox import SqlOutbox
 from adapters.stores.tables import agreements, deliveries, events, receipts
-from gateway.agreements import Act, AgreementState
+from gateway.agreements import Act, Agreement, AgreementKind, AgreementState
 from gateway.decision import Decision
 from gateway.faults import Fault
 from gateway.policy import Policy
-from gateway.ports import Outgoing
+from gateway.ports import Outgoing, Superseded
 from gateway.states import DeliveryState, Event, State
 from tests.association import ACCOUNT, agreement, shown, signed_notice
-from tests.declarations import Declaration
+from tests.declarations import Declaration, enterprise
 from tests.desk import NOW, Desk
 from tests.rendering import render
 
@@ -67,6 +67,40 @@ def test_as_shipped_a_declaration_that_was_accepted_rightly_is_delivered_though_
     assert Policy().agreement.revoked == "deliver"
     assert desk.message(message)["state"] == State.ACCEPTED
     assert len(claimed(desk, message)) == 1
+
+
+@pytest.fixture
+def mandate(desk: Desk) -> Agreement:
+    """The one between the two, as a new home has it."""
+    trader, broker = enterprise("trader-a").code, enterprise("broker-aa").code
+    (row,) = desk.rows(agreements, trader=trader, broker=broker)
+    return agreement(row["number"], kind=AgreementKind.LONG_TERM)
+
+
+def test_where_a_mandate_ends_what_was_accepted_under_its_agreements_stops_too(
+    desk: Desk, mandate: Agreement
+) -> None:
+    revoked(desk, "hold")
+    under = agreement(NUMBER, mandate=mandate.number)
+    desk.judged(ACCOUNT, "a.xml", signed_notice(desk.home, under))
+    message = declared(desk)
+    desk.judged(ACCOUNT, "end.xml", signed_notice(desk.home, mandate, Act.TERMINATED))
+    row = desk.message(message)
+    assert (row["state"], row["reason"]) == (State.HELD, f"agreement {mandate.number} was terminated")
+
+
+def test_a_mandate_that_ends_while_a_declaration_is_judged_has_it_judged_again(
+    desk: Desk, mandate: Agreement
+) -> None:
+    under = agreement(NUMBER, mandate=mandate.number)
+    desk.judged(ACCOUNT, "a.xml", signed_notice(desk.home, under))
+    received = desk.received("broker-aa", "R1.xml", render(Declaration(documents=(shown(NUMBER),))))
+    decision = desk.judgement(received)
+    assert decision.event is Event.PASSED
+    desk.judged(ACCOUNT, "end.xml", signed_notice(desk.home, mandate, Act.TERMINATED))
+    with pytest.raises(Superseded):
+        asyncio.run(desk.messages.decide(decision, LATER))
+    assert [found.code for found in desk.judgement(received).findings] == [Fault.AGREEMENT_UNFIT.code]
 
 
 def test_where_the_policy_holds_what_customs_has_not_taken_stops_with_its_deliveries(desk: Desk) -> None:

@@ -87,6 +87,7 @@ ELSEWHERE = {
     Fault.PAPERLESS_CLASS: "tests/test_reform.py",
     Fault.PAPERLESS_CONTRACT: "tests/test_reform.py",
     Fault.DECLARATION_UNKNOWN: "tests/stages/test_relate.py",
+    Fault.DECLARATION_ENDED: "tests/stages/test_relate.py",
     Fault.DOCUMENTS_DUE: "tests/stages/test_admit.py",
     Fault.DOCUMENT_REPLACED: "tests/test_loose_documents.py",
     Fault.AGREEMENT_UNFIT: "tests/test_agreements.py",

@@ -70,13 +70,15 @@ def tell(transaction: Transaction, change: Change, notice: Arrival, actor: str, 
 def use(transaction: Transaction, used: Registered, message: str, now: datetime) -> None:
     """Writes that a declaration was accepted under an agreement: one for a single shipment is used up by it.
 
-    Raises `Superseded` where the agreement has changed since the declaration was judged: of two that need the
-    same one, the second is judged again and finds it used.
+    Raises `Superseded` where the agreement, or the mandate that it stands under, has changed since the
+    declaration was judged: of two that need the same one, the second is judged again and finds it used.
     """
     agreement = used.agreement
     if agreement.used_by == message:
         return  # judged again after a replay
     if revision_of(transaction, agreement.number) != used.revision:
+        raise Superseded(message)
+    if agreement.mandate and revision_of(transaction, agreement.mandate) != used.under:
         raise Superseded(message)
     if agreement.kind is AgreementKind.PER_SHIPMENT:
         agreement = replace(agreement, state=after(agreement.state, Act.USED), used_by=message)

@@ -13,6 +13,7 @@ from sqlalchemy import Text, bindparam, cast, select
 
 from adapters.stores.tables import IN_WAIT, deliveries, messages
 from gateway.message import ATTACHMENT, Arrival, ChainLink, Declared, Loose, Operation, Part, Pdf, Received
+from gateway.states import CustomsStatus
 
 _PDF: Final = TypeAdapter(Pdf)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,6 +31,7 @@ _DECLARED: Final = (
         messages.c.seq_no,
         messages.c.entry_id,
         deliveries.c.destination,
+        messages.c.customs_status,
         cast(messages.c.facts, Text),
     )
     .join(deliveries, (deliveries.c.message == messages.c.id) & (deliveries.c.key == messages.c.id))
@@ -73,7 +75,7 @@ def awaited_by(party: str, name: str) -> str:
 
 def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> Declared | None:
     """A row of one of `DECLARATION_BY`; None where it has another number than one that was named."""
-    id_, reference, seq_no, entry_id, destination, text = row
+    id_, reference, seq_no, entry_id, destination, customs_status, text = row
     has = dict(zip(_NUMBERS, (reference, seq_no, entry_id), strict=True))
     if any(has[name] != value for name, value in named.items()):
         return None
@@ -83,6 +85,7 @@ def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> Declared | None
         reference=reference,
         entry_id=entry_id or "",
         destination=destination,
+        customs_status=CustomsStatus(customs_status),
         parties=frozenset(facts[name] for name in _PARTIES if name in facts),
         facts=facts,
     )

@@ -3,16 +3,25 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select, text, update
+from sqlalchemy import Row, bindparam, or_, select, text, update
 
 from adapters.stores.database import Transaction
-from adapters.stores.tables import TO_SEND, deliveries, messages
+from adapters.stores.tables import TO_SEND, agreements, deliveries, messages
 from gateway.states import DeliveryState, Event, State, advance
 
 ACTOR: Final = "gateway"
 
+# Under the agreement itself, or under one that stands under it.
 _ACCEPTED: Final = select(messages.c.seq, messages.c.id, messages.c.state, messages.c.revision).where(
-    messages.c.agreement == bindparam("number"), text("state = 'accepted'")
+    or_(
+        messages.c.agreement == bindparam("number"),
+        messages.c.agreement.in_(
+            select(agreements.c.number).where(
+                agreements.c.record["mandate"].as_string() == bindparam("number")
+            )
+        ),
+    ),
+    text("state = 'accepted'"),
 )
 _CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
 _HOLD: Final = (
@@ -23,8 +32,8 @@ _HOLD: Final = (
 
 
 def hold_under(transaction: Transaction, number: str, now: datetime) -> None:
-    """Holds every message that was accepted under this agreement and that customs has not taken, with the
-    deliveries that wait."""
+    """Holds every message that was accepted under this agreement, or under one that stands under this
+    mandate, and that customs has not taken, with the deliveries that wait."""
     reason = f"agreement {number} was terminated"
     for row in transaction.connection.execute(_ACCEPTED, {"number": number}).all():
         stop(transaction, row, ACTOR, reason, now)

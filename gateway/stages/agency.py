@@ -1,11 +1,11 @@
 """By whose agency a broker declares: the agreement that it shows, or a mandate found by the parties (R13)."""
 
-from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from gateway.agency import Reason, Shipment, covering, refusal, why_not, why_not_under
-from gateway.agreements import Agreement, AgreementState, Registered
+from gateway.agency import Shipment, covering, refusal, why_not, why_not_under
+from gateway.agreements import AgreementState, Registered
 from gateway.china import china_date
 from gateway.decision import Lack, Lacking
 from gateway.faults import Fault, Rejected, Severity, finding
@@ -34,10 +34,15 @@ def agency(
         if found is None or found.agreement.state is AgreementState.PROPOSED:
             seen = 0 if found is None else found.revision
             raise _lacking(f"agreement {number}", f"委托协议 {number}", seen, received, policy)
-        reasons = [*why_not(found.agreement, shipment), *_of_mandate(found.agreement, shipment, register)]
+        under = found.agreement.mandate
+        # A mandate that was never told of is the association's own business.
+        mandate = register.agreement(under) if under else None
+        reasons = list(why_not(found.agreement, shipment))
+        if mandate is not None:
+            reasons += why_not_under(mandate.agreement, shipment)
         if reasons:
             raise Rejected(refusal(found.agreement, reasons))
-        return found
+        return replace(found, under=0 if mandate is None else mandate.revision)
     mandates = register.mandates(shipment.trader, shipment.broker)
     found = covering(mandates, shipment)
     if found is not None:
@@ -53,13 +58,6 @@ def agency(
             detail_zh=f"经营单位 {shipment.trader}，申报单位 {shipment.broker}",
         )
     )
-
-
-def _of_mandate(agreement: Agreement, shipment: Shipment, register: Register) -> Iterator[Reason]:
-    """Why the mandate that it stands under does not bear it. One that was never told of is the association's
-    own business."""
-    mandate = register.agreement(agreement.mandate) if agreement.mandate else None
-    return iter(()) if mandate is None else why_not_under(mandate.agreement, shipment)
 
 
 def _shipment(received: Received, authority: Authority, party: Party) -> Shipment:

@@ -6,6 +6,7 @@ from gateway.faults import Fault, Rejected, finding
 from gateway.message import Declared, Facts
 from gateway.parties import Party
 from gateway.ports import Register
+from gateway.states import CustomsStatus
 
 _NAMES: Final = {
     "client_reference": ("reference", "企业编号"),
@@ -15,8 +16,8 @@ _NAMES: Final = {
 
 
 def relate(facts: Facts, party: Party, register: Register) -> Declared:
-    """The accepted declaration that the numbers name. Raises `Rejected` where there is none, or the sender is
-    none of its parties: who asks for another's declaration learns nothing."""
+    """The accepted declaration that the numbers name. Raises `Rejected` where there is none, the sender is
+    none of its parties (who asks for another's declaration learns nothing), or customs has done with it."""
     values = facts.values
     names = {name: values.get(name, "") for name in _NAMES}
     found = register.declaration(
@@ -34,4 +35,6 @@ def relate(facts: Facts, party: Party, register: Register) -> Declared:
                 detail_zh="，".join(f"{zh} {value}" for (_en, zh), value in given.items()),
             )
         )
+    if found.customs_status in (CustomsStatus.REFUSED, CustomsStatus.DELETED):
+        raise Rejected(finding(Fault.DECLARATION_ENDED, detail=found.entry_id or found.reference))
     return found

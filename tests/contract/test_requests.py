@@ -57,7 +57,13 @@ async def release(store: Store, sent: Arrival, status: CustomsStatus = CustomsSt
 async def bring(store: Store, declaration: Arrival, *codes: str, number: int = 2) -> None:
     sent = arrival(number)
     belongs_to = Declared(
-        id=declaration.id, reference="R-1", entry_id="", destination="customs", parties=frozenset(), facts={}
+        customs_status=CustomsStatus.NONE,
+        id=declaration.id,
+        reference="R-1",
+        entry_id="",
+        destination="customs",
+        parties=frozenset(),
+        facts={},
     )
     decision = Decision(
         **{name: getattr(accepted(sent), name) for name in ("message", "attempt", "event", "receipts")},

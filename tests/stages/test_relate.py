@@ -131,3 +131,15 @@ def test_the_number_by_which_no_declaration_is_known_is_named_as_people_call_it(
         True,
         True,
     )
+
+
+@pytest.mark.parametrize("channel", ["E", "D"])
+def test_what_customs_refused_or_deleted_takes_no_more_documents(
+    desk: Desk, declaration: str, channel: str
+) -> None:
+    say(desk, declaration, SEQ_NO, ENTRY, channel)
+    decision = sent(desk, "EntryId", ENTRY)
+    assert decision.event is Event.REFUSED
+    assert [found.code for found in decision.findings] == [Fault.DECLARATION_ENDED.code]
+    (row,) = desk.rows(obligations, message=declaration)
+    assert row["missing"] == [INVOICE, CONTRACT]

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 
+from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.stores.dismissing import reject as write_rejection
 from adapters.stores.dismissing import stopped
 from adapters.stores.operations import hold, release, replay
@@ -23,7 +24,7 @@ from gateway.states import DeliveryState, Event, State
 from tests.association import ACCOUNT, agreement, shown, signed_notice
 from tests.declarations import Declaration
 from tests.desk import NOW, Desk
-from tests.invariants import agreement_violations
+from tests.invariants import agreement_violations, violations
 from tests.receipts import assert_refusal_is_told
 from tests.rendering import render
 
@@ -263,3 +264,19 @@ def test_what_came_meanwhile_decides_before_the_operator(desk: Desk) -> None:
     with pytest.raises(Impossible, match="a message that is received cannot be rejected; possible: hold"):
         committed(desk, given)
     assert desk.message(message)["state"] == State.RECEIVED
+
+
+def test_whatever_was_held_rejected_and_declared_again_the_home_is_sound(desk: Desk) -> None:
+    ReferenceCustoms(
+        desk.home.path / "backends" / "customs", desk.home.certificate.read_text(), lambda: LATER
+    ).close()
+    message = accepted(desk)
+    held(desk, message)
+    assert violations(desk.home) == []
+    rejected(desk, message)
+    assert violations(desk.home) == []
+    again = sent(desk).message
+    assert violations(desk.home) == []
+    held(desk, again)
+    released(desk, again)
+    assert violations(desk.home) == []

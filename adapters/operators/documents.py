@@ -34,7 +34,7 @@ T = TypeVar("T")
 def list_(
     home: HomeOption,
     open_: Annotated[
-        bool, typer.Option("--open", help="Only where documents are to follow and have not come.")
+        bool, typer.Option("--open", help="Only where documents are to follow, or customs asks for some.")
     ] = False,
     overdue: Annotated[bool, typer.Option("--overdue", help="Only where the deadline is over.")] = False,
     account: Annotated[str | None, typer.Option(help="Only declarations of this account.")] = None,

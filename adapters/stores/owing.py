@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, Text, cast, or_, select
+from sqlalchemy import Connection, Row, Select, Text, and_, cast, or_, select
 
 from adapters.stores.tables import messages, obligations, requests
 from gateway.message import Operation
@@ -35,18 +35,21 @@ _OPEN: Final = (
     obligations.c.fulfilled_at.is_(None),
     messages.c.customs_status.not_in((CustomsStatus.DELETED, CustomsStatus.REFUSED)),
 )
+# Customs asks for some that no table demands, of whatever declaration.
+_ASKED: Final = messages.c.customs_status.in_((CustomsStatus.SUPPLEMENT_ASKED, CustomsStatus.PAPER_ASKED))
 
 
 def list_owed(
     reader: Connection, now: datetime, *, only_open: bool, overdue: bool, account: str | None, limit: int
 ) -> list[dict[str, Any]]:
     """The newest `limit` declarations (0: all) with what documents they owe, oldest first. `only_open`: those
-    that documents are to follow and do not; `overdue`: those of them whose deadline is over."""
+    that documents are to follow and do not, and those that customs waits for documents of; `overdue`: those
+    whose deadline is over."""
     query = _OWED.order_by(messages.c.seq.desc())
-    if only_open or overdue:
-        query = query.where(*_OPEN)
     if overdue:
-        query = query.where(obligations.c.due_at < now)
+        query = query.where(*_OPEN, obligations.c.due_at < now)
+    elif only_open:
+        query = query.where(or_(and_(*_OPEN), _ASKED))
     if account is not None:
         query = query.where(messages.c.account == account)
     rows = reader.execute(query.limit(limit) if limit else query).all()

@@ -167,12 +167,14 @@ def test_what_customs_asks_for_lets_a_declaration_go_on_when_it_comes(gateway: G
     (request,) = asked_for(gateway, "broker-aa", message["id"])
     assert request.findtext("g:Why", namespaces=NS) == "supplement"
     assert "请补充说明成交价格的构成" in (request.findtext("g:Note", namespaces=NS) or "")
+    assert "SUPPLEMENT-1" in still_owed(gateway)
     gateway.send(
         "broker-aa",
         "supplement.zip",
         document_package("SeqNo", message["seq_no"], [INVOICE], note="价格说明"),
     )
     assert reaches(gateway, "SUPPLEMENT-1", "closed")["customs_status"] == "closed"
+    assert "SUPPLEMENT-1" not in still_owed(gateway)
 
 
 def test_documents_for_anothers_declaration_are_refused(gateway: Gateway) -> None:

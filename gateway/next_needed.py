@@ -67,7 +67,7 @@ def _needed(situation: Situation, now: datetime) -> Words:
             thing, until = _thing(situation.waiting_for or ""), _time(situation.until)
             return Words(
                 f"等待{thing.zh}，至{until}；到达后自动继续，逾期退回。",
-                f"It waits for {thing.en} until {until}; it goes on by itself then, or is refused.",
+                f"It waits for {thing.en} until {until}; it goes on when that comes, else it is refused.",
             )
         case State.ACCEPTED:
             return Words("正在送往海关，自动进行。", "It is on its way to customs by itself.")

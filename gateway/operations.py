@@ -5,6 +5,7 @@ was stopped. Replay does the same to a held one and, beyond that, takes up a rej
 message: its sender gets the final receipt, and what the message had taken comes free.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,6 +121,7 @@ class Dismissal:
     revision: int
     findings: tuple[Finding, ...]
     receipts: tuple[Receipt, ...]
+    trail: dict[str, str]
 
 
 def dismissal(
@@ -147,4 +149,9 @@ def dismissal(
         revision=stopped.revision,
         findings=findings,
         receipts=wanted([receipt, *answers], party) + freed,
+        trail={
+            "rules": rules.families.digest,
+            "policy": rules.policy.digest,
+            "receipt": hashlib.sha256(receipt.body).hexdigest(),
+        },
     )

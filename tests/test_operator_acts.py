@@ -1,6 +1,8 @@
 """Hold, release and reject at the desk: what each leaves behind, and what comes free."""
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -111,6 +113,9 @@ def test_what_waits_and_is_rejected_has_one_final_receipt_with_the_reason(desk: 
     assert [found.code for found in given.findings] == [Fault.DISMISSED.code]
     assert WHY in given.findings[0].en
     assert happened(desk, message)[-1] == (Event.DISMISSED, "operator")
+    trail = json.loads(desk.rows(events, message=message)[-1]["detail"])
+    assert trail["receipt"] == hashlib.sha256(given.receipts[0].body).hexdigest()
+    assert (trail["reason"], trail["policy"]) == (WHY, desk.rules.policy.digest)
 
 
 def test_the_sender_reads_the_refusal_as_any_other(desk: Desk) -> None:

@@ -100,6 +100,7 @@ def reject(transaction: Transaction, dismissal: Dismissal, actor: str, reason: s
         faults=faults,
         freed=freed,
         withdrawn=list(withdrawn),
+        **dismissal.trail,
     )
     return state
 

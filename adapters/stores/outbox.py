@@ -140,8 +140,12 @@ def _settle(
     transaction.connection.execute(
         _SETTLE,
         {
-            "wanted": item.id, "state": state, "note": note, "unsure": unsure,
-            "next_at": next_at, "changed_at": now,
+            "wanted": item.id,
+            "state": state,
+            "note": note,
+            "unsure": unsure,
+            "next_at": next_at,
+            "changed_at": now,
         },
     )
     if happened is None:

@@ -58,13 +58,13 @@ def serve(
 
     Example: gateway customs serve --home /srv/gateway
     """
-    log_to_stderr()
     with told():
         served = _found(folder, certificate, home)
         exchange = Exchange(served.folder)
         exchange.make()
         try:
             with alone(served.folder):
+                log_to_stderr()
                 asyncio.run(_serve(exchange, served))
         except ServedElsewhere as error:
             fail(UNREACHABLE, str(error))

@@ -61,10 +61,10 @@ def serve(home: HomeOption) -> None:
 
     Example: gateway serve --home /srv/gateway
     """
-    log_to_stderr()
     with told():
         base = opened(home.absolute())
         with base.locked():
+            log_to_stderr()
             asyncio.run(_serve(base))
 
 

@@ -205,6 +205,20 @@ def test_an_account_has_so_many_sessions_and_no_more(served: Served) -> None:
     until(lambda: served.broker.sftp("pwd").returncode == 0)
 
 
+def test_a_session_whose_connection_goes_with_it_counts_no_longer(served: Served) -> None:
+    served.limit("broker", max_sessions=2)
+
+    def both() -> bool:
+        try:
+            with served.broker.session(), served.broker.session():
+                return True
+        except paramiko.SSHException:  # the ones before are still ending
+            return False
+
+    for _ in range(20):
+        until(both)
+
+
 OLD = {
     "KexAlgorithms": ["diffie-hellman-group14-sha1", "diffie-hellman-group-exchange-sha1"],
     "Ciphers": ["aes128-cbc", "3des-cbc", "aes256-cbc"],

@@ -75,8 +75,10 @@ class Session(SubsystemHandler):
         finally:
             self._files.clear()
             self.working = False
-            super().finish_subsystem()
+            # First, since closing the channel of a connection that breaks just now raises, and a session that
+            # is counted for ever keeps its account from opening others.
             self._ended(self)
+            super().finish_subsystem()
 
     def _packet(self) -> bytes | None:
         """The next request without its length, None at the end. Answers go out before it waits for one."""

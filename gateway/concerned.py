@@ -63,8 +63,8 @@ def given(
     have of customs' own words. `texts` is None for an answer that concerns the sender alone.
 
     The sender gets customs' words, or the notice instead where its account takes no other form and there is
-    one. A trader gets
-    each in the form that its account takes. What is for premises and for the association has one form only.
+    one. A trader gets each in the form that its account takes. What is for premises and for the association
+    has one form only.
     """
     sender = register.party_of(target.account)
     forms = tuple(ReceiptForm) if sender is None or sender.account is None else sender.account.receipts

@@ -32,7 +32,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	touch $@
 
 setup-test: setup
-	sh .ci/packages sftp xmlsec1
+	sh .ci/packages sftp sshd xmlsec1 rabbitmq amqp-tools
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -7,12 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
-from pathlib import Path
 from typing import Final
 
-from adapters.backends.association.association import ReferenceAssociation
-from adapters.backends.directory import DirectoryBackend
-from adapters.backends.reference.customs import ReferenceCustoms
+from adapters.backend_kinds import backend_of
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.home import Home
@@ -26,51 +23,18 @@ from adapters.stores.outbox import SqlOutbox
 from adapters.stores.register import SqlRegister
 from adapters.stores.requests import SqlRequests
 from adapters.workers import WorkerJudges
+from gateway.connections import AssociationSettings
 from gateway.customs_answers import CustomsAnswers
 from gateway.families import Families
 from gateway.node import Node, Parts
 from gateway.parties import Account
-from gateway.ports import Backend, Clock, Register
 from gateway.reminders import Reminders
-from gateway.settings import AssociationSettings, BackendSettings, DirectorySettings, ReferenceSettings
-from gateway.signing import XadesSigner
 
 STOP_WITHIN: Final = 20.0  # seconds for sessions and judgements in hand
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def association(
-    home: Home, name: str, settings: AssociationSettings, register: Register, clock: Clock
-) -> ReferenceAssociation:
-    """The association that is shipped, with the key of its account. Raises `OSError` where it has none."""
-    client = Path("clients", settings.account)
-    key = home.path / (settings.key or client / "sign.key")
-    certificate = home.path / (settings.certificate or client / "sign.crt")
-
-    def confirms(trader: str, broker: str) -> bool:
-        party = register.party_called(trader)
-        return party is not None and broker in party.confirms_automatically
-
-    return ReferenceAssociation(
-        home.path / "backends" / name,
-        home.certificate.read_text(),
-        XadesSigner(key.read_bytes(), certificate.read_text()),
-        clock,
-        confirms,
-    )
-
-
-def _backend(home: Home, name: str, settings: BackendSettings, register: Register, clock: Clock) -> Backend:
-    match settings:
-        case AssociationSettings():
-            return association(home, name, settings, register, clock)
-        case ReferenceSettings():
-            return ReferenceCustoms(home.path / "backends" / name, home.certificate.read_text(), clock)
-        case DirectorySettings():
-            return DirectoryBackend(home.path / settings.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +65,8 @@ async def running(home: Home) -> AsyncIterator[Running]:
         reminders=Reminders(SqlRequests(database), register, judges, policy, clock),
         judges=judges,
         backends={
-            name: _backend(home, name, backend, register, clock) for name, backend in settings.backend.items()
+            name: backend_of(home, name, backend, register, clock)
+            for name, backend in settings.backend.items()
         },
         accounts={
             name: backend.account

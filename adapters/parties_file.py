@@ -32,6 +32,7 @@ from gateway.parties import (
     EVER,
     ClassPeriod,
     Contract,
+    Delivery,
     Period,
     ReceiptForm,
     RegisteredCertificate,
@@ -79,6 +80,7 @@ class _Account(_Section):
     max_sessions: int | None = Field(None, ge=1)
     max_files: int | None = Field(None, ge=1)
     receipts: tuple[ReceiptForm, ...] | None = None
+    delivery: Delivery | None = None
 
 
 def _form(value: object) -> str:
@@ -222,4 +224,5 @@ def _account(files: _Files, listed: _Account) -> StatedAccount:
         max_sessions=listed.max_sessions,
         max_files=listed.max_files,
         receipts=listed.receipts,
+        delivery=listed.delivery,
     )

@@ -38,6 +38,16 @@ class ChainLink:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What an AMQP message said of itself: its own id, and how and where its sender looks for receipts (`to`
+    is empty where it named no queue)."""
+
+    message_id: str
+    correlation: str
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """A package that a channel has made durable and is about to acknowledge."""
 
@@ -48,6 +58,7 @@ class Arrival:
     sha256: str
     size: int
     received_at: datetime
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +242,9 @@ class Submission:
     id, with the customs office after it where it is the copy for a second office (transit).
 
     `envelope` is the signed submission envelope; the original package follows it byte for byte, then the
-    enclosures. See `message_of` for the way back.
+    enclosures. See `message_of` for the way back. `about` is the message that began the declaration which it
+    belongs to: what is about one declaration goes to a destination in the order of acceptance.
+    `alternatives` are the back-ends that may take it in place of `destination`, the first one first.
     """
 
     key: str
@@ -241,6 +254,8 @@ class Submission:
     package_name: str
     package_size: int
     enclosures: tuple[Enclosure, ...] = ()
+    about: str = ""
+    alternatives: tuple[str, ...] = ()
 
 
 class Blob(Protocol):

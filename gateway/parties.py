@@ -42,6 +42,14 @@ class ReceiptForm(StrEnum):
     GATEWAY = "gateway"
 
 
+class Delivery(StrEnum):
+    """How an account gets its receipts. They stand in its InBox whatever this says."""
+
+    INBOX = "inbox"  # it fetches them over SFTP
+    AMQP = "amqp"  # they are published to it; only such an account may submit over AMQP
+    FOLDER = "folder"  # they are put into the folders that the party hosts itself
+
+
 def district_of(office: str) -> str:
     """The direct customs above a customs office: its first two digits and "00" (FORMATS 6)."""
     return f"{office[:2]}00"
@@ -107,6 +115,7 @@ class Account:
     max_sessions: int = 16
     max_files: int = 2000
     receipts: tuple[ReceiptForm, ...] = (ReceiptForm.SINGLE_WINDOW, ReceiptForm.GATEWAY)
+    delivery: Delivery = Delivery.INBOX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

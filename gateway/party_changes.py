@@ -14,6 +14,7 @@ from gateway.parties import (
     Account,
     ClassPeriod,
     Contract,
+    Delivery,
     Party,
     Period,
     ReceiptForm,
@@ -48,6 +49,7 @@ class StatedAccount:
     max_sessions: int | None = None
     max_files: int | None = None
     receipts: tuple[ReceiptForm, ...] | None = None
+    delivery: Delivery | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,4 +211,5 @@ def _account(before: Account | None, stated: StatedAccount | None) -> Account | 
         max_sessions=_said(stated.max_sessions, before.max_sessions),
         max_files=_said(stated.max_files, before.max_files),
         receipts=_said(stated.receipts, before.receipts),
+        delivery=_said(stated.delivery, before.delivery),
     )

@@ -11,7 +11,18 @@ from lxml import etree
 from gateway.agreements import Registered
 from gateway.decision import Decision
 from gateway.dossier import Dossier, Reading, Recorded
-from gateway.message import Arrival, Declared, Earlier, Key, Loose, Receipt, Received, Submission
+from gateway.message import (
+    Arrival,
+    Declared,
+    Earlier,
+    Key,
+    Loose,
+    Receipt,
+    ReceiptKind,
+    Received,
+    Reply,
+    Submission,
+)
 from gateway.parties import Party, Role
 from gateway.states import DeliveryState, State
 
@@ -153,6 +164,42 @@ class Judges(Protocol):
     async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
         """XML documents of our own making with the gateway's signature (`Signer.sign`), in their order and in
         one round trip. Raises `Deferred`, `WorkerDied`, or anything else for a failure of our own."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """A receipt that is to be brought to its account, and what the message that it is for said of replies.
+    `message_name` is the file name of that message."""
+
+    receipt: int
+    account: str
+    message: str
+    message_name: str
+    reference: str
+    name: str
+    folder: "Folder"
+    kind: ReceiptKind
+    verdict: str
+    final: bool
+    body: bytes
+    reply: Reply | None
+
+
+class Postings(Protocol):
+    """Receipts of the accounts that do not fetch them (`parties.Delivery`), until they are brought."""
+
+    async def due(self, accounts: Sequence[str] | None, limit: int, now: datetime) -> Sequence[Posting]:
+        """The oldest that are due, in their order: those of accounts whose delivery is AMQP, or where
+        `accounts` is given theirs (delivery FOLDER)."""
+        ...
+
+    async def posted(self, receipts: Sequence[int], now: datetime) -> None:
+        """They were brought: durable at the other end, as far as it says so."""
+        ...
+
+    async def later(self, receipts: Sequence[int], next_at: datetime) -> None:
+        """They could not be brought now."""
         ...
 
 
@@ -299,7 +346,9 @@ class Outcome(StrEnum):
     """What became of handing over a submission."""
 
     TAKEN = "taken"
-    LATER = "later"  # not taken; may be sent again
+    LATER = "later"  # not taken, an outage; may be sent again
+    BUSY = "busy"  # not taken: it asks us to send less, or later
+    DENIED = "denied"  # not taken: it does not let us in; an operator has to mend the connection
     NEVER = "never"  # refused for good as it is
     UNKNOWN = "unknown"  # sent, no word: ask before sending again
 

@@ -3,11 +3,12 @@
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway.connections import AmqpSettings, BackendSettings, PartnerSettings, PushSettings, Section
 from gateway.policy import Policy
 from gateway.stages.route import Routes
 
@@ -16,55 +17,27 @@ class BadSettings(Exception):
     """A configuration file that cannot be used; the text names file, key and what is wrong."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SftpSettings(_Section):
+class SftpSettings(Section):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(2222, ge=0, le=65535, description="port to listen on; 0 takes a free one")
 
 
-class JudgingSettings(_Section):
+class JudgingSettings(Section):
     workers: int = Field(0, ge=0, le=256, description="worker processes; 0 takes one for each core")
     seconds: float = Field(60, gt=0, description="longest time for one message before its worker is ended")
 
 
-class ReferenceSettings(_Section):
-    kind: Literal["reference"] = Field(description="the customs sandbox that is shipped, inside the node")
-
-
-class DirectorySettings(_Section):
-    kind: Literal["directory"] = Field(description="submissions and answers as files in a folder")
-    folder: str = Field(min_length=1, description="that folder; a relative one is below the home")
-
-
-class AssociationSettings(_Section):
-    """The key is the association's own: what it tells goes through the gateway as any message of its account,
-    and is verified by the certificate that the register has for it."""
-
-    kind: Literal["association"] = Field(description="the brokers' association that is shipped, for trials")
-    account: str = Field(min_length=1, description="the account whose messages its notices count as")
-    key: str | None = Field(
-        None,
-        min_length=1,
-        description="the key that it signs with; a relative path is below the home, and the default is "
-        "clients/<account>/sign.key",
-    )
-    certificate: str | None = Field(
-        None, min_length=1, description="the certificate of that key; likewise, clients/<account>/sign.crt"
-    )
-
-
-# By its kind, so that a key of one kind is an unknown key of another.
-BackendSettings = Annotated[
-    ReferenceSettings | DirectorySettings | AssociationSettings, Field(discriminator="kind")
-]
-
-
-class Settings(_Section):
+class Settings(Section):
     sftp: SftpSettings = SftpSettings()
+    amqp: AmqpSettings | None = Field(None, description="the AMQP channel; without it there is none")
     judging: JudgingSettings = JudgingSettings()
+    partner: dict[str, PartnerSettings] = Field(
+        default_factory=dict,
+        description="parties that host their folders themselves",
+    )
+    push: PushSettings | None = Field(
+        None, description="where back-ends of kind http bring their answers, if any does"
+    )
     backend: dict[str, BackendSettings] = Field(
         default_factory=dict, description="back-ends by the name that routes use"
     )

@@ -34,7 +34,7 @@ DOING = {
     f"gateway.{name}"
     for name in (
         *("pipeline", "node", "outbox", "customs_answers", "reminders", "operations", "settings", "signing"),
-        "next_needed",
+        *("next_needed", "connections"),
     )
 }
 OUTSIDE = {
@@ -44,6 +44,7 @@ OUTSIDE = {
     "urllib",
 }  # fmt: skip
 ALLOWED = {
+    "gateway.connections": {"urllib"},  # to take an address apart
     "gateway.node": {"asyncio", "random", "structlog"},
     "gateway.customs_answers": {"asyncio", "structlog"},
     "gateway.reminders": {"structlog"},

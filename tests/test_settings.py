@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.settings import BadSettings, DirectorySettings, read_settings
+from gateway.connections import DirectorySettings
+from gateway.settings import BadSettings, read_settings
 
 
 def test_a_back_end_is_configured_by_its_kind() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from adapters import assemble
+from adapters import assemble, backend_kinds
 from adapters.backends.association.association import ReferenceAssociation
 from adapters.operators.output import (
     NO,
@@ -28,8 +28,8 @@ from adapters.operators.output import (
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
 from gateway.agreements import Act, IllegalAct, Notice
+from gateway.connections import AssociationSettings
 from gateway.faults import printable
-from gateway.settings import AssociationSettings
 
 app = typer.Typer(
     cls=Listing,
@@ -146,7 +146,7 @@ def _associations(path: Path) -> Iterator[Sequence[ReferenceAssociation]]:
         with ExitStack() as stack:
             yield [
                 stack.enter_context(
-                    closing(assemble.association(home, name, settings, register, assemble.utc_now))
+                    closing(backend_kinds.association(home, name, settings, register, assemble.utc_now))
                 )
                 for name, settings in shipped.items()
             ]

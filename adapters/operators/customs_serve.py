@@ -18,7 +18,7 @@ from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.backends.reference.serving import ServedElsewhere, Serving, alone
 from adapters.operators.node import log_to_stderr
 from adapters.operators.output import UNREACHABLE, USAGE, fail, opened, told
-from gateway.settings import DirectorySettings
+from gateway.connections import DirectorySettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

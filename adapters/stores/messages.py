@@ -10,6 +10,7 @@ from sqlalchemy import Row, bindparam, func, insert, or_, select, update
 
 from adapters.stores.consequences import write_consequences
 from adapters.stores.database import Database, Transaction
+from adapters.stores.operating_tables import replies
 from adapters.stores.receipts import give_again, put_receipts
 from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages, receipts
 from adapters.stores.waiting import any_overdue, expire
@@ -147,6 +148,7 @@ _HELD_UNANNOUNCED: Final = (
     .limit(100)
 )
 _INSERT: Final = insert(messages)
+_REPLY: Final = insert(replies)
 _TAKE: Final = (
     update(messages)
     .where(messages.c.seq.in_(bindparam("claimed", expanding=True)))
@@ -204,6 +206,17 @@ def _add(transaction: Transaction, arrival: Arrival) -> None:
             "link_digest": link.digest,
         },
     )
+    if arrival.reply is not None:
+        transaction.connection.execute(
+            _REPLY,
+            {
+                "message": arrival.id,
+                "account": arrival.account,
+                "message_id": arrival.reply.message_id,
+                "correlation": arrival.reply.correlation,
+                "reply_to": arrival.reply.to,
+            },
+        )
 
 
 def _recover(transaction: Transaction) -> int:
@@ -274,7 +287,7 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
     if decision.event in (Event.PASSED, Event.KEPT) and decision.facts is not None:
         _take_key(transaction, decision.message, decision.facts.key, decision.holder)
     for submission in decision.submissions:
-        _put_delivery(transaction, decision.message, submission, now)
+        _put_delivery(transaction, row.account, decision.message, submission, now)
     if decision.event is Event.REPEATED and decision.linked is not None:
         give_again(transaction, decision.message, row.name, decision.linked, now)
     elif (
@@ -328,6 +341,7 @@ def _fact_columns(facts: Facts) -> dict[str, object]:
         "content": facts.content,
         "body_digest": facts.body,
         "operation": facts.operation,
+        "office": facts.values.get("office", "")[:4] or None,
         "facts": facts.values,
     }
 
@@ -345,15 +359,19 @@ def _take_key(transaction: Transaction, message: str, key: Key, expected: str | 
         transaction.connection.execute(_HAND_ON, {**where, "message": message})
 
 
-def _put_delivery(transaction: Transaction, message: str, submission: Submission, now: datetime) -> None:
+def _put_delivery(
+    transaction: Transaction, account: str, message: str, submission: Submission, now: datetime
+) -> None:
     values = asdict(submission)
     transaction.connection.execute(
         _SEND,
         {
             **values,
             "message": message,
+            "account": account,
             "state": DeliveryState.PENDING,
             "next_at": now,
+            "since": now,
             "created_at": now,
             "changed_at": now,
         },

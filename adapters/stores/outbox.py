@@ -93,6 +93,8 @@ def _claim(transaction: Transaction, limit: int, now: datetime) -> list[Outgoing
                 package_name=row.package_name,
                 package_size=row.package_size,
                 enclosures=tuple(_ENCLOSURE.validate_python(each) for each in row.enclosures),
+                about=row.about,
+                alternatives=tuple(row.alternatives),
             ),
         )
         for row in rows

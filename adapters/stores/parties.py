@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from adapters.stores.database import Transaction
 from adapters.stores.tables import parties, party_changes
 from gateway.china import china_date
-from gateway.parties import Party
+from gateway.parties import Delivery, Party
 from gateway.party_changes import NotPossible, Stated, changed
 from gateway.settings import BadSettings
 
@@ -142,6 +142,7 @@ def _row(party: Party, now: datetime) -> dict[str, Any]:
         "scc": party.scc,
         "organisation": party.organisation_code,
         "account": None if party.account is None else party.account.name,
+        "delivery": Delivery.INBOX if party.account is None else party.account.delivery,
         "record": _plain(party),
         "changed_at": now,
     }

@@ -50,6 +50,7 @@ _SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
 TO_JUDGE: Final = text("state = 'received'")
 AT_WORK: Final = text("state = 'received' AND lease_until IS NOT NULL")
 TO_SEND: Final = text("state IN ('pending', 'unknown')")
+TO_POST: Final = text("post_at IS NOT NULL")
 IN_WAIT: Final = text("state = 'waiting'")
 OWED: Final = text("due_at IS NOT NULL AND fulfilled_at IS NULL")
 TO_REMIND: Final = text("remind_at IS NOT NULL")
@@ -81,6 +82,7 @@ messages = Table(
     Column("content", String(64)),
     Column("body_digest", String(64)),
     Column("operation", String(8)),
+    Column("office", String(4)),  # customs office of declaration, where it has one
     Column("facts", JSON, nullable=False, default=dict),
     Column("state", String(16), nullable=False),
     Column("customs_status", String(24), nullable=False, default="none"),
@@ -170,7 +172,9 @@ receipts = Table(
     Column("created_at", Instant, nullable=False),
     Column("collected_at", Instant),
     Column("removed_at", Instant),
+    Column("post_at", Instant),  # when it is brought to its account next, where it still is to be
     UniqueConstraint("account", "folder", "name"),
+    Index("receipts_to_post", "account", "id", sqlite_where=TO_POST, postgresql_where=TO_POST),
     Index("receipts_of_message", "message"),
     # The guard of "exactly one final receipt for each message".
     Index(
@@ -189,6 +193,9 @@ deliveries = Table(
     Column("id", _SEQUENCE, primary_key=True, autoincrement=True),
     Column("message", String(26), nullable=False),
     Column("destination", String(64), nullable=False),
+    Column("alternatives", JSON, nullable=False, server_default="[]"),
+    Column("account", String(64), nullable=False, server_default=""),
+    Column("about", String(26), nullable=False, server_default=""),
     Column("key", String(64), nullable=False),
     Column("state", String(16), nullable=False),
     Column("envelope", LargeBinary, nullable=False),
@@ -198,6 +205,7 @@ deliveries = Table(
     Column("enclosures", JSON, nullable=False, server_default="[]"),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", Instant, nullable=False),
+    Column("since", Instant),  # from when on its time is counted
     Column("note", Text, nullable=False, default=""),
     # It was held before its outcome was known: customs may have it.
     Column("unsure", Boolean, nullable=False, server_default=false()),
@@ -217,6 +225,7 @@ parties = Table(
     Column("scc", String(18), nullable=False, unique=True),
     Column("organisation", String(9), nullable=False, unique=True),
     Column("account", String(64), unique=True),
+    Column("delivery", String(8), nullable=False, server_default="inbox"),
     Column("record", JSON, nullable=False),
     Column("changed_at", Instant, nullable=False),
 )

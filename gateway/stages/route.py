@@ -23,6 +23,9 @@ class Route(BaseModel):
 
     name: str = Field(description="shown to operators")
     backend: str = Field(description="which back-end takes it")
+    failover: tuple[str, ...] = Field(
+        (), description="back-ends that take it while that one is down, the first one first"
+    )
     office: tuple[str, ...] = Field((), description="customs office of declaration")
     direction: tuple[str, ...] = Field((), description="I import, E export")
     transport: tuple[str, ...] = Field((), description="transport mode code")

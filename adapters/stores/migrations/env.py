@@ -2,9 +2,9 @@
 
 from alembic import context
 
-from adapters.stores.tables import metadata
+from adapters.stores import operating_tables
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+context.configure(connection=connection, target_metadata=operating_tables.metadata, render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,56 @@
+"""Settings → the back-end that they describe: which class stands for which kind."""
+
+from pathlib import Path
+
+from adapters.backends.association.association import ReferenceAssociation
+from adapters.backends.directory import DirectoryBackend
+from adapters.backends.reference.customs import ReferenceCustoms
+from adapters.home import Home
+from gateway.connections import (
+    AmqpBackendSettings,
+    AssociationSettings,
+    BackendSettings,
+    DirectorySettings,
+    HttpBackendSettings,
+    ReferenceSettings,
+    SftpBackendSettings,
+)
+from gateway.ports import Backend, Clock, Register
+from gateway.signing import XadesSigner
+
+
+def association(
+    home: Home, name: str, settings: AssociationSettings, register: Register, clock: Clock
+) -> ReferenceAssociation:
+    """The association that is shipped, with the key of its account. Raises `OSError` where it has none."""
+    client = Path("clients", settings.account)
+    key = home.path / (settings.key or client / "sign.key")
+    certificate = home.path / (settings.certificate or client / "sign.crt")
+
+    def confirms(trader: str, broker: str) -> bool:
+        party = register.party_called(trader)
+        return party is not None and broker in party.confirms_automatically
+
+    return ReferenceAssociation(
+        home.path / "backends" / name,
+        home.certificate.read_text(),
+        XadesSigner(key.read_bytes(), certificate.read_text()),
+        clock,
+        confirms,
+    )
+
+
+def backend_of(home: Home, name: str, settings: BackendSettings, register: Register, clock: Clock) -> Backend:
+    match settings:
+        case AssociationSettings():
+            return association(home, name, settings, register, clock)
+        case ReferenceSettings():
+            return ReferenceCustoms(home.path / "backends" / name, home.certificate.read_text(), clock)
+        case DirectorySettings():
+            return DirectoryBackend(home.path / settings.folder)
+        case AmqpBackendSettings():
+            raise NotImplementedError
+        case SftpBackendSettings():
+            raise NotImplementedError
+        case HttpBackendSettings():
+            raise NotImplementedError

@@ -1,0 +1,122 @@
+"""Replies and postings, destinations with breakers, undertakings of operators, alarms."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "alarms",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("key", sa.String(length=128), nullable=False),
+        sa.Column("severity", sa.String(length=8), nullable=False),
+        sa.Column("zh", sa.Text(), nullable=False),
+        sa.Column("en", sa.Text(), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("cleared_at", sa.BigInteger(), nullable=True),
+        sa.Column("told_at", sa.BigInteger(), nullable=True),
+        sa.Column("clear_told_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("alarms", schema=None) as batch_op:
+        batch_op.create_index(
+            "one_open_alarm",
+            ["key"],
+            unique=True,
+            sqlite_where=sa.text("cleared_at IS NULL"),
+            postgresql_where=sa.text("cleared_at IS NULL"),
+        )
+
+    op.create_table(
+        "destinations",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("breaker", sa.String(length=8), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("probe_at", sa.BigInteger(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("paused_by", sa.String(length=64), nullable=True),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("pause_reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "replies",
+        sa.Column("message", sa.String(length=26), nullable=False),
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("correlation", sa.Text(), nullable=False),
+        sa.Column("reply_to", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("message"),
+    )
+    with op.batch_alter_table("replies", schema=None) as batch_op:
+        batch_op.create_index("replies_by_message_id", ["account", "message_id"], unique=False)
+
+    op.create_table(
+        "undertaking_items",
+        sa.Column("undertaking", sa.String(length=26), nullable=False),
+        sa.Column("message", sa.String(length=26), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("undertaking", "message"),
+    )
+    with op.batch_alter_table("undertaking_items", schema=None) as batch_op:
+        batch_op.create_index("undertaking_items_open", ["undertaking", "outcome", "message"], unique=False)
+
+    op.create_table(
+        "undertakings",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("request_key", sa.String(length=64), nullable=True),
+        sa.Column("act", sa.String(length=8), nullable=False),
+        sa.Column("stage", sa.String(length=16), nullable=False),
+        sa.Column("wanted", sa.JSON(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("actor", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("decided_by", sa.String(length=64), nullable=True),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("request_key"),
+    )
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("alternatives", sa.JSON(), server_default="[]", nullable=False))
+        batch_op.add_column(sa.Column("account", sa.String(length=64), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("about", sa.String(length=26), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("since", sa.BigInteger(), nullable=True))
+
+    with op.batch_alter_table("messages", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("office", sa.String(length=4), nullable=True))
+
+    with op.batch_alter_table("parties", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column("delivery", sa.String(length=8), server_default="inbox", nullable=False)
+        )
+
+    with op.batch_alter_table("receipts", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("post_at", sa.BigInteger(), nullable=True))
+        batch_op.create_index(
+            "receipts_to_post",
+            ["account", "id"],
+            unique=False,
+            sqlite_where=sa.text("post_at IS NOT NULL"),
+            postgresql_where=sa.text("post_at IS NOT NULL"),
+        )
+
+    # What was there before is known by the new columns too.
+    op.execute(
+        "UPDATE messages SET office = substr(json_extract(facts, '$.office'), 1, 4) WHERE kind = 'inbound'"
+    )
+    op.execute(
+        "UPDATE deliveries SET since = created_at, about = substr(key, 1, 26), "
+        "account = (SELECT account FROM messages WHERE messages.id = deliveries.message)"
+    )

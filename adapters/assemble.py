@@ -3,13 +3,13 @@
 import asyncio
 import resource
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Final
 
-from adapters.backend_kinds import backend_of
+from adapters.backend_kinds import opened_backend
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.home import Home
@@ -47,58 +47,69 @@ class Running:
 
 @asynccontextmanager
 async def running(home: Home) -> AsyncIterator[Running]:
-    """Serves the home while the context is open. The caller holds the home's lock."""
+    """Serves the home while the context is open. The caller holds the home's lock.
+
+    What is entered last is left first: the channels, so that nothing new comes in; then the node, so that
+    what is in hand is finished and committed; then what these stood on.
+    """
     _allow_all_descriptors()
     settings, clock = home.settings(), utc_now
     policy = home.policy()
     migrate(home.database)
     blobs = FilesystemBlobs(home.blobs)
     blobs.sweep()
-    judges = WorkerJudges(home, policy, home.routes(), settings.judging.workers, settings.judging.seconds)
-    database = Database(sqlite_engine(home.database))
-    register = SqlRegister(sqlite_engine(home.database, read_only=True))
-    families = Families.load(files("schemas"))
-    parts = Parts(
-        messages=SqlMessages(database),
-        outbox=SqlOutbox(database, timedelta(hours=policy.answer.due_hours)),
-        answers=CustomsAnswers(SqlAnswers(database, clock), register, families, policy, judges, clock),
-        reminders=Reminders(SqlRequests(database), register, judges, policy, clock),
-        judges=judges,
-        backends={
-            name: backend_of(home, name, backend, register, clock)
-            for name, backend in settings.backend.items()
-        },
-        accounts={
-            name: backend.account
-            for name, backend in settings.backend.items()
-            if isinstance(backend, AssociationSettings)
-        },
-        blobs=blobs,
-        clock=clock,
-    )
-    node = Node(parts)
-    server = SftpServer(
-        settings.sftp.host,
-        settings.sftp.port,
-        home.host_key.read_bytes(),
-        lambda name: _account(register, name),
-        node,
-        SqlMailbox(database),
-        SqlDossiers(database, families),
-        blobs,
-        clock,
-        asyncio.get_running_loop(),
-    )
+    async with AsyncExitStack() as stack:
+        database = stack.enter_context(closing(Database(sqlite_engine(home.database))))
+        register = SqlRegister(sqlite_engine(home.database, read_only=True))
+        judging = settings.judging
+        judges = stack.enter_context(
+            closing(WorkerJudges(home, policy, home.routes(), judging.workers, judging.seconds))
+        )
+        families = Families.load(files("schemas"))
+        parts = Parts(
+            messages=SqlMessages(database),
+            outbox=SqlOutbox(database, timedelta(hours=policy.answer.due_hours)),
+            answers=CustomsAnswers(SqlAnswers(database, clock), register, families, policy, judges, clock),
+            reminders=Reminders(SqlRequests(database), register, judges, policy, clock),
+            judges=judges,
+            backends={
+                name: await stack.enter_async_context(opened_backend(home, name, each, register, clock))
+                for name, each in settings.backend.items()
+            },
+            accounts={
+                name: backend.account
+                for name, backend in settings.backend.items()
+                if isinstance(backend, AssociationSettings)
+            },
+            blobs=blobs,
+            clock=clock,
+        )
+        node = Node(parts)
+        await stack.enter_async_context(_at_work(node))
+        server = SftpServer(
+            settings.sftp.host,
+            settings.sftp.port,
+            home.host_key.read_bytes(),
+            lambda name: _account(register, name),
+            node,
+            SqlMailbox(database),
+            SqlDossiers(database, families),
+            blobs,
+            clock,
+            asyncio.get_running_loop(),
+        )
+        stack.push_async_callback(asyncio.to_thread, server.stop, STOP_WITHIN)
+        yield Running(node=node, sftp=server.start())
+
+
+@asynccontextmanager
+async def _at_work(node: Node) -> AsyncIterator[None]:
     work = asyncio.create_task(node.run())
     try:
-        yield Running(node=node, sftp=server.start())
+        yield
     finally:
-        # First the channels, so that nothing new comes in; then what is in hand is finished and committed.
-        await asyncio.to_thread(server.stop, STOP_WITHIN)
         node.stop()
         await work
-        judges.close()
-        database.close()
 
 
 def _allow_all_descriptors() -> None:

@@ -1,5 +1,7 @@
 """Settings → the back-end that they describe: which class stands for which kind."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from adapters.backends.association.association import ReferenceAssociation
@@ -40,14 +42,22 @@ def association(
     )
 
 
-def backend_of(home: Home, name: str, settings: BackendSettings, register: Register, clock: Clock) -> Backend:
+@asynccontextmanager
+async def opened_backend(
+    home: Home, name: str, settings: BackendSettings, register: Register, clock: Clock
+) -> AsyncIterator[Backend]:
+    """The back-end, connected for as long as the context is open."""
     match settings:
         case AssociationSettings():
-            return association(home, name, settings, register, clock)
+            with closing(association(home, name, settings, register, clock)) as backend:
+                yield backend
         case ReferenceSettings():
-            return ReferenceCustoms(home.path / "backends" / name, home.certificate.read_text(), clock)
+            certificate = home.certificate.read_text()
+            with closing(ReferenceCustoms(home.path / "backends" / name, certificate, clock)) as customs:
+                yield customs
         case DirectorySettings():
-            return DirectoryBackend(home.path / settings.folder)
+            with closing(DirectoryBackend(home.path / settings.folder)) as directory:
+                yield directory
         case AmqpBackendSettings():
             raise NotImplementedError
         case SftpBackendSettings():

@@ -8,9 +8,8 @@ has the same name when it is written again.
 import asyncio
 import contextlib
 import fcntl
-import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,19 +19,13 @@ import structlog
 
 from adapters.backends.desk import Desk
 from adapters.backends.exchange import KEY, Exchange, finished, move, put, reading
-from adapters.backends.inspection import Refused, scratch
-from adapters.backends.reference.notices import import_response
-from gateway import xml
-from gateway.archive import Archive, ArchiveLimits, Entry, open_archive
-from gateway.faults import Rejected, printable
-from gateway.message import Enclosure, EnclosureKind, Submission
+from adapters.backends.inspection import Refused
+from adapters.backends.reference.submitted import reference_of, refusal, unpacked
+from gateway.faults import printable
 from gateway.ports import Outcome
-from gateway.submission import ENVELOPE_NAME, NAMESPACE, ROOT
 
 _IDLE: Final = 0.2  # seconds between looks into the folder
 _TROUBLED: Final = 2.0  # after something could not be taken or told
-# More than any account may send (CONTRACT.md, "Formats"): the desk looks more closely.
-_LIMITS: Final = ArchiveLimits(entries=1000, ratio=2000, size=8 << 30)
 
 log = structlog.get_logger()
 
@@ -113,9 +106,9 @@ class Serving:
                 return
             with (
                 reading(str(file)) as packed,
-                _unpacked(key, packed, self._exchange.folder) as (submission, opened),
+                unpacked(key, packed, self._exchange.folder) as (submission, opened),
             ):
-                reference = _reference(submission.envelope)
+                reference = reference_of(submission.envelope)
                 outcome, reason = await self._desk.submit(submission, opened)
             if outcome is Outcome.NEVER:
                 raise Refused(reason)
@@ -127,8 +120,8 @@ class Serving:
 
     def _refuse(self, file: Path, key: str, reference: str, reason: str) -> None:
         if KEY.fullmatch(key):
-            said = import_response(code=1, error=reason, client_reference=reference, seq_no="", transit_no="")
-            put(self._exchange.into / f"{key}__0__Failed_{key}.xml", partial(_write, said))
+            name, said = refusal(key, reference, reason)
+            put(self._exchange.into / f"{key}__0__{name}", partial(_write, said))
         refused = self._exchange.refused / file.name
         put(refused.with_suffix(".txt"), partial(_write, f"{reason}\n".encode()))
         move(file, refused)
@@ -145,64 +138,3 @@ class Serving:
 
 def _write(body: bytes, out: IO[bytes]) -> None:
     out.write(body)
-
-
-@contextmanager
-def _unpacked(
-    key: str, packed: IO[bytes], folder: Path
-) -> Iterator[tuple[Submission, Callable[[str], IO[bytes]]]]:
-    """The submission as its sender had it, and its packages by their SHA-256. What they are worth is for the
-    desk to say; large ones are copied to `folder` for the time of the call. Raises `Refused`."""
-    try:
-        archive = open_archive(packed, _LIMITS)
-        envelope, *packages = sorted(archive.entries, key=lambda entry: entry.name != ENVELOPE_NAME)
-        if envelope.name != ENVELOPE_NAME or not packages or envelope.size > xml.DEFAULT_LIMITS.size:
-            raise Refused(f"the submission must hold {ENVELOPE_NAME} and one package")
-        digests = [_digest(archive, entry) for entry in packages]
-        entries = dict(zip(digests, packages, strict=True))
-        yield (
-            Submission(
-                key=key,
-                destination="",
-                envelope=b"".join(archive.open(envelope)),
-                package_sha256=digests[0],
-                package_name=packages[0].name,
-                package_size=packages[0].size,
-                enclosures=tuple(map(_enclosure, packages[1:], digests[1:])),
-            ),
-            lambda sha256: _copy(archive, entries[sha256], folder),
-        )
-    except Rejected as trouble:
-        raise Refused("; ".join(f"{found.code}: {found.en}" for found in trouble.findings)) from trouble
-
-
-def _enclosure(entry: Entry, sha256: str) -> Enclosure:
-    # What kind it is and where it came from stands in the envelope, which is read by the desk.
-    return Enclosure(
-        kind=EnclosureKind.ATTACHMENT, name=entry.name, sha256=sha256, size=entry.size, message=""
-    )
-
-
-def _digest(archive: Archive, entry: Entry) -> str:
-    digest = hashlib.sha256()
-    for chunk in archive.open(entry):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _copy(archive: Archive, entry: Entry, folder: Path) -> IO[bytes]:
-    copy = scratch(folder)
-    for chunk in archive.open(entry):
-        copy.write(chunk)
-    copy.seek(0)
-    return copy
-
-
-def _reference(envelope: bytes) -> str:
-    """What the sender is told that was refused, as far as it can be read: whose words these are is not known
-    where the signature is not good."""
-    try:
-        root = xml.parse(envelope)
-    except Rejected:
-        return ""
-    return printable(root.findtext(f"{{{NAMESPACE}}}Reference") or "", 64) if root.tag == ROOT else ""

@@ -1,6 +1,5 @@
 """`gateway init`: a home that can be served at once, with keys, accounts, register and samples."""
 
-import getpass
 import shutil
 import socket
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from adapters.certificates import make_p256_pair, make_rsa_pair
 from adapters.home import Home
 from adapters.keys import make_ed25519, write_private
 from adapters.mandates import grant_mandates
+from adapters.operators.actor import actor
 from adapters.operators.samples import write_samples
 from adapters.parties_file import read_parties
 from adapters.stores.database import Database, sqlite_engine
@@ -48,7 +48,7 @@ def found(path: Path, port: int | None, now: datetime) -> Home:
     migrate(home.database)
     database = Database(sqlite_engine(home.database))
     said = read_parties(home.parties)
-    database.submit(lambda transaction: say(transaction, said, getpass.getuser(), "init", now)).result()
+    database.submit(lambda transaction: say(transaction, said, actor(), "init", now)).result()
     home.blobs.mkdir()
     grant_mandates(home, database, now)
     database.close()

@@ -1,6 +1,5 @@
 """`gateway customs`: the review by hand of the customs sandbox."""
 
-import getpass
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from adapters.backends.reference import reviews
 from adapters.backends.reference.decisions import Act
 from adapters.backends.reference.ledger import Ledger
 from adapters.operators import customs_ledgers
+from adapters.operators.actor import actor
 from adapters.operators.customs_books import FolderOption, HomeOption, ledgers
 from adapters.operators.output import NO, JsonOption, fail, say_json, say_rows, told
 from gateway.faults import printable
@@ -57,12 +57,12 @@ def decide(
 
     Example: gateway customs decide 01JD0000000000000000000000 release --reason "in order" --home /srv/gateway
     """
-    actor, now = getpass.getuser(), utc_now()
+    who, now = actor(), utc_now()
     with told(), ledgers(home, folder) as books:
         key = _key(books, wanted)
         for ledger in books:
             try:
-                reviews.decide(ledger, key, act, actor=actor, reason=printable(reason), now=now)
+                reviews.decide(ledger, key, act, actor=who, reason=printable(reason), now=now)
             except reviews.NotInQueue:
                 continue
             except reviews.NotFitting as error:
@@ -71,7 +71,7 @@ def decide(
         else:
             fail(NO, f"{printable(key)} does not wait in the customs sandbox; see: gateway customs queue")
     if as_json:
-        say_json({"key": key, "act": act, "actor": actor, "at": now.isoformat()})
+        say_json({"key": key, "act": act, "actor": who, "at": now.isoformat()})
     else:
         typer.echo(f"{key}: {act}")
 

@@ -1,6 +1,5 @@
 """`gateway customs ledger`: what the customs sandbox knows from other systems."""
 
-import getpass
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from adapters.backends.reference.ledger import Ledger
 from adapters.backends.reference.proceedings import let_go_what_is_paid
 from adapters.backends.reference.record_files import BadRecords, read_records
 from adapters.backends.reference.records import Kind, Record, columns, record
+from adapters.operators.actor import actor
 from adapters.operators.customs_books import BackendOption, FolderOption, HomeOption, ledger
 from adapters.operators.output import (
     USAGE,
@@ -110,7 +110,7 @@ def _enter(book: Ledger, kind: Kind, records: Sequence[Record]) -> list[str]:
     """The submission keys of the declarations that go on with it."""
     now = utc_now()
     with book.transaction():
-        book.records.enter(kind, records, getpass.getuser(), now)
+        book.records.enter(kind, records, actor(), now)
         gone = let_go_what_is_paid(book, now) if kind is Kind.PAYMENTS else []
     return [each.key for each in gone]
 

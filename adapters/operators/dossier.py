@@ -1,6 +1,5 @@
 """`gateway dossier`: what belongs to an entry, taken out, drawn and reviewed again after release."""
 
-import getpass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -13,6 +12,7 @@ from sqlalchemy import Connection
 from adapters.assemble import utc_now
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home import Home
+from adapters.operators.actor import actor
 from adapters.operators.dossier_export import export_to
 from adapters.operators.dossier_words import say, words
 from adapters.operators.output import (
@@ -203,7 +203,7 @@ def review(
         dossier = read(base, lambda reader: _meant(reader, entry))
         done = Review(
             at=utc_now(),
-            actor=getpass.getuser(),
+            actor=actor(),
             entry=dossier.name,
             message=dossier.declaration.id,
             outcome=outcome,
@@ -246,7 +246,7 @@ def _reason(text: str) -> str:
 def _reading(dossier: Dossier, part: str, reason: str) -> Reading:
     return Reading(
         at=utc_now(),
-        actor=getpass.getuser(),
+        actor=actor(),
         entry=dossier.name,
         message=dossier.declaration.id,
         part=part,

@@ -1,7 +1,6 @@
 """`gateway messages hold|release|reject|replay`: what operators do to messages, beside a running node."""
 
 import contextlib
-import getpass
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,6 +9,7 @@ import typer
 
 from adapters.assemble import utc_now
 from adapters.home import Home
+from adapters.operators.actor import actor
 from adapters.operators.message_finding import WantedArgument, meant, read
 from adapters.operators.output import NO, UNREACHABLE, HomeOption, JsonOption, fail, opened, say_json, told
 from adapters.stores.database import Database, sqlite_engine
@@ -116,8 +116,8 @@ def _done(act: Act, wanted: str, home: Path, reason: str, as_json: bool) -> None
 
 
 def _moved(act: Act, database: Database, message: str, reason: str) -> State:
-    actor, now = getpass.getuser(), utc_now()
-    return database.submit(lambda to: ACTS[act](to, message, actor, reason, now)).result()
+    who, now = actor(), utc_now()
+    return database.submit(lambda to: ACTS[act](to, message, who, reason, now)).result()
 
 
 def _rejected(home: Home, database: Database, message: str, reason: str) -> State:
@@ -126,14 +126,14 @@ def _rejected(home: Home, database: Database, message: str, reason: str) -> Stat
     where the message never stood still."""
     rules = Rules(families=Families.load(files("schemas")), policy=home.policy(), routes=home.routes())
     signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
-    register, actor = SqlRegister(database.engine), getpass.getuser()
+    register, who = SqlRegister(database.engine), actor()
 
     def attempt() -> State:
         now = utc_now()
         with database.engine.connect() as reader:
             seen = stopped(reader, message)
         said = dismissal(seen, reason, rules, register, signer, now)
-        return database.submit(lambda to: write_rejection(to, said, actor, reason, now)).result()
+        return database.submit(lambda to: write_rejection(to, said, who, reason, now)).result()
 
     for _ in range(_TRIES - 1):
         with contextlib.suppress(Superseded):

@@ -1,6 +1,5 @@
 """`gateway parties`: who takes part, and what each may do."""
 
-import getpass
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 
 from adapters.assemble import utc_now
 from adapters.home import Home
+from adapters.operators.actor import actor
 from adapters.operators.output import (
     NO,
     HomeOption,
@@ -150,7 +150,7 @@ def import_(
             changes = read(base, lambda reader: plan(reader, said, now))
         else:
             why = reason or f"import {file.name}"
-            changes = commit(base, lambda transaction: say(transaction, said, getpass.getuser(), why, now))
+            changes = commit(base, lambda transaction: say(transaction, said, actor(), why, now))
     report = _report(changes, dry_run=dry_run)
     if as_json:
         say_json(report)
@@ -163,7 +163,7 @@ def _added(transaction: Transaction, said: Stated, reason: str) -> None:
     changes = plan(transaction.connection, [said], now)
     if changes[0].before is not None:
         raise No(f"{said.code} is registered already; `gateway parties import` changes it")
-    write(transaction, changes, getpass.getuser(), reason, now)
+    write(transaction, changes, actor(), reason, now)
 
 
 def _report(changes: Sequence[Change], *, dry_run: bool) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`gateway parties keys`: what a party logs in and signs with."""
 
-import getpass
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +12,7 @@ from sqlalchemy import Connection
 
 from adapters.assemble import utc_now
 from adapters.home import Home
+from adapters.operators.actor import actor
 from adapters.operators.output import NO, HomeOption, JsonOption, fail, opened, say_rows, told
 from adapters.public_files import BadFile, read_certificate, read_keys
 from adapters.stores.database import Database, Transaction, sqlite_engine
@@ -70,7 +70,7 @@ def keys(
             if revoke:
                 after = _without(after, revoke, now)
             why = reason or f"keys {asked}"
-            write(transaction, [Change(before=before, after=after)], getpass.getuser(), why, now)
+            write(transaction, [Change(before=before, after=after)], actor(), why, now)
 
         if asked:
             commit(base, change)

@@ -1,6 +1,5 @@
 """`gateway parties`: the register is changed in one commit or not at all, and every change is kept."""
 
-import getpass
 import json
 import shutil
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +13,7 @@ from typer.testing import CliRunner, Result
 import cli
 from adapters.founding import found
 from adapters.keys import make_ed25519
+from adapters.operators.actor import actor
 from adapters.operators.output import NO, USAGE
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
@@ -75,7 +75,7 @@ def table(home: Path, *rows: str) -> Path:
 def test_init_registers_the_parties_of_its_file_and_says_so(home: Path) -> None:
     kept = changes(home)
 
-    assert [row[1:4] for row in kept] == [(getpass.getuser(), "init", None)] * 8
+    assert [row[1:4] for row in kept] == [(actor(), "init", None)] * 8
     assert [json.loads(row[4])["code"] for row in kept] == [row[0] for row in kept]
     assert [each["account"] for each in asked(home, "list")][:2] == ["broker-aa", "broker-b"]
 
@@ -229,7 +229,7 @@ def test_one_party_is_added_by_options(home: Path) -> None:
     assert registered.class_on(date(2026, 1, 1)) is TraderClass.A
     assert registered.account is not None
     assert registered.account.keys == (line,)
-    assert changes(home)[-1][1:4] == (getpass.getuser(), "signed up", None)
+    assert changes(home)[-1][1:4] == (actor(), "signed up", None)
     again = gateway(home, "add", *options, "--role", "trader")
     assert again.exit_code == NO
     assert "1207960404 is registered already" in again.stderr
@@ -301,6 +301,6 @@ def test_every_change_of_a_party_is_shown_with_who_and_why(home: Path) -> None:
     first, second = asked(home, "show", "broker-b")["changes"]
 
     assert (first["reason"], first["changes"]) == ("init", [])
-    assert (second["actor"], second["reason"]) == (getpass.getuser(), "promoted")
+    assert (second["actor"], second["reason"]) == (actor(), "promoted")
     assert [each["field"] for each in second["changes"]] == ["classes"]
     assert "classes (promoted)" in gateway(home, "show", "broker-b").stdout

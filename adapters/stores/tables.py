@@ -50,6 +50,10 @@ _SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
 TO_JUDGE: Final = text("state = 'received'")
 AT_WORK: Final = text("state = 'received' AND lease_until IS NOT NULL")
 TO_SEND: Final = text("state IN ('pending', 'unknown')")
+SENDING: Final = text("state = 'sending'")
+DIVERTIBLE: Final = text("state = 'pending' AND CAST(alternatives AS TEXT) <> '[]'")
+NOT_TOLD: Final = text("state IN ('pending', 'unknown') AND told_at IS NULL")
+ON_THE_WAY: Final = text("state IN ('pending', 'sending', 'unknown')")
 TO_POST: Final = text("post_at IS NOT NULL")
 IN_WAIT: Final = text("state = 'waiting'")
 OWED: Final = text("due_at IS NOT NULL AND fulfilled_at IS NULL")
@@ -209,11 +213,28 @@ deliveries = Table(
     Column("note", Text, nullable=False, default=""),
     # It was held before its outcome was known: customs may have it.
     Column("unsure", Boolean, nullable=False, server_default=false()),
+    Column("told_at", Instant),  # when its sender was told that it waits for a destination that is down
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
     # The guard of "the back-end sees one submission key".
     UniqueConstraint("destination", "key"),
-    Index("deliveries_due", "next_at", sqlite_where=TO_SEND, postgresql_where=TO_SEND),
+    Index(
+        "deliveries_to_send",
+        *("destination", "account", "next_at"),
+        sqlite_where=TO_SEND,
+        postgresql_where=TO_SEND,
+    ),
+    Index("deliveries_at_work", "destination", "account", sqlite_where=SENDING, postgresql_where=SENDING),
+    Index("deliveries_about", "about", "destination", "id"),
+    Index("deliveries_divertible", "destination", "id", sqlite_where=DIVERTIBLE, postgresql_where=DIVERTIBLE),
+    Index("deliveries_not_told", "destination", "id", sqlite_where=NOT_TOLD, postgresql_where=NOT_TOLD),
+    # How much of each destination is on its way, and since when.
+    Index(
+        "deliveries_on_the_way",
+        *("destination", "state", "since"),
+        sqlite_where=ON_THE_WAY,
+        postgresql_where=ON_THE_WAY,
+    ),
     Index("deliveries_of_message", "message"),
     sqlite_autoincrement=True,
 )

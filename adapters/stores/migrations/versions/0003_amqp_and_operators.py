@@ -93,6 +93,46 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("account", sa.String(length=64), server_default="", nullable=False))
         batch_op.add_column(sa.Column("about", sa.String(length=26), server_default="", nullable=False))
         batch_op.add_column(sa.Column("since", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("told_at", sa.BigInteger(), nullable=True))
+        batch_op.drop_index(
+            batch_op.f("deliveries_due"), sqlite_where=sa.text("state IN ('pending', 'unknown')")
+        )
+        batch_op.create_index("deliveries_about", ["about", "destination", "id"], unique=False)
+        batch_op.create_index(
+            "deliveries_at_work",
+            ["destination", "account"],
+            unique=False,
+            sqlite_where=sa.text("state = 'sending'"),
+            postgresql_where=sa.text("state = 'sending'"),
+        )
+        batch_op.create_index(
+            "deliveries_divertible",
+            ["destination", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'pending' AND CAST(alternatives AS TEXT) <> '[]'"),
+            postgresql_where=sa.text("state = 'pending' AND CAST(alternatives AS TEXT) <> '[]'"),
+        )
+        batch_op.create_index(
+            "deliveries_not_told",
+            ["destination", "id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('pending', 'unknown') AND told_at IS NULL"),
+            postgresql_where=sa.text("state IN ('pending', 'unknown') AND told_at IS NULL"),
+        )
+        batch_op.create_index(
+            "deliveries_on_the_way",
+            ["destination", "state", "since"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('pending', 'sending', 'unknown')"),
+            postgresql_where=sa.text("state IN ('pending', 'sending', 'unknown')"),
+        )
+        batch_op.create_index(
+            "deliveries_to_send",
+            ["destination", "account", "next_at"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('pending', 'unknown')"),
+            postgresql_where=sa.text("state IN ('pending', 'unknown')"),
+        )
 
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.add_column(sa.Column("office", sa.String(length=4), nullable=True))

@@ -1,0 +1,77 @@
+"""The breaker in front of a destination: whether it is tried, spared, or tried with one submission."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from gateway.ports import Outcome
+
+FAILURES: Final = 5  # in a row, then it opens
+FIRST_PAUSE: Final = timedelta(seconds=1)
+LONGEST_PAUSE: Final = timedelta(seconds=60)
+# What says that the destination itself does not work. `NEVER` and `BUSY` are the words of one that does.
+_FAILING: Final = (Outcome.LATER, Outcome.UNKNOWN, Outcome.DENIED)
+
+
+class BreakerState(StrEnum):
+    CLOSED = "closed"  # it works, as far as is known
+    OPEN = "open"  # it is spared until `probe_at`
+    PROBING = "probing"  # one submission is on its way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """`failures` in a row; `since` it is closed, or else not; `note` is what was said last, for operators."""
+
+    state: BreakerState
+    failures: int
+    since: datetime
+    probe_at: datetime | None = None
+    note: str = ""
+
+    @classmethod
+    def new(cls, now: datetime) -> "Breaker":
+        return cls(state=BreakerState.CLOSED, failures=0, since=now)
+
+    @property
+    def closed(self) -> bool:
+        return self.state is BreakerState.CLOSED
+
+    def may_probe(self, now: datetime) -> bool:
+        return self.state is BreakerState.OPEN and self.probe_at is not None and now >= self.probe_at
+
+    def probing(self) -> "Breaker":
+        """A probe is under way; there is no second one until its outcome is known."""
+        return replace(self, state=BreakerState.PROBING, probe_at=None)
+
+    def found(self, now: datetime) -> "Breaker":
+        """As a node finds it that was not there: the probe that was under way is nobody's any more."""
+        if self.state is BreakerState.PROBING:
+            return replace(self, state=BreakerState.OPEN, probe_at=now)
+        return self
+
+    def after(self, outcome: Outcome, note: str, now: datetime, *, probe: bool) -> "Breaker":
+        """The breaker after an outcome. While it is not closed, only a probe's failure counts: what was on
+        its way when it opened says nothing new. Any success closes it."""
+        if outcome not in _FAILING:
+            if self.closed and self.failures == 0:
+                return self
+            since = self.since if self.closed else now
+            return Breaker(state=BreakerState.CLOSED, failures=0, since=since)
+        if self.closed:
+            failures = self.failures + 1
+            if failures < FAILURES:
+                return replace(self, failures=failures, note=note)
+            return Breaker(
+                state=BreakerState.OPEN,
+                failures=failures,
+                since=now,
+                probe_at=now + FIRST_PAUSE,
+                note=note,
+            )
+        if not probe:
+            return self
+        failures = self.failures + 1
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(failures - FAILURES, 16)))
+        return replace(self, state=BreakerState.OPEN, failures=failures, probe_at=now + pause, note=note)

@@ -1,0 +1,84 @@
+"""How fast a destination is sent to: at most so many at once and a second, slowly at first after an outage."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+FIRST_REST: Final = timedelta(seconds=1)
+LONGEST_REST: Final = timedelta(seconds=60)
+_BURST: Final = 0.1  # seconds' worth of the rate that may go at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """`at_once` submissions on their way, `rate` a second (0: no limit)."""
+
+    at_once: int
+    rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """`allowed` of `at_once` may be on their way; `run` were taken since that last changed. `tokens` of the
+    rate were there at `at`. Before `rest_until` nothing goes, since the destination asked for it."""
+
+    limits: Limits
+    allowed: int
+    tokens: float
+    at: datetime
+    run: int = 0
+    rest: timedelta = FIRST_REST
+    rest_until: datetime | None = None
+
+    @classmethod
+    def full(cls, limits: Limits, now: datetime) -> "Pace":
+        return cls(limits=limits, allowed=limits.at_once, tokens=_most(limits), at=now)
+
+    def slow(self) -> "Pace":
+        """After an outage: one at a time, then two, four, up to all."""
+        return replace(self, allowed=1, run=0)
+
+    def free(self, at_work: int, now: datetime) -> int:
+        """How many more may be handed over now."""
+        if self.rest_until is not None and now < self.rest_until:
+            return 0
+        free = max(0, self.allowed - at_work)
+        return min(free, int(self._filled(now))) if self.limits.rate else free
+
+    def wait(self, now: datetime) -> float:
+        """Seconds until the rate lets another go; 0 where it is not the rate that one waits for."""
+        missing = 1.0 - self._filled(now) if self.limits.rate else 0.0
+        return max(0.0, missing / self.limits.rate) if missing > 0 else 0.0
+
+    def handed(self, number: int, now: datetime) -> "Pace":
+        return replace(self, tokens=self._filled(now) - number, at=now) if self.limits.rate else self
+
+    def taken(self) -> "Pace":
+        """One more was taken: when all that are allowed at once were, twice as many are."""
+        if self.allowed == self.limits.at_once and self.rest == FIRST_REST:
+            return self
+        run = self.run + 1
+        if run < self.allowed:
+            return replace(self, run=run, rest=FIRST_REST)
+        return replace(self, allowed=min(self.limits.at_once, self.allowed * 2), run=0, rest=FIRST_REST)
+
+    def busy(self, now: datetime) -> "Pace":
+        """It asks for less: half as many at once, after a rest that grows as long as it asks. What was on its
+        way together asks once."""
+        if self.rest_until is not None and now < self.rest_until:
+            return self
+        return replace(
+            self,
+            allowed=max(1, self.allowed // 2),
+            run=0,
+            rest=min(LONGEST_REST, self.rest * 2),
+            rest_until=now + self.rest,
+        )
+
+    def _filled(self, now: datetime) -> float:
+        passed = max(0.0, (now - self.at).total_seconds())
+        return min(_most(self.limits), self.tokens + passed * self.limits.rate)
+
+
+def _most(limits: Limits) -> float:
+    return max(1.0, limits.rate * _BURST)

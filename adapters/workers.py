@@ -13,6 +13,7 @@ from functools import partial
 from importlib.resources import files
 from multiprocessing.connection import Connection
 from queue import LifoQueue
+from time import perf_counter
 from typing import Any, Final, Literal, TypeVar
 
 from adapters.blobs.filesystem import FilesystemBlobs
@@ -23,6 +24,7 @@ from gateway.decision import Decision
 from gateway.families import Families
 from gateway.faults import Deferred
 from gateway.message import Receipt, Received
+from gateway.observing import UNOBSERVED, Observer
 from gateway.pipeline import Rules, held_receipt, judge
 from gateway.policy import Policy
 from gateway.ports import WorkerDied
@@ -81,6 +83,12 @@ class _Worker:
 
 
 @dataclass(frozen=True, slots=True)
+class _Judgement:
+    decision: Decision
+    timings: tuple[tuple[str, float], ...]  # of `Observer.timed`
+
+
+@dataclass(frozen=True, slots=True)
 class _Raised:
     deferred: bool
     text: str
@@ -89,7 +97,15 @@ class _Raised:
 class WorkerJudges:
     """ports.Judges. A worker that dies takes one judgement with it and is replaced."""
 
-    def __init__(self, home: Home, policy: Policy, routes: Routes, workers: int, seconds: float) -> None:
+    def __init__(
+        self,
+        home: Home,
+        policy: Policy,
+        routes: Routes,
+        workers: int,
+        seconds: float,
+        observer: Observer = UNOBSERVED,
+    ) -> None:
         # multiprocessing has every worker import the program's main module, and what explains refusals is
         # imported when first needed: here they are loaded once for all.
         _CONTEXT.set_forkserver_preload(["adapters.workers", "cli", "gateway.schema_faults"])
@@ -98,6 +114,8 @@ class WorkerJudges:
         self._new_worker = partial(_Worker, home, policy, routes)
         self._count = workers or os.cpu_count() or 1
         self._seconds = seconds
+        self._observer = observer
+        self.ailing = ""  # why the last worker that was to be started did not, where it did not
         self._idle: LifoQueue[_Worker | None] = LifoQueue()  # None: one that is to be started
         self._threads = ThreadPoolExecutor(max_workers=self._count, thread_name_prefix="judge")
         # All of them can work before anything is claimed for them: an attempt is counted at its claim, and a
@@ -112,7 +130,9 @@ class WorkerJudges:
         return 2 * self._count  # one in hand and one in the queue for each worker
 
     async def judge(self, received: Received, now: datetime) -> Decision:
-        return await self._ask(("judge", received, now), Decision)
+        judgement = await self._ask(("judge", received, now), _Judgement)
+        self._observer.timed(received.arrival.id, judgement.timings)
+        return judgement.decision
 
     async def held_receipt(self, received: Received, now: datetime) -> Receipt:
         return await self._ask(("held_receipt", received, now), Receipt)
@@ -157,8 +177,23 @@ class WorkerJudges:
             worker.wait()
         except WorkerDied as error:
             worker.end()
+            self.ailing = str(error)
             raise Deferred(str(error), _AGAIN_SECONDS) from None
+        self.ailing = ""
         return worker
+
+
+class _Stages:
+    """A stop-watch for one judgement."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, float]] = []
+        self._last = perf_counter()
+
+    def mark(self, stage: str) -> None:
+        now = perf_counter()
+        self.taken.append((stage, now - self._last))
+        self._last = now
 
 
 def _serve(home: Home, policy: Policy, routes: Routes, connection: Connection) -> None:
@@ -179,7 +214,9 @@ def _serve(home: Home, policy: Policy, routes: Routes, connection: Connection) -
             match task:
                 case ("judge", received, now):
                     blob = partial(blobs.open, received.arrival.sha256)
-                    connection.send(judge(received, blob, rules, register, signer, now))
+                    stages = _Stages()
+                    decision = judge(received, blob, rules, register, signer, now, stages.mark)
+                    connection.send(_Judgement(decision, tuple(stages.taken)))
                 case ("held_receipt", received, now):
                     connection.send(held_receipt(received, rules, register, signer, now))
                 case ("sign", documents):

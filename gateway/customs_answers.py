@@ -19,6 +19,7 @@ from gateway.declaration_notices import Draft
 from gateway.families import Families
 from gateway.faults import Rejected
 from gateway.message import message_of
+from gateway.observing import UNOBSERVED, Observer
 from gateway.policy import Policy
 from gateway.ports import Answer, Clock, Judges, Register, Superseded
 from gateway.states import TRANSITIONS, CustomsStatus, State, advance
@@ -100,6 +101,7 @@ class CustomsAnswers:
         policy: Policy,
         judges: Judges,
         clock: Clock,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._book = book
         self._register = register
@@ -107,6 +109,7 @@ class CustomsAnswers:
         self._policy = policy
         self._judges = judges
         self._clock = clock
+        self._observer = observer
 
     def messages_among(self, said: Sequence[Answer]) -> list[Answer]:
         """What answers nothing: a back-end's own messages, which are judged as those of any party."""
@@ -154,6 +157,8 @@ class CustomsAnswers:
             for filed in new:
                 if isinstance(filed, Matched):
                     told = filed.told
+                    message, kind = filed.target.message, told.kind.value
+                    self._observer.answered(message, filed.backend, kind, self._clock())
                     log.info("answered", message=filed.target.message, kind=told.kind.value, code=told.code)
                 else:
                     log.warning("answer not matched", backend=filed.backend, state=filed.state.value)

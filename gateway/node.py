@@ -19,6 +19,7 @@ from gateway.customs_answers import CustomsAnswers
 from gateway.decision import Decision
 from gateway.faults import Deferred, printable
 from gateway.message import Arrival, Received, new_id
+from gateway.observing import UNOBSERVED, Observer
 from gateway.outbox import Step, next_step
 from gateway.ports import (
     Answer,
@@ -61,6 +62,7 @@ class Parts:
     accounts: Mapping[str, str]
     blobs: BlobStore
     clock: Clock
+    observer: Observer = UNOBSERVED
 
 
 class Node:
@@ -78,6 +80,7 @@ class Node:
 
     async def add(self, arrival: Arrival) -> None:
         await self._parts.messages.add(arrival)
+        self._parts.observer.received(arrival)
         self._arrived.set()
 
     async def run(self) -> None:
@@ -105,6 +108,7 @@ class Node:
     ) -> None:
         while not self._stopping.is_set():
             wake.clear()
+            self._parts.observer.ticked(work.__name__.strip("_"), self._parts.clock())
             try:
                 more = await work()
             except Exception as error:
@@ -140,7 +144,8 @@ class Node:
         message = received.arrival.id
         try:
             decision = await self._decision(received, now)
-            state = await messages.decide(decision, self._parts.clock())
+            decided = self._parts.clock()
+            state = await messages.decide(decision, decided)
         except Superseded:
             await messages.put_back(message, received.attempts, now, crashed=False)
         except Deferred as deferred:
@@ -158,6 +163,7 @@ class Node:
                 soon = now + timedelta(seconds=1)
                 await messages.put_back(message, received.attempts, soon, crashed=True)
         else:
+            self._parts.observer.judged(received, decision, state, decided)
             self._report(received, decision, state)
             if state is State.ACCEPTED:
                 self._accepted.set()
@@ -192,8 +198,10 @@ class Node:
         return len(claimed) > 0
 
     async def _deliver(self, item: Outgoing) -> None:
+        begun = self._parts.clock()
         outcome, note = await self._attempt(item)
         now = self._parts.clock()
+        self._parts.observer.attempted(item, outcome, begun, now)
         step = next_step(outcome, item.attempts, now, random.random())  # noqa: S311  spreads retries, no secret
         unsure = outcome is Outcome.UNKNOWN
         while not await self._settled(item, step, printable(note, 500), now, unsure):

@@ -6,9 +6,10 @@ returns is committed by the node in one transaction.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from gateway.agreements import Act, Used
 from gateway.concerned import told_of_use
@@ -52,10 +53,29 @@ class Rules:
     routes: Routes
 
 
+# What may be timed, in the order of the pipeline.
+STAGES: Final = (
+    *("unpack", "validate", "verify", "authorise", "assess", "admit", "agency"),
+    *("route", "sign", "receipt"),
+)
+
+
+def _unmarked(_stage: str) -> None:
+    pass
+
+
 def judge(
-    received: Received, blob: Blob, rules: Rules, register: Register, signer: Signer, now: datetime
+    received: Received,
+    blob: Blob,
+    rules: Rules,
+    register: Register,
+    signer: Signer,
+    now: datetime,
+    mark: Callable[[str], None] = _unmarked,
 ) -> Decision:
-    """The decision on one message. Never raises `Rejected` or `Lacking`: these are decisions too."""
+    """The decision on one message. Never raises `Rejected` or `Lacking`: these are decisions too. `mark` is
+    called with the name of each stage (of `STAGES`) that was passed, so that whoever has a clock may time
+    them; one that refuses is not marked."""
     families, policy = rules.families, rules.policy
     known = Known()
     try:
@@ -68,14 +88,18 @@ def judge(
             earlier = attach(received, pdf, party, register, policy)
             return _waits_for_declaration(received, pdf, earlier, party, rules, signer, now)
         package = unpack(arrival.name, blob, arrival.size, policy.package, policy.pdf, limit)
+        mark("unpack")
         known = Known(party=party, parts=package.parts)
         recognised = recognise(package, families, policy)
         package = gather(recognised, package, party, register, policy, limit)
         known = replace(known, loose=package.loose)
         try:
             validated = validate(recognised, package, policy)
+            mark("validate")
             evidence = verify(validated, package, party, now)
+            mark("verify")
             authority = authorise(evidence, package, party, register, policy)
+            mark("authorise")
         except Rejected:
             # Only a refusal tells the facts of a document that nobody has vouched for.
             known = replace(known, facts=read_facts(recognised.type, recognised.root, package, party))
@@ -83,13 +107,15 @@ def judge(
         known = replace(known, facts=authority.facts, linked=authority.linked)
         if authority.repeats:
             return _repeated(received, authority, rules)
-        matter = _matter(received, evidence, authority, party, register, policy)
+        matter = _matter(received, evidence, authority, party, register, policy, mark)
         ways = route(authority.facts, matter, register, rules.routes)
+        mark("route")
         await_documents(received, package, party, policy)
         submissions = sign(
             *(received, package, validated, evidence, authority, party, matter, ways),
             *(families, policy, signer, now),
         )
+        mark("sign")
     except Rejected as refused:
         return _refused(received, known, refused.findings, rules, signer, now)
     except Lacking as lacking:
@@ -99,6 +125,7 @@ def judge(
     others = relay(matter.change, received, package, register, now)
     others += _told_of_use(received, authority, matter, register, signer, now)
     linked = authority.linked if matter.belongs_to is None else matter.belongs_to.id
+    mark("receipt")
     return Decision(
         message=received.arrival.id,
         attempt=received.attempts,
@@ -122,15 +149,19 @@ def _matter(
     party: Party,
     register: Register,
     policy: Policy,
+    mark: Callable[[str], None],
 ) -> Matter:
     """What the message means beyond itself, by its kind: here the ways of the kinds part."""
     match evidence.type.kind:
         case "declaration":
             hint = assess(received, authority, party, policy)
+            mark("assess")
             if authority.facts.operation is Operation.SAVE:
                 return Matter(hint=hint)  # not a declaration yet
             owed = admit(received, authority, party, policy)
+            mark("admit")
             use = agency(received, authority, party, register, policy)
+            mark("agency")
             return Matter(hint=hint, obligation=owed, use=use)
         case "agreement-notice":
             change = note(evidence, party, register)

@@ -1,0 +1,42 @@
+"""What stands where, and since when: the figures of `gateway stats` and of the monitors."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from adapters.stores.flow import Depth, Stage, depths
+from tests.declarations import owing_nothing
+from tests.desk import NOW, Desk
+from tests.rendering import render
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path / "home") as opened:
+        yield opened
+
+
+def _depths(desk: Desk) -> dict[tuple[Stage, str], Depth]:
+    with desk.database.engine.connect() as reader:
+        return {(each.stage, each.of): each for each in depths(reader)}
+
+
+def test_every_stage_of_messages_is_told_even_where_nothing_stands(desk: Desk) -> None:
+    told = _depths(desk)
+    assert {(stage, of) for stage, of in told if not of} == {
+        (stage, "") for stage in Stage if stage not in (Stage.TO_SEND, Stage.UNKNOWN, Stage.TO_POST)
+    }
+    assert all(each.count == 0 and each.oldest is None and each.age(NOW) == 0 for each in told.values())
+
+
+def test_what_stands_is_counted_with_the_age_of_the_oldest(desk: Desk) -> None:
+    for reference in ("R1", "R2"):
+        desk.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
+    desk.received("trader-b", "late.xml", b"<nothing/>")
+    told = _depths(desk)
+    judge, send = told[Stage.TO_JUDGE, ""], told[Stage.TO_SEND, "customs"]
+    assert (judge.count, judge.oldest) == (1, NOW + timedelta(seconds=3))
+    assert judge.age(NOW + timedelta(seconds=63)) == 60
+    assert (send.count, send.oldest) == (2, NOW + timedelta(seconds=1, milliseconds=500))

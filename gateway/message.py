@@ -4,8 +4,9 @@ No value has an optional field that a later stage needs: a stage takes the resul
 a check that is left out does not type-check.
 """
 
+import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import IO, Final, Protocol
 
@@ -13,11 +14,22 @@ from gateway.states import CustomsStatus, State
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
+# The key of a submission: a message's id, and the office where it is the copy for a second one.
+SUBMISSION_KEY: Final = re.compile(rf"[{_CROCKFORD}]{{26}}(?:-[0-9]{{4}})?")
+
 
 def new_id(now: datetime, entropy: bytes) -> str:
     """A ULID: 26 characters that sort by time (48 bits of milliseconds, then 80 bits of `entropy`)."""
     number = int(now.timestamp() * 1000) << 80 | int.from_bytes(entropy[:10], "big")
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -5, -5))
+
+
+def made_at(id_: str) -> datetime:
+    """The time of an id that `new_id` made."""
+    milliseconds = 0
+    for character in id_[:10]:
+        milliseconds = milliseconds << 5 | _CROCKFORD.index(character)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 class Operation(StrEnum):

@@ -5,15 +5,15 @@ file system, because what is handed over is renamed.
 """
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-# As the gateway makes them: a ULID, and the office where it is the copy for a second one. Nothing else of a
-# submission becomes a file name.
-KEY: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}(?:-[0-9]{4})?")
+from gateway.message import SUBMISSION_KEY
+
+# Nothing else of a submission becomes a file name.
+KEY: Final = SUBMISSION_KEY
 _UNFINISHED: Final = (".tmp", ".temp", ".part", ".filepart")
 
 

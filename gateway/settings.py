@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from gateway.connections import AmqpSettings, BackendSettings, PartnerSettings, PushSettings, Section
 from gateway.policy import Policy
 from gateway.stages.route import Routes
+from gateway.watching import AlarmSettings, MetricsSettings, TracingSettings
 
 
 class BadSettings(Exception):
@@ -38,6 +39,11 @@ class Settings(Section):
     push: PushSettings | None = Field(
         None, description="where back-ends of kind http bring their answers, if any does"
     )
+    metrics: MetricsSettings | None = Field(
+        None, description="metrics and health over HTTP; without it there are none"
+    )
+    alarms: AlarmSettings = AlarmSettings()
+    tracing: TracingSettings | None = Field(None, description="OpenTelemetry; without it there is none")
     backend: dict[str, BackendSettings] = Field(
         default_factory=dict, description="back-ends by the name that routes use"
     )

@@ -34,7 +34,7 @@ DOING = {
     f"gateway.{name}"
     for name in (
         *("pipeline", "node", "outbox", "customs_answers", "reminders", "operations", "settings", "signing"),
-        *("next_needed", "connections", "dxp"),
+        *("next_needed", "connections", "watching", "observing"),
     )
 }
 OUTSIDE = {
@@ -45,6 +45,7 @@ OUTSIDE = {
 }  # fmt: skip
 ALLOWED = {
     "gateway.connections": {"urllib"},  # to take an address apart
+    "gateway.watching": {"urllib"},
     "gateway.node": {"asyncio", "random", "structlog"},
     "gateway.customs_answers": {"asyncio", "structlog"},
     "gateway.reminders": {"structlog"},

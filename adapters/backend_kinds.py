@@ -7,6 +7,7 @@ from pathlib import Path
 from adapters.backends.association.association import ReferenceAssociation
 from adapters.backends.directory import DirectoryBackend
 from adapters.backends.reference.customs import ReferenceCustoms
+from adapters.backends.sftp import SftpBackend
 from adapters.home import Home
 from gateway.connections import (
     AmqpBackendSettings,
@@ -61,6 +62,7 @@ async def opened_backend(
         case AmqpBackendSettings():
             raise NotImplementedError
         case SftpBackendSettings():
-            raise NotImplementedError
+            with closing(SftpBackend(settings, home.path / settings.key)) as sftp:
+                yield sftp
         case HttpBackendSettings():
             raise NotImplementedError

@@ -18,8 +18,11 @@ from lxml import etree
 from adapters.backends.association.association import ReferenceAssociation
 from adapters.backends.directory import DirectoryBackend
 from adapters.backends.exchange import Exchange
+from adapters.backends.folders import FolderBackend
 from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.backends.reference.serving import Serving
+from adapters.backends.sftp import SftpBackend
+from gateway.connections import SftpBackendSettings
 from gateway.message import (
     Arrival,
     ChainLink,
@@ -41,6 +44,7 @@ from gateway.submission import build_envelope
 from gateway.triage import Hint
 from gateway.xml import trusted
 from tests.keys import Identity, identity
+from tests.sshd import shared
 
 NOW: Final = datetime(2026, 11, 23, 2, 0, 0, tzinfo=UTC)
 EVERYTHING: Final = 1000
@@ -209,9 +213,15 @@ class OverFolder:
     """The reference customs behind a folder, as it is for the gateway: the folder's two sides. Customs looks
     into the folder once after each submission and before it is heard."""
 
-    def __init__(self, folder: Path, certificate_pem: str = GATEWAY.certificate_pem) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        certificate_pem: str = GATEWAY.certificate_pem,
+        gateway: Callable[[Path], FolderBackend] = DirectoryBackend,
+    ) -> None:
         exchange = Exchange(folder / "exchange")
-        self._gateway = DirectoryBackend(exchange.folder)
+        exchange.make()
+        self._gateway = gateway(exchange.folder)
         self._customs = reference_customs(folder, certificate_pem)
         self._serving = Serving(exchange, self._customs)
         self._one_at_a_time = asyncio.Lock()
@@ -238,6 +248,12 @@ class OverFolder:
     def close(self) -> None:
         self._gateway.close()
         self._customs.close()
+
+
+def over_sftp(folder: Path) -> SftpBackend:
+    server = shared()
+    settings = SftpBackendSettings.model_validate({"kind": "sftp", **server.settings(str(folder))})
+    return SftpBackend(settings, server.key)
 
 
 class Opened(Backend, Protocol):
@@ -278,6 +294,7 @@ CUSTOMS: Final = Office(
 OFFICES: Final = {
     "customs": CUSTOMS,
     "directory": replace(CUSTOMS, open=OverFolder, exchange="exchange"),
+    "sftp": replace(CUSTOMS, open=partial(OverFolder, gateway=over_sftp), exchange="exchange"),
     "association": Office(
         open=reference_association,
         send=asked,

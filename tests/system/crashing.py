@@ -46,9 +46,11 @@ PLACES: Final = (
     "adapters.backends.reference.ledger:Ledger.take",
     "adapters.backends.reference.serving:move",
     "adapters.backends.reference.serving:put",
-    "adapters.backends.directory:prepare",
-    "adapters.backends.directory:move",
-    "adapters.backends.directory:DirectoryBackend.acknowledge",
+    "adapters.backends.folders:FolderBackend.acknowledge",
+    "adapters.files.local:LocalFiles.write",
+    "adapters.files.local:LocalFiles.move",
+    "adapters.files.sftp:SftpFiles.write",
+    "adapters.files.sftp:SftpFiles.move",
 )
 _NODE: Final = "CRASHING_NODE"
 serve_worker_really = workers._serve

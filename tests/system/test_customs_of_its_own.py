@@ -29,7 +29,8 @@ from tests.system.conftest import Mortal
 ACCOUNT: Final = "broker-aa"
 CUSTOMS: Final = "adapters.backends.reference.customs:ReferenceCustoms"
 SERVING: Final = "adapters.backends.reference.serving"
-DIRECTORY: Final = "adapters.backends.directory"
+FILES: Final = "adapters.files.local:LocalFiles"
+BACKEND: Final = "adapters.backends.folders:FolderBackend"
 
 
 class Customs:
@@ -172,12 +173,12 @@ def test_a_declaration_comes_back_released_once_though_customs_is_killed_on_its_
 @pytest.mark.parametrize(
     ("place", "moment"),
     [
-        (f"{DIRECTORY}:prepare", "before"),
-        (f"{DIRECTORY}:prepare", "after"),
-        (f"{DIRECTORY}:move", "before"),
-        (f"{DIRECTORY}:move", "after"),
-        (f"{DIRECTORY}:DirectoryBackend.acknowledge", "before"),
-        (f"{DIRECTORY}:DirectoryBackend.acknowledge", "after"),
+        (f"{FILES}.write", "before"),
+        (f"{FILES}.write", "after"),
+        (f"{FILES}.move", "before"),
+        (f"{FILES}.move", "after"),
+        (f"{BACKEND}.acknowledge", "before"),
+        (f"{BACKEND}.acknowledge", "after"),
     ],
 )
 def test_a_declaration_is_handed_over_once_though_the_node_is_killed_on_the_way(

@@ -1,0 +1,209 @@
+"""A back-end that is a folder, here or on an SFTP server: submissions are files in `out`, answers in `in`.
+
+A submission is handed over by a rename, and that it was must be known afterwards whatever the other side does
+with the file: move it, delete it, or not look at all. So before the rename the key is noted in `sent`, where
+the prepared file stands too: noted and no longer prepared means handed over.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from errno import ENOENT
+from os import strerror
+from typing import IO, Final
+
+import structlog
+
+from adapters.backends.exchange import KEY
+from adapters.files.folders import Files, Found, Overloaded, Unreachable, is_finished
+from gateway.faults import printable
+from gateway.message import Submission
+from gateway.ports import Answer, Outcome
+from gateway.submission import write_zip
+
+# More than any document that the gateway reads, so that a longer one is refused where it is read.
+_LONGEST: Final = 32 * 1024 * 1024 + 1
+_AT_ONCE: Final = 2 * _LONGEST  # bytes of answers in one turn, beyond the first answer
+_ANSWER: Final = re.compile(rf"(?P<key>{KEY.pattern})__(?P<number>[0-9]{{1,18}})__(?P<name>.+)")
+
+_OUT, _TAKEN, _SENT, _IN, _DONE = "out", "taken", "sent", "in", "in/done"
+
+log = structlog.get_logger()
+
+
+class FolderBackend:
+    """ports.Backend. `out` and `in` must stand in the folder, so that nothing is handed over to the place
+    where a share is not mounted.
+
+    That the file is handed over is all that `TAKEN` says: what becomes of it is told by an answer. A
+    submission that takes long keeps no answer waiting: `handing` and `hearing` show the same folder to one
+    thread each, and are closed with the back-end.
+    """
+
+    def __init__(self, handing: Files, hearing: Files) -> None:
+        self._handing = handing
+        self._hearing = hearing
+        # One after the other, so that a key is prepared by one at a time.
+        self._hand = ThreadPoolExecutor(max_workers=1, thread_name_prefix="handing-over")
+        self._ear = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hearing")
+        self._deaf = ""  # why the folder of answers could not be looked at, the last time
+        self._said: set[str] = set()
+        self._left: set[str] = set()  # what was acknowledged and cannot be put away
+
+    async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._hand, lambda: self._submit(submission, opened))
+
+    async def ask(self, key: str) -> Outcome:
+        """Raises `ValueError` for what is no key."""
+        return await asyncio.get_running_loop().run_in_executor(self._ear, self._ask, _checked(key))
+
+    async def answers(self, limit: int) -> Sequence[Answer]:
+        return await asyncio.get_running_loop().run_in_executor(self._ear, self._answers, limit)
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._ear, self._acknowledge, ids)
+
+    def close(self) -> None:
+        """Waits for what is under way."""
+        for thread, files in ((self._hand, self._handing), (self._ear, self._hearing)):
+            thread.shutdown()
+            files.close()
+
+    def _submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+        key, files = _checked(submission.key), self._handing
+        prepared = f"{key}.tmp"
+        try:
+            if _handed_over(files, key):
+                return Outcome.TAKEN, "handed over before"
+            files.make(_SENT)
+            files.write(_SENT, prepared, lambda out: write_zip(submission, opened, out))
+            files.write(_SENT, key, lambda out: None)
+        except OSError as error:
+            return _not_taken(error), _in_words(error)
+        try:
+            files.move(_SENT, prepared, _OUT, f"{key}.zip")
+        except OSError as error:
+            return (_not_taken(error) if self._is_left(prepared, error) else Outcome.UNKNOWN), _in_words(
+                error
+            )
+        return Outcome.TAKEN, ""
+
+    def _is_left(self, prepared: str, error: OSError) -> bool:
+        """Whether the file was certainly not handed over by a move that failed so."""
+        if isinstance(error, Unreachable):
+            return False  # the other side may be at it still
+        try:
+            return self._handing.look(_SENT, prepared) is not None
+        except OSError:
+            return False
+
+    def _ask(self, key: str) -> Outcome:
+        try:
+            return Outcome.TAKEN if _handed_over(self._hearing, key) else Outcome.LATER
+        except OSError as error:
+            log.warning("back-end cannot be asked", error=_in_words(error))
+            return Outcome.UNKNOWN
+
+    def _answers(self, limit: int) -> list[Answer]:
+        try:
+            found = [each for each in self._hearing.listing(_IN) if each.plain and is_finished(each.name)]
+        except OSError as error:
+            if (said := _in_words(error)) != self._deaf:
+                log.error("answers cannot be looked for", error=said)
+            self._deaf = said
+            return []
+        self._deaf = ""
+        found.sort(key=lambda each: (each.changed, _number(each.name), each.name))
+        answers: list[Answer] = []
+        size = 0
+        for each in found:
+            if len(answers) == limit or size > _AT_ONCE:
+                break
+            if (id_ := _identity(each)) in self._left:
+                continue
+            try:
+                body = self._body(each.name)
+            except OSError as error:  # it must not keep the others from being heard
+                self._complain(error)
+                continue
+            size += len(body)
+            answers.append(_answer(id_, each.name, body))
+        return answers
+
+    def _body(self, name: str) -> bytes:
+        body = bytearray()
+        with closing(self._hearing.read(_IN, name)) as chunks:
+            for chunk in chunks:
+                body += chunk
+                if len(body) >= _LONGEST:
+                    break
+        return bytes(body[:_LONGEST])
+
+    def _complain(self, error: OSError) -> None:
+        """Once of each trouble, since it is met again at every look."""
+        said = _in_words(error)
+        if said not in self._said:
+            self._said.add(said)
+            log.error("answers cannot be read or put away", error=said)
+
+    def _acknowledge(self, ids: Sequence[str]) -> None:
+        for id_ in ids:
+            name = id_.partition(":")[2]
+            try:
+                self._hearing.make(_DONE)
+                # One that was replaced by another that has not been read yet is left as it is.
+                there = self._hearing.look(_IN, name)
+                if there is not None and _identity(there) == id_:
+                    self._hearing.move(_IN, name, _DONE, name)
+            except FileNotFoundError:
+                pass  # it was removed
+            except OSError as error:
+                # It must not keep the others from being heard, nor be heard again at every look.
+                if not isinstance(error, Unreachable):
+                    self._left.add(id_)
+                self._complain(error)
+
+
+def _handed_over(files: Files, key: str) -> bool:
+    for folder in (_OUT, _IN):
+        if files.look("", folder) is None:  # a folder that is not there says nothing about what it held
+            raise FileNotFoundError(ENOENT, strerror(ENOENT), folder)
+    # Not by the note alone: a folder that was put together again may have the file without it.
+    if any(files.look(folder, f"{key}.zip") is not None for folder in (_OUT, _TAKEN)):
+        return True
+    return files.look(_SENT, key) is not None and files.look(_SENT, f"{key}.tmp") is None
+
+
+def _not_taken(error: OSError) -> Outcome:
+    if isinstance(error, Overloaded):
+        return Outcome.BUSY
+    return Outcome.DENIED if isinstance(error, PermissionError) else Outcome.LATER
+
+
+def _checked(key: str) -> str:
+    if not KEY.fullmatch(key):
+        raise ValueError("not the key of a submission")
+    return key
+
+
+def _in_words(error: OSError) -> str:
+    return printable(f"{error.filename or 'the folder'}: {error.strerror or error}")
+
+
+def _number(name: str) -> int:
+    found = _ANSWER.fullmatch(name)
+    return int(found["number"]) if found else 0
+
+
+def _identity(found: Found) -> str:
+    return f"{found.mark}:{found.name}"
+
+
+def _answer(id_: str, file_name: str, body: bytes) -> Answer:
+    found = _ANSWER.fullmatch(file_name)
+    # Bytes of a name that are no UTF-8 arrive as characters that no database takes.
+    name = printable(found["name"] if found else file_name)
+    return Answer(id=id_, name=name, body=body, key=found["key"] if found else None)

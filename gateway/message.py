@@ -118,10 +118,12 @@ ATTACHMENT: Final = "Attachment"  # the type of a message that is a PDF on its o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loose:
-    """A PDF that was sent on its own and waits for the declaration listing it (FORMATS 3.2, second way)."""
+    """A PDF that was sent on its own and waits for the declaration listing it (FORMATS 3.2, second way), or
+    has `joined` it already, where that is judged once more."""
 
     message: Received
     part: Part
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

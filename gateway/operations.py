@@ -1,7 +1,7 @@
 """What operators may do to a message: each a transition with a named actor and a reason.
 
 Hold stops a message wherever customs does not have it yet. Release ends that: the message goes on where it
-was stopped. Replay does the same to a held one and, beyond that, takes up a rejected one. Reject refuses a
+was stopped. Replay takes up a rejected or held one, from a stage that may be chosen. Reject refuses a
 message: its sender gets the final receipt, and what the message had taken comes free.
 """
 
@@ -30,6 +30,14 @@ class Act(StrEnum):
     REPLAY = "replay"
 
 
+class Stage(StrEnum):
+    """From where a message is replayed: judged anew under today's rules, or sent again under its submission
+    key after the back-end was asked for it."""
+
+    JUDGEMENT = "judgement"
+    DELIVERY = "delivery"
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A delivery of a message. `unsure`: it was held while its outcome was not known."""
@@ -52,47 +60,66 @@ class Standing:
     state: State
     deliveries: tuple[Sent, ...] = ()
 
+    @property
+    def may_be_taken(self) -> bool:
+        """Customs may have it, or one of the offices that it goes to."""
+        return any(each.may_be_taken for each in self.deliveries)
+
 
 class Impossible(Exception):
     """An act that is not possible now; the message stays as it was. The text says what is possible."""
 
 
-def event_of(act: Act, standing: Standing) -> Event:
+def event_of(act: Act, standing: Standing, stage: Stage | None = None) -> Event:
     """What an act means for a message. Raises `Impossible`.
 
-    A message that was accepted keeps its verdict and is delivered again under its submission key; any other
-    is judged again. What customs may have cannot be rejected: the sender would declare it a second time.
+    A message that was accepted keeps its verdict and is delivered again under its submission key, unless it
+    is to be replayed from `JUDGEMENT`; any other is judged again. What customs may have can be neither
+    rejected nor judged again: the sender would declare it a second time, or customs would have what was
+    judged otherwise.
     """
-    event = _event(act, standing)
+    event = _event(act, standing, stage)
     if event is None:
-        raise Impossible(_instead(act, standing))
-    if event is Event.DISMISSED and any(each.may_be_taken for each in standing.deliveries):
+        raise Impossible(_instead(act, standing, stage))
+    if event in (Event.DISMISSED, Event.REPLAYED) and standing.may_be_taken:
+        done = "rejected" if act is Act.REJECT else "judged again"
+        others = "release" if act is Act.REJECT else "replay --from delivery"
         raise Impossible(
-            "it cannot be rejected, since customs may have it; possible: release (customs is asked whether "
+            f"it cannot be {done}, since customs may have it; possible: {others} (customs is asked whether "
             "it has it before it is sent again)"
         )
     return event
 
 
+def stage_of(standing: Standing) -> Stage:
+    """Where a replay begins if nobody says: what was accepted is sent again."""
+    return Stage.DELIVERY if standing.deliveries else Stage.JUDGEMENT
+
+
 def possible(standing: Standing) -> tuple[Act, ...]:
     """The acts that `event_of` lets pass."""
-    sent = any(each.may_be_taken for each in standing.deliveries)
+    sent = standing.may_be_taken
     return tuple(act for act in Act if _event(act, standing) is not None and not (sent and act is Act.REJECT))
 
 
-def _event(act: Act, standing: Standing) -> Event | None:
+def _event(act: Act, standing: Standing, stage: Stage | None = None) -> Event | None:
     resumed = Event.RESUMED if standing.deliveries else Event.REPLAYED
     event = {
         Act.HOLD: Event.STOPPED,
         Act.RELEASE: resumed if standing.state is State.HELD else None,
-        Act.REPLAY: resumed,
+        Act.REPLAY: {None: resumed, Stage.JUDGEMENT: Event.REPLAYED, Stage.DELIVERY: Event.RESUMED}[stage],
         Act.REJECT: Event.DISMISSED,
     }[act]
+    if event is Event.RESUMED and not standing.deliveries:
+        return None
     return event if event in TRANSITIONS[standing.state] else None
 
 
-def _instead(act: Act, standing: Standing) -> str:
-    others = ", ".join(possible(standing)) or "nothing; it goes on or has ended by itself"
+def _instead(act: Act, standing: Standing, stage: Stage | None) -> str:
+    can = possible(standing)
+    others = ", ".join(can) or "nothing; it goes on or has ended by itself"
+    if act is Act.REPLAY and stage is Stage.DELIVERY and act in can:
+        return "it has nothing to deliver, since it is not accepted; possible: replay --from judgement"
     return f"a message that is {standing.state} cannot be {_DONE[act]}; possible: {others}"
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.agreements import Act, Used
-from gateway.concerned import told_of_use
+from gateway.concerned import told_of_freeing, told_of_use
 from gateway.decision import Decision, Finished, Lacking, Matter
 from gateway.families import Families
 from gateway.faults import Fault, Finding, Rejected, finding
@@ -76,6 +76,23 @@ def judge(
     """The decision on one message. Never raises `Rejected` or `Lacking`: these are decisions too. `mark` is
     called with the name of each stage (of `STAGES`) that was passed, so that whoever has a clock may time
     them; one that refuses is not marked."""
+    decision = _judged(received, blob, rules, register, signer, now, mark)
+    if decision.event is not Event.REFUSED:
+        return decision
+    return replace(
+        decision, receipts=decision.receipts + _told_of_freeing(decision, received, register, signer, now)
+    )
+
+
+def _judged(
+    received: Received,
+    blob: Blob,
+    rules: Rules,
+    register: Register,
+    signer: Signer,
+    now: datetime,
+    mark: Callable[[str], None],
+) -> Decision:
     families, policy = rules.families, rules.policy
     known = Known()
     try:
@@ -91,14 +108,14 @@ def judge(
         mark("unpack")
         known = Known(party=party, parts=package.parts)
         recognised = recognise(package, families, policy)
-        package = gather(recognised, package, party, register, policy, limit)
+        package = gather(recognised, package, received, party, register, policy, limit)
         known = replace(known, loose=package.loose)
         try:
             validated = validate(recognised, package, policy)
             mark("validate")
             evidence = verify(validated, package, party, now)
             mark("verify")
-            authority = authorise(evidence, package, party, register, policy)
+            authority = authorise(evidence, package, received, party, register, policy)
             mark("authorise")
         except Rejected:
             # Only a refusal tells the facts of a document that nobody has vouched for.
@@ -193,6 +210,22 @@ def _told_of_use(
     return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
 
 
+def _told_of_freeing(
+    decision: Decision, received: Received, register: Register, signer: Signer, now: datetime
+) -> tuple[Receipt, ...]:
+    """The association's receipts for the agreement that a declaration had used up which was accepted before,
+    was judged once more, and is refused."""
+    number = "" if decision.facts is None else decision.facts.values.get("agreement", "")
+    known = register.agreement(number) if number else None
+    party = register.party_of(received.arrival.account)
+    if decision.facts is None or known is None or known.agreement.used_by != received.arrival.id:
+        return ()
+    used = Used(number=number, kind=known.agreement.kind)
+    reference = decision.facts.key.reference
+    drafts = told_of_freeing(used, received.arrival.id, reference, "", register, party, now)
+    return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
+
+
 def held_receipt(
     received: Received, rules: Rules, register: Register, signer: Signer, now: datetime
 ) -> Receipt:
@@ -264,7 +297,8 @@ def _joined(
 ) -> tuple[Finished, ...]:
     """The PDFs that came on their own and are accepted with the document that lists them."""
     joined = []
-    for number, each in enumerate(package.loose, 1):
+    new = (each for each in package.loose if not each.joined)
+    for number, each in enumerate(new, 1):
         known = replace(_known(party, each.part), linked=received.arrival.id)
         then = now + timedelta(microseconds=number)  # `a.xml` may list `a`, and names are told apart by it
         receipt = gateway_receipt(

@@ -74,6 +74,17 @@ class AnswerPolicy(_Section):
     due_hours: float = Field(24, gt=0, description="hours after which a final answer of customs is overdue")
 
 
+class OperationsPolicy(_Section):
+    """Which acts of operators take a second person (four eyes)."""
+
+    four_eyes: tuple[Literal["hold", "release", "reject", "replay"], ...] = Field(
+        (), description="acts that a second person approves, however few messages they are on"
+    )
+    four_eyes_from: int = Field(
+        100, ge=2, description="messages of one command from which on a second person approves any act"
+    )
+
+
 class Policy(_Section):
     """`config/policy.toml`, typed. An unknown key is an error."""
 
@@ -84,6 +95,7 @@ class Policy(_Section):
     agreement: AgreementPolicy = AgreementPolicy()
     documents: DocumentsPolicy = DocumentsPolicy()
     answer: AnswerPolicy = AnswerPolicy()
+    operations: OperationsPolicy = OperationsPolicy()
     reform: ReformPolicy = ReformPolicy()
 
     @classmethod

@@ -328,13 +328,15 @@ class Register(Protocol):
         of the party with the customs code `party`."""
         ...
 
-    def loose(self, party: str, name: str) -> Loose | None:
-        """The newest PDF of this name that the party sent on its own and that waits for its declaration."""
+    def loose(self, party: str, name: str, message: str = "") -> Loose | None:
+        """The newest PDF of this name that the party sent on its own and that waits for its declaration, else
+        one that joined this `message` before."""
         ...
 
-    def holder(self, key: Key) -> Earlier | None:
+    def holder(self, key: Key, message: str = "") -> Earlier | None:
         """The accepted message that holds this key, else the last one under it that was rejected. What failed
-        on our side is never counted (CONTRACT.md, "Duplicates")."""
+        on our side is never counted (CONTRACT.md, "Duplicates"). Where `message` holds it already, it is the
+        one of this key that it is linked to."""
         ...
 
     def same_body(self, key: Key, body: str) -> Earlier | None:

@@ -15,7 +15,9 @@ from adapters.operators.output import NO, UNREACHABLE, HomeOption, JsonOption, f
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.dismissing import reject as write_rejection
 from adapters.stores.dismissing import stopped
-from adapters.stores.operations import ACTS
+from adapters.stores.operations import hold as write_hold
+from adapters.stores.operations import release as write_release
+from adapters.stores.operations import replay as write_replay
 from adapters.stores.register import SqlRegister
 from gateway.families import Families
 from gateway.operations import Act, Impossible, dismissal
@@ -117,7 +119,8 @@ def _done(act: Act, wanted: str, home: Path, reason: str, as_json: bool) -> None
 
 def _moved(act: Act, database: Database, message: str, reason: str) -> State:
     who, now = actor(), utc_now()
-    return database.submit(lambda to: ACTS[act](to, message, who, reason, now)).result()
+    acts = {Act.HOLD: write_hold, Act.RELEASE: write_release, Act.REPLAY: write_replay}
+    return database.submit(lambda to: acts[act](to, message, who, reason, now)).result()
 
 
 def _rejected(home: Home, database: Database, message: str, reason: str) -> State:

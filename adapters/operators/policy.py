@@ -117,7 +117,7 @@ def _value(value: object) -> str:
 class _Unseen(SqlRegister):
     """The register without what was sent before: else each message would repeat itself."""
 
-    def holder(self, key: Key) -> Earlier | None:
+    def holder(self, key: Key, message: str = "") -> Earlier | None:
         return None
 
     def same_body(self, key: Key, body: str) -> Earlier | None:

@@ -13,7 +13,7 @@ from sqlalchemy import Text, bindparam, cast, select
 
 from adapters.stores.tables import IN_WAIT, deliveries, messages
 from gateway.message import ATTACHMENT, Arrival, ChainLink, Declared, Loose, Operation, Part, Pdf, Received
-from gateway.states import CustomsStatus
+from gateway.states import CustomsStatus, State
 
 _PDF: Final = TypeAdapter(Pdf)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,7 +47,7 @@ DECLARATION_BY: Final = {
         messages.c.reference == bindparam("wanted"), messages.c.party == bindparam("party")
     ),
 }
-LOOSE: Final = (
+_PDFS: Final = (
     select(
         messages.c.id,
         messages.c.account,
@@ -61,9 +61,16 @@ LOOSE: Final = (
         messages.c.link_digest,
         cast(messages.c.facts, Text),
     )
-    .where(IN_WAIT, messages.c.type == ATTACHMENT, messages.c.waiting_for == bindparam("thing"))
+    .where(messages.c.type == ATTACHMENT)
     .order_by(messages.c.seq.desc())
     .limit(1)
+)
+LOOSE: Final = _PDFS.where(IN_WAIT, messages.c.waiting_for == bindparam("thing"))
+# Those that came to their end with a message, which is judged once more.
+JOINED: Final = _PDFS.where(
+    messages.c.linked == bindparam("to"),
+    messages.c.name == bindparam("name"),
+    messages.c.state == State.CLOSED,
 )
 
 

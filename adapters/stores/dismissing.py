@@ -1,17 +1,19 @@
 """A message that an operator rejects: with it comes free whatever it had taken, in the same commit."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
-from adapters.stores.agreements import free
 from adapters.stores.database import Transaction
+from adapters.stores.giving_back import give_back
+from adapters.stores.holding import NOTHING
 from adapters.stores.messages import received_of
-from adapters.stores.operations import standing
+from adapters.stores.operations import standing, withdraw
 from adapters.stores.receipts import put_receipts
-from adapters.stores.tables import agreements, deliveries, holders, messages, obligations
+from adapters.stores.tables import agreements, messages
 from gateway.agreements import AgreementKind, Used
 from gateway.message import Facts, Key, Operation
 from gateway.operations import Act, Dismissal, Stopped, event_of
@@ -22,13 +24,6 @@ _USED: Final = select(agreements.c.number, agreements.c.kind).where(
     agreements.c.number == bindparam("number"), agreements.c.used_by == bindparam("by")
 )
 _CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
-_KEYS: Final = (holders.c.party, holders.c.family, holders.c.type, holders.c.reference)
-_LINKED: Final = select(messages.c.id).where(
-    messages.c.id == bindparam("wanted"),
-    messages.c.kind == "inbound",
-    messages.c.state != State.REJECTED,
-    *(messages.c[column.name] == bindparam(f"of_{column.name}") for column in _KEYS),
-)
 
 
 def stopped(reader: Connection, message: str) -> Stopped:
@@ -58,9 +53,16 @@ def _facts(row: Row[*tuple[Any, ...]]) -> Facts | None:
     )
 
 
-def reject(transaction: Transaction, dismissal: Dismissal, actor: str, reason: str, now: datetime) -> State:
-    """The state after it. Raises `Impossible`, and `Superseded` where the message has changed since it was
-    read: then nothing is written."""
+def reject(
+    transaction: Transaction,
+    dismissal: Dismissal,
+    actor: str,
+    reason: str,
+    now: datetime,
+    told: Mapping[str, str] = NOTHING,
+) -> State:
+    """The state after it; `told` stands in its event. Raises `Impossible`, and `Superseded` where the message
+    has changed since it was read: then nothing is written."""
     message = dismissal.message
     row, present = standing(transaction.connection, message)
     event = event_of(Act.REJECT, present)
@@ -68,13 +70,9 @@ def reject(transaction: Transaction, dismissal: Dismissal, actor: str, reason: s
         raise Superseded(message)
     state = advance(present.state, event)
     put_receipts(transaction, message, dismissal.receipts, now)
-    freed = free(transaction, message, f"its declaration was rejected: {reason}", now, actor)
-    transaction.connection.execute(delete(obligations).where(obligations.c.message == message))
+    freed = give_back(transaction, message, reason, now, actor)
     # Nothing of it is on its way any more, and a replay may need their keys.
-    withdrawn = transaction.connection.execute(
-        delete(deliveries).where(deliveries.c.message == message).returning(deliveries.c.destination)
-    ).scalars()
-    _give_key_back(transaction, row)
+    withdrawn = withdraw(transaction, message)
     transaction.connection.execute(
         _CHANGE,
         {
@@ -99,21 +97,8 @@ def reject(transaction: Transaction, dismissal: Dismissal, actor: str, reason: s
         reason=reason,
         faults=faults,
         freed=freed,
-        withdrawn=list(withdrawn),
+        withdrawn=withdrawn,
         **dismissal.trail,
+        **told,
     )
     return state
-
-
-def _give_key_back(transaction: Transaction, row: Row[*tuple[Any, ...]]) -> None:
-    """To the message that this one corrected or updated, where that still stands; else to nobody."""
-    held = transaction.connection.execute(
-        delete(holders).where(holders.c.message == row.id).returning(*_KEYS)
-    ).first()
-    if held is None or row.linked is None:
-        return
-    key = dict(held._mapping)
-    of_key = {f"of_{name}": value for name, value in key.items()}
-    before = transaction.connection.execute(_LINKED, {"wanted": row.linked, **of_key}).scalar_one_or_none()
-    if before is not None:
-        transaction.connection.execute(insert(holders), {**key, "message": before})

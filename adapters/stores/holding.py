@@ -1,5 +1,6 @@
 """Messages that are stopped before customs takes them: by operators, or since their agreement was revoked."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -39,11 +40,20 @@ def hold_under(transaction: Transaction, number: str, now: datetime) -> None:
         stop(transaction, row, ACTOR, reason, now)
 
 
+NOTHING: Final[Mapping[str, str]] = {}
+
+
 def stop(
-    transaction: Transaction, row: Row[*tuple[Any, ...]], actor: str, reason: str, now: datetime
+    transaction: Transaction,
+    row: Row[*tuple[Any, ...]],
+    actor: str,
+    reason: str,
+    now: datetime,
+    told: Mapping[str, str] = NOTHING,
 ) -> State:
     """Holds a message with the deliveries that wait, and returns its state. One that is being sent right now
-    is held when it turns out not to be taken; a judgement that is under way comes too late."""
+    is held when it turns out not to be taken; a judgement that is under way comes too late. `told` stands in
+    its event."""
     state = advance(State(row.state), Event.STOPPED)
     transaction.connection.execute(
         _CHANGE,
@@ -62,5 +72,5 @@ def stop(
     transaction.connection.execute(
         _HOLD, {"wanted": row.id, "state": DeliveryState.HELD, "note": reason, "changed_at": now}
     )
-    transaction.log(row.id, now, Event.STOPPED, actor, state, reason=reason)
+    transaction.log(row.id, now, Event.STOPPED, actor, state, reason=reason, **told)
     return state

@@ -10,6 +10,7 @@ from sqlalchemy import Row, bindparam, func, insert, or_, select, update
 
 from adapters.stores.consequences import write_consequences
 from adapters.stores.database import Database, Transaction
+from adapters.stores.giving_back import give_back
 from adapters.stores.operating_tables import replies
 from adapters.stores.receipts import give_again, put_receipts
 from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages, receipts
@@ -284,6 +285,8 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
     if row.attempts != decision.attempt or row.state != State.RECEIVED:
         raise LateDecision(decision.message)
     state = advance(State(row.state), decision.event)
+    if decision.event is Event.REFUSED and row.revision:  # it may have been accepted before
+        give_back(transaction, decision.message, "judged again", now)
     if decision.event in (Event.PASSED, Event.KEPT) and decision.facts is not None:
         _take_key(transaction, decision.message, decision.facts.key, decision.holder)
     for submission in decision.submissions:

@@ -1,16 +1,15 @@
 """Operators' acts on messages, each one commit with its event. How one is rejected stands in `dismissing`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from adapters.stores.database import Transaction
-from adapters.stores.holding import stop
+from adapters.stores.holding import NOTHING, stop
 from adapters.stores.tables import deliveries, messages
-from gateway.operations import Act, Impossible, Sent, Standing, event_of
+from gateway.operations import Act, Impossible, Sent, Stage, Standing, event_of
 from gateway.ports import Folder
 from gateway.states import DeliveryState, Event, State, advance
 
@@ -43,17 +42,62 @@ def standing_of(reader: Connection, row: Row[*tuple[Any, ...]]) -> Standing:
     )
 
 
-def hold(transaction: Transaction, message: str, actor: str, reason: str, now: datetime) -> State:
-    """The state after it. Raises `Impossible`, and `KeyError` where there is no such message."""
+def hold(
+    transaction: Transaction,
+    message: str,
+    actor: str,
+    reason: str,
+    now: datetime,
+    told: Mapping[str, str] = NOTHING,
+) -> State:
+    """The state after it; `told` stands in its event. Raises `Impossible`, and `KeyError` where there is no
+    such message."""
     row, present = standing(transaction.connection, message)
     event_of(Act.HOLD, present)
-    return stop(transaction, row, actor, reason, now)
+    return stop(transaction, row, actor, reason, now, told)
 
 
-def _go_on(act: Act, transaction: Transaction, message: str, actor: str, reason: str, now: datetime) -> State:
+def release(
+    transaction: Transaction,
+    message: str,
+    actor: str,
+    reason: str,
+    now: datetime,
+    told: Mapping[str, str] = NOTHING,
+) -> State:
     """The state after it. Raises `Impossible`, and `KeyError` where there is no such message."""
+    return _go_on(Act.RELEASE, None, transaction, message, actor, reason, now, told)
+
+
+def replay(
+    transaction: Transaction,
+    message: str,
+    actor: str,
+    reason: str,
+    now: datetime,
+    told: Mapping[str, str] = NOTHING,
+    stage: Stage | None = None,
+) -> State:
+    """The state after it, from `stage` or where it fits (`stage_of`). One that was accepted and is judged
+    again keeps key and agreement for its judgement; its deliveries are withdrawn.
+
+    Raises `Impossible`, and `KeyError` where there is no such message.
+    """
+    return _go_on(Act.REPLAY, stage, transaction, message, actor, reason, now, told)
+
+
+def _go_on(
+    act: Act,
+    stage: Stage | None,
+    transaction: Transaction,
+    message: str,
+    actor: str,
+    reason: str,
+    now: datetime,
+    told: Mapping[str, str],
+) -> State:
     row, present = standing(transaction.connection, message)
-    event = event_of(act, present)
+    event = event_of(act, present, stage)
     state = advance(present.state, event)
     changed: dict[str, object] = {
         "wanted": row.seq,
@@ -62,22 +106,26 @@ def _go_on(act: Act, transaction: Transaction, message: str, actor: str, reason:
         "moved_at": now,
         "reason": "",
     }
+    withdrawn = []
     if event is Event.REPLAYED:
+        withdrawn = withdraw(transaction, message)
         changed |= {"attempts": 0, "lease_until": None, "not_before": None, "folder": Folder.OUTBOX}
     else:
-        again = {"state": DeliveryState.UNKNOWN, "attempts": 0, "next_at": now, "changed_at": now}
+        again = {
+            "state": DeliveryState.UNKNOWN,
+            "attempts": 0,
+            "next_at": now,
+            "since": now,
+            "changed_at": now,
+        }
         transaction.connection.execute(_SEND_AGAIN, {"wanted": message, **again})
     transaction.connection.execute(_CHANGE, changed)
-    transaction.log(message, now, event, actor, state, reason=reason)
+    transaction.log(message, now, event, actor, state, reason=reason, withdrawn=withdrawn, **told)
     return state
 
 
-release: Final = partial(_go_on, Act.RELEASE)
-replay: Final = partial(_go_on, Act.REPLAY)
-
-# Those that need nothing but the store.
-ACTS: Final[Mapping[Act, Callable[[Transaction, str, str, str, datetime], State]]] = {
-    Act.HOLD: hold,
-    Act.RELEASE: release,
-    Act.REPLAY: replay,
-}
+def withdraw(transaction: Transaction, message: str) -> list[str]:
+    """Takes back all deliveries of a message that customs does not have, and returns where they were to go:
+    what is judged again may need their keys."""
+    gone = delete(deliveries).where(deliveries.c.message == message).returning(deliveries.c.destination)
+    return list(transaction.connection.execute(gone).scalars())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Any, Final, Self
 
@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from adapters.stores.agreements import AGREEMENT
-from adapters.stores.belongings import DECLARATION_BY, LOOSE, awaited_by, declared_of, loose_of
+from adapters.stores.belongings import DECLARATION_BY, JOINED, LOOSE, awaited_by, declared_of, loose_of
 from adapters.stores.tables import agreements, deliveries, holders, messages, parties, party_changes
 from gateway.agreements import Agreement, AgreementKind, Registered
 from gateway.message import Declared, Earlier, Key, Loose, Operation
@@ -71,6 +71,12 @@ _HOLDER: Final = (
     )
     .order_by(holders.c.message.is_(None), messages.c.seq.desc())
     .limit(1)
+)
+# Of a message that holds its key already, as it was accepted before: the one that it took it from.
+_BEFORE: Final = select(*_EARLIER).where(
+    _BY_KEY,
+    messages.c.reference == bindparam("reference"),
+    messages.c.id == select(messages.c.linked).where(messages.c.id == bindparam("message")).scalar_subquery(),
 )
 _SAME_BODY: Final = (
     select(*_EARLIER)
@@ -127,6 +133,7 @@ class SqlRegister:
         self._all_parties = _Question(engine, _ALL_PARTIES)
         self._party_called = {length: _Question(engine, query) for length, query in _PARTY_CALLED.items()}
         self._holder = _Question(engine, _HOLDER)
+        self._before = _Question(engine, _BEFORE)
         self._same_body = _Question(engine, _SAME_BODY)
         self._in_role = _Question(engine, _IN_ROLE)
         self._newest_change = _Question(engine, _NEWEST_CHANGE)
@@ -136,6 +143,7 @@ class SqlRegister:
         self._shown = _Question(engine, _SHOWN)
         self._declaration = {name: _Question(engine, query) for name, query in DECLARATION_BY.items()}
         self._loose = _Question(engine, LOOSE)
+        self._joined = _Question(engine, JOINED)
 
     @classmethod
     def of_one_thread(cls, engine: Engine) -> Self:
@@ -187,12 +195,17 @@ class SqlRegister:
                 return declared_of(rows[0], given)
         return None
 
-    def loose(self, party: str, name: str) -> Loose | None:
+    def loose(self, party: str, name: str, message: str = "") -> Loose | None:
         rows = self._ask(self._loose, {"thing": awaited_by(party, name)})
-        return loose_of(rows[0]) if rows else None
+        if rows or not message:
+            return loose_of(rows[0]) if rows else None
+        rows = self._ask(self._joined, {"to": message, "name": name})
+        return replace(loose_of(rows[0]), joined=True) if rows else None
 
-    def holder(self, key: Key) -> Earlier | None:
+    def holder(self, key: Key, message: str = "") -> Earlier | None:
         rows = self._ask(self._holder, asdict(key))
+        if rows and rows[0][0] == message:
+            rows = self._ask(self._before, {**asdict(key), "message": message})
         return _earlier(rows[0]) if rows else None
 
     def same_body(self, key: Key, body: str) -> Earlier | None:

@@ -75,9 +75,16 @@ def await_declaration(received: Received, part: Part, party: Party, policy: Poli
 
 
 def gather(
-    recognised: Recognised, package: Package, party: Party, register: Register, policy: Policy, limit: int
+    recognised: Recognised,
+    package: Package,
+    received: Received,
+    party: Party,
+    register: Register,
+    policy: Policy,
+    limit: int,
 ) -> Package:
-    """A bare document with those of the PDFs it lists that wait for it, and the names of those that do not.
+    """A bare document with those of the PDFs it lists that wait for it, or joined it before, and the names of
+    the others.
 
     Of more files than a package may hold none is looked for. Raises `Rejected` where all together are larger
     than `limit`, the account's, in bytes.
@@ -85,7 +92,7 @@ def gather(
     names = () if package.is_zip else recognised.type.listed(LISTED, recognised.root)
     if not names or len(names) >= policy.package.entries:
         return package
-    found = {name: _waiting(register, party, name) for name in names}
+    found = {name: _waiting(register, party, name, received) for name in names}
     loose = {each.message.arrival.id: each for each in found.values() if each is not None}
     size = package.parts[0].size + sum(each.part.size for each in loose.values())
     if size > limit:
@@ -118,8 +125,10 @@ def _document(party: Party, name: str) -> str:
     return f"document {party.code} {name}"
 
 
-def _waiting(register: Register, party: Party, name: str) -> Loose | None:
-    return register.loose(party.code, name) or register.loose(party.code, name + _SUFFIX)
+def _waiting(register: Register, party: Party, name: str, by: Received) -> Loose | None:
+    return register.loose(party.code, name, by.arrival.id) or register.loose(
+        party.code, name + _SUFFIX, by.arrival.id
+    )
 
 
 def _unfit(part: Part, pdf: Pdf, policy: Policy) -> Iterator[Finding]:

@@ -56,13 +56,18 @@ def sender(received: Received, register: Register) -> tuple[Party, Account]:
 
 
 def authorise(
-    evidence: Evidence, package: Package, party: Party, register: Register, policy: Policy
+    evidence: Evidence,
+    package: Package,
+    received: Received,
+    party: Party,
+    register: Register,
+    policy: Policy,
 ) -> Authority:
     """Raises `Rejected` where the message names another party, or repeats a reference with other content."""
     facts = read_facts(evidence.type, evidence.root, package, party)
     with told_of(package.document_name):
         _refuse_other_parties(evidence, facts, party)
-        earlier = register.holder(facts.key)
+        earlier = register.holder(facts.key, received.arrival.id)
         repeats = earlier is not None and _repeats(earlier, facts, evidence)
         warnings = () if repeats else _same_goods(register, facts, policy)
         others = _other_traders(evidence, facts, party, register)

@@ -34,7 +34,7 @@ DOING = {
     f"gateway.{name}"
     for name in (
         *("pipeline", "node", "outbox", "customs_answers", "reminders", "operations", "settings", "signing"),
-        *("next_needed", "connections", "watching", "observing"),
+        *("next_needed", "connections", "undertakings", "watching", "observing"),
     )
 }
 OUTSIDE = {

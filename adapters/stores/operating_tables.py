@@ -51,6 +51,7 @@ undertakings = Table(
     Column("created_at", Instant, nullable=False),
     Column("decided_by", String(64)),
     Column("decided_at", Instant),
+    Column("decision", Text, nullable=False, server_default=""),  # why the second person refused
     Column("ended_at", Instant),
 )
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from adapters.stores.database import Transaction
+from adapters.stores.found_by import note_faults
 from adapters.stores.giving_back import give_back
 from adapters.stores.holding import NOTHING
 from adapters.stores.messages import received_of
@@ -87,6 +88,7 @@ def reject(
             "until": None,
         },
     )
+    note_faults(transaction, row.seq, dismissal.findings, row.revision)
     faults = [found.code for found in dismissal.findings]
     transaction.log(
         message,

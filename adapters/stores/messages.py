@@ -10,13 +10,14 @@ from sqlalchemy import Row, bindparam, func, insert, or_, select, update
 
 from adapters.stores.consequences import write_consequences
 from adapters.stores.database import Database, Transaction
+from adapters.stores.found_by import fact_columns, note_faults
 from adapters.stores.giving_back import give_back
 from adapters.stores.operating_tables import replies
 from adapters.stores.receipts import give_again, put_receipts
 from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages, receipts
 from adapters.stores.waiting import any_overdue, expire
 from gateway.decision import Decision
-from gateway.message import Arrival, ChainLink, Facts, Key, Receipt, Received, Submission
+from gateway.message import Arrival, ChainLink, Key, Receipt, Received, Submission
 from gateway.ports import Folder, LateDecision, Superseded
 from gateway.states import DeliveryState, Event, State, advance
 
@@ -312,11 +313,12 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
             "linked": decision.linked,
             "waiting_for": None if decision.lack is None else decision.lack.thing,
             "until": None if decision.lack is None else decision.lack.until,
-            **({} if decision.facts is None else _fact_columns(decision.facts)),
+            **({} if decision.facts is None else fact_columns(decision.facts)),
             **({} if decision.matter.use is None else {"agreement": decision.matter.use.agreement.number}),
             **({} if decision.matter.hint is None else {"hint": asdict(decision.matter.hint)}),
         },
     )
+    note_faults(transaction, row.seq, decision.findings, row.revision)
     transaction.log(
         decision.message,
         now,
@@ -333,20 +335,6 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
         **decision.trail,
     )
     return state
-
-
-def _fact_columns(facts: Facts) -> dict[str, object]:
-    return {
-        "party": facts.key.party,
-        "family": facts.key.family,
-        "type": facts.key.type,
-        "reference": facts.key.reference,
-        "content": facts.content,
-        "body_digest": facts.body,
-        "operation": facts.operation,
-        "office": facts.values.get("office", "")[:4] or None,
-        "facts": facts.values,
-    }
 
 
 def _take_key(transaction: Transaction, message: str, key: Key, expected: str | None) -> None:

@@ -83,3 +83,19 @@ alarms = Table(
     Index("one_open_alarm", "key", unique=True, sqlite_where=OPEN_ALARM, postgresql_where=OPEN_ALARM),
     sqlite_autoincrement=True,
 )
+
+# The faults (codes and rules) of messages, with what else lists filter by: `findings` as an index, written in
+# the same commit. Errors only: what was accepted has none.
+message_faults = Table(
+    "message_faults",
+    metadata,
+    Column("fault", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("account", String(64), nullable=False),
+    Column("party", String(18)),
+    Column("office", String(4)),
+    Column("family", String(32)),
+    Column("type", String(64)),
+    Index("faults_of_message", "seq"),
+    sqlite_with_rowid=False,
+)

@@ -61,6 +61,9 @@ TO_REMIND: Final = text("remind_at IS NOT NULL")
 UNTOLD: Final = text("told_at IS NULL")
 ANSWERS: Final = text("kind = 'answer'")
 LISTED: Final = text("kind = 'inbound'")
+OF_PARTY: Final = text("kind = 'inbound' AND party IS NOT NULL")
+OF_OFFICE: Final = text("kind = 'inbound' AND office IS NOT NULL")
+OF_FAMILY: Final = text("kind = 'inbound' AND family IS NOT NULL")
 
 metadata = MetaData()
 
@@ -111,23 +114,43 @@ messages = Table(
         "messages_at_work", "state", "lease_until", "account", sqlite_where=AT_WORK, postgresql_where=AT_WORK
     ),
     Index("answers_by_content", "sha256", sqlite_where=ANSWERS, postgresql_where=ANSWERS),
-    Index("messages_by_state", "state", "seq"),
-    # All that operators filter by, in the order of their lists: one walk instead of an index for each.
+    Index("messages_by_state", "state", "kind", "seq"),
+    # One for each filter of operators' lists: equal values and the state first, then the order of the lists,
+    # then what else they filter by, so that no row is read which is not shown.
     Index(
-        "messages_listed",
-        *("seq", "state", "account", "party", "family", "type", "name"),
+        "listed_by_account",
+        *("account", "state", "seq", "office", "family", "type"),
         sqlite_where=LISTED,
         postgresql_where=LISTED,
     ),
+    Index(
+        "listed_by_party",
+        *("party", "state", "seq", "account", "office", "family", "type"),
+        sqlite_where=OF_PARTY,
+        postgresql_where=OF_PARTY,
+    ),
+    Index(
+        "listed_by_office",
+        *("office", "state", "seq", "family", "type"),
+        sqlite_where=OF_OFFICE,
+        postgresql_where=OF_OFFICE,
+    ),
+    Index(
+        "listed_by_type",
+        *("family", "type", "state", "seq"),
+        sqlite_where=OF_FAMILY,
+        postgresql_where=OF_FAMILY,
+    ),
+    Index("listed_by_name", "name", sqlite_where=LISTED, postgresql_where=LISTED),
     Index("messages_in_wait", "state", "waiting_for", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
     Index("messages_overdue", "state", "until", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
     Index("messages_by_agreement", "agreement"),
     Index("messages_in_folder", "account", "folder", "name"),
     Index("messages_by_key", "party", "family", "type", "reference"),
     Index("messages_by_body", "party", "body_digest"),
-    Index("messages_by_reference", "reference"),
-    Index("messages_by_seq_no", "seq_no"),
-    Index("messages_by_entry", "entry_id"),
+    Index("messages_by_reference", "reference", "kind"),
+    Index("messages_by_seq_no", "seq_no", "kind"),
+    Index("messages_by_entry", "entry_id", "kind"),
     Index("messages_by_link", "linked"),
     sqlite_autoincrement=True,
 )

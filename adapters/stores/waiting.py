@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from adapters.stores.database import Transaction
+from adapters.stores.found_by import note_faults
 from adapters.stores.receipts import put_receipts
 from adapters.stores.tables import IN_WAIT, messages
 from gateway.decision import Finished
@@ -67,6 +68,7 @@ def finish(transaction: Transaction, finished: Finished, event: Event, by: str, 
             "findings": [asdict(found) for found in finished.findings],
         },
     )
+    note_faults(transaction, row.seq, finished.findings, row.revision)
     put_receipts(transaction, finished.message, finished.receipts, now)
     faults = [found.code for found in finished.findings]
     transaction.log(finished.message, now, event, ACTOR, state, linked=by, faults=faults)

@@ -48,6 +48,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
+        "message_faults",
+        sa.Column("fault", sa.String(length=64), nullable=False),
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("party", sa.String(length=18), nullable=True),
+        sa.Column("office", sa.String(length=4), nullable=True),
+        sa.Column("family", sa.String(length=32), nullable=True),
+        sa.Column("type", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("fault", "seq"),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("message_faults", schema=None) as batch_op:
+        batch_op.create_index("faults_of_message", ["seq"], unique=False)
+
+    op.create_table(
         "replies",
         sa.Column("message", sa.String(length=26), nullable=False),
         sa.Column("account", sa.String(length=64), nullable=False),
@@ -137,6 +152,50 @@ def upgrade() -> None:
 
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.add_column(sa.Column("office", sa.String(length=4), nullable=True))
+        batch_op.drop_index(batch_op.f("messages_listed"), sqlite_where=sa.text("kind = 'inbound'"))
+        batch_op.drop_index(batch_op.f("messages_by_entry"))
+        batch_op.create_index("messages_by_entry", ["entry_id", "kind"], unique=False)
+        batch_op.drop_index(batch_op.f("messages_by_reference"))
+        batch_op.create_index("messages_by_reference", ["reference", "kind"], unique=False)
+        batch_op.drop_index(batch_op.f("messages_by_seq_no"))
+        batch_op.create_index("messages_by_seq_no", ["seq_no", "kind"], unique=False)
+        batch_op.drop_index(batch_op.f("messages_by_state"))
+        batch_op.create_index("messages_by_state", ["state", "kind", "seq"], unique=False)
+        batch_op.create_index(
+            "listed_by_account",
+            ["account", "state", "seq", "office", "family", "type"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'inbound'"),
+            postgresql_where=sa.text("kind = 'inbound'"),
+        )
+        batch_op.create_index(
+            "listed_by_name",
+            ["name"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'inbound'"),
+            postgresql_where=sa.text("kind = 'inbound'"),
+        )
+        batch_op.create_index(
+            "listed_by_office",
+            ["office", "state", "seq", "family", "type"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'inbound' AND office IS NOT NULL"),
+            postgresql_where=sa.text("kind = 'inbound' AND office IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "listed_by_party",
+            ["party", "state", "seq", "account", "office", "family", "type"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'inbound' AND party IS NOT NULL"),
+            postgresql_where=sa.text("kind = 'inbound' AND party IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "listed_by_type",
+            ["family", "type", "state", "seq"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'inbound' AND family IS NOT NULL"),
+            postgresql_where=sa.text("kind = 'inbound' AND family IS NOT NULL"),
+        )
 
     with op.batch_alter_table("parties", schema=None) as batch_op:
         batch_op.add_column(
@@ -155,9 +214,18 @@ def upgrade() -> None:
 
     # What was there before is known by the new columns too.
     op.execute(
-        "UPDATE messages SET office = substr(json_extract(facts, '$.office'), 1, 4) WHERE kind = 'inbound'"
+        "UPDATE messages SET office = nullif(substr(json_extract(facts, '$.office'), 1, 4), '') "
+        "WHERE kind = 'inbound'"
     )
     op.execute(
         "UPDATE deliveries SET since = created_at, about = substr(key, 1, 26), "
         "account = (SELECT account FROM messages WHERE messages.id = deliveries.message)"
+    )
+    op.execute(
+        "INSERT INTO message_faults (fault, seq, account, party, office, family, type) "
+        "SELECT DISTINCT named.value, seq, account, party, office, family, messages.type FROM messages, "
+        "json_each(messages.findings) AS found, "
+        "json_each(json_array(found.value ->> '$.code', found.value ->> '$.rule')) AS named "
+        "WHERE messages.kind = 'inbound' AND found.value ->> '$.severity' = 'error' "
+        "AND named.value IS NOT NULL"
     )

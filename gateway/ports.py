@@ -268,6 +268,10 @@ class Mailbox(Protocol):
 
     async def entry(self, account: str, folder: Folder, name: str) -> Entry | None: ...
 
+    async def whereabouts(self, account: str, messages: Sequence[str]) -> Mapping[str, Folder]:
+        """The folders of these messages of the account, by their ids; without those that it has not."""
+        ...
+
     async def body(self, account: str, receipt: int) -> bytes:
         """The bytes of a receipt; raises `KeyError` where the account has no such receipt."""
         ...

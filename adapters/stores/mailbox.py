@@ -1,6 +1,6 @@
 """An account's folders as a view of messages and receipts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,6 +22,11 @@ class SqlMailbox:
 
     async def entry(self, account: str, folder: Folder, name: str) -> Entry | None:
         return await self._database.read(lambda reader: _entry(reader, account, folder, name))
+
+    async def whereabouts(self, account: str, messages: Sequence[str]) -> Mapping[str, Folder]:
+        wanted = {"account": account, "wanted": list(messages)}
+        rows = await self._database.read(lambda reader: reader.execute(_WHEREABOUTS, wanted).all())
+        return {row.id: Folder(row.folder) for row in rows}
 
     async def body(self, account: str, receipt: int) -> bytes:
         found = await self._database.read(
@@ -52,6 +57,11 @@ _RECEIPTS: Final = select(receipts.c.id, receipts.c.name, receipts.c.size, recei
 )
 _MESSAGES: Final = select(messages.c.name, messages.c.size, messages.c.moved_at, messages.c.sha256).where(
     messages.c.account == bindparam("account"), messages.c.folder == bindparam("folder")
+)
+_WHEREABOUTS: Final = select(messages.c.id, messages.c.folder).where(
+    messages.c.id.in_(bindparam("wanted", expanding=True)),
+    messages.c.account == bindparam("account"),
+    messages.c.folder.is_not(None),
 )
 _BODY: Final = select(receipts.c.body).where(
     receipts.c.account == bindparam("account"),

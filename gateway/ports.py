@@ -1,6 +1,6 @@
 """What the core asks of the world, as guarantees. One contract suite per port in `tests/contract/`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum

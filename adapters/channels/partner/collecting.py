@@ -1,0 +1,199 @@
+"""From a party's OutBox to the store, and what was judged to its SentBox or FailBox.
+
+1. A finished file whose size and time were the same at two looks is settled.
+2. It is claimed (`names.Claim`), fetched into a spool, kept, and added; only then is it the gateway's.
+3. A claim whose message the store does not know is taken up again under the same id; one whose message is
+   judged leaves OutBox. What a claim stands for is read from the store at every look and kept nowhere else.
+"""
+
+import os
+from collections.abc import Awaitable
+from contextlib import closing
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from adapters.channels.partner.names import Claim, beside, claim_of, is_sound
+from adapters.channels.partner.office import OUTAGES, Office, Thread
+from adapters.files.folders import Files, Found, is_finished
+from gateway.answers import receipt_name
+from gateway.faults import Fault, finding, printable
+from gateway.message import Arrival, new_id
+from gateway.parties import Account
+from gateway.ports import Folder, Spool
+
+_OVERDUE: Final = timedelta(hours=1)
+_PUT_OFF: Final = timedelta(minutes=10)  # a file that could not be taken for its own sake
+
+log = structlog.get_logger()
+
+
+class Changed(Exception):
+    """The file is not the one any more that was looked at."""
+
+
+class Collector:
+    """One party's OutBox, seen through `files` in their own thread."""
+
+    def __init__(self, partner: str, files: Files, thread: Thread, office: Office) -> None:
+        self._files = files
+        self._do = thread.do
+        self._office = office
+        self._log = log.bind(partner=partner)
+        self._seen: dict[str, str] = {}  # marks of the last look, by name
+        self._put_off: dict[str, datetime] = {}  # until when, by mark
+        self._said: set[str] = set()
+
+    async def collect(self, account: Account) -> None:
+        """One look. Raises one of `OUTAGES`, `OSError` where OutBox itself cannot be read, or what the store
+        does."""
+        entries = await self._do(self._files.listing, Folder.OUTBOX)
+        await self._reconcile(account, entries)
+        waiting = [each for each in entries if self._is_wanted(each)]
+        now = self._office.clock()
+        for each in sorted(waiting, key=lambda each: (each.changed, each.name)):
+            if self._seen.get(each.name) == each.mark and self._put_off.get(each.mark, now) <= now:
+                await self._take(account, each)
+        self._seen = {each.name: each.mark for each in waiting}
+        marks = set(self._seen.values())
+        self._put_off = {mark: until for mark, until in self._put_off.items() if mark in marks}
+
+    def _is_wanted(self, entry: Found) -> bool:
+        if not is_finished(entry.name):
+            return False
+        if entry.plain and is_sound(entry.name):
+            return True
+        self._once("no file that is taken", entry.name)
+        return False
+
+    async def _reconcile(self, account: Account, entries: list[Found]) -> None:
+        claims = {
+            claim.message: (claim, entry)
+            for entry in entries
+            if entry.plain and (claim := claim_of(entry.name)) is not None
+        }
+        own = sorted(message for message, (claim, _) in claims.items() if claim.mark == self._office.mark)
+        places = await self._office.mailbox.whereabouts(account.name, own)
+        for message in own:
+            claim, entry = claims[message]
+            match places.get(message):
+                case None:
+                    await self._careful(claim, self._take_up(account, claim, entry))
+                case Folder.SENTBOX | Folder.FAILBOX as folder:
+                    await self._careful(claim, self._put_away(claim, folder))
+        for claim, _entry in claims.values():
+            if self._office.clock() - claim.at > _OVERDUE:
+                self._once("claimed and not finished for an hour", claim.file)
+
+    async def _take(self, account: Account, entry: Found) -> None:
+        claim = Claim(entry.name, new_id(self._office.clock(), os.urandom(10)), self._office.mark)
+        try:
+            await self._move(Folder.OUTBOX, entry.name, Folder.OUTBOX, claim.file)
+            try:
+                await self._take_up(account, claim, entry)
+            except Changed:
+                await self._undo(claim)
+            except OSError:
+                await self._undo(claim)
+                raise
+        except OUTAGES:
+            raise
+        except FileNotFoundError:
+            pass  # it went, or somebody else has it
+        except OSError as error:
+            self._put_off[entry.mark] = self._office.clock() + _PUT_OFF
+            self._once("a file cannot be taken", entry.name, error)
+
+    async def _careful(self, claim: Claim, work: Awaitable[None]) -> None:
+        """What concerns one claim must not keep the others waiting; it is tried again at the next look."""
+        try:
+            await work
+        except OUTAGES:
+            raise
+        except (FileNotFoundError, Changed):
+            pass
+        except OSError as error:
+            self._once("a claimed file cannot be brought on", claim.file, error)
+
+    async def _take_up(self, account: Account, claim: Claim, entry: Found) -> None:
+        """From the claim to the commit. Raises `Changed`, `OSError` of the file, or what the store does."""
+        if entry.size > account.max_package:
+            await self._refuse(account, claim, entry)
+            return
+        spool = await self._do(self._office.blobs.spool)
+        try:
+            await self._do(self._fetch, claim, entry, account.max_package, spool)
+            sha256, size = await self._do(spool.keep)
+        finally:
+            await self._do(spool.discard)
+        now = self._office.clock()
+        arrival = Arrival(
+            id=claim.message,
+            account=account.name,
+            channel="partner",
+            name=claim.name,
+            sha256=sha256,
+            size=size,
+            received_at=now,
+        )
+        try:
+            await self._office.intake.add(arrival)
+        except Exception:
+            # Where not even this can be asked the claim stays, for the next look.
+            if not await self._office.mailbox.whereabouts(account.name, [claim.message]):
+                await self._undo(claim)
+            raise
+        self._log.info("collected", account=account.name, name=claim.name, id=claim.message, size=size)
+
+    def _fetch(self, claim: Claim, entry: Found, most: int, spool: Spool) -> None:
+        # Looked at before and after: one that is still being written to is not taken.
+        self._check(claim, entry)
+        with closing(self._files.read(Folder.OUTBOX, claim.file)) as chunks:
+            for chunk in chunks:
+                if spool.size + len(chunk) > most:
+                    raise Changed
+                spool.write(spool.size, chunk)
+        self._check(claim, entry)
+        if spool.size != entry.size:
+            raise Changed
+
+    def _check(self, claim: Claim, entry: Found) -> None:
+        there = self._files.look(Folder.OUTBOX, claim.file)
+        if there is None:
+            raise FileNotFoundError
+        if not there.plain or there.mark != entry.mark:
+            raise Changed
+
+    async def _refuse(self, account: Account, claim: Claim, entry: Found) -> None:
+        why = finding(Fault.PACKAGE_TOO_LARGE, detail=f"{entry.size} > {account.max_package}")
+        lines = (f"{claim.name}: 已拒绝 / refused", "", f"error {why.code}", f"    {why.zh}", f"    {why.en}")
+        # At the time of the claim, so that it is the same file when it is written again.
+        name = receipt_name("Report", claim.name, claim.at).removesuffix(".xml") + ".txt"
+        body = "\n".join((*lines, "")).encode()
+        await self._do(
+            self._files.write, Folder.FAILBOX, f".{claim.message}.tmp", lambda out: out.write(body)
+        )
+        await self._move(Folder.FAILBOX, f".{claim.message}.tmp", Folder.FAILBOX, name)
+        await self._put_away(claim, Folder.FAILBOX)
+        self._log.info("refused", account=account.name, name=claim.name, size=entry.size)
+
+    async def _put_away(self, claim: Claim, folder: Folder) -> None:
+        taken = await self._do(self._files.look, folder, claim.name)
+        name = claim.name if taken is None else beside(claim.name, claim.message)
+        await self._move(Folder.OUTBOX, claim.file, folder, name)
+
+    async def _undo(self, claim: Claim) -> None:
+        # Where a new file has the name already the claim stays, and is taken up at the next look.
+        if await self._do(self._files.look, Folder.OUTBOX, claim.name) is None:
+            await self._move(Folder.OUTBOX, claim.file, Folder.OUTBOX, claim.name)
+
+    async def _move(self, folder: Folder, name: str, to_folder: Folder, to_name: str) -> None:
+        await self._do(self._files.move, folder, name, to_folder, to_name)
+
+    def _once(self, what: str, name: str, error: OSError | None = None) -> None:
+        """A warning of what is met again at every look."""
+        why = "" if error is None else printable(error.strerror or str(error))
+        if (said := f"{what} {name} {why}") not in self._said:
+            self._said.add(said)
+            self._log.warning(what, name=printable(name), **({"reason": why} if why else {}))

@@ -1,0 +1,130 @@
+"""Visits to the parties that host their folders themselves: each in a loop of its own."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from adapters.channels.partner.bringing import bring
+from adapters.channels.partner.collecting import Collector
+from adapters.channels.partner.office import Office, Thread
+from adapters.files.folders import Files
+from gateway.faults import printable
+from gateway.parties import Account
+from gateway.ports import Folder
+
+_LONGEST_PAUSE: Final = 300.0  # seconds between attempts to reach a party that cannot be reached
+_STOP_WITHIN: Final = 5.0  # seconds for a visit that is under way
+
+log = structlog.get_logger()
+
+
+class NoAccount(Exception):
+    """The register has no account of the name in the settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partner:
+    """A party as the settings name it. `account` is looked up at each visit, in any thread; `seconds` is the
+    time between two visits."""
+
+    name: str
+    account: Callable[[], Account | None]
+    seconds: float
+    files: Files
+
+
+@asynccontextmanager
+async def visiting(partners: Sequence[Partner], office: Office) -> AsyncIterator[None]:
+    """Visits them while the context is open. What is under way at its end is finished, or is broken off where
+    it takes long: a claim that is left is taken up when the gateway is back."""
+    stop = asyncio.Event()
+    visits = [_Visits(each, office) for each in partners]
+    tasks = [asyncio.create_task(each.run(stop)) for each in visits]
+    try:
+        yield
+    finally:
+        stop.set()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_STOP_WITHIN)
+        for each in visits:
+            each.break_off()
+        await asyncio.gather(*tasks)
+
+
+class _Visits:
+    def __init__(self, partner: Partner, office: Office) -> None:
+        self._partner = partner
+        self._office = office
+        self._thread = Thread()
+        self._collector = Collector(partner.name, partner.files, self._thread, office)
+        self._log = log.bind(partner=partner.name)
+        self._made = False
+        self._trouble = ""
+
+    def break_off(self) -> None:
+        self._partner.files.close()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        failures = 0
+        try:
+            while not stop.is_set():
+                well = await self._visited()
+                failures = 0 if well else failures + 1
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _pause(self._partner.seconds, failures))
+        finally:
+            self._thread.close()
+            self._partner.files.close()
+
+    async def _visited(self) -> bool:
+        """Whether the visit went well; why it did not is told once of each trouble."""
+        try:
+            await self._visit()
+        except Exception as error:
+            said = printable(_said(error))
+            if said != self._trouble:
+                self._log.error("partner not visited", reason=said)
+            self._trouble, self._made = said, False
+            return False
+        if self._trouble:
+            self._log.info("partner visited again")
+        self._trouble = ""
+        return True
+
+    async def _visit(self) -> None:
+        account = await self._thread.do(self._partner.account)
+        if account is None:
+            raise NoAccount("the account in the settings is not registered")
+        files = self._partner.files
+        if not self._made:
+            await self._thread.do(_make, files)
+            self._made = True
+        await self._collector.collect(account)
+        await bring(account.name, files, self._thread, self._office)
+
+
+def _make(files: Files) -> None:
+    """OutBox is the party's to make: where it is not there, perhaps nothing is."""
+    files.listing(Folder.OUTBOX)
+    for folder in (Folder.INBOX, Folder.SENTBOX, Folder.FAILBOX):
+        files.make(folder)
+
+
+def _pause(seconds: float, failures: int) -> float:
+    """Longer with each failure, and never the same for two that failed together."""
+    if failures == 0:
+        return seconds
+    longest = max(seconds, _LONGEST_PAUSE)
+    return min(longest, seconds * 2.0 ** min(failures, 16)) * (0.5 + random.random() / 2)  # noqa: S311  no secret
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'folder'}: {error.strerror}"
+    return str(error) or type(error).__name__

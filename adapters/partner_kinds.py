@@ -1,0 +1,56 @@
+"""Settings → the visits to the parties that host their folders themselves."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from adapters.channels.partner.office import Office
+from adapters.channels.partner.visits import Partner, visiting
+from adapters.files.folders import Files
+from adapters.files.local import LocalFiles
+from adapters.files.sftp import SftpFiles
+from adapters.home import Home
+from gateway.connections import DirectoryPartner, PartnerSettings, SftpPartner
+from gateway.parties import Account
+from gateway.ports import BlobStore, Clock, Intake, Mailbox, Postings
+
+
+@asynccontextmanager
+async def visited_partners(
+    home: Home,
+    account: Callable[[str], Account | None],
+    intake: Intake,
+    mailbox: Mailbox,
+    postings: Postings,
+    blobs: BlobStore,
+    clock: Clock,
+) -> AsyncIterator[None]:
+    """Visits those that `gateway.toml` names while the context is open."""
+    office = Office(
+        intake=intake, mailbox=mailbox, postings=postings, blobs=blobs, clock=clock, mark=_mark(home)
+    )
+    partners = [
+        Partner(
+            name=name,
+            account=partial(account, each.account),
+            seconds=each.seconds,
+            files=_files(home, each),
+        )
+        for name, each in home.settings().partner.items()
+    ]
+    async with visiting(partners, office):
+        yield
+
+
+def _files(home: Home, settings: PartnerSettings) -> Files:
+    match settings:
+        case SftpPartner():
+            return SftpFiles(settings, home.path / settings.key)
+        case DirectoryPartner():
+            return LocalFiles(home.path / settings.folder)
+
+
+def _mark(home: Home) -> str:
+    """What tells this gateway's claims from another's: its own certificate."""
+    return hashlib.sha256(home.certificate.read_bytes()).hexdigest()[:8]

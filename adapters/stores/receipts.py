@@ -1,15 +1,17 @@
 """Receipts as rows: written in the commit that decides them, and given again when a message is repeated."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, insert, select, update
 
 from adapters.stores.database import Transaction
-from adapters.stores.tables import messages, receipts
+from adapters.stores.tables import messages, parties, receipts
 from gateway.answers import receipt_name
 from gateway.message import Receipt, ReceiptKind
+from gateway.parties import Delivery
 from gateway.ports import Folder
 
 _FINAL: Final = select(receipts.c.id, receipts.c.verdict).where(
@@ -29,6 +31,9 @@ _GIVEN: Final = (
     .order_by(receipts.c.id)
 )
 _INSERT: Final = insert(receipts)
+_BROUGHT: Final = select(parties.c.account).where(
+    parties.c.account.in_(bindparam("accounts", expanding=True)), parties.c.delivery != Delivery.INBOX
+)
 
 
 def put_receipts(transaction: Transaction, message: str, given: Sequence[Receipt], at: datetime) -> None:
@@ -44,19 +49,30 @@ def put_receipts(transaction: Transaction, message: str, given: Sequence[Receipt
         if before is not None:
             transaction.connection.execute(_SUPERSEDE, {"wanted": before.id})
     if given:
-        transaction.connection.execute(_INSERT, [_row(message, receipt, at) for receipt in given])
+        brought = _brought(transaction, {receipt.account for receipt in given})
+        rows = [_row(message, receipt, at, brought) for receipt in given]
+        transaction.connection.execute(_INSERT, rows)
 
 
 def give_again(transaction: Transaction, message: str, name: str, earlier: str, at: datetime) -> int:
     """Gives the receipts of `earlier` again, byte for byte, under the file name of `message`."""
     rows = transaction.connection.execute(_GIVEN, {"of": earlier}).all()
-    again = [_again(row, message, name, at + timedelta(microseconds=index)) for index, row in enumerate(rows)]
+    brought = _brought(transaction, {row.account for row in rows})
+    again = [
+        _again(row, message, name, at + timedelta(microseconds=index), brought)
+        for index, row in enumerate(rows)
+    ]
     if again:
         transaction.connection.execute(_INSERT, again)
     return len(again)
 
 
-def _row(message: str, receipt: Receipt, at: datetime) -> dict[str, object]:
+def _brought(transaction: Transaction, accounts: AbstractSet[str]) -> AbstractSet[str]:
+    """Those of the accounts that do not fetch their receipts."""
+    return set(transaction.connection.execute(_BROUGHT, {"accounts": list(accounts)}).scalars())
+
+
+def _row(message: str, receipt: Receipt, at: datetime, brought: AbstractSet[str]) -> dict[str, object]:
     return {
         "message": message,
         "account": receipt.account,
@@ -69,10 +85,13 @@ def _row(message: str, receipt: Receipt, at: datetime) -> dict[str, object]:
         "body": receipt.body,
         "size": len(receipt.body),
         "created_at": at,
+        "post_at": at if receipt.account in brought else None,
     }
 
 
-def _again(row: Row[*tuple[Any, ...]], message: str, name: str, at: datetime) -> dict[str, object]:
+def _again(
+    row: Row[*tuple[Any, ...]], message: str, name: str, at: datetime, brought: AbstractSet[str]
+) -> dict[str, object]:
     prefix = str(row.name).split("_", 1)[0]
     return {
         "message": message,
@@ -86,4 +105,5 @@ def _again(row: Row[*tuple[Any, ...]], message: str, name: str, at: datetime) ->
         "body": row.body,
         "size": row.size,
         "created_at": at,
+        "post_at": at if row.account in brought else None,
     }

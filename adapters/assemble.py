@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.resources import files
 from typing import Final
 
@@ -13,6 +14,7 @@ from adapters.backend_kinds import opened_backend
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.home import Home
+from adapters.partner_kinds import visited_partners
 from adapters.stores.answers import SqlAnswers
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.dossiers import SqlDossiers
@@ -20,6 +22,7 @@ from adapters.stores.mailbox import SqlMailbox
 from adapters.stores.messages import SqlMessages
 from adapters.stores.migrate import migrate
 from adapters.stores.outbox import SqlOutbox
+from adapters.stores.postings import SqlPostings
 from adapters.stores.register import SqlRegister
 from adapters.stores.requests import SqlRequests
 from adapters.workers import WorkerJudges
@@ -86,13 +89,17 @@ async def running(home: Home) -> AsyncIterator[Running]:
         )
         node = Node(parts)
         await stack.enter_async_context(_at_work(node))
+        account, mailbox = partial(_account, register), SqlMailbox(database)
+        await stack.enter_async_context(
+            visited_partners(home, account, node, mailbox, SqlPostings(database), blobs, clock)
+        )
         server = SftpServer(
             settings.sftp.host,
             settings.sftp.port,
             home.host_key.read_bytes(),
-            lambda name: _account(register, name),
+            account,
             node,
-            SqlMailbox(database),
+            mailbox,
             SqlDossiers(database, families),
             blobs,
             clock,

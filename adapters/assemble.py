@@ -17,6 +17,7 @@ from adapters.home import Home
 from adapters.partner_kinds import visited_partners
 from adapters.stores.answers import SqlAnswers
 from adapters.stores.database import Database, sqlite_engine
+from adapters.stores.destinations import SqlDestinations
 from adapters.stores.dossiers import SqlDossiers
 from adapters.stores.mailbox import SqlMailbox
 from adapters.stores.messages import SqlMessages
@@ -28,8 +29,10 @@ from adapters.stores.requests import SqlRequests
 from adapters.workers import WorkerJudges
 from gateway.connections import AssociationSettings
 from gateway.customs_answers import CustomsAnswers
+from gateway.dispatch import Dispatch, Roads
 from gateway.families import Families
 from gateway.node import Node, Parts
+from gateway.pace import Limits
 from gateway.parties import Account
 from gateway.reminders import Reminders
 
@@ -69,16 +72,30 @@ async def running(home: Home) -> AsyncIterator[Running]:
             closing(WorkerJudges(home, policy, home.routes(), judging.workers, judging.seconds))
         )
         families = Families.load(files("schemas"))
+        backends = {
+            name: await stack.enter_async_context(opened_backend(home, name, each, register, clock))
+            for name, each in settings.backend.items()
+        }
         parts = Parts(
             messages=SqlMessages(database),
-            outbox=SqlOutbox(database, timedelta(hours=policy.answer.due_hours)),
+            dispatch=Dispatch(
+                Roads(
+                    outbox=SqlOutbox(database, timedelta(hours=policy.answer.due_hours)),
+                    destinations=SqlDestinations(database),
+                    backends=backends,
+                    limits={
+                        name: Limits(at_once=each.at_once, rate=each.rate)
+                        for name, each in settings.backend.items()
+                    },
+                    budget=timedelta(hours=settings.outbox.budget_hours),
+                    blobs=blobs,
+                    clock=clock,
+                )
+            ),
             answers=CustomsAnswers(SqlAnswers(database, clock), register, families, policy, judges, clock),
             reminders=Reminders(SqlRequests(database), register, judges, policy, clock),
             judges=judges,
-            backends={
-                name: await stack.enter_async_context(opened_backend(home, name, each, register, clock))
-                for name, each in settings.backend.items()
-            },
+            backends=backends,
             accounts={
                 name: backend.account
                 for name, backend in settings.backend.items()

@@ -57,10 +57,16 @@ class Home:
     def routes(self) -> Routes:
         """Raises `BadSettings`, also for a route to a back-end that `gateway.toml` does not name."""
         routes = read_routes("routes.toml", self._text("routes.toml"))
-        unknown = {route.backend for route in routes.route} - set(self.settings().backend)
-        if unknown:
-            names = ", ".join(sorted(unknown))
-            raise BadSettings(f"routes.toml: route.backend: gateway.toml has no [backend.…] named {names}")
+        known = self.settings().backend
+        named = {
+            "backend": {route.backend for route in routes.route},
+            "failover": {name for route in routes.route for name in route.failover},
+        }
+        for key, names in named.items():
+            if unknown := ", ".join(sorted(names - known.keys())):
+                raise BadSettings(
+                    f"routes.toml: route.{key}: gateway.toml has no [backend.…] named {unknown}"
+                )
         return routes
 
     def _text(self, name: str) -> str:

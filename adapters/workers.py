@@ -25,9 +25,9 @@ from gateway.families import Families
 from gateway.faults import Deferred
 from gateway.message import Receipt, Received
 from gateway.observing import UNOBSERVED, Observer
-from gateway.pipeline import Rules, held_receipt, judge
+from gateway.pipeline import Rules, judge, pending_receipt
 from gateway.policy import Policy
-from gateway.ports import WorkerDied
+from gateway.ports import Untold, WorkerDied
 from gateway.signing import XadesSigner
 from gateway.stages.route import Routes
 from gateway.xml import trusted
@@ -35,7 +35,9 @@ from gateway.xml import trusted
 T = TypeVar("T")
 
 _Task = (
-    tuple[Literal["judge", "held_receipt"], Received, datetime] | tuple[Literal["sign"], tuple[bytes, ...]]
+    tuple[Literal["judge"], Received, datetime]
+    | tuple[Literal["pending_receipt"], Untold, datetime]
+    | tuple[Literal["sign"], tuple[bytes, ...]]
 )
 
 # Workers are forked from a clean process that has imported the pipeline once, so that they share its memory
@@ -134,8 +136,8 @@ class WorkerJudges:
         self._observer.timed(received.arrival.id, judgement.timings)
         return judgement.decision
 
-    async def held_receipt(self, received: Received, now: datetime) -> Receipt:
-        return await self._ask(("held_receipt", received, now), Receipt)
+    async def pending_receipt(self, untold: Untold, now: datetime) -> Receipt:
+        return await self._ask(("pending_receipt", untold, now), Receipt)
 
     async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
         # A worker that dies takes no message with it here, so whoever asked may simply ask again.
@@ -217,8 +219,8 @@ def _serve(home: Home, policy: Policy, routes: Routes, connection: Connection) -
                     stages = _Stages()
                     decision = judge(received, blob, rules, register, signer, now, stages.mark)
                     connection.send(_Judgement(decision, tuple(stages.taken)))
-                case ("held_receipt", received, now):
-                    connection.send(held_receipt(received, rules, register, signer, now))
+                case ("pending_receipt", untold, now):
+                    connection.send(pending_receipt(untold, rules, register, signer, now))
                 case ("sign", documents):
                     connection.send(tuple(signer.sign(trusted(document)) for document in documents))
         except Deferred as deferred:

@@ -5,13 +5,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from gateway.ports import Outcome
-
 FAILURES: Final = 5  # in a row, then it opens
 FIRST_PAUSE: Final = timedelta(seconds=1)
 LONGEST_PAUSE: Final = timedelta(seconds=60)
-# What says that the destination itself does not work. `NEVER` and `BUSY` are the words of one that does.
-_FAILING: Final = (Outcome.LATER, Outcome.UNKNOWN, Outcome.DENIED)
 
 
 class BreakerState(StrEnum):
@@ -51,14 +47,15 @@ class Breaker:
             return replace(self, state=BreakerState.OPEN, probe_at=now)
         return self
 
-    def after(self, outcome: Outcome, note: str, now: datetime, *, probe: bool) -> "Breaker":
-        """The breaker after an outcome. While it is not closed, only a probe's failure counts: what was on
-        its way when it opened says nothing new. Any success closes it."""
-        if outcome not in _FAILING:
-            if self.closed and self.failures == 0:
-                return self
-            since = self.since if self.closed else now
-            return Breaker(state=BreakerState.CLOSED, failures=0, since=since)
+    def worked(self, now: datetime) -> "Breaker":
+        """Closed, whatever it was."""
+        if self.closed and self.failures == 0:
+            return self
+        return Breaker(state=BreakerState.CLOSED, failures=0, since=self.since if self.closed else now)
+
+    def failed(self, note: str, now: datetime, *, probe: bool) -> "Breaker":
+        """While it is not closed, only a probe's failure counts: what was on its way when it opened says
+        nothing new."""
         if self.closed:
             failures = self.failures + 1
             if failures < FAILURES:

@@ -319,6 +319,12 @@ class Fault(Enum):
         "没有适用于该报文的海关路由（{detail}）。",
         "No route to customs covers this message ({detail}).",
     )
+    CUSTOMS_UNREACHABLE = (
+        "customs-unreachable",
+        "海关系统自 {detail} 起无法接收报文；报文已被接受，待恢复后自动转发，无需重新发送。",
+        "Customs cannot be reached since {detail}; the message is accepted and is handed over by itself when "
+        "customs is back: do not send it again.",
+    )
     DISMISSED = (
         "dismissed",
         "报文被网关操作员退回：{detail}",

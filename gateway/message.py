@@ -173,9 +173,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
-    """An earlier message with the same key, or with the same body, as far as a judgement needs it."""
+    """An earlier message with the same key, or with the same body, as far as a judgement needs it. `about` is
+    that of its submission, or its own id."""
 
     id: str
+    about: str
     state: State
     reference: str
     content: str
@@ -191,9 +193,10 @@ def message_of(key: str) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
     """An accepted declaration, as far as what belongs to it needs it. `parties` are the codes by which it
-    names broker, keying unit, trader and owner; `facts` are its own."""
+    names broker, keying unit, trader and owner; `facts` are its own; `about` is that of its submission."""
 
     id: str
+    about: str
     reference: str
     entry_id: str
     destination: str

@@ -11,16 +11,17 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
 
 from gateway.customs_answers import CustomsAnswers
 from gateway.decision import Decision
+from gateway.dispatch import DOWN_AFTER, Dispatch
 from gateway.faults import Deferred, printable
 from gateway.message import Arrival, Received, new_id
 from gateway.observing import UNOBSERVED, Observer
-from gateway.outbox import Step, next_step
 from gateway.ports import (
     Answer,
     Backend,
@@ -29,9 +30,6 @@ from gateway.ports import (
     Judges,
     LateDecision,
     MessageStore,
-    Outbox,
-    Outcome,
-    Outgoing,
     Superseded,
     WorkerDied,
 )
@@ -42,8 +40,10 @@ CRASHES: Final = 3  # judgements of one message that may crash before it is held
 LEASE: Final = timedelta(minutes=15)
 ANNOUNCE_HELD_AFTER: Final = timedelta(minutes=5)  # CONTRACT.md, "Receipts"
 IDLE: Final = 0.5  # seconds between looks when nothing wakes a loop
-ANNOUNCE_EVERY: Final = 10.0
+ANNOUNCE_EVERY: Final = 2.0
+_ANNOUNCED_AT_ONCE: Final = 50
 REMIND_EVERY: Final = 10.0
+GIVE_UP_EVERY: Final = 10.0
 
 log = structlog.get_logger()
 
@@ -54,7 +54,7 @@ class Parts:
     where it does."""
 
     messages: MessageStore
-    outbox: Outbox
+    dispatch: Dispatch
     answers: CustomsAnswers
     reminders: Reminders
     judges: Judges
@@ -71,8 +71,6 @@ class Node:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._arrived = asyncio.Event()
-        self._accepted = asyncio.Event()
-        self._taken = asyncio.Event()
         self._heard = asyncio.Event()
         self._stopping = asyncio.Event()
         self._judging = 0
@@ -86,34 +84,44 @@ class Node:
     async def run(self) -> None:
         """Takes up what a node before it left, works until `stop`, returns when all in hand is committed."""
         await self._parts.messages.recover()
-        await self._parts.outbox.recover()
+        await self._parts.dispatch.recover()
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._loop(self._judge_some, self._arrived))
             loops.create_task(self._loop(self._expire_some, asyncio.Event()))
-            loops.create_task(self._loop(self._dispatch_some, self._accepted))
-            loops.create_task(self._loop(self._hear_answers, self._taken))
+            loops.create_task(self._loop(self._dispatch_some, self._parts.dispatch.wake))
+            loops.create_task(self._loop(self._parts.dispatch.give_up, asyncio.Event(), GIVE_UP_EVERY))
+            # Each by itself: one that does not answer must not keep the others from being heard.
+            for name, taken in self._parts.dispatch.taken.items():
+                loops.create_task(self._loop(partial(self._hear_answers, name), taken, called=f"hear_{name}"))
             loops.create_task(self._loop(self._parts.reminders.tell_some, self._heard, REMIND_EVERY))
-            loops.create_task(self._loop(self._announce_held, asyncio.Event(), ANNOUNCE_EVERY))
+            loops.create_task(self._loop(self._announce_some, asyncio.Event(), ANNOUNCE_EVERY))
         if self._at_work:
             await asyncio.wait(self._at_work)
+        await self._parts.dispatch.idle()
 
     def stop(self) -> None:
         """Ends the loops after the work in hand; what is only stored waits for the next node."""
         self._stopping.set()
-        for woken in (self._arrived, self._accepted, self._taken, self._heard):
+        self._parts.dispatch.stop()
+        for woken in (self._arrived, self._heard, *self._parts.dispatch.taken.values()):
             woken.set()
 
     async def _loop(
-        self, work: Callable[[], Awaitable[bool]], wake: asyncio.Event, idle: float = IDLE
+        self,
+        work: Callable[[], Awaitable[bool]],
+        wake: asyncio.Event,
+        idle: float = IDLE,
+        called: str | None = None,
     ) -> None:
+        name = called or work.__name__.strip("_")
         while not self._stopping.is_set():
             wake.clear()
-            self._parts.observer.ticked(work.__name__.strip("_"), self._parts.clock())
+            self._parts.observer.ticked(name, self._parts.clock())
             try:
                 more = await work()
             except Exception as error:
                 # The store could not be read or written: nothing is lost by trying again.
-                log.error("loop failed", work=work.__name__, error=printable(repr(error), 500))
+                log.error("loop failed", work=name, error=printable(repr(error), 500))
                 more = False
             if not more:
                 await _either(wake, self._stopping, idle)
@@ -166,7 +174,7 @@ class Node:
             self._parts.observer.judged(received, decision, state, decided)
             self._report(received, decision, state)
             if state is State.ACCEPTED:
-                self._accepted.set()
+                self._parts.dispatch.wake.set()
         finally:
             self._judging -= 1
             self._arrived.set()
@@ -193,54 +201,10 @@ class Node:
         )
 
     async def _dispatch_some(self) -> bool:
-        claimed = await self._parts.outbox.claim(8, self._parts.clock())
-        await asyncio.gather(*(self._deliver(item) for item in claimed))
-        return len(claimed) > 0
+        return await self._parts.dispatch.turn()
 
-    async def _deliver(self, item: Outgoing) -> None:
-        begun = self._parts.clock()
-        outcome, note = await self._attempt(item)
-        now = self._parts.clock()
-        self._parts.observer.attempted(item, outcome, begun, now)
-        step = next_step(outcome, item.attempts, now, random.random())  # noqa: S311  spreads retries, no secret
-        unsure = outcome is Outcome.UNKNOWN
-        while not await self._settled(item, step, printable(note, 500), now, unsure):
-            await _either(self._stopping, self._stopping, IDLE)
-        log.info("dispatched", message=item.message, to=item.submission.destination, outcome=outcome.value)
-        if outcome is Outcome.TAKEN:
-            self._taken.set()
-
-    async def _settled(self, item: Outgoing, step: Step, note: str, now: datetime, unsure: bool) -> bool:
-        """Whether the outcome is written. As long as the store cannot take it, it is tried again: nobody else
-        would take up an item that is being sent. A node that stops leaves it for the next, which asks."""
-        try:
-            await self._parts.outbox.settle(item, step.state, note, now, step.next_at, unsure=unsure)
-        except Exception as error:
-            log.error("outcome not written", message=item.message, error=type(error).__name__)
-            return self._stopping.is_set()
-        return True
-
-    async def _attempt(self, item: Outgoing) -> tuple[Outcome, str]:
-        submission = item.submission
-        backend = self._parts.backends.get(submission.destination)
-        if backend is None:
-            return Outcome.LATER, f"no back-end is named {submission.destination}"
-        try:
-            if item.unknown and (asked := await backend.ask(submission.key)) is not Outcome.LATER:
-                return asked, "asked by key"
-            return await backend.submit(submission, self._parts.blobs.open)
-        except Exception as error:
-            log.error("back-end failed", backend=submission.destination, error=printable(str(error), 500))
-            return Outcome.UNKNOWN, type(error).__name__
-
-    async def _hear_answers(self) -> bool:
-        heard = False
-        for name, backend in self._parts.backends.items():
-            try:
-                heard = await self._hear(name, backend) or heard
-            except Exception as error:
-                # One that cannot be heard now must not keep the others from being heard.
-                log.error("answers not heard", backend=name, error=printable(repr(error), 500))
+    async def _hear_answers(self, name: str) -> bool:
+        heard = await self._hear(name, self._parts.backends[name])
         if heard:
             self._heard.set()
         return heard
@@ -275,12 +239,17 @@ class Node:
             received_at=now,
         )
 
-    async def _announce_held(self) -> bool:
-        now = self._parts.clock()
-        for received in await self._parts.messages.held_unannounced(now - ANNOUNCE_HELD_AFTER):
-            receipt = await self._parts.judges.held_receipt(received, now)
-            await self._parts.messages.announce(received.arrival.id, receipt, now)
-        return False
+    async def _announce_some(self) -> bool:
+        """Tells senders of what is held, or waits for customs (CONTRACT.md, "Receipts")."""
+        messages, now = self._parts.messages, self._parts.clock()
+        found = await messages.untold(
+            *(now - ANNOUNCE_HELD_AFTER, now - DOWN_AFTER),
+            *(self._parts.dispatch.down(now), _ANNOUNCED_AT_ONCE),
+        )
+        for untold in found:
+            receipt = await self._parts.judges.pending_receipt(untold, now)
+            await messages.announce(untold, receipt, now)
+        return len(found) == _ANNOUNCED_AT_ONCE
 
 
 def _broke(received: Received, reason: str) -> Decision:

@@ -1,4 +1,4 @@
-"""How fast a destination is sent to: at most so many at once and a second, slowly at first after an outage."""
+"""How fast a destination is sent to: so many at once and a second, and slowly at first after an outage."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

@@ -12,14 +12,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.agreements import Act, Used
+from gateway.china import CHINA
 from gateway.concerned import told_of_freeing, told_of_use
 from gateway.decision import Decision, Finished, Lacking, Matter
 from gateway.families import Families
-from gateway.faults import Fault, Finding, Rejected, finding
+from gateway.faults import Fault, Finding, Rejected, Severity, finding
 from gateway.message import Blob, Loose, Operation, Package, Part, Receipt, Received
 from gateway.parties import Party
 from gateway.policy import Policy
-from gateway.ports import Register, Signer
+from gateway.ports import Register, Signer, Untold
 from gateway.stages.admit import admit
 from gateway.stages.agency import agency
 from gateway.stages.assess import assess
@@ -226,12 +227,19 @@ def _told_of_freeing(
     return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
 
 
-def held_receipt(
-    received: Received, rules: Rules, register: Register, signer: Signer, now: datetime
+def pending_receipt(
+    untold: Untold, rules: Rules, register: Register, signer: Signer, now: datetime
 ) -> Receipt:
-    """The pending receipt of a message that is held: it says that we have it, and nothing of our insides."""
-    known = Known(party=register.party_of(received.arrival.account))
-    return gateway_receipt(received, Verdict.HELD, known, (), rules.families, rules.policy, signer, now)
+    """The receipt of a message that goes on later. Of one that is held it says that we have it, and nothing
+    of our insides; of one that is accepted, since when customs cannot be reached."""
+    received = untold.received
+    known = Known(party=register.party_of(received.arrival.account), facts=untold.facts)
+    verdict, findings = Verdict.HELD, list[Finding]()
+    if untold.down_since is not None:
+        since = untold.down_since.astimezone(CHINA).isoformat(" ", "minutes")
+        verdict = Verdict.WAITING
+        findings.append(finding(Fault.CUSTOMS_UNREACHABLE, detail=since, severity=Severity.WARNING))
+    return gateway_receipt(received, verdict, known, findings, rules.families, rules.policy, signer, now)
 
 
 def _repeated(received: Received, authority: Authority, rules: Rules) -> Decision:

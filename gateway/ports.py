@@ -1,6 +1,6 @@
 """What the core asks of the world, as guarantees. One contract suite per port in `tests/contract/`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,12 +9,14 @@ from typing import IO, Protocol
 from lxml import etree
 
 from gateway.agreements import Registered
+from gateway.breaker import Breaker
 from gateway.decision import Decision
 from gateway.dossier import Dossier, Reading, Recorded
 from gateway.message import (
     Arrival,
     Declared,
     Earlier,
+    Facts,
     Key,
     Loose,
     Receipt,
@@ -103,6 +105,16 @@ class Superseded(Exception):
     """Another message took the key since this one was judged; nothing was written: judge it again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untold:
+    """A message that goes on later, and whose sender does not know it yet. `down_since`: when the destination
+    of what was accepted went down; None where it is held. `facts` are None where it was never judged."""
+
+    received: Received
+    facts: Facts | None
+    down_since: datetime | None
+
+
 class MessageStore(Intake, Protocol):
     """The messages on their way to a decision. Every verb is one commit."""
 
@@ -132,12 +144,16 @@ class MessageStore(Intake, Protocol):
         """Ends a claim without a decision. Only a crashed attempt stays counted."""
         ...
 
-    async def held_unannounced(self, since: datetime) -> Sequence[Received]:
-        """Messages held since before `since` whose sender has not been told yet."""
+    async def untold(
+        self, held_before: datetime, waiting_before: datetime, down: Mapping[str, datetime], limit: int
+    ) -> Sequence["Untold"]:
+        """The oldest messages whose sender is to hear that they wait and has not: those that are held since
+        before `held_before`, and those accepted before `waiting_before` whose delivery waits for a
+        destination that is `down`, by its name since when."""
         ...
 
-    async def announce(self, message: str, receipt: Receipt, now: datetime) -> None:
-        """Adds a pending receipt to a message, unless it was decided or announced meanwhile."""
+    async def announce(self, untold: "Untold", receipt: Receipt, now: datetime) -> None:
+        """Adds a pending receipt to a message, unless it went on or was announced meanwhile."""
         ...
 
 
@@ -157,8 +173,8 @@ class Judges(Protocol):
         """Raises `Deferred`, `WorkerDied`, or anything else for a failure of our own."""
         ...
 
-    async def held_receipt(self, received: Received, now: datetime) -> Receipt:
-        """The pending receipt of a message that is held."""
+    async def pending_receipt(self, untold: Untold, now: datetime) -> Receipt:
+        """The receipt that says that there will be more, and why."""
         ...
 
     async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
@@ -205,13 +221,15 @@ class Postings(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A delivery that the outbox has claimed; `unknown` asks for a question before it is sent again."""
+    """A delivery that the outbox has claimed; `unknown` asks for a question before it is sent again. `since`:
+    from when on its time is counted."""
 
     id: int
     message: str
     attempts: int
     unknown: bool
     submission: Submission
+    since: datetime
 
 
 class Outbox(Protocol):
@@ -219,7 +237,16 @@ class Outbox(Protocol):
 
     async def recover(self) -> int: ...
 
-    async def claim(self, limit: int, now: datetime) -> Sequence[Outgoing]: ...
+    async def destinations(self) -> Sequence[str]:
+        """Where there is something to go, now or later."""
+        ...
+
+    async def claim(self, destination: str, limit: int, now: datetime) -> Sequence[Outgoing]:
+        """What is due for one destination, going round the accounts: the next is of the account that has the
+        fewest on their way there, and of those the one that was served longest ago; then the oldest. What is
+        about one declaration goes in the order of acceptance: none while an earlier one is not delivered,
+        refused or gone."""
+        ...
 
     async def settle(
         self,
@@ -230,9 +257,39 @@ class Outbox(Protocol):
         next_at: datetime,
         *,
         unsure: bool = False,
+        counted: bool = True,
     ) -> None:
         """Writes what became of one attempt, and with it the message's state (taken, undeliverable).
-        `unsure`: customs may have it, whatever the state says."""
+        `unsure`: customs may have it, whatever the state says; from then on it goes nowhere else. An attempt
+        that is not `counted` is taken back."""
+        ...
+
+    async def divert(self, destination: str, usable: Collection[str], note: str, now: datetime) -> int:
+        """Gives what waits for a destination, and was never possibly taken there nor anything else about the
+        same declaration, to the first of its alternatives that is `usable`. At most some; how many."""
+        ...
+
+    async def give_up(self, destination: str, since: datetime, note: str, now: datetime) -> int:
+        """Holds what waits for a destination since before `since`. At most some; how many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """An operator's word that nothing is handed over; answers are heard all the same."""
+
+    actor: str
+    at: datetime
+    reason: str
+
+
+class Destinations(Protocol):
+    """How back-ends stand, for whoever looks beside the node and for the node after it."""
+
+    async def known(self) -> Mapping[str, tuple[Breaker, Pause | None]]: ...
+
+    async def turned(self, name: str, breaker: Breaker) -> None:
+        """Writes the breaker, and leaves a pause as it is."""
         ...
 
 

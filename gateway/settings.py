@@ -28,10 +28,17 @@ class JudgingSettings(Section):
     seconds: float = Field(60, gt=0, description="longest time for one message before its worker is ended")
 
 
+class OutboxSettings(Section):
+    budget_hours: float = Field(
+        72, gt=0, le=8760, description="how long a back-end is tried before what waits for it is held"
+    )
+
+
 class Settings(Section):
     sftp: SftpSettings = SftpSettings()
     amqp: AmqpSettings | None = Field(None, description="the AMQP channel; without it there is none")
     judging: JudgingSettings = JudgingSettings()
+    outbox: OutboxSettings = OutboxSettings()
     partner: dict[str, PartnerSettings] = Field(
         default_factory=dict,
         description="parties that host their folders themselves",

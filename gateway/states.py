@@ -35,6 +35,7 @@ class Event(StrEnum):
     REPLACED = "replaced"  # a newer one of the same name takes its place
     EXPIRED = "expired"  # what was waited for did not come in time
     TAKEN = "taken"  # customs took it
+    DIVERTED = "diverted"  # another back-end takes it, since its own is down
     UNDELIVERABLE = "undeliverable"  # customs will never take it as it is
     ANSWERED = "answered"  # customs said something that does not finish it
     SETTLED = "settled"  # the final answer of customs
@@ -65,6 +66,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     },
     State.ACCEPTED: {
         Event.TAKEN: State.DELIVERED,
+        Event.DIVERTED: State.ACCEPTED,
         Event.UNDELIVERABLE: State.HELD,
         # An answer can overtake the confirmation that customs took the submission.
         Event.ANSWERED: State.ACCEPTED,
@@ -79,6 +81,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     State.CLOSED: {
         # What became of the delivery is known before its own outcome is written.
         Event.TAKEN: State.CLOSED,
+        Event.DIVERTED: State.CLOSED,
         Event.UNDELIVERABLE: State.CLOSED,
         # Receipts arrive out of order (FORMATS 2.3), and an entry may be deleted after release.
         Event.ANSWERED: State.CLOSED,

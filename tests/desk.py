@@ -25,7 +25,8 @@ from adapters.stores.tables import deliveries, events, holders, messages, partie
 from gateway.decision import Decision
 from gateway.message import Arrival, Receipt, Received, new_id
 from gateway.parties import Party
-from gateway.pipeline import Rules, held_receipt, judge
+from gateway.pipeline import Rules, judge, pending_receipt
+from gateway.ports import Untold
 from gateway.signing import XadesSigner
 from gateway.xml import trusted
 from tests.judging import families
@@ -56,8 +57,8 @@ class _Judges:
         blob = partial(self._desk.blobs.open, received.arrival.sha256)
         return judge(received, blob, self._desk.rules, self._desk.register, self._desk.signer, now)
 
-    async def held_receipt(self, received: Received, now: datetime) -> Receipt:
-        return held_receipt(received, self._desk.rules, self._desk.register, self._desk.signer, now)
+    async def pending_receipt(self, untold: Untold, now: datetime) -> Receipt:
+        return pending_receipt(untold, self._desk.rules, self._desk.register, self._desk.signer, now)
 
     async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
         return [self._desk.signer.sign(trusted(document)) for document in documents]

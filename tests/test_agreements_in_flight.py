@@ -55,7 +55,7 @@ def outbox(desk: Desk) -> SqlOutbox:
 
 def claimed(desk: Desk, message: str) -> list[Outgoing]:
     """The deliveries of a message that are sent now."""
-    return [each for each in asyncio.run(outbox(desk).claim(10, LATER)) if each.message == message]
+    return [each for each in asyncio.run(outbox(desk).claim("customs", 10, LATER)) if each.message == message]
 
 
 def test_as_shipped_a_declaration_that_was_accepted_rightly_is_delivered_though_its_agreement_ends(

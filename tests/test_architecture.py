@@ -26,15 +26,26 @@ NOUNS = {
             "documents",
             "triage",
         ),
-        *("policy", "decision", "dossier", "ports"),
+        *("policy", "decision", "dossier", "ports", "breaker"),
     )
 }
 # What does things or strings them together; everything else in gateway/ is what the stages stand on.
 DOING = {
     f"gateway.{name}"
     for name in (
-        *("pipeline", "node", "outbox", "customs_answers", "reminders", "operations", "settings", "signing"),
-        *("next_needed", "connections", "undertakings", "watching", "observing"),
+        *(
+            "pipeline",
+            "node",
+            "dispatch",
+            "outbox",
+            "pace",
+            "customs_answers",
+            "reminders",
+            "operations",
+            "settings",
+            "signing",
+        ),
+        *("next_needed", "connections", "undertakings", "dxp", "watching", "observing"),
     )
 }
 OUTSIDE = {
@@ -47,6 +58,7 @@ ALLOWED = {
     "gateway.connections": {"urllib"},  # to take an address apart
     "gateway.watching": {"urllib"},
     "gateway.node": {"asyncio", "random", "structlog"},
+    "gateway.dispatch": {"asyncio", "random", "structlog"},
     "gateway.customs_answers": {"asyncio", "structlog"},
     "gateway.reminders": {"structlog"},
     # The seek constant, and a copy from one stream to another: nothing of the host.
@@ -140,7 +152,13 @@ def test_only_what_the_node_runs_is_asynchronous() -> None:
         if any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(_tree(path)))
     }
     # ports describes what adapters do; it runs nothing.
-    assert asynchronous == {"gateway.node", "gateway.customs_answers", "gateway.reminders", "gateway.ports"}
+    assert asynchronous == {
+        "gateway.node",
+        "gateway.dispatch",
+        "gateway.customs_answers",
+        "gateway.reminders",
+        "gateway.ports",
+    }
 
 
 def test_nouns_stand_on_nouns_alone() -> None:

@@ -98,7 +98,7 @@ def outbox(desk: Desk) -> SqlOutbox:
 
 
 def sending(desk: Desk) -> Outgoing:
-    (item,) = asyncio.run(outbox(desk).claim(10, LATER + timedelta(minutes=1)))
+    (item,) = asyncio.run(outbox(desk).claim("customs", 10, LATER + timedelta(minutes=1)))
     return item
 
 
@@ -218,7 +218,7 @@ def test_a_release_of_what_waited_lets_it_wait_anew(desk: Desk) -> None:
 def test_a_release_of_what_was_accepted_asks_customs_first_and_keeps_verdict_and_receipts(desk: Desk) -> None:
     message = accepted(desk)
     held(desk, message)
-    assert asyncio.run(outbox(desk).claim(10, LATER)) == ()
+    assert asyncio.run(outbox(desk).claim("customs", 10, LATER)) == ()
     before = desk.rows(receipts, message=message)
     released(desk, message)
     assert sending(desk).unknown

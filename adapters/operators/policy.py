@@ -18,8 +18,8 @@ from adapters.assemble import utc_now
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home import Home
 from adapters.operators.output import HomeOption, JsonOption, opened, say_rows, told
+from adapters.stores.arrived import received_of
 from adapters.stores.database import sqlite_engine
-from adapters.stores.messages import received_of
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import messages
 from gateway.china import china_date

@@ -31,6 +31,7 @@ _DECLARED: Final = (
         messages.c.seq_no,
         messages.c.entry_id,
         deliveries.c.destination,
+        deliveries.c.about,
         messages.c.customs_status,
         cast(messages.c.facts, Text),
     )
@@ -82,13 +83,14 @@ def awaited_by(party: str, name: str) -> str:
 
 def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> Declared | None:
     """A row of one of `DECLARATION_BY`; None where it has another number than one that was named."""
-    id_, reference, seq_no, entry_id, destination, customs_status, text = row
+    id_, reference, seq_no, entry_id, destination, about, customs_status, text = row
     has = dict(zip(_NUMBERS, (reference, seq_no, entry_id), strict=True))
     if any(has[name] != value for name, value in named.items()):
         return None
     facts = json.loads(text)
     return Declared(
         id=id_,
+        about=about or id_,
         reference=reference,
         entry_id=entry_id or "",
         destination=destination,

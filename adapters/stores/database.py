@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
@@ -22,7 +23,6 @@ from sqlalchemy.exc import DatabaseError
 
 from adapters.stores.tables import events
 from gateway.message import ChainLink
-from gateway.states import State
 
 T = TypeVar("T")
 
@@ -77,9 +77,10 @@ class Transaction:
         self._events: list[dict[str, object]] = []
 
     def log(
-        self, message: str, at: datetime, happened: str, actor: str, state: State, **detail: object
+        self, message: str, at: datetime, happened: str, actor: str, state: StrEnum, **detail: object
     ) -> ChainLink:
-        """Appends an event and returns its place; `detail` must be JSON and hold no payload."""
+        """Appends an event and returns its place; `detail` must be JSON and hold no payload. What is not of a
+        message is logged under the name of what it is of, with that one's state."""
         told = {key: value for key, value in detail.items() if value not in (None, "", [], {})}
         entry = {
             "message": message,

@@ -3,20 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
+from adapters.stores.arrived import facts_of, received_of
 from adapters.stores.database import Transaction
 from adapters.stores.found_by import note_faults
 from adapters.stores.giving_back import give_back
 from adapters.stores.holding import NOTHING
-from adapters.stores.messages import received_of
 from adapters.stores.operations import standing, withdraw
 from adapters.stores.receipts import put_receipts
 from adapters.stores.tables import agreements, messages
 from gateway.agreements import AgreementKind, Used
-from gateway.message import Facts, Key, Operation
 from gateway.operations import Act, Dismissal, Stopped, event_of
 from gateway.ports import Folder, Superseded
 from gateway.states import State, advance
@@ -35,22 +34,10 @@ def stopped(reader: Connection, message: str) -> Stopped:
     used = reader.execute(_USED, {"number": row.agreement, "by": message}).first()
     return Stopped(
         received=received_of(row),
-        facts=_facts(row),
+        facts=facts_of(row),
         linked=row.linked,
         uses=None if used is None else Used(number=used.number, kind=AgreementKind(used.kind)),
         revision=row.revision,
-    )
-
-
-def _facts(row: Row[*tuple[Any, ...]]) -> Facts | None:
-    if row.reference is None:
-        return None
-    return Facts(
-        key=Key(party=row.party, family=row.family, type=row.type, reference=row.reference),
-        content=row.content,
-        body=row.body_digest,
-        operation=Operation(row.operation),
-        values=row.facts,
     )
 
 

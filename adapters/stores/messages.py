@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
+from adapters.stores.announcing import announce, untold
+from adapters.stores.arrived import arrival_of, received_of
 from adapters.stores.consequences import write_consequences
 from adapters.stores.database import Database, Transaction
 from adapters.stores.found_by import fact_columns, note_faults
@@ -17,8 +19,8 @@ from adapters.stores.receipts import give_again, put_receipts
 from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages, receipts
 from adapters.stores.waiting import any_overdue, expire
 from gateway.decision import Decision
-from gateway.message import Arrival, ChainLink, Key, Receipt, Received, Submission
-from gateway.ports import Folder, LateDecision, Superseded
+from gateway.message import Arrival, Key, Receipt, Received, Submission
+from gateway.ports import Folder, LateDecision, Superseded, Untold
 from gateway.states import DeliveryState, Event, State, advance
 
 ACTOR: Final = "gateway"
@@ -64,13 +66,15 @@ class SqlMessages:
             lambda transaction: _put_back(transaction, message, attempt, counted, not_before)
         )
 
-    async def held_unannounced(self, since: datetime) -> Sequence[Received]:
+    async def untold(
+        self, held_before: datetime, waiting_before: datetime, down: Mapping[str, datetime], limit: int
+    ) -> Sequence[Untold]:
         return await self._database.read(
-            lambda reader: [received_of(row) for row in reader.execute(_HELD_UNANNOUNCED, {"since": since})]
+            lambda reader: untold(reader, held_before, waiting_before, down, limit)
         )
 
-    async def announce(self, message: str, receipt: Receipt, now: datetime) -> None:
-        await self._database.write(lambda transaction: _announce(transaction, message, receipt, now))
+    async def announce(self, untold: Untold, receipt: Receipt, now: datetime) -> None:
+        await self._database.write(lambda transaction: announce(transaction, untold, receipt, now))
 
 
 _DUE: Final = (
@@ -138,17 +142,6 @@ _TO_DECIDE: Final = select(
     messages.c.attempts,
     messages.c.revision,
 ).where(messages.c.id == bindparam("wanted"))
-_HELD_UNANNOUNCED: Final = (
-    select(*_RECEIVED)
-    .where(
-        messages.c.state == State.HELD,
-        messages.c.kind == "inbound",
-        messages.c.moved_at < bindparam("since"),
-        ~select(receipts.c.id).where(receipts.c.message == messages.c.id).exists(),
-    )
-    .order_by(messages.c.seq)
-    .limit(100)
-)
 _INSERT: Final = insert(messages)
 _REPLY: Final = insert(replies)
 _TAKE: Final = (
@@ -165,7 +158,6 @@ _PUT_BACK: Final = update(messages).where(
 _WAITS: Final = select(receipts.c.id).where(
     receipts.c.message == bindparam("of"), receipts.c.verdict == "waiting"
 )
-_TOLD: Final = select(receipts.c.id).where(receipts.c.message == bindparam("wanted"))
 _OF_KEY: Final = (
     (holders.c.party == bindparam("of_party"))
     & (holders.c.family == bindparam("of_family"))
@@ -260,27 +252,6 @@ def _claim(transaction: Transaction, limit: int, now: datetime, until: datetime)
     return [received_of(row) for row in transaction.connection.execute(_CHOSEN, {"chosen": chosen})]
 
 
-def received_of(row: Row[*tuple[Any, ...]]) -> Received:
-    return Received(
-        arrival=_arrival_of(row),
-        attempts=row.attempts,
-        link=ChainLink(sequence=row.link_sequence, digest=row.link_digest),
-        overdue=row.waiting_for or "",
-    )
-
-
-def _arrival_of(row: Row[*tuple[Any, ...]]) -> Arrival:
-    return Arrival(
-        id=row.id,
-        account=row.account,
-        channel=row.channel,
-        name=row.name,
-        sha256=row.sha256,
-        size=row.size,
-        received_at=row.received_at,
-    )
-
-
 def _decide(transaction: Transaction, decision: Decision, now: datetime) -> State:
     row = transaction.connection.execute(_TO_DECIDE, {"wanted": decision.message}).one()
     if row.attempts != decision.attempt or row.state != State.RECEIVED:
@@ -298,7 +269,7 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
         decision.lack is None or not transaction.connection.execute(_WAITS, {"of": decision.message}).first()
     ):
         put_receipts(transaction, decision.message, decision.receipts, now)
-    write_consequences(transaction, decision, _arrival_of(row), now)
+    write_consequences(transaction, decision, arrival_of(row), now)
     transaction.connection.execute(
         _CHANGE,
         {
@@ -382,10 +353,3 @@ def _put_back(
             "not_before": not_before,
         },
     )
-
-
-def _announce(transaction: Transaction, message: str, receipt: Receipt, now: datetime) -> None:
-    row = transaction.connection.execute(_TO_DECIDE, {"wanted": message}).one()
-    told = transaction.connection.execute(_TOLD, {"wanted": message}).first()
-    if row.state == State.HELD and told is None:
-        put_receipts(transaction, message, [receipt], now)

@@ -42,6 +42,14 @@ _PARTY_CALLED: Final = {
 }
 _EARLIER: Final = (
     messages.c.id,
+    func.coalesce(
+        select(deliveries.c.about)
+        .where(deliveries.c.message == messages.c.id, deliveries.c.about != "")
+        .limit(1)
+        .correlate(messages)
+        .scalar_subquery(),
+        messages.c.id,
+    ),
     messages.c.state,
     messages.c.reference,
     messages.c.content,
@@ -256,9 +264,10 @@ def _agreement(record: str) -> Agreement:
 
 
 def _earlier(row: Sequence[str]) -> Earlier:
-    id_, state, reference, content, operation, customs_status = row
+    id_, about, state, reference, content, operation, customs_status = row
     return Earlier(
         id=id_,
+        about=about,
         state=State(state),
         reference=reference,
         content=content,

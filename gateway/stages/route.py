@@ -58,10 +58,12 @@ class Routes(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """Where one copy goes. `office` is the second customs office that it is for, else empty."""
+    """Where one copy goes. `office` is the second customs office that it is for, else empty. `alternatives`
+    may take it in place of `backend`; what belongs to something that another back-end has goes with that."""
 
     route: str
     backend: str
+    alternatives: tuple[str, ...] = ()
     office: str = ""
 
 
@@ -82,11 +84,11 @@ def route(facts: Facts, matter: Matter, register: Register, routes: Routes) -> t
         shown = register.shown(matter.change.after.number)
         return tuple(Way(route="as the declarations under it", backend=backend) for backend in shown)
     found = first(facts.key.type, values, routes)
-    ways = [Way(route=found.name, backend=found.backend)]
+    ways = [Way(route=found.name, backend=found.backend, alternatives=found.failover)]
     other = values.get("ie_port", "")
     if _in_transit(facts) and other not in ("", values.get("office")):
         found = first(facts.key.type, values | {"office": other}, routes)
-        ways.append(Way(route=found.name, backend=found.backend, office=other))
+        ways.append(Way(route=found.name, backend=found.backend, alternatives=found.failover, office=other))
     return tuple(ways)
 
 

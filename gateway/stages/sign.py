@@ -63,9 +63,20 @@ def sign(
             package_name=arrival.name,
             package_size=arrival.size,
             enclosures=enclosures,
+            about=_about(arrival.id, authority, matter),
+            alternatives=way.alternatives,
         )
         for way in ways
     )
+
+
+def _about(message: str, authority: Authority, matter: Matter) -> str:
+    """The message that began the declaration: of what corrects, updates or follows one that of that one."""
+    if matter.belongs_to is not None:
+        return matter.belongs_to.about
+    if matter.change is not None or authority.earlier is None:
+        return message
+    return authority.earlier.about
 
 
 def _enclosures(package: Package, use: Registered | None) -> tuple[Enclosure, ...]:

@@ -57,6 +57,7 @@ async def release(store: Store, sent: Arrival, status: CustomsStatus = CustomsSt
 async def bring(store: Store, declaration: Arrival, *codes: str, number: int = 2) -> None:
     sent = arrival(number)
     belongs_to = Declared(
+        about="",
         customs_status=CustomsStatus.NONE,
         id=declaration.id,
         reference="R-1",

@@ -131,7 +131,7 @@ def test_a_decision_is_written_once(store: Store) -> None:
         await accept(store, sent)
         with pytest.raises(LateDecision):
             await store.messages.decide(accepted(sent), NOW)
-        assert len(await store.outbox.claim(10, NOW)) == 1
+        assert len(await store.outbox.claim("customs", 10, NOW)) == 1
 
     asyncio.run(run())
 
@@ -146,7 +146,7 @@ def test_a_key_is_taken_by_one_of_two_messages_judged_at_the_same_time(store: St
             return_exceptions=True,
         )
         assert [type(outcome) for outcome in outcomes] == [State, Superseded]
-        assert len(await store.outbox.claim(10, NOW)) == 1
+        assert len(await store.outbox.claim("customs", 10, NOW)) == 1
         holder = store.register.holder(KEY)
         assert holder is not None
         assert holder.id == first.id
@@ -244,7 +244,7 @@ def test_a_repeated_message_gets_the_same_receipts_again_under_its_own_name(stor
         assert len({entry.name for entry in given}) == 2
         bodies = [await store.mailbox.body("broker", entry.receipt or 0) for entry in given]
         assert bodies == [b"accepted", b"accepted"]
-        assert len(await store.outbox.claim(10, NOW)) == 1
+        assert len(await store.outbox.claim("customs", 10, NOW)) == 1
 
     asyncio.run(run())
 
@@ -280,13 +280,13 @@ def test_a_held_message_is_announced_once(store: Store) -> None:
         sent = arrival()
         await add_and_claim(store, sent)
         await store.messages.decide(Decision(message=sent.id, attempt=1, event=Event.BROKE), NOW)
-        assert await store.messages.held_unannounced(NOW - timedelta(minutes=5)) == []
-        (held,) = await store.messages.held_unannounced(NOW + timedelta(minutes=5))
+        assert await store.messages.untold(NOW - timedelta(minutes=5), NOW, {}, 10) == []
+        (held,) = await store.messages.untold(NOW + timedelta(minutes=5), NOW, {}, 10)
         pending = replace(receipt("held", "Gateway_held"), final=False)
-        await store.messages.announce(held.arrival.id, pending, NOW)
-        await store.messages.announce(held.arrival.id, pending, NOW)
+        await store.messages.announce(held, pending, NOW)
+        await store.messages.announce(held, pending, NOW)
         assert await names(store, Folder.INBOX) == ["Gateway_held"]
-        assert await store.messages.held_unannounced(NOW + timedelta(minutes=5)) == []
+        assert await store.messages.untold(NOW + timedelta(minutes=5), NOW, {}, 10) == []
 
     asyncio.run(run())
 
@@ -326,12 +326,12 @@ def settled(store: Store, item: Outgoing, state: DeliveryState) -> "asyncio.Futu
 def test_a_delivery_is_claimed_once_and_comes_back_when_it_is_due(store: Store) -> None:
     async def run() -> None:
         await accept(store, arrival())
-        (item,) = await store.outbox.claim(10, NOW)
+        (item,) = await store.outbox.claim("customs", 10, NOW)
         assert not item.unknown
-        assert await store.outbox.claim(10, NOW) == ()
+        assert await store.outbox.claim("customs", 10, NOW) == ()
         await settled(store, item, DeliveryState.PENDING)
-        assert await store.outbox.claim(10, NOW) == ()
-        (again,) = await store.outbox.claim(10, NOW + timedelta(minutes=1))
+        assert await store.outbox.claim("customs", 10, NOW) == ()
+        (again,) = await store.outbox.claim("customs", 10, NOW + timedelta(minutes=1))
         assert (again.id, again.attempts) == (item.id, 2)
 
     asyncio.run(run())
@@ -340,9 +340,9 @@ def test_a_delivery_is_claimed_once_and_comes_back_when_it_is_due(store: Store) 
 def test_a_delivery_that_a_dead_node_was_sending_is_asked_about_first(store: Store) -> None:
     async def run() -> None:
         await accept(store, arrival())
-        await store.outbox.claim(10, NOW)
+        await store.outbox.claim("customs", 10, NOW)
         assert await store.outbox.recover() == 1
-        (again,) = await store.outbox.claim(10, NOW)
+        (again,) = await store.outbox.claim("customs", 10, NOW)
         assert again.unknown
 
     asyncio.run(run())
@@ -362,7 +362,7 @@ def test_the_end_of_a_delivery_is_the_next_state_of_its_message(
     async def run() -> None:
         sent = arrival()
         await accept(store, sent)
-        (item,) = await store.outbox.claim(10, NOW)
+        (item,) = await store.outbox.claim("customs", 10, NOW)
         await settled(store, item, end)
         holder = store.register.holder(KEY)
         assert holder is not None
@@ -462,7 +462,7 @@ def test_an_answer_before_the_delivery_is_settled_closes_the_message_for_good(st
     async def run() -> None:
         sent = arrival()
         await accept(store, sent)
-        (item,) = await store.outbox.claim(10, NOW)
+        (item,) = await store.outbox.claim("customs", 10, NOW)
         assert await customs_says(store, sent, CustomsStatus.CLOSED, b"R")
         await settled(store, item, DeliveryState.DELIVERED)
         holder = store.register.holder(KEY)

@@ -323,7 +323,7 @@ def test_a_revoked_agreement_holds_what_customs_has_not_taken_where_the_notice_s
         await add_and_claim(store, taken, sending, waiting)
         for each in (taken, sending):
             await store.messages.decide(under(each, store), NOW)
-        first, second = await store.outbox.claim(10, NOW)
+        first, second = await store.outbox.claim("customs", 10, NOW)
         await store.outbox.settle(first, DeliveryState.DELIVERED, "", NOW, NOW)
         await store.messages.decide(under(waiting, store), NOW)
         await told(store, Act.TERMINATED, holds=True, kind=AgreementKind.LONG_TERM)
@@ -332,10 +332,10 @@ def test_a_revoked_agreement_holds_what_customs_has_not_taken_where_the_notice_s
         assert states == [State.DELIVERED, State.HELD, State.HELD]
         assert NUMBER in row_of(store, waiting).reason
         assert [row.state for row in rows(store, deliveries)] == ["delivered", "sending", "held"]
-        assert await store.outbox.claim(10, NOW + LEASE) == ()
+        assert await store.outbox.claim("customs", 10, NOW + LEASE) == ()
         # What was on the wire when it happened is not sent again by itself.
         await store.outbox.settle(second, DeliveryState.PENDING, "refused connection", NOW, NOW)
-        assert await store.outbox.claim(10, NOW + LEASE) == ()
+        assert await store.outbox.claim("customs", 10, NOW + LEASE) == ()
         assert [row.state for row in rows(store, deliveries)] == ["delivered", "held", "held"]
 
     run(test)
@@ -347,7 +347,7 @@ def test_what_was_sent_when_it_was_held_and_was_taken_is_delivered(store: Store)
         sent = arrival()
         await add_and_claim(store, sent)
         await store.messages.decide(under(sent, store), NOW)
-        (item,) = await store.outbox.claim(10, NOW)
+        (item,) = await store.outbox.claim("customs", 10, NOW)
         await told(store, Act.TERMINATED, holds=True)
         await store.outbox.settle(item, DeliveryState.DELIVERED, "", NOW, NOW)
         assert row_of(store, sent).state == State.DELIVERED
@@ -361,12 +361,12 @@ def test_a_node_that_dies_does_not_send_what_was_held_while_it_was_sent(store: S
         sent = arrival()
         await add_and_claim(store, sent)
         await store.messages.decide(under(sent, store), NOW)
-        await store.outbox.claim(10, NOW)
+        await store.outbox.claim("customs", 10, NOW)
         await told(store, Act.TERMINATED, holds=True)
         assert await store.outbox.recover() == 1
-        assert await store.outbox.claim(10, NOW) == ()
+        assert await store.outbox.claim("customs", 10, NOW) == ()
         store.database.submit(lambda to: replay(to, sent.id, "operator", "it may go", NOW)).result()
-        (again,) = await store.outbox.claim(10, NOW)
+        (again,) = await store.outbox.claim("customs", 10, NOW)
         assert again.unknown
 
     run(test)
@@ -380,6 +380,6 @@ def test_a_revoked_agreement_stops_nothing_where_the_notice_does_not_say_so(stor
         await store.messages.decide(under(sent, store), NOW)
         await told(store, Act.TERMINATED)
         assert row_of(store, sent).state == State.ACCEPTED
-        assert len(await store.outbox.claim(10, NOW)) == 1
+        assert len(await store.outbox.claim("customs", 10, NOW)) == 1
 
     run(test)

@@ -1,6 +1,7 @@
 """The gateway's own receipt: of every kind true to its schema, and valid to others."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from gateway import xml
 from gateway.faults import Fault, finding
 from gateway.message import Receipt
 from gateway.parties import ReceiptForm
-from gateway.pipeline import held_receipt
+from gateway.pipeline import pending_receipt
+from gateway.ports import Untold
 from gateway.schema_faults import schema_faults
 from gateway.stages.receipt import Known, Verdict, gateway_receipt
 from tests.declarations import INVOICE, Declaration, Document
@@ -60,11 +62,28 @@ def test_it_reports_the_pages_of_a_pdf_and_whether_that_bears_a_signature_of_its
 
 def test_a_held_message_has_a_pending_one_that_says_nothing_of_our_insides(desk: Desk) -> None:
     received = desk.received(ACCOUNT, "a.zip", BODY)
-    receipt = held_receipt(received, desk.rules, desk.register, desk.signer, NOW)
+    untold = Untold(received=received, facts=None, down_since=None)
+    receipt = pending_receipt(untold, desk.rules, desk.register, desk.signer, NOW)
     root = read_gateway_receipt(desk, receipt)
     assert (receipt.verdict, receipt.final) == ("held", False)
     assert texts(root, "Verdict", "Final") == ["held", "false"]
     assert root.findall("g:Faults/*", NS) == []
+
+
+def test_one_that_waits_for_customs_says_since_when_and_that_it_goes_by_itself(desk: Desk) -> None:
+    decision = desk.judged(ACCOUNT, "a.zip", BODY)
+    received = desk.received(ACCOUNT, "a.zip", BODY)
+    untold = Untold(
+        received=received, facts=decision.facts, down_since=datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
+    )
+    receipt = pending_receipt(untold, desk.rules, desk.register, desk.signer, NOW)
+    root = read_gateway_receipt(desk, receipt)
+    assert (receipt.verdict, receipt.final) == ("waiting", False)
+    assert decision.facts is not None
+    assert texts(root, "Verdict", "Final", "Reference") == ["waiting", "false", decision.facts.key.reference]
+    (told,) = root.findall("g:Faults/g:Fault", NS)
+    assert (told.get("code"), told.get("severity")) == ("customs-unreachable", "warning")
+    assert [text.text for text in told.findall("g:Text", NS) if "2026-11-02 09:30+08:00" in (text.text or "")]
 
 
 def test_a_waiting_message_has_a_pending_one(desk: Desk) -> None:

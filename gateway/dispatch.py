@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 
 from gateway.breaker import Breaker
+from gateway.destinations import Destinations, Outbox, Pause
 from gateway.faults import printable
 from gateway.observing import UNOBSERVED, Observer
 from gateway.outbox import FAILING, Step, next_step
@@ -23,11 +24,8 @@ from gateway.ports import (
     Backend,
     BlobStore,
     Clock,
-    Destinations,
-    Outbox,
     Outcome,
     Outgoing,
-    Pause,
 )
 
 DOWN_AFTER: Final = timedelta(seconds=5)  # before others are told that a destination is down, or take over

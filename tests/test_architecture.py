@@ -26,7 +26,7 @@ NOUNS = {
             "documents",
             "triage",
         ),
-        *("policy", "decision", "dossier", "ports", "breaker"),
+        *("policy", "decision", "dossier", "ports", "breaker", "destinations"),
     )
 }
 # What does things or strings them together; everything else in gateway/ is what the stages stand on.
@@ -154,6 +154,7 @@ def test_only_what_the_node_runs_is_asynchronous() -> None:
     # ports describes what adapters do; it runs nothing.
     assert asynchronous == {
         "gateway.node",
+        "gateway.destinations",
         "gateway.dispatch",
         "gateway.customs_answers",
         "gateway.reminders",

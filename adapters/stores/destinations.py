@@ -10,7 +10,7 @@ from adapters.stores.database import Database, Transaction
 from adapters.stores.operating_tables import destinations
 from adapters.stores.tables import TO_SEND, deliveries
 from gateway.breaker import Breaker, BreakerState
-from gateway.ports import Pause
+from gateway.destinations import Pause
 
 PAUSED: Final = "backend-paused"
 RESUMED: Final = "backend-resumed"
@@ -18,7 +18,7 @@ _LONGEST: Final = 26  # what the log has room for, where the id of a message sta
 
 
 class SqlDestinations:
-    """ports.Destinations over a `Database`."""
+    """destinations.Destinations over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

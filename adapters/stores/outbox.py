@@ -21,7 +21,7 @@ _ENCLOSURE: Final = TypeAdapter(Enclosure)
 
 
 class SqlOutbox:
-    """ports.Outbox over a `Database`. `answer_within` is how long customs has to answer what it took."""
+    """destinations.Outbox over a `Database`. `answer_within` is how long customs has to answer."""
 
     def __init__(self, database: Database, answer_within: timedelta) -> None:
         self._database = database
@@ -86,7 +86,7 @@ class SqlOutbox:
         return [_outgoing(row) for row in rows]
 
     def _fair(self, transaction: Transaction, destination: str, limit: int, now: datetime) -> list[int]:
-        """Which are next (`ports.Outbox.claim`), so that one account's thousands keep another's only one
+        """Which are next (`Outbox.claim`), so that one account's thousands keep another's only one
         waiting for one of them."""
         connection = transaction.connection
         at_work = Counter(connection.execute(_AT_WORK, {"destination": destination}).scalars())

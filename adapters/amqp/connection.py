@@ -1,0 +1,256 @@
+"""A connection to a RabbitMQ broker that comes back by itself and says what became of what it published.
+
+One that publishes does not consume: a broker that is short of memory stops reading from those who publish,
+and would not hear the acknowledgements of the same connection.
+"""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from weakref import WeakValueDictionary
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import ChannelClosed, DeliveryError, PublishError
+
+from gateway.connections import BrokerSettings
+from gateway.faults import printable
+
+HEARTBEAT: Final = 10  # seconds
+CONNECT_WITHIN: Final = 5.0
+SET_UP_WITHIN: Final = 30.0  # a broker that was killed has its queues again some seconds after its listeners
+CLOSE_WITHIN: Final = 3.0
+WATCH_EVERY: Final = 2.0  # between two proofs that the other end is there
+PROOF_WITHIN: Final = 5.0
+CONFIRM_WITHIN: Final = 10.0
+UNBLOCKED_WITHIN: Final = 2.0  # how long publishing waits for a broker that takes nothing
+FIRST_PAUSE: Final = 0.2
+LONGEST_PAUSE: Final = 10.0
+STEADY_AFTER: Final = 30.0  # a connection that held so long was a good one: the next pause is the first again
+
+log = structlog.get_logger()
+
+# Declares what it needs and begins to consume; returns the queues that it consumes from.
+SetUp = Callable[[AbstractChannel], Awaitable[Sequence[str]]]
+
+
+class Sent(StrEnum):
+    """What became of publishing one message."""
+
+    CONFIRMED = "confirmed"  # the broker has it; on disk where message and queue are durable
+    RETURNED = "returned"  # not taken: no queue is bound for it
+    REFUSED = "refused"  # not taken, and would not be again: too large, no such exchange, no permission
+    BUSY = "busy"  # not taken: the broker is short of memory or disk, or said no for now
+    AWAY = "away"  # not taken: there is no connection
+    UNKNOWN = "unknown"  # sent, and no word came
+
+
+class Lost(Exception):
+    """The connection is of no use any more; the text says why."""
+
+
+class BrokerConnection:
+    """Connects while the context is open, and again whenever connection, channel or a consumer is lost.
+
+    Entering does not wait for the broker. `set_up` is called with the channel of each new connection; what it
+    raises ends that connection, and is tried again later. Each queue that it names is asked for in turn: one
+    that is gone or has lost its consumers, or a broker that is silent, ends the connection as well.
+    """
+
+    def __init__(self, settings: BrokerSettings, home: Path, name: str, set_up: SetUp) -> None:
+        self.name = name
+        self.why_not = "not connected yet"
+        self.blocked = False  # as the last proof found it
+        self._settings = settings
+        self._home = home
+        self._set_up = set_up
+        self._channel: AbstractChannel | None = None
+        self._connected = asyncio.Event()
+        self._one_of_its_id: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._under_way = 0
+        self._closing: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._supervise())]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await _ended(self._tasks)
+        await _ended(self._closing)  # only now: the one that ended last may have left its connection to it
+        self.why_not = "stopped"
+
+    @property
+    def connected(self) -> bool:
+        """Whether the last `set_up` succeeded and nothing was lost since, as far as it is known."""
+        return self._connected.is_set()
+
+    async def until_connected(self) -> None:
+        await self._connected.wait()
+
+    async def publish(self, exchange: str, routing_key: str, message: aio_pika.Message) -> Sent:
+        """Publishes mandatorily and waits for the broker's word, no longer than `CONFIRM_WITHIN` seconds and
+        `UNBLOCKED_WITHIN` before. Raises nothing for what broker or network do."""
+        if len(message.body) > self._settings.largest or len(routing_key.encode()) > 255:
+            return Sent.REFUSED
+        channel = self._channel
+        if channel is None:
+            return Sent.AWAY
+        # What is returned is known by its message id alone: only one of an id is on its way at a time.
+        lock = self._one_of_its_id.setdefault(message.message_id or "", asyncio.Lock())
+        async with lock:
+            if not await _unblocked(channel, UNBLOCKED_WITHIN):
+                return Sent.BUSY
+            self._under_way += 1
+            try:
+                return await self._published(channel, exchange, routing_key, message)
+            finally:
+                self._under_way -= 1
+
+    async def _published(
+        self, channel: AbstractChannel, exchange: str, routing_key: str, message: aio_pika.Message
+    ) -> Sent:
+        alone = self._under_way == 1
+        try:
+            to = await channel.get_exchange(exchange, ensure=False)
+            await to.publish(message, routing_key, mandatory=True, timeout=CONFIRM_WITHIN)
+        except PublishError:
+            return Sent.RETURNED
+        except DeliveryError:
+            return Sent.BUSY
+        except ChannelClosed as error:
+            log.warning("publishing refused", connection=self.name, error=printable(str(error), 300))
+            # The broker closes the channel for one of those not confirmed, and does not say for which.
+            return Sent.REFUSED if alone and self._under_way == 1 else Sent.UNKNOWN
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return Sent.UNKNOWN  # the library says so of a connection that was closed
+        except Exception as error:
+            log.warning("publishing failed", connection=self.name, error=printable(repr(error), 300))
+            return Sent.UNKNOWN
+        return Sent.CONFIRMED
+
+    async def _supervise(self) -> None:
+        pause, clock = FIRST_PAUSE, asyncio.get_running_loop().time
+        while True:
+            began = clock()
+            try:
+                await self._serve()
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                self.why_not = "the connection was closed"
+            except Exception as error:
+                self.why_not = printable(str(error) or type(error).__name__, 300)
+            log.warning("broker lost", connection=self.name, why=self.why_not)
+            if clock() - began > STEADY_AFTER:
+                pause = FIRST_PAUSE
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  spreads retries, no secret
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _serve(self) -> None:
+        """One connection from its beginning to its end, which it raises."""
+        connection = await self._opened()
+        try:
+            gone = asyncio.get_running_loop().create_future()
+            connection.close_callbacks.add(lambda _, why: _tell(gone, why))
+            async with asyncio.timeout(SET_UP_WITHIN):
+                channel = await connection.channel(on_return_raises=True)
+                channel.close_callbacks.add(lambda _, why: _tell(gone, why))
+                below = await channel.get_underlay_channel()
+                below.on_consumer_cancel_callbacks.add(lambda _: _tell(gone, Lost("consumer cancelled")))
+                watched = await self._set_up(channel)
+            self._channel, self.why_not = channel, ""
+            self._connected.set()
+            log.info("broker connected", connection=self.name)
+            while not gone.done():
+                await asyncio.wait([gone], timeout=WATCH_EVERY)
+                if not gone.done():
+                    await self._prove(channel, watched)
+            raise Lost(gone.result())
+        finally:
+            self._channel = None
+            self._connected.clear()
+            await self._close(connection)
+
+    async def _opened(self) -> AbstractConnection:
+        settings = self._settings
+        password = (self._home / settings.password_file).read_text("utf-8").rstrip("\r\n")
+        return await aio_pika.connect(
+            host=settings.host,
+            port=settings.port,
+            login=settings.user,
+            password=password,
+            virtualhost=settings.vhost,
+            ssl=settings.ca is not None,
+            ssl_context=self._context(),
+            timeout=CONNECT_WITHIN,
+            client_properties={"connection_name": self.name},
+            heartbeat=HEARTBEAT,
+        )
+
+    def _context(self) -> ssl.SSLContext | None:
+        settings = self._settings
+        if settings.ca is None:
+            return None
+        context = ssl.create_default_context(cafile=self._home / settings.ca)
+        if settings.certificate is not None and settings.key is not None:
+            context.load_cert_chain(self._home / settings.certificate, self._home / settings.key)
+        return context
+
+    async def _prove(self, channel: AbstractChannel, watched: Sequence[str]) -> None:
+        self.blocked = not await _unblocked(channel, 0.01)
+        if self.blocked:
+            return  # it answers nothing until it has memory again; whether it is there, heartbeats tell
+        below = await channel.get_underlay_channel()
+        if not watched:
+            await below.basic_qos(prefetch_count=0, timeout=PROOF_WITHIN)
+        for queue in watched:
+            found = await below.queue_declare(queue, passive=True, timeout=PROOF_WITHIN)
+            if not found.consumer_count:
+                raise Lost(f"queue {queue} has no consumer")
+
+    async def _close(self, connection: AbstractConnection) -> None:
+        # Where the network hangs, so does a polite end: it is waited for in the background.
+        async def close() -> None:
+            with suppress(Exception):
+                await connection.close()
+
+        task = asyncio.create_task(close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        await asyncio.wait([task], timeout=CLOSE_WITHIN)
+
+
+async def _unblocked(channel: AbstractChannel, seconds: float) -> bool:
+    below = await channel.get_underlay_channel()
+    try:
+        async with asyncio.timeout(seconds):
+            await below.connection.ready()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+def _tell(gone: asyncio.Future[str], why: BaseException | None) -> None:
+    if not gone.done():
+        gone.set_result(str(why) if why is not None and str(why) else "closed")

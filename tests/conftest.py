@@ -1,0 +1,21 @@
+"""What tests of several folders share because it is expensive."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rabbitmq import Rabbit
+
+
+@pytest.fixture(scope="session")
+def rabbit() -> Iterator[Rabbit]:
+    """A broker for all tests of a run that leave it alive and well; each takes a `vhost` of its own."""
+    with Rabbit() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def mortal_rabbit() -> Iterator[Rabbit]:
+    """A broker for tests that kill it and start it again, or take its memory; each leaves it running well."""
+    with Rabbit() as broker:
+        yield broker

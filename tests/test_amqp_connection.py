@@ -1,0 +1,163 @@
+"""The supervised connection to a broker, against a real one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+from aio_pika.abc import AbstractChannel
+
+from adapters.amqp.connection import BrokerConnection, Sent
+from tests.rabbitmq import Rabbit
+
+SECONDS = 60.0
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(SECONDS):
+            await test()
+
+    asyncio.run(bounded())
+
+
+async def nothing(_: AbstractChannel) -> Sequence[str]:
+    return ()
+
+
+def note(text: str, body: bytes = b"<a/>") -> aio_pika.Message:
+    return aio_pika.Message(body, message_id=text, delivery_mode=2)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.02)
+
+
+def consuming(
+    queue: str, heard: "asyncio.Queue[bytes]"
+) -> Callable[[AbstractChannel], Awaitable[Sequence[str]]]:
+    async def set_up(channel: AbstractChannel) -> Sequence[str]:
+        declared = await channel.declare_queue(queue, durable=True, arguments={"x-queue-type": "quorum"})
+
+        async def hear(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+            await message.ack()
+            heard.put_nowait(message.body)
+
+        await declared.consume(hear)
+        return [queue]
+
+    return set_up
+
+
+def test_publishing_tells_what_became_of_it(rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        settings = rabbit.settings(tmp_path, rabbit.vhost(), largest=2048)
+        connection = BrokerConnection(settings, tmp_path, "test", nothing)
+        assert await connection.publish("", "nowhere", note("0")) is Sent.AWAY
+        async with connection:
+            await connection.until_connected()
+            async with await aio_pika.connect(rabbit.url(settings.vhost, "gateway")) as peer:
+                channel = await peer.channel()
+                queue = await channel.declare_queue("there", durable=True)
+                assert await connection.publish("", "there", note("1")) is Sent.CONFIRMED
+                assert await connection.publish("", "nowhere", note("2")) is Sent.RETURNED
+                assert await connection.publish("", "there", note("3", bytes(2049))) is Sent.REFUSED
+                assert await connection.publish("no.such.exchange", "x", note("4")) is Sent.REFUSED
+                got = await queue.get()
+                assert (got.message_id, got.body) == ("1", b"<a/>")
+                await connection.until_connected()
+                assert await connection.publish("", "there", note("5")) is Sent.CONFIRMED
+
+    run(test)
+
+
+def test_messages_of_one_id_at_the_same_time_are_told_apart(rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        settings = rabbit.settings(tmp_path, rabbit.vhost())
+        async with BrokerConnection(settings, tmp_path, "test", nothing) as connection:
+            await connection.until_connected()
+            async with await aio_pika.connect(rabbit.url(settings.vhost, "gateway")) as peer:
+                await (await peer.channel()).declare_queue("there", durable=True)
+                said = await asyncio.gather(
+                    *(
+                        connection.publish("", "there" if each % 2 else "nowhere", note("same"))
+                        for each in range(20)
+                    )
+                )
+        assert said == [Sent.RETURNED, Sent.CONFIRMED] * 10
+
+    run(test)
+
+
+def test_a_consumer_whose_queue_was_deleted_is_there_again(rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        settings = rabbit.settings(tmp_path, rabbit.vhost())
+        set_up = consuming("q", heard)
+        async with BrokerConnection(settings, tmp_path, "test", set_up) as connection:
+            await connection.until_connected()
+            async with await aio_pika.connect(rabbit.url(settings.vhost, "gateway")) as peer:
+                channel = await peer.channel()
+                await channel.queue_delete("q")
+                await until(lambda: not connection.connected)
+                await connection.until_connected()
+                await channel.default_exchange.publish(note("1", b"again"), "q")
+                assert await heard.get() == b"again"
+
+    run(test)
+
+
+def test_a_broker_that_was_killed_is_found_again(mortal_rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        settings = mortal_rabbit.settings(tmp_path, mortal_rabbit.vhost())
+        async with (
+            BrokerConnection(settings, tmp_path, "in", consuming("q", heard)) as consumer,
+            BrokerConnection(settings, tmp_path, "out", nothing) as publisher,
+        ):
+            await consumer.until_connected()
+            await publisher.until_connected()
+            mortal_rabbit.kill()
+            await until(lambda: not consumer.connected and not publisher.connected)
+            assert await publisher.publish("", "q", note("1")) is Sent.AWAY
+            await asyncio.to_thread(mortal_rabbit.start)
+            await consumer.until_connected()
+            await publisher.until_connected()
+            assert await publisher.publish("", "q", note("2", b"after")) is Sent.CONFIRMED
+            assert await heard.get() == b"after"
+
+    run(test)
+
+
+def test_a_broker_without_memory_makes_publishing_busy_and_loses_nothing(
+    mortal_rabbit: Rabbit, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        settings = mortal_rabbit.settings(tmp_path, mortal_rabbit.vhost())
+        async with (
+            BrokerConnection(settings, tmp_path, "in", consuming("q", heard)) as consumer,
+            BrokerConnection(settings, tmp_path, "out", nothing) as publisher,
+        ):
+            await consumer.until_connected()
+            await publisher.until_connected()
+            assert await publisher.publish("", "q", note("1", b"1")) is Sent.CONFIRMED
+            await asyncio.to_thread(mortal_rabbit.ctl, "set_vm_memory_high_watermark", "absolute", "1000000")
+            try:
+                said = await publisher.publish("", "q", note("2", b"2"))
+                assert said in (Sent.BUSY, Sent.UNKNOWN)
+                assert await publisher.publish("", "q", note("3", b"3")) is Sent.BUSY
+                assert consumer.connected
+                await until(lambda: publisher.blocked)
+            finally:
+                await asyncio.to_thread(mortal_rabbit.ctl, "set_vm_memory_high_watermark", "0.4")
+            await until(lambda: not publisher.blocked and publisher.connected)
+            assert await publisher.publish("", "q", note("4", b"4")) is Sent.CONFIRMED
+            bodies = [await heard.get()]
+            while bodies[-1] != b"4":
+                bodies.append(await heard.get())
+            assert bodies == [b"1", *([b"2"] if said is Sent.UNKNOWN else []), b"4"]
+
+    run(test)

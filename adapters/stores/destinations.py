@@ -17,13 +17,17 @@ RESUMED: Final = "backend-resumed"
 _LONGEST: Final = 26  # what the log has room for, where the id of a message stands else
 
 
+Known = Mapping[str, tuple[Breaker, Pause | None]]
+Waiting = Mapping[str, tuple[int, datetime]]  # by state of delivery: how many, and since when the oldest
+
+
 class SqlDestinations:
     """destinations.Destinations over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def known(self) -> Mapping[str, tuple[Breaker, Pause | None]]:
+    async def known(self) -> Known:
         return await self._database.read(known)
 
     async def turned(self, name: str, breaker: Breaker) -> None:
@@ -44,12 +48,12 @@ _WAITING: Final = (
 )
 
 
-def known(reader: Connection) -> dict[str, tuple[Breaker, Pause | None]]:
+def known(reader: Connection) -> Known:
     return {row.name: (_breaker(row), _pause(row)) for row in reader.execute(_KNOWN)}
 
 
-def waiting(reader: Connection) -> dict[str, dict[str, tuple[int, datetime]]]:
-    """By destination and state of delivery, how many wait and since when the oldest does."""
+def waiting(reader: Connection) -> Mapping[str, Waiting]:
+    """What waits for each destination that something waits for."""
     found: dict[str, dict[str, tuple[int, datetime]]] = {}
     for row in reader.execute(_WAITING):
         found.setdefault(row.destination, {})[row.state] = (row.number, row.oldest)

@@ -1,0 +1,104 @@
+"""`gateway backends`: how the back-ends stand, and whether anything is handed over to them."""
+
+from typing import Annotated, Any
+
+import typer
+
+from adapters.assemble import utc_now
+from adapters.home import Home
+from adapters.operators.actor import actor
+from adapters.operators.message_acts import ReasonOption
+from adapters.operators.output import NO, HomeOption, JsonOption, Listing, fail, opened, say_rows, told
+from adapters.operators.party_keys import commit, read
+from adapters.stores import destinations
+from gateway.states import DeliveryState
+
+app = typer.Typer(cls=Listing, help="The back-ends: how they stand, and whether they are sent to.")
+
+NameArgument = Annotated[
+    str, typer.Argument(help="The back-end's name in gateway.toml.", metavar="NAME", show_default=False)
+]
+
+
+@app.command("list")
+def list_(home: HomeOption, as_json: JsonOption = False) -> None:
+    """The back-ends with their breakers, pauses, and what waits for them.
+
+    A breaker is open while a back-end fails: now and then one submission tries it, and the rest waits.
+
+    Example: gateway backends list --home /srv/gateway
+    """
+    with told():
+        rows = _rows(opened(home))
+    columns = (
+        *("name", "kind", "breaker", "since", "failures", "paused_by", "pause_reason"),
+        *("pending", "unknown", "oldest_waiting", "note"),
+    )
+    say_rows(rows, columns, as_json=as_json)
+
+
+@app.command()
+def pause(name: NameArgument, home: HomeOption, reason: ReasonOption) -> None:
+    """Hand nothing more over to a back-end; its answers are still heard.
+
+    A running node heeds it within a second. What is on its way already ends as it ends. Where a route names
+    back-ends for failover, these take what waits.
+
+    Example: gateway backends pause customs --reason "announced maintenance" --home /srv/gateway
+    """
+    with told():
+        base = opened(home)
+        _checked(base, name)
+        commit(base, lambda to: destinations.pause(to, name, actor(), reason, utc_now()))
+    typer.echo(f"{name} is paused")
+
+
+@app.command()
+def resume(name: NameArgument, home: HomeOption, reason: ReasonOption) -> None:
+    """End a pause: what waits is handed over, oldest first of each account.
+
+    Example: gateway backends resume customs --reason "maintenance is over" --home /srv/gateway
+    """
+    with told():
+        base = opened(home)
+        _checked(base, name)
+        was_paused = commit(base, lambda to: destinations.resume(to, name, actor(), reason, utc_now()))
+    if not was_paused:
+        fail(NO, f"{name} is not paused")
+    typer.echo(f"{name} is resumed")
+
+
+def _checked(home: Home, name: str) -> None:
+    known = home.settings().backend
+    if name not in known:
+        fail(NO, f"gateway.toml has no back-end of that name; it has: {', '.join(known) or 'none'}")
+
+
+def _rows(home: Home) -> list[dict[str, Any]]:
+    """Those of `gateway.toml` in its order, then those that are not there any more and have something
+    waiting."""
+    configured = home.settings().backend
+    known, waiting = read(home, lambda reader: (destinations.known(reader), destinations.waiting(reader)))
+    return [
+        _row(name, configured[name].kind if name in configured else "", known, waiting.get(name, {}))
+        for name in dict.fromkeys((*configured, *sorted(waiting)))
+    ]
+
+
+def _row(name: str, kind: str, known: destinations.Known, waiting: destinations.Waiting) -> dict[str, Any]:
+    breaker, paused = known.get(name, (None, None))
+    return {
+        "name": name,
+        "kind": kind,
+        "breaker": "closed" if breaker is None else breaker.state.value,
+        "since": None if breaker is None else breaker.since.isoformat(),
+        "failures": 0 if breaker is None else breaker.failures,
+        "probe_at": None if breaker is None or breaker.probe_at is None else breaker.probe_at.isoformat(),
+        "paused_by": None if paused is None else paused.actor,
+        "paused_at": None if paused is None else paused.at.isoformat(),
+        "pause_reason": None if paused is None else paused.reason,
+        "pending": waiting.get(DeliveryState.PENDING, (0, None))[0],
+        "unknown": waiting.get(DeliveryState.UNKNOWN, (0, None))[0],
+        "oldest_waiting": min((at.isoformat() for _number, at in waiting.values()), default=None),
+        "note": "" if breaker is None else breaker.note,
+    }

@@ -81,4 +81,4 @@ class Pace:
 
 
 def _most(limits: Limits) -> float:
-    return max(1.0, limits.rate * _BURST)
+    return max(2.0, limits.rate * _BURST)

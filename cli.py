@@ -9,6 +9,7 @@ import typer
 from adapters.operators import (
     agreements,
     association,
+    backends,
     check,
     customs,
     customs_serve,
@@ -23,6 +24,7 @@ from adapters.operators import (
     policy,
     receipts,
     stats,
+    undertakings,
 )
 
 
@@ -67,7 +69,9 @@ app.command()(demo.demo)
 app.command()(check.check)
 app.command()(node.doctor)
 app.add_typer(messages.app, name="messages")
+app.add_typer(undertakings.app, name="undertakings")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(backends.app, name="backends")
 app.add_typer(documents.app, name="documents")
 customs.app.command()(customs_serve.serve)
 app.add_typer(customs.app, name="customs")

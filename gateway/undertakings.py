@@ -6,6 +6,7 @@ message, each once, by whoever goes on with it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from gateway.operations import Act, Impossible, Stage
@@ -42,6 +43,23 @@ class Request:
     key: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undertaking:
+    """A request as the store has it. `approved_by` is None where it took no second person."""
+
+    id: str
+    request: Request
+    progress: Progress
+    approved_by: str | None
+    created_at: datetime
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What stands in the event of each of its messages."""
+        both = {"undertaking": self.id, "approved_by": self.approved_by}
+        return {key: value for key, value in both.items() if value}
+
+
 class OtherRequest(Exception):
     """The request key was used before, for something else."""
 
@@ -68,6 +86,8 @@ def check_decision(present: Progress, asked_by: str, actor: str, decision: Progr
         raise Impossible(f"{actor} asked for it; another person has to approve it")
 
 
-def told_of(undertaking: str, approved_by: str | None) -> dict[str, str]:
-    """What stands in the event of each of its messages."""
-    return {"undertaking": undertaking} | ({"approved_by": approved_by} if approved_by else {})
+def check_still(request: Request, chosen_at: datetime, moved_at: datetime) -> None:
+    """Raises `Impossible` where a message went on since it was chosen: of two requests for the same messages
+    the second has no second effect. A hold is for whatever state it meets."""
+    if request.act is not Act.HOLD and moved_at > chosen_at:
+        raise Impossible("it has gone on since it was chosen; look at it again")

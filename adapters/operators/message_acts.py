@@ -1,30 +1,14 @@
 """`gateway messages hold|release|reject|replay`: what operators do to messages, beside a running node."""
 
-import contextlib
-from importlib.resources import files
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from adapters.assemble import utc_now
-from adapters.home import Home
-from adapters.operators.actor import actor
-from adapters.operators.message_finding import WantedArgument, meant, read
-from adapters.operators.output import NO, UNREACHABLE, HomeOption, JsonOption, fail, opened, say_json, told
-from adapters.stores.database import Database, sqlite_engine
-from adapters.stores.dismissing import reject as write_rejection
-from adapters.stores.dismissing import stopped
-from adapters.stores.operations import hold as write_hold
-from adapters.stores.operations import release as write_release
-from adapters.stores.operations import replay as write_replay
-from adapters.stores.register import SqlRegister
-from gateway.families import Families
-from gateway.operations import Act, Impossible, dismissal
-from gateway.pipeline import Rules
-from gateway.ports import Superseded
-from gateway.signing import XadesSigner
-from gateway.states import State
+from adapters.operators.message_asking import Ask, asked
+from adapters.operators.message_dry_run import dry_run as run_dry
+from adapters.operators.message_filters import Filters, filtered
+from adapters.operators.output import HomeOption, JsonOption
+from gateway.operations import Act, Stage
 
 
 def _said(reason: str) -> str:
@@ -33,112 +17,124 @@ def _said(reason: str) -> str:
     return reason
 
 
+WantedArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="Message id, reference, SeqNo or entry number; of several the newest. Or filters instead.",
+        show_default=False,
+    ),
+]
 ReasonOption = Annotated[
     str, typer.Option(help="Why; stands in the trail.", show_default=False, callback=_said)
 ]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--request-key",
+        help="Your name for this request, at most 64 characters: given again, it has no second effect.",
+        parser=lambda text: _key(text),
+        metavar="KEY",
+    ),
+]
 
-_TRIES: Final = 5  # a message that changes between reading and writing is read again
+
+def _key(text: str) -> str:
+    if not text.strip() or len(text) > 64 or not text.isprintable():
+        raise typer.BadParameter("a request key has 1 to 64 printable characters")
+    return text
 
 
-def hold(wanted: WantedArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
-    """Stop a message that customs does not have yet: received, waiting or accepted.
+@filtered
+def hold(
+    filters: Filters,
+    home: HomeOption,
+    reason: ReasonOption,
+    wanted: WantedArgument = None,
+    request_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a message that customs does not have yet: received, waiting or accepted. Or all that meet filters.
 
     Its deliveries stop with it. Beside a running node, whichever is first counts, this or the judgement.
 
     Example: gateway messages hold TB20261102000001 --reason "sender asked" --home /srv/gateway
     """
-    _done(Act.HOLD, wanted, home, reason, as_json)
+    asked(Ask(Act.HOLD, wanted, filters, reason, request_key), home, as_json)
 
 
+@filtered
 def release(
-    wanted: WantedArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False
+    filters: Filters,
+    home: HomeOption,
+    reason: ReasonOption,
+    wanted: WantedArgument = None,
+    request_key: KeyOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Let a held message go on where it was stopped.
+    """Let a held message go on where it was stopped. Or all that meet filters.
 
     One that was never accepted is judged, and may wait anew; one that was accepted is delivered under its
     submission key, after the back-end was asked whether it has it.
 
     Example: gateway messages release TB20261102000001 --reason "sender agreed" --home /srv/gateway
     """
-    _done(Act.RELEASE, wanted, home, reason, as_json)
+    asked(Ask(Act.RELEASE, wanted, filters, reason, request_key), home, as_json)
 
 
+@filtered
 def replay(
-    wanted: WantedArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False
+    filters: Filters,
+    home: HomeOption,
+    wanted: WantedArgument = None,
+    stage: Annotated[
+        Stage | None,
+        typer.Option(
+            "--from",
+            help="judgement: judge it again under today's rules. delivery: send it again under its key, "
+            "after the back-end was asked for it. By default a rejected one is judged and a held one "
+            "that was accepted is sent.",
+        ),
+    ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Why; stands in the trail. Needed but for --dry-run.", show_default=False),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show what would come of it against the present; change nothing."),
+    ] = False,
+    request_key: KeyOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Take a rejected or held message up again.
-
-    A rejected one is judged again under today's rules, policy and register. A held one goes on as with
-    `release`.
+    """Take up again a rejected or held message, or all that meet filters.
 
     Example: gateway messages replay TB20261102000001 --reason "certificate registered" --home /srv/gateway
     """
-    _done(Act.REPLAY, wanted, home, reason, as_json)
+    if dry_run:
+        run_dry(wanted, filters, stage, home, as_json)
+    elif reason is None:
+        raise typer.BadParameter("it must say why", param_hint="'--reason'")
+    else:
+        asked(Ask(Act.REPLAY, wanted, filters, _said(reason), request_key, stage), home, as_json)
 
 
+@filtered
 def reject(
-    wanted: WantedArgument,
+    filters: Filters,
     home: HomeOption,
     reason: Annotated[
         str, typer.Option(help="Why; the sender reads it.", show_default=False, callback=_said)
     ],
+    wanted: WantedArgument = None,
+    request_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Refuse a held or waiting message; its sender gets the final receipt, with the reason.
+    """Refuse a held or waiting message; its sender gets the final receipt, with the reason. Or all that meet
+    filters.
 
     An agreement that it had used comes free, and its reference may be used again. Not possible while
     customs may have it.
 
     Example: gateway messages reject TB20261102000001 --reason "withdrawn by the sender" --home /srv/gateway
     """
-    _done(Act.REJECT, wanted, home, reason, as_json)
-
-
-def _done(act: Act, wanted: str, home: Path, reason: str, as_json: bool) -> None:
-    with told():
-        base = opened(home)
-        message = read(base, lambda reader: meant(reader, wanted)).id
-        database = Database(sqlite_engine(base.database))
-        try:
-            state = (
-                _rejected(base, database, message, reason)
-                if act is Act.REJECT
-                else _moved(act, database, message, reason)
-            )
-        except Impossible as error:
-            fail(NO, f"{message}: {error}")
-        except Superseded:
-            fail(UNREACHABLE, f"{message} changes all the time; try again")
-        finally:
-            database.close()
-    if as_json:
-        say_json({"id": message, "state": state})
-    else:
-        typer.echo(f"{message} is {state}")
-
-
-def _moved(act: Act, database: Database, message: str, reason: str) -> State:
-    who, now = actor(), utc_now()
-    acts = {Act.HOLD: write_hold, Act.RELEASE: write_release, Act.REPLAY: write_replay}
-    return database.submit(lambda to: acts[act](to, message, who, reason, now)).result()
-
-
-def _rejected(home: Home, database: Database, message: str, reason: str) -> State:
-    """Signs here, with the home's key, and commits the receipt together with the state: there is no moment
-    at which the message is rejected and its sender has no receipt. Raises `Impossible`, and `Superseded`
-    where the message never stood still."""
-    rules = Rules(families=Families.load(files("schemas")), policy=home.policy(), routes=home.routes())
-    signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
-    register, who = SqlRegister(database.engine), actor()
-
-    def attempt() -> State:
-        now = utc_now()
-        with database.engine.connect() as reader:
-            seen = stopped(reader, message)
-        said = dismissal(seen, reason, rules, register, signer, now)
-        return database.submit(lambda to: write_rejection(to, said, who, reason, now)).result()
-
-    for _ in range(_TRIES - 1):
-        with contextlib.suppress(Superseded):
-            return attempt()
-    return attempt()
+    asked(Ask(Act.REJECT, wanted, filters, reason, request_key), home, as_json)

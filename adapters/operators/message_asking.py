@@ -1,0 +1,161 @@
+"""An act as it is asked for on the command line: at once on one message, or as an undertaking."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import typer
+from sqlalchemy import Connection, select
+
+from adapters.assemble import utc_now
+from adapters.operators.actor import actor
+from adapters.operators.message_filters import Filters
+from adapters.operators.message_finding import meant
+from adapters.operators.message_hand import Hand
+from adapters.operators.output import NO, UNREACHABLE, USAGE, fail, opened, say_json, told
+from adapters.stores.listing import list_messages
+from adapters.stores.tables import events
+from adapters.stores.undertakings import NothingChosen, show_undertaking, write_request
+from gateway.faults import printable
+from gateway.message import new_id
+from gateway.operations import Act, Impossible, Stage
+from gateway.ports import Superseded
+from gateway.states import Event
+from gateway.undertakings import OtherRequest, Outcome, Progress, Request
+
+_OPERATORS: Final = (Event.REPLAYED, Event.RESUMED, Event.STOPPED, Event.DISMISSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the options said: one message, or filters."""
+
+    act: Act
+    wanted: str | None
+    filters: Filters
+    reason: str
+    key: str | None
+    stage: Stage | None = None
+
+
+def chosen(reader: Connection, wanted: str | None, filters: Filters) -> list[str]:
+    """The ids of the messages that are meant. Ends with 2 where neither or both are given."""
+    if (wanted is None) == (not filters.given):
+        fail(USAGE, "say one message, or filters as of messages list (--state, --fault, ...), not both")
+    if wanted is not None:
+        return [meant(reader, wanted).id]
+    found = [row["id"] for row in list_messages(reader, filters.wanted(utc_now()), filters.limit)]
+    if len(found) == filters.limit:
+        typer.echo(f"gateway: the newest {filters.limit}; --limit 0 takes all", err=True)
+    return found
+
+
+def asked(ask: Ask, path: Path, as_json: bool) -> None:
+    """Does it, or writes it down for a second person, and says what became of it."""
+    with told(), Hand.on(opened(path)) as hand:
+        policy = hand.home.policy().operations
+        with hand.database.engine.connect() as reader:
+            messages = chosen(reader, ask.wanted, ask.filters)
+        single = messages[0] if ask.wanted is not None else None
+        by = (
+            {"message": single}
+            if single is not None
+            else {**ask.filters.given, "limit": str(ask.filters.limit)}
+        )
+        request = Request(
+            act=ask.act, stage=ask.stage, wanted=by, reason=ask.reason, actor=actor(), key=ask.key
+        )
+        if single is not None and ask.key is None and ask.act not in policy.four_eyes:
+            _at_once(hand, request, single, as_json)
+            return
+        undertaking = _written(hand, request, messages)
+        finish(hand, undertaking, as_json, single=single)
+
+
+def _at_once(hand: Hand, request: Request, message: str, as_json: bool) -> None:
+    try:
+        state = hand.once(request, message)
+    except Impossible as error:
+        fail(NO, f"{message}: {error}{_last_act(hand, message)}")
+    except Superseded:
+        _never_still(message)
+    _say_one(message, state, as_json)
+
+
+def _say_one(message: str, state: str, as_json: bool) -> None:
+    if as_json:
+        say_json({"id": message, "state": state})
+    else:
+        typer.echo(f"{message} is {state}")
+
+
+def _never_still(message: str) -> NoReturn:
+    fail(UNREACHABLE, f"{message} changes all the time; try again")
+
+
+def _last_act(hand: Hand, message: str) -> str:
+    """Who acted on it last: to press Enter twice should not leave one guessing."""
+    query = select(events).where(events.c.message == message).order_by(events.c.sequence.desc()).limit(20)
+    with hand.database.engine.connect() as reader:
+        for row in reader.execute(query):
+            if row.event in _OPERATORS:
+                return printable(f"; it was {row.event} at {row.at:%Y-%m-%d %H:%M:%S} UTC by {row.actor}")
+    return ""
+
+
+def _written(hand: Hand, request: Request, messages: Sequence[str]) -> str:
+    now = utc_now()
+    id_ = new_id(now, os.urandom(10))
+    policy = hand.home.policy().operations
+    try:
+        return hand.database.submit(
+            lambda to: write_request(to, id_, request, lambda _reader: messages, policy, now)
+        ).result()
+    except NothingChosen:
+        fail(NO, "no message meets the filters")
+    except OtherRequest as error:
+        fail(USAGE, printable(str(error)))
+
+
+def finish(hand: Hand, undertaking: str, as_json: bool, *, single: str | None = None) -> None:
+    """Goes on with an undertaking as far as it may, and says how it stands. Ends with 1 where nothing of it
+    was possible."""
+    try:
+        hand.carry_on(undertaking)
+    except Superseded as error:
+        _never_still(str(error))
+    with hand.database.engine.connect() as reader:
+        shown = show_undertaking(reader, undertaking)
+    outcome = shown["items"][0]
+    failed = shown["state"] == Progress.DONE and shown[Outcome.DONE] == 0
+    if single is not None and outcome["outcome"] == Outcome.DONE:
+        _say_one(single, outcome["note"], as_json)
+        return
+    if single is not None and failed:
+        fail(NO, f"{single}: {outcome['note']}{_last_act(hand, single)}")
+    if as_json:
+        say_json(shown)
+    else:
+        typer.echo(in_words(shown))
+    if failed:
+        raise typer.Exit(NO)
+
+
+def in_words(shown: dict[str, Any]) -> str:
+    """How an undertaking stands, and what may be done."""
+    id_, act = shown["id"], shown["act"]
+    counted = f"{act}: {shown['done']} done, {shown['impossible']} not possible, {shown['open']} open"
+    match shown["state"]:
+        case Progress.ASKED:
+            return (
+                f"{act} of {shown['messages']} waits for a second person; another user says: "
+                f"gateway undertakings approve {id_}"
+            )
+        case Progress.REFUSED:
+            return f"{act} of {shown['messages']} was refused by {shown['decided_by']}"
+        case Progress.OPEN:
+            return f"{counted}; go on with: gateway undertakings resume {id_}"
+        case _:
+            return f"{counted}; see: gateway undertakings show {id_}"

@@ -1,0 +1,230 @@
+"""`gateway messages replay --dry-run`: what would come of it, beside what is. Reads only.
+
+Judged in this process by the very stages of the node, under today's rules, policy and register, at this
+moment; a message that something else happens to before it is replayed may come out otherwise.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import track
+from sqlalchemy import Connection, Row, select
+
+from adapters.assemble import utc_now
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.home import Home
+from adapters.operators.message_asking import chosen
+from adapters.operators.message_filters import Filters
+from adapters.operators.output import NO, cell, console, fail, opened, say_json, say_rows, told
+from adapters.stores.arrived import received_of
+from adapters.stores.database import sqlite_engine
+from adapters.stores.operations import standing
+from adapters.stores.register import SqlRegister
+from adapters.stores.tables import deliveries, events, receipts
+from gateway.decision import Decision
+from gateway.families import Families
+from gateway.faults import Severity
+from gateway.operations import Act, Impossible, Stage, event_of
+from gateway.pipeline import Rules, judge
+from gateway.ports import Folder
+from gateway.signing import XadesSigner
+from gateway.states import DeliveryState, Event, State, advance
+
+Message = Row[*tuple[Any, ...]]
+Judge = Callable[[Message], Decision]
+
+_VERDICT: Final = {
+    Event.PASSED: "accepted",
+    Event.KEPT: "accepted",
+    Event.REPEATED: "accepted",
+    Event.REFUSED: "rejected",
+    Event.LACKS: "waiting",
+}
+_UNDER_WAY: Final = (DeliveryState.DELIVERED, DeliveryState.SENDING)
+_COMPARED: Final = ("state", "verdict", "faults", "route", "backends")
+
+
+def dry_run(wanted: str | None, filters: Filters, stage: Stage | None, path: Path, as_json: bool) -> None:
+    """Says it of each message that is meant. Ends with 0 whatever would come of it."""
+    with told():
+        home = opened(path)
+        engine = sqlite_engine(home.database, read_only=True)
+        try:
+            with engine.connect() as reader:
+                ids = chosen(reader, wanted, filters)
+                would = _judge(home, SqlRegister(engine))
+                bar = Console(stderr=True)
+                each = track(ids, "judging", console=bar, transient=True, disable=len(ids) < 2)
+                shown = [_shown(reader, id_, stage, would) for id_ in each]
+        finally:
+            engine.dispose()
+    if not shown:
+        fail(NO, "no message meets the filters")
+    if as_json:
+        say_json(shown)
+    elif len(shown) == 1:
+        _print(shown[0])
+    else:
+        columns = ("id", "reference", "from", *_COMPARED, "why_not")
+        say_rows([_in_a_row(each) for each in shown], columns, as_json=False)
+
+
+def _judge(home: Home, register: SqlRegister) -> Judge:
+    rules = Rules(families=Families.load(files("schemas")), policy=home.policy(), routes=home.routes())
+    signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
+    blobs = FilesystemBlobs(home.blobs)
+
+    def would(row: Message) -> Decision:
+        blob = partial(blobs.open, row.sha256)
+        return judge(received_of(row), blob, rules, register, signer, utc_now())
+
+    return would
+
+
+def _shown(reader: Connection, id_: str, stage: Stage | None, would: Judge) -> dict[str, Any]:
+    try:
+        row, present = standing(reader, id_)
+        event = event_of(Act.REPLAY, present, stage)
+    except Impossible as error:
+        return {"id": id_, "possible": False, "why_not": str(error)}
+    now = _present(reader, row)
+    if event is Event.RESUMED:
+        then, from_ = {**now, "state": State.ACCEPTED, "deliveries": _again(reader, id_)}, Stage.DELIVERY
+    else:
+        then, from_ = _judged(reader, row, would), Stage.JUDGEMENT
+    return {
+        "id": id_,
+        "possible": True,
+        "why_not": None,
+        "reference": row.reference,
+        "from": from_,
+        **{name: {"now": now[name], "then": then[name]} for name in _COMPARED},
+        "added": [each for each in then["faults"] if each not in now["faults"]],
+        "removed": [each for each in now["faults"] if each not in then["faults"]],
+        "receipts": then.get("receipts", []),
+        "waiting_for": then.get("waiting_for"),
+        "until": then.get("until"),
+        "deliveries": then.get("deliveries", []),
+    }
+
+
+def _present(reader: Connection, row: Message) -> dict[str, Any]:
+    final = select(receipts.c.verdict).where(
+        receipts.c.message == row.id, receipts.c.final, ~receipts.c.superseded
+    )
+    passed = select(events.c.detail).where(events.c.message == row.id, events.c.event == Event.PASSED)
+    detail = reader.execute(passed.order_by(events.c.sequence.desc()).limit(1)).scalar()
+    sent = select(deliveries.c.destination).where(deliveries.c.message == row.id).order_by(deliveries.c.id)
+    return {
+        "state": row.state,
+        "verdict": reader.execute(final).scalar(),
+        "faults": _named((each["severity"], each["code"], each["rule"]) for each in row.findings),
+        "route": json.loads(detail).get("route") if detail else None,
+        "backends": list(reader.execute(sent).scalars()),
+    }
+
+
+def _again(reader: Connection, id_: str) -> list[dict[str, str]]:
+    """The deliveries that the back-end is asked about, and that are sent where it has them not."""
+    own = select(deliveries).where(deliveries.c.message == id_, deliveries.c.state.not_in(_UNDER_WAY))
+    return [
+        {"destination": each.destination, "key": each.key, "state": each.state}
+        for each in reader.execute(own.order_by(deliveries.c.id))
+    ]
+
+
+def _judged(reader: Connection, row: Message, would: Judge) -> dict[str, Any]:
+    try:
+        decision = would(row)
+    except Exception as error:  # of our own: the node would hold the message, and says as little
+        return {
+            "state": State.HELD,
+            "verdict": None,
+            "faults": [],
+            "route": None,
+            "backends": [],
+            "waiting_for": f"a failure of our own is mended: {type(error).__name__}",
+        }
+    lack = decision.lack
+    return {
+        "state": advance(State.RECEIVED, decision.event),
+        "verdict": _VERDICT[decision.event],
+        "faults": _named((each.severity, each.code, each.rule) for each in decision.findings),
+        "route": decision.trail.get("route"),
+        "backends": [each.destination for each in decision.submissions],
+        "receipts": _given(reader, row, decision),
+        "waiting_for": None if lack is None else lack.thing,
+        "until": None if lack is None else lack.until.isoformat(),
+    }
+
+
+def _given(reader: Connection, row: Message, decision: Decision) -> list[dict[str, Any]]:
+    """The receipts that would be given: of a verdict that its sender has already, none again."""
+    known = select(receipts.c.verdict).where(receipts.c.message == row.id, ~receipts.c.superseded)
+    if decision.event is Event.REPEATED:
+        own = (receipts.c.message == decision.linked, receipts.c.account == row.account)
+        again = select(receipts).where(*own, receipts.c.folder == Folder.INBOX, ~receipts.c.superseded)
+        return [_receipt(each) for each in reader.execute(again.order_by(receipts.c.id))]
+    if _VERDICT[decision.event] in reader.execute(known).scalars():
+        return []
+    return [_receipt(each) for each in decision.receipts]
+
+
+def _receipt(given: Any) -> dict[str, Any]:
+    return {
+        "account": given.account,
+        "kind": given.kind,
+        "verdict": given.verdict or None,
+        "final": given.final,
+    }
+
+
+def _named(findings: Any) -> list[str]:
+    return sorted({rule or code for severity, code, rule in findings if severity == Severity.ERROR})
+
+
+def _in_a_row(shown: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": shown["id"],
+        "reference": shown.get("reference"),
+        "from": shown.get("from"),
+        **{name: _change(shown.get(name)) for name in _COMPARED},
+        "why_not": shown["why_not"],
+    }
+
+
+def _change(pair: dict[str, Any] | None) -> str:
+    if pair is None:
+        return ""
+    now, then = _said(pair["now"]), _said(pair["then"])
+    return now if now == then else f"{now} → {then}"
+
+
+def _said(value: Any) -> str:
+    return (", ".join(value) if isinstance(value, list) else str(value or "")) or "-"
+
+
+def _print(shown: dict[str, Any]) -> None:
+    printer = console()
+    printer.print(cell(f"{shown['id']}: dry run, nothing is changed"))
+    if not shown["possible"]:
+        printer.print(cell(f"not possible: {shown['why_not']}"))
+        return
+    rows: Sequence[dict[str, Any]] = [
+        {"": name, "now": _said(shown[name]["now"]), "then": _said(shown[name]["then"])} for name in _COMPARED
+    ]
+    say_rows(rows, ("", "now", "then"), as_json=False)
+    if shown["waiting_for"]:
+        printer.print(cell(f"waits for {shown['waiting_for']} until {shown['until']}"))
+    for each in shown["deliveries"]:
+        printer.print(cell(f"asked about, and sent if it is not there: {each['destination']} {each['key']}"))
+    for each in shown["receipts"]:
+        final = ", final" if each["final"] else ""
+        printer.print(cell(f"receipt to {each['account']}: {each['kind']} {each['verdict'] or ''}{final}"))
+    if not shown["receipts"]:
+        printer.print(cell("no receipt: the sender has them already"))

@@ -1,0 +1,125 @@
+"""Which messages an act is for, by the options of `gateway messages list`: what it lists is meant."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Annotated, Any, Final
+
+import typer
+
+from adapters.operators.dossier import SinceOption, UntilOption, bounds
+from adapters.operators.output import LimitOption
+from adapters.stores.listing import Wanted
+from gateway.states import State
+
+_UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+def age(text: str) -> timedelta:
+    if re.fullmatch("[0-9]{1,5}[mhd]", text) is None:
+        raise typer.BadParameter("an age is a number and m, h or d, as 30m, 2h or 3d")
+    return int(text[:-1]) * _UNITS[text[-1]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What messages are chosen by; None asks for nothing. Of those that meet all of it the newest `limit`."""
+
+    state: State | None
+    party: str | None
+    account: str | None
+    fault: str | None
+    family: str | None
+    type: str | None
+    since: datetime | None
+    until: datetime | None
+    older: timedelta | None
+    text: str | None
+    limit: int
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What was asked for, as plain words; empty where nothing was. An age stays an age: the same command
+        later asks for the same."""
+        asked = ((each.name, getattr(self, each.name)) for each in fields(self) if each.name != "limit")
+        return {name: _word(value) for name, value in asked if value is not None}
+
+    def wanted(self, now: datetime) -> Wanted:
+        first, before = bounds(self.since, self.until)
+        if self.older is not None:
+            before = min(now - self.older, before or now)
+        return Wanted(
+            state=self.state,
+            party=self.party,
+            account=self.account,
+            fault=self.fault,
+            family=self.family,
+            type=self.type,
+            since=first,
+            before=before,
+            text=self.text,
+        )
+
+
+def _word(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.date().isoformat()
+    if isinstance(value, timedelta):
+        return f"{value // timedelta(minutes=1)}m"
+    return str(value)
+
+
+def _filters(
+    state: Annotated[State | None, typer.Option(help="Only messages in this state.")] = None,
+    party: Annotated[str | None, typer.Option(help="Only messages of this party (customs code).")] = None,
+    account: Annotated[str | None, typer.Option(help="Only messages of this account.")] = None,
+    fault: Annotated[
+        str | None, typer.Option(help="Only refused, waiting and held ones with this fault or rule.")
+    ] = None,
+    family: Annotated[str | None, typer.Option(help="Only messages of this family.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Only messages of this type.")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    older: Annotated[
+        timedelta | None,
+        typer.Option(parser=age, metavar="AGE", help="Only those received so long ago: 30m, 2h, 3d."),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(help="How a reference, file name, SeqNo or entry number begins.")
+    ] = None,
+    limit: LimitOption = 100,
+) -> Filters:
+    return Filters(
+        state=state,
+        party=party,
+        account=account,
+        fault=fault,
+        family=family,
+        type=type_,
+        since=since,
+        until=until,
+        older=older,
+        text=text,
+        limit=limit,
+    )
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of the filters in place of its parameter `filters`."""
+    options = inspect.signature(_filters)
+    own = inspect.signature(command)
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        command(filters=_filters(**{name: given.pop(name) for name in options.parameters}), **given)
+
+    shown = [each for each in own.parameters.values() if each.name != "filters"]
+    every = [
+        each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*shown, *options.parameters.values())
+    ]
+    run.__signature__ = own.replace(parameters=every)  # type: ignore[attr-defined]  # what typer reads
+    run.__annotations__ = {each.name: each.annotation for each in every}
+    return run

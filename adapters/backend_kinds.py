@@ -4,8 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
+
 from adapters.backends.association.association import ReferenceAssociation
 from adapters.backends.directory import DirectoryBackend
+from adapters.backends.http import opened_client
+from adapters.backends.http_answers import PolledBackend
+from adapters.backends.http_push import PushedBackend
 from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.backends.sftp import SftpBackend
 from adapters.home import Home
@@ -57,12 +63,25 @@ async def opened_backend(
             with closing(ReferenceCustoms(home.path / "backends" / name, certificate, clock)) as customs:
                 yield customs
         case DirectorySettings():
-            with closing(DirectoryBackend(home.path / settings.folder)) as directory:
+            with closing(DirectoryBackend(home.path / settings.folder, settings.dxp)) as directory:
                 yield directory
         case AmqpBackendSettings():
             raise NotImplementedError
         case SftpBackendSettings():
-            with closing(SftpBackend(settings, home.path / settings.key)) as sftp:
+            with closing(SftpBackend(settings, home.path / settings.key, _spool(home, name))) as sftp:
                 yield sftp
         case HttpBackendSettings():
-            raise NotImplementedError
+            async with opened_client(settings, home.path) as client:
+                spool = _spool(home, name)
+                if settings.pusher is None:
+                    yield PolledBackend(client, settings, spool)
+                else:
+                    pusher = load_pem_x509_certificate((home.path / settings.pusher).read_bytes())
+                    yield PushedBackend(client, settings, spool, pusher.public_bytes(Encoding.DER))
+
+
+def _spool(home: Home, name: str) -> Path:
+    """Where a back-end keeps what is on its way: on the disk of the home, not in memory."""
+    folder = home.path / "backends" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

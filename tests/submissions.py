@@ -253,7 +253,7 @@ class OverFolder:
 def over_sftp(folder: Path) -> SftpBackend:
     server = shared()
     settings = SftpBackendSettings.model_validate({"kind": "sftp", **server.settings(str(folder))})
-    return SftpBackend(settings, server.key)
+    return SftpBackend(settings, server.key, server.key.parent)
 
 
 class Opened(Backend, Protocol):

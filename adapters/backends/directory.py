@@ -5,12 +5,13 @@ from pathlib import Path
 from adapters.backends.exchange import Exchange
 from adapters.backends.folders import FolderBackend
 from adapters.files.local import LocalFiles
+from gateway.connections import DxpSettings
 
 
 class DirectoryBackend(FolderBackend):
     """A folder that is not there is made, with what must stand in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dxp: DxpSettings | None = None) -> None:
         if not folder.exists():
             Exchange(folder).make()
-        super().__init__(LocalFiles(folder), LocalFiles(folder))
+        super().__init__(LocalFiles(folder), LocalFiles(folder), dxp, folder)

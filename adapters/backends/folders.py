@@ -11,23 +11,27 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from errno import ENOENT
+from functools import partial
 from os import strerror
+from pathlib import Path
 from typing import IO, Final
 
 import structlog
 
+from adapters.backends.body import opened_answer, write_body
 from adapters.backends.exchange import KEY
 from adapters.files.folders import Files, Found, Overloaded, Unreachable, is_finished
+from gateway.connections import DxpSettings
 from gateway.faults import printable
 from gateway.message import Submission
 from gateway.ports import Answer, Outcome
-from gateway.submission import write_zip
 
 # More than any document that the gateway reads, so that a longer one is refused where it is read.
 _LONGEST: Final = 32 * 1024 * 1024 + 1
 _AT_ONCE: Final = 2 * _LONGEST  # bytes of answers in one turn, beyond the first answer
 _ANSWER: Final = re.compile(rf"(?P<key>{KEY.pattern})__(?P<number>[0-9]{{1,18}})__(?P<name>.+)")
 
+_ZIP, _XML = ".zip", ".xml"  # the second one in an envelope of DXP
 _OUT, _TAKEN, _SENT, _IN, _DONE = "out", "taken", "sent", "in", "in/done"
 
 log = structlog.get_logger()
@@ -39,12 +43,14 @@ class FolderBackend:
 
     That the file is handed over is all that `TAKEN` says: what becomes of it is told by an answer. A
     submission that takes long keeps no answer waiting: `handing` and `hearing` show the same folder to one
-    thread each, and are closed with the back-end.
+    thread each, and are closed with the back-end. `spool` is a folder of this machine for what is on its way.
     """
 
-    def __init__(self, handing: Files, hearing: Files) -> None:
+    def __init__(self, handing: Files, hearing: Files, dxp: DxpSettings | None, spool: Path) -> None:
         self._handing = handing
         self._hearing = hearing
+        self._dxp = dxp
+        self._spool = spool
         # One after the other, so that a key is prepared by one at a time.
         self._hand = ThreadPoolExecutor(max_workers=1, thread_name_prefix="handing-over")
         self._ear = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hearing")
@@ -79,17 +85,20 @@ class FolderBackend:
             if _handed_over(files, key):
                 return Outcome.TAKEN, "handed over before"
             files.make(_SENT)
-            files.write(_SENT, prepared, lambda out: write_zip(submission, opened, out))
+            files.write(_SENT, prepared, partial(self._write, submission, opened))
             files.write(_SENT, key, lambda out: None)
         except OSError as error:
             return _not_taken(error), _in_words(error)
         try:
-            files.move(_SENT, prepared, _OUT, f"{key}.zip")
+            files.move(_SENT, prepared, _OUT, f"{key}{_ZIP if self._dxp is None else _XML}")
         except OSError as error:
             return (_not_taken(error) if self._is_left(prepared, error) else Outcome.UNKNOWN), _in_words(
                 error
             )
         return Outcome.TAKEN, ""
+
+    def _write(self, submission: Submission, opened: Callable[[str], IO[bytes]], out: IO[bytes]) -> None:
+        write_body(submission, opened, out, self._dxp, self._spool)
 
     def _is_left(self, prepared: str, error: OSError) -> bool:
         """Whether the file was certainly not handed over by a move that failed so."""
@@ -130,7 +139,7 @@ class FolderBackend:
                 self._complain(error)
                 continue
             size += len(body)
-            answers.append(_answer(id_, each.name, body))
+            answers.append(opened_answer(_answer(id_, each.name, body), self._dxp))
         return answers
 
     def _body(self, name: str) -> bytes:
@@ -172,7 +181,8 @@ def _handed_over(files: Files, key: str) -> bool:
         if files.look("", folder) is None:  # a folder that is not there says nothing about what it held
             raise FileNotFoundError(ENOENT, strerror(ENOENT), folder)
     # Not by the note alone: a folder that was put together again may have the file without it.
-    if any(files.look(folder, f"{key}.zip") is not None for folder in (_OUT, _TAKEN)):
+    names = (f"{key}{_ZIP}", f"{key}{_XML}")
+    if any(files.look(folder, name) is not None for folder in (_OUT, _TAKEN) for name in names):
         return True
     return files.look(_SENT, key) is not None and files.look(_SENT, f"{key}.tmp") is None
 

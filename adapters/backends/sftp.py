@@ -11,5 +11,5 @@ class SftpBackend(FolderBackend):
     """Nothing is made there but what is the gateway's own (`sent`, `in/done`). `key_file` is read at each
     log-in."""
 
-    def __init__(self, settings: SftpBackendSettings, key_file: Path) -> None:
-        super().__init__(SftpFiles(settings, key_file), SftpFiles(settings, key_file))
+    def __init__(self, settings: SftpBackendSettings, key_file: Path, spool: Path) -> None:
+        super().__init__(SftpFiles(settings, key_file), SftpFiles(settings, key_file), settings.dxp, spool)

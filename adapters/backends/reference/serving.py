@@ -20,9 +20,10 @@ import structlog
 from adapters.backends.desk import Desk
 from adapters.backends.exchange import KEY, Exchange, finished, move, put, reading
 from adapters.backends.inspection import Refused
-from adapters.backends.reference.submitted import reference_of, refusal, unpacked
+from adapters.backends.reference.submitted import reference_of, refusal, told_body, unpacked
+from gateway.connections import DxpSettings
 from gateway.faults import printable
-from gateway.ports import Outcome
+from gateway.ports import Answer, Outcome
 
 _IDLE: Final = 0.2  # seconds between looks into the folder
 _TROUBLED: Final = 2.0  # after something could not be taken or told
@@ -52,9 +53,11 @@ def alone(folder: Path) -> Iterator[None]:
 
 class Serving:
     """`desk` takes what is in `out`. What it refuses, or what is no submission, goes to `refused` with its
-    reason beside it, and the gateway is told as by customs: a technical answer that nothing was imported."""
+    reason beside it, and the gateway is told as by customs: a technical answer that nothing was imported.
+    With `dxp`, what it says stands in envelopes of DXP."""
 
-    def __init__(self, exchange: Exchange, desk: Desk) -> None:
+    def __init__(self, exchange: Exchange, desk: Desk, dxp: DxpSettings | None = None) -> None:
+        self._dxp = dxp
         self._exchange = exchange
         self._desk = desk
         exchange.make()
@@ -90,13 +93,13 @@ class Serving:
         found = [
             (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name)
             for entry in finished(self._exchange.out)
-            if entry.name.endswith(".zip")
+            if entry.name.endswith((".zip", ".xml"))
         ]
         return [name for _at, name in sorted(found)]
 
     async def _take(self, name: str) -> None:
         file = self._exchange.out / name
-        key = name.removesuffix(".zip")
+        key = file.stem
         reference = ""
         try:
             if not KEY.fullmatch(key):
@@ -121,7 +124,8 @@ class Serving:
     def _refuse(self, file: Path, key: str, reference: str, reason: str) -> None:
         if KEY.fullmatch(key):
             name, said = refusal(key, reference, reason)
-            put(self._exchange.into / f"{key}__0__{name}", partial(_write, said))
+            told = Answer(id="0", name=name, body=said, key=key)
+            put(self._exchange.into / f"{key}__0__{name}", partial(_write, told_body(told, self._dxp)))
         refused = self._exchange.refused / file.name
         put(refused.with_suffix(".txt"), partial(_write, f"{reason}\n".encode()))
         move(file, refused)
@@ -131,7 +135,10 @@ class Serving:
         answers = await self._desk.answers(64)
         for answer in answers:
             named = f"{answer.key}__" if answer.key else ""
-            put(self._exchange.into / f"{named}{answer.id}__{answer.name}", partial(_write, answer.body))
+            put(
+                self._exchange.into / f"{named}{answer.id}__{answer.name}",
+                partial(_write, told_body(answer, self._dxp)),
+            )
         await self._desk.acknowledge([answer.id for answer in answers])
         return len(answers) > 0
 

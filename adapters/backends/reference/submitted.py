@@ -1,17 +1,21 @@
 """A submission as it comes over a connection made into what the desk takes, and its refusal as an answer."""
 
 import hashlib
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
 from adapters.backends.inspection import Refused, scratch
 from adapters.backends.reference.notices import import_response
-from gateway import xml
+from gateway import dxp, xml
 from gateway.archive import Archive, ArchiveLimits, Entry, open_archive
+from gateway.connections import DxpSettings
 from gateway.faults import Rejected, printable
 from gateway.message import Enclosure, EnclosureKind, Submission
+from gateway.ports import Answer
 from gateway.submission import ENVELOPE_NAME, NAMESPACE, ROOT
 
 # More than any account may send (CONTRACT.md, "Formats"): the desk looks more closely.
@@ -22,30 +26,59 @@ _LIMITS: Final = ArchiveLimits(entries=1000, ratio=2000, size=8 << 30)
 def unpacked(
     key: str, packed: IO[bytes], folder: Path
 ) -> Iterator[tuple[Submission, Callable[[str], IO[bytes]]]]:
-    """The submission as its sender had it, and its packages by their SHA-256, from the zip that was sent, a
-    seekable stream. What they are worth is for the desk to say; large ones are copied to `folder` for the
-    time of the call. Raises `Refused`."""
-    try:
-        archive = open_archive(packed, _LIMITS)
-        envelope, *packages = sorted(archive.entries, key=lambda entry: entry.name != ENVELOPE_NAME)
-        if envelope.name != ENVELOPE_NAME or not packages or envelope.size > xml.DEFAULT_LIMITS.size:
-            raise Refused(f"the submission must hold {ENVELOPE_NAME} and one package")
-        digests = [_digest(archive, entry) for entry in packages]
-        entries = dict(zip(digests, packages, strict=True))
-        yield (
-            Submission(
-                key=key,
-                destination="",
-                envelope=b"".join(archive.open(envelope)),
-                package_sha256=digests[0],
-                package_name=packages[0].name,
-                package_size=packages[0].size,
-                enclosures=tuple(map(_enclosure, packages[1:], digests[1:])),
-            ),
-            lambda sha256: _copy(archive, entries[sha256], folder),
-        )
-    except Rejected as trouble:
-        raise Refused("; ".join(f"{found.code}: {found.en}" for found in trouble.findings)) from trouble
+    """The submission as its sender had it, and its packages by their SHA-256, from what was sent: a seekable
+    stream of the zip, bare or in an envelope of DXP. What they are worth is for the desk to say; large ones
+    are copied to `folder` for the time of the call. Raises `Refused`."""
+    with scratch(folder) as inside:
+        try:
+            archive = open_archive(_bare(key, packed, inside), _LIMITS)
+            envelope, *packages = sorted(archive.entries, key=lambda entry: entry.name != ENVELOPE_NAME)
+            if envelope.name != ENVELOPE_NAME or not packages or envelope.size > xml.DEFAULT_LIMITS.size:
+                raise Refused(f"the submission must hold {ENVELOPE_NAME} and one package")
+            digests = [_digest(archive, entry) for entry in packages]
+            entries = dict(zip(digests, packages, strict=True))
+            yield (
+                Submission(
+                    key=key,
+                    destination="",
+                    envelope=b"".join(archive.open(envelope)),
+                    package_sha256=digests[0],
+                    package_name=packages[0].name,
+                    package_size=packages[0].size,
+                    enclosures=tuple(map(_enclosure, packages[1:], digests[1:])),
+                ),
+                lambda sha256: _copy(archive, entries[sha256], folder),
+            )
+        except Rejected as trouble:
+            raise Refused("; ".join(f"{found.code}: {found.en}" for found in trouble.findings)) from trouble
+
+
+def _bare(key: str, packed: IO[bytes], inside: IO[bytes]) -> IO[bytes]:
+    start = packed.read(1)
+    packed.seek(0)
+    if start != b"<":  # no zip begins so
+        return packed
+    if (told := dxp.read(packed, inside)).id != key:
+        raise Refused(f"the envelope of DXP is that of another message: {printable(told.id)}")
+    inside.seek(0)
+    return inside
+
+
+def told_body(answer: Answer, settings: DxpSettings | None) -> bytes:
+    """The body of what customs says, in an envelope of DXP where that is asked for."""
+    if settings is None:
+        return answer.body
+    head = dxp.Head(
+        id=answer.id,
+        sender=settings.sender,
+        receivers=(settings.receiver,),
+        type=settings.message_type,
+        name=answer.name,
+        keys={dxp.ANSWERS: answer.key} if answer.key else {},
+    )
+    out = io.BytesIO()
+    dxp.write(head, datetime.now(UTC), io.BytesIO(answer.body), out)
+    return out.getvalue()
 
 
 def reference_of(envelope: bytes) -> str:

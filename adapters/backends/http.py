@@ -1,0 +1,185 @@
+"""A back-end over HTTP: submissions are posted, each under its key, and whether one came is asked by its key.
+
+`docs/http-backend.md` is the protocol. `http_answers` and `http_push` are how its answers come.
+"""
+
+import asyncio
+import base64
+import hashlib
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from io import BufferedRandom
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Final
+
+import httpx
+
+from adapters.backends.body import write_body
+from gateway.connections import HttpBackendSettings
+from gateway.faults import printable
+from gateway.message import SUBMISSION_KEY, Submission
+from gateway.ports import Outcome
+
+_CHUNK: Final = 256 * 1024
+_SLOWEST: Final = 128 * 1024  # bytes a second: a body may take so long, and no longer
+_LONGEST_NOTE: Final = 2000  # bytes of what a refusal says; operators are shown less
+_STATUSES: Final = (
+    dict.fromkeys((200, 201, 202, 204), Outcome.TAKEN)
+    | dict.fromkeys((400, 413, 415, 422), Outcome.NEVER)
+    | dict.fromkeys((401, 403, 407), Outcome.DENIED)
+    | dict.fromkeys((409, 429, 503), Outcome.BUSY)
+    # Words of one that stands between: whether the submission went on from there, it does not know.
+    | dict.fromkeys((502, 504), Outcome.UNKNOWN)
+)
+# What OpenSSL calls the alerts by which a server turns a certificate down (RFC 8446, section 6.2).
+_TURNED_DOWN: Final = ("CERT", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
+
+
+@asynccontextmanager
+async def opened_client(settings: HttpBackendSettings, home: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that knows this server only: no proxy and no other setting of the environment, no redirect,
+    no certificate that is not issued by whom the settings name."""
+    async with httpx.AsyncClient(
+        base_url=settings.url,
+        verify=_trust(settings, home),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=settings.seconds,
+        # A question and a look for answers never wait for submissions.
+        limits=httpx.Limits(max_connections=settings.at_once + 2),
+        headers={"Accept-Encoding": "identity", "User-Agent": "customs-edi-gateway"},
+    ) as client:
+        yield client
+
+
+def _trust(settings: HttpBackendSettings, home: Path) -> ssl.SSLContext:
+    trust = ssl.create_default_context(cafile=None if settings.ca is None else home / settings.ca)
+    trust.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.certificate is not None and settings.key is not None:
+        trust.load_cert_chain(home / settings.certificate, home / settings.key, password=no_password)
+    return trust
+
+
+def no_password() -> str:
+    raise ValueError("the key of a connection must have no pass phrase: there is nobody to ask")
+
+
+class HttpSubmissions:
+    """The half of ports.Backend that hands over. What is sent is spooled in `folder` first."""
+
+    def __init__(self, client: httpx.AsyncClient, settings: HttpBackendSettings, folder: Path) -> None:
+        self._client = client
+        self._settings = settings
+        self._folder = folder
+
+    async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+        try:
+            with TemporaryFile(dir=self._folder) as spool:
+                size, digest = await asyncio.to_thread(self._fill, spool, submission, opened)
+                return await self._send(submission.key, _Body(spool, size), digest)
+        except OSError as error:
+            return Outcome.LATER, f"cannot be prepared: {error.strerror}"
+
+    async def ask(self, key: str) -> Outcome:
+        """Raises `ValueError` for what is no key."""
+        if not SUBMISSION_KEY.fullmatch(key):
+            raise ValueError("not the key of a submission")
+        try:
+            async with asyncio.timeout(self._settings.seconds):
+                async with self._client.stream("GET", f"submissions/{key}") as said:
+                    return {200: Outcome.TAKEN, 404: Outcome.LATER}.get(said.status_code, Outcome.UNKNOWN)
+        except (httpx.HTTPError, TimeoutError):
+            return Outcome.UNKNOWN
+
+    def _fill(
+        self, spool: BufferedRandom, submission: Submission, opened: Callable[[str], IO[bytes]]
+    ) -> tuple[int, bytes]:
+        write_body(submission, opened, spool, self._settings.dxp, self._folder)
+        size = spool.tell()
+        spool.seek(0)
+        digest = hashlib.file_digest(spool, "sha256").digest()
+        spool.seek(0)
+        return size, digest
+
+    async def _send(self, key: str, body: "_Body", digest: bytes) -> tuple[Outcome, str]:
+        named = f"sha-256=:{base64.b64encode(digest).decode()}:"
+        headers = {
+            "Content-Type": "application/zip" if self._settings.dxp is None else "application/xml",
+            "Content-Length": str(body.size),
+            "Content-Digest": named,  # RFC 9530
+            "Idempotency-Key": key,
+        }
+        try:
+            async with asyncio.timeout(self._settings.seconds + body.size / _SLOWEST):
+                request = self._client.stream("POST", "submissions", content=body, headers=headers)
+                async with request as said:
+                    return _outcome(said), await _note(said)
+        except (httpx.HTTPError, TimeoutError) as error:
+            if trouble := _certificate_trouble(error):
+                return Outcome.DENIED, trouble
+            # As long as its end has not left here, the other side cannot have it.
+            return Outcome.UNKNOWN if body.ended else Outcome.LATER, _said(error)
+
+
+class _Body:
+    """The spooled bytes, read in another thread; `ended` is set before the last of them are given away."""
+
+    def __init__(self, spool: IO[bytes], size: int) -> None:
+        self._spool = spool
+        self._left = size
+        self.size = size
+        self.ended = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while self._left:
+            chunk = await asyncio.to_thread(self._spool.read, _CHUNK)
+            self._left -= len(chunk)
+            self.ended = self._left == 0
+            yield chunk
+
+
+def _outcome(said: httpx.Response) -> Outcome:
+    if said.is_redirect:
+        return Outcome.DENIED  # an operator has to see whether that is the place
+    return _STATUSES.get(said.status_code, Outcome.UNKNOWN if said.is_success else Outcome.LATER)
+
+
+async def _note(said: httpx.Response) -> str:
+    if said.is_success:
+        return ""
+    text = f"HTTP {said.status_code}"
+    if said.is_redirect:
+        return printable(f"{text}: redirects to {said.headers.get('Location', '')}, which is not followed")
+    body = b""
+    try:
+        async for chunk in said.aiter_raw(_LONGEST_NOTE):
+            body += chunk
+            if len(body) >= _LONGEST_NOTE:
+                break
+    except (httpx.HTTPError, TimeoutError):
+        pass  # the status says what became of it
+    more = body[:_LONGEST_NOTE].decode("utf-8", "replace").strip()
+    return printable(f"{text}: {more}" if more else text)
+
+
+def _certificate_trouble(error: BaseException) -> str:
+    """Why one side does not accept the other's certificate, empty where that is not the trouble."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return printable(f"its certificate is not accepted: {cause.verify_message}")
+        alert = cause.reason or "" if isinstance(cause, ssl.SSLError) else ""
+        if "ALERT" in alert and any(word in alert for word in _TURNED_DOWN):
+            return printable(f"it does not accept our certificate: {alert}")
+    return ""
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _said(error: BaseException) -> str:
+    return printable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)

@@ -1,0 +1,157 @@
+"""Answers of back-ends over HTTP, brought to the gateway by them: the listener, and where they wait."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote
+
+import httpx
+import structlog
+from aiohttp import web
+
+from adapters.backends.body import opened_answer
+from adapters.backends.http import HttpSubmissions, no_password
+from adapters.backends.http_answers import LONGEST_ID, LONGEST_NAME
+from gateway.connections import HttpBackendSettings, PushSettings
+from gateway.faults import printable
+from gateway.message import SUBMISSION_KEY
+from gateway.ports import Answer
+
+LONGEST: Final = 32 * 1024 * 1024  # bytes of one answer: of any document that the gateway reads
+_ROOM: Final = 2 * LONGEST  # bytes of all that are read or wait, of one back-end
+_WAITING: Final = 256  # how many, at most
+KEPT_WITHIN: Final = 20.0  # seconds for the gateway's commit, before it is to be brought again
+_READ_WITHIN: Final = 60.0
+_STOP_WITHIN: Final = 5.0  # seconds for requests in hand when the listener is closed
+
+
+log = structlog.get_logger()
+
+
+class NoRoom(Exception):
+    """Too much waits already."""
+
+
+class PushedBackend(HttpSubmissions):
+    """ports.Backend. `pusher` is the certificate (DER) that is shown by the one who brings its answers.
+
+    An answer waits in memory until it is acknowledged. Who brought it waits as long, and brings it again
+    where it was not: so what is lost with a node is brought to the next one.
+    """
+
+    def __init__(
+        self, client: httpx.AsyncClient, settings: HttpBackendSettings, folder: Path, pusher: bytes
+    ) -> None:
+        super().__init__(client, settings, folder)
+        self.pusher = pusher
+        self._waiting: dict[str, tuple[Answer, asyncio.Future[None]]] = {}
+        self._serials = count(1)
+        self._room = _ROOM
+        self._inside = 0
+
+    async def answers(self, limit: int) -> Sequence[Answer]:
+        return [answer for answer, _kept in self._waiting.values()][:limit]
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        for id_ in ids:
+            if id_ in self._waiting and not (kept := self._waiting[id_][1]).done():
+                kept.set_result(None)
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        """Held while an answer of so many bytes is read and waits; raises `NoRoom`."""
+        if size > self._room or self._inside == _WAITING:
+            raise NoRoom
+        self._room -= size
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._room += size
+            self._inside -= 1
+
+    async def keep(self, name: str, body: bytes, key: str | None) -> None:
+        """Returns when the gateway has made it durable; raises `TimeoutError` where it has not in time."""
+        id_ = str(next(self._serials))
+        kept = asyncio.get_running_loop().create_future()
+        answer = Answer(id=id_, name=name, body=body, key=key)
+        self._waiting[id_] = (opened_answer(answer, self._settings.dxp), kept)
+        try:
+            async with asyncio.timeout(KEPT_WITHIN):
+                await kept
+        finally:
+            del self._waiting[id_]
+
+
+@asynccontextmanager
+async def listening(
+    settings: PushSettings, home: Path, backends: Mapping[str, PushedBackend]
+) -> AsyncIterator[tuple[str, int]]:
+    """Takes answers while the context is open, which gives the address. Nobody without a certificate that is
+    issued as the settings say gets as far as a request."""
+    trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=home / settings.client_ca)
+    trust.verify_mode = ssl.CERT_REQUIRED
+    trust.minimum_version = ssl.TLSVersion.TLSv1_2
+    trust.load_cert_chain(home / settings.certificate, home / settings.key, password=no_password)
+    app = web.Application()
+    app.router.add_post("/answers/{backend}", _Door(backends).take)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_WITHIN)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port, ssl_context=trust).start()
+        host, port, *_ = runner.addresses[0]
+        yield host, port
+    finally:
+        await runner.cleanup()
+
+
+class _Door:
+    def __init__(self, backends: Mapping[str, PushedBackend]) -> None:
+        self._backends = backends
+
+    async def take(self, request: web.Request) -> web.Response:
+        backend = self._backends.get(request.match_info["backend"])
+        if backend is None or _shown(request) != backend.pusher:
+            # One word for both: who may not bring here learns of no other.
+            return _refused(403, "not the one who brings answers of this back-end")
+        id_, name = request.headers.get("Answer-Id", ""), _decoded(request.headers.get("Answer-Name", ""))
+        if not 0 < len(id_) <= LONGEST_ID or not 0 < len(name) <= LONGEST_NAME:
+            return _refused(400, "Answer-Id and Answer-Name are needed")
+        size = request.content_length
+        if size is None:
+            return _refused(411, "Content-Length is needed")
+        if not 0 < size <= LONGEST:
+            return _refused(413 if size else 400, f"an answer has 1 to {LONGEST} bytes")
+        key = request.headers.get("Submission-Key", "")
+        try:
+            with backend.room(size):
+                async with asyncio.timeout(_READ_WITHIN):
+                    body = await request.content.readexactly(size)
+                await backend.keep(printable(name), body, key if SUBMISSION_KEY.fullmatch(key) else None)
+        except asyncio.IncompleteReadError:
+            return _refused(400, "it ended early")
+        except (NoRoom, TimeoutError):
+            return _refused(503, "not kept: bring it again", {"Retry-After": "5"})
+        log.info("answer brought", backend=request.match_info["backend"], answer=printable(id_))
+        return web.Response(status=204)
+
+
+def _shown(request: web.Request) -> bytes | None:
+    tls = request.get_extra_info("ssl_object")
+    return tls.getpeercert(binary_form=True) if isinstance(tls, ssl.SSLObject) else None
+
+
+def _decoded(name: str) -> str:
+    """A header holds ASCII: what else a name has is percent-encoded, as UTF-8."""
+    return unquote(name, errors="replace")
+
+
+def _refused(status: int, why: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    # What was not read is not waited for.
+    response = web.Response(status=status, text=f"{why}\n", headers=headers)
+    response.force_close()
+    return response

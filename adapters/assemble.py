@@ -15,6 +15,7 @@ from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.home import Home
 from adapters.partner_kinds import visited_partners
+from adapters.observing.observing import Observing
 from adapters.stores.answers import SqlAnswers
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.destinations import SqlDestinations
@@ -45,10 +46,11 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A node at work, and where its channels listen."""
+    """A node at work, and where its channels listen, and its metrics where there are any."""
 
     node: Node
     sftp: tuple[str, int]
+    metrics: tuple[str, int] | None
 
 
 @asynccontextmanager
@@ -64,12 +66,17 @@ async def running(home: Home) -> AsyncIterator[Running]:
     migrate(home.database)
     blobs = FilesystemBlobs(home.blobs)
     blobs.sweep()
+    observing = Observing(home, settings, clock)
     async with AsyncExitStack() as stack:
         database = stack.enter_context(closing(Database(sqlite_engine(home.database))))
         register = SqlRegister(sqlite_engine(home.database, read_only=True))
         judging = settings.judging
         judges = stack.enter_context(
-            closing(WorkerJudges(home, policy, home.routes(), judging.workers, judging.seconds))
+            closing(
+                WorkerJudges(
+                    *(home, policy, home.routes(), judging.workers, judging.seconds), observing.observer
+                )
+            )
         )
         families = Families.load(files("schemas"))
         backends = {
@@ -90,9 +97,13 @@ async def running(home: Home) -> AsyncIterator[Running]:
                     budget=timedelta(hours=settings.outbox.budget_hours),
                     blobs=blobs,
                     clock=clock,
+                    observer=observing.observer,
                 )
             ),
-            answers=CustomsAnswers(SqlAnswers(database, clock), register, families, policy, judges, clock),
+            answers=CustomsAnswers(
+                *(SqlAnswers(database, clock), register, families, policy, judges, clock),
+                observing.observer,
+            ),
             reminders=Reminders(SqlRequests(database), register, judges, policy, clock),
             judges=judges,
             backends=backends,
@@ -103,6 +114,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
             },
             blobs=blobs,
             clock=clock,
+            observer=observing.observer,
         )
         node = Node(parts)
         await stack.enter_async_context(_at_work(node))
@@ -123,7 +135,11 @@ async def running(home: Home) -> AsyncIterator[Running]:
             asyncio.get_running_loop(),
         )
         stack.push_async_callback(asyncio.to_thread, server.stop, STOP_WITHIN)
-        yield Running(node=node, sftp=server.start())
+        sftp = server.start()
+        metrics = await stack.enter_async_context(
+            observing.at_work(database, policy, families, lambda: judges.ailing, lambda: None)
+        )
+        yield Running(node=node, sftp=sftp, metrics=metrics)
 
 
 @asynccontextmanager

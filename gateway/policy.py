@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.monitoring import MonitoringPolicy
 from gateway.reform import ReformPolicy
 
 
@@ -97,6 +98,7 @@ class Policy(_Section):
     answer: AnswerPolicy = AnswerPolicy()
     operations: OperationsPolicy = OperationsPolicy()
     reform: ReformPolicy = ReformPolicy()
+    monitoring: MonitoringPolicy = MonitoringPolicy()
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Self:

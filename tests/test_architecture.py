@@ -26,7 +26,7 @@ NOUNS = {
             "documents",
             "triage",
         ),
-        *("policy", "decision", "dossier", "ports", "breaker", "destinations"),
+        *("monitoring", "alarms", "policy", "decision", "dossier", "ports", "breaker", "destinations"),
     )
 }
 # What does things or strings them together; everything else in gateway/ is what the stages stand on.
@@ -45,7 +45,7 @@ DOING = {
             "settings",
             "signing",
         ),
-        *("next_needed", "connections", "undertakings", "dxp", "watching", "observing"),
+        *("next_needed", "connections", "undertakings", "dxp", "watching", "observing", "alarm_conditions"),
     )
 }
 OUTSIDE = {

@@ -74,11 +74,12 @@ async def _serve(home: Home) -> None:
         asyncio.get_running_loop().add_signal_handler(ending, stop.set)
     async with running(home) as node:
         host, port = node.sftp
+        metrics = None if node.metrics is None else f"{node.metrics[0]}:{node.metrics[1]}"
         ready = {
             "ready": True,
             "sftp": f"{host}:{port}",
             "amqp": None,
-            "metrics": None,
+            "metrics": metrics,
             "home": str(home.path),
             "pid": os.getpid(),
         }

@@ -1,0 +1,126 @@
+"""A look at the node and its store: bounded reads by indexes, shared by all who look within a second."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, TypeVar
+
+from cryptography.x509 import load_pem_x509_certificate
+from sqlalchemy import Connection, func, select
+
+from adapters.home import Home
+from adapters.stores.alarms import open_alarms
+from adapters.stores.database import sqlite_engine
+from adapters.stores.flow import depths
+from adapters.stores.operating_tables import destinations
+from adapters.stores.register import SqlRegister
+from adapters.stores.tables import messages
+from gateway.parties import Party
+from gateway.ports import Clock
+from gateway.settings import Settings
+from gateway.sight import Ending, Link, Queue, Sight, Way
+from gateway.states import State
+
+T = TypeVar("T")
+
+_SHARED_FOR: Final = timedelta(seconds=1)
+# Certificates are read and parsed anew only so often: the register may hold thousands.
+_ENDINGS_FOR: Final = timedelta(minutes=10)
+ENDING_WITHIN: Final = timedelta(days=90)
+
+_HELD_ANSWERS: Final = (
+    select(func.count())
+    .select_from(messages)
+    .where(messages.c.state == State.HELD, messages.c.kind == "answer")
+)
+
+
+class Looking:
+    """Looks when it is asked to, at most once a second. `link` says how the AMQP channel stands, where there
+    is one. Closed by `close`."""
+
+    def __init__(self, home: Home, settings: Settings, clock: Clock, link: Callable[[], Link | None]) -> None:
+        self._home = home
+        self._certificates = dict(_configured(home, settings))
+        self._clock = clock
+        self._link = link
+        self._engine = sqlite_engine(home.database, read_only=True)
+        self._register = SqlRegister(self._engine)
+        self._one_at_a_time = asyncio.Lock()
+        self._last: Sight | None = None
+        self._endings: tuple[datetime, list[Ending]] | None = None
+
+    async def sight(self) -> Sight:
+        """Raises what the store or the disk raises where they cannot be read."""
+        async with self._one_at_a_time:
+            now = self._clock()
+            if self._last is None or now - self._last.at >= _SHARED_FOR:
+                self._last = await asyncio.to_thread(self._look, now)
+            return self._last
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """The query beside the node's own reads, so that it keeps none of them waiting."""
+        return await asyncio.to_thread(self._read, query)
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
+        with self._engine.connect() as reader:
+            return query(reader)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _look(self, now: datetime) -> Sight:
+        if self._endings is None or now - self._endings[0] >= _ENDINGS_FOR:
+            self._endings = (now, [*self._own_endings(), *_of_parties(self._register.parties(), now)])
+        disk = shutil.disk_usage(self._home.path)
+        with self._engine.connect() as reader:
+            return Sight(
+                at=now,
+                queues=[
+                    Queue(stage=each.stage.value, of=each.of, count=each.count, age=each.age(now))
+                    for each in depths(reader)
+                ],
+                ways=list(_ways(reader)),
+                endings=self._endings[1],
+                held_answers=reader.execute(_HELD_ANSWERS).scalar_one(),
+                free=disk.free / disk.total,
+                free_bytes=disk.free,
+                link=self._link(),
+                open_alarms=[alarm.severity for alarm in open_alarms(reader)],
+            )
+
+    def _own_endings(self) -> Iterator[Ending]:
+        for owner, path in self._certificates.items():
+            ends = load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+            yield Ending(kind="signing" if owner == "gateway" else "connection", owner=owner, ends=ends)
+
+
+def _configured(home: Home, settings: Settings) -> Iterator[tuple[str, Path]]:
+    """Our own certificates by where they are used."""
+    yield "gateway", home.certificate
+    sections = {"amqp": settings.amqp, "push": settings.push, **settings.backend}
+    for name, section in sections.items():
+        # An association's is registered as that of a party.
+        certificate = None if section is None else getattr(section, "certificate", None)
+        if certificate is not None and getattr(section, "kind", "") != "association":
+            yield name, home.path / certificate
+
+
+def _of_parties(parties: list[Party], now: datetime) -> Iterator[Ending]:
+    """The end of the last certificate of each party, where it comes soon: one that is followed by another
+    troubles nobody."""
+    for party in parties:
+        ends = [
+            load_pem_x509_certificate(each.pem.encode()).not_valid_after_utc
+            for each in party.certificates
+            if each.revoked_at is None
+        ]
+        if ends and max(ends) - now <= ENDING_WITHIN:
+            yield Ending(kind="party", owner=party.code, ends=max(ends))
+
+
+def _ways(reader: Connection) -> Iterator[Way]:
+    for row in reader.execute(select(destinations).order_by(destinations.c.name)):
+        yield Way(name=row.name, breaker=row.breaker, since=row.since, paused_at=row.paused_at)

@@ -1,0 +1,153 @@
+"""The watch over a node: it looks, opens and clears alarms in the store, and sees to it that they are told.
+
+A telling that fails is tried again with growing pauses, each way by itself, and holds nothing else up. It is
+noted in the store when every way has taken it; a node that dies before that tells again after its restart.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from adapters.observing.gauges import Gauges
+from adapters.observing.looking import Looking
+from adapters.observing.telling import NotTold, Teller
+from adapters.stores.alarms import open_alarms, to_tell, told, write
+from adapters.stores.bands import figures
+from adapters.stores.database import Database
+from gateway.alarm_conditions import conditions
+from gateway.alarms import Alarm, Changes, Condition, Telling, changes, tellings
+from gateway.families import Families
+from gateway.faults import printable
+from gateway.monitoring import MonitoringPolicy, bands, warnings
+from gateway.ports import Clock
+from gateway.watching import AlarmSettings
+
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 300.0
+
+log = structlog.get_logger()
+
+
+class Watch:
+    def __init__(
+        self,
+        database: Database,
+        looking: Looking,
+        gauges: Gauges,
+        settings: AlarmSettings,
+        policy: MonitoringPolicy,
+        families: Families,
+        ways: Sequence[Teller],
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._looking = looking
+        self._gauges = gauges
+        self._settings = settings
+        self._policy = policy
+        self._families = families
+        self._ways = ways
+        self._clock = clock
+        self._warnings: list[Condition] = []
+        self._figures_due: datetime | None = None
+        self._told: list[datetime] = []
+        self._in_hand: dict[int, asyncio.Task[None]] = {}  # by alarm
+
+    async def look(self) -> None:
+        """One round: what is wrong now becomes alarms, and what is to be told is on its way."""
+        sight, now = await self._looking.sight(), self._clock()
+        await self._take_figures(now)
+        met = [*conditions(sight, self._settings), *self._warnings]
+        quiet = timedelta(minutes=self._settings.quiet_minutes)
+        found = changes(await self._database.read(open_alarms), met, now, quiet)
+        if found != Changes():
+            await self._database.write(lambda transaction: write(transaction, found, now))
+        waiting = [each for each in await self._database.read(to_tell) if each.id not in self._in_hand]
+        remind = timedelta(hours=self._settings.remind_hours)
+        self._told = [at for at in self._told if now - at < timedelta(hours=1)]
+        for telling in tellings(waiting, self._told, now, self._settings.hourly, remind):
+            self._told.append(now)
+            _log(telling)
+            task = asyncio.create_task(self._tell(telling, now))
+            for alarm in telling.alarms:
+                self._in_hand[alarm.id] = task
+
+    async def _take_figures(self, now: datetime) -> None:
+        if self._figures_due is not None and now < self._figures_due:
+            return
+        self._figures_due = now + timedelta(minutes=self._policy.minutes)
+        since = now - timedelta(hours=self._policy.window_hours)
+
+        def query(reader: Connection) -> list[Condition]:
+            self._gauges.bands = bands(figures(reader, since, now, self._families), self._policy)
+            return warnings(self._gauges.bands)
+
+        self._warnings = await self._looking.read(query)
+
+    async def _tell(self, telling: Telling, now: datetime) -> None:
+        try:
+            await asyncio.gather(*(_until_taken(way, telling, now) for way in self._ways))
+            await self._database.write(lambda transaction: told(transaction, telling, self._clock()))
+        except Exception as error:  # the store did not take the note: told again
+            log.error("telling not noted", error=type(error).__name__)
+        finally:
+            for alarm in telling.alarms:
+                self._in_hand.pop(alarm.id, None)
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except Exception as error:
+                log.error("watch failed", error=printable(type(error).__name__))
+            await asyncio.sleep(self._settings.seconds)
+
+    async def end(self) -> None:
+        tasks = set(self._in_hand.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _until_taken(way: Teller, telling: Telling, now: datetime) -> None:
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            await way.tell(telling, now)
+        except NotTold as error:
+            log.warning("alarm not told", by=way.name, reason=str(error))
+        except Exception as error:  # whatever the network does: its words may hold an address book
+            log.warning("alarm not told", by=way.name, reason=type(error).__name__)
+        else:
+            return
+        await asyncio.sleep(pause)
+        pause = min(_LONGEST_PAUSE, pause * 2)
+
+
+def _log(telling: Telling) -> None:
+    keys: list[str] = [_key(alarm) for alarm in telling.alarms[:20]]
+    (first, *_) = telling.alarms
+    text = first.en if len(telling.alarms) == 1 else ""
+    log.warning("alarm", news=telling.news.value, keys=keys, count=len(telling.alarms), text=text)
+
+
+def _key(alarm: Alarm) -> str:
+    return printable(f"{alarm.severity} {alarm.key}")
+
+
+@asynccontextmanager
+async def watching(watch: Watch) -> AsyncIterator[None]:
+    work = asyncio.create_task(watch.run())
+    try:
+        yield
+    finally:
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+        await watch.end()

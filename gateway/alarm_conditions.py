@@ -1,0 +1,121 @@
+"""When something is wrong enough for an alarm: from a look at the node to conditions, by the thresholds of
+`[alarms]`. The sentences name queues, back-ends and parties, and nothing of a message."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from gateway.alarms import Condition, Severity
+from gateway.sight import Ending, Sight, Way
+from gateway.watching import AlarmSettings
+
+_GROWING: Final = (Severity.NOTICE, Severity.WARNING, Severity.SERIOUS, Severity.CRITICAL)
+
+
+def conditions(sight: Sight, limits: AlarmSettings) -> list[Condition]:
+    """Everything that is wrong at this moment, each with a key of its own."""
+    return [
+        *_queues(sight, limits),
+        *(found for way in sight.ways for found in _way(way, sight, limits)),
+        *(found for ending in sight.endings for found in _ending(ending, sight, limits)),
+        *_disk(sight, limits),
+        *_link(sight, limits),
+        *_held_answers(sight),
+    ]
+
+
+def _queues(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    too_old = {
+        "to_judge": (limits.to_judge_minutes, "message to judge", "待审报文"),
+        "to_send": (limits.to_send_minutes, "delivery to {of}", "发往 {of} 的投递"),
+        "unknown": (
+            limits.unknown_minutes,
+            "delivery to {of} without an outcome",
+            "发往 {of} 结果不明的投递",
+        ),
+        "to_post": (limits.to_post_minutes, "receipt to bring to {of}", "待送交 {of} 的回执"),
+    }
+    for queue in sight.queues:
+        name = f"{queue.stage}:{queue.of}" if queue.of else queue.stage
+        if queue.stage == "held" and queue.count:
+            yield Condition(
+                key="held",
+                severity=Severity.WARNING,
+                zh=f"有 {queue.count} 份报文被挂起，须人工处理",
+                en=f"{queue.count} messages are held and wait for an operator",
+            )
+        elif queue.stage in too_old and queue.count:
+            minutes, en, zh = too_old[queue.stage]
+            if queue.age > minutes * 60:
+                oldest = int(queue.age // 60)
+                yield Condition(
+                    key=name,
+                    severity=Severity.SERIOUS,
+                    zh=f"最早的{zh.format(of=queue.of)}已等待 {oldest} 分钟（共 {queue.count} 份）",
+                    en=f"the oldest {en.format(of=queue.of)} is {oldest} minutes old ({queue.count} in all)",
+                )
+
+
+def _way(way: Way, sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    if way.breaker != "closed" and sight.at - way.since > timedelta(minutes=limits.breaker_minutes):
+        yield Condition(
+            key=f"breaker:{way.name}",
+            severity=Severity.SERIOUS,
+            zh=f"后端 {way.name} 不通，投递暂存",
+            en=f"back-end {way.name} does not work; deliveries wait",
+        )
+    if way.paused_at is not None and sight.at - way.paused_at > timedelta(minutes=limits.paused_minutes):
+        yield Condition(
+            key=f"paused:{way.name}",
+            severity=Severity.WARNING,
+            zh=f"后端 {way.name} 仍处于人工暂停状态",
+            en=f"back-end {way.name} is still paused by an operator",
+        )
+
+
+def _ending(ending: Ending, sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    left = (ending.ends - sight.at) / timedelta(days=1)
+    passed = [
+        severity for days, severity in zip(limits.certificate_days, _GROWING, strict=True) if left <= days
+    ]
+    if passed:
+        day = ending.ends.date()
+        yield Condition(
+            key=f"certificate:{ending.kind}:{ending.owner}"[:128],
+            severity=passed[-1],
+            zh=f"证书（{ending.kind} {ending.owner}）于 {day} 到期",
+            en=f"the certificate ({ending.kind} {ending.owner}) ends on {day}",
+        )
+
+
+def _disk(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    steps = zip(limits.disk_percent, (Severity.WARNING, Severity.CRITICAL), strict=True)
+    passed = [severity for percent, severity in steps if sight.free * 100 < percent]
+    if passed:
+        yield Condition(
+            key="disk",
+            severity=passed[-1],
+            zh=f"磁盘剩余空间 {sight.free:.0%}",
+            en=f"{sight.free:.0%} of the disk is free",
+        )
+
+
+def _link(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    link = sight.link
+    if link is None or (link.connected and not link.blocked):
+        return
+    if sight.at - link.since > timedelta(minutes=limits.amqp_minutes):
+        zh, en = ("阻塞", "blocks us") if link.connected else ("连接中断", "is out of reach")
+        yield Condition(
+            key="amqp", severity=Severity.SERIOUS, zh=f"AMQP 消息服务器{zh}", en=f"the AMQP broker {en}"
+        )
+
+
+def _held_answers(sight: Sight) -> Iterator[Condition]:
+    if sight.held_answers:
+        yield Condition(
+            key="answers-held",
+            severity=Severity.WARNING,
+            zh=f"有 {sight.held_answers} 份回执无法对应报文，须人工处理",
+            en=f"{sight.held_answers} answers belong to no message and wait for an operator",
+        )

@@ -1,0 +1,62 @@
+"""What one look at a running node shows: the one source of its gauges, its readiness and its alarms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.alarms import Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """What stands at one stage, for one destination or account where there are several (`of`, else empty).
+    `age` is that of the oldest, in seconds."""
+
+    stage: str
+    of: str
+    count: int
+    age: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a back-end stands. `since` is when its breaker took its state."""
+
+    name: str
+    breaker: str
+    since: datetime
+    paused_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """A certificate and its end: that of the gateway, of a connection, or the last valid one of a party."""
+
+    kind: str
+    owner: str
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The connection to the AMQP broker; `since` is when it became what it is."""
+
+    connected: bool
+    blocked: bool
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """`free` is the share of the disk that is free, `held_answers` how many answers nobody could match, and
+    `link` None where no AMQP channel is configured."""
+
+    at: datetime
+    queues: Sequence[Queue]
+    ways: Sequence[Way]
+    endings: Sequence[Ending]
+    held_answers: int
+    free: float
+    free_bytes: int
+    link: Link | None
+    open_alarms: Sequence[Severity]

@@ -99,7 +99,7 @@ def test_after_an_outage_one_goes_then_two_then_four_up_to_all() -> None:
     assert pace.free(3, NOW) == 5
 
 
-@given(rate=st.floats(0.5, 500), seconds=st.integers(1, 20), at_once=st.integers(1, 64))
+@given(rate=st.floats(0.5, 500), seconds=st.integers(1, 4), at_once=st.integers(1, 64))
 def test_no_more_go_in_a_second_than_the_rate_allows(rate: float, seconds: int, at_once: int) -> None:
     pace, now, gone = Pace.full(Limits(at_once=at_once, rate=rate), NOW), NOW, 0
     for _ in range(seconds * 50):

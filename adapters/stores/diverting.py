@@ -25,13 +25,17 @@ _WAITING: Final = (
         DIVERTIBLE,
         deliveries.c.destination == bindparam("destination"),
         ~deliveries.c.unsure,
-        # All that is about its declaration waits here as it does: what the one has, the other knows not of.
+        # All that is about its declaration waits here, after it: what the one has, the other knows not of.
         ~select(_other.c.id)
         .where(
             deliveries.c.about != "",
             _other.c.about == deliveries.c.about,
             _other.c.destination == deliveries.c.destination,
-            (_other.c.state != DeliveryState.PENDING) | _other.c.unsure,
+            or_(
+                _other.c.state != DeliveryState.PENDING,
+                _other.c.unsure,
+                _other.c.id < deliveries.c.id,  # which goes with it, if it goes
+            ),
         )
         .exists(),
     )

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Select
 from sqlalchemy.dialects import sqlite
 
-from adapters.stores import belongings, consequences, messages, waiting
+from adapters.stores import announcing, belongings, consequences, diverting, messages, outbox, waiting
 from adapters.stores.database import sqlite_engine
 from adapters.stores.migrate import migrate
 
@@ -22,8 +22,19 @@ from adapters.stores.migrate import migrate
         (belongings.LOOSE, "messages_in_wait (state=? AND waiting_for=?)"),
         (messages._FOLLOWING, "messages_to_judge (state=? AND account=? AND seq>?)"),
         (messages._AT_WORK, "messages_at_work (state=? AND lease_until>?)"),
+        (
+            outbox._FOLLOWING.params(chosen=[1], destination="", of="", now=None),
+            "deliveries_to_send (destination=? AND account=? AND next_at<?)",
+        ),
+        (outbox._AT_WORK, "deliveries_at_work (destination=?)"),
+        (outbox._OVERDUE, "deliveries_on_the_way (destination=? AND state=? AND since<?)"),
+        (diverting._WAITING, "deliveries_divertible (destination=?)"),
+        (announcing._NOT_TOLD, "deliveries_not_told (destination=?)"),
     ],
-    ids=["wake", "overdue", "files in wait", "a file in wait", "the next of an account", "at work"],
+    ids=[
+        *("wake", "overdue", "files in wait", "a file in wait", "the next of an account", "at work"),
+        *("the next delivery", "on its way", "tried for too long", "to divert", "to tell"),
+    ],
 )
 def test_what_is_asked_all_the_time_is_found_by_its_own_index(
     statement: Select[Any], index: str, tmp_path: Path
@@ -53,4 +64,28 @@ def test_the_accounts_that_have_something_to_judge_are_found_without_reading_wha
     found = [step for step in steps if "messages" in step]
     assert len(found) == 3
     assert all("INDEX messages_to_judge (state=?" in step for step in found), found
+    assert not any("TEMP B-TREE" in step for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (outbox._OLDEST_DUE, "deliveries_to_send (destination=?"),
+        (outbox._DESTINATIONS, "deliveries_to_send"),
+    ],
+    ids=["accounts", "destinations"],
+)
+def test_who_has_something_to_send_is_found_without_reading_what_waits(
+    statement: Select[Any], index: str, tmp_path: Path
+) -> None:
+    migrate(tmp_path / "gateway.db")
+    engine = sqlite_engine(tmp_path / "gateway.db")
+    with engine.connect() as connection:
+        asked = statement.compile(dialect=sqlite.dialect())
+        marks = (None,) * str(asked).count("?")
+        steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", marks)]
+    engine.dispose()
+    found = [step for step in steps if " deliveries USING" in step]
+    assert len(found) >= 2
+    assert all(index in step for step in found), found
     assert not any("TEMP B-TREE" in step for step in steps)

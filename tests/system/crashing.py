@@ -40,6 +40,7 @@ PLACES: Final = (
     "adapters.stores.outbox:_claim",
     "adapters.stores.outbox:_settle",
     "adapters.stores.answers:SqlAnswers.file",
+    "adapters.stores.postings:SqlPostings.posted",
     "adapters.stores.answers:_file",
     "adapters.backends.reference.customs:ReferenceCustoms.submit",
     "adapters.backends.reference.customs:ReferenceCustoms.acknowledge",

@@ -1,0 +1,161 @@
+"""A folder of this machine that a party fills: what is taken from it, when, and what comes back."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.partner import Hosted, declaration
+
+
+@pytest.fixture(scope="module")
+def _hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
+    folder = tmp_path_factory.mktemp("directory")
+    hosted = Hosted(folder, folder / "theirs", f'kind = "directory"\nfolder = "{folder / "theirs"}"\n')
+    with hosted.gateway:
+        yield hosted
+
+
+@pytest.fixture
+def hosted(_hosted: Hosted) -> Hosted:
+    if not _hosted.gateway.running:
+        _hosted.gateway.forget_plan()
+        _hosted.gateway.start()
+    return _hosted
+
+
+def looked(hosted: Hosted) -> None:
+    """Until the node has looked into OutBox twice from now on: it took what was put there afterwards."""
+    reference = hosted.gateway.next_name()
+    hosted.put(f"{reference}.xml", declaration(reference))
+    hosted.gateway.until(lambda: hosted.named(f"{reference}.xml"))
+
+
+def test_a_declaration_goes_all_the_way_and_its_receipts_come_back(hosted: Hosted) -> None:
+    reference = hosted.gateway.next_name()
+    hosted.put(f"{reference}.xml", declaration(reference))
+
+    hosted.comes_to_its_end(reference)
+    (message,) = hosted.named(f"{reference}.xml")
+    assert (message["account"], message["channel"]) == ("broker-aa", "partner")
+    assert (hosted.root / "SentBox" / f"{reference}.xml").read_bytes() == declaration(reference)
+
+
+def test_what_is_refused_goes_to_fail_box_with_a_report(hosted: Hosted) -> None:
+    reference = hosted.gateway.next_name()
+    hosted.put(f"{reference}.xml", b"<DecMessage")
+
+    hosted.gateway.until(lambda: len([each for each in hosted.names("FailBox") if reference in each]) == 2)
+    refused, report = sorted(each for each in hosted.names("FailBox") if reference in each)
+    assert refused == f"{reference}.xml"
+    assert report.startswith(f"Report_{reference}_")
+    hosted.gateway.until(lambda: hosted.told(reference) == {"Gateway": 1, "Failed": 1})
+
+
+def test_a_file_that_still_grows_or_is_unfinished_is_left(hosted: Hosted) -> None:
+    reference = hosted.gateway.next_name()
+    body = declaration(reference)
+    file = hosted.root / "OutBox" / f"{reference}.xml"
+    for name in (f"{reference}-1.tmp", f"{reference}-2.TEMP", f"{reference}-3.part", f".{reference}-4"):
+        (hosted.root / "OutBox" / name).write_bytes(body)
+    with file.open("wb") as growing:
+        for number in range(0, len(body), len(body) // 8):
+            growing.write(body[number : number + len(body) // 8])
+            growing.flush()
+            # Written to at every look, in steps that are shorter than the time between two.
+            os.utime(file)
+            assert not hosted.named(f"{reference}.xml")
+
+    hosted.gateway.until(lambda: f"{reference}.xml" in hosted.names("SentBox"))
+    assert [each["name"] for each in hosted.stored() if reference in each["name"]] == [f"{reference}.xml"]
+    assert len([each for each in hosted.names("OutBox") if reference in each]) == 4
+
+
+def test_the_same_content_under_another_name_has_no_second_effect(hosted: Hosted) -> None:
+    reference = hosted.gateway.next_name()
+    hosted.put(f"{reference}.xml", declaration(reference))
+    hosted.comes_to_its_end(reference)
+
+    hosted.put(f"{reference}-again.xml", declaration(reference))
+    hosted.gateway.until(lambda: f"{reference}-again.xml" in hosted.names("SentBox"))
+    hosted.gateway.until(lambda: hosted.told(f"{reference}-again"))
+    hosted.put(f"{reference}.xml", declaration(reference))
+    hosted.gateway.until(lambda: len([each for each in hosted.names("SentBox") if reference in each]) == 3)
+    assert hosted.released(reference) == 1
+
+
+def test_links_folders_pipes_and_names_that_cannot_be_shown_are_left(hosted: Hosted, tmp_path: Path) -> None:
+    out = hosted.root / "OutBox"
+    secret = tmp_path / "secret.xml"
+    secret.write_text("of the gateway's machine")
+    (out / "link.xml").symlink_to(secret)
+    (out / "folder.xml").mkdir()
+    os.mkfifo(out / "pipe.xml")
+    hostile = [b"a\nb.xml", b"\xff\xfe.xml", ("报" * 70 + ".xml").encode(), "\u202egpj.xml".encode()]
+    for name in hostile:
+        (out / os.fsdecode(name)).write_bytes(b"<x/>")
+
+    looked(hosted)
+    left = {"link.xml", "folder.xml", "pipe.xml", *map(os.fsdecode, hostile)}
+    assert left <= set(hosted.names("OutBox"))
+    assert not left & {each["name"] for each in hosted.stored()}
+    assert secret.exists()
+
+
+def test_a_file_that_is_larger_than_the_account_may_send_is_refused_without_being_read(
+    hosted: Hosted,
+) -> None:
+    name = f"{hosted.gateway.next_name()}.xml"
+    os.truncate(os.open(hosted.root / "OutBox" / name, os.O_CREAT | os.O_WRONLY), 600 << 20)
+
+    hosted.gateway.until(lambda: name in hosted.names("FailBox"))
+    (report,) = [each for each in hosted.names("FailBox") if each.startswith(f"Report_{name[:-4]}_")]
+    assert "package-too-large" in (hosted.root / "FailBox" / report).read_text("utf-8")
+    assert not hosted.named(name)
+
+
+def test_a_claim_of_another_gateway_is_left_to_it(hosted: Hosted) -> None:
+    reference = hosted.gateway.next_name()
+    claimed = f".{reference}.xml.01KAR8WA5S0000000000000000.deadbeef.taken"
+    (hosted.root / "OutBox" / claimed).write_bytes(declaration(reference))
+
+    looked(hosted)
+    assert claimed in hosted.names("OutBox")
+    assert not hosted.named(f"{reference}.xml")
+    (hosted.root / "OutBox" / claimed).unlink()
+
+
+@pytest.mark.parametrize(
+    ("place", "moment"),
+    [
+        ("adapters.stores.messages:SqlMessages.add", "before"),
+        ("adapters.stores.messages:SqlMessages.add", "after"),
+        ("adapters.blobs.filesystem:FileSpool.keep", "after"),
+        ("adapters.files.local:LocalFiles.move", "before"),
+        ("adapters.files.local:LocalFiles.move", "after"),
+    ],
+)
+def test_a_file_is_taken_once_though_the_node_is_killed_on_the_way(
+    hosted: Hosted, place: str, moment: str
+) -> None:
+    reference = hosted.gateway.next_name()
+    hosted.gateway.plan("node", place, moment, 1)
+    hosted.put(f"{reference}.xml", declaration(reference))
+    assert hosted.gateway.ended() == -signal.SIGKILL
+
+    hosted.gateway.start()
+    hosted.comes_to_its_end(reference)
+
+
+def test_a_receipt_comes_once_though_the_node_is_killed_before_it_knows_that_it_brought_it(
+    hosted: Hosted,
+) -> None:
+    reference = hosted.gateway.next_name()
+    hosted.gateway.plan("node", "adapters.stores.postings:SqlPostings.posted", "before", 1)
+    hosted.put(f"{reference}.xml", declaration(reference))
+    assert hosted.gateway.ended() == -signal.SIGKILL
+
+    hosted.gateway.start()
+    hosted.comes_to_its_end(reference)

@@ -7,6 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
+from adapters.backends.amqp import AmqpBackend
 from adapters.backends.association.association import ReferenceAssociation
 from adapters.backends.directory import DirectoryBackend
 from adapters.backends.http import opened_client
@@ -66,7 +67,8 @@ async def opened_backend(
             with closing(DirectoryBackend(home.path / settings.folder, settings.dxp)) as directory:
                 yield directory
         case AmqpBackendSettings():
-            raise NotImplementedError
+            async with AmqpBackend(settings, home.path, name) as amqp:
+                yield amqp
         case SftpBackendSettings():
             with closing(SftpBackend(settings, home.path / settings.key, _spool(home, name))) as sftp:
                 yield sftp

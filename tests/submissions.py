@@ -43,6 +43,7 @@ from gateway.signing import XadesSigner
 from gateway.submission import build_envelope
 from gateway.triage import Hint
 from gateway.xml import trusted
+from tests.amqp_office import OverAmqp
 from tests.keys import Identity, identity
 from tests.sshd import shared
 
@@ -256,6 +257,11 @@ def over_sftp(folder: Path) -> SftpBackend:
     return SftpBackend(settings, server.key, server.key.parent)
 
 
+def over_amqp(folder: Path, certificate_pem: str = GATEWAY.certificate_pem) -> OverAmqp:
+    """`lodge` comes before it."""
+    return OverAmqp(folder, certificate_pem, lambda: NOW)
+
+
 class Opened(Backend, Protocol):
     def close(self) -> None: ...
 
@@ -265,7 +271,8 @@ class Office:
     """A back-end to try. `open` takes its folder and the gateway's certificate; `send` makes a sound
     submission, to which it gives `answers`, known by the beginnings of their names, and one number, in
     elements of the name `number`. Its database is `file`. What goes to it by `exchange`, a folder below its
-    own, is told by an answer when it is refused, and does not reach it again.
+    own, is told by an answer when it is refused, and does not reach it again. With `broker` it is told so,
+    too; its folder is given queues (`amqp_office.lodge`) before it is opened.
     """
 
     open: Callable[..., Opened]
@@ -274,6 +281,7 @@ class Office:
     number: str
     file: str
     exchange: str | None = None
+    broker: bool = False
 
     def number_in(self, answer: Answer) -> str:
         return values(answer).get(self.number, "")
@@ -295,6 +303,7 @@ OFFICES: Final = {
     "customs": CUSTOMS,
     "directory": replace(CUSTOMS, open=OverFolder, exchange="exchange"),
     "sftp": replace(CUSTOMS, open=partial(OverFolder, gateway=over_sftp), exchange="exchange"),
+    "amqp": replace(CUSTOMS, open=over_amqp, broker=True),
     "association": Office(
         open=reference_association,
         send=asked,

@@ -5,6 +5,7 @@ import io
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from lxml import etree
 from gateway.message import Part, Pdf
 from gateway.ports import Answer, Outcome
 from gateway.xml import trusted
+from tests.amqp_office import lodge
 from tests.submissions import GATEWAY, OFFICES, STRANGER, Office, Opened, Sent, told, values
 
 
@@ -43,6 +45,8 @@ class Tried:
 @pytest.fixture(params=OFFICES)
 def tried(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Tried]:
     office, folder = OFFICES[request.param], tmp_path / "office"
+    if office.broker:
+        lodge(folder, request.getfixturevalue("rabbit"))
     with closing(office.open(folder)) as desk:
         yield Tried(office, desk, folder)
 
@@ -127,6 +131,8 @@ def refused(tried: Tried, wrong: Sent) -> str:
     """The reason, once it is certain that nothing was taken."""
     if tried.office.exchange:
         return refused_by_answer(tried, tried.folder / tried.office.exchange, wrong)
+    if tried.office.broker:
+        return refused_over_broker(tried, wrong)
     outcome, reason = wrong.to(tried.desk)
     assert outcome is Outcome.NEVER
     assert asyncio.run(tried.desk.ask(wrong.key)) is Outcome.LATER
@@ -148,6 +154,20 @@ def refused_by_answer(tried: Tried, exchange: Path, wrong: Sent) -> str:
     reason = values(answer)["ErrorMessage"]
     assert (exchange / "refused" / f"{wrong.key}.txt").read_text("utf-8") == f"{reason}\n"
     return reason
+
+
+def refused_over_broker(tried: Tried, wrong: Sent) -> str:
+    """As `refused_by_answer`, where customs is asked itself."""
+    assert wrong.to(tried.desk) == (Outcome.TAKEN, "")
+    assert asyncio.run(tried.desk.ask(wrong.key)) is Outcome.LATER
+    assert tried.calls(wrong.key) == ["never"]
+    deadline = time.monotonic() + 10
+    while not (answers := told(tried.desk)):
+        assert time.monotonic() < deadline
+    (answer,) = answers
+    assert (answer.key, answer.name) == (wrong.key, f"Failed_{wrong.key}.xml")
+    assert values(answer)["ResponseCode"] == "1"
+    return values(answer)["ErrorMessage"]
 
 
 def test_an_envelope_that_another_signed_is_refused(tried: Tried) -> None:
@@ -232,6 +252,7 @@ SUBMITTER = """
 import asyncio, io, pickle, sys
 from pathlib import Path
 import structlog
+from tests.amqp_office import lodge
 from tests.submissions import OFFICES
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -244,8 +265,12 @@ for submission, package in work["sent"]:
 
 
 @pytest.mark.parametrize("name", OFFICES)
-def test_what_it_said_it_took_survives_being_killed(tmp_path: Path, name: str) -> None:
+def test_what_it_said_it_took_survives_being_killed(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str
+) -> None:
     office = OFFICES[name]
+    if office.broker:
+        lodge(tmp_path, request.getfixturevalue("rabbit"))
     work = [office.send(f"C-{number}") for number in range(60)]
     child = subprocess.Popen(
         [sys.executable, "-c", SUBMITTER, name, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -1,0 +1,184 @@
+"""A back-end over AMQP: submissions go to one queue of its broker, answers come from another.
+
+`amqp_exchange` says what the messages are like. That the broker confirmed a submission is all that `TAKEN`
+says: what becomes of it is told by an answer.
+"""
+
+import asyncio
+import contextlib
+import io
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, Self
+
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.exceptions import AMQPError
+
+from adapters.amqp.connection import BrokerConnection, Sent
+from adapters.backends import amqp_exchange
+from adapters.backends.amqp_exchange import REPLIES, XML, ZIP, dead, said_in, stood, word_in
+from gateway import xml
+from gateway.connections import AmqpBackendSettings, DxpSettings
+from gateway.dxp import unwrapped, write_submission
+from gateway.message import Submission
+from gateway.ports import Answer, Outcome
+from gateway.submission import write_zip
+
+# More than a node asks for in one turn (64), so that it never waits for the broker in between. Answers are a
+# few KB each.
+_IN_HAND: Final = 500
+# What is said where a log-in, a permission or a virtual host is missing: by the broker (AMQP's code 403), and
+# of the virtual host by the library, which does not tell the broker's words.
+_DENIED: Final = ("ACCESS_REFUSED", "Expected one of ['Connection.OpenOk']")
+_WORD_WITHIN: Final = 10.0  # seconds for the answer to a question
+
+log = structlog.get_logger()
+
+
+class AmqpBackend:
+    """ports.Backend, connected while the context is open. Queues that are not there are made (`stood`).
+
+    An answer that is empty, or longer than any document that the gateway reads, is put aside with its reason
+    (`amqp_exchange.dead`). What was not acknowledged when a connection is lost, the broker gives again.
+    """
+
+    def __init__(self, settings: AmqpBackendSettings, home: Path, name: str) -> None:
+        self._settings = settings
+        self._sending = BrokerConnection(settings, home, f"{name} sending", self._begin_sending)
+        self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
+        self._held: dict[AbstractIncomingMessage, Answer] = {}
+        self._asked: dict[str, asyncio.Future[Outcome]] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._sending.__aenter__()
+        await self._hearing.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._hearing.__aexit__(kind, error, trace)
+        await self._sending.__aexit__(kind, error, trace)
+
+    async def until_connected(self) -> None:
+        """Waits for the broker, however long that takes."""
+        await self._sending.until_connected()
+        await self._hearing.until_connected()
+
+    async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+        """The body is in memory as a whole, as AMQP wants it: `largest` is looked at before it is made."""
+        largest = self._settings.largest
+        if _least_size(submission) > largest:
+            return Outcome.NEVER, _too_large(largest)
+        body = await asyncio.to_thread(_written, submission, opened, self._settings.dxp)
+        if len(body) > largest:
+            return Outcome.NEVER, _too_large(largest)
+        kind = ZIP if self._settings.dxp is None else XML
+        message = amqp_exchange.submission(submission.key, body, kind)
+        sent = await self._sending.publish("", self._settings.submissions, message)
+        return self._outcome(sent)
+
+    async def ask(self, key: str) -> Outcome:
+        """Customs is asked where there is a queue for questions. Where there is none it is sent again: by the
+        contract with customs a second sending under the same key has no second effect."""
+        if self._settings.questions is None:
+            return Outcome.LATER
+        number = random.randbytes(16).hex()  # noqa: S311  tells questions apart, no secret
+        word = self._asked[number] = asyncio.get_running_loop().create_future()
+        try:
+            question = amqp_exchange.question(number, key)
+            if await self._sending.publish("", self._settings.questions, question) is not Sent.CONFIRMED:
+                return Outcome.UNKNOWN
+            return await asyncio.wait_for(word, _WORD_WITHIN)
+        except TimeoutError:
+            return Outcome.UNKNOWN
+        finally:
+            del self._asked[number]
+
+    async def answers(self, limit: int) -> Sequence[Answer]:
+        return list(self._held.values())[:limit]
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        wanted = set(ids)
+        for message, answer in list(self._held.items()):
+            if answer.id in wanted:
+                self._held.pop(message, None)
+                with contextlib.suppress(AMQPError):  # the connection is lost: it comes again
+                    await message.ack()
+
+    async def _begin_sending(self, channel: AbstractChannel) -> Sequence[str]:
+        await stood(channel, self._settings.submissions)
+        await stood(channel, dead(self._settings.answers))
+        if self._settings.questions is not None:
+            await stood(channel, self._settings.questions)
+            # On the channel that asks, as direct reply-to wants it.
+            replies = await channel.get_queue(REPLIES, ensure=False)
+            await replies.consume(self._hear_word, no_ack=True)
+        return ()
+
+    async def _begin_hearing(self, channel: AbstractChannel) -> Sequence[str]:
+        self._held.clear()
+        answers = await stood(channel, self._settings.answers)
+        await channel.set_qos(prefetch_count=_IN_HAND)
+        await answers.consume(self._hear)
+        return (self._settings.answers,)
+
+    async def _hear(self, message: AbstractIncomingMessage) -> None:
+        longest = min(self._settings.largest, xml.DEFAULT_LIMITS.size)
+        if 0 < len(message.body) <= longest:
+            answer = said_in(message)
+            self._held[message] = answer if self._settings.dxp is None else unwrapped(answer)
+            return
+        reason = f"larger than {longest} bytes" if message.body else "empty"
+        log.error("answer put aside", reason=reason, size=len(message.body))
+        aside = amqp_exchange.put_aside(message, reason)
+        # Unless the broker has it there, it stays where it is and comes again with the next connection.
+        if await self._sending.publish("", dead(self._settings.answers), aside) is Sent.CONFIRMED:
+            with contextlib.suppress(AMQPError):
+                await message.ack()
+
+    async def _hear_word(self, message: AbstractIncomingMessage) -> None:
+        word = self._asked.get(message.correlation_id or "")
+        if word is not None and not word.done():
+            word.set_result(word_in(message))
+
+    def _outcome(self, sent: Sent) -> tuple[Outcome, str]:
+        match sent:
+            case Sent.CONFIRMED:
+                return Outcome.TAKEN, ""
+            case Sent.RETURNED:
+                return Outcome.LATER, f"there is no queue {self._settings.submissions}"
+            case Sent.BUSY:
+                return Outcome.BUSY, "the broker takes nothing now"
+            case Sent.REFUSED:
+                return Outcome.DENIED, "the broker refuses it: no permission, or over its own limit of size"
+            case Sent.AWAY:
+                why_not = self._sending.why_not
+                return (Outcome.DENIED if why_not.startswith(_DENIED) else Outcome.LATER), why_not
+            case Sent.UNKNOWN:
+                return Outcome.UNKNOWN, "the broker has not confirmed it"
+
+
+def _least_size(submission: Submission) -> int:
+    """What is in the body, without what a zip or an envelope adds."""
+    enclosed = sum(each.size for each in submission.enclosures)
+    return len(submission.envelope) + submission.package_size + enclosed
+
+
+def _too_large(largest: int) -> str:
+    return f"larger than the {largest} bytes that one message may have (largest)"
+
+
+def _written(
+    submission: Submission, opened: Callable[[str], IO[bytes]], wrapping: DxpSettings | None
+) -> bytes:
+    zipped, wrapped = io.BytesIO(), io.BytesIO()
+    write_zip(submission, opened, zipped)
+    if wrapping is None:
+        return zipped.getvalue()
+    zipped.seek(0)
+    write_submission(submission, zipped, wrapped, wrapping)
+    return wrapped.getvalue()

@@ -1,0 +1,127 @@
+"""The queues over which the gateway and a back-end exchange messages, and what is in them.
+
+A submission is the zip of `submission.write_zip`, an answer is one XML document; both name the submission by
+its key as `correlation_id`. A question has a key as its body and is answered with one word to the queue that
+it names in `reply_to`. `docs/asyncapi.json` has all of it for the other side.
+"""
+
+import hashlib
+from enum import StrEnum
+from typing import Final
+
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import ChannelNotFoundEntity
+
+from gateway.faults import printable
+from gateway.message import SUBMISSION_KEY
+from gateway.ports import Answer, Outcome
+
+APP: Final = "customs-edi-gateway"
+ZIP: Final = "application/zip"
+XML: Final = "application/xml"
+TEXT: Final = "text/plain"
+NAME: Final = "name"  # header of an answer: the file name under which it is relayed
+REASON: Final = "reason"  # header of what was put aside: why
+
+
+REPLIES: Final = "amq.rabbitmq.reply-to"  # direct reply-to: no queue is made, none is left behind
+
+
+class Word(StrEnum):
+    """What customs says to a question."""
+
+    TAKEN = "taken"
+    UNKNOWN = "unknown-key"
+
+
+def dead(queue: str) -> str:
+    """Where what cannot be used is put, of what came in this queue."""
+    return f"{queue}.dead"
+
+
+async def stood(channel: AbstractChannel, name: str) -> AbstractQueue:
+    """The queue of this name: as it is where there is one, so that whoever owns it may give it what arguments
+    he likes; else made as a durable quorum queue."""
+    # A channel of its own, since the broker closes the one on which a queue is not found.
+    below = await channel.get_underlay_channel()
+    probe = await below.connection.channel()
+    try:
+        await probe.queue_declare(name, passive=True)
+    except ChannelNotFoundEntity:
+        return await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
+    await probe.close()
+    return await channel.get_queue(name, ensure=False)
+
+
+def submission(key: str, body: bytes, content_type: str) -> Message:
+    return Message(
+        body,
+        content_type=content_type,
+        delivery_mode=DeliveryMode.PERSISTENT,
+        message_id=key,
+        correlation_id=key,
+        app_id=APP,
+    )
+
+
+def answer(id_: str, key: str | None, name: str, body: bytes) -> Message:
+    """`id_` is the same however often the answer is sent."""
+    return Message(
+        body,
+        headers={NAME: name},
+        content_type=XML,
+        delivery_mode=DeliveryMode.PERSISTENT,
+        message_id=id_,
+        correlation_id=key,
+    )
+
+
+def question(number: str, key: str) -> Message:
+    return Message(
+        key.encode(), content_type=TEXT, message_id=number, correlation_id=number, reply_to=REPLIES
+    )
+
+
+def word(said: Word, question: AbstractIncomingMessage) -> Message:
+    return Message(said.encode(), content_type=TEXT, correlation_id=question.correlation_id)
+
+
+def word_in(message: AbstractIncomingMessage) -> Outcome:
+    """What a word says of the submission; one that is not known says nothing."""
+    match message.body.decode("ascii", "replace"):
+        case Word.TAKEN:
+            return Outcome.TAKEN
+        case Word.UNKNOWN:
+            return Outcome.LATER
+        case _:
+            return Outcome.UNKNOWN
+
+
+def put_aside(message: AbstractIncomingMessage, reason: str) -> Message:
+    """The same message with the reason for which it could not be used."""
+    return Message(
+        message.body,
+        headers={**message.headers, REASON: reason},
+        content_type=message.content_type,
+        delivery_mode=DeliveryMode.PERSISTENT,
+        message_id=message.message_id,
+        correlation_id=message.correlation_id,
+    )
+
+
+def key_of(message: AbstractIncomingMessage) -> str | None:
+    """The key of the submission that a message is, or is about, where it names one."""
+    said = message.correlation_id
+    return said if isinstance(said, str) and SUBMISSION_KEY.fullmatch(said) else None
+
+
+def said_in(message: AbstractIncomingMessage) -> Answer:
+    """The answer in a message. Its id is the same when it comes again, on whatever connection, and another
+    where anything of it is another; its name is the other side's word, made printable."""
+    named = message.headers.get(NAME)
+    name = printable(named, 200) if isinstance(named, str) and named else "answer.xml"
+    key = key_of(message)
+    told = "\n".join((message.message_id or "", key or "", name)).encode()
+    digest = hashlib.sha256(told + b"\n" + message.body).hexdigest()
+    return Answer(id=digest, name=name, body=message.body, key=key)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from adapters.assemble import utc_now
-from adapters.operators import message_acts
+from adapters.operators import message_acts, message_diff
 from adapters.operators.dossier import SinceOption, UntilOption, bounds
 from adapters.operators.message_finding import WantedArgument, meant, read
 from adapters.operators.output import (
@@ -39,7 +39,13 @@ def age(text: str) -> timedelta:
     return int(text[:-1]) * _UNITS[text[-1]]
 
 
-for act in (message_acts.hold, message_acts.release, message_acts.reject, message_acts.replay):
+for act in (
+    message_acts.hold,
+    message_acts.release,
+    message_acts.reject,
+    message_acts.replay,
+    message_diff.diff,
+):
     app.command()(act)
 
 

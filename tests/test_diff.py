@@ -1,0 +1,67 @@
+"""Attempts of a message, or two messages, side by side, with what differs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.operators.actor import actor
+from tests.desk import Desk
+from tests.operating import LATER, gateway, held, judge_again, refused
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path / "home") as opened:
+        yield opened
+
+
+def test_the_attempts_of_a_message_stand_side_by_side_with_who_replayed_it_and_why(desk: Desk) -> None:
+    message = refused(desk)
+    gateway(desk, "messages", "replay", "R1", "--reason", "limit raised")
+    judge_again(desk, LATER)
+    said = gateway(desk, "messages", "diff", "R1", "--json")
+    assert said.code == 0, said.err
+    shown, rows = said.json, said.json["rows"]
+    assert (shown["messages"], shown["columns"]) == ([message], ["attempt 1", "attempt 2"])
+    assert rows["began"] == ["received", "replayed"]
+    assert rows["by"] == ["broker-aa", actor()]
+    assert rows["why"] == [None, "limit raised"]
+    assert rows["verdict"] == ["refused", "passed"]
+    assert rows["faults"][0] != []
+    assert rows["policy"][0] != rows["policy"][1]
+    assert rows["rules"][0] == rows["rules"][1]
+    assert rows["route"][0] is None
+    assert len({*rows["receipt"]}) == 2
+    assert {"verdict", "faults", "policy", "route", "receipt", "state"} <= {*shown["differs"]}
+    assert "rules" not in shown["differs"]
+
+
+def test_lines_that_differ_are_marked_for_people(desk: Desk) -> None:
+    refused(desk)
+    gateway(desk, "messages", "replay", "R1", "--reason", "limit raised")
+    judge_again(desk, LATER)
+    lines = gateway(desk, "messages", "diff", "R1").out.splitlines()
+    assert [line.split()[0] for line in lines if " verdict " in line] == ["≠"]
+    assert [line.split()[0] for line in lines if " rules " in f" {line} "] == ["rules"]
+
+
+def test_a_message_that_was_never_replayed_has_one_attempt_that_differs_from_nothing(desk: Desk) -> None:
+    refused(desk)
+    shown = gateway(desk, "messages", "diff", "R1", "--json").json
+    assert (shown["columns"], shown["differs"]) == (["attempt 1"], [])
+
+
+def test_two_messages_stand_side_by_side_with_facts_and_parts(desk: Desk) -> None:
+    first, second = refused(desk, "R1"), held(desk, "R2")
+    shown = gateway(desk, "messages", "diff", "R1", "R2", "--json").json
+    assert shown["columns"] == [first, second]
+    assert shown["rows"]["reference"] == ["R1", "R2"]
+    assert {"reference", "state", "sha256", "faults", "part R1.xml"} <= {*shown["differs"]}
+    assert "party" not in shown["differs"]
+    assert any(name.startswith("fact ") for name in shown["rows"])
+
+
+def test_what_is_not_there_ends_with_1(desk: Desk) -> None:
+    refused(desk)
+    assert gateway(desk, "messages", "diff", "R1", "R2").code == 1

@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Final
 
 from adapters.backend_kinds import opened_backend
+from adapters.backends.http_push import listening, pushed_among
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.home import Home
@@ -122,6 +123,8 @@ async def running(home: Home) -> AsyncIterator[Running]:
         await stack.enter_async_context(
             visited_partners(home, account, node, mailbox, SqlPostings(database), blobs, clock)
         )
+        if settings.push is not None:
+            await stack.enter_async_context(listening(settings.push, home.path, pushed_among(backends)))
         server = SftpServer(
             settings.sftp.host,
             settings.sftp.port,

@@ -3,9 +3,9 @@
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from gateway.connections import AmqpSettings, BackendSettings, PartnerSettings, PushSettings, Section
@@ -54,6 +54,13 @@ class Settings(Section):
     backend: dict[str, BackendSettings] = Field(
         default_factory=dict, description="back-ends by the name that routes use"
     )
+
+    @model_validator(mode="after")
+    def _hears_what_is_pushed(self) -> Self:
+        pushed = [name for name, each in self.backend.items() if getattr(each, "answers", "") == "push"]
+        if pushed and self.push is None:
+            raise ValueError(f"answers of {', '.join(pushed)} are pushed, and there is no [push] to listen")
+        return self
 
 
 UNKNOWN_KEY: Final = "unknown key"

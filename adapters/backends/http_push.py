@@ -87,6 +87,10 @@ class PushedBackend(HttpSubmissions):
             del self._waiting[id_]
 
 
+def pushed_among(backends: Mapping[str, object]) -> Mapping[str, PushedBackend]:
+    return {name: each for name, each in backends.items() if isinstance(each, PushedBackend)}
+
+
 @asynccontextmanager
 async def listening(
     settings: PushSettings, home: Path, backends: Mapping[str, PushedBackend]

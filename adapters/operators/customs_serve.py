@@ -1,4 +1,4 @@
-"""`gateway customs serve`: the customs sandbox as a process of its own, behind a folder."""
+"""`gateway customs serve`: the customs sandbox as a process of its own, behind a folder or over HTTP."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -16,14 +16,19 @@ from adapters.assemble import utc_now
 from adapters.backends.exchange import Exchange
 from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.backends.reference.serving import ServedElsewhere, Serving, alone
+from adapters.operators.customs_serve_http import Door, Tls, serve_http
 from adapters.operators.node import log_to_stderr
 from adapters.operators.output import UNREACHABLE, USAGE, fail, opened, told
-from gateway.connections import DirectorySettings
+from gateway.connections import DirectorySettings, DxpSettings, HttpBackendSettings
+
+# The platform's number of customs (FORMATS 2.4), and one of those that enterprises have.
+_ENVELOPE: Final = DxpSettings(sender="DXPEDCDEC0000001", receiver="DXPENT0000000001", message_type="DECRET")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Served:
-    """The folder of the exchange, the gateway's certificate, and where customs keeps its own books."""
+    """The folder of the exchange, the gateway's certificate, and where customs keeps its own books. Over HTTP
+    there is no exchange, and the folder is that of the books."""
 
     folder: Path
     certificate: Path
@@ -51,21 +56,46 @@ def serve(
             "--home", envvar="GATEWAY_HOME", help="The home whose customs this is.", show_default=False
         ),
     ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option("--http", help="HOST:PORT to serve over HTTP instead of a folder.", show_default=False),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option("--tls-certificate", help="Its certificate (PEM), for HTTPS.", show_default=False),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", help="The key of that (PEM).", show_default=False)
+    ] = None,
+    client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--client-ca", help="Issuers (PEM) of the gateway's TLS certificates.", show_default=False
+        ),
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option("--push", help="URL of the gateway that answers are brought to.", show_default=False),
+    ] = None,
+    dxp: Annotated[bool, typer.Option("--dxp", help="Answers in envelopes of DXP.")] = False,
 ) -> None:
-    """Serve the customs sandbox behind a folder, until SIGTERM or SIGINT; both end with 0.
+    """Serve the customs sandbox behind a folder or over HTTP, until SIGTERM or SIGINT; both end with 0.
 
     One JSON line on standard output says when it is ready; logs go to standard error.
 
     Example: gateway customs serve --home /srv/gateway
     """
     with told():
-        served = _found(folder, certificate, home)
-        exchange = Exchange(served.folder)
-        exchange.make()
+        tls = Tls.of(tls_certificate, tls_key, client_ca)
+        if http is None and (tls is not None or push is not None):
+            fail(USAGE, "--push and what is about TLS go with --http")
+        door = None if http is None else Door.at(http, tls, push)
+        served = _found(folder, certificate, home) if door is None else _found_http(folder, certificate, home)
+        served.folder.mkdir(parents=True, exist_ok=True)
         try:
             with alone(served.folder):
                 log_to_stderr()
-                asyncio.run(_serve(exchange, served))
+                asyncio.run(_serve(served, door, _ENVELOPE if dxp else None))
         except ServedElsewhere as error:
             fail(UNREACHABLE, str(error))
 
@@ -91,13 +121,34 @@ def _found(folder: Path | None, certificate: Path | None, home: Path | None) -> 
     return _Served(folder=folder.absolute(), certificate=certificate, books=folder.absolute() / "customs")
 
 
-async def _serve(exchange: Exchange, served: _Served) -> None:
+def _found_http(folder: Path | None, certificate: Path | None, home: Path | None) -> _Served:
+    if home is not None:
+        of = opened(home.absolute())
+        backends = of.settings().backend.items()
+        named = [name for name, backend in backends if isinstance(backend, HttpBackendSettings)]
+        if len(named) == 1:
+            books = of.path / "backends" / named[0]
+            return _Served(folder=books, certificate=certificate or of.certificate, books=books)
+    if folder is None or certificate is None:
+        fail(USAGE, "needs a home with one back-end of kind http, or --folder and --certificate")
+    return _Served(folder=folder.absolute(), certificate=certificate, books=folder.absolute())
+
+
+async def _serve(served: _Served, door: Door | None, dxp: DxpSettings | None) -> None:
     stop = asyncio.Event()
     for ending in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(ending, stop.set)
+    if door is not None:
+        await serve_http(
+            door, served.books, served.certificate, dxp, stop, lambda address: _ready(http=address)
+        )
+        return
     with closing(ReferenceCustoms(served.books, served.certificate.read_text(), utc_now)) as customs:
-        serving = Serving(exchange, customs)
-        ready = {"ready": True, "folder": str(exchange.folder), "pid": os.getpid()}
-        sys.stdout.write(json.dumps(ready) + "\n")
-        sys.stdout.flush()
+        serving = Serving(Exchange(served.folder), customs, dxp)
+        _ready(folder=str(served.folder))
         await serving.run(stop)
+
+
+def _ready(**where: str) -> None:
+    sys.stdout.write(json.dumps({"ready": True, **where, "pid": os.getpid()}) + "\n")
+    sys.stdout.flush()

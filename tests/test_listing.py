@@ -1,4 +1,4 @@
-"""`messages list`: what each filter takes, paging, and that it reads an index in order and sorts nothing."""
+"""`messages list`: what each filter takes, paging; each reads an index in order and sorts nothing."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import typer
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from adapters.operators.messages import age
+from adapters.stores import listing
+from adapters.stores.found_by import note_faults
 from adapters.stores.listing import Wanted, list_messages
 from adapters.stores.tables import messages
 from gateway.decision import Decision
@@ -53,12 +55,26 @@ def test_each_filter_takes_what_it_says(desk: Desk, four: list[str]) -> None:
         ({"party": broker}, accepted),
         ({"account": "broker-aa"}, accepted),
         ({"account": "trader-b", "state": State.ACCEPTED}, []),
+        ({"office": "0202"}, accepted),
+        ({"office": "02"}, accepted),
+        ({"office": "0201"}, []),
+        ({"office": "22", "everything": True}, []),
+        ({"office": "02", "account": "broker-aa", "state": State.ACCEPTED}, accepted),
+        ({"account": "broker-aa", "party": broker, "type": "Nothing"}, []),
         ({"family": "cn-dec"}, accepted),
+        ({"everything": True}, [*accepted, "bad"]),
+        ({"family": "cn-dec", "type": "DecMessage", "office": "02"}, accepted),
         ({"type": "DecMessage"}, accepted),
         ({"type": "Nothing"}, []),
         ({"fault": Fault.FAMILY_UNKNOWN.code}, ["bad"]),
         ({"fault": Fault.FAMILY_UNKNOWN.code[:-1]}, []),
         ({"fault": '"%'}, []),
+        ({"fault": Fault.FAMILY_UNKNOWN.code, "state": State.REJECTED, "account": "trader-b"}, ["bad"]),
+        ({"fault": Fault.FAMILY_UNKNOWN.code, "state": State.HELD}, []),
+        ({"fault": Fault.FAMILY_UNKNOWN.code, "account": "broker-aa"}, []),
+        ({"fault": Fault.FAMILY_UNKNOWN.code, "since": first}, ["bad"]),
+        ({"text": "R", "state": State.ACCEPTED, "office": "02"}, accepted),
+        ({"text": "file-", "fault": Fault.FAMILY_UNKNOWN.code}, ["bad"]),
         ({"text": "R2"}, ["R2"]),
         ({"text": "R"}, accepted),
         ({"text": "file-b"}, ["bad"]),
@@ -79,19 +95,67 @@ def test_the_newest_are_shown_oldest_first_and_pages_go_on_from_an_id(desk: Desk
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    ("wanted", "index"),
     [
-        {},
-        {"state": State.CLOSED},
-        {"account": "broker-aa"},
-        {"party": "1207980011"},
-        {"account": "broker-aa", "state": State.CLOSED},
-        {"type": "DecMessage", "after": "0"},
-        {"since": NOW},
+        ({}, "messages_by_state (state=? AND kind=?"),
+        ({"state": State.CLOSED}, "messages_by_state (state=? AND kind=?"),
+        ({"account": "broker-aa"}, "listed_by_account (account=? AND state=?"),
+        ({"account": "broker-aa", "state": State.CLOSED}, "listed_by_account (account=? AND state=?"),
+        ({"party": "1207980011", "office": "02"}, "listed_by_party (party=? AND state=?"),
+        ({"party": "1207980011", "type": "DecMessage"}, "listed_by_party (party=? AND state=?"),
+        ({"office": "02"}, "listed_by_office (office=? AND state=?"),
+        ({"type": "DecMessage", "after": "0"}, "listed_by_type (family=? AND type=? AND state=?"),
+        ({"family": "cn-dec"}, "listed_by_type (family=? AND type=? AND state=?"),
+        ({"since": NOW}, "messages_by_state (state=? AND kind=? AND seq>?"),
+        ({"fault": Fault.FAMILY_UNKNOWN.code}, "PRIMARY KEY (fault=?"),
+        ({"state": State.ACCEPTED, "fault": "any"}, "messages_by_state (state=? AND kind=?"),
     ],
     ids=str,
 )
-def test_a_list_walks_in_order_and_sorts_no_more_than_it_shows(desk: Desk, wanted: dict[str, Any]) -> None:
+def test_a_list_walks_an_index_of_its_own_in_order_and_sorts_nothing(
+    desk: Desk, four: list[str], wanted: dict[str, Any], index: str
+) -> None:
+    walks = [plan for statement, plan in _plans(desk, wanted) if "LIMIT" in statement and "kind" in statement]
+    walks += [plan for statement, plan in _plans(desk, wanted) if "FROM message_faults" in statement]
+    ordered = [plan for plan in walks if any(index in step for step in plan)]
+    assert ordered, walks
+    assert not any("SCAN" in step or "TEMP B-TREE" in step for plan in ordered for step in plan), walks
+
+
+@pytest.mark.parametrize("wanted", [{"text": "R"}, {"text": "R", "party": "1", "state": State.HELD}], ids=str)
+def test_a_text_is_looked_for_by_the_index_of_each_of_its_columns(desk: Desk, wanted: dict[str, Any]) -> None:
+    found = [step for _statement, plan in _plans(desk, wanted) for step in plan if "SEARCH" in step]
+    for index in ("messages_by_reference", "messages_by_seq_no", "messages_by_entry", "listed_by_name"):
+        assert sum(f"INDEX {index} (" in step for step in found) == 2, found  # how many, and which
+
+
+def test_what_most_texts_begin_with_is_found_among_the_newest(
+    desk: Desk, four: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_BROAD", 2)
+    for wanted, limit, expected in (
+        ({"text": "R"}, 2, ["R2", "R3"]),
+        ({"text": "file-"}, 2, ["R3", "bad"]),
+        ({"text": "file-", "after": four[0]}, 2, ["R2", "R3"]),
+        ({"text": "file-", "state": State.ACCEPTED}, 10, ["R1", "R2", "R3"]),
+    ):
+        assert names(desk, limit=limit, **wanted) == expected, wanted
+    monkeypatch.setattr(listing, "_WINDOW", 1)
+    assert names(desk, limit=2, text="R") == ["R2", "R3"]
+    assert names(desk, limit=1, text="file-", after=four[0]) == ["R2"]
+
+
+def test_a_message_is_found_by_the_faults_that_it_has_now(desk: Desk) -> None:
+    """Refused, then replayed after what was missing had been registered: nothing is left to find it by."""
+    refused = desk.judged("broker-aa", "file-late.xml", b"<nothing/>")
+    assert names(desk, fault=Fault.FAMILY_UNKNOWN.code) == ["late"]
+    with desk.database.engine.connect() as reader:
+        seq = reader.execute(select(messages.c.seq).where(messages.c.id == refused.message)).scalar_one()
+    desk.database.submit(lambda to: note_faults(to, seq, [], revision=1)).result()
+    assert names(desk, fault=Fault.FAMILY_UNKNOWN.code) == []
+
+
+def _plans(desk: Desk, wanted: dict[str, Any]) -> list[tuple[str, list[str]]]:
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_others: Any) -> None:
@@ -101,10 +165,13 @@ def test_a_list_walks_in_order_and_sorts_no_more_than_it_shows(desk: Desk, wante
         event.listen(desk.database.engine, "before_cursor_execute", note)
         list_messages(reader, Wanted(**wanted), 100)
         event.remove(desk.database.engine, "before_cursor_execute", note)
-        statement, parameters = asked[-1]
-        plan = [str(row[3]) for row in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
-    inner = plan[plan.index(next(step for step in plan if "SUBQUERY" in step)) + 1 :]
-    assert not any("TEMP B-TREE" in step for step in inner), plan
+        return [
+            (
+                statement,
+                [str(row[3]) for row in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)],
+            )
+            for statement, given in asked
+        ]
 
 
 @pytest.mark.parametrize(("text", "minutes"), [("30m", 30), ("2h", 120), ("3d", 4320)])

@@ -39,6 +39,12 @@ def age(text: str) -> timedelta:
     return int(text[:-1]) * _UNITS[text[-1]]
 
 
+def office_code(text: str) -> str:
+    if re.fullmatch("[0-9]{2}|[0-9]{4}", text) is None:
+        raise typer.BadParameter("an office is four digits, a district the first two of them")
+    return text
+
+
 for act in (
     message_acts.hold,
     message_acts.release,
@@ -55,6 +61,14 @@ def list_(
     state: Annotated[State | None, typer.Option(help="Only messages in this state.")] = None,
     party: Annotated[str | None, typer.Option(help="Only messages of this party (customs code).")] = None,
     account: Annotated[str | None, typer.Option(help="Only messages of this account.")] = None,
+    office: Annotated[
+        str | None,
+        typer.Option(
+            parser=office_code,
+            metavar="CODE",
+            help="Only messages for this customs office: 0202, or 02 for its district.",
+        ),
+    ] = None,
     fault: Annotated[
         str | None, typer.Option(help="Only refused, waiting and held ones with this fault or rule.")
     ] = None,
@@ -87,6 +101,7 @@ def list_(
         state=state,
         party=party,
         account=account,
+        office=office,
         family=family,
         type=type_,
         fault=fault,

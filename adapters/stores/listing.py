@@ -1,15 +1,21 @@
-"""Lists of messages by what operators look for. Read-only, beside a running node, quick among a million."""
+"""Lists of messages by what operators look for. Read-only, beside a running node, quick among millions.
 
-import json
-from collections.abc import Iterator, Sequence
+A list is put together from walks. A walk reads one index for one set of equal values, in the order of the
+list, and ends after as many as are shown; what else is asked for stands in the same index. Where a filter
+leaves several values open (all states, the offices of a district) there is a walk for each of them, and the
+newest of all are taken.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, TextClause, cast, func, or_, select, union
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, TextClause, func, or_, select
 
-from adapters.stores.tables import LISTED, messages
-from gateway.message import new_id
+from adapters.stores.operating_tables import message_faults
+from adapters.stores.place import Stretch, stretch
+from adapters.stores.tables import ANSWERS, LISTED, SENT, messages
 from gateway.states import State
 
 # The columns of CONTRACT.md, "Command line", in its order.
@@ -29,26 +35,33 @@ COLUMNS: Final = (
     "waiting_for",
     "until",
 )
-_NUMBERS: Final = (messages.c.reference, messages.c.seq_no, messages.c.entry_id)
-# What was accepted has warnings at most.
-_FAULTY: Final = (State.REJECTED, State.WAITING, State.HELD, State.RECEIVED)
-# Ids tell the time, and rows are written a little later than their ids are made.
-_SLACK: Final = timedelta(hours=1)
+_SHOWN: Final = [messages.c["findings" if name == "faults" else name] for name in COLUMNS]
+_TEXTS: Final = (messages.c.reference, messages.c.seq_no, messages.c.entry_id, messages.c.name)
+_FILTERS: Final = ("party", "account", "office", "family", "type")
+_AFTER_ALL: Final = "\U0010ffff"  # no text sorts behind it
+# What so many begin with is looked for among the newest first.
+_BROAD: Final = 10_000
+_WINDOW: Final = 1_000
+_AT_ONCE: Final = 500
+
+_Condition = ColumnElement[bool] | TextClause
+_Walk = Select[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which messages: those that meet all of it. None asks for nothing.
 
-    `party` is a customs code; `fault` a fault's code or a rule's number, found in a message that is not
-    accepted; `text` how a reference, file name, SeqNo or entry number begins; `since` and `before` bound the
-    time of receipt; `after` is the id from which on it goes on, the first ones first; `everything` takes the
-    answers of customs too.
+    `party` is a customs code; `office` that of a customs office of declaration, or how it begins; `fault` a
+    fault's code or a rule's number, found in a message that is not accepted; `text` how a reference, file
+    name, SeqNo or entry number begins; `since` and `before` bound the time of receipt; `after` is the id from
+    which on it goes on, the first ones first; `everything` takes the answers of customs too.
     """
 
     state: State | None = None
     party: str | None = None
     account: str | None = None
+    office: str | None = None
     family: str | None = None
     type: str | None = None
     fault: str | None = None
@@ -61,11 +74,12 @@ class Wanted:
 
 def list_messages(reader: Connection, wanted: Wanted, limit: int) -> list[dict[str, Any]]:
     """The newest `limit` of them (0: all), or the first after `after`; oldest first either way."""
-    chosen = select(messages.c.seq).where(*_conditions(reader, wanted))
-    order = messages.c.seq.desc() if wanted.after is None else messages.c.seq
-    chosen = chosen.order_by(order).limit(limit) if limit else chosen
-    query = select(messages).where(messages.c.seq.in_(chosen)).order_by(messages.c.seq)
-    return [listed(row) for row in reader.execute(query)]
+    places = _Search(reader, wanted, limit).places()
+    found = []
+    for start in range(0, len(places), _AT_ONCE):
+        query = select(*_SHOWN).where(messages.c.seq.in_(places[start : start + _AT_ONCE]))
+        found += [listed(row) for row in reader.execute(query.order_by(messages.c.seq))]
+    return found
 
 
 def listed(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
@@ -78,60 +92,148 @@ def plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _conditions(reader: Connection, wanted: Wanted) -> Iterator[ColumnElement[bool] | TextClause]:
-    # Left to itself SQLite takes any index that begins with one of the columns, and sorts what may be most of
-    # the table. In an expression they have none: what is left is the walk along `messages_listed`. A state
-    # alone has an index of its own, in order too.
-    columns = (wanted.party, wanted.account, wanted.family, wanted.type)
-    indexed = wanted.everything or wanted.text or wanted.fault or not any(columns)
-    if not wanted.everything:
-        yield LISTED
-    for column, value in (
-        (messages.c.state, wanted.state),
-        (messages.c.party, wanted.party),
-        (messages.c.account, wanted.account),
-        (messages.c.family, wanted.family),
-        (messages.c.type, wanted.type),
-    ):
-        if value is not None:
-            yield (column if indexed else func.coalesce(column, "")) == value
-    if wanted.fault is not None:
-        yield messages.c.state.in_(_FAULTY)
-        yield _found(wanted.fault)
-    if wanted.text is not None:
-        yield messages.c.seq.in_(_beginning(wanted.text))
-    if wanted.since is not None:
-        yield messages.c.received_at >= wanted.since
-        yield messages.c.seq > _last_before(reader, _id_at(wanted.since - _SLACK))
-    if wanted.before is not None:
-        yield messages.c.received_at < wanted.before
-        yield messages.c.seq <= _last_before(reader, _id_at(wanted.before + _SLACK))
-    if wanted.after is not None:
-        yield messages.c.seq > _last_before(reader, wanted.after)
+class _Search:
+    def __init__(self, reader: Connection, wanted: Wanted, limit: int) -> None:
+        self._reader = reader
+        self._wanted = wanted
+        self._limit = limit
+        self._newest = wanted.after is None
+        self._stretch: Stretch = stretch(reader, wanted.since, wanted.before, wanted.after)
+
+    def places(self) -> list[int]:
+        """Where they are in the table, in its order."""
+        text = self._wanted.text
+        if text is None:
+            return self._best(self._walks(), self._limit)
+        if self._limit and any(self._is_broad(column, text) for column in _TEXTS):
+            window = self._best(self._walks(), _WINDOW)
+            found = self._among(window, text)
+            if len(found) == self._limit or len(window) < _WINDOW:
+                return found
+        return self._best(self._walks_by_text(text), self._limit, in_order=False)
+
+    def _best(self, walks: Iterable[_Walk], limit: int, *, in_order: bool = True) -> list[int]:
+        """The newest (or first) of what the walks find, each place once."""
+        found: set[int] = set()
+        for walk in walks:
+            if limit:
+                place: ColumnElement[Any] = walk.selected_columns[0]
+                # As an expression it has no index, and the one of the text is taken.
+                ordered = place if in_order else place + 0
+                if len(found) == limit:
+                    walk = walk.where(place > min(found) if self._newest else place < max(found))
+                walk = walk.order_by(ordered.desc() if self._newest else ordered).limit(limit)
+            found.update(self._reader.execute(walk).scalars())
+            if limit and len(found) > limit:
+                found = set(sorted(found, reverse=self._newest)[:limit])
+        return sorted(found)
+
+    def _walks(self) -> Iterator[_Walk]:
+        wanted = self._wanted
+        if wanted.fault is not None and wanted.state in (None, State.REJECTED):
+            yield self._by_fault(wanted.fault)
+            return
+        states = State if wanted.state is None else (wanted.state,)
+        names, sets = self._leading()
+        others = [*self._filters(messages.c, names), *self._stretch.holds(messages.c.seq)]
+        if wanted.fault is not None:
+            others.append(_has(wanted.fault))
+        kind = SENT if names else LISTED
+        for values in sets:
+            equal = [messages.c[name] == value for name, value in zip(names, values, strict=True)]
+            for state in states:
+                yield select(messages.c.seq).where(kind, *equal, messages.c.state == state, *others)
+        if wanted.everything and wanted.fault is None:
+            others = [*self._filters(messages.c, ()), *self._stretch.holds(messages.c.seq)]
+            for state in states:
+                yield select(messages.c.seq).where(ANSWERS, messages.c.state == state, *others)
+
+    def _leading(self) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
+        """The columns whose index is walked, and for which values of them."""
+        wanted = self._wanted
+        if wanted.party is not None:
+            return ("party",), [(wanted.party,)]
+        if wanted.account is not None:
+            return ("account",), [(wanted.account,)]
+        if wanted.office is not None:
+            return ("office",), [(value,) for value in self._values(messages.c.office, wanted.office)]
+        if wanted.family is not None or wanted.type is not None:
+            families = [wanted.family] if wanted.family is not None else self._values(messages.c.family, "")
+            return ("family", "type"), [
+                (family, type_)
+                for family in families
+                for type_ in self._values(messages.c.type, "", messages.c.family == family)
+                if wanted.type in (None, type_)
+            ]
+        return (), [()]
+
+    def _values(self, column: Column[Any], begin: str, *where: _Condition) -> list[str]:
+        """The values that begin so, each found from the one before by the index, however often it stands."""
+        found: list[str] = []
+        following = column >= begin
+        query = select(func.min(column)).where(SENT, *where, column < begin + _AFTER_ALL)
+        while (value := self._reader.execute(query.where(following)).scalar()) is not None:
+            found.append(value)
+            following = column > value
+        return found
+
+    def _filters(self, columns: Any, leading: Sequence[str]) -> Iterator[_Condition]:
+        # An expression has no index: left to itself SQLite takes any one that begins with a filter's column,
+        # and sorts what may be most of the table.
+        for name in _FILTERS:
+            value = getattr(self._wanted, name)
+            if value is not None and name not in leading:
+                column = func.coalesce(columns[name], "")
+                if name == "office":
+                    yield from _from(column, value)
+                else:
+                    yield column == value
+
+    def _by_fault(self, fault: str) -> _Walk:
+        place = message_faults.c.seq
+        query = select(place).where(
+            message_faults.c.fault == fault,
+            *self._filters(message_faults.c, ()),
+            messages.c.seq == place,
+            *self._stretch.holds(place),
+        )
+        if self._wanted.state is not None:
+            query = query.where(func.coalesce(messages.c.state, "") == self._wanted.state)
+        return query
+
+    def _walks_by_text(self, text: str) -> Iterator[_Walk]:
+        wanted = self._wanted
+        others = [*self._filters(messages.c, ()), *self._stretch.holds(messages.c.seq + 0)]
+        if wanted.state is not None:
+            others.append(func.coalesce(messages.c.state, "") == wanted.state)
+        if wanted.fault is not None:
+            others.append(_has(wanted.fault))
+        kinds = (LISTED, ANSWERS) if wanted.everything else (LISTED,)
+        for kind in kinds:
+            for column in _TEXTS:
+                yield select(messages.c.seq).where(kind, *_from(column, text), *others)
+
+    def _is_broad(self, column: Column[Any], text: str) -> bool:
+        some = select(messages.c.seq).where(LISTED, *_from(column, text)).limit(_BROAD).subquery()
+        return self._reader.execute(select(func.count()).select_from(some)).scalar_one() == _BROAD
+
+    def _among(self, places: Sequence[int], text: str) -> list[int]:
+        """Those of these places where the text stands, as many as are shown."""
+        found: list[int] = []
+        order = sorted(places, reverse=self._newest)
+        begins = or_(*(_from(column, text)[0] & _from(column, text)[1] for column in _TEXTS))
+        for start in range(0, len(order), _AT_ONCE):
+            query = select(messages.c.seq).where(messages.c.seq.in_(order[start : start + _AT_ONCE]), begins)
+            found += sorted(self._reader.execute(query).scalars(), reverse=self._newest)
+            if len(found) >= self._limit:
+                break
+        return sorted(found[: self._limit])
 
 
-def _found(fault: str) -> ColumnElement[bool]:
-    # As text: nothing else can stand in it so, since quotes within a value are escaped.
-    findings = cast(messages.c.findings, Text)
-    said = json.dumps(fault)
-    return or_(*(findings.contains(f'"{key}": {said}', autoescape=True) for key in ("code", "rule")))
-
-
-def _beginning(text: str) -> Any:
-    by_number = [select(messages.c.seq).where(*_from(column, text)) for column in _NUMBERS]
-    by_name = select(messages.c.seq).where(LISTED, *_from(messages.c.name, text))
-    return union(*by_number, by_name)
+def _has(fault: str) -> ColumnElement[bool]:
+    of_fault = select(message_faults.c.seq).where(message_faults.c.fault == fault)
+    return of_fault.where(message_faults.c.seq == messages.c.seq).exists()
 
 
 def _from(column: ColumnElement[Any], text: str) -> Sequence[ColumnElement[bool]]:
-    return column >= text, column < text + "\U0010ffff"
-
-
-def _id_at(at: datetime) -> str:
-    return new_id(max(at, datetime(1970, 1, 1, tzinfo=UTC)), bytes(10))
-
-
-def _last_before(reader: Connection, id_: str) -> int:
-    """The place of the last message whose id is not after this one, 0 where there is none."""
-    query = select(messages.c.seq).where(messages.c.id <= id_).order_by(messages.c.id.desc()).limit(1)
-    return reader.execute(query).scalar_one_or_none() or 0
+    return column >= text, column < text + _AFTER_ALL

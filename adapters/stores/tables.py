@@ -61,9 +61,11 @@ TO_REMIND: Final = text("remind_at IS NOT NULL")
 UNTOLD: Final = text("told_at IS NULL")
 ANSWERS: Final = text("kind = 'answer'")
 LISTED: Final = text("kind = 'inbound'")
-OF_PARTY: Final = text("kind = 'inbound' AND party IS NOT NULL")
-OF_OFFICE: Final = text("kind = 'inbound' AND office IS NOT NULL")
-OF_FAMILY: Final = text("kind = 'inbound' AND family IS NOT NULL")
+# The same as LISTED, in words that are no equality: else an index with `kind` in it looks as good as these.
+SENT: Final = text("kind <> 'answer'")
+OF_PARTY: Final = text("kind <> 'answer' AND party IS NOT NULL")
+OF_OFFICE: Final = text("kind <> 'answer' AND office IS NOT NULL")
+OF_FAMILY: Final = text("kind <> 'answer' AND family IS NOT NULL")
 
 metadata = MetaData()
 
@@ -119,29 +121,29 @@ messages = Table(
     # then what else they filter by, so that no row is read which is not shown.
     Index(
         "listed_by_account",
-        *("account", "state", "seq", "office", "family", "type"),
-        sqlite_where=LISTED,
-        postgresql_where=LISTED,
+        *("account", "state", "seq", "office", "family", "type", "kind"),
+        sqlite_where=SENT,
+        postgresql_where=SENT,
     ),
     Index(
         "listed_by_party",
-        *("party", "state", "seq", "account", "office", "family", "type"),
+        *("party", "state", "seq", "account", "office", "family", "type", "kind"),
         sqlite_where=OF_PARTY,
         postgresql_where=OF_PARTY,
     ),
     Index(
         "listed_by_office",
-        *("office", "state", "seq", "family", "type"),
+        *("office", "state", "seq", "family", "type", "kind"),
         sqlite_where=OF_OFFICE,
         postgresql_where=OF_OFFICE,
     ),
     Index(
         "listed_by_type",
-        *("family", "type", "state", "seq"),
+        *("family", "type", "state", "seq", "kind"),
         sqlite_where=OF_FAMILY,
         postgresql_where=OF_FAMILY,
     ),
-    Index("listed_by_name", "name", sqlite_where=LISTED, postgresql_where=LISTED),
+    Index("listed_by_name", "name", "kind", sqlite_where=LISTED, postgresql_where=LISTED),
     Index("messages_in_wait", "state", "waiting_for", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
     Index("messages_overdue", "state", "until", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
     Index("messages_by_agreement", "agreement"),

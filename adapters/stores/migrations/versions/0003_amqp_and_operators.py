@@ -163,38 +163,38 @@ def upgrade() -> None:
         batch_op.create_index("messages_by_state", ["state", "kind", "seq"], unique=False)
         batch_op.create_index(
             "listed_by_account",
-            ["account", "state", "seq", "office", "family", "type"],
+            ["account", "state", "seq", "office", "family", "type", "kind"],
             unique=False,
-            sqlite_where=sa.text("kind = 'inbound'"),
-            postgresql_where=sa.text("kind = 'inbound'"),
+            sqlite_where=sa.text("kind <> 'answer'"),
+            postgresql_where=sa.text("kind <> 'answer'"),
         )
         batch_op.create_index(
             "listed_by_name",
-            ["name"],
+            ["name", "kind"],
             unique=False,
             sqlite_where=sa.text("kind = 'inbound'"),
             postgresql_where=sa.text("kind = 'inbound'"),
         )
         batch_op.create_index(
             "listed_by_office",
-            ["office", "state", "seq", "family", "type"],
+            ["office", "state", "seq", "family", "type", "kind"],
             unique=False,
-            sqlite_where=sa.text("kind = 'inbound' AND office IS NOT NULL"),
-            postgresql_where=sa.text("kind = 'inbound' AND office IS NOT NULL"),
+            sqlite_where=sa.text("kind <> 'answer' AND office IS NOT NULL"),
+            postgresql_where=sa.text("kind <> 'answer' AND office IS NOT NULL"),
         )
         batch_op.create_index(
             "listed_by_party",
-            ["party", "state", "seq", "account", "office", "family", "type"],
+            ["party", "state", "seq", "account", "office", "family", "type", "kind"],
             unique=False,
-            sqlite_where=sa.text("kind = 'inbound' AND party IS NOT NULL"),
-            postgresql_where=sa.text("kind = 'inbound' AND party IS NOT NULL"),
+            sqlite_where=sa.text("kind <> 'answer' AND party IS NOT NULL"),
+            postgresql_where=sa.text("kind <> 'answer' AND party IS NOT NULL"),
         )
         batch_op.create_index(
             "listed_by_type",
-            ["family", "type", "state", "seq"],
+            ["family", "type", "state", "seq", "kind"],
             unique=False,
-            sqlite_where=sa.text("kind = 'inbound' AND family IS NOT NULL"),
-            postgresql_where=sa.text("kind = 'inbound' AND family IS NOT NULL"),
+            sqlite_where=sa.text("kind <> 'answer' AND family IS NOT NULL"),
+            postgresql_where=sa.text("kind <> 'answer' AND family IS NOT NULL"),
         )
 
     with op.batch_alter_table("parties", schema=None) as batch_op:

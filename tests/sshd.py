@@ -30,7 +30,7 @@ class Sshd:
         self.root.mkdir(parents=True)
         self.key = folder / "client_ed25519"
         self.port = free_port()
-        self._folder = folder
+        self.folder = folder
         self._server: subprocess.Popen[bytes] | None = None
         private, public = make_ed25519()
         write_private(self.key, private)
@@ -40,8 +40,8 @@ class Sshd:
     def take_host_key(self) -> str:
         """A new host key, in force with the next start; its line."""
         private, public = make_ed25519()
-        (self._folder / "host_ed25519").unlink(missing_ok=True)
-        write_private(self._folder / "host_ed25519", private)
+        (self.folder / "host_ed25519").unlink(missing_ok=True)
+        write_private(self.folder / "host_ed25519", private)
         return public
 
     def settings(self, folder: str = ".") -> dict[str, object]:
@@ -65,21 +65,21 @@ class Sshd:
         """Returns when it answers. `subsystem` may name options of `sftp-server`."""
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)  # where a server of root parts with its rights
-        config = self._folder / "sshd_config"
+        config = self.folder / "sshd_config"
         config.write_text(
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self._folder}/host_ed25519\n"
-            f"AuthorizedKeysFile {self._folder}/authorized_keys\nStrictModes no\nPidFile none\n"
+            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host_ed25519\n"
+            f"AuthorizedKeysFile {self.folder}/authorized_keys\nStrictModes no\nPidFile none\n"
             f"PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\n"
             f"Subsystem sftp {subsystem} -d {self.root}\nForceCommand {subsystem} -d {self.root}\n"
         )
-        with (self._folder / "sshd.log").open("ab") as log:
+        with (self.folder / "sshd.log").open("ab") as log:
             # It ends with a test that is killed.
             command = ["setpriv", "--pdeathsig", "KILL", "--", _SERVER, "-D", "-e", "-f", str(config)]
             self._server = subprocess.Popen(command, stderr=log)
         deadline = time.monotonic() + _READY_WITHIN
         while not self._answers():
             if time.monotonic() > deadline or self._server.poll() is not None:
-                raise RuntimeError((self._folder / "sshd.log").read_text())
+                raise RuntimeError((self.folder / "sshd.log").read_text())
             time.sleep(0.02)
         return self
 
@@ -101,7 +101,7 @@ class Sshd:
         server.wait()
 
     def log(self) -> str:
-        return (self._folder / "sshd.log").read_text()
+        return (self.folder / "sshd.log").read_text()
 
 
 @cache

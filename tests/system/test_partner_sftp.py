@@ -1,0 +1,117 @@
+"""A party with an SFTP server of its own, which OpenSSH plays: its declarations are fetched, its receipts
+brought, whatever becomes of the connection."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.partner import Hosted, declaration
+from tests.sshd import Sshd
+
+
+class Theirs(Hosted):
+    def __init__(self, folder: Path, server: Sshd) -> None:
+        super().__init__(folder, server.root, f'kind = "sftp"\n{server.toml()}')
+        self.server = server
+
+
+@pytest.fixture(scope="module")
+def _theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theirs]:
+    folder = tmp_path_factory.mktemp("theirs")
+    server = Sshd(folder / "sshd").start()
+    theirs = Theirs(folder, server)
+    with theirs.gateway:
+        yield theirs
+    server.stop()
+
+
+@pytest.fixture
+def theirs(_theirs: Theirs) -> Theirs:
+    if not _theirs.gateway.running:
+        _theirs.gateway.forget_plan()
+        _theirs.gateway.start()
+    return _theirs
+
+
+def sent(theirs: Theirs) -> str:
+    reference = theirs.gateway.next_name()
+    theirs.put(f"{reference}.xml", declaration(reference))
+    return reference
+
+
+def told(theirs: Theirs, reason: str, times: int = 1) -> bool:
+    return theirs.gateway.log.read_text("utf-8").count(reason) >= times
+
+
+def test_a_declaration_is_fetched_and_its_receipts_are_brought(theirs: Theirs) -> None:
+    reference = sent(theirs)
+    theirs.comes_to_its_end(reference)
+    assert (theirs.root / "SentBox" / f"{reference}.xml").read_bytes() == declaration(reference)
+    assert not [name for name in theirs.names("InBox") if name.endswith(".tmp")]
+
+
+def test_a_server_that_was_down_is_visited_again(theirs: Theirs) -> None:
+    before = theirs.gateway.log.read_text("utf-8").count("partner not visited")
+    theirs.server.stop()
+    theirs.gateway.until(lambda: told(theirs, "partner not visited", before + 1))
+    reference = sent(theirs)
+
+    theirs.server.start()
+    theirs.comes_to_its_end(reference)
+    assert theirs.gateway.log.read_text("utf-8").count("partner not visited") <= before + 2
+
+
+def test_a_server_that_goes_while_a_file_is_fetched_loses_nothing(theirs: Theirs) -> None:
+    references = []
+    for _ in range(5):
+        references.append(sent(theirs))
+    theirs.gateway.until(lambda: any(name.endswith(".taken") for name in theirs.names("OutBox")))
+    theirs.server.stop()
+
+    theirs.server.start()
+    for reference in references:
+        theirs.comes_to_its_end(reference)
+
+
+def test_a_server_with_another_host_key_is_told_nothing(theirs: Theirs) -> None:
+    right = (theirs.server.folder / "host_ed25519").read_bytes()
+    theirs.server.stop()
+    theirs.server.take_host_key()
+    theirs.server.start()
+    reference = sent(theirs)
+    theirs.gateway.until(lambda: told(theirs, "another host key"))
+    assert theirs.names("OutBox") == [f"{reference}.xml"]
+
+    theirs.server.stop()
+    (theirs.server.folder / "host_ed25519").write_bytes(right)
+    theirs.server.start()
+    theirs.comes_to_its_end(reference)
+
+
+@pytest.mark.parametrize(
+    ("place", "moment"),
+    [
+        ("adapters.stores.messages:SqlMessages.add", "before"),
+        ("adapters.stores.messages:SqlMessages.add", "after"),
+        ("adapters.files.sftp:SftpFiles.move", "after"),
+    ],
+)
+def test_a_file_is_taken_once_though_the_node_is_killed_on_the_way(
+    theirs: Theirs, place: str, moment: str
+) -> None:
+    theirs.gateway.plan("node", place, moment, 1)
+    reference = sent(theirs)
+    assert theirs.gateway.ended() == -signal.SIGKILL
+
+    theirs.gateway.start()
+    theirs.comes_to_its_end(reference)
+
+
+def test_the_same_content_under_another_name_has_no_second_effect(theirs: Theirs) -> None:
+    reference = sent(theirs)
+    theirs.comes_to_its_end(reference)
+    theirs.put(f"{reference}-again.xml", declaration(reference))
+    theirs.gateway.until(lambda: f"{reference}-again.xml" in theirs.names("SentBox"))
+    assert theirs.released(reference) == 1

@@ -16,6 +16,7 @@ from adapters.home import Home, HomeLocked
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
 from gateway.families import Families
+from gateway.parties import Delivery
 
 WARN_BEFORE: Final = timedelta(days=30)
 SPARE_BYTES: Final = 1024**3
@@ -29,6 +30,7 @@ def examine(home: Home, now: datetime) -> list[dict[str, Any]]:
         ("private keys", lambda: _private_keys(home)),
         ("gateway certificate", lambda: _certificate(home.certificate.read_text(), now)),
         ("parties' certificates", lambda: _parties(home, now)),
+        ("partners", lambda: _partners(home)),
         ("store", lambda: _store(home)),
         ("disk", lambda: _disk(home)),
         ("node", lambda: _node(home)),
@@ -86,6 +88,35 @@ def _parties(home: Home, now: datetime) -> str:
     if ending:
         raise _Unwell(f"ending: {', '.join(ending)}")
     return f"{len(parties)} parties"
+
+
+def _partners(home: Home) -> str:
+    """Those that host their folders: what is theirs in the settings and what in the register fit together."""
+    visited = {name: each.account for name, each in home.settings().partner.items()}
+    registered = SqlRegister(sqlite_engine(home.database, read_only=True)).parties()
+    ways = {each.account.name: each.account.delivery for each in registered if each.account is not None}
+    wrong = []
+    for name, account in visited.items():
+        if account not in ways:
+            wrong.append(f"{name}: no account is named {account}")
+        elif ways[account] is not Delivery.FOLDER:
+            wrong.append(
+                f"{name}: the delivery of account {account} is {ways[account]}, not {Delivery.FOLDER}"
+            )
+    named = list(visited.values())
+    wrong += [
+        f"{account}: named by more than one partner"
+        for account in sorted(set(named))
+        if named.count(account) > 1
+    ]
+    wrong += [
+        f"account {account}: its receipts go to folders, and no partner in gateway.toml is it"
+        for account, way in sorted(ways.items())
+        if way is Delivery.FOLDER and account not in named
+    ]
+    if wrong:
+        raise _Unwell("; ".join(wrong))
+    return f"{len(visited)} visited"
 
 
 def _store(home: Home) -> str:

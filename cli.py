@@ -24,6 +24,7 @@ from adapters.operators import (
     policy,
     receipts,
     stats,
+    tail,
     undertakings,
 )
 
@@ -68,6 +69,7 @@ app.command()(node.serve)
 app.command()(demo.demo)
 app.command()(check.check)
 app.command()(node.doctor)
+app.command()(tail.tail)
 app.add_typer(messages.app, name="messages")
 app.add_typer(undertakings.app, name="undertakings")
 app.add_typer(deliveries.app, name="deliveries")

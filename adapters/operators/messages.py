@@ -160,11 +160,11 @@ def trace(wanted: WantedArgument, home: HomeOption, as_json: JsonOption = False)
     """
     with told():
         found = read(opened(home), lambda reader: trace_message(reader, meant(reader, wanted).id))
-    rows = found if as_json else [{**row, "detail": _in_short(row["detail"])} for row in found]
+    rows = found if as_json else [{**row, "detail": in_short(row["detail"])} for row in found]
     say_rows(rows, ("sequence", "at", "event", "actor", "state", "detail"), as_json=as_json)
 
 
-def _in_short(detail: dict[str, Any]) -> str:
+def in_short(detail: dict[str, Any]) -> str:
     # Digests are for scripts; a table shows enough of them to tell two apart.
     return " ".join(
         f"{key}={value[:12] + '…' if isinstance(value, str) and len(value) == 64 else value}"

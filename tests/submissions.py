@@ -22,7 +22,7 @@ from adapters.backends.folders import FolderBackend
 from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.backends.reference.serving import Serving
 from adapters.backends.sftp import SftpBackend
-from gateway.connections import SftpBackendSettings
+from gateway.connections import DxpSettings, SftpBackendSettings
 from gateway.message import (
     Arrival,
     ChainLink,
@@ -44,6 +44,7 @@ from gateway.submission import build_envelope
 from gateway.triage import Hint
 from gateway.xml import trusted
 from tests.amqp_office import OverAmqp
+from tests.http_office import OverHttp
 from tests.keys import Identity, identity
 from tests.sshd import shared
 
@@ -262,6 +263,12 @@ def over_amqp(folder: Path, certificate_pem: str = GATEWAY.certificate_pem) -> O
     return OverAmqp(folder, certificate_pem, lambda: NOW)
 
 
+def over_http(
+    folder: Path, certificate_pem: str = GATEWAY.certificate_pem, dxp: DxpSettings | None = None
+) -> OverHttp:
+    return OverHttp(folder, reference_customs(folder, certificate_pem), dxp)
+
+
 class Opened(Backend, Protocol):
     def close(self) -> None: ...
 
@@ -292,6 +299,8 @@ class Office:
             return [row[0] for row in database.execute("SELECT outcome FROM calls WHERE key = ?", (key,))]
 
 
+DXP: Final = DxpSettings(sender="DXPENT0000000001", receiver="DXPEDCDEC0000001")
+
 CUSTOMS: Final = Office(
     open=reference_customs,
     send=sent,
@@ -304,6 +313,8 @@ OFFICES: Final = {
     "directory": replace(CUSTOMS, open=OverFolder, exchange="exchange"),
     "sftp": replace(CUSTOMS, open=partial(OverFolder, gateway=over_sftp), exchange="exchange"),
     "amqp": replace(CUSTOMS, open=over_amqp, broker=True),
+    "http": replace(CUSTOMS, open=over_http),
+    "http with DXP": replace(CUSTOMS, open=partial(over_http, dxp=DXP)),
     "association": Office(
         open=reference_association,
         send=asked,

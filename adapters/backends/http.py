@@ -161,6 +161,8 @@ async def _note(said: httpx.Response) -> str:
     except (httpx.HTTPError, TimeoutError):
         pass  # the status says what became of it
     more = body[:_LONGEST_NOTE].decode("utf-8", "replace").strip()
+    if more and _outcome(said) is Outcome.NEVER:
+        return printable(more)  # customs' own words of the submission, which its sender may be told
     return printable(f"{text}: {more}" if more else text)
 
 

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import re
 import ssl
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ _LARGEST: Final = 4 << 30  # bytes of one submission
 _TYPES: Final = ("application/zip", "application/xml")
 _DIGEST: Final = re.compile(r"sha-256=:([A-Za-z0-9+/=]{1,64}):")
 _MOST: Final = 1000  # answers at once
+_AT_ONCE: Final = 32  # on their way to the gateway
 _IDLE: Final = 0.2  # seconds between looks for something to bring
 _TROUBLED: Final = 2.0  # after it could not be brought
 _WITHIN: Final = 30.0  # seconds for the gateway to keep what is brought
@@ -120,8 +122,8 @@ class _Doors:
 
 
 class Bringing:
-    """Brings the answers of `desk` to the gateway's listener at `url`, one after the other, each until it is
-    kept there."""
+    """Brings the answers of `desk` to the gateway's listener at `url`, each until it is kept there; those to
+    one submission one after the other."""
 
     def __init__(self, desk: Desk, url: str, trust: ssl.SSLContext, dxp: DxpSettings | None) -> None:
         self._desk = desk
@@ -131,7 +133,10 @@ class Bringing:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; what is under way is finished."""
-        async with httpx.AsyncClient(verify=self._trust, trust_env=False, timeout=_WITHIN) as client:
+        at_once = httpx.Limits(max_connections=_AT_ONCE)
+        async with httpx.AsyncClient(
+            verify=self._trust, trust_env=False, limits=at_once, timeout=httpx.Timeout(_WITHIN, pool=None)
+        ) as client:
             while not stop.is_set():
                 well = True
                 while well and not stop.is_set() and (answers := await self._desk.answers(64)):
@@ -140,6 +145,12 @@ class Bringing:
                     await asyncio.wait_for(stop.wait(), _IDLE if well else _TROUBLED)
 
     async def _bring(self, client: httpx.AsyncClient, answers: Sequence[Answer]) -> bool:
+        to: defaultdict[str | None, list[Answer]] = defaultdict(list)
+        for answer in answers:
+            to[answer.key].append(answer)
+        return all(await asyncio.gather(*(self._bring_in_order(client, each) for each in to.values())))
+
+    async def _bring_in_order(self, client: httpx.AsyncClient, answers: Sequence[Answer]) -> bool:
         for answer in answers:
             headers = {"Answer-Id": answer.id, "Answer-Name": quote(answer.name)}
             headers |= {"Submission-Key": answer.key} if answer.key else {}

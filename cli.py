@@ -8,6 +8,7 @@ import typer
 
 from adapters.operators import (
     agreements,
+    alarms,
     association,
     backends,
     check,
@@ -24,7 +25,6 @@ from adapters.operators import (
     policy,
     receipts,
     stats,
-    tail,
     undertakings,
 )
 
@@ -69,7 +69,6 @@ app.command()(node.serve)
 app.command()(demo.demo)
 app.command()(check.check)
 app.command()(node.doctor)
-app.command()(tail.tail)
 app.add_typer(messages.app, name="messages")
 app.add_typer(undertakings.app, name="undertakings")
 app.add_typer(deliveries.app, name="deliveries")
@@ -84,6 +83,7 @@ app.add_typer(receipts.app, name="receipts")
 app.add_typer(policy.app, name="policy")
 app.add_typer(dossier.app, name="dossier")
 app.add_typer(stats.app, name="stats")
+app.add_typer(alarms.app, name="alarms")
 
 if __name__ == "__main__":
     app()

@@ -24,6 +24,11 @@ def new_id(now: datetime, entropy: bytes) -> str:
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -5, -5))
 
 
+def number_of(id_: str) -> int:
+    """The 128-bit number that an id (`new_id`) writes."""
+    return sum(_CROCKFORD.index(letter) << 5 * place for place, letter in enumerate(reversed(id_)))
+
+
 def made_at(id_: str) -> datetime:
     """The time of an id that `new_id` made."""
     milliseconds = 0

@@ -99,7 +99,12 @@ def _options(command: TyperCommand) -> set[str]:
 
 def test_commands_that_print_sentences_take_a_language() -> None:
     speaking = {name for name, command in LEAVES.items() if "--lang" in _options(command)}
-    assert speaking == {"gateway demo", "gateway check", "gateway messages show"}
+    assert speaking == {
+        "gateway demo",
+        "gateway check",
+        "gateway messages show",
+        "gateway alarms list",
+    }
 
 
 def test_lists_show_a_hundred_unless_told_otherwise() -> None:

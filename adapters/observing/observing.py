@@ -1,7 +1,9 @@
 """How a node is observed, from its settings: what it tells, who looks at it, and where they listen."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from typing import TYPE_CHECKING
 
 from adapters.home import Home
 from adapters.observing.gauges import Gauges
@@ -16,12 +18,16 @@ from gateway.families import Families
 from gateway.observing import Observer, Observers
 from gateway.policy import Policy
 from gateway.ports import Clock
-from gateway.settings import Settings
+from gateway.settings import BadSettings, Settings
 from gateway.sight import Link
+from gateway.watching import TracingSettings
+
+if TYPE_CHECKING:
+    from adapters.observing.tracing import Tracer
 
 
 class Observing:
-    """`observer` is what the node tells."""
+    """`observer` is what the node tells. Raises `BadSettings` where traces are wanted and cannot be made."""
 
     def __init__(self, home: Home, settings: Settings, clock: Clock) -> None:
         self._home = home
@@ -29,6 +35,11 @@ class Observing:
         self._clock = clock
         self._measures = Measures()
         observers: list[Observer] = [self._measures]
+        self._end_tracing: Callable[[], None] | None = None
+        if settings.tracing is not None:
+            tracer = _tracer(settings.tracing)
+            observers.append(tracer)
+            self._end_tracing = tracer.close
         self.observer = Observers(observers)
 
     @asynccontextmanager
@@ -44,6 +55,8 @@ class Observing:
         home, settings, clock = self._home, self._settings, self._clock
         gauges = Gauges(self._measures)
         async with AsyncExitStack() as stack:
+            if self._end_tracing is not None:
+                stack.push_async_callback(asyncio.to_thread, self._end_tracing)
             looking = stack.enter_context(closing(Looking(home, settings, clock, link)))
             ways = tellers(settings.alarms, home.path)
             watch = Watch(
@@ -57,3 +70,16 @@ class Observing:
                 health = Health(database, looking, self._measures, ailing, clock)
                 pages = listening(settings.metrics, self._measures, gauges, looking, health)
                 yield await stack.enter_async_context(pages)
+
+
+def _tracer(settings: TracingSettings) -> "Tracer":
+    # OpenTelemetry is an extra, and nothing of it is loaded where it is not asked for.
+    try:
+        from adapters.observing.tracing import Tracer
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "opentelemetry":
+            raise
+        raise BadSettings(
+            "gateway.toml: tracing: needs the extra: pip install 'customs-edi-gateway[tracing]'"
+        ) from None
+    return Tracer(settings.endpoint)

@@ -1,4 +1,4 @@
-"""`gateway customs serve`: the customs sandbox as a process of its own, behind a folder or over HTTP."""
+"""`gateway customs serve`: the customs sandbox as a process of its own, behind a folder, over HTTP or AMQP."""
 
 import asyncio
 import json
@@ -16,6 +16,7 @@ from adapters.assemble import utc_now
 from adapters.backends.exchange import Exchange
 from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.backends.reference.serving import ServedElsewhere, Serving, alone
+from adapters.operators.customs_serve_amqp import serve_amqp
 from adapters.operators.customs_serve_http import Door, Tls, serve_http
 from adapters.operators.node import log_to_stderr
 from adapters.operators.output import UNREACHABLE, USAGE, fail, opened, told
@@ -78,14 +79,25 @@ def serve(
         typer.Option("--push", help="URL of the gateway that answers are brought to.", show_default=False),
     ] = None,
     dxp: Annotated[bool, typer.Option("--dxp", help="Answers in envelopes of DXP.")] = False,
+    amqp: Annotated[
+        bool, typer.Option("--amqp", help="Over the broker of the home's back-end of kind amqp.")
+    ] = False,
 ) -> None:
-    """Serve the customs sandbox behind a folder or over HTTP, until SIGTERM or SIGINT; both end with 0.
+    """Serve the customs sandbox behind a folder, over HTTP or AMQP, until SIGTERM or SIGINT; both end with 0.
 
     One JSON line on standard output says when it is ready; logs go to standard error.
 
     Example: gateway customs serve --home /srv/gateway
     """
     with told():
+        if amqp:
+            if home is None or folder is not None or http is not None or dxp:
+                fail(
+                    USAGE,
+                    "--amqp needs a home with a back-end of kind amqp, and goes with --certificate alone",
+                )
+            serve_amqp(opened(home.absolute()), certificate)
+            return
         tls = Tls.of(tls_certificate, tls_key, client_ca)
         if http is None and (tls is not None or push is not None):
             fail(USAGE, "--push and what is about TLS go with --http")

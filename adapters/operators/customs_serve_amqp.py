@@ -10,17 +10,17 @@ from pathlib import Path
 
 from adapters.assemble import utc_now
 from adapters.backends.reference.customs import ReferenceCustoms
-from adapters.backends.reference.serving import alone
+from adapters.backends.reference.serving import ServedElsewhere, alone
 from adapters.backends.reference.serving_amqp import AmqpServing
 from adapters.home import Home
 from adapters.operators.node import log_to_stderr
-from adapters.operators.output import USAGE, fail
+from adapters.operators.output import UNREACHABLE, USAGE, fail
 from gateway.connections import AmqpBackendSettings
 
 
 def serve_amqp(home: Home, certificate: Path | None) -> None:
     """Until SIGTERM or SIGINT, with the log-in and the queues that the home's back-end has; ready when the
-    broker has let it in, however long that takes. Raises `ServedElsewhere`."""
+    broker has let it in, however long that takes."""
     named = {
         name: settings
         for name, settings in home.settings().backend.items()
@@ -31,9 +31,12 @@ def serve_amqp(home: Home, certificate: Path | None) -> None:
     ((name, settings),) = named.items()
     books = home.path / "backends" / name
     books.mkdir(parents=True, exist_ok=True)
-    with alone(books):
-        log_to_stderr()
-        asyncio.run(_serve(home, name, settings, (certificate or home.certificate).read_text(), books))
+    try:
+        with alone(books):
+            log_to_stderr()
+            asyncio.run(_serve(home, name, settings, (certificate or home.certificate).read_text(), books))
+    except ServedElsewhere as error:
+        fail(UNREACHABLE, str(error))
 
 
 async def _serve(home: Home, name: str, settings: AmqpBackendSettings, certificate: str, books: Path) -> None:

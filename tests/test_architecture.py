@@ -45,7 +45,16 @@ DOING = {
             "settings",
             "signing",
         ),
-        *("next_needed", "connections", "undertakings", "dxp", "watching", "observing", "alarm_conditions"),
+        *(
+            "next_needed",
+            "connections",
+            "undertakings",
+            "delivery_acts",
+            "dxp",
+            "watching",
+            "observing",
+            "alarm_conditions",
+        ),
     )
 }
 OUTSIDE = {

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, func, literal_column, or_, se
 
 from adapters.stores.database import Database, Transaction
 from adapters.stores.diverting import divert
+from adapters.stores.holding import stop
 from adapters.stores.tables import ON_THE_WAY, SENDING, TO_SEND, deliveries, messages
 from gateway.message import Enclosure, Operation, Submission
 from gateway.ports import Outgoing
@@ -237,10 +238,10 @@ _TAKE: Final = (
 _SETTLE: Final = update(deliveries).where(
     deliveries.c.id == bindparam("wanted"), deliveries.c.state == DeliveryState.SENDING
 )
-_MESSAGE: Final = select(messages.c.seq, messages.c.state, messages.c.revision, messages.c.operation).where(
-    messages.c.id == bindparam("wanted")
-)
-_OTHERS: Final = select(deliveries.c.id).where(
+_MESSAGE: Final = select(
+    messages.c.seq, messages.c.id, messages.c.state, messages.c.revision, messages.c.operation
+).where(messages.c.id == bindparam("wanted"))
+_OTHERS: Final = select(deliveries.c.state, deliveries.c.note).where(
     deliveries.c.message == bindparam("wanted"), deliveries.c.state != DeliveryState.DELIVERED
 )
 _CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
@@ -263,9 +264,12 @@ def _settle(transaction: Transaction, item: Outgoing, changed: dict[str, Any], a
     if happened is None:
         return
     told = {"destination": item.submission.destination, "attempt": item.attempts, "key": item.submission.key}
-    if happened is Event.TAKEN and transaction.connection.execute(_OTHERS, {"wanted": item.message}).first():
+    others = transaction.connection.execute(_OTHERS, {"wanted": item.message}).all()
+    if happened is Event.TAKEN and others:
         # It goes to two offices (transit), and is delivered when both have it.
         transaction.log(item.message, now, happened, ACTOR, State(row.state), **told, note=note)
+        if row.state == State.ACCEPTED and all(each.state == DeliveryState.HELD for each in others):
+            stop(transaction, row, ACTOR, others[0].note, now)  # an operator holds the rest
         return
     if happened is Event.TAKEN and row.operation == Operation.INFORM:
         happened = Event.SETTLED

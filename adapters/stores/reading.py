@@ -6,17 +6,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, or_, select
+from sqlalchemy import Connection, Row, or_, select
 
+from adapters.stores.delivery_reading import list_deliveries
 from adapters.stores.listing import listed, plain
 from adapters.stores.operations import standing_of
-from adapters.stores.tables import deliveries, events, messages, receipts
+from adapters.stores.tables import events, messages, receipts
 from gateway.next_needed import Situation, next_needed
 from gateway.states import CustomsStatus
-
-
-def _newest(reader: Connection, query: Select[Any], limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    return list(reversed(reader.execute(query.limit(limit) if limit else query).all()))
 
 
 def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -76,7 +73,7 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) 
             for event in trace_message(reader, row.id)
             if (step := event["detail"].get("step"))
         ],
-        "deliveries": list_deliveries(reader, message=row.id, state=None, limit=0),
+        "deliveries": list_deliveries(reader, message=row.id, limit=0),
     }
 
 
@@ -109,26 +106,6 @@ def trace_message(reader: Connection, message: str) -> list[dict[str, Any]]:
         for row in reader.execute(
             select(events).where(events.c.message == message).order_by(events.c.sequence)
         )
-    ]
-
-
-def list_deliveries(
-    reader: Connection, *, message: str | None, state: str | None, limit: int
-) -> list[dict[str, Any]]:
-    """The newest `limit` deliveries (0: all), oldest first."""
-    query = select(deliveries).order_by(deliveries.c.id.desc())
-    if message is not None:
-        query = query.where(deliveries.c.message == message)
-    if state is not None:
-        query = query.where(deliveries.c.state == state)
-    names = ("id", "message", "destination", "key", "state", "attempts", "note", "created_at", "changed_at")
-    return [
-        {
-            **{name: plain(row._mapping[name]) for name in names},
-            # Only what is on the way has a next time.
-            "next_at": row.next_at.isoformat() if row.state in ("pending", "unknown") else None,
-        }
-        for row in _newest(reader, query, limit)
     ]
 
 

@@ -1,0 +1,51 @@
+"""Operators' acts on one delivery, each one commit with its event and what it makes of the message."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, select, update
+
+from adapters.stores.database import Transaction
+from adapters.stores.tables import deliveries, messages
+from gateway.delivery_acts import HELD, RESUMED, DeliveryAct, step_of
+from gateway.states import DeliveryState, State, advance
+
+_DELIVERY: Final = select(deliveries).where(deliveries.c.id == bindparam("wanted"))
+_OTHERS: Final = select(deliveries.c.state).where(
+    deliveries.c.message == bindparam("of"), deliveries.c.id != bindparam("own")
+)
+_MESSAGE: Final = select(messages).where(messages.c.id == bindparam("wanted"))
+_CHANGE: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"))
+_MOVE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
+
+
+def act_on(
+    transaction: Transaction, act: DeliveryAct, wanted: int, actor: str, reason: str, now: datetime
+) -> tuple[DeliveryState, State]:
+    """The states of the delivery and of its message after it. Raises `Impossible`, and `KeyError` where there
+    is no such delivery."""
+    row = transaction.connection.execute(_DELIVERY, {"wanted": wanted}).first()
+    if row is None:
+        raise KeyError(wanted)
+    others = transaction.connection.execute(_OTHERS, {"of": row.message, "own": wanted}).scalars()
+    message = transaction.connection.execute(_MESSAGE, {"wanted": row.message}).one()
+    present, state = DeliveryState(row.state), State(message.state)
+    step = step_of(act, present, state, [DeliveryState(each) for each in others])
+    changed: dict[str, object] = {"wanted": wanted, "state": step.delivery, "changed_at": now, "note": reason}
+    if step.delivery is DeliveryState.HELD:
+        changed["unsure"] = present is DeliveryState.UNKNOWN
+    else:
+        changed |= {"attempts": 0, "next_at": now, "since": now}
+    transaction.connection.execute(_CHANGE, changed)
+    happened: str = HELD if step.delivery is DeliveryState.HELD else RESUMED
+    if step.event is not None:
+        happened, state = step.event, advance(state, step.event)
+        _move(transaction, message, state, now)
+    told = {"delivery": wanted, "destination": row.destination, "key": row.key}
+    transaction.log(row.message, now, happened, actor, state, reason=reason, **told)
+    return step.delivery, state
+
+
+def _move(transaction: Transaction, row: Row[*tuple[Any, ...]], state: State, now: datetime) -> None:
+    changed = {"state": state, "revision": row.revision + 1, "moved_at": now, "reason": ""}
+    transaction.connection.execute(_MOVE, {"wanted": row.seq, **changed})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.stores.flow import Depth, Stage, depths
+from adapters.stores.flow import By, Depth, Stage, depths, rates, waits
 from tests.declarations import owing_nothing
 from tests.desk import NOW, Desk
 from tests.rendering import render
@@ -40,3 +40,22 @@ def test_what_stands_is_counted_with_the_age_of_the_oldest(desk: Desk) -> None:
     assert (judge.count, judge.oldest) == (1, NOW + timedelta(seconds=3))
     assert judge.age(NOW + timedelta(seconds=63)) == 60
     assert (send.count, send.oldest) == (2, NOW + timedelta(seconds=1, milliseconds=500))
+
+
+def test_what_came_and_what_was_said_of_it_is_counted_by_the_hour(desk: Desk) -> None:
+    for reference in ("R1", "R2"):
+        desk.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
+    desk.judged("trader-b", "bad.xml", b"<nothing/>")
+    begin, end = NOW, NOW + timedelta(hours=1)
+    with desk.database.engine.connect() as reader:
+        (all_,) = rates(reader, begin, end, None)
+        broker, trader = rates(reader, begin, end, By.ACCOUNT)
+        offices = rates(reader, begin, end, By.OFFICE)
+        verdict, taken = waits(reader, begin, end)
+        assert rates(reader, end, end + timedelta(hours=1), None) == []
+    assert all_ == {"hour": "2026-11-23T04:00:00+00:00", "received": 3, "accepted": 2, "rejected": 1}
+    assert (broker["account"], broker["received"], broker["accepted"]) == ("broker-aa", 2, 2)
+    assert (trader["account"], trader["received"], trader["rejected"]) == ("trader-b", 1, 1)
+    assert {each["office"]: each["received"] for each in offices} == {None: 1, "0202": 2}
+    assert (verdict["until"], verdict["messages"], verdict["median"]) == ("verdict", 3, 0.5)
+    assert (taken["messages"], taken["median"]) == (0, None)

@@ -33,10 +33,12 @@ class Language(StrEnum):
 class Listing(TyperGroup):
     """A group whose `list` may be left out: `gateway parties --json` is `gateway parties list --json`."""
 
+    left_out = "list"
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         bare = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
         completing = ctx.resilient_parsing  # then what may follow is asked for, not done
-        return super().parse_args(ctx, ["list", *args] if bare and not completing else args)
+        return super().parse_args(ctx, [self.left_out, *args] if bare and not completing else args)
 
 
 HomeOption = Annotated[

@@ -1,21 +1,77 @@
-"""`gateway stats`: what became of declarations, as counts."""
+"""`gateway stats`: how messages flow, and what became of declarations, as counts."""
 
 from datetime import timedelta
 from importlib.resources import files
+from typing import Annotated
 
 import typer
 
 from adapters.assemble import utc_now
 from adapters.operators.dossier import SinceOption, UntilOption, bounds
-from adapters.operators.output import HomeOption, JsonOption, opened, say_json, say_rows, told
+from adapters.operators.output import HomeOption, JsonOption, Listing, opened, say_json, say_rows, told
 from adapters.operators.party_keys import read
 from adapters.stores.bands import figures
 from adapters.stores.figures import counts_by_fault, counts_by_triage
+from adapters.stores.flow import COUNTS, By, depths, rates, waits
 from gateway.dossier import ReviewOutcome
 from gateway.families import Families
 from gateway.monitoring import OUTCOMES, bands
 
-app = typer.Typer(no_args_is_help=True, help="What became of declarations, as counts.")
+
+class _Flowing(Listing):
+    """`gateway stats` is `gateway stats flow`."""
+
+    left_out = "flow"
+
+
+app = typer.Typer(
+    cls=_Flowing, help="How messages flow now (flow, which may be left out), and what became of declarations."
+)
+
+
+@app.command("flow")
+def flow_(
+    home: HomeOption,
+    by: Annotated[By | None, typer.Option(help="Count for each of these apart.")] = None,
+    hours: Annotated[int, typer.Option(min=1, max=8760, help="Count the last so many hours.")] = 24,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What stands where and since when; what came and what was said of it, hour by hour; and how long that
+    took. --since and --until count whole days in place of the last hours.
+
+    Seconds are from receipt; half of the messages took no longer than the median, 95 of 100 no longer than
+    p95.
+
+    Example: gateway stats flow --by office --hours 3 --home /srv/gateway
+    """
+    now = utc_now()
+    first, before = bounds(since, until)
+    end = min(before or now, now)
+    begin = first or end - timedelta(hours=hours)
+    with told():
+        base = opened(home)
+        standing = [
+            {
+                "stage": each.stage,
+                "of": each.of or None,
+                "count": each.count,
+                "oldest": None if each.oldest is None else each.oldest.isoformat(),
+                "seconds": round(each.age(now)),
+            }
+            for each in read(base, depths)
+        ]
+        counted = read(base, lambda reader: rates(reader, begin, end, by))
+        waited = read(base, lambda reader: waits(reader, begin, end))
+    if as_json:
+        say_json({"standing": standing, "hours": counted, "seconds": waited})
+        return
+    say_rows(standing, ("stage", "of", "count", "oldest", "seconds"), as_json=False)
+    typer.echo()
+    say_rows(counted, ("hour", *([by.value] if by else []), *COUNTS), as_json=False)
+    typer.echo()
+    say_rows(waited, ("until", "messages", "median", "p95"), as_json=False)
 
 
 @app.command()

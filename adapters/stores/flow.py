@@ -1,15 +1,26 @@
 """Where messages are on their way, and since when: what operators and monitors look at. Read-only."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, func, select, type_coerce
 
-from adapters.stores.tables import ANSWERS, LISTED, ON_THE_WAY, TO_POST, deliveries, messages, receipts
-from gateway.states import DeliveryState, State
+from adapters.stores.following import sequence_before
+from adapters.stores.tables import (
+    ANSWERS,
+    LISTED,
+    ON_THE_WAY,
+    TO_POST,
+    deliveries,
+    events,
+    messages,
+    receipts,
+)
+from gateway.states import DeliveryState, Event, State
 
 
 class Stage(StrEnum):
@@ -89,3 +100,82 @@ def _of_postings(reader: Connection) -> Iterator[Depth]:
     for account, count, first in reader.execute(query).all():
         oldest = reader.execute(created.where(receipts.c.id == first)).scalar_one()
         yield Depth(stage=Stage.TO_POST, of=account, count=count, oldest=oldest)
+
+
+_HOUR: Final = timedelta(hours=1)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_COUNTED: Final = {
+    Event.RECEIVED: "received",
+    Event.PASSED: "accepted",
+    Event.KEPT: "accepted",
+    Event.REPEATED: "accepted",
+    Event.JOINED: "accepted",
+    Event.REFUSED: "rejected",
+    Event.DISMISSED: "rejected",
+    Event.REPLACED: "rejected",
+}
+_VERDICTS: Final = tuple(event for event in _COUNTED if event is not Event.RECEIVED)
+COUNTS: Final = ("received", "accepted", "rejected")
+
+
+class By(StrEnum):
+    """What counts are split by: columns of messages."""
+
+    ACCOUNT = "account"
+    OFFICE = "office"
+    FAMILY = "family"
+    STATE = "state"
+
+
+def rates(reader: Connection, since: datetime, until: datetime, by: By | None) -> list[dict[str, Any]]:
+    """What parties sent and what was said of it, for each hour (UTC) that has something, oldest first."""
+    hour = (type_coerce(events.c.at, BigInteger) // (_HOUR // _MICROSECOND)).label("hour")
+    named = messages.c[by] if by else type_coerce("", messages.c.account.type)
+    query = (
+        select(hour, named.label("of"), events.c.event, func.count().label("count"))
+        .join(messages, messages.c.id == events.c.message)
+        .where(LISTED, events.c.event.in_(list(_COUNTED)), _within(reader, since, until))
+        .group_by(hour, named, events.c.event)
+    )
+    rows: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+    for row in reader.execute(query):
+        rows[row.hour, row.of or ""][_COUNTED[Event(row.event)]] += row._mapping["count"]
+    return [
+        {
+            "hour": datetime.fromtimestamp(number * _HOUR.total_seconds(), UTC).isoformat(),
+            **({by.value: of or None} if by else {}),
+            **{name: counts[name] for name in COUNTS},
+        }
+        for (number, of), counts in sorted(rows.items())
+    ]
+
+
+def waits(reader: Connection, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    """Seconds from receipt to the verdict, and to customs' taking, of those that were said in the time."""
+    taken = type_coerce(events.c.at, BigInteger) - type_coerce(messages.c.received_at, BigInteger)
+    found = []
+    for step, said in (("verdict", _VERDICTS), ("taken", (Event.TAKEN,))):
+        query = (
+            select(taken)
+            .select_from(events)
+            .join(messages, messages.c.id == events.c.message)
+            .where(LISTED, events.c.event.in_(said), _within(reader, since, until))
+        )
+        seconds = sorted(each / 1_000_000 for each in reader.execute(query).scalars())
+        found.append(
+            {
+                "until": step,
+                "messages": len(seconds),
+                "median": seconds[len(seconds) // 2] if seconds else None,
+                "p95": seconds[len(seconds) * 95 // 100] if seconds else None,
+            }
+        )
+    return found
+
+
+def _within(reader: Connection, since: datetime, until: datetime) -> ColumnElement[bool]:
+    # The log is read between two places in it: its events have no index by time.
+    return and_(
+        events.c.sequence > sequence_before(reader, since),
+        events.c.sequence <= sequence_before(reader, until),
+    )

@@ -37,7 +37,7 @@ PLACES: Final = (
     "adapters.stores.messages:_claim",
     "adapters.stores.messages:_decide",
     "adapters.stores.outbox:SqlOutbox.settle",
-    "adapters.stores.outbox:_claim",
+    "adapters.stores.outbox:SqlOutbox._claim",
     "adapters.stores.outbox:_settle",
     "adapters.stores.answers:SqlAnswers.file",
     "adapters.stores.postings:SqlPostings.posted",

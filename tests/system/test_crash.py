@@ -48,7 +48,7 @@ AFTER_INTAKE = [
     Crash("before the decision", f"{MESSAGES}:SqlMessages.decide", "before"),
     Crash("before the decision is committed", f"{MESSAGES}:_decide", "after"),
     Crash("after the decision", f"{MESSAGES}:SqlMessages.decide", "after"),
-    Crash("before the delivery's claim is committed", f"{OUTBOX}:_claim", "after"),
+    Crash("before the delivery's claim is committed", f"{OUTBOX}:SqlOutbox._claim", "after"),
     Crash("before the submission", f"{CUSTOMS}.submit", "before"),
     Crash("before customs commits", f"{LEDGER}:Ledger.take", "after"),
     Crash("after customs took it", f"{CUSTOMS}.submit", "after"),

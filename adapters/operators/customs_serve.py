@@ -1,4 +1,4 @@
-"""`gateway customs serve`: the customs sandbox as a process of its own, behind a folder, over HTTP or AMQP."""
+"""`gateway customs serve`: the customs sandbox as a process, behind a folder, over HTTP or AMQP."""
 
 import asyncio
 import json

@@ -30,6 +30,15 @@ from gateway.states import State
 
 app = typer.Typer(cls=Listing, help="Find, understand, hold, release, reject and replay messages.")
 
+# What `show` knows of a message in tables, after its own fields.
+_TABLES: Final = {
+    "steps": ("at", "step"),
+    "deliveries": ("id", "destination", "state", "attempts", "changed_at", "next_at", "note"),
+    "backends": ("name", "breaker", "probe_at", "note", "paused_by", "pause_reason"),
+    "receipts": ("created_at", "account", "kind", "verdict", "final", "collected_at", "post_at", "name"),
+    "links": ("link", "id", "kind", "type", "reference", "state", "received_at", "name"),
+    "undertakings": ("id", "act", "state", "outcome", "actor", "decided_by", "reason", "note"),
+}
 _UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
@@ -132,7 +141,7 @@ def show(
         return
     printer = console()
     for name, value in found.items():
-        if name not in ("findings", "receipts", "deliveries", "steps", "facts", "next"):
+        if name not in ("findings", "facts", "next") and name not in _TABLES:
             printer.print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
     if found["next"] is not None:
         printer.print("\nnext  ", cell(found["next"][lang]), sep="")
@@ -142,11 +151,7 @@ def show(
         where = " ".join(part for part in (place["file"], line, place["xpath"]) if part)
         printer.print(f"\n{finding['severity']} {finding['rule'] or finding['code']}  ", cell(where), sep="")
         printer.print("  ", cell(finding[lang]), sep="")
-    for title, columns in (
-        ("steps", ("at", "step")),
-        ("deliveries", ("destination", "state", "attempts", "changed_at", "note")),
-        ("receipts", ("created_at", "account", "kind", "verdict", "final", "folder", "name")),
-    ):
+    for title, columns in _TABLES.items():
         if found[title]:
             printer.print(f"\n{title}")
             say_rows(found[title], columns, as_json=False)
@@ -160,8 +165,9 @@ def trace(wanted: WantedArgument, home: HomeOption, as_json: JsonOption = False)
     """
     with told():
         found = read(opened(home), lambda reader: trace_message(reader, meant(reader, wanted).id))
-    rows = found if as_json else [{**row, "detail": in_short(row["detail"])} for row in found]
-    say_rows(rows, ("sequence", "at", "event", "actor", "state", "detail"), as_json=as_json)
+    short = [{**row, "detail": in_short(row["detail"]), "digest": row["digest"][:12]} for row in found]
+    columns = ("sequence", "at", "event", "actor", "state", "detail", "digest")
+    say_rows(found if as_json else short, columns, as_json=as_json)
 
 
 def in_short(detail: dict[str, Any]) -> str:

@@ -64,6 +64,7 @@ undertaking_items = Table(
     Column("note", Text, nullable=False),
     Column("at", Instant),
     Index("undertaking_items_open", "undertaking", "outcome", "message"),
+    Index("undertakings_of_message", "message"),
 )
 
 # Warnings with a life: one row from its opening to its clearing.

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, or_, select
 from adapters.stores.delivery_reading import list_deliveries
 from adapters.stores.listing import listed, plain
 from adapters.stores.operations import standing_of
+from adapters.stores.surroundings import surroundings
 from adapters.stores.tables import events, messages, receipts
 from gateway.next_needed import Situation, next_needed
 from gateway.states import CustomsStatus
@@ -63,6 +64,7 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) 
                 "final": receipt.final and not receipt.superseded,
                 "created_at": receipt.created_at.isoformat(),
                 "collected_at": plain(receipt.collected_at),
+                "post_at": plain(receipt.post_at),
             }
             for receipt in reader.execute(
                 select(receipts).where(receipts.c.message == row.id).order_by(receipts.c.id)
@@ -74,6 +76,7 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) 
             if (step := event["detail"].get("step"))
         ],
         "deliveries": list_deliveries(reader, message=row.id, limit=0),
+        **surroundings(reader, row),
     }
 
 

@@ -85,6 +85,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("undertaking_items", schema=None) as batch_op:
         batch_op.create_index("undertaking_items_open", ["undertaking", "outcome", "message"], unique=False)
+        batch_op.create_index("undertakings_of_message", ["message"], unique=False)
 
     op.create_table(
         "undertakings",

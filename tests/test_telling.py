@@ -1,0 +1,203 @@
+"""Alarms reach people: by mail and webhook, once each, and again where that failed."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import insert, update
+
+from adapters.observing.gauges import Gauges
+from adapters.observing.looking import Looking
+from adapters.observing.measures import Measures
+from adapters.observing.telling import tellers
+from adapters.observing.watch import Watch
+from adapters.stores.alarms import list_alarms
+from adapters.stores.operating_tables import destinations
+from gateway.monitoring import MonitoringPolicy
+from gateway.watching import AlarmSettings, MailSettings, WebhookSettings
+from tests.desk import NOW, Desk
+from tests.receivers import Posts, http_receiver, mail_server
+from tests.tls import issued
+
+KEY: Final = "known to the tests alone"
+
+
+class Watched:
+    """A home with a watch that looks when it is told to."""
+
+    def __init__(self, desk: Desk, settings: AlarmSettings) -> None:
+        self._desk = desk
+        self.now = NOW
+        self._looking = Looking(desk.home, desk.home.settings(), lambda: self.now, lambda: None)
+        self._watch = Watch(
+            *(desk.database, self._looking, Gauges(Measures()), settings, MonitoringPolicy()),
+            *(desk.rules.families, tellers(settings, desk.home.path), lambda: self.now),
+        )
+
+    async def look_until(self, condition: Callable[[], bool]) -> None:
+        """Looks again and again, a second later each time, with a deadline."""
+        async with asyncio.timeout(20):
+            while not condition():
+                self.now += timedelta(seconds=1)
+                await self._watch.look()
+                await asyncio.sleep(0.02)
+
+    def alarms(self) -> list[dict[str, Any]]:
+        with self._desk.database.engine.connect() as reader:
+            return list_alarms(reader, all_=True, limit=0)
+
+    async def end(self) -> None:
+        await self._watch.end()
+        self._looking.close()
+
+
+def watched(
+    tmp_path: Path, settings: dict[str, Any], course: Callable[[Watched, Desk], Awaitable[None]]
+) -> None:
+    async def run(desk: Desk) -> None:
+        # Only what the test does is wrong here, not the disk that it runs on.
+        watch = Watched(desk, AlarmSettings.model_validate({"disk_percent": [0, 0]} | settings))
+        try:
+            await course(watch, desk)
+        finally:
+            await watch.end()
+
+    with Desk.at(tmp_path / "home") as desk:
+        (desk.home.path / "secret").write_text(f"{KEY}\n")
+        asyncio.run(run(desk))
+
+
+def break_(desk: Desk, name: str = "customs") -> None:
+    values = {"name": name, "breaker": "open", "failures": 9, "since": NOW - timedelta(hours=1), "note": ""}
+    desk.database.submit(lambda to: to.connection.execute(insert(destinations), values)).result()
+
+
+def mend(desk: Desk) -> None:
+    mended = update(destinations).values(breaker="closed")
+    desk.database.submit(lambda to: to.connection.execute(mended)).result()
+
+
+def webhook(posts: Posts, **more: Any) -> dict[str, Any]:
+    return {"webhook": {"url": f"{posts.url}/alarms", "secret_file": "secret"}, **more}
+
+
+def news(posts: Posts) -> list[str]:
+    return [json.loads(each.body)["news"] for each in posts.taken]
+
+
+def test_an_alarm_is_posted_signed_when_it_opens_and_when_it_clears(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
+        (post,) = posts.taken
+        signature = hmac.new(KEY.encode(), post.body, hashlib.sha256).hexdigest()
+        assert post.headers["Gateway-Signature"] == f"sha256={signature}"
+        (alarm,) = json.loads(post.body)["alarms"]
+        assert (alarm["key"], alarm["severity"], alarm["cleared_at"]) == ("breaker:customs", "serious", None)
+        mend(desk)
+        await watch.look_until(lambda: watch.alarms()[0]["clear_told_at"] is not None)
+        assert news(posts) == ["open", "clear"]
+
+    with http_receiver() as posts:
+        watched(tmp_path, webhook(posts, quiet_minutes=0), course)
+
+
+def test_a_post_that_fails_is_tried_again_and_noted_only_then(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await watch.look_until(lambda: len(posts.taken) == 1)
+        assert watch.alarms()[0]["told_at"] is None
+        await watch.look_until(lambda: watch.alarms()[0]["told_at"] is not None)
+        assert news(posts) == ["open", "open"]
+
+    with http_receiver() as posts:
+        posts.failing = 1
+        watched(tmp_path, webhook(posts), course)
+
+
+def test_many_alarms_at_once_are_one_telling_over_the_limit(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        for number in range(9):
+            break_(desk, f"customs-{number}")
+        await watch.look_until(
+            lambda: len(watch.alarms()) == 9 and all(each["told_at"] for each in watch.alarms())
+        )
+        assert sorted(news(posts)) == ["more", "open", "open"]
+        (more,) = [told for each in posts.taken if (told := json.loads(each.body))["news"] == "more"]
+        assert more["count"] == 7
+
+    with http_receiver() as posts:
+        watched(tmp_path, webhook(posts, hourly=2), course)
+
+
+def test_an_alarm_is_mailed_over_starttls_in_both_languages(tmp_path: Path) -> None:
+    server = issued(tmp_path / "tls", "mail")
+
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
+
+    with mail_server(server) as box:
+        box.busy = 1
+        mail = {
+            "host": "127.0.0.1",
+            "port": box.port,
+            "ca": str(server.ca),
+            "user": "gateway",
+            "password_file": "secret",
+            "sender": "gateway@example.org",
+            "to": ["night@example.org"],
+        }
+        watched(tmp_path, {"mail": mail}, course)
+        (told,) = box.mails
+        assert box.encrypted == [True]
+        assert ("gateway", KEY) in box.logins
+    assert told["To"] == "night@example.org"
+    assert told["Subject"] == "[gateway] serious: back-end customs does not work; deliveries wait"
+    text = told.get_content()
+    assert "后端 customs 不通" in text
+    assert "back-end customs does not work" in text
+
+
+def test_a_mail_server_that_nobody_vouches_for_gets_no_password(tmp_path: Path) -> None:
+    server, other = issued(tmp_path / "tls", "mail"), issued(tmp_path / "tls", "else", "other")
+
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await watch.look_until(lambda: bool(watch.alarms()))
+        for _look in range(5):
+            await watch.look_until(lambda: True)
+        assert watch.alarms()[0]["told_at"] is None
+
+    with mail_server(server) as box:
+        mail = {
+            "host": "127.0.0.1",
+            "port": box.port,
+            "ca": str(other.ca),
+            "user": "gateway",
+            "password_file": "secret",
+            "sender": "gateway@example.org",
+            "to": ["night@example.org"],
+        }
+        watched(tmp_path, {"mail": mail}, course)
+        assert (box.logins, box.mails) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.org/x", "ftp://127.0.0.1/", "https://user:word@example.org/"]
+)
+def test_a_webhook_on_another_machine_is_https_and_holds_no_password(url: str) -> None:
+    with pytest.raises(ValidationError):
+        WebhookSettings.model_validate({"url": url, "secret_file": "secret"})
+
+
+def test_mail_to_another_machine_is_encrypted() -> None:
+    with pytest.raises(ValidationError):
+        MailSettings(host="mail.example.org", starttls=False, sender="a@example.org", to=("b@example.org",))

@@ -36,6 +36,9 @@ _STATUSES: Final = (
 # What OpenSSL calls the alerts by which a server turns a certificate down (RFC 8446, section 6.2).
 _TURNED_DOWN: Final = ("CERT", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
 
+# TLS errors while reading come as they are, and time-outs are errors of the system too.
+TROUBLE: Final = (httpx.HTTPError, OSError)
+
 
 @asynccontextmanager
 async def opened_client(settings: HttpBackendSettings, home: Path) -> AsyncIterator[httpx.AsyncClient]:
@@ -75,12 +78,12 @@ class HttpSubmissions:
         self._folder = folder
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
-        try:
-            with TemporaryFile(dir=self._folder) as spool:
+        with TemporaryFile(dir=self._folder) as spool:
+            try:
                 size, digest = await asyncio.to_thread(self._fill, spool, submission, opened)
-                return await self._send(submission.key, _Body(spool, size), digest)
-        except OSError as error:
-            return Outcome.LATER, f"cannot be prepared: {error.strerror}"
+            except OSError as error:
+                return Outcome.LATER, f"cannot be prepared: {error.strerror}"
+            return await self._send(submission.key, _Body(spool, size), digest)
 
     async def ask(self, key: str) -> Outcome:
         """Raises `ValueError` for what is no key."""
@@ -90,7 +93,7 @@ class HttpSubmissions:
             async with asyncio.timeout(self._settings.seconds):
                 async with self._client.stream("GET", f"submissions/{key}") as said:
                     return {200: Outcome.TAKEN, 404: Outcome.LATER}.get(said.status_code, Outcome.UNKNOWN)
-        except (httpx.HTTPError, TimeoutError):
+        except TROUBLE:
             return Outcome.UNKNOWN
 
     def _fill(
@@ -116,7 +119,7 @@ class HttpSubmissions:
                 request = self._client.stream("POST", "submissions", content=body, headers=headers)
                 async with request as said:
                     return _outcome(said), await _note(said)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except TROUBLE as error:
             if trouble := _certificate_trouble(error):
                 return Outcome.DENIED, trouble
             # As long as its end has not left here, the other side cannot have it.
@@ -158,7 +161,7 @@ async def _note(said: httpx.Response) -> str:
             body += chunk
             if len(body) >= _LONGEST_NOTE:
                 break
-    except (httpx.HTTPError, TimeoutError):
+    except TROUBLE:
         pass  # the status says what became of it
     more = body[:_LONGEST_NOTE].decode("utf-8", "replace").strip()
     if more and _outcome(said) is Outcome.NEVER:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from adapters.backends.body import opened_answer
-from adapters.backends.http import HttpSubmissions
+from adapters.backends.http import TROUBLE, HttpSubmissions
 from gateway.connections import HttpBackendSettings
 from gateway.faults import printable
 from gateway.message import SUBMISSION_KEY
@@ -62,7 +62,7 @@ class PolledBackend(HttpSubmissions):
                 if wanted == 1:
                     raise _Unfit("the oldest answer is longer than any may be")
                 wanted //= 2
-        except (httpx.HTTPError, TimeoutError, _Unfit) as error:
+        except (*TROUBLE, _Unfit) as error:
             self._complain(printable(f"{type(error).__name__}: {error}"))
             return []
         answers = [answer for each in listed if (answer := self._answer(each)) is not None]

@@ -13,10 +13,12 @@ from typing import Final
 from adapters.backend_kinds import opened_backend
 from adapters.backends.http_push import listening, pushed_among
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.channels.amqp.channel import AmqpChannel, amqp_channel
+from adapters.channels.amqp.consumer import Office
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.home import Home
-from adapters.partner_kinds import visited_partners
 from adapters.observing.observing import Observing
+from adapters.partner_kinds import visited_partners
 from adapters.stores.answers import SqlAnswers
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.destinations import SqlDestinations
@@ -27,6 +29,7 @@ from adapters.stores.migrate import migrate
 from adapters.stores.outbox import SqlOutbox
 from adapters.stores.postings import SqlPostings
 from adapters.stores.register import SqlRegister
+from adapters.stores.replies import SqlReplies
 from adapters.stores.requests import SqlRequests
 from adapters.workers import WorkerJudges
 from gateway.connections import AssociationSettings
@@ -51,6 +54,7 @@ class Running:
 
     node: Node
     sftp: tuple[str, int]
+    amqp: AmqpChannel | None
     metrics: tuple[str, int] | None
 
 
@@ -138,11 +142,26 @@ async def running(home: Home) -> AsyncIterator[Running]:
             asyncio.get_running_loop(),
         )
         stack.push_async_callback(asyncio.to_thread, server.stop, STOP_WITHIN)
-        sftp = server.start()
+        sftp, amqp = server.start(), None
+        if settings.amqp is not None:
+            office = Office(
+                account=account,
+                intake=node,
+                replies=SqlReplies(database),
+                uploads=server.claims,
+                blobs=blobs,
+                clock=clock,
+            )
+            amqp = await stack.enter_async_context(
+                amqp_channel(settings.amqp, home.path, office, SqlPostings(database))
+            )
         metrics = await stack.enter_async_context(
-            observing.at_work(database, policy, families, lambda: judges.ailing, lambda: None)
+            observing.at_work(
+                *(database, policy, families, lambda: judges.ailing),
+                () if amqp is None else (amqp.incoming, amqp.outgoing),
+            )
         )
-        yield Running(node=node, sftp=sftp, metrics=metrics)
+        yield Running(node=node, sftp=sftp, amqp=amqp, metrics=metrics)
 
 
 @asynccontextmanager

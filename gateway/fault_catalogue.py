@@ -286,6 +286,53 @@ class Fault(Enum):
         "The agency agreement that is shown does not cover this declaration ({detail}).",
     )
 
+    # what comes over AMQP, before it is a message
+    AMQP_USER = (
+        "amqp-user",
+        "消息须带 user_id，且为以 AMQP 接收回执的已登记帐号。",
+        "user_id must be set, to a registered account whose receipts go out over AMQP.",
+    )
+    AMQP_MESSAGE_ID = (
+        "amqp-message-id",
+        "消息须带 message_id（1 至 255 个可打印字符）。",
+        "message_id must be set: 1 to 255 printable characters.",
+    )
+    AMQP_CONTENT_TYPE = (
+        "amqp-content-type",
+        "content_type 须为 application/xml、application/zip 或取件通知的类型（{detail}）。",
+        "content_type must be application/xml, application/zip or that of a claim ({detail}).",
+    )
+    AMQP_NAME = (
+        "amqp-name",
+        "消息头 name 不是可用的文件名，或与 content_type 不符（{detail}）。",
+        "Header name is no usable file name, or does not agree with content_type ({detail}).",
+    )
+    AMQP_SIZE = (
+        "amqp-size",
+        "消息为空或过大（{detail}）；大文件请经 SFTP 上传后以取件通知提交。",
+        "The message is empty or too large ({detail}); upload what is large over SFTP and send a claim.",
+    )
+    CLAIM_UNREADABLE = (
+        "claim-unreadable",
+        "取件通知无法读取（{detail}）。",
+        "The claim cannot be read ({detail}).",
+    )
+    CLAIM_MISSING = (
+        "claim-missing",
+        "OutBox 中没有取件通知所指的未完成文件（{detail}）。",
+        "OutBox has no unfinished file of this name ({detail}).",
+    )
+    CLAIM_OPEN = (
+        "claim-open",
+        "取件通知所指的文件仍在上传（{detail}）。",
+        "The file of the claim is still being uploaded ({detail}).",
+    )
+    CLAIM_DIFFERS = (
+        "claim-differs",
+        "上传的文件与取件通知的大小或摘要不符（{detail}）。",
+        "The uploaded file has another size or digest than the claim says ({detail}).",
+    )
+
     # what it belongs to, and what it waits for
     DECLARATION_UNKNOWN = (
         "declaration-unknown",

@@ -198,7 +198,14 @@ class Posting:
     verdict: str
     final: bool
     body: bytes
+    at: datetime
     reply: Reply | None
+
+
+class Replies(Protocol):
+    async def known(self, account: str, message_id: str, sha256: str) -> bool:
+        """Whether a message of the account with this AMQP message id and this package is stored already."""
+        ...
 
 
 class Postings(Protocol):

@@ -98,6 +98,15 @@ ELSEWHERE = {
     Fault.AWAITED: "tests/stages/test_agency.py",
     Fault.WAIT_EXPIRED: "tests/stages/test_agency.py",
     Fault.DISMISSED: "tests/test_operator_acts.py",
+    Fault.AMQP_USER: "tests/system/test_amqp_refused.py",
+    Fault.AMQP_MESSAGE_ID: "tests/system/test_amqp_refused.py",
+    Fault.AMQP_CONTENT_TYPE: "tests/system/test_amqp_refused.py",
+    Fault.AMQP_NAME: "tests/system/test_amqp_refused.py",
+    Fault.AMQP_SIZE: "tests/system/test_amqp_refused.py",
+    Fault.CLAIM_UNREADABLE: "tests/system/test_amqp_refused.py",
+    Fault.CLAIM_MISSING: "tests/system/test_amqp_refused.py",
+    Fault.CLAIM_OPEN: "tests/system/test_amqp_refused.py",
+    Fault.CLAIM_DIFFERS: "tests/system/test_amqp_refused.py",
 }
 
 

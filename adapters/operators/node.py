@@ -75,10 +75,11 @@ async def _serve(home: Home) -> None:
     async with running(home) as node:
         host, port = node.sftp
         metrics = None if node.metrics is None else f"{node.metrics[0]}:{node.metrics[1]}"
+        amqp = home.settings().amqp
         ready = {
             "ready": True,
             "sftp": f"{host}:{port}",
-            "amqp": None,
+            "amqp": None if amqp is None else f"{amqp.host}:{amqp.port}",
             "metrics": metrics,
             "home": str(home.path),
             "pid": os.getpid(),
@@ -89,8 +90,9 @@ async def _serve(home: Home) -> None:
 
 
 def log_to_stderr() -> None:
-    # paramiko tells of every connection that breaks; what matters of them the channel logs itself.
-    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+    # They tell of every connection that breaks; what matters of them the channels log themselves.
+    for library in ("paramiko", "aio_pika", "aiormq"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -85,5 +85,6 @@ def _posting(row: Row[*tuple[Any, ...]]) -> Posting:
         verdict=row.verdict,
         final=row.final,
         body=bytes(row.body),
+        at=row.created_at,
         reply=reply,
     )

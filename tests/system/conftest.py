@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.amqp import Place, founded
 from tests.invariants import unfinished, violations
+from tests.rabbitmq import Rabbit
 from tests.served import Gateway
 
 
@@ -61,3 +63,13 @@ def mortal(_sound: list[Mortal], tmp_path_factory: pytest.TempPathFactory) -> It
         _sound.append(gateway)
     elif gateway.running:
         gateway.kill()
+
+
+@pytest.fixture(scope="session")
+def amqp(rabbit: Rabbit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A served home with the AMQP channel, for tests that leave it and its broker running."""
+    place = founded(tmp_path_factory.mktemp("amqp"), rabbit)
+    with place.gateway:
+        place.until_connected()
+        yield place
+        assert not violations(place.gateway.home)

@@ -14,6 +14,7 @@ from typing import Final
 import paramiko
 
 from adapters.channels.sftp_server.admission import GRACE_SECONDS, Admission
+from adapters.channels.sftp_server.claims import Claims
 from adapters.channels.sftp_server.connection import Connection
 from adapters.channels.sftp_server.door import Door
 from adapters.channels.sftp_server.office import Office, log
@@ -57,6 +58,7 @@ class SftpServer:
         self._host_key = paramiko.Ed25519Key.from_private_key(io.StringIO(host_key.decode("ascii")))
         self._account = account
         self._office = Office(intake, mailbox, filing, blobs, clock, loop)
+        self.claims = Claims(self._office)
         self._admission = Admission()
         self._lock = threading.Lock()
         self._doors: dict[Connection, Door] = {}

@@ -1,0 +1,53 @@
+"""The channel as a whole: one connection that takes, one that gives, and what works on them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aio_pika.abc import AbstractChannel
+
+from adapters.amqp.connection import BrokerConnection
+from adapters.channels.amqp.consumer import Consumer, Office
+from adapters.channels.amqp.publisher import Publisher
+from adapters.channels.amqp.topology import stand
+from gateway.connections import AmqpSettings
+from gateway.ports import Postings
+
+
+@dataclass(frozen=True, slots=True)
+class AmqpChannel:
+    """Its connections, for those who watch over it."""
+
+    incoming: BrokerConnection
+    outgoing: BrokerConnection
+
+    @property
+    def why_not(self) -> str:
+        """Why it takes or gives nothing now; empty where it does both."""
+        return self.incoming.why_not or self.outgoing.why_not
+
+
+@asynccontextmanager
+async def amqp_channel(
+    settings: AmqpSettings, home: Path, office: Office, postings: Postings
+) -> AsyncIterator[AmqpChannel]:
+    """Works while the context is open, whether the broker is there or not. What is in hand at its end is
+    stored and acknowledged."""
+
+    async def stood(channel: AbstractChannel) -> Sequence[str]:
+        await stand(channel, settings.delivery_limit)
+        return ()
+
+    outgoing = BrokerConnection(settings, home, "gateway outgoing", stood)
+    consumer = Consumer(settings, office, outgoing)
+    incoming = BrokerConnection(settings, home, "gateway incoming", consumer.begin)
+    async with outgoing, incoming:
+        posting = asyncio.create_task(Publisher(postings, outgoing, office.clock).run())
+        try:
+            yield AmqpChannel(incoming, outgoing)
+        finally:
+            await consumer.stop()
+            posting.cancel()
+            await asyncio.wait([posting])

@@ -1,0 +1,164 @@
+"""From the broker to the store: a message is acknowledged when it is durable here, and not before."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+from weakref import WeakValueDictionary
+
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+
+from adapters.amqp.connection import BrokerConnection, Sent
+from adapters.channels.amqp.door import Admitted, Claim, admitted, is_one_of_ours, reply_of
+from adapters.channels.amqp.refusing import dead_letter, notice
+from adapters.channels.amqp.topology import DEAD, IN, RECEIPTS, stand
+from adapters.channels.sftp_server.claims import Claims
+from gateway.connections import AmqpSettings
+from gateway.faults import Finding, Rejected, printable
+from gateway.message import Arrival, new_id
+from gateway.parties import Account
+from gateway.ports import BlobStore, Clock, Intake, Replies
+
+_FIRST_PAUSE: Final = 0.5  # seconds before a message is given back that could not be stored
+_LONGEST_PAUSE: Final = 30.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """The store behind its ports, and the accounts."""
+
+    account: Callable[[str], Account | None]
+    intake: Intake
+    replies: Replies
+    uploads: Claims
+    blobs: BlobStore
+    clock: Clock
+
+
+class Consumer:
+    """Takes what `gateway.in` holds, `prefetch` at a time; what is refused goes out over `outgoing`."""
+
+    def __init__(self, settings: AmqpSettings, office: Office, outgoing: BrokerConnection) -> None:
+        self._settings = settings
+        self._office = office
+        self._outgoing = outgoing
+        self._queue: AbstractQueue | None = None
+        self._tag = ""
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._one_of_its_id: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def begin(self, channel: AbstractChannel) -> Sequence[str]:
+        """A `SetUp` of the connection that it consumes on."""
+        self._queue = await stand(channel, self._settings.delivery_limit)
+        await channel.set_qos(prefetch_count=self._settings.prefetch)
+        self._tag = await self._queue.consume(self._hand_over)
+        return (IN,)
+
+    async def stop(self) -> None:
+        """Takes no more; returns when what is in hand is stored and acknowledged, or given back."""
+        if self._queue is not None:
+            with suppress(Exception):  # the connection may be gone
+                await self._queue.cancel(self._tag, timeout=5)
+        if self._in_hand:
+            await asyncio.wait(self._in_hand)
+
+    async def _hand_over(self, message: AbstractIncomingMessage) -> None:
+        # In a task of our own: those of the library's end with the connection, and what is being stored then
+        # must be known to be stored when it comes again.
+        task = asyncio.create_task(self._take(message))
+        self._in_hand.add(task)
+        task.add_done_callback(self._in_hand.discard)
+
+    async def _take(self, message: AbstractIncomingMessage) -> None:
+        settled = False
+        try:
+            settled = await self._settled(message)
+        except Exception as error:
+            log.error("message not taken", error=printable(repr(error), 500))
+        if settled:
+            with suppress(Exception):  # the connection is lost: it comes again, and is known
+                await message.ack()
+            return
+        again = message.headers.get("x-delivery-count", 0)
+        times = again if isinstance(again, int) else 0
+        await asyncio.sleep(min(_FIRST_PAUSE * 2**times, _LONGEST_PAUSE))
+        with suppress(Exception):
+            await message.nack(requeue=True)
+
+    async def _settled(self, message: AbstractIncomingMessage) -> bool:
+        """Whether it is stored, or refused where people find it. Raises what the store does."""
+        account = await asyncio.to_thread(self._account, message)
+        try:
+            taken = admitted(message, account, self._settings.largest)
+            if account is not None:
+                await self._store(message, account, taken)
+        except Rejected as rejected:
+            return await self._refused(message, account, rejected.findings[0])
+        return True
+
+    def _account(self, message: AbstractIncomingMessage) -> Account | None:
+        return self._office.account(message.user_id) if message.user_id else None
+
+    async def _store(self, message: AbstractIncomingMessage, account: Account, taken: Admitted) -> None:
+        office, reply, claim = self._office, taken.reply, taken.claim
+        # A connection that was lost may have left its message under way here when it comes again.
+        lock = self._one_of_its_id.setdefault((account.name, reply.message_id), asyncio.Lock())
+        async with lock:
+            sha256 = await asyncio.to_thread(_digest, message.body) if claim is None else claim.sha256
+            if message.redelivered and await office.replies.known(account.name, reply.message_id, sha256):
+                return
+            size = await asyncio.to_thread(self._kept, message.body, account.name, claim)
+            now = office.clock()
+            arrival = Arrival(
+                id=new_id(now, os.urandom(10)),
+                account=account.name,
+                channel="amqp",
+                name=taken.name,
+                sha256=sha256,
+                size=size,
+                received_at=now,
+                reply=reply,
+            )
+            await office.intake.add(arrival)
+        if claim is not None:
+            office.uploads.taken(account.name, claim.file, claim.sha256)
+        log.info("message", account=account.name, name=printable(taken.name), id=arrival.id, size=size)
+
+    def _kept(self, body: bytes, account: str, claim: Claim | None) -> int:
+        if claim is not None:
+            self._office.uploads.take(account, claim.file, claim.size, claim.sha256)
+            return claim.size
+        spool = self._office.blobs.spool()
+        try:
+            spool.write(0, body)
+            return spool.keep()[1]
+        finally:
+            spool.discard()
+
+    async def _refused(
+        self, message: AbstractIncomingMessage, account: Account | None, found: Finding
+    ) -> bool:
+        letter = dead_letter(message, found)
+        sent = await self._outgoing.publish(DEAD, message.routing_key or "", letter)
+        if sent in (Sent.REFUSED, Sent.RETURNED):
+            # We cannot put it there: the broker can, without the reason.
+            await message.reject(requeue=False)
+        elif sent is not Sent.CONFIRMED:
+            return False
+        log.warning("message refused", user=printable(message.user_id or "", 80), reason=found.code)
+        if account is not None and is_one_of_ours(account):
+            reply = reply_of(message, account)
+            to = ("", reply.to) if reply.to else (RECEIPTS, account.name)
+            if await self._outgoing.publish(*to, notice(reply, found)) is Sent.RETURNED and reply.to:
+                await self._outgoing.publish(RECEIPTS, account.name, notice(reply, found))
+        return sent is Sent.CONFIRMED
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

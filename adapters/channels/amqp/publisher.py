@@ -1,0 +1,91 @@
+"""From the store to the accounts: receipts, each until the broker has confirmed it."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import aio_pika
+import structlog
+from aio_pika import DeliveryMode
+
+from adapters.amqp.connection import BrokerConnection, Sent
+from adapters.channels.amqp.refusing import APP
+from adapters.channels.amqp.topology import RECEIPTS
+from gateway.faults import printable
+from gateway.ports import Clock, Folder, Posting, Postings
+
+_AT_ONCE: Final = 100
+_LOOK_EVERY: Final = 0.3  # seconds
+_LATER: Final = timedelta(seconds=30)
+
+log = structlog.get_logger()
+
+
+class Publisher:
+    """Posts what is due, oldest first. A crash before the note that it was posted posts it again, under the
+    same message id."""
+
+    def __init__(self, postings: Postings, outgoing: BrokerConnection, clock: Clock) -> None:
+        self._postings = postings
+        self._outgoing = outgoing
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            more = False
+            try:
+                await self._outgoing.until_connected()
+                more = await self._some()
+            except Exception as error:
+                log.error("receipts not posted", error=printable(repr(error), 500))
+            if not more:
+                await asyncio.sleep(_LOOK_EVERY)
+
+    async def _some(self) -> bool:
+        """Whether there may be more that could go now."""
+        due = await self._postings.due(None, _AT_ONCE, self._clock())
+        said = await asyncio.gather(*(self._post(posting) for posting in due))
+        done = _of(due, said, Sent.CONFIRMED)
+        if done:
+            await self._postings.posted(done, self._clock())
+        later = [*_of(due, said, Sent.RETURNED), *_of(due, said, Sent.REFUSED)]
+        if later:
+            log.warning("receipts wait for their account's queue", receipts=len(later))
+            await self._postings.later(later, self._clock() + _LATER)
+        return len(done) + len(later) == _AT_ONCE
+
+    async def _post(self, posting: Posting) -> Sent:
+        if posting.folder is not Folder.INBOX:
+            return Sent.CONFIRMED  # a report is for people; software has the receipts
+        message = _receipt(posting)
+        if posting.reply is not None and posting.reply.to:
+            sent = await self._outgoing.publish("", posting.reply.to, message)
+            if sent not in (Sent.RETURNED, Sent.REFUSED):
+                return sent
+        return await self._outgoing.publish(RECEIPTS, posting.account, message)
+
+
+def _of(due: Sequence[Posting], said: Sequence[Sent], wanted: Sent) -> list[int]:
+    return [posting.receipt for posting, sent in zip(due, said, strict=True) if sent is wanted]
+
+
+def _receipt(posting: Posting) -> aio_pika.Message:
+    return aio_pika.Message(
+        posting.body,
+        headers={
+            "message": posting.message,
+            "reference": posting.reference,
+            "verdict": posting.verdict,
+            "final": posting.final,
+            "name": posting.name,
+        },
+        content_type="application/xml",
+        delivery_mode=DeliveryMode.PERSISTENT,
+        correlation_id=posting.reply.correlation if posting.reply is not None else None,
+        message_id=f"receipt-{posting.receipt}",
+        type=posting.kind,
+        app_id=APP,
+        timestamp=int(posting.at.timestamp()),
+    )

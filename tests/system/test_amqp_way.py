@@ -1,0 +1,156 @@
+"""Declarations in and receipts out over a real broker."""
+
+import asyncio
+import hashlib
+
+import aio_pika
+from sqlalchemy import select
+
+from adapters.stores.tables import messages, receipts
+from gateway import xml
+from tests.amqp import XML, Place, Platform, run, tool
+from tests.declarations import owing_nothing
+from tests.rendering import render
+from tests.served import Gateway
+
+
+def stored(gateway: Gateway, name: str) -> list[str]:
+    with gateway.reading() as store:
+        return list(store.execute(select(messages.c.channel).where(messages.c.name == name)).scalars())
+
+
+def test_a_declaration_comes_in_and_its_receipts_go_out(amqp: Place) -> None:
+    async def test() -> None:
+        async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
+            body = render(owing_nothing("AMQPWAY0001"))
+            await platform.send(body, "way-1", correlation_id="order 1", headers={"name": "way-1.xml"})
+            final = await platform.final("order 1")
+            assert (final.type, final.content_type) == ("gateway", "application/xml")
+            assert final.headers["verdict"] == "accepted"
+            assert final.headers["reference"] == "AMQPWAY0001"
+            assert final.message_id is not None
+            assert final.message_id.startswith("receipt-")
+            assert hashlib.sha256(body).hexdigest().encode() in final.body
+            assert xml.parse(final.body) is not None
+            assert stored(amqp.gateway, "way-1.xml") == ["amqp"]
+
+    run(test)
+
+
+def test_without_a_correlation_id_receipts_bear_the_message_id(amqp: Place) -> None:
+    async def test() -> None:
+        async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
+            await platform.send(render(owing_nothing("AMQPWAY0002")), "way 2/")
+            await platform.final("way 2/")
+            assert stored(amqp.gateway, "way_2_.xml") == ["amqp"]
+
+    run(test)
+
+
+def test_receipts_go_to_the_queue_of_the_senders_own_that_it_names(amqp: Place) -> None:
+    async def test() -> None:
+        async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
+            own = await platform.channel.declare_queue("broker-aa.answers", durable=True)
+            body = render(owing_nothing("AMQPWAY0003"))
+            await platform.send(body, "way-3", reply_to=own.name)
+            await platform.final("way-3", own)
+
+    run(test)
+
+
+def test_a_direct_reply_is_honoured(amqp: Place) -> None:
+    async def test() -> None:
+        async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
+            replies: asyncio.Queue[aio_pika.abc.AbstractIncomingMessage] = asyncio.Queue()
+            direct = await platform.channel.get_queue("amq.rabbitmq.reply-to", ensure=False)
+            await direct.consume(replies.put, no_ack=True)
+            await platform.send(render(owing_nothing("AMQPWAY0004")), "way-4", reply_to=direct.name)
+            while not (await replies.get()).headers["final"]:
+                pass
+
+    run(test)
+
+
+def test_the_queue_of_another_account_gets_nothing(amqp: Place) -> None:
+    async def test() -> None:
+        async with (
+            await Platform.connect(amqp.rabbit, amqp.vhost) as platform,
+            await Platform.connect(amqp.rabbit, amqp.vhost, "broker-b") as other,
+        ):
+            body = render(owing_nothing("AMQPWAY0005"))
+            await platform.send(body, "way-5", reply_to=other.receipts.name)
+            await platform.final("way-5")
+            assert await other.receipts.get(fail=False) is None
+
+    run(test)
+
+
+def test_receipts_wait_for_an_account_that_has_no_queue_yet(amqp: Place) -> None:
+    async def test() -> None:
+        async with await aio_pika.connect(amqp.rabbit.url(amqp.vhost, "broker-b")) as connection:
+            exchange = await (await connection.channel()).get_exchange("gateway.in", ensure=False)
+            body = render(owing_nothing("AMQPWAY0006"))
+            await exchange.publish(
+                aio_pika.Message(
+                    body,
+                    message_id="way-6",
+                    user_id="broker-b",
+                    content_type=XML,
+                    headers={"name": "way-6.xml"},
+                ),
+                "any.key",
+            )
+        await asyncio.to_thread(amqp.gateway.until, lambda: waiting(amqp.gateway, "way-6.xml"))
+        async with await Platform.connect(amqp.rabbit, amqp.vhost, "broker-b") as late:
+            await late.final("way-6")
+
+    run(test)
+
+
+def waiting(gateway: Gateway, name: str) -> bool:
+    """Whether a final receipt of it was put off."""
+    of = select(receipts.c.id).join(messages, messages.c.id == receipts.c.message)
+    with gateway.reading() as store:
+        due = of.where(messages.c.name == name, receipts.c.final, receipts.c.post_at > receipts.c.created_at)
+        return store.execute(due).first() is not None
+
+
+def test_the_tools_of_another_maker_hear_receipts(amqp: Place) -> None:
+    async def test() -> None:
+        async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
+            own = await platform.channel.declare_queue("broker-aa.tools", durable=True)
+            body = render(owing_nothing("AMQPWAY0007"))
+            await platform.send(body, "way-7", reply_to=own.name)
+            url = amqp.rabbit.url(amqp.vhost, "broker-aa")
+            said = await asyncio.to_thread(tool, "amqp-consume", "-u", url, "-q", own.name, "-c", "1", "cat")
+            assert xml.parse(said.stdout) is not None
+
+    run(test)
+
+
+def test_a_package_that_was_uploaded_over_sftp_is_claimed(amqp: Place) -> None:
+    async def test() -> None:
+        async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
+            body = render(owing_nothing("AMQPWAY0008"))
+            await asyncio.to_thread(_upload, amqp.gateway, "way-8.xml.part", body)
+            await claim(platform, "way-8.xml.part", body, "way-8")
+            final = await platform.final("way-8")
+            assert final.headers["verdict"] == "accepted"
+            assert stored(amqp.gateway, "way-8.xml") == ["amqp"]
+            # It is a message now: there is nothing to claim any more.
+            await claim(platform, "way-8.xml.part", body, "way-8b")
+            told = await platform.refusal("way-8b")
+            assert told.headers["x-reason"] == "claim-missing"
+
+    run(test)
+
+
+async def claim(platform: Platform, file: str, body: bytes, message_id: str) -> None:
+    said = f'{{"file": "{file}", "size": {len(body)}, "sha256": "{hashlib.sha256(body).hexdigest()}"}}'
+    kind = "application/vnd.customs-edi-gateway.claim+json"
+    await platform.send(said.encode(), message_id, content_type=kind)
+
+
+def _upload(gateway: Gateway, name: str, body: bytes) -> None:
+    with gateway.login("broker-aa").session() as client, client.open(f"/OutBox/{name}", "wb") as file:
+        file.write(body)

@@ -30,7 +30,8 @@ from gateway.undertakings import (
 
 _BY_KEY: Final = select(undertakings).where(undertakings.c.request_key == bindparam("key"))
 _BY_ID: Final = select(undertakings).where(undertakings.c.id == bindparam("wanted"))
-_CHANGE: Final = update(undertakings).where(undertakings.c.id == bindparam("wanted"))
+# Not `wanted`: that is a column.
+_CHANGE: Final = update(undertakings).where(undertakings.c.id == bindparam("which"))
 _OPEN_ITEM: Final = (
     (items.c.undertaking == bindparam("of")),
     (items.c.message == bindparam("wanted")),
@@ -94,7 +95,7 @@ def decide(
     known = undertaking(transaction.connection, wanted)
     check_decision(known.progress, known.request.actor, actor, decision)
     changed: dict[str, object] = {
-        "wanted": wanted,
+        "which": wanted,
         "state": decision,
         "decided_by": actor,
         "decided_at": now,

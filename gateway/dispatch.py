@@ -111,14 +111,15 @@ class Dispatch:
             free = lane.free(now)
             claimed = await self._roads.outbox.claim(name, free, now) if free else ()
             if claimed:
+                # Nothing may come between: what is claimed and not on its way is nobody's.
                 probe = not lane.breaker.closed
-                if probe:
-                    lane.breaker = lane.breaker.probing()
-                    await self._roads.destinations.turned(name, lane.breaker)
                 lane.pace = lane.pace.handed(len(claimed), now)
                 lane.at_work += len(claimed)
                 for item in claimed:
                     self._start(self._deliver(name, lane, item, probe))
+                if probe:
+                    lane.breaker = lane.breaker.probing()
+                    await self._write(name, lane)
                 more = True
             elif free == 0 and lane.breaker.closed and (wait := lane.pace.wait(now)):
                 waits.append(wait)
@@ -216,6 +217,9 @@ class Dispatch:
             lane.pace = lane.pace.slow()
         if lane.breaker.closed != before.closed:
             log.warning("breaker turned", backend=name, state=lane.breaker.state.value, note=note)
+        await self._write(name, lane)
+
+    async def _write(self, name: str, lane: _Lane) -> None:
         try:
             await self._roads.destinations.turned(name, lane.breaker)
         except Exception as error:

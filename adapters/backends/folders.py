@@ -14,13 +14,14 @@ from errno import ENOENT
 from functools import partial
 from os import strerror
 from pathlib import Path
+from time import monotonic
 from typing import IO, Final
 
 import structlog
 
 from adapters.backends.body import opened_answer, write_body
 from adapters.backends.exchange import KEY
-from adapters.files.folders import Files, Found, Overloaded, Unreachable, is_finished
+from adapters.files.folders import Files, Found, NotLetIn, Overloaded, Unreachable, is_finished
 from gateway.connections import DxpSettings
 from gateway.faults import printable
 from gateway.message import Submission
@@ -29,6 +30,7 @@ from gateway.ports import Answer, Outcome
 # More than any document that the gateway reads, so that a longer one is refused where it is read.
 _LONGEST: Final = 32 * 1024 * 1024 + 1
 _AT_ONCE: Final = 2 * _LONGEST  # bytes of answers in one turn, beyond the first answer
+_LONGEST_PAUSE: Final = 60.0  # seconds without a look for answers where the place cannot be reached
 _ANSWER: Final = re.compile(rf"(?P<key>{KEY.pattern})__(?P<number>[0-9]{{1,18}})__(?P<name>.+)")
 
 _ZIP, _XML = ".zip", ".xml"  # the second one in an envelope of DXP
@@ -55,6 +57,8 @@ class FolderBackend:
         self._hand = ThreadPoolExecutor(max_workers=1, thread_name_prefix="handing-over")
         self._ear = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hearing")
         self._deaf = ""  # why the folder of answers could not be looked at, the last time
+        self._failed = 0  # how often in a row the place of the answers could not be reached
+        self._not_before = 0.0  # by the monotonic clock
         self._said: set[str] = set()
         self._left: set[str] = set()  # what was acknowledged and cannot be put away
 
@@ -117,14 +121,20 @@ class FolderBackend:
             return Outcome.UNKNOWN
 
     def _answers(self, limit: int) -> list[Answer]:
+        if monotonic() < self._not_before:
+            return []
         try:
             found = [each for each in self._hearing.listing(_IN) if each.plain and is_finished(each.name)]
         except OSError as error:
             if (said := _in_words(error)) != self._deaf:
                 log.error("answers cannot be looked for", error=said)
             self._deaf = said
+            if isinstance(error, Unreachable | Overloaded | NotLetIn):
+                # Who is asked for answers twice a second is not to be knocked at so when it is down.
+                self._failed = min(self._failed + 1, 7)
+                self._not_before = monotonic() + min(2.0 ** (self._failed - 1), _LONGEST_PAUSE)
             return []
-        self._deaf = ""
+        self._deaf, self._failed = "", 0
         found.sort(key=lambda each: (each.changed, _number(each.name), each.name))
         answers: list[Answer] = []
         size = 0

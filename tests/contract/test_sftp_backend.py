@@ -231,3 +231,10 @@ def test_a_large_file_goes_both_ways_as_it_is(server: Sshd) -> None:
         with closing(files.read("out", "large")) as begun:
             next(begun)
         assert b"".join(files.read("out", "large")) == body
+
+
+def test_a_server_that_is_down_is_not_knocked_at_for_answers_at_every_look(server: Sshd) -> None:
+    with closing(opened(server, host_key=make_ed25519()[1])) as backend:
+        for _ in range(20):
+            assert told(backend) == []
+    assert server.log().count("Connection closed by") + server.log().count("Connection reset by") < 4

@@ -16,7 +16,7 @@ import structlog
 
 from adapters.channels.partner.names import Claim, beside, claim_of, is_sound
 from adapters.channels.partner.office import OUTAGES, Office, Thread
-from adapters.files.folders import Files, Found, is_finished
+from adapters.files.folders import MOST, Files, Found, is_finished
 from gateway.answers import receipt_name
 from gateway.faults import Fault, finding, printable
 from gateway.message import Arrival, new_id
@@ -195,5 +195,7 @@ class Collector:
         """A warning of what is met again at every look."""
         why = "" if error is None else printable(error.strerror or str(error))
         if (said := f"{what} {name} {why}") not in self._said:
+            if len(self._said) == MOST:  # a party that makes ever new ones
+                self._said.clear()
             self._said.add(said)
             self._log.warning(what, name=printable(name), **({"reason": why} if why else {}))

@@ -1,7 +1,8 @@
 """Writes the parts of the documents that come from the code: `python -m docs.generate`.
 
 A part stands between `<!-- generated: NAME -->` and `<!-- end of NAME -->`; everything outside is written by
-hand. With `--check` nothing is written, and it ends with 1 where a part is stale.
+hand. `WHOLE` are documents that come from the code from beginning to end. With `--check` nothing is written,
+and it ends with 1 where anything is stale.
 """
 
 import re
@@ -10,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs import parts
+from docs import asyncapi, parts
 
 ROOT: Final = Path(__file__).parent.parent
 
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "states": parts.states,
     "faults": parts.faults,
+    "amqp-refusals": parts.amqp_refusals,
     "rules": parts.rules,
     "commands": parts.commands,
     "settings": parts.settings,
@@ -24,6 +26,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "customs-codes": parts.customs_codes,
     "customs-codes-zh": parts.customs_codes_zh,
 }
+WHOLE: Final[Mapping[Path, Callable[[], str]]] = {ROOT / "docs" / "asyncapi.json": asyncapi.text}
 _PART: Final = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
 
@@ -41,7 +44,12 @@ def written(text: str) -> str:
 def stale() -> dict[Path, str]:
     """The documents that are not as they would be written now, each with the text that it should have."""
     present = {document: document.read_text(encoding="utf-8") for document in documents()}
-    return {document: wanted for document, text in present.items() if (wanted := written(text)) != text}
+    found = {document: wanted for document, text in present.items() if (wanted := written(text)) != text}
+    for document, whole in WHOLE.items():
+        wanted = whole()
+        if not document.exists() or document.read_text(encoding="utf-8") != wanted:
+            found[document] = wanted
+    return found
 
 
 def main(arguments: list[str]) -> int:

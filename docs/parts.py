@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from typer.core import TyperCommand, TyperGroup
 
 import cli
+from docs import asyncapi_channel
 from gateway.families import Families
 from gateway.faults import Fault
 from gateway.policy import Policy
@@ -35,6 +36,12 @@ def faults() -> str:
     return _table(
         ("code", "中文", "English"), ((f"`{each.code}`", each.zh, each.en) for each in Fault)
     ).replace("{detail}", "…")
+
+
+def amqp_refusals() -> str:
+    """What a message over AMQP may be refused for before it is taken."""
+    told = asyncapi_channel.refusals().items()
+    return _table(("code", "means"), ((f"`{code}`", en) for code, en in told)).replace("{detail}", "…")
 
 
 def rules() -> str:

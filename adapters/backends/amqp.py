@@ -33,6 +33,7 @@ _IN_HAND: Final = 500
 # What is said where a log-in, a permission or a virtual host is missing: by the broker (AMQP's code 403), and
 # of the virtual host by the library, which does not tell the broker's words.
 _DENIED: Final = ("ACCESS_REFUSED", "Expected one of ['Connection.OpenOk']")
+_LARGEST_ASIDE: Final = 512 * 1024 * 1024  # no broker gives anything larger (RabbitMQ, max_message_size)
 _WORD_WITHIN: Final = 10.0  # seconds for the answer to a question
 
 log = structlog.get_logger()
@@ -47,7 +48,9 @@ class AmqpBackend:
 
     def __init__(self, settings: AmqpBackendSettings, home: Path, name: str) -> None:
         self._settings = settings
-        self._sending = BrokerConnection(settings, home, f"{name} sending", self._begin_sending)
+        # What is put aside may be larger than what we send, which `submit` looks at itself.
+        aside = settings.model_copy(update={"largest": _LARGEST_ASIDE})
+        self._sending = BrokerConnection(aside, home, f"{name} sending", self._begin_sending)
         self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
         self._held: dict[AbstractIncomingMessage, Answer] = {}
         self._asked: dict[str, asyncio.Future[Outcome]] = {}

@@ -1,0 +1,142 @@
+"""Replay by filter in processes of their own: beside a node, two at once, and killed in between."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, insert, select
+
+from adapters.stores.database import sqlite_engine
+from adapters.stores.operating_tables import undertaking_items
+from adapters.stores.tables import events, messages
+from gateway.message import new_id
+from gateway.states import Event, State
+from tests.declarations import Declaration, lines
+from tests.desk import NOW, Desk
+from tests.invariants import violations
+from tests.operating import refused
+from tests.rendering import render
+from tests.served import ROOT, Gateway
+
+BROKER = "broker-aa"
+COUNT = 3000
+WITHIN = 60.0
+
+
+def command(home: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "cli", *arguments, "--home", str(home)]
+
+
+def policy(gateway: Gateway, before: str, after: str) -> None:
+    path = gateway.home.path / "policy.toml"
+    path.write_text(path.read_text("utf-8").replace(before, after), "utf-8")
+
+
+def states(gateway: Gateway) -> Counter[str]:
+    with gateway.reading() as store:
+        return Counter(store.execute(select(messages.c.state).where(messages.c.kind == "inbound")).scalars())
+
+
+def test_a_storm_of_replays_takes_each_message_once_and_the_node_finds_them_by_itself(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path)
+    policy(gateway, "lines = 50 ", "lines = 1 ")
+    with gateway:
+        for number in range(6):
+            body = render(Declaration(reference=f"R{number}", lines=lines(2)))
+            gateway.send(BROKER, f"R{number}.xml", body)
+        gateway.until(lambda: states(gateway)[State.REJECTED] == 6)
+        assert gateway.stop() == 0
+        policy(gateway, "lines = 1 ", "lines = 50 ")
+        gateway.start()
+        act = ("messages", "replay", "--state", "rejected", "--reason", "limit raised")
+        key = ("--request-key", "storm", "--json")
+        storm = [
+            subprocess.Popen(
+                command(gateway.home.path, *act, *key), cwd=ROOT, stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(3)
+        ]
+        said = [process.communicate(timeout=WITHIN)[0] for process in storm]
+        assert [process.returncode for process in storm] == [0, 0, 0]
+        assert len({json.loads(each)["id"] for each in said}) == 1
+        gateway.until(lambda: states(gateway)[State.CLOSED] == 6)
+        with gateway.reading() as store:
+            replayed = select(events.c.message).where(events.c.event == Event.REPLAYED)
+            assert set(Counter(store.execute(replayed).scalars()).values()) == {1}
+        assert gateway.stop() == 0
+        assert violations(gateway.home) == []
+
+
+@contextmanager
+def many_refused(folder: Path) -> Iterator[tuple[Path, Engine]]:
+    """A home with thousands of refused messages; nobody serves it."""
+    with Desk.at(folder / "home") as desk:
+        refused(desk)
+        (row,) = desk.rows(messages, state=State.REJECTED)
+        copies = [
+            {**row, "seq": None, "id": new_id(NOW, number.to_bytes(10, "big"))} for number in range(1, COUNT)
+        ]
+        with desk.database.engine.begin() as writer:
+            writer.execute(insert(messages), copies)
+        path = desk.home.path
+    raised = (
+        (path / "policy.toml").read_text("utf-8").replace("four_eyes_from = 100 ", "four_eyes_from = 9999 ")
+    )
+    (path / "policy.toml").write_text(raised, "utf-8")
+    engine = sqlite_engine(path / "gateway.db", read_only=True)
+    try:
+        yield path, engine
+    finally:
+        engine.dispose()
+
+
+def outcomes(engine: Engine) -> Counter[str]:
+    with engine.connect() as reader:
+        return Counter(reader.execute(select(undertaking_items.c.outcome)).scalars())
+
+
+def test_killed_in_between_it_is_resumed_and_no_message_is_done_twice(tmp_path: Path) -> None:
+    with many_refused(tmp_path) as (home, engine):
+        act = ("messages", "replay", "--state", "rejected", "--limit", "0", "--reason", "limit raised")
+        process = subprocess.Popen(command(home, *act), cwd=ROOT, stderr=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + WITHIN
+            while not outcomes(engine)["done"] and time.monotonic() < deadline:
+                time.sleep(0.01)
+        finally:
+            process.kill()
+            process.wait()
+        left = outcomes(engine)
+        assert left["done"] > 0
+        assert left["open"] > 0
+        assert sum(left.values()) == COUNT
+        listed: Any = gateway(home, "undertakings", "list", "--state", "open", "--json")
+        assert (listed[0]["done"], listed[0]["open"]) == (left["done"], left["open"])
+        shown = gateway(home, "undertakings", "resume", listed[0]["id"], "--json")
+        assert (shown["state"], shown["done"]) == ("done", COUNT)
+        with engine.connect() as reader:
+            replayed = select(events.c.message).where(events.c.event == Event.REPLAYED)
+            times = Counter(reader.execute(replayed).scalars())
+            assert (len(times), set(times.values())) == (COUNT, {1})
+            present = select(messages.c.state).where(messages.c.kind == "inbound")
+            assert set(reader.execute(present).scalars()) == {State.RECEIVED}
+
+
+def gateway(home: Path, *arguments: str) -> Any:
+    done = subprocess.run(
+        command(home, *arguments),
+        cwd=ROOT,
+        env={**os.environ},
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        check=True,
+    )
+    return json.loads(done.stdout)

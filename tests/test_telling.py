@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,9 @@ from adapters.observing.telling import tellers
 from adapters.observing.watch import Watch
 from adapters.stores.alarms import list_alarms
 from adapters.stores.operating_tables import destinations
+from gateway.alarm_conditions import conditions
 from gateway.monitoring import MonitoringPolicy
+from gateway.sight import Link
 from gateway.watching import AlarmSettings, MailSettings, WebhookSettings
 from tests.desk import NOW, Desk
 from tests.receivers import Posts, http_receiver, mail_server
@@ -35,7 +38,7 @@ class Watched:
     def __init__(self, desk: Desk, settings: AlarmSettings) -> None:
         self._desk = desk
         self.now = NOW
-        self._looking = Looking(desk.home, desk.home.settings(), lambda: self.now, lambda: None)
+        self._looking = Looking(desk.home, desk.home.settings(), lambda: self.now, ())
         self._watch = Watch(
             *(desk.database, self._looking, Gauges(Measures()), settings, MonitoringPolicy()),
             *(desk.rules.families, tellers(settings, desk.home.path), lambda: self.now),
@@ -201,3 +204,34 @@ def test_a_webhook_on_another_machine_is_https_and_holds_no_password(url: str) -
 def test_mail_to_another_machine_is_encrypted() -> None:
     with pytest.raises(ValidationError):
         MailSettings(host="mail.example.org", starttls=False, sender="a@example.org", to=("b@example.org",))
+
+
+@dataclass
+class Standing:
+    """A connection to a broker that says of itself how it stands."""
+
+    connected: bool
+    blocked: bool = False
+
+
+def test_the_broker_out_of_reach_is_an_alarm_and_what_is_not_ready(tmp_path: Path) -> None:
+    async def course(desk: Desk) -> None:
+        times = iter(NOW + timedelta(seconds=40 * number) for number in range(9))
+        incoming, outgoing = Standing(True), Standing(True)
+        looking = Looking(desk.home, desk.home.settings(), lambda: next(times), (incoming, outgoing))
+        limits = AlarmSettings(disk_percent=(0, 0))
+        assert conditions(await looking.sight(), limits) == []
+        outgoing.connected = False
+        assert conditions(await looking.sight(), limits) == []
+        assert conditions(await looking.sight(), limits) == []
+        assert [each.key for each in conditions(await looking.sight(), limits)] == ["amqp"]
+        outgoing.connected = True
+        sight = await looking.sight()
+        assert (sight.link, conditions(sight, limits)) == (
+            Link(connected=True, blocked=False, since=sight.at),
+            [],
+        )
+        looking.close()
+
+    with Desk.at(tmp_path / "home") as desk:
+        asyncio.run(course(desk))

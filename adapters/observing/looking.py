@@ -2,10 +2,10 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import Connection, func, select
@@ -37,15 +37,28 @@ _HELD_ANSWERS: Final = (
 )
 
 
-class Looking:
-    """Looks when it is asked to, at most once a second. `link` says how the AMQP channel stands, where there
-    is one. Closed by `close`."""
+class Connected(Protocol):
+    """A connection to a broker, as far as it knows itself how it stands."""
 
-    def __init__(self, home: Home, settings: Settings, clock: Clock, link: Callable[[], Link | None]) -> None:
+    @property
+    def connected(self) -> bool: ...
+
+    @property
+    def blocked(self) -> bool: ...
+
+
+class Looking:
+    """Looks when it is asked to, at most once a second. `connections` are those of the AMQP channel, none
+    where there is none. Closed by `close`."""
+
+    def __init__(
+        self, home: Home, settings: Settings, clock: Clock, connections: Sequence[Connected]
+    ) -> None:
         self._home = home
         self._certificates = dict(_configured(home, settings))
         self._clock = clock
-        self._link = link
+        self._connections = connections
+        self._link: Link | None = None
         self._engine = sqlite_engine(home.database, read_only=True)
         self._register = SqlRegister(self._engine)
         self._one_at_a_time = asyncio.Lock()
@@ -74,6 +87,7 @@ class Looking:
     def _look(self, now: datetime) -> Sight:
         if self._endings is None or now - self._endings[0] >= _ENDINGS_FOR:
             self._endings = (now, [*self._own_endings(), *_of_parties(self._register.parties(), now)])
+        link = self._linked(now)
         disk = shutil.disk_usage(self._home.path)
         with self._engine.connect() as reader:
             return Sight(
@@ -87,9 +101,20 @@ class Looking:
                 held_answers=reader.execute(_HELD_ANSWERS).scalar_one(),
                 free=disk.free / disk.total,
                 free_bytes=disk.free,
-                link=self._link(),
+                link=link,
                 open_alarms=[alarm.severity for alarm in open_alarms(reader)],
             )
+
+    def _linked(self, now: datetime) -> Link | None:
+        """How all connections stand together, and since which look."""
+        if not self._connections:
+            return None
+        connected = all(each.connected for each in self._connections)
+        blocked = any(each.blocked for each in self._connections)
+        last = self._link
+        if last is None or (last.connected, last.blocked) != (connected, blocked):
+            self._link = Link(connected=connected, blocked=blocked, since=now)
+        return self._link
 
     def _own_endings(self) -> Iterator[Ending]:
         for owner, path in self._certificates.items():

@@ -1,7 +1,7 @@
 """How a node is observed, from its settings: what it tells, who looks at it, and where they listen."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from adapters.home import Home
 from adapters.observing.gauges import Gauges
 from adapters.observing.health import Health
 from adapters.observing.listener import listening
-from adapters.observing.looking import Looking
+from adapters.observing.looking import Connected, Looking
 from adapters.observing.measures import Measures
 from adapters.observing.telling import tellers
 from adapters.observing.watch import Watch, watching
@@ -19,7 +19,6 @@ from gateway.observing import Observer, Observers
 from gateway.policy import Policy
 from gateway.ports import Clock
 from gateway.settings import BadSettings, Settings
-from gateway.sight import Link
 from gateway.watching import TracingSettings
 
 if TYPE_CHECKING:
@@ -49,15 +48,16 @@ class Observing:
         policy: Policy,
         families: Families,
         ailing: Callable[[], str],
-        link: Callable[[], Link | None],
+        connections: Sequence[Connected],
     ) -> AsyncIterator[tuple[str, int] | None]:
-        """Watches while the context is open; gives the address of the listener, where there is one."""
+        """Watches while the context is open, also over the AMQP channel's `connections` where it has some;
+        gives the address of the listener, where there is one."""
         home, settings, clock = self._home, self._settings, self._clock
         gauges = Gauges(self._measures)
         async with AsyncExitStack() as stack:
             if self._end_tracing is not None:
                 stack.push_async_callback(asyncio.to_thread, self._end_tracing)
-            looking = stack.enter_context(closing(Looking(home, settings, clock, link)))
+            looking = stack.enter_context(closing(Looking(home, settings, clock, connections)))
             ways = tellers(settings.alarms, home.path)
             watch = Watch(
                 *(database, looking, gauges, settings.alarms),

@@ -38,6 +38,7 @@ def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
         isolation_level="AUTOCOMMIT",
         connect_args={"check_same_thread": False, "timeout": 30},
         pool_reset_on_return=None,  # for the same reason there is nothing to roll back
+        hide_parameters=True,  # an error that is logged must not show what it was about
     )
 
     @event.listens_for(engine, "connect")

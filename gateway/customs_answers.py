@@ -67,12 +67,17 @@ class Parked:
     answer: Answer
 
 
+class Ambiguous(Exception):
+    """An answer names nothing but a reference that two parties have open declarations under."""
+
+
 class AnswerBook(Protocol):
     """The answers in the store."""
 
     async def target(self, told: Told, key: str | None, backend: str) -> Target | None:
         """The declaration that an answer belongs to: by submission key where the connection told it, by
-        SeqNo, by entry number, or by the client's reference, the newest that was sent to this back-end."""
+        SeqNo, by entry number, or by the client's reference, the newest that was sent to this back-end.
+        Raises `Ambiguous` where that may be one of two parties'."""
         ...
 
     async def file(self, chain: Sequence[Filed]) -> Sequence[Filed]:
@@ -177,7 +182,13 @@ class CustomsAnswers:
         for said in chain:
             target = _among(reached, said)
             if target is None:
-                target = await self._book.target(said.told, said.answer.key, said.backend)
+                try:
+                    target = await self._book.target(said.told, said.answer.key, said.backend)
+                except Ambiguous as error:
+                    # To guess would give one party what customs says of another's.
+                    reason = f"more than one party has an open declaration with reference {error}"
+                    filed.append(_held(said.backend, said.answer, said.told, reason, said.parked))
+                    continue
             if target is None:
                 if said.parked is None:
                     filed.append(_waiting(said))

@@ -12,8 +12,9 @@ from adapters.stores.answers import SqlAnswers
 from adapters.stores.tables import messages, receipts
 from gateway.customs_answers import CustomsAnswers
 from gateway.ports import Answer
-from tests.declarations import Declaration
+from tests.declarations import Declaration, Document, enterprise
 from tests.desk import NOW, Desk
+from tests.pdfs import pdf
 from tests.rendering import packed
 from tests.validating import families
 
@@ -67,3 +68,28 @@ def test_what_is_no_answer_is_held_and_the_others_are_heard(desk: Desk) -> None:
     assert desk.message(sent)["customs_status"] == "stored"
     (held,) = [each for each in desk.rows(messages, kind="answer") if each["state"] == "held"]
     assert held["reason"].startswith("cannot be read: xml-")
+
+
+def test_an_answer_that_names_two_parties_declarations_by_their_reference_is_held_not_guessed(
+    desk: Desk,
+) -> None:
+    documents = (Document(body=pdf()),)
+    first = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="C-1", documents=documents)))
+    body = (
+        b'<DecImportResponse xmlns="http://www.chinaport.gov.cn/dec"><ResponseCode>0</ResponseCode>'
+        b"<ErrorMessage/><ClientSeqNo>C-1</ClientSeqNo><SeqNo>%s</SeqNo><TrnPreId/></DecImportResponse>"
+    )
+    agent = enterprise("broker-b")
+    declaration = Declaration(reference="C-1", agent=agent, documents=documents)
+    second = desk.judged("broker-b", "b.zip", packed(declaration))
+    assert all(decision.submissions for decision in (first, second))
+    unnamed = Answer(id="1", name="s.xml", body=body % b"I20260000000000001")
+    say(desk, unnamed)
+    (held,) = [each for each in desk.rows(messages, kind="answer") if each["state"] == "held"]
+    assert "more than one party has an open declaration with reference C-1" in held["reason"]
+    assert {desk.message(each.message)["seq_no"] for each in (first, second)} == {None}
+    # With the key of its submission it is certain, and what is left is certain too.
+    say(desk, Answer(id="2", name="s.xml", body=body % b"I20260000000000002", key=second.message))
+    say(desk, Answer(id="3", name="s.xml", body=body % b"I20260000000000003"))
+    assert desk.message(first.message)["seq_no"] == "I20260000000000003"
+    assert desk.message(second.message)["seq_no"] == "I20260000000000002"

@@ -17,7 +17,7 @@ from adapters.stores.requests import ask
 from adapters.stores.tables import ANSWERS, agreements, deliveries, messages, receipts
 from gateway.agreements import AgreementKind, Used
 from gateway.answers import Target, Told
-from gateway.customs_answers import Filed, Matched, Parked
+from gateway.customs_answers import Ambiguous, Filed, Matched, Parked
 from gateway.customs_codes import AnswerKind
 from gateway.message import Operation, ReceiptKind, message_of, new_id
 from gateway.ports import Answer, Clock, Superseded
@@ -78,6 +78,20 @@ _BY_REFERENCE: Final = _INBOUND.where(
     .where(deliveries.c.message == messages.c.id, deliveries.c.destination == bindparam("backend"))
     .exists(),
 )
+# The parties that have an open declaration with a reference there, and its SeqNo where it is known.
+_WHOSE: Final = (
+    select(messages.c.party, messages.c.seq_no)
+    .where(
+        messages.c.kind == "inbound",
+        messages.c.reference == bindparam("reference"),
+        messages.c.state.in_((State.ACCEPTED, State.DELIVERED)),
+        or_(messages.c.seq_no.is_(None), messages.c.seq_no == bindparam("seq_no")),
+        select(deliveries.c.id)
+        .where(deliveries.c.message == messages.c.id, deliveries.c.destination == bindparam("backend"))
+        .exists(),
+    )
+    .distinct()
+)
 _PARKED: Final = (
     select(messages)
     .where(
@@ -116,8 +130,18 @@ def _target(reader: Connection, told: Told, key: str | None, backend: str) -> Ta
     for known, query, where in ((of_key, _BY_KEY, {"key": of_key}), *ways):
         row = reader.execute(query, where).first() if known else None
         if row is not None:
+            if query is _BY_REFERENCE:
+                _refuse_to_guess(reader, reference)
             return _target_of(reader, row)
     return None
+
+
+def _refuse_to_guess(reader: Connection, where: dict[str, str]) -> None:
+    """Raises `Ambiguous` where the reference alone names the open declarations of two parties."""
+    found = reader.execute(_WHOSE, where).all()
+    certain = where["seq_no"] and any(row.seq_no == where["seq_no"] for row in found)
+    if not certain and len({row.party for row in found}) > 1:
+        raise Ambiguous(where["reference"])
 
 
 def _target_of(reader: Connection, row: Row[*tuple[Any, ...]]) -> Target:

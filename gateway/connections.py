@@ -119,7 +119,9 @@ class HttpBackendSettings(_Connection):
     ca: str | None = Field(None, min_length=1, description="issuers (PEM) of the server's certificate")
     certificate: str | None = Field(None, min_length=1, description="our certificate (PEM), for mutual TLS")
     key: str | None = Field(None, min_length=1, description="the key of that certificate (PEM)")
-    seconds: float = Field(30, gt=0, le=600, description="longest time for one exchange")
+    seconds: float = Field(
+        30, gt=0, le=600, description="longest time for one exchange, beside what its body takes at 1 Mbit/s"
+    )
     answers: Literal["poll", "push"] = Field("poll", description="whether answers are fetched or brought")
     pusher: str | None = Field(
         None, min_length=1, description="the certificate (PEM) that the one who brings answers shows"

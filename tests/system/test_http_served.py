@@ -1,0 +1,87 @@
+"""A gateway and a customs over HTTP, each a process of its own, from a declaration to its release."""
+
+import json
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from adapters.founding import free_port
+from tests.declarations import Declaration
+from tests.rendering import render
+from tests.served import DONE_WITHIN, READY_WITHIN, ROOT, Gateway
+from tests.tls import Issued, issued
+
+ACCOUNT = "broker-aa"
+
+
+@contextmanager
+def customs(folder: Path, arguments: Sequence[str]) -> Iterator[None]:
+    """`gateway customs serve` until the end, which is well."""
+    log = folder / "customs.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli", "customs", "serve", *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=out,
+        )
+    assert process.stdout is not None
+    with process.stdout as stdout:
+        try:
+            said = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
+            assert said, log.read_text("utf-8")
+            assert json.loads(said)["ready"] is True
+            yield
+            process.terminate()
+            assert process.wait(DONE_WITHIN) == 0
+        finally:
+            process.kill()
+            process.wait()
+
+
+def shown(own: Issued) -> str:
+    return f'certificate = "{own.certificate}"\nkey = "{own.key}"\n'
+
+
+@pytest.mark.parametrize("way", ["poll", "push"])
+def test_a_declaration_is_released_by_a_customs_over_https_in_envelopes_of_dxp(
+    tmp_path: Path, way: str
+) -> None:
+    tls = tmp_path / "tls"
+    ours, theirs = issued(tls, "gateway"), issued(tls, "customs")
+    gateway = Gateway(tmp_path)
+    at, push = free_port(), free_port()
+    settings = gateway.home.path / "gateway.toml"
+    backend = f'kind = "http"\nurl = "https://127.0.0.1:{at}"\nca = "{ours.ca}"\nanswers = "{way}"\n'
+    backend += 'dxp = {sender = "DXPENT0000000001", receiver = "DXPEDCDEC0000001"}\n' + shown(ours)
+    arguments = ["--home", str(gateway.home.path), "--http", f"127.0.0.1:{at}", "--dxp"]
+    arguments += ["--tls-certificate", str(theirs.certificate), "--tls-key", str(theirs.key)]
+    arguments += ["--client-ca", str(ours.ca)]
+    listener = ""
+    if way == "push":
+        backend += f'pusher = "{theirs.certificate}"\n'
+        listener = f'\n[push]\nport = {push}\nclient_ca = "{ours.ca}"\n{shown(ours)}'
+    text = re.sub(r'^kind = "reference".*$', backend, settings.read_text("utf-8"), flags=re.MULTILINE)
+    settings.write_text(text + listener, "utf-8")
+    (name,) = (each for each, kind in gateway.home.settings().backend.items() if kind.kind == "http")
+    if way == "push":
+        arguments += ["--push", f"https://127.0.0.1:{push}/answers/{name}"]
+
+    with gateway, customs(tmp_path, arguments):
+        gateway.send(ACCOUNT, "one.xml", render(Declaration(reference="HTTP-1")))
+
+        def told() -> list[str]:
+            return sorted(
+                each.split("_")[0] for each in gateway.inbox(ACCOUNT) if "_one_" in each and "Receipt" in each
+            )
+
+        gateway.until(lambda: len(told()) == 4)
+        listed = json.loads(gateway.cli("messages", "list", "--json").stdout)
+        assert [(each["state"], each["customs_status"]) for each in listed] == [("closed", "closed")]
+        assert gateway.stop() == 0

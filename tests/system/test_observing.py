@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from adapters.founding import free_port
 from tests.declarations import owing_nothing
 from tests.rendering import render
-from tests.served import Gateway
+from tests.served import ROOT, Gateway
 
 
 class Observed(Gateway):
@@ -102,6 +102,17 @@ def test_a_gateway_that_cannot_write_is_not_ready_until_it_can(observed: Observe
         assert (status, why) == (503, {"store write": "no commit within 3 s"})
         assert observed.health("/healthz") == (200, {})
     observed.until(lambda: observed.health("/readyz") == (200, {}))
+
+
+def test_every_metric_is_described(observed: Observed) -> None:
+    body = observed.get("/metrics")[1].decode()
+    names = {
+        family.name for family in text_string_to_metric_families(body) if family.name.startswith("gateway_")
+    }
+    assert len(names) > 15
+    told = (ROOT / "docs" / "for-operators.md").read_text("utf-8")
+    for name in names:
+        assert f"`{name}`" in told or f"`{name}_total`" in told, name
 
 
 def test_only_the_three_pages_are_there(observed: Observed) -> None:

@@ -62,7 +62,7 @@ class Looking:
 
     def look(self, times: int = 1) -> None:
         for _ in range(times):
-            run(self.collector.collect(PARTY))
+            run(self.collector.collect(PARTY, asyncio.Event()))
 
     def names(self) -> list[str]:
         return sorted(os.listdir(self.out))

@@ -1,5 +1,6 @@
 """Receipts into the folders of a party that hosts them itself."""
 
+from asyncio import Event
 from datetime import timedelta
 from typing import Final
 
@@ -17,9 +18,9 @@ _LATER: Final = timedelta(minutes=5)
 log = structlog.get_logger()
 
 
-async def bring(account: str, files: Files, thread: Thread, office: Office) -> None:
-    """Puts what is due into InBox and FailBox, seen whole or not at all, and then notes that it was brought.
-    A crash in between brings a receipt again: under the same name, with the same bytes.
+async def bring(account: str, files: Files, thread: Thread, office: Office, stop: Event) -> None:
+    """Until `stop`, puts what is due into InBox and FailBox, seen whole or not at all, and then notes that it
+    was brought. A crash in between brings a receipt again: under the same name, with the same bytes.
 
     Raises one of `OUTAGES`, or what the store does; one that cannot be put there keeps no other waiting.
     """
@@ -28,6 +29,8 @@ async def bring(account: str, files: Files, thread: Thread, office: Office) -> N
         brought = []
         try:
             for posting in due:
+                if stop.is_set():
+                    return
                 try:
                     await thread.do(_put, files, posting)
                 except OUTAGES:

@@ -7,6 +7,7 @@
 """
 
 import os
+from asyncio import Event
 from collections.abc import Awaitable
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -45,14 +46,16 @@ class Collector:
         self._put_off: dict[str, datetime] = {}  # until when, by mark
         self._said: set[str] = set()
 
-    async def collect(self, account: Account) -> None:
-        """One look. Raises one of `OUTAGES`, `OSError` where OutBox itself cannot be read, or what the store
-        does."""
+    async def collect(self, account: Account, stop: Event) -> None:
+        """One look, until `stop`. Raises one of `OUTAGES`, `OSError` where OutBox itself cannot be read, or what
+        the store does."""
         entries = await self._do(self._files.listing, Folder.OUTBOX)
         await self._reconcile(account, entries)
         waiting = [each for each in entries if self._is_wanted(each)]
         now = self._office.clock()
         for each in sorted(waiting, key=lambda each: (each.changed, each.name)):
+            if stop.is_set():
+                return
             if self._seen.get(each.name) == each.mark and self._put_off.get(each.mark, now) <= now:
                 await self._take(account, each)
         self._seen = {each.name: each.mark for each in waiting}

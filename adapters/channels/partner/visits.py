@@ -74,7 +74,7 @@ class _Visits:
         failures = 0
         try:
             while not stop.is_set():
-                well = await self._visited()
+                well = await self._visited(stop)
                 failures = 0 if well else failures + 1
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _pause(self._partner.seconds, failures))
@@ -82,10 +82,10 @@ class _Visits:
             self._thread.close()
             self._partner.files.close()
 
-    async def _visited(self) -> bool:
+    async def _visited(self, stop: asyncio.Event) -> bool:
         """Whether the visit went well; why it did not is told once of each trouble."""
         try:
-            await self._visit()
+            await self._visit(stop)
         except Exception as error:
             said = printable(_said(error))
             if said != self._trouble:
@@ -97,7 +97,7 @@ class _Visits:
         self._trouble = ""
         return True
 
-    async def _visit(self) -> None:
+    async def _visit(self, stop: asyncio.Event) -> None:
         account = await self._thread.do(self._partner.account)
         if account is None:
             raise NoAccount("the account in the settings is not registered")
@@ -105,8 +105,8 @@ class _Visits:
         if not self._made:
             await self._thread.do(_make, files)
             self._made = True
-        await self._collector.collect(account)
-        await bring(account.name, files, self._thread, self._office)
+        await self._collector.collect(account, stop)
+        await bring(account.name, files, self._thread, self._office, stop)
 
 
 def _make(files: Files) -> None:

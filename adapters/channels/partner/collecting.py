@@ -47,8 +47,8 @@ class Collector:
         self._said: set[str] = set()
 
     async def collect(self, account: Account, stop: Event) -> None:
-        """One look, until `stop`. Raises one of `OUTAGES`, `OSError` where OutBox itself cannot be read, or what
-        the store does."""
+        """One look, until `stop`. Raises one of `OUTAGES`, `OSError` where OutBox itself cannot be read, or
+        what the store does."""
         entries = await self._do(self._files.listing, Folder.OUTBOX)
         await self._reconcile(account, entries)
         waiting = [each for each in entries if self._is_wanted(each)]

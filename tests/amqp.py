@@ -19,13 +19,14 @@ from tests.served import Gateway
 
 ACCOUNTS: Final = ("broker-aa", "broker-b")  # whose receipts go out over AMQP here
 XML: Final = "application/xml"
-_PATIENCE: Final = 90.0
+LARGEST: Final = 1024 * 1024
+_PATIENCE: Final = 30.0
 _CONNECTIONS: Final = ("gateway incoming", "gateway outgoing")
 
 
-def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def run(test: Callable[[], Coroutine[Any, Any, None]], seconds: float = _PATIENCE) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(seconds):
             await test()
 
     asyncio.run(bounded())
@@ -141,5 +142,8 @@ class Place:
 def founded(folder: Path, rabbit: Rabbit, port: int | None = None) -> Place:
     """Not served yet. `port` is where the broker is found, if not at its own."""
     place = Place(Gateway(folder), rabbit, rabbit.vhost(*ACCOUNTS))
-    connected(place.gateway, rabbit.settings(place.gateway.home.path, place.vhost, port=port or rabbit.port))
+    connected(
+        place.gateway,
+        rabbit.settings(place.gateway.home.path, place.vhost, port=port or rabbit.port, largest=LARGEST),
+    )
     return place

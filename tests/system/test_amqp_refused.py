@@ -10,7 +10,7 @@ from aio_pika.exceptions import ChannelClosed
 from paramiko import SFTPFile
 
 from gateway.faults import Fault
-from tests.amqp import Place, Platform, dead, run, tool
+from tests.amqp import LARGEST, Place, Platform, dead, run, tool
 
 CLAIM: Final = "application/vnd.customs-edi-gateway.claim+json"
 SHA256: Final = "0" * 64
@@ -24,7 +24,6 @@ CASES: Final[dict[str, tuple[Fault, bytes, dict[str, Any]]]] = {
     "no content type": (Fault.AMQP_CONTENT_TYPE, b"<a/>", {"content_type": None}),
     "text": (Fault.AMQP_CONTENT_TYPE, b"<a/>", {"content_type": "text/plain"}),
     "empty": (Fault.AMQP_SIZE, b"", {}),
-    "no message id": (Fault.AMQP_MESSAGE_ID, b"<a/>", {"message_id": ""}),
     "control character": (Fault.AMQP_MESSAGE_ID, b"<a/>", {"message_id": "a\nb"}),
     "name of a zip": (Fault.AMQP_NAME, b"<a/>", {"headers": {"name": "a.zip"}}),
     "name with a folder": (Fault.AMQP_NAME, b"<a/>", {"headers": {"name": "../a.xml"}}),
@@ -60,13 +59,13 @@ def test_a_message_that_cannot_be_taken_is_put_aside_and_its_sender_told(amqp: P
     run(test)
 
 
-def test_a_larger_package_than_the_account_may_send_is_refused(amqp: Place) -> None:
+def test_a_package_that_is_too_large_is_put_aside_by_the_broker_and_its_sender_told(amqp: Place) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
-            await platform.send(bytes(16 * 1024 * 1024 + 1), "large")
+            await platform.send(bytes(LARGEST + 1), "large", correlation_id="large")
             told = await platform.refusal("large")
             assert told.headers["x-reason"] == Fault.AMQP_SIZE.code
-            await dead(amqp.rabbit, amqp.vhost, None)
+            assert "x-death" in (await dead(amqp.rabbit, amqp.vhost, "large")).headers
 
     run(test)
 

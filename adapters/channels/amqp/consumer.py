@@ -147,7 +147,7 @@ class Consumer:
         letter = dead_letter(message, found)
         sent = await self._outgoing.publish(DEAD, message.routing_key or "", letter)
         if sent in (Sent.REFUSED, Sent.RETURNED):
-            # We cannot put it there: the broker can, without the reason.
+            # We cannot put it there: the broker can, without the reason. It is settled by that already.
             await message.reject(requeue=False)
         elif sent is not Sent.CONFIRMED:
             return False
@@ -157,7 +157,7 @@ class Consumer:
             to = ("", reply.to) if reply.to else (RECEIPTS, account.name)
             if await self._outgoing.publish(*to, notice(reply, found)) is Sent.RETURNED and reply.to:
                 await self._outgoing.publish(RECEIPTS, account.name, notice(reply, found))
-        return sent is Sent.CONFIRMED
+        return True
 
 
 def _digest(body: bytes) -> str:

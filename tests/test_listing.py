@@ -9,7 +9,7 @@ import pytest
 import typer
 from sqlalchemy import event, select
 
-from adapters.operators.messages import age
+from adapters.operators.message_filters import age
 from adapters.stores import listing
 from adapters.stores.found_by import note_faults
 from adapters.stores.listing import Wanted, list_messages

@@ -24,6 +24,12 @@ def age(text: str) -> timedelta:
     return int(text[:-1]) * _UNITS[text[-1]]
 
 
+def office_code(text: str) -> str:
+    if re.fullmatch("[0-9]{2}|[0-9]{4}", text) is None:
+        raise typer.BadParameter("an office is four digits, a district the first two of them")
+    return text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
     """What messages are chosen by; None asks for nothing. Of those that meet all of it the newest `limit`."""
@@ -31,6 +37,7 @@ class Filters:
     state: State | None
     party: str | None
     account: str | None
+    office: str | None
     fault: str | None
     family: str | None
     type: str | None
@@ -55,6 +62,7 @@ class Filters:
             state=self.state,
             party=self.party,
             account=self.account,
+            office=self.office,
             fault=self.fault,
             family=self.family,
             type=self.type,
@@ -76,6 +84,14 @@ def _filters(
     state: Annotated[State | None, typer.Option(help="Only messages in this state.")] = None,
     party: Annotated[str | None, typer.Option(help="Only messages of this party (customs code).")] = None,
     account: Annotated[str | None, typer.Option(help="Only messages of this account.")] = None,
+    office: Annotated[
+        str | None,
+        typer.Option(
+            parser=office_code,
+            metavar="CODE",
+            help="Only messages for this customs office: 0202, or 02 for its district.",
+        ),
+    ] = None,
     fault: Annotated[
         str | None, typer.Option(help="Only refused, waiting and held ones with this fault or rule.")
     ] = None,
@@ -96,6 +112,7 @@ def _filters(
         state=state,
         party=party,
         account=account,
+        office=office,
         fault=fault,
         family=family,
         type=type_,

@@ -1,6 +1,5 @@
 """`gateway messages`: find and understand them. What is done to them stands in `message_acts`."""
 
-import re
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
@@ -9,6 +8,7 @@ import typer
 from adapters.assemble import utc_now
 from adapters.operators import message_acts, message_diff
 from adapters.operators.dossier import SinceOption, UntilOption, bounds
+from adapters.operators.message_filters import age, office_code
 from adapters.operators.message_finding import WantedArgument, meant, read
 from adapters.operators.output import (
     HomeOption,
@@ -39,20 +39,6 @@ _TABLES: Final = {
     "links": ("link", "id", "kind", "type", "reference", "state", "received_at", "name"),
     "undertakings": ("id", "act", "state", "outcome", "actor", "decided_by", "reason", "note"),
 }
-_UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-
-
-def age(text: str) -> timedelta:
-    if re.fullmatch("[0-9]{1,5}[mhd]", text) is None:
-        raise typer.BadParameter("an age is a number and m, h or d, as 30m, 2h or 3d")
-    return int(text[:-1]) * _UNITS[text[-1]]
-
-
-def office_code(text: str) -> str:
-    if re.fullmatch("[0-9]{2}|[0-9]{4}", text) is None:
-        raise typer.BadParameter("an office is four digits, a district the first two of them")
-    return text
-
 
 for act in (
     message_acts.hold,

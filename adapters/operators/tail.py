@@ -16,8 +16,9 @@ import typer
 from sqlalchemy import Connection
 
 from adapters.assemble import utc_now
+from adapters.operators.message_filters import age
 from adapters.operators.message_finding import meant
-from adapters.operators.messages import age, in_short
+from adapters.operators.messages import in_short
 from adapters.operators.output import HomeOption, JsonOption, opened, told
 from adapters.stores.database import sqlite_engine
 from adapters.stores.following import Followed, end_of_log, events_after, sequence_before

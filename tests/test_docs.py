@@ -20,6 +20,7 @@ WITH_EXAMPLES = [
     "docs/dossier.md",
     "docs/for-brokers.md",
     "docs/for-operators.md",
+    "docs/runbook.md",
     "docs/sandbox.md",
 ]
 ALL = [str(document.relative_to(ROOT)) for document in documents()]

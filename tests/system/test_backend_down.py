@@ -1,0 +1,80 @@
+"""Customs that cannot be reached beside a served node: senders hear of it, and it drains by itself."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.invariants import unfinished, violations
+from tests.system.conftest import Mortal
+from tests.system.test_customs_of_its_own import Customs, behind_a_folder, inbox, send, taken
+
+NAME: Final = "customs"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
+    with behind_a_folder(tmp_path_factory.mktemp("down")) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def customs(node: Mortal, tmp_path: Path) -> Iterator[Customs]:
+    """Not started yet."""
+    with closing(Customs(node.home.path, tmp_path)) as customs:
+        yield customs
+
+
+def standing(node: Mortal) -> dict[str, Any]:
+    said = node.cli("backends", "list", "--json")
+    assert said.returncode == 0, said.stderr
+    rows = {row["name"]: row for row in json.loads(said.stdout)}
+    assert list(rows) == ["customs", "association"]
+    return dict(rows[NAME])
+
+
+def done(node: Mortal, references: list[str], *, waited: bool) -> None:
+    node.until(lambda: not unfinished(node.home))
+    usual = ["Receipt", "Receipt", "Receipt", "Receipt", "Successed"]
+    for reference in references:
+        assert inbox(node, reference) == ["Gateway"] * (2 if waited else 1) + usual
+        assert taken(node, reference) == 1
+    assert violations(node.home) == []
+
+
+def test_what_comes_while_customs_cannot_be_reached_waits_with_a_receipt_and_drains_by_itself(
+    node: Mortal, customs: Customs
+) -> None:
+    exchange = node.home.path / "exchange"
+    away = exchange.rename(exchange.with_name("away"))
+    exchange.write_bytes(b"")  # no folder can be made in its place
+    references = [send(node, "RELEASED-") for _ in range(6)]
+    node.until(lambda: standing(node)["breaker"] != "closed")
+    row = standing(node)
+    assert row["kind"] == "directory"
+    assert row["failures"] >= 5
+    assert row["pending"] == 6
+    assert row["oldest_waiting"] is not None
+    assert row["note"]
+    node.until(lambda: all(inbox(node, each) == ["Gateway", "Gateway"] for each in references))
+
+    exchange.unlink()
+    away.rename(exchange)
+    customs.start()
+    done(node, references, waited=True)
+    assert standing(node)["breaker"] == "closed"
+
+
+def test_a_pause_holds_back_what_goes_out_beside_a_running_node(node: Mortal, customs: Customs) -> None:
+    assert node.cli("backends", "pause", NAME, "--reason", "maintenance").returncode == 0
+    reference = send(node, "RELEASED-")
+    node.until(lambda: inbox(node, reference) == ["Gateway", "Gateway"])
+    row = standing(node)
+    assert (row["pause_reason"], row["pending"]) == ("maintenance", 1)
+    customs.start()
+    assert node.cli("backends", "resume", NAME, "--reason", "it is over").returncode == 0
+    done(node, [reference], waited=True)
+    assert node.cli("backends", "resume", NAME, "--reason", "again").returncode == 1

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from io import BufferedRandom
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -78,8 +78,9 @@ class HttpSubmissions:
         self._folder = folder
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
-        with TemporaryFile(dir=self._folder) as spool:
+        with ExitStack() as prepared:
             try:
+                spool = prepared.enter_context(TemporaryFile(dir=self._folder))
                 size, digest = await asyncio.to_thread(self._fill, spool, submission, opened)
             except OSError as error:
                 return Outcome.LATER, f"cannot be prepared: {error.strerror}"

@@ -376,3 +376,12 @@ def test_an_endless_list_is_not_read_to_its_end_and_asked_for_in_smaller_pieces(
 
     assert asyncio.run(heard(tmp_path, handler, limit=2, looks=1)) == ["1"]
     assert limits == [2, 1]
+
+
+def test_what_cannot_be_prepared_is_not_taken(tmp_path: Path) -> None:
+    async def told() -> tuple[Outcome, str]:
+        async with answering(saying(201)) as url, gateway(tmp_path / "none", url) as backend:
+            return await handed(backend, sent())
+
+    outcome, note = asyncio.run(told())
+    assert (outcome, note) == (Outcome.LATER, "cannot be prepared: No such file or directory")

@@ -4,13 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.rabbitmq import Rabbit
+from tests.rabbitmq import Rabbit, Tls
+from tests.tls import issued
 
 
 @pytest.fixture(scope="session")
-def rabbit() -> Iterator[Rabbit]:
-    """A broker for all tests of a run that leave it alive and well; each takes a `vhost` of its own."""
-    with Rabbit() as broker:
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
+    """A broker for all tests of a run that leave it alive and well; each takes a `vhost` of its own. Over TLS
+    it asks for a certificate that `tests.tls` issued."""
+    own = issued(tmp_path_factory.mktemp("rabbit"), "broker")
+    with Rabbit(Tls(own.ca, own.certificate, own.key)) as broker:
         yield broker
 
 

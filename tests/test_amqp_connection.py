@@ -10,6 +10,7 @@ from aio_pika.abc import AbstractChannel
 
 from adapters.amqp.connection import BrokerConnection, Sent
 from tests.rabbitmq import Rabbit
+from tests.tls import issued
 
 SECONDS = 60.0
 
@@ -33,6 +34,14 @@ def note(text: str, body: bytes = b"<a/>") -> aio_pika.Message:
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():
         await asyncio.sleep(0.02)
+
+
+async def failed(connection: BrokerConnection) -> None:
+    """Waits until a first attempt to connect has failed."""
+    before = connection.why_not
+    await until(lambda: connection.why_not != before)
+    assert not connection.connected
+    assert connection.why_not
 
 
 def consuming(
@@ -159,5 +168,40 @@ def test_a_broker_without_memory_makes_publishing_busy_and_loses_nothing(
             while bodies[-1] != b"4":
                 bodies.append(await heard.get())
             assert bodies == [b"1", *([b"2"] if said is Sent.UNKNOWN else []), b"4"]
+
+    run(test)
+
+
+def test_over_tls_each_end_knows_the_other_by_its_certificate(rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        ours, theirs = issued(tmp_path / "ours", "gateway"), issued(tmp_path / "x", "stranger", "another")
+        vhost = rabbit.vhost()
+
+        def over_tls(**more: object) -> BrokerConnection:
+            settings = rabbit.settings(tmp_path, vhost, "gateway", **{"port": rabbit.tls_port} | more)
+            return BrokerConnection(settings, tmp_path, "tls", nothing)
+
+        pair = {"certificate": str(ours.certificate), "key": str(ours.key)}
+        async with over_tls(ca=str(ours.ca), **pair) as connection:
+            await connection.until_connected()
+            assert await connection.publish("", "nowhere", note("1")) is Sent.RETURNED
+        stranger = {"certificate": str(theirs.certificate), "key": str(theirs.key)}
+        for broken in (
+            over_tls(ca=str(ours.ca)),
+            over_tls(ca=str(ours.ca), **stranger),
+            over_tls(ca=str(theirs.ca), **pair),
+        ):
+            async with broken:
+                await failed(broken)
+
+    run(test)
+
+
+def test_a_wrong_password_is_said(rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        settings = rabbit.settings(tmp_path, rabbit.vhost())
+        (tmp_path / settings.password_file).write_text("another")
+        async with BrokerConnection(settings, tmp_path, "test", nothing) as connection:
+            await until(lambda: "ACCESS_REFUSED" in connection.why_not)
 
     run(test)

@@ -1,0 +1,161 @@
+"""The channel while its broker dies, hangs, or loses the queue: it is back by itself, and nothing is lost."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aio_pika
+from aio_pika.exceptions import AMQPError
+from sqlalchemy import func, select
+
+from adapters.stores.operating_tables import replies
+from adapters.stores.tables import messages, receipts
+from tests.amqp import Place, Platform, founded, run
+from tests.declarations import owing_nothing
+from tests.invariants import unfinished, violations
+from tests.rabbitmq import Rabbit
+from tests.rendering import render
+from tests.served import Gateway
+
+MESSAGES = 200
+
+
+@asynccontextmanager
+async def wire(to: int) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """A port before the broker's; while the event is set it forwards nothing, and closes nothing."""
+    cut = asyncio.Event()
+    open_ends: set[asyncio.StreamWriter] = set()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_ends.add(writer)
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                while cut.is_set():
+                    await asyncio.sleep(0.05)
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", to)
+        await asyncio.gather(forward(reader, back), forward(there, writer))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], cut
+    finally:
+        cut.clear()
+        server.close()
+        for writer in open_ends:
+            writer.close()
+
+
+async def confirmed(platform: Platform, message_id: str) -> bool:
+    body = render(owing_nothing(message_id))
+    try:
+        async with asyncio.timeout(10):
+            await platform.send(body, message_id)
+    except (AMQPError, OSError, TimeoutError, RuntimeError):
+        return False
+    return True
+
+
+async def again(rabbit: Rabbit, vhost: str) -> Platform:
+    while True:
+        try:
+            return await Platform.connect(rabbit, vhost)
+        except (AMQPError, OSError):
+            await asyncio.sleep(0.2)
+
+
+def finals(gateway: Gateway) -> Counter[str]:
+    """Final receipts in the store, by the message id of what they are for."""
+    of = (
+        select(replies.c.message_id, func.count())
+        .join(receipts, receipts.c.message == replies.c.message)
+        .where(receipts.c.final)
+        .group_by(replies.c.message_id)
+    )
+    with gateway.reading() as store:
+        return Counter({row[0]: row[1] for row in store.execute(of)})
+
+
+def test_what_a_broker_that_is_killed_had_confirmed_has_one_final_receipt_each(
+    mortal_rabbit: Rabbit, tmp_path: Path
+) -> None:
+    place = founded(tmp_path, mortal_rabbit)
+
+    async def test() -> None:
+        platform = await Platform.connect(mortal_rabbit, place.vhost)
+        sure: list[str] = []
+        for number in range(MESSAGES):
+            message_id = f"STORM{number:05}"
+            if number == MESSAGES // 2:
+                await asyncio.to_thread(mortal_rabbit.kill)
+                await asyncio.to_thread(mortal_rabbit.start)
+            while not await confirmed(platform, message_id):
+                with contextlib.suppress(Exception):
+                    await platform.__aexit__(None, None, None)
+                platform = await again(mortal_rabbit, place.vhost)
+            sure.append(message_id)
+        heard: set[str] = set()
+        async with asyncio.timeout(60):
+            while heard < set(sure):
+                message = await platform.hear()
+                if message.headers.get("final"):
+                    heard.add(message.correlation_id or "")
+        await platform.__aexit__(None, None, None)
+
+    with place.gateway:
+        place.until_connected()
+        run(test, 110)
+        place.gateway.until(lambda: not unfinished(place.gateway.home))
+        assert not violations(place.gateway.home)
+        with place.gateway.reading() as store:
+            twice = (
+                select(messages.c.sha256)
+                .where(messages.c.channel == "amqp")
+                .group_by(messages.c.sha256)
+                .having(func.count() > 1)
+            )
+            repeated = len(store.execute(twice).all())
+        # At most what was under way when the broker died was sent again by its sender itself.
+        assert repeated <= 1
+        assert set(finals(place.gateway)) == {f"STORM{number:05}" for number in range(MESSAGES)}
+
+
+def test_a_queue_that_was_deleted_is_consumed_again(amqp: Place) -> None:
+    async def test() -> None:
+        url = amqp.rabbit.url(amqp.vhost, "gateway")
+        async with await aio_pika.connect(url) as connection:
+            await (await connection.channel()).queue_delete("gateway.in")
+        async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
+            while not await confirmed(platform, "DELETED0001"):
+                await asyncio.sleep(0.1)
+            await platform.final("DELETED0001")
+
+    run(test)
+
+
+def test_a_network_that_forwards_nothing_is_noticed_and_what_came_meanwhile_is_taken(
+    rabbit: Rabbit, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with wire(rabbit.port) as (port, cut):
+            place = await asyncio.to_thread(founded, tmp_path, rabbit, port)
+            with place.gateway:
+                await asyncio.to_thread(place.until_connected)
+                async with await Platform.connect(rabbit, place.vhost) as platform:
+                    cut.set()
+                    log = place.gateway.log
+                    await asyncio.to_thread(place.gateway.until, lambda: "broker lost" in log.read_text())
+                    await platform.send(render(owing_nothing("CUT0001")), "CUT0001")
+                    cut.clear()
+                    await platform.final("CUT0001")
+                assert await asyncio.to_thread(place.gateway.stop) == 0
+                assert not violations(place.gateway.home)
+
+    run(test, 100)

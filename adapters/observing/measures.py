@@ -6,7 +6,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 
 from gateway.decision import Decision
@@ -24,6 +24,8 @@ class Measures:
     """`gateway.observing.Observer` as metrics of `registry`, and when each loop was last seen (`ticks`)."""
 
     def __init__(self) -> None:
+        # Else there are twice as many series, for a time that the process has once. It has no annotations.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.ticks: dict[str, datetime] = {}
         self._received = self._counter(

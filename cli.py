@@ -25,6 +25,7 @@ from adapters.operators import (
     policy,
     receipts,
     stats,
+    tail,
     undertakings,
 )
 
@@ -69,6 +70,7 @@ app.command()(node.serve)
 app.command()(demo.demo)
 app.command()(check.check)
 app.command()(node.doctor)
+app.command()(tail.tail)
 app.add_typer(messages.app, name="messages")
 app.add_typer(undertakings.app, name="undertakings")
 app.add_typer(deliveries.app, name="deliveries")

@@ -128,7 +128,9 @@ async def running(home: Home) -> AsyncIterator[Running]:
             visited_partners(home, account, node, mailbox, SqlPostings(database), blobs, clock)
         )
         if settings.push is not None:
-            await stack.enter_async_context(listening(settings.push, home.path, pushed_among(backends)))
+            await stack.enter_async_context(
+                listening(settings.push, home.path, pushed_among(backends), parts.dispatch.taken)
+            )
         server = SftpServer(
             settings.sftp.host,
             settings.sftp.port,

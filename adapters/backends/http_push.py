@@ -48,6 +48,7 @@ class PushedBackend(HttpSubmissions):
     ) -> None:
         super().__init__(client, settings, folder)
         self.pusher = pusher
+        self.brought = asyncio.Event()
         self._waiting: dict[str, tuple[Answer, asyncio.Future[None]]] = {}
         self._serials = count(1)
         self._room = _ROOM
@@ -80,6 +81,7 @@ class PushedBackend(HttpSubmissions):
         kept = asyncio.get_running_loop().create_future()
         answer = Answer(id=id_, name=name, body=body, key=key)
         self._waiting[id_] = (opened_answer(answer, self._settings.dxp), kept)
+        self.brought.set()
         try:
             async with asyncio.timeout(KEPT_WITHIN):
                 await kept
@@ -93,10 +95,16 @@ def pushed_among(backends: Mapping[str, object]) -> Mapping[str, PushedBackend]:
 
 @asynccontextmanager
 async def listening(
-    settings: PushSettings, home: Path, backends: Mapping[str, PushedBackend]
+    settings: PushSettings,
+    home: Path,
+    backends: Mapping[str, PushedBackend],
+    heard: Mapping[str, asyncio.Event],
 ) -> AsyncIterator[tuple[str, int]]:
     """Takes answers while the context is open, which gives the address. Nobody without a certificate that is
-    issued as the settings say gets as far as a request."""
+    issued as the settings say gets as far as a request. `heard` has an event for each back-end, set when
+    there is something to hear of it."""
+    for name, backend in backends.items():
+        backend.brought = heard[name]
     trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=home / settings.client_ca)
     trust.verify_mode = ssl.CERT_REQUIRED
     trust.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -8,7 +8,18 @@ from adapters.assemble import utc_now
 from adapters.home import Home
 from adapters.operators.actor import actor
 from adapters.operators.message_acts import ReasonOption
-from adapters.operators.output import NO, HomeOption, JsonOption, Listing, fail, opened, say_rows, told
+from adapters.operators.output import (
+    NO,
+    HomeOption,
+    JsonOption,
+    LimitOption,
+    Listing,
+    fail,
+    opened,
+    say_json,
+    say_rows,
+    told,
+)
 from adapters.operators.party_keys import commit, read
 from adapters.stores import destinations
 from gateway.states import DeliveryState
@@ -21,7 +32,7 @@ NameArgument = Annotated[
 
 
 @app.command("list")
-def list_(home: HomeOption, as_json: JsonOption = False) -> None:
+def list_(home: HomeOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
     """The back-ends with their breakers, pauses, and what waits for them.
 
     A breaker is open while a back-end fails: now and then one submission tries it, and the rest waits.
@@ -34,11 +45,11 @@ def list_(home: HomeOption, as_json: JsonOption = False) -> None:
         *("name", "kind", "breaker", "since", "failures", "paused_by", "pause_reason"),
         *("pending", "unknown", "oldest_waiting", "note"),
     )
-    say_rows(rows, columns, as_json=as_json)
+    say_rows(rows[-limit:] if limit else rows, columns, as_json=as_json)
 
 
 @app.command()
-def pause(name: NameArgument, home: HomeOption, reason: ReasonOption) -> None:
+def pause(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """Hand nothing more over to a back-end; its answers are still heard.
 
     A running node heeds it within a second. What is on its way already ends as it ends. Where a route names
@@ -50,11 +61,11 @@ def pause(name: NameArgument, home: HomeOption, reason: ReasonOption) -> None:
         base = opened(home)
         _checked(base, name)
         commit(base, lambda to: destinations.pause(to, name, actor(), reason, utc_now()))
-    typer.echo(f"{name} is paused")
+    _say(base, name, "paused", as_json)
 
 
 @app.command()
-def resume(name: NameArgument, home: HomeOption, reason: ReasonOption) -> None:
+def resume(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """End a pause: what waits is handed over, oldest first of each account.
 
     Example: gateway backends resume customs --reason "maintenance is over" --home /srv/gateway
@@ -65,7 +76,15 @@ def resume(name: NameArgument, home: HomeOption, reason: ReasonOption) -> None:
         was_paused = commit(base, lambda to: destinations.resume(to, name, actor(), reason, utc_now()))
     if not was_paused:
         fail(NO, f"{name} is not paused")
-    typer.echo(f"{name} is resumed")
+    _say(base, name, "resumed", as_json)
+
+
+def _say(home: Home, name: str, what: str, as_json: bool) -> None:
+    if as_json:
+        (row,) = (each for each in _rows(home) if each["name"] == name)
+        say_json(row)
+    else:
+        typer.echo(f"{name} is {what}")
 
 
 def _checked(home: Home, name: str) -> None:

@@ -106,7 +106,7 @@ def findings(
 @app.command("bands")
 def bands_(home: HomeOption, as_json: JsonOption = False) -> None:
     """What became of the declarations of the last hours, by customs office, broker and trader class, and
-    whether a share is outside the band that policy.toml [monitoring] sets (REFORM R17).
+    whether a share is outside the band that section monitoring of policy.toml sets (REFORM R17).
 
     Example: gateway stats bands --home /srv/gateway
     """

@@ -83,7 +83,10 @@ async def heard(folder: Path) -> AsyncIterator[Heard]:
     shown = load_pem_x509_certificate(pusher.certificate.read_bytes()).public_bytes(Encoding.DER)
     async with opened_client(settings, folder) as client:
         backend = PushedBackend(client, settings, folder, shown)
-        async with listening(listener, folder, {"customs": backend}) as (host, port):
+        async with listening(listener, folder, {"customs": backend}, {"customs": asyncio.Event()}) as (
+            host,
+            port,
+        ):
             yield Heard(backend, f"https://{host}:{port}", pusher, folder)
 
 

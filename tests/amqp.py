@@ -14,7 +14,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
 from gateway.connections import AmqpSettings
-from tests.rabbitmq import Rabbit, section
+from tests.rabbitmq import ADMIN, Rabbit, section
 from tests.served import Gateway
 
 ACCOUNTS: Final = ("broker-aa", "broker-b")  # whose receipts go out over AMQP here
@@ -63,7 +63,9 @@ class Platform:
         connection = await stack.enter_async_context(await aio_pika.connect(rabbit.url(vhost, account)))
         channel = await connection.channel(on_return_raises=True)
         receipts = await channel.declare_queue(f"{account}.receipts", durable=True)
-        await receipts.bind("gateway.receipts", account)
+        async with await aio_pika.connect(rabbit.url(vhost, ADMIN)) as operator:  # an account may not
+            theirs = await (await operator.channel()).get_queue(receipts.name, ensure=False)
+            await theirs.bind("gateway.receipts", account)
         return cls(rabbit, vhost, account, channel, receipts, stack)
 
     async def __aenter__(self) -> Self:

@@ -158,8 +158,8 @@ class Rabbit:
 
     def vhost(self, *users: str, gateway: str = "gateway") -> str:
         """A new virtual host of one test, in which the user `gateway` may do everything, and each of `users`
-        what a broker's software may: publish to `gateway.in`, and have queues named `<user>.…` bound to
-        `gateway.receipts`. Users are made where they are not there yet."""
+        what a broker's software may: publish to `gateway.in`, and have queues named `<user>.…`.
+        Users are made where they are not there yet."""
         self._vhosts += 1
         name = f"test-{self._vhosts}"
         self._evaluate(
@@ -174,7 +174,7 @@ class Rabbit:
                     user,
                     rf"^{user}\\..*",
                     rf"^(gateway\\.in|{user}\\..*)$",
-                    rf"^(gateway\\.receipts|{user}\\..*)$",
+                    rf"^{user}\\..*$",
                 )
             ),
         )

@@ -73,7 +73,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     (broker.folder / "plugins").write_text("[rabbitmq_management].")
     with (broker.folder / "rabbit.conf").open("a") as conf:
         conf.write(f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n")
-    set_up, configure, *_examples = fences("sh")
+    set_up, configure, receipts, *_examples = fences("sh")
     (section,) = fences("toml")
     gateway = Gateway(folder)
     platform = Platform(folder, broker.port, management)
@@ -86,6 +86,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
             settings.write("\n" + section.replace("5672", str(broker.port)))
         platform.run("sh", "-ec", configure, home=gateway.home.path)
         with gateway:
+            platform.run("sh", "-ec", platform.here(receipts))
             yield platform
 
 
@@ -102,3 +103,12 @@ def test_the_shell_example_sends_and_reads_the_receipt(platform: Platform) -> No
     said = platform.run("sh", "-ec", platform.here(example), "sh", str(platform.file("SHELL-1")))
     receipt = (platform.folder / "receipt.xml").read_text("utf-8")
     assert "<Verdict>accepted</Verdict>" in said, receipt
+
+
+def test_the_rights_of_an_account_do_not_reach_the_receipts_of_another(platform: Platform) -> None:
+    broker = f"amqp://broker-aa:broker-password@127.0.0.1:{platform.amqp_port}/customs"
+    bind = (
+        f"amqp-consume -u {broker} -q broker-aa.mine -e gateway.receipts -r broker-b -c 1 true 2>&1 || true"
+    )
+    said = platform.run("sh", "-c", f"amqp-declare-queue -u {broker} -q broker-aa.mine && {bind}")
+    assert "ACCESS_REFUSED - access to exchange 'gateway.receipts'" in said

@@ -35,3 +35,18 @@ def test_a_home_with_several_folders_asks_which(tmp_path: Path) -> None:
     said = gateway.cli("customs", "serve")
     assert said.returncode == USAGE
     assert "north, south" in said.stderr
+
+
+@pytest.mark.parametrize("other", [("--folder", "exchange"), ("--http", "127.0.0.1:0"), ("--dxp",)])
+def test_over_amqp_customs_takes_no_other_way_as_well(other: tuple[str, ...], tmp_path: Path) -> None:
+    given = ["customs", "serve", "--home", str(tmp_path), "--amqp", *other]
+    said = CliRunner().invoke(cli.app, given)
+    assert said.exit_code == USAGE
+    assert "--amqp needs a home" in said.stderr
+
+
+def test_over_amqp_customs_is_served_where_the_home_has_one_such_back_end(tmp_path: Path) -> None:
+    home = Gateway(tmp_path).home.path
+    said = CliRunner().invoke(cli.app, ["customs", "serve", "--home", str(home), "--amqp"])
+    assert said.exit_code == USAGE
+    assert "one back-end of kind amqp; it names 0" in said.stderr

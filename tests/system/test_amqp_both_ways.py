@@ -1,0 +1,117 @@
+"""AMQP from end to end: a platform, the gateway and customs, each a process that knows only the broker."""
+
+import json
+import re
+import select
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+
+from adapters.assemble import utc_now
+from adapters.operators.output import UNREACHABLE
+from gateway.xml import trusted
+from tests.amqp import Place, Platform, connected, run
+from tests.amqp_office import backend_settings
+from tests.declarations import Declaration
+from tests.invariants import unfinished, violations
+from tests.keys import xmlsec1_trusts
+from tests.rabbitmq import Rabbit, section
+from tests.receipts import NS
+from tests.rendering import render
+from tests.served import DONE_WITHIN, READY_WITHIN, ROOT, Gateway
+
+BROKER: Final = "broker-aa"
+TRADER: Final = "trader-a"
+# All that is told of a declaration which is released and closed, as over SFTP (test_receipts_to_others).
+TOLD: Final = {
+    BROKER: Counter(gateway=1, technical=1, business=4),
+    TRADER: Counter(business=4, notice=4),
+}
+
+
+@pytest.fixture(scope="module")
+def place(rabbit: Rabbit, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A home, not served yet, with the channel and customs in one virtual host, and whose receipts of both
+    the broker and its trader go out over it."""
+    gateway = Gateway(tmp_path_factory.mktemp("both"))
+    place = Place(gateway, rabbit, rabbit.vhost(BROKER, TRADER))
+    connected(gateway, rabbit.settings(gateway.home.path, place.vhost), (BROKER, TRADER))
+    customs = backend_settings(rabbit, gateway.home.path, place.vhost)
+    settings = gateway.home.path / "gateway.toml"
+    text, found = re.subn(
+        r'^\[backend\.customs\]\nkind = "reference".*$',
+        lambda _: section(customs, "backend.customs"),
+        settings.read_text("utf-8"),
+        flags=re.MULTILINE,
+    )
+    assert found == 1
+    settings.write_text(text, "utf-8")
+    return place
+
+
+@contextmanager
+def customs(place: Place) -> Iterator[None]:
+    """`gateway customs serve --amqp` until the end, which is well."""
+    log = place.gateway.home.path / "customs.log"
+    command = ("-m", "cli", "customs", "serve", "--amqp", "--home", str(place.gateway.home.path))
+    with log.open("ab") as out:
+        process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=out)
+    assert process.stdout is not None
+    with process.stdout as stdout:
+        try:
+            said = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
+            assert said, log.read_text("utf-8")
+            broker = f"{place.rabbit.host}:{place.rabbit.port}"
+            assert json.loads(said) == {"ready": True, "amqp": broker, "pid": process.pid}
+            yield
+            process.terminate()
+            assert process.wait(DONE_WITHIN) == 0
+        finally:
+            process.kill()
+            process.wait()
+
+
+async def told(platform: Platform, about: str) -> list[AbstractIncomingMessage]:
+    """What the account is told of a declaration, until that is all; without requests for documents."""
+    heard: list[AbstractIncomingMessage] = []
+    while Counter(each.type for each in heard) != TOLD[platform.account]:
+        message = await platform.hear()
+        if message.headers["reference"] == about and message.type != "request":
+            heard.append(message)
+    return heard
+
+
+def test_a_declaration_is_released_and_its_broker_and_trader_hear_of_it_over_amqp_alone(place: Place) -> None:
+    async def test() -> None:
+        async with (
+            await Platform.connect(place.rabbit, place.vhost, BROKER) as platform,
+            await Platform.connect(place.rabbit, place.vhost, TRADER) as trader,
+        ):
+            await platform.send(
+                render(Declaration(reference="BOTHWAYS1")), "both-1", correlation_id="order 9"
+            )
+            receipts = await told(platform, "BOTHWAYS1")
+            notices = [each for each in await told(trader, "BOTHWAYS1") if each.type == "notice"]
+        # The sender's own word comes back with each; the trader sent nothing, and has none.
+        assert {each.correlation_id for each in receipts} == {"order 9"}
+        assert {each.correlation_id for each in notices} == {None}
+        assert [each.headers["verdict"] for each in receipts if each.headers["final"]] == ["accepted"]
+        certificate = place.gateway.home.certificate.read_text()
+        assert all(xmlsec1_trusts(each.body, certificate, utc_now()) for each in notices)
+        said = sorted(str(trusted(each.body).findtext("g:Class", namespaces=NS)) for each in notices)
+        assert said == ["closed", "released", "reviewed", "stored"]
+
+    with place.gateway, customs(place):
+        place.until_connected()
+        run(test, 60)
+        place.gateway.until(lambda: not unfinished(place.gateway.home))
+        assert violations(place.gateway.home) == []
+        second = place.gateway.cli("customs", "serve", "--amqp")
+        assert second.returncode == UNREACHABLE
+        assert place.gateway.stop() == 0

@@ -17,7 +17,10 @@ from gateway.ports import Clock, Folder, Posting, Postings
 
 _AT_ONCE: Final = 100
 _LOOK_EVERY: Final = 0.3  # seconds
-_LATER: Final = timedelta(seconds=30)
+# What has no queue is tried again after as long as it has waited already, within these bounds: a queue that is
+# made soon after the first message gets its receipt soon, and one that is never made costs little.
+_SOONEST: Final = timedelta(seconds=2)
+_LATEST: Final = timedelta(seconds=60)
 
 log = structlog.get_logger()
 
@@ -53,7 +56,9 @@ class Publisher:
         later = [*_of(due, said, Sent.RETURNED), *_of(due, said, Sent.REFUSED)]
         if later:
             log.warning("receipts wait for their account's queue", receipts=len(later))
-            await self._postings.later(later, self._clock() + _LATER)
+            now = self._clock()
+            waited = min(now - posting.at for posting in due if posting.receipt in later)
+            await self._postings.later(later, now + min(max(waited, _SOONEST), _LATEST))
         return len(done) + len(later) == _AT_ONCE
 
     async def _post(self, posting: Posting) -> Sent:

@@ -297,6 +297,11 @@ class Fault(Enum):
         "消息须带 message_id（1 至 255 个可打印字符）。",
         "message_id must be set: 1 to 255 printable characters.",
     )
+    AMQP_UNREADABLE = (
+        "amqp-unreadable",
+        "消息属性无法读取：message_id、correlation_id 须为 UTF-8，消息头须符合 AMQP。",
+        "Properties cannot be read: message_id and correlation_id must be UTF-8, headers as AMQP has them.",
+    )
     AMQP_CONTENT_TYPE = (
         "amqp-content-type",
         "content_type 须为 application/xml、application/zip 或取件通知的类型（{detail}）。",

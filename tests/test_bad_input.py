@@ -101,6 +101,7 @@ ELSEWHERE = {
     Fault.DISMISSED: "tests/test_operator_acts.py",
     Fault.AMQP_USER: "tests/system/test_amqp_refused.py",
     Fault.AMQP_MESSAGE_ID: "tests/system/test_amqp_refused.py",
+    Fault.AMQP_UNREADABLE: "tests/system/test_amqp_hostile.py",
     Fault.AMQP_CONTENT_TYPE: "tests/system/test_amqp_refused.py",
     Fault.AMQP_NAME: "tests/system/test_amqp_refused.py",
     Fault.AMQP_SIZE: "tests/system/test_amqp_refused.py",

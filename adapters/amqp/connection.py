@@ -20,6 +20,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import ChannelClosed, DeliveryError, PublishError
 
+from adapters.amqp.frames import read_all_there_is
 from gateway.connections import BrokerSettings
 from gateway.faults import printable
 
@@ -36,6 +37,8 @@ LONGEST_PAUSE: Final = 10.0
 STEADY_AFTER: Final = 30.0  # a connection that held so long was a good one: the next pause is the first again
 
 log = structlog.get_logger()
+
+read_all_there_is()
 
 # Declares what it needs and begins to consume; returns the queues that it consumes from.
 SetUp = Callable[[AbstractChannel], Awaitable[Sequence[str]]]

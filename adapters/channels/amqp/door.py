@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aio_pika.abc import AbstractIncomingMessage
 
+from adapters.amqp.frames import UNREADABLE
 from adapters.channels.sftp_server.paths import LONGEST_NAME, is_unfinished
 from gateway.faults import Fault, Rejected, finding, printable
 from gateway.message import Reply
@@ -55,6 +56,8 @@ def admitted(message: AbstractIncomingMessage, account: Account | None, largest:
     if not 1 <= len(identity) <= 255 or not identity.isprintable():
         raise Rejected(finding(Fault.AMQP_MESSAGE_ID))
     reply = reply_of(message, account)
+    if UNREADABLE in identity + reply.correlation or UNREADABLE in message.headers:
+        raise Rejected(finding(Fault.AMQP_UNREADABLE))
     kind = (message.content_type or "").partition(";")[0].strip().lower()
     if kind == CLAIM:
         claim = _claim(message.body)
@@ -82,7 +85,13 @@ def _sound(name: Any, suffixes: tuple[str, ...]) -> str:
     if not isinstance(name, str):
         raise Rejected(finding(Fault.AMQP_NAME, detail="-"))
     sound = name.isprintable() and len(name.encode(errors="replace")) <= LONGEST_NAME
-    if not sound or "/" in name or len(name) <= 4 or not name.lower().endswith(suffixes):
+    if (
+        not sound
+        or "/" in name
+        or UNREADABLE in name
+        or len(name) <= 4
+        or not name.lower().endswith(suffixes)
+    ):
         raise Rejected(finding(Fault.AMQP_NAME, detail=printable(name, 80)))
     return name
 

@@ -1,0 +1,50 @@
+"""What senders may write into a message and the library cannot read, as a broken line would be read.
+
+AMQP's short strings are bytes, and so is what stands in a table; the broker passes on what it is given. The
+library (pamqp) takes a frame that it cannot decode for a broken line: one such message would end the
+connection each time that it is given, and count against everything that was given beside it.
+"""
+
+import struct
+from typing import Any, Final
+
+from pamqp import decode
+
+# Stands in a string that is no UTF-8, and in a table that cannot be read.
+UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
+
+_read_table: Final = decode.field_table
+_read_time: Final = decode.timestamp
+
+
+def read_all_there_is() -> None:
+    """From now on, in this process: a string that is no UTF-8 holds `UNREADABLE`, a table that cannot be read
+    is `{UNREADABLE: True}`, and a time that is none is left out."""
+    decode.METHODS["shortstr"] = _short_string
+    decode.METHODS["table"] = _table
+    decode.METHODS["timestamp"] = _time
+    decode.TABLE_MAPPING[b"S"] = _long_string
+
+
+def _short_string(value: bytes) -> tuple[int, str]:
+    end = 1 + value[0]
+    return end, value[1:end].decode("utf-8", "replace")
+
+
+def _long_string(value: bytes) -> tuple[int, str]:
+    end = 4 + int(struct.unpack_from(">I", value)[0])
+    return end, value[4:end].decode("utf-8", "replace")
+
+
+def _table(value: bytes) -> tuple[int, Any]:
+    try:
+        return _read_table(value)
+    except (ValueError, OverflowError, OSError, RecursionError):
+        return 4 + struct.unpack_from(">I", value)[0], {UNREADABLE: True}
+
+
+def _time(value: bytes) -> tuple[int, Any]:
+    try:
+        return _read_time(value)
+    except (ValueError, OverflowError, OSError):
+        return 8, None

@@ -95,17 +95,27 @@ def _fields(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, str]
             yield from _of_values(f"{prefix}{name}", field)
         else:
             yield _field(f"{prefix}{name}", field)
+            if value is None:
+                yield from _of_section(f"{prefix}{name}", field)
+
+
+def _of_section(name: str, field: FieldInfo) -> Iterator[tuple[str, str, str]]:
+    """The keys of a section that is left out by default."""
+    for each in get_args(field.annotation):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            for key, below in each.model_fields.items():
+                yield _field(f"{name}.{key}", below)
 
 
 def _of_values(name: str, field: FieldInfo) -> Iterator[tuple[str, str, str]]:
-    """The fields of the models that are the values of a dict; where they are told apart by a literal, that
-    stands with its value, and each model's own fields after it."""
+    """The fields of the models that are the values of a dict; where they are told apart by their kind, that
+    stands first with its value, and each model's own fields after it."""
     (_key, models) = get_args(field.annotation)
     several = get_args(get_args(models)[0]) if get_args(models) else (models,)
     for model in several:
-        for each, below in model.model_fields.items():
+        for each, below in sorted(model.model_fields.items(), key=lambda item: item[0] != "kind"):
             key = f"{name}.NAME.{each}"
-            if get_origin(below.annotation) is Literal:
+            if each == "kind" and get_origin(below.annotation) is Literal:
                 key += f' = "{get_args(below.annotation)[0]}"'
             yield _field(key, below)
 
@@ -118,6 +128,8 @@ def _default(value: object) -> str:
     """As the file would say it; nothing where the file need not say anything."""
     if value is None or value in ("", ()):
         return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return f"`{list(value) if isinstance(value, tuple) else value}`"
 
 

@@ -74,7 +74,9 @@ class _Backend(Section):
 
 
 class _Connection(_Backend):
-    dxp: DxpSettings | None = Field(None, description="wrap submissions in a DXP envelope; answers may be so")
+    dxp: DxpSettings | None = Field(
+        None, description="sender, receiver (and message_type) of the DXP envelope around submissions"
+    )
 
 
 class ReferenceSettings(_Backend):
@@ -122,7 +124,9 @@ class HttpBackendSettings(_Connection):
     seconds: float = Field(
         30, gt=0, le=600, description="longest time for one exchange, beside what its body takes at 1 Mbit/s"
     )
-    answers: Literal["poll", "push"] = Field("poll", description="whether answers are fetched or brought")
+    answers: Literal["poll", "push"] = Field(
+        "poll", description="answers are fetched (poll) or brought (push)"
+    )
     pusher: str | None = Field(
         None, min_length=1, description="the certificate (PEM) that the one who brings answers shows"
     )

@@ -28,3 +28,17 @@ def test_a_partner_needs_an_account_that_gets_its_receipts_in_folders(tmp_path: 
         "three: no account is named nobody",
         "nobody: named by more than one partner",
     ]
+
+
+def test_what_the_settings_name_must_be_there_and_what_is_secret_for_nobody_else(tmp_path: Path) -> None:
+    home = found(tmp_path / "home", 0, NOW)
+    with (home.path / "gateway.toml").open("a", encoding="utf-8") as file:
+        file.write('[amqp]\nuser = "gateway"\npassword_file = "open"\nca = "not-there"\n')
+    (home.path / "open").write_text("password")
+    (home.path / "open").chmod(0o644)
+    (check,) = [each for each in examine(home, NOW) if each["check"] == "connections"]
+    assert not check["ok"]
+    assert check["detail"].split("; ") == [
+        "amqp.password_file: open can be read by others (mode 644)",
+        "amqp.ca: not-there: No such file or directory",
+    ]

@@ -1,6 +1,7 @@
 """Settings → a running node: which class stands for which kind."""
 
 import asyncio
+import contextlib
 import resource
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -9,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.resources import files
 from typing import Final
+
+import structlog
 
 from adapters.backend_kinds import opened_backend
 from adapters.backends.http_push import listening, pushed_among
@@ -41,7 +44,12 @@ from gateway.pace import Limits
 from gateway.parties import Account
 from gateway.reminders import Reminders
 
-STOP_WITHIN: Final = 20.0  # seconds for sessions and judgements in hand
+STOP_WITHIN: Final = 20.0  # seconds for sessions in hand
+# Seconds for what is judged and delivered then. A back-end may keep us waiting for many minutes; what is
+# broken off is asked about by the next node.
+FINISH_WITHIN: Final = 10.0
+
+log = structlog.get_logger()
 
 
 def utc_now() -> datetime:
@@ -173,7 +181,12 @@ async def _at_work(node: Node) -> AsyncIterator[None]:
         yield
     finally:
         node.stop()
-        await work
+        await asyncio.wait([work], timeout=FINISH_WITHIN)
+        if not work.done():
+            log.warning("stopped with work in hand, which the next start takes up")
+            work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
 
 
 def _allow_all_descriptors() -> None:

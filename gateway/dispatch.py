@@ -97,6 +97,12 @@ class Dispatch:
         while self._at_work:
             await asyncio.wait(self._at_work)
 
+    async def break_off(self) -> None:
+        """Ends what is on its way: the next node finds it so, and asks what became of it."""
+        for task in (tasks := list(self._at_work)):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def down(self, now: datetime) -> Mapping[str, datetime]:
         """The destinations that nothing was handed over to for `DOWN_AFTER`, by name since when."""
         since = {name: lane.down_since() for name, lane in self._lanes.items()}

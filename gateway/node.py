@@ -82,22 +82,29 @@ class Node:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Takes up what a node before it left, works until `stop`, returns when all in hand is committed."""
+        """Takes up what a node before it left, works until `stop`, returns when all in hand is committed.
+
+        Cancelled, it leaves what is in hand to the next node, which finds it as after a crash."""
         await self._parts.messages.recover()
         await self._parts.dispatch.recover()
-        async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._loop(self._judge_some, self._arrived))
-            loops.create_task(self._loop(self._expire_some, asyncio.Event()))
-            loops.create_task(self._loop(self._dispatch_some, self._parts.dispatch.wake))
-            loops.create_task(self._loop(self._parts.dispatch.give_up, asyncio.Event(), GIVE_UP_EVERY))
-            # Each by itself: one that does not answer must not keep the others from being heard.
-            for name, taken in self._parts.dispatch.taken.items():
-                loops.create_task(self._loop(partial(self._hear_answers, name), taken, called=f"hear_{name}"))
-            loops.create_task(self._loop(self._parts.reminders.tell_some, self._heard, REMIND_EVERY))
-            loops.create_task(self._loop(self._announce_some, asyncio.Event(), ANNOUNCE_EVERY))
-        if self._at_work:
-            await asyncio.wait(self._at_work)
-        await self._parts.dispatch.idle()
+        try:
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(self._loop(self._judge_some, self._arrived))
+                loops.create_task(self._loop(self._expire_some, asyncio.Event()))
+                loops.create_task(self._loop(self._dispatch_some, self._parts.dispatch.wake))
+                loops.create_task(self._loop(self._parts.dispatch.give_up, asyncio.Event(), GIVE_UP_EVERY))
+                # Each by itself: one that does not answer must not keep the others from being heard.
+                for name, taken in self._parts.dispatch.taken.items():
+                    loops.create_task(
+                        self._loop(partial(self._hear_answers, name), taken, called=f"hear_{name}")
+                    )
+                loops.create_task(self._loop(self._parts.reminders.tell_some, self._heard, REMIND_EVERY))
+                loops.create_task(self._loop(self._announce_some, asyncio.Event(), ANNOUNCE_EVERY))
+            if self._at_work:
+                await asyncio.wait(self._at_work)
+            await self._parts.dispatch.idle()
+        finally:
+            await self._parts.dispatch.break_off()
 
     def stop(self) -> None:
         """Ends the loops after the work in hand; what is only stored waits for the next node."""

@@ -77,10 +77,12 @@ class FolderBackend:
         await asyncio.get_running_loop().run_in_executor(self._ear, self._acknowledge, ids)
 
     def close(self) -> None:
-        """Waits for what is under way."""
+        """Breaks off what waits for another machine, and waits for what is under way on this one."""
         for thread, files in ((self._hand, self._handing), (self._ear, self._hearing)):
-            thread.shutdown()
+            thread.shutdown(wait=False, cancel_futures=True)
             files.close()
+            thread.shutdown()
+            files.close()  # it may have connected once more
 
     def _submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         key, files = _checked(submission.key), self._handing

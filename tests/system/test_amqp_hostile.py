@@ -1,13 +1,16 @@
 """Messages that were made to hurt: what the library of the channel cannot read stops nobody."""
 
+import asyncio
 import struct
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from gateway.faults import Fault
-from tests.amqp import Place, Platform, run
+from tests.amqp import Place, Platform, founded, run
+from tests.rabbitmq import Rabbit
 from tests.raw_amqp import Properties, field, publish, table
 
 _LATIN: Final = b"caf\xe9"
@@ -70,3 +73,24 @@ def test_what_says_nothing_to_the_gateway_may_be_anything(amqp: Place, case: str
             await platform.final(case)
 
     run(test, _UNTIL_TOLD)
+
+
+def test_what_cannot_be_stored_for_a_while_is_not_put_aside(rabbit: Rabbit, tmp_path: Path) -> None:
+    place = founded(tmp_path, rabbit)
+    place.gateway.configure("delivery_limit", "1")
+
+    async def test() -> None:
+        spools = place.gateway.home.blobs / "spool"
+        async with await Platform.connect(place.rabbit, place.vhost) as platform:
+            away = spools.rename(spools.with_name("away"))
+            await platform.send(b"<a/>", "sound")
+            log = place.gateway.log
+            await asyncio.to_thread(
+                place.gateway.until, lambda: log.read_text("utf-8").count("message not taken") >= 3
+            )
+            away.rename(spools)
+            await platform.final("sound")
+
+    with place.gateway:
+        place.until_connected()
+        run(test)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from gateway.message import Arrival, new_id
 from gateway.parties import Account
 from gateway.ports import BlobStore, Clock, Intake, Replies
 
-_FIRST_PAUSE: Final = 0.5  # seconds before a message is given back that could not be stored
+_FIRST_PAUSE: Final = 0.5  # seconds before it is tried again to store a message
 _LONGEST_PAUSE: Final = 30.0
 
 log = structlog.get_logger()
@@ -51,6 +52,7 @@ class Consumer:
         self._queue: AbstractQueue | None = None
         self._tag = ""
         self._in_hand: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
         self._one_of_its_id: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def begin(self, channel: AbstractChannel) -> Sequence[str]:
@@ -62,6 +64,7 @@ class Consumer:
 
     async def stop(self) -> None:
         """Takes no more; returns when what is in hand is stored and acknowledged, or given back."""
+        self._stopping.set()
         if self._queue is not None:
             with suppress(Exception):  # the connection may be gone
                 await self._queue.cancel(self._tag, timeout=5)
@@ -76,28 +79,38 @@ class Consumer:
         task.add_done_callback(self._in_hand.discard)
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
-        settled = False
+        """Keeps it in hand until it is settled, as long as the gateway works. Given back, it would come again
+        at once and be counted: the broker puts aside what came too often, and it may be sound."""
+        queue = self._queue
+        pause, again = _FIRST_PAUSE, message.redelivered is True
+        while not await self._tried(message, again=again):
+            again = True  # it may have been stored for all that was said
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause * random.uniform(0.5, 1))  # noqa: S311
+            if self._stopping.is_set():
+                with suppress(Exception):
+                    await message.nack(requeue=True)
+                return
+            if self._queue is not queue:
+                return  # the connection was lost: the broker gives it again
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        with suppress(Exception):  # the connection is lost: it comes again, and is known
+            await message.ack()
+
+    async def _tried(self, message: AbstractIncomingMessage, *, again: bool) -> bool:
         try:
-            settled = await self._settled(message)
+            return await self._settled(message, again)
         except Exception as error:
             log.error("message not taken", error=printable(repr(error), 500))
-        if settled:
-            with suppress(Exception):  # the connection is lost: it comes again, and is known
-                await message.ack()
-            return
-        again = message.headers.get("x-delivery-count", 0)
-        times = again if isinstance(again, int) else 0
-        await asyncio.sleep(min(_FIRST_PAUSE * 2**times, _LONGEST_PAUSE))
-        with suppress(Exception):
-            await message.nack(requeue=True)
+            return False
 
-    async def _settled(self, message: AbstractIncomingMessage) -> bool:
+    async def _settled(self, message: AbstractIncomingMessage, again: bool) -> bool:
         """Whether it is stored, or refused where people find it. Raises what the store does."""
         account = await asyncio.to_thread(self._account, message)
         try:
             taken = admitted(message, account, self._settings.largest)
             if account is not None:
-                await self._store(message, account, taken)
+                await self._store(message, account, taken, again)
         except Rejected as rejected:
             return await self._refused(message, account, rejected.findings[0])
         return True
@@ -105,13 +118,15 @@ class Consumer:
     def _account(self, message: AbstractIncomingMessage) -> Account | None:
         return self._office.account(message.user_id) if message.user_id else None
 
-    async def _store(self, message: AbstractIncomingMessage, account: Account, taken: Admitted) -> None:
+    async def _store(
+        self, message: AbstractIncomingMessage, account: Account, taken: Admitted, again: bool
+    ) -> None:
         office, reply, claim = self._office, taken.reply, taken.claim
         # A connection that was lost may have left its message under way here when it comes again.
         lock = self._one_of_its_id.setdefault((account.name, reply.message_id), asyncio.Lock())
         async with lock:
             sha256 = await asyncio.to_thread(_digest, message.body) if claim is None else claim.sha256
-            if message.redelivered and await office.replies.known(account.name, reply.message_id, sha256):
+            if again and await office.replies.known(account.name, reply.message_id, sha256):
                 return
             size = await asyncio.to_thread(self._kept, message.body, account.name, claim)
             now = office.clock()

@@ -85,6 +85,9 @@ def cell(value: object) -> Text:
         return Text("yes" if value else "no")
     if isinstance(value, list):
         return Text(printable(", ".join(str(item) for item in value)))
+    if isinstance(value, dict):
+        told = (f"{name.replace('_', ' ')} {each}" for name, each in value.items() if each not in (None, ""))
+        return Text(printable(", ".join(told)))
     return Text(printable(str(value)))
 
 
@@ -104,6 +107,8 @@ def told() -> Iterator[None]:
         fail(UNREACHABLE, str(error))
     except OperationalError as error:
         fail(UNREACHABLE, f"the store cannot be opened: {error.orig}")
+    except UnicodeEncodeError:
+        fail(USAGE, "what was given is no text in UTF-8")
     except OSError as error:
         if error.errno is None:  # none of the system's
             raise

@@ -156,3 +156,10 @@ def test_tables_say_yes_and_no_and_leave_no_cell_empty(gateway: Gateway) -> None
     rows = run("doctor", "--home", gateway.home.path).stdout.splitlines()
     assert "configuration          yes" in rows[1]
     assert cell("").plain == cell(None).plain == "-"
+
+
+def test_words_that_are_no_utf_8_are_told(gateway: Gateway) -> None:
+    reason = os.fsdecode(b"caf\xe9")
+    said = run("backends", "pause", "customs", "--reason", reason, "--home", gateway.home.path)
+    assert said.returncode == USAGE
+    assert said.stderr == "gateway: what was given is no text in UTF-8\n"

@@ -42,7 +42,7 @@ def _queues(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
                 key="held",
                 severity=Severity.WARNING,
                 zh=f"有 {queue.count} 份报文被挂起，须人工处理",
-                en=f"{queue.count} messages are held and wait for an operator",
+                en=f"messages that are held and wait for an operator: {queue.count}",
             )
         elif queue.stage in too_old and queue.count:
             minutes, en, zh = too_old[queue.stage]
@@ -102,6 +102,13 @@ def _disk(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
 
 def _link(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
     link = sight.link
+    if link is not None and link.put_aside:
+        yield Condition(
+            key="amqp-dead",
+            severity=Severity.WARNING,
+            zh=f"gateway.dead 队列中有 {link.put_aside} 份未收下的报文，须人工处理",
+            en=f"{link.put_aside} messages that were not taken lie in queue gateway.dead",
+        )
     if link is None or (link.connected and not link.blocked):
         return
     if sight.at - link.since > timedelta(minutes=limits.amqp_minutes):

@@ -33,7 +33,10 @@ _MAY: Final = {
     Act.HOLD: Words("hold（暂停）", "hold (stop it)"),
     Act.RELEASE: Words("release（继续处理）", "release (let it go on)"),
     Act.REJECT: Words("reject（退回发送方）", "reject (refuse it for good)"),
-    Act.REPLAY: Words("replay（重新处理）", "replay (take it up again)"),
+    Act.REPLAY: Words(
+        "replay（按现行规则重审或重发）",
+        "replay (judge it or send it anew; --dry-run shows what would come of it)",
+    ),
 }
 # By the first word of what is waited for; the rest names it.
 _THINGS: Final = {
@@ -47,16 +50,11 @@ _THINGS: Final = {
 def next_needed(situation: Situation, now: datetime) -> Words:
     """One or two sentences in each language."""
     said = _needed(situation, now)
-    acts = [_MAY[act] for act in possible(situation.standing) if act is not Act.REPLAY or _is_end(situation)]
+    acts = [_MAY[act] for act in possible(situation.standing)]
     if not acts:
         return said
     zh, en = "、".join(act.zh for act in acts), ", ".join(act.en for act in acts)
     return said + Words(f"可用命令：{zh}。", f"You may: {en}.")
-
-
-def _is_end(situation: Situation) -> bool:
-    # A held message is released; that it may be replayed too is no other thing to choose.
-    return situation.standing.state is State.REJECTED
 
 
 def _needed(situation: Situation, now: datetime) -> Words:
@@ -70,7 +68,10 @@ def _needed(situation: Situation, now: datetime) -> Words:
                 f"It waits for {thing.en} until {until}; it goes on when that comes, else it is refused.",
             )
         case State.ACCEPTED:
-            return Words("正在送往海关，自动进行。", "It is on its way to customs by itself.")
+            return Words(
+                "将自动送往海关；后端暂停或中断的，恢复后继续。",
+                "It goes on to customs by itself; while the back-end is paused or down, it waits.",
+            )
         case State.DELIVERED:
             due = _time(situation.answer_due)
             if situation.answer_due is not None and situation.answer_due < now:

@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench setup setup-test clean
+.PHONY: demo test check bench storm setup setup-test clean
 
 demo: setup
 	$(BIN)/gateway demo
@@ -20,6 +20,10 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+# Five thousand messages while the broker, and then the node, is killed; the tests have a few.
+storm: setup-test
+	STORM_MESSAGES=5000 $(BIN)/pytest -s tests/system/test_amqp_storm.py
 
 setup: $(VENV)/.ready
 

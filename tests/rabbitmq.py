@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from adapters.founding import free_port
-from gateway.connections import AmqpSettings
+from gateway.connections import AmqpSettings, BrokerSettings
 
 SCRIPTS: Final = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"))[-1]
 READY_WITHIN: Final = 90.0
@@ -133,8 +133,16 @@ class Rabbit:
     def kill(self) -> None:
         """SIGKILL, of a broker that has written down which queues there are: RabbitMQ 3.10 does so some time
         after they are declared, and knows nothing of a queue and its messages where it dies before."""
-        assert self._broker is not None
+        self.note_queues()
+        self.kill_at_once()
+
+    def note_queues(self) -> None:
+        """Has the broker write down which queues there are now."""
         self._evaluate("[dets:sync(Each) || Each <- dets:all()]")
+
+    def kill_at_once(self) -> None:
+        """SIGKILL, with nothing before it."""
+        assert self._broker is not None
         broker, self._broker = self._broker, None
         broker.kill()
         broker.wait()
@@ -219,7 +227,7 @@ class Rabbit:
         return AmqpSettings.model_validate(known | more)
 
 
-def section(settings: AmqpSettings, title: str = "amqp") -> str:
+def section(settings: BrokerSettings, title: str = "amqp") -> str:
     """The settings as a section of `gateway.toml`."""
     lines: Sequence[str] = [
         f"{key} = {json.dumps(value)}" for key, value in settings.model_dump(exclude_none=True).items()

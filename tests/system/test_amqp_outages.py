@@ -1,26 +1,19 @@
-"""The channel while its broker dies, hangs, or loses the queue: it is back by itself, and nothing is lost."""
+"""The channel whose broker hangs or loses the queue: it is back by itself, and nothing is lost."""
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aio_pika
 from aio_pika.exceptions import AMQPError
-from sqlalchemy import func, select
 
-from adapters.stores.operating_tables import replies
-from adapters.stores.tables import messages, receipts
 from tests.amqp import Place, Platform, founded, run
 from tests.declarations import owing_nothing
-from tests.invariants import unfinished, violations
+from tests.invariants import violations
 from tests.rabbitmq import Rabbit
 from tests.rendering import render
-from tests.served import Gateway
-
-MESSAGES = 200
 
 
 @asynccontextmanager
@@ -61,70 +54,6 @@ async def confirmed(platform: Platform, message_id: str) -> bool:
     except (AMQPError, OSError, TimeoutError, RuntimeError):
         return False
     return True
-
-
-async def again(rabbit: Rabbit, vhost: str) -> Platform:
-    while True:
-        try:
-            return await Platform.connect(rabbit, vhost)
-        except (AMQPError, OSError):
-            await asyncio.sleep(0.2)
-
-
-def finals(gateway: Gateway) -> Counter[str]:
-    """Final receipts in the store, by the message id of what they are for."""
-    of = (
-        select(replies.c.message_id, func.count())
-        .join(receipts, receipts.c.message == replies.c.message)
-        .where(receipts.c.final)
-        .group_by(replies.c.message_id)
-    )
-    with gateway.reading() as store:
-        return Counter({row[0]: row[1] for row in store.execute(of)})
-
-
-def test_what_a_broker_that_is_killed_had_confirmed_has_one_final_receipt_each(
-    mortal_rabbit: Rabbit, tmp_path: Path
-) -> None:
-    place = founded(tmp_path, mortal_rabbit)
-
-    async def test() -> None:
-        platform = await Platform.connect(mortal_rabbit, place.vhost)
-        sure: list[str] = []
-        for number in range(MESSAGES):
-            message_id = f"STORM{number:05}"
-            if number == MESSAGES // 2:
-                await asyncio.to_thread(mortal_rabbit.kill)
-                await asyncio.to_thread(mortal_rabbit.start)
-            while not await confirmed(platform, message_id):
-                with contextlib.suppress(Exception):
-                    await platform.__aexit__(None, None, None)
-                platform = await again(mortal_rabbit, place.vhost)
-            sure.append(message_id)
-        heard: set[str] = set()
-        async with asyncio.timeout(60):
-            while heard < set(sure):
-                message = await platform.hear()
-                if message.headers.get("final"):
-                    heard.add(message.correlation_id or "")
-        await platform.__aexit__(None, None, None)
-
-    with place.gateway:
-        place.until_connected()
-        run(test, 110)
-        place.gateway.until(lambda: not unfinished(place.gateway.home))
-        assert not violations(place.gateway.home)
-        with place.gateway.reading() as store:
-            twice = (
-                select(messages.c.sha256)
-                .where(messages.c.channel == "amqp")
-                .group_by(messages.c.sha256)
-                .having(func.count() > 1)
-            )
-            repeated = len(store.execute(twice).all())
-        # At most what was under way when the broker died was sent again by its sender itself.
-        assert repeated <= 1
-        assert set(finals(place.gateway)) == {f"STORM{number:05}" for number in range(MESSAGES)}
 
 
 def test_a_queue_that_was_deleted_is_consumed_again(amqp: Place) -> None:

@@ -39,11 +39,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """The connection to the AMQP broker; `since` is when it became what it is."""
+    """The connection to the AMQP broker; `since` is when it became what it is. `put_aside` messages were
+    refused, or came too often, and wait there for somebody."""
 
     connected: bool
     blocked: bool
     since: datetime
+    put_aside: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,6 +151,11 @@ def test_the_gravest_is_told_first() -> None:
             "amqp",
             Severity.SERIOUS,
         ),
+        (
+            replace(WELL, link=Link(connected=True, blocked=False, since=NOW, put_aside=3)),
+            "amqp-dead",
+            Severity.WARNING,
+        ),
         (replace(WELL, held_answers=1), "answers-held", Severity.WARNING),
     ],
 )

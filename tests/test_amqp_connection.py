@@ -197,6 +197,23 @@ def test_over_tls_each_end_knows_the_other_by_its_certificate(rabbit: Rabbit, tm
     run(test)
 
 
+def test_what_was_put_aside_is_counted(rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        settings = rabbit.settings(tmp_path, rabbit.vhost())
+
+        async def set_up(channel: AbstractChannel) -> Sequence[str]:
+            await channel.declare_queue("aside", durable=True, arguments={"x-queue-type": "quorum"})
+            return ()
+
+        async with BrokerConnection(settings, tmp_path, "test", set_up, "aside") as connection:
+            await connection.until_connected()
+            assert await connection.publish("", "aside", note("1")) is Sent.CONFIRMED
+            await until(lambda: connection.put_aside == 1)
+            assert connection.connected
+
+    run(test)
+
+
 def test_a_wrong_password_is_said(rabbit: Rabbit, tmp_path: Path) -> None:
     async def test() -> None:
         settings = rabbit.settings(tmp_path, rabbit.vhost())

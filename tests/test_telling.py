@@ -212,6 +212,7 @@ class Standing:
 
     connected: bool
     blocked: bool = False
+    put_aside: int = 0
 
 
 def test_the_broker_out_of_reach_is_an_alarm_and_what_is_not_ready(tmp_path: Path) -> None:

@@ -67,8 +67,13 @@ class BrokerConnection:
     that is gone or has lost its consumers, or a broker that is silent, ends the connection as well.
     """
 
-    def __init__(self, settings: BrokerSettings, home: Path, name: str, set_up: SetUp) -> None:
+    def __init__(
+        self, settings: BrokerSettings, home: Path, name: str, set_up: SetUp, aside: str | None = None
+    ) -> None:
+        """`aside` is a queue, there after `set_up`, that nobody consumes from and somebody should look at."""
         self.name = name
+        self.put_aside = 0  # messages in `aside`, as the last proof found it
+        self._aside = aside
         self.why_not = "not connected yet"
         self.blocked = False  # as the last proof found it
         self._settings = settings
@@ -224,6 +229,9 @@ class BrokerConnection:
             found = await below.queue_declare(queue, passive=True, timeout=PROOF_WITHIN)
             if not found.consumer_count:
                 raise Lost(f"queue {queue} has no consumer")
+        if self._aside is not None:
+            found = await below.queue_declare(self._aside, passive=True, timeout=PROOF_WITHIN)
+            self.put_aside = found.message_count or 0
 
     async def _close(self, connection: AbstractConnection) -> None:
         # Where the network hangs, so does a polite end: it is waited for in the background.

@@ -68,6 +68,7 @@ class Gauges(Collector):
         yield _family("disk_free_ratio", "Share of that disk that is free", (), (((), sight.free),))
         if sight.link is not None:
             yield _family("amqp_connected", "1 with a broker to talk to", (), (((), sight.link.connected),))
+            yield _family("amqp_put_aside", "In gateway.dead", (), (((), float(sight.link.put_aside)),))
             yield _family("amqp_blocked", "1 while the broker takes nothing", (), (((), sight.link.blocked),))
         yield _family(
             "alarms_open",

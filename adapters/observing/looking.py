@@ -46,6 +46,9 @@ class Connected(Protocol):
     @property
     def blocked(self) -> bool: ...
 
+    @property
+    def put_aside(self) -> int: ...
+
 
 class Looking:
     """Looks when it is asked to, at most once a second. `connections` are those of the AMQP channel, none
@@ -112,8 +115,13 @@ class Looking:
         connected = all(each.connected for each in self._connections)
         blocked = any(each.blocked for each in self._connections)
         last = self._link
-        if last is None or (last.connected, last.blocked) != (connected, blocked):
-            self._link = Link(connected=connected, blocked=blocked, since=now)
+        same = last is not None and (last.connected, last.blocked) == (connected, blocked)
+        self._link = Link(
+            connected=connected,
+            blocked=blocked,
+            since=last.since if same and last is not None else now,
+            put_aside=sum(each.put_aside for each in self._connections),
+        )
         return self._link
 
     def _own_endings(self) -> Iterator[Ending]:

@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractChannel
 from adapters.amqp.connection import BrokerConnection
 from adapters.channels.amqp.consumer import Consumer, Office
 from adapters.channels.amqp.publisher import Publisher
-from adapters.channels.amqp.topology import stand
+from adapters.channels.amqp.topology import DEAD, stand
 from gateway.connections import AmqpSettings
 from gateway.ports import Postings
 
@@ -42,7 +42,7 @@ async def amqp_channel(
 
     outgoing = BrokerConnection(settings, home, "gateway outgoing", stood)
     consumer = Consumer(settings, office, outgoing)
-    incoming = BrokerConnection(settings, home, "gateway incoming", consumer.begin)
+    incoming = BrokerConnection(settings, home, "gateway incoming", consumer.begin, DEAD)
     async with outgoing, incoming:
         posting = asyncio.create_task(Publisher(postings, outgoing, office.clock).run())
         try:

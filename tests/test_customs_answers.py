@@ -38,10 +38,10 @@ def clock() -> datetime:
     return NOW + timedelta(microseconds=next(_TICKS))
 
 
-def say(desk: Desk, *answers: Answer) -> None:
+def say(desk: Desk, *answers: Answer, backend: str = "customs") -> None:
     book = SqlAnswers(desk.database, clock)
     told = CustomsAnswers(book, desk.register, families(), desk.rules.policy, desk.judges, clock)
-    asyncio.run(told.take_in("customs", answers))
+    asyncio.run(told.take_in(backend, answers))
 
 
 def result(key: str, seq_no: str, channel: str) -> Answer:
@@ -59,6 +59,13 @@ def test_an_answer_that_names_another_unified_number_is_held_and_changes_nothing
     assert "it names I20260000000000002" in held["reason"]
     told = desk.rows(receipts, message=sent, account="broker-aa")
     assert [each["kind"] for each in told].count("business") == 2
+
+
+def test_a_back_end_says_nothing_of_what_another_one_was_given(desk: Desk) -> None:
+    sent = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
+    say(desk, result(sent, "I20260000000000001", "L"))
+    say(desk, result(sent, "I20260000000000001", "P"), backend="association")
+    assert desk.message(sent)["customs_status"] == "stored"
 
 
 def test_what_is_no_answer_is_held_and_the_others_are_heard(desk: Desk) -> None:

@@ -144,7 +144,7 @@ class _Door:
                 async with asyncio.timeout(_READ_WITHIN):
                     body = await request.content.readexactly(size)
                 await backend.keep(printable(name), body, key if SUBMISSION_KEY.fullmatch(key) else None)
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, ConnectionError):
             return _refused(400, "it ended early")
         except (NoRoom, TimeoutError):
             return _refused(503, "not kept: bring it again", {"Retry-After": "5"})

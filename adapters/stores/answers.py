@@ -67,16 +67,20 @@ _INBOUND: Final = (
     .order_by(messages.c.seq.desc())
     .limit(1)
 )
-_BY_KEY: Final = _INBOUND.where(messages.c.id == bindparam("key"))
-_BY_SEQ_NO: Final = _INBOUND.where(messages.c.seq_no == bindparam("seq_no"))
-_BY_ENTRY: Final = _INBOUND.where(messages.c.entry_id == bindparam("entry_id"))
+# A back-end speaks of what it was given, and of nothing that another one has.
+_GIVEN: Final = (
+    select(deliveries.c.id)
+    .where(deliveries.c.message == messages.c.id, deliveries.c.destination == bindparam("backend"))
+    .exists()
+)
+_BY_KEY: Final = _INBOUND.where(messages.c.id == bindparam("key"), _GIVEN)
+_BY_SEQ_NO: Final = _INBOUND.where(messages.c.seq_no == bindparam("seq_no"), _GIVEN)
+_BY_ENTRY: Final = _INBOUND.where(messages.c.entry_id == bindparam("entry_id"), _GIVEN)
 _BY_REFERENCE: Final = _INBOUND.where(
     messages.c.reference == bindparam("reference"),
     # Two parties may use the same reference: one that has another SeqNo already is not meant.
     or_(messages.c.seq_no.is_(None), messages.c.seq_no == bindparam("seq_no")),
-    select(deliveries.c.id)
-    .where(deliveries.c.message == messages.c.id, deliveries.c.destination == bindparam("backend"))
-    .exists(),
+    _GIVEN,
 )
 # The parties that have an open declaration with a reference there, and its SeqNo where it is known.
 _WHOSE: Final = (
@@ -86,9 +90,7 @@ _WHOSE: Final = (
         messages.c.reference == bindparam("reference"),
         messages.c.state.in_((State.ACCEPTED, State.DELIVERED)),
         or_(messages.c.seq_no.is_(None), messages.c.seq_no == bindparam("seq_no")),
-        select(deliveries.c.id)
-        .where(deliveries.c.message == messages.c.id, deliveries.c.destination == bindparam("backend"))
-        .exists(),
+        _GIVEN,
     )
     .distinct()
 )
@@ -120,14 +122,14 @@ def _target(reader: Connection, told: Told, key: str | None, backend: str) -> Ta
     reference = {"reference": told.client_reference, "seq_no": told.seq_no, "backend": backend}
     by_reference = (told.client_reference, _BY_REFERENCE, reference)
     by_number = (
-        (told.seq_no, _BY_SEQ_NO, {"seq_no": told.seq_no}),
-        (told.entry_id, _BY_ENTRY, {"entry_id": told.entry_id}),
+        (told.seq_no, _BY_SEQ_NO, {"seq_no": told.seq_no, "backend": backend}),
+        (told.entry_id, _BY_ENTRY, {"entry_id": told.entry_id, "backend": backend}),
     )
     of_key = None if key is None else message_of(key)
     # A declaration that follows a temporary save has its SeqNo: the reference tells which is meant.
     technical = told.kind is AnswerKind.TECHNICAL
     ways = (by_reference, *by_number) if technical else (*by_number, by_reference)
-    for known, query, where in ((of_key, _BY_KEY, {"key": of_key}), *ways):
+    for known, query, where in ((of_key, _BY_KEY, {"key": of_key, "backend": backend}), *ways):
         row = reader.execute(query, where).first() if known else None
         if row is not None:
             if query is _BY_REFERENCE:

@@ -118,6 +118,7 @@ class Rabbit:
         deadline = time.monotonic() + READY_WITHIN
         while not self._listens():
             if self._broker.poll() is not None or time.monotonic() > deadline:
+                self.kill_at_once()
                 raise RuntimeError(f"no broker: {(self.folder / 'out').read_text()[-3000:]}")
             time.sleep(0.05)
 

@@ -42,7 +42,8 @@ def channels() -> Json:
                 RECEIPTS,
                 "direct",
                 "{account}",
-                "Receipts of an account that names no queue of its own in `reply_to`; operators bind a queue of yours.",
+                "Receipts of an account that names no queue of its own in `reply_to`; "
+                "operators bind a queue of yours.",
                 _BACK,
             ),
             "parameters": {"account": {"description": "the account, which is the log-in at the broker"}},

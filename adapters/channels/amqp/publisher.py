@@ -17,8 +17,8 @@ from gateway.ports import Clock, Folder, Posting, Postings
 
 _AT_ONCE: Final = 100
 _LOOK_EVERY: Final = 0.3  # seconds
-# What has no queue is tried again after as long as it has waited already, within these bounds: a queue that is
-# made soon after the first message gets its receipt soon, and one that is never made costs little.
+# What has no queue is tried again after as long as it has waited already, within these bounds: a queue that
+# is made soon after the first message gets its receipt soon, and one that is never made costs little.
 _SOONEST: Final = timedelta(seconds=2)
 _LATEST: Final = timedelta(seconds=60)
 

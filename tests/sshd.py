@@ -95,9 +95,14 @@ class Sshd:
         if self._server is None:
             return
         server, self._server = self._server, None
-        for pid in [server.pid, *_below(server.pid)]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        # Halted first, so that a session which begins just now is not overlooked.
+        halted: list[int] = []
+        while new := [pid for pid in (server.pid, *_below(server.pid)) if pid not in halted]:
+            for pid in new:
+                _signal(pid, signal.SIGSTOP)
+            halted += new
+        for pid in halted:
+            _signal(pid, signal.SIGKILL)
         server.wait()
 
     def log(self) -> str:
@@ -112,6 +117,11 @@ def shared() -> Sshd:
     server = Sshd(folder / "server").start()
     atexit.register(server.stop)
     return server
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _below(pid: int) -> list[int]:

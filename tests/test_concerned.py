@@ -73,13 +73,13 @@ def technical(sent: str, code: str) -> Answer:
     return Answer(id=f"{sent}{code}", name="t.xml", body=body.encode(), key=sent)
 
 
-def say(desk: Desk, *answers: Answer) -> None:
+def say(desk: Desk, *answers: Answer, backend: str = "customs") -> None:
     def clock() -> Any:
         return NOW + timedelta(hours=1, microseconds=next(_TICKS))
 
     book = SqlAnswers(desk.database, clock)
     told = CustomsAnswers(book, desk.register, families(), desk.rules.policy, desk.judges, clock)
-    asyncio.run(told.take_in("customs", answers))
+    asyncio.run(told.take_in(backend, answers))
 
 
 def inbox(desk: Desk, account: str) -> list[Row]:
@@ -341,7 +341,7 @@ def test_what_the_association_answers_comes_in_its_words_whatever_receipts_were_
     asked = desk.judged("broker-aa", "ask.xml", request("broker-aa"))
     body = import_agr_response(code=9, message="失败", cop_code=enterprise("broker-aa").code, consign_no="")
 
-    say(desk, Answer(id="1", name="a.xml", body=body, key=asked.message))
+    say(desk, Answer(id="1", name="a.xml", body=body, key=asked.message), backend="association")
 
     (relayed,) = desk.rows(receipts, account="broker-aa", kind=ReceiptKind.TECHNICAL)
     assert (str(relayed["name"]).startswith("Failed_ask_"), relayed["body"]) == (True, body)

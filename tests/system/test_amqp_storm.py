@@ -46,6 +46,7 @@ class Storm:
             set
         )  # digests of receipts, by what they are for
         self.resent = 0
+        self.under_way = 0
         self.pouring = False
 
     async def __call__(self, disaster: Callable[[], Awaitable[None]]) -> None:
@@ -57,7 +58,8 @@ class Storm:
                 while len(self.confirmed) < MESSAGES * number // (DEATHS + 1):
                     await asyncio.sleep(0.02)
                 self.pouring = True
-                await asyncio.sleep(0.1)
+                while self.waiting and not self.under_way:
+                    await asyncio.sleep(0)
                 await disaster()
                 self.pouring = False
             while len(self.finals) < MESSAGES:
@@ -86,12 +88,15 @@ class Storm:
                 user_id=ACCOUNT,
                 message_id=message_id,
             )
+            self.under_way += 1
             try:
                 await exchange.publish(message, "storm", timeout=10)
             except BaseException:
                 self.waiting.append(message_id)
                 self.resent += 1
                 raise
+            finally:
+                self.under_way -= 1
             self.confirmed.add(message_id)
 
     async def _hear(self) -> None:

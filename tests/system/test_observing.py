@@ -96,7 +96,7 @@ def test_what_waits_for_a_back_end_is_seen_until_it_is_gone(observed: Observed) 
 
 
 def test_a_gateway_that_cannot_write_is_not_ready_until_it_can(observed: Observed) -> None:
-    assert observed.health("/readyz") == (200, {})
+    observed.until(lambda: observed.health("/readyz") == (200, {}))
     with observed.store_taken():
         status, why = observed.health("/readyz")
         assert (status, why) == (503, {"store write": "no commit within 3 s"})

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from adapters.assemble import running, utc_now
 from adapters.doctor import examine
 from adapters.founding import HomeExists, found
 from adapters.home import Home
+from adapters.operators.libraries import hear_libraries
 from adapters.operators.output import (
     NO,
     USAGE,
@@ -90,9 +90,7 @@ async def _serve(home: Home) -> None:
 
 
 def log_to_stderr() -> None:
-    # They tell of every connection that breaks; what matters of them the channels log themselves.
-    for library in ("paramiko", "aio_pika", "aiormq"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)
+    hear_libraries()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -1,6 +1,7 @@
 """What monitoring sees of a served gateway: its metrics, and whether it is alive and ready."""
 
 import json
+import socket
 import sqlite3
 import urllib.error
 import urllib.request
@@ -118,3 +119,17 @@ def test_every_metric_is_described(observed: Observed) -> None:
 def test_only_the_three_pages_are_there(observed: Observed) -> None:
     for path in ("/", "/metrics/", "/metrics/x", "/readyz/..", "/favicon.ico"):
         assert observed.get(path)[0] == 404, path
+
+
+def test_what_is_no_http_is_a_line_of_the_log_and_no_traceback(observed: Observed) -> None:
+    host, _, port = observed.address.partition(":")
+    with socket.create_connection((host, int(port)), 20) as raw:
+        raw.sendall(b"GET /healthz HTTP/1.1\r\nHo st: secret-of-theirs\r\n\r\n")
+        assert raw.recv(4096).startswith(b"HTTP/1.0 400")
+    observed.until(lambda: '"library"' in observed.log.read_text("utf-8"))
+    text = observed.log.read_text("utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [(each["library"], each["error"]) for each in lines if each["event"] == "library"] == [
+        ("aiohttp.server", "BadHttpMessage")
+    ]
+    assert "secret-of-theirs" not in text

@@ -12,7 +12,7 @@ from sqlalchemy import event, select
 from adapters.operators.message_filters import age
 from adapters.stores import listing
 from adapters.stores.found_by import note_faults
-from adapters.stores.listing import Wanted, list_messages
+from adapters.stores.listing import Wanted, count_messages, list_messages
 from adapters.stores.tables import messages
 from gateway.decision import Decision
 from gateway.faults import Fault
@@ -84,6 +84,8 @@ def test_each_filter_takes_what_it_says(desk: Desk, four: list[str]) -> None:
         ({"since": first + timedelta(days=1)}, []),
     ):
         assert names(desk, **wanted) == expected, wanted
+        with desk.database.engine.connect() as reader:
+            assert count_messages(reader, Wanted(**wanted)) == len(expected), wanted
 
 
 def test_the_newest_are_shown_oldest_first_and_pages_go_on_from_an_id(desk: Desk, four: list[str]) -> None:

@@ -51,11 +51,18 @@ def test_nothing_that_meets_the_filters_or_nothing_possible_ends_with_1(desk: De
     assert gateway(desk, "messages", "hold", "--state", "rejected", "--reason", "x").code == 1
 
 
-@pytest.mark.parametrize("arguments", [(), ("R1", "--state", "rejected")], ids=["neither", "both"])
-def test_one_message_or_filters_are_said(desk: Desk, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("act", ["hold", "release", "reject", "replay"])
+def test_an_act_on_nothing_says_that_a_message_or_filters_are_needed_and_how(desk: Desk, act: str) -> None:
+    said = gateway(desk, "messages", act, "--reason", "x")
+    assert said.code == 2
+    assert "Give one (its id, reference, SeqNo or entry number), or filters: --state, --fault" in said.err
+    assert "both" not in said.err
+
+
+def test_a_message_and_filters_together_are_refused_by_their_names(desk: Desk) -> None:
     refused(desk)
-    said = gateway(desk, "messages", "replay", *arguments, "--reason", "x")
-    assert (said.code, "not both" in said.err) == (2, True)
+    said = gateway(desk, "messages", "replay", "R1", "--state", "rejected", "--older", "1h", "--reason", "x")
+    assert (said.code, "one message or filters (--state, --older), not both" in said.err) == (2, True), said
 
 
 def test_the_same_request_key_has_one_effect_and_gives_the_outcome_again(desk: Desk) -> None:
@@ -95,14 +102,23 @@ def test_by_filter_messages_are_rejected_each_with_its_receipt(desk: Desk) -> No
     assert desk.message(done.json["items"][0]["message"])["state"] == State.REJECTED
 
 
-def test_a_limit_takes_the_newest_and_says_that_there_may_be_more(desk: Desk) -> None:
-    refused(desk, "R1")
-    second = refused(desk, "R2")
-    done = gateway(
-        desk, "messages", "replay", "--state", "rejected", "--limit", "1", "--reason", "x", "--json"
-    )
-    assert [each["message"] for each in done.json["items"]] == [second]
-    assert "--limit 0 takes all" in done.err
+def test_a_limit_takes_the_newest_and_says_how_many_more_there_are_and_how_to_go_on(desk: Desk) -> None:
+    ids = [refused(desk, reference) for reference in ("R1", "R2", "R3")]
+    limited = ("messages", "replay", "--state", "rejected", "--limit", "1")
+    dry = gateway(desk, *limited, "--dry-run", "--json")
+    assert [each["id"] for each in dry.json] == ids[2:]
+    assert dry.err == "gateway: the newest 1 of 3 that meet the filters; --limit 0 takes all of them\n"
+
+    keyed = (*limited, "--reason", "x", "--request-key", "ticket-7", "--json")
+    done = gateway(desk, *keyed)
+    assert [each["message"] for each in done.json["items"]] == ids[2:]
+    assert "2 more meet the filters and were left alone" in done.err
+    assert "the same command with --limit 0 and another --request-key" in done.err
+    again = gateway(desk, *keyed)
+    assert (again.json, again.err) == (done.json, "")
+
+    last = gateway(desk, *limited[:-1], "2", "--reason", "x", "--json")
+    assert ([each["message"] for each in last.json["items"]], "more" in last.err) == (ids[:2], False)
 
 
 def test_a_user_is_told_by_the_process_and_not_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

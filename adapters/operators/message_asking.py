@@ -15,7 +15,7 @@ from adapters.operators.message_filters import Filters
 from adapters.operators.message_finding import meant
 from adapters.operators.message_hand import Hand
 from adapters.operators.output import NO, UNREACHABLE, USAGE, fail, opened, say_json, told
-from adapters.stores.listing import list_messages
+from adapters.stores.listing import count_messages, list_messages
 from adapters.stores.tables import events
 from adapters.stores.undertakings import NothingChosen, show_undertaking, write_request
 from gateway.faults import printable
@@ -40,16 +40,31 @@ class Ask:
     stage: Stage | None = None
 
 
-def chosen(reader: Connection, wanted: str | None, filters: Filters) -> list[str]:
-    """The ids of the messages that are meant. Ends with 2 where neither or both are given."""
-    if (wanted is None) == (not filters.given):
-        fail(USAGE, "say one message, or filters as of messages list (--state, --fault, ...), not both")
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The ids of the messages that are meant; `more` meet the filters beyond the limit."""
+
+    messages: Sequence[str]
+    more: int = 0
+
+
+def chosen(reader: Connection, wanted: str | None, filters: Filters) -> Chosen:
+    """Ends with 2 where neither a message nor filters are given, or both."""
+    if wanted is None and not filters.given:
+        fail(
+            USAGE,
+            "which messages? Give one (its id, reference, SeqNo or entry number), or filters: "
+            "--state, --fault, --account and the others that messages list has",
+        )
+    if wanted is not None and filters.given:
+        fail(USAGE, f"give one message or filters (--{', --'.join(filters.given)}), not both")
     if wanted is not None:
-        return [meant(reader, wanted).id]
-    found = [row["id"] for row in list_messages(reader, filters.wanted(utc_now()), filters.limit)]
-    if len(found) == filters.limit:
-        typer.echo(f"gateway: the newest {filters.limit}; --limit 0 takes all", err=True)
-    return found
+        return Chosen([meant(reader, wanted).id])
+    by = filters.wanted(utc_now())
+    found = [row["id"] for row in list_messages(reader, by, filters.limit)]
+    if not filters.limit or len(found) < filters.limit:
+        return Chosen(found)
+    return Chosen(found, count_messages(reader, by) - len(found))
 
 
 def asked(ask: Ask, path: Path, as_json: bool) -> None:
@@ -57,8 +72,8 @@ def asked(ask: Ask, path: Path, as_json: bool) -> None:
     with told(), Hand.on(opened(path)) as hand:
         policy = hand.home.policy().operations
         with hand.database.engine.connect() as reader:
-            messages = chosen(reader, ask.wanted, ask.filters)
-        single = messages[0] if ask.wanted is not None else None
+            those = chosen(reader, ask.wanted, ask.filters)
+        single = those.messages[0] if ask.wanted is not None else None
         by = (
             {"message": single}
             if single is not None
@@ -70,8 +85,17 @@ def asked(ask: Ask, path: Path, as_json: bool) -> None:
         if single is not None and ask.key is None and ask.act not in policy.four_eyes:
             _at_once(hand, request, single, as_json)
             return
-        undertaking = _written(hand, request, messages)
-        finish(hand, undertaking, as_json, single=single)
+        undertaking, is_new = _written(hand, request, those.messages)
+        try:
+            finish(hand, undertaking, as_json, single=single)
+        finally:
+            if those.more and is_new:
+                key = "" if ask.key is None else " and another --request-key"
+                typer.echo(
+                    f"gateway: {those.more} more meet the filters and were left alone; to go on with them: "
+                    f"the same command with --limit 0{key}",
+                    err=True,
+                )
 
 
 def _at_once(hand: Hand, request: Request, message: str, as_json: bool) -> None:
@@ -105,18 +129,20 @@ def _last_act(hand: Hand, message: str) -> str:
     return ""
 
 
-def _written(hand: Hand, request: Request, messages: Sequence[str]) -> str:
+def _written(hand: Hand, request: Request, messages: Sequence[str]) -> tuple[str, bool]:
+    """The id of the undertaking, and whether it is a new one: else it has the same request key."""
     now = utc_now()
     id_ = new_id(now, os.urandom(10))
     policy = hand.home.policy().operations
     try:
-        return hand.database.submit(
+        written = hand.database.submit(
             lambda to: write_request(to, id_, request, lambda _reader: messages, policy, now)
         ).result()
     except NothingChosen:
         fail(NO, "no message meets the filters")
     except OtherRequest as error:
         fail(USAGE, printable(str(error)))
+    return written, written == id_
 
 
 def finish(hand: Hand, undertaking: str, as_json: bool, *, single: str | None = None) -> None:

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+import typer
 from rich.console import Console
 from rich.progress import track
 from sqlalchemy import Connection, Row, select
@@ -56,9 +57,10 @@ def dry_run(wanted: str | None, filters: Filters, stage: Stage | None, path: Pat
         engine = sqlite_engine(home.database, read_only=True)
         try:
             with engine.connect() as reader:
-                ids = chosen(reader, wanted, filters)
+                those = chosen(reader, wanted, filters)
                 would = _judge(home, SqlRegister(engine))
                 bar = Console(stderr=True)
+                ids = those.messages
                 each = track(ids, "judging", console=bar, transient=True, disable=len(ids) < 2)
                 shown = [_shown(reader, id_, stage, would) for id_ in each]
         finally:
@@ -72,6 +74,12 @@ def dry_run(wanted: str | None, filters: Filters, stage: Stage | None, path: Pat
     else:
         columns = ("id", "reference", "from", *_COMPARED, "why_not")
         say_rows([_in_a_row(each) for each in shown], columns, as_json=False)
+    if those.more:
+        typer.echo(
+            f"gateway: the newest {len(shown)} of {len(shown) + those.more} that meet the filters; "
+            "--limit 0 takes all of them",
+            err=True,
+        )
 
 
 def _judge(home: Home, register: SqlRegister) -> Judge:

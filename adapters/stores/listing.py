@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Select, TextClause, func, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, TextClause, func, or_, select, union
 
 from adapters.stores.operating_tables import message_faults
 from adapters.stores.place import Stretch, stretch
@@ -82,6 +82,11 @@ def list_messages(reader: Connection, wanted: Wanted, limit: int) -> list[dict[s
     return found
 
 
+def count_messages(reader: Connection, wanted: Wanted) -> int:
+    """How many they are, from the same indexes."""
+    return _Search(reader, wanted, 0).number()
+
+
 def listed(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     values = dict(row._mapping)
     values["faults"] = sorted({found["code"] for found in row.findings if found["severity"] == "error"})
@@ -111,6 +116,13 @@ class _Search:
             if len(found) == self._limit or len(window) < _WINDOW:
                 return found
         return self._best(self._walks_by_text(text), self._limit, in_order=False)
+
+    def number(self) -> int:
+        text = self._wanted.text
+        # A place has one state and one value of each column, but may be found by several texts.
+        walks = self._walks() if text is None else [union(*self._walks_by_text(text))]
+        counts = (select(func.count()).select_from(walk.subquery()) for walk in walks)
+        return sum(self._reader.execute(count).scalar_one() for count in counts)
 
     def _best(self, walks: Iterable[_Walk], limit: int, *, in_order: bool = True) -> list[int]:
         """The newest (or first) of what the walks find, each place once."""

@@ -1,21 +1,19 @@
 """`gateway messages`: find and understand them. What is done to them stands in `message_acts`."""
 
-from datetime import timedelta
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import typer
 
 from adapters.assemble import utc_now
 from adapters.operators import message_acts, message_diff
-from adapters.operators.dossier import SinceOption, UntilOption, bounds
-from adapters.operators.message_filters import age, office_code
+from adapters.operators.message_filters import Filters, filtered
 from adapters.operators.message_finding import WantedArgument, meant, read
 from adapters.operators.output import (
     HomeOption,
     JsonOption,
     LangOption,
     Language,
-    LimitOption,
     Listing,
     cell,
     console,
@@ -24,9 +22,8 @@ from adapters.operators.output import (
     say_rows,
     told,
 )
-from adapters.stores.listing import Wanted, list_messages
+from adapters.stores.listing import list_messages
 from adapters.stores.reading import show_message, trace_message
-from gateway.states import State
 
 app = typer.Typer(cls=Listing, help="Find, understand, hold, release, reject and replay messages.")
 
@@ -51,63 +48,23 @@ for act in (
 
 
 @app.command("list")
+@filtered
 def list_(
     home: HomeOption,
-    state: Annotated[State | None, typer.Option(help="Only messages in this state.")] = None,
-    party: Annotated[str | None, typer.Option(help="Only messages of this party (customs code).")] = None,
-    account: Annotated[str | None, typer.Option(help="Only messages of this account.")] = None,
-    office: Annotated[
-        str | None,
-        typer.Option(
-            parser=office_code,
-            metavar="CODE",
-            help="Only messages for this customs office: 0202, or 02 for its district.",
-        ),
-    ] = None,
-    fault: Annotated[
-        str | None, typer.Option(help="Only refused, waiting and held ones with this fault or rule.")
-    ] = None,
-    family: Annotated[str | None, typer.Option(help="Only messages of this family.")] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="Only messages of this type.")] = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    older: Annotated[
-        timedelta | None,
-        typer.Option(parser=age, metavar="AGE", help="Only those received so long ago: 30m, 2h, 3d."),
-    ] = None,
-    text: Annotated[
-        str | None, typer.Option(help="How a reference, file name, SeqNo or entry number begins.")
-    ] = None,
+    filters: Filters,
     after: Annotated[
         str | None, typer.Option(help="Page on: the first ones after this message id; 0 begins at the first.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Answers of customs as well.")] = False,
-    limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
     """What parties sent, the newest last. Filters are met together.
 
     Example: gateway messages list --state rejected --fault schema-missing --older 2h --home /srv/gateway
     """
-    first, before = bounds(since, until)
-    if older is not None:
-        before = min(utc_now() - older, before or utc_now())
-    wanted = Wanted(
-        state=state,
-        party=party,
-        account=account,
-        office=office,
-        family=family,
-        type=type_,
-        fault=fault,
-        text=text,
-        since=first,
-        before=before,
-        after=after,
-        everything=all_,
-    )
+    wanted = replace(filters.wanted(utc_now()), after=after, everything=all_)
     with told():
-        rows = read(opened(home), lambda reader: list_messages(reader, wanted, limit))
+        rows = read(opened(home), lambda reader: list_messages(reader, wanted, filters.limit))
     columns = ("received_at", "id", "account", "reference", "type", "state", "customs_status", "faults")
     say_rows(rows, columns, as_json=as_json)
 

@@ -22,6 +22,7 @@ from adapters.operators.output import (
 )
 from adapters.operators.party_keys import commit, read
 from adapters.stores import destinations
+from gateway.faults import printable
 from gateway.states import DeliveryState
 
 app = typer.Typer(cls=Listing, help="The back-ends: how they stand, and whether they are sent to.")
@@ -53,38 +54,40 @@ def pause(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: J
     """Hand nothing more over to a back-end; its answers are still heard.
 
     A running node heeds it within a second. What is on its way already ends as it ends. Where a route names
-    back-ends for failover, these take what waits.
+    back-ends for failover, these take what waits. One that is paused already stays so, by whom and why it
+    was, and that ends with 0.
 
     Example: gateway backends pause customs --reason "announced maintenance" --home /srv/gateway
     """
     with told():
         base = opened(home)
         _checked(base, name)
-        commit(base, lambda to: destinations.pause(to, name, actor(), reason, utc_now()))
-    _say(base, name, "paused", as_json)
+        changed = commit(base, lambda to: destinations.pause(to, name, actor(), reason, utc_now()))
+        _say(base, name, "paused" if changed else "paused already; nothing is changed", changed, as_json)
 
 
 @app.command()
 def resume(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """End a pause: what waits is handed over, oldest first of each account.
 
+    One that is not paused goes on as it does, and that ends with 0.
+
     Example: gateway backends resume customs --reason "maintenance is over" --home /srv/gateway
     """
     with told():
         base = opened(home)
         _checked(base, name)
-        was_paused = commit(base, lambda to: destinations.resume(to, name, actor(), reason, utc_now()))
-    if not was_paused:
-        fail(NO, f"{name} is not paused")
-    _say(base, name, "resumed", as_json)
+        changed = commit(base, lambda to: destinations.resume(to, name, actor(), reason, utc_now()))
+        _say(base, name, "resumed" if changed else "not paused; nothing is changed", changed, as_json)
 
 
-def _say(home: Home, name: str, what: str, as_json: bool) -> None:
+def _say(home: Home, name: str, what: str, changed: bool, as_json: bool) -> None:
+    (row,) = (each for each in _rows(home) if each["name"] == name)
     if as_json:
-        (row,) = (each for each in _rows(home) if each["name"] == name)
-        say_json(row)
-    else:
-        typer.echo(f"{name} is {what}")
+        say_json({**row, "changed": changed})
+        return
+    by = f" ({row['paused_by']}: {row['pause_reason']})" if row["paused_by"] and not changed else ""
+    typer.echo(printable(f"{name} is {what}{by}"))
 
 
 def _checked(home: Home, name: str) -> None:

@@ -60,12 +60,16 @@ def waiting(reader: Connection) -> Mapping[str, Waiting]:
     return found
 
 
-def pause(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> None:
-    """Nothing is handed over from then on; a running node heeds it within a second. Written anew where it is
-    paused already, since the last word counts."""
+def pause(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> bool:
+    """Nothing is handed over from then on; a running node heeds it within a second. Whether it went on until
+    then: who paused it first, and why, stays."""
+    present = known(transaction.connection).get(name)
+    if present is not None and present[1] is not None:
+        return False
     columns = {"paused_by": actor, "paused_at": now, "pause_reason": reason}
     _put(transaction, name, columns, Breaker.new(now))
     transaction.log(name[:_LONGEST], now, PAUSED, actor, BreakerState.OPEN, backend=name, reason=reason)
+    return True
 
 
 def resume(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> bool:

@@ -77,4 +77,3 @@ def test_a_pause_holds_back_what_goes_out_beside_a_running_node(node: Mortal, cu
     customs.start()
     assert node.cli("backends", "resume", NAME, "--reason", "it is over").returncode == 0
     done(node, [reference], waited=True)
-    assert node.cli("backends", "resume", NAME, "--reason", "again").returncode == 1

@@ -9,6 +9,7 @@ import hashlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from io import BufferedRandom
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -42,13 +43,15 @@ TROUBLE: Final = (httpx.HTTPError, OSError)
 
 @asynccontextmanager
 async def opened_client(settings: HttpBackendSettings, home: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that knows this server only: no proxy and no other setting of the environment, no redirect,
-    no certificate that is not issued by whom the settings name."""
+    """A client that knows this server only: no proxy and no other setting of the environment, no redirect, no
+    cookie, no certificate that is not issued by whom the settings name."""
     async with httpx.AsyncClient(
         base_url=settings.url,
         verify=_trust(settings, home),
         trust_env=False,
         follow_redirects=False,
+        # What one answer set must not go with the next submission: each says all of itself.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         timeout=settings.seconds,
         # A question and a look for answers never wait for submissions.
         limits=httpx.Limits(max_connections=settings.at_once + 2),

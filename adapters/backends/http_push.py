@@ -25,7 +25,7 @@ LONGEST: Final = 32 * 1024 * 1024  # bytes of one answer: of any document that t
 _ROOM: Final = 2 * LONGEST  # bytes of all that are read or wait, of one back-end
 _WAITING: Final = 256  # how many, at most
 KEPT_WITHIN: Final = 20.0  # seconds for the gateway's commit, before it is to be brought again
-_READ_WITHIN: Final = 60.0
+_READ_WITHIN: Final = 60.0  # seconds for what is said of an answer, and for its bytes
 _STOP_WITHIN: Final = 5.0  # seconds for requests in hand when the listener is closed
 
 
@@ -111,7 +111,10 @@ async def listening(
     trust.load_cert_chain(home / settings.certificate, home / settings.key, password=no_password)
     app = web.Application()
     app.router.add_post("/answers/{backend}", _Door(backends).take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_WITHIN)
+    # aiohttp would wait an hour for a request that does not come to its end.
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=_STOP_WITHIN, keepalive_timeout=_READ_WITHIN
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port, ssl_context=trust).start()

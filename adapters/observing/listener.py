@@ -21,6 +21,7 @@ log = structlog.get_logger()
 
 _LOOK_WITHIN: Final = 5.0
 _CLOSE_WITHIN: Final = 2.0
+_ASKED_WITHIN: Final = 60.0  # seconds for a request, or the next one; aiohttp would wait an hour
 
 
 class _Pages:
@@ -66,7 +67,9 @@ async def listening(
     }
     for path, page in routes.items():
         application.router.add_get(path, page)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_CLOSE_WITHIN)
+    runner = web.AppRunner(
+        application, access_log=None, shutdown_timeout=_CLOSE_WITHIN, keepalive_timeout=_ASKED_WITHIN
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)

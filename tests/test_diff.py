@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from adapters.operators.actor import actor
+from tests.declarations import Declaration
 from tests.desk import Desk
-from tests.operating import LATER, gateway, held, judge_again, refused
+from tests.operating import BROKER, LATER, gateway, held, judge_again, refused, trail
+from tests.rendering import render
 
 
 @pytest.fixture
@@ -60,6 +62,19 @@ def test_two_messages_stand_side_by_side_with_facts_and_parts(desk: Desk) -> Non
     assert {"reference", "state", "sha256", "faults", "part R1.xml"} <= {*shown["differs"]}
     assert "party" not in shown["differs"]
     assert any(name.startswith("fact ") for name in shown["rows"])
+
+
+def test_a_rule_has_one_name_in_the_trail_beside_others_and_in_a_dry_run(desk: Desk) -> None:
+    message = desk.judged(
+        BROKER, "R1.xml", render(Declaration(reference="R1", head={"GrossWet": "1"}))
+    ).message
+    (attempts,) = gateway(desk, "messages", "diff", "R1", "--json").json["rows"]["faults"]
+    beside = gateway(desk, "messages", "diff", "R1", "R1", "--json").json["rows"]["faults"]
+    (dry,) = gateway(desk, "messages", "replay", "R1", "--dry-run", "--json").json
+    assert "DEC-501" in attempts
+    assert beside == [sorted(attempts)] * 2
+    assert dry["faults"]["now"] == ["DEC-501"]
+    assert trail(desk, message)[-1][2]["faults"] == attempts
 
 
 def test_what_is_not_there_ends_with_1(desk: Desk) -> None:

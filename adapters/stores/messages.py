@@ -297,9 +297,7 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
         ACTOR,
         state,
         attempt=decision.attempt,
-        faults=[
-            found.code if found.rule is None else f"{found.code}:{found.rule}" for found in decision.findings
-        ],
+        faults=[found.rule or found.code for found in decision.findings],
         reason=decision.reason,
         linked=decision.linked,
         **({} if decision.lack is None else {"waiting_for": decision.lack.thing}),

@@ -13,8 +13,9 @@ from typing import Any, Final, Self
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
+from adapters.channels.amqp.account_queues import queue_of
 from gateway.connections import AmqpSettings
-from tests.rabbitmq import ADMIN, Rabbit, section
+from tests.rabbitmq import Rabbit, section
 from tests.served import Gateway
 
 ACCOUNTS: Final = ("broker-aa", "broker-b")  # whose receipts go out over AMQP here
@@ -62,10 +63,10 @@ class Platform:
         stack = AsyncExitStack()
         connection = await stack.enter_async_context(await aio_pika.connect(rabbit.url(vhost, account)))
         channel = await connection.channel(on_return_raises=True)
-        receipts = await channel.declare_queue(f"{account}.receipts", durable=True)
-        async with await aio_pika.connect(rabbit.url(vhost, ADMIN)) as operator:  # an account may not
-            theirs = await (await operator.channel()).get_queue(receipts.name, ensure=False)
-            await theirs.bind("gateway.receipts", account)
+        # As the gateway makes it, which binds it as well: an account may not.
+        receipts = await channel.declare_queue(
+            queue_of(account), durable=True, arguments={"x-queue-type": "quorum"}
+        )
         return cls(rabbit, vhost, account, channel, receipts, stack)
 
     async def __aenter__(self) -> Self:

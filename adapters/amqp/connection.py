@@ -79,6 +79,7 @@ class BrokerConnection:
         self._settings = settings
         self._home = home
         self._set_up = set_up
+        self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
         self._connected = asyncio.Event()
         self._one_of_its_id: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -123,6 +124,28 @@ class BrokerConnection:
                 return await self._published(channel, exchange, routing_key, message)
             finally:
                 self._under_way -= 1
+
+    async def beside(self, act: Callable[[AbstractChannel], Awaitable[object]]) -> str:
+        """Does something on a channel of its own: the broker closes the channel of what it refuses, and what
+        is under way there is lost. Returns nothing where it was done, else why not."""
+        connection = self._connection
+        if connection is None:
+            return self.why_not
+        channel = connection.channel()
+        try:
+            async with asyncio.timeout(CONFIRM_WITHIN):
+                await channel.initialize()
+                await act(channel)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return "the connection was closed"
+        except Exception as error:
+            return printable(str(error) or type(error).__name__, 300)
+        finally:
+            await self._close(channel)
+        return ""
 
     async def _published(
         self, channel: AbstractChannel, exchange: str, routing_key: str, message: aio_pika.Message
@@ -180,7 +203,7 @@ class BrokerConnection:
                 below = await channel.get_underlay_channel()
                 below.on_consumer_cancel_callbacks.add(lambda _: _tell(gone, Lost("consumer cancelled")))
                 watched = await self._set_up(channel)
-            self._channel, self.why_not = channel, ""
+            self._connection, self._channel, self.why_not = connection, channel, ""
             self._connected.set()
             log.info("broker connected", connection=self.name)
             while not gone.done():
@@ -189,7 +212,7 @@ class BrokerConnection:
                     await self._prove(channel, watched)
             raise Lost(gone.result())
         finally:
-            self._channel = None
+            self._connection = self._channel = None
             self._connected.clear()
             await self._close(connection)
 
@@ -233,11 +256,11 @@ class BrokerConnection:
             found = await below.queue_declare(self._aside, passive=True, timeout=PROOF_WITHIN)
             self.put_aside = found.message_count or 0
 
-    async def _close(self, connection: AbstractConnection) -> None:
+    async def _close(self, ended: AbstractConnection | AbstractChannel) -> None:
         # Where the network hangs, so does a polite end: it is waited for in the background.
         async def close() -> None:
             with suppress(Exception):
-                await connection.close()
+                await ended.close()
 
         task = asyncio.create_task(close())
         self._closing.add(task)

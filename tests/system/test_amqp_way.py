@@ -6,9 +6,9 @@ import hashlib
 import aio_pika
 from sqlalchemy import select
 
-from adapters.stores.tables import messages, receipts
+from adapters.stores.tables import messages
 from gateway import xml
-from tests.amqp import XML, Place, Platform, run, tool
+from tests.amqp import Place, Platform, run, tool
 from tests.declarations import owing_nothing
 from tests.rendering import render
 from tests.served import Gateway
@@ -84,38 +84,6 @@ def test_the_queue_of_another_account_gets_nothing(amqp: Place) -> None:
                 assert theirs.correlation_id != "way-5"
 
     run(test)
-
-
-def test_receipts_wait_for_an_account_that_has_no_queue_yet(amqp: Place) -> None:
-    async def test() -> None:
-        async with await Platform.connect(amqp.rabbit, amqp.vhost, "broker-b") as early:
-            await early.receipts.delete(if_unused=False, if_empty=False)  # of another test
-        async with await aio_pika.connect(amqp.rabbit.url(amqp.vhost, "broker-b")) as connection:
-            exchange = await (await connection.channel()).get_exchange("gateway.in", ensure=False)
-            body = render(owing_nothing("AMQPWAY0006"))
-            await exchange.publish(
-                aio_pika.Message(
-                    body,
-                    message_id="way-6",
-                    user_id="broker-b",
-                    content_type=XML,
-                    headers={"name": "way-6.xml"},
-                ),
-                "any.key",
-            )
-        await asyncio.to_thread(amqp.gateway.until, lambda: waiting(amqp.gateway, "way-6.xml"))
-        async with await Platform.connect(amqp.rabbit, amqp.vhost, "broker-b") as late:
-            await late.final("way-6")
-
-    run(test)
-
-
-def waiting(gateway: Gateway, name: str) -> bool:
-    """Whether a final receipt of it was put off."""
-    of = select(receipts.c.id).join(messages, messages.c.id == receipts.c.message)
-    with gateway.reading() as store:
-        due = of.where(messages.c.name == name, receipts.c.final, receipts.c.post_at > receipts.c.created_at)
-        return store.execute(due).first() is not None
 
 
 def test_the_tools_of_another_maker_hear_receipts(amqp: Place) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from aio_pika.abc import AbstractChannel
 
 from adapters.amqp.connection import BrokerConnection
+from adapters.channels.amqp.account_queues import AccountQueues
 from adapters.channels.amqp.consumer import Consumer, Office
 from adapters.channels.amqp.publisher import Publisher
 from adapters.channels.amqp.topology import DEAD, stand
@@ -41,10 +42,11 @@ async def amqp_channel(
         return ()
 
     outgoing = BrokerConnection(settings, home, "gateway outgoing", stood)
-    consumer = Consumer(settings, office, outgoing)
+    accounts = AccountQueues(outgoing)
+    consumer = Consumer(settings, office, outgoing, accounts)
     incoming = BrokerConnection(settings, home, "gateway incoming", consumer.begin, DEAD)
     async with outgoing, incoming:
-        posting = asyncio.create_task(Publisher(postings, outgoing, office.clock).run())
+        posting = asyncio.create_task(Publisher(postings, outgoing, accounts, office.clock).run())
         try:
             yield AmqpChannel(incoming, outgoing)
         finally:

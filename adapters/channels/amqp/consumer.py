@@ -14,13 +14,14 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
 from adapters.amqp.connection import BrokerConnection, Sent
+from adapters.channels.amqp.account_queues import AccountQueues
 from adapters.channels.amqp.door import Admitted, Claim, admitted, is_one_of_ours, reply_of
 from adapters.channels.amqp.refusing import dead_letter, notice
-from adapters.channels.amqp.topology import DEAD, IN, RECEIPTS, stand
+from adapters.channels.amqp.topology import DEAD, IN, stand
 from adapters.channels.sftp_server.claims import Claims
 from gateway.connections import AmqpSettings
 from gateway.faults import Finding, Rejected, printable
-from gateway.message import Arrival, new_id
+from gateway.message import Arrival, Reply, new_id
 from gateway.parties import Account
 from gateway.ports import BlobStore, Clock, Intake, Replies
 
@@ -45,10 +46,13 @@ class Office:
 class Consumer:
     """Takes what `gateway.in` holds, `prefetch` at a time; what is refused goes out over `outgoing`."""
 
-    def __init__(self, settings: AmqpSettings, office: Office, outgoing: BrokerConnection) -> None:
+    def __init__(
+        self, settings: AmqpSettings, office: Office, outgoing: BrokerConnection, accounts: AccountQueues
+    ) -> None:
         self._settings = settings
         self._office = office
         self._outgoing = outgoing
+        self._accounts = accounts
         self._queue: AbstractQueue | None = None
         self._tag = ""
         self._in_hand: set[asyncio.Task[None]] = set()
@@ -168,11 +172,13 @@ class Consumer:
             return False
         log.warning("message refused", user=printable(message.user_id or "", 80), reason=found.code)
         if account is not None and is_one_of_ours(account):
-            reply = reply_of(message, account)
-            to = ("", reply.to) if reply.to else (RECEIPTS, account.name)
-            if await self._outgoing.publish(*to, notice(reply, found)) is Sent.RETURNED and reply.to:
-                await self._outgoing.publish(RECEIPTS, account.name, notice(reply, found))
+            await self._tell(account.name, reply_of(message, account), found)
         return True
+
+    async def _tell(self, account: str, reply: Reply, found: Finding) -> None:
+        told = notice(reply, found)
+        if not reply.to or await self._outgoing.publish("", reply.to, told) is Sent.RETURNED:
+            await self._accounts.publish(account, told)
 
 
 def _digest(body: bytes) -> str:

@@ -10,15 +10,16 @@ import structlog
 from aio_pika import DeliveryMode
 
 from adapters.amqp.connection import BrokerConnection, Sent
+from adapters.channels.amqp.account_queues import AccountQueues
 from adapters.channels.amqp.refusing import APP
-from adapters.channels.amqp.topology import RECEIPTS
 from gateway.faults import printable
 from gateway.ports import Clock, Folder, Posting, Postings
 
 _AT_ONCE: Final = 100
 _LOOK_EVERY: Final = 0.3  # seconds
-# What has no queue is tried again after as long as it has waited already, within these bounds: a queue that
-# is made soon after the first message gets its receipt soon, and one that is never made costs little.
+# What has no queue is tried again after as long as it has waited already, within these bounds: where we may
+# make none, one that is made soon after the first message gets its receipt soon, and one that never is costs
+# little.
 _SOONEST: Final = timedelta(seconds=2)
 _LATEST: Final = timedelta(seconds=60)
 
@@ -29,9 +30,12 @@ class Publisher:
     """Posts what is due, oldest first. A crash before the note that it was posted posts it again, under the
     same message id."""
 
-    def __init__(self, postings: Postings, outgoing: BrokerConnection, clock: Clock) -> None:
+    def __init__(
+        self, postings: Postings, outgoing: BrokerConnection, accounts: AccountQueues, clock: Clock
+    ) -> None:
         self._postings = postings
         self._outgoing = outgoing
+        self._accounts = accounts
         self._clock = clock
 
     async def run(self) -> None:
@@ -69,7 +73,7 @@ class Publisher:
             sent = await self._outgoing.publish("", posting.reply.to, message)
             if sent not in (Sent.RETURNED, Sent.REFUSED):
                 return sent
-        return await self._outgoing.publish(RECEIPTS, posting.account, message)
+        return await self._accounts.publish(posting.account, message)
 
 
 def _of(due: Sequence[Posting], said: Sequence[Sent], wanted: Sent) -> list[int]:

@@ -6,7 +6,7 @@ import resource
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from importlib.resources import files
 from typing import Final
@@ -19,6 +19,7 @@ from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.channels.amqp.channel import AmqpChannel, amqp_channel
 from adapters.channels.amqp.consumer import Office
 from adapters.channels.sftp_server.server import SftpServer
+from adapters.clock import utc_now
 from adapters.home import Home
 from adapters.observing.observing import Observing
 from adapters.partner_kinds import visited_partners
@@ -50,10 +51,6 @@ STOP_WITHIN: Final = 20.0  # seconds for sessions in hand
 FINISH_WITHIN: Final = 10.0
 
 log = structlog.get_logger()
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

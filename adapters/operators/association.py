@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from adapters import assemble, backend_kinds
 from adapters.backends.association.association import ReferenceAssociation
+from adapters.clock import utc_now
 from adapters.operators.output import (
     NO,
     UNREACHABLE,
@@ -141,13 +141,14 @@ def _associations(path: Path) -> Iterator[Sequence[ReferenceAssociation]]:
     }
     if not shipped:
         fail(USAGE, "gateway.toml has no back-end of kind association")
+    # Late: other commands need not wait for its libraries.
+    from adapters.backend_kinds import association
+
     register = SqlRegister(sqlite_engine(home.database, read_only=True))
     try:
         with ExitStack() as stack:
             yield [
-                stack.enter_context(
-                    closing(backend_kinds.association(home, name, settings, register, assemble.utc_now))
-                )
+                stack.enter_context(closing(association(home, name, settings, register, utc_now)))
                 for name, settings in shipped.items()
             ]
     except sqlite3.OperationalError as error:

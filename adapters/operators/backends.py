@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.home import Home
 from adapters.operators.actor import actor
 from adapters.operators.message_acts import ReasonOption

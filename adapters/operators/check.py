@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.founding import found
 from adapters.home import Home
 from adapters.operators.output import (

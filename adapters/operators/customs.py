@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from adapters.assemble import utc_now
 from adapters.backends.reference import reviews
 from adapters.backends.reference.decisions import Act
 from adapters.backends.reference.ledger import Ledger
+from adapters.clock import utc_now
 from adapters.operators import customs_ledgers
 from adapters.operators.actor import actor
 from adapters.operators.customs_books import FolderOption, HomeOption, ledgers

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from adapters.assemble import utc_now
 from adapters.backends.reference.customs import BOOK
 from adapters.backends.reference.ledger import Ledger
+from adapters.clock import utc_now
 from adapters.operators.output import UNREACHABLE, USAGE, fail, opened
 
 HomeOption = Annotated[

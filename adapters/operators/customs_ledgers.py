@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from adapters.assemble import utc_now
 from adapters.backends.reference.ledger import Ledger
 from adapters.backends.reference.proceedings import let_go_what_is_paid
 from adapters.backends.reference.record_files import BadRecords, read_records
 from adapters.backends.reference.records import Kind, Record, columns, record
+from adapters.clock import utc_now
 from adapters.operators.actor import actor
 from adapters.operators.customs_books import BackendOption, FolderOption, HomeOption, ledger
 from adapters.operators.output import (

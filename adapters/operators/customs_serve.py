@@ -12,11 +12,10 @@ from typing import Annotated, Final
 
 import typer
 
-from adapters.assemble import utc_now
 from adapters.backends.exchange import Exchange
 from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.backends.reference.serving import ServedElsewhere, Serving, alone
-from adapters.operators.customs_serve_amqp import serve_amqp
+from adapters.clock import utc_now
 from adapters.operators.customs_serve_http import Door, Tls, serve_http
 from adapters.operators.node import log_to_stderr
 from adapters.operators.output import UNREACHABLE, USAGE, fail, opened, told
@@ -96,6 +95,9 @@ def serve(
                     USAGE,
                     "--amqp needs a home with a back-end of kind amqp, and goes with --certificate alone",
                 )
+            # Late: other commands need not wait for its libraries.
+            from adapters.operators.customs_serve_amqp import serve_amqp
+
             serve_amqp(opened(home.absolute()), certificate)
             return
         tls = Tls.of(tls_certificate, tls_key, client_ca)

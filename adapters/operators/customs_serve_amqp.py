@@ -8,10 +8,10 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from adapters.assemble import utc_now
 from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.backends.reference.serving import ServedElsewhere, alone
 from adapters.backends.reference.serving_amqp import AmqpServing
+from adapters.clock import utc_now
 from adapters.home import Home
 from adapters.operators.node import log_to_stderr
 from adapters.operators.output import UNREACHABLE, USAGE, fail

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from adapters.assemble import utc_now
 from adapters.backends.reference.customs import ReferenceCustoms
-from adapters.backends.reference.serving_http import Bringing, serving
+from adapters.clock import utc_now
 from adapters.operators.output import USAGE, fail
 from gateway.connections import DxpSettings, is_loopback
 
@@ -68,6 +67,9 @@ async def serve_http(
     ready: Callable[[str], None],
 ) -> None:
     """Until `stop`. `ready` is called with the address when submissions are taken."""
+    # Late: other commands need not wait for its libraries.
+    from adapters.backends.reference.serving_http import Bringing, serving
+
     trust = None if door.tls is None else door.tls.context(ssl.Purpose.CLIENT_AUTH)
     with closing(ReferenceCustoms(books, certificate.read_text(), utc_now)) as customs:
         async with serving(customs, books, door.host, door.port, trust, dxp) as (host, port):

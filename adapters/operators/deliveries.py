@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.operators.actor import actor
 from adapters.operators.message_filters import age
 from adapters.operators.message_finding import read

@@ -13,12 +13,11 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.founding import found
 from adapters.home import Home
 from adapters.operators.output import NO, LangOption, Language, cell, console
 from adapters.operators.samples import FURTHER_PARTY, read_samples
-from adapters.operators.story import play
 from adapters.parties_file import read_parties
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.parties import say
@@ -42,6 +41,9 @@ def demo(lang: LangOption = Language.EN) -> None:
     for head in _HEADS[lang]:
         table.add_column(head, overflow="fold")
     good = True
+    # Late: other commands need not wait for its libraries.
+    from adapters.operators.story import play
+
     story = [sample for sample in read_samples() if sample.story]
     with TemporaryDirectory() as folder, Progress(transient=True) as progress:
         task = progress.add_task("…", total=len(story) + 1)

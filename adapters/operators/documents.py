@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 from sqlalchemy import Connection
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.operators.output import (
     NO,
     HomeOption,

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from adapters.assemble import utc_now
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.clock import utc_now
 from adapters.home import Home
 from adapters.operators.actor import actor
 from adapters.operators.dossier_export import export_to

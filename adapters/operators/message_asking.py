@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 import typer
 from sqlalchemy import Connection, select
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.operators.actor import actor
 from adapters.operators.message_filters import Filters
 from adapters.operators.message_finding import meant

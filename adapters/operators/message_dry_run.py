@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import track
 from sqlalchemy import Connection, Row, select
 
-from adapters.assemble import utc_now
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.clock import utc_now
 from adapters.home import Home
 from adapters.operators.message_asking import chosen
 from adapters.operators.message_filters import Filters

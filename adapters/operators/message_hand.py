@@ -11,7 +11,7 @@ from typing import Final, Self, TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.home import Home
 from adapters.stores import operations
 from adapters.stores.database import Database, Transaction, sqlite_engine

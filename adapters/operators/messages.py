@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.operators import message_acts, message_diff
 from adapters.operators.message_filters import Filters, filtered
 from adapters.operators.message_finding import WantedArgument, meant, read

@@ -11,7 +11,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from adapters.assemble import running, utc_now
+from adapters.clock import utc_now
 from adapters.doctor import examine
 from adapters.founding import HomeExists, found
 from adapters.home import Home
@@ -69,6 +69,9 @@ def serve(home: HomeOption) -> None:
 
 
 async def _serve(home: Home) -> None:
+    # Late: other commands need not wait for its libraries.
+    from adapters.assemble import running
+
     stop = asyncio.Event()
     for ending in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(ending, stop.set)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.home import Home
 from adapters.operators.actor import actor
 from adapters.operators.output import (

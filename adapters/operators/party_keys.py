@@ -10,7 +10,7 @@ import typer
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Connection
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.home import Home
 from adapters.operators.actor import actor
 from adapters.operators.output import NO, HomeOption, JsonOption, fail, opened, say_rows, told

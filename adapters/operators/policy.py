@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import track
 from sqlalchemy import select
 
-from adapters.assemble import utc_now
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.clock import utc_now
 from adapters.home import Home
 from adapters.operators.output import HomeOption, JsonOption, opened, say_rows, told
 from adapters.stores.arrived import received_of

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 from lxml import etree
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.operators.output import (
     NO,
     USAGE,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.operators.dossier import SinceOption, UntilOption, bounds
 from adapters.operators.output import HomeOption, JsonOption, Listing, opened, say_json, say_rows, told
 from adapters.operators.party_keys import read

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 import typer
 from sqlalchemy import Connection
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.operators.message_filters import age
 from adapters.operators.message_finding import meant
 from adapters.operators.messages import in_short

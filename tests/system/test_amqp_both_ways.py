@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.operators.output import UNREACHABLE
 from gateway.xml import trusted
 from tests.amqp import Place, Platform, connected, run

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.stores.reading import show_message
 from adapters.stores.tables import messages
 from tests.declarations import Declaration

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 from sqlalchemy import select, update
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.owing import show_owed
 from adapters.stores.reading import find_messages, show_message

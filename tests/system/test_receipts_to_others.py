@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from adapters.assemble import utc_now
+from adapters.clock import utc_now
 from gateway.xml import trusted
 from tests.declarations import Declaration
 from tests.invariants import unfinished, violations

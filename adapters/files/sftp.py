@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -50,6 +51,7 @@ class SftpFiles:
     def __init__(self, settings: RemoteFolders, key_file: Path) -> None:
         self._settings = settings
         self._key_file = key_file
+        self._socket: socket.socket | None = None
         self._transport: paramiko.Transport | None = None
         self._wire: Wire | None = None
 
@@ -133,10 +135,17 @@ class SftpFiles:
                 wire.done(wire.ask(CMD_MKDIR, self._path(folder), 0))
 
     def close(self) -> None:
-        """May be called from another thread: what is under way ends as `Unreachable`."""
-        transport, self._transport, self._wire = self._transport, None, None
+        """May be called from another thread: what is under way, a log-in too, ends as `Unreachable`."""
+        dialled, transport = self._socket, self._transport
+        self._socket = self._transport = self._wire = None
+        if dialled is not None:
+            with suppress(OSError):  # it may be closed already
+                dialled.shutdown(socket.SHUT_RDWR)
         if transport is not None:
             transport.close()
+
+    def _dialling(self, dialled: socket.socket) -> None:
+        self._socket = dialled
 
     def _path(self, folder: str, name: str = "") -> bytes:
         return os.fsencode("/".join(filter(None, (self._settings.folder.rstrip("/"), folder, name))) or "/")
@@ -166,7 +175,7 @@ class SftpFiles:
     def _connected(self) -> Wire:
         if self._wire is None or self._wire.ended:
             self.close()
-            self._transport, channel = logged_in(self._settings, self._key_file)
+            self._transport, channel = logged_in(self._settings, self._key_file, self._dialling)
             self._wire = Wire(channel)
         return self._wire
 

@@ -3,6 +3,7 @@ the one that we know."""
 
 import logging
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -73,17 +74,21 @@ class _Connection(paramiko.Transport):
         """Nothing, see `_WIRE_LOG`."""
 
 
-def logged_in(settings: RemoteFolders, key_file: Path) -> tuple[paramiko.Transport, paramiko.Channel]:
+def logged_in(
+    settings: RemoteFolders, key_file: Path, dialling: Callable[[socket.socket], None]
+) -> tuple[paramiko.Transport, paramiko.Channel]:
     """A connection, and its channel to the SFTP subsystem. Raises `Unreachable`, `Overloaded`, or `NotLetIn`;
-    before the host key is known to be the right one nothing of ours has been sent, not even the user."""
+    before the host key is known to be the right one nothing of ours has been sent, not even the user.
+
+    `dialling` gets each socket before it is used: to shut it down in another thread ends what waits for it.
+    """
     try:
         key = paramiko.PKey.from_path(key_file)
     except (OSError, ValueError, paramiko.SSHException) as error:
         raise NotLetIn(f"the key {key_file.name} cannot be read: {type(error).__name__}") from None
     key_type, host_key = settings.host_key.split()
     try:
-        sock = socket.create_connection((settings.host, settings.port), PATIENCE)
-        transport = _Connection(sock, key_type)
+        transport = _Connection(_connected(settings.host, settings.port, dialling), key_type)
     except (OSError, paramiko.SSHException) as error:
         raise Unreachable(_said(error)) from None
     try:
@@ -91,6 +96,23 @@ def logged_in(settings: RemoteFolders, key_file: Path) -> tuple[paramiko.Transpo
     except BaseException:
         transport.close()
         raise
+
+
+def _connected(host: str, port: int, dialling: Callable[[socket.socket], None]) -> socket.socket:
+    """As `socket.create_connection`, which shows no socket before it is connected."""
+    trouble = OSError("no address")
+    for *kind, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(*kind)
+        try:
+            sock.settimeout(PATIENCE)
+            dialling(sock)
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            trouble = error
+        else:
+            return sock
+    raise trouble
 
 
 def _channel(transport: paramiko.Transport, user: str, key: paramiko.PKey, host_key: str) -> paramiko.Channel:

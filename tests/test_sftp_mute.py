@@ -1,0 +1,84 @@
+"""A partner's SFTP server that lets one in no further, and a log-in there that is broken off."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from adapters.files.folders import Unreachable
+from adapters.files.sftp import SftpFiles
+from adapters.keys import make_ed25519, write_private
+from gateway.connections import RemoteFolders
+
+
+class Mute:
+    """Takes connections, says `first`, and then nothing. `met` is set when somebody has come."""
+
+    def __init__(self, first: bytes) -> None:
+        self.met = threading.Event()
+        self._first = first
+        self._taken: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._thread = threading.Thread(target=self._take)
+        self._thread.start()
+
+    def _take(self) -> None:
+        while True:
+            try:
+                taken, _ = self._listener.accept()
+            except OSError:
+                return
+            self._taken.append(taken)
+            taken.sendall(self._first)
+            self.met.set()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        for each in self._taken:
+            each.close()
+
+
+def files_at(port: int, folder: Path) -> SftpFiles:
+    private, public = make_ed25519()
+    write_private(folder / "key", private)
+    settings = {"host": "127.0.0.1", "port": port, "user": "party", "key": "key", "host_key": public}
+    return SftpFiles(RemoteFolders.model_validate({**settings, "folder": "."}), folder / "key")
+
+
+@contextmanager
+def looking(files: SftpFiles) -> Iterator[None]:
+    """A look under way, which must be over soon after the block, as that of a place out of reach."""
+    with ThreadPoolExecutor(1) as thread:
+        look = thread.submit(files.listing, "OutBox")
+        yield
+        began = time.monotonic()
+        with pytest.raises(Unreachable):
+            look.result()
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("first", [b"", b"SSH-2.0-OpenSSH_9.9\r\n"])
+def test_a_log_in_that_gets_no_word_ends_when_it_is_broken_off(tmp_path: Path, first: bytes) -> None:
+    with closing(Mute(first)) as server, closing(files_at(server.port, tmp_path)) as files, looking(files):
+        assert server.met.wait(20)
+        files.close()
+
+
+def test_a_connection_that_does_not_come_about_ends_when_it_is_broken_off(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as stack:
+        port = int(full.getsockname()[1])
+        stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        files = stack.enter_context(closing(files_at(port, tmp_path)))
+        stack.enter_context(looking(files))
+        deadline = time.monotonic() + 20
+        while f":{port:04X} 02 " not in Path("/proc/net/tcp").read_text():  # SYN_SENT
+            assert time.monotonic() < deadline
+        files.close()

@@ -1,16 +1,17 @@
 """`messages list`: what each filter takes, paging; each reads an index in order and sorts nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from sqlalchemy import event, select
+from sqlalchemy import Connection, event, select
 
 from adapters.operators.message_filters import age
 from adapters.stores import listing
+from adapters.stores.delivery_reading import list_deliveries
 from adapters.stores.found_by import note_faults
 from adapters.stores.listing import Wanted, count_messages, list_messages
 from adapters.stores.tables import messages
@@ -117,8 +118,9 @@ def test_the_newest_are_shown_oldest_first_and_pages_go_on_from_an_id(desk: Desk
 def test_a_list_walks_an_index_of_its_own_in_order_and_sorts_nothing(
     desk: Desk, four: list[str], wanted: dict[str, Any], index: str
 ) -> None:
-    walks = [plan for statement, plan in _plans(desk, wanted) if "LIMIT" in statement and "kind" in statement]
-    walks += [plan for statement, plan in _plans(desk, wanted) if "FROM message_faults" in statement]
+    plans = _plans(desk, lambda reader: list_messages(reader, Wanted(**wanted), 100))
+    walks = [plan for statement, plan in plans if "LIMIT" in statement and "kind" in statement]
+    walks += [plan for statement, plan in plans if "FROM message_faults" in statement]
     ordered = [plan for plan in walks if any(index in step for step in plan)]
     assert ordered, walks
     assert not any("SCAN" in step or "TEMP B-TREE" in step for plan in ordered for step in plan), walks
@@ -126,7 +128,8 @@ def test_a_list_walks_an_index_of_its_own_in_order_and_sorts_nothing(
 
 @pytest.mark.parametrize("wanted", [{"text": "R"}, {"text": "R", "party": "1", "state": State.HELD}], ids=str)
 def test_a_text_is_looked_for_by_the_index_of_each_of_its_columns(desk: Desk, wanted: dict[str, Any]) -> None:
-    found = [step for _statement, plan in _plans(desk, wanted) for step in plan if "SEARCH" in step]
+    plans = _plans(desk, lambda reader: list_messages(reader, Wanted(**wanted), 100))
+    found = [step for _statement, plan in plans for step in plan if "SEARCH" in step]
     for index in ("messages_by_reference", "messages_by_seq_no", "messages_by_entry", "listed_by_name"):
         assert sum(f"INDEX {index} (" in step for step in found) == 2, found  # how many, and which
 
@@ -157,7 +160,32 @@ def test_a_message_is_found_by_the_faults_that_it_has_now(desk: Desk) -> None:
     assert names(desk, fault=Fault.FAMILY_UNKNOWN.code) == []
 
 
-def _plans(desk: Desk, wanted: dict[str, Any]) -> list[tuple[str, list[str]]]:
+@pytest.mark.parametrize(
+    ("asked", "plan"),
+    [
+        ({"state": "held"}, "SEARCH deliveries USING INDEX deliveries_by_state (state=?)"),
+        (
+            {"state": "unknown", "destination": "customs", "account": "broker-aa", "before": NOW},
+            "SEARCH deliveries USING INDEX deliveries_by_state (state=?)",
+        ),
+        (
+            {"state": "held", "message": "1", "destination": "customs"},
+            "SEARCH deliveries USING INDEX deliveries_of_message (message=?)",
+        ),
+        # From the newest on, until enough are found.
+        ({"state": "delivered", "destination": "customs"}, "SCAN deliveries"),
+        ({"destination": "customs"}, "SCAN deliveries"),
+    ],
+    ids=str,
+)
+def test_a_list_of_deliveries_reads_those_of_its_state_or_the_newest_and_sorts_nothing(
+    desk: Desk, asked: dict[str, Any], plan: str
+) -> None:
+    plans = _plans(desk, lambda reader: list_deliveries(reader, **asked, limit=100))
+    assert [steps for _statement, steps in plans] == [[plan]]
+
+
+def _plans(desk: Desk, query: Callable[[Connection], object]) -> list[tuple[str, list[str]]]:
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_others: Any) -> None:
@@ -165,7 +193,7 @@ def _plans(desk: Desk, wanted: dict[str, Any]) -> list[tuple[str, list[str]]]:
 
     with desk.database.engine.connect() as reader:
         event.listen(desk.database.engine, "before_cursor_execute", note)
-        list_messages(reader, Wanted(**wanted), 100)
+        query(reader)
         event.remove(desk.database.engine, "before_cursor_execute", note)
         return [
             (

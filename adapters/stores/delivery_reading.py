@@ -4,10 +4,11 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from adapters.stores.listing import plain
-from adapters.stores.tables import deliveries, events
+from adapters.stores.tables import NOT_DELIVERED, deliveries, events
+from gateway.states import DeliveryState
 
 _LISTED = ("id", "message", "destination", "key", "state", "attempts", "note", "created_at", "changed_at")
 _SHOWN = ("account", "about", "alternatives", "unsure", "since", "package_name", "package_sha256")
@@ -26,14 +27,15 @@ def list_deliveries(
     """The newest `limit` deliveries (0: all) that meet all of it, oldest first; `before` bounds when they
     were made."""
     query = select(deliveries).order_by(deliveries.c.id.desc())
-    for column, value in (
-        (deliveries.c.message, message),
-        (deliveries.c.state, state),
-        (deliveries.c.destination, destination),
-        (deliveries.c.account, account),
-    ):
+    if message is not None:
+        query = query.where(deliveries.c.message == message)
+    elif state not in (None, DeliveryState.DELIVERED):
+        query = query.where(NOT_DELIVERED, deliveries.c.state == state)
+    for name, value in (("state", state), ("destination", destination), ("account", account)):
         if value is not None:
-            query = query.where(column == value)
+            # An expression has no index: left to itself SQLite takes that of a destination's keys, and sorts
+            # all that ever went there.
+            query = query.where(func.coalesce(deliveries.c[name], "") == value)
     if before is not None:
         query = query.where(deliveries.c.created_at < before)
     rows = reader.execute(query.limit(limit) if limit else query).all()

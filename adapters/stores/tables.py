@@ -54,6 +54,7 @@ SENDING: Final = text("state = 'sending'")
 DIVERTIBLE: Final = text("state = 'pending' AND CAST(alternatives AS TEXT) <> '[]'")
 NOT_TOLD: Final = text("state IN ('pending', 'unknown') AND told_at IS NULL")
 ON_THE_WAY: Final = text("state IN ('pending', 'sending', 'unknown')")
+NOT_DELIVERED: Final = text("state <> 'delivered'")
 TO_POST: Final = text("post_at IS NOT NULL")
 IN_WAIT: Final = text("state = 'waiting'")
 OWED: Final = text("due_at IS NOT NULL AND fulfilled_at IS NULL")
@@ -260,6 +261,8 @@ deliveries = Table(
         sqlite_where=ON_THE_WAY,
         postgresql_where=ON_THE_WAY,
     ),
+    # Operators' lists of what is not delivered; in each state the order is that of the table.
+    Index("deliveries_by_state", "state", sqlite_where=NOT_DELIVERED, postgresql_where=NOT_DELIVERED),
     Index("deliveries_of_message", "message"),
     sqlite_autoincrement=True,
 )

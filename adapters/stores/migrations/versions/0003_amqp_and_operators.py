@@ -123,6 +123,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'sending'"),
         )
         batch_op.create_index(
+            "deliveries_by_state",
+            ["state"],
+            unique=False,
+            sqlite_where=sa.text("state <> 'delivered'"),
+            postgresql_where=sa.text("state <> 'delivered'"),
+        )
+        batch_op.create_index(
             "deliveries_divertible",
             ["destination", "id"],
             unique=False,

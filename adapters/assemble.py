@@ -55,11 +55,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A node at work, and where its channels listen, and its metrics where there are any."""
+    """A node at work, and where it listens: None for what is not configured."""
 
     node: Node
     sftp: tuple[str, int]
     amqp: AmqpChannel | None
+    push: tuple[str, int] | None
     metrics: tuple[str, int] | None
 
 
@@ -132,8 +133,9 @@ async def running(home: Home) -> AsyncIterator[Running]:
         await stack.enter_async_context(
             visited_partners(home, account, node, mailbox, SqlPostings(database), blobs, clock)
         )
+        push = None
         if settings.push is not None:
-            await stack.enter_async_context(
+            push = await stack.enter_async_context(
                 listening(settings.push, home.path, pushed_among(backends), parts.dispatch.taken)
             )
         server = SftpServer(
@@ -168,7 +170,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
                 () if amqp is None else (amqp.incoming, amqp.outgoing),
             )
         )
-        yield Running(node=node, sftp=sftp, amqp=amqp, metrics=metrics)
+        yield Running(node=node, sftp=sftp, amqp=amqp, push=push, metrics=metrics)
 
 
 @asynccontextmanager

@@ -76,20 +76,23 @@ async def _serve(home: Home) -> None:
     for ending in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(ending, stop.set)
     async with running(home) as node:
-        host, port = node.sftp
-        metrics = None if node.metrics is None else f"{node.metrics[0]}:{node.metrics[1]}"
         amqp = home.settings().amqp
         ready = {
             "ready": True,
-            "sftp": f"{host}:{port}",
+            "sftp": _address(node.sftp),
             "amqp": None if amqp is None else f"{amqp.host}:{amqp.port}",
-            "metrics": metrics,
+            "push": _address(node.push),
+            "metrics": _address(node.metrics),
             "home": str(home.path),
             "pid": os.getpid(),
         }
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         await stop.wait()
+
+
+def _address(listener: tuple[str, int] | None) -> str | None:
+    return None if listener is None else f"{listener[0]}:{listener[1]}"
 
 
 def log_to_stderr() -> None:

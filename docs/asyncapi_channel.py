@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from adapters.channels.amqp.account_queues import queue_of
 from adapters.channels.amqp.door import CLAIM, DIRECT_REPLY
 from adapters.channels.amqp.refusing import APP
 from adapters.channels.amqp.topology import DEAD, IN, RECEIPTS
@@ -43,7 +44,7 @@ def channels() -> Json:
                 "direct",
                 "{account}",
                 "Receipts of an account that names no queue of its own in `reply_to`; "
-                "operators bind a queue of yours.",
+                f"behind it the gateway makes a queue {queue_of('<account>')} for each.",
                 _BACK,
             ),
             "parameters": {"account": {"description": "the account, which is the log-in at the broker"}},

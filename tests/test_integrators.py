@@ -17,6 +17,7 @@ from aiormq.exceptions import ChannelAccessRefused
 
 from adapters.founding import free_port
 from docs.generate import ROOT
+from tests.amqp import Place
 from tests.declarations import small
 from tests.rabbitmq import Rabbit
 from tests.rendering import files, package, render
@@ -76,7 +77,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     (broker.folder / "plugins").write_text("[rabbitmq_management].")
     with (broker.folder / "rabbit.conf").open("a") as conf:
         conf.write(f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n")
-    set_up, configure, receipts, *_examples = fences("sh")
+    set_up, configure, *_examples = fences("sh")
     (section,) = fences("toml")
     gateway = Gateway(folder)
     platform = Platform(folder, broker.port, management)
@@ -89,7 +90,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
             settings.write("\n" + section.replace("5672", str(broker.port)))
         platform.run("sh", "-ec", configure, home=gateway.home.path)
         with gateway:
-            platform.run("sh", "-ec", platform.here(receipts))
+            Place(gateway, broker, "customs").until_connected()
             yield platform
 
 

@@ -38,12 +38,16 @@ class Found:
     plain: bool = True
 
 
+def anything(_found: Found) -> bool:
+    return True
+
+
 class Files(Protocol):
     """Files below one root, in folders that the caller names (`in/done`); a name is one step, or `OSError`
     with `EINVAL`. No link is followed out of a folder of this machine. Used by one thread at a time."""
 
-    def listing(self, folder: str) -> list[Found]:
-        """All but `.` and `..`, in no order, `MOST` at most."""
+    def listing(self, folder: str, wanted: Callable[[Found], bool] = anything) -> list[Found]:
+        """Those that are `wanted` of the first `FIRST`, but for `.` and `..`, in no order; `MOST` at most."""
         ...
 
     def look(self, folder: str, name: str) -> Found | None:
@@ -74,7 +78,8 @@ class Files(Protocol):
         ...
 
 
-MOST: Final = 10_000  # entries of a folder that are looked at in one turn
+MOST: Final = 10_000  # entries of a folder that are shown in one turn
+FIRST: Final = 100 * MOST  # that are looked at for it: a server may send them without end
 
 
 def is_finished(name: str) -> bool:

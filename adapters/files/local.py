@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
-from adapters.files.folders import MOST, Found, checked
+from adapters.files.folders import FIRST, MOST, Found, anything, checked
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CHUNK: Final = 1024 * 1024
@@ -21,14 +21,18 @@ class LocalFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def listing(self, folder: str) -> list[Found]:
-        found = []
+    def listing(self, folder: str, wanted: Callable[[Found], bool] = anything) -> list[Found]:
+        found: list[Found] = []
         with self._opened(folder) as opened, os.scandir(opened) as entries:
-            for entry in islice(entries, MOST):
+            for entry in islice(entries, FIRST):
+                if len(found) == MOST:
+                    break
                 try:
-                    found.append(_found(entry.name, entry.stat(follow_symlinks=False)))
+                    each = _found(entry.name, entry.stat(follow_symlinks=False))
                 except FileNotFoundError:
                     continue  # it went meanwhile
+                if wanted(each):
+                    found.append(each)
         return found
 
     def look(self, folder: str, name: str) -> Found | None:

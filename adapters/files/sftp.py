@@ -29,7 +29,7 @@ from paramiko.sftp import (
     SFTP_FLAG_WRITE,
 )
 
-from adapters.files.folders import MOST, Found, Unreachable, checked
+from adapters.files.folders import FIRST, MOST, Found, Unreachable, anything, checked
 from adapters.files.sftp_login import logged_in
 from adapters.files.sftp_wire import BadAnswer, Ended, Refused, Wire, string
 from gateway.connections import RemoteFolders
@@ -55,17 +55,20 @@ class SftpFiles:
         self._transport: paramiko.Transport | None = None
         self._wire: Wire | None = None
 
-    def listing(self, folder: str) -> list[Found]:
+    def listing(self, folder: str, wanted: Callable[[Found], bool] = anything) -> list[Found]:
         found: list[Found] = []
+        looked_at = 0
         with self._using(folder) as wire:
             handle = wire.handle(wire.ask(CMD_OPENDIR, self._path(folder)))
             try:
                 with suppress(Ended):
-                    while len(found) < MOST:
-                        found += wire.names(wire.ask(CMD_READDIR, handle))
+                    while len(found) < MOST and looked_at < FIRST:
+                        names = wire.names(wire.ask(CMD_READDIR, handle))
+                        looked_at += max(1, len(names))
+                        found += [each for each in names if each.name not in (".", "..") and wanted(each)]
             finally:
                 wire.done(wire.ask(CMD_CLOSE, handle))
-        return [each for each in found if each.name not in (".", "..")]
+        return found[:MOST]
 
     def look(self, folder: str, name: str) -> Found | None:
         path = self._path(folder, checked(name))

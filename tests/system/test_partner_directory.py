@@ -1,6 +1,7 @@
 """A folder of this machine that a party fills: what is taken from it, when, and what comes back."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,14 @@ def test_a_claim_of_another_gateway_is_left_to_it(hosted: Hosted) -> None:
     assert claimed in hosted.names("OutBox")
     assert not hosted.named(f"{reference}.xml")
     (hosted.root / "OutBox" / claimed).unlink()
+
+
+def test_folders_that_were_removed_while_it_was_served_are_there_again(hosted: Hosted) -> None:
+    for folder in ("InBox", "SentBox"):
+        shutil.rmtree(hosted.root / folder)
+    reference = hosted.gateway.next_name()
+    hosted.put(f"{reference}.xml", declaration(reference))
+    hosted.comes_to_its_end(reference)
 
 
 @pytest.mark.parametrize(

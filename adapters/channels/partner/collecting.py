@@ -8,7 +8,7 @@
 
 import os
 from asyncio import Event
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,10 +24,17 @@ from gateway.message import Arrival, new_id
 from gateway.parties import Account
 from gateway.ports import Folder, Spool
 
+IN_A_ROW: Final = 100  # files, before it is the turn of receipts
+MOST_SAID: Final = 1000
+_SAID_AGAIN: Final = timedelta(days=1)
 _OVERDUE: Final = timedelta(hours=1)
 _PUT_OFF: Final = timedelta(minutes=10)  # a file that could not be taken for its own sake
 
 log = structlog.get_logger()
+
+
+async def _nothing() -> None:
+    return
 
 
 class Changed(Exception):
@@ -45,15 +52,24 @@ class Collector:
         self._seen: dict[str, str] = {}  # marks of the last look, by name
         self._put_off: dict[str, datetime] = {}  # until when, by mark
         self._said: set[str] = set()
+        self._said_from = office.clock()
 
-    async def collect(self, account: Account, stop: Event) -> None:
-        """One look, until `stop`. Raises one of `OUTAGES`, `OSError` where OutBox itself cannot be read, or
-        what the store does."""
-        entries = await self._do(self._files.listing, Folder.OUTBOX)
+    async def collect(
+        self, account: Account, stop: Event, between: Callable[[], Awaitable[None]] = _nothing
+    ) -> None:
+        """One look, until `stop`; what is older goes first, and `between` gets its turn after each
+        `IN_A_ROW`. Raises one of `OUTAGES`, `OSError` where OutBox itself cannot be read, or what the store
+        and `between` do."""
+        entries = await self._do(self._files.listing, Folder.OUTBOX, self._is_of_concern)
+        if len(entries) == MOST:
+            self._once("more lies in a folder than is looked at in one turn", Folder.OUTBOX)
+        waiting = [each for each in entries if is_finished(each.name)]
         await self._reconcile(account, entries)
-        waiting = [each for each in entries if self._is_wanted(each)]
         now = self._office.clock()
-        for each in sorted(waiting, key=lambda each: (each.changed, each.name)):
+        oldest_first = sorted(waiting, key=lambda each: (each.changed, each.name))
+        for number, each in enumerate(oldest_first):
+            if number and number % IN_A_ROW == 0:
+                await between()
             if stop.is_set():
                 return
             if self._seen.get(each.name) == each.mark and self._put_off.get(each.mark, now) <= now:
@@ -62,9 +78,10 @@ class Collector:
         marks = set(self._seen.values())
         self._put_off = {mark: until for mark, until in self._put_off.items() if mark in marks}
 
-    def _is_wanted(self, entry: Found) -> bool:
+    def _is_of_concern(self, entry: Found) -> bool:
+        """What is taken, and what was; whatever else lies there takes nobody's place."""
         if not is_finished(entry.name):
-            return False
+            return entry.plain and claim_of(entry.name) is not None
         if entry.plain and is_sound(entry.name):
             return True
         self._once("no file that is taken", entry.name)
@@ -72,9 +89,7 @@ class Collector:
 
     async def _reconcile(self, account: Account, entries: list[Found]) -> None:
         claims = {
-            claim.message: (claim, entry)
-            for entry in entries
-            if entry.plain and (claim := claim_of(entry.name)) is not None
+            claim.message: (claim, entry) for entry in entries if (claim := claim_of(entry.name)) is not None
         }
         own = sorted(message for message, (claim, _) in claims.items() if claim.mark == self._office.mark)
         places = await self._office.mailbox.whereabouts(account.name, own)
@@ -195,10 +210,12 @@ class Collector:
         await self._do(self._files.move, folder, name, to_folder, to_name)
 
     def _once(self, what: str, name: str, error: OSError | None = None) -> None:
-        """A warning of what is met again at every look."""
+        """A warning of what is met again at every look: once a day, and `MOST_SAID` of them."""
         why = "" if error is None else printable(error.strerror or str(error))
-        if (said := f"{what} {name} {why}") not in self._said:
-            if len(self._said) == MOST:  # a party that makes ever new ones
-                self._said.clear()
+        if self._office.clock() - self._said_from > _SAID_AGAIN:
+            self._said.clear()
+            self._said_from = self._office.clock()
+        # A party that makes ever new ones does not fill the log.
+        if (said := f"{what} {name} {why}") not in self._said and len(self._said) < MOST_SAID:
             self._said.add(said)
             self._log.warning(what, name=printable(name), **({"reason": why} if why else {}))

@@ -6,6 +6,9 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from errno import ENOENT
+from functools import partial
+from os import strerror
 from typing import Final
 
 import structlog
@@ -20,6 +23,7 @@ from gateway.ports import Folder
 
 _LONGEST_PAUSE: Final = 300.0  # seconds between attempts to reach a party that cannot be reached
 _STOP_WITHIN: Final = 5.0  # seconds for a visit that is under way
+_AGAIN: Final = 1.0  # seconds between attempts to break one off
 
 log = structlog.get_logger()
 
@@ -52,8 +56,10 @@ async def visiting(partners: Sequence[Partner], office: Office) -> AsyncIterator
         stop.set()
         if tasks:
             await asyncio.wait(tasks, timeout=_STOP_WITHIN)
-        for each in visits:
-            each.break_off()
+        while any(not each.done() for each in tasks):
+            for each in visits:  # again, as one may just have begun to connect anew
+                each.break_off()
+            await asyncio.wait(tasks, timeout=_AGAIN)
         await asyncio.gather(*tasks)
 
 
@@ -64,7 +70,6 @@ class _Visits:
         self._thread = Thread()
         self._collector = Collector(partner.name, partner.files, self._thread, office)
         self._log = log.bind(partner=partner.name)
-        self._made = False
         self._trouble = ""
 
     def break_off(self) -> None:
@@ -90,7 +95,7 @@ class _Visits:
             said = printable(_said(error))
             if said != self._trouble:
                 self._log.error("partner not visited", reason=said)
-            self._trouble, self._made = said, False
+            self._trouble = said
             return False
         if self._trouble:
             self._log.info("partner visited again")
@@ -102,16 +107,17 @@ class _Visits:
         if account is None:
             raise NoAccount("the account in the settings is not registered")
         files = self._partner.files
-        if not self._made:
-            await self._thread.do(_make, files)
-            self._made = True
-        await self._collector.collect(account, stop)
-        await bring(account.name, files, self._thread, self._office, stop)
+        await self._thread.do(_make, files)
+        bringing = partial(bring, account.name, files, self._thread, self._office, stop)
+        await self._collector.collect(account, stop, bringing)
+        await bringing()
 
 
 def _make(files: Files) -> None:
-    """OutBox is the party's to make: where it is not there, perhaps nothing is."""
-    files.listing(Folder.OUTBOX)
+    """At each visit, as they are not ours alone. OutBox is the party's to make: where it is not there,
+    perhaps nothing is."""
+    if files.look("", Folder.OUTBOX) is None:
+        raise FileNotFoundError(ENOENT, strerror(ENOENT), Folder.OUTBOX)
     for folder in (Folder.INBOX, Folder.SENTBOX, Folder.FAILBOX):
         files.make(folder)
 

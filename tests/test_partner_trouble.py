@@ -1,0 +1,88 @@
+"""Looks into an OutBox that holds more than it should: what comes through, and who waits for whom."""
+
+import asyncio
+import os
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from adapters.channels.partner import collecting
+from adapters.files import local
+from tests.test_partner_collecting import MARK, PARTY, Looking, looking, run
+
+__all__ = ["looking"]  # a fixture
+
+
+def test_what_is_never_taken_keeps_no_file_out_of_sight(
+    looking: Looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "MOST", 20)
+    for number in range(40):
+        (looking.out / f"{number}.xml.tmp").write_bytes(b"<a")
+        (looking.out / f".hidden-{number}").write_bytes(b"")
+        (looking.out / f"{number}").mkdir()
+    for number in range(20):
+        (looking.out / f"{number}.xml").write_bytes(b"<a/>")
+    looking.look(2)
+    assert {each.name for each in looking.arrived} == {f"{number}.xml" for number in range(20)}
+
+
+def test_more_than_one_look_shows_comes_in_turn_and_is_told(
+    looking: Looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "MOST", 10)
+    monkeypatch.setattr(collecting, "MOST", 10)
+    for number in range(30):
+        (looking.out / f"{number}.xml").write_bytes(b"<a/>")
+    with capture_logs() as logs:
+        for _ in range(12):
+            looking.look()
+            for name in looking.names():  # judged, as the node would have them go
+                if name.endswith(f".{MARK}.taken"):
+                    (looking.out / name).unlink()
+    assert {each.name for each in looking.arrived} == {f"{number}.xml" for number in range(30)}
+    assert [each["event"] for each in logs if each["log_level"] == "warning"] == [
+        "more lies in a folder than is looked at in one turn"
+    ]
+
+
+def test_receipts_do_not_wait_until_all_files_are_taken(
+    looking: Looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "IN_A_ROW", 3)
+    for number in range(10):
+        (looking.out / f"{number}.xml").write_bytes(b"<a/>")
+        os.utime(looking.out / f"{number}.xml", (number, number))
+    taken: list[int] = []
+
+    async def between() -> None:
+        taken.append(len(looking.arrived))
+
+    looking.look()
+    run(looking.collector.collect(PARTY, asyncio.Event(), between))
+    assert taken == [3, 6, 9]
+    assert [each.name for each in looking.arrived] == [f"{number}.xml" for number in range(10)]
+
+
+def test_times_far_in_the_future_or_the_past_are_times(tmp_path: Path) -> None:
+    with closing(Looking(tmp_path)) as looking:
+        for name, at in (("then.xml", -2_000_000_000), ("soon.xml", 32_000_000_000), ("now.xml", 0)):
+            (looking.out / name).write_bytes(b"<a/>")
+            os.utime(looking.out / name, (at, at))
+        looking.look(2)
+        assert [each.name for each in looking.arrived] == ["then.xml", "now.xml", "soon.xml"]
+
+
+def test_ever_new_names_do_not_fill_the_log(looking: Looking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collecting, "MOST_SAID", 5)
+    for number in range(30):
+        (looking.out / f"{number}").mkdir()
+    with capture_logs() as logs:
+        looking.look(4)
+        assert len(logs) == 5
+        looking.now += timedelta(hours=25)
+        looking.look(4)
+    assert len(logs) == 10

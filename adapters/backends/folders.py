@@ -21,7 +21,7 @@ import structlog
 
 from adapters.backends.body import opened_answer, write_body
 from adapters.backends.exchange import KEY
-from adapters.files.folders import Files, Found, NotLetIn, Overloaded, Unreachable, is_finished
+from adapters.files.folders import OUTAGES, Files, Found, Overloaded, Unreachable, is_finished
 from gateway.connections import DxpSettings
 from gateway.faults import printable
 from gateway.message import Submission
@@ -131,7 +131,7 @@ class FolderBackend:
             if (said := _in_words(error)) != self._deaf:
                 log.error("answers cannot be looked for", error=said)
             self._deaf = said
-            if isinstance(error, Unreachable | Overloaded | NotLetIn):
+            if isinstance(error, OUTAGES):
                 # Who is asked for answers twice a second is not to be knocked at so when it is down.
                 self._failed = min(self._failed + 1, 7)
                 self._not_before = monotonic() + min(2.0 ** (self._failed - 1), _LONGEST_PAUSE)
@@ -149,6 +149,8 @@ class FolderBackend:
                 body = self._body(each.name)
             except OSError as error:  # it must not keep the others from being heard
                 self._complain(error)
+                if isinstance(error, OUTAGES):
+                    break
                 continue
             size += len(body)
             answers.append(opened_answer(_answer(id_, each.name, body), self._dxp))
@@ -183,9 +185,10 @@ class FolderBackend:
                 pass  # it was removed
             except OSError as error:
                 # It must not keep the others from being heard, nor be heard again at every look.
-                if not isinstance(error, Unreachable):
-                    self._left.add(id_)
                 self._complain(error)
+                if isinstance(error, OUTAGES):
+                    return  # each of the others would be waited for as long
+                self._left.add(id_)
 
 
 def _handed_over(files: Files, key: str) -> bool:

@@ -25,6 +25,9 @@ class NotLetIn(PermissionError):
     """The log-in was refused, or the server shows another host key than it should; nothing was sent."""
 
 
+OUTAGES: Final = (Unreachable, Overloaded, NotLetIn)  # of the whole place, not of one file
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A file as its folder shows it. Bytes of a name that are no UTF-8 stand in it as surrogate escapes;

@@ -91,6 +91,8 @@ class SftpFiles:
                             under_way.append(wire.ask_at(CMD_READ, handle, asked, _PIECE.to_bytes(4)))
                             asked += _PIECE
                         data = wire.data(under_way.popleft())
+                        if not 0 < len(data) <= _PIECE:
+                            raise BadAnswer("another piece of a file than was asked for")
                         yield data
                         at += len(data)
                         if len(data) < _PIECE:  # what was asked of the places after it is of no use

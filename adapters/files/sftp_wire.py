@@ -101,6 +101,7 @@ class Wire:
     def __init__(self, channel: paramiko.Channel) -> None:
         self._channel = channel
         self._number = 0
+        self._asked: set[int] = set()
         self._early: dict[int, tuple[int, bytes]] = {}
         self._send(CMD_INIT, _VERSION.to_bytes(4))
         kind, body = self._packet()
@@ -118,23 +119,22 @@ class Wire:
 
     def ask(self, kind: int, *fields: bytes | int) -> int:
         """Sends a request and returns its number; bytes go as strings, numbers in 4 bytes."""
-        self._number = (self._number + 1) & 0xFFFFFFFF
         packed = (each.to_bytes(4) if isinstance(each, int) else string(each) for each in fields)
-        self._send(kind, self._number.to_bytes(4) + b"".join(packed))
-        return self._number
+        return self._request(kind, b"".join(packed))
 
     def ask_at(self, kind: int, handle: bytes, offset: int, rest: bytes) -> int:
         """As `ask`, for what is about a place in a file."""
-        self._number = (self._number + 1) & 0xFFFFFFFF
-        self._send(kind, self._number.to_bytes(4) + string(handle) + offset.to_bytes(8) + rest)
-        return self._number
+        return self._request(kind, string(handle) + offset.to_bytes(8) + rest)
 
     def answer(self, number: int) -> tuple[int, Fields]:
         """The answer to a request. A status other than OK is `Ended` or `Refused`."""
         while number not in self._early:
             kind, body = self._packet()
-            fields = Fields(body)
-            self._early[fields.number()] = (kind, body)
+            answered = Fields(body).number()
+            if answered not in self._asked:  # or they would fill the memory
+                raise BadAnswer("an answer to nothing that was asked")
+            self._asked.remove(answered)
+            self._early[answered] = (kind, body)
         kind, body = self._early.pop(number)
         fields = Fields(body)
         fields.number()
@@ -168,6 +168,12 @@ class Wire:
         if kind != wanted:
             raise BadAnswer("an answer of another kind")
         return fields
+
+    def _request(self, kind: int, body: bytes) -> int:
+        self._number = (self._number + 1) & 0xFFFFFFFF
+        self._asked.add(self._number)
+        self._send(kind, self._number.to_bytes(4) + body)
+        return self._number
 
     def _send(self, kind: int, body: bytes) -> None:
         self._channel.sendall((len(body) + 1).to_bytes(4) + bytes([kind]) + body)

@@ -238,3 +238,9 @@ def test_a_server_that_is_down_is_not_knocked_at_for_answers_at_every_look(serve
         for _ in range(20):
             assert told(backend) == []
     assert server.log().count("Connection closed by") + server.log().count("Connection reset by") < 4
+
+
+def test_a_place_out_of_reach_is_knocked_at_once_for_all_that_is_to_be_put_away(server: Sshd) -> None:
+    with closing(opened(server, host_key=make_ed25519()[1])) as backend:
+        asyncio.run(backend.acknowledge([f"1-{number}:{number}.xml" for number in range(20)]))
+    assert server.log().count("Connection closed by") + server.log().count("Connection reset by") < 4

@@ -6,8 +6,8 @@ from typing import Final
 
 import structlog
 
-from adapters.channels.partner.office import OUTAGES, Office, Thread
-from adapters.files.folders import Files
+from adapters.channels.partner.office import Office, Thread
+from adapters.files.folders import OUTAGES, Files
 from gateway.faults import printable
 from gateway.ports import Posting
 

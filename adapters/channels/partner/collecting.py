@@ -16,8 +16,8 @@ from typing import Final
 import structlog
 
 from adapters.channels.partner.names import Claim, beside, claim_of, is_sound
-from adapters.channels.partner.office import OUTAGES, Office, Thread
-from adapters.files.folders import MOST, Files, Found, is_finished
+from adapters.channels.partner.office import Office, Thread
+from adapters.files.folders import MOST, OUTAGES, Files, Found, is_finished
 from gateway.answers import receipt_name
 from gateway.faults import Fault, finding, printable
 from gateway.message import Arrival, new_id

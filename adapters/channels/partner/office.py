@@ -4,12 +4,9 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, TypeVar, TypeVarTuple, Unpack
+from typing import TypeVar, TypeVarTuple, Unpack
 
-from adapters.files.folders import NotLetIn, Overloaded, Unreachable
 from gateway.ports import BlobStore, Clock, Intake, Mailbox, Postings
-
-OUTAGES: Final = (Unreachable, Overloaded, NotLetIn)  # of the whole place, not of one file
 
 T = TypeVar("T")
 Given = TypeVarTuple("Given")

@@ -70,12 +70,14 @@ def _json(*arguments: object, **environment: str) -> Any:
 @pytest.mark.parametrize("name", LEAVES)
 def test_the_help_of_a_command_has_an_example_that_its_options_allow(name: str) -> None:
     help_ = LEAVES[name].help or ""
-    example = next(line for line in help_.splitlines() if line.startswith("Example: "))
-    words = shlex.split(example.removeprefix("Example: "))
-    path = name.split()
-    assert words[: len(path)] == path
-    options = {option for parameter in LEAVES[name].params for option in parameter.opts}
-    assert {word for word in words if word.startswith("--")} <= options
+    examples = [each for each in help_.split("\n\n") if each.startswith("Example: ")]
+    assert examples
+    for example in examples:
+        words = shlex.split(example.removeprefix("Example: "))
+        path = name.split()
+        assert words[: len(path)] == path
+        options = {option for parameter in LEAVES[name].params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options
 
 
 @pytest.mark.parametrize("name", LEAVES)

@@ -25,6 +25,7 @@ def test_a_home_whose_customs_is_inside_the_node_has_none_to_serve(tmp_path: Pat
     said = gateway.cli("customs", "serve")
     assert said.returncode == USAGE
     assert "back-end of kind directory" in said.stderr
+    assert "for one of kind http or amqp say --http HOST:PORT or --amqp" in said.stderr
 
 
 def test_a_home_with_several_folders_asks_which(tmp_path: Path) -> None:
@@ -37,12 +38,18 @@ def test_a_home_with_several_folders_asks_which(tmp_path: Path) -> None:
     assert "north, south" in said.stderr
 
 
-@pytest.mark.parametrize("other", [("--folder", "exchange"), ("--http", "127.0.0.1:0"), ("--dxp",)])
+@pytest.mark.parametrize("other", [("--folder", "exchange"), ("--http", "127.0.0.1:0")])
 def test_over_amqp_customs_takes_no_other_way_as_well(other: tuple[str, ...], tmp_path: Path) -> None:
     given = ["customs", "serve", "--home", str(tmp_path), "--amqp", *other]
     said = CliRunner().invoke(cli.app, given)
     assert said.exit_code == USAGE
     assert "--amqp needs a home" in said.stderr
+
+
+def test_over_amqp_answers_stand_in_no_envelope(tmp_path: Path) -> None:
+    given = ["customs", "serve", "--home", str(tmp_path), "--amqp", "--dxp"]
+    said = CliRunner().invoke(cli.app, given)
+    assert (said.exit_code, "--dxp goes with a folder or --http" in said.stderr) == (USAGE, True)
 
 
 def test_over_amqp_customs_is_served_where_the_home_has_one_such_back_end(tmp_path: Path) -> None:

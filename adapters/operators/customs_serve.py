@@ -58,7 +58,12 @@ def serve(
     ] = None,
     http: Annotated[
         str | None,
-        typer.Option("--http", help="HOST:PORT to serve over HTTP instead of a folder.", show_default=False),
+        typer.Option(
+            "--http",
+            metavar="HOST:PORT",
+            help="Serve over HTTP instead of a folder; elsewhere than on loopback with TLS.",
+            show_default=False,
+        ),
     ] = None,
     tls_certificate: Annotated[
         Path | None,
@@ -77,7 +82,7 @@ def serve(
         str | None,
         typer.Option("--push", help="URL of the gateway that answers are brought to.", show_default=False),
     ] = None,
-    dxp: Annotated[bool, typer.Option("--dxp", help="Answers in envelopes of DXP.")] = False,
+    dxp: Annotated[bool, typer.Option("--dxp", help="Answers in envelopes of DXP; not over AMQP.")] = False,
     amqp: Annotated[
         bool, typer.Option("--amqp", help="Over the broker of the home's back-end of kind amqp.")
     ] = False,
@@ -86,11 +91,28 @@ def serve(
 
     One JSON line on standard output says when it is ready; logs go to standard error.
 
+    The kind of the home's back-end says what it stands behind: directory needs no
+    option, http needs --http, amqp needs --amqp.
+
     Example: gateway customs serve --home /srv/gateway
+
+    Example: gateway customs serve --http 127.0.0.1:8080 --home /srv/gateway
+
+    Example: gateway customs serve --http 0.0.0.0:8443 --home /srv/gateway
+    --tls-certificate tls.crt --tls-key tls.key --client-ca gateway-ca.crt
+    --push https://gateway.example:8443/answers/customs
+
+    Example: gateway customs serve --amqp --home /srv/gateway
+
+    Submissions are taken in an envelope of DXP or without, as they come. Answers
+    stand in one with --dxp, in a folder and over HTTP; over AMQP they never do,
+    since there a property of each names its submission.
     """
     with told():
         if amqp:
-            if home is None or folder is not None or http is not None or dxp:
+            if dxp:
+                fail(USAGE, "--dxp goes with a folder or --http: over AMQP answers stand in no envelope")
+            if home is None or folder is not None or http is not None:
                 fail(
                     USAGE,
                     "--amqp needs a home with a back-end of kind amqp, and goes with --certificate alone",
@@ -131,7 +153,11 @@ def _found(folder: Path | None, certificate: Path | None, home: Path | None) -> 
             books = of.path / "backends" / name
             return _Served(folder=path, certificate=certificate or of.certificate, books=books)
     if folder is None or certificate is None:
-        fail(USAGE, "needs a home with a back-end of kind directory, or --folder and --certificate")
+        fail(
+            USAGE,
+            "needs a home with a back-end of kind directory, or --folder and --certificate; "
+            "for one of kind http or amqp say --http HOST:PORT or --amqp",
+        )
     return _Served(folder=folder.absolute(), certificate=certificate, books=folder.absolute() / "customs")
 
 

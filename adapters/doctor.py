@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.home import Home, HomeLocked
+from adapters.named_files import named_files
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
 from gateway.families import Families
@@ -20,9 +21,6 @@ from gateway.parties import Delivery
 
 WARN_BEFORE: Final = timedelta(days=30)
 SPARE_BYTES: Final = 1024**3
-# Keys of gateway.toml that name a file, and those whose file is nobody else's to read.
-_SECRET: Final = ("key", "password_file", "secret_file")
-_NAMED: Final = ("ca", "certificate", "client_ca", "pusher", *_SECRET)
 
 
 def examine(home: Home, now: datetime) -> list[dict[str, Any]]:
@@ -126,18 +124,8 @@ def _partners(home: Home) -> str:
 def _connections(home: Home) -> str:
     """Nothing is connected to: whether the files are there that the settings name, and whether receipts that
     are to go out over AMQP have a broker to go to."""
-    settings = home.settings()
-    named = list(_files_named(settings.model_dump(exclude_none=True)))
-    wrong = []
-    for key, path in named:
-        try:
-            with (home.path / path).open("rb") as file:
-                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        except OSError as error:
-            wrong.append(f"{key}: {path}: {error.strerror}")
-            continue
-        if mode & 0o077 and key.endswith(_SECRET):
-            wrong.append(f"{key}: {path} can be read by others (mode {mode:o})")
+    settings, named = home.settings(), named_files(home)
+    wrong = [each.missing or each.exposed for each in named if each.missing or each.exposed]
     if settings.amqp is None:
         registered = SqlRegister(sqlite_engine(home.database, read_only=True)).parties()
         wrong += [
@@ -148,14 +136,6 @@ def _connections(home: Home) -> str:
     if wrong:
         raise _Unwell("; ".join(wrong))
     return f"{len(named)} files of keys, certificates and passwords"
-
-
-def _files_named(section: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in section.items():
-        if isinstance(value, dict):
-            yield from _files_named(value, f"{above}{key}.")
-        elif key in _NAMED and isinstance(value, str):
-            yield f"{above}{key}", value
 
 
 def _store(home: Home) -> str:

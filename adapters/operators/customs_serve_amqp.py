@@ -13,6 +13,7 @@ from adapters.backends.reference.serving import ServedElsewhere, alone
 from adapters.backends.reference.serving_amqp import AmqpServing
 from adapters.clock import utc_now
 from adapters.home import Home
+from adapters.named_files import check_named_files
 from adapters.operators.node import log_to_stderr
 from adapters.operators.output import UNREACHABLE, USAGE, fail
 from gateway.connections import AmqpBackendSettings
@@ -29,6 +30,7 @@ def serve_amqp(home: Home, certificate: Path | None) -> None:
     if len(named) != 1:
         fail(USAGE, f"gateway.toml must name one back-end of kind amqp; it names {len(named)}")
     ((name, settings),) = named.items()
+    check_named_files(home, f"backend.{name}.")
     books = home.path / "backends" / name
     books.mkdir(parents=True, exist_ok=True)
     try:

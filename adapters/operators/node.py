@@ -15,6 +15,7 @@ from adapters.clock import utc_now
 from adapters.doctor import examine
 from adapters.founding import HomeExists, found
 from adapters.home import Home
+from adapters.named_files import check_named_files
 from adapters.operators.libraries import hear_libraries
 from adapters.operators.output import (
     NO,
@@ -64,6 +65,7 @@ def serve(home: HomeOption) -> None:
     with told():
         base = opened(home.absolute())
         with base.locked():
+            check_named_files(base)
             log_to_stderr()
             asyncio.run(_serve(base))
 

@@ -72,6 +72,33 @@ def test_a_route_to_a_back_end_that_is_not_there_stops_a_node_from_starting(gate
     assert run("doctor", "--home", gateway.home.path).returncode == NO
 
 
+AMQP = """
+[amqp]
+user = "gateway"
+password_file = "keys/not-there"
+
+[backend.customs-2]
+kind = "amqp"
+user = "gateway"
+password_file = "keys/nor-this"
+"""
+
+
+def test_a_file_that_the_settings_name_and_that_is_not_there_is_told_by_its_setting(gateway: Gateway) -> None:
+    with (gateway.home.path / "gateway.toml").open("a") as settings:
+        settings.write(AMQP)
+    first = "amqp.password_file: keys/not-there: No such file or directory"
+    second = "backend.customs-2.password_file: keys/nor-this: No such file or directory"
+    said = run("serve", "--home", gateway.home.path)
+    assert (said.returncode, said.stdout) == (USAGE, "")
+    assert said.stderr == f"gateway: gateway.toml: {first}; {second}\n"
+    customs = run("customs", "serve", "--amqp", "--home", gateway.home.path)
+    assert (customs.returncode, customs.stderr) == (USAGE, f"gateway: gateway.toml: {second}\n")
+    doctor = run("doctor", "--json", "--home", gateway.home.path)
+    assert doctor.returncode == NO
+    assert f"{first}; {second}" in doctor.stdout
+
+
 def test_a_key_given_for_a_certificate_is_wrong_use(gateway: Gateway) -> None:
     sample = gateway.home.path / "samples" / "trader-b" / "01-import-by-trader.xml"
     said = run("receipts", "verify", sample, "--certificate", gateway.home.signing_key)

@@ -17,10 +17,11 @@ from tests.tls import Issued
 @dataclass
 class Mailbox:
     """`logins` are (user, password), `encrypted` whether each mail came so. `busy` mails are turned away
-    before one is taken."""
+    before one is taken, and `unknown` addresses always."""
 
     port: int = 0
     busy: int = 0
+    unknown: set[str] = field(default_factory=set)
     mails: list[EmailMessage] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
@@ -58,6 +59,8 @@ def mail_server(issued: Issued) -> Iterator[Mailbox]:
                     case "MAIL" if box.busy > 0:
                         box.busy -= 1
                         self.say("451 later")
+                    case "RCPT" if any(each in rest for each in box.unknown):
+                        self.say("550 nobody")
                     case "DATA":
                         self.say("354 go")
                         body = bytearray()
@@ -86,10 +89,11 @@ class Posted:
 
 @dataclass
 class Posts:
-    """`failing` posts are answered with 503 before one is taken; all of them are in `taken`."""
+    """`failing` posts are answered with `failing_with` before one is taken; all of them are in `taken`."""
 
     url: str = ""
     failing: int = 0
+    failing_with: int = 503
     taken: list[Posted] = field(default_factory=list)
 
 
@@ -104,7 +108,8 @@ def http_receiver() -> Iterator[Posts]:
             failing = posts.failing > 0
             posts.failing -= failing
             posts.taken.append(Posted(self.path, dict(self.headers), body))
-            self.send_response(503 if failing else 200)
+            self.send_response(posts.failing_with if failing else 200)
+            self.send_header("Location", f"{posts.url}/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
 

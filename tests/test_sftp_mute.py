@@ -1,7 +1,6 @@
 """A partner's SFTP server that lets one in no further, and a log-in there that is broken off."""
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,36 +13,7 @@ from adapters.files.folders import Unreachable
 from adapters.files.sftp import SftpFiles
 from adapters.keys import make_ed25519, write_private
 from gateway.connections import RemoteFolders
-
-
-class Mute:
-    """Takes connections, says `first`, and then nothing. `met` is set when somebody has come."""
-
-    def __init__(self, first: bytes) -> None:
-        self.met = threading.Event()
-        self._first = first
-        self._taken: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._thread = threading.Thread(target=self._take)
-        self._thread.start()
-
-    def _take(self) -> None:
-        while True:
-            try:
-                taken, _ = self._listener.accept()
-            except OSError:
-                return
-            self._taken.append(taken)
-            taken.sendall(self._first)
-            self.met.set()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-        for each in self._taken:
-            each.close()
+from tests.mute import Mute
 
 
 def files_at(port: int, folder: Path) -> SftpFiles:

@@ -6,20 +6,28 @@ import hmac
 import json
 import smtplib
 import ssl
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import httpx
+import structlog
 
 from gateway.alarms import Alarm, News, Telling
+from gateway.faults import printable
 from gateway.watching import AlarmSettings, MailSettings, WebhookSettings
 
 _SECONDS: Final = 20.0
 _NAMED: Final = 50  # alarms that one telling names
+
+
+log = structlog.get_logger()
 
 
 class Teller(Protocol):
@@ -52,7 +60,7 @@ class Mail:
         self._home = home
 
     async def tell(self, telling: Telling, at: datetime) -> None:
-        await asyncio.to_thread(self._send, telling, at)
+        await _apart(partial(self._send, telling, at))
 
     def _send(self, telling: Telling, at: datetime) -> None:
         settings = self._settings
@@ -70,8 +78,8 @@ class Mail:
             if settings.user is not None and settings.password_file is not None:
                 server.login(settings.user, _secret(self._home / settings.password_file))
             refused = server.send_message(mail)
-        if refused:  # the others have it, and would get it again
-            raise NotTold(f"{len(refused)} of {len(settings.to)} addresses are refused")
+        if refused:  # the others have it, and would get it again and again
+            log.warning("addresses refused", refused=len(refused), of=len(settings.to))
 
 
 class Webhook:
@@ -88,10 +96,14 @@ class Webhook:
         signature = hmac.new(key, body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "Gateway-Signature": f"sha256={signature}"}
         # Where it goes is said in gateway.toml alone, not by variables of the environment.
-        async with httpx.AsyncClient(verify=self._verify, timeout=_SECONDS, trust_env=False) as client:
-            answer = await client.post(self._settings.url, content=body, headers=headers)
-        if not answer.is_success:
-            raise NotTold(f"HTTP status {answer.status_code}")
+        async with (
+            asyncio.timeout(_SECONDS),
+            httpx.AsyncClient(verify=self._verify, timeout=_SECONDS, trust_env=False) as client,
+            # Its status is all that is read, however much it goes on to say.
+            client.stream("POST", self._settings.url, content=body, headers=headers) as answer,
+        ):
+            if not answer.is_success:
+                raise NotTold(f"HTTP status {answer.status_code}")
 
 
 def subject(telling: Telling) -> str:
@@ -100,7 +112,7 @@ def subject(telling: Telling) -> str:
         return f"[gateway] {len(telling.alarms)} more alarms: gateway alarms list"
     (alarm,) = telling.alarms
     word = {News.CLEAR: "cleared: ", News.STILL_OPEN: "still open: "}.get(telling.news, "")
-    return f"[gateway] {alarm.severity}: {word}{alarm.en}"
+    return printable(f"[gateway] {alarm.severity}: {word}{alarm.en}")
 
 
 def shown(telling: Telling, at: datetime) -> dict[str, Any]:
@@ -133,7 +145,34 @@ def _paragraph(alarm: Alarm) -> str:
             "" if alarm.cleared_at is None else f", clear at {alarm.cleared_at.isoformat(timespec='seconds')}"
         ),
     )
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
+
+
+async def _apart(work: Callable[[], None]) -> None:
+    """In a thread that nobody waits for when the process ends, as for those of `asyncio.to_thread`: what a
+    server keeps waiting must not keep the node."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def end(error: Exception | None) -> None:
+        if done.done():  # nobody waits any more
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        error = None
+        try:
+            work()
+        except Exception as raised:
+            error = raised
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(end, error)
+
+    threading.Thread(target=run, name="mail", daemon=True).start()
+    await done
 
 
 def _trusting(ca: str | None, home: Path) -> ssl.SSLContext:

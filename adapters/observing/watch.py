@@ -133,7 +133,7 @@ async def _until_taken(way: Teller, telling: Telling, now: datetime) -> None:
 def _log(telling: Telling) -> None:
     keys: list[str] = [_key(alarm) for alarm in telling.alarms[:20]]
     (first, *_) = telling.alarms
-    text = first.en if len(telling.alarms) == 1 else ""
+    text = printable(first.en) if len(telling.alarms) == 1 else ""
     log.warning("alarm", news=telling.news.value, keys=keys, count=len(telling.alarms), text=text)
 
 

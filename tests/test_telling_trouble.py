@@ -1,0 +1,117 @@
+"""Alarms and ways to tell them that are not as they should be: nobody is told too often, led astray, or kept
+waiting."""
+
+import asyncio
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from adapters.observing import telling
+from tests.desk import Desk
+from tests.mute import Mute
+from tests.receivers import http_receiver, mail_server
+from tests.test_telling import Watched, break_, watched, webhook
+from tests.tls import issued
+
+
+def mail(port: int, *to: str, **more: Any) -> dict[str, Any]:
+    addresses = list(to) or ["night@example.org"]
+    return {"mail": {"host": "127.0.0.1", "port": port, "sender": "gw@example.org", "to": addresses, **more}}
+
+
+async def told(watch: Watched, _desk: Desk) -> None:
+    await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
+
+
+def test_no_name_adds_a_header_to_a_mail(tmp_path: Path) -> None:
+    server = issued(tmp_path / "tls", "mail")
+
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk, "customs\r\nBcc: eve@example.org\r\n\r\nforged")
+        await told(watch, desk)
+
+    with mail_server(server) as box:
+        watched(tmp_path, mail(box.port, ca=str(server.ca)), course)
+        (taken,) = box.mails
+    assert (taken["Bcc"], taken["To"]) == (None, "night@example.org")
+    assert taken["Subject"].startswith("[gateway] serious: back-end customs\\u{d}\\u{a}Bcc: eve")
+    assert "\nforged" not in taken.get_content()
+
+
+def test_an_address_that_is_refused_brings_the_others_no_second_mail(tmp_path: Path) -> None:
+    server = issued(tmp_path / "tls", "mail")
+
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await told(watch, desk)
+
+    with mail_server(server) as box, capture_logs() as logs:
+        box.unknown.add("gone@example.org")
+        watched(tmp_path, mail(box.port, "gone@example.org", "night@example.org", ca=str(server.ca)), course)
+        assert len(box.mails) == 1
+    (warning,) = [each for each in logs if each["event"] == "addresses refused"]
+    assert (warning["refused"], warning["of"]) == (1, 2)
+    assert "example.org" not in json.dumps(warning)
+
+
+def test_a_webhook_that_redirects_has_not_taken_it_and_is_not_followed(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await watch.look_until(lambda: len(posts.taken) == 1)
+        await watch.look_until(lambda: len(posts.taken) == 2)
+        assert watch.alarms()[0]["told_at"] is None
+
+    with http_receiver() as posts:
+        posts.failing, posts.failing_with = 9, 307
+        watched(tmp_path, webhook(posts), course)
+        assert {each.path for each in posts.taken} == {"/alarms"}
+
+
+@pytest.mark.parametrize(
+    "first", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1"]
+)
+def test_a_webhook_that_does_not_come_to_an_end_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bytes
+) -> None:
+    monkeypatch.setattr(telling, "_SECONDS", 0.3)
+    whole = first.endswith(b"1")  # what it says after its status is of no interest
+
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        if whole:
+            await told(watch, desk)
+        else:
+            await watch.look_until(lambda: any(each["event"] == "alarm not told" for each in logs))
+
+    with closing(Mute(first)) as server, capture_logs() as logs:
+        hook = {"url": f"http://127.0.0.1:{server.port}/", "secret_file": "secret"}
+        watched(tmp_path, {"webhook": hook}, course)
+
+
+def test_a_mail_server_that_says_nothing_keeps_no_node_from_its_end(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await watch.look_until(lambda: bool(watch.alarms()))
+        assert await asyncio.to_thread(server.met.wait, 20)
+
+    with closing(Mute()) as server:
+        began = time.monotonic()
+        watched(tmp_path, mail(server.port), course)
+        assert time.monotonic() - began < 15
+
+
+def test_what_fails_is_logged_without_address_or_secret(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await watch.look_until(lambda: any(each["event"] == "alarm not told" for each in logs))
+
+    with closing(Mute(b"500 known-to-them night@example.org\r\n")) as server, capture_logs() as logs:
+        watched(tmp_path, mail(server.port), course)
+    text = json.dumps(logs, default=str)
+    assert "known-to-them" not in text
+    assert "example.org" not in text

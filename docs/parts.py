@@ -108,16 +108,22 @@ def _of_section(name: str, field: FieldInfo) -> Iterator[tuple[str, str, str]]:
 
 
 def _of_values(name: str, field: FieldInfo) -> Iterator[tuple[str, str, str]]:
-    """The fields of the models that are the values of a dict; where they are told apart by their kind, that
-    stands first with its value, and each model's own fields after it."""
+    """The fields of the models that are the values of a dict. Where their kinds tell them apart, what all of
+    them have stands first; then each kind with its value, and the model's other fields after it."""
     (_key, models) = get_args(field.annotation)
     several = get_args(get_args(models)[0]) if get_args(models) else (models,)
-    for model in several:
-        for each, below in sorted(model.model_fields.items(), key=lambda item: item[0] != "kind"):
-            key = f"{name}.NAME.{each}"
-            if each == "kind" and get_origin(below.annotation) is Literal:
-                key += f' = "{get_args(below.annotation)[0]}"'
-            yield _field(key, below)
+    of_each = [[*_of_value(f"{name}.NAME", model)] for model in several]
+    shared = [row for row in of_each[0] if all(row in rows for rows in of_each)]
+    for key, default, what in shared:
+        yield key, default, f"any kind: {what}" if len(several) > 1 else what
+    for rows in of_each:
+        yield from (row for row in rows if row not in shared)
+
+
+def _of_value(name: str, model: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
+    for each, below in sorted(model.model_fields.items(), key=lambda item: item[0] != "kind"):
+        kind = each == "kind" and get_origin(below.annotation) is Literal
+        yield _field(f'{name}.kind = "{get_args(below.annotation)[0]}"' if kind else f"{name}.{each}", below)
 
 
 def _field(key: str, field: FieldInfo) -> tuple[str, str, str]:

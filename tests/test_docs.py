@@ -108,6 +108,13 @@ def test_the_readme_explains_every_state() -> None:
     assert re.findall(r"^\| (\w+) \| [\w ]+", readme, re.MULTILINE)[1:] == [state.value for state in State]
 
 
+def test_what_every_kind_of_a_section_has_is_told_once_before_the_kinds() -> None:
+    keys = [line.split("`")[1] for line in PARTS["settings"]().splitlines() if line.startswith("| `backend.")]
+    kind = next(place for place, key in enumerate(keys) if ".kind = " in key)
+    assert {"backend.NAME.at_once", "backend.NAME.rate"} == set(keys[:kind])
+    assert not set(keys[:kind]) & set(keys[kind:])
+
+
 def test_every_rule_is_documented() -> None:
     text = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
     rules = files("schemas").joinpath("cn-dec", "1", "rules.sch").read_text("utf-8")

@@ -1,17 +1,21 @@
 """How a node runs, as opposed to what it judges by: `gateway.toml`, typed. An unknown key is an error."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
-from typing import Any, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from gateway.connections import AmqpSettings, BackendSettings, PartnerSettings, PushSettings, Section
+from gateway.faults import printable
 from gateway.policy import Policy
 from gateway.stages.route import Routes
 from gateway.watching import AlarmSettings, MetricsSettings, TracingSettings
+
+_NAME: Final = re.compile(r"[^\W_][\w.-]{0,63}")  # of a folder, and a step of an address
 
 
 class BadSettings(Exception):
@@ -34,12 +38,21 @@ class OutboxSettings(Section):
     )
 
 
+def _is_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("a name has letters, digits and ._- only, begins with a letter or digit, 64 at most")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_is_name)]
+
+
 class Settings(Section):
     sftp: SftpSettings = SftpSettings()
     amqp: AmqpSettings | None = Field(None, description="the AMQP channel; without it there is none")
     judging: JudgingSettings = JudgingSettings()
     outbox: OutboxSettings = OutboxSettings()
-    partner: dict[str, PartnerSettings] = Field(
+    partner: dict[Name, PartnerSettings] = Field(
         default_factory=dict,
         description="parties that host their folders themselves",
     )
@@ -51,7 +64,7 @@ class Settings(Section):
     )
     alarms: AlarmSettings = AlarmSettings()
     tracing: TracingSettings | None = Field(None, description="OpenTelemetry; without it there is none")
-    backend: dict[str, BackendSettings] = Field(
+    backend: dict[Name, BackendSettings] = Field(
         default_factory=dict, description="back-ends by the name that routes use"
     )
 
@@ -100,14 +113,21 @@ def checked(name: str, data: dict[str, Any], model: type[Model]) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(_place(data, found['loc']))}: {complaint(found)}" for found in error.errors()
-        )
+        wrong = "; ".join(": ".join(filter(None, _wrong(data, found))) for found in error.errors())
         raise BadSettings(f"{PurePath(name).name}: {wrong}") from None
 
 
+def _wrong(data: Any, found: ErrorDetails) -> tuple[str, str]:
+    return printable(".".join(_place(data, found["loc"]))), complaint(found)
+
+
 def _place(data: Any, steps: Sequence[int | str]) -> Iterator[str]:
-    """The key as it stands in the file: without the kinds that pydantic names where it went by one."""
+    """The key as it stands in the file: without the kinds that pydantic names where it went by one. None for
+    what is wrong of the whole."""
+    if not steps:
+        return
+    if steps[-1] == "[key]":  # that of a name, which is the step before
+        steps = steps[:-1]
     for step in steps[:-1]:
         try:
             data = data[step]

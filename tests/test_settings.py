@@ -26,3 +26,22 @@ def test_a_key_that_its_kind_does_not_know_or_lacks_is_named(text: str, complain
     with pytest.raises(BadSettings) as refused:
         read_settings("/srv/gateway.toml", f"[backend.customs]\n{text}\n")
     assert str(refused.value).startswith(f"gateway.toml: {complaint}")
+
+
+@pytest.mark.parametrize("name", ["../x", ".hidden", "a/b", "a\\nb", "a b", "", "x" * 65])
+@pytest.mark.parametrize("section", ["backend", "partner"])
+def test_a_name_is_one_step_of_a_path_and_of_an_address(section: str, name: str) -> None:
+    of_it = 'kind = "directory"\nfolder = "exchange"\n' + ('account = "a"\n' if section == "partner" else "")
+    with pytest.raises(BadSettings, match="a name has letters, digits") as refused:
+        read_settings("gateway.toml", f'[{section}."{name}"]\n{of_it}')
+    assert str(refused.value).isprintable()
+    assert list(read_settings("gateway.toml", f'[{section}."海关-1.a"]\n{of_it}').model_dump()[section])
+
+
+def test_answers_that_are_pushed_need_somewhere_to_go() -> None:
+    text = 'kind = "http"\nurl = "https://customs.example"\nanswers = "push"\npusher = "theirs.crt"\n'
+    with pytest.raises(BadSettings) as refused:
+        read_settings("gateway.toml", f"[backend.customs]\n{text}")
+    assert str(refused.value) == (
+        "gateway.toml: answers of customs are pushed, and there is no [push] to listen"
+    )

@@ -37,6 +37,11 @@ def connected(gateway: Gateway, settings: AmqpSettings, accounts: Sequence[str] 
     """Puts the channel into a home that is not served yet, and the accounts' receipts on it."""
     path = gateway.home.path / "gateway.toml"
     path.write_text(f"{path.read_text('utf-8')}\n{section(settings)}", "utf-8")
+    over_amqp(gateway, accounts)
+
+
+def over_amqp(gateway: Gateway, accounts: Sequence[str]) -> None:
+    """Has these accounts' receipts go out over AMQP."""
     parties = gateway.home.path / "parties.toml"
     text = parties.read_text("utf-8")
     for account in accounts:

@@ -34,6 +34,7 @@ def dead_letter(message: AbstractIncomingMessage, found: Finding) -> aio_pika.Me
         content_encoding=message.content_encoding,
         delivery_mode=DeliveryMode.PERSISTENT,
         correlation_id=message.correlation_id,
+        reply_to=message.reply_to,
         message_id=message.message_id or None,
         type=message.type,
         timestamp=message.timestamp,

@@ -39,6 +39,8 @@ PLACES: Final = (
     "adapters.stores.outbox:SqlOutbox.settle",
     "adapters.stores.outbox:SqlOutbox._claim",
     "adapters.stores.outbox:_settle",
+    "adapters.stores.outbox:SqlOutbox.divert",
+    "adapters.stores.diverting:_divert",
     "adapters.stores.answers:SqlAnswers.file",
     "adapters.stores.postings:SqlPostings.posted",
     "adapters.stores.answers:_file",

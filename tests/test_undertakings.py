@@ -7,15 +7,17 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from adapters.operators import message_asking, undertakings
 from adapters.operators.actor import actor
 from adapters.operators.message_hand import Hand
+from adapters.stores.listing import list_messages
 from adapters.stores.operating_tables import undertakings as table
 from adapters.stores.operations import replay
 from adapters.stores.undertakings import open_messages, undertaking, write_request
@@ -165,6 +167,27 @@ def test_a_message_that_was_replayed_and_refused_meanwhile_is_not_replayed_again
     shown = gateway(desk, "undertakings", "resume", id_, "--json")
     assert (shown.code, shown.json["impossible"]) == (1, 1)
     assert "gone on since" in shown.json["items"][0]["note"]
+
+
+def test_a_message_that_goes_on_while_the_filters_are_read_is_not_replayed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = refused(desk)
+    really = list_messages
+
+    def slowly(*arguments: Any) -> Any:
+        found = really(*arguments)
+        desk.database.submit(lambda to: replay(to, message, "wang", "tests", datetime.now(UTC))).result()
+        strict = desk.rules.policy.model_copy(update={"declaration": DeclarationPolicy(lines=1)})
+        desk.rules = replace(desk.rules, policy=strict)
+        judge_again(desk, datetime.now(UTC))
+        assert desk.message(message)["state"] == State.REJECTED
+        return found
+
+    monkeypatch.setattr(message_asking, "list_messages", slowly)
+    said = gateway(desk, "messages", "replay", "--state", "rejected", "--reason", "x", "--json")
+    assert (said.code, said.json["impossible"]) == (1, 1)
+    assert [event for event, _who, _detail in trail(desk, message)].count(Event.REPLAYED) == 1
 
 
 def test_an_undertaking_that_is_not_known_ends_with_1(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -48,7 +49,7 @@ class Chosen:
     more: int = 0
 
 
-def chosen(reader: Connection, wanted: str | None, filters: Filters) -> Chosen:
+def check_choice(wanted: str | None, filters: Filters) -> None:
     """Ends with 2 where neither a message nor filters are given, or both."""
     if wanted is None and not filters.given:
         fail(
@@ -58,6 +59,10 @@ def chosen(reader: Connection, wanted: str | None, filters: Filters) -> Chosen:
         )
     if wanted is not None and filters.given:
         fail(USAGE, f"give one message or filters (--{', --'.join(filters.given)}), not both")
+
+
+def chosen(reader: Connection, wanted: str | None, filters: Filters) -> Chosen:
+    check_choice(wanted, filters)
     if wanted is not None:
         return Chosen([meant(reader, wanted).id])
     by = filters.wanted(utc_now())
@@ -71,6 +76,7 @@ def asked(ask: Ask, path: Path, as_json: bool) -> None:
     """Does it, or writes it down for a second person, and says what became of it."""
     with told(), Hand.on(opened(path)) as hand:
         policy = hand.home.policy().operations
+        before = utc_now()  # of choosing: what goes on while it is chosen went on since
         with hand.database.engine.connect() as reader:
             those = chosen(reader, ask.wanted, ask.filters)
         single = those.messages[0] if ask.wanted is not None else None
@@ -85,7 +91,7 @@ def asked(ask: Ask, path: Path, as_json: bool) -> None:
         if single is not None and ask.key is None and ask.act not in policy.four_eyes:
             _at_once(hand, request, single, as_json)
             return
-        undertaking, is_new = _written(hand, request, those.messages)
+        undertaking, is_new = _written(hand, request, those.messages, before)
         try:
             finish(hand, undertaking, as_json, single=single)
         finally:
@@ -129,9 +135,8 @@ def _last_act(hand: Hand, message: str) -> str:
     return ""
 
 
-def _written(hand: Hand, request: Request, messages: Sequence[str]) -> tuple[str, bool]:
+def _written(hand: Hand, request: Request, messages: Sequence[str], now: datetime) -> tuple[str, bool]:
     """The id of the undertaking, and whether it is a new one: else it has the same request key."""
-    now = utc_now()
     id_ = new_id(now, os.urandom(10))
     policy = hand.home.policy().operations
     try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from gateway.operations import Act, Standing, possible
+from gateway.operations import Act, Stage, Standing, possible, stage_of
 from gateway.states import CustomsStatus, State
 
 
@@ -33,9 +33,15 @@ _MAY: Final = {
     Act.HOLD: Words("hold（暂停）", "hold (stop it)"),
     Act.RELEASE: Words("release（继续处理）", "release (let it go on)"),
     Act.REJECT: Words("reject（退回发送方）", "reject (refuse it for good)"),
-    Act.REPLAY: Words(
-        "replay（按现行规则重审或重发）",
-        "replay (judge it or send it anew; --dry-run shows what would come of it)",
+}
+_REPLAY: Final = {
+    Stage.JUDGEMENT: Words(
+        "replay（按现行规则重审；可先用 --dry-run 查看结果）",
+        "replay (judge it again by today's rules; --dry-run shows what would come of it)",
+    ),
+    Stage.DELIVERY: Words(
+        "replay（重新发送；可先用 --dry-run 查看结果）",
+        "replay (send it again; --dry-run shows what would come of it)",
     ),
 }
 # By the first word of what is waited for; the rest names it.
@@ -50,7 +56,8 @@ _THINGS: Final = {
 def next_needed(situation: Situation, now: datetime) -> Words:
     """One or two sentences in each language."""
     said = _needed(situation, now)
-    acts = [_MAY[act] for act in possible(situation.standing)]
+    replay = _REPLAY[stage_of(situation.standing)]
+    acts = [replay if act is Act.REPLAY else _MAY[act] for act in possible(situation.standing)]
     if not acts:
         return said
     zh, en = "、".join(act.zh for act in acts), ", ".join(act.en for act in acts)

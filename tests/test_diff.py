@@ -44,6 +44,7 @@ def test_lines_that_differ_are_marked_for_people(desk: Desk) -> None:
     gateway(desk, "messages", "replay", "R1", "--reason", "limit raised")
     judge_again(desk, LATER)
     lines = gateway(desk, "messages", "diff", "R1").out.splitlines()
+    assert lines[0].split() == ["attempt", "1", "attempt", "2"]
     assert [line.split()[0] for line in lines if " verdict " in line] == ["≠"]
     assert [line.split()[0] for line in lines if " rules " in f" {line} "] == ["rules"]
 

@@ -56,6 +56,13 @@ def test_things_that_are_waited_for_are_named(thing: str, said: str) -> None:
     assert f"It waits for {said} until" in next_needed(replace(SITUATION, waiting_for=thing), NOW).en
 
 
+def test_a_replay_is_told_as_what_it_does_by_default() -> None:
+    refused = next_needed(situation(State.REJECTED), NOW)
+    stopped = next_needed(situation(State.HELD, Sent(DeliveryState.HELD), reason="stopped"), NOW)
+    assert ("judge it again" in refused.en, "重审" in refused.zh) == (True, True)
+    assert ("send it again" in stopped.en, "重新发送" in stopped.zh) == (True, True)
+
+
 def test_an_answer_that_is_due_and_one_that_is_overdue_differ() -> None:
     delivered = situation(State.DELIVERED, answer_due=NOW)
     assert "its answer is due by 2026-11-23 04:00 UTC" in next_needed(delivered, NOW).en

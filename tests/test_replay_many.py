@@ -51,9 +51,18 @@ def test_nothing_that_meets_the_filters_or_nothing_possible_ends_with_1(desk: De
     assert gateway(desk, "messages", "hold", "--state", "rejected", "--reason", "x").code == 1
 
 
-@pytest.mark.parametrize("act", ["hold", "release", "reject", "replay"])
-def test_an_act_on_nothing_says_that_a_message_or_filters_are_needed_and_how(desk: Desk, act: str) -> None:
-    said = gateway(desk, "messages", act, "--reason", "x")
+@pytest.mark.parametrize(
+    "act",
+    [
+        *(("hold", "--reason", "x"), ("release", "--reason", "x"), ("reject", "--reason", "x")),
+        *(("replay", "--reason", "x"), ("replay", "--dry-run"), ("replay",)),
+    ],
+    ids=" ".join,
+)
+def test_an_act_on_nothing_says_that_a_message_or_filters_are_needed_and_how(
+    desk: Desk, act: tuple[str, ...]
+) -> None:
+    said = gateway(desk, "messages", *act)
     assert said.code == 2
     assert "Give one (its id, reference, SeqNo or entry number), or filters: --state, --fault" in said.err
     assert "both" not in said.err

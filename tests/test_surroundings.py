@@ -10,8 +10,9 @@ from sqlalchemy import insert, select
 from adapters.stores.operating_tables import destinations, replies, undertaking_items, undertakings
 from adapters.stores.reading import show_message
 from adapters.stores.tables import messages
-from tests.declarations import owing_nothing
+from tests.declarations import Declaration, owing_nothing
 from tests.desk import NOW, Desk
+from tests.operating import BROKER, gateway
 from tests.rendering import render
 
 
@@ -63,3 +64,11 @@ def test_back_ends_replies_and_undertakings_are_told(desk: Desk) -> None:
     assert [(each["act"], each["outcome"], each["actor"]) for each in found["undertakings"]] == [
         ("replay", "done", "wang")
     ]
+
+
+def test_a_fault_is_shown_with_the_value_that_was_found(desk: Desk) -> None:
+    desk.judged(BROKER, "R1.xml", render(Declaration(reference="R1", head={"GrossWet": "1"})))
+    for options, word in (((), "value"), (("--lang", "zh"), "值")):
+        lines = gateway(desk, "messages", "show", "R1", *options).out.splitlines()
+        place = next(number for number, line in enumerate(lines) if line.startswith("error DEC-501"))
+        assert lines[place + 2].startswith(f"  {word}: ")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from adapters.operators.message_asking import Ask, asked
+from adapters.operators.message_asking import Ask, asked, check_choice
 from adapters.operators.message_dry_run import dry_run as run_dry
 from adapters.operators.message_filters import Filters, filtered
 from adapters.operators.output import HomeOption, JsonOption
@@ -113,6 +113,7 @@ def replay(
     if dry_run:
         run_dry(wanted, filters, stage, home, as_json)
     elif reason is None:
+        check_choice(wanted, filters)  # who has said neither is told first what it is about
         raise typer.BadParameter("it must say why", param_hint="'--reason'")
     else:
         asked(Ask(Act.REPLAY, wanted, filters, _said(reason), request_key, stage), home, as_json)

@@ -5,12 +5,14 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy import Connection, Row, select
 
 from adapters.operators.message_finding import WantedArgument, meant, read
 from adapters.operators.output import HomeOption, JsonOption, cell, console, opened, say_json, told
 from adapters.stores.reading import trace_message
 from adapters.stores.tables import deliveries, receipts
+from gateway.faults import printable
 from gateway.message import ReceiptKind
 from gateway.states import Event
 from gateway.xml import trusted
@@ -53,7 +55,7 @@ def diff(
     names = [*shown["rows"]]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "", *shown["columns"]):
-        table.add_column(cell(column), overflow="fold")
+        table.add_column(Text(printable(column)), overflow="fold")
     for name in names:
         mark = "≠" if name in shown["differs"] else ""
         values = (cell(_short(value)) for value in shown["rows"][name])

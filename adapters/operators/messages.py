@@ -94,6 +94,8 @@ def show(
         where = " ".join(part for part in (place["file"], line, place["xpath"]) if part)
         printer.print(f"\n{finding['severity']} {finding['rule'] or finding['code']}  ", cell(where), sep="")
         printer.print("  ", cell(finding[lang]), sep="")
+        if finding["value"] is not None:
+            printer.print("  值: " if lang is Language.ZH else "  value: ", cell(finding["value"]), sep="")
     for title, columns in _TABLES.items():
         if found[title]:
             printer.print(f"\n{title}")

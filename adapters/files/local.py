@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Final
@@ -50,8 +50,11 @@ class LocalFiles:
                 yield chunk
 
     def write(self, folder: str, name: str, fill: Callable[[IO[bytes]], object]) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        # What lies there is not written to: it may be another name of some file of ours, or a pipe.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         with self._opened(folder) as opened:
+            with suppress(FileNotFoundError):
+                os.unlink(checked(name), dir_fd=opened)
             with open(os.open(checked(name), flags, 0o666, dir_fd=opened), "wb") as file:
                 fill(file)
                 file.flush()

@@ -1,6 +1,7 @@
 """Receipts into the folders of a party that hosts them itself."""
 
 from asyncio import Event
+from collections import Counter
 from datetime import timedelta
 from typing import Final
 
@@ -24,6 +25,17 @@ async def bring(account: str, files: Files, thread: Thread, office: Office, stop
 
     Raises one of `OUTAGES`, or what the store does; one that cannot be put there keeps no other waiting.
     """
+    failed = Counter[str]()
+    try:
+        await _bring(account, files, thread, office, stop, failed)
+    finally:
+        for reason, receipts in failed.items():
+            log.error("receipts cannot be brought", account=account, receipts=receipts, reason=reason)
+
+
+async def _bring(
+    account: str, files: Files, thread: Thread, office: Office, stop: Event, failed: Counter[str]
+) -> None:
     for _ in range(_MOST // _AT_ONCE):
         due = await office.postings.due([account], _AT_ONCE, office.clock())
         brought = []
@@ -36,7 +48,7 @@ async def bring(account: str, files: Files, thread: Thread, office: Office, stop
                 except OUTAGES:
                     raise
                 except OSError as error:
-                    log.error("receipt cannot be brought", account=account, reason=printable(str(error)))
+                    failed[printable(error.strerror or str(error))] += 1
                     await office.postings.later([posting.receipt], office.clock() + _LATER)
                 else:
                     brought.append(posting.receipt)

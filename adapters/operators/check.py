@@ -172,4 +172,4 @@ def _print(file: Path, decision: Decision, lang: Language) -> None:
         typer.echo(f"\n  {fault.severity} {fault.rule or fault.code}  {place}")
         typer.echo(f"    {fault.zh if lang is Language.ZH else fault.en}")
         if fault.value is not None:
-            typer.echo(f"    {fault.value}")
+            typer.echo(f"    {'值' if lang is Language.ZH else 'value'}: {fault.value}")

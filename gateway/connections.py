@@ -135,7 +135,9 @@ class HttpBackendSettings(_Connection):
     def _is_safe(self) -> Self:
         _both_or_neither(self.certificate, self.key)
         url = urlsplit(self.url)
-        if url.scheme not in ("https", "http") or not url.hostname:
+        # What else may stand there stands in logs with it, and a password would.
+        more = url.username is not None or url.query or url.fragment
+        if url.scheme not in ("https", "http") or not url.hostname or more or url.port == 0:
             raise ValueError("url must be https://host[:port][/path]")
         if url.scheme == "http" and not is_loopback(url.hostname):
             raise ValueError("another machine is reached over https")

@@ -118,12 +118,14 @@ def checked(name: str, data: dict[str, Any], model: type[Model]) -> Model:
 
 
 def _wrong(data: Any, found: ErrorDetails) -> tuple[str, str]:
-    return printable(".".join(_place(data, found["loc"]))), complaint(found)
+    return printable(".".join(_place(data, found["loc"], of_all=found["type"] == "value_error"))), complaint(
+        found
+    )
 
 
-def _place(data: Any, steps: Sequence[int | str]) -> Iterator[str]:
+def _place(data: Any, steps: Sequence[int | str], *, of_all: bool) -> Iterator[str]:
     """The key as it stands in the file: without the kinds that pydantic names where it went by one. None for
-    what is wrong of the whole."""
+    what is wrong of the whole file. `of_all`: it may be a whole section, and the last step its kind."""
     if not steps:
         return
     if steps[-1] == "[key]":  # that of a name, which is the step before
@@ -134,7 +136,8 @@ def _place(data: Any, steps: Sequence[int | str]) -> Iterator[str]:
         except (KeyError, IndexError, TypeError):
             continue
         yield str(step)
-    yield str(steps[-1])
+    if not of_all or not isinstance(data, dict) or steps[-1] in data:
+        yield str(steps[-1])
 
 
 def complaint(found: ErrorDetails) -> str:

@@ -43,7 +43,8 @@ class MailSettings(Section):
 
 def _safe(url: str) -> None:
     address = urlsplit(url)
-    if address.scheme not in ("https", "http") or not address.hostname or address.username is not None:
+    more = address.username is not None or address.port == 0
+    if address.scheme not in ("https", "http") or not address.hostname or more:
         raise ValueError("an address must be https://host[:port][/path]")
     if address.scheme == "http" and not is_loopback(address.hostname):
         raise ValueError("another machine is reached over https")

@@ -45,3 +45,33 @@ def test_answers_that_are_pushed_need_somewhere_to_go() -> None:
     assert str(refused.value) == (
         "gateway.toml: answers of customs are pushed, and there is no [push] to listen"
     )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://gateway:secret@customs.example/",
+        "https://customs.example/?token=secret",
+        "https://customs.example/#secret",
+        "https://customs.example:0/",
+        "https://:443/",
+        "http://customs.example/",
+        "file:///etc/passwd",
+    ],
+)
+def test_the_address_of_a_back_end_holds_no_secret_and_is_encrypted(url: str) -> None:
+    with pytest.raises(BadSettings) as refused:
+        read_settings("gateway.toml", f'[backend.customs]\nkind = "http"\nurl = "{url}"\n')
+    assert str(refused.value).startswith("gateway.toml: backend.customs: ")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "x"])
+def test_a_port_that_is_none_is_wrong_use(port: str) -> None:
+    with pytest.raises(BadSettings, match="Port"):
+        read_settings(
+            "gateway.toml", f'[backend.customs]\nkind = "http"\nurl = "https://customs.example:{port}/"\n'
+        )
+    hook = f'url = "https://alarms.example:{port}/"\nsecret_file = "secret"\n'
+    with pytest.raises(BadSettings, match="Port"):
+        read_settings("gateway.toml", f"[alarms.webhook]\n{hook}")

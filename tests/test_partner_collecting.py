@@ -44,7 +44,7 @@ class Looking:
         self.database = Database(engine)
         self.thread = Thread()
         self._messages: Intake = SqlMessages(self.database)
-        office = Office(
+        self.office = Office(
             intake=self,
             mailbox=SqlMailbox(self.database),
             postings=SqlPostings(self.database),
@@ -53,7 +53,7 @@ class Looking:
             mark=MARK,
         )
         self.spools = root / "blobs" / "spool"
-        self.collector = Collector("theirs", LocalFiles(root / "theirs"), self.thread, office)
+        self.collector = Collector("theirs", LocalFiles(root / "theirs"), self.thread, self.office)
 
     async def add(self, arrival: Arrival) -> None:
         self.before_add()

@@ -10,7 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.channels.partner import collecting
+from adapters.channels.partner.collecting import Collector
 from adapters.files import local
+from adapters.files.folders import Found
+from adapters.files.local import LocalFiles
 from tests.test_partner_collecting import MARK, PARTY, Looking, looking, run
 
 __all__ = ["looking"]  # a fixture
@@ -86,3 +89,29 @@ def test_ever_new_names_do_not_fill_the_log(looking: Looking, monkeypatch: pytes
         looking.now += timedelta(hours=25)
         looking.look(4)
     assert len(logs) == 10
+
+
+class Racing(LocalFiles):
+    """A party that puts a new file where it was just seen that there is none."""
+
+    def look(self, folder: str, name: str) -> Found | None:
+        found = super().look(folder, name)
+        if found is None and name == "a.xml":
+            self.write(folder, name, lambda out: out.write(b"<second/>"))
+        return found
+
+
+def test_a_file_that_comes_while_a_claim_is_given_back_is_not_replaced(tmp_path: Path) -> None:
+    def full() -> None:
+        raise RuntimeError("disk full")
+
+    with closing(Looking(tmp_path)) as looking:
+        looking.collector = Collector("theirs", Racing(tmp_path / "theirs"), looking.thread, looking.office)
+        (looking.out / "a.xml").write_bytes(b"<a/>")
+        looking.look()
+        looking.before_add = full
+        with pytest.raises(RuntimeError):
+            looking.look()
+        looking.before_add = lambda: None
+        looking.look(3)
+        assert [arrival.size for arrival in looking.arrived] == [4, 9]

@@ -70,6 +70,10 @@ class Files(Protocol):
         """Durable when it returns, as far as the place can promise it. May replace what has that name."""
         ...
 
+    def rename(self, folder: str, name: str, to_name: str) -> None:
+        """As `move` within a folder, but an `OSError` where something has that name."""
+        ...
+
     def remove(self, folder: str, name: str) -> None: ...
 
     def make(self, folder: str) -> None:

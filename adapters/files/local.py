@@ -67,6 +67,15 @@ class LocalFiles:
             os.fsync(target)
             os.fsync(source)
 
+    def rename(self, folder: str, name: str, to_name: str) -> None:
+        with self._opened(folder) as opened:
+            # Both names are there for a moment; a rename would replace without a word.
+            os.link(
+                checked(name), checked(to_name), src_dir_fd=opened, dst_dir_fd=opened, follow_symlinks=False
+            )
+            os.unlink(name, dir_fd=opened)
+            os.fsync(opened)
+
     def remove(self, folder: str, name: str) -> None:
         with self._opened(folder) as opened:
             os.unlink(checked(name), dir_fd=opened)

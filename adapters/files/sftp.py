@@ -128,6 +128,12 @@ class SftpFiles:
         with self._using(name) as wire:
             wire.done(wire.ask(CMD_RENAME, old, new))
 
+    def rename(self, folder: str, name: str, to_name: str) -> None:
+        """By the plain request, which replaces nothing (draft-ietf-secsh-filexfer-02, 6.5)."""
+        old, new = self._path(folder, checked(name)), self._path(folder, checked(to_name))
+        with self._using(name) as wire:
+            wire.done(wire.ask(CMD_RENAME, old, new))
+
     def remove(self, folder: str, name: str) -> None:
         path = self._path(folder, checked(name))
         with self._using(name) as wire:

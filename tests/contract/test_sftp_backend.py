@@ -5,6 +5,7 @@ import asyncio
 import io
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -13,7 +14,8 @@ import pytest
 from adapters.backends.exchange import Exchange
 from adapters.backends.folders import FolderBackend
 from adapters.backends.sftp import SftpBackend
-from adapters.files.folders import Unreachable
+from adapters.files.folders import Files, Unreachable
+from adapters.files.local import LocalFiles
 from adapters.files.sftp import SftpFiles
 from adapters.keys import make_ed25519, write_private
 from gateway.connections import RemoteFolders, SftpBackendSettings
@@ -244,3 +246,23 @@ def test_a_place_out_of_reach_is_knocked_at_once_for_all_that_is_to_be_put_away(
     with closing(opened(server, host_key=make_ed25519()[1])) as backend:
         asyncio.run(backend.acknowledge([f"1-{number}:{number}.xml" for number in range(20)]))
     assert server.log().count("Connection closed by") + server.log().count("Connection reset by") < 4
+
+
+def _say(text: str, out: IO[bytes]) -> None:
+    out.write(text.encode())
+
+
+def test_a_name_that_is_taken_is_not_replaced_by_a_rename(server: Sshd) -> None:
+    over_there = SftpFiles(RemoteFolders.model_validate(server.settings()), server.key)
+    places: tuple[Files, ...] = (over_there, LocalFiles(server.root))
+    for files in places:
+        with closing(files):
+            for name in ("a", "b"):
+                files.write("out", name, partial(_say, name))
+            with pytest.raises(OSError, match="exists|Failure"):
+                files.rename("out", "a", "b")
+            assert [b"".join(files.read("out", name)) for name in ("a", "b")] == [b"a", b"b"]
+            files.rename("out", "a", "c")
+            assert b"".join(files.read("out", "c")) == b"a"
+            files.remove("out", "c")
+            assert files.look("out", "a") is None

@@ -9,7 +9,7 @@
 import os
 from asyncio import Event
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -202,9 +202,11 @@ class Collector:
         await self._move(Folder.OUTBOX, claim.file, folder, name)
 
     async def _undo(self, claim: Claim) -> None:
-        # Where a new file has the name already the claim stays, and is taken up at the next look.
+        # Where a new file has the name already, or gets it just now, the claim stays, and is taken up at the
+        # next look.
         if await self._do(self._files.look, Folder.OUTBOX, claim.name) is None:
-            await self._move(Folder.OUTBOX, claim.file, Folder.OUTBOX, claim.name)
+            with suppress(FileExistsError):
+                await self._do(self._files.rename, Folder.OUTBOX, claim.file, claim.name)
 
     async def _move(self, folder: Folder, name: str, to_folder: Folder, to_name: str) -> None:
         await self._do(self._files.move, folder, name, to_folder, to_name)

@@ -26,7 +26,7 @@ from gateway.policy import DeclarationPolicy, OperationsPolicy
 from gateway.states import Event, State
 from gateway.undertakings import Progress, Request, begins_as, check_decision, check_still
 from tests.desk import NOW, Desk
-from tests.operating import LATER, gateway, judge_again, refused, trail
+from tests.operating import LATER, gateway, held, judge_again, refused, trail
 from tests.served import ROOT
 
 ID = "01JD0000000000000000000000"
@@ -119,6 +119,28 @@ def test_what_a_second_person_refuses_is_not_done_and_its_reason_is_kept(
     assert gateway(desk, "undertakings", "approve", id_).code == 1
     listed = gateway(desk, "undertakings", "list", "--state", "refused", "--json").json
     assert [each["id"] for each in listed] == [id_]
+
+
+def test_what_is_approved_is_done_by_the_policy_of_that_moment(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four_eyes(desk, '"reject"')
+    message = held(desk, "R1")
+    as_user(monkeypatch, "li")
+    id_ = gateway(desk, "messages", "reject", "R1", "--reason", "withdrawn", "--json").json["id"]
+    path = desk.home.path / "policy.toml"
+    sound = path.read_text("utf-8")
+    path.write_text("lines = [", "utf-8")
+    as_user(monkeypatch, "wang")
+    unread = gateway(desk, "undertakings", "approve", id_)
+    assert (unread.code, "policy.toml" in unread.err) == (2, True), unread
+    assert desk.message(message)["state"] == State.HELD
+
+    path.write_text(sound.replace("four_eyes_from = 100", "four_eyes_from = 7"), "utf-8")
+    assert gateway(desk, "undertakings", "resume", id_, "--json").json["done"] == 1
+    event, who, detail = trail(desk, message)[-1]
+    assert (event, who, detail["approved_by"]) == (Event.DISMISSED, "li", "wang")
+    assert detail["policy"] == desk.home.policy().digest != desk.rules.policy.digest
 
 
 def test_one_that_was_left_goes_on_and_ends_and_nothing_is_done_twice(desk: Desk) -> None:

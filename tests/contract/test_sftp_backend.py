@@ -259,7 +259,7 @@ def test_a_name_that_is_taken_is_not_replaced_by_a_rename(server: Sshd) -> None:
         with closing(files):
             for name in ("a", "b"):
                 files.write("out", name, partial(_say, name))
-            with pytest.raises(OSError, match="exists|Failure"):
+            with pytest.raises(OSError, match=r"exists|Failure"):
                 files.rename("out", "a", "b")
             assert [b"".join(files.read("out", name)) for name in ("a", "b")] == [b"a", b"b"]
             files.rename("out", "a", "c")

@@ -60,7 +60,6 @@ class Running:
     node: Node
     sftp: tuple[str, int]
     amqp: AmqpChannel | None
-    push: tuple[str, int] | None
     metrics: tuple[str, int] | None
 
 
@@ -133,11 +132,11 @@ async def running(home: Home) -> AsyncIterator[Running]:
         await stack.enter_async_context(
             visited_partners(home, account, node, mailbox, SqlPostings(database), blobs, clock)
         )
-        push = None
         if settings.push is not None:
-            push = await stack.enter_async_context(
+            pushed_to = await stack.enter_async_context(
                 listening(settings.push, home.path, pushed_among(backends), parts.dispatch.taken)
             )
+            log.info("answers may be brought", host=pushed_to[0], port=pushed_to[1])
         server = SftpServer(
             settings.sftp.host,
             settings.sftp.port,
@@ -170,7 +169,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
                 () if amqp is None else (amqp.incoming, amqp.outgoing),
             )
         )
-        yield Running(node=node, sftp=sftp, amqp=amqp, push=push, metrics=metrics)
+        yield Running(node=node, sftp=sftp, amqp=amqp, metrics=metrics)
 
 
 @asynccontextmanager

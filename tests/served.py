@@ -50,7 +50,6 @@ class Gateway:
         self.port = free_port()
         self.log = folder / "serve.log"
         self._arguments = arguments
-        self.ready: dict[str, str | None] = {}  # what it said of itself at its last start
         self._node: subprocess.Popen[bytes] | None = None
         shutil.copytree(_founded(), self.home.path)
         founded = str(self.home.settings().sftp.port)
@@ -96,8 +95,10 @@ class Gateway:
         if not said:
             self.kill()
             raise RuntimeError(f"the node did not start: {self.log.read_text('utf-8')[-3000:]}")
-        self.ready = json.loads(said)
-        assert self.ready["sftp"] == f"127.0.0.1:{self.port}"
+        ready = json.loads(said)
+        # As CONTRACT.md has it: scripts read it.
+        assert list(ready) == ["ready", "sftp", "amqp", "metrics", "home", "pid"]
+        assert ready["sftp"] == f"127.0.0.1:{self.port}"
 
     def stop(self) -> int:
         """Asks it to drain, as an administrator does; its exit code."""

@@ -83,7 +83,6 @@ async def _serve(home: Home) -> None:
             "ready": True,
             "sftp": _address(node.sftp),
             "amqp": None if amqp is None else f"{amqp.host}:{amqp.port}",
-            "push": _address(node.push),
             "metrics": _address(node.metrics),
             "home": str(home.path),
             "pid": os.getpid(),

@@ -74,7 +74,9 @@ def test_a_declaration_is_released_by_a_customs_over_https_in_envelopes_of_dxp(
         arguments += ["--push", f"https://127.0.0.1:{push}/answers/{name}"]
 
     with gateway, customs(tmp_path, arguments):
-        assert gateway.ready["push"] == (f"127.0.0.1:{push}" if way == "push" else None)
+        assert (f'"port": {push}, "event": "answers may be brought"' in gateway.log.read_text("utf-8")) is (
+            way == "push"
+        )
         gateway.send(ACCOUNT, "one.xml", render(Declaration(reference="HTTP-1")))
 
         def told() -> list[str]:

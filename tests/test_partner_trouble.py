@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from adapters.channels.partner import collecting
 from adapters.channels.partner.collecting import Collector
+from adapters.channels.partner.names import Claim
 from adapters.files import local
 from adapters.files.folders import Found
 from adapters.files.local import LocalFiles
@@ -115,3 +116,14 @@ def test_a_file_that_comes_while_a_claim_is_given_back_is_not_replaced(tmp_path:
         looking.before_add = lambda: None
         looking.look(3)
         assert [arrival.size for arrival in looking.arrived] == [4, 9]
+
+
+@pytest.mark.parametrize("message", ["7ZZZZZZZZZ" + "Z" * 16, "7Z00000000" + "0" * 16, "05" + "0" * 24])
+def test_a_claim_that_somebody_made_up_stops_no_visit_and_makes_no_id(looking: Looking, message: str) -> None:
+    made_up = {Claim("b.xml", message, mark).file for mark in (MARK, "deadbeef")}
+    for name in made_up:
+        (looking.out / name).write_bytes(b"<b/>")
+    (looking.out / "a.xml").write_bytes(b"<a/>")
+    looking.look(2)
+    assert [each.name for each in looking.arrived] == ["a.xml"]
+    assert made_up <= set(looking.names())

@@ -38,6 +38,7 @@ from gateway.faults import printable
 _RENAME: Final = "posix-rename@openssh.com"  # OpenSSH PROTOCOL, 4.3: replaces, in one step
 _FSYNC: Final = "fsync@openssh.com"  # OpenSSH PROTOCOL, 4.6
 _PIECE: Final = 32 * 1024  # every server takes and gives so many bytes at once
+_EMPTY: Final = 1000  # entries that an answer counts for which has none, so that they come to an end
 _AHEAD: Final = 32  # requests under way
 
 
@@ -64,7 +65,7 @@ class SftpFiles:
                 with suppress(Ended):
                     while len(found) < MOST and looked_at < FIRST:
                         names = wire.names(wire.ask(CMD_READDIR, handle))
-                        looked_at += max(1, len(names))
+                        looked_at += len(names) or _EMPTY
                         found += [each for each in names if each.name not in (".", "..") and wanted(each)]
             finally:
                 wire.done(wire.ask(CMD_CLOSE, handle))

@@ -91,7 +91,13 @@ class Collector:
         claims = {
             claim.message: (claim, entry) for entry in entries if (claim := claim_of(entry.name)) is not None
         }
-        own = sorted(message for message, (claim, _) in claims.items() if claim.mark == self._office.mark)
+        now = self._office.clock()
+        own = sorted(
+            message
+            for message, (claim, _) in claims.items()
+            # We made none that is to come; who sees our mark could else choose the ids of messages.
+            if claim.mark == self._office.mark and claim.at <= now + _OVERDUE
+        )
         places = await self._office.mailbox.whereabouts(account.name, own)
         for message in own:
             claim, entry = claims[message]
@@ -101,7 +107,7 @@ class Collector:
                 case Folder.SENTBOX | Folder.FAILBOX as folder:
                     await self._careful(claim, self._put_away(claim, folder))
         for claim, _entry in claims.values():
-            if self._office.clock() - claim.at > _OVERDUE:
+            if now - claim.at > _OVERDUE:
                 self._once("claimed and not finished for an hour", claim.file)
 
     async def _take(self, account: Account, entry: Found) -> None:

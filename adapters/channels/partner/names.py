@@ -17,6 +17,7 @@ _CLAIM: Final = re.compile(
 )
 _LONGEST: Final = 200  # bytes: with what a claim adds it is a file name anywhere
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LAST: Final = "76EZ91ZPZZ"  # the last milliseconds that `datetime` knows, those of the year 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Claim:
 def claim_of(file: str) -> Claim | None:
     """The claim that a file name says, None where it is none."""
     found = _CLAIM.fullmatch(file)
-    if found is None or not is_sound(found["name"]):
+    if found is None or not is_sound(found["name"]) or found["message"] > _LAST:
         return None
     return Claim(found["name"], found["message"], found["mark"])
 

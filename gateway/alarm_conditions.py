@@ -74,6 +74,15 @@ def _way(way: Way, sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
 
 
 def _ending(ending: Ending, sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    key = f"certificate:{ending.kind}:{ending.owner}"[:128]
+    if ending.ends is None:
+        yield Condition(
+            key=key,
+            severity=Severity.SERIOUS,
+            zh=f"无法读取证书（{ending.kind} {ending.owner}）",
+            en=f"the certificate ({ending.kind} {ending.owner}) cannot be read",
+        )
+        return
     left = (ending.ends - sight.at) / timedelta(days=1)
     passed = [
         severity for days, severity in zip(limits.certificate_days, _GROWING, strict=True) if left <= days
@@ -81,7 +90,7 @@ def _ending(ending: Ending, sight: Sight, limits: AlarmSettings) -> Iterator[Con
     if passed:
         day = ending.ends.date()
         yield Condition(
-            key=f"certificate:{ending.kind}:{ending.owner}"[:128],
+            key=key,
             severity=passed[-1],
             zh=f"证书（{ending.kind} {ending.owner}）于 {day} 到期",
             en=f"the certificate ({ending.kind} {ending.owner}) ends on {day}",

@@ -30,11 +30,12 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """A certificate and its end: that of the gateway, of a connection, or the last valid one of a party."""
+    """A certificate and its end: that of the gateway, of a connection, or the last valid one of a party.
+    `ends` is None where it cannot be read."""
 
     kind: str
     owner: str
-    ends: datetime
+    ends: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,3 +115,21 @@ def test_what_fails_is_logged_without_address_or_secret(tmp_path: Path) -> None:
     text = json.dumps(logs, default=str)
     assert "known-to-them" not in text
     assert "example.org" not in text
+
+
+@pytest.mark.parametrize("content", [b"no certificate", None])
+def test_a_certificate_that_cannot_be_read_is_an_alarm_and_hides_no_other(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        if content is None:
+            desk.home.certificate.unlink()
+        else:
+            desk.home.certificate.write_bytes(content)
+        break_(desk)
+        await watch.look_until(lambda: len(watch.alarms()) == 2)
+        found = {each["key"]: each["en"] for each in watch.alarms()}
+        assert found["certificate:signing:gateway"] == "the certificate (signing gateway) cannot be read"
+        assert "breaker:customs" in found
+
+    watched(tmp_path, {}, course)

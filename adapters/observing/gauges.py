@@ -61,7 +61,11 @@ class Gauges(Collector):
             "certificate_days_left",
             "Days to the end of a certificate: our own, and the last one of a party where it ends soon",
             ("kind", "owner"),
-            (((ending.kind, ending.owner), (ending.ends - sight.at) / day) for ending in sight.endings),
+            (
+                ((ending.kind, ending.owner), (ending.ends - sight.at) / day)
+                for ending in sight.endings
+                if ending.ends is not None
+            ),
         )
         yield _family("answers_held", "Answers that belong to no message", (), (((), sight.held_answers),))
         yield _family("disk_free_bytes", "Free on the disk of the home", (), (((), float(sight.free_bytes)),))

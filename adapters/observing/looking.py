@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -126,7 +127,9 @@ class Looking:
 
     def _own_endings(self) -> Iterator[Ending]:
         for owner, path in self._certificates.items():
-            ends = load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+            ends = None
+            with suppress(OSError, ValueError):  # it may just be changed; all else is to be seen all the same
+                ends = load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
             yield Ending(kind="signing" if owner == "gateway" else "connection", owner=owner, ends=ends)
 
 

@@ -22,7 +22,7 @@ ACCOUNTS: Final = ("broker-aa", "broker-b")  # whose receipts go out over AMQP h
 XML: Final = "application/xml"
 LARGEST: Final = 1024 * 1024
 _PATIENCE: Final = 30.0
-_CONNECTIONS: Final = ("gateway incoming", "gateway outgoing")
+_CONNECTIONS: Final = ("gateway incoming", "gateway outgoing", "gateway replying")
 
 
 def run(test: Callable[[], Coroutine[Any, Any, None]], seconds: float = _PATIENCE) -> None:
@@ -139,7 +139,7 @@ class Place:
     vhost: str
 
     def until_connected(self) -> None:
-        """Waits until the node has been at the broker, with both its connections."""
+        """Waits until the node has been at the broker, with all its connections."""
         self.gateway.until(lambda: self._connected() >= set(_CONNECTIONS))
 
     def _connected(self) -> set[str]:

@@ -35,6 +35,7 @@ class Properties:
     headers: bytes | None = None  # a table
     delivery_mode: int | None = 2
     correlation_id: bytes | None = None
+    reply_to: bytes | None = None
     message_id: bytes | None = None
     timestamp: bytes | None = None  # 8 bytes
     user_id: bytes | None = None
@@ -45,6 +46,7 @@ class Properties:
             (1 << 13, self.headers),
             (1 << 12, None if self.delivery_mode is None else bytes([self.delivery_mode])),
             (1 << 10, self.correlation_id and short(self.correlation_id)),
+            (1 << 9, self.reply_to and short(self.reply_to)),
             (1 << 7, self.message_id and short(self.message_id)),
             (1 << 6, self.timestamp),
             (1 << 4, self.user_id and short(self.user_id)),

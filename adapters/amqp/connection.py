@@ -20,7 +20,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import ChannelClosed, DeliveryError, PublishError
 
-from adapters.amqp.frames import read_all_there_is
+from adapters.amqp.frames import can_be_written, read_all_there_is
 from gateway.connections import BrokerSettings
 from gateway.faults import printable
 
@@ -49,7 +49,8 @@ class Sent(StrEnum):
 
     CONFIRMED = "confirmed"  # the broker has it; on disk where message and queue are durable
     RETURNED = "returned"  # not taken: no queue is bound for it
-    REFUSED = "refused"  # not taken, and would not be again: too large, no such exchange, no permission
+    # Not taken, and would not be again: too large or not to be written, no such exchange, no permission.
+    REFUSED = "refused"
     BUSY = "busy"  # not taken: the broker is short of memory or disk, or said no for now
     AWAY = "away"  # not taken: there is no connection
     UNKNOWN = "unknown"  # sent, and no word came
@@ -114,6 +115,9 @@ class BrokerConnection:
         channel = self._channel
         if channel is None:
             return Sent.AWAY
+        below = await channel.get_underlay_channel()
+        if not can_be_written(message, below.connection.connection_tune.frame_max or 0):
+            return Sent.REFUSED
         # What is returned is known by its message id alone: only one of an id is on its way at a time.
         lock = self._one_of_its_id.setdefault(message.message_id or "", asyncio.Lock())
         async with lock:

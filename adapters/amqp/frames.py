@@ -1,4 +1,5 @@
-"""What senders may write into a message and the library cannot read, as a broken line would be read.
+"""What senders may write into a message and the library cannot read, as a broken line would be read, and what
+it cannot write again.
 
 AMQP's short strings are bytes, and so is what stands in a table; the broker passes on what it is given. The
 library (pamqp) takes a frame that it cannot decode for a broken line: one such message would end the
@@ -8,10 +9,13 @@ connection each time that it is given, and count against everything that was giv
 import struct
 from typing import Any, Final
 
+import aio_pika
 from pamqp import decode
 
 # Stands in a string that is no UTF-8, and in a table that cannot be read.
 UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
+
+_AROUND_PROPERTIES: Final = 20  # bytes of the frame and of the content header
 
 _read_table: Final = decode.field_table
 _read_time: Final = decode.timestamp
@@ -24,6 +28,16 @@ def read_all_there_is() -> None:
     decode.METHODS["table"] = _table
     decode.METHODS["timestamp"] = _time
     decode.TABLE_MAPPING[b"S"] = _long_string
+
+
+def can_be_written(message: aio_pika.Message, frame_max: int) -> bool:
+    """Whether the properties of a message can be written down, in one frame: over a larger one the broker
+    ends the connection. Not all that is read can be: a text that was no UTF-8 is longer, a number rounder."""
+    try:
+        size = len(message.properties.marshal())
+    except (TypeError, ValueError, OverflowError, struct.error, RecursionError):
+        return False
+    return not frame_max or size + _AROUND_PROPERTIES <= frame_max
 
 
 def _short_string(value: bytes) -> tuple[int, str]:

@@ -1,6 +1,7 @@
 """Messages that were made to hurt: what the library of the channel cannot read stops nobody."""
 
 import asyncio
+import json
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,102 @@ def test_what_cannot_be_read_is_put_aside_at_once_and_its_sender_told(amqp: Plac
             assert message.headers["x-reason"] == reason.code
 
     run(test, _UNTIL_TOLD)
+
+
+_NOT_WRITTEN_AGAIN: Final = {
+    "message_id": (Properties(message_id=b"\xff" * 255), Fault.AMQP_UNREADABLE),
+    "correlation_id": (Properties(message_id=b"id", correlation_id=b"\xff" * 255), Fault.AMQP_UNREADABLE),
+    "content_type": (Properties(message_id=b"id", content_type=b"\xff" * 255), Fault.AMQP_CONTENT_TYPE),
+    "number in a header": (
+        Properties(message_id=None, headers=table(field(b"n", b"d", struct.pack(">d", 1e300)))),
+        Fault.AMQP_MESSAGE_ID,
+    ),
+    "headers of a whole frame": (
+        Properties(
+            message_id=b"id",
+            content_type=b"text/plain",
+            headers=table(field(b"long", b"S", struct.pack(">I", 130_800) + bytes(130_800))),
+        ),
+        Fault.AMQP_CONTENT_TYPE,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", _NOT_WRITTEN_AGAIN)
+def test_what_cannot_be_written_again_is_put_aside_by_the_broker_and_its_sender_told(
+    amqp: Place, case: str
+) -> None:
+    properties, reason = _NOT_WRITTEN_AGAIN[case]
+    before = connections_lost(amqp)
+
+    async def test() -> None:
+        async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
+            await platform.receipts.purge()
+            publish(amqp.rabbit, amqp.vhost, "broker-aa", b"<a/>", replace(properties, user_id=b"broker-aa"))
+            while (message := await platform.hear()).type != "refused":
+                pass
+            assert message.headers["x-reason"] == reason.code
+
+    run(test, _UNTIL_TOLD)
+    assert connections_lost(amqp) == before
+
+
+def connections(amqp: Place) -> list[tuple[str, str]]:
+    """Which were connected and lost, in order."""
+    said = [json.loads(line) for line in amqp.gateway.log.read_text("utf-8").splitlines()]
+    return [(each["event"], each["connection"]) for each in said if each["event"].startswith("broker ")]
+
+
+def connections_lost(amqp: Place) -> list[str]:
+    return [name for event, name in connections(amqp) if event == "broker lost"]
+
+
+def connected_again(amqp: Place) -> bool:
+    return [event for event, name in connections(amqp) if name == "gateway replying"][
+        -1
+    ] == "broker connected"
+
+
+def test_a_direct_reply_that_was_made_up_ends_no_connection_that_others_need(amqp: Place) -> None:
+    before = connections_lost(amqp)
+    made_up = {
+        name: b"amq.rabbitmq.reply-to." + rest
+        for name, rest in (("one", b"g1hkAA.x"), ("two", b"."), ("three", b"g2dkAA.xyz=="))
+    }
+
+    async def test() -> None:
+        async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
+            for name, reply_to in made_up.items():
+                properties = Properties(message_id=name.encode(), reply_to=reply_to, user_id=b"broker-aa")
+                publish(amqp.rabbit, amqp.vhost, "broker-aa", b"<a/>", properties)
+            told = set[tuple[str | None, str | None]]()
+            while len(told) < 2 * len(made_up):  # the signed receipt and the one for software, of each
+                message = await platform.hear()
+                if message.correlation_id in made_up:
+                    told.add((message.correlation_id, message.type))
+
+    run(test, _UNTIL_TOLD)
+    amqp.gateway.until(lambda: connections_lost(amqp) != before and connected_again(amqp))
+    assert set(connections_lost(amqp)[len(before) :]) == {"gateway replying"}
+
+
+def test_an_account_whose_queue_takes_nothing_stands_before_nobody(amqp: Place) -> None:
+    async def test() -> None:
+        async with (
+            await Platform.connect(amqp.rabbit, amqp.vhost) as platform,
+            await Platform.connect(amqp.rabbit, amqp.vhost, "broker-b") as other,
+        ):
+            full = await platform.channel.declare_queue(
+                "broker-aa.full", arguments={"x-max-length": 0, "x-overflow": "reject-publish"}
+            )
+            for number in range(120):  # more than are posted at once
+                await platform.send(b"<a/>", f"full-{number}", reply_to=full.name)
+            await other.send(b"<a/>", "not full")
+            await other.final("not full")
+            await full.delete(if_unused=False, if_empty=False)
+            await platform.final("full-119")
+
+    run(test)
 
 
 _TAKEN: Final = {

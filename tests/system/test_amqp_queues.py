@@ -107,7 +107,7 @@ def test_where_the_gateway_may_not_make_it_receipts_wait_for_whoever_does_and_ho
             async with await Platform.connect(amqp.rabbit, amqp.vhost) as other:  # makes its queue itself
                 await other.send(render(owing_nothing("MAYNOT0002")), "may-not-2")
                 await other.final("may-not-2")
-            assert said(amqp, "receipts wait for their account's queue")
+            assert said(amqp, "receipts wait")
             await as_told(amqp, warning["do"])
             await final(await made(connection), "may-not")
 

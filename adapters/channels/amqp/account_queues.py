@@ -8,6 +8,7 @@ import structlog
 from aio_pika.abc import AbstractChannel
 
 from adapters.amqp.connection import BrokerConnection, Sent
+from adapters.channels.amqp.door import is_direct
 from adapters.channels.amqp.topology import RECEIPTS
 
 _ENDING: Final = ".receipts"
@@ -22,11 +23,28 @@ def queue_of(account: str) -> str:
 
 class AccountQueues:
     """Publishes to accounts. An account's queue is made when something for it came back, so that one that is
-    new, or whose queue was deleted, needs nobody's hand."""
+    new, or whose queue was deleted, needs nobody's hand.
 
-    def __init__(self, outgoing: BrokerConnection) -> None:
+    Direct replies have a connection of their own: a sender may write anything into the name of one, and over
+    some of it the broker ends the connection.
+    """
+
+    def __init__(self, outgoing: BrokerConnection, replying: BrokerConnection) -> None:
         self._outgoing = outgoing
+        self._replying = replying
         self._making: dict[str, asyncio.Task[bool]] = {}
+
+    async def answer(self, account: str, to: str, message: aio_pika.Message) -> Sent:
+        """As `publish`, to the queue of its own that it names; to that for receipts where it names none, or
+        one that takes nothing."""
+        if is_direct(to):
+            if await self._replying.publish("", to, message) is Sent.CONFIRMED:
+                return Sent.CONFIRMED
+        elif to:
+            sent = await self._outgoing.publish("", to, message)
+            if sent not in (Sent.RETURNED, Sent.REFUSED):
+                return sent
+        return await self.publish(account, message)
 
     async def publish(self, account: str, message: aio_pika.Message) -> Sent:
         """As `BrokerConnection.publish`; returned where it has no queue and the broker lets us make none."""

@@ -42,10 +42,11 @@ async def amqp_channel(
         return ()
 
     outgoing = BrokerConnection(settings, home, "gateway outgoing", stood)
-    accounts = AccountQueues(outgoing)
+    replying = BrokerConnection(settings, home, "gateway replying", _nothing)
+    accounts = AccountQueues(outgoing, replying)
     consumer = Consumer(settings, office, outgoing, accounts)
     incoming = BrokerConnection(settings, home, "gateway incoming", consumer.begin, DEAD)
-    async with outgoing, incoming:
+    async with outgoing, replying, incoming:
         posting = asyncio.create_task(Publisher(postings, outgoing, accounts, office.clock).run())
         try:
             yield AmqpChannel(incoming, outgoing)
@@ -53,3 +54,7 @@ async def amqp_channel(
             await consumer.stop()
             posting.cancel()
             await asyncio.wait([posting])
+
+
+async def _nothing(_: AbstractChannel) -> Sequence[str]:
+    return ()

@@ -21,7 +21,7 @@ from adapters.channels.amqp.topology import DEAD, IN, stand
 from adapters.channels.sftp_server.claims import Claims
 from gateway.connections import AmqpSettings
 from gateway.faults import Finding, Rejected, printable
-from gateway.message import Arrival, Reply, new_id
+from gateway.message import Arrival, new_id
 from gateway.parties import Account
 from gateway.ports import BlobStore, Clock, Intake, Replies
 
@@ -172,13 +172,9 @@ class Consumer:
             return False
         log.warning("message refused", user=printable(message.user_id or "", 80), reason=found.code)
         if account is not None and is_one_of_ours(account):
-            await self._tell(account.name, reply_of(message, account), found)
+            reply = reply_of(message, account)
+            await self._accounts.answer(account.name, reply.to, notice(reply, found))
         return True
-
-    async def _tell(self, account: str, reply: Reply, found: Finding) -> None:
-        told = notice(reply, found)
-        if not reply.to or await self._outgoing.publish("", reply.to, told) is Sent.RETURNED:
-            await self._accounts.publish(account, told)
 
 
 def _digest(body: bytes) -> str:

@@ -72,10 +72,15 @@ def admitted(message: AbstractIncomingMessage, account: Account | None, largest:
     return Admitted(_sound(name, (suffix,)), reply, None)
 
 
+def is_direct(to: str) -> bool:
+    """Whether the broker itself is to bring it to whoever asked, as far as one can see."""
+    return to.startswith(f"{DIRECT_REPLY}.")
+
+
 def reply_of(message: AbstractIncomingMessage, account: Account) -> Reply:
     """A queue is honoured only where it is the sender's own by its name, or its direct reply."""
     to = message.reply_to or ""
-    own = to.startswith((f"{DIRECT_REPLY}.", f"{account.name}."))
+    own = is_direct(to) or to.startswith(f"{account.name}.")
     identity = message.message_id or ""
     return Reply(message_id=identity, correlation=message.correlation_id or identity, to=to if own else "")
 

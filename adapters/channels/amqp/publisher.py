@@ -17,9 +17,8 @@ from gateway.ports import Clock, Folder, Posting, Postings
 
 _AT_ONCE: Final = 100
 _LOOK_EVERY: Final = 0.3  # seconds
-# What has no queue is tried again after as long as it has waited already, within these bounds: where we may
-# make none, one that is made soon after the first message gets its receipt soon, and one that never is costs
-# little.
+# What no queue takes is tried again after as long as it has waited already, within these bounds: a queue that
+# is there soon after the first message gets its receipt soon, and one that never is costs little.
 _SOONEST: Final = timedelta(seconds=2)
 _LATEST: Final = timedelta(seconds=60)
 
@@ -57,9 +56,10 @@ class Publisher:
         done = _of(due, said, Sent.CONFIRMED)
         if done:
             await self._postings.posted(done, self._clock())
-        later = [*_of(due, said, Sent.RETURNED), *_of(due, said, Sent.REFUSED)]
+        # Whatever it was that took it not: those of one account's queue must not stand before all others.
+        later = _of(due, said, Sent.RETURNED, Sent.REFUSED, Sent.BUSY, Sent.UNKNOWN)
         if later:
-            log.warning("receipts wait for their account's queue", receipts=len(later))
+            log.warning("receipts wait", receipts=len(later), why=sorted({*said} - {Sent.CONFIRMED}))
             now = self._clock()
             waited = min(now - posting.at for posting in due if posting.receipt in later)
             await self._postings.later(later, now + min(max(waited, _SOONEST), _LATEST))
@@ -68,16 +68,12 @@ class Publisher:
     async def _post(self, posting: Posting) -> Sent:
         if posting.folder is not Folder.INBOX:
             return Sent.CONFIRMED  # a report is for people; software has the receipts
-        message = _receipt(posting)
-        if posting.reply is not None and posting.reply.to:
-            sent = await self._outgoing.publish("", posting.reply.to, message)
-            if sent not in (Sent.RETURNED, Sent.REFUSED):
-                return sent
-        return await self._accounts.publish(posting.account, message)
+        to = posting.reply.to if posting.reply is not None else ""
+        return await self._accounts.answer(posting.account, to, _receipt(posting))
 
 
-def _of(due: Sequence[Posting], said: Sequence[Sent], wanted: Sent) -> list[int]:
-    return [posting.receipt for posting, sent in zip(due, said, strict=True) if sent is wanted]
+def _of(due: Sequence[Posting], said: Sequence[Sent], *wanted: Sent) -> list[int]:
+    return [posting.receipt for posting, sent in zip(due, said, strict=True) if sent in wanted]
 
 
 def _receipt(posting: Posting) -> aio_pika.Message:

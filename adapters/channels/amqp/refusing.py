@@ -41,6 +41,11 @@ def dead_letter(message: AbstractIncomingMessage, found: Finding) -> aio_pika.Me
     )
 
 
+def _short(text: str) -> str:
+    """As much as AMQP has room for: what was no UTF-8 when it came is longer now."""
+    return text.encode()[:255].decode(errors="ignore")
+
+
 def notice(reply: Reply, found: Finding) -> aio_pika.Message:
     said = {"code": found.code, "zh": found.zh, "en": found.en, "message_id": reply.message_id}
     return aio_pika.Message(
@@ -48,7 +53,7 @@ def notice(reply: Reply, found: Finding) -> aio_pika.Message:
         headers=reasons(found),
         content_type="application/json",
         delivery_mode=DeliveryMode.PERSISTENT,
-        correlation_id=reply.correlation or None,
+        correlation_id=_short(reply.correlation) or None,
         message_id=f"refused-{uuid4()}",
         type="refused",
         app_id=APP,

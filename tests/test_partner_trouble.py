@@ -5,6 +5,7 @@ import os
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -116,6 +117,28 @@ def test_a_file_that_comes_while_a_claim_is_given_back_is_not_replaced(tmp_path:
         looking.before_add = lambda: None
         looking.look(3)
         assert [arrival.size for arrival in looking.arrived] == [4, 9]
+
+
+def test_a_file_is_given_back_where_it_can_have_no_second_name(
+    looking: Looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = os.link
+
+    def refusing(old: Any, new: Any, **named: Any) -> None:
+        if str(old).endswith(".taken"):
+            raise PermissionError(1, "Operation not permitted")
+        really(old, new, **named)
+
+    def full() -> None:
+        raise RuntimeError("disk full")
+
+    monkeypatch.setattr(os, "link", refusing)
+    (looking.out / "a.xml").write_bytes(b"<a/>")
+    looking.look()
+    looking.before_add = full
+    with pytest.raises(RuntimeError):
+        looking.look()
+    assert looking.names() == ["a.xml"]
 
 
 @pytest.mark.parametrize("message", ["7ZZZZZZZZZ" + "Z" * 16, "7Z00000000" + "0" * 16, "05" + "0" * 24])

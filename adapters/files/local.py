@@ -1,5 +1,6 @@
 """Folders of this machine that somebody else works in as well."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator
@@ -12,6 +13,9 @@ from adapters.files.folders import FIRST, MOST, Found, anything, checked
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CHUNK: Final = 1024 * 1024
+# Of a share that knows no second name of a file, and of a file that is somebody else's (proc_sys_fs(5),
+# protected_hardlinks): there a rename is all there is.
+_NO_LINK: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class LocalFiles:
@@ -70,10 +74,19 @@ class LocalFiles:
     def rename(self, folder: str, name: str, to_name: str) -> None:
         with self._opened(folder) as opened:
             # Both names are there for a moment; a rename would replace without a word.
-            os.link(
-                checked(name), checked(to_name), src_dir_fd=opened, dst_dir_fd=opened, follow_symlinks=False
-            )
-            os.unlink(name, dir_fd=opened)
+            try:
+                os.link(
+                    *(checked(name), checked(to_name)),
+                    src_dir_fd=opened,
+                    dst_dir_fd=opened,
+                    follow_symlinks=False,
+                )
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+                os.rename(name, to_name, src_dir_fd=opened, dst_dir_fd=opened)
+            else:
+                os.unlink(name, dir_fd=opened)
             os.fsync(opened)
 
     def remove(self, folder: str, name: str) -> None:

@@ -116,8 +116,35 @@ def test_a_package_that_was_uploaded_over_sftp_is_claimed(amqp: Place) -> None:
     run(test)
 
 
-async def claim(platform: Platform, file: str, body: bytes, message_id: str) -> None:
-    said = f'{{"file": "{file}", "size": {len(body)}, "sha256": "{hashlib.sha256(body).hexdigest()}"}}'
+def test_of_many_claims_of_one_upload_only_those_that_are_true_are_taken(amqp: Place) -> None:
+    async def test() -> None:
+        async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
+            body = render(owing_nothing("AMQPWAY0009"))
+            await asyncio.to_thread(_upload, amqp.gateway, "way-9.xml.part", body)
+            ids = [f"way-9-{number}" for number in range(16)]
+            await asyncio.gather(
+                *(
+                    claim(
+                        platform, "way-9.xml.part", body, each, size=len(body) if each[-1] in "02468" else 7
+                    )
+                    for each in ids
+                )
+            )
+            told: set[str | None] = set()
+            while told < {*ids}:
+                message = await platform.hear()
+                if message.type == "refused" or message.headers.get("final"):
+                    told.add(message.correlation_id)
+            with amqp.gateway.reading() as store:
+                sizes = store.execute(select(messages.c.size).where(messages.c.name == "way-9.xml"))
+                assert {*sizes.scalars()} == {len(body)}
+
+    run(test)
+
+
+async def claim(platform: Platform, file: str, body: bytes, message_id: str, size: int | None = None) -> None:
+    digest = hashlib.sha256(body).hexdigest()
+    said = f'{{"file": "{file}", "size": {len(body) if size is None else size}, "sha256": "{digest}"}}'
     kind = "application/vnd.customs-edi-gateway.claim+json"
     await platform.send(said.encode(), message_id, content_type=kind)
 

@@ -146,7 +146,7 @@ class Consumer:
             )
             await office.intake.add(arrival)
         if claim is not None:
-            office.uploads.taken(account.name, claim.file, claim.sha256)
+            office.uploads.taken(account.name, claim.file, claim.size, claim.sha256)
         log.info("message", account=account.name, name=printable(taken.name), id=arrival.id, size=size)
 
     def _kept(self, body: bytes, account: str, claim: Claim | None) -> int:

@@ -20,7 +20,7 @@ class Claims:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._lock = threading.Lock()
-        self._kept: set[tuple[str, str, str]] = set()
+        self._kept: set[tuple[str, str, int, str]] = set()
 
     def take(self, account: str, file: str, size: int, sha256: str) -> None:
         """Makes a blob of the unfinished `file`, which is then gone from OutBox; the same claim may be made
@@ -28,7 +28,7 @@ class Claims:
 
         Raises `Rejected` where there is none, a handle is open on it, or it is another; `OSError`.
         """
-        key = (account, file, sha256)
+        key = (account, file, size, sha256)
         with self._lock:
             if key in self._kept:
                 return
@@ -44,10 +44,10 @@ class Claims:
         finally:
             outbox.drop(draft)
 
-    def taken(self, account: str, file: str, sha256: str) -> None:
+    def taken(self, account: str, file: str, size: int, sha256: str) -> None:
         """It is a message now."""
         with self._lock:
-            self._kept.discard((account, file, sha256))
+            self._kept.discard((account, file, size, sha256))
 
     def _held(self, account: str, file: str) -> Draft:
         try:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.observing import telling
+from adapters.observing import telling, watch
 from tests.desk import Desk
 from tests.mute import Mute
 from tests.receivers import http_receiver, mail_server
-from tests.test_telling import Watched, break_, watched, webhook
+from tests.test_telling import Watched, break_, mend, watched, webhook
 from tests.tls import issued
 
 
@@ -133,3 +133,29 @@ def test_a_certificate_that_cannot_be_read_is_an_alarm_and_hides_no_other(
         assert "breaker:customs" in found
 
     watched(tmp_path, {}, course)
+
+
+def test_what_was_over_before_anybody_could_be_told_is_not_told_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(watch, "_FIRST_PAUSE", 0.05)
+
+    async def course(looking: Watched, desk: Desk) -> None:
+        break_(desk)
+        await looking.look_until(lambda: len(posts.taken) > 1)
+        mend(desk)
+        await looking.look_until(
+            lambda: any(each["event"] == "alarm over before it was told" for each in logs)
+        )
+        posts.failing = 0
+        posts.taken.clear()
+        break_(desk, "second")
+        await looking.look_until(lambda: looking.alarms()[-1]["told_at"] is not None)
+        assert looking.alarms()[0]["told_at"] is None
+
+    with http_receiver() as posts, capture_logs() as logs:
+        posts.failing = 9999
+        watched(tmp_path, webhook(posts, quiet_minutes=0), course)
+        told_of = [each["key"] for post in posts.taken for each in json.loads(post.body)["alarms"]]
+        assert told_of == ["breaker:second"]

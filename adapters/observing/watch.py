@@ -6,7 +6,7 @@ noted in the store when every way has taken it; a node that dies before that tel
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,7 +21,7 @@ from adapters.stores.alarms import open_alarms, to_tell, told, write
 from adapters.stores.bands import figures
 from adapters.stores.database import Database
 from gateway.alarm_conditions import conditions
-from gateway.alarms import Alarm, Changes, Condition, Telling, changes, tellings
+from gateway.alarms import Alarm, Changes, Condition, News, Telling, changes, tellings
 from gateway.families import Families
 from gateway.faults import printable
 from gateway.monitoring import MonitoringPolicy, bands, warnings
@@ -58,6 +58,7 @@ class Watch:
         self._figures_due: datetime | None = None
         self._told: list[datetime] = []
         self._in_hand: dict[int, asyncio.Task[None]] = {}  # by alarm
+        self._over: set[int] = set()  # of those, the alarms that have cleared meanwhile
 
     async def look(self) -> None:
         """One round: what is wrong now becomes alarms, and what is to be told is on its way."""
@@ -68,6 +69,7 @@ class Watch:
         found = changes(await self._database.read(open_alarms), met, now, quiet)
         if found != Changes():
             await self._database.write(lambda transaction: write(transaction, found, now))
+        self._over |= {alarm.id for alarm in found.cleared} & self._in_hand.keys()
         waiting = [each for each in await self._database.read(to_tell) if each.id not in self._in_hand]
         remind = timedelta(hours=self._settings.remind_hours)
         self._told = [at for at in self._told if now - at < timedelta(hours=1)]
@@ -91,14 +93,20 @@ class Watch:
         self._warnings = await self._looking.read(query)
 
     async def _tell(self, telling: Telling, now: datetime) -> None:
+        def over() -> bool:
+            open_before = telling.news is not News.CLEAR
+            return open_before and all(alarm.id in self._over for alarm in telling.alarms)
+
         try:
-            await asyncio.gather(*(_until_taken(way, telling, now) for way in self._ways))
-            await self._database.write(lambda transaction: told(transaction, telling, self._clock()))
+            taken = await asyncio.gather(*(_until_taken(way, telling, now, over) for way in self._ways))
+            if any(taken) or not self._ways:
+                await self._database.write(lambda transaction: told(transaction, telling, self._clock()))
         except Exception as error:  # the store did not take the note: told again
             log.error("telling not noted", error=type(error).__name__)
         finally:
             for alarm in telling.alarms:
                 self._in_hand.pop(alarm.id, None)
+                self._over.discard(alarm.id)
 
     async def run(self) -> None:
         while True:
@@ -115,9 +123,11 @@ class Watch:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _until_taken(way: Teller, telling: Telling, now: datetime) -> None:
+async def _until_taken(way: Teller, telling: Telling, now: datetime, over: Callable[[], bool]) -> bool:
+    """Whether it was, since there is no more to tell when it is `over`: after an outage of a mail server
+    nobody gets what was wrong for a moment while it lasted."""
     pause = _FIRST_PAUSE
-    while True:
+    while not over():
         try:
             await way.tell(telling, now)
         except NotTold as error:
@@ -125,9 +135,11 @@ async def _until_taken(way: Teller, telling: Telling, now: datetime) -> None:
         except Exception as error:  # whatever the network does: its words may hold an address book
             log.warning("alarm not told", by=way.name, reason=type(error).__name__)
         else:
-            return
+            return True
         await asyncio.sleep(pause)
         pause = min(_LONGEST_PAUSE, pause * 2)
+    log.info("alarm over before it was told", by=way.name, keys=[_key(each) for each in telling.alarms[:20]])
+    return False
 
 
 def _log(telling: Telling) -> None:

@@ -25,6 +25,8 @@ from gateway.settings import complaint
 
 _CODE: Final = re.compile(r"[0-9A-Z]{10}")
 _ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+# Queues and exchanges of RabbitMQ that begin so are not an account's: its own begin with its name and a dot.
+_NOT_ACCOUNTS: Final = ("amq", "gateway")
 _DISTRICT: Final = re.compile(r"[0-9]{2}00")
 
 
@@ -45,6 +47,8 @@ def _scc(text: str) -> str:
 def _account_name(text: str) -> str:
     if not _ACCOUNT.fullmatch(text):
         raise ValueError(f"{text!r} is no account: small letters, digits and hyphens, 63 at most")
+    if text in _NOT_ACCOUNTS:
+        raise ValueError(f"{text!r} is no account: AMQP has queues of that name")
     return text
 
 

@@ -167,6 +167,10 @@ def test_the_short_forms_leave_the_days_out(folder: Path) -> None:
             "certificates.0.revoked_at",
         ),
         ('account = {name = "Some One"}', "account.name: 'Some One' is no account"),
+        (
+            'account = {name = "gateway"}',
+            "account.name: 'gateway' is no account: AMQP has queues of that name",
+        ),
         ('account = {name = "a", keys = ["sign.crt"]}', "account.keys: sign.crt: no OpenSSH public key"),
         ('account = {name = "a", max_package = 1}', "account.max_package: Input should be greater"),
     ],

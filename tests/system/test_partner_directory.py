@@ -1,7 +1,6 @@
 """A folder of this machine that a party fills: what is taken from it, when, and what comes back."""
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,8 +123,10 @@ def test_a_claim_of_another_gateway_is_left_to_it(hosted: Hosted) -> None:
 
 
 def test_folders_that_were_removed_while_it_was_served_are_there_again(hosted: Hosted) -> None:
-    for folder in ("InBox", "SentBox"):
-        shutil.rmtree(hosted.root / folder)
+    folders = [hosted.root / name for name in ("InBox", "SentBox")]
+    hosted.gateway.until(lambda: all(folder.is_dir() for folder in folders))
+    for folder in folders:
+        folder.rename(hosted.root / f"{folder.name}-gone")
     reference = hosted.gateway.next_name()
     hosted.put(f"{reference}.xml", declaration(reference))
     hosted.comes_to_its_end(reference)

@@ -129,7 +129,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
         node = Node(parts)
         await stack.enter_async_context(_at_work(node))
         account, mailbox = partial(_account, register), SqlMailbox(database)
-        await stack.enter_async_context(
+        visits = await stack.enter_async_context(
             visited_partners(home, account, node, mailbox, SqlPostings(database), blobs, clock)
         )
         if settings.push is not None:
@@ -167,6 +167,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
             observing.at_work(
                 *(database, policy, families, lambda: judges.ailing),
                 () if amqp is None else (amqp.incoming, amqp.outgoing),
+                visits,
             )
         )
         yield Running(node=node, sftp=sftp, amqp=amqp, metrics=metrics)

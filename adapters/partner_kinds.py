@@ -1,12 +1,12 @@
 """Settings → the visits to the parties that host their folders themselves."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
 from adapters.channels.partner.office import Office
-from adapters.channels.partner.visits import Partner, visiting
+from adapters.channels.partner.visits import Partner, Visits, visiting
 from adapters.files.folders import Files
 from adapters.files.local import LocalFiles
 from adapters.files.sftp import SftpFiles
@@ -25,7 +25,7 @@ async def visited_partners(
     postings: Postings,
     blobs: BlobStore,
     clock: Clock,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Sequence[Visits]]:
     """Visits those that `gateway.toml` names while the context is open."""
     office = Office(
         intake=intake, mailbox=mailbox, postings=postings, blobs=blobs, clock=clock, mark=_mark(home)
@@ -39,8 +39,8 @@ async def visited_partners(
         )
         for name, each in home.settings().partner.items()
     ]
-    async with visiting(partners, office):
-        yield
+    async with visiting(partners, office) as visits:
+        yield visits
 
 
 def _files(home: Home, settings: PartnerSettings) -> Files:

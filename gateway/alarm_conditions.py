@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.alarms import Condition, Severity
-from gateway.sight import Ending, Sight, Way
+from gateway.sight import Ending, Host, Sight, Way
 from gateway.watching import AlarmSettings
 
 _GROWING: Final = (Severity.NOTICE, Severity.WARNING, Severity.SERIOUS, Severity.CRITICAL)
@@ -20,6 +20,7 @@ def conditions(sight: Sight, limits: AlarmSettings) -> list[Condition]:
         *(found for ending in sight.endings for found in _ending(ending, sight, limits)),
         *_disk(sight, limits),
         *_link(sight, limits),
+        *(found for host in sight.hosts for found in _host(host, sight, limits)),
         *_held_answers(sight),
     ]
 
@@ -124,6 +125,17 @@ def _link(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
         zh, en = ("阻塞", "blocks us") if link.connected else ("连接中断", "is out of reach")
         yield Condition(
             key="amqp", severity=Severity.SERIOUS, zh=f"AMQP 消息服务器{zh}", en=f"the AMQP broker {en}"
+        )
+
+
+def _host(host: Host, sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    since = host.failing_since
+    if since is not None and sight.at - since > timedelta(minutes=limits.partner_minutes):
+        yield Condition(
+            key=f"partner:{host.name}"[:128],
+            severity=Severity.SERIOUS,
+            zh=f"无法访问合作方 {host.name} 的目录，其报文未取、回执未送",
+            en=f"the folders of partner {host.name} cannot be visited; nothing is fetched or brought",
         )
 
 

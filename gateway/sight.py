@@ -50,6 +50,14 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A partner that hosts its folders itself; `failing_since` is None while it is visited."""
+
+    name: str
+    failing_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """`free` is the share of the disk that is free, `held_answers` how many answers nobody could match, and
     `link` None where no AMQP channel is configured."""
@@ -62,4 +70,5 @@ class Sight:
     free: float
     free_bytes: int
     link: Link | None
+    hosts: Sequence[Host]
     open_alarms: Sequence[Severity]

@@ -13,7 +13,7 @@ from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.migrate import migrate
 from gateway.alarm_conditions import conditions
 from gateway.alarms import Alarm, Changes, Condition, News, Severity, Telling, changes, tellings
-from gateway.sight import Ending, Link, Queue, Sight, Way
+from gateway.sight import Ending, Host, Link, Queue, Sight, Way
 from gateway.watching import AlarmSettings
 
 NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
@@ -28,6 +28,7 @@ WELL: Final = Sight(
     free=0.5,
     free_bytes=1 << 40,
     link=None,
+    hosts=(),
     open_alarms=(),
 )
 
@@ -156,6 +157,11 @@ def test_the_gravest_is_told_first() -> None:
             "amqp-dead",
             Severity.WARNING,
         ),
+        (
+            replace(WELL, hosts=[Host(name="hosted", failing_since=NOW - timedelta(minutes=16))]),
+            "partner:hosted",
+            Severity.SERIOUS,
+        ),
         (replace(WELL, held_answers=1), "answers-held", Severity.WARNING),
     ],
 )
@@ -193,6 +199,7 @@ def test_what_is_in_bounds_is_no_alarm() -> None:
         ],
         ways=[Way(name="a", breaker="open", since=NOW - timedelta(seconds=30), paused_at=NOW)],
         link=Link(connected=False, blocked=False, since=NOW),
+        hosts=[Host(name="a", failing_since=NOW - timedelta(minutes=14)), Host(name="b", failing_since=None)],
     )
     assert conditions(sight, AlarmSettings()) == []
 

@@ -75,6 +75,12 @@ class Gauges(Collector):
             yield _family("amqp_put_aside", "In gateway.dead", (), (((), float(sight.link.put_aside)),))
             yield _family("amqp_blocked", "1 while the broker takes nothing", (), (((), sight.link.blocked),))
         yield _family(
+            "partner_visited",
+            "1 while a partner's folders can be visited",
+            ("partner",),
+            (((host.name,), host.failing_since is None) for host in sight.hosts),
+        )
+        yield _family(
             "alarms_open",
             "Open alarms (gateway alarms list)",
             ("severity",),

@@ -21,7 +21,7 @@ from adapters.stores.tables import messages
 from gateway.parties import Party
 from gateway.ports import Clock
 from gateway.settings import Settings
-from gateway.sight import Ending, Link, Queue, Sight, Way
+from gateway.sight import Ending, Host, Link, Queue, Sight, Way
 from gateway.states import State
 
 T = TypeVar("T")
@@ -51,17 +51,33 @@ class Connected(Protocol):
     def put_aside(self) -> int: ...
 
 
+class Visited(Protocol):
+    """A party that hosts its folders itself, and since when it could not be visited."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def failing_since(self) -> datetime | None: ...
+
+
 class Looking:
     """Looks when it is asked to, at most once a second. `connections` are those of the AMQP channel, none
     where there is none. Closed by `close`."""
 
     def __init__(
-        self, home: Home, settings: Settings, clock: Clock, connections: Sequence[Connected]
+        self,
+        home: Home,
+        settings: Settings,
+        clock: Clock,
+        connections: Sequence[Connected],
+        partners: Sequence[Visited],
     ) -> None:
         self._home = home
         self._certificates = dict(_configured(home, settings))
         self._clock = clock
         self._connections = connections
+        self._partners = partners
         self._link: Link | None = None
         self._engine = sqlite_engine(home.database, read_only=True)
         self._register = SqlRegister(self._engine)
@@ -106,6 +122,7 @@ class Looking:
                 free=disk.free / disk.total,
                 free_bytes=disk.free,
                 link=link,
+                hosts=[Host(name=each.name, failing_since=each.failing_since) for each in self._partners],
                 open_alarms=[alarm.severity for alarm in open_alarms(reader)],
             )
 

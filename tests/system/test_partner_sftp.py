@@ -1,6 +1,7 @@
 """A party with an SFTP server of its own, which OpenSSH plays: its declarations are fetched, its receipts
 brought, whatever becomes of the connection."""
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from tests.sshd import Sshd
 
 class Theirs(Hosted):
     def __init__(self, folder: Path, server: Sshd) -> None:
-        super().__init__(folder, server.root, f'kind = "sftp"\n{server.toml()}')
+        watched = "[alarms]\nseconds = 0.2\nquiet_minutes = 0\npartner_minutes = 0\n"
+        super().__init__(folder, server.root, f'kind = "sftp"\n{server.toml()}\n{watched}')
         self.server = server
 
 
@@ -45,6 +47,12 @@ def told(theirs: Theirs, reason: str, times: int = 1) -> bool:
     return theirs.gateway.log.read_text("utf-8").count(reason) >= times
 
 
+def open_alarms(theirs: Theirs) -> list[str]:
+    done = theirs.gateway.cli("alarms", "list", "--json")
+    assert done.returncode == 0, done.stderr
+    return [each["key"] for each in json.loads(done.stdout)]
+
+
 def test_a_declaration_is_fetched_and_its_receipts_are_brought(theirs: Theirs) -> None:
     reference = sent(theirs)
     theirs.comes_to_its_end(reference)
@@ -56,10 +64,12 @@ def test_a_server_that_was_down_is_visited_again(theirs: Theirs) -> None:
     before = theirs.gateway.log.read_text("utf-8").count("partner not visited")
     theirs.server.stop()
     theirs.gateway.until(lambda: told(theirs, "partner not visited", before + 1))
+    theirs.gateway.until(lambda: "partner:hosted" in open_alarms(theirs))
     reference = sent(theirs)
 
     theirs.server.start()
     theirs.comes_to_its_end(reference)
+    theirs.gateway.until(lambda: "partner:hosted" not in open_alarms(theirs))
     assert theirs.gateway.log.read_text("utf-8").count("partner not visited") <= before + 2
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from errno import ENOENT
 from functools import partial
 from os import strerror
@@ -44,14 +45,15 @@ class Partner:
 
 
 @asynccontextmanager
-async def visiting(partners: Sequence[Partner], office: Office) -> AsyncIterator[None]:
-    """Visits them while the context is open. What is under way at its end is finished, or is broken off where
-    it takes long: a claim that is left is taken up when the gateway is back."""
+async def visiting(partners: Sequence[Partner], office: Office) -> AsyncIterator[Sequence["Visits"]]:
+    """Visits them while the context is open; in the order of `partners`. What is under way at its end is
+    finished, or is broken off where it takes long: a claim that is left is taken up when the gateway is
+    back."""
     stop = asyncio.Event()
-    visits = [_Visits(each, office) for each in partners]
+    visits = [Visits(each, office) for each in partners]
     tasks = [asyncio.create_task(each.run(stop)) for each in visits]
     try:
-        yield
+        yield visits
     finally:
         stop.set()
         if tasks:
@@ -63,7 +65,9 @@ async def visiting(partners: Sequence[Partner], office: Office) -> AsyncIterator
         await asyncio.gather(*tasks)
 
 
-class _Visits:
+class Visits:
+    """Those to one party. `failing_since` is the first of those that failed one after the other up to now."""
+
     def __init__(self, partner: Partner, office: Office) -> None:
         self._partner = partner
         self._office = office
@@ -71,6 +75,8 @@ class _Visits:
         self._collector = Collector(partner.name, partner.files, self._thread, office)
         self._log = log.bind(partner=partner.name)
         self._trouble = ""
+        self.name = partner.name
+        self.failing_since: datetime | None = None
 
     def break_off(self) -> None:
         self._partner.files.close()
@@ -96,10 +102,11 @@ class _Visits:
             if said != self._trouble:
                 self._log.error("partner not visited", reason=said)
             self._trouble = said
+            self.failing_since = self.failing_since or self._office.clock()
             return False
         if self._trouble:
             self._log.info("partner visited again")
-        self._trouble = ""
+        self._trouble, self.failing_since = "", None
         return True
 
     async def _visit(self, stop: asyncio.Event) -> None:

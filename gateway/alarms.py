@@ -36,7 +36,8 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """`seen_at` is when its condition was last met; `told_at` when its present severity was last told."""
+    """`seen_at` is when its condition was last met; `told_at` when it was last told, and
+    `told_severity` how grave it was then."""
 
     id: int
     key: str
@@ -47,6 +48,7 @@ class Alarm:
     seen_at: datetime
     cleared_at: datetime | None = None
     told_at: datetime | None = None
+    told_severity: Severity | None = None
     clear_told_at: datetime | None = None
 
 
@@ -104,7 +106,7 @@ def news_of(alarm: Alarm, now: datetime, remind: timedelta) -> News | None:
     if alarm.cleared_at is not None:
         told = alarm.told_at is None or alarm.clear_told_at is not None
         return None if told else News.CLEAR
-    if alarm.told_at is None:
+    if alarm.told_at is None or alarm.told_severity is None or alarm.severity.rank > alarm.told_severity.rank:
         return News.OPEN
     return News.STILL_OPEN if now - alarm.told_at >= remind else None
 

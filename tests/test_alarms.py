@@ -39,7 +39,10 @@ def condition(key: str = "disk", severity: Severity = Severity.WARNING) -> Condi
 
 def alarm(number: int = 1, severity: Severity = Severity.WARNING, **fields: datetime) -> Alarm:
     times = {"opened_at": NOW, "seen_at": NOW, **fields}
-    return Alarm(id=number, key=f"key:{number}", severity=severity, zh="z", en="e", **times)
+    told = severity if "told_at" in fields else None
+    return Alarm(
+        id=number, key=f"key:{number}", severity=severity, zh="z", en="e", told_severity=told, **times
+    )
 
 
 def told_now(alarms: list[Alarm], told: list[datetime], hourly: int = 3) -> list[tuple[News, int]]:
@@ -78,6 +81,12 @@ def test_an_alarm_is_told_when_it_opens_once_a_day_and_when_it_clears() -> None:
     cleared = alarm(told_at=NOW - timedelta(hours=2), cleared_at=NOW)
     assert told_now([cleared], []) == [(News.CLEAR, 1)]
     assert told_now([replace(cleared, clear_told_at=NOW)], []) == []
+
+
+def test_what_has_grown_worse_is_told_again_and_its_end_is_told_though_nobody_heard_of_that() -> None:
+    worse = replace(alarm(told_at=NOW), severity=Severity.CRITICAL)
+    assert told_now([worse], []) == [(News.OPEN, 1)]
+    assert told_now([replace(worse, cleared_at=NOW)], []) == [(News.CLEAR, 1)]
 
 
 def test_what_cleared_before_anybody_was_told_is_not_told() -> None:
@@ -222,7 +231,7 @@ async def _life(path: Path) -> None:
         # A telling of what it was before does not count for what it has become.
         await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), NOW))
         (standing,) = await database.read(open_alarms)
-        assert (standing.severity, standing.told_at) == (Severity.CRITICAL, None)
+        assert (standing.severity, standing.told_severity) == (Severity.CRITICAL, Severity.WARNING)
         await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), NOW))
         await database.write(lambda to: write(to, Changes(cleared=(standing,)), NOW + QUIET))
         assert await database.read(open_alarms) == []

@@ -20,7 +20,6 @@ _TO_TELL: Final = (
 _OF_ID: Final = alarms.c.id == bindparam("wanted")
 _OPENED: Final = insert(alarms)
 _CHANGED: Final = update(alarms).where(_OF_ID)
-_TOLD: Final = update(alarms).where(_OF_ID, alarms.c.severity == bindparam("told_severity"))
 
 
 def open_alarms(reader: Connection) -> list[Alarm]:
@@ -54,9 +53,7 @@ def write(transaction: Transaction, changes: Changes, now: datetime) -> None:
         words = {"zh": condition.zh, "en": condition.en}
         connection.execute(_CHANGED, {"wanted": alarm.id, **words, "seen_at": now})
     for alarm, condition in changes.worse:
-        connection.execute(
-            _CHANGED, {"wanted": alarm.id, **_words(condition), "seen_at": now, "told_at": None}
-        )
+        connection.execute(_CHANGED, {"wanted": alarm.id, **_words(condition), "seen_at": now})
     for alarm in changes.cleared:
         connection.execute(_CHANGED, {"wanted": alarm.id, "cleared_at": now})
 
@@ -65,10 +62,8 @@ def told(transaction: Transaction, telling: Telling, now: datetime) -> None:
     """It was told. What has grown worse since is still to be told."""
     for alarm in telling.alarms:
         over = telling.news is News.CLEAR or (telling.news is News.MORE and alarm.cleared_at is not None)
-        column = "clear_told_at" if over else "told_at"
-        transaction.connection.execute(
-            _TOLD, {"wanted": alarm.id, "told_severity": alarm.severity, column: now}
-        )
+        done = {"clear_told_at": now} if over else {"told_at": now, "told_severity": alarm.severity}
+        transaction.connection.execute(_CHANGED, {"wanted": alarm.id, **done})
 
 
 def _words(condition: Condition) -> dict[str, str]:
@@ -86,6 +81,7 @@ def _alarm(row: Row[*tuple[Any, ...]]) -> Alarm:
         seen_at=row.seen_at,
         cleared_at=row.cleared_at,
         told_at=row.told_at,
+        told_severity=None if row.told_severity is None else Severity(row.told_severity),
         clear_told_at=row.clear_told_at,
     )
 

@@ -80,6 +80,7 @@ alarms = Table(
     Column("seen_at", Instant, nullable=False),
     Column("cleared_at", Instant),
     Column("told_at", Instant),
+    Column("told_severity", String(8)),
     Column("clear_told_at", Instant),
     Index("one_open_alarm", "key", unique=True, sqlite_where=OPEN_ALARM, postgresql_where=OPEN_ALARM),
     sqlite_autoincrement=True,

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.Column("cleared_at", sa.BigInteger(), nullable=True),
         sa.Column("told_at", sa.BigInteger(), nullable=True),
+        sa.Column("told_severity", sa.String(length=8), nullable=True),
         sa.Column("clear_told_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,

@@ -21,6 +21,7 @@ from adapters.channels.amqp.consumer import Office
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.clock import utc_now
 from adapters.home import Home
+from adapters.observing.looking import Hearing
 from adapters.observing.observing import Observing
 from adapters.partner_kinds import visited_partners
 from adapters.stores.answers import SqlAnswers
@@ -168,6 +169,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
                 *(database, policy, families, lambda: judges.ailing),
                 () if amqp is None else (amqp.incoming, amqp.outgoing),
                 visits,
+                {name: each for name, each in backends.items() if isinstance(each, Hearing)},
             )
         )
         yield Running(node=node, sftp=sftp, amqp=amqp, metrics=metrics)

@@ -21,6 +21,7 @@ def conditions(sight: Sight, limits: AlarmSettings) -> list[Condition]:
         *_disk(sight, limits),
         *_link(sight, limits),
         *(found for host in sight.hosts for found in _host(host, sight, limits)),
+        *_deaf(sight, limits),
         *_held_answers(sight),
     ]
 
@@ -117,7 +118,7 @@ def _link(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
             key="amqp-dead",
             severity=Severity.WARNING,
             zh=f"gateway.dead 队列中有 {link.put_aside} 份未收下的报文，须人工处理",
-            en=f"{link.put_aside} messages that were not taken lie in queue gateway.dead",
+            en=f"messages that were not taken lie in queue gateway.dead: {link.put_aside}",
         )
     if link is None or (link.connected and not link.blocked):
         return
@@ -139,11 +140,23 @@ def _host(host: Host, sight: Sight, limits: AlarmSettings) -> Iterator[Condition
         )
 
 
+def _deaf(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    broken = {way.name for way in sight.ways if way.breaker != "closed"}  # of them it is told already
+    for name, since in sight.deaf.items():
+        if name not in broken and sight.at - since > timedelta(minutes=limits.answers_minutes):
+            yield Condition(
+                key=f"answers:{name}"[:128],
+                severity=Severity.SERIOUS,
+                zh=f"无法取得后端 {name} 的回执",
+                en=f"the answers of back-end {name} cannot be fetched",
+            )
+
+
 def _held_answers(sight: Sight) -> Iterator[Condition]:
     if sight.held_answers:
         yield Condition(
             key="answers-held",
             severity=Severity.WARNING,
             zh=f"有 {sight.held_answers} 份回执无法对应报文，须人工处理",
-            en=f"{sight.held_answers} answers belong to no message and wait for an operator",
+            en=f"answers that belong to no message and wait for an operator: {sight.held_answers}",
         )

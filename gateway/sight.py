@@ -1,6 +1,6 @@
 """What one look at a running node shows: the one source of its gauges, its readiness and its alarms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,13 +59,15 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """`free` is the share of the disk that is free, `held_answers` how many answers nobody could match, and
-    `link` None where no AMQP channel is configured."""
+    """`deaf` are the back-ends whose answers cannot be heard, and since when. `free` is the share of the disk
+    that is free, `held_answers` how many answers nobody could match, and `link` None where no AMQP channel is
+    configured."""
 
     at: datetime
     queues: Sequence[Queue]
     ways: Sequence[Way]
     endings: Sequence[Ending]
+    deaf: Mapping[str, datetime]
     held_answers: int
     free: float
     free_bytes: int

@@ -79,6 +79,7 @@ class AlarmSettings(Section):
     unknown_minutes: Minutes = Field(10, description="the outcome of a delivery is unknown for longer")
     to_post_minutes: Minutes = Field(15, description="the oldest receipt to bring to an account is older")
     amqp_minutes: Minutes = Field(1, description="the AMQP broker is out of reach for longer")
+    answers_minutes: Minutes = Field(5, description="the answers of a back-end cannot be fetched for longer")
     partner_minutes: Minutes = Field(15, description="the folders of a partner cannot be visited for longer")
     certificate_days: tuple[int, int, int, int] = Field(
         (90, 30, 7, 1), description="days that a certificate has left: notice, warning, serious, critical"

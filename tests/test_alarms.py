@@ -24,6 +24,7 @@ WELL: Final = Sight(
     queues=(),
     ways=(),
     endings=(),
+    deaf={},
     held_answers=0,
     free=0.5,
     free_bytes=1 << 40,
@@ -171,6 +172,11 @@ def test_the_gravest_is_told_first() -> None:
             "partner:hosted",
             Severity.SERIOUS,
         ),
+        (
+            replace(WELL, deaf={"customs": NOW - timedelta(minutes=6)}),
+            "answers:customs",
+            Severity.SERIOUS,
+        ),
         (replace(WELL, held_answers=1), "answers-held", Severity.WARNING),
     ],
 )
@@ -207,6 +213,7 @@ def test_what_is_in_bounds_is_no_alarm() -> None:
             Queue(stage="waiting", of="", count=9, age=10**6),
         ],
         ways=[Way(name="a", breaker="open", since=NOW - timedelta(seconds=30), paused_at=NOW)],
+        deaf={"a": NOW - DAY, "b": NOW - timedelta(minutes=4)},
         link=Link(connected=False, blocked=False, since=NOW),
         hosts=[Host(name="a", failing_since=NOW - timedelta(minutes=14)), Host(name="b", failing_since=None)],
     )

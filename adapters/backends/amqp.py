@@ -66,6 +66,11 @@ class AmqpBackend:
         await self._hearing.__aexit__(kind, error, trace)
         await self._sending.__aexit__(kind, error, trace)
 
+    @property
+    def deaf(self) -> str:
+        """Why answers cannot be heard; empty where they can."""
+        return self._hearing.why_not
+
     async def until_connected(self) -> None:
         """Waits for the broker, however long that takes."""
         await self._sending.until_connected()

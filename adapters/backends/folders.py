@@ -56,7 +56,7 @@ class FolderBackend:
         # One after the other, so that a key is prepared by one at a time.
         self._hand = ThreadPoolExecutor(max_workers=1, thread_name_prefix="handing-over")
         self._ear = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hearing")
-        self._deaf = ""  # why the folder of answers could not be looked at, the last time
+        self.deaf = ""  # why the folder of answers could not be looked at, the last time
         self._failed = 0  # how often in a row the place of the answers could not be reached
         self._not_before = 0.0  # by the monotonic clock
         self._said: set[str] = set()
@@ -128,15 +128,17 @@ class FolderBackend:
         try:
             found = [each for each in self._hearing.listing(_IN) if each.plain and is_finished(each.name)]
         except OSError as error:
-            if (said := _in_words(error)) != self._deaf:
+            if (said := _in_words(error)) != self.deaf:
                 log.error("answers cannot be looked for", error=said)
-            self._deaf = said
+            self.deaf = said
             if isinstance(error, OUTAGES):
                 # Who is asked for answers twice a second is not to be knocked at so when it is down.
                 self._failed = min(self._failed + 1, 7)
                 self._not_before = monotonic() + min(2.0 ** (self._failed - 1), _LONGEST_PAUSE)
             return []
-        self._deaf, self._failed = "", 0
+        if self.deaf:
+            log.info("answers are looked for again")
+        self.deaf, self._failed = "", 0
         found.sort(key=lambda each: (each.changed, _number(each.name), each.name))
         answers: list[Answer] = []
         size = 0

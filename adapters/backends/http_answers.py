@@ -54,6 +54,7 @@ class PolledBackend(HttpSubmissions):
         super().__init__(client, settings, folder)
         self._left = 0  # unfit answers at the last look, which stand among those that are asked for
         self._trouble = ""
+        self.deaf = ""  # why answers cannot be heard
 
     async def answers(self, limit: int) -> Sequence[Answer]:
         wanted = min(limit + self._left, _MOST)
@@ -63,8 +64,10 @@ class PolledBackend(HttpSubmissions):
                     raise _Unfit("the oldest answer is longer than any may be")
                 wanted //= 2
         except (*TROUBLE, _Unfit) as error:
-            self._complain(printable(f"{type(error).__name__}: {error}"))
+            self.deaf = printable(f"{type(error).__name__}: {error}")
+            self._complain(self.deaf)
             return []
+        self.deaf = ""
         answers = [answer for each in listed if (answer := self._answer(each)) is not None]
         self._left = len(listed) - len(answers)
         self._complain(f"{self._left} of them are unfit" if self._left else "")
@@ -111,4 +114,6 @@ class PolledBackend(HttpSubmissions):
     def _complain(self, trouble: str) -> None:
         if trouble and trouble != self._trouble:
             log.error("answers cannot be heard", url=printable(self._settings.url), error=trouble)
+        elif self._trouble and not trouble:
+            log.info("answers are heard again", url=printable(self._settings.url))
         self._trouble = trouble

@@ -75,6 +75,12 @@ class Gauges(Collector):
             yield _family("amqp_put_aside", "In gateway.dead", (), (((), float(sight.link.put_aside)),))
             yield _family("amqp_blocked", "1 while the broker takes nothing", (), (((), sight.link.blocked),))
         yield _family(
+            "backend_deaf",
+            "1 for a back-end whose answers cannot be fetched",
+            ("backend",),
+            (((way.name,), way.name in sight.deaf) for way in sight.ways),
+        )
+        yield _family(
             "partner_visited",
             "1 while a partner's folders can be visited",
             ("partner",),

@@ -2,11 +2,11 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import Connection, func, select
@@ -51,6 +51,14 @@ class Connected(Protocol):
     def put_aside(self) -> int: ...
 
 
+@runtime_checkable
+class Hearing(Protocol):
+    """A back-end that knows why its answers cannot be heard; empty where they can."""
+
+    @property
+    def deaf(self) -> str: ...
+
+
 class Visited(Protocol):
     """A party that hosts its folders itself, and since when it could not be visited."""
 
@@ -72,12 +80,15 @@ class Looking:
         clock: Clock,
         connections: Sequence[Connected],
         partners: Sequence[Visited],
+        backends: Mapping[str, Hearing],
     ) -> None:
         self._home = home
         self._certificates = dict(_configured(home, settings))
         self._clock = clock
         self._connections = connections
         self._partners = partners
+        self._backends = backends
+        self._deaf: Mapping[str, datetime] = {}
         self._link: Link | None = None
         self._engine = sqlite_engine(home.database, read_only=True)
         self._register = SqlRegister(self._engine)
@@ -108,6 +119,7 @@ class Looking:
         if self._endings is None or now - self._endings[0] >= _ENDINGS_FOR:
             self._endings = (now, [*self._own_endings(), *_of_parties(self._register.parties(), now)])
         link = self._linked(now)
+        self._deaf = {name: self._deaf.get(name, now) for name, each in self._backends.items() if each.deaf}
         disk = shutil.disk_usage(self._home.path)
         with self._engine.connect() as reader:
             return Sight(
@@ -118,6 +130,7 @@ class Looking:
                 ],
                 ways=list(_ways(reader)),
                 endings=self._endings[1],
+                deaf=self._deaf,
                 held_answers=reader.execute(_HELD_ANSWERS).scalar_one(),
                 free=disk.free / disk.total,
                 free_bytes=disk.free,

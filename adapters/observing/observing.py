@@ -1,7 +1,7 @@
 """How a node is observed, from its settings: what it tells, who looks at it, and where they listen."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from adapters.home import Home
 from adapters.observing.gauges import Gauges
 from adapters.observing.health import Health
 from adapters.observing.listener import listening
-from adapters.observing.looking import Connected, Looking, Visited
+from adapters.observing.looking import Connected, Hearing, Looking, Visited
 from adapters.observing.measures import Measures
 from adapters.observing.telling import tellers
 from adapters.observing.watch import Watch, watching
@@ -50,15 +50,19 @@ class Observing:
         ailing: Callable[[], str],
         connections: Sequence[Connected],
         partners: Sequence[Visited],
+        backends: Mapping[str, Hearing],
     ) -> AsyncIterator[tuple[str, int] | None]:
-        """Watches while the context is open, also over the AMQP channel's `connections` and the visits to
-        `partners` where it has some; gives the address of the listener, where there is one."""
+        """Watches while the context is open, also over the AMQP channel's `connections`, the visits to
+        `partners` and what `backends` say of themselves, where it has some; gives the address of the
+        listener, where there is one."""
         home, settings, clock = self._home, self._settings, self._clock
         gauges = Gauges(self._measures)
         async with AsyncExitStack() as stack:
             if self._end_tracing is not None:
                 stack.push_async_callback(asyncio.to_thread, self._end_tracing)
-            looking = stack.enter_context(closing(Looking(home, settings, clock, connections, partners)))
+            looking = stack.enter_context(
+                closing(Looking(home, settings, clock, connections, partners, backends))
+            )
             ways = tellers(settings.alarms, home.path)
             watch = Watch(
                 *(database, looking, gauges, settings.alarms),

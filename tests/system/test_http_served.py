@@ -88,3 +88,21 @@ def test_a_declaration_is_released_by_a_customs_over_https_in_envelopes_of_dxp(
         listed = json.loads(gateway.cli("messages", "list", "--json").stdout)
         assert [(each["state"], each["customs_status"]) for each in listed] == [("closed", "closed")]
         assert gateway.stop() == 0
+
+
+def test_a_customs_whose_answers_cannot_be_fetched_opens_an_alarm_though_nothing_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    gateway, at = Gateway(tmp_path), free_port()
+    settings = gateway.home.path / "gateway.toml"
+    backend = f'kind = "http"\nurl = "http://127.0.0.1:{at}"\nanswers = "poll"\n'
+    text = re.sub(r'^kind = "reference".*$', backend, settings.read_text("utf-8"), flags=re.MULTILINE)
+    settings.write_text(f"{text}\n[alarms]\nseconds = 0.2\nquiet_minutes = 0\nanswers_minutes = 0\n", "utf-8")
+
+    def alarms() -> list[str]:
+        return [each["key"] for each in json.loads(gateway.cli("alarms", "list", "--json").stdout)]
+
+    with gateway:
+        gateway.until(lambda: alarms() == ["answers:customs"])
+        with customs(tmp_path, ["--home", str(gateway.home.path), "--http", f"127.0.0.1:{at}"]):
+            gateway.until(lambda: alarms() == [])

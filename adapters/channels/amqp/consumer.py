@@ -170,7 +170,9 @@ class Consumer:
             await message.reject(requeue=False)
         elif sent is not Sent.CONFIRMED:
             return False
-        log.warning("message refused", user=printable(message.user_id or "", 80), reason=found.code)
+        said = printable(message.message_id or "", 80)
+        user = printable(message.user_id or "", 80)
+        log.warning("message refused", user=user, message_id=said, reason=found.code)
         if account is not None and is_one_of_ours(account):
             reply = reply_of(message, account)
             await self._accounts.answer(account.name, reply.to, notice(reply, found))

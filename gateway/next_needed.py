@@ -18,8 +18,17 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated:
+    """The message that had come before, and how it stands now."""
+
+    message: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """A message as an operator looks at it; `reason` says why it is held."""
+    """A message as an operator looks at it; `reason` says why it is held, `repeats` what it is only a repeat
+    of."""
 
     standing: Standing
     reason: str
@@ -27,6 +36,7 @@ class Situation:
     until: datetime | None
     answer_due: datetime | None
     customs_status: CustomsStatus
+    repeats: Repeated | None = None
 
 
 _MAY: Final = {
@@ -65,6 +75,13 @@ def next_needed(situation: Situation, now: datetime) -> Words:
 
 
 def _needed(situation: Situation, now: datetime) -> Words:
+    if situation.repeats is not None:
+        id_, state = situation.repeats.message, situation.repeats.state
+        return Words(
+            f"与先收到的{id_}相同，仅重发其回执，无需处理；该报文现为{state}：请查看并处理该报文。",
+            f"It is a repeat of {id_}, which is {state}: look at that one. The repeat got its "
+            "receipts again, and needs nothing.",
+        )
     match situation.standing.state:
         case State.RECEIVED:
             return Words("将由运行中的网关审核。", "It is judged next, by a running node.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.next_needed import Situation, next_needed
+from gateway.next_needed import Repeated, Situation, next_needed
 from gateway.operations import Sent, Standing, possible
 from gateway.states import CustomsStatus, DeliveryState, State
 
@@ -79,3 +79,11 @@ def test_what_customs_may_have_is_not_said_to_be_rejected() -> None:
     said = next_needed(held, NOW)
     assert said.en.startswith("It is held: look at it. Customs may have it, so it cannot be rejected")
     assert "reject (" not in said.en
+
+
+def test_a_repeat_names_what_it_repeats_and_how_that_stands() -> None:
+    first = Repeated(message="01KA0000000000000000000000", state=State.REJECTED)
+    said = next_needed(situation(State.CLOSED, repeats=first), NOW)
+    assert said.en.startswith("It is a repeat of 01KA0000000000000000000000, which is rejected: look at that")
+    assert "与先收到的01KA0000000000000000000000相同" in said.zh
+    assert "rejected" in said.zh

@@ -11,7 +11,10 @@ from adapters.stores.database import sqlite_engine
 from adapters.stores.reading import find_messages
 
 WantedArgument = Annotated[
-    str, typer.Argument(help="Message id, reference, SeqNo or entry number; of several the newest.")
+    str,
+    typer.Argument(
+        help="Message id, reference, SeqNo or entry number; of several the newest that is no repeat."
+    ),
 ]
 
 
@@ -25,14 +28,12 @@ def read(home: Home, query: Any) -> Any:
 
 
 def meant(reader: Connection, wanted: str) -> Row[*tuple[Any, ...]]:
-    """The newest that is known so. Standard error names the others, since a correction and what is sent twice
-    have the reference of the first."""
+    """The newest that is known so and is no repeat of another. Standard error names the others, since a
+    correction and what is sent twice have the reference of the first."""
     found = find_messages(reader, wanted)
     if not found:
         fail(NO, f"no message is known by {wanted}")
     if len(found) > 1:
-        others = ", ".join(row.id for row in found[1:])
-        typer.echo(
-            f"gateway: the newest of several by {wanted} is {found[0].id}; before it: {others}", err=True
-        )
+        others = ", ".join(f"{row.id} (a repeat)" if row.is_repeat else row.id for row in found[1:])
+        typer.echo(f"gateway: the newest of several by {wanted} is {found[0].id}; others: {others}", err=True)
     return found[0]

@@ -4,32 +4,36 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, exists, or_, select
 
 from adapters.stores.delivery_reading import list_deliveries
 from adapters.stores.listing import listed, plain
 from adapters.stores.operations import standing_of
 from adapters.stores.surroundings import surroundings
 from adapters.stores.tables import events, messages, receipts
-from gateway.next_needed import Situation, next_needed
-from gateway.states import CustomsStatus
+from gateway.next_needed import Repeated, Situation, next_needed
+from gateway.states import CustomsStatus, Event, State
+
+# What nothing more happens to: the same had come before, and its receipts were given again.
+_IS_REPEAT: Final = exists().where(events.c.message == messages.c.id, events.c.event == Event.REPEATED)
 
 
 def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The message with this id, or else those with this reference, SeqNo or entry number, the newest first
-    and ten at most."""
-    by_id = reader.execute(select(messages).where(messages.c.id == wanted)).all()
+    """The message with this id, or else those with this reference, SeqNo or entry number, ten at most: the
+    newest first, but repeats of another (`is_repeat`) behind all that are none."""
+    columns = (messages, _IS_REPEAT.label("is_repeat"))
+    by_id = reader.execute(select(*columns).where(messages.c.id == wanted)).all()
     if by_id:
         return by_id
     return reader.execute(
-        select(messages)
+        select(*columns)
         .where(
             messages.c.kind == "inbound",
             or_(messages.c.reference == wanted, messages.c.seq_no == wanted, messages.c.entry_id == wanted),
         )
-        .order_by(messages.c.seq.desc())
+        .order_by(_IS_REPEAT, messages.c.seq.desc())
         .limit(10)
     ).all()
 
@@ -90,8 +94,16 @@ def _next(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) -> dict
         until=row.until,
         answer_due=row.answer_due,
         customs_status=CustomsStatus(row.customs_status),
+        repeats=_repeated(reader, row),
     )
     return asdict(next_needed(situation, now))
+
+
+def _repeated(reader: Connection, row: Row[*tuple[Any, ...]]) -> Repeated | None:
+    was_repeated = exists().where(events.c.message == row.id, events.c.event == Event.REPEATED)
+    query = select(messages.c.id, messages.c.state).where(messages.c.id == row.linked, was_repeated)
+    first = reader.execute(query).first()
+    return None if first is None else Repeated(message=first.id, state=State(first.state))
 
 
 def trace_message(reader: Connection, message: str) -> list[dict[str, Any]]:

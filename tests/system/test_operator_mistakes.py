@@ -144,7 +144,9 @@ def test_a_declaration_that_names_no_party_is_checked_for_all_else(gateway: Gate
     assert "account-unknown" not in said.stdout
 
 
-def test_what_several_messages_are_known_by_shows_the_newest_and_names_the_others(gateway: Gateway) -> None:
+def test_what_several_messages_are_known_by_shows_the_newest_that_is_no_repeat_and_names_the_others(
+    gateway: Gateway,
+) -> None:
     home = gateway.home.path
     sample = (home / "samples" / "trader-b" / "01-import-by-trader.xml").read_bytes()
     gateway.start()
@@ -155,12 +157,13 @@ def test_what_several_messages_are_known_by_shows_the_newest_and_names_the_other
     assert gateway.stop() == 0
     shown = run("messages", "show", "DEMO202611020001", "--home", home)
     assert shown.returncode == 0, shown.stderr
-    assert "second.xml" in shown.stdout
+    assert "first.xml" in shown.stdout
     assert shown.stderr.startswith("gateway: the newest of several by DEMO202611020001 is ")
-    before = shown.stderr.rsplit(" ", 1)[1].strip()
-    first = run("messages", "show", before, "--home", home)
-    assert "first.xml" in first.stdout
-    assert first.stderr == ""
+    assert shown.stderr.endswith(" (a repeat)\n")
+    repeat = shown.stderr.split()[-3]
+    second = run("messages", "show", repeat, "--home", home)
+    assert "second.xml" in second.stdout
+    assert second.stderr == ""
 
 
 def test_a_period_that_ends_before_it_begins_is_refused(gateway: Gateway) -> None:

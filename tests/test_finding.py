@@ -1,0 +1,56 @@
+"""Which message an operator means who gives a name that several have."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.stores.operations import hold
+from gateway.states import Event, State
+from tests.declarations import owing_nothing
+from tests.desk import Desk
+from tests.operating import BROKER, LATER, gateway
+from tests.rendering import render
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path / "home") as opened:
+        yield opened
+
+
+def sent(desk: Desk, name: str, reference: str = "R1") -> str:
+    return desk.judged(BROKER, name, render(owing_nothing(reference))).message
+
+
+def test_a_reference_means_the_declaration_however_often_it_was_repeated(desk: Desk) -> None:
+    first = sent(desk, "R1.xml")
+    repeats = [sent(desk, f"again-{number}.xml") for number in range(11)]
+    assert {desk.message(id_)["state"] for id_ in repeats} == {State.CLOSED}
+    said = gateway(desk, "messages", "show", "R1", "--json")
+    assert said.json["id"] == first
+    assert said.json["next"]["en"].startswith("It goes on to customs by itself")
+    others = ", ".join(f"{id_} (a repeat)" for id_ in repeats[:1:-1])
+    assert said.err == f"gateway: the newest of several by R1 is {first}; others: {others}\n"
+    assert [row["event"] for row in gateway(desk, "messages", "trace", "R1", "--json").json] == [
+        Event.RECEIVED,
+        Event.PASSED,
+    ]
+
+
+def test_an_act_by_reference_is_on_the_declaration_and_not_on_its_repeat(desk: Desk) -> None:
+    first, repeat = sent(desk, "R1.xml"), sent(desk, "again.xml")
+    desk.database.submit(lambda to: hold(to, first, "operator", "look at it", LATER)).result()
+    assert gateway(desk, "messages", "release", "R1", "--reason", "it is good").code == 0
+    assert desk.message(first)["state"] == State.ACCEPTED
+    assert desk.message(repeat)["state"] == State.CLOSED
+
+
+def test_a_repeat_is_shown_by_its_id_and_says_of_what_it_is_one_and_how_that_stands(desk: Desk) -> None:
+    first, repeat = sent(desk, "R1.xml"), sent(desk, "again.xml")
+    said = gateway(desk, "messages", "show", repeat, "--json")
+    assert (said.json["id"], said.json["name"], said.err) == (repeat, "again.xml", "")
+    assert said.json["next"]["en"].startswith(
+        f"It is a repeat of {first}, which is accepted: look at that one"
+    )
+    assert f"与先收到的{first}相同" in said.json["next"]["zh"]

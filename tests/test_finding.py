@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event, insert
 
+from adapters.stores.operating_tables import replies
 from adapters.stores.operations import hold
+from adapters.stores.reading import find_messages
 from gateway.states import Event, State
 from tests.declarations import owing_nothing
 from tests.desk import Desk
-from tests.operating import BROKER, LATER, gateway
+from tests.operating import BROKER, LATER, accepted, gateway
 from tests.rendering import render
 
 
@@ -54,3 +58,45 @@ def test_a_repeat_is_shown_by_its_id_and_says_of_what_it_is_one_and_how_that_sta
         f"It is a repeat of {first}, which is accepted: look at that one"
     )
     assert f"与先收到的{first}相同" in said.json["next"]["zh"]
+
+
+def said_over_amqp(desk: Desk, message: str, account: str, message_id: str) -> None:
+    values = {"message": message, "account": account, "message_id": message_id, "correlation": message_id}
+    with desk.database.engine.begin() as connection:
+        connection.execute(insert(replies), {**values, "reply_to": ""})
+
+
+def test_a_message_is_found_by_the_message_id_that_its_sender_gave_it(desk: Desk) -> None:
+    message = sent(desk, "R1.xml")
+    sent(desk, "R2.xml", "R2")
+    said_over_amqp(desk, message, BROKER, "urn:erp:4711")
+    for command in ("show", "trace"):
+        said = gateway(desk, "messages", command, "urn:erp:4711", "--json")
+        assert (said.code, said.err) == (0, "")
+        assert message in said.out or command == "trace"
+    assert gateway(desk, "messages", "hold", "urn:erp:4711", "--reason", "look at it").code == 0
+    assert desk.message(message)["state"] == State.HELD
+
+
+def test_of_two_senders_with_one_message_id_the_newest_is_meant_and_the_other_is_named(desk: Desk) -> None:
+    first, second = sent(desk, "R1.xml"), accepted(desk, "R2")
+    said_over_amqp(desk, first, BROKER, "1")
+    said_over_amqp(desk, second, "trader-b", "1")
+    said = gateway(desk, "messages", "show", "1", "--json")
+    assert said.json["id"] == second
+    assert said.err == f"gateway: the newest of several by 1 is {second}; others: {first}\n"
+
+
+def test_a_message_is_found_by_indexes_whatever_it_is_called_by(desk: Desk) -> None:
+    plans: list[str] = []
+
+    @event.listens_for(desk.database.engine, "before_cursor_execute")
+    def explain(connection: Any, cursor: Any, statement: str, values: Any, *_: object) -> None:
+        if statement.startswith("SELECT messages"):
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+            plans.extend(row[3] for row in cursor.fetchall())
+
+    with desk.database.engine.connect() as reader:
+        assert find_messages(reader, "R1") == []
+    assert [plan for plan in plans if "replies_by_message_id" in plan]
+    assert [plan for plan in plans if plan.startswith("SCAN") and "SUBQUERY" not in plan] == []

@@ -20,8 +20,8 @@ def _said(reason: str) -> str:
 WantedArgument = Annotated[
     str | None,
     typer.Argument(
-        help="Message id, reference, SeqNo or entry number; of several the newest that is no repeat. "
-        "Or filters instead.",
+        help="Message id (ours, or its sender's over AMQP), reference, SeqNo or entry number; of several the "
+        "newest that is no repeat. Or filters instead.",
         show_default=False,
     ),
 ]

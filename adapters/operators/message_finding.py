@@ -13,7 +13,8 @@ from adapters.stores.reading import find_messages
 WantedArgument = Annotated[
     str,
     typer.Argument(
-        help="Message id, reference, SeqNo or entry number; of several the newest that is no repeat."
+        help="Message id (ours, or its sender's over AMQP), reference, SeqNo or entry number; of several the "
+        "newest that is no repeat."
     ),
 ]
 

@@ -18,7 +18,7 @@ replies = Table(
     Column("message_id", Text, nullable=False),
     Column("correlation", Text, nullable=False),
     Column("reply_to", Text, nullable=False),
-    Index("replies_by_message_id", "account", "message_id"),
+    Index("replies_by_message_id", "message_id", "account"),
 )
 
 # How a back-end stands: the breaker in front of it, and whether an operator paused it.

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, exists, or_, select
+from sqlalchemy import Connection, Row, exists, or_, select, union
 
 from adapters.stores.delivery_reading import list_deliveries
 from adapters.stores.listing import listed, plain
+from adapters.stores.operating_tables import replies
 from adapters.stores.operations import standing_of
 from adapters.stores.surroundings import surroundings
 from adapters.stores.tables import events, messages, receipts
@@ -21,18 +22,26 @@ _IS_REPEAT: Final = exists().where(events.c.message == messages.c.id, events.c.e
 
 
 def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The message with this id, or else those with this reference, SeqNo or entry number, ten at most: the
-    newest first, but repeats of another (`is_repeat`) behind all that are none."""
+    """The message with this id, or else those with this reference, SeqNo or entry number, or with this message
+    id of their senders over AMQP. Ten at most: the newest first, but repeats of another (`is_repeat`) behind
+    all that are none."""
     columns = (messages, _IS_REPEAT.label("is_repeat"))
     by_id = reader.execute(select(*columns).where(messages.c.id == wanted)).all()
     if by_id:
         return by_id
+    # Each by its own index, and then by place: `OR` over two tables would read all of one.
+    numbered = select(messages.c.seq).where(
+        messages.c.kind == "inbound",
+        or_(messages.c.reference == wanted, messages.c.seq_no == wanted, messages.c.entry_id == wanted),
+    )
+    named = (
+        select(messages.c.seq)
+        .join(replies, replies.c.message == messages.c.id)
+        .where(replies.c.message_id == wanted)
+    )
     return reader.execute(
         select(*columns)
-        .where(
-            messages.c.kind == "inbound",
-            or_(messages.c.reference == wanted, messages.c.seq_no == wanted, messages.c.entry_id == wanted),
-        )
+        .where(messages.c.seq.in_(union(numbered, named)))
         .order_by(_IS_REPEAT, messages.c.seq.desc())
         .limit(10)
     ).all()

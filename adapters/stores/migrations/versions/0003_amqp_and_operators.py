@@ -73,7 +73,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("message"),
     )
     with op.batch_alter_table("replies", schema=None) as batch_op:
-        batch_op.create_index("replies_by_message_id", ["account", "message_id"], unique=False)
+        batch_op.create_index("replies_by_message_id", ["message_id", "account"], unique=False)
 
     op.create_table(
         "undertaking_items",

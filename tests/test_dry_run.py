@@ -1,4 +1,4 @@
-"""A dry run says what a replay would come to, changes nothing, and is right."""
+"""A dry run says what an act would come to, changes nothing, and is right."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from gateway.states import DeliveryState, State
 from tests.association import shown as agreement_shown
 from tests.declarations import Declaration, lines
 from tests.desk import Desk
-from tests.operating import BROKER, LATER, NUMBER, gateway, held, judge_again, refused, trail
+from tests.operating import BROKER, LATER, NUMBER, accepted, gateway, held, judge_again, refused, trail
 from tests.rendering import render
 
 RECEIPT = ("account", "kind", "verdict", "final")
@@ -106,7 +106,7 @@ def test_what_used_its_agreement_itself_would_be_accepted_again(desk: Desk) -> N
 def test_what_is_not_possible_is_said_with_what_is(desk: Desk) -> None:
     desk.judged(BROKER, "R1.xml", render(Declaration(reference="R1")))
     said = gateway(desk, "messages", "replay", "R1", "--dry-run", "--json")
-    assert said.code == 0
+    assert said.code == 1  # as the replay itself would
     assert said.json[0]["why_not"] == "a message that is accepted cannot be replayed; possible: hold"
 
 
@@ -137,3 +137,67 @@ def test_what_would_wait_names_the_thing_and_until_when(desk: Desk) -> None:
     assert (would["verdict"]["then"], would["waiting_for"]) == ("waiting", f"agreement {NUMBER}")
     assert would["until"] is not None
     assert would["receipts"] == []  # it was told so when it waited first
+
+
+def test_a_dry_run_of_a_hold_shows_the_state_alone_and_changes_nothing(desk: Desk) -> None:
+    message = accepted(desk)
+    before = everything(desk)
+    said = gateway(desk, "messages", "hold", "R1", "--dry-run", "--json")
+    (shown,) = said.json
+    assert (said.code, shown["id"], shown["from"]) == (0, message, None)
+    assert shown["state"] == {"now": "accepted", "then": "held"}
+    assert shown["verdict"] == {"now": "accepted", "then": "accepted"}
+    assert (shown["receipts"], shown["deliveries"]) == ([], [])
+    assert gateway(desk, "messages", "hold", "R1", "--dry-run").out.endswith("\nno receipt\n")
+    assert everything(desk) == before
+
+
+def test_a_dry_run_of_a_release_says_what_is_asked_about_and_sent(desk: Desk) -> None:
+    message = held(desk)
+    before = everything(desk)
+    (shown,) = gateway(desk, "messages", "release", "R1", "--dry-run", "--json").json
+    assert (shown["from"], shown["state"]) == ("delivery", {"now": "held", "then": "accepted"})
+    assert [each["key"] for each in shown["deliveries"]] == [message]
+    assert everything(desk) == before
+
+
+def test_what_a_dry_run_of_a_rejection_says_is_what_its_sender_gets(desk: Desk) -> None:
+    message = held(desk)
+    before = everything(desk)
+    (shown,) = gateway(desk, "messages", "reject", "R1", "--dry-run", "--json").json
+    assert everything(desk) == before
+    assert shown["state"] == {"now": "held", "then": "rejected"}
+    assert shown["verdict"] == {"now": "accepted", "then": "rejected"}
+    assert (shown["added"], shown["backends"]["then"]) == (["dismissed"], [])
+    known = {row["id"] for row in desk.rows(receipts, message=message)}
+    assert gateway(desk, "messages", "reject", "R1", "--reason", "withdrawn").code == 0
+    given = [row for row in desk.rows(receipts, message=message) if row["id"] not in known]
+    assert [
+        {**{name: row[name] for name in RECEIPT}, "verdict": row["verdict"] or None} for row in given
+    ] == (shown["receipts"])
+
+
+@pytest.mark.parametrize("act", ["hold", "release", "reject"])
+def test_of_many_it_is_shown_which_would_be_acted_upon_and_why_others_would_not(desk: Desk, act: str) -> None:
+    refused(desk, "R1")
+    (accepted if act == "hold" else held)(desk, "R2")
+    before = everything(desk)
+    said = gateway(desk, "messages", act, "--account", BROKER, "--dry-run", "--json")
+    done = {"hold": "held", "release": "released", "reject": "rejected"}[act]
+    assert said.code == 0
+    assert [each["why_not"] for each in said.json] == [
+        f"a message that is rejected cannot be {done}; possible: replay",
+        None,
+    ]
+    assert gateway(desk, "messages", act, "--state", "rejected", "--dry-run").code == 1
+    assert gateway(desk, "messages", act, "R1", "--dry-run").code == 1
+    assert everything(desk) == before
+
+
+@pytest.mark.parametrize("act", ["hold", "release", "reject", "replay"])
+def test_an_act_that_is_no_dry_run_must_say_why(desk: Desk, act: str) -> None:
+    message = refused(desk)
+    for reason in ((), ("--reason", " ")):
+        said = gateway(desk, "messages", act, "R1", *reason)
+        assert (said.code, "must say why" in said.err) == (2, True), said.err
+    assert desk.message(message)["state"] == State.REJECTED

@@ -1,5 +1,6 @@
 """`gateway messages hold|release|reject|replay`: what operators do to messages, beside a running node."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,13 @@ WantedArgument = Annotated[
 ReasonOption = Annotated[
     str, typer.Option(help="Why; stands in the trail.", show_default=False, callback=_said)
 ]
+ReasonOrDryOption = Annotated[
+    str | None, typer.Option(help="Why; stands in the trail. Needed but for --dry-run.", show_default=False)
+]
+DryRunOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show what would come of it against the present; change nothing."),
+]
 KeyOption = Annotated[
     str | None,
     typer.Option(
@@ -45,12 +53,33 @@ def _key(text: str) -> str:
     return text
 
 
+def _acted(
+    act: Act,
+    wanted: str | None,
+    filters: Filters,
+    reason: str | None,
+    dry_run: bool,
+    key: str | None,
+    home: Path,
+    as_json: bool,
+    stage: Stage | None = None,
+) -> None:
+    check_choice(wanted, filters)  # who has said neither is told first what it is about
+    if dry_run:
+        run_dry(act, wanted, filters, stage, home, as_json)
+    elif reason is None:
+        raise typer.BadParameter("it must say why", param_hint="'--reason'")
+    else:
+        asked(Ask(act, wanted, filters, _said(reason), key, stage), home, as_json)
+
+
 @filtered
 def hold(
     filters: Filters,
     home: HomeOption,
-    reason: ReasonOption,
     wanted: WantedArgument = None,
+    reason: ReasonOrDryOption = None,
+    dry_run: DryRunOption = False,
     request_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,15 +89,16 @@ def hold(
 
     Example: gateway messages hold TB20261102000001 --reason "sender asked" --home /srv/gateway
     """
-    asked(Ask(Act.HOLD, wanted, filters, reason, request_key), home, as_json)
+    _acted(Act.HOLD, wanted, filters, reason, dry_run, request_key, home, as_json)
 
 
 @filtered
 def release(
     filters: Filters,
     home: HomeOption,
-    reason: ReasonOption,
     wanted: WantedArgument = None,
+    reason: ReasonOrDryOption = None,
+    dry_run: DryRunOption = False,
     request_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,7 +109,7 @@ def release(
 
     Example: gateway messages release TB20261102000001 --reason "sender agreed" --home /srv/gateway
     """
-    asked(Ask(Act.RELEASE, wanted, filters, reason, request_key), home, as_json)
+    _acted(Act.RELEASE, wanted, filters, reason, dry_run, request_key, home, as_json)
 
 
 @filtered
@@ -96,14 +126,8 @@ def replay(
             "that was accepted is sent.",
         ),
     ] = None,
-    reason: Annotated[
-        str | None,
-        typer.Option(help="Why; stands in the trail. Needed but for --dry-run.", show_default=False),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Show what would come of it against the present; change nothing."),
-    ] = False,
+    reason: ReasonOrDryOption = None,
+    dry_run: DryRunOption = False,
     request_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -111,23 +135,19 @@ def replay(
 
     Example: gateway messages replay TB20261102000001 --reason "certificate registered" --home /srv/gateway
     """
-    if dry_run:
-        run_dry(wanted, filters, stage, home, as_json)
-    elif reason is None:
-        check_choice(wanted, filters)  # who has said neither is told first what it is about
-        raise typer.BadParameter("it must say why", param_hint="'--reason'")
-    else:
-        asked(Ask(Act.REPLAY, wanted, filters, _said(reason), request_key, stage), home, as_json)
+    _acted(Act.REPLAY, wanted, filters, reason, dry_run, request_key, home, as_json, stage)
 
 
 @filtered
 def reject(
     filters: Filters,
     home: HomeOption,
-    reason: Annotated[
-        str, typer.Option(help="Why; the sender reads it.", show_default=False, callback=_said)
-    ],
     wanted: WantedArgument = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Why; the sender reads it. Needed but for --dry-run.", show_default=False),
+    ] = None,
+    dry_run: DryRunOption = False,
     request_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -139,4 +159,4 @@ def reject(
 
     Example: gateway messages reject TB20261102000001 --reason "withdrawn by the sender" --home /srv/gateway
     """
-    asked(Ask(Act.REJECT, wanted, filters, reason, request_key), home, as_json)
+    _acted(Act.REJECT, wanted, filters, reason, dry_run, request_key, home, as_json)

@@ -1,12 +1,12 @@
-"""`gateway messages replay --dry-run`: what would come of it, beside what is. Reads only.
+"""`gateway messages hold|release|reject|replay --dry-run`: what would come of it, beside what is. Reads only.
 
 Judged in this process by the very stages of the node, under today's rules, policy and register, at this
-moment; a message that something else happens to before it is replayed may come out otherwise.
+moment; a message that something else happens to before the act may come out otherwise.
 """
 
 import json
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 import typer
 from rich.console import Console
 from rich.progress import track
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Engine, Row, select
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.clock import utc_now
@@ -24,20 +24,21 @@ from adapters.operators.message_filters import Filters
 from adapters.operators.output import NO, cell, console, fail, opened, say_json, say_rows, told
 from adapters.stores.arrived import received_of
 from adapters.stores.database import sqlite_engine
+from adapters.stores.dismissing import stopped
 from adapters.stores.operations import standing
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import deliveries, events, receipts
 from gateway.decision import Decision
 from gateway.families import Families
 from gateway.faults import Severity
-from gateway.operations import Act, Impossible, Stage, event_of
+from gateway.operations import Act, Dismissal, Impossible, Stage, dismissal, event_of
 from gateway.pipeline import Rules, judge
 from gateway.ports import Folder
 from gateway.signing import XadesSigner
+from gateway.stages.receipt import Verdict
 from gateway.states import DeliveryState, Event, State, advance
 
 Message = Row[*tuple[Any, ...]]
-Judge = Callable[[Message], Decision]
 
 _VERDICT: Final = {
     Event.PASSED: "accepted",
@@ -50,19 +51,21 @@ _UNDER_WAY: Final = (DeliveryState.DELIVERED, DeliveryState.SENDING)
 _COMPARED: Final = ("state", "verdict", "faults", "route", "backends")
 
 
-def dry_run(wanted: str | None, filters: Filters, stage: Stage | None, path: Path, as_json: bool) -> None:
-    """Says it of each message that is meant. Ends with 0 whatever would come of it."""
+def dry_run(
+    act: Act, wanted: str | None, filters: Filters, stage: Stage | None, path: Path, as_json: bool
+) -> None:
+    """Says it of each message that is meant. Ends with 1 where none of it is possible, as the act would."""
     with told():
         home = opened(path)
         engine = sqlite_engine(home.database, read_only=True)
         try:
             with engine.connect() as reader:
                 those = chosen(reader, wanted, filters)
-                would = _judge(home, SqlRegister(engine))
+                trial = _Trial(home, engine)
                 bar = Console(stderr=True)
                 ids = those.messages
-                each = track(ids, "judging", console=bar, transient=True, disable=len(ids) < 2)
-                shown = [_shown(reader, id_, stage, would) for id_ in each]
+                each = track(ids, "looking", console=bar, transient=True, disable=len(ids) < 2)
+                shown = [_shown(reader, id_, act, stage, trial) for id_ in each]
         finally:
             engine.dispose()
     if not shown:
@@ -80,31 +83,55 @@ def dry_run(wanted: str | None, filters: Filters, stage: Stage | None, path: Pat
             "--limit 0 takes all of them",
             err=True,
         )
+    if not any(each["possible"] for each in shown):
+        raise typer.Exit(NO)
 
 
-def _judge(home: Home, register: SqlRegister) -> Judge:
-    rules = Rules(families=Families.load(files("schemas")), policy=home.policy(), routes=home.routes())
-    signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
-    blobs = FilesystemBlobs(home.blobs)
+class _Trial:
+    """What a judgement or a rejection would write. Rules and key are read when the first is asked for."""
 
-    def would(row: Message) -> Decision:
-        blob = partial(blobs.open, row.sha256)
-        return judge(received_of(row), blob, rules, register, signer, utc_now())
+    def __init__(self, home: Home, engine: Engine) -> None:
+        self._home = home
+        self._register = SqlRegister(engine)
+        self._blobs = FilesystemBlobs(home.blobs)
 
-    return would
+    @cached_property
+    def _rules(self) -> Rules:
+        families = Families.load(files("schemas"))
+        return Rules(families=families, policy=self._home.policy(), routes=self._home.routes())
+
+    @cached_property
+    def _signer(self) -> XadesSigner:
+        return XadesSigner(self._home.signing_key.read_bytes(), self._home.certificate.read_text())
+
+    def judgement(self, row: Message) -> Decision:
+        blob = partial(self._blobs.open, row.sha256)
+        return judge(received_of(row), blob, self._rules, self._register, self._signer, utc_now())
+
+    def rejection(self, reader: Connection, message: str) -> Dismissal:
+        seen = stopped(reader, message)
+        return dismissal(seen, "", self._rules, self._register, self._signer, utc_now())
 
 
-def _shown(reader: Connection, id_: str, stage: Stage | None, would: Judge) -> dict[str, Any]:
+def _shown(reader: Connection, id_: str, act: Act, stage: Stage | None, trial: _Trial) -> dict[str, Any]:
     try:
         row, present = standing(reader, id_)
-        event = event_of(Act.REPLAY, present, stage)
+        event = event_of(act, present, stage)
     except Impossible as error:
         return {"id": id_, "possible": False, "why_not": str(error)}
     now = _present(reader, row)
-    if event is Event.RESUMED:
-        then, from_ = {**now, "state": State.ACCEPTED, "deliveries": _again(reader, id_)}, Stage.DELIVERY
-    else:
-        then, from_ = _judged(reader, row, would), Stage.JUDGEMENT
+    from_: Stage | None = None
+    match event:
+        case Event.STOPPED:
+            then = {**now, "state": State.HELD}
+        case Event.DISMISSED:
+            then = _rejected(trial.rejection(reader, id_))
+        case Event.RESUMED:
+            then = {**now, "state": State.ACCEPTED, "deliveries": _again(reader, id_)}
+            from_ = Stage.DELIVERY
+        case _:
+            then = _judged(reader, row, trial)
+            from_ = Stage.JUDGEMENT
     return {
         "id": id_,
         "possible": True,
@@ -146,9 +173,20 @@ def _again(reader: Connection, id_: str) -> list[dict[str, str]]:
     ]
 
 
-def _judged(reader: Connection, row: Message, would: Judge) -> dict[str, Any]:
+def _rejected(said: Dismissal) -> dict[str, Any]:
+    return {
+        "state": State.REJECTED,
+        "verdict": Verdict.REJECTED,
+        "faults": _named((each.severity, each.code, each.rule) for each in said.findings),
+        "route": None,
+        "backends": [],
+        "receipts": [_receipt(each) for each in said.receipts],
+    }
+
+
+def _judged(reader: Connection, row: Message, trial: _Trial) -> dict[str, Any]:
     try:
-        decision = would(row)
+        decision = trial.judgement(row)
     except Exception as error:  # of our own: the node would hold the message, and says as little
         return {
             "state": State.HELD,
@@ -235,4 +273,5 @@ def _print(shown: dict[str, Any]) -> None:
         final = ", final" if each["final"] else ""
         printer.print(cell(f"receipt to {each['account']}: {each['kind']} {each['verdict'] or ''}{final}"))
     if not shown["receipts"]:
-        printer.print(cell("no receipt: the sender has them already"))
+        known = ": the sender has them already" if shown["from"] is Stage.JUDGEMENT else ""
+        printer.print(cell(f"no receipt{known}"))

@@ -22,9 +22,9 @@ _IS_REPEAT: Final = exists().where(events.c.message == messages.c.id, events.c.e
 
 
 def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The message with this id, or else those with this reference, SeqNo or entry number, or with this message
-    id of their senders over AMQP. Ten at most: the newest first, but repeats of another (`is_repeat`) behind
-    all that are none."""
+    """The message with this id, or else those with this reference, SeqNo or entry number, or this message id
+    of their senders over AMQP. Ten at most: the newest first, but repeats of another (`is_repeat`) behind all
+    that are none."""
     columns = (messages, _IS_REPEAT.label("is_repeat"))
     by_id = reader.execute(select(*columns).where(messages.c.id == wanted)).all()
     if by_id:

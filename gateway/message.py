@@ -81,12 +81,14 @@ class Arrival:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """A message as the store hands it to judgement. `attempts` counts this one; `link` is its first event;
-    `overdue` names what it waited for in vain, where its time for that is over."""
+    `overdue` names what it waited for in vain, where its time for that is over; `again`: it was decided on
+    before, or stopped by an operator."""
 
     arrival: Arrival
     attempts: int
     link: ChainLink
     overdue: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import pytest
 from adapters.stores.flow import By, Depth, Stage, depths, rates, waits
 from tests.declarations import owing_nothing
 from tests.desk import NOW, Desk
+from tests.operating import gateway, judge_again, refused
 from tests.rendering import render
 
 
@@ -59,3 +60,17 @@ def test_what_came_and_what_was_said_of_it_is_counted_by_the_hour(desk: Desk) ->
     assert {each["office"]: each["received"] for each in offices} == {None: 1, "0202": 2}
     assert (verdict["until"], verdict["messages"], verdict["median"]) == ("verdict", 3, 0.5)
     assert (taken["messages"], taken["median"]) == (0, None)
+
+
+def test_a_message_counts_once_by_what_was_first_said_of_it_however_late_it_is_replayed(desk: Desk) -> None:
+    refused(desk)
+    gateway(desk, "messages", "replay", "R1", "--reason", "limit raised")
+    later = NOW + timedelta(days=2)
+    judge_again(desk, later)
+    with desk.database.engine.connect() as reader:
+        counted = rates(reader, NOW, later + timedelta(hours=1), None)
+        verdict, _taken = waits(reader, NOW, later + timedelta(hours=1))
+        after = rates(reader, NOW + timedelta(hours=1), later + timedelta(hours=1), None)
+    assert [(each["received"], each["accepted"], each["rejected"]) for each in counted] == [(1, 0, 1)]
+    assert (verdict["messages"], verdict["p95"]) == (1, 0.5)
+    assert after == []

@@ -68,7 +68,7 @@ class Measures:
         self._judged.labels(state.value, received.arrival.channel).inc()
         for code in {found.code for found in decision.findings}:
             self._faults.labels(code).inc()
-        if received.attempts == 1 and not received.overdue:
+        if not received.again:
             self._verdict.observe(max(0.0, (now - received.arrival.received_at).total_seconds()))
 
     def attempted(self, item: Outgoing, outcome: Outcome, since: datetime, now: datetime) -> None:

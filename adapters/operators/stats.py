@@ -41,8 +41,8 @@ def flow_(
     """What stands where and since when; what came and what was said of it, hour by hour; and how long that
     took. --since and --until count whole days in place of the last hours.
 
-    Seconds are from receipt; half of the messages took no longer than the median, 95 of 100 no longer than
-    p95.
+    A message counts once, by what was first said of it; a replay adds nothing. Seconds are from receipt; half
+    of the messages took no longer than the median, 95 of 100 no longer than p95.
 
     Example: gateway stats flow --by office --hours 3 --home /srv/gateway
     """

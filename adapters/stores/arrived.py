@@ -13,6 +13,7 @@ def received_of(row: Row[*tuple[Any, ...]]) -> Received:
         attempts=row.attempts,
         link=ChainLink(sequence=row.link_sequence, digest=row.link_digest),
         overdue=row.waiting_for or "",
+        again=row.revision > 0,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, and_, func, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, exists, func, or_, select, type_coerce
 
 from adapters.stores.following import sequence_before
 from adapters.stores.tables import (
@@ -115,6 +115,13 @@ _COUNTED: Final = {
     Event.REPLACED: "rejected",
 }
 _VERDICTS: Final = tuple(event for event in _COUNTED if event is not Event.RECEIVED)
+_BEFORE: Final = events.alias("before")
+# What was said of a message first: a replay is judged when an operator says so, and is the same message.
+_IS_FIRST: Final = ~exists().where(
+    _BEFORE.c.message == events.c.message,
+    _BEFORE.c.event.in_(_VERDICTS),
+    _BEFORE.c.sequence < events.c.sequence,
+)
 COUNTS: Final = ("received", "accepted", "rejected")
 
 
@@ -128,13 +135,15 @@ class By(StrEnum):
 
 
 def rates(reader: Connection, since: datetime, until: datetime, by: By | None) -> list[dict[str, Any]]:
-    """What parties sent and what was said of it, for each hour (UTC) that has something, oldest first."""
+    """What parties sent and what was first said of it, for each hour (UTC) that has something, oldest first:
+    each message is received once, and accepted or rejected once."""
     hour = (type_coerce(events.c.at, BigInteger) // (_HOUR // _MICROSECOND)).label("hour")
     named = messages.c[by] if by else type_coerce("", messages.c.account.type)
     query = (
         select(hour, named.label("of"), events.c.event, func.count().label("count"))
         .join(messages, messages.c.id == events.c.message)
         .where(LISTED, events.c.event.in_(list(_COUNTED)), _within(reader, since, until))
+        .where(or_(events.c.event == Event.RECEIVED, _IS_FIRST))
         .group_by(hour, named, events.c.event)
     )
     rows: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
@@ -151,15 +160,19 @@ def rates(reader: Connection, since: datetime, until: datetime, by: By | None) -
 
 
 def waits(reader: Connection, since: datetime, until: datetime) -> list[dict[str, Any]]:
-    """Seconds from receipt to the verdict, and to customs' taking, of those that were said in the time."""
+    """Seconds from receipt to the first verdict, and to customs' taking, where that was said in the time."""
     taken = type_coerce(events.c.at, BigInteger) - type_coerce(messages.c.received_at, BigInteger)
     found = []
-    for step, said in (("verdict", _VERDICTS), ("taken", (Event.TAKEN,))):
+    said = (
+        ("verdict", and_(events.c.event.in_(_VERDICTS), _IS_FIRST)),
+        ("taken", events.c.event == Event.TAKEN),
+    )
+    for step, wanted in said:
         query = (
             select(taken)
             .select_from(events)
             .join(messages, messages.c.id == events.c.message)
-            .where(LISTED, events.c.event.in_(said), _within(reader, since, until))
+            .where(LISTED, wanted, _within(reader, since, until))
         )
         seconds = sorted(each / 1_000_000 for each in reader.execute(query).scalars())
         found.append(

@@ -92,6 +92,7 @@ _RECEIVED: Final = (
     messages.c.size,
     messages.c.received_at,
     messages.c.attempts,
+    messages.c.revision,
     messages.c.link_sequence,
     messages.c.link_digest,
     messages.c.waiting_for,

@@ -3,6 +3,9 @@
 A message is held, released and replayed with all its deliveries (`operations`). What is done to one alone
 must leave the two in agreement: a message that is accepted has a delivery on its way, one that is held has
 one that is held or refused. Where an act would break that, the message's own act is to be used.
+
+What customs took and then lost is handed over again by a replay of its delivery. Its message stays delivered
+meanwhile, whatever comes of it: customs took it once, and an answer may still come.
 """
 
 from collections.abc import Sequence
@@ -16,6 +19,7 @@ from gateway.states import DeliveryState, Event, State
 # The words in the trail of what leaves the message as it is.
 HELD: Final = "delivery_held"
 RESUMED: Final = "delivery_resumed"
+REFUSED: Final = "delivery_refused"
 
 _ON_ITS_WAY: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 _ENDED: Final = (DeliveryState.HELD, DeliveryState.REFUSED)
@@ -42,15 +46,35 @@ _TAKES: Final = {
     DeliveryAct.RELEASE: ((DeliveryState.HELD,), DeliveryState.UNKNOWN),
     DeliveryAct.REPLAY: (_ENDED, DeliveryState.UNKNOWN),
 }
+# The same of a message that customs took; one that is on its way again goes on by itself.
+_OF_DELIVERED: Final = {
+    DeliveryAct.RELEASE: (DeliveryState.HELD,),
+    DeliveryAct.REPLAY: (DeliveryState.DELIVERED, *_ENDED),
+}
 
 
 def step_of(
-    act: DeliveryAct, present: DeliveryState, message: State, others: Sequence[DeliveryState]
+    act: DeliveryAct,
+    present: DeliveryState,
+    message: State,
+    others: Sequence[DeliveryState],
+    overtaken_by: int | None = None,
 ) -> Step:
-    """What an act on one delivery comes to; `others` are those of the same message. Raises `Impossible`."""
+    """What an act on one delivery comes to; `others` are those of the same message. `overtaken_by` is one to
+    the same back-end that went after it, asks something of the same declaration, and was handed over.
+
+    Raises `Impossible`.
+    """
     takes, after = _TAKES[act]
-    if present is DeliveryState.SENDING:
+    if present is DeliveryState.SENDING and message is not State.DELIVERED:
         raise Impossible("it is being sent at this moment; hold its message, and it is not tried again")
+    if message is State.DELIVERED and present in _OF_DELIVERED.get(act, ()):
+        if overtaken_by is not None:
+            raise Impossible(
+                f"{overtaken_by} came after it about the same declaration and was handed over; to send both "
+                "again in their order, pause the back-end, replay that one first, then this"
+            )
+        return Step(after, None)
     if present not in takes or message not in (State.ACCEPTED, State.HELD):
         raise Impossible(f"a delivery that is {present}, of a message that is {message}, has no {act}")
     if act is DeliveryAct.HOLD:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway.operations import Act, Stage, Standing, possible, stage_of
-from gateway.states import CustomsStatus, State
+from gateway.states import CustomsStatus, DeliveryState, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ _REPLAY: Final = {
         "replay (send it again; --dry-run shows what would come of it)",
     ),
 }
+_AGAIN: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 # By the first word of what is waited for; the rest names it.
 _THINGS: Final = {
     "agreement": Words("委托协议", "agreement"),
@@ -98,10 +99,17 @@ def _needed(situation: Situation, now: datetime) -> Words:
             )
         case State.DELIVERED:
             due = _time(situation.answer_due)
+            if any(each.state in _AGAIN for each in situation.standing.deliveries):
+                return Words(
+                    "海关曾收到；现按同一提交键先查询，海关没有时再次递交。",
+                    "Customs took it; it is asked for it now, and gets it again under its key if it lost it.",
+                )
             if situation.answer_due is not None and situation.answer_due < now:
                 return Words(
-                    f"海关已收到，应于{due}前答复，现已逾期：请向海关查询。",
-                    f"Customs has it and should have answered by {due}: ask customs.",
+                    f"海关已收到，应于{due}前答复，现已逾期：请向海关查询。海关如已丢失，"
+                    "可用 gateway deliveries replay 再次递交（用所列递交编号，提交键不变）。",
+                    f"Customs has it and should have answered by {due}: ask customs. What customs lost is "
+                    "handed over again under its key: gateway deliveries replay, with its delivery's number.",
                 )
             return Words(f"海关已收到，答复应于{due}前到达。", f"Customs has it; its answer is due by {due}.")
         case State.CLOSED:

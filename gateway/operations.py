@@ -120,6 +120,8 @@ def _instead(act: Act, standing: Standing, stage: Stage | None) -> str:
     others = ", ".join(can) or "nothing; it goes on or has ended by itself"
     if act is Act.REPLAY and stage is Stage.DELIVERY and act in can:
         return "it has nothing to deliver, since it is not accepted; possible: replay --from judgement"
+    if act is Act.REPLAY and standing.state is State.DELIVERED:
+        others = "deliveries replay of its delivery, if customs lost it (customs is asked first)"
     return f"a message that is {standing.state} cannot be {_DONE[act]}; possible: {others}"
 
 

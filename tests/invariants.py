@@ -17,7 +17,7 @@ from adapters.home import Home
 from adapters.stores.database import GENESIS, chained, sqlite_engine
 from adapters.stores.tables import agreement_acts, agreements, deliveries, events, holders, messages, receipts
 from gateway.agreements import LIFE, PROPOSED, Act, AgreementKind, AgreementState
-from gateway.delivery_acts import HELD, RESUMED
+from gateway.delivery_acts import HELD, REFUSED, RESUMED
 from gateway.message import Operation, message_of
 from gateway.states import TRANSITIONS, CustomsStatus, DeliveryState, Event, State
 
@@ -31,7 +31,7 @@ _VERDICT: Final = {
     State.REJECTED: "rejected",
 }
 # Somebody looks into the dossier, or documents are asked for: nothing moves.
-_LEAVES_AS_IT_IS: Final = ("read", "reviewed", "requested", HELD, RESUMED)
+_LEAVES_AS_IT_IS: Final = ("read", "reviewed", "requested", HELD, RESUMED, REFUSED)
 _ON_ITS_WAY: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 
 

@@ -37,6 +37,8 @@ def test_after_every_act_that_is_let_pass_message_and_deliveries_agree() -> None
         states = {step.delivery, other}
         if after is State.ACCEPTED:
             assert states & {PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN}
+        elif after is State.DELIVERED:
+            assert (step.delivery, step.event) == (DeliveryState.UNKNOWN, None)
         else:
             assert after is State.HELD
             assert states & {HELD, REFUSED}

@@ -69,6 +69,16 @@ def test_an_answer_that_is_due_and_one_that_is_overdue_differ() -> None:
     assert "ask customs" in next_needed(delivered, NOW + timedelta(seconds=1)).en
 
 
+def test_what_customs_lost_is_handed_over_again_by_an_act_that_is_named_when_the_answer_is_overdue() -> None:
+    later = NOW + timedelta(seconds=1)
+    taken = situation(State.DELIVERED, Sent(DeliveryState.DELIVERED), answer_due=NOW)
+    for said in (next_needed(taken, later).en, next_needed(taken, later).zh):
+        assert "gateway deliveries replay" in said
+    assert "replay" not in next_needed(taken, NOW).en
+    again = situation(State.DELIVERED, Sent(DeliveryState.UNKNOWN), answer_due=NOW)
+    assert "it is asked for it now" in next_needed(again, later).en
+
+
 def test_what_customs_refused_is_its_senders_to_mend() -> None:
     closed = situation(State.CLOSED, customs_status=CustomsStatus.REFUSED)
     assert next_needed(closed, NOW).en.startswith("Customs refused it: its sender mends it")

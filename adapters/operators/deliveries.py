@@ -107,9 +107,10 @@ def release(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json:
 
 @app.command()
 def replay(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
-    """Send one held or refused delivery again under its key, after the back-end was asked for it.
+    """Send one held or refused delivery again under its key, after the back-end was asked for it; also a
+    delivered one that customs lost, while no final answer has come.
 
-    Example: gateway deliveries replay 17 --reason "refused by mistake" --home /srv/gateway
+    Example: gateway deliveries replay 17 --reason "customs lost it, says their desk" --home /srv/gateway
     """
     _done(DeliveryAct.REPLAY, wanted, home, reason, as_json)
 
@@ -119,7 +120,8 @@ def _done(act: DeliveryAct, wanted: int, path: Path, reason: str, as_json: bool)
         raise typer.BadParameter("it must say why", param_hint="'--reason'")
     with told(), Hand.on(opened(path)) as hand:
         if act.value in hand.home.policy().operations.four_eyes:
-            fail(NO, f"the policy has a second person for {act}; use: gateway messages {act}")
+            taken = "; what is delivered has no replay then" if act is DeliveryAct.REPLAY else ""
+            fail(NO, f"the policy has a second person for {act}; use: gateway messages {act}{taken}")
         who, now = actor(), utc_now()
         written = hand.database.submit(lambda to: act_on(to, act, wanted, who, reason, now))
         try:

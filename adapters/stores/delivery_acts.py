@@ -8,11 +8,28 @@ from sqlalchemy import Row, bindparam, select, update
 from adapters.stores.database import Transaction
 from adapters.stores.tables import deliveries, messages
 from gateway.delivery_acts import HELD, RESUMED, DeliveryAct, step_of
+from gateway.message import Operation
 from gateway.states import DeliveryState, State, advance
 
 _DELIVERY: Final = select(deliveries).where(deliveries.c.id == bindparam("wanted"))
 _OTHERS: Final = select(deliveries.c.state).where(
     deliveries.c.message == bindparam("of"), deliveries.c.id != bindparam("own")
+)
+# What only informs may come again after what it belongs to: nothing of it is undone by that.
+_OVERTAKEN_BY: Final = (
+    select(deliveries.c.id)
+    .join(messages, messages.c.id == deliveries.c.message)
+    .where(
+        deliveries.c.about == bindparam("about"),
+        deliveries.c.about != "",
+        deliveries.c.destination == bindparam("to"),
+        deliveries.c.id > bindparam("own"),
+        deliveries.c.message != bindparam("of"),
+        deliveries.c.state.in_((DeliveryState.DELIVERED, DeliveryState.SENDING)),
+        messages.c.operation != Operation.INFORM,
+    )
+    .order_by(deliveries.c.id.desc())
+    .limit(1)
 )
 _MESSAGE: Final = select(messages).where(messages.c.id == bindparam("wanted"))
 _CHANGE: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"))
@@ -30,12 +47,17 @@ def act_on(
     others = transaction.connection.execute(_OTHERS, {"of": row.message, "own": wanted}).scalars()
     message = transaction.connection.execute(_MESSAGE, {"wanted": row.message}).one()
     present, state = DeliveryState(row.state), State(message.state)
-    step = step_of(act, present, state, [DeliveryState(each) for each in others])
+    later = {"about": row.about, "to": row.destination, "own": row.id, "of": row.message}
+    overtaken_by = transaction.connection.execute(_OVERTAKEN_BY, later).scalar()
+    step = step_of(act, present, state, [DeliveryState(each) for each in others], overtaken_by)
     changed: dict[str, object] = {"wanted": wanted, "state": step.delivery, "changed_at": now, "note": reason}
     if step.delivery is DeliveryState.HELD:
         changed["unsure"] = present is DeliveryState.UNKNOWN
     else:
         changed |= {"attempts": 0, "next_at": now, "since": now}
+    if state is State.DELIVERED:
+        # What was taken goes nowhere else any more, and its sender knows that it is accepted.
+        changed |= {"alternatives": [], "told_at": now}
     transaction.connection.execute(_CHANGE, changed)
     happened: str = HELD if step.delivery is DeliveryState.HELD else RESUMED
     if step.event is not None:

@@ -13,6 +13,7 @@ from adapters.stores.database import Database, Transaction
 from adapters.stores.diverting import divert
 from adapters.stores.holding import stop
 from adapters.stores.tables import ON_THE_WAY, SENDING, TO_SEND, deliveries, messages
+from gateway.delivery_acts import HELD, REFUSED
 from gateway.message import Enclosure, Operation, Submission
 from gateway.ports import Outgoing
 from gateway.states import DeliveryState, Event, State, advance
@@ -260,10 +261,18 @@ def _settle(transaction: Transaction, item: Outgoing, changed: dict[str, Any], a
     happened = _EVENT_OF.get(state)
     if happened is None and row.state == State.HELD:
         changed["state"] = DeliveryState.HELD  # its message was held meanwhile: it is not tried again
+    in_vain = happened is Event.UNDELIVERABLE and row.state == State.DELIVERED
+    if in_vain and state is DeliveryState.HELD:
+        changed["unsure"] = True  # customs took it once
     transaction.connection.execute(_SETTLE, {"wanted": item.id, **changed})
     if happened is None:
         return
     told = {"destination": item.submission.destination, "attempt": item.attempts, "key": item.submission.key}
+    if in_vain:
+        # It was handed over again (delivery_acts): the answer to the first time may still come.
+        word = HELD if state is DeliveryState.HELD else REFUSED
+        transaction.log(item.message, now, word, ACTOR, State.DELIVERED, **told, note=note)
+        return
     others = transaction.connection.execute(_OTHERS, {"wanted": item.message}).all()
     if happened is Event.TAKEN and others:
         # It goes to two offices (transit), and is delivered when both have it.
@@ -306,9 +315,14 @@ def _give_up(transaction: Transaction, where: Mapping[str, Any], note: str, now:
     rows = transaction.connection.execute(_OVERDUE, where).all()
     for row in rows:
         held = {"state": DeliveryState.HELD, "note": note, "changed_at": now}
-        unsure = row.state == DeliveryState.UNKNOWN
-        transaction.connection.execute(_GIVE_UP, {"wanted": row.id, "unsure": unsure, **held})
         message = transaction.connection.execute(_MESSAGE, {"wanted": row.message}).one()
+        again = message.state == State.DELIVERED  # customs took it once
+        unsure = again or row.state == DeliveryState.UNKNOWN
+        transaction.connection.execute(_GIVE_UP, {"wanted": row.id, "unsure": unsure, **held})
+        told = {"destination": row.destination, "attempt": row.attempts, "key": row.key, "note": note}
+        if again:
+            transaction.log(row.message, now, HELD, ACTOR, State.DELIVERED, **told)
+            continue
         after = advance(State(message.state), Event.UNDELIVERABLE)
         transaction.connection.execute(
             _CHANGE,
@@ -320,11 +334,5 @@ def _give_up(transaction: Transaction, where: Mapping[str, Any], note: str, now:
                 "reason": note,
             },
         )
-        transaction.log(
-            *(row.message, now, Event.UNDELIVERABLE, ACTOR, after),
-            destination=row.destination,
-            attempt=row.attempts,
-            key=row.key,
-            note=note,
-        )
+        transaction.log(row.message, now, Event.UNDELIVERABLE, ACTOR, after, **told)
     return len(rows)

@@ -1,0 +1,103 @@
+"""`gateway deliveries replay` of what was delivered: customs gets what it lost, once, and not what it has."""
+
+import json
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from adapters.backends.exchange import Exchange
+from adapters.stores.tables import deliveries
+from gateway.states import DeliveryState, State
+from tests.invariants import violations
+from tests.system.conftest import Mortal
+from tests.system.test_customs_of_its_own import (
+    FILES,
+    Customs,
+    behind_a_folder,
+    found,
+    released_once,
+    send,
+)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
+    with behind_a_folder(tmp_path_factory.mktemp("again")) as gateway:
+        yield gateway
+
+
+def delivery(gateway: Mortal, message: str) -> tuple[int, str, list[str]]:
+    """Its number, its state, and what happened to it."""
+    (listed,) = json.loads(gateway.cli("deliveries", "list", "--message", message, "--json").stdout)
+    shown = json.loads(gateway.cli("deliveries", "show", str(listed["id"]), "--json").stdout)
+    return listed["id"], listed["state"], [each["event"] for each in shown["events"]]
+
+
+def delivered(gateway: Mortal, reference: str) -> str:
+    """The id of a message, once customs took it."""
+    gateway.until(lambda: found(gateway, reference)["state"] == State.DELIVERED)
+    return str(found(gateway, reference)["id"])
+
+
+def replay(gateway: Mortal, message: str) -> None:
+    done = gateway.cli(
+        "deliveries", "replay", str(delivery(gateway, message)[0]), "--reason", "customs lost it"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def at_rest(gateway: Mortal, message: str) -> bool:
+    with gateway.reading() as store:
+        own = select(deliveries.c.state).where(deliveries.c.message == message)
+        return bool(store.execute(own).scalar_one() == DeliveryState.DELIVERED)
+
+
+@pytest.mark.parametrize("place", ["", f"{FILES}.move"])
+def test_what_a_folder_lost_is_handed_over_again_though_the_node_is_killed_on_the_way(
+    node: Mortal, tmp_path: Path, place: str
+) -> None:
+    exchange = Exchange(node.home.path / "exchange")
+    reference = send(node, "RELEASED-")
+    message = delivered(node, reference)
+    (exchange.out / f"{message}.zip").unlink()
+    (exchange.sent / message).unlink()
+
+    if place:
+        node.plan("node", place, "after", 1)
+    replay(node, message)
+    if place:
+        assert node.ended() == -signal.SIGKILL
+        node.start()
+    node.until(lambda: at_rest(node, message))
+    assert [each.name for each in exchange.out.iterdir()] == [f"{message}.zip"]
+    assert found(node, reference)["state"] == State.DELIVERED
+    assert delivery(node, message)[2] == ["taken", "delivery_resumed", "taken"]
+
+    with closing(Customs(node.home.path, tmp_path)) as customs:
+        customs.start()
+        released_once(node, reference)
+
+
+def test_what_customs_knows_is_not_submitted_again(mortal: Mortal) -> None:
+    reference = send(mortal, "HAND-")
+    message = delivered(mortal, reference)
+    mortal.until(lambda: found(mortal, reference)["customs_status"] == "stored")
+    book = mortal.home.path / "backends" / "customs" / "customs.db"
+    with closing(sqlite3.connect(book)) as customs:
+        query = "SELECT count(*) FROM calls WHERE key = ?"
+        before = customs.execute(query, (message,)).fetchone()
+        replay(mortal, message)
+        mortal.until(lambda: at_rest(mortal, message))
+        assert customs.execute(query, (message,)).fetchone() == before
+    assert delivery(mortal, message)[1:] == ("delivered", ["taken", "delivery_resumed", "taken"])
+    assert violations(mortal.home) == []
+
+    done = mortal.cli("customs", "decide", reference, "release", "--reason", "in order")
+    assert done.returncode == 0, done.stderr
+    mortal.until(lambda: found(mortal, reference)["state"] == State.CLOSED)
+    assert violations(mortal.home) == []

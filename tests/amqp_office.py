@@ -22,7 +22,7 @@ from gateway.message import Submission
 from gateway.ports import Answer, Clock, Outcome
 from tests.rabbitmq import Rabbit
 
-WITHIN: Final = 30.0
+WITHIN: Final = 120.0
 _T = TypeVar("_T")
 _NUMBERS: Final = count(1)
 

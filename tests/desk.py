@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from sqlalchemy import Table, select
 
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.clock import telling
 from adapters.founding import found
 from adapters.home import Home
 from adapters.stores.database import Database, sqlite_engine
@@ -32,6 +33,7 @@ from gateway.xml import trusted
 from tests.judging import families
 
 NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+LATER: Final = NOW + timedelta(hours=1)
 _TABLES: Final = (messages, deliveries, holders, receipts, events, parties)
 
 Row = dict[str, Any]
@@ -65,9 +67,14 @@ class _Judges:
 
 
 class Desk:
-    """Closed by `close`. Each message arrives a second after the one before."""
+    """Closed by `close`. Each message arrives a second after the one before, the first after `start`. A
+    command that runs in this process while it is open is told `now`, from an hour later on, so that no
+    real clock meets fixed dates. Where another process works on the home, `start` is the real time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, start: datetime = NOW) -> None:
+        self.start, self.now = start, start + (LATER - NOW)
+        self._told = ExitStack()
+        self._told.enter_context(telling(self._tick))
         shutil.copytree(_founded().name, path)
         self.home = Home(path)
         self.blobs = FilesystemBlobs(self.home.blobs)
@@ -82,14 +89,19 @@ class Desk:
 
     @classmethod
     @contextmanager
-    def at(cls, path: Path) -> Iterator[Self]:
-        desk = cls(path)
+    def at(cls, path: Path, start: datetime = NOW) -> Iterator[Self]:
+        desk = cls(path, start)
         try:
             yield desk
         finally:
             desk.close()
 
+    def _tick(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
     def close(self) -> None:
+        self._told.close()
         self.database.close()
         self._reader.dispose()
 
@@ -118,7 +130,7 @@ class Desk:
         spool.write(0, body)
         sha256, size = spool.keep()
         number = next(self._numbers)
-        at = NOW + timedelta(seconds=number)
+        at = self.start + timedelta(seconds=number)
         arrival = Arrival(
             id=new_id(at, number.to_bytes(10, "big")),
             account=account,

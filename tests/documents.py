@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 _FENCE: Final = re.compile(r"^```(\w+) ?(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_WITHIN: Final = 60.0
+_WITHIN: Final = 300.0
 
 
 @dataclass(frozen=True)

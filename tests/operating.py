@@ -5,7 +5,7 @@ import io
 import json
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -19,12 +19,11 @@ from gateway.policy import DeclarationPolicy
 from gateway.states import Event
 from tests.association import ACCOUNT, agreement, shown, signed_notice
 from tests.declarations import Declaration, lines
-from tests.desk import NOW, Desk
+from tests.desk import LATER, Desk
 from tests.rendering import render
 
 NUMBER = "195200016172325"
 BROKER = "broker-aa"
-LATER = NOW + timedelta(hours=1)
 
 
 @dataclass(frozen=True)

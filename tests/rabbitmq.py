@@ -19,7 +19,7 @@ from adapters.founding import free_port
 from gateway.connections import AmqpSettings, BrokerSettings
 
 SCRIPTS: Final = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"))[-1]
-READY_WITHIN: Final = 90.0
+READY_WITHIN: Final = 300.0  # a bound against hanging for ever: the machine may be busy
 ADMIN: Final = "admin"
 
 
@@ -106,6 +106,7 @@ class Rabbit:
 
     def start(self) -> None:
         """Returns when it takes connections; raises `RuntimeError` with its log where it does not."""
+        assert self._broker is None, "whoever ends the broker waits for its end (kill_at_once)"
         with (self.folder / "out").open("ab") as out:
             self._broker = subprocess.Popen(
                 [str(SCRIPTS / "rabbitmq-server")],

@@ -27,8 +27,9 @@ from tests.sftp_client import Login
 
 ROOT: Final = Path(__file__).parents[1]
 SERVE: Final = ("-m", "cli", "serve")
-READY_WITHIN: Final = 60.0
-DONE_WITHIN: Final = 60.0
+# Bounds against hanging for ever, not expectations: the machine may be busy with other work.
+READY_WITHIN: Final = 300.0
+DONE_WITHIN: Final = 300.0
 
 
 @cache

@@ -17,7 +17,7 @@ from typing import Final, Self
 from adapters.founding import free_port
 from adapters.keys import make_ed25519, write_private
 
-_READY_WITHIN: Final = 20.0
+_READY_WITHIN: Final = 120.0
 _SERVER: Final = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "sshd"
 
 

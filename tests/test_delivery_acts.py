@@ -16,9 +16,9 @@ from gateway.delivery_acts import DeliveryAct, step_of
 from gateway.operations import Impossible
 from gateway.ports import Outgoing
 from gateway.states import TRANSITIONS, DeliveryState, Event, State
-from tests.desk import Desk
+from tests.desk import LATER, Desk
 from tests.invariants import violations
-from tests.operating import BROKER, LATER, gateway, trail
+from tests.operating import BROKER, gateway, trail
 from tests.rendering import packed
 from tests.system.test_transit import transit
 

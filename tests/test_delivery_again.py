@@ -16,8 +16,8 @@ from gateway.operations import Impossible
 from gateway.ports import Outgoing
 from gateway.states import DeliveryState, State
 from tests.declarations import Declaration
-from tests.desk import Desk
-from tests.operating import BROKER, LATER, gateway, trail
+from tests.desk import LATER, Desk
+from tests.operating import BROKER, gateway, trail
 from tests.rendering import packed, render
 from tests.system.test_transit import transit
 

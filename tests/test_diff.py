@@ -7,8 +7,8 @@ import pytest
 
 from adapters.operators.actor import actor
 from tests.declarations import Declaration
-from tests.desk import Desk
-from tests.operating import BROKER, LATER, gateway, held, judge_again, refused, trail
+from tests.desk import LATER, Desk
+from tests.operating import BROKER, gateway, held, judge_again, refused, trail
 from tests.rendering import render
 
 

@@ -12,8 +12,8 @@ from adapters.stores.tables import agreements, deliveries, events, holders, mess
 from gateway.states import DeliveryState, State
 from tests.association import shown as agreement_shown
 from tests.declarations import Declaration, lines
-from tests.desk import Desk
-from tests.operating import BROKER, LATER, NUMBER, accepted, gateway, held, judge_again, refused, trail
+from tests.desk import LATER, Desk
+from tests.operating import BROKER, NUMBER, accepted, gateway, held, judge_again, refused, trail
 from tests.rendering import render
 
 RECEIPT = ("account", "kind", "verdict", "final")

@@ -12,8 +12,8 @@ from adapters.stores.operations import hold
 from adapters.stores.reading import find_messages
 from gateway.states import Event, State
 from tests.declarations import owing_nothing
-from tests.desk import Desk
-from tests.operating import BROKER, LATER, accepted, gateway
+from tests.desk import LATER, Desk
+from tests.operating import BROKER, accepted, gateway
 from tests.rendering import render
 
 

@@ -9,8 +9,8 @@ import pytest
 from adapters.operators.actor import actor
 from adapters.stores.operating_tables import undertakings
 from gateway.states import Event, State
-from tests.desk import Desk
-from tests.operating import LATER, gateway, held, judge_again, refused, trail
+from tests.desk import LATER, Desk
+from tests.operating import gateway, held, judge_again, refused, trail
 
 
 @pytest.fixture

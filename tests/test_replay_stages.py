@@ -16,10 +16,10 @@ from gateway.decision import Decision
 from gateway.message import ReceiptKind
 from gateway.operations import Act, Impossible, Sent, Stage, Standing, event_of
 from gateway.states import DeliveryState, Event, State
-from tests.desk import Desk
+from tests.desk import LATER, Desk
 from tests.habits import AU3
 from tests.invariants import agreement_violations
-from tests.operating import BROKER, LATER, NUMBER, held, judge_again, trail
+from tests.operating import BROKER, NUMBER, held, judge_again, trail
 from tests.rendering import files, render
 from tests.test_loose_documents import LISTED
 

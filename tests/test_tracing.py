@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -9,15 +10,15 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from gateway.message import new_id, number_of
 from tests.declarations import owing_nothing
-from tests.desk import NOW
 from tests.receivers import Posts, http_receiver
 from tests.rendering import render
 from tests.served import ROOT, Gateway
 
 
 def test_the_number_of_an_id_is_the_one_that_it_was_made_of() -> None:
-    made = new_id(NOW, bytes(range(10)))
-    assert number_of(made) == int(NOW.timestamp() * 1000) << 80 | int.from_bytes(bytes(range(10)), "big")
+    now = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+    made = new_id(now, bytes(range(10)))
+    assert number_of(made) == int(now.timestamp() * 1000) << 80 | int.from_bytes(bytes(range(10)), "big")
 
 
 def spans(posts: Posts) -> list[Span]:

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
+from adapters.clock import utc_now
 from adapters.operators import message_asking, undertakings
 from adapters.operators.actor import actor
 from adapters.operators.message_hand import Hand
@@ -25,8 +26,8 @@ from gateway.operations import Act, Impossible
 from gateway.policy import DeclarationPolicy, OperationsPolicy
 from gateway.states import Event, State
 from gateway.undertakings import Progress, Request, begins_as, check_decision, check_still
-from tests.desk import NOW, Desk
-from tests.operating import LATER, gateway, held, judge_again, refused, trail
+from tests.desk import LATER, NOW, Desk
+from tests.operating import gateway, held, judge_again, refused, trail
 from tests.served import ROOT
 
 ID = "01JD0000000000000000000000"
@@ -199,10 +200,10 @@ def test_a_message_that_goes_on_while_the_filters_are_read_is_not_replayed(
 
     def slowly(*arguments: Any) -> Any:
         found = really(*arguments)
-        desk.database.submit(lambda to: replay(to, message, "wang", "tests", datetime.now(UTC))).result()
+        desk.database.submit(lambda to: replay(to, message, "wang", "tests", utc_now())).result()
         strict = desk.rules.policy.model_copy(update={"declaration": DeclarationPolicy(lines=1)})
         desk.rules = replace(desk.rules, policy=strict)
-        judge_again(desk, datetime.now(UTC))
+        judge_again(desk, utc_now())
         assert desk.message(message)["state"] == State.REJECTED
         return found
 

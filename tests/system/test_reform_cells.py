@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import select
 
+from adapters.clock import utc_now
 from adapters.home import Home
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.parties import Change, registered, write
@@ -20,7 +21,6 @@ from gateway.parties import Account, ClassPeriod, Contract, Party, Period, Role,
 from gateway.states import State
 from tests.association import agreement, grant
 from tests.declarations import CONTRACT, INVOICE, Declaration, Document, Enterprise
-from tests.desk import NOW
 from tests.pdfs import pdf
 from tests.rendering import packed
 from tests.served import Gateway
@@ -175,7 +175,7 @@ def register(home: Home) -> None:
     parties = [party(of, Role.TRADER, name, like.keys) for name, of in TRADERS.items()]
     parties += [party(of, Role.BROKER, name, like.keys) for name, of in BROKERS.items()]
     changes = [Change(before=None, after=each) for each in parties]
-    database.submit(lambda to: write(to, changes, "tests", "", NOW)).result()
+    database.submit(lambda to: write(to, changes, "tests", "", utc_now())).result()
     for serial, (trader, broker) in enumerate(product(TRADERS.values(), BROKERS.values())):
         grant(home, database, agreement(f"9{serial:010}", trader=trader.code, broker=broker.code))
     database.close()

@@ -54,7 +54,7 @@ _COMPLAINTS: Final = (
 _HEADER: Final = re.compile(rb"%PDF-(\d)\.(\d)")
 _CATALOG_VERSION: Final = re.compile(r"/(\d)\.(\d)")
 _BYTE_RANGE: Final = re.compile(rb"/ByteRange\s*\[")
-_STREAM_NAME: Final = re.compile(r"stream <[^>]*>[:,]?\s*")
+_STREAM_NAME: Final = re.compile(r"stream <[^<>]*>[:,]?\s*")
 
 
 class _Trailer(TypedDict, total=False):

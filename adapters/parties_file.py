@@ -24,6 +24,7 @@ from adapters.party_fields import (
     Name,
     Place,
     Scc,
+    UnfinishedSuffix,
     twice,
     wrong,
 )
@@ -79,6 +80,7 @@ class _Account(_Section):
     max_package: int | None = Field(None, ge=1024)
     max_sessions: int | None = Field(None, ge=1)
     max_files: int | None = Field(None, ge=1)
+    unfinished: tuple[UnfinishedSuffix, ...] | None = None
     receipts: tuple[ReceiptForm, ...] | None = None
     delivery: Delivery | None = None
 
@@ -223,6 +225,7 @@ def _account(files: _Files, listed: _Account) -> StatedAccount:
         max_package=listed.max_package,
         max_sessions=listed.max_sessions,
         max_files=listed.max_files,
+        unfinished=listed.unfinished,
         receipts=listed.receipts,
         delivery=listed.delivery,
     )

@@ -27,6 +27,8 @@ _CODE: Final = re.compile(r"[0-9A-Z]{10}")
 _ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 # Queues and exchanges of RabbitMQ that begin so are not an account's: its own begin with its name and a dot.
 _NOT_ACCOUNTS: Final = ("amq", "gateway")
+_SUFFIX: Final = re.compile(r"\.[a-z0-9._-]{1,31}")
+_SENT: Final = (".xml", ".zip", ".pdf")
 _DISTRICT: Final = re.compile(r"[0-9]{2}00")
 
 
@@ -58,9 +60,20 @@ def _district(text: str) -> str:
     return text
 
 
+def _suffix(text: str) -> str:
+    if not _SUFFIX.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no suffix: a dot, then small letters, digits, dots, - and _, 32 at most"
+        )
+    if text.endswith(_SENT):
+        raise ValueError(f"{text!r} is what finished files are called")
+    return text
+
+
 CustomsCode = Annotated[str, AfterValidator(_customs_code)]
 Scc = Annotated[str, AfterValidator(_scc)]
 AccountName = Annotated[str, AfterValidator(_account_name)]
+UnfinishedSuffix = Annotated[str, AfterValidator(_suffix)]
 District = Annotated[str, AfterValidator(_district)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]

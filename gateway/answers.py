@@ -25,6 +25,9 @@ from gateway.states import CustomsStatus, Event, State, further
 _LONGEST_NAME: Final = 255  # bytes: of most file systems, and of the SFTP tree
 _RELEASED: Final = (CustomsStatus.RELEASED, CustomsStatus.CLOSED)
 _ASKS: Final = {CustomsStatus.SUPPLEMENT_ASKED: Why.SUPPLEMENT, CustomsStatus.PAPER_ASKED: Why.PAPER}
+# What no name on Windows has (learn.microsoft.com, "Naming Files, Paths, and Namespaces"). Devices (CON, NUL)
+# are no matter: there is a prefix in front.
+_NOWHERE: Final = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _EXTENSION: Final = re.compile(r"\.(zip|xml)$", re.IGNORECASE)
 
 
@@ -174,7 +177,9 @@ def _relayed(told: Told, target: Target, body: bytes, now: datetime) -> Receipt:
 def receipt_name(prefix: str, file_name: str, at: datetime) -> str:
     """`<prefix>_<base>_<time>.xml` as the import client names them (FORMATS 2.1): the base is the sent file's
     name without .zip or .xml, the time China's in 21 digits, yyyyMMddHHmmss and seven of a fraction. A long
-    base is cut, so that the whole is a file name anywhere."""
-    base = _EXTENSION.sub("", file_name).encode()[: _LONGEST_NAME - len(prefix) - len("__.xml") - 21]
+    base is cut and what Windows takes in no name becomes `_`, so that the whole is a file name anywhere."""
+    base = _NOWHERE.sub("_", _EXTENSION.sub("", file_name)).encode()[
+        : _LONGEST_NAME - len(prefix) - len("__.xml") - 21
+    ]
     time = f"{at.astimezone(CHINA):%Y%m%d%H%M%S%f}0"
     return f"{prefix}_{base.decode(errors='ignore')}_{time}.xml"

@@ -7,6 +7,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
+from gateway.unfinished import is_unfinished
+
 EVER: Final = date.min
 
 
@@ -106,7 +108,8 @@ class RevokedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A log-in. `keys` are lines of an OpenSSH authorized_keys file; `max_package` is in bytes."""
+    """A log-in. `keys` are lines of an OpenSSH authorized_keys file; `max_package` is in bytes;
+    `unfinished` are suffixes that its software gives to what is not whole, beside everybody's."""
 
     name: str
     keys: tuple[str, ...]
@@ -114,8 +117,12 @@ class Account:
     max_package: int = 512 * 1024 * 1024
     max_sessions: int = 16
     max_files: int = 2000
+    unfinished: tuple[str, ...] = ()
     receipts: tuple[ReceiptForm, ...] = (ReceiptForm.SINGLE_WINDOW, ReceiptForm.GATEWAY)
     delivery: Delivery = Delivery.INBOX
+
+    def is_unfinished(self, name: str) -> bool:
+        return is_unfinished(name, self.unfinished)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

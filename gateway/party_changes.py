@@ -48,6 +48,7 @@ class StatedAccount:
     max_package: int | None = None
     max_sessions: int | None = None
     max_files: int | None = None
+    unfinished: tuple[str, ...] | None = None
     receipts: tuple[ReceiptForm, ...] | None = None
     delivery: Delivery | None = None
 
@@ -210,6 +211,7 @@ def _account(before: Account | None, stated: StatedAccount | None) -> Account | 
         max_package=_said(stated.max_package, before.max_package),
         max_sessions=_said(stated.max_sessions, before.max_sessions),
         max_files=_said(stated.max_files, before.max_files),
+        unfinished=_said(stated.unfinished, before.unfinished),
         receipts=_said(stated.receipts, before.receipts),
         delivery=_said(stated.delivery, before.delivery),
     )

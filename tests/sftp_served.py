@@ -89,7 +89,7 @@ class Served:
         self.accounts[account] = Account(name=account, keys=(public,))
         return Login(account, folder, self.host, self.port)
 
-    def limit(self, account: str, **limits: int) -> None:
+    def limit(self, account: str, **limits: object) -> None:
         self.accounts[account] = replace(self.accounts[account], **limits)  # type: ignore[arg-type]  # fields by name
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:

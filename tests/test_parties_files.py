@@ -50,6 +50,7 @@ keys = ["id.pub"]
 max_package = 2048
 max_sessions = 2
 max_files = 3
+unfinished = [".sending"]
 receipts = ["gateway"]
 """
 
@@ -113,6 +114,7 @@ def test_a_toml_file_can_say_everything_with_its_days(folder: Path) -> None:
             max_package=2048,
             max_sessions=2,
             max_files=3,
+            unfinished=(".sending",),
             receipts=(ReceiptForm.GATEWAY,),
         ),
     )

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from gateway.message import SUBMISSION_KEY
+from gateway.unfinished import is_unfinished
 
 # Nothing else of a submission becomes a file name.
 KEY: Final = SUBMISSION_KEY
-_UNFINISHED: Final = (".tmp", ".temp", ".part", ".filepart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,7 @@ def finished(folder: Path) -> Iterator[os.DirEntry[str]]:
     """The plain files of a folder, in no order, without those that are still being written or are hidden."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            name = entry.name
-            if name.startswith(".") or name.lower().endswith(_UNFINISHED):
-                continue
-            if entry.is_file(follow_symlinks=False):
+            if not is_unfinished(entry.name) and entry.is_file(follow_symlinks=False):
                 yield entry
 
 

@@ -21,11 +21,12 @@ import structlog
 
 from adapters.backends.body import opened_answer, write_body
 from adapters.backends.exchange import KEY
-from adapters.files.folders import OUTAGES, Files, Found, Overloaded, Unreachable, is_finished
+from adapters.files.folders import OUTAGES, Files, Found, Overloaded, Unreachable
 from gateway.connections import DxpSettings
 from gateway.faults import printable
 from gateway.message import Submission
 from gateway.ports import Answer, Outcome
+from gateway.unfinished import is_unfinished
 
 # More than any document that the gateway reads, so that a longer one is refused where it is read.
 _LONGEST: Final = 32 * 1024 * 1024 + 1
@@ -126,7 +127,9 @@ class FolderBackend:
         if monotonic() < self._not_before:
             return []
         try:
-            found = [each for each in self._hearing.listing(_IN) if each.plain and is_finished(each.name)]
+            found = [
+                each for each in self._hearing.listing(_IN) if each.plain and not is_unfinished(each.name)
+            ]
         except OSError as error:
             if (said := _in_words(error)) != self.deaf:
                 log.error("answers cannot be looked for", error=said)

@@ -9,9 +9,6 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import IO, Final, Protocol
 
-# As the server's door says it (CONTRACT.md, "When the gateway has acknowledged").
-_UNFINISHED: Final = (".tmp", ".temp", ".part", ".filepart")
-
 
 class Unreachable(ConnectionError):
     """There is no connection, or it broke: what was asked last may have been done."""
@@ -87,10 +84,6 @@ class Files(Protocol):
 
 MOST: Final = 10_000  # entries of a folder that are shown in one turn
 FIRST: Final = 100 * MOST  # that are looked at for it: a server may send them without end
-
-
-def is_finished(name: str) -> bool:
-    return not name.startswith(".") and not name.lower().endswith(_UNFINISHED)
 
 
 def checked(name: str) -> str:

@@ -48,6 +48,7 @@ def whole(party: Party, today: date) -> dict[str, Any]:
         "max_package": None if account is None else account.max_package,
         "max_sessions": None if account is None else account.max_sessions,
         "max_files": None if account is None else account.max_files,
+        "unfinished": [] if account is None else list(account.unfinished),
         "receipts": [] if account is None else list(account.receipts),
     }
 

@@ -13,6 +13,7 @@ from adapters.backends.exchange import Exchange
 from adapters.backends.reference.serving import ServedElsewhere, Serving, alone
 from gateway.ports import Answer, Outcome
 from tests.submissions import CUSTOMS, reference_customs, sent, told
+from tests.unfinished import UNFINISHED
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_answers_are_heard_by_time_and_number_and_named_for_what_they_answer(
 def test_what_is_unfinished_a_folder_or_a_link_is_no_answer(
     exchange: Exchange, gateway: DirectoryBackend, tmp_path: Path
 ) -> None:
-    for name in ("a.xml.tmp", "a.TEMP", "a.part", "a.xml.filepart", ".a.xml"):
+    for name in UNFINISHED:
         say(exchange, name)
     (exchange.into / "folder.xml").mkdir()
     (tmp_path / "secret").write_text("of the gateway's machine")

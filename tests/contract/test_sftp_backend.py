@@ -22,6 +22,7 @@ from gateway.connections import RemoteFolders, SftpBackendSettings
 from gateway.ports import Backend, Outcome
 from tests.sshd import Sshd
 from tests.submissions import sent, told
+from tests.unfinished import UNFINISHED
 
 
 @pytest.fixture
@@ -204,7 +205,8 @@ def test_a_name_that_is_no_text_or_a_link_hides_no_other_answer(
 ) -> None:
     (server.root / "in" / b"\xff\n.xml".decode("utf-8", "surrogateescape")).write_bytes(b"1")
     (server.root / "in" / "sound.xml").write_bytes(b"2")
-    (server.root / "in" / "half.xml.part").write_bytes(b"3")
+    for name in UNFINISHED:
+        (server.root / "in" / name).write_bytes(b"3")
     (tmp_path / "secret").write_text("4")
     (server.root / "in" / "link.xml").symlink_to(tmp_path / "secret")
     answers = told(backend)

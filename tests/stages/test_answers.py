@@ -354,6 +354,13 @@ def test_a_receipt_bears_the_name_of_the_file_without_its_extension(file_name: s
     assert receipt_name("Receipt", file_name, AT) == f"Receipt_{base}_202611240005061234560.xml"
 
 
+def test_a_receipt_can_be_saved_on_windows_whatever_the_file_is_called() -> None:
+    for character in map(chr, range(0x20, 0x7F)):
+        name = receipt_name("Receipt", f"报关单{character}1.xml", AT)
+        assert not set(name) & set('<>:"/\\|?*'), name
+        assert (character in name) is (character not in '<>:"/\\|?*'), name
+
+
 def test_receipts_a_microsecond_apart_have_different_names() -> None:
     later = AT.replace(microsecond=123457)
 

@@ -21,6 +21,7 @@ from paramiko.sftp import CMD_CLOSE, CMD_READ, int64
 from gateway.message import Arrival
 from gateway.states import Event
 from tests.sftp_served import Served, serving
+from tests.unfinished import UNFINISHED
 
 PACKAGE = b"<?xml version='1.0'?>" + bytes(range(256)) * 200
 
@@ -64,13 +65,25 @@ def test_a_file_with_a_final_name_is_received_at_its_close(served: Served, packa
     assert served.spools() == []
 
 
-@pytest.mark.parametrize("ending", [".tmp", ".temp", ".part", ".filepart", ".TMP", ".FilePart"])
-def test_an_unfinished_file_is_received_at_its_rename(served: Served, package: Path, ending: str) -> None:
-    assert served.broker.sftp(f"put {package} /OutBox/a.zip{ending}").returncode == 0
+def test_an_unfinished_file_is_received_at_its_rename(served: Served, package: Path) -> None:
+    assert served.broker.sftp(f"put {package} /OutBox/a.zip.part").returncode == 0
     assert served.arrived() == []
-    assert served.broker.sftp(f"rename /OutBox/a.zip{ending} /OutBox/a.zip").returncode == 0
+    assert served.broker.sftp("rename /OutBox/a.zip.part /OutBox/a.zip").returncode == 0
     assert served.bodies() == [("a.zip", PACKAGE)]
     assert served.spools() == []
+
+
+def test_under_whatever_name_a_client_writes_the_message_is_made_at_the_rename(served: Served) -> None:
+    served.limit("broker", unfinished=(".sending",))
+    with served.broker.session() as client:
+        for name in (*UNFINISHED, "a.xml.sending"):
+            client.putfo(io.BytesIO(PACKAGE), f"/OutBox/{name}")
+            assert served.arrived() == [], name
+            client.rename(f"/OutBox/{name}", "/OutBox/a.tmp")
+            client.remove("/OutBox/a.tmp")
+        client.putfo(io.BytesIO(PACKAGE), "/OutBox/.a.xml.AbC123")
+        client.posix_rename("/OutBox/.a.xml.AbC123", "/OutBox/a.xml")
+    assert served.bodies() == [("a.xml", PACKAGE)]
 
 
 def test_both_kinds_of_rename_commit(served: Served) -> None:

@@ -8,10 +8,11 @@ from typing import Any, Final
 from aio_pika.abc import AbstractIncomingMessage
 
 from adapters.amqp.frames import UNREADABLE
-from adapters.channels.sftp_server.paths import LONGEST_NAME, is_unfinished
+from adapters.channels.sftp_server.paths import LONGEST_NAME
 from gateway.faults import Fault, Rejected, finding, printable
 from gateway.message import Reply
 from gateway.parties import Account, Delivery
+from gateway.unfinished import whole_name
 
 CLAIM: Final = "application/vnd.customs-edi-gateway.claim+json"
 DIRECT_REPLY: Final = "amq.rabbitmq.reply-to"
@@ -26,12 +27,9 @@ class Claim:
     """An upload under an unfinished name over SFTP that is to become a message."""
 
     file: str
+    name: str  # of the message that it becomes
     size: int
     sha256: str
-
-    @property
-    def name(self) -> str:
-        return self.file.rpartition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def admitted(message: AbstractIncomingMessage, account: Account | None, largest:
         raise Rejected(finding(Fault.AMQP_UNREADABLE))
     kind = (message.content_type or "").partition(";")[0].strip().lower()
     if kind == CLAIM:
-        claim = _claim(message.body)
+        claim = _claim(message.body, account)
         return Admitted(claim.name, reply, claim)
     suffix = _SUFFIXES.get(kind)
     if suffix is None:
@@ -101,7 +99,7 @@ def _sound(name: Any, suffixes: tuple[str, ...]) -> str:
     return name
 
 
-def _claim(body: bytes) -> Claim:
+def _claim(body: bytes, account: Account) -> Claim:
     try:
         if len(body) > _LONGEST_CLAIM:
             raise ValueError
@@ -113,8 +111,8 @@ def _claim(body: bytes) -> Claim:
             raise ValueError
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Rejected(finding(Fault.CLAIM_UNREADABLE, detail="{file, size, sha256}")) from None
-    claim = Claim(file, size, sha256)
-    if not is_unfinished(file):
+    claim = Claim(file, whole_name(file, account.unfinished), size, sha256)
+    if not account.is_unfinished(file):
         raise Rejected(finding(Fault.CLAIM_MISSING, detail=printable(file, 80)))
     _sound(claim.name, tuple(_SUFFIXES.values()))
     return claim

@@ -11,13 +11,14 @@ from asyncio import Event
 from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
 from adapters.channels.partner.names import Claim, beside, claim_of, is_sound
 from adapters.channels.partner.office import Office, Thread
-from adapters.files.folders import MOST, OUTAGES, Files, Found, is_finished
+from adapters.files.folders import MOST, OUTAGES, Files, Found
 from gateway.answers import receipt_name
 from gateway.faults import Fault, finding, printable
 from gateway.message import Arrival, new_id
@@ -60,10 +61,10 @@ class Collector:
         """One look, until `stop`; what is older goes first, and `between` gets its turn after each
         `IN_A_ROW`. Raises one of `OUTAGES`, `OSError` where OutBox itself cannot be read, or what the store
         and `between` do."""
-        entries = await self._do(self._files.listing, Folder.OUTBOX, self._is_of_concern)
+        entries = await self._do(self._files.listing, Folder.OUTBOX, partial(self._is_of_concern, account))
         if len(entries) == MOST:
             self._once("more lies in a folder than is looked at in one turn", Folder.OUTBOX)
-        waiting = [each for each in entries if is_finished(each.name)]
+        waiting = [each for each in entries if not account.is_unfinished(each.name)]
         await self._reconcile(account, entries)
         now = self._office.clock()
         oldest_first = sorted(waiting, key=lambda each: (each.changed, each.name))
@@ -78,9 +79,9 @@ class Collector:
         marks = set(self._seen.values())
         self._put_off = {mark: until for mark, until in self._put_off.items() if mark in marks}
 
-    def _is_of_concern(self, entry: Found) -> bool:
+    def _is_of_concern(self, account: Account, entry: Found) -> bool:
         """What is taken, and what was; whatever else lies there takes nobody's place."""
-        if not is_finished(entry.name):
+        if account.is_unfinished(entry.name):
             return entry.plain and claim_of(entry.name) is not None
         if entry.plain and is_sound(entry.name):
             return True

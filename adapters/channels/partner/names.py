@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from adapters.files.folders import is_finished
+from gateway.unfinished import is_unfinished
 
 MARK: Final = re.compile(r"[0-9a-f]{8}")
 _CLAIM: Final = re.compile(
@@ -51,7 +51,7 @@ def claim_of(file: str) -> Claim | None:
 
 def is_sound(name: str) -> bool:
     """Whether a finished file of this name is taken: it can be shown, stored, and renamed to a claim."""
-    return name.isprintable() and is_finished(name) and len(name.encode()) <= _LONGEST
+    return name.isprintable() and not is_unfinished(name) and len(name.encode()) <= _LONGEST
 
 
 def beside(name: str, message: str) -> str:

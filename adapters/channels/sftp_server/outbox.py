@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from adapters.channels.sftp_server.paths import is_unfinished
 from adapters.channels.sftp_server.wire import Refused, Status, denied, no_such_file
 from gateway.ports import Spool
 
@@ -43,8 +42,10 @@ class Outbox:
         self._all: set[Draft] = set()
         self._size = 0
 
-    def create(self, name: str, make: Callable[[], Spool], now: datetime, most: int) -> Draft:
-        """A new draft, held. One that had this unfinished name is replaced, even while another session writes
+    def create(
+        self, name: str, make: Callable[[], Spool], now: datetime, most: int, *, unfinished: bool
+    ) -> Draft:
+        """A new draft, held. An unfinished one of this name is replaced, even while another session writes
         it: that session may be a dead one whose end has not been noticed yet."""
         with self._lock:
             earlier = self._unfinished.get(name)
@@ -54,7 +55,7 @@ class Outbox:
             if earlier is not None:
                 self._give_up(earlier)
             self._all.add(draft)
-            if is_unfinished(name):
+            if unfinished:
                 self._unfinished[name] = draft
             return draft
 

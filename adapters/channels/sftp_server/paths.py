@@ -6,7 +6,6 @@ from adapters.channels.sftp_server.wire import Refused, Status, no_such_file
 from gateway.ports import Folder
 
 LONGEST_NAME: Final = 255
-UNFINISHED: Final = (".tmp", ".temp", ".part", ".filepart")
 _FOLDERS: Final = {folder.value: folder for folder in Folder}
 
 
@@ -39,11 +38,6 @@ def file(path: str) -> tuple[Folder, str]:
     if len(names) < 2:
         raise Refused(Status.PERMISSION_DENIED, "Files stand in the folders OutBox, InBox, SentBox, FailBox")
     raise no_such_file()
-
-
-def is_unfinished(name: str) -> bool:
-    """CONTRACT.md, "When the gateway has acknowledged"."""
-    return name.lower().endswith(UNFINISHED)
 
 
 def _sound(name: str) -> str:

@@ -78,7 +78,7 @@ class Tree:
     def remove(self, path: str) -> None:
         self._refuse_change_of_dossiers(path)
         folder, name = paths.file(path)
-        if folder is Folder.OUTBOX and paths.is_unfinished(name):
+        if folder is Folder.OUTBOX and self._account.is_unfinished(name):
             self._outbox.remove(name)
         elif folder is Folder.INBOX:
             self._collect(self._entry(folder, name), removed=True)
@@ -91,12 +91,12 @@ class Tree:
         self._refuse_change_of_dossiers(old, new)
         folder, name = paths.file(old)
         target_folder, target = paths.file(new)
-        if folder is not Folder.OUTBOX or not paths.is_unfinished(name):
+        if folder is not Folder.OUTBOX or not self._account.is_unfinished(name):
             self.stat(old)
             raise denied("Only unfinished uploads can be renamed")
         if target_folder is not Folder.OUTBOX:
             raise denied("An upload is renamed within OutBox")
-        if paths.is_unfinished(target):
+        if self._account.is_unfinished(target):
             self._outbox.move(name, target, replace=replace)
         else:
             self._finish(self._outbox.hold(name), target)
@@ -108,7 +108,7 @@ class Tree:
         folder, name = paths.file(path)
         if folder is not Folder.OUTBOX:
             raise denied()
-        if size is not None and paths.is_unfinished(name):
+        if size is not None and self._account.is_unfinished(name):
             upload = self._upload(self._outbox.hold(name), name)
             upload.truncate(size)
             upload.close()
@@ -173,7 +173,7 @@ class Tree:
         )
 
     def _write(self, name: str, mode: Mode) -> Upload:
-        unfinished = paths.is_unfinished(name)
+        unfinished = self._account.is_unfinished(name)
         fresh = Mode.TRUNCATE in mode and Mode.CREATE in mode and Mode.EXCLUSIVE not in mode
         # A final name that comes again is a new message (names are used again), so it is not even looked up.
         if not fresh:
@@ -187,7 +187,11 @@ class Tree:
                     raise denied("The file was acknowledged and cannot be changed; send it anew")
                 return self._upload(self._outbox.hold(name), name, append=Mode.APPEND in mode)
         draft = self._outbox.create(
-            name, self._office.blobs.spool, self._office.clock(), self._account.max_files
+            name,
+            self._office.blobs.spool,
+            self._office.clock(),
+            self._account.max_files,
+            unfinished=unfinished,
         )
         if not unfinished:
             self._writing = {each: held for each, held in self._writing.items() if not held.gone}
@@ -204,7 +208,7 @@ class Tree:
         return True
 
     def _upload(self, draft: Draft, name: str, *, append: bool = False) -> Upload:
-        finish = None if paths.is_unfinished(name) else partial(self._finish, name=name)
+        finish = None if self._account.is_unfinished(name) else partial(self._finish, name=name)
         return Upload(draft, self._outbox, self._office, self._account, finish, append=append)
 
     def _finish(self, draft: Draft, name: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import IO, Final
 
 from gateway.faults import Fault, Rejected, finding
+from gateway.file_names import spelling
 from gateway.zip_records import (
     ENCRYPTED,
     PATCH,
@@ -103,10 +104,10 @@ def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
         _refuse_all_but_plain_files(record)
         name = _name(record)
         # Systems behind us may ignore case or normalise: two names must differ to all of them.
-        spelling = unicodedata.normalize("NFC", name).casefold()
-        if spelling in names:
+        spelt = spelling(name)
+        if spelt in names:
             raise Rejected(finding(Fault.ZIP_DUPLICATE, file=name))
-        names[spelling] = name
+        names[spelt] = name
         found.append(record)
     starts = data_starts(stream, found, directory)
     _refuse_sizes(found, limits)

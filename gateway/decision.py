@@ -50,7 +50,7 @@ class Matter:
     where nobody acts for another); `obligation`, what documents it owes. Of a message of the association:
     `change`, what it makes of an agreement (None and `stale` where nothing), and `holds`, whether what was
     accepted under it and customs has not taken yet is held. Of later documents: `belongs_to`, the
-    declaration, and `delivers`, the document classes that they bring.
+    declaration. Of a declaration and of later documents: `brings`, the document classes that are there.
     """
 
     hint: Hint | None = None
@@ -60,7 +60,7 @@ class Matter:
     stale: bool = False
     holds: bool = False
     belongs_to: Declared | None = None
-    delivers: tuple[str, ...] = ()
+    brings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,19 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from gateway.parties import TraderClass
 from gateway.reform import Due, ReformPolicy, Traffic, in_force, sources, sources_zh
+
+_AGENCY_AGREEMENT: Final = "10000001"  # the electronic one (FORMATS 1.19)
+
+
+def there(listed: str, under_agreement: bool) -> tuple[str, ...]:
+    """The document classes that a message brings, of those that the profile lists as being there: that of
+    the electronic agency agreement only where the one whose number it shows covers the declaration
+    (CONTRACT.md, "Formats")."""
+    return tuple(code for code in listed.split() if code != _AGENCY_AGREEMENT or under_agreement)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +27,9 @@ class Obligation:
     sources: tuple[str, ...]
     sources_zh: tuple[str, ...] = ()
 
-    def missing(self, attached: Collection[str]) -> tuple[str, ...]:
-        """The demanded classes that are not attached."""
-        return tuple(code for code in self.documents if code not in attached)
+    def missing(self, brought: Collection[str]) -> tuple[str, ...]:
+        """The demanded classes that are not there."""
+        return tuple(code for code in self.documents if code not in brought)
 
 
 def obligation(

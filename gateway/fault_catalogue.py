@@ -169,6 +169,11 @@ class Fault(Enum):
         "随附单据清单中的文件不在报文包中：{detail}",
         "A document that is listed is not in the package: {detail}",
     )
+    DOCUMENT_AMBIGUOUS = (
+        "document-ambiguous",
+        "无法确定随附单据清单所指的文件：{detail}",
+        "Which file a listed document is cannot be told: {detail}",
+    )
     DOCUMENT_UNLISTED = (
         "document-unlisted",
         "报文包中的文件未列入随附单据清单：{detail}",

@@ -15,14 +15,15 @@ from gateway.agreements import Act, Used
 from gateway.china import CHINA
 from gateway.concerned import told_of_freeing, told_of_use
 from gateway.decision import Decision, Finished, Lacking, Matter
+from gateway.documents import there
 from gateway.families import Families
 from gateway.faults import Fault, Finding, Rejected, Severity, finding
 from gateway.message import Blob, Loose, Operation, Package, Part, Receipt, Received
 from gateway.parties import Party
 from gateway.policy import Policy
 from gateway.ports import Register, Signer, Untold
-from gateway.stages.admit import admit
-from gateway.stages.agency import agency
+from gateway.stages.admit import admit, brought
+from gateway.stages.agency import agency, covered_by
 from gateway.stages.assess import assess
 from gateway.stages.attach import (
     attach,
@@ -180,7 +181,7 @@ def _matter(
             mark("admit")
             use = agency(received, authority, party, register, policy)
             mark("agency")
-            return Matter(hint=hint, obligation=owed, use=use)
+            return Matter(hint=hint, obligation=owed, use=use, brings=brought(authority))
         case "agreement-notice":
             change = note(evidence, party, register)
             if change is None:
@@ -189,8 +190,9 @@ def _matter(
             return Matter(change=change, holds=holds)
         case "documents":
             belongs_to = relate(authority.facts, party, register)
-            codes = authority.facts.values.get("codes", "").split()
-            return Matter(belongs_to=belongs_to, delivers=tuple(codes))
+            values = authority.facts.values
+            covered = covered_by(values.get("agreement", ""), belongs_to, register)
+            return Matter(belongs_to=belongs_to, brings=there(values.get("codes", ""), covered))
         case _:
             return Matter()
 

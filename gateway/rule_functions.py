@@ -5,6 +5,10 @@
 | `gw:code('lists', value)` | whether the value is in one of the named lists (names separated by blanks) |
 | `gw:unlisted('lists', nodes)` | the first nodes whose text is in none of the lists, without blank ones |
 | `gw:among(value, nodes)` | whether the value is the text of one of the nodes |
+| `gw:named(id)` | how many files of the package a listed name means (`gateway.file_names`) |
+| `gw:unnamed(files, ids)` | the files that none of the listed names means |
+| `gw:exactly(id)` | whether a file has this name letter for letter, with its suffix or without |
+| `gw:shared(ids, 'tag')` | the first names whose file an earlier one means, with another `tag` beside it |
 | `gw:package()` | an element for each attachment, its attributes the fields of `Part` and `Pdf` |
 | `gw:policy('pdf.size')` | that number of the policy in force |
 | `gw:date(value)` | whether the first eight characters are a day that exists, as yyyyMMdd |
@@ -26,6 +30,7 @@ from typing import Any, Final, TypeAlias
 
 from lxml import etree
 
+from gateway.file_names import FileNames
 from gateway.message import Package
 from gateway.places import MOST_FINDINGS
 from gateway.policy import Policy
@@ -36,6 +41,7 @@ FILE: Final = f"{{{NAMESPACE}}}file"
 Functions: TypeAlias = dict[tuple[str, str], Callable[..., Any]]
 
 _judged: ContextVar[tuple[Package, Policy]] = ContextVar("judged")
+_names: ContextVar[FileNames] = ContextVar("names")
 
 # GB 32100-2015: 0-9 and capitals without I, O, S, V, Z; position i weighs 3^(i-1) mod 31.
 _SCC_CHARACTERS: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -52,9 +58,11 @@ _DAY: Final = re.compile(r"[0-9]{8}")
 def judging(package: Package, policy: Policy) -> Iterator[None]:
     """Rules evaluated inside see this package and this policy."""
     token = _judged.set((package, policy))
+    names = _names.set(FileNames(part.name for part in package.attachments))
     try:
         yield
     finally:
+        _names.reset(names)
         _judged.reset(token)
 
 
@@ -75,6 +83,10 @@ def functions(lists: Mapping[str, frozenset[str]]) -> Functions:
         (NAMESPACE, "among"): lambda _, value, nodes: _string(value) in {_string([node]) for node in nodes},
         (NAMESPACE, "code"): code,
         (NAMESPACE, "unlisted"): unlisted,
+        (NAMESPACE, "named"): lambda _, listed: float(len(_names.get().named(_string(listed)))),
+        (NAMESPACE, "exactly"): lambda _, listed: _names.get().exactly(_string(listed)),
+        (NAMESPACE, "unnamed"): _unnamed,
+        (NAMESPACE, "shared"): _shared,
         (NAMESPACE, "package"): _package,
         (NAMESPACE, "policy"): _policy,
         (NAMESPACE, "date"): lambda _, value: _is_day(_string(value)),
@@ -92,6 +104,24 @@ def _string(value: Any) -> str:
     first = (value[0] if value else "") if isinstance(value, list) else value
     text = (first.text or "") if isinstance(first, etree._Element) else str(first)
     return text.strip()
+
+
+def _unnamed(_: object, files: list[etree._Element], listed: list[etree._Element]) -> list[etree._Element]:
+    names = _names.get()
+    meant = {name for each in {_string([node]) for node in listed} for name in names.named(each)}
+    return [file for file in files if file.get("name") not in meant]
+
+
+def _shared(_: object, listed: list[etree._Element], tag: str) -> list[etree._Element]:
+    names = _names.get()
+    first: dict[str, str] = {}
+
+    def is_shared(node: etree._Element) -> bool:
+        parent = node.getparent()
+        said = "" if parent is None else (parent.findtext(f"{{*}}{tag}") or "").strip()
+        return any(first.setdefault(name, said) != said for name in names.named(_string([node])))
+
+    return list(islice(filter(is_shared, listed), MOST_FINDINGS))
 
 
 def _package(_: object) -> list[etree._Element]:

@@ -35,12 +35,12 @@ def write_consequences(transaction: Transaction, decision: Decision, arrival: Ar
         _check_still_lacking(transaction, message, decision.lack)
     for joined in decision.joined:
         finish(transaction, joined, Event.JOINED, message, now)
-    _write_agreement(transaction, decision.matter, arrival, now)
-    if decision.matter.obligation is not None and decision.facts is not None:
-        attached = decision.facts.values.get("documents", "").split()
-        owe(transaction, message, decision.matter.obligation, attached)
-    if decision.matter.delivers and decision.linked is not None:
-        deliver(transaction, decision.linked, decision.matter.delivers, now)
+    matter = decision.matter
+    _write_agreement(transaction, matter, arrival, now)
+    if matter.obligation is not None:
+        owe(transaction, message, matter.obligation, matter.brings)
+    elif matter.brings and decision.linked is not None:
+        deliver(transaction, decision.linked, matter.brings, now)
     for thing in decision.brings:
         wake(transaction, thing, now)
 

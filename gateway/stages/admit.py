@@ -3,7 +3,7 @@
 from datetime import date
 
 from gateway.china import china_date
-from gateway.documents import Obligation, obligation
+from gateway.documents import Obligation, obligation, there
 from gateway.eligibility import Side, why_not_paperless
 from gateway.faults import Fault, Finding, Rejected, finding
 from gateway.message import Received
@@ -15,7 +15,7 @@ from gateway.stages.authorise import Authority
 
 def admit(received: Received, authority: Authority, party: Party, policy: Policy) -> Obligation:
     """What documents the declaration owes. Raises `Rejected` with every reason why it may not go paperless
-    and every document that is due with it and not listed; the day of receipt decides."""
+    and every document that is due with it and not there; the day of receipt decides."""
     values, reform = authority.facts.values, policy.reform
     day = china_date(received.arrival.received_at)
     traffic = Traffic.of(values, reform)
@@ -34,10 +34,16 @@ def admit(received: Received, authority: Authority, party: Party, policy: Policy
         day,
     )
     if owed.due is Due.WITH:
-        findings += _missing(owed, values.get("documents", ""), policy)
+        findings += _missing(owed, brought(authority), policy)
     if findings:
         raise Rejected(findings)
     return owed
+
+
+def brought(authority: Authority) -> tuple[str, ...]:
+    """The document classes that come with a declaration. `agency`, which judges it next, lets none pass whose
+    agreement does not cover it; who declares for itself shows none."""
+    return there(authority.facts.values.get("documents", ""), authority.brokered)
 
 
 def _side(role: Role, party: Party | None, named: str, district: str, day: date) -> Side:
@@ -51,9 +57,9 @@ def _side(role: Role, party: Party | None, named: str, district: str, day: date)
     )
 
 
-def _missing(owed: Obligation, listed: str, policy: Policy) -> list[Finding]:
+def _missing(owed: Obligation, brought: tuple[str, ...], policy: Policy) -> list[Finding]:
     found = []
-    for code in owed.missing(listed.split()):
+    for code in owed.missing(brought):
         name = policy.reform.documents.get(code)
         zh, en = ("", "") if name is None else (f" {name.zh}", f" {name.en}")
         found.append(

@@ -1,7 +1,8 @@
 """By whose agency a broker declares: the agreement that it shows, or a mandate found by the parties (R13)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from gateway.agency import Shipment, covering, refusal, why_not, why_not_under
@@ -9,7 +10,7 @@ from gateway.agreements import AgreementState, Registered
 from gateway.china import china_date
 from gateway.decision import Lack, Lacking
 from gateway.faults import Fault, Rejected, Severity, finding
-from gateway.message import Received
+from gateway.message import Declared, Received, made_at
 from gateway.parties import Party
 from gateway.policy import Policy
 from gateway.ports import Register
@@ -27,8 +28,9 @@ def agency(
     """
     if not authority.brokered:
         return None
-    shipment = _shipment(received, authority, party)
-    number = authority.facts.values.get("agreement", "")
+    values, trader = authority.facts.values, authority.trader
+    shipment = _shipment(received.arrival.id, values, trader, party.code, received.arrival.received_at)
+    number = values.get("agreement", "")
     if number:
         found = register.agreement(number)
         if found is None or found.agreement.state is AgreementState.PROPOSED:
@@ -60,19 +62,35 @@ def agency(
     )
 
 
-def _shipment(received: Received, authority: Authority, party: Party) -> Shipment:
-    values, trader = authority.facts.values, authority.trader
+def covered_by(number: str, declared: Declared, register: Register) -> bool:
+    """Whether the agreement of this number covers an accepted declaration, on the day of its receipt."""
+    found = register.agreement(number) if number else None
+    if found is None:
+        return False
+    values = declared.facts
+    trader, agent = (
+        register.party_called(values.get(f"{side}_code") or values.get(f"{side}_scc", ""))
+        for side in ("trader", "agent")
+    )
+    broker = "" if agent is None else agent.code
+    shipment = _shipment(declared.id, values, trader, broker, made_at(declared.id))
+    return not any(why_not(found.agreement, shipment))
+
+
+def _shipment(
+    message: str, values: Mapping[str, str], trader: Party | None, broker: str, received_at: datetime
+) -> Shipment:
     total = values.get("total")
     return Shipment(
-        message=received.arrival.id,
+        message=message,
         trader=values.get("trader_code", "") if trader is None else trader.code,
-        broker=party.code,
+        broker=broker,
         goods=tuple(values.get("goods", "").split()),
         direction=values.get("direction", ""),
         office=values.get("office", ""),
         value=None if total is None else Decimal(total),
         currency=values.get("currency", ""),
-        day=china_date(received.arrival.received_at),
+        day=china_date(received_at),
     )
 
 

@@ -41,10 +41,9 @@ async def declare(store: Store, due: Due = Due.AFTER_RELEASE, attached: str = ""
     sent = arrival()
     owed = Obligation(due=due, documents=(INVOICE, CONTRACT), sources=("GAC",))
     decision = accepted(sent)
-    assert decision.facts is not None
-    facts = replace(decision.facts, values={"documents": attached})
     await add_and_claim(store, sent)
-    await store.messages.decide(replace(decision, facts=facts, matter=Matter(obligation=owed)), NOW)
+    brought = Matter(obligation=owed, brings=tuple(attached.split()))
+    await store.messages.decide(replace(decision, matter=brought), NOW)
     return sent
 
 
@@ -76,7 +75,7 @@ async def bring(store: Store, declaration: Arrival, *codes: str, number: int = 2
             values={"codes": " ".join(codes)},
         ),
         linked=declaration.id,
-        matter=Matter(belongs_to=belongs_to, delivers=codes),
+        matter=Matter(belongs_to=belongs_to, brings=codes),
     )
     await add_and_claim(store, sent)
     await store.messages.decide(decision, NOW)

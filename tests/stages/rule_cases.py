@@ -1,5 +1,6 @@
 """A declaration with every block that the rules speak of, and the table of what breaks each rule."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
@@ -184,6 +185,16 @@ REQUIRED: Final = [
     *missing("DEC-361", "SddTax/SddTaxHead", "D", "LegalLiability"),
 ]
 
+
+def listed_again(code: str) -> Change:
+    def change(root: etree._Element) -> None:
+        line = copy.deepcopy(at(root, "EdocRealation"))
+        put(line, "EdocCode", code)
+        at(root, "EdocRealation[2]").addnext(line)
+
+    return change
+
+
 _UNLISTED: Final = file("unlisted.pdf")
 _LONG_NAME: Final = f"{'x' * 61}.pdf"
 
@@ -364,6 +375,31 @@ BROKEN: Final = [
     ),
     Case(rule="DEC-605", place="EdocRealation[1]/EdocID", code="document-missing", files=()),
     Case(rule="DEC-606", code="document-unlisted", files=(*FILES, _UNLISTED), file="unlisted.pdf"),
+    Case(
+        rule="DEC-607",
+        change=text("EdocRealation[2]/EdocCode", "00000004"),
+        place="EdocRealation[2]/EdocFomatType",
+        severity="warning",
+    ),
+    Case(
+        rule="DEC-608",
+        change=listed_again("00000004"),
+        place="EdocRealation[3]/EdocID",
+        severity="warning",
+    ),
+    Case(
+        rule="DEC-609",
+        change=text("EdocRealation/EdocID", INVOICE_FILE.upper()),
+        place="EdocRealation[1]/EdocID",
+        severity="warning",
+    ),
+    Case(
+        rule="DEC-610",
+        change=text("EdocRealation/EdocID", "INVOICE"),
+        place="EdocRealation[1]/EdocID",
+        code="document-ambiguous",
+        files=(file("invoice.pdf"), file("Invoice.pdf")),
+    ),
     _pdf("DEC-611", file(INVOICE_FILE, pdf=Pdf(problem="no PDF header"))),
     _pdf("DEC-612", file(INVOICE_FILE, pdf=replace(SOUND, encrypted=True))),
     _pdf("DEC-613", file(INVOICE_FILE, pdf=replace(SOUND, version=13))),

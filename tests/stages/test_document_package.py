@@ -82,6 +82,20 @@ BROKEN: Final[list[tuple[str, str, bytes, tuple[Part, ...]]]] = [
     ("PKG-605", "document-missing", package(), FILES[:1]),
     ("PKG-606", "document-unlisted", package(), (*FILES, file("more.pdf"))),
     ("PKG-606", "document-unlisted", package(), (*FILES, file("LIC-1.pdf"))),
+    ("PKG-607", "business-rule", package(documents=document("INV-1", form="S")), ()),
+    (
+        "PKG-608",
+        "business-rule",
+        package(documents=document(INVOICE) + document("invoice-1", "00000004")),
+        FILES[:1],
+    ),
+    ("PKG-609", "business-rule", package(documents=document("Invoice-1.PDF")), FILES[:1]),
+    (
+        "PKG-610",
+        "document-ambiguous",
+        package(documents=document("A.pdf")),
+        (file("a.pdf"), file("a.pdf.pdf")),
+    ),
     *(
         (rule, "pdf-unfit", package(documents=document("wrong.pdf")), (wrong,))
         for rule, wrong in {

@@ -9,7 +9,17 @@ from gateway.policy import DeclarationPolicy, PdfPolicy, Policy
 from gateway.schematron import RuleSet
 from tests.declarations import Declaration, Document, export, lines
 from tests.rendering import render
-from tests.stages.rule_cases import BROKEN, FILES, INVOICE_FILE, REQUIRED, Case, Operation, everything, text
+from tests.stages.rule_cases import (
+    BROKEN,
+    FILES,
+    INVOICE_FILE,
+    REQUIRED,
+    Case,
+    Operation,
+    everything,
+    listed_again,
+    text,
+)
 from tests.validating import SOUND, at, families, file, findings, take, tree, written
 
 TOO_MANY_LINES = "DEC-006"
@@ -142,7 +152,7 @@ def test_a_file_may_be_listed_without_its_extension() -> None:
     assert findings(written(root), *FILES) == ()
 
 
-@pytest.mark.parametrize("name", [INVOICE_FILE.upper(), f"x{INVOICE_FILE}", INVOICE_FILE[1:]])
+@pytest.mark.parametrize("name", [f"x{INVOICE_FILE}", INVOICE_FILE[1:]])
 def test_a_file_of_another_name_is_neither_the_listed_one_nor_listed(name: str) -> None:
     found = findings(written(everything()), file(name))
     assert [each.code for each in found] == ["document-missing", "document-unlisted"]
@@ -151,8 +161,35 @@ def test_a_file_of_another_name_is_neither_the_listed_one_nor_listed(name: str) 
 def test_a_file_that_is_listed_as_structured_is_not_listed() -> None:
     root = everything()
     text("EdocRealation/EdocFomatType", "S")(root)
-    (found,) = findings(written(root), *FILES)
-    assert found.code == "document-unlisted"
+    assert [each.rule for each in findings(written(root), *FILES)] == ["DEC-607", "DEC-606"]
+
+
+def test_a_file_may_be_listed_twice_for_one_class() -> None:
+    root = everything()
+    listed_again("00000001")(root)
+    assert findings(written(root), *FILES) == ()
+
+
+@pytest.mark.parametrize(
+    ("listed", "names", "rules"),
+    [
+        ("Rechnung-Köln.pdf", ["Rechnung-Köln.pdf"], []),
+        ("Rechnung-Köln", ["Rechnung-Köln.pdf"], []),
+        ("Rechnung-Köln.pdf", ["Rechnung-Ko\u0308ln.pdf"], ["DEC-609"]),
+        ("RECHNUNG-KÖLN.PDF", ["Rechnung-Ko\u0308ln.pdf"], ["DEC-609"]),
+        ("rechnung-köln", ["Rechnung-Köln.PDF"], ["DEC-609"]),
+        ("发票１.pdf", ["发票1.pdf"], ["DEC-605", "DEC-606"]),
+        ("A.pdf", ["a.pdf", "a.pdf.pdf"], ["DEC-610"]),
+        ("A.pdf", ["a.pdf", "A.pdf"], ["DEC-606"]),
+        ("a", ["a.pdf", "A.PDF"], ["DEC-606"]),
+    ],
+)
+def test_a_name_means_the_file_of_that_name_else_the_one_that_is_spelt_alike(
+    listed: str, names: list[str], rules: list[str]
+) -> None:
+    root = everything()
+    text("EdocRealation/EdocID", listed)(root)
+    assert [each.rule for each in findings(written(root), *map(file, names))] == rules
 
 
 def test_a_bare_document_that_lists_a_file_lacks_it() -> None:

@@ -1,0 +1,39 @@
+"""Which file of a package a listed name means (EdocID, FORMATS 1.19).
+
+Some clients list a file without its suffix, some write its name in another case, and a Mac spells an accent
+as a character of its own. What is written exactly counts before what is spelt alike.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+SUFFIX: Final = ".pdf"
+
+
+def spelling(name: str) -> str:
+    """The same for names that differ in case or normal form only (Unicode 3.13, canonical caseless match)."""
+    folded = unicodedata.normalize("NFD", name).casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded))
+
+
+class FileNames:
+    """The names of the files that there are."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
+        self._spelt: dict[str, list[str]] = {}
+        for name in sorted(self._names):
+            self._spelt.setdefault(spelling(name), []).append(name)
+
+    def named(self, listed: str) -> tuple[str, ...]:
+        """The files that a listed name means: none, one, or several, of which nobody can say which."""
+        for exactly in (listed, listed + SUFFIX):
+            if exactly in self._names:
+                return (exactly,)
+        spelt = spelling(listed)
+        return (*self._spelt.get(spelt, ()), *self._spelt.get(spelt + SUFFIX, ()))
+
+    def exactly(self, listed: str) -> bool:
+        """Whether a file has this name, with the suffix or without, letter for letter."""
+        return listed in self._names or listed + SUFFIX in self._names

@@ -6,7 +6,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from gateway.agreements import Agreement, AgreementKind, AgreementState, Registered
+from gateway.agreements import STATES_ZH, Agreement, AgreementKind, AgreementState, Registered
+from gateway.china import day_zh
 from gateway.faults import Fault, Finding, finding
 
 
@@ -33,15 +34,7 @@ class Reason(NamedTuple):
     zh: str
 
 
-_STATES_ZH: Final = {
-    AgreementState.PROPOSED: "尚未确认",
-    AgreementState.IN_FORCE: "有效",
-    AgreementState.USED: "已使用",
-    AgreementState.REFUSED: "已被拒绝",
-    AgreementState.WITHDRAWN: "已撤回",
-    AgreementState.TERMINATED: "已终止",
-}
-_DIRECTIONS_ZH: Final = {"I": "仅限进口", "E": "仅限出口"}
+_DIRECTIONS_ZH: Final = {"I": "限进口", "E": "限出口"}
 
 DECLARING: Final = "A"  # of the services: fill in and declare (FORMATS 4.3)
 
@@ -49,33 +42,37 @@ DECLARING: Final = "A"  # of the services: fill in and declare (FORMATS 4.3)
 def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
     """What keeps an agreement from covering a shipment, in words; nothing where it covers it."""
     if (agreement.trader, agreement.broker) != (shipment.trader, shipment.broker):
-        yield Reason("other parties", "企业不符")
+        yield Reason("other parties", "委托方或被委托方与报关单不一致")
         return  # its terms are none of the sender's business: numbers can be guessed
     spent = agreement.state is AgreementState.USED and agreement.used_by != shipment.message
     if spent:
         yield Reason("used by another declaration", "已用于另一份报关单")
     elif agreement.state not in (AgreementState.IN_FORCE, AgreementState.USED):
-        yield Reason(str(agreement.state), _STATES_ZH[agreement.state])
+        yield Reason(str(agreement.state), STATES_ZH[agreement.state])
     if agreement.services and DECLARING not in agreement.services:
-        yield Reason(f"services {agreement.services}", f"委托内容 {agreement.services}")
+        yield Reason(
+            f"services {agreement.services}", f"委托内容（{agreement.services}）不含填单申报（{DECLARING}）"
+        )
     yield from _out_of_date(agreement, shipment)
     if agreement.direction and agreement.direction != shipment.direction:
         yield Reason(
             f"direction {agreement.direction}",
-            _DIRECTIONS_ZH.get(agreement.direction, f"进出口标志 {agreement.direction}"),
+            _DIRECTIONS_ZH.get(agreement.direction, f"限进出口标志 {agreement.direction}"),
         )
     if agreement.offices and shipment.office not in agreement.offices:
         offices = ", ".join(agreement.offices)
-        yield Reason(f"customs office {offices}", f"仅限海关 {offices}")
+        yield Reason(f"customs office {offices}", f"限 {'、'.join(agreement.offices)} 海关申报")
     # If several goods are on one entry, only the one with the highest tax is named (FORMATS 4.3).
     if agreement.goods and not any(
         line.startswith(prefix) for line in shipment.goods for prefix in agreement.goods
     ):
         goods = ", ".join(agreement.goods)
-        yield Reason(f"goods {goods}", f"仅限商品编号 {goods}")
+        yield Reason(f"goods {goods}", f"限商品编号 {'、'.join(agreement.goods)}")
     if agreement.value is not None and not _within(agreement.value, agreement.currency, shipment):
         limit = f"{agreement.value} {agreement.currency}".rstrip()
-        yield Reason(f"value {limit}", f"金额不超过 {limit}")
+        known = shipment.value is not None and agreement.currency in ("", shipment.currency)
+        zh = f"总价超过协议金额 {limit}" if known else f"总价未申报或币制不同，无法与协议金额 {limit} 比较"
+        yield Reason(f"value {limit}", zh)
 
 
 def _within(limit: Decimal, currency: str, shipment: Shipment) -> bool:
@@ -87,18 +84,18 @@ def _within(limit: Decimal, currency: str, shipment: Shipment) -> bool:
 
 def _out_of_date(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
     if shipment.day < agreement.valid_from:
-        yield Reason(f"not before {agreement.valid_from}", f"自 {agreement.valid_from} 起有效")
+        yield Reason(f"not before {agreement.valid_from}", f"{day_zh(agreement.valid_from)}起才生效")
     if agreement.valid_until is not None and shipment.day > agreement.valid_until:
-        yield Reason(f"until {agreement.valid_until}", f"有效期至 {agreement.valid_until}")
+        yield Reason(f"until {agreement.valid_until}", f"已于{day_zh(agreement.valid_until)}到期")
 
 
 def why_not_under(mandate: Agreement, shipment: Shipment) -> Iterator[Reason]:
     """What keeps a mandate from bearing an agreement for this shipment, in words."""
     if (mandate.trader, mandate.broker) != (shipment.trader, shipment.broker):
-        yield _of_mandate(mandate, Reason("other parties", "企业不符"))
+        yield _of_mandate(mandate, Reason("other parties", "委托方或被委托方与报关单不一致"))
         return
     if mandate.state is not AgreementState.IN_FORCE:
-        yield _of_mandate(mandate, Reason(str(mandate.state), _STATES_ZH[mandate.state]))
+        yield _of_mandate(mandate, Reason(str(mandate.state), STATES_ZH[mandate.state]))
     for reason in _out_of_date(mandate, shipment):
         yield _of_mandate(mandate, reason)
 

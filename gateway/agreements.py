@@ -64,11 +64,23 @@ LIFE: Mapping[AgreementState, Mapping[Act, AgreementState]] = {
 }
 
 
+# Said of an agreement in that state.
+STATES_ZH: Final = {
+    AgreementState.PROPOSED: "尚未确认",
+    AgreementState.IN_FORCE: "有效",
+    AgreementState.USED: "已使用",
+    AgreementState.REFUSED: "对方已拒绝",
+    AgreementState.WITHDRAWN: "已撤回",
+    AgreementState.TERMINATED: "已终止",
+}
+
+
 class IllegalAct(Exception):
     """An act that the present state does not allow; the agreement stays as it was."""
 
     def __init__(self, state: AgreementState, act: Act) -> None:
         super().__init__(f"an agreement that is {state} cannot be {act}")
+        self.state = state
 
 
 def after(state: AgreementState, act: Act) -> AgreementState:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Final
 
-from gateway.faults import Fault, Rejected, finding
+from gateway.faults import Fault, Rejected, finding, in_bytes, too_large
 from gateway.file_names import spelling
 from gateway.zip_records import (
     ENCRYPTED,
@@ -97,7 +97,13 @@ def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
     """
     directory = find_directory(stream)
     if directory.entries > limits.entries:
-        raise Rejected(finding(Fault.ZIP_TOO_MANY, detail=f"{directory.entries} > {limits.entries}"))
+        raise Rejected(
+            finding(
+                Fault.ZIP_TOO_MANY,
+                detail=f"{directory.entries} > {limits.entries}",
+                detail_zh=f"{directory.entries} 个，上限 {limits.entries} 个",
+            )
+        )
     found = []
     names: dict[str, str] = {}
     for record in records(stream, directory):
@@ -172,7 +178,7 @@ def _is_control(character: str) -> bool:
 def _refuse_sizes(found: Sequence[Record], limits: ArchiveLimits) -> None:
     size = sum(record.size for record in found)
     if size > limits.size:
-        raise Rejected(finding(Fault.PACKAGE_TOO_LARGE, detail=f"{size} > {limits.size}"))
+        raise Rejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limits.size))
     for record in found:
         _refuse_ratio(record.size, record.packed, limits.ratio, shown(record.name))
     _refuse_ratio(size, sum(record.packed for record in found), limits.ratio)
@@ -180,7 +186,18 @@ def _refuse_sizes(found: Sequence[Record], limits: ArchiveLimits) -> None:
 
 def _refuse_ratio(size: int, packed: int, ratio: int, file: str | None = None) -> None:
     if size >= RATIO_COUNTS_FROM and size > ratio * packed:
-        raise Rejected(finding(Fault.ZIP_RATIO, detail=f"{size}:{packed} > {ratio}:1", file=file))
+        raise _bomb(size, packed, ratio, file)
+
+
+def _bomb(size: int, packed: int, ratio: int, file: str | None) -> Rejected:
+    return Rejected(
+        finding(
+            Fault.ZIP_RATIO,
+            detail=f"{size}:{packed} > {ratio}:1",
+            detail_zh=f"{in_bytes(packed)} 解压为 {in_bytes(size)}，上限 {ratio} 倍",
+            file=file,
+        )
+    )
 
 
 def _stored(stream: IO[bytes], entry: Entry) -> Iterator[bytes]:
@@ -204,7 +221,7 @@ def _inflated(stream: IO[bytes], entry: Entry, ratio: int) -> Iterator[bytes]:
         if made > entry.size:
             used = fed - len(inflater.unconsumed_tail)
             if made > ratio * used:
-                raise Rejected(finding(Fault.ZIP_RATIO, detail=f"{made}:{used} > {ratio}:1", file=entry.name))
+                raise _bomb(made, used, ratio, entry.name)
             raise broken("wrong size", "大小不符", entry.name)
         if not data and not chunk:
             raise broken("data end too early", "数据不完整", entry.name)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gateway.china import moment_zh
 from gateway.faults import Fault, Finding, finding
 from gateway.parties import RegisteredCertificate
 
@@ -96,9 +97,14 @@ def certificate(pem: str) -> Certificate:
 def why_not(registered: RegisteredCertificate, now: datetime) -> Finding | None:
     """Why a registered certificate may not be used at `now`, if it may not."""
     if registered.revoked_at is not None and registered.revoked_at <= now:
-        return finding(Fault.CERTIFICATE_REVOKED, detail=registered.revoked_at.isoformat())
+        return finding(
+            Fault.CERTIFICATE_REVOKED,
+            detail=registered.revoked_at.isoformat(),
+            detail_zh=f"{moment_zh(registered.revoked_at)}起",
+        )
     known = certificate(registered.pem)
     if not known.begins <= now <= known.ends:
         detail = f"{known.begins.isoformat()} – {known.ends.isoformat()}"
-        return finding(Fault.CERTIFICATE_EXPIRED, detail=detail)
+        detail_zh = f"有效期{moment_zh(known.begins)}至{moment_zh(known.ends)}"
+        return finding(Fault.CERTIFICATE_EXPIRED, detail=detail, detail_zh=detail_zh)
     return None

@@ -10,3 +10,13 @@ CHINA: Final = timezone(timedelta(hours=8))
 def china_date(at: datetime) -> date:
     """The day in China at an aware time."""
     return at.astimezone(CHINA).date()
+
+
+def day_zh(day: date) -> str:
+    return f"{day.year}年{day.month}月{day.day}日"
+
+
+def moment_zh(at: datetime) -> str:
+    """An aware time as a declarant reads it: a time of another zone would be read eight hours early."""
+    there = at.astimezone(CHINA)
+    return f"北京时间{day_zh(there.date())}{there:%H:%M}"

@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
+from gateway.china import day_zh
 from gateway.faults import Fault, Finding, finding
-from gateway.parties import Role, TraderClass
+from gateway.parties import CLASSES_ZH, Role, TraderClass
 from gateway.reform import ReformPolicy, Traffic, in_force, sources, sources_zh
+
+_DIRECTIONS_ZH: Final = {"I": "进口", "E": "出口"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,8 @@ def why_not_paperless(
         yield finding(
             Fault.PAPERLESS_SCOPE,
             detail=f"{traffic.district} {traffic.direction} {traffic.transport}, {day}: {phase}",
-            detail_zh=f"{traffic.district} {traffic.direction} {traffic.transport}，{day}：{phase_zh}",
+            detail_zh=f"关区 {traffic.district}、{_DIRECTIONS_ZH.get(traffic.direction, traffic.direction)}、"
+            f"运输方式 {traffic.transport}，{day_zh(day)}；依据：{phase_zh}",
         )
     eligible = in_force(policy.eligible, day)
     for side in sides:
@@ -41,19 +46,19 @@ def why_not_paperless(
             yield finding(
                 Fault.PAPERLESS_CLASS,
                 detail=f"{side.role} {side.code}: {_class_of(side)}; {sources(eligible)}",
-                detail_zh=f"{_named_zh(side)}：{_class_of_zh(side)}；{sources_zh(eligible)}",
+                detail_zh=f"{_named_zh(side)}：{_class_of_zh(side)}；依据：{sources_zh(eligible)}",
             )
         if not side.has_contract:
             # Every announcement of a phase asks for the contract (FORMATS 6).
             yield finding(
                 Fault.PAPERLESS_CONTRACT,
                 detail=f"{side.role} {side.code}: {traffic.district}; {phase}",
-                detail_zh=f"{_named_zh(side)}：关区 {traffic.district}；{phase_zh}",
+                detail_zh=f"{_named_zh(side)}：关区 {traffic.district}；依据：{phase_zh}",
             )
 
 
 def _named_zh(side: Side) -> str:
-    return f"{'经营单位' if side.role == Role.TRADER else '申报单位'} {side.code}"
+    return f"{'境内收发货人' if side.role == Role.TRADER else '申报单位'} {side.code}"
 
 
 def _class_of(side: Side) -> str:
@@ -61,4 +66,6 @@ def _class_of(side: Side) -> str:
 
 
 def _class_of_zh(side: Side) -> str:
-    return "未登记企业类别" if side.trader_class is None else f"{side.trader_class} 类"
+    if side.trader_class is None:
+        return "网关未登记其企业管理类别，请联系网关值班人员"
+    return CLASSES_ZH[side.trader_class]

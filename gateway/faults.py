@@ -81,6 +81,20 @@ def printable(text: str, longest: int = 300) -> str:
     return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in cut)
 
 
+def too_large(fault: Fault, size: int, limit: int, *, file: str | None = None) -> Finding:
+    """A finding of something that is larger, in bytes, than it may be."""
+    said = f"{in_bytes(size)}，上限 {in_bytes(limit)}"
+    return finding(fault, detail=f"{size} > {limit}", detail_zh=said, file=file)
+
+
+def in_bytes(count: int) -> str:
+    """A number of bytes as people say it, rounded up, so that what is above a limit looks so."""
+    for unit, size in (("MB", 1024 * 1024), ("KB", 1024)):
+        if count >= size:
+            return f"{-(-count * 100 // size) / 100:g} {unit}"
+    return f"{count} 字节"
+
+
 class Rejected(Exception):
     """The sender's to mend. Carries at least one finding."""
 

@@ -31,6 +31,24 @@ class TraderClass(StrEnum):
     D = "D"
 
 
+# As receipts and notices call them.
+ROLES_ZH: Final = {
+    Role.TRADER: "境内收发货人",
+    Role.BROKER: "报关企业",
+    Role.ASSOCIATION: "报关协会",
+    Role.CUSTOMS: "海关",
+    Role.PREMISES: "海关监管作业场所",
+}
+CLASSES_ZH: Final = {
+    TraderClass.AA: "AA类",
+    TraderClass.A_PRODUCING: "A类（生产型）",
+    TraderClass.A: "A类",
+    TraderClass.B: "B类",
+    TraderClass.C: "C类",
+    TraderClass.D: "D类",
+}
+
+
 class SignaturePolicy(StrEnum):
     NONE = "none"
     OPTIONAL = "optional"

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.agreements import Act, Used
-from gateway.china import CHINA
+from gateway.awaited import in_words
+from gateway.china import CHINA, moment_zh
 from gateway.concerned import told_of_freeing, told_of_use
 from gateway.decision import Decision, Finished, Lacking, Matter
 from gateway.documents import there
@@ -238,9 +239,15 @@ def pending_receipt(
     known = Known(party=register.party_of(received.arrival.account), facts=untold.facts)
     verdict, findings = Verdict.HELD, list[Finding]()
     if untold.down_since is not None:
-        since = untold.down_since.astimezone(CHINA).isoformat(" ", "minutes")
         verdict = Verdict.WAITING
-        findings.append(finding(Fault.CUSTOMS_UNREACHABLE, detail=since, severity=Severity.WARNING))
+        findings.append(
+            finding(
+                Fault.CUSTOMS_UNREACHABLE,
+                detail=untold.down_since.astimezone(CHINA).isoformat(" ", "minutes"),
+                detail_zh=moment_zh(untold.down_since),
+                severity=Severity.WARNING,
+            )
+        )
     return gateway_receipt(received, verdict, known, findings, rules.families, rules.policy, signer, now)
 
 
@@ -260,7 +267,8 @@ def _waits(
 ) -> Decision:
     """The decision to wait; to refuse, where the time for that is over."""
     if received.overdue:
-        late = finding(Fault.WAIT_EXPIRED, detail=received.overdue)
+        thing = in_words(received.overdue)
+        late = finding(Fault.WAIT_EXPIRED, detail=thing.en, detail_zh=thing.zh)
         return _refused(received, known, (late, *lacking.shown), rules, signer, now)
     receipt = gateway_receipt(
         received, Verdict.WAITING, known, lacking.shown, rules.families, rules.policy, signer, now

@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.china import day_zh
 from gateway.parties import TraderClass
 
 
@@ -38,7 +39,7 @@ def sources(rows: Iterable[_Row]) -> str:
 
 def sources_zh(rows: Iterable[_Row]) -> str:
     """The same in Chinese."""
-    told = (f"{row.source_zh or row.source}，{row.since} 起施行" for row in rows)
+    told = (f"{row.source_zh or row.source}，自{day_zh(row.since)}起施行" for row in rows)
     return "；".join(dict.fromkeys(told)) or "-"
 
 

@@ -20,6 +20,17 @@ class State(StrEnum):
     HELD = "held"
 
 
+STATES_ZH: Mapping[State, str] = {
+    State.RECEIVED: "待校验",
+    State.WAITING: "等待",
+    State.ACCEPTED: "已受理",
+    State.DELIVERED: "已递交海关",
+    State.CLOSED: "已完结",
+    State.REJECTED: "网关已拒收",
+    State.HELD: "暂停处理",
+}
+
+
 class Event(StrEnum):
     """What can happen to a message; the word in the trail and in `gateway messages trace`."""
 

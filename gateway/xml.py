@@ -10,7 +10,7 @@ from typing import Final
 
 from lxml import etree
 
-from gateway.faults import Fault, Finding, Rejected, finding
+from gateway.faults import Fault, Finding, Rejected, finding, too_large
 
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 XINCLUDE: Final = "http://www.w3.org/2001/XInclude"
@@ -48,7 +48,7 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> etree._Element:
     them. Comments go because canonicalisation leaves them unsigned while `.text` would stop at one.
     """
     if len(data) > limits.size:
-        raise Rejected(finding(Fault.DOCUMENT_TOO_LARGE, detail=f"{len(data)} > {limits.size}"))
+        raise Rejected(too_large(Fault.DOCUMENT_TOO_LARGE, len(data), limits.size))
     text = _as_utf8(data)
     try:
         root = etree.fromstring(text, _parser())
@@ -115,8 +115,12 @@ def _syntax_finding(error: etree.XMLSyntaxError, text: bytes, limits: Limits) ->
     if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
         return _dtd_finding(text)
     if "depth" in said.lower():
-        return finding(Fault.XML_DEPTH, detail=f"> {limits.depth}", line=error.lineno)
+        return _too_many(Fault.XML_DEPTH, limits.depth, "层", error.lineno)
     return finding(Fault.XML_MALFORMED, detail=said or "no element", line=error.lineno)
+
+
+def _too_many(fault: Fault, most: int, counted_zh: str, line: int | None = None) -> Finding:
+    return finding(fault, detail=f"> {most}", detail_zh=f"上限 {most} {counted_zh}", line=line)
 
 
 def _dtd_finding(text: bytes) -> Finding:
@@ -163,7 +167,7 @@ def _refuse_many_elements(root: etree._Element, text: bytes) -> None:
     # product of their sizes: a declaration of 12 MB with 300,000 currencies and countries took minutes.
     for mark, too_many in ((b"<", _TOO_MANY_ELEMENTS), (b"=", _TOO_MANY_ATTRIBUTES)):
         if text.count(mark) > _ELEMENTS and too_many(root):
-            raise Rejected(finding(Fault.XML_ELEMENTS, detail=f"> {_ELEMENTS}"))
+            raise Rejected(_too_many(Fault.XML_ELEMENTS, _ELEMENTS, "个"))
 
 
 def _namespaces(root: etree._Element, text: bytes) -> list[tuple[str, str]]:
@@ -181,7 +185,7 @@ def _refuse_many_prefixes(namespaces: list[tuple[str, str]]) -> None:
     # 8,000 of them and 20 elements 7 s. The same few declared again on every element are common and no harm.
     different = len({prefix for prefix, _ in namespaces if prefix})
     if different > _PREFIXES:
-        raise Rejected(finding(Fault.XML_NAMESPACES, detail=f"{different} > {_PREFIXES}"))
+        raise Rejected(_too_many(Fault.XML_NAMESPACES, _PREFIXES, "个"))
 
 
 _CROWDED: Final = etree.XPath(f"//*[count(@*) > {_ATTRIBUTES}]")
@@ -192,7 +196,7 @@ def _refuse_many_attributes(root: etree._Element, text: bytes) -> None:
     # xmlschema, which explains, a minute for 2,000.
     if text.count(b"=") > _ATTRIBUTES:
         for element in _elements(_CROWDED(root)):
-            raise Rejected(finding(Fault.XML_ATTRIBUTES, detail=f"> {_ATTRIBUTES}", line=element.sourceline))
+            raise Rejected(_too_many(Fault.XML_ATTRIBUTES, _ATTRIBUTES, "个", element.sourceline))
 
 
 def _refuse_relative_namespaces(root: etree._Element, namespaces: list[tuple[str, str]]) -> None:
@@ -219,4 +223,4 @@ def _deeper_than(depth: int) -> etree.XPath:
 
 def _refuse_depth(root: etree._Element, limits: Limits) -> None:
     for element in _elements(_deeper_than(limits.depth)(root)):
-        raise Rejected(finding(Fault.XML_DEPTH, detail=f"> {limits.depth}", line=element.sourceline))
+        raise Rejected(_too_many(Fault.XML_DEPTH, limits.depth, "层", element.sourceline))

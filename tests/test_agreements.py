@@ -101,7 +101,7 @@ def test_a_used_agreement_covers_only_the_declaration_that_used_it() -> None:
 def test_why_an_agreement_does_not_cover_is_said_in_chinese_too() -> None:
     elsewhere = replace(SHIPMENT, office="0203", direction="E", goods=("0101",))
     found = refusal(AGREEMENT, why_not(AGREEMENT, elsewhere))
-    assert "（仅限进口；仅限海关 0202；仅限商品编号 8471" in found.zh
+    assert "（限进口；限 0202 海关申报；限商品编号 8471" in found.zh
     assert "(direction I; customs office 0202; goods 8471" in found.en
 
 

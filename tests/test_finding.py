@@ -57,7 +57,7 @@ def test_a_repeat_is_shown_by_its_id_and_says_of_what_it_is_one_and_how_that_sta
     assert said.json["next"]["en"].startswith(
         f"It is a repeat of {first}, which is accepted: look at that one"
     )
-    assert f"与先收到的{first}相同" in said.json["next"]["zh"]
+    assert f"与先收到的报文 {first} 相同" in said.json["next"]["zh"]
 
 
 def said_over_amqp(desk: Desk, message: str, account: str, message_id: str) -> None:

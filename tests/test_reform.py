@@ -52,8 +52,8 @@ def test_c_and_d_and_unclassed_enterprises_may_not_go_paperless(trader_class: Tr
     (found,) = why_not_paperless(SEA_IMPORT, (side(trader_class),), shipped(), TODAY)
     assert found.code == "paperless-class"
     assert "GAC 2013 No.19, clause 1(1), since 2013-05-01" in found.en
-    assert "经营单位 1：" in found.zh
-    assert "海关总署公告2013年第19号，一（一），2013-05-01 起施行" in found.zh
+    assert "境内收发货人 1：" in found.zh
+    assert "海关总署公告2013年第19号第一条第（一）项，自2013年5月1日起施行" in found.zh
 
 
 def test_every_row_names_its_source_in_chinese() -> None:
@@ -65,7 +65,7 @@ def test_every_row_names_its_source_in_chinese() -> None:
 def test_who_is_in_no_class_is_told_so() -> None:
     (found,) = why_not_paperless(SEA_IMPORT, (side(None),), shipped(), TODAY)
     assert "trader 1: no class registered" in found.en
-    assert "未登记企业类别" in found.zh
+    assert "网关未登记其企业管理类别，请联系网关值班人员" in found.zh
 
 
 def test_b_came_in_with_the_second_phase() -> None:

@@ -32,6 +32,7 @@ from gateway.families import Families
 from gateway.faults import Rejected
 from gateway.message import Arrival, ChainLink, Received
 from gateway.pipeline import Rules, judge
+from gateway.report import heading
 from gateway.signing import XadesSigner
 from gateway.stages.unpack import unpack
 from gateway.stages.validate import recognise
@@ -152,24 +153,21 @@ def _plain(decision: Decision, accepted: bool) -> dict[str, Any]:
 
 def _print(file: Path, decision: Decision, lang: Language) -> None:
     words = {
-        Event.PASSED: ("would be accepted", "将被接受"),
-        Event.KEPT: ("would be accepted", "将被接受"),
+        Event.PASSED: ("would be accepted", "将受理"),
+        Event.KEPT: ("would be accepted", "将受理"),
         Event.LACKS: ("would wait", "将等待"),
         Event.REPEATED: (
             "was accepted before; its receipts would be given again",
-            "已被接受过，将重新发送回执",
+            "此前已受理，将重发回执",
         ),
-        Event.REFUSED: ("would be refused", "将被拒绝"),
+        Event.REFUSED: ("would be refused", "将拒收"),
     }
     en, zh = words[decision.event]
-    typer.echo(f"{file.name}: {zh if lang is Language.ZH else en}")
+    in_zh = lang is Language.ZH
+    typer.echo(f"{file.name}：{zh}" if in_zh else f"{file.name}: {en}")
     for fault in decision.findings:
-        place = " ".join(
-            str(part)
-            for part in (fault.place.file, fault.place.line and f"line {fault.place.line}", fault.place.xpath)
-            if part
-        )
-        typer.echo(f"\n  {fault.severity} {fault.rule or fault.code}  {place}")
-        typer.echo(f"    {fault.zh if lang is Language.ZH else fault.en}")
+        head = heading(fault.severity, fault.rule or fault.code, fault.place)
+        typer.echo(f"\n  {head.zh if in_zh else head.en}")
+        typer.echo(f"    {fault.zh if in_zh else fault.en}")
         if fault.value is not None:
-            typer.echo(f"    {'值' if lang is Language.ZH else 'value'}: {fault.value}")
+            typer.echo(f"    {'所填内容：' if in_zh else 'value: '}{fault.value}")

@@ -24,6 +24,8 @@ from adapters.operators.output import (
 )
 from adapters.stores.listing import list_messages
 from adapters.stores.reading import show_message, trace_message
+from gateway.faults import Place
+from gateway.report import heading
 
 app = typer.Typer(cls=Listing, help="Find, understand, hold, release, reject and replay messages.")
 
@@ -89,13 +91,13 @@ def show(
     if found["next"] is not None:
         printer.print("\nnext  ", cell(found["next"][lang]), sep="")
     for finding in found["findings"]:
-        place = finding["place"]
-        line = place["line"] and f"line {place['line']}"
-        where = " ".join(part for part in (place["file"], line, place["xpath"]) if part)
-        printer.print(f"\n{finding['severity']} {finding['rule'] or finding['code']}  ", cell(where), sep="")
+        code, place = finding["rule"] or finding["code"], Place(**finding["place"])
+        head = heading(finding["severity"], code, place)
+        printer.print("\n", cell(head.zh if lang is Language.ZH else head.en), sep="")
         printer.print("  ", cell(finding[lang]), sep="")
         if finding["value"] is not None:
-            printer.print("  值: " if lang is Language.ZH else "  value: ", cell(finding["value"]), sep="")
+            said = "所填内容：" if lang is Language.ZH else "value: "
+            printer.print("  ", said, cell(finding["value"]), sep="")
     for title, columns in _TABLES.items():
         if found[title]:
             printer.print(f"\n{title}")

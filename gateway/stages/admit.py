@@ -61,12 +61,12 @@ def _missing(owed: Obligation, brought: tuple[str, ...], policy: Policy) -> list
     found = []
     for code in owed.missing(brought):
         name = policy.reform.documents.get(code)
-        zh, en = ("", "") if name is None else (f" {name.zh}", f" {name.en}")
+        zh, en = (code, "") if name is None else (f"{name.zh}（{code}）", f" {name.en}")
         found.append(
             finding(
                 Fault.DOCUMENTS_DUE,
                 detail=f"{code}{en}; {'; '.join(owed.sources)}",
-                detail_zh=f"{code}{zh}；{'；'.join(owed.sources_zh)}",
+                detail_zh=f"{zh}。请补入随附单据后重发。依据：{'；'.join(owed.sources_zh)}。",
             )
         )
     return found

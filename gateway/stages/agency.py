@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from gateway.agency import Shipment, covering, refusal, why_not, why_not_under
 from gateway.agreements import AgreementState, Registered
+from gateway.awaited import awaited
 from gateway.china import china_date
 from gateway.decision import Lack, Lacking
-from gateway.faults import Fault, Rejected, Severity, finding
+from gateway.faults import Fault, Rejected, finding
 from gateway.message import Declared, Received, made_at
 from gateway.parties import Party
 from gateway.policy import Policy
@@ -35,7 +36,7 @@ def agency(
         found = register.agreement(number)
         if found is None or found.agreement.state is AgreementState.PROPOSED:
             seen = 0 if found is None else found.revision
-            raise _lacking(f"agreement {number}", f"委托协议 {number}", seen, received, policy)
+            raise _lacking(f"agreement {number}", seen, received, policy)
         under = found.agreement.mandate
         # A mandate that was never told of is the association's own business.
         mandate = register.agreement(under) if under else None
@@ -52,12 +53,12 @@ def agency(
     pair = f"{shipment.trader} {shipment.broker}"
     if any(each.agreement.state is AgreementState.PROPOSED for each in mandates):
         seen = sum(each.revision for each in mandates)
-        raise _lacking(f"mandate {pair}", f"委托书 {pair}", seen, received, policy)
+        raise _lacking(f"mandate {pair}", seen, received, policy)
     raise Rejected(
         finding(
             Fault.AGREEMENT_MISSING,
             detail=f"trader {shipment.trader}, broker {shipment.broker}",
-            detail_zh=f"经营单位 {shipment.trader}，申报单位 {shipment.broker}",
+            detail_zh=f"境内收发货人 {shipment.trader}，申报单位 {shipment.broker}",
         )
     )
 
@@ -94,13 +95,6 @@ def _shipment(
     )
 
 
-def _lacking(thing: str, thing_zh: str, seen: int, received: Received, policy: Policy) -> Lacking:
+def _lacking(thing: str, seen: int, received: Received, policy: Policy) -> Lacking:
     until = received.arrival.received_at + timedelta(hours=policy.agreement.wait_hours)
-    lack = Lack(thing=thing, seen=seen, until=until)
-    shown = finding(
-        Fault.AWAITED,
-        detail=f"{thing}, until {until:%Y-%m-%d %H:%M} UTC",
-        detail_zh=f"{thing_zh}，最迟至 {until:%Y-%m-%d %H:%M} UTC",
-        severity=Severity.WARNING,
-    )
-    return Lacking(lack, shown)
+    return Lacking(Lack(thing=thing, seen=seen, until=until), awaited(thing, until))

@@ -10,8 +10,9 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Final
 
+from gateway.awaited import awaited
 from gateway.decision import Lack, Lacking
-from gateway.faults import Fault, Finding, Rejected, Severity, finding
+from gateway.faults import Fault, Finding, Rejected, finding, in_bytes, too_large
 from gateway.message import ATTACHMENT, Facts, Key, Loose, Operation, Package, Part, Pdf, Received
 from gateway.parties import Party
 from gateway.policy import Policy
@@ -64,14 +65,8 @@ def brings(part: Part, party: Party) -> tuple[str, ...]:
 def await_declaration(received: Received, part: Part, party: Party, policy: Policy) -> Lacking:
     """That a PDF on its own waits for the document that lists it."""
     until = received.arrival.received_at + timedelta(hours=policy.pdf.wait_hours)
-    shown = finding(
-        Fault.AWAITED,
-        detail=f"declaration that lists {part.name}, until {until:%Y-%m-%d %H:%M} UTC",
-        detail_zh=f"列明 {part.name} 的报关单，最迟至 {until:%Y-%m-%d %H:%M} UTC",
-        severity=Severity.WARNING,
-        file=part.name,
-    )
-    return Lacking(Lack(thing=f"declaration {party.code} {part.name}", seen=0, until=until), shown)
+    thing = f"declaration {party.code} {part.name}"
+    return Lacking(Lack(thing=thing, seen=0, until=until), awaited(thing, until, file=part.name))
 
 
 def gather(
@@ -96,7 +91,7 @@ def gather(
     loose = {each.message.arrival.id: each for each in found.values() if each is not None}
     size = package.parts[0].size + sum(each.part.size for each in loose.values())
     if size > limit:
-        raise Rejected(finding(Fault.PACKAGE_TOO_LARGE, detail=f"{size} > {limit}"))
+        raise Rejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))
     missing = tuple(name for name, each in found.items() if each is None)
     return replace(package, loose=tuple(loose.values()), missing=missing)
 
@@ -108,17 +103,7 @@ def await_documents(received: Received, package: Package, party: Party, policy: 
         return
     until = received.arrival.received_at + timedelta(hours=policy.pdf.wait_hours)
     lack = Lack(thing=_document(party, package.missing[0]), seen=0, until=until)
-    shown = [
-        finding(
-            Fault.AWAITED,
-            detail=f"document {name}, until {until:%Y-%m-%d %H:%M} UTC",
-            detail_zh=f"随附单据 {name}，最迟至 {until:%Y-%m-%d %H:%M} UTC",
-            severity=Severity.WARNING,
-            file=name,
-        )
-        for name in package.missing
-    ]
-    raise Lacking(lack, *shown)
+    raise Lacking(lack, *(awaited(_document(party, name), until, file=name) for name in package.missing))
 
 
 def _document(party: Party, name: str) -> str:
@@ -135,22 +120,34 @@ def _unfit(part: Part, pdf: Pdf, policy: Policy) -> Iterator[Finding]:
     """What the rules on attached files (FORMATS 3.4) refuse, and names that customs could not unpack."""
     bounds, size = policy.pdf, part.size
     told = (
-        (bool(pdf.problem), "不是可读取的 PDF", f"it is not readable: {pdf.problem}"),
-        (pdf.encrypted, "已加密", "it is encrypted"),
+        (bool(pdf.problem), "不是 PDF 或已损坏，请重新生成", f"it is not readable: {pdf.problem}"),
+        (pdf.encrypted, "已加密，请去掉密码", "it is encrypted"),
         (
             0 < pdf.version < bounds.version,
-            f"版本过低：{pdf.version / 10}",
+            f"版本 {pdf.version / 10} 过低，请另存为 PDF {bounds.version / 10} 或以上",
             f"its version is too old: {pdf.version / 10}",
         ),
-        (size > bounds.size, f"超过允许的大小：{size}", f"it is larger than allowed: {size} > {bounds.size}"),
+        (
+            size > bounds.size,
+            f"大小 {in_bytes(size)}，超过 {in_bytes(bounds.size)}，请压缩或拆分",
+            f"it is larger than allowed: {size} > {bounds.size}",
+        ),
         (
             0 < pdf.pages * bounds.page_size < size,
-            "平均每页超过允许的大小",
+            f"平均每页超过 {in_bytes(bounds.page_size)}，请降低扫描分辨率",
             f"it is larger per page than allowed: {size} bytes, {pdf.pages} pages",
         ),
-        (len(part.name) > bounds.name, "文件名过长", "its name is too long"),
-        (not is_safe(part.name), "文件名含有不允许的字符", "its name has characters that are not allowed"),
+        (
+            len(part.name) > bounds.name,
+            f"文件名超过 {bounds.name} 个字符，请改短（EdocID 同改）",
+            "its name is too long",
+        ),
+        (
+            not is_safe(part.name),
+            "文件名含有不允许的字符，请改名（EdocID 同改）",
+            "its name has characters that are not allowed",
+        ),
     )
     for wrong, zh, en in told:
         if wrong:
-            yield finding(Fault.PDF_UNFIT, detail=en, detail_zh=zh, file=part.name)
+            yield finding(Fault.PDF_UNFIT, detail=en, detail_zh=f"{zh}。", file=part.name)

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.agreements import Change, IllegalAct, OtherParties, changed
+from gateway.agreements import STATES_ZH, Change, IllegalAct, OtherParties, changed
 from gateway.answers import receipt_name
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Package, Receipt, ReceiptKind, Received
 from gateway.notices import read_notice
-from gateway.parties import Party, Role
+from gateway.parties import ROLES_ZH, Party, Role
 from gateway.ports import Register
 from gateway.stages.verify import Evidence
 
@@ -17,7 +17,7 @@ def note(evidence: Evidence, party: Party, register: Register) -> Change | None:
     """The change; None where the notice tells what is known already. Raises `Rejected` for a sender that is
     not the association, for what cannot happen to the agreement any more, and for other parties."""
     if party.role is not Role.ASSOCIATION:
-        raise Rejected(finding(Fault.NOT_ASSOCIATION, detail=party.role))
+        raise Rejected(finding(Fault.NOT_ASSOCIATION, detail=party.role, detail_zh=ROLES_ZH[party.role]))
     notice = read_notice(evidence.root)
     # Declarations tell their currency so, whichever code they write.
     currency = evidence.type.translated("currency", notice.agreement.currency)
@@ -26,8 +26,19 @@ def note(evidence: Evidence, party: Party, register: Register) -> Change | None:
         return changed(register.agreement(notice.agreement.number), notice)
     except (IllegalAct, OtherParties) as wrong:
         raise Rejected(
-            finding(Fault.AGREEMENT_ACT, detail=str(wrong), value=notice.agreement.number)
+            finding(
+                Fault.AGREEMENT_ACT,
+                detail=str(wrong),
+                detail_zh=_why_zh(wrong),
+                value=notice.agreement.number,
+            )
         ) from wrong
+
+
+def _why_zh(wrong: IllegalAct | OtherParties) -> str:
+    if isinstance(wrong, OtherParties):
+        return "该委托协议的类型或双方与已登记的不一致"
+    return f"该委托协议{STATES_ZH[wrong.state]}"
 
 
 def relay(

@@ -3,7 +3,7 @@
 The gateway receipt's schema is `schemas/gateway/1/receipt.xsd`; `docs/for-brokers.md` says how to read it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -20,6 +20,7 @@ from gateway.message import Facts, Loose, Part, Receipt, ReceiptKind, Received
 from gateway.parties import Party, ReceiptForm
 from gateway.policy import Policy
 from gateway.ports import Signer
+from gateway.report import report
 from gateway.submission import NAMESPACE
 
 
@@ -108,13 +109,11 @@ def refusal(
     """The refusal as import-client software reads it, and the readable report beside the file in FailBox."""
     arrival = received.arrival
     errors = [found for found in findings if found.severity is Severity.ERROR]
-    short = "; ".join(dict.fromkeys(f"[{found.rule or found.code}] {found.zh}" for found in errors))
+    short = _joined(dict.fromkeys(f"[{found.rule or found.code}] {found.zh}" for found in errors))
     facts = known.facts
     template = Template(families.refusal(None if facts is None else facts.key.family))
     reference = "" if facts is None else facts.values.get("reference", "")
     answer = template.substitute(text=escape(short[:1000]), reference=escape(reference[:_LONGEST_REFERENCE]))
-    lines = [f"{arrival.name}: 已拒绝 / refused", f"message {arrival.id}", ""]
-    lines += [line for found in findings for line in _told(found)]
     return (
         Receipt(
             account=arrival.account,
@@ -126,9 +125,14 @@ def refusal(
             account=arrival.account,
             name=receipt_name("Report", arrival.name, now).removesuffix(".xml") + ".txt",
             kind=ReceiptKind.REPORT,
-            body="\n".join(lines).encode(),
+            body=report(arrival.name, arrival.id, findings),
         ),
     )
+
+
+def _joined(sentences: Iterable[str]) -> str:
+    """Several sentences as one."""
+    return "；".join(sentence.removesuffix("。") for sentence in sentences) + "。"
 
 
 def wanted(receipts: Sequence[Receipt], party: Party | None) -> tuple[Receipt, ...]:
@@ -173,11 +177,3 @@ def _put_fault(parent: etree._Element, found: Finding) -> None:
         text = _put(fault, "Text")
         text.set("{http://www.w3.org/XML/1998/namespace}lang", language)
         text.text = sentence
-
-
-def _told(found: Finding) -> list[str]:
-    place = found.place
-    where = [place.file or "", f"line {place.line}" if place.line else "", place.xpath or ""]
-    head = " ".join(filter(None, [found.severity, found.code, found.rule, *where]))
-    value = [] if found.value is None else [f"    值 / value: {found.value}"]
-    return [head, f"    {found.zh}", f"    {found.en}", *value, ""]

@@ -9,7 +9,7 @@ from gateway.ports import Register
 from gateway.states import CustomsStatus
 
 _NAMES: Final = {
-    "client_reference": ("reference", "企业编号"),
+    "client_reference": ("reference", "客户端编号"),
     "seq_no": ("SeqNo", "统一编号"),
     "entry_id": ("entry number", "报关单号"),
 }

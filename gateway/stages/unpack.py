@@ -4,7 +4,7 @@ import hashlib
 from typing import IO, Final
 
 from gateway.archive import Archive, ArchiveLimits, Entry, open_archive
-from gateway.faults import Fault, Rejected, finding
+from gateway.faults import Fault, Rejected, finding, too_large
 from gateway.message import Blob, Package, Part, Pdf
 from gateway.pdf import inspect
 from gateway.policy import PackagePolicy, PdfPolicy
@@ -32,7 +32,7 @@ def unpack(name: str, blob: Blob, size: int, policy: PackagePolicy, pdf: PdfPoli
     Raises `Rejected`.
     """
     if size > limit:
-        raise Rejected(finding(Fault.PACKAGE_TOO_LARGE, detail=f"{size} > {limit}"))
+        raise Rejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))
     with blob() as stream:
         head = stream.read(4096)
         if head.startswith(_ZIP_MAGIC):
@@ -53,7 +53,7 @@ def unpack_pdf(name: str, blob: Blob, sha256: str, size: int, policy: PdfPolicy,
         if stream.read(len(_PDF_MAGIC)) != _PDF_MAGIC:
             return None
         if size > limit:
-            raise Rejected(finding(Fault.PACKAGE_TOO_LARGE, detail=f"{size} > {limit}"))
+            raise Rejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))
         stream.seek(0)
         facts = inspect(stream.read(size)) if size <= policy.size else Pdf()
     return Part(name=name, sha256=sha256, size=size, pdf=facts)
@@ -85,9 +85,7 @@ def _from_archive(archive: Archive, policy: PackagePolicy, pdf: PdfPolicy) -> Pa
 
 def _refuse_large_document(name: str, size: int, policy: PackagePolicy) -> None:
     if size > policy.document_size:
-        raise Rejected(
-            finding(Fault.DOCUMENT_TOO_LARGE, detail=f"{size} > {policy.document_size}", file=name)
-        )
+        raise Rejected(too_large(Fault.DOCUMENT_TOO_LARGE, size, policy.document_size, file=name))
 
 
 def _package(name: str, document: bytes, attachments: tuple[Part, ...], *, is_zip: bool) -> Package:

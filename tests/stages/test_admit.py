@@ -64,8 +64,8 @@ def test_documents_due_with_the_declaration_are_all_named_with_their_announcemen
 
 def test_the_refusal_names_them_in_chinese_too(desk: Desk) -> None:
     (invoice, contract) = declared(desk).findings
-    assert "00000001 发票" in invoice.zh
-    assert "00000004 合同" in contract.zh
+    assert "发票（00000001）。请补入随附单据后重发。依据：海关总署公告2014年第25号第二条" in invoice.zh
+    assert "合同（00000004）" in contract.zh
 
 
 def test_only_what_is_missing_is_named(desk: Desk) -> None:

@@ -178,7 +178,7 @@ def test_who_shows_the_agreement_of_others_learns_nothing_of_its_terms(desk: Des
     told(desk, trader=enterprise("trader-b").code, value=Decimal(1), currency="EUR", **terms)
     (found,) = declared(desk, number=NUMBER).findings
     assert "(other parties)" in found.en
-    assert "（企业不符）" in found.zh
+    assert "（委托方或被委托方与报关单不一致）" in found.zh
 
 
 def test_an_agreement_stands_and_falls_with_the_mandate_that_it_is_under(desk: Desk) -> None:

@@ -126,7 +126,7 @@ def test_the_number_by_which_no_declaration_is_known_is_named_as_people_call_it(
     ((found,), (other,)) = (
         sent(desk, *number).findings for number in (("ClientSeqNo", "R-8"), ("SeqNo", "I20260000000000099"))
     )
-    assert ("(reference R-8)" in found.en, "（企业编号 R-8）" in found.zh) == (True, True)
+    assert ("(reference R-8)" in found.en, "（客户端编号 R-8）" in found.zh) == (True, True)
     assert ("(SeqNo I20260000000000099)" in other.en, "（统一编号 I20260000000000099）" in other.zh) == (
         True,
         True,

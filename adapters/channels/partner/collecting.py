@@ -20,10 +20,11 @@ from adapters.channels.partner.names import Claim, beside, claim_of, is_sound
 from adapters.channels.partner.office import Office, Thread
 from adapters.files.folders import MOST, OUTAGES, Files, Found
 from gateway.answers import receipt_name
-from gateway.faults import Fault, finding, printable
+from gateway.faults import Fault, printable, too_large
 from gateway.message import Arrival, new_id
 from gateway.parties import Account
 from gateway.ports import Folder, Spool
+from gateway.report import report
 
 IN_A_ROW: Final = 100  # files, before it is the turn of receipts
 MOST_SAID: Final = 1000
@@ -191,11 +192,10 @@ class Collector:
             raise Changed
 
     async def _refuse(self, account: Account, claim: Claim, entry: Found) -> None:
-        why = finding(Fault.PACKAGE_TOO_LARGE, detail=f"{entry.size} > {account.max_package}")
-        lines = (f"{claim.name}: 已拒绝 / refused", "", f"error {why.code}", f"    {why.zh}", f"    {why.en}")
+        why = too_large(Fault.PACKAGE_TOO_LARGE, entry.size, account.max_package)
         # At the time of the claim, so that it is the same file when it is written again.
         name = receipt_name("Report", claim.name, claim.at).removesuffix(".xml") + ".txt"
-        body = "\n".join((*lines, "")).encode()
+        body = report(claim.name, "", [why])
         await self._do(
             self._files.write, Folder.FAILBOX, f".{claim.message}.tmp", lambda out: out.write(body)
         )

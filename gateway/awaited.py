@@ -1,0 +1,52 @@
+"""What a message waits for, in words: for its sender, and for operators.
+
+A thing is named by its kind and then by what tells it from others of its kind: the number of an agreement,
+trader and broker of a mandate, the party and the file's name of a document and of the declaration that
+lists it. Whose file it is, its sender need not be told.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.china import moment_zh
+from gateway.faults import Fault, Finding, Severity, finding
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    zh: str
+    en: str
+
+    def __add__(self, other: "Words") -> "Words":
+        return Words(self.zh + other.zh, f"{self.en} {other.en}")
+
+
+def in_words(thing: str) -> Words:
+    """The thing itself where its kind has no words."""
+    kind, _space, name = thing.partition(" ")
+    first, _space, second = name.partition(" ")
+    match kind:
+        case "agreement":
+            return Words(f"委托协议 {name}", f"agreement {name}")
+        case "mandate":
+            return Words(
+                f"境内收发货人 {first} 与申报单位 {second} 之间的代理报关委托书",
+                f"a mandate between {first} and {second}",
+            )
+        case "document":
+            return Words(f"随附单据 {second}", f"document {second}")
+        case "declaration":
+            return Words(f"列明 {second} 的报关单", f"declaration that lists {second}")
+    return Words(thing, thing)
+
+
+def awaited(thing: str, until: datetime, *, file: str | None = None) -> Finding:
+    """What the sender of a message that waits is told."""
+    words = in_words(thing)
+    return finding(
+        Fault.AWAITED,
+        detail=f"{words.en}, until {until:%Y-%m-%d %H:%M} UTC",
+        detail_zh=f"{words.zh}，最迟至{moment_zh(until)}",
+        severity=Severity.WARNING,
+        file=file,
+    )

@@ -184,8 +184,8 @@ class Dispatch:
     async def _deliver(self, name: str, lane: _Lane, item: Outgoing, probe: bool) -> None:
         try:
             begun = self._roads.clock()
-            outcome, note = await self._attempt(item)
-            note, now = printable(note, 500), self._roads.clock()
+            outcome, said, unsure = await self._attempt(item)
+            note, now = printable(said, 500), self._roads.clock()
             self._roads.observer.attempted(item, outcome, begun, now)
             step = next_step(
                 outcome,
@@ -194,10 +194,11 @@ class Dispatch:
                 random.random(),  # noqa: S311  spreads retries, no secret
                 until=item.since + self._roads.budget,
                 probe=probe,
+                unsure=unsure,
             )
             if step.note:
                 note = f"{step.note}: {note}"
-            while not await self._settled(item, step, note, now, unsure=outcome is Outcome.UNKNOWN):
+            while not await self._settled(item, step, note, now, unsure=unsure):
                 await _pause(self._stopping, _TRY_AGAIN)
         finally:
             lane.at_work -= 1
@@ -244,18 +245,29 @@ class Dispatch:
             return self._stopping.is_set()
         return True
 
-    async def _attempt(self, item: Outgoing) -> tuple[Outcome, str]:
-        submission = item.submission
+    async def _attempt(self, item: Outgoing) -> tuple[Outcome, str, bool]:
+        """The outcome, why, and whether customs may have it although it has not said so. What an attempt
+        before may have left there is denied by customs' answer to a question, and by nothing else: that this
+        attempt failed says nothing of that one."""
+        submission, unsure, sent = item.submission, item.unsure, False
         backend = self._roads.backends.get(submission.destination)
         if backend is None:
-            return Outcome.LATER, f"no back-end is named {submission.destination}"
+            return Outcome.LATER, f"no back-end is named {submission.destination}", unsure
         try:
-            if item.unknown and (asked := await backend.ask(submission.key)) is not Outcome.LATER:
-                return asked, "asked by key"
-            return await backend.submit(submission, self._roads.blobs.open)
+            if item.unknown:
+                asked, why = await backend.ask(submission.key)
+                if asked not in (Outcome.LATER, None):
+                    note = f"asked by key: {why}" if why else "asked by key"
+                    return asked, note, unsure and asked is not Outcome.TAKEN
+                unsure = unsure and asked is None
+            sent = True
+            outcome, note = await backend.submit(submission, self._roads.blobs.open)
         except Exception as error:
             log.error("back-end failed", backend=submission.destination, error=printable(str(error), 500))
-            return Outcome.UNKNOWN, type(error).__name__
+            return Outcome.UNKNOWN, type(error).__name__, unsure or sent
+        if outcome is Outcome.TAKEN:
+            return outcome, note, False
+        return outcome, note, unsure or outcome is Outcome.UNKNOWN
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:

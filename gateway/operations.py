@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from gateway.agreements import Used
 from gateway.concerned import told_of_freeing
@@ -38,19 +39,21 @@ class Stage(StrEnum):
     DELIVERY = "delivery"
 
 
+_SENT: Final = (DeliveryState.SENDING, DeliveryState.UNKNOWN, DeliveryState.DELIVERED)
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A delivery of a message. `unsure`: it was held while its outcome was not known."""
+    """A delivery of a message. `unsure`: an attempt was made of which the outcome is not known, and customs
+    has not said since that it has not got it (`Dispatch`)."""
 
     state: DeliveryState
     unsure: bool = False
 
     @property
     def may_be_taken(self) -> bool:
-        """Customs may have it. `PENDING` is not sent, or was sent and is known not to be taken."""
-        if self.state is DeliveryState.HELD:
-            return self.unsure
-        return self.state not in (DeliveryState.PENDING, DeliveryState.REFUSED)
+        """Customs has it, or may have it: whatever became of the last attempt."""
+        return self.unsure or self.state in _SENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

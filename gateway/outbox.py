@@ -58,11 +58,13 @@ def next_step(
     *,
     until: datetime,
     probe: bool = False,
+    unsure: bool = False,
 ) -> Step:
     """What becomes of a delivery after its `attempts`-th attempt; `jitter` is drawn from [0, 1).
 
     `until` is the end of its time (budget). A `probe` was sent to a destination that is known to be down: it
-    says nothing about the delivery that it was made with, and is not counted.
+    says nothing about the delivery that it was made with, and is not counted. `unsure`: customs may have it
+    all the same, from an attempt before.
     """
     if outcome is Outcome.TAKEN:
         return Step(DeliveryState.DELIVERED, now)
@@ -74,7 +76,8 @@ def next_step(
         return Step(DeliveryState.HELD, now, counted, "its time is over")
     if counted and patience.attempts is not None and attempts >= patience.attempts:
         return Step(DeliveryState.HELD, now, counted, f"given up after {attempts} attempts")
-    state = DeliveryState.UNKNOWN if outcome is Outcome.UNKNOWN else DeliveryState.PENDING
+    ask = unsure or outcome is Outcome.UNKNOWN
+    state = DeliveryState.UNKNOWN if ask else DeliveryState.PENDING
     return Step(state, now + delay(patience, attempts, jitter), counted)
 
 

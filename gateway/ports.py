@@ -227,8 +227,8 @@ class Postings(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A delivery that the outbox has claimed; `unknown` asks for a question before it is sent again. `since`:
-    from when on its time is counted."""
+    """A delivery that the outbox has claimed; `unknown` asks for a question before it is sent again.
+    `unsure`: customs may have it already. `since`: from when on its time is counted."""
 
     id: int
     message: str
@@ -236,6 +236,7 @@ class Outgoing:
     unknown: bool
     submission: Submission
     since: datetime
+    unsure: bool = False
 
 
 class Folder(StrEnum):
@@ -384,9 +385,10 @@ class Backend(Protocol):
         does; any exception counts as `UNKNOWN`."""
         ...
 
-    async def ask(self, key: str) -> Outcome:
+    async def ask(self, key: str) -> tuple[Outcome | None, str]:
         """Whether customs has the submission with this key: `TAKEN`, `LATER` (it has not: send it again), or
-        `UNKNOWN` (it cannot be told now)."""
+        `UNKNOWN` (it cannot be told now; the text says why). None where nobody can be asked: it is sent again
+        under its key, and whether customs had it before stays unknown."""
         ...
 
     async def answers(self, limit: int) -> Sequence[Answer]:

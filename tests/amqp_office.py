@@ -81,7 +81,7 @@ class OverAmqp:
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         return await self._there(self._submit(submission, opened))
 
-    async def ask(self, key: str) -> Outcome:
+    async def ask(self, key: str) -> tuple[Outcome | None, str]:
         return await self._there(self._gateway.ask(key))
 
     async def answers(self, limit: int) -> Sequence[Answer]:

@@ -60,7 +60,7 @@ class OverHttp:
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         return await self._own.within(self._gateway.submit(submission, opened))
 
-    async def ask(self, key: str) -> Outcome:
+    async def ask(self, key: str) -> tuple[Outcome | None, str]:
         return await self._own.within(self._gateway.ask(key))
 
     async def answers(self, limit: int) -> Sequence[Answer]:

@@ -233,7 +233,7 @@ class OverFolder:
         await self._look()
         return told
 
-    async def ask(self, key: str) -> Outcome:
+    async def ask(self, key: str) -> tuple[Outcome | None, str]:
         return await self._gateway.ask(key)
 
     async def answers(self, limit: int) -> Sequence[Answer]:

@@ -78,7 +78,7 @@ class Switched:
             raise TimeoutError
         return told
 
-    async def ask(self, key: str) -> Outcome:
+    async def ask(self, key: str) -> tuple[Outcome | None, str]:
         self.asked.append(key)
         return await self.behind.ask(key)
 

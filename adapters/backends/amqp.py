@@ -87,22 +87,23 @@ class AmqpBackend:
         kind = ZIP if self._settings.dxp is None else XML
         message = amqp_exchange.submission(submission.key, body, kind)
         sent = await self._sending.publish("", self._settings.submissions, message)
-        return self._outcome(sent)
+        return self._outcome(sent, self._settings.submissions)
 
-    async def ask(self, key: str) -> Outcome:
+    async def ask(self, key: str) -> tuple[Outcome | None, str]:
         """Customs is asked where there is a queue for questions. Where there is none it is sent again: by the
         contract with customs a second sending under the same key has no second effect."""
         if self._settings.questions is None:
-            return Outcome.LATER
+            return None, ""
         number = random.randbytes(16).hex()  # noqa: S311  tells questions apart, no secret
         word = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
             question = amqp_exchange.question(number, key)
-            if await self._sending.publish("", self._settings.questions, question) is not Sent.CONFIRMED:
-                return Outcome.UNKNOWN
-            return await asyncio.wait_for(word, _WORD_WITHIN)
+            sent = await self._sending.publish("", self._settings.questions, question)
+            if sent is not Sent.CONFIRMED:
+                return Outcome.UNKNOWN, self._outcome(sent, self._settings.questions)[1]
+            return await asyncio.wait_for(word, _WORD_WITHIN), ""
         except TimeoutError:
-            return Outcome.UNKNOWN
+            return Outcome.UNKNOWN, f"no answer within {_WORD_WITHIN:g} s"
         finally:
             del self._asked[number]
 
@@ -153,12 +154,12 @@ class AmqpBackend:
         if word is not None and not word.done():
             word.set_result(word_in(message))
 
-    def _outcome(self, sent: Sent) -> tuple[Outcome, str]:
+    def _outcome(self, sent: Sent, queue: str) -> tuple[Outcome, str]:
         match sent:
             case Sent.CONFIRMED:
                 return Outcome.TAKEN, ""
             case Sent.RETURNED:
-                return Outcome.LATER, f"there is no queue {self._settings.submissions}"
+                return Outcome.LATER, f"there is no queue {queue}"
             case Sent.BUSY:
                 return Outcome.BUSY, "the broker takes nothing now"
             case Sent.REFUSED:

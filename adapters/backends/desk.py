@@ -41,8 +41,8 @@ class Desk(ABC):
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         return await self._run(lambda: self._submit(submission, opened))
 
-    async def ask(self, key: str) -> Outcome:
-        return Outcome.TAKEN if await self._run(lambda: self._book.has(key)) else Outcome.LATER
+    async def ask(self, key: str) -> tuple[Outcome, str]:
+        return Outcome.TAKEN if await self._run(lambda: self._book.has(key)) else Outcome.LATER, ""
 
     async def answers(self, limit: int) -> Sequence[Answer]:
         return await self._run(lambda: self._book.answers(limit))

@@ -67,7 +67,7 @@ class FolderBackend:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._hand, lambda: self._submit(submission, opened))
 
-    async def ask(self, key: str) -> Outcome:
+    async def ask(self, key: str) -> tuple[Outcome, str]:
         """Raises `ValueError` for what is no key."""
         return await asyncio.get_running_loop().run_in_executor(self._ear, self._ask, _checked(key))
 
@@ -116,12 +116,11 @@ class FolderBackend:
         except OSError:
             return False
 
-    def _ask(self, key: str) -> Outcome:
+    def _ask(self, key: str) -> tuple[Outcome, str]:
         try:
-            return Outcome.TAKEN if _handed_over(self._hearing, key) else Outcome.LATER
+            return Outcome.TAKEN if _handed_over(self._hearing, key) else Outcome.LATER, ""
         except OSError as error:
-            log.warning("back-end cannot be asked", error=_in_words(error))
-            return Outcome.UNKNOWN
+            return Outcome.UNKNOWN, _in_words(error)
 
     def _answers(self, limit: int) -> list[Answer]:
         if monotonic() < self._not_before:

@@ -89,16 +89,17 @@ class HttpSubmissions:
                 return Outcome.LATER, f"cannot be prepared: {error.strerror}"
             return await self._send(submission.key, _Body(spool, size), digest)
 
-    async def ask(self, key: str) -> Outcome:
+    async def ask(self, key: str) -> tuple[Outcome, str]:
         """Raises `ValueError` for what is no key."""
         if not SUBMISSION_KEY.fullmatch(key):
             raise ValueError("not the key of a submission")
         try:
             async with asyncio.timeout(self._settings.seconds):
                 async with self._client.stream("GET", f"submissions/{key}") as said:
-                    return {200: Outcome.TAKEN, 404: Outcome.LATER}.get(said.status_code, Outcome.UNKNOWN)
-        except TROUBLE:
-            return Outcome.UNKNOWN
+                    known = {200: Outcome.TAKEN, 404: Outcome.LATER}.get(said.status_code)
+                    return (Outcome.UNKNOWN, await _note(said)) if known is None else (known, "")
+        except TROUBLE as error:
+            return Outcome.UNKNOWN, _certificate_trouble(error) or _said(error)
 
     def _fill(
         self, spool: BufferedRandom, submission: Submission, opened: Callable[[str], IO[bytes]]

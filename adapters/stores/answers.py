@@ -21,7 +21,7 @@ from gateway.customs_answers import Ambiguous, Filed, Matched, Parked
 from gateway.customs_codes import AnswerKind
 from gateway.message import Operation, ReceiptKind, message_of, new_id
 from gateway.ports import Answer, Clock, Superseded
-from gateway.states import CustomsStatus, Event, State, advance
+from gateway.states import CustomsStatus, DeliveryState, Event, State, advance
 
 
 class SqlAnswers:
@@ -115,6 +115,16 @@ _INSERT: Final = insert(messages)
 _MATCHED: Final = update(messages).where(messages.c.id == bindparam("wanted"))
 _CHANGE: Final = update(messages).where(
     messages.c.id == bindparam("wanted"), messages.c.revision == bindparam("seen")
+)
+# Whoever answers a submission has it, whatever became of the attempts to hand it over.
+_IS_THERE: Final = (
+    update(deliveries)
+    .where(
+        deliveries.c.message == bindparam("answered"),
+        deliveries.c.destination == bindparam("by"),
+        deliveries.c.state != DeliveryState.DELIVERED,
+    )
+    .values(unsure=True, alternatives=[])
 )
 
 
@@ -287,6 +297,9 @@ def _change(transaction: Transaction, chain: Sequence[tuple[Matched, str]], now:
             answer=answer,
             sha256=_digest(filed),
         )
+    if target.state in (State.ACCEPTED, State.HELD):
+        for backend in dict.fromkeys(filed.backend for filed, _answer in chain):
+            transaction.connection.execute(_IS_THERE, {"answered": target.message, "by": backend})
     last = chain[-1][0].answered
     changed = transaction.connection.execute(
         _CHANGE,

@@ -51,10 +51,10 @@ def act_on(
     overtaken_by = transaction.connection.execute(_OVERTAKEN_BY, later).scalar()
     step = step_of(act, present, state, [DeliveryState(each) for each in others], overtaken_by)
     changed: dict[str, object] = {"wanted": wanted, "state": step.delivery, "changed_at": now, "note": reason}
-    if step.delivery is DeliveryState.HELD:
-        changed["unsure"] = present is DeliveryState.UNKNOWN
-    else:
+    if step.delivery is not DeliveryState.HELD:
         changed |= {"attempts": 0, "next_at": now, "since": now}
+    if present is DeliveryState.DELIVERED:
+        changed["unsure"] = True  # until customs says itself that it lost it
     if state is State.DELIVERED:
         # What was taken goes nowhere else any more, and its sender knows that it is accepted.
         changed |= {"alternatives": [], "told_at": now}

@@ -25,11 +25,7 @@ _ACCEPTED: Final = select(messages.c.seq, messages.c.id, messages.c.state, messa
     text("state = 'accepted'"),
 )
 _CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
-_HOLD: Final = (
-    update(deliveries)
-    .where(deliveries.c.message == bindparam("wanted"), TO_SEND)
-    .values(unsure=deliveries.c.state == DeliveryState.UNKNOWN)
-)
+_HOLD: Final = update(deliveries).where(deliveries.c.message == bindparam("wanted"), TO_SEND)
 
 
 def hold_under(transaction: Transaction, number: str, now: datetime) -> None:

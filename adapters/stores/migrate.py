@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import create_engine, inspect, text
 
-NEWEST: Final = "0003"
+NEWEST: Final = "0004"
 
 
 def migrate(path: Path) -> None:

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import Boolean, Connection, Row, bindparam, func, literal_column, not_, or_, select, update
 
 from adapters.stores.database import Database, Transaction
 from adapters.stores.diverting import divert
@@ -60,7 +60,8 @@ class SqlOutbox:
         changed = {
             "state": state,
             "note": note,
-            "unsure": unsure,
+            "doubtful": unsure,
+            "was_unsure": item.unsure or state is DeliveryState.DELIVERED,
             "next_at": next_at,
             "changed_at": now,
             **({} if counted else {"attempts": item.attempts - 1}),
@@ -204,7 +205,9 @@ def _recover(transaction: Transaction) -> int:
         .values(state=DeliveryState.HELD, note=note, unsure=True)
     )
     unsure = transaction.connection.execute(
-        update(deliveries).where(sending).values(state=DeliveryState.UNKNOWN, note=note, alternatives=[])
+        update(deliveries)
+        .where(sending)
+        .values(state=DeliveryState.UNKNOWN, note=note, unsure=True, alternatives=[])
     )
     return stopped.rowcount + unsure.rowcount
 
@@ -215,7 +218,7 @@ def _outgoing(row: Row[*tuple[Any, ...]]) -> Outgoing:
         id=row.id,
         message=row.message,
         attempts=row.attempts + 1,
-        unknown=row.state == DeliveryState.UNKNOWN,
+        unknown=row.unsure or row.state == DeliveryState.UNKNOWN,
         submission=Submission(
             key=row.key,
             destination=row.destination,
@@ -228,6 +231,7 @@ def _outgoing(row: Row[*tuple[Any, ...]]) -> Outgoing:
             alternatives=tuple(row.alternatives),
         ),
         since=row.created_at if row.since is None else row.since,
+        unsure=row.unsure,
     )
 
 
@@ -236,8 +240,16 @@ _TAKE: Final = (
     .where(deliveries.c.id.in_(bindparam("claimed", expanding=True)))
     .values(state=DeliveryState.SENDING, attempts=deliveries.c.attempts + 1, changed_at=bindparam("now"))
 )
-_SETTLE: Final = update(deliveries).where(
-    deliveries.c.id == bindparam("wanted"), deliveries.c.state == DeliveryState.SENDING
+_SETTLE: Final = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("wanted"), deliveries.c.state == DeliveryState.SENDING)
+    # An answer that came during the attempt says that customs has it; no attempt unsays that.
+    .values(
+        unsure=or_(
+            bindparam("doubtful", type_=Boolean),
+            deliveries.c.unsure & not_(bindparam("was_unsure", type_=Boolean)),
+        )
+    )
 )
 _MESSAGE: Final = select(
     messages.c.seq, messages.c.id, messages.c.state, messages.c.revision, messages.c.operation
@@ -263,7 +275,7 @@ def _settle(transaction: Transaction, item: Outgoing, changed: dict[str, Any], a
         changed["state"] = DeliveryState.HELD  # its message was held meanwhile: it is not tried again
     in_vain = happened is Event.UNDELIVERABLE and row.state == State.DELIVERED
     if in_vain and state is DeliveryState.HELD:
-        changed["unsure"] = True  # customs took it once
+        changed["doubtful"] = True  # customs took it once
     transaction.connection.execute(_SETTLE, {"wanted": item.id, **changed})
     if happened is None:
         return
@@ -301,7 +313,7 @@ _OVERDUE: Final = (
         deliveries.c.id,
         deliveries.c.message,
         deliveries.c.key,
-        deliveries.c.state,
+        deliveries.c.unsure,
         deliveries.c.attempts,
         deliveries.c.destination,
     )
@@ -317,7 +329,7 @@ def _give_up(transaction: Transaction, where: Mapping[str, Any], note: str, now:
         held = {"state": DeliveryState.HELD, "note": note, "changed_at": now}
         message = transaction.connection.execute(_MESSAGE, {"wanted": row.message}).one()
         again = message.state == State.DELIVERED  # customs took it once
-        unsure = again or row.state == DeliveryState.UNKNOWN
+        unsure = again or row.unsure
         transaction.connection.execute(_GIVE_UP, {"wanted": row.id, "unsure": unsure, **held})
         told = {"destination": row.destination, "attempt": row.attempts, "key": row.key, "note": note}
         if again:

@@ -237,7 +237,7 @@ deliveries = Table(
     Column("next_at", Instant, nullable=False),
     Column("since", Instant),  # from when on its time is counted
     Column("note", Text, nullable=False, default=""),
-    # It was held before its outcome was known: customs may have it.
+    # An attempt was made of which the outcome is not known: customs may have it, until it says that not.
     Column("unsure", Boolean, nullable=False, server_default=false()),
     Column("told_at", Instant),  # when its sender was told that it waits for a destination that is down
     Column("created_at", Instant, nullable=False),

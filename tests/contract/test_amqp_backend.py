@@ -173,9 +173,9 @@ def test_customs_is_asked_where_it_can_be_and_silence_says_nothing(
     settings, key = backend_settings(rabbit, tmp_path, rabbit.vhost()), sent().key
     assert settings.questions is not None
 
-    async def scene() -> list[Outcome]:
+    async def scene() -> list[Outcome | None]:
         async with opened(settings, tmp_path) as backend, customs(rabbit, settings) as channel:
-            said = [await backend.ask(key)]
+            said = [(await backend.ask(key))[0]]
             questions = await channel.get_queue(settings.questions or "")
             await questions.purge()
             for each in (Word.TAKEN, Word.UNKNOWN, "perhaps"):
@@ -188,7 +188,7 @@ def test_customs_is_asked_where_it_can_be_and_silence_says_nothing(
                     await question.ack()
 
                 tag = await questions.consume(reply)
-                said.append(await backend.ask(key))
+                said.append((await backend.ask(key))[0])
                 await questions.cancel(tag)
             return said
 
@@ -197,7 +197,7 @@ def test_customs_is_asked_where_it_can_be_and_silence_says_nothing(
 
 def test_where_customs_cannot_be_asked_it_is_sent_again(rabbit: Rabbit, tmp_path: Path) -> None:
     settings = backend_settings(rabbit, tmp_path, "any", questions=None)
-    assert asyncio.run(AmqpBackend(settings, tmp_path, "customs").ask(sent().key)) is Outcome.LATER
+    assert asyncio.run(AmqpBackend(settings, tmp_path, "customs").ask(sent().key)) == (None, "")
 
 
 def test_an_answer_that_cannot_be_used_is_put_aside_and_keeps_no_other_from_being_heard(

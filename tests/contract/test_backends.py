@@ -76,9 +76,9 @@ def test_submissions_at_the_same_time_with_one_key_have_one_effect(tried: Tried)
 def test_asked_it_says_whether_it_has_a_submission(tried: Tried) -> None:
     once = tried.sent()
 
-    assert asyncio.run(tried.desk.ask(once.key)) is Outcome.LATER
+    assert asyncio.run(tried.desk.ask(once.key))[0] is Outcome.LATER
     once.to(tried.desk)
-    assert asyncio.run(tried.desk.ask(once.key)) is Outcome.TAKEN
+    assert asyncio.run(tried.desk.ask(once.key))[0] is Outcome.TAKEN
 
 
 def test_answers_come_oldest_first_and_again_until_acknowledged(tried: Tried) -> None:
@@ -121,7 +121,7 @@ def test_what_was_taken_is_there_when_the_folder_is_opened_again(tried: Tried) -
     tried.desk.close()
 
     with closing(tried.office.open(tried.folder)) as again:
-        assert asyncio.run(again.ask(once.key)) is Outcome.TAKEN
+        assert asyncio.run(again.ask(once.key))[0] is Outcome.TAKEN
         assert told(again) == answers[1:]
         assert once.to(again)[0] is Outcome.TAKEN
         assert told(again) == answers[1:]
@@ -135,7 +135,7 @@ def refused(tried: Tried, wrong: Sent) -> str:
         return refused_over_broker(tried, wrong)
     outcome, reason = wrong.to(tried.desk)
     assert outcome is Outcome.NEVER
-    assert asyncio.run(tried.desk.ask(wrong.key)) is Outcome.LATER
+    assert asyncio.run(tried.desk.ask(wrong.key))[0] is Outcome.LATER
     assert told(tried.desk) == []
     assert tried.calls(wrong.key) == ["never"]
     return reason
@@ -144,7 +144,7 @@ def refused(tried: Tried, wrong: Sent) -> str:
 def refused_by_answer(tried: Tried, exchange: Path, wrong: Sent) -> str:
     """As `refused`, where the connection takes whatever it is given."""
     assert wrong.to(tried.desk) == (Outcome.TAKEN, "")
-    assert asyncio.run(tried.desk.ask(wrong.key)) is Outcome.TAKEN
+    assert asyncio.run(tried.desk.ask(wrong.key))[0] is Outcome.TAKEN
     (answer,) = told(tried.desk)
     assert (answer.key, answer.name) == (wrong.key, f"Failed_{wrong.key}.xml")
     assert values(answer)["ResponseCode"] == "1"
@@ -159,7 +159,7 @@ def refused_by_answer(tried: Tried, exchange: Path, wrong: Sent) -> str:
 def refused_over_broker(tried: Tried, wrong: Sent) -> str:
     """As `refused_by_answer`, where customs is asked itself."""
     assert wrong.to(tried.desk) == (Outcome.TAKEN, "")
-    assert asyncio.run(tried.desk.ask(wrong.key)) is Outcome.LATER
+    assert asyncio.run(tried.desk.ask(wrong.key))[0] is Outcome.LATER
     assert tried.calls(wrong.key) == ["never"]
     deadline = time.monotonic() + 10
     while not (answers := told(tried.desk)):
@@ -288,7 +288,7 @@ def test_what_it_said_it_took_survives_being_killed(
     with closing(office.open(tmp_path)) as again:
         for key, outcome in said:
             assert outcome == b"taken"
-            assert asyncio.run(again.ask(key.decode())) is Outcome.TAKEN
+            assert asyncio.run(again.ask(key.decode()))[0] is Outcome.TAKEN
         for one in work:
             assert one.to(again)[0] is Outcome.TAKEN
         # Over a broker, one that was killed before it noted what it had said says it again.

@@ -28,7 +28,7 @@ def gateway(exchange: Exchange) -> Iterator[DirectoryBackend]:
 
 
 def ask(gateway: DirectoryBackend, key: str) -> Outcome:
-    return asyncio.run(gateway.ask(key))
+    return asyncio.run(gateway.ask(key))[0]
 
 
 def look(exchange: Exchange) -> bool:

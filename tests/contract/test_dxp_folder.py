@@ -19,7 +19,7 @@ def test_submissions_and_answers_over_a_folder_stand_in_envelopes(tmp_path: Path
         with closing(reference_customs(tmp_path / "customs")) as customs:
             assert asyncio.run(Serving(exchange, customs, DXP).turn())
         assert [file.name for file in exchange.taken.iterdir()] == [f"{once.key}.xml"]
-        assert asyncio.run(gateway.ask(once.key)) is Outcome.TAKEN
+        assert asyncio.run(gateway.ask(once.key))[0] is Outcome.TAKEN
         assert all(b"<DxpMsg " in file.read_bytes() for file in exchange.into.glob("*.xml"))
         answers = told(gateway)
 
@@ -35,7 +35,7 @@ def test_an_envelope_of_another_message_is_refused(tmp_path: Path) -> None:
         (exchange.out / f"{once.key}.xml").rename(exchange.out / f"{other.key}.xml")
         with closing(reference_customs(tmp_path / "customs")) as customs:
             asyncio.run(Serving(exchange, customs).turn())
-            assert asyncio.run(customs.ask(other.key)) is Outcome.LATER
+            assert asyncio.run(customs.ask(other.key))[0] is Outcome.LATER
         assert [file.name for file in exchange.refused.glob("*.xml")] == [f"{other.key}.xml"]
         (answer,) = told(gateway)
         assert (answer.key, answer.name) == (other.key, f"Failed_{other.key}.xml")

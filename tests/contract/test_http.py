@@ -138,7 +138,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
                 Outcome.DENIED,
                 "HTTP 307: redirects to /elsewhere, which is not followed",
             )
-            assert await backend.ask(sent().key) is Outcome.UNKNOWN
+            assert (await backend.ask(sent().key))[0] is Outcome.UNKNOWN
             assert await backend.answers(10) == []
 
     asyncio.run(told())
@@ -162,7 +162,7 @@ def test_a_server_that_is_not_there_takes_nothing(tmp_path: Path) -> None:
     async def told() -> None:
         async with gateway(tmp_path, f"http://127.0.0.1:{free_port()}") as backend:
             assert (await handed(backend, sent()))[0] is Outcome.LATER
-            assert await backend.ask(sent().key) is Outcome.UNKNOWN
+            assert (await backend.ask(sent().key))[0] is Outcome.UNKNOWN
             assert await backend.answers(10) == []
 
     asyncio.run(told())
@@ -211,13 +211,13 @@ def test_what_was_taken_without_a_word_is_asked_for_and_has_one_effect(tmp_path:
                 await request.read()
                 await customs.submit(once.submission, lambda _sha256: io.BytesIO(once.package))
                 await asyncio.sleep(60)
-            return web.Response(status=200 if await customs.ask(once.key) is Outcome.TAKEN else 404)
+            return web.Response(status=200 if (await customs.ask(once.key))[0] is Outcome.TAKEN else 404)
 
         async def told() -> None:
             async with answering(silent) as url, gateway(tmp_path, url, seconds=1) as backend:
-                assert await backend.ask(once.key) is Outcome.LATER
+                assert (await backend.ask(once.key))[0] is Outcome.LATER
                 assert (await handed(backend, once))[0] is Outcome.UNKNOWN
-                assert await backend.ask(once.key) is Outcome.TAKEN
+                assert (await backend.ask(once.key))[0] is Outcome.TAKEN
             assert len(await customs.answers(100)) == 5
 
         asyncio.run(told())
@@ -283,7 +283,7 @@ def test_who_is_not_let_in_is_denied(tmp_path: Path) -> None:
             outcome, note = await handed(backend, sent())
             assert outcome is Outcome.DENIED
             assert note.startswith("it does not accept our certificate")
-            assert await backend.ask(sent().key) is Outcome.UNKNOWN
+            assert (await backend.ask(sent().key))[0] is Outcome.UNKNOWN
 
     with turning_down(theirs) as url:
         for own in ({}, shown(stranger)):

@@ -25,7 +25,7 @@ def test_no_cookie_of_a_back_end_is_kept(tmp_path: Path) -> None:
     async def told() -> None:
         async with answering(handler) as url, gateway(tmp_path, url) as backend:
             assert await handed(backend, sent()) == (Outcome.TAKEN, "")
-            assert await backend.ask(sent().key) is Outcome.UNKNOWN
+            assert (await backend.ask(sent().key))[0] is Outcome.UNKNOWN
             assert await backend.answers(1) == []
 
     asyncio.run(told())

@@ -46,8 +46,8 @@ def opened(server: Sshd, **settings: object) -> SftpBackend:
     return SftpBackend(given, Path(given.key), server.folder)
 
 
-def ask(backend: Backend, key: str) -> Outcome:
-    return asyncio.run(backend.ask(key))
+def ask(backend: Backend, key: str) -> Outcome | None:
+    return asyncio.run(backend.ask(key))[0]
 
 
 def out(server: Sshd) -> list[str]:

@@ -104,7 +104,7 @@ class Serving:
         try:
             if not KEY.fullmatch(key):
                 raise Refused("the file is not named by the key of a submission")
-            if await self._desk.ask(key) is Outcome.TAKEN:  # and was killed before it put it away
+            if (await self._desk.ask(key))[0] is Outcome.TAKEN:  # and was killed before it put it away
                 move(file, self._exchange.taken / name)
                 return
             with (

@@ -125,7 +125,7 @@ class AmqpServing:
 
     async def _answer(self, question: AbstractIncomingMessage) -> None:
         key = question.body.decode("ascii", "replace")
-        known = SUBMISSION_KEY.fullmatch(key) and await self._desk.ask(key) is Outcome.TAKEN
+        known = SUBMISSION_KEY.fullmatch(key) and (await self._desk.ask(key))[0] is Outcome.TAKEN
         said = word(Word.TAKEN if known else Word.UNKNOWN, question)
         # Who asked and has not waited for it hears nothing.
         await self._sending.publish("", question.reply_to or "", said)

@@ -98,7 +98,7 @@ class _Doors:
             return Outcome.NEVER, printable(str(refusal), 2000)
 
     async def ask(self, request: web.Request) -> web.Response:
-        outcome = await self._desk.ask(request.match_info["key"])
+        outcome, _why = await self._desk.ask(request.match_info["key"])
         return _said(200 if outcome is Outcome.TAKEN else 404, outcome.value)
 
     async def answers(self, request: web.Request) -> web.Response:

@@ -36,7 +36,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	touch $@
 
 setup-test: setup
-	sh .ci/packages sftp sshd xmlsec1 rabbitmq amqp-tools
+	sh .ci/packages sftp sshd xmlsec1 rabbitmq amqp-tools lftp
 
 clean:
 	rm -rf $(VENV) build *.egg-info

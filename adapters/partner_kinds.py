@@ -12,8 +12,9 @@ from adapters.files.local import LocalFiles
 from adapters.files.sftp import SftpFiles
 from adapters.home import Home
 from gateway.connections import DirectoryPartner, PartnerSettings, SftpPartner
+from gateway.mailbox import Mailbox
 from gateway.parties import Account
-from gateway.ports import BlobStore, Clock, Intake, Mailbox, Postings
+from gateway.ports import BlobStore, Clock, Intake, Postings
 
 
 @asynccontextmanager

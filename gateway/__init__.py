@@ -3,7 +3,7 @@
 Read in the order in which data flow:
 
 1. nouns: `message`, `states`, `faults` with `fault_catalogue`, `parties`, `agreements`, `policy` with
-   `reform`, `decision`, `ports`
+   `reform`, `decision`, `ports`, `mailbox`
 2. the way of a message: `pipeline`, then `stages/` one by one
 3. what the stages stand on: `xml`, `archive` and `zip_records`, `file_names`, `pdf`, `families` with `facts`,
    `schema` and `schematron`, `signatures` with `signature_form`, `canonical` and `certificates`, `signing`,

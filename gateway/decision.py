@@ -35,9 +35,11 @@ class Lacking(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A message that waits and comes to its end by the judgement of another: what its sender is told."""
+    """A message that waits and comes to its end by the judgement of another, which found it by this name;
+    and what its sender is told."""
 
     message: str
+    name: str
     receipts: tuple[Receipt, ...]
     findings: tuple[Finding, ...] = ()
 
@@ -73,13 +75,15 @@ class Decision:
     message that this one repeats, corrects or updates, or the declaration that it belongs to.
 
     `lack` is what a message waits for, `brings` what others may wait for. `joined` came on their own and are
-    accepted with it, `replaced` are refused since it takes their place; if one of these waits no more,
-    nothing is committed either.
+    accepted with it, `replaced` are refused since it takes their place; if one of these waits no more, or
+    under another name, nothing is committed either. Nor is it where the message itself has another name than
+    this one by then; None where it was not judged by what it is.
     """
 
     message: str
     attempt: int
     event: Event
+    name: str | None = None
     findings: tuple[Finding, ...] = ()
     facts: Facts | None = None
     receipts: tuple[Receipt, ...] = ()

@@ -80,6 +80,7 @@ def judge(
     called with the name of each stage (of `STAGES`) that was passed, so that whoever has a clock may time
     them; one that refuses is not marked."""
     decision = _judged(received, blob, rules, register, signer, now, mark)
+    decision = replace(decision, name=received.arrival.name)
     if decision.event is not Event.REFUSED:
         return decision
     return replace(
@@ -306,7 +307,11 @@ def _waits_for_declaration(
         # Receipts of files of one name are told apart by their time.
         then = now + timedelta(microseconds=1)
         end = _refused(earlier.message, _known(party, earlier.part), why, rules, signer, then)
-        ended.append(Finished(message=end.message, receipts=end.receipts, findings=end.findings))
+        ended.append(
+            Finished(
+                message=end.message, name=earlier.part.name, receipts=end.receipts, findings=end.findings
+            )
+        )
     return replace(decision, brings=brings(pdf, party), replaced=tuple(ended))
 
 
@@ -322,7 +327,7 @@ def _joined(
         receipt = gateway_receipt(
             each.message, Verdict.ACCEPTED, known, (), rules.families, rules.policy, signer, then
         )
-        joined.append(Finished(message=each.message.arrival.id, receipts=(receipt,)))
+        joined.append(Finished(message=each.message.arrival.id, name=each.part.name, receipts=(receipt,)))
     return tuple(joined)
 
 

@@ -260,30 +260,6 @@ class Entry:
     receipt: int | None = None
 
 
-class Mailbox(Protocol):
-    """An account's folders, as a view of the store: OutBox shows what is not yet judged, SentBox and FailBox
-    what was accepted and refused, InBox the receipts. No account ever sees another's entries.
-    """
-
-    async def listing(self, account: str, folder: Folder) -> Sequence[Entry]:
-        """All entries, oldest first, one for each name (the newest)."""
-        ...
-
-    async def entry(self, account: str, folder: Folder, name: str) -> Entry | None: ...
-
-    async def whereabouts(self, account: str, messages: Sequence[str]) -> Mapping[str, Folder]:
-        """The folders of these messages of the account, by their ids; without those that it has not."""
-        ...
-
-    async def body(self, account: str, receipt: int) -> bytes:
-        """The bytes of a receipt; raises `KeyError` where the account has no such receipt."""
-        ...
-
-    async def collected(self, account: str, receipt: int, at: datetime, *, removed: bool) -> None:
-        """Notes that a receipt was fetched; `removed` takes it out of the listing (the record stays)."""
-        ...
-
-
 class Filing(Protocol):
     """The electronic dossiers (REFORM R12), read-only; what is read is noted first."""
 

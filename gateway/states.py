@@ -43,6 +43,7 @@ class Event(StrEnum):
     BROKE = "broke"  # our own failure, or three crashed judgements
     CAME = "came"  # what was waited for is there
     JOINED = "joined"  # the declaration that it belongs to was accepted with it
+    RENAMED = "renamed"  # its sender gave it another name
     REPLACED = "replaced"  # a newer one of the same name takes its place
     EXPIRED = "expired"  # what was waited for did not come in time
     TAKEN = "taken"  # customs took it
@@ -69,6 +70,8 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     State.WAITING: {
         Event.CAME: State.RECEIVED,
         Event.JOINED: State.CLOSED,
+        # Of a PDF on its own, which is found by its name, as is what was refused for it.
+        Event.RENAMED: State.RECEIVED,
         Event.REPLACED: State.REJECTED,
         # Judged a last time, and refused where the thing is still not there.
         Event.EXPIRED: State.RECEIVED,
@@ -100,6 +103,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     },
     State.REJECTED: {
         Event.REPLAYED: State.RECEIVED,
+        Event.RENAMED: State.RECEIVED,
     },
     State.HELD: {
         Event.REPLAYED: State.RECEIVED,

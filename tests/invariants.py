@@ -109,6 +109,8 @@ def _trail(store: Connection) -> Iterator[str]:
             allowed = before
         else:
             allowed = TRANSITIONS[before].get(Event(row.event))
+        if row.event == Event.RENAMED and before == row.state:
+            allowed = before  # the name of anything else changes nothing
         if row.event == Event.TAKEN and before == row.state:
             allowed = before  # one of two offices has it (transit)
         if allowed != row.state:

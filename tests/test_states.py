@@ -76,8 +76,8 @@ def test_a_verdict_is_given_to_a_message_that_is_to_be_judged_and_to_no_other() 
         assert [state for state in State if event in TRANSITIONS[state]] == [State.RECEIVED]
 
 
-def test_a_rejected_message_moves_by_a_replay_alone() -> None:
-    assert set(TRANSITIONS[State.REJECTED]) == {Event.REPLAYED}
+def test_a_rejected_message_moves_by_a_replay_and_by_its_senders_rename_alone() -> None:
+    assert set(TRANSITIONS[State.REJECTED]) == {Event.REPLAYED, Event.RENAMED}
 
 
 def test_nothing_leaves_closed() -> None:

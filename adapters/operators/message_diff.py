@@ -90,7 +90,7 @@ def attempts_of(trail: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     attempts: list[dict[str, Any]] = []
     for event in trail:
         detail, happened = event["detail"], event["event"]
-        if happened in _BEGINNINGS:
+        if happened in _BEGINNINGS or (happened == Event.RENAMED and detail.get("anew")):
             attempts.append(
                 {
                     "began": happened,

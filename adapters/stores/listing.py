@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, TextClause, func, or_, select, union
 
-from adapters.stores.operating_tables import message_faults
+from adapters.stores.operating_tables import former_names, message_faults
 from adapters.stores.place import Stretch, stretch
 from adapters.stores.tables import ANSWERS, LISTED, SENT, messages
 from gateway.states import State
@@ -54,8 +54,9 @@ class Wanted:
 
     `party` is a customs code; `office` that of a customs office of declaration, or how it begins; `fault` a
     fault's code or a rule's number, found in a message that is not accepted; `text` how a reference, file
-    name, SeqNo or entry number begins; `since` and `before` bound the time of receipt; `after` is the id from
-    which on it goes on, the first ones first; `everything` takes the answers of customs too.
+    name (also a former one), SeqNo or entry number begins; `since` and `before` bound the time of receipt;
+    `after` is the id from which on it goes on, the first ones first; `everything` takes the answers of
+    customs too.
     """
 
     state: State | None = None
@@ -224,6 +225,8 @@ class _Search:
         for kind in kinds:
             for column in _TEXTS:
                 yield select(messages.c.seq).where(kind, *_from(column, text), *others)
+            former = select(messages.c.seq).join(former_names, former_names.c.seq == messages.c.seq)
+            yield former.where(kind, *_from(former_names.c.name, text), *others)
 
     def _is_broad(self, column: Column[Any], text: str) -> bool:
         some = select(messages.c.seq).where(LISTED, *_from(column, text)).limit(_BROAD).subquery()
@@ -233,7 +236,10 @@ class _Search:
         """Those of these places where the text stands, as many as are shown."""
         found: list[int] = []
         order = sorted(places, reverse=self._newest)
-        begins = or_(*(_from(column, text)[0] & _from(column, text)[1] for column in _TEXTS))
+        former = select(former_names.c.id).where(
+            former_names.c.seq == messages.c.seq, *_from(former_names.c.name, text)
+        )
+        begins = or_(former.exists(), *(_from(column, text)[0] & _from(column, text)[1] for column in _TEXTS))
         for start in range(0, len(order), _AT_ONCE):
             query = select(messages.c.seq).where(messages.c.seq.in_(order[start : start + _AT_ONCE]), begins)
             found += sorted(self._reader.execute(query).scalars(), reverse=self._newest)

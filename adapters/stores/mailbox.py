@@ -7,12 +7,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from adapters.stores.database import Database
+from adapters.stores.renaming import rename
 from adapters.stores.tables import messages, receipts
 from gateway.ports import Entry, Folder
 
 
 class SqlMailbox:
-    """ports.Mailbox over a `Database`. Every query names the account, so none can reach another's entries."""
+    """gateway.mailbox.Mailbox over a `Database`. Every query names the account, so that none can reach
+    another's entries."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -37,6 +39,9 @@ class SqlMailbox:
         if found is None:
             raise KeyError(receipt)
         return bytes(found)
+
+    async def rename(self, account: str, name: str, to: str, now: datetime) -> Entry | None:
+        return await self._database.write(lambda transaction: rename(transaction, account, name, to, now))
 
     async def collected(self, account: str, receipt: int, at: datetime, *, removed: bool) -> None:
         change = (

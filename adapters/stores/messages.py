@@ -16,6 +16,7 @@ from adapters.stores.found_by import fact_columns, note_faults
 from adapters.stores.giving_back import give_back
 from adapters.stores.operating_tables import replies
 from adapters.stores.receipts import give_again, put_receipts
+from adapters.stores.renaming import NAMED_AT
 from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages, receipts
 from adapters.stores.waiting import any_overdue, expire
 from gateway.decision import Decision
@@ -157,7 +158,10 @@ _PUT_BACK: Final = update(messages).where(
     messages.c.state == State.RECEIVED,
 )
 _WAITS: Final = select(receipts.c.id).where(
-    receipts.c.message == bindparam("of"), receipts.c.verdict == "waiting"
+    receipts.c.message == bindparam("of"),
+    receipts.c.verdict == "waiting",
+    # Under its present name: of one that it had before its sender knows nothing any more.
+    receipts.c.created_at >= func.coalesce(NAMED_AT.scalar_subquery(), 0),
 )
 _OF_KEY: Final = (
     (holders.c.party == bindparam("of_party"))
@@ -257,6 +261,8 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
     row = transaction.connection.execute(_TO_DECIDE, {"wanted": decision.message}).one()
     if row.attempts != decision.attempt or row.state != State.RECEIVED:
         raise LateDecision(decision.message)
+    if decision.name not in (None, row.name):
+        raise Superseded(decision.message)
     state = advance(State(row.state), decision.event)
     if decision.event is Event.REFUSED and row.revision:  # it may have been accepted before
         give_back(transaction, decision.message, "judged again", now)

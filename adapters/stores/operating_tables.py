@@ -86,6 +86,18 @@ alarms = Table(
     sqlite_autoincrement=True,
 )
 
+# Names that messages had before their senders renamed them.
+former_names = Table(
+    "former_names",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("seq", BigInteger, nullable=False),  # of the message
+    Column("name", Text, nullable=False),
+    Column("at", Instant, nullable=False),  # when it had it no more
+    Index("former_names_of_message", "seq", "at"),
+    Index("messages_by_former_name", "name", "seq"),
+)
+
 # The faults (codes and rules) of messages, with what else lists filter by: `findings` as an index, written in
 # the same commit. Errors only: what was accepted has none.
 message_faults = Table(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, exists, or_, select, union
 
 from adapters.stores.delivery_reading import list_deliveries
 from adapters.stores.listing import listed, plain
-from adapters.stores.operating_tables import replies
+from adapters.stores.operating_tables import former_names, replies
 from adapters.stores.operations import standing_of
 from adapters.stores.surroundings import surroundings
 from adapters.stores.tables import events, messages, receipts
@@ -22,9 +22,9 @@ _IS_REPEAT: Final = exists().where(events.c.message == messages.c.id, events.c.e
 
 
 def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The message with this id, or else those with this reference, SeqNo or entry number, or this message id
-    of their senders over AMQP. Ten at most: the newest first, but repeats of another (`is_repeat`) behind all
-    that are none."""
+    """The message with this id, or else those with this reference, SeqNo or entry number, this message id of
+    their senders over AMQP, or this name before they were renamed. Ten at most: the newest first, but repeats
+    of another (`is_repeat`) behind all that are none."""
     columns = (messages, _IS_REPEAT.label("is_repeat"))
     by_id = reader.execute(select(*columns).where(messages.c.id == wanted)).all()
     if by_id:
@@ -39,9 +39,10 @@ def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, .
         .join(replies, replies.c.message == messages.c.id)
         .where(replies.c.message_id == wanted)
     )
+    renamed = select(former_names.c.seq).where(former_names.c.name == wanted)
     return reader.execute(
         select(*columns)
-        .where(messages.c.seq.in_(union(numbered, named)))
+        .where(messages.c.seq.in_(union(numbered, named, renamed)))
         .order_by(_IS_REPEAT, messages.c.seq.desc())
         .limit(10)
     ).all()

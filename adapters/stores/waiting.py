@@ -24,7 +24,7 @@ _OVERDUE: Final = (
     .order_by(messages.c.until)
     .limit(100)
 )
-_ONE: Final = select(*_STATE).where(messages.c.id == bindparam("wanted"))
+_ONE: Final = select(*_STATE, messages.c.name).where(messages.c.id == bindparam("wanted"))
 _CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
 
 
@@ -49,9 +49,9 @@ def expire(transaction: Transaction, now: datetime) -> int:
 
 def finish(transaction: Transaction, finished: Finished, event: Event, by: str, now: datetime) -> None:
     """Brings a message to its end, linked to the one that does so: it joins that (`JOINED`) or gives it its
-    place (`REPLACED`). Raises `Superseded` where it does not wait any more."""
+    place (`REPLACED`). Raises `Superseded` where it does not wait any more, or not under that name."""
     row = transaction.connection.execute(_ONE, {"wanted": finished.message}).one()
-    if row.state != State.WAITING:
+    if row.state != State.WAITING or row.name != finished.name:
         raise Superseded(finished.message)
     state = advance(State(row.state), event)
     transaction.connection.execute(

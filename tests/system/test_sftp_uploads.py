@@ -142,12 +142,7 @@ def test_a_name_may_be_used_again_for_a_new_message_but_what_was_acknowledged_is
                 client.open("/OutBox/a.zip", mode)
         with pytest.raises(OSError, match="changed"):
             client.truncate("/OutBox/a.zip", 3)
-    for line in (
-        "rm /OutBox/a.zip",
-        "rename /OutBox/a.zip /OutBox/b.zip",
-        "rename /OutBox/a.zip /OutBox/b.tmp",
-    ):
-        assert refused(served.broker.sftp(line))
+    assert refused(served.broker.sftp("rm /OutBox/a.zip"))
     assert served.bodies() == [("a.zip", PACKAGE)] * 2
 
 

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple, Unpack
 
-from gateway.ports import BlobStore, Clock, Intake, Mailbox, Postings
+from gateway.mailbox import Mailbox
+from gateway.ports import BlobStore, Clock, Intake, Postings
 
 T = TypeVar("T")
 Given = TypeVarTuple("Given")

@@ -13,8 +13,9 @@ import structlog
 from adapters.channels.sftp_server.outbox import Draft, Outbox
 from adapters.channels.sftp_server.wire import Refused, Status
 from gateway.faults import printable
+from gateway.mailbox import Mailbox
 from gateway.message import Arrival, new_id
-from gateway.ports import BlobStore, Clock, Filing, Intake, Mailbox
+from gateway.ports import BlobStore, Clock, Filing, Intake
 
 # Longer than any commit that will still succeed; a client's own patience is about as long.
 _PATIENCE_SECONDS: Final = 60.0

@@ -19,8 +19,9 @@ from adapters.channels.sftp_server.connection import Connection
 from adapters.channels.sftp_server.door import Door
 from adapters.channels.sftp_server.office import Office, log
 from gateway.faults import printable
+from gateway.mailbox import Mailbox
 from gateway.parties import Account
-from gateway.ports import BlobStore, Clock, Filing, Intake, Mailbox
+from gateway.ports import BlobStore, Clock, Filing, Intake
 
 _ROUND_SECONDS: Final = 1.0
 _BACKLOG: Final = 256

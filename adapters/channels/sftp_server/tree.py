@@ -12,6 +12,7 @@ from adapters.channels.sftp_server.handles import FILE, Download, Upload
 from adapters.channels.sftp_server.office import Office
 from adapters.channels.sftp_server.outbox import Draft
 from adapters.channels.sftp_server.wire import Attributes, Mode, Refused, Status, denied, no_such_file
+from gateway.mailbox import NotRenamed
 from gateway.parties import Account
 from gateway.ports import Entry, Folder
 
@@ -91,15 +92,31 @@ class Tree:
         self._refuse_change_of_dossiers(old, new)
         folder, name = paths.file(old)
         target_folder, target = paths.file(new)
-        if folder is not Folder.OUTBOX or not self._account.is_unfinished(name):
+        if folder is not Folder.OUTBOX:
             self.stat(old)
-            raise denied("Only unfinished uploads can be renamed")
+            raise denied("Only uploads can be renamed")
         if target_folder is not Folder.OUTBOX:
             raise denied("An upload is renamed within OutBox")
-        if self._account.is_unfinished(target):
+        if self._outbox.find(name) is None:
+            self._rename_taken(name, target)
+        elif self._account.is_unfinished(target):
             self._outbox.move(name, target, replace=replace)
         else:
             self._finish(self._outbox.hold(name), target)
+
+    def _rename_taken(self, name: str, target: str) -> None:
+        if self._outbox.find(target) is not None:
+            raise denied("OutBox has another file of the new name")
+        now = self._office.clock()
+        try:
+            renamed = self._office.wait(self._office.mailbox.rename(self._account.name, name, target, now))
+        except NotRenamed as error:
+            raise denied(str(error)) from None
+        if renamed is None:
+            self.stat(f"/{Folder.OUTBOX}/{name}")
+            raise denied("The file was taken too long ago to be renamed")
+        self._done.pop(name, None)
+        self._remember(target, renamed.size, now)
 
     def change(self, path: str, size: int | None) -> None:
         """Sets attributes: a size cuts or lengthens an unfinished file; times and permissions are taken and
@@ -215,7 +232,9 @@ class Tree:
         size = self._office.commit(self._account.name, draft, name)
         if self._writing.get(name) is draft:
             del self._writing[name]
-        now = self._office.clock()
+        self._remember(name, size, self._office.clock())
+
+    def _remember(self, name: str, size: int, now: datetime) -> None:
         self._done.pop(name, None)
         while self._done and now - self._done[first := next(iter(self._done))][1] > _STILL_SEEN:
             del self._done[first]

@@ -24,6 +24,8 @@ from adapters.operators import (
     parties,
     policy,
     receipts,
+    reload,
+    routes,
     stats,
     tail,
     undertakings,
@@ -70,6 +72,7 @@ app.command()(node.serve)
 app.command()(demo.demo)
 app.command()(check.check)
 app.command()(node.doctor)
+app.command()(reload.reload)
 app.command()(tail.tail)
 app.add_typer(messages.app, name="messages")
 app.add_typer(undertakings.app, name="undertakings")
@@ -83,6 +86,7 @@ app.add_typer(parties.app, name="parties")
 app.add_typer(agreements.app, name="agreements")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(policy.app, name="policy")
+app.add_typer(routes.app, name="routes")
 app.add_typer(dossier.app, name="dossier")
 app.add_typer(stats.app, name="stats")
 app.add_typer(alarms.app, name="alarms")

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,9 +21,11 @@ from adapters.channels.amqp.consumer import Office
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.clock import utc_now
 from adapters.home import Home
+from adapters.named_files import Renewal
 from adapters.observing.looking import Hearing
 from adapters.observing.observing import Observing
 from adapters.partner_kinds import visited_partners
+from adapters.reloading import Reloading
 from adapters.stores.answers import SqlAnswers
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.destinations import SqlDestinations
@@ -36,7 +38,7 @@ from adapters.stores.postings import SqlPostings
 from adapters.stores.register import SqlRegister
 from adapters.stores.replies import SqlReplies
 from adapters.stores.requests import SqlRequests
-from adapters.workers import WorkerJudges
+from adapters.workers import Judging, WorkerJudges
 from gateway.connections import AssociationSettings
 from gateway.customs_answers import CustomsAnswers
 from gateway.dispatch import Dispatch, Roads
@@ -44,6 +46,7 @@ from gateway.families import Families
 from gateway.node import Node, Parts
 from gateway.pace import Limits
 from gateway.parties import Account
+from gateway.policy import Policy
 from gateway.reminders import Reminders
 
 STOP_WITHIN: Final = 20.0  # seconds for sessions in hand
@@ -62,6 +65,7 @@ class Running:
     sftp: tuple[str, int]
     amqp: AmqpChannel | None
     metrics: tuple[str, int] | None
+    reload: Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -72,8 +76,9 @@ async def running(home: Home) -> AsyncIterator[Running]:
     what is in hand is finished and committed; then what these stood on.
     """
     _allow_all_descriptors()
-    settings, clock = home.settings(), utc_now
-    policy = home.policy()
+    in_force, clock = home.in_force(), utc_now
+    settings, policy = in_force.settings, in_force.policy
+    renewals: list[Renewal] = []
     migrate(home.database)
     blobs = FilesystemBlobs(home.blobs)
     blobs.sweep()
@@ -85,20 +90,36 @@ async def running(home: Home) -> AsyncIterator[Running]:
         judges = stack.enter_context(
             closing(
                 WorkerJudges(
-                    *(home, policy, home.routes(), judging.workers, judging.seconds), observing.observer
+                    home,
+                    Judging.of(home, policy, in_force.routes),
+                    *(judging.workers, judging.seconds, observing.observer),
                 )
             )
         )
         families = Families.load(files("schemas"))
         backends = {
-            name: await stack.enter_async_context(opened_backend(home, name, each, register, clock))
+            name: await stack.enter_async_context(opened_backend(home, name, each, register, clock, renewals))
             for name, each in settings.backend.items()
         }
+        outbox = SqlOutbox(database, timedelta(hours=policy.answer.due_hours))
+        answers = CustomsAnswers(
+            *(SqlAnswers(database, clock), register, families, policy, judges, clock),
+            observing.observer,
+        )
+        reminders = Reminders(SqlRequests(database), register, judges, policy, clock)
+
+        def judge_by(policy: Policy) -> None:
+            outbox.answer_within = timedelta(hours=policy.answer.due_hours)
+            answers.policy = reminders.policy = policy
+            observing.judge_by(policy)
+
+        reload = Reloading(home, in_force, judges, database, clock, judge_by, renewals)
+        await reload.begin()
         parts = Parts(
             messages=SqlMessages(database),
             dispatch=Dispatch(
                 Roads(
-                    outbox=SqlOutbox(database, timedelta(hours=policy.answer.due_hours)),
+                    outbox=outbox,
                     destinations=SqlDestinations(database),
                     backends=backends,
                     limits={
@@ -111,11 +132,8 @@ async def running(home: Home) -> AsyncIterator[Running]:
                     observer=observing.observer,
                 )
             ),
-            answers=CustomsAnswers(
-                *(SqlAnswers(database, clock), register, families, policy, judges, clock),
-                observing.observer,
-            ),
-            reminders=Reminders(SqlRequests(database), register, judges, policy, clock),
+            answers=answers,
+            reminders=reminders,
             judges=judges,
             backends=backends,
             accounts={
@@ -131,11 +149,11 @@ async def running(home: Home) -> AsyncIterator[Running]:
         await stack.enter_async_context(_at_work(node))
         account, mailbox = partial(_account, register), SqlMailbox(database)
         visits = await stack.enter_async_context(
-            visited_partners(home, account, node, mailbox, SqlPostings(database), blobs, clock)
+            visited_partners(home, account, node, mailbox, SqlPostings(database), blobs, clock, renewals)
         )
         if settings.push is not None:
             pushed_to = await stack.enter_async_context(
-                listening(settings.push, home.path, pushed_among(backends), parts.dispatch.taken)
+                listening(*(settings.push, home.path, pushed_among(backends), parts.dispatch.taken), renewals)
             )
             log.info("answers may be brought", host=pushed_to[0], port=pushed_to[1])
         server = SftpServer(
@@ -164,6 +182,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
             amqp = await stack.enter_async_context(
                 amqp_channel(settings.amqp, home.path, office, SqlPostings(database))
             )
+            renewals += amqp.renewals
         metrics = await stack.enter_async_context(
             observing.at_work(
                 *(database, policy, families, lambda: judges.ailing),
@@ -172,7 +191,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
                 {name: each for name, each in backends.items() if isinstance(each, Hearing)},
             )
         )
-        yield Running(node=node, sftp=sftp, amqp=amqp, metrics=metrics)
+        yield Running(node=node, sftp=sftp, amqp=amqp, metrics=metrics, reload=reload)
 
 
 @asynccontextmanager

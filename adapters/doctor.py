@@ -12,7 +12,8 @@ from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from adapters.home import Home, HomeLocked
+from adapters.differing import differing
+from adapters.home import Home
 from adapters.named_files import named_files
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
@@ -27,6 +28,7 @@ def examine(home: Home, now: datetime) -> list[dict[str, Any]]:
     """One entry for each check: its name, whether it is well, and what was found."""
     checks: tuple[tuple[str, Callable[[], str]], ...] = (
         ("configuration", lambda: _configuration(home)),
+        ("in force", lambda: _in_force(home)),
         ("message families", _families),
         ("private keys", lambda: _private_keys(home)),
         ("gateway certificate", lambda: _certificate(home.certificate.read_text(), now)),
@@ -57,6 +59,12 @@ def _results(checks: tuple[tuple[str, Callable[[], str]], ...]) -> Iterator[dict
 def _configuration(home: Home) -> str:
     policy, routes = home.policy(), home.routes()
     return f"policy {policy.version}, {len(routes.route)} routes"
+
+
+def _in_force(home: Home) -> str:
+    if different := differing(home):
+        raise _Unwell(different)
+    return "no node runs" if home.served_by() is None else "the node runs by the files as they are"
 
 
 def _families() -> str:
@@ -157,8 +165,4 @@ def _disk(home: Home) -> str:
 
 
 def _node(home: Home) -> str:
-    try:
-        with home.locked():
-            return "not running"
-    except HomeLocked:
-        return "running"
+    return "not running" if home.served_by() is None else "running"

@@ -1,15 +1,22 @@
 """A home: the folder that holds everything of one node, and what stands where in it."""
 
+import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from gateway.in_force import InForce
 from gateway.policy import Policy
 from gateway.settings import BadSettings, Settings, read_policy, read_routes, read_settings
 from gateway.stages.route import Routes
+
+_TRIES: Final = 10
+_PAUSE: Final = 0.02  # seconds
 
 
 class NotAHome(Exception):
@@ -54,10 +61,11 @@ class Home:
     def policy(self) -> Policy:
         return read_policy("policy.toml", self._text("policy.toml"))
 
-    def routes(self) -> Routes:
-        """Raises `BadSettings`, also for a route to a back-end that `gateway.toml` does not name."""
+    def routes(self, settings: Settings | None = None) -> Routes:
+        """Raises `BadSettings`, also for a route to a back-end that `settings` does not name; by default that
+        is what `gateway.toml` says."""
         routes = read_routes("routes.toml", self._text("routes.toml"))
-        known = self.settings().backend
+        known = (settings or self.settings()).backend
         named = {
             "backend": {route.backend for route in routes.route},
             "failover": {name for route in routes.route for name in route.failover},
@@ -69,6 +77,11 @@ class Home:
                 )
         return routes
 
+    def in_force(self) -> InForce:
+        """What the files say now; a node that started earlier may run by something else (`NodeEvent`).
+        Raises `BadSettings`."""
+        return InForce(policy=self.policy(), routes=self.routes(), settings=self.settings())
+
     def _text(self, name: str) -> str:
         return (self.path / name).read_text(encoding="utf-8")
 
@@ -79,13 +92,38 @@ class Home:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Held while a node serves; it goes with the process, however that ends. Nothing else needs it."""
+        """Held while a node serves; it goes with the process, however that ends. Nothing else needs it. The
+        file says which process that is."""
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise HomeLocked(f"another gateway serves {self.path}") from None
+            _take(descriptor, self.path)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             yield
         finally:
             os.close(descriptor)
+
+    def served_by(self) -> int | None:
+        """The process that serves this home, None where none does; 0 where it does not say which it is."""
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            said = os.pread(descriptor, 20, 0).strip()
+            return int(said) if said.isdigit() else 0
+        else:
+            return None
+        finally:
+            os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path) -> None:
+    # Whoever asks whether a node runs has the lock for a moment, and must not keep one from starting.
+    for _ in range(_TRIES):
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(_PAUSE)
+    raise HomeLocked(f"another gateway serves {path}")

@@ -1,17 +1,23 @@
 """The files that `gateway.toml` names: keys, certificates and passwords."""
 
+import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from adapters.home import Home
-from gateway.settings import BadSettings
+from gateway.settings import BadSettings, Settings
 
 # Keys of gateway.toml that name a file, and those whose file is nobody else's to read.
 _SECRET: Final = ("key", "password_file", "secret_file")
 _NAMED: Final = ("ca", "certificate", "client_ca", "pusher", *_SECRET)
+
+# Reads files anew as they are to be used, and raises where they cannot be. What it returns puts them to use
+# for every connection from then on, and raises nothing.
+Renewal = Callable[[], Callable[[], None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,22 @@ def named_files(home: Home) -> Sequence[NamedFile]:
     """Raises `BadSettings`."""
     settings = home.settings().model_dump(exclude_none=True)
     return [_looked_at(home, setting, path) for setting, path in _named(settings)]
+
+
+def file_digests(home: Home, settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
+    """SHA-256 (hex) of the files of a node that runs by these settings, with the home's own pair: of those
+    that anybody may see, and of the secret ones, whose digest is not to be shown: a password is guessed from
+    it. Raises `OSError`."""
+    shown = {"keys/gateway.crt": _digest(home.certificate)}
+    secret = {"keys/gateway.key": _digest(home.signing_key)}
+    for setting, path in _named(settings.model_dump(exclude_none=True)):
+        where = secret if setting.endswith(_SECRET) else shown
+        where[setting] = _digest(home.path / path)
+    return shown, secret
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def check_named_files(home: Home, section: str = "") -> None:

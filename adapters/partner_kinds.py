@@ -11,6 +11,7 @@ from adapters.files.folders import Files
 from adapters.files.local import LocalFiles
 from adapters.files.sftp import SftpFiles
 from adapters.home import Home
+from adapters.named_files import Renewal
 from gateway.connections import DirectoryPartner, PartnerSettings, SftpPartner
 from gateway.mailbox import Mailbox
 from gateway.parties import Account
@@ -26,8 +27,10 @@ async def visited_partners(
     postings: Postings,
     blobs: BlobStore,
     clock: Clock,
+    renewals: list[Renewal],
 ) -> AsyncIterator[Sequence[Visits]]:
-    """Visits those that `gateway.toml` names while the context is open."""
+    """Visits those that `gateway.toml` names while the context is open. What takes its keys anew is added to
+    `renewals`."""
     office = Office(
         intake=intake, mailbox=mailbox, postings=postings, blobs=blobs, clock=clock, mark=_mark(home)
     )
@@ -40,6 +43,7 @@ async def visited_partners(
         )
         for name, each in home.settings().partner.items()
     ]
+    renewals += [each.files.renewal for each in partners if isinstance(each.files, SftpFiles)]
     async with visiting(partners, office) as visits:
         yield visits
 

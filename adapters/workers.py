@@ -5,16 +5,17 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from importlib.resources import files
 from multiprocessing.connection import Connection
 from queue import LifoQueue
+from threading import Lock
 from time import perf_counter
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home import Home
@@ -28,6 +29,7 @@ from gateway.observing import UNOBSERVED, Observer
 from gateway.pipeline import Rules, judge, pending_receipt
 from gateway.policy import Policy
 from gateway.ports import Untold, WorkerDied
+from gateway.settings import BadSettings
 from gateway.signing import XadesSigner
 from gateway.stages.route import Routes
 from gateway.xml import trusted
@@ -51,13 +53,34 @@ class JudgementFailed(Exception):
     """What a worker raised, as text: exceptions do not travel whole between processes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """What a worker judges by and signs with. It is handed over, not read again: a file that is edited while
+    the node runs must neither split the workers' judgement nor keep a new one from starting."""
+
+    policy: Policy
+    routes: Routes
+    key: bytes = field(repr=False)
+    certificate: str
+
+    @classmethod
+    def of(cls, home: Home, policy: Policy, routes: Routes) -> Self:
+        """With the pair of the home as it is now. Raises `BadSettings` for one that cannot be used."""
+        key, certificate = home.signing_key.read_bytes(), home.certificate.read_text()
+        try:
+            XadesSigner(key, certificate)
+        except (TypeError, ValueError) as error:  # TypeError: it has a pass phrase
+            raise BadSettings(f"keys/gateway.key, keys/gateway.crt: {error}") from None
+        return cls(policy=policy, routes=routes, key=key, certificate=certificate)
+
+
 class _Worker:
     """A process that is starting; it can `do` once `wait` has returned."""
 
-    def __init__(self, home: Home, policy: Policy, routes: Routes) -> None:
+    def __init__(self, home: Home, judging: "Judging") -> None:
         ours, theirs = _CONTEXT.Pipe()
         self._connection = ours
-        self._process = _CONTEXT.Process(target=_serve, args=(home, policy, routes, theirs), daemon=True)
+        self._process = _CONTEXT.Process(target=_serve, args=(home, judging, theirs), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -96,14 +119,52 @@ class _Raised:
     text: str
 
 
+class _Pool:
+    """Workers that judge by the same."""
+
+    def __init__(self, home: Home, judging: Judging, count: int) -> None:
+        """Raises `WorkerDied` where they do not start: then none is left."""
+        self._new_worker = partial(_Worker, home, judging)
+        self._count = count
+        self.idle: LifoQueue[_Worker | None] = LifoQueue()  # None: one that is to be started
+        # All of them can work before anything is claimed for them: an attempt is counted at its claim, and a
+        # node that is killed again and again while it starts must not use up those of a sound message.
+        started = [self._new_worker() for _ in range(count)]
+        try:
+            for worker in started:
+                worker.wait()
+        except WorkerDied:
+            for worker in started:
+                worker.end()
+            raise
+        for worker in started:
+            self.idle.put(worker)
+
+    def started(self) -> _Worker:
+        """A worker for one that died. Where it cannot start, that is not the fault of the message at hand."""
+        worker = self._new_worker()
+        try:
+            worker.wait()
+        except WorkerDied as error:
+            worker.end()
+            raise Deferred(str(error), _AGAIN_SECONDS) from None
+        return worker
+
+    def end(self) -> None:
+        """Waits for what is in hand."""
+        for _ in range(self._count):
+            worker = self.idle.get()
+            if worker is not None:
+                worker.end()
+
+
 class WorkerJudges:
     """ports.Judges. A worker that dies takes one judgement with it and is replaced."""
 
     def __init__(
         self,
         home: Home,
-        policy: Policy,
-        routes: Routes,
+        judging: Judging,
         workers: int,
         seconds: float,
         observer: Observer = UNOBSERVED,
@@ -111,21 +172,30 @@ class WorkerJudges:
         # multiprocessing has every worker import the program's main module, and what explains refusals is
         # imported when first needed: here they are loaded once for all.
         _CONTEXT.set_forkserver_preload(["adapters.workers", "cli", "gateway.schema_faults"])
-        # What is in force is handed over, not read again: a file that is edited while the node runs must
-        # neither split the workers' judgement nor keep a new one from starting.
-        self._new_worker = partial(_Worker, home, policy, routes)
+        self._home = home
         self._count = workers or os.cpu_count() or 1
         self._seconds = seconds
         self._observer = observer
         self.ailing = ""  # why the last worker that was to be started did not, where it did not
-        self._idle: LifoQueue[_Worker | None] = LifoQueue()  # None: one that is to be started
         self._threads = ThreadPoolExecutor(max_workers=self._count, thread_name_prefix="judge")
-        # All of them can work before anything is claimed for them: an attempt is counted at its claim, and a
-        # node that is killed again and again while it starts must not use up those of a sound message.
-        started = [self._new_worker() for _ in range(self._count)]
-        for worker in started:
-            worker.wait()
-            self._idle.put(worker)
+        self._pool = _Pool(home, judging, self._count)
+        self._changing = Lock()
+
+    def prepare(self, judging: Judging) -> Callable[[], Callable[[], None]]:
+        """Starts workers that judge by something else, and waits for them. Raises `WorkerDied` where they do
+        not start.
+
+        What it returns gives them every judgement that begins from then on, at once; those in hand are ended
+        by the workers that have them. What that returns waits for these, and ends the workers before.
+        """
+        pool = _Pool(self._home, judging, self._count)
+
+        def take() -> Callable[[], None]:
+            with self._changing:
+                before, self._pool = self._pool, pool
+            return before.end
+
+        return take
 
     @property
     def slots(self) -> int:
@@ -145,10 +215,7 @@ class WorkerJudges:
 
     def close(self) -> None:
         self._threads.shutdown()
-        while not self._idle.empty():
-            worker = self._idle.get()
-            if worker is not None:
-                worker.end()
+        self._pool.end()
 
     async def _ask(self, task: _Task, kind: type[T]) -> T:
         loop = asyncio.get_running_loop()
@@ -160,9 +227,12 @@ class WorkerJudges:
         raise JudgementFailed(str(outcome))
 
     def _do(self, task: _Task) -> object:
-        worker = self._idle.get()
+        with self._changing:
+            # There is one: those who work here are no more than a pool has workers.
+            pool = self._pool
+            worker = pool.idle.get_nowait()
         try:
-            worker = worker or self._replaced()
+            worker = worker or self._started(pool)
             return worker.do(task, self._seconds)
         except WorkerDied:
             if worker is not None:
@@ -170,17 +240,14 @@ class WorkerJudges:
             worker = None
             raise
         finally:
-            self._idle.put(worker)
+            pool.idle.put(worker)
 
-    def _replaced(self) -> _Worker:
-        """A worker for one that died. Where it cannot start, that is not the fault of the message at hand."""
-        worker = self._new_worker()
+    def _started(self, pool: _Pool) -> _Worker:
         try:
-            worker.wait()
-        except WorkerDied as error:
-            worker.end()
+            worker = pool.started()
+        except Deferred as error:
             self.ailing = str(error)
-            raise Deferred(str(error), _AGAIN_SECONDS) from None
+            raise
         self.ailing = ""
         return worker
 
@@ -198,12 +265,13 @@ class _Stages:
         self._last = now
 
 
-def _serve(home: Home, policy: Policy, routes: Routes, connection: Connection) -> None:
+def _serve(home: Home, judging: Judging, connection: Connection) -> None:
     """The life of a worker: ends when the node closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    rules = Rules(families=Families.load(files("schemas")), policy=policy, routes=routes)
-    signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
+    families = Families.load(files("schemas"))
+    rules = Rules(families=families, policy=judging.policy, routes=judging.routes)
+    signer = XadesSigner(judging.key, judging.certificate)
     register = SqlRegister.of_one_thread(sqlite_engine(home.database, read_only=True))
     blobs = FilesystemBlobs(home.blobs)
     connection.send(None)

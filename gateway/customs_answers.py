@@ -111,7 +111,7 @@ class CustomsAnswers:
         self._book = book
         self._register = register
         self._families = families
-        self._policy = policy
+        self.policy = policy
         self._judges = judges
         self._clock = clock
         self._observer = observer
@@ -200,7 +200,7 @@ class CustomsAnswers:
                 filed.append(_held(said.backend, said.answer, said.told, reason, said.parked))
                 continue
             now = self._clock()
-            answered = decide(said.told, target, said.answer.body, self._policy, now)
+            answered = decide(said.told, target, said.answer.body, self.policy, now)
             if answered.event not in TRANSITIONS[target.state]:
                 # One that must not keep the others from being heard: an operator has to look at it.
                 reason = f"{target.message} is {target.state}"

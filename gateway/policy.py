@@ -19,6 +19,12 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def digest_of(configuration: BaseModel) -> str:
+    """SHA-256 (hex) over the canonical JSON of the whole of it: sorted keys, no white space."""
+    text = json.dumps(configuration.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class PackagePolicy(_Section):
     """Bounds of a package (CONTRACT.md, "Formats"); an account's own limit on size replaces `size`."""
 
@@ -106,6 +112,4 @@ class Policy(_Section):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) over the canonical JSON of the whole policy: sorted keys, no white space."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(self)

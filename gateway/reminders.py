@@ -45,16 +45,16 @@ class Reminders:
         self._book = book
         self._register = register
         self._judges = judges
-        self._policy = policy
+        self.policy = policy
         self._clock = clock
 
     async def tell_some(self) -> bool:
         """Tells the parties what they are asked for and do not know yet; whether there was anything."""
-        await self._book.remind(self._clock(), self._policy.documents.reminders)
+        await self._book.remind(self._clock(), self.policy.documents.reminders)
         asked = await self._book.untold(_AT_ONCE)
         if not asked:
             return False
-        names = self._policy.reform.documents
+        names = self.policy.reform.documents
         signed = await self._judges.signed([build_request(each, names) for each in asked])
         for each, body in zip(asked, signed, strict=True):
             # Each has a time of its own, which tells the names of two from one another.

@@ -103,11 +103,11 @@ class Gateway:
 
     def stop(self) -> int:
         """Asks it to drain, as an administrator does; its exit code."""
-        self._signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         return self.ended()
 
     def kill(self) -> None:
-        self._signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         self.ended()
 
     def ended(self) -> int:
@@ -121,7 +121,7 @@ class Gateway:
             node.wait()
             raise
 
-    def _signal(self, number: int) -> None:
+    def signal(self, number: int) -> None:
         assert self._node is not None
         self._node.send_signal(number)
 

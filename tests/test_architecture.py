@@ -44,6 +44,7 @@ DOING = {
             "reminders",
             "operations",
             "settings",
+            "in_force",
             "signing",
         ),
         *(

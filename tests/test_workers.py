@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from adapters.workers import WorkerJudges
+from adapters.workers import Judging, WorkerJudges
 from gateway.xml import trusted
 from tests.desk import NOW, Desk
 from tests.keys import xmlsec1_trusts
@@ -11,7 +11,9 @@ from tests.keys import xmlsec1_trusts
 
 def test_documents_come_back_from_a_worker_signed_and_in_their_order(tmp_path: Path) -> None:
     with Desk.at(tmp_path / "home") as desk:
-        judges = WorkerJudges(desk.home, desk.rules.policy, desk.rules.routes, workers=1, seconds=30)
+        judges = WorkerJudges(
+            desk.home, Judging.of(desk.home, desk.rules.policy, desk.rules.routes), workers=1, seconds=30
+        )
         try:
             signed = asyncio.run(judges.signed([b"<a>1</a>", b"<a>2</a>"]))
             nothing = asyncio.run(judges.signed([]))

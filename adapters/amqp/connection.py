@@ -80,6 +80,7 @@ class BrokerConnection:
         self._settings = settings
         self._home = home
         self._set_up = set_up
+        self._login: tuple[str, ssl.SSLContext | None] | None = None
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
         self._connected = asyncio.Event()
@@ -222,7 +223,8 @@ class BrokerConnection:
 
     async def _opened(self) -> AbstractConnection:
         settings = self._settings
-        password = (self._home / settings.password_file).read_text("utf-8").rstrip("\r\n")
+        self._login = self._login or self._read_login()
+        password, context = self._login
         return await aio_pika.connect(
             host=settings.host,
             port=settings.port,
@@ -230,11 +232,25 @@ class BrokerConnection:
             password=password,
             virtualhost=settings.vhost,
             ssl=settings.ca is not None,
-            ssl_context=self._context(),
+            ssl_context=context,
             timeout=CONNECT_WITHIN,
             client_properties={"connection_name": self.name},
             heartbeat=HEARTBEAT,
         )
+
+    def renewal(self) -> Callable[[], None]:
+        """See `reloading.Renewal`. A connection that stands goes on as it was made."""
+        login = self._read_login()
+
+        def take() -> None:
+            self._login = login
+
+        return take
+
+    def _read_login(self) -> tuple[str, ssl.SSLContext | None]:
+        """Password and TLS. Raises `OSError` for files that cannot be used."""
+        password = (self._home / self._settings.password_file).read_text("utf-8").rstrip("\r\n")
+        return password, self._context()
 
     def _context(self) -> ssl.SSLContext | None:
         settings = self._settings

@@ -52,6 +52,7 @@ class AmqpBackend:
         aside = settings.model_copy(update={"largest": _LARGEST_ASIDE})
         self._sending = BrokerConnection(aside, home, f"{name} sending", self._begin_sending)
         self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
+        self.renewals = (self._sending.renewal, self._hearing.renewal)
         self._held: dict[AbstractIncomingMessage, Answer] = {}
         self._asked: dict[str, asyncio.Future[Outcome]] = {}
 

@@ -28,10 +28,16 @@ class Desk(ABC):
     def __init__(self, folder: Path, book: Book, certificate_pem: str, clock: Clock) -> None:
         self._folder = folder
         self._book = book
-        self._certificates = (RegisteredCertificate(pem=certificate_pem),)
+        self._certificates: tuple[RegisteredCertificate, ...] = (RegisteredCertificate(pem=certificate_pem),)
         self._clock = clock
         # One thread: one after the other is what makes "the same key again" a question with one answer.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=type(self).__name__)
+
+    def trust(self, certificate_pem: str) -> None:
+        """Knows the gateway by this certificate as well, from now on."""
+        known = RegisteredCertificate(pem=certificate_pem)
+        if known not in self._certificates:
+            self._certificates = (*self._certificates, known)
 
     @abstractmethod
     def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:

@@ -41,22 +41,66 @@ _TURNED_DOWN: Final = ("CERT", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE
 TROUBLE: Final = (httpx.HTTPError, OSError)
 
 
-@asynccontextmanager
-async def opened_client(settings: HttpBackendSettings, home: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that knows this server only: no proxy and no other setting of the environment, no redirect, no
-    cookie, no certificate that is not issued by whom the settings name."""
-    async with httpx.AsyncClient(
-        base_url=settings.url,
-        verify=_trust(settings, home),
-        trust_env=False,
-        follow_redirects=False,
-        # What one answer set must not go with the next submission: each says all of itself.
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        timeout=settings.seconds,
+class Client(httpx.AsyncClient):
+    """Knows this server only: no proxy and no other setting of the environment, no redirect, no cookie, no
+    certificate that is not issued by whom the settings name."""
+
+    def __init__(self, settings: HttpBackendSettings, home: Path) -> None:
+        self._lines = _Lines(settings, home)
+        super().__init__(
+            base_url=settings.url,
+            transport=self._lines,
+            trust_env=False,
+            follow_redirects=False,
+            # What one answer set must not go with the next submission: each says all of itself.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            timeout=settings.seconds,
+            headers={"Accept-Encoding": "identity", "User-Agent": "customs-edi-gateway"},
+        )
+
+    def renewal(self) -> Callable[[], None]:
+        """See `reloading.Renewal`."""
+        return self._lines.renewal()
+
+
+class _Lines(httpx.AsyncBaseTransport):
+    """The connections of a client, which may be made anew with other keys and certificates."""
+
+    def __init__(self, settings: HttpBackendSettings, home: Path) -> None:
+        self._settings = settings
+        self._home = home
+        self._present = self._made()
+        self._before: httpx.AsyncHTTPTransport | None = None
+
+    def _made(self) -> httpx.AsyncHTTPTransport:
         # A question and a look for answers never wait for submissions.
-        limits=httpx.Limits(max_connections=settings.at_once + 2),
-        headers={"Accept-Encoding": "identity", "User-Agent": "customs-edi-gateway"},
-    ) as client:
+        limits = httpx.Limits(max_connections=self._settings.at_once + 2)
+        trust = _trust(self._settings, self._home)
+        return httpx.AsyncHTTPTransport(verify=trust, trust_env=False, limits=limits)
+
+    def renewal(self) -> Callable[[], None]:
+        fresh = self._made()
+
+        def take() -> None:
+            # What is on its way ends as it began; nothing is on its way any more since the time before.
+            ended, self._before, self._present = self._before, self._present, fresh
+            if ended is not None:
+                self._closing = asyncio.ensure_future(ended.aclose())
+
+        return take
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._present.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        for each in (self._before, self._present):
+            if each is not None:
+                await each.aclose()
+
+
+@asynccontextmanager
+async def opened_client(settings: HttpBackendSettings, home: Path) -> AsyncIterator[Client]:
+    async with Client(settings, home) as client:
         yield client
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,7 @@ from aiohttp import web
 from adapters.backends.body import opened_answer
 from adapters.backends.http import HttpSubmissions, no_password
 from adapters.backends.http_answers import LONGEST_ID, LONGEST_NAME
+from adapters.named_files import Renewal
 from gateway.connections import HttpBackendSettings, PushSettings
 from gateway.faults import printable
 from gateway.message import SUBMISSION_KEY
@@ -99,16 +100,15 @@ async def listening(
     home: Path,
     backends: Mapping[str, PushedBackend],
     heard: Mapping[str, asyncio.Event],
+    renewals: list[Renewal],
 ) -> AsyncIterator[tuple[str, int]]:
     """Takes answers while the context is open, which gives the address. Nobody without a certificate that is
     issued as the settings say gets as far as a request. `heard` has an event for each back-end, set when
-    there is something to hear of it."""
+    there is something to hear of it. What takes its files anew is added to `renewals`."""
     for name, backend in backends.items():
         backend.brought = heard[name]
-    trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=home / settings.client_ca)
-    trust.verify_mode = ssl.CERT_REQUIRED
-    trust.minimum_version = ssl.TLSVersion.TLSv1_2
-    trust.load_cert_chain(home / settings.certificate, home / settings.key, password=no_password)
+    trust = _Trust(settings, home)
+    renewals.append(trust.renewal)
     app = web.Application()
     app.router.add_post("/answers/{backend}", _Door(backends).take)
     # aiohttp would wait an hour for a request that does not come to its end.
@@ -117,11 +117,45 @@ async def listening(
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.port, ssl_context=trust).start()
+        await web.TCPSite(runner, settings.host, settings.port, ssl_context=trust.listening).start()
         host, port, *_ = runner.addresses[0]
         yield host, port
     finally:
         await runner.cleanup()
+
+
+class _Trust:
+    """Whom the listener believes and what it shows, which may be changed while it listens."""
+
+    def __init__(self, settings: PushSettings, home: Path) -> None:
+        self._settings = settings
+        self._home = home
+        self._present = self._made()
+        self.listening = self._made()
+        # A ticket would let in without a look at the certificate whom it was given to before.
+        self.listening.num_tickets = 0
+        self.listening.options |= ssl.OP_NO_TICKET
+        # Asked at each handshake, whatever name the caller gives: the listener itself keeps its context.
+        self.listening.sni_callback = self._shown
+
+    def _made(self) -> ssl.SSLContext:
+        settings, home = self._settings, self._home
+        trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=home / settings.client_ca)
+        trust.verify_mode = ssl.CERT_REQUIRED
+        trust.minimum_version = ssl.TLSVersion.TLSv1_2
+        trust.load_cert_chain(home / settings.certificate, home / settings.key, password=no_password)
+        return trust
+
+    def _shown(self, caller: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _: ssl.SSLContext) -> None:
+        caller.context = self._present
+
+    def renewal(self) -> Callable[[], None]:
+        fresh = self._made()
+
+        def take() -> None:
+            self._present = fresh
+
+        return take
 
 
 class _Door:

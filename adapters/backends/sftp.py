@@ -8,8 +8,9 @@ from gateway.connections import SftpBackendSettings
 
 
 class SftpBackend(FolderBackend):
-    """Nothing is made there but what is the gateway's own (`sent`, `in/done`). `key_file` is read at each
-    log-in."""
+    """Nothing is made there but what is the gateway's own (`sent`, `in/done`)."""
 
     def __init__(self, settings: SftpBackendSettings, key_file: Path, spool: Path) -> None:
-        super().__init__(SftpFiles(settings, key_file), SftpFiles(settings, key_file), settings.dxp, spool)
+        handing, hearing = SftpFiles(settings, key_file), SftpFiles(settings, key_file)
+        self.renewals = (handing.renewal, hearing.renewal)
+        super().__init__(handing, hearing, settings.dxp, spool)

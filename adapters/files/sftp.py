@@ -30,7 +30,7 @@ from paramiko.sftp import (
 )
 
 from adapters.files.folders import FIRST, MOST, Found, Unreachable, anything, checked
-from adapters.files.sftp_login import logged_in
+from adapters.files.sftp_login import logged_in, read_key
 from adapters.files.sftp_wire import BadAnswer, Ended, Refused, Wire, string
 from gateway.connections import RemoteFolders
 from gateway.faults import printable
@@ -52,9 +52,19 @@ class SftpFiles:
     def __init__(self, settings: RemoteFolders, key_file: Path) -> None:
         self._settings = settings
         self._key_file = key_file
+        self._key: paramiko.PKey | None = None
         self._socket: socket.socket | None = None
         self._transport: paramiko.Transport | None = None
         self._wire: Wire | None = None
+
+    def renewal(self) -> Callable[[], None]:
+        """See `reloading.Renewal`. Raises `NotLetIn`."""
+        key = read_key(self._key_file)
+
+        def take() -> None:
+            self._key = key
+
+        return take
 
     def listing(self, folder: str, wanted: Callable[[Found], bool] = anything) -> list[Found]:
         found: list[Found] = []
@@ -187,7 +197,9 @@ class SftpFiles:
     def _connected(self) -> Wire:
         if self._wire is None or self._wire.ended:
             self.close()
-            self._transport, channel = logged_in(self._settings, self._key_file, self._dialling)
+            if self._key is None:
+                self._key = read_key(self._key_file)
+            self._transport, channel = logged_in(self._settings, self._key, self._dialling)
             self._wire = Wire(channel)
         return self._wire
 

@@ -74,18 +74,22 @@ class _Connection(paramiko.Transport):
         """Nothing, see `_WIRE_LOG`."""
 
 
+def read_key(file: Path) -> paramiko.PKey:
+    """Raises `NotLetIn` where it is no key that can be used."""
+    try:
+        return paramiko.PKey.from_path(file)
+    except (OSError, ValueError, paramiko.SSHException) as error:
+        raise NotLetIn(f"the key {file.name} cannot be read: {type(error).__name__}") from None
+
+
 def logged_in(
-    settings: RemoteFolders, key_file: Path, dialling: Callable[[socket.socket], None]
+    settings: RemoteFolders, key: paramiko.PKey, dialling: Callable[[socket.socket], None]
 ) -> tuple[paramiko.Transport, paramiko.Channel]:
     """A connection, and its channel to the SFTP subsystem. Raises `Unreachable`, `Overloaded`, or `NotLetIn`;
     before the host key is known to be the right one nothing of ours has been sent, not even the user.
 
     `dialling` gets each socket before it is used: to shut it down in another thread ends what waits for it.
     """
-    try:
-        key = paramiko.PKey.from_path(key_file)
-    except (OSError, ValueError, paramiko.SSHException) as error:
-        raise NotLetIn(f"the key {key_file.name} cannot be read: {type(error).__name__}") from None
     key_type, host_key = settings.host_key.split()
     try:
         transport = _Connection(_connected(settings.host, settings.port, dialling), key_type)

@@ -35,11 +35,16 @@ class Observing:
         self._measures = Measures()
         observers: list[Observer] = [self._measures]
         self._end_tracing: Callable[[], None] | None = None
+        self._watch: Watch | None = None
         if settings.tracing is not None:
             tracer = _tracer(settings.tracing)
             observers.append(tracer)
             self._end_tracing = tracer.close
         self.observer = Observers(observers)
+
+    def judge_by(self, policy: Policy) -> None:
+        if self._watch is not None:
+            self._watch.policy = policy.monitoring
 
     @asynccontextmanager
     async def at_work(
@@ -64,7 +69,7 @@ class Observing:
                 closing(Looking(home, settings, clock, connections, partners, backends))
             )
             ways = tellers(settings.alarms, home.path)
-            watch = Watch(
+            watch = self._watch = Watch(
                 *(database, looking, gauges, settings.alarms),
                 *(policy.monitoring, families, ways, clock),
             )

@@ -50,7 +50,7 @@ class Watch:
         self._looking = looking
         self._gauges = gauges
         self._settings = settings
-        self._policy = policy
+        self.policy = policy
         self._families = families
         self._ways = ways
         self._clock = clock
@@ -83,11 +83,11 @@ class Watch:
     async def _take_figures(self, now: datetime) -> None:
         if self._figures_due is not None and now < self._figures_due:
             return
-        self._figures_due = now + timedelta(minutes=self._policy.minutes)
-        since = now - timedelta(hours=self._policy.window_hours)
+        self._figures_due = now + timedelta(minutes=self.policy.minutes)
+        since = now - timedelta(hours=self.policy.window_hours)
 
         def query(reader: Connection) -> list[Condition]:
-            self._gauges.bands = bands(figures(reader, since, now, self._families), self._policy)
+            self._gauges.bands = bands(figures(reader, since, now, self._families), self.policy)
             return warnings(self._gauges.bands)
 
         self._warnings = await self._looking.read(query)

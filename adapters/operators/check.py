@@ -24,12 +24,13 @@ from adapters.operators.output import (
     opened,
     say_json,
     told,
+    warn_of_differing,
 )
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
 from gateway.decision import Decision
 from gateway.families import Families
-from gateway.faults import Rejected
+from gateway.faults import Rejected, printable
 from gateway.message import Arrival, ChainLink, Received
 from gateway.pipeline import Rules, judge
 from gateway.report import heading
@@ -63,6 +64,7 @@ def check(
     if not file.is_file():
         fail(USAGE, f"{file} is no regular file")
     with told(), _home(home) as base:
+        warn_of_differing(base)
         decision = _judged(file, account, base)
     accepted = decision.event is not Event.REFUSED
     if as_json:
@@ -165,6 +167,8 @@ def _print(file: Path, decision: Decision, lang: Language) -> None:
     en, zh = words[decision.event]
     in_zh = lang is Language.ZH
     typer.echo(f"{file.name}：{zh}" if in_zh else f"{file.name}: {en}")
+    if route := decision.trail.get("route"):
+        typer.echo(f"  报送线路：{printable(route)}" if in_zh else f"  route: {printable(route)}")
     for fault in decision.findings:
         head = heading(fault.severity, fault.rule or fault.code, fault.place)
         typer.echo(f"\n  {head.zh if in_zh else head.en}")

@@ -8,7 +8,7 @@ import typer
 from adapters.operators.message_asking import Ask, asked, check_choice
 from adapters.operators.message_dry_run import dry_run as run_dry
 from adapters.operators.message_filters import Filters, filtered
-from adapters.operators.output import HomeOption, JsonOption
+from adapters.operators.output import HomeOption, JsonOption, opened, told, warn_of_differing
 from gateway.operations import Act, Stage
 
 
@@ -65,6 +65,8 @@ def _acted(
     stage: Stage | None = None,
 ) -> None:
     check_choice(wanted, filters)  # who has said neither is told first what it is about
+    with told():
+        warn_of_differing(opened(home))
     if dry_run:
         run_dry(act, wanted, filters, stage, home, as_json)
     elif reason is None:

@@ -78,7 +78,17 @@ async def _serve(home: Home) -> None:
     stop = asyncio.Event()
     for ending in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(ending, stop.set)
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = asyncio.ensure_future(node.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    # Until it is ready there is nothing to take anew, and the signal must not end it.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     async with running(home) as node:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
         amqp = home.settings().amqp
         ready = {
             "ready": True,

@@ -15,6 +15,7 @@ from rich.text import Text
 from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
+from adapters.differing import differing
 from adapters.home import Home, HomeLocked, NotAHome
 from gateway.faults import printable
 from gateway.settings import BadSettings
@@ -119,3 +120,13 @@ def told() -> Iterator[None]:
 
 def opened(path: Path) -> Home:
     return Home(path).checked()
+
+
+def warn_of_differing(home: Home) -> None:
+    """On standard error, before something is said or done by the files: that the node runs by others."""
+    try:
+        different = differing(home)
+    except (BadSettings, OSError) as error:
+        different = f"what the node runs by cannot be compared with the files: {error}"
+    if different:
+        typer.echo(f"gateway: {printable(different, 1000)}", err=True)

@@ -27,7 +27,7 @@ class SqlOutbox:
 
     def __init__(self, database: Database, answer_within: timedelta) -> None:
         self._database = database
-        self._answer_within = answer_within
+        self.answer_within = answer_within
         self._turns = count(1)
         self._served: dict[tuple[str, str], int] = {}  # by destination and account, when it had its last turn
 
@@ -68,7 +68,7 @@ class SqlOutbox:
             # What may have been taken goes nowhere else any more.
             **({"alternatives": []} if unsure else {}),
         }
-        due = now + self._answer_within
+        due = now + self.answer_within
         await self._database.write(lambda transaction: _settle(transaction, item, changed, due))
 
     async def divert(self, destination: str, usable: Collection[str], note: str, now: datetime) -> int:

@@ -31,17 +31,20 @@ class Route(BaseModel):
     transport: tuple[str, ...] = Field((), description="transport mode code")
     type: tuple[str, ...] = Field((), description="message type, as the family's profile names it")
 
-    def covers(self, type_name: str, values: Mapping[str, str]) -> bool:
+    def unmet(self, type_name: str, values: Mapping[str, str]) -> list[tuple[str, str]]:
+        """The conditions that do not hold, each with what the message says there: none where it is
+        covered."""
         asked = (
-            (self.office, values.get("office", "")),
-            (self.direction, values.get("direction", "")),
-            (self.transport, values.get("transport", "")),
-            (self.type, type_name),
+            ("office", self.office, values.get("office", "")),
+            ("direction", self.direction, values.get("direction", "")),
+            ("transport", self.transport, values.get("transport", "")),
+            ("type", self.type, type_name),
         )
-        return all(
-            not patterns or any(fnmatchcase(value, pattern) for pattern in patterns)
-            for patterns, value in asked
-        )
+        return [
+            (name, value)
+            for name, patterns, value in asked
+            if patterns and not any(fnmatchcase(value, pattern) for pattern in patterns)
+        ]
 
 
 class Routes(BaseModel):
@@ -85,21 +88,23 @@ def route(facts: Facts, matter: Matter, register: Register, routes: Routes) -> t
         return tuple(Way(route="as the declarations under it", backend=backend) for backend in shown)
     found = first(facts.key.type, values, routes)
     ways = [Way(route=found.name, backend=found.backend, alternatives=found.failover)]
-    other = values.get("ie_port", "")
-    if _in_transit(facts) and other not in ("", values.get("office")):
+    if other := second_office(facts.operation, values):
         found = first(facts.key.type, values | {"office": other}, routes)
         ways.append(Way(route=found.name, backend=found.backend, alternatives=found.failover, office=other))
     return tuple(ways)
 
 
-def _in_transit(facts: Facts) -> bool:
-    return facts.operation is Operation.DECLARE and facts.values.get("transit") == "1"
+def second_office(operation: Operation | None, values: Mapping[str, str]) -> str:
+    """The other office that must know of goods in transit; empty where there is none."""
+    in_transit = operation is Operation.DECLARE and values.get("transit") == "1"
+    other = values.get("ie_port", "")
+    return other if in_transit and other != values.get("office") else ""
 
 
 def first(type_name: str, values: Mapping[str, str], routes: Routes) -> Route:
     """The first route that covers such a message; raises `Rejected` where none does."""
     for candidate in routes.route:
-        if candidate.covers(type_name, values):
+        if not candidate.unmet(type_name, values):
             return candidate
     told = [(name, zh, values.get(name, "-")) for name, zh in _SHOWN.items()]
     raise Rejected(

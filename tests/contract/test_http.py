@@ -5,6 +5,7 @@ import asyncio
 import base64
 import hashlib
 import io
+import shutil
 import ssl
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -15,10 +16,11 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 from aiohttp import web
 
-from adapters.backends.http import opened_client
+from adapters.backends.http import Client, opened_client
 from adapters.backends.http_answers import PolledBackend
 from adapters.backends.reference.serving_http import serving
 from adapters.founding import free_port
@@ -32,15 +34,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def answering(handler: Handler) -> AsyncIterator[str]:
+async def answering(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """A server that says to everything what `handler` says."""
     app = web.Application(client_max_size=0)
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/customs"
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{runner.addresses[0][1]}/customs"
     finally:
         await runner.cleanup()
 
@@ -54,6 +56,39 @@ async def gateway(folder: Path, url: str, **more: Any) -> AsyncIterator[PolledBa
 
 async def handed(backend: PolledBackend, one: Sent) -> tuple[Outcome, str]:
     return await backend.submit(one.submission, lambda _sha256: io.BytesIO(one.package))
+
+
+def test_a_client_takes_another_certificate_and_other_issuers_when_it_is_told_to(tmp_path: Path) -> None:
+    """The server asks for a certificate of the new authority and shows one; until then there is no way."""
+    tls, new = tmp_path / "tls", tmp_path / "new"
+    own = issued(tls, "gateway")
+    server, other = issued(new, "server", "new authority"), issued(new, "gateway", "new authority")
+    trust = Tls(certificate=server.certificate, key=server.key, issuers=server.ca)
+
+    async def told(client: Client) -> bool:
+        with suppress(httpx.TransportError, ssl.SSLError):
+            return (await client.get("submissions/1")).status_code == 200
+        return False
+
+    async def changed() -> None:
+        async with answering(saying(200), trust.context(ssl.Purpose.CLIENT_AUTH)) as url:
+            named = {name: str(getattr(own, name)) for name in ("ca", "certificate", "key")}
+            settings = HttpBackendSettings.model_validate({"kind": "http", "url": url, **named})
+            async with opened_client(settings, tmp_path) as client:
+                assert not await told(client)
+                shutil.copyfile(other.certificate, own.certificate)
+                with pytest.raises(ssl.SSLError):
+                    client.renewal()  # the key beside it does not belong to it
+                for name in ("key", "ca"):
+                    shutil.copyfile(getattr(other, name), getattr(own, name))
+                take = client.renewal()
+                assert not await told(client)
+                for _ in range(3):  # those of the time before the last are closed meanwhile
+                    take()
+                    assert await told(client)
+                    take = client.renewal()
+
+    asyncio.run(changed())
 
 
 def saying(status: int, text: str = "", **headers: str) -> Handler:

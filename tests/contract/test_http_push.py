@@ -2,9 +2,11 @@
 
 import asyncio
 import io
+import shutil
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -19,6 +21,7 @@ from adapters.backends import http_push
 from adapters.backends.http import opened_client
 from adapters.backends.http_push import PushedBackend, listening
 from adapters.backends.reference.serving_http import Bringing
+from adapters.named_files import Renewal
 from adapters.operators.customs_serve_http import Tls
 from gateway.connections import HttpBackendSettings, PushSettings
 from gateway.ports import Answer
@@ -38,6 +41,7 @@ class Heard:
         self.url = url
         self.pusher = pusher
         self.folder = folder
+        self.renewals: list[Renewal] = []
 
     def trust(self, own: Issued | None) -> ssl.SSLContext:
         if own is None:
@@ -80,14 +84,15 @@ async def heard(folder: Path) -> AsyncIterator[Heard]:
     listener = PushSettings(
         host="127.0.0.1", port=0, certificate=str(own.certificate), key=str(own.key), client_ca=str(own.ca)
     )
+    renewals: list[Renewal] = []
     shown = load_pem_x509_certificate(pusher.certificate.read_bytes()).public_bytes(Encoding.DER)
     async with opened_client(settings, folder) as client:
         backend = PushedBackend(client, settings, folder, shown)
-        async with listening(listener, folder, {"customs": backend}, {"customs": asyncio.Event()}) as (
-            host,
-            port,
-        ):
-            yield Heard(backend, f"https://{host}:{port}", pusher, folder)
+        woken = {"customs": asyncio.Event()}
+        async with listening(listener, folder, {"customs": backend}, woken, renewals) as (host, port):
+            at = Heard(backend, f"https://{host}:{port}", pusher, folder)
+            at.renewals = renewals
+            yield at
 
 
 def test_an_answer_counts_as_kept_when_the_gateway_has_committed_it(tmp_path: Path) -> None:
@@ -137,6 +142,36 @@ def test_only_the_one_who_is_named_brings(tmp_path: Path) -> None:
                 with pytest.raises((httpx.TransportError, ssl.SSLError)):
                     await client.post(f"{at.url}/answers/customs", content=b"x")
             assert await at.backend.answers(64) == []
+
+    asyncio.run(told())
+
+
+def test_certificates_are_changed_while_it_listens_and_not_before_all_of_them_can_be_used(
+    tmp_path: Path,
+) -> None:
+    async def told() -> None:
+        async with heard(tmp_path) as at:
+            (renewal,) = at.renewals
+            tls = tmp_path / "tls"
+            caller = issued(tmp_path / "new", "customs", "new authority")
+            own = issued(tmp_path / "new", "gateway", "new authority")
+            before = at.pusher
+            assert await at.bring(method="GET") == 405
+            shutil.copyfile(own.certificate, tls / "gateway.crt")  # of another key than the one beside it
+            with pytest.raises(ssl.SSLError):
+                renewal()
+            shutil.copyfile(own.key, tls / "gateway.key")
+            shutil.copyfile(own.ca, tls / "authority.crt")
+            take = renewal()
+            at.pusher = replace(before, ca=tmp_path / "kept.crt")
+            at.pusher.ca.write_bytes(issued(tmp_path / "same", "customs").ca.read_bytes())
+            assert await at.bring(method="GET") == 405
+            take()
+            at.pusher = caller
+            assert await at.bring(method="GET") == 405
+            at.pusher = replace(before, ca=caller.ca)
+            with pytest.raises((httpx.TransportError, ssl.SSLError)):
+                await at.bring(method="GET")
 
     asyncio.run(told())
 

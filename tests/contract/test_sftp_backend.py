@@ -3,6 +3,7 @@ it should be. What it does when all is well stands in the contract of back-ends.
 
 import asyncio
 import io
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -14,7 +15,7 @@ import pytest
 from adapters.backends.exchange import Exchange
 from adapters.backends.folders import FolderBackend
 from adapters.backends.sftp import SftpBackend
-from adapters.files.folders import Files, Unreachable
+from adapters.files.folders import Files, NotLetIn, Unreachable
 from adapters.files.local import LocalFiles
 from adapters.files.sftp import SftpFiles
 from adapters.keys import make_ed25519, write_private
@@ -224,6 +225,35 @@ def test_a_connection_is_used_again_by_what_comes_after_it_broke(server: Sshd) -
             files.listing("")
         server.start()
         assert {each.name for each in files.listing("")} == {"out", "in"}
+
+
+def test_a_key_that_is_changed_counts_from_the_moment_on_that_it_is_taken(
+    server: Sshd, tmp_path: Path
+) -> None:
+    key = tmp_path / "login"
+    shutil.copyfile(server.key, key)
+    files = SftpFiles(RemoteFolders.model_validate(server.settings()), key)
+    with closing(files):
+        assert files.listing("")
+        private, _line = make_ed25519()
+        key.write_bytes(private)
+        cut_off(server, files)
+        assert files.listing("")
+        files.renewal()()
+        cut_off(server, files)
+        with pytest.raises(NotLetIn):
+            files.listing("")
+        key.write_bytes(b"no key")
+        with pytest.raises(NotLetIn):
+            files.renewal()
+
+
+def cut_off(server: Sshd, files: SftpFiles) -> None:
+    """What comes next connects anew."""
+    server.stop()
+    with pytest.raises(Unreachable):
+        files.listing("")
+    server.start()
 
 
 def test_a_large_file_goes_both_ways_as_it_is(server: Sshd) -> None:

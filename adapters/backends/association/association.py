@@ -47,6 +47,9 @@ class ReferenceAssociation(Desk):
         self._confirms = confirms
         super().__init__(folder, self._register, certificate_pem, clock)
 
+    def sign_by(self, signer: Signer) -> None:
+        self._signer = signer
+
     async def agreements(self) -> Sequence[Notice]:
         """The last notice of every agreement, by number."""
         return [read_notice(xml.trusted(each.notice)) for each in await self._run(self._register.all)]

@@ -13,6 +13,7 @@ from adapters.channels.amqp.account_queues import AccountQueues
 from adapters.channels.amqp.consumer import Consumer, Office
 from adapters.channels.amqp.publisher import Publisher
 from adapters.channels.amqp.topology import DEAD, stand
+from adapters.named_files import Renewal
 from gateway.connections import AmqpSettings
 from gateway.ports import Postings
 
@@ -23,6 +24,7 @@ class AmqpChannel:
 
     incoming: BrokerConnection
     outgoing: BrokerConnection
+    renewals: Sequence[Renewal]
 
     @property
     def why_not(self) -> str:
@@ -49,7 +51,8 @@ async def amqp_channel(
     async with outgoing, replying, incoming:
         posting = asyncio.create_task(Publisher(postings, outgoing, accounts, office.clock).run())
         try:
-            yield AmqpChannel(incoming, outgoing)
+            renewals = [each.renewal for each in (incoming, outgoing, replying)]
+            yield AmqpChannel(incoming, outgoing, renewals)
         finally:
             await consumer.stop()
             posting.cancel()

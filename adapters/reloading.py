@@ -1,0 +1,114 @@
+"""Taking policy, routes, keys and certificates anew while the node runs: all of it, or nothing.
+
+What stands in gateway.toml itself takes a restart, as does the host key of the SFTP server; the register of
+parties is in the store, where every change counts at once (`gateway parties import`).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from adapters.home import Home
+from adapters.named_files import Renewal, check_named_files, file_digests
+from adapters.stores.database import Database
+from adapters.stores.in_force import NODE, NodeEvent, note
+from adapters.workers import Judging, WorkerJudges
+from gateway.faults import printable
+from gateway.in_force import InForce, changed_keys
+from gateway.policy import Policy
+from gateway.ports import Clock
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What the files said when they were read. `secret` is for comparison, and shown to nobody."""
+
+    said: InForce
+    shown: dict[str, str]
+    secret: dict[str, str]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        return self.said.digests | self.shown
+
+    def changed(self, before: "_Files") -> list[str]:
+        was, now = before.digests | before.secret, self.digests | self.secret
+        return sorted(name for name in now if was.get(name) != now[name])
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What can be used, with everything that puts it in place."""
+
+    files: _Files
+    needs_restart: list[str]
+    judges: Callable[[], Callable[[], None]]
+    take: Sequence[Callable[[], None]]
+
+
+class Reloading:
+    """`present` is what the node runs by. `judge_by` gives a policy to whoever judges by it beside the
+    workers."""
+
+    def __init__(
+        self,
+        home: Home,
+        present: InForce,
+        judges: WorkerJudges,
+        database: Database,
+        clock: Clock,
+        judge_by: Callable[[Policy], None],
+        renewals: Sequence[Renewal],
+    ) -> None:
+        self._home = home
+        self._present = _Files(present, *file_digests(home, present.settings))
+        self._judges = judges
+        self._database = database
+        self._clock = clock
+        self._judge_by = judge_by
+        self._renewals = renewals
+        self._one_at_a_time = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Writes down what the node runs by, before it takes anything."""
+        await self._note(NodeEvent.STARTED)
+
+    async def __call__(self) -> None:
+        """What can be used is in force when this returns, and else what was before; either is an event."""
+        async with self._one_at_a_time:
+            try:
+                ready = await asyncio.to_thread(self._made_ready)
+            except Exception as error:  # whatever is wrong with the files: what ran goes on
+                why = printable(str(error) or type(error).__name__, 1000)
+                log.error("reload refused", reason=why)
+                await self._note(NodeEvent.KEPT, why=why)
+                return
+            before, self._present = self._present, ready.files
+            end_workers_before = ready.judges()
+            self._judge_by(ready.files.said.policy)
+            for take in ready.take:
+                take()
+            changed = ready.files.changed(before)
+            log.info("reloaded", changed=changed, needs_restart=ready.needs_restart)
+            told = {"before": before.digests, "changed": changed, "needs_restart": ready.needs_restart}
+            await self._note(NodeEvent.RELOADED, **told)
+            await asyncio.to_thread(end_workers_before)
+
+    def _made_ready(self) -> _Ready:
+        """Everything that may fail."""
+        home, running = self._home, self._present.said.settings
+        wanted = home.settings()
+        said = InForce(policy=home.policy(), routes=home.routes(running), settings=running)
+        check_named_files(home)
+        files = _Files(said, *file_digests(home, running))
+        take = [renewal() for renewal in self._renewals]
+        judges = self._judges.prepare(Judging.of(home, said.policy, said.routes))
+        return _Ready(files, changed_keys(running, wanted), judges, take)
+
+    async def _note(self, event: NodeEvent, **told: object) -> None:
+        digests, now = self._present.digests, self._clock()
+        await self._database.write(lambda to: note(to, event, NODE, now, digests=digests, **told))

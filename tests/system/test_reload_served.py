@@ -1,0 +1,82 @@
+"""`gateway reload` and SIGHUP at a real node, and what commands say while files and node differ."""
+
+import json
+import signal
+from pathlib import Path
+
+from sqlalchemy import select
+
+from adapters.stores.in_force import NODE
+from adapters.stores.tables import events, messages
+from tests.declarations import Declaration, lines
+from tests.rendering import render
+from tests.served import Gateway
+
+BROKER = "broker-aa"
+
+
+def edit(gateway: Gateway, name: str, before: str, after: str) -> None:
+    path = gateway.home.path / name
+    text = path.read_text("utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after), "utf-8")
+
+
+def happened(gateway: Gateway) -> list[str]:
+    with gateway.reading() as store:
+        return list(store.execute(select(events.c.event).where(events.c.message == NODE)).scalars())
+
+
+def state(gateway: Gateway, reference: str) -> str | None:
+    with gateway.reading() as store:
+        own = (messages.c.name == f"{reference}.xml", messages.c.kind == "inbound")
+        return store.execute(select(messages.c.state).where(*own)).scalar()
+
+
+def test_what_the_node_runs_by_is_what_reload_took_and_everyone_says_where_the_files_differ(
+    tmp_path: Path,
+) -> None:
+    sample = tmp_path / "R1.xml"
+    sample.write_bytes(render(Declaration(reference="R1", lines=lines(2))))
+    with Gateway(tmp_path) as gateway:
+        assert gateway.cli("doctor").returncode == 0
+        edit(gateway, "policy.toml", "lines = 50 ", "lines = 1 ")
+        for command in (
+            ("check", str(sample), "--account", BROKER),
+            ("messages", "replay", "--state", "rejected", "--reason", "tests"),
+            ("messages", "replay", "--state", "rejected", "--dry-run"),
+            ("routes", "try", str(sample)),
+        ):
+            assert "differing from what the node runs by" in gateway.cli(*command).stderr, command
+        unwell = gateway.cli("doctor", "--json")
+        (found,) = [each for each in json.loads(unwell.stdout) if each["check"] == "in force"]
+        assert (unwell.returncode, found["ok"]) == (1, False)
+        assert "policy.toml" in found["detail"]
+        assert "routes.toml" not in found["detail"]
+        gateway.send(BROKER, "R1.xml", sample.read_bytes())
+        gateway.until(
+            lambda: json.loads(gateway.cli("messages", "show", "R1", "--json").stdout)["state"] == "closed"
+        )
+
+        edit(gateway, "routes.toml", 'backend = "customs"', 'backend = "nowhere"')
+        refused = gateway.cli("reload")
+        assert (refused.returncode, "nowhere" in refused.stderr) == (1, True)
+        edit(gateway, "routes.toml", 'backend = "nowhere"', 'backend = "customs"')
+        edit(gateway, "gateway.toml", "seconds = 60 ", "seconds = 61 ")
+        said = json.loads(gateway.cli("reload", "--json").stdout)
+        assert (said["reloaded"], said["changed"]) == (True, ["policy.toml"])
+        assert said["needs_restart"] == ["judging.seconds"]
+        gateway.send(BROKER, "R2.xml", render(Declaration(reference="R2", lines=lines(2))))
+        gateway.until(
+            lambda: json.loads(gateway.cli("messages", "show", "R2", "--json").stdout)["state"] == "rejected"
+        )
+
+        edit(gateway, "policy.toml", "lines = 1 ", "lines = 50 ")
+        gateway.signal(signal.SIGHUP)
+        gateway.until(lambda: happened(gateway)[-1:] == ["reloaded"] and len(happened(gateway)) == 6)
+        assert happened(gateway) == [
+            *("started", "reload-asked", "reload-refused", "reload-asked", "reloaded"),
+            "reloaded",
+        ]
+        assert gateway.stop() == 0
+        assert gateway.cli("reload").returncode == 3

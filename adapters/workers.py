@@ -21,9 +21,10 @@ from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home import Home
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
+from gateway.answers import NoAnswer, Told, Unreadable, read
 from gateway.decision import Decision
 from gateway.families import Families
-from gateway.faults import Deferred
+from gateway.faults import Deferred, Rejected
 from gateway.message import Receipt, Received
 from gateway.observing import UNOBSERVED, Observer
 from gateway.pipeline import Rules, judge, pending_receipt
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 _Task = (
     tuple[Literal["judge"], Received, datetime]
+    | tuple[Literal["told"], bytes]
     | tuple[Literal["pending_receipt"], Untold, datetime]
     | tuple[Literal["sign"], tuple[bytes, ...]]
 )
@@ -47,6 +49,9 @@ _Task = (
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
 
 _AGAIN_SECONDS: Final = 5.0  # between two tries to start a worker
+# Beside the seconds that any message may take. A machine with nothing else to do reads 200 MB a second.
+_BYTES_PER_SECOND: Final = 10_000_000
+_SECONDS_TO_READ: Final = 10.0  # an answer of 32 MB takes half a second
 
 
 class JudgementFailed(Exception):
@@ -96,10 +101,10 @@ class _Worker:
         try:
             self._connection.send(task)
             if not self._connection.poll(seconds):
-                raise WorkerDied(f"took longer than {seconds} s")
+                raise WorkerDied(f"it took longer than {seconds:.0f} s")
             return self._connection.recv()
-        except (EOFError, OSError) as error:
-            raise WorkerDied(type(error).__name__) from None
+        except (EOFError, OSError):
+            raise WorkerDied("its worker ended") from None
 
     def end(self) -> None:
         self._connection.close()
@@ -111,6 +116,12 @@ class _Worker:
 class _Judgement:
     decision: Decision
     timings: tuple[tuple[str, float], ...]  # of `Observer.timed`
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    told: Told | None
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +179,7 @@ class WorkerJudges:
         workers: int,
         seconds: float,
         observer: Observer = UNOBSERVED,
+        seconds_to_read: float = _SECONDS_TO_READ,
     ) -> None:
         # multiprocessing has every worker import the program's main module, and what explains refusals is
         # imported when first needed: here they are loaded once for all.
@@ -175,6 +187,7 @@ class WorkerJudges:
         self._home = home
         self._count = workers or os.cpu_count() or 1
         self._seconds = seconds
+        self._seconds_to_read = seconds_to_read
         self._observer = observer
         self.ailing = ""  # why the last worker that was to be started did not, where it did not
         self._threads = ThreadPoolExecutor(max_workers=self._count, thread_name_prefix="judge")
@@ -202,38 +215,48 @@ class WorkerJudges:
         return 2 * self._count  # one in hand and one in the queue for each worker
 
     async def judge(self, received: Received, now: datetime) -> Decision:
-        judgement = await self._ask(("judge", received, now), _Judgement)
+        seconds = self._seconds + received.arrival.size / _BYTES_PER_SECOND
+        judgement = await self._ask(("judge", received, now), _Judgement, seconds)
         self._observer.timed(received.arrival.id, judgement.timings)
         return judgement.decision
 
+    async def told(self, answer: bytes) -> Told | None:
+        try:
+            read = await self._ask(("told", answer), _Read, self._seconds_to_read)
+        except WorkerDied as died:
+            raise Unreadable(str(died)) from None
+        if read.unreadable:
+            raise Unreadable(read.unreadable)
+        return read.told
+
     async def pending_receipt(self, untold: Untold, now: datetime) -> Receipt:
-        return await self._ask(("pending_receipt", untold, now), Receipt)
+        return await self._ask(("pending_receipt", untold, now), Receipt, self._seconds)
 
     async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
         # A worker that dies takes no message with it here, so whoever asked may simply ask again.
-        return await self._ask(("sign", tuple(documents)), tuple) if documents else ()
+        return await self._ask(("sign", tuple(documents)), tuple, self._seconds) if documents else ()
 
     def close(self) -> None:
         self._threads.shutdown()
         self._pool.end()
 
-    async def _ask(self, task: _Task, kind: type[T]) -> T:
+    async def _ask(self, task: _Task, kind: type[T], seconds: float) -> T:
         loop = asyncio.get_running_loop()
-        outcome = await loop.run_in_executor(self._threads, self._do, task)
+        outcome = await loop.run_in_executor(self._threads, self._do, task, seconds)
         if isinstance(outcome, kind):
             return outcome
         if isinstance(outcome, _Raised) and outcome.deferred:
             raise Deferred(outcome.text)
         raise JudgementFailed(str(outcome))
 
-    def _do(self, task: _Task) -> object:
+    def _do(self, task: _Task, seconds: float) -> object:
         with self._changing:
             # There is one: those who work here are no more than a pool has workers.
             pool = self._pool
             worker = pool.idle.get_nowait()
         try:
             worker = worker or self._started(pool)
-            return worker.do(task, self._seconds)
+            return worker.do(task, seconds)
         except WorkerDied:
             if worker is not None:
                 worker.end()
@@ -287,6 +310,8 @@ def _serve(home: Home, judging: Judging, connection: Connection) -> None:
                     stages = _Stages()
                     decision = judge(received, blob, rules, register, signer, now, stages.mark)
                     connection.send(_Judgement(decision, tuple(stages.taken)))
+                case ("told", answer):
+                    connection.send(_read(answer, rules.families))
                 case ("pending_receipt", untold, now):
                     connection.send(pending_receipt(untold, rules, register, signer, now))
                 case ("sign", documents):
@@ -297,3 +322,12 @@ def _serve(home: Home, judging: Judging, connection: Connection) -> None:
             # Where it happened, but not the exception's own words: they may quote the message.
             where = "".join(traceback.format_tb(error.__traceback__, limit=-5))
             connection.send(_Raised(False, f"{type(error).__name__}\n{where}"))
+
+
+def _read(answer: bytes, families: Families) -> _Read:
+    try:
+        return _Read(read(answer, families))
+    except NoAnswer:
+        return _Read(None)
+    except Rejected as refused:
+        return _Read(None, str(refused))

@@ -96,20 +96,21 @@ class Answered:
     asks: Why | None = None
 
 
-def may_answer(body: bytes, families: Families) -> bool:
-    """False only for a message of a known type that is no answer."""
-    try:
-        return families.recognise(xml.parse(body)).answer is not None
-    except Rejected:
-        return True
+class Unreadable(Exception):
+    """An answer cannot be read; the text says why, for operators."""
+
+
+class NoAnswer(Rejected):
+    """A message of a known type that is no answer."""
 
 
 def read(body: bytes, families: Families) -> Told:
-    """Raises `Rejected` for what is not XML, no answer of a known family, or an answer without its code."""
+    """Raises `Rejected` for what is not XML, of no known family, no answer of a known one (`NoAnswer`), or an
+    answer without its code."""
     root = xml.parse(body)
     type_ = families.recognise(root)
     if type_.answer is None:
-        raise Rejected(finding(Fault.FAMILY_UNKNOWN, detail=type_.name))
+        raise NoAnswer(finding(Fault.FAMILY_UNKNOWN, detail=type_.name))
     facts = type_.facts(root)
     kind, code = type_.answer.kind, facts.get("status", "")
     if not code and kind is not AnswerKind.FAILURE:

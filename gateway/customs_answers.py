@@ -13,11 +13,11 @@ from typing import Protocol
 
 import structlog
 
-from gateway.answers import Answered, Target, Told, decide, may_answer, read
+from gateway.answers import Answered, Target, Told, Unreadable, decide
 from gateway.concerned import given
 from gateway.declaration_notices import Draft
 from gateway.families import Families
-from gateway.faults import Rejected
+from gateway.faults import Deferred, Fault
 from gateway.message import message_of
 from gateway.observing import UNOBSERVED, Observer
 from gateway.policy import Policy
@@ -89,6 +89,16 @@ class AnswerBook(Protocol):
     async def parked(self, seq_no: str) -> Sequence[Parked]: ...
 
 
+class Readers(Judges, Protocol):
+    """The workers, which read answers too: one that takes long must not stop the node."""
+
+    async def told(self, answer: bytes) -> Told | None:
+        """What an answer of customs says (`answers.read`); None for a message of a known type that is none.
+        Raises `Unreadable`, also where reading it takes longer than any answer may, `Deferred`, or anything
+        else for a failure of our own."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Said:
     backend: str
@@ -104,7 +114,7 @@ class CustomsAnswers:
         register: Register,
         families: Families,
         policy: Policy,
-        judges: Judges,
+        judges: Readers,
         clock: Clock,
         observer: Observer = UNOBSERVED,
     ) -> None:
@@ -116,39 +126,55 @@ class CustomsAnswers:
         self._clock = clock
         self._observer = observer
 
-    def messages_among(self, said: Sequence[Answer]) -> list[Answer]:
-        """What answers nothing: a back-end's own messages, which are judged as those of any party."""
-        return [each for each in said if not may_answer(each.body, self._families)]
-
-    async def take_in(self, backend: str, answers: Sequence[Answer]) -> None:
-        """Returns when every answer is durable here, whatever became of it.
+    async def take_in(
+        self, backend: str, answers: Sequence[Answer], *, speaks: bool = False
+    ) -> Sequence[Answer]:
+        """Returns when every answer is durable here, whatever became of it. Where the back-end `speaks` of
+        its own accord, those are given back that answer nothing: they are judged as messages of any party.
 
         Those of one declaration are taken in the order in which they came, in one commit; those of different
         ones share commits.
         """
         chains: defaultdict[str, list[_Said]] = defaultdict(list)
-        for answer in answers:
-            try:
-                told = read(answer.body, self._families)
-            except Exception as error:
+        own = []
+        for answer, told in zip(answers, await self._all_told(answers), strict=True):
+            if told is None and speaks:
+                own.append(answer)
+            elif not isinstance(told, Told):
                 # Whatever is wrong with one answer must not keep the others from being heard.
-                log.error("answer cannot be read", backend=backend, error=type(error).__name__)
-                said = str(error) if isinstance(error, Rejected) else type(error).__name__
-                await self._book.file([_held(backend, answer, None, f"cannot be read: {said}")])
+                why = told or Fault.FAMILY_UNKNOWN.code
+                log.error("answer cannot be read", backend=backend, error=why)
+                await self._book.file([_held(backend, answer, None, f"cannot be read: {why}")])
             else:
                 # What the two offices of a transit say is of one declaration.
                 of_key = None if answer.key is None else message_of(answer.key)
                 chains[of_key or told.seq_no or told.client_reference].append(_Said(backend, answer, told))
         await asyncio.gather(*(self._follow(chain) for chain in chains.values()))
+        return own
+
+    async def _all_told(self, answers: Sequence[Answer]) -> Sequence[Told | str | None]:
+        return await asyncio.gather(*(self._told(each) for each in answers))
+
+    async def _told(self, answer: Answer) -> Told | str | None:
+        """What it says, why it cannot be read, or None where it is a message and no answer."""
+        try:
+            return await self._judges.told(answer.body)
+        except Deferred:
+            raise  # nothing is written yet: it is heard again
+        except Exception as error:
+            return str(error) if isinstance(error, Unreadable) else type(error).__name__
 
     async def _follow(self, chain: Sequence[_Said]) -> None:
         await self._file(chain)
         # Also where the SeqNo is known already: a node may have died between this answer and those that
         # waited for it, and it is given again because of that.
         for seq_no in dict.fromkeys(said.told.seq_no for said in chain if said.told.seq_no):
+            parked = await self._book.parked(seq_no)
+            said = await self._all_told([each.answer for each in parked])
             waited = [
-                _Said(parked.backend, parked.answer, read(parked.answer.body, self._families), parked.id)
-                for parked in await self._book.parked(seq_no)
+                _Said(each.backend, each.answer, told, each.id)
+                for each, told in zip(parked, said, strict=True)
+                if isinstance(told, Told)
             ]
             if waited:
                 await self._file(waited)

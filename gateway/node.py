@@ -167,7 +167,6 @@ class Node:
             later = now + timedelta(seconds=deferred.seconds)
             await messages.put_back(message, received.attempts, later, crashed=False)
         except WorkerDied:
-            log.error("judgement crashed", message=message, attempt=received.attempts)
             await messages.put_back(message, received.attempts, now, crashed=True)
         except LateDecision:
             log.warning("decision came too late", message=message, attempt=received.attempts)
@@ -192,7 +191,14 @@ class Node:
             return _broke(received, f"{CRASHES} judgements of it crashed")
         try:
             return await self._parts.judges.judge(received, now)
-        except (Deferred, WorkerDied):
+        except WorkerDied as died:
+            log.error(
+                "judgement crashed", message=received.arrival.id, attempt=received.attempts, error=str(died)
+            )
+            if received.attempts < CRASHES:
+                raise
+            return _broke(received, f"{CRASHES} judgements of it crashed; the last: {died}")
+        except Deferred:
             raise
         except Exception as error:
             log.error("judgement failed", message=received.arrival.id, error=printable(str(error), 2000))
@@ -219,8 +225,7 @@ class Node:
     async def _hear(self, name: str, backend: Backend) -> bool:
         said = await backend.answers(64)
         if said:
-            own = self._parts.answers.messages_among(said) if name in self._parts.accounts else []
-            await self._parts.answers.take_in(name, [each for each in said if each not in own])
+            own = await self._parts.answers.take_in(name, said, speaks=name in self._parts.accounts)
             for message in own:
                 await self.add(await asyncio.to_thread(self._kept, name, message))
             await backend.acknowledge([each.id for each in said])

@@ -29,7 +29,11 @@ class SftpSettings(Section):
 
 class JudgingSettings(Section):
     workers: int = Field(0, ge=0, le=256, description="worker processes; 0 takes one for each core")
-    seconds: float = Field(60, gt=0, description="longest time for one message before its worker is ended")
+    seconds: float = Field(
+        60,
+        gt=0,
+        description="longest time for one message, and a second more for each 10 MB of it",
+    )
 
 
 class OutboxSettings(Section):

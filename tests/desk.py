@@ -23,7 +23,9 @@ from adapters.stores.messages import SqlMessages
 from adapters.stores.parties import Change, write
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import deliveries, events, holders, messages, parties, receipts
+from gateway.answers import NoAnswer, Told, Unreadable, read
 from gateway.decision import Decision
+from gateway.faults import Rejected
 from gateway.message import Arrival, Receipt, Received, new_id
 from gateway.parties import Party
 from gateway.pipeline import Rules, judge, pending_receipt
@@ -58,6 +60,14 @@ class _Judges:
     async def judge(self, received: Received, now: datetime) -> Decision:
         blob = partial(self._desk.blobs.open, received.arrival.sha256)
         return judge(received, blob, self._desk.rules, self._desk.register, self._desk.signer, now)
+
+    async def told(self, answer: bytes) -> Told | None:
+        try:
+            return read(answer, self._desk.rules.families)
+        except NoAnswer:
+            return None
+        except Rejected as refused:
+            raise Unreadable(str(refused)) from None
 
     async def pending_receipt(self, untold: Untold, now: datetime) -> Receipt:
         return pending_receipt(untold, self._desk.rules, self._desk.register, self._desk.signer, now)

@@ -20,7 +20,7 @@ def test_a_message_that_crashes_three_judgements_is_held_told_of_and_judged_agai
 ) -> None:
     poison, other = send(mortal, "dies", times=3), send(mortal)
     held = mortal.until(lambda: shown(mortal, poison, state="held"))
-    assert held["reason"] == "3 judgements of it crashed"
+    assert held["reason"] == "3 judgements of it crashed; the last: its worker ended"
     assert held["receipts"] == []
     mortal.until(lambda: shown(mortal, other, state="closed"))
     assert violations(mortal.home) == []

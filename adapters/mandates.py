@@ -26,15 +26,16 @@ def grant_mandates(home: Home, database: Database, now: datetime) -> None:
     like a package. Nothing where no association has an account."""
     with database.engine.connect() as reader:
         parties = list(registered(reader).values())
-    association = next((each for each in parties if each.role is Role.ASSOCIATION and each.account), None)
+    association = next((each for each in parties if Role.ASSOCIATION in each.roles and each.account), None)
     if association is None or association.account is None:
         return
     client = home.path / "clients" / association.account.name
     signer = XadesSigner((client / "sign.key").read_bytes(), (client / "sign.crt").read_text())
     blobs = FilesystemBlobs(home.blobs)
-    brokers = [each for each in parties if each.role is Role.BROKER]
-    traders = [each for each in parties if each.role is Role.TRADER]
-    for serial, (broker, trader) in enumerate(product(brokers, traders), start=1):
+    brokers = [each for each in parties if Role.BROKER in each.roles]
+    traders = [each for each in parties if Role.TRADER in each.roles]
+    pairs = [(broker, trader) for broker, trader in product(brokers, traders) if broker != trader]
+    for serial, (broker, trader) in enumerate(pairs, start=1):
         notice = _notice(serial, trader, broker, now)
         spool = blobs.spool()
         spool.write(0, signer.sign(build_notice(notice)))

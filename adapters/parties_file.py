@@ -23,6 +23,7 @@ from adapters.party_fields import (
     District,
     Name,
     Place,
+    Roles,
     Scc,
     UnfinishedSuffix,
     twice,
@@ -95,6 +96,9 @@ _ListedContract = Annotated[
 _ListedCertificate = Annotated[
     Annotated[str, Tag("<short>")] | Annotated[_Certificate, Tag("<table>")], Discriminator(_form)
 ]
+_ListedRoles = Annotated[
+    Annotated[Role, Tag("<short>")] | Annotated[Roles, Tag("<table>")], Discriminator(_form)
+]
 _KeepsPapers = Annotated[
     Annotated[bool, Tag("<short>")] | Annotated[tuple[_Period, ...], Tag("<table>")], Discriminator(_form)
 ]
@@ -104,7 +108,7 @@ class _Party(_Section):
     code: CustomsCode
     scc: Scc | None = None
     name: Name | None = None
-    role: Role | None = None
+    role: _ListedRoles | None = None
     trader_class: TraderClass | None = Field(None, alias="class")
     since: Day | None = None
     classes: tuple[_Class, ...] | None = None
@@ -189,7 +193,7 @@ def _stated(place: str, listed: _Party, files: _Files) -> Stated:
         code=listed.code,
         scc=listed.scc,
         name=listed.name,
-        role=listed.role,
+        roles=(listed.role,) if isinstance(listed.role, Role) else listed.role,
         trader_class=listed.trader_class,
         since=listed.since,
         classes=None

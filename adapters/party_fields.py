@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.parties import Role, TraderClass
+from gateway.parties import Role, TraderClass, in_order
 from gateway.party_changes import Stated, StatedAccount
 from gateway.rule_functions import is_organisation_code, is_scc
 from gateway.settings import complaint
@@ -70,12 +70,19 @@ def _suffix(text: str) -> str:
     return text
 
 
+def _some_roles(roles: tuple[Role, ...]) -> tuple[Role, ...]:
+    if not roles:
+        raise ValueError(f"no role: {', '.join(Role)}")
+    return in_order(roles)
+
+
 CustomsCode = Annotated[str, AfterValidator(_customs_code)]
 Scc = Annotated[str, AfterValidator(_scc)]
 AccountName = Annotated[str, AfterValidator(_account_name)]
 UnfinishedSuffix = Annotated[str, AfterValidator(_suffix)]
 District = Annotated[str, AfterValidator(_district)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Roles = Annotated[tuple[Role, ...], AfterValidator(_some_roles)]
 Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Day = Annotated[date, Strict()]
 
@@ -91,13 +98,21 @@ def _separated(cell: str) -> list[str]:
     return [name for name in cell.replace("；", ";").split(";") if name.strip()]
 
 
+def _written_roles(cell: str) -> tuple[Role, ...]:
+    # `--json` has commas between roles.
+    names = [name.strip() for name in _separated(cell.replace(",", ";"))]
+    if unknown := [name for name in names if name not in set(Role)]:
+        raise ValueError(f"{', '.join(map(repr, unknown))} is no role: {', '.join(Role)}")
+    return tuple(Role(name) for name in names)
+
+
 class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: CustomsCode
     scc: Scc | None = None
     name: Name | None = None
-    role: Role | None = None
+    role: Annotated[Roles, BeforeValidator(_written_roles)] | None = None
     trader_class: TraderClass | None = Field(None, alias="class")
     since: Annotated[date, BeforeValidator(_written_day)] | None = None
     account: AccountName | None = None
@@ -121,7 +136,7 @@ def read_cells(place: str, cells: Mapping[str, str], keys: tuple[str, ...] = ())
         code=row.code,
         scc=row.scc,
         name=row.name,
-        role=row.role,
+        roles=row.role,
         trader_class=row.trader_class,
         since=row.since,
         places=row.places,

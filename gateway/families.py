@@ -20,6 +20,7 @@ from gateway.facts import Translation, each_text, nodes, plain_path, text, texts
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Operation
 from gateway.notice_texts import NoticeTexts
+from gateway.parties import Role
 from gateway.schema import Schema
 from gateway.schematron import RuleSet
 from gateway.states import CustomsStatus
@@ -59,6 +60,7 @@ class _Type(_Section):
     rules: str | None = None
     identity: str | None = None
     sender: tuple[str, ...] = ()
+    senders: tuple[Role, ...] = ()
     operation: _Operation | None = None
     answer: _Answer | None = None
     signed: bool = False
@@ -72,6 +74,12 @@ class _Type(_Section):
             raise ValueError(f"{self.name} has no fact {', '.join(sorted(unknown))} to translate")
         return self
 
+    @model_validator(mode="after")
+    def _says_who_sends_it(self) -> Self:
+        if (self.answer is None) != bool(self.senders):
+            raise ValueError(f"{self.name}: senders are named of what parties send, of answers never")
+        return self
+
 
 class _Profile(_Section):
     namespaces: dict[str, str] = {}
@@ -83,6 +91,7 @@ class _Profile(_Section):
 class MessageType:
     """One kind of message, compiled. Not to be shared between threads, like all that libxml2 compiles.
 
+    `senders` are the roles of the parties that may send it, none of an answer.
     `sender_facts` names the facts that must name the sending party where they are present; `identity`
     selects what tells two messages with the same goods apart. `answer` says how to read it if it is one.
     A `signed` one must bear an XML signature, whatever its sender's other messages may do.
@@ -95,6 +104,7 @@ class MessageType:
     root: str
     schema: Schema
     rules: RuleSet | None
+    senders: tuple[Role, ...]
     sender_facts: tuple[str, ...]
     answer: AnswerForm | None
     signed: bool
@@ -255,6 +265,7 @@ def _types(family: str, version: str, profile: _Profile, files: Mapping[str, byt
             root=each.root,
             schema=Schema(schemas, each.schema_file),
             rules=None if each.rules is None else RuleSet(files[each.rules], lists),
+            senders=each.senders,
             sender_facts=each.sender,
             answer=None if each.answer is None else _answer_form(each.answer, files),
             signed=each.signed,

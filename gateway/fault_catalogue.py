@@ -214,6 +214,19 @@ class Fault(Enum):
         "境内收发货人的海关编码与统一社会信用代码不属于同一企业，请核对。",
         "The customs code and the social credit code of the trader belong to two parties.",
     )
+    SENDER_ROLE = (
+        "sender-role",
+        "发送账户所属单位的登记角色不能发送此类报文（{detail}）；登记有误的，请联系网关管理员更正。",
+        "The party that sent it has no role that may send such a message ({detail}); where its entry in the"
+        " register is wrong, ask the gateway's operator to correct it.",
+    )
+    TRADER_ROLE = (
+        "trader-role",
+        "境内收发货人栏填写的单位未登记为境内收发货人（{detail}）；请填写委托方，该单位确有收发货人资格的，"
+        "请联系网关管理员补充登记。",
+        "The party that is named as trader is not registered as one ({detail}); name the principal, or, where"
+        " it has that qualification too, ask the gateway's operator to register it.",
+    )
     SIGNATURE_MISSING = (
         "signature-missing",
         "贵单位约定报文须带 XML 签名，请签名后重发。",

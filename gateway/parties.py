@@ -1,6 +1,6 @@
 """Who takes part: traders, brokers, association, customs, premises, and what each may do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -20,6 +20,15 @@ class Role(StrEnum):
     PREMISES = "premises"
 
 
+ROLES_ZH: Final = {
+    Role.TRADER: "境内收发货人",
+    Role.BROKER: "报关企业",
+    Role.ASSOCIATION: "报关协会",
+    Role.CUSTOMS: "海关",
+    Role.PREMISES: "海关监管作业场所",
+}
+
+
 class TraderClass(StrEnum):
     """The enterprise's class in customs' management by category (REFORM.md 3, 4)."""
 
@@ -32,13 +41,6 @@ class TraderClass(StrEnum):
 
 
 # As receipts and notices call them.
-ROLES_ZH: Final = {
-    Role.TRADER: "境内收发货人",
-    Role.BROKER: "报关企业",
-    Role.ASSOCIATION: "报关协会",
-    Role.CUSTOMS: "海关",
-    Role.PREMISES: "海关监管作业场所",
-}
 CLASSES_ZH: Final = {
     TraderClass.AA: "AA类",
     TraderClass.A_PRODUCING: "A类（生产型）",
@@ -68,6 +70,10 @@ class Delivery(StrEnum):
     INBOX = "inbox"  # it fetches them over SFTP
     AMQP = "amqp"  # they are published to it; only such an account may submit over AMQP
     FOLDER = "folder"  # they are put into the folders that the party hosts itself
+
+
+def in_order(roles: Iterable[Role]) -> tuple[Role, ...]:
+    return tuple(sorted(set(roles)))
 
 
 def district_of(office: str) -> str:
@@ -150,6 +156,9 @@ class Party:
     What changes with time is kept as periods, so that a question is answered as of a day: that of receipt
     decides. No two periods of one thing overlap; a party of which they did is a `ValueError`.
 
+    `roles` are in the order of the alphabet, each once; an enterprise that declares for itself and for others
+    has those of trader and broker.
+
     `keeps_papers` is while the party is fit to keep papers itself (REFORM 3), `kept_before_reform` whether it
     did so before the reform (原暂存企业, REFORM 6). `confirms_automatically` are the customs codes of the
     brokers whose agreements a trader confirms without being asked. `places` are those that premises run, as
@@ -159,7 +168,7 @@ class Party:
     code: str
     scc: str
     name: str
-    role: Role
+    roles: tuple[Role, ...]
     classes: tuple[ClassPeriod, ...] = ()
     signature: SignaturePolicy = SignaturePolicy.OPTIONAL
     certificates: tuple[RegisteredCertificate, ...] = ()
@@ -171,6 +180,8 @@ class Party:
     account: Account | None = None
 
     def __post_init__(self) -> None:
+        if not self.roles or self.roles != in_order(self.roles):
+            raise ValueError("roles: one at least, each once, in order")
         _refuse_overlap("class", self.classes)
         _refuse_overlap("keeps_papers", self.keeps_papers)
         for district in sorted({each.district for each in self.contracts}):

@@ -65,7 +65,7 @@ class Stated:
     code: str
     scc: str | None = None
     name: str | None = None
-    role: Role | None = None
+    roles: tuple[Role, ...] | None = None
     trader_class: TraderClass | None = None
     since: date | None = None
     classes: tuple[ClassPeriod, ...] | None = None
@@ -88,7 +88,7 @@ def changed(before: Party | None, stated: Stated, today: date) -> Party:
             before,
             scc=_said(stated.scc, before.scc),
             name=_said(stated.name, before.name),
-            role=_said(stated.role, before.role),
+            roles=_said(stated.roles, before.roles),
             classes=_classes(before.classes, stated, today, begins=stated.since or today),
             signature=_said(stated.signature, before.signature),
             certificates=merged((*before.certificates, *stated.certificates)),
@@ -106,15 +106,16 @@ def changed(before: Party | None, stated: Stated, today: date) -> Party:
 
 
 def _new(stated: Stated, today: date) -> Party:
-    missing = [name for name in ("scc", "name", "role") if getattr(stated, name) is None]
-    if stated.scc is None or stated.name is None or stated.role is None:
+    needed = {"scc": stated.scc, "name": stated.name, "role": stated.roles}
+    missing = [name for name, said in needed.items() if said is None]
+    if stated.scc is None or stated.name is None or stated.roles is None:
         raise NotPossible(missing[0], f"a new party needs {' and '.join(missing)}")
     try:
         return Party(
             code=stated.code,
             scc=stated.scc,
             name=stated.name,
-            role=stated.role,
+            roles=stated.roles,
             classes=_classes((), stated, today, begins=stated.since or EVER),
             signature=_said(stated.signature, SignaturePolicy.OPTIONAL),
             certificates=merged(stated.certificates),

@@ -185,7 +185,7 @@ def _matter(
             mark("agency")
             return Matter(hint=hint, obligation=owed, use=use, brings=brought(authority))
         case "agreement-notice":
-            change = note(evidence, party, register)
+            change = note(evidence, register)
             if change is None:
                 return Matter(stale=True)
             holds = change.act is Act.TERMINATED and policy.agreement.revoked == "hold"

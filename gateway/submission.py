@@ -95,7 +95,7 @@ def build_envelope(
         _text(root, "Linked", linked)
     in_force = sender.class_on(china_date(arrival.received_at))
     trader_class = {} if in_force is None else {"class": in_force.value}
-    identity = {"code": sender.code, "scc": sender.scc, "name": sender.name, "role": sender.role.value}
+    identity = {"code": sender.code, "scc": sender.scc, "name": sender.name, "role": " ".join(sender.roles)}
     _put(root, "Sender", identity | trader_class)
     _text(root, "ReceivedAt", arrival.received_at.astimezone(UTC).isoformat())
     _text(root, "CreatedAt", created_at.astimezone(UTC).isoformat())

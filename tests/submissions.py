@@ -160,7 +160,7 @@ def sent(
             operation=operation,
             values={name: fact for name, fact in {**matter.facts, **facts}.items() if fact},
         ),
-        sender=Party(code=party, scc="91310000MA1FL00001", name="报关行", role=Role.BROKER),
+        sender=Party(code=party, scc="91310000MA1FL00001", name="报关行", roles=(Role.BROKER,)),
         findings=(),
         version="1",
         rules="00" * 32,

@@ -95,6 +95,8 @@ ELSEWHERE = {
     Fault.TRADERS_DIFFER: "tests/stages/test_agency.py",
     Fault.AGREEMENT_MISSING: "tests/stages/test_agency.py",
     Fault.AGREEMENT_ACT: "tests/stages/test_agency.py",
+    Fault.SENDER_ROLE: "tests/stages/test_who_may_declare.py",
+    Fault.TRADER_ROLE: "tests/stages/test_who_may_declare.py",
     Fault.NOT_ASSOCIATION: "tests/stages/test_agency.py",
     Fault.AWAITED: "tests/stages/test_agency.py",
     Fault.WAIT_EXPIRED: "tests/stages/test_agency.py",

@@ -33,6 +33,7 @@ ORDER = {
         root = "order"
         kind = "declaration"
         schema = "order.xsd"
+        senders = ["trader"]
         [type.facts]
         reference = "/order/id"
     """,

@@ -14,7 +14,7 @@ PARTY = Party(
     code="1207960303",
     scc="91120116MADEM0B11T",
     name="天津虚构进出口贸易有限公司",
-    role=Role.TRADER,
+    roles=(Role.TRADER,),
     classes=(
         ClassPeriod(trader_class=TraderClass.A, since=date(2012, 1, 1), until=date(2014, 6, 30)),
         ClassPeriod(trader_class=TraderClass.AA, since=date(2014, 7, 1)),

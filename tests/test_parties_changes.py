@@ -28,8 +28,8 @@ from tests.keys import identity
 TODAY = date(2026, 11, 23)
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
-PARTY = Party(code="1207960303", scc="91120116MADEM0B11T", name="天津虚构", role=Role.TRADER)
-NEW = Stated(place="line 2", code=PARTY.code, scc=PARTY.scc, name=PARTY.name, role=Role.TRADER)
+PARTY = Party(code="1207960303", scc="91120116MADEM0B11T", name="天津虚构", roles=(Role.TRADER,))
+NEW = Stated(place="line 2", code=PARTY.code, scc=PARTY.scc, name=PARTY.name, roles=(Role.TRADER,))
 NOTHING = Stated(place="line 2", code=PARTY.code)
 
 near = st.integers(-40, 40).map(lambda days: TODAY + timedelta(days=days))
@@ -187,7 +187,7 @@ def test_papers_are_kept_no_longer_from_the_day_on_which_it_is_said() -> None:
     [
         ("scc", replace(NEW, scc=None)),
         ("name", replace(NEW, name=None)),
-        ("role", replace(NEW, role=None)),
+        ("role", replace(NEW, roles=None)),
     ],
 )
 def test_a_new_party_needs_its_names_and_its_role(missing: str, stated: Stated) -> None:
@@ -202,7 +202,7 @@ def test_fields_that_have_no_history_are_what_was_said_last() -> None:
         NOTHING,
         scc="91310115MADEM0A237",
         name="另一名称",
-        role=Role.BROKER,
+        roles=(Role.BROKER,),
         signature=SignaturePolicy.REQUIRED,
         kept_before_reform=True,
         confirms_automatically=("1207980011",),
@@ -210,7 +210,7 @@ def test_fields_that_have_no_history_are_what_was_said_last() -> None:
     )
     party = changed(PARTY, said, TODAY)
 
-    assert (party.scc, party.name, party.role) == (said.scc, said.name, said.role)
+    assert (party.scc, party.name, party.roles) == (said.scc, said.name, said.roles)
     assert party.signature is SignaturePolicy.REQUIRED
     assert party.kept_before_reform
     assert party.confirms_automatically == ("1207980011",)

@@ -91,7 +91,7 @@ def test_a_toml_file_can_say_everything_with_its_days(folder: Path) -> None:
         code="1207960303",
         scc="91120116MADEM0B11T",
         name="天津虚构进出口贸易有限公司",
-        role=Role.TRADER,
+        roles=(Role.TRADER,),
         classes=(
             ClassPeriod(trader_class=TraderClass.A, since=date(2012, 1, 1), until=date(2014, 6, 30)),
             ClassPeriod(trader_class=TraderClass.AA, since=date(2014, 7, 1)),
@@ -241,7 +241,7 @@ SAID = Stated(
     code="1207960303",
     scc="91120116MADEM0B11T",
     name="天津虚构进出口贸易有限公司",
-    role=Role.TRADER,
+    roles=(Role.TRADER,),
     trader_class=TraderClass.A_PRODUCING,
     since=date(2026, 11, 1),
     account=StatedAccount(name="trader-b"),
@@ -265,6 +265,31 @@ def test_columns_come_in_any_order_and_empty_cells_say_nothing(folder: Path) -> 
 def test_a_cell_of_a_table_names_several_places(folder: Path, cell: str) -> None:
     (stated,) = table(folder, f"code,places\n1207990003,{cell}\n")
     assert stated.places == ("一号库", "TJ001")
+
+
+@pytest.mark.parametrize("cell", ["trader;broker", '"broker,trader"', " trader ； broker；trader"])
+def test_a_cell_of_a_table_names_several_roles(folder: Path, cell: str) -> None:
+    (stated,) = table(folder, f"code,role\n1207990003,{cell}\n")
+    assert stated.roles == (Role.BROKER, Role.TRADER)
+
+
+@pytest.mark.parametrize(
+    ("written", "roles"),
+    [
+        ('"broker"', (Role.BROKER,)),
+        ('["broker"]', (Role.BROKER,)),
+        ('["trader", "broker"]', (Role.BROKER, Role.TRADER)),
+    ],
+)
+def test_a_party_has_one_role_or_a_list_of_them(folder: Path, written: str, roles: tuple[Role, ...]) -> None:
+    (stated,) = toml(folder, f'[[party]]\ncode = "1207960303"\nrole = {written}\n')
+    assert stated.roles == roles
+
+
+@pytest.mark.parametrize("written", ["[]", '["boss"]', '["trader", "boss"]', "1"])
+def test_a_list_of_roles_without_any_or_with_an_unknown_one_is_a_mistake(folder: Path, written: str) -> None:
+    said = errors(toml, folder, f'[[party]]\ncode = "1207960303"\nrole = {written}\n')
+    assert [line.split(":")[0].rstrip(".01") for line in said] == ["parties.toml, party 1 (line 1), role"]
 
 
 def test_a_name_over_two_lines_does_not_shift_the_lines_that_are_told(folder: Path) -> None:

@@ -89,7 +89,12 @@ def add(
     code: Annotated[str, typer.Option(help="Customs code, 10 characters.", show_default=False)],
     scc: Annotated[str, typer.Option(help="Social credit code, 18 characters.", show_default=False)],
     name: Annotated[str, typer.Option(help="Name as registered.", show_default=False)],
-    role: Annotated[Role, typer.Option(help="What it is.", show_default=False)],
+    role: Annotated[
+        str,
+        typer.Option(
+            help=f"What it is: {', '.join(Role)}; several with commas between them.", show_default=False
+        ),
+    ],
     class_: Annotated[
         TraderClass | None, typer.Option("--class", help="Class of a trader or broker.")
     ] = None,

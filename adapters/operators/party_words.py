@@ -17,7 +17,7 @@ def row(party: Party, today: date) -> dict[str, Any]:
         "scc": party.scc,
         "name": party.name,
         "class": party.class_on(today),
-        "role": party.role,
+        "role": ",".join(party.roles),
     }
 
 

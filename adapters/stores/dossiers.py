@@ -37,7 +37,7 @@ class SqlDossiers:
 
     async def admits(self, account: str) -> bool:
         return await self._database.read(
-            lambda reader: reader.execute(_ROLE, {"account": account}).scalar() == Role.CUSTOMS
+            lambda reader: Role.CUSTOMS in (reader.execute(_ROLES, {"account": account}).scalar() or ())
         )
 
     async def entries(self, limit: int) -> Sequence[tuple[str, datetime]]:
@@ -53,7 +53,7 @@ class SqlDossiers:
         await self._database.write(lambda transaction: note_reading(transaction, reading))
 
 
-_ROLE: Final = select(parties.c.record["role"].as_string()).where(parties.c.account == bindparam("account"))
+_ROLES: Final = select(parties.c.record["roles"]).where(parties.c.account == bindparam("account"))
 _DECLARATIONS: Final = (
     messages.c.kind == "inbound",
     messages.c.operation.in_((Operation.SAVE, Operation.DECLARE)),

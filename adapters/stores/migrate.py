@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import create_engine, inspect, text
 
-NEWEST: Final = "0004"
+NEWEST: Final = "0006"
 
 
 def migrate(path: Path) -> None:

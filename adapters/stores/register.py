@@ -101,9 +101,11 @@ _SAME_BODY: Final = (
 
 # By the operator that both databases have: what SQLAlchemy writes for an element of JSON needs its own way to
 # the driver for the path.
-_role: Final = parties.c.record.op("->>", return_type=String())(literal_column("'role'"))
+_roles: Final = parties.c.record.op("->>", return_type=String())(literal_column("'roles'"))
 _IN_ROLE: Final = (
-    select(_RECORD).where(parties.c.account.is_not(None), _role == bindparam("role")).order_by(parties.c.code)
+    select(_RECORD)
+    .where(parties.c.account.is_not(None), _roles.like(bindparam("listed", type_=String())))
+    .order_by(parties.c.code)
 )
 _NEWEST_CHANGE: Final = select(func.max(party_changes.c.id))
 _REGISTERED: Final = (
@@ -180,7 +182,7 @@ class SqlRegister:
         ((newest,),) = self._ask(self._newest_change, {})
         known = self._roles.get(role)
         if known is None or known[0] != newest:
-            found = [_party(record) for (record,) in self._ask(self._in_role, {"role": role})]
+            found = [_party(record) for (record,) in self._ask(self._in_role, {"listed": f'%"{role}"%'})]
             known = self._roles[role] = (newest, found)
         return known[1]
 

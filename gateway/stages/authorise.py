@@ -10,7 +10,7 @@ from lxml import etree
 from gateway.families import MessageType
 from gateway.faults import Fault, Finding, Rejected, Severity, finding
 from gateway.message import Earlier, Facts, Key, Operation, Package, Part, Received
-from gateway.parties import Account, Party
+from gateway.parties import ROLES_ZH, Account, Party, Role
 from gateway.places import told_of, xml_path
 from gateway.policy import Policy
 from gateway.ports import Register
@@ -63,20 +63,25 @@ def authorise(
     register: Register,
     policy: Policy,
 ) -> Authority:
-    """Raises `Rejected` where the message names another party, or repeats a reference with other content."""
+    """Raises `Rejected` where the sender has no role that may send such a message, where the message names
+    another party than that, or as its trader one that is none, and where it repeats a reference with other
+    content."""
     facts = read_facts(evidence.type, evidence.root, package, party)
     with told_of(package.document_name):
+        _refuse_other_roles(evidence, party)
         _refuse_other_parties(evidence, facts, party)
         earlier = register.holder(facts.key, received.arrival.id)
         repeats = earlier is not None and _repeats(earlier, facts, evidence)
         warnings = () if repeats else _same_goods(register, facts, policy)
         others = _other_traders(evidence, facts, party, register)
+        trader = register.party_called(others[0]) if others else party
+        _refuse_no_trader(evidence, facts, trader)
     return Authority(
         facts=facts,
         earlier=earlier,
         repeats=repeats,
         warnings=warnings,
-        trader=register.party_called(others[0]) if others else party,
+        trader=trader,
         brokered=len(others) > 0,
     )
 
@@ -123,6 +128,45 @@ def _body(kind: MessageType, root: etree._Element, attachments: Iterable[Part]) 
     return digest.hexdigest()
 
 
+def _refuse_other_roles(evidence: Evidence, party: Party) -> None:
+    allowed = evidence.type.senders
+    if set(allowed).isdisjoint(party.roles):
+        own, own_zh = ", ".join(party.roles), _roles_zh(party.roles)
+        if allowed == (Role.ASSOCIATION,):
+            raise Rejected(finding(Fault.NOT_ASSOCIATION, detail=own, detail_zh=own_zh))
+        raise Rejected(
+            finding(
+                Fault.SENDER_ROLE,
+                detail=f"registered as {own}, senders: {', '.join(allowed)}",
+                detail_zh=f"登记为{own_zh}，可发送的为{_roles_zh(allowed)}",
+            )
+        )
+
+
+def _refuse_no_trader(evidence: Evidence, facts: Facts, trader: Party | None) -> None:
+    """A declaration is made for a trader: one that is registered with other roles only is none (CONTRACT,
+    "Formats"). One that is not registered is judged by the agreement alone."""
+    if evidence.type.kind != "declaration" or trader is None or Role.TRADER in trader.roles:
+        return
+    named = [name for name in _TRADER if name in facts.values]
+    if not named and facts.operation is Operation.SAVE:
+        return  # the trader may be filled in later
+    raise Rejected(
+        _about(
+            Fault.TRADER_ROLE,
+            named[0] if named else _TRADER[0],
+            evidence,
+            facts,
+            detail=f"{trader.code}: {', '.join(trader.roles)}",
+            detail_zh=f"{trader.code}：{_roles_zh(trader.roles)}",
+        )
+    )
+
+
+def _roles_zh(roles: Iterable[Role]) -> str:
+    return "、".join(ROLES_ZH[role] for role in roles)
+
+
 def _refuse_other_parties(evidence: Evidence, facts: Facts, party: Party) -> None:
     asked = evidence.type.sender_facts
     named = [name for name in asked if name in facts.values]
@@ -144,13 +188,17 @@ def _other_traders(evidence: Evidence, facts: Facts, party: Party, register: Reg
     return others
 
 
-def _about(fault: Fault, fact: str, evidence: Evidence, facts: Facts) -> Finding:
+def _about(
+    fault: Fault, fact: str, evidence: Evidence, facts: Facts, detail: str = "", detail_zh: str = ""
+) -> Finding:
     element = evidence.type.element_of(fact, evidence.root)
     return finding(
         fault,
         line=None if element is None else element.sourceline,
         xpath=None if element is None else xml_path(element),
         value=facts.values.get(fact),
+        detail=detail,
+        detail_zh=detail_zh,
     )
 
 

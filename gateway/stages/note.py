@@ -8,16 +8,13 @@ from gateway.answers import receipt_name
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Package, Receipt, ReceiptKind, Received
 from gateway.notices import read_notice
-from gateway.parties import ROLES_ZH, Party, Role
 from gateway.ports import Register
 from gateway.stages.verify import Evidence
 
 
-def note(evidence: Evidence, party: Party, register: Register) -> Change | None:
-    """The change; None where the notice tells what is known already. Raises `Rejected` for a sender that is
-    not the association, for what cannot happen to the agreement any more, and for other parties."""
-    if party.role is not Role.ASSOCIATION:
-        raise Rejected(finding(Fault.NOT_ASSOCIATION, detail=party.role, detail_zh=ROLES_ZH[party.role]))
+def note(evidence: Evidence, register: Register) -> Change | None:
+    """The change; None where the notice tells what is known already. Raises `Rejected` for what cannot happen
+    to the agreement any more, and for other parties."""
     notice = read_notice(evidence.root)
     # Declarations tell their currency so, whichever code they write.
     currency = evidence.type.translated("currency", notice.agreement.currency)

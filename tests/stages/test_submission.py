@@ -73,7 +73,7 @@ def values() -> dict[str, Any]:
             code="2200980001",
             scc="91310000MA1FL00001",
             name="上海报关行",
-            role=Role.BROKER,
+            roles=(Role.BROKER,),
             classes=(ClassPeriod(trader_class=TraderClass.AA),),
         ),
         "findings": (

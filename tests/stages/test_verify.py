@@ -49,7 +49,7 @@ def verified(text: str, policy: SignaturePolicy) -> Evidence:
         code="1207980011",
         scc="91120116MADEM00A52",
         name="天津示例报关有限公司",
-        role=Role.BROKER,
+        roles=(Role.BROKER,),
         signature=policy,
         certificates=(SIGNER.registered,),
     )

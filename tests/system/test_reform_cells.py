@@ -154,7 +154,7 @@ def party(of: Enterprise, role: Role, name: str, keys: tuple[str, ...]) -> Party
         code=of.code,
         scc=of.scc,
         name=of.name,
-        role=role,
+        roles=(role,),
         classes=(ClassPeriod(trader_class=TraderClass("AA" if name == KEEPS else name)),),
         contracts=(Contract(district="0200"),),
         keeps_papers=(Period(),) if name == KEEPS else (),

@@ -1,0 +1,55 @@
+"""A home of the release before: what its migrations make of what stands in it."""
+
+import json
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from pydantic import TypeAdapter
+from sqlalchemy import create_engine
+
+from adapters.stores.migrate import migrate
+from adapters.stores.parties import changes_of, registered
+from gateway.parties import Party, Role
+
+PARTY = Party(code="1207960303", scc="91120116MADEM0B11T", name="天津虚构", roles=(Role.TRADER,))
+
+
+def at_revision(path: Path, revision: str) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection, as_file(files("adapters.stores") / "migrations") as scripts:
+        config = Config()
+        config.set_main_option("script_location", str(scripts))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+def test_the_one_role_of_a_party_becomes_a_list_in_the_register_and_in_its_history(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    at_revision(path, "0005")
+    record = TypeAdapter(Party).dump_python(PARTY, mode="json")
+    record["role"] = record.pop("roles")[0]
+    engine = create_engine(f"sqlite:///{path}")
+    text = json.dumps(record)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO parties (code, scc, organisation, delivery, record, changed_at)"
+            " VALUES (?, ?, ?, 'inbox', ?, 0)",
+            (PARTY.code, PARTY.scc, PARTY.organisation_code, text),
+        )
+        for before in (None, text):
+            connection.exec_driver_sql(
+                "INSERT INTO party_changes (party, at, actor, reason, before, after)"
+                " VALUES (?, 0, 'tests', '', ?, ?)",
+                (PARTY.code, before, text),
+            )
+    migrate(path)
+    with engine.connect() as connection:
+        assert registered(connection) == {PARTY.code: PARTY}
+        assert [(change.before, change.after) for _, change in changes_of(connection, PARTY.code)] == [
+            (None, PARTY),
+            (PARTY, PARTY),
+        ]
+    engine.dispose()

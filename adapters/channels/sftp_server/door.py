@@ -22,6 +22,7 @@ from adapters.channels.sftp_server.connection import Connection
 from adapters.channels.sftp_server.office import Office, log
 from adapters.channels.sftp_server.session import Session
 from adapters.channels.sftp_server.tree import Tree
+from adapters.channels.sftp_server.wire import denied
 from gateway.faults import printable
 from gateway.parties import Account
 
@@ -46,6 +47,7 @@ class Door(paramiko.ServerInterface):
         self._office = office
         self._lock = threading.Lock()
         self._user: str | None = None
+        self._key = b""  # with which it logged in
         self.refused_keys = 0
         self._asked: Account | None = None
         self._used: set[int] = set()  # channels on which a subsystem was started
@@ -70,14 +72,14 @@ class Door(paramiko.ServerInterface):
         if account is None or not _is_strong(key) or key.asbytes() not in map(_key_of, lines):
             self.refused_keys += 1
             return AUTH_FAILED
-        self._asked = account
+        self._asked, self._key = account, key.asbytes()
         return AUTH_SUCCESSFUL
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         # paramiko asks this of connections that have logged in only.
-        if kind != "session" or self._asked is None or self._closing:
+        if kind != "session" or self._closing or self.standing() is None:
             return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
-        if self.account is None:
+        if self.account is None and self._asked is not None:
             self.account = self._asked
             self._admission.known(self._connection.address)
             log.info("log-in", account=self.account.name, address=self._connection.address)
@@ -86,14 +88,15 @@ class Door(paramiko.ServerInterface):
         return OPEN_SUCCEEDED
 
     def check_channel_subsystem_request(self, channel: Channel, name: str) -> bool:
-        account = self.account
+        account = self.standing()
         if name != "sftp" or account is None or channel.get_id() in self._used:
             return False
         self._used.add(channel.get_id())
+        tree = Tree(self._office, account, self._admitted)
         if not self._admission.begin(account):
             log.warning("too many sessions", account=account.name, address=self._connection.address)
             return False
-        session = Session(channel, name, self, Tree(self._office, account), IDLE_SECONDS, self._session_ended)
+        session = Session(channel, name, self, tree, IDLE_SECONDS, self._session_ended)
         with self._lock:
             self.sessions.add(session)
         session.start()
@@ -101,6 +104,17 @@ class Door(paramiko.ServerInterface):
 
     def check_global_request(self, kind: str, msg: Message) -> bool:
         return False
+
+    def standing(self) -> Account | None:
+        """The account as it is now, as long as the key opens it that was logged in with."""
+        account = self._find(self._asked.name) if self._asked is not None else None
+        return account if account is not None and self._key in map(_key_of, account.keys) else None
+
+    def _admitted(self) -> Account:
+        account = self.standing()
+        if account is None:
+            raise denied("The key that you logged in with is valid no more")
+        return account
 
     def close(self) -> list[Session]:
         """Opens nothing more, and returns the sessions that are there; they begin no further request."""

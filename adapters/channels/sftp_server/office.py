@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, Final, TypeVar
 
@@ -62,13 +62,14 @@ class Office:
         with self._lock:
             return list(self._outboxes.values())
 
-    def commit(self, account: str, draft: Draft, name: str) -> int:
-        """Makes a message of a held draft and returns its size. Where it raises there is no message; the
-        draft is used up either way."""
+    def commit(self, account: str, draft: Draft, name: str, admit: Callable[[], None]) -> int:
+        """Makes a message of a held draft and returns its size; `admit` has the last word. Where it raises
+        there is no message; the draft is used up either way."""
         now = self.clock()
         message = new_id(now, os.urandom(10))
         try:
             sha256, size = draft.spool.keep()
+            admit()
             self.wait(
                 self.intake.add(
                     Arrival(

@@ -151,13 +151,20 @@ class SftpServer:
             log.info("connection failed", address=connection.address, reason=printable(str(error)))
 
     def _end_overdue(self) -> None:
-        """Hangs up on who has opened no session in the grace time, and who has none for as long again."""
+        """Hangs up on who has opened no session in the grace time, and who has none for as long again; and on
+        whose key was revoked."""
         latest = time.monotonic() - GRACE_SECONDS
         with self._lock:
-            overdue = [
-                connection
-                for connection, door in self._doors.items()
-                if not door.sessions and door.idle_since < latest
-            ]
-        for connection in overdue:
-            connection.hang_up()
+            doors = dict(self._doors)
+        for connection, door in doors.items():
+            if not door.sessions and door.idle_since < latest:
+                connection.hang_up()
+                continue
+            try:
+                revoked = door.account is not None and door.standing() is None
+            except Exception as error:  # the register cannot be read: nothing is opened then either
+                log.error("keys cannot be looked up", error=type(error).__name__)
+                return
+            if revoked:
+                log.warning("key revoked, connection ended", address=connection.address)
+                connection.hang_up()

@@ -112,6 +112,9 @@ class Session(SubsystemHandler):
         number = int.from_bytes(packet[1:5])
         verb = _VERBS.get(packet[0], Session._unsupported)
         try:
+            # A write only adds to what is not committed; there are thousands of them to each commit.
+            if packet[0] != Command.WRITE:
+                self._tree.admit()
             self._outbound += verb(self, number, Fields(packet, 5))
         except Refused as refusal:
             self._outbound += wire.status(number, refusal.status, refusal.text)

@@ -25,15 +25,23 @@ _STILL_SEEN: Final = timedelta(seconds=5)
 
 
 class Tree:
-    """All verbs raise `Refused` for what the client is told, `OSError` where our disk fails."""
+    """All verbs raise `Refused` for what the client is told, `OSError` where our disk fails.
 
-    def __init__(self, office: Office, account: Account) -> None:
+    `admitted` gives the account as it is now, and raises `Refused` once its key is revoked.
+    """
+
+    def __init__(self, office: Office, account: Account, admitted: Callable[[], Account]) -> None:
         self._office = office
         self._account = account
+        self._admitted = admitted
         self._outbox = office.outbox(account.name)
         self._dossiers = Dossiers(office, account.name)
         self._writing: dict[str, Draft] = {}  # uploads of this session under final names
         self._done: dict[str, tuple[int, datetime]] = {}  # what it finished of late, oldest first
+
+    def admit(self) -> None:
+        """Asked before every request: what was allowed at the log-in may be so no more."""
+        self._account = self._admitted()
 
     def canonical(self, path: str) -> str:
         return "/" + "/".join(paths.steps(path))
@@ -229,7 +237,7 @@ class Tree:
         return Upload(draft, self._outbox, self._office, self._account, finish, append=append)
 
     def _finish(self, draft: Draft, name: str) -> None:
-        size = self._office.commit(self._account.name, draft, name)
+        size = self._office.commit(self._account.name, draft, name, self.admit)
         if self._writing.get(name) is draft:
             del self._writing[name]
         self._remember(name, size, self._office.clock())

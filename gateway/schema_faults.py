@@ -12,7 +12,7 @@ from gateway import xml
 from gateway.faults import Fault, Finding, finding
 from gateway.places import MOST_FINDINGS, xml_path
 from gateway.schema import Schema
-from gateway.type_words import Words, describe
+from gateway.type_words import Words, called_zh, describe
 
 # xmlschema is pure Python: 15 ms for 55 KB, 150 ms for half a megabyte, worse than linear where one parent
 # has thousands of children. Beyond these a document would hold up all others, and what is wrong with it is
@@ -25,6 +25,8 @@ _ELEMENTS: Final = etree.XPath("count(//*)")
 _RETYPED: Final = etree.XPath("boolean(//@xsi:type)", namespaces={"xsi": xml.XSI})
 
 _ATTRIBUTE: Final = re.compile(r"(?:missing required )?(?:attribute |)'?((?:\{[^}]*\})?[^\s'=:]+)'?")
+# A name that stands alone in a Chinese sentence is set off from it.
+_BEFORE_A_STOP: Final = re.compile(" +(?=[ ，。])")
 _FAULT_OF_LOG: Final = (
     ("SCHEMAV_CVC_COMPLEX_TYPE_3", Fault.SCHEMA_ATTRIBUTE),
     ("SCHEMAV_CVC_COMPLEX_TYPE_4", Fault.SCHEMA_ATTRIBUTE),
@@ -49,60 +51,62 @@ def schema_faults(schema: Schema, root: etree._Element, size: int) -> list[Findi
 def _explained(schema: Schema, error: XMLSchemaValidationError) -> Finding:
     element: Any = error.elem
     if isinstance(error, XMLSchemaChildrenValidationError):
-        return _misplaced(error, element)
+        return _misplaced(schema, error, element)
     reason = error.reason or ""
     if isinstance(error.validator, XsdAttributeGroup) or reason.startswith("attribute "):
-        return _attribute(element, reason)
+        return _attribute(schema, element, reason)
+    called = _called(schema, element)
     if isinstance(error.validator, XsdGroup):
-        return _found(
-            Fault.SCHEMA_VALUE, element, Words("元素之间不能有文字", "there is text between the elements")
-        )
+        said = Words(f"{called}的元素之间不能有文字，请删去", "there is text between the elements")
+        return _found(Fault.SCHEMA_VALUE, element, said)
     if isinstance(error.validator, XsdElement) and len(element):
-        return _found(
-            Fault.SCHEMA_ELEMENT,
-            element[0],
-            Words(
-                f"{_name(element)} 只能有文字，不能有下级元素", f"{_name(element)} holds text, no elements"
-            ),
-        )
+        said = Words(f"{called}只能有文字，不能有下级元素", f"{_name(element)} holds text, no elements")
+        return _found(Fault.SCHEMA_ELEMENT, element[0], said)
     allowed = describe(_declared(schema, element).type)
+    gap = " " if allowed.zh[:1].isascii() else ""
     return _found(
         Fault.SCHEMA_VALUE,
         element,
-        Words(f"{_name(element)} 应为{allowed.zh}", f"{_name(element)} must be {allowed.en}"),
+        Words(f"{called}应为{gap}{allowed.zh}", f"{_name(element)} must be {allowed.en}"),
         value=element.text or "",
     )
 
 
-def _misplaced(error: XMLSchemaChildrenValidationError, parent: Any) -> Finding:
+def _misplaced(schema: Schema, error: XMLSchemaChildrenValidationError, parent: Any) -> Finding:
     if error.invalid_tag is None:
-        names = [etree.QName(each.name).localname for each in error.expected or () if each.name]
+        expected = [each for each in error.expected or () if each.name]
+        names = [_name_of(each) for each in expected]
+        called = [_with_name(each) for each in expected]
         return _found(
             Fault.SCHEMA_MISSING,
             parent,
             Words(
-                f"{_name(parent)} 中缺少 {'、'.join(names)}", f"{_name(parent)} lacks {' or '.join(names)}"
+                f"{_called(schema, parent)}中的{'或'.join(called)}，请补填",
+                f"{_name(parent)} lacks {' or '.join(names)}",
             ),
         )
     child = parent[error.index]
     known = [each.name for each in _elements(error.validator)]
     if child.tag in known:
         said = Words(
-            f"{_name(child)} 在 {_name(parent)} 中出现过多",
+            f"{_called(schema, child)}在{_called(schema, parent)}中出现的次数超出允许，请只保留一个",
             f"{_name(child)} stands too often in {_name(parent)}",
         )
     elif _name(child) in (etree.QName(name).localname for name in known):
-        said = Words(f"{_name(child)} 的命名空间不正确", f"{_name(child)} has the wrong namespace")
+        said = Words(f"{_name(child)} 的命名空间不正确，请核对", f"{_name(child)} has the wrong namespace")
     else:
-        said = Words(f"{_name(parent)} 中没有 {_name(child)}", f"{_name(parent)} has no {_name(child)}")
+        said = Words(
+            f"{_called(schema, parent)}中不应有 {_name(child)}，请删去或核对元素名",
+            f"{_name(parent)} has no {_name(child)}",
+        )
     return _found(Fault.SCHEMA_ELEMENT, child, said)
 
 
-def _attribute(element: Any, reason: str) -> Finding:
+def _attribute(schema: Schema, element: Any, reason: str) -> Finding:
     match = _ATTRIBUTE.match(reason)
     name = match.group(1) if match else ""
     shown = name.rpartition("}")[2]
-    said = Words(f"{_name(element)} 的属性 {shown}", f"attribute {shown} of {_name(element)}")
+    said = Words(f"{_called(schema, element)}的属性 {shown}", f"attribute {shown} of {_name(element)}")
     return _found(Fault.SCHEMA_ATTRIBUTE, element, said, value=element.get(name))
 
 
@@ -113,6 +117,21 @@ def _declared(schema: Schema, element: Any) -> Any:
         return schema.explaining.maps.elements[element.tag]
     group = _declared(schema, parent).type.content
     return next(each for each in _elements(group) if each.name == element.tag)
+
+
+def _called(schema: Schema, element: Any) -> str:
+    return _with_name(_declared(schema, element))
+
+
+def _with_name(declared: Any) -> str:
+    """An element as the trade calls it, and its name; that alone where the schema does not say more."""
+    name = _name_of(declared)
+    called = called_zh(declared)
+    return f"{called}（{name}）" if called else f" {name} "
+
+
+def _name_of(declared: Any) -> str:
+    return etree.QName(declared.name).localname
 
 
 def _elements(group: Any) -> list[Any]:
@@ -127,7 +146,7 @@ def _found(fault: Fault, element: Any, said: Words, value: str | None = None) ->
     return finding(
         fault,
         detail=said.en,
-        detail_zh=said.zh,
+        detail_zh=_BEFORE_A_STOP.sub("", said.zh).strip(),
         line=element.sourceline,
         xpath=xml_path(element),
         value=value,
@@ -142,7 +161,8 @@ def _from_log(schema: Schema, root: etree._Element) -> list[Finding]:
         faults = (fault for prefix, fault in _FAULT_OF_LOG if entry.type_name.startswith(prefix))
         element = _at(root, entry.path)
         name = _name(element)
-        found.append(_found(next(faults, Fault.SCHEMA_VALUE), element, Words(name, name)))
+        said = Words(f"{name} 不符合报文格式，请核对", name)
+        found.append(_found(next(faults, Fault.SCHEMA_VALUE), element, said))
     return found
 
 

@@ -12,7 +12,7 @@ What is understood, and anything else is refused when the rule set is loaded:
 - a rule's `context` is a path from the document, or one over a variable or function;
 - an assertion has an `id` (the rule's number), a `flag` (code of a fault, else business-rule), perhaps
   `role="warning"`, perhaps `subject` (the nodes to show, one finding for each), and its sentence twice, as
-  `span class="zh"` and `span class="en"`;
+  `span class="zh"` and `span class="en"`, in which a `value-of` stands for what it selects of the subject;
 - variables of `let` are set once for each document, in their order.
 
 No expression is ever made from a message.
@@ -38,6 +38,7 @@ SCHEMATRON: Final = "http://purl.oclc.org/dsdl/schematron"
 _FAULTS: Final = {fault.code: fault for fault in Fault}
 _HANDFUL: Final = 8  # sieves joined; more gain nothing, and one warning makes its whole handful run twice
 
+_SPACE: Final = re.compile(r"\s+")
 _VARIABLE: Final = re.compile(r"\$([\w-]+)")
 _CHILDREN: Final = {
     "schema": {"title", "ns", "p", "let", "pattern"},
@@ -45,6 +46,7 @@ _CHILDREN: Final = {
     "rule": {"assert", "report"},
     "assert": {"span"},
     "report": {"span"},
+    "span": {"value-of"},
 }
 
 
@@ -59,6 +61,19 @@ class _Expression:
         return self.path(node, **{name: variables[name] for name in self.variables})
 
 
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """Words, and between them what is to be looked up, which the words alone show as an ellipsis."""
+
+    parts: tuple[str | _Expression, ...]
+
+    def __str__(self) -> str:
+        return "".join(part if isinstance(part, str) else "…" for part in self.parts)
+
+    def of(self, subject: etree._Element, variables: Mapping[str, Any]) -> str:
+        return "".join(part if isinstance(part, str) else part(subject, variables) for part in self.parts)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assertion:
     """One rule as people know it: its number, what follows from breaking it, and both sentences."""
@@ -66,10 +81,17 @@ class Assertion:
     id: str
     fault: Fault
     severity: Severity
-    zh: str
-    en: str
+    sentences: Mapping[str, _Sentence]
     fails: _Expression
     subject: _Expression
+
+    @property
+    def zh(self) -> str:
+        return str(self.sentences["zh"])
+
+    @property
+    def en(self) -> str:
+        return str(self.sentences["en"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +154,22 @@ class RuleSet:
         return self._compile(" or ".join(f"boolean({rule.source})" for rule in rules)), rules
 
     def _assertion(self, check: etree._Element) -> Assertion:
-        sentences = {span.attrib["class"]: _text(span) for span in _children(check, "span")}
+        sentences = {span.attrib["class"]: self._sentence(span) for span in _children(check, "span")}
         return Assertion(
             id=check.attrib["id"],
             fault=_FAULTS[check.get("flag", Fault.RULE.code)],
             severity=Severity(check.get("role", Severity.ERROR)),
-            zh=sentences["zh"],
-            en=sentences["en"],
+            sentences={language: sentences[language] for language in ("zh", "en")},
             fails=self._compile(f"boolean({_broken(check)})"),
             subject=self._compile(check.get("subject", ".")),
         )
+
+    def _sentence(self, span: etree._Element) -> _Sentence:
+        parts: list[str | _Expression] = [_words(span.text).lstrip()]
+        for value in _children(span, "value-of"):
+            parts += [self._compile(f"string({value.attrib['select']})"), _words(value.tail)]
+        parts[-1] = str(parts[-1]).rstrip()
+        return _Sentence(tuple(parts))
 
     def _compile(self, expression: str) -> _Expression:
         names = tuple(sorted(set(_VARIABLE.findall(expression))))
@@ -166,27 +194,29 @@ def _checked(child: etree._Element, parent: str) -> str:
     return name.localname
 
 
-def _text(span: etree._Element) -> str:
-    return " ".join((span.text or "").split())
+def _words(text: str | None) -> str:
+    return _SPACE.sub(" ", text or "")
 
 
 def _findings(
     rule: _Rule, node: etree._Element, variables: Mapping[str, Any], package: Package
 ) -> list[Finding]:
     return [
-        _finding(assertion, subject, package)
+        _finding(assertion, subject, variables, package)
         for assertion in rule.assertions
         if assertion.fails(node, variables)
         for subject in assertion.subject(node, variables) or [node]
     ]
 
 
-def _finding(assertion: Assertion, subject: etree._Element, package: Package) -> Finding:
+def _finding(
+    assertion: Assertion, subject: etree._Element, variables: Mapping[str, Any], package: Package
+) -> Finding:
     attached = subject.tag == FILE
     return finding(
         assertion.fault,
-        detail=assertion.en,
-        detail_zh=assertion.zh,
+        detail=assertion.sentences["en"].of(subject, variables),
+        detail_zh=assertion.sentences["zh"].of(subject, variables),
         rule=assertion.id,
         severity=assertion.severity,
         file=subject.get("name") if attached else package.document_name,

@@ -23,23 +23,32 @@ def describe(type_: Any) -> Words:
         members = [describe(member) for member in type_.member_types if member.max_length != 0]
         return Words("或".join(each.zh for each in members), " or ".join(each.en for each in members))
     if type_.enumeration:
-        listed = ", ".join(str(value) for value in type_.enumeration if value != "")
-        return Words(f"取值为 {listed}", f"one of {listed}")
+        listed = [str(value) for value in type_.enumeration if value != ""]
+        return Words(f"{'、'.join(listed)} 之一", f"one of {', '.join(listed)}")
     if type_.primitive_type is not None and type_.primitive_type.local_name == "decimal":
         return _number(type_)
     if type_.max_length is not None:
-        return Words(f"最多 {type_.max_length} 个字符", f"at most {type_.max_length} characters")
+        return Words(f"文字，最多 {type_.max_length} 个字符", f"at most {type_.max_length} characters")
     if type_.patterns is not None:
         shapes = " | ".join(type_.patterns.regexps)
         return Words(f"格式为 {shapes}", f"in the form {shapes}")
     return Words(f"类型为 {type_.local_name}", f"of type {type_.local_name}")
 
 
+def called_zh(element: Any) -> str:
+    """What the trade calls an element, by its documentation; empty where that does not say."""
+    return _texts(element).get("zh", "")
+
+
 def _documentation(type_: Any) -> Words | None:
-    if type_.annotation is None:
-        return None
-    texts = {each.get(_LANGUAGE): (each.text or "").strip() for each in type_.annotation.documentation}
+    texts = _texts(type_)
     return Words(texts["zh"], texts["en"]) if {"zh", "en"} <= texts.keys() else None
+
+
+def _texts(component: Any) -> dict[str | None, str]:
+    if component.annotation is None:
+        return {}
+    return {each.get(_LANGUAGE): (each.text or "").strip() for each in component.annotation.documentation}
 
 
 def _is_integer(type_: Any) -> bool:
@@ -57,9 +66,9 @@ def _number(type_: Any) -> Words:
     if _is_integer(type_):
         zh, en = "整数", "a whole number"
     if type_.min_value is not None and type_.min_value >= 0:
-        zh, en = f"非负{zh}", f"{en} not below 0"
+        zh, en = f"不小于 0 的{zh}", f"{en} not below 0"
     if digits is not None:
         zh, en = f"{zh}，最多 {digits.value} 位", f"{en} of at most {digits.value} digits"
     if fraction is not None and fraction.value:
-        zh, en = f"{zh}，其中小数 {fraction.value} 位", f"{en}, {fraction.value} of them after the point"
+        zh, en = f"{zh}，其中小数最多 {fraction.value} 位", f"{en}, {fraction.value} of them after the point"
     return Words(zh, en)

@@ -1,13 +1,23 @@
 """What people read in Chinese: times as China has them, sizes with their unit, and no word of ours in it."""
 
+import re
 from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
+from gateway import xml
 from gateway.awaited import awaited
 from gateway.china import moment_zh
+from gateway.families import Families
 from gateway.fault_catalogue import Fault
 from gateway.faults import in_bytes, too_large
+from gateway.message import Package
+from gateway.policy import DeclarationPolicy, Policy
+
+ROOT = Path(__file__).parent.parent
+XSD = "http://www.w3.org/2001/XMLSchema"
 
 FOUR_IN_THE_NIGHT = datetime(2026, 12, 2, 4, 10, tzinfo=UTC)
 
@@ -40,3 +50,39 @@ def test_a_number_of_bytes_has_a_unit_and_is_never_rounded_down_to_its_limit(cou
 def test_what_is_too_large_is_told_with_both_sizes() -> None:
     found = too_large(Fault.PACKAGE_TOO_LARGE, 600 << 20, 512 << 20)
     assert "（600 MB，上限 512 MB）" in found.zh
+
+
+def _rules() -> dict[str, str]:
+    types = Families.load(files("schemas")).types
+    return {each.id: each.zh for type_ in types if type_.rules is not None for each in type_.rules.assertions}
+
+
+def _called_by_schema() -> set[tuple[str, str]]:
+    found = set()
+    for path in (Path("schemas/cn-dec/1/DecMessage.xsd"), Path("schemas/cn-acd/1/ImportAgrRequest.xsd")):
+        for element in xml.trusted(ROOT.joinpath(path).read_bytes()).iter(f"{{{XSD}}}element"):
+            called = element.findtext(f"{{{XSD}}}annotation/{{{XSD}}}documentation")
+            if called:
+                found.add((called, element.get("name", "")))
+    return found
+
+
+def test_rules_call_a_field_as_its_schema_does() -> None:
+    called = [
+        (rule, match.groups())
+        for rule, text in _rules().items()
+        if (match := re.match(r"(\S+)（([A-Z][A-Za-z]+)）(?:申报时|暂存时|为空；暂存时)?必填", text))
+    ]
+    assert len(called) > 100
+    assert [each for each in called if each[1] not in _called_by_schema()] == []
+
+
+def test_a_limit_in_a_rule_is_that_of_the_policy() -> None:
+    types = Families.load(files("schemas")).types
+    (rules,) = (type_.rules for type_ in types if type_.name == "DecMessage")
+    assert rules is not None
+    document = (ROOT / "tests/messages/documents/rules-51-lines.xml").read_bytes()
+    package = Package(document=document, document_name="a.xml", parts=(), is_zip=True)
+    policy = Policy(declaration=DeclarationPolicy(lines=7))
+    (found,) = (each for each in rules.check(xml.parse(document), package, policy) if each.rule == "DEC-006")
+    assert found.zh == "商品项数超过 7 项，请拆分报关单。"

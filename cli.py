@@ -11,6 +11,7 @@ from adapters.operators import (
     alarms,
     association,
     backends,
+    backup,
     check,
     customs,
     customs_serve,
@@ -73,6 +74,8 @@ app.command()(demo.demo)
 app.command()(check.check)
 app.command()(node.doctor)
 app.command()(reload.reload)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.command()(tail.tail)
 app.add_typer(messages.app, name="messages")
 app.add_typer(undertakings.app, name="undertakings")

@@ -48,6 +48,11 @@ def file_digests(home: Home, settings: Settings) -> tuple[dict[str, str], dict[s
     return shown, secret
 
 
+def named_paths(home: Home) -> Sequence[Path]:
+    """Where the files are. Raises `BadSettings`."""
+    return [home.path / path for _, path in _named(home.settings().model_dump(exclude_none=True))]
+
+
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

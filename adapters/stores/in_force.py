@@ -20,6 +20,7 @@ class NodeEvent(StrEnum):
     ASKED = "reload-asked"  # by an operator's command
     RELOADED = "reloaded"
     KEPT = "reload-refused"  # what ran goes on
+    RESTORED = "restored"  # its home was made of a copy
 
 
 class NodeState(StrEnum):

@@ -13,6 +13,7 @@ from adapters.operators import (
     backends,
     backup,
     check,
+    clock,
     customs,
     customs_serve,
     deliveries,
@@ -93,6 +94,7 @@ app.add_typer(routes.app, name="routes")
 app.add_typer(dossier.app, name="dossier")
 app.add_typer(stats.app, name="stats")
 app.add_typer(alarms.app, name="alarms")
+app.add_typer(clock.app, name="clock")
 
 if __name__ == "__main__":
     app()

@@ -38,6 +38,7 @@ from adapters.stores.postings import SqlPostings
 from adapters.stores.register import SqlRegister
 from adapters.stores.replies import SqlReplies
 from adapters.stores.requests import SqlRequests
+from adapters.stores.standing import Standing
 from adapters.workers import Judging, WorkerJudges
 from gateway.connections import AssociationSettings
 from gateway.customs_answers import CustomsAnswers
@@ -96,6 +97,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
                 )
             )
         )
+        standing = Standing(sqlite_engine(home.database, read_only=True), lambda: judges.certificate)
         families = Families.load(files("schemas"))
         backends = {
             name: await stack.enter_async_context(opened_backend(home, name, each, register, clock, renewals))
@@ -143,6 +145,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
             },
             blobs=blobs,
             clock=clock,
+            unfit=standing.why_not,
             observer=observing.observer,
         )
         node = Node(parts)
@@ -189,6 +192,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
                 () if amqp is None else (amqp.incoming, amqp.outgoing),
                 visits,
                 {name: each for name, each in backends.items() if isinstance(each, Hearing)},
+                standing.why_not,
             )
         )
         yield Running(node=node, sftp=sftp, amqp=amqp, metrics=metrics, reload=reload)

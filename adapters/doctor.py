@@ -17,8 +17,11 @@ from adapters.home import Home
 from adapters.named_files import named_files
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
+from adapters.stores.standing import behind
+from gateway.certificates import certificate, outside
 from gateway.families import Families
 from gateway.parties import Delivery
+from gateway.signing import XadesSigner
 
 WARN_BEFORE: Final = timedelta(days=30)
 SPARE_BYTES: Final = 1024**3
@@ -31,7 +34,8 @@ def examine(home: Home, now: datetime) -> list[dict[str, Any]]:
         ("in force", lambda: _in_force(home)),
         ("message families", _families),
         ("private keys", lambda: _private_keys(home)),
-        ("gateway certificate", lambda: _certificate(home.certificate.read_text(), now)),
+        ("gateway certificate", lambda: _certificate(home, now)),
+        ("clock", lambda: _clock(home, now)),
         ("parties' certificates", lambda: _parties(home, now)),
         ("partners", lambda: _partners(home)),
         ("connections", lambda: _connections(home)),
@@ -80,20 +84,34 @@ def _private_keys(home: Home) -> str:
     return "readable by their owner only"
 
 
-def _certificate(pem: str, now: datetime) -> str:
-    ends = load_pem_x509_certificate(pem.encode()).not_valid_after_utc
+def _certificate(home: Home, now: datetime) -> str:
+    pem = home.certificate.read_text()
+    XadesSigner(home.signing_key.read_bytes(), pem)
+    if why := outside(certificate(pem), now):
+        raise _Unwell(f"{why}: nothing is judged or signed")
+    ends = certificate(pem).ends
     if ends < now + WARN_BEFORE:
         raise _Unwell(f"ends on {ends.date()}")
     return f"until {ends.date()}"
+
+
+def _clock(home: Home, now: datetime) -> str:
+    engine = sqlite_engine(home.database, read_only=True)
+    with engine.connect() as reader:
+        why = behind(reader, now)
+    engine.dispose()
+    if why:
+        raise _Unwell(f"{why}: nothing is judged or signed (gateway clock accept --help)")
+    return "not behind the log"
 
 
 def _parties(home: Home, now: datetime) -> str:
     parties = SqlRegister(sqlite_engine(home.database, read_only=True)).parties()
     ending = []
     for party in parties:
-        for certificate in party.certificates:
-            ends = load_pem_x509_certificate(certificate.pem.encode()).not_valid_after_utc
-            if certificate.revoked_at is None and ends < now + WARN_BEFORE:
+        for each in party.certificates:
+            ends = load_pem_x509_certificate(each.pem.encode()).not_valid_after_utc
+            if each.revoked_at is None and ends < now + WARN_BEFORE:
                 ending.append(f"{party.code} on {ends.date()}")
     if ending:
         raise _Unwell(f"ending: {', '.join(ending)}")

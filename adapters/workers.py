@@ -135,6 +135,7 @@ class _Pool:
 
     def __init__(self, home: Home, judging: Judging, count: int) -> None:
         """Raises `WorkerDied` where they do not start: then none is left."""
+        self.certificate = judging.certificate
         self._new_worker = partial(_Worker, home, judging)
         self._count = count
         self.idle: LifoQueue[_Worker | None] = LifoQueue()  # None: one that is to be started
@@ -209,6 +210,11 @@ class WorkerJudges:
             return before.end
 
         return take
+
+    @property
+    def certificate(self) -> str:
+        """The gateway's certificate that is signed with now, PEM."""
+        return self._pool.certificate
 
     @property
     def slots(self) -> int:

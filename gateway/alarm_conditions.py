@@ -15,6 +15,7 @@ _GROWING: Final = (Severity.NOTICE, Severity.WARNING, Severity.SERIOUS, Severity
 def conditions(sight: Sight, limits: AlarmSettings) -> list[Condition]:
     """Everything that is wrong at this moment, each with a key of its own."""
     return [
+        *_unfit(sight),
         *_queues(sight, limits),
         *(found for way in sight.ways for found in _way(way, sight, limits)),
         *(found for ending in sight.endings for found in _ending(ending, sight, limits)),
@@ -24,6 +25,16 @@ def conditions(sight: Sight, limits: AlarmSettings) -> list[Condition]:
         *_deaf(sight, limits),
         *_held_answers(sight),
     ]
+
+
+def _unfit(sight: Sight) -> Iterator[Condition]:
+    if sight.unfit:
+        yield Condition(
+            key="unfit",
+            severity=Severity.CRITICAL,
+            zh=f"网关证书不在有效期内，或本机时钟落后：报文照收，暂停校验和签发回执（{sight.unfit}）",
+            en=f"messages are taken and kept, and nothing is judged or signed: {sight.unfit}",
+        )
 
 
 def _queues(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:

@@ -94,6 +94,13 @@ def certificate(pem: str) -> Certificate:
     )
 
 
+def outside(known: Certificate, at: datetime) -> str:
+    """Why a certificate of ours may not be used at `at`; empty where it may."""
+    if at < known.begins:
+        return f"the certificate begins on {known.begins.isoformat(' ', 'minutes')}"
+    return f"the certificate ended on {known.ends.isoformat(' ', 'minutes')}" if at > known.ends else ""
+
+
 def why_not(registered: RegisteredCertificate, now: datetime) -> Finding | None:
     """Why a registered certificate may not be used at `now`, if it may not."""
     if registered.revoked_at is not None and registered.revoked_at <= now:

@@ -51,7 +51,8 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What a node is made of. `accounts` names the account for which a back-end speaks of its own accord,
-    where it does."""
+    where it does. `unfit` says why nothing may be judged or signed at a time, where that is so: then the node
+    takes and keeps, and delivers what is signed already."""
 
     messages: MessageStore
     dispatch: Dispatch
@@ -62,6 +63,7 @@ class Parts:
     accounts: Mapping[str, str]
     blobs: BlobStore
     clock: Clock
+    unfit: Callable[[datetime], str]
     observer: Observer = UNOBSERVED
 
 
@@ -89,17 +91,17 @@ class Node:
         await self._parts.dispatch.recover()
         try:
             async with asyncio.TaskGroup() as loops:
-                loops.create_task(self._loop(self._judge_some, self._arrived))
-                loops.create_task(self._loop(self._expire_some, asyncio.Event()))
+                loops.create_task(self._signing(self._judge_some, self._arrived))
+                loops.create_task(self._signing(self._expire_some, asyncio.Event()))
                 loops.create_task(self._loop(self._dispatch_some, self._parts.dispatch.wake))
                 loops.create_task(self._loop(self._parts.dispatch.give_up, asyncio.Event(), GIVE_UP_EVERY))
                 # Each by itself: one that does not answer must not keep the others from being heard.
                 for name, taken in self._parts.dispatch.taken.items():
                     loops.create_task(
-                        self._loop(partial(self._hear_answers, name), taken, called=f"hear_{name}")
+                        self._signing(partial(self._hear_answers, name), taken, called=f"hear_{name}")
                     )
-                loops.create_task(self._loop(self._parts.reminders.tell_some, self._heard, REMIND_EVERY))
-                loops.create_task(self._loop(self._announce_some, asyncio.Event(), ANNOUNCE_EVERY))
+                loops.create_task(self._signing(self._parts.reminders.tell_some, self._heard, REMIND_EVERY))
+                loops.create_task(self._signing(self._announce_some, asyncio.Event(), ANNOUNCE_EVERY))
             if self._at_work:
                 await asyncio.wait(self._at_work)
             await self._parts.dispatch.idle()
@@ -112,6 +114,21 @@ class Node:
         self._parts.dispatch.stop()
         for woken in (self._arrived, self._heard, *self._parts.dispatch.taken.values()):
             woken.set()
+
+    async def _signing(
+        self,
+        work: Callable[[], Awaitable[bool]],
+        wake: asyncio.Event,
+        idle: float = IDLE,
+        called: str | None = None,
+    ) -> None:
+        """The loop of work that decides or signs: it rests while the node is unfit for that."""
+
+        async def fit() -> bool:
+            unfit = await asyncio.to_thread(self._parts.unfit, self._parts.clock())
+            return False if unfit else await work()
+
+        await self._loop(fit, wake, idle, called or work.__name__.strip("_"))
 
     async def _loop(
         self,

@@ -61,9 +61,10 @@ class Host:
 class Sight:
     """`deaf` are the back-ends whose answers cannot be heard, and since when. `free` is the share of the disk
     that is free, `held_answers` how many answers nobody could match, and `link` None where no AMQP channel is
-    configured."""
+    configured. `unfit` says why nothing may be judged or signed, where that is so."""
 
     at: datetime
+    unfit: str
     queues: Sequence[Queue]
     ways: Sequence[Way]
     endings: Sequence[Ending]

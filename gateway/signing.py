@@ -1,5 +1,6 @@
 """The gateway's own signature: enveloped XAdES-BES on receipts and submission envelopes."""
 
+from datetime import datetime
 from typing import Final
 
 from cryptography import x509
@@ -9,24 +10,30 @@ from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 from signxml.xades.xades import XAdESDataObjectFormat, XAdESSigner
 
-from gateway.certificates import certificate
+from gateway.certificates import certificate, outside
+from gateway.faults import Deferred
 
 # Inclusive: with exclusive canonicalisation signxml 5.2 makes a digest of SignedProperties that is wrong.
 _C14N: Final = CanonicalizationMethod.CANONICAL_XML_1_0
 _FORMAT: Final = XAdESDataObjectFormat(
     Description="Electronic data of customs clearance", MimeType="text/xml"
 )
+_SIGNING_TIME: Final = "{http://uri.etsi.org/01903/v1.3.2#}SigningTime"
+_AGAIN_SECONDS: Final = 30.0
 
 
 class XadesSigner:
     """Fulfils `ports.Signer` with one key, RSA or P-256, loaded once (an RSA key costs 30 ms).
 
     `fingerprint` is the SHA-256 (hex) of the certificate. Raises `ValueError` where the key is of another
-    kind, or is not the certificate's. Threads may share it.
+    kind, has a pass phrase, or is not the certificate's. Threads may share it.
     """
 
     def __init__(self, key_pem: bytes, certificate_pem: str) -> None:
-        key = load_pem_private_key(key_pem, password=None)
+        try:
+            key = load_pem_private_key(key_pem, password=None)
+        except TypeError:
+            raise ValueError("the signing key has a pass phrase; keep it without one") from None
         if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
             raise ValueError("the signing key is neither RSA nor of an elliptic curve")
         known = certificate(certificate_pem)
@@ -36,6 +43,7 @@ class XadesSigner:
             raise ValueError(f"the signing key is not accepted: {known.weakness}")
         self.certificate_pem = certificate_pem
         self.fingerprint = known.fingerprint
+        self._known = known
         self._key = key
         self._chain = [x509.load_pem_x509_certificate(certificate_pem.encode("ascii"))]
         self._algorithm = (
@@ -43,9 +51,10 @@ class XadesSigner:
         )
 
     def sign(self, root: etree._Element) -> bytes:
-        """See `ports.Signer`. Raises `ValueError` where `root` bears an attribute with which signxml would
-        make a signature that nobody accepts: an Id (it signs by that name, not the document as such), or one
-        of the xml namespace (it leaves it out of what SignedInfo inherits)."""
+        """See `ports.Signer`. Nothing is signed outside the validity of the certificate (CONTRACT.md,
+        "Receipts"): then it raises `Deferred`. Raises `ValueError` where `root` bears an attribute with which
+        signxml would make a signature that nobody accepts: an Id (it signs by that name, not the document as
+        such), or one of the xml namespace (it leaves it out of what SignedInfo inherits)."""
         for name in root.attrib:
             if name in ("Id", "ID") or name.startswith("{http://www.w3.org/XML/1998/namespace}"):
                 raise ValueError(f"the root element must not bear {name}")
@@ -57,4 +66,7 @@ class XadesSigner:
             data_object_format=_FORMAT,
         )
         signed = signer.sign(root, key=self._key, cert=self._chain, always_add_key_value=False)
+        (at,) = signed.iter(_SIGNING_TIME)
+        if why_not := outside(self._known, datetime.fromisoformat(at.text or "")):
+            raise Deferred(why_not, _AGAIN_SECONDS)
         return etree.tostring(signed, xml_declaration=True, encoding="UTF-8")

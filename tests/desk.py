@@ -33,6 +33,7 @@ from gateway.ports import Untold
 from gateway.signing import XadesSigner
 from gateway.xml import trusted
 from tests.judging import families
+from tests.keys import identity
 
 NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 LATER: Final = NOW + timedelta(hours=1)
@@ -43,9 +44,12 @@ Row = dict[str, Any]
 
 @cache
 def _founded() -> TemporaryDirectory[str]:
-    """Made once in a test run, since it makes nine pairs of keys; it goes with the process."""
+    """Made once in a test run, since it makes nine pairs of keys; it goes with the process. What the gateway
+    signs bears the real time, so its own certificate is valid on any day that tests are run."""
     folder = TemporaryDirectory(prefix="gateway-home-")
-    found(Path(folder.name), 0, NOW)
+    home, pair = found(Path(folder.name), 0, NOW), identity("p-256", "gateway")
+    home.signing_key.write_bytes(pair.key_pem)
+    home.certificate.write_text(pair.certificate_pem)
     return folder
 
 

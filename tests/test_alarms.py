@@ -20,6 +20,7 @@ NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 QUIET: Final = timedelta(minutes=5)
 DAY: Final = timedelta(days=1)
 WELL: Final = Sight(
+    unfit="",
     at=NOW,
     queues=(),
     ways=(),

@@ -165,6 +165,7 @@ class World:
         policy = desk.rules.policy
         return Node(
             Parts(
+                unfit=lambda _now: "",
                 messages=desk.messages,
                 dispatch=self.dispatch,
                 answers=CustomsAnswers(book, desk.register, families(), policy, desk.judges, clock),

@@ -87,7 +87,7 @@ class Health:
         except Exception:
             return ()  # told by the store's own check
         full = "" if sight.free_bytes >= LEAST_FREE else f"{sight.free_bytes // 1024**2} MB free"
-        checks = [Check(name="disk", why=full)]
+        checks = [Check(name="disk", why=full), Check(name="fit to judge", why=sight.unfit)]
         if sight.link is not None:
             blocked = "blocked by the broker" if sight.link.blocked else ""
             checks.append(Check(name="amqp", why=blocked if sight.link.connected else "not connected"))

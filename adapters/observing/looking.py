@@ -81,8 +81,10 @@ class Looking:
         connections: Sequence[Connected],
         partners: Sequence[Visited],
         backends: Mapping[str, Hearing],
+        unfit: Callable[[datetime], str],
     ) -> None:
         self._home = home
+        self._unfit = unfit
         self._certificates = dict(_configured(home, settings))
         self._clock = clock
         self._connections = connections
@@ -124,6 +126,7 @@ class Looking:
         with self._engine.connect() as reader:
             return Sight(
                 at=now,
+                unfit=self._unfit(now),
                 queues=[
                     Queue(stage=each.stage.value, of=each.of, count=each.count, age=each.age(now))
                     for each in depths(reader)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from adapters.home import Home
@@ -56,17 +57,18 @@ class Observing:
         connections: Sequence[Connected],
         partners: Sequence[Visited],
         backends: Mapping[str, Hearing],
+        unfit: Callable[[datetime], str],
     ) -> AsyncIterator[tuple[str, int] | None]:
         """Watches while the context is open, also over the AMQP channel's `connections`, the visits to
-        `partners` and what `backends` say of themselves, where it has some; gives the address of the
-        listener, where there is one."""
+        `partners`, what `backends` say of themselves, where it has some, and whether it is `unfit` to judge;
+        gives the address of the listener, where there is one."""
         home, settings, clock = self._home, self._settings, self._clock
         gauges = Gauges(self._measures)
         async with AsyncExitStack() as stack:
             if self._end_tracing is not None:
                 stack.push_async_callback(asyncio.to_thread, self._end_tracing)
             looking = stack.enter_context(
-                closing(Looking(home, settings, clock, connections, partners, backends))
+                closing(Looking(home, settings, clock, connections, partners, backends, unfit))
             )
             ways = tellers(settings.alarms, home.path)
             watch = self._watch = Watch(

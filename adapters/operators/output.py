@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from adapters.differing import differing
 from adapters.home import Home, HomeLocked, NotAHome
-from gateway.faults import printable
+from gateway.faults import Deferred, printable
 from gateway.settings import BadSettings
 
 NO: Final = 1  # the answer is no
@@ -106,6 +106,8 @@ def told() -> Iterator[None]:
         fail(USAGE, str(error))
     except HomeLocked as error:
         fail(UNREACHABLE, str(error))
+    except Deferred as error:
+        fail(UNREACHABLE, f"not now: {error}")
     except OperationalError as error:
         fail(UNREACHABLE, f"the store cannot be opened: {error.orig}")
     except UnicodeEncodeError:

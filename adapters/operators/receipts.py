@@ -20,8 +20,8 @@ from adapters.operators.output import (
     told,
 )
 from gateway import xml
-from gateway.certificates import certificate
-from gateway.faults import Fault, Rejected
+from gateway.certificates import certificate, outside
+from gateway.faults import Fault, Rejected, finding
 from gateway.parties import RegisteredCertificate
 from gateway.signatures import verify_enveloped
 from gateway.submission import NAMESPACE
@@ -31,6 +31,10 @@ _OF_RECEIPTS: Final = {
     Fault.SIGNATURE_MISSING.code: (
         "The file bears no signature; of what is in InBox the Gateway_, Notice_ and Request_ files do.",
         "文件没有签名；InBox 中带有签名的是 Gateway_、Notice_ 和 Request_ 文件。",
+    ),
+    Fault.CERTIFICATE_EXPIRED.code: (
+        "The file was signed outside the validity of the certificate.",
+        "签名时间不在该证书的有效期内。",
     ),
     Fault.CERTIFICATE_UNKNOWN.code: (
         "The file was signed with another certificate than this one.",
@@ -62,7 +66,8 @@ def verify(
 ) -> None:
     """Check the gateway's signature on a file; ends with 1 where it is not good.
 
-    Needs nothing but the file and the certificate. A receipt stays good after the certificate has ended.
+    Needs nothing but the file and the certificate. A receipt stays good after the certificate has ended, and
+    is none where it was signed outside the certificate's validity.
 
     Example: gateway receipts verify Gateway_0001_202611021030000000000.xml --certificate gateway.crt
     """
@@ -75,6 +80,8 @@ def verify(
         fail(USAGE, f"{pem or home} holds no certificate in PEM form")
     try:
         verified = verify_enveloped(xml.parse(body), [RegisteredCertificate(pem=text)], counting)
+        if verified.signed_at is not None and (late := outside(certificate(text), verified.signed_at)):
+            raise Rejected(finding(Fault.CERTIFICATE_EXPIRED, detail=late))
     except Rejected as refused:
         found = refused.findings[0]
         en, zh = _OF_RECEIPTS.get(found.code, (found.en, found.zh))

@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 GENESIS: Final = "0" * 64
 _LARGEST_GROUP: Final = 128
+CLOCK: Final = "clock"  # the name under which the log has it
+CLOCK_ACCEPTED: Final = "clock_accepted"
 
 
 def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
@@ -73,6 +75,7 @@ class Transaction:
             if last is None
             else ChainLink(sequence=last.sequence, digest=last.digest)
         )
+        self._latest: datetime | None = None if last is None else last.latest
         # Nobody reads the log within a commit and nobody else writes it, so that one statement writes the
         # events of all its changes.
         self._events: list[dict[str, object]] = []
@@ -93,6 +96,8 @@ class Transaction:
         }
         _text, digest = chained(self._end.digest, entry)
         self._end = ChainLink(sequence=self._end.sequence + 1, digest=digest)
+        if self._latest is None or happened == CLOCK_ACCEPTED or at > self._latest:
+            self._latest = at
         self._events.append(
             {
                 "sequence": self._end.sequence,
@@ -103,6 +108,7 @@ class Transaction:
                 "state": state,
                 "detail": json.dumps(told, sort_keys=True, ensure_ascii=False),
                 "digest": digest,
+                "latest": self._latest,
             }
         )
         return self._end
@@ -112,14 +118,14 @@ class Transaction:
 
         Raises where that cannot be: then the transaction itself is gone.
         """
-        end, count = self._end, len(self._events)
+        end, latest, count = self._end, self._latest, len(self._events)
         self._driver.execute("SAVEPOINT change")
         try:
             result = change(self)
         except Exception as error:
             self._driver.execute("ROLLBACK TO change")
             self._driver.execute("RELEASE change")
-            self._end = end
+            self._end, self._latest = end, latest
             del self._events[count:]
             return None, error
         self._driver.execute("RELEASE change")
@@ -131,7 +137,9 @@ class Transaction:
             self.connection.execute(_INSERT_EVENT, self._events)
 
 
-_LAST_EVENT: Final = select(events.c.sequence, events.c.digest).order_by(events.c.sequence.desc()).limit(1)
+_LAST_EVENT: Final = (
+    select(events.c.sequence, events.c.digest, events.c.latest).order_by(events.c.sequence.desc()).limit(1)
+)
 _INSERT_EVENT: Final = insert(events)
 
 _Job = tuple[Callable[[Transaction], Any], "Future[Any]"]

@@ -181,6 +181,8 @@ events = Table(
     Column("state", String(16), nullable=False),
     Column("detail", Text, nullable=False),
     Column("digest", String(64), nullable=False),
+    # The latest `at` of the log up to here, since an operator last took the clock as it was.
+    Column("latest", Instant),
     Index("events_of_message", "message", "sequence"),
     sqlite_autoincrement=True,
 )

@@ -28,6 +28,7 @@ NOUNS = {
             "triage",
         ),
         *("monitoring", "alarms", "policy", "decision", "dossier", "ports", "breaker", "destinations"),
+        *("mailbox", "unfinished"),
     )
 }
 # What does things or strings them together; everything else in gateway/ is what the stages stand on.
@@ -163,7 +164,7 @@ def test_only_what_the_node_runs_is_asynchronous() -> None:
         for path in CORE
         if any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(_tree(path)))
     }
-    # ports describes what adapters do; it runs nothing.
+    # ports and mailbox describe what adapters do; they run nothing.
     assert asynchronous == {
         "gateway.node",
         "gateway.destinations",
@@ -171,6 +172,7 @@ def test_only_what_the_node_runs_is_asynchronous() -> None:
         "gateway.customs_answers",
         "gateway.reminders",
         "gateway.ports",
+        "gateway.mailbox",
     }
 
 

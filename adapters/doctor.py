@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from adapters.differing import differing
 from adapters.home import Home
 from adapters.named_files import named_files
+from adapters.stores.agreement_reading import one_side_unknown
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
 from adapters.stores.standing import behind
@@ -24,6 +25,7 @@ from gateway.parties import Delivery
 from gateway.signing import XadesSigner
 
 WARN_BEFORE: Final = timedelta(days=30)
+_NAMED: Final = 20
 SPARE_BYTES: Final = 1024**3
 
 
@@ -37,6 +39,7 @@ def examine(home: Home, now: datetime) -> list[dict[str, Any]]:
         ("gateway certificate", lambda: _certificate(home, now)),
         ("clock", lambda: _clock(home, now)),
         ("parties' certificates", lambda: _parties(home, now)),
+        ("agreements", lambda: _agreements(home)),
         ("partners", lambda: _partners(home)),
         ("connections", lambda: _connections(home)),
         ("store", lambda: _store(home)),
@@ -116,6 +119,21 @@ def _parties(home: Home, now: datetime) -> str:
     if ending:
         raise _Unwell(f"ending: {', '.join(ending)}")
     return f"{len(parties)} parties"
+
+
+def _agreements(home: Home) -> str:
+    """That one side is not registered yet keeps nothing from its work: it is named, not found fault with."""
+    engine = sqlite_engine(home.database, read_only=True)
+    try:
+        with engine.connect() as reader:
+            found = one_side_unknown(reader, _NAMED)
+    finally:
+        engine.dispose()
+    if not found:
+        return "both sides of each are registered"
+    named = ", ".join(f"{number} ({code})" for number, code in found)
+    more = f", the first {_NAMED}" if len(found) == _NAMED else ""
+    return f"not counted until the party is registered{more}: {named}"
 
 
 def _partners(home: Home) -> str:

@@ -49,6 +49,11 @@ def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
         yield Reason("used by another declaration", "已用于另一份报关单")
     elif agreement.state not in (AgreementState.IN_FORCE, AgreementState.USED):
         yield Reason(str(agreement.state), STATES_ZH[agreement.state])
+    yield from _beyond(agreement, shipment)
+
+
+def _beyond(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
+    """What of the shipment lies outside the terms of an agreement or mandate."""
     if agreement.services and DECLARING not in agreement.services:
         yield Reason(
             f"services {agreement.services}", f"委托内容（{agreement.services}）不含填单申报（{DECLARING}）"
@@ -89,19 +94,33 @@ def _out_of_date(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
         yield Reason(f"until {agreement.valid_until}", f"已于{day_zh(agreement.valid_until)}到期")
 
 
-def why_not_under(mandate: Agreement, shipment: Shipment) -> Iterator[Reason]:
-    """What keeps a mandate from bearing an agreement for this shipment, in words."""
+def why_not_under(mandate: Agreement, shipment: Shipment, *, may_go_beyond: bool) -> Iterator[Reason]:
+    """What keeps a mandate from bearing an agreement for this shipment, in words. Its dates always count; its
+    other terms where agreements may not go beyond them."""
     if (mandate.trader, mandate.broker) != (shipment.trader, shipment.broker):
         yield _of_mandate(mandate, Reason("other parties", "委托方或被委托方与报关单不一致"))
         return
     if mandate.state is not AgreementState.IN_FORCE:
         yield _of_mandate(mandate, Reason(str(mandate.state), STATES_ZH[mandate.state]))
-    for reason in _out_of_date(mandate, shipment):
+    terms = _out_of_date if may_go_beyond else _beyond
+    for reason in terms(mandate, shipment):
         yield _of_mandate(mandate, reason)
+
+
+def why_none(mandates: Iterable[Agreement], shipment: Shipment) -> Iterator[Reason]:
+    """Why none of the mandates between trader and broker covers their shipment; they may know its terms."""
+    for mandate in mandates:
+        for reason in why_not(mandate, shipment):
+            yield _of_mandate(mandate, reason)
 
 
 def _of_mandate(mandate: Agreement, reason: Reason) -> Reason:
     return Reason(f"mandate {mandate.number}: {reason.en}", f"委托书 {mandate.number}：{reason.zh}")
+
+
+def not_registered(trader: str) -> Reason:
+    """An agreement counts once both of its sides are registered."""
+    return Reason(f"trader {trader} is not registered", f"境内收发货人 {trader} 未在本网关登记")
 
 
 def covering(candidates: Iterable[Registered], shipment: Shipment) -> Registered | None:

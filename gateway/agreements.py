@@ -32,6 +32,7 @@ class AgreementState(StrEnum):
 class Act(StrEnum):
     """What happens to one. The association tells of all but the last two, which are ours."""
 
+    AMENDED = "amended"  # both sides agreed on other terms, before it was used
     CONFIRMED = "confirmed"  # the other side accepted, or confirms automatically
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"  # by the side that proposed it, before the other answered
@@ -47,6 +48,7 @@ LIFE: Mapping[AgreementState, Mapping[Act, AgreementState]] = {
         Act.WITHDRAWN: AgreementState.WITHDRAWN,
     },
     AgreementState.IN_FORCE: {
+        Act.AMENDED: AgreementState.IN_FORCE,
         Act.USED: AgreementState.USED,
         Act.TERMINATED: AgreementState.TERMINATED,
     },
@@ -192,12 +194,17 @@ class OtherParties(Exception):
     """A notice that tells another kind or other parties than the agreement has."""
 
 
+class OtherTerms(Exception):
+    """A second confirmation that tells other terms than those which were confirmed."""
+
+
 def changed(registered: Registered | None, notice: Notice) -> Change | None:
     """What a notice changes; None where it tells what is known already.
 
-    The terms are those of the notice that confirmed it: what a later one says of them changes nothing. Of an
-    agreement that is not known the notice is believed as it stands: the ones before it may have gone another
-    way. Raises `IllegalAct` for what cannot happen to it any more, and `OtherParties`.
+    The terms are those of the notice that confirmed or amended it: what another one says of them changes
+    nothing. Of an agreement that is not known the notice is believed as it stands: the ones before it may
+    have gone another way. Raises `IllegalAct` for what cannot happen to it any more, `OtherParties`, and
+    `OtherTerms`.
     """
     told, seen = notice.agreement, 0
     if told.kind is AgreementKind.LONG_TERM and notice.act is Act.USED:
@@ -206,11 +213,21 @@ def changed(registered: Registered | None, notice: Notice) -> Change | None:
         present, seen = registered.agreement, registered.revision
         if _between(told) != _between(present):
             raise OtherParties(f"{' '.join(_between(present))}; {' '.join(_between(told))}")
-        if told.state is present.state or not isinstance(notice.act, Act):
+        same_terms = _terms(told) == _terms(present)
+        if notice.act is Act.CONFIRMED and told.state is present.state and not same_terms:
+            raise OtherTerms(f"an agreement that is {present.state} is amended, not confirmed anew")
+        amends = notice.act is Act.AMENDED and not same_terms
+        if (told.state is present.state and not amends) or not isinstance(notice.act, Act):
             return None  # known, or overtaken by what happened since
-        terms = told if notice.act is Act.CONFIRMED else present
+        terms = told if notice.act in (Act.CONFIRMED, Act.AMENDED) else present
         told = replace(terms, state=after(present.state, notice.act), used_by=present.used_by)
     return Change(after=told, act=notice.act, at=notice.at, reason=notice.reason, seen=seen)
+
+
+def _terms(agreement: Agreement) -> Agreement:
+    """Without what may differ where the terms are the same."""
+    goods, offices = tuple(sorted(agreement.goods)), tuple(sorted(agreement.offices))
+    return replace(agreement, state=AgreementState.IN_FORCE, used_by=None, goods=goods, offices=offices)
 
 
 def _between(agreement: Agreement) -> tuple[str, str, str]:

@@ -28,6 +28,8 @@ def in_words(thing: str) -> Words:
     match kind:
         case "agreement":
             return Words(f"委托协议 {name}", f"agreement {name}")
+        case "agreements":
+            return Words(f"委托协议 {'、'.join(name.split())}", f"agreement {' or '.join(name.split())}")
         case "mandate":
             return Words(
                 f"境内收发货人 {first} 与申报单位 {second} 之间的代理报关委托书",

@@ -301,6 +301,16 @@ class Fault(Enum):
         "{detail}，不能再作此操作；请核对通知。",
         "This cannot happen to the agreement any more ({detail}).",
     )
+    AGREEMENT_NOTICE = (
+        "agreement-notice",
+        "委托协议通知内容有误，未予登记（{detail}）；请更正后重发。",
+        "The notice of an agreement cannot be right and changes nothing ({detail}).",
+    )
+    AGREEMENT_CHOSEN = (
+        "agreement-chosen",
+        "填报了多份委托协议，本报关单使用的是 {detail}。",
+        "Several agreements are shown; this declaration is made under {detail}.",
+    )
     NOT_ASSOCIATION = (
         "not-association",
         "此类报文只能由报关协会发送，贵单位账户为{detail}。",

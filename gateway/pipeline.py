@@ -24,7 +24,7 @@ from gateway.parties import Party
 from gateway.policy import Policy
 from gateway.ports import Register, Signer, Untold
 from gateway.stages.admit import admit, brought
-from gateway.stages.agency import agency, covered_by
+from gateway.stages.agency import agency, chosen, covered_by
 from gateway.stages.assess import assess
 from gateway.stages.attach import (
     attach,
@@ -141,7 +141,8 @@ def _judged(
         return _refused(received, known, refused.findings, rules, signer, now)
     except Lacking as lacking:
         return _waits(received, known, lacking, rules, signer, now)
-    warnings = validated.warnings + authority.warnings
+    shown = evidence.type.listed("agreements", evidence.root)
+    warnings = validated.warnings + authority.warnings + chosen(shown, matter.use)
     receipt = gateway_receipt(received, Verdict.ACCEPTED, known, warnings, families, policy, signer, now)
     others = relay(matter.change, received, package, register, now)
     others += _told_of_use(received, authority, matter, register, signer, now)
@@ -173,6 +174,7 @@ def _matter(
     mark: Callable[[str], None],
 ) -> Matter:
     """What the message means beyond itself, by its kind: here the ways of the kinds part."""
+    shown = evidence.type.listed("agreements", evidence.root)
     match evidence.type.kind:
         case "declaration":
             hint = assess(received, authority, party, policy)
@@ -181,11 +183,11 @@ def _matter(
                 return Matter(hint=hint)  # not a declaration yet
             owed = admit(received, authority, party, policy)
             mark("admit")
-            use = agency(received, authority, party, register, policy)
+            use = agency(received, authority, shown, party, register, policy)
             mark("agency")
             return Matter(hint=hint, obligation=owed, use=use, brings=brought(authority))
         case "agreement-notice":
-            change = note(evidence, register)
+            change = note(evidence, received, register)
             if change is None:
                 return Matter(stale=True)
             holds = change.act is Act.TERMINATED and policy.agreement.revoked == "hold"
@@ -193,7 +195,7 @@ def _matter(
         case "documents":
             belongs_to = relate(authority.facts, party, register)
             values = authority.facts.values
-            covered = covered_by(values.get("agreement", ""), belongs_to, register)
+            covered = covered_by(shown, belongs_to, register, policy)
             return Matter(belongs_to=belongs_to, brings=there(values.get("codes", ""), covered))
         case _:
             return Matter()
@@ -220,12 +222,14 @@ def _told_of_freeing(
 ) -> tuple[Receipt, ...]:
     """The association's receipts for the agreement that a declaration had used up which was accepted before,
     was judged once more, and is refused."""
-    number = "" if decision.facts is None else decision.facts.values.get("agreement", "")
-    known = register.agreement(number) if number else None
-    party = register.party_of(received.arrival.account)
-    if decision.facts is None or known is None or known.agreement.used_by != received.arrival.id:
+    if decision.facts is None:
         return ()
-    used = Used(number=number, kind=known.agreement.kind)
+    shown = map(register.agreement, decision.facts.values.get("agreements", "").split())
+    known = next((each for each in shown if each and each.agreement.used_by == received.arrival.id), None)
+    if known is None:
+        return ()
+    party = register.party_of(received.arrival.account)
+    used = Used(number=known.agreement.number, kind=known.agreement.kind)
     reference = decision.facts.key.reference
     drafts = told_of_freeing(used, received.arrival.id, reference, "", register, party, now)
     return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)

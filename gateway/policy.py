@@ -62,6 +62,11 @@ class AgreementPolicy(_Section):
     wait_hours: float = Field(
         48, gt=0, description="hours that a declaration waits for an agreement that is not there yet"
     )
+    beyond_mandate: Literal["refuse", "accept"] = Field(
+        "refuse",
+        description="declarations under an agreement that go beyond the direction, services, goods, offices "
+        "or value of the mandate that it stands under: refuse or accept them",
+    )
     revoked: Literal["deliver", "hold"] = Field(
         "deliver",
         description="declarations accepted under an agreement that is terminated before customs took them: "

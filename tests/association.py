@@ -49,7 +49,7 @@ def signed_notice(
     notice = Notice(
         id=said.pop("id", f"{of.number}-{act}"),
         act=act,
-        at=AT,
+        at=said.pop("at", AT),
         agreement=replace(of, state=state_after(act)),
         proposed_by=Side.BROKER,
         **said,

@@ -5,8 +5,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select
 
-from adapters.stores.tables import agreement_acts, agreements, messages
+from adapters.stores.tables import agreement_acts, agreements, messages, parties
+from gateway.agreements import AgreementState
 
+_OPEN: Final = (AgreementState.PROPOSED, AgreementState.IN_FORCE)
 _TERMS: Final = (
     *("valid_from", "valid_until", "direction", "goods", "offices", "value", "currency"),
     *("services", "mandate"),
@@ -20,6 +22,17 @@ def list_agreements(reader: Connection, wanted: Mapping[str, str], limit: int) -
     query = select(agreements).filter_by(**wanted).order_by(first.scalar_subquery().desc())
     rows = reader.execute(query.limit(limit) if limit else query).all()
     return [_listed(row) for row in reversed(rows)]
+
+
+def one_side_unknown(reader: Connection, limit: int) -> list[tuple[str, str]]:
+    """Of what is proposed or in force: the number of each that has a side which is not registered, and that
+    side's code."""
+    found: list[tuple[str, str]] = []
+    for side in (agreements.c.trader, agreements.c.broker):
+        registered = select(parties.c.code).where(parties.c.code == side).exists()
+        query = select(agreements.c.number, side).where(agreements.c.state.in_(_OPEN), ~registered)
+        found += [(number, code) for number, code in reader.execute(query.limit(limit - len(found)))]
+    return found
 
 
 def show_agreement(reader: Connection, number: str) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from adapters.stores.database import Transaction
 from adapters.stores.tables import agreement_acts, agreements, messages
-from adapters.stores.waiting import wake
+from adapters.stores.waiting import wake, wake_one_of
 from gateway.agreements import Act, Agreement, AgreementKind, Change, Registered, after
 from gateway.message import Arrival
 from gateway.ports import Superseded
@@ -102,8 +102,10 @@ def free(
 
 
 def _wake(transaction: Transaction, agreement: Agreement, now: datetime) -> None:
-    """What waits for this agreement by its number, or for any mandate between its parties."""
+    """What waits for this agreement by its number, for one of several, or for any mandate between its
+    parties."""
     wake(transaction, f"agreement {agreement.number}", now)
+    wake_one_of(transaction, "agreements", agreement.number, now)
     if agreement.kind is AgreementKind.LONG_TERM:
         wake(transaction, f"mandate {agreement.trader} {agreement.broker}", now)
 

@@ -57,7 +57,8 @@ def _write_agreement(transaction: Transaction, matter: Matter, arrival: Arrival,
 def _check_still_lacking(transaction: Transaction, message: str, lack: Lack) -> None:
     """Raises `Superseded` where the thing came while the message was judged: nothing would wake it then."""
     kind, _space, name = lack.thing.partition(" ")
-    if kind == "agreement" and revision_of(transaction, name) != lack.seen:
+    numbers = {"agreement": [name], "agreements": name.split()}.get(kind, [])
+    if numbers and sum(revision_of(transaction, number) for number in numbers) != lack.seen:
         raise Superseded(message)
     if kind == "mandate":
         trader, _space, broker = name.partition(" ")

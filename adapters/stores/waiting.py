@@ -18,6 +18,9 @@ ACTOR: Final = "gateway"
 
 _STATE: Final = (messages.c.seq, messages.c.id, messages.c.state, messages.c.revision)
 _FOR: Final = select(*_STATE).where(IN_WAIT, messages.c.waiting_for == bindparam("thing"))
+_ONE_OF: Final = select(*_STATE, messages.c.waiting_for).where(
+    IN_WAIT, messages.c.waiting_for >= bindparam("least"), messages.c.waiting_for < bindparam("below")
+)
 _OVERDUE: Final = (
     select(*_STATE, messages.c.waiting_for)
     .where(IN_WAIT, messages.c.until <= bindparam("now"))
@@ -32,6 +35,15 @@ def wake(transaction: Transaction, thing: str, now: datetime) -> None:
     """Has every message that waits for `thing` judged again."""
     for row in transaction.connection.execute(_FOR, {"thing": thing}).all():
         _judge_again(transaction, row, Event.CAME, thing, now, waiting_for=None)
+
+
+def wake_one_of(transaction: Transaction, kind: str, name: str, now: datetime) -> None:
+    """Has every message judged again that waits for one of several things of a kind, this among them."""
+    # By the index: "!" is the character after the blank.
+    rows = transaction.connection.execute(_ONE_OF, {"least": f"{kind} ", "below": f"{kind}!"}).all()
+    for row in rows:
+        if name in row.waiting_for.split()[1:]:
+            _judge_again(transaction, row, Event.CAME, f"{kind} {name}", now, waiting_for=None)
 
 
 def any_overdue(reader: Connection, now: datetime) -> bool:

@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters.stores.tables import agreement_acts, agreements
-from gateway.agreements import PROPOSED, Act, AgreementKind, AgreementState
+from gateway.agreements import PROPOSED, Act, AgreementKind, AgreementState, Told
+from gateway.faults import Fault
 from gateway.message import ReceiptKind
 from gateway.parties import ReceiptForm
 from gateway.states import Event, State
 from tests.association import ACCOUNT, agreement, signed_notice
-from tests.desk import Desk
+from tests.declarations import enterprise
+from tests.desk import NOW, Desk
 
 NUMBER = "195200016172325"
 
@@ -84,8 +88,67 @@ def test_a_long_term_mandate_stays_in_force_when_the_association_tells_that_it_w
     assert row["state"] == AgreementState.IN_FORCE
 
 
-def test_a_party_that_is_both_sides_of_an_agreement_is_told_once(desk: Desk) -> None:
-    code = desk.party("broker-aa").code
-    body = signed_notice(desk.home, agreement("20269000003", trader=code, broker=code))
-    decision = desk.judged(ACCOUNT, "both.xml", body)
-    assert [r.account for r in decision.receipts if r.kind is ReceiptKind.AGREEMENT] == ["broker-aa"]
+NOBODY = "9999999999"
+OWN = enterprise("broker-aa").code
+
+
+@pytest.mark.parametrize("act", [PROPOSED, Act.CONFIRMED, Act.AMENDED, Act.TERMINATED])
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [
+        ({"valid_from": date(2026, 2, 2), "valid_until": date(2026, 2, 1)}, "valid until 2026-02-01"),
+        ({"trader": OWN}, "is trader and broker"),
+        ({"trader": NOBODY, "broker": "9999999998"}, "neither 9999999999 nor 9999999998 is registered"),
+    ],
+    ids=["ends before it begins", "one party", "nobody here"],
+)
+def test_a_notice_that_makes_no_sense_is_refused_whatever_it_tells(
+    desk: Desk, terms: dict[str, Any], told: str, act: Told
+) -> None:
+    decision = desk.judged(ACCOUNT, "n.xml", signed_notice(desk.home, agreement(NUMBER, **terms), act))
+    (found,) = decision.findings
+    assert (decision.event, found.code) == (Event.REFUSED, Fault.AGREEMENT_NOTICE.code)
+    assert told in found.en
+    assert desk.rows(agreements, number=NUMBER) == []
+
+
+@pytest.mark.parametrize(("ahead", "kept"), [(timedelta(minutes=9), True), (timedelta(minutes=11), False)])
+def test_a_notice_may_be_issued_ten_minutes_ahead_of_its_coming(
+    desk: Desk, ahead: timedelta, kept: bool
+) -> None:
+    decision = desk.judged(ACCOUNT, "n.xml", signed_notice(desk.home, agreement(NUMBER), at=NOW + ahead))
+    assert (decision.event is Event.KEPT) is kept
+
+
+def test_a_validity_that_begins_later_is_sound(desk: Desk) -> None:
+    later = agreement(NUMBER, valid_from=date(2027, 1, 1))
+    assert desk.judged(ACCOUNT, "n.xml", signed_notice(desk.home, later)).event is Event.KEPT
+
+
+def test_a_second_confirmation_with_other_terms_is_refused_and_with_the_same_is_known(desk: Desk) -> None:
+    of = agreement(NUMBER, goods=("8482", "8483"))
+    desk.judged(ACCOUNT, "1.xml", signed_notice(desk.home, of))
+    same = signed_notice(desk.home, replace(of, goods=("8483", "8482")), id="same")
+    other = signed_notice(desk.home, replace(of, goods=("8471",)), id="other")
+
+    known, refused = desk.judged(ACCOUNT, "2.xml", same), desk.judged(ACCOUNT, "3.xml", other)
+
+    assert known.event is Event.KEPT
+    assert [found.code for found in refused.findings] == [Fault.AGREEMENT_ACT.code]
+    (row,) = desk.rows(agreements, number=NUMBER)
+    assert (row["record"]["goods"], row["revision"]) == (["8482", "8483"], 1)
+
+
+def test_an_agreement_that_is_unused_is_amended(desk: Desk) -> None:
+    of = agreement(NUMBER, goods=("8482",))
+    desk.judged(ACCOUNT, "1.xml", signed_notice(desk.home, of))
+    other = replace(of, goods=("8471",))
+
+    amended = desk.judged(ACCOUNT, "2.xml", signed_notice(desk.home, other, Act.AMENDED))
+    again = desk.judged(ACCOUNT, "3.xml", signed_notice(desk.home, other, Act.AMENDED, id="again"))
+
+    assert (amended.event, again.event) == (Event.KEPT, Event.KEPT)
+    assert ReceiptKind.AGREEMENT in {each.kind for each in amended.receipts}
+    assert [row["act"] for row in desk.rows(agreement_acts, number=NUMBER)] == [Act.CONFIRMED, Act.AMENDED]
+    (row,) = desk.rows(agreements, number=NUMBER)
+    assert row["record"]["goods"] == ["8471"]

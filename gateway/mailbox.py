@@ -19,8 +19,9 @@ class Mailbox(Protocol):
     receipts. No account ever sees another's entries.
     """
 
-    async def listing(self, account: str, folder: Folder) -> Sequence[Entry]:
-        """All entries, oldest first, one for each name (the newest)."""
+    async def page(self, account: str, folder: Folder, after: str, limit: int) -> Sequence[Entry]:
+        """The first `limit` entries behind the name `after`, by name, one for each (the newest): so that
+        nobody holds a whole folder. Empty at its end."""
         ...
 
     async def entry(self, account: str, folder: Folder, name: str) -> Entry | None: ...

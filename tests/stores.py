@@ -120,7 +120,7 @@ async def accept(store: Store, sent: Arrival) -> None:
 
 
 async def names(store: Store, folder: Folder, account: str = "broker") -> list[str]:
-    return [entry.name for entry in await store.mailbox.listing(account, folder)]
+    return [entry.name for entry in await store.mailbox.page(account, folder, "", 1000)]
 
 
 TOLD: Final = Told(

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 
 from adapters.stores.database import Database
 from adapters.stores.renaming import rename
-from adapters.stores.tables import messages, receipts
+from adapters.stores.tables import SHOWN, messages, receipts
 from gateway.ports import Entry, Folder
 
 
@@ -19,8 +19,8 @@ class SqlMailbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def listing(self, account: str, folder: Folder) -> Sequence[Entry]:
-        return await self._database.read(lambda reader: _listing(reader, account, folder))
+    async def page(self, account: str, folder: Folder, after: str, limit: int) -> Sequence[Entry]:
+        return await self._database.read(lambda reader: _page(reader, account, folder, after, limit))
 
     async def entry(self, account: str, folder: Folder, name: str) -> Entry | None:
         return await self._database.read(lambda reader: _entry(reader, account, folder, name))
@@ -55,13 +55,24 @@ class SqlMailbox:
 _OF_FOLDER: Final = (
     receipts.c.account == bindparam("account"),
     receipts.c.folder == bindparam("folder"),
-    receipts.c.removed_at.is_(None),
+    SHOWN,
 )
 _RECEIPTS: Final = select(receipts.c.id, receipts.c.name, receipts.c.size, receipts.c.created_at).where(
     *_OF_FOLDER
 )
 _MESSAGES: Final = select(messages.c.name, messages.c.size, messages.c.moved_at, messages.c.sha256).where(
     messages.c.account == bindparam("account"), messages.c.folder == bindparam("folder")
+)
+_NEWEST: Final = (
+    _MESSAGES.where(messages.c.name == bindparam("wanted")).order_by(messages.c.seq.desc()).limit(1)
+)
+NEXT_MESSAGES: Final = (
+    _MESSAGES.where(messages.c.name > bindparam("after"))
+    .order_by(messages.c.name, messages.c.seq)
+    .limit(bindparam("most"))
+)
+NEXT_RECEIPTS: Final = (
+    _RECEIPTS.where(receipts.c.name > bindparam("after")).order_by(receipts.c.name).limit(bindparam("most"))
 )
 _WHEREABOUTS: Final = select(messages.c.id, messages.c.folder).where(
     messages.c.id.in_(bindparam("wanted", expanding=True)),
@@ -75,16 +86,19 @@ _BODY: Final = select(receipts.c.body).where(
 )
 
 
-def _listing(reader: Connection, account: str, folder: Folder) -> list[Entry]:
-    where = {"account": account, "folder": folder}
+def _page(reader: Connection, account: str, folder: Folder, after: str, limit: int) -> list[Entry]:
+    where = {"account": account, "folder": folder, "after": after, "most": limit}
     entries: dict[str, Entry] = {}
     if folder is not Folder.INBOX:
-        for row in reader.execute(_MESSAGES.order_by(messages.c.seq), where):
-            entries[row.name] = _of_message(row, folder)
+        rows = reader.execute(NEXT_MESSAGES, where).all()
+        entries = {row.name: _of_message(row, folder) for row in rows}
+        if len(rows) == limit:  # there may be newer ones of the last name
+            last = {**where, "wanted": rows[-1].name}
+            entries[rows[-1].name] = _of_message(reader.execute(_NEWEST, last).one(), folder)
     if folder in (Folder.INBOX, Folder.FAILBOX):
-        for row in reader.execute(_RECEIPTS.order_by(receipts.c.id), where):
+        for row in reader.execute(NEXT_RECEIPTS, where):
             entries[row.name] = _of_receipt(row, folder)
-    return list(entries.values())
+    return [entries[name] for name in sorted(entries)[:limit]]
 
 
 def _entry(reader: Connection, account: str, folder: Folder, name: str) -> Entry | None:
@@ -94,8 +108,7 @@ def _entry(reader: Connection, account: str, folder: Folder, name: str) -> Entry
         if row is not None:
             return _of_receipt(row, folder)
     if folder is not Folder.INBOX:
-        newest = _MESSAGES.where(messages.c.name == bindparam("wanted")).order_by(messages.c.seq.desc())
-        row = reader.execute(newest.limit(1), where).first()
+        row = reader.execute(_NEWEST, where).first()
         if row is not None:
             return _of_message(row, folder)
     return None

@@ -56,6 +56,7 @@ NOT_TOLD: Final = text("state IN ('pending', 'unknown') AND told_at IS NULL")
 ON_THE_WAY: Final = text("state IN ('pending', 'sending', 'unknown')")
 NOT_DELIVERED: Final = text("state <> 'delivered'")
 TO_POST: Final = text("post_at IS NOT NULL")
+SHOWN: Final = text("removed_at IS NULL")
 IN_WAIT: Final = text("state = 'waiting'")
 OWED: Final = text("due_at IS NOT NULL AND fulfilled_at IS NULL")
 TO_REMIND: Final = text("remind_at IS NOT NULL")
@@ -208,6 +209,8 @@ receipts = Table(
     UniqueConstraint("account", "folder", "name"),
     Index("receipts_to_post", "account", "id", sqlite_where=TO_POST, postgresql_where=TO_POST),
     Index("receipts_of_message", "message"),
+    # What an account has removed may be a hundred times what it sees.
+    Index("receipts_shown", "account", "folder", "name", sqlite_where=SHOWN, postgresql_where=SHOWN),
     # The guard of "exactly one final receipt for each message".
     Index(
         "one_final_receipt",

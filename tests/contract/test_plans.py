@@ -8,7 +8,16 @@ import pytest
 from sqlalchemy import Select
 from sqlalchemy.dialects import sqlite
 
-from adapters.stores import announcing, belongings, consequences, diverting, messages, outbox, waiting
+from adapters.stores import (
+    announcing,
+    belongings,
+    consequences,
+    diverting,
+    mailbox,
+    messages,
+    outbox,
+    waiting,
+)
 from adapters.stores.database import sqlite_engine
 from adapters.stores.migrate import migrate
 
@@ -30,10 +39,13 @@ from adapters.stores.migrate import migrate
         (outbox._OVERDUE, "deliveries_on_the_way (destination=? AND state=? AND since<?)"),
         (diverting._WAITING, "deliveries_divertible (destination=?)"),
         (announcing._NOT_TOLD, "deliveries_not_told (destination=?)"),
+        (mailbox.NEXT_MESSAGES, "messages_in_folder (account=? AND folder=? AND name>?)"),
+        (mailbox.NEXT_RECEIPTS, "receipts_shown (account=? AND folder=? AND name>?)"),
     ],
     ids=[
         *("wake", "overdue", "files in wait", "a file in wait", "the next of an account", "at work"),
         *("the next delivery", "on its way", "tried for too long", "to divert", "to tell"),
+        *("a page of messages", "a page of receipts"),
     ],
 )
 def test_what_is_asked_all_the_time_is_found_by_its_own_index(

@@ -206,7 +206,7 @@ def test_the_folders_follow_the_verdict(store: Store) -> None:
 def test_no_account_sees_or_reads_what_is_anothers(store: Store) -> None:
     async def run() -> None:
         await accept(store, arrival())
-        (entry,) = await store.mailbox.listing("broker", Folder.INBOX)
+        (entry,) = await store.mailbox.page("broker", Folder.INBOX, "", 100)
         assert entry.receipt is not None
         assert await names(store, Folder.INBOX, "other") == []
         assert await store.mailbox.entry("other", Folder.INBOX, entry.name) is None
@@ -221,7 +221,7 @@ def test_no_account_sees_or_reads_what_is_anothers(store: Store) -> None:
 def test_a_removed_receipt_is_gone_from_the_folder(store: Store) -> None:
     async def run() -> None:
         await accept(store, arrival())
-        (entry,) = await store.mailbox.listing("broker", Folder.INBOX)
+        (entry,) = await store.mailbox.page("broker", Folder.INBOX, "", 100)
         assert entry.receipt is not None
         await store.mailbox.collected("broker", entry.receipt, NOW, removed=False)
         assert await names(store, Folder.INBOX) == [entry.name]
@@ -240,7 +240,7 @@ def test_a_repeated_message_gets_the_same_receipts_again_under_its_own_name(stor
             message=second.id, attempt=1, event=Event.REPEATED, facts=accepted(second).facts, linked=first.id
         )
         assert await store.messages.decide(repeated, NOW) is State.CLOSED
-        given = await store.mailbox.listing("broker", Folder.INBOX)
+        given = await store.mailbox.page("broker", Folder.INBOX, "", 100)
         assert len({entry.name for entry in given}) == 2
         bodies = [await store.mailbox.body("broker", entry.receipt or 0) for entry in given]
         assert bodies == [b"accepted", b"accepted"]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from aio_pika.abc import AbstractIncomingMessage
 
 from adapters.amqp.frames import UNREADABLE
-from adapters.channels.sftp_server.paths import LONGEST_NAME
+from adapters.channels.sftp_server.wire import LONGEST_NAME
 from gateway.faults import Fault, Rejected, finding, printable
 from gateway.message import Reply
 from gateway.parties import Account, Delivery

@@ -63,21 +63,24 @@ class Dossiers:
                 return _attributes(_leaf(dossier, shelf, name))
         raise no_such_file()
 
-    def listing(self, names: Sequence[str]) -> list[tuple[str, Attributes]]:
+    def listing(self, names: Sequence[str], *, again: bool) -> list[tuple[str, Attributes]]:
+        """`again`: a part of it was shown already, and noted."""
         if not names:
             entries = self._office.wait(self._office.filing.entries(MOST_LISTED))
             return [(entry, Attributes(_FOLDER, 0, at)) for entry, at in entries if names_entry(entry)]
         dossier = self._dossier(names[0])
         match names[1:]:
             case []:
-                self._note(dossier, "")
+                if not again:
+                    self._note(dossier, "")
                 shelves = [shelf for shelf in Shelf if dossier.shelf(shelf)]
                 return [
                     (INDEX_NAME, Attributes(_FILE, len(index_bytes(dossier)), dossier.at)),
                     *((shelf.value, Attributes(_FOLDER, 0, dossier.at)) for shelf in shelves),
                 ]
             case [name] if leaves := dossier.shelf(name):
-                self._note(dossier, f"{name}/")
+                if not again:
+                    self._note(dossier, f"{name}/")
                 return [(leaf.name, _attributes(leaf)) for leaf in leaves]
         raise no_such_file()
 

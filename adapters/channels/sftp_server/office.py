@@ -4,8 +4,10 @@ import asyncio
 import errno
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -44,6 +46,8 @@ class Office:
         self._loop = loop
         self._lock = threading.Lock()
         self._outboxes: dict[str, Outbox] = {}
+        self._pages = threading.Lock()
+        self._pages_of: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def wait(self, call: Coroutine[Any, Any, _T]) -> _T:
         """The outcome of a verb of the store; raises what it raises, or `Refused` where it does not come."""
@@ -53,6 +57,15 @@ class Office:
         except FutureTimeout:
             future.cancel()
             raise Refused(Status.FAILURE, "The gateway is too busy; try again later") from None
+
+    @contextmanager
+    def turn(self, account: str) -> Iterator[None]:
+        """One page of a folder is made at a time, and one of each account waits for it: however many list
+        without a pause, others wait for a page of each account and not for all of them."""
+        with self._lock:
+            own = self._pages_of[account]
+        with own, self._pages:
+            yield
 
     def outbox(self, account: str) -> Outbox:
         with self._lock:

@@ -74,6 +74,16 @@ class Outbox:
         with self._lock:
             return self._unfinished.get(name)
 
+    def writes(self, name: str) -> bool:
+        """Whether a session sends a file of this name now."""
+        with self._lock:
+            return any(draft.name == name and not draft.gone for draft in self._all)
+
+    def together(self) -> tuple[int, int]:
+        """How many there are, and their bytes."""
+        with self._lock:
+            return len(self._all), self._size
+
     def listing(self) -> list[Draft]:
         with self._lock:
             return list(self._unfinished.values())

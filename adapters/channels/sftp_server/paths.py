@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from adapters.channels.sftp_server.wire import Refused, Status, no_such_file
+from adapters.channels.sftp_server.wire import LONGEST_NAME, Refused, Status, no_such_file
 from gateway.ports import Folder
 
-LONGEST_NAME: Final = 255
 _FOLDERS: Final = {folder.value: folder for folder in Folder}
 
 
@@ -28,6 +27,11 @@ def folder(path: str) -> Folder | None:
     if len(names) == 1 and names[0] in _FOLDERS:
         return _FOLDERS[names[0]]
     raise no_such_file()
+
+
+def names_folder(path: str) -> bool:
+    names = steps(path)
+    return not names or (len(names) == 1 and names[0] in _FOLDERS)
 
 
 def file(path: str) -> tuple[Folder, str]:

@@ -2,7 +2,8 @@
 
 import itertools
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from paramiko import Channel, Transport
@@ -12,7 +13,7 @@ from adapters.channels.sftp_server import wire
 from adapters.channels.sftp_server.handles import Download, Upload
 from adapters.channels.sftp_server.office import cause, log
 from adapters.channels.sftp_server.tree import Tree
-from adapters.channels.sftp_server.wire import Attributes, Command, Fields, Mode, Refused, Status
+from adapters.channels.sftp_server.wire import Command, Fields, Mode, Refused, Status, denied
 
 _RECEIVE: Final = 1024 * 1024
 _MOST_HANDLES: Final = 256
@@ -42,7 +43,7 @@ class Session(SubsystemHandler):
         self._tree = tree
         self._ended = ended
         self._files: dict[bytes, Upload | Download] = {}
-        self._folders: dict[bytes, Iterator[tuple[str, Attributes]]] = {}
+        self._folders: dict[bytes, _Walk] = {}
         self._handles = itertools.count()
         self._inbound = bytearray()
         self._outbound = bytearray()
@@ -178,19 +179,23 @@ class Session(SubsystemHandler):
 
     def _opendir(self, number: int, fields: Fields) -> bytes:
         self._bound()
-        entries = self._tree.listing(fields.text())
+        path = fields.text()
+        self._tree.look_into(path)
         name = b"%d" % next(self._handles)
-        self._folders[name] = iter(entries)
+        self._folders[name] = _Walk(path)
         return wire.handle(number, name)
 
     def _readdir(self, number: int, fields: Fields) -> bytes:
-        entries = self._folders.get(fields.string())
-        if entries is None:
+        walk = self._folders.get(fields.string())
+        if walk is None:
             raise Refused(Status.FAILURE, "No such handle")
-        some = list(itertools.islice(entries, wire.NAMES_IN_A_PACKET))
-        if not some:
-            return wire.status(number, Status.EOF, "End of listing")
-        return wire.names(number, some)
+        with self._tree.turn():
+            some = [] if walk.over else self._tree.page(walk.path, walk.after)
+            if not some:
+                walk.over = True
+                return wire.status(number, Status.EOF, "End of listing")
+            walk.after = some[-1][0]
+            return wire.names(number, some, self._tree.now())
 
     def _remove(self, number: int, fields: Fields) -> bytes:
         self._tree.remove(fields.text())
@@ -205,14 +210,28 @@ class Session(SubsystemHandler):
         return wire.real_path(number, self._tree.canonical(fields.text()))
 
     def _extended(self, number: int, fields: Fields) -> bytes:
-        if fields.string() != b"posix-rename@openssh.com":
-            return self._unsupported(number, fields)
-        old, new = fields.text(), fields.text()
-        self._tree.rename(old, new, replace=True)
-        return wire.status(number, Status.OK, "")
+        match fields.string():
+            case wire.POSIX_RENAME:
+                old, new = fields.text(), fields.text()
+                self._tree.rename(old, new, replace=True)
+                return wire.status(number, Status.OK, "")
+            case wire.STATVFS:
+                self._tree.stat(fields.text())
+                return wire.space(number, self._tree.space())
+            case wire.FSTATVFS:
+                self._file(fields)
+                return wire.space(number, self._tree.space())
+        return self._unsupported(number, fields)
+
+    def _mkdir(self, number: int, fields: Fields) -> bytes:
+        raise self._tree.refuse_folder(fields.text())
+
+    def _readlink(self, number: int, fields: Fields) -> bytes:
+        self._tree.stat(fields.text())
+        raise Refused(Status.FAILURE, "Not a link")
 
     def _fixed(self, number: int, fields: Fields) -> bytes:
-        return wire.status(number, Status.PERMISSION_DENIED, "The folders here are fixed")
+        raise denied("The folders here are fixed")
 
     def _unsupported(self, number: int, fields: Fields) -> bytes:
         return wire.status(number, Status.OP_UNSUPPORTED, "Not supported")
@@ -226,6 +245,15 @@ class Session(SubsystemHandler):
     def _bound(self) -> None:
         if len(self._files) + len(self._folders) >= _MOST_HANDLES:
             raise Refused(Status.FAILURE, f"Too many open files ({_MOST_HANDLES})")
+
+
+@dataclass(slots=True)
+class _Walk:
+    """How far a client has read a folder."""
+
+    path: str
+    after: str = ""
+    over: bool = False
 
 
 _VERBS: Final[dict[int, Callable[[Session, int, Fields], bytes]]] = {
@@ -244,8 +272,8 @@ _VERBS: Final[dict[int, Callable[[Session, int, Fields], bytes]]] = {
     Command.RENAME: Session._rename,
     Command.REALPATH: Session._realpath,
     Command.EXTENDED: Session._extended,
-    Command.MKDIR: Session._fixed,
+    Command.MKDIR: Session._mkdir,
     Command.RMDIR: Session._fixed,
     Command.SYMLINK: Session._fixed,
-    Command.READLINK: Session._unsupported,
+    Command.READLINK: Session._readlink,
 }

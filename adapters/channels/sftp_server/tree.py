@@ -2,16 +2,27 @@
 
 import io
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
+from stat import S_ISDIR
 from typing import Final
 
 from adapters.channels.sftp_server import paths
 from adapters.channels.sftp_server.dossiers import ROOT, Dossiers
-from adapters.channels.sftp_server.handles import FILE, Download, Upload
+from adapters.channels.sftp_server.handles import FILE, PACKAGES_TOGETHER, Download, Upload
 from adapters.channels.sftp_server.office import Office
 from adapters.channels.sftp_server.outbox import Draft
-from adapters.channels.sftp_server.wire import Attributes, Mode, Refused, Status, denied, no_such_file
+from adapters.channels.sftp_server.wire import (
+    NAMES_IN_A_PACKET,
+    Attributes,
+    Mode,
+    Refused,
+    Space,
+    Status,
+    denied,
+    no_such_file,
+)
 from gateway.mailbox import NotRenamed
 from gateway.parties import Account
 from gateway.ports import Entry, Folder
@@ -57,22 +68,62 @@ class Tree:
             return found
         return _attributes(self._entry(folder, name))
 
-    def listing(self, path: str) -> list[tuple[str, Attributes]]:
-        if (within := self._in_dossiers(path)) is not None:
-            return self._dossiers.listing(within)
-        folder = paths.folder(path)
-        if folder is None:
-            own = [(each.value, self._folder()) for each in Folder]
-            return [*own, (ROOT, self._dossiers.folder())] if self._dossiers.admitted() else own
-        stored = self._office.wait(self._office.mailbox.listing(self._account.name, folder))
-        entries = {entry.name: _attributes(entry) for entry in stored}
-        if folder is Folder.OUTBOX:
-            for draft in (*self._outbox.listing(), *self._writing.values()):
-                if not draft.gone:
-                    entries[draft.name] = _draft_attributes(draft)
-        return list(entries.items())
+    def look_into(self, path: str) -> None:
+        """Raises `Refused` where the path names no folder."""
+        if not self._is_folder(path):
+            raise no_such_file()
+
+    def page(self, path: str, after: str) -> list[tuple[str, Attributes]]:
+        """What a folder holds behind the name `after`, by name; empty at its end. Nothing of it is kept here
+        between two pages: a client may have a thousand folders open."""
+        within = self._in_dossiers(path)
+        if within is not None:
+            found = dict(self._dossiers.listing(within, again=after != ""))
+        elif (folder := paths.folder(path)) is None:
+            found = {each.value: self._folder() for each in Folder}
+            if self._dossiers.admitted():
+                found[ROOT] = self._dossiers.folder()
+        else:
+            stored = self._office.mailbox.page(self._account.name, folder, after, NAMES_IN_A_PACKET)
+            found = {entry.name: _attributes(entry) for entry in self._office.wait(stored)}
+            if folder is Folder.OUTBOX:
+                for draft in (*self._outbox.listing(), *self._writing.values()):
+                    if not draft.gone:
+                        found[draft.name] = _draft_attributes(draft)
+        names = sorted(name for name in found if name > after)
+        return [(name, found[name]) for name in names[:NAMES_IN_A_PACKET]]
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Held while a page is made."""
+        return self._office.turn(self._account.name)
+
+    def refuse_folder(self, path: str) -> Refused:
+        """Why none is made, as OpenSSH's server says it: clients go on where the folder is there already."""
+        try:
+            self.stat(path)
+        except Refused as refusal:
+            if refusal.status is not Status.NO_SUCH_FILE or not self._is_folder(f"{path}/.."):
+                return refusal
+            return denied("The folders here are fixed")
+        return Refused(Status.FAILURE, "It exists")
+
+    def now(self) -> datetime:
+        return self._office.clock()
+
+    def space(self) -> Space:
+        """Of what the account may have on its way."""
+        count, size = self._outbox.together()
+        most = PACKAGES_TOGETHER * self._account.max_package
+        return Space(
+            most=most,
+            free=max(most - size, 0),
+            files=self._account.max_files,
+            free_files=max(self._account.max_files - count, 0),
+        )
 
     def open(self, path: str, mode: Mode) -> Upload | Download:
+        if paths.names_folder(path):
+            raise Refused(Status.FAILURE, "It is a folder")
         if (within := self._in_dossiers(path)) is not None:
             if Mode.WRITE in mode:
                 raise self._dossiers.refuse_change()
@@ -142,6 +193,14 @@ class Tree:
         if size is not None and size != now.size:
             raise denied("A finished file cannot be changed")
 
+    def _is_folder(self, path: str) -> bool:
+        try:
+            return S_ISDIR(self.stat(path).mode)
+        except Refused as refusal:
+            if refusal.status is Status.NO_SUCH_FILE:
+                return False
+            raise
+
     def _in_dossiers(self, path: str) -> list[str] | None:
         """The names below `/Dossiers`; None for other paths, and for whom that folder does not exist."""
         names = paths.steps(path)
@@ -199,11 +258,13 @@ class Tree:
 
     def _write(self, name: str, mode: Mode) -> Upload:
         unfinished = self._account.is_unfinished(name)
-        fresh = Mode.TRUNCATE in mode and Mode.CREATE in mode and Mode.EXCLUSIVE not in mode
+        # Alone the flag says nothing (POSIX, open).
+        exclusive = Mode.EXCLUSIVE in mode and Mode.CREATE in mode
+        fresh = Mode.TRUNCATE in mode and Mode.CREATE in mode and not exclusive
         # A final name that comes again is a new message (names are used again), so it is not even looked up.
         if not fresh:
             there = self._outbox.find(name) is not None if unfinished else self._acknowledged(name)
-            if there and Mode.EXCLUSIVE in mode:
+            if exclusive and (there or self._outbox.writes(name)):
                 raise Refused(Status.FAILURE, "The file exists")
             if not there and Mode.CREATE not in mode:
                 raise no_such_file()

@@ -4,9 +4,11 @@ import stat
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from enum import IntEnum, IntFlag
 from typing import Final
+
+from gateway.china import CHINA
 
 VERSION: Final = 3
 # OpenSSH sends and takes 256 KB at most (sftp-common.h, SFTP_MAX_MSG_LENGTH).
@@ -14,6 +16,14 @@ LONGEST_PACKET: Final = 256 * 1024
 LONGEST_READ: Final = 32 * 1024
 # A name takes at most 255 bytes twice and 90 of attributes, so that this many fit one packet.
 NAMES_IN_A_PACKET: Final = 200
+LONGEST_NAME: Final = 255
+POSIX_RENAME: Final = b"posix-rename@openssh.com"
+STATVFS: Final = b"statvfs@openssh.com"
+FSTATVFS: Final = b"fstatvfs@openssh.com"
+_BLOCK: Final = 4096
+_NO_SETUID: Final = 2
+# What is older, or to come, is shown with its year instead of its time, as by ls.
+_RECENT: Final = timedelta(days=182)
 
 
 class Command(IntEnum):
@@ -43,6 +53,7 @@ class Command(IntEnum):
     NAME = 104
     ATTRS = 105
     EXTENDED = 200
+    EXTENDED_REPLY = 201
 
 
 class Status(IntEnum):
@@ -95,10 +106,22 @@ class Attributes:
         seconds = int(self.at.timestamp())
         return struct.pack(">IQIII", 0x0D, self.size, self.mode, seconds, seconds)
 
-    def line(self, name: str) -> str:
-        """As `ls -l` would show it; OpenSSH prints it as it comes."""
-        day = self.at.astimezone(UTC).strftime("%b %d  %Y")
+    def line(self, name: str, now: datetime) -> str:
+        """As `ls -l` would show it at this time, in China's zone; OpenSSH prints it as it comes."""
+        at = self.at.astimezone(CHINA)
+        recent = abs(now - self.at) < _RECENT
+        day = at.strftime("%b %d %H:%M" if recent else "%b %d  %Y")
         return f"{stat.filemode(self.mode)}    1 gateway  gateway  {self.size:>12d} {day} {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What may be sent, in bytes and files: all together, and yet."""
+
+    most: int
+    free: int
+    files: int
+    free_files: int
 
 
 class Fields:
@@ -147,8 +170,9 @@ def _packet(kind: Command, number: int, body: bytes) -> bytes:
 
 
 def version() -> bytes:
-    # OpenSSH's sftp renames by this extension where it is offered (OpenSSH PROTOCOL, 4.3).
-    body = VERSION.to_bytes(4) + _string(b"posix-rename@openssh.com") + _string(b"1")
+    # OpenSSH's sftp renames by the first where it is offered, and has `df` by the others (PROTOCOL, 4.3f).
+    offered = ((POSIX_RENAME, b"1"), (STATVFS, b"2"), (FSTATVFS, b"2"))
+    body = VERSION.to_bytes(4) + b"".join(_string(name) + _string(of) for name, of in offered)
     return struct.pack(">IB", len(body) + 1, Command.VERSION) + body
 
 
@@ -168,11 +192,23 @@ def attributes(number: int, found: Attributes) -> bytes:
     return _packet(Command.ATTRS, number, found.pack())
 
 
-def names(number: int, entries: Sequence[tuple[str, Attributes]]) -> bytes:
+def names(number: int, entries: Sequence[tuple[str, Attributes]], now: datetime) -> bytes:
     parts = [len(entries).to_bytes(4)]
     for name, found in entries:
-        parts += (_string(name.encode()), _string(found.line(name).encode()), found.pack())
+        parts += (_string(name.encode()), _string(found.line(name, now).encode()), found.pack())
     return _packet(Command.NAME, number, b"".join(parts))
+
+
+def space(number: int, found: Space) -> bytes:
+    """OpenSSH PROTOCOL, 4.4: sizes are in blocks."""
+    blocks, free = found.most // _BLOCK, found.free // _BLOCK
+    body = struct.pack(
+        ">11Q",
+        *(_BLOCK, _BLOCK, blocks, free, free),
+        *(found.files, found.free_files, found.free_files),
+        *(0, _NO_SETUID, LONGEST_NAME),
+    )
+    return _packet(Command.EXTENDED_REPLY, number, body)
 
 
 def real_path(number: int, path: str) -> bytes:

@@ -105,12 +105,15 @@ class NoAnswer(Rejected):
 
 
 def read(body: bytes, families: Families) -> Told:
-    """Raises `Rejected` for what is not XML, of no known family, no answer of a known one (`NoAnswer`), or an
-    answer without its code."""
+    """Raises `Rejected` for what is not XML, of no known family, no answer of a known one (`NoAnswer`), an
+    answer without its code, and one that holds several returns: how it is divided no family says, and it is
+    not one declaration's."""
     root = xml.parse(body)
     type_ = families.recognise(root)
     if type_.answer is None:
         raise NoAnswer(finding(Fault.FAMILY_UNKNOWN, detail=type_.name))
+    if several := type_.several(root):
+        raise Rejected(finding(Fault.ANSWER_SEVERAL, detail=several))
     facts = type_.facts(root)
     kind, code = type_.answer.kind, facts.get("status", "")
     if not code and kind is not AnswerKind.FAILURE:

@@ -67,8 +67,9 @@ class Parked:
     answer: Answer
 
 
-class Ambiguous(Exception):
-    """An answer names nothing but a reference that two parties have open declarations under."""
+class Unclear(Exception):
+    """Which declaration an answer belongs to cannot be known: it names two, or nothing but a reference that
+    two parties have open declarations under. The text says so to operators."""
 
 
 class AnswerBook(Protocol):
@@ -77,7 +78,7 @@ class AnswerBook(Protocol):
     async def target(self, told: Told, key: str | None, backend: str) -> Target | None:
         """The declaration that an answer belongs to: by submission key where the connection told it, by
         SeqNo, by entry number, or by the client's reference, the newest that was sent to this back-end.
-        Raises `Ambiguous` where that may be one of two parties'."""
+        Raises `Unclear` where that may be one of two, and where not all that it names is of one."""
         ...
 
     async def file(self, chain: Sequence[Filed]) -> Sequence[Filed]:
@@ -206,23 +207,18 @@ class CustomsAnswers:
         filed: list[Filed] = []
         reached: dict[str, Target] = {}
         for said in chain:
-            target = _among(reached, said)
-            if target is None:
-                try:
-                    target = await self._book.target(said.told, said.answer.key, said.backend)
-                except Ambiguous as error:
-                    # To guess would give one party what customs says of another's.
-                    reason = f"more than one party has an open declaration with reference {error}"
-                    filed.append(_held(said.backend, said.answer, said.told, reason, said.parked))
-                    continue
+            try:
+                target = await self._book.target(said.told, _key(reached, said), said.backend)
+            except Unclear as error:
+                # To guess would give one party what customs says of another's.
+                filed.append(_held(said.backend, said.answer, said.told, str(error), said.parked))
+                continue
             if target is None:
                 if said.parked is None:
                     filed.append(_waiting(said))
                 continue
             target = reached.get(target.message, target)
-            if target.seq_no and said.told.seq_no and said.told.seq_no != target.seq_no:
-                # One of the two is wrong, and the receipt may be another party's.
-                reason = f"it names {said.told.seq_no}, {target.message} has {target.seq_no}"
+            if reason := _disagrees(said.told, target):
                 filed.append(_held(said.backend, said.answer, said.told, reason, said.parked))
                 continue
             now = self._clock()
@@ -249,13 +245,22 @@ class CustomsAnswers:
         return filed
 
 
-def _among(reached: dict[str, Target], said: _Said) -> Target | None:
-    """The declaration of an earlier answer of the chain, where this one is certain to belong to it too."""
-    for target in reached.values():
-        known = said.answer.key is not None and message_of(said.answer.key) == target.message
-        if known or (said.told.seq_no and said.told.seq_no == target.seq_no):
-            return target
-    return None
+def _key(reached: dict[str, Target], said: _Said) -> str | None:
+    """What the connection tells; where it does not, the declaration to which an earlier answer of the chain
+    gave the SeqNo that this one names."""
+    if said.answer.key is not None:
+        return said.answer.key
+    named = (target for target in reached.values() if said.told.seq_no == target.seq_no != "")
+    return next((target.message for target in named), None)
+
+
+def _disagrees(told: Told, target: Target) -> str:
+    """Where an answer names another number than its declaration has: one of them is wrong, and the receipt
+    may be another party's."""
+    for named, known in ((told.seq_no, target.seq_no), (told.entry_id, target.entry_id)):
+        if named and known and named != known:
+            return f"it names {named}, {target.message} has {known}"
+    return ""
 
 
 def _waiting(said: _Said) -> Unmatched:

@@ -31,6 +31,30 @@ def plain_path(
     return select
 
 
+def only_once(expression: str, namespaces: Mapping[str, str]) -> Callable[[etree._Element], str]:
+    """Says what of a fact's path a document has more than once: the name of an element on the way, or the
+    differing texts at its end; empty where it says one thing."""
+    if not _PLAIN.fullmatch(expression):
+        path = etree.XPath(expression, namespaces=dict(namespaces) or None, smart_strings=False)
+
+        def differing(root: etree._Element) -> str:
+            found = path(root)
+            told = each_text(found) if isinstance(found, list) else ()
+            return ", ".join(told) if len(told) > 1 else ""
+
+        return differing
+    steps = [step.rpartition(":") for step in expression[1:].split("/")]
+    _first, *rest = [f"{{{namespaces[prefix]}}}{name}" if prefix else name for prefix, _, name in steps]
+
+    def repeated(root: etree._Element) -> str:
+        for depth in range(1, len(rest) + 1):
+            if len(root.findall("/".join(rest[:depth]))) > 1:
+                return etree.QName(rest[depth - 1]).localname
+        return ""
+
+    return repeated
+
+
 def nodes(value: object) -> list[etree._Element]:
     if not isinstance(value, list):
         raise TypeError("an identity or a list must select elements")

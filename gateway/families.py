@@ -16,7 +16,7 @@ from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.customs_codes import AnswerForm, AnswerKind, CustomsCodes
-from gateway.facts import Translation, each_text, nodes, plain_path, text, texts, translation
+from gateway.facts import Translation, each_text, nodes, only_once, plain_path, text, texts, translation
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Operation
 from gateway.notice_texts import NoticeTexts
@@ -28,6 +28,7 @@ from gateway.states import CustomsStatus
 PROFILE: Final = "profile.toml"
 NOTICES: Final = "notices.toml"
 _LONGEST_FACT: Final = 1000
+_WORDS: Final = "text"  # of an answer, for people: it may say more than one thing of one return
 Kind = Literal["declaration", "agreement-request", "agreement-notice", "documents", "answer"]
 # Nothing answers messages of these kinds: they ask customs for nothing.
 _INFORMING: Final = ("agreement-notice", "documents")
@@ -112,6 +113,7 @@ class MessageType:
     _facts: Mapping[str, Callable[[etree._Element], object]]
     _lists: Mapping[str, etree.XPath]
     _translations: Mapping[str, Translation]
+    _once: tuple[Callable[[etree._Element], str], ...]
     _operation: _Operation | None
 
     def facts(self, root: etree._Element) -> dict[str, str]:
@@ -133,6 +135,11 @@ class MessageType:
         """The different texts of a list of the profile, each whole; none where it has no such list."""
         path = self._lists.get(name)
         return () if path is None else each_text(path(root))
+
+    def several(self, root: etree._Element) -> str:
+        """Of an answer, what of it stands there more than once: what identifies it, what it says, or what
+        these stand in. Empty where it is one return."""
+        return next((said for each in self._once if (said := each(root))), "")
 
     def operation(self, facts: Mapping[str, str]) -> Operation:
         """What the message asks. A type whose profile names no operations knows no drafts: each of its
@@ -273,6 +280,13 @@ def _types(family: str, version: str, profile: _Profile, files: Mapping[str, byt
             _facts={name: fact(expression) for name, expression in each.facts.items()},
             _lists={name: path(expression) for name, expression in each.lists.items()},
             _translations={name: translation(column, files) for name, column in each.translate.items()},
+            _once=()
+            if each.answer is None
+            else tuple(
+                only_once(expression, profile.namespaces)
+                for name, expression in each.facts.items()
+                if name != _WORDS
+            ),
             _operation=each.operation,
         )
         for each in profile.type

@@ -151,6 +151,11 @@ class Fault(Enum):
         "网关不支持此类报文（根元素 {detail}），请核对。",
         "No message type is known by this root element: {detail}.",
     )
+    ANSWER_SEVERAL = (
+        "answer-several",
+        "一份回执报文中有多条回执（{detail}），无法确定各自所属的报关单，须由网关人员核对。",
+        "The answer holds several returns ({detail}): whose each of them is cannot be told.",
+    )
     SCHEMA_ELEMENT = (
         "schema-element",
         "{detail}。",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
 
 from adapters.stores.agreements import free
 from adapters.stores.database import Database, Transaction
@@ -17,7 +17,7 @@ from adapters.stores.requests import ask
 from adapters.stores.tables import ANSWERS, agreements, deliveries, messages, receipts
 from gateway.agreements import AgreementKind, Used
 from gateway.answers import Target, Told
-from gateway.customs_answers import Ambiguous, Filed, Matched, Parked
+from gateway.customs_answers import Filed, Matched, Parked, Unclear, Unmatched
 from gateway.customs_codes import AnswerKind
 from gateway.message import Operation, ReceiptKind, message_of, new_id
 from gateway.ports import Answer, Clock, Superseded
@@ -43,6 +43,15 @@ class SqlAnswers:
         )
 
 
+# The message that began the declaration which one belongs to.
+_DECLARATION: Final = func.coalesce(
+    select(deliveries.c.about)
+    .where(deliveries.c.message == messages.c.id, deliveries.c.about != "")
+    .limit(1)
+    .correlate(messages)
+    .scalar_subquery(),
+    messages.c.id,
+)
 _INBOUND: Final = (
     select(
         messages.c.id,
@@ -56,6 +65,7 @@ _INBOUND: Final = (
         messages.c.operation,
         messages.c.facts,
         messages.c.revision,
+        _DECLARATION.label("declaration"),
         agreements.c.number,
         agreements.c.kind.label("agreement_kind"),
     )
@@ -94,6 +104,14 @@ _WHOSE: Final = (
     )
     .distinct()
 )
+# Messages of other declarations that have a number.
+_OTHERS: Final = {
+    name: select(messages.c.id)
+    .where(messages.c.kind == "inbound", messages.c[name] == bindparam("number"))
+    .where(bindparam("own") != _DECLARATION)
+    .limit(1)
+    for name in ("seq_no", "entry_id")
+}
 _PARKED: Final = (
     select(messages)
     .where(
@@ -129,6 +147,14 @@ _IS_THERE: Final = (
 
 
 def _target(reader: Connection, told: Told, key: str | None, backend: str) -> Target | None:
+    found = _named(reader, told, key, backend)
+    if found is None:
+        return None
+    _refuse_to_choose(reader, told, key, found)
+    return _target_of(reader, found)
+
+
+def _named(reader: Connection, told: Told, key: str | None, backend: str) -> Row[*tuple[Any, ...]] | None:
     reference = {"reference": told.client_reference, "seq_no": told.seq_no, "backend": backend}
     by_reference = (told.client_reference, _BY_REFERENCE, reference)
     by_number = (
@@ -142,18 +168,38 @@ def _target(reader: Connection, told: Told, key: str | None, backend: str) -> Ta
     for known, query, where in ((of_key, _BY_KEY, {"key": of_key, "backend": backend}), *ways):
         row = reader.execute(query, where).first() if known else None
         if row is not None:
-            if query is _BY_REFERENCE:
-                _refuse_to_guess(reader, reference)
-            return _target_of(reader, row)
+            if query is not _BY_REFERENCE:
+                return row
+            _refuse_to_guess(reader, reference)
+            numbered = reader.execute(_BY_SEQ_NO, reference).first() if told.seq_no else None
+            # The SeqNo tells whose it is, where two use this reference.
+            if numbered is None or numbered.declaration == row.declaration:
+                return row
+            return numbered if numbered.reference == told.client_reference else row
     return None
 
 
+def _refuse_to_choose(reader: Connection, told: Told, key: str | None, found: Row[*tuple[Any, ...]]) -> None:
+    """Raises `Unclear` where anything by which the answer names its declaration is another's, at whatever
+    back-end: one of them is wrong, and which one cannot be known here."""
+    of_key = None if key is None else message_of(key)
+    if of_key not in (None, found.id):
+        raise Unclear(f"it bears the key of {of_key} and names {found.id}")
+    for name, number in (("seq_no", told.seq_no), ("entry_id", told.entry_id)):
+        others = reader.execute(_OTHERS[name], {"number": number, "own": found.declaration}) if number else ()
+        for other in others:
+            raise Unclear(f"it names {number}, which is that of {other.id}, and {found.id}")
+    # What follows a declaration has a reference of its own.
+    if told.client_reference not in ("", found.reference) and found.operation != Operation.INFORM:
+        raise Unclear(f"it names the reference {told.client_reference}, {found.id} has {found.reference}")
+
+
 def _refuse_to_guess(reader: Connection, where: dict[str, str]) -> None:
-    """Raises `Ambiguous` where the reference alone names the open declarations of two parties."""
+    """Raises `Unclear` where the reference alone names the open declarations of two parties."""
     found = reader.execute(_WHOSE, where).all()
     certain = where["seq_no"] and any(row.seq_no == where["seq_no"] for row in found)
     if not certain and len({row.party for row in found}) > 1:
-        raise Ambiguous(where["reference"])
+        raise Unclear(f"more than one party has an open declaration with reference {where['reference']}")
 
 
 def _target_of(reader: Connection, row: Row[*tuple[Any, ...]]) -> Target:
@@ -268,9 +314,17 @@ def _row(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> 
 def _unpark(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> None:
     state = State.CLOSED if isinstance(filed, Matched) else filed.state
     linked = _linked(filed)
+    reason = filed.reason if isinstance(filed, Unmatched) else ""
     transaction.connection.execute(
         _MATCHED,
-        {"wanted": answer, "state": state, "moved_at": now, "waiting_for": None, "linked": linked},
+        {
+            "wanted": answer,
+            "state": state,
+            "reason": reason,
+            "moved_at": now,
+            "waiting_for": None,
+            "linked": linked,
+        },
     )
     transaction.log(answer, now, "matched", filed.backend, state, linked=linked)
 

@@ -95,12 +95,16 @@ class Received:
 class Pdf:
     """What was found in an attached file, as facts; the rules judge them (FORMATS 3.4).
 
-    `problem` says why the file could not be read as a PDF at all, else it is empty. `version` is major * 10 +
-    minor (14 for PDF 1.4), 0 where unknown. `trailer` says whether the data block of FORMATS 3.2 follows the
-    PDF; `trailer_name` and `trailer_code` are the file and the document class that it names, if it does.
+    `problem` says why the file could not be read as a PDF at all, else it is empty; `problem_zh` says it in
+    Chinese. `active` names what of it a viewer would run or unpack (JavaScript, Launch, EmbeddedFiles).
+    `version` is major * 10 + minor (14 for PDF 1.4), 0 where unknown. `trailer` says whether the data block
+    of FORMATS 3.2 follows the PDF; `trailer_name` and `trailer_code` are the file and the document class that
+    it names, if it does.
     """
 
     problem: str = ""
+    problem_zh: str = ""
+    active: str = ""
     version: int = 0
     pages: int = 0
     encrypted: bool = False

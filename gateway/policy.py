@@ -41,6 +41,10 @@ class PdfPolicy(_Section):
     size: int = Field(4 * 1024 * 1024, description="bytes of one file at most")
     page_size: int = Field(400 * 1024, description="bytes of one file over its pages at most")
     name: int = Field(64, description="characters of a file name at most")
+    active_content: Literal["warn", "refuse"] = Field(
+        "warn",
+        description="files with JavaScript, launch actions or embedded files: warn of them, or refuse them",
+    )
     wait_hours: float = Field(
         24,
         gt=0,

@@ -10,7 +10,8 @@
 | `gw:exactly(id)` | whether a file has this name letter for letter, with its suffix or without |
 | `gw:shared(ids, 'tag')` | the first names whose file an earlier one means, with another `tag` beside it |
 | `gw:package()` | an element for each attachment, its attributes the fields of `Part` and `Pdf` |
-| `gw:policy('pdf.size')` | that number of the policy in force |
+| `gw:policy('pdf.size')` | that number or word of the policy in force |
+| `gw:bytes(n)` | that number of bytes as people read it |
 | `gw:date(value)` | whether the first eight characters are a day that exists, as yyyyMMdd |
 | `gw:numbers(value, n)` | whether the value is one or more whole numbers from 1 to n, joined with commas |
 | `gw:scc(value)` | whether it is a unified social credit code with a right check digit |
@@ -30,6 +31,7 @@ from typing import Any, Final, TypeAlias
 
 from lxml import etree
 
+from gateway.faults import in_bytes
 from gateway.file_names import FileNames
 from gateway.message import Package
 from gateway.places import MOST_FINDINGS
@@ -89,6 +91,7 @@ def functions(lists: Mapping[str, frozenset[str]]) -> Functions:
         (NAMESPACE, "shared"): _shared,
         (NAMESPACE, "package"): _package,
         (NAMESPACE, "policy"): _policy,
+        (NAMESPACE, "bytes"): lambda _, count: in_bytes(int(float(_string(count)))),
         (NAMESPACE, "date"): lambda _, value: _is_day(_string(value)),
         (NAMESPACE, "numbers"): lambda _, value, most: _are_numbers(_string(value), most),
         (NAMESPACE, "scc"): lambda _, value: is_scc(_string(value)),
@@ -143,6 +146,8 @@ def _package(_: object) -> list[etree._Element]:
                 trailer_name=_in_xml(pdf.trailer_name),
                 trailer_code=_in_xml(pdf.trailer_code),
                 problem=_in_xml(pdf.problem),
+                problem_zh=_in_xml(pdf.problem_zh),
+                active=pdf.active,
             )
     return list(root)
 
@@ -155,9 +160,10 @@ def _in_xml(text: str) -> str:
     return _NOT_IN_XML.sub("\ufffd", text)
 
 
-def _policy(_: object, name: str) -> float:
+def _policy(_: object, name: str) -> float | str:
     _package_judged, policy = _judged.get()
-    return float(reduce(getattr, name.split("."), policy))  # type: ignore[arg-type]  # a path over models
+    value: Any = reduce(getattr, name.split("."), policy)
+    return value if isinstance(value, str) else float(value)
 
 
 def _is_day(text: str) -> bool:

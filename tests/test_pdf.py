@@ -2,6 +2,7 @@
 
 import time
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 
 import pikepdf
@@ -10,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.message import Pdf
-from gateway.pdf import inspect
+from gateway.pdf import begins, inspect
 from tests.pdfs import pdf, with_trailer
 
-NO_HEADER = "it does not begin with %PDF-"
-NO_END = "%%EOF is missing near its end: cut short, or data follow"
+NO_HEADER = "there is no %PDF- in its first 1024 bytes"
+OTHER_KIND = "it begins as a file of another kind does"
+NO_END = "%%EOF is missing in its last 1024 bytes: cut short, or data follow"
 PAGE = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Resources << >> >>"
 CATALOG = b"<< /Type /Catalog /Pages 2 0 R >>"
 
@@ -53,6 +55,14 @@ def with_form(field: str, value: bool) -> bytes:
 def encrypted_for_a_reader() -> bytes:
     out = BytesIO()
     pikepdf.open(BytesIO(pdf())).save(out, encryption=pikepdf.Encryption(owner="owner", user="secret"))
+    return out.getvalue()
+
+
+def saved(change: Callable[[pikepdf.Pdf], object]) -> bytes:
+    """With what is changed in an object stream, where no search of the bytes finds it."""
+    file, out = pikepdf.open(BytesIO(pdf())), BytesIO()
+    change(file)
+    file.save(out, force_version="1.5", object_stream_mode=pikepdf.ObjectStreamMode.generate)
     return out.getvalue()
 
 
@@ -99,6 +109,32 @@ def saved_with_object_streams() -> bytes:
             raw_pdf(CATALOG, pages(b"3 0 R", count=900), PAGE), Pdf(version=17, pages=1), id="count that lies"
         ),
         pytest.param(pdf() + b"\r\n\0", Pdf(version=14, pages=1), id="blanks after the end"),
+        pytest.param(pdf() + bytes(300_000), Pdf(version=14, pages=1), id="300 KB of NULs after the end"),
+        pytest.param(b"\r\n" + pdf(2), Pdf(version=14, pages=2), id="a line end before the header"),
+        pytest.param(
+            b"X-Scanner: 1\n".ljust(1023) + b"\n" + pdf(2),
+            Pdf(version=14, pages=2),
+            id="the header at the last place where readers look",
+        ),
+        pytest.param(
+            saved(
+                lambda file: setattr(file.Root, "OpenAction", pikepdf.Dictionary(S=pikepdf.Name.JavaScript))
+            ),
+            Pdf(version=15, pages=1, active="JavaScript"),
+            id="a script that is run when it is opened",
+        ),
+        pytest.param(
+            saved(
+                lambda file: setattr(file.pages[0], "AA", pikepdf.Dictionary(O={"/S": pikepdf.Name.Launch}))
+            ),
+            Pdf(version=15, pages=1, active="Launch"),
+            id="a program that is started when a page is opened",
+        ),
+        pytest.param(
+            saved(lambda file: file.attachments.__setitem__("a.exe", b"MZ")),
+            Pdf(version=15, pages=1, active="EmbeddedFiles"),
+            id="a file inside",
+        ),
     ],
 )
 def test_a_pdf_is_read_for_its_facts(data: bytes, facts: Pdf) -> None:
@@ -156,25 +192,30 @@ class TestTrailer:
     )
     def test_what_is_not_that_block_is_no_trailer(self, block: bytes) -> None:
         assert inspect(pdf() + block) == Pdf(version=14, pages=1)
-        assert inspect(pdf() + block.ljust(2048)) == Pdf(version=14, problem=NO_END)
+        assert inspect(pdf() + block + b"-" * 2048).problem == NO_END
 
 
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
         (b"", NO_HEADER),
+        (b"invoice", NO_HEADER),
         (b"<html><body>invoice</body></html>", NO_HEADER),
-        (b"PK\x03\x04" + pdf(), NO_HEADER),
-        (b"<script>alert(1)</script>" + pdf(), NO_HEADER),
+        (b"PK\x03\x04" + pdf(), OTHER_KIND),
+        (b"\xef\xbb\xbf\r\n<script>alert(1)</script>" + pdf(), OTHER_KIND),
+        (b"\n" * 1025 + pdf(), NO_HEADER),
         (b"\x89PNG\r\n\x1a\n", NO_HEADER),
         (pdf(size=100_000)[:60_000], NO_END),
-        (pdf() + b"PK\x03\x04" + bytes(3000), NO_END),
+        (pdf() + b"PK\x03\x04" + b"-" * 3000, NO_END),
         (b"%PDF-1.4\n%%EOF\n", "unable to find trailer dictionary while recovering damaged file"),
         (raw_pdf(CATALOG, pages(b"", count=0)), "no pages found"),
     ],
 )
-def test_what_is_no_readable_pdf_has_a_problem(data: bytes, problem: str) -> None:
-    assert inspect(data).problem == problem
+def test_what_is_no_readable_pdf_has_a_problem_in_both_languages(data: bytes, problem: str) -> None:
+    facts = inspect(data)
+    assert facts.problem == problem
+    assert facts.problem_zh
+    assert begins(data) is (problem not in (NO_HEADER, OTHER_KIND))
 
 
 def bomb_in_an_object_stream() -> bytes:

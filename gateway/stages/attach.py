@@ -120,12 +120,16 @@ def _unfit(part: Part, pdf: Pdf, policy: Policy) -> Iterator[Finding]:
     """What the rules on attached files (FORMATS 3.4) refuse, and names that customs could not unpack."""
     bounds, size = policy.pdf, part.size
     told = (
-        (bool(pdf.problem), "不是 PDF 或已损坏，请重新生成", f"it is not readable: {pdf.problem}"),
+        (
+            bool(pdf.problem),
+            f"不是可读取的 PDF（{pdf.problem_zh}），请用 PDF 软件重新生成",
+            f"it is not readable: {pdf.problem}",
+        ),
         (pdf.encrypted, "已加密，请去掉密码", "it is encrypted"),
         (
             0 < pdf.version < bounds.version,
             f"版本 {pdf.version / 10} 过低，请另存为 PDF {bounds.version / 10} 或以上",
-            f"its version is too old: {pdf.version / 10}",
+            f"its version is too old: {pdf.version / 10}; it must be {bounds.version / 10} at least",
         ),
         (
             size > bounds.size,
@@ -135,12 +139,18 @@ def _unfit(part: Part, pdf: Pdf, policy: Policy) -> Iterator[Finding]:
         (
             0 < pdf.pages * bounds.page_size < size,
             f"平均每页超过 {in_bytes(bounds.page_size)}，请降低扫描分辨率",
-            f"it is larger per page than allowed: {size} bytes, {pdf.pages} pages",
+            f"it is larger per page than allowed: {size} bytes on {pdf.pages} pages; "
+            f"at most {bounds.page_size} bytes a page",
         ),
         (
             len(part.name) > bounds.name,
             f"文件名超过 {bounds.name} 个字符，请改短（EdocID 同改）",
-            "its name is too long",
+            f"its name is too long: {len(part.name)} characters; at most {bounds.name}",
+        ),
+        (
+            bool(pdf.active) and bounds.active_content == "refuse",
+            f"含有活动内容或附件（{pdf.active}），请另存为不含脚本、启动动作和嵌入文件的 PDF",
+            f"it holds what a viewer runs or unpacks: {pdf.active}",
         ),
         (
             not is_safe(part.name),

@@ -6,10 +6,9 @@ from typing import IO, Final
 from gateway.archive import Archive, ArchiveLimits, Entry, open_archive
 from gateway.faults import Fault, Rejected, finding, too_large
 from gateway.message import Blob, Package, Part, Pdf
-from gateway.pdf import inspect
+from gateway.pdf import begins, inspect
 from gateway.policy import PackagePolicy, PdfPolicy
 
-_PDF_MAGIC: Final = b"%PDF-"
 _ZIP_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 # Also what UTF-16 and UTF-32 begin with: the XML parser says what is wrong with these.
 _XML_BEGINNINGS: Final = (
@@ -50,7 +49,8 @@ def unpack_pdf(name: str, blob: Blob, sha256: str, size: int, policy: PdfPolicy,
     than `limit`.
     """
     with blob() as stream:
-        if stream.read(len(_PDF_MAGIC)) != _PDF_MAGIC:
+        head = stream.read(4096)
+        if head.lstrip().startswith(_XML_BEGINNINGS) or not begins(head):
             return None
         if size > limit:
             raise Rejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))

@@ -400,6 +400,13 @@ BROKEN: Final = [
         code="document-ambiguous",
         files=(file("invoice.pdf"), file("Invoice.pdf")),
     ),
+    Case(
+        rule="DEC-618",
+        code="pdf-unfit",
+        severity="warning",
+        files=(file(INVOICE_FILE, pdf=replace(SOUND, active="JavaScript")),),
+        file=INVOICE_FILE,
+    ),
     _pdf("DEC-611", file(INVOICE_FILE, pdf=Pdf(problem="no PDF header"))),
     _pdf("DEC-612", file(INVOICE_FILE, pdf=replace(SOUND, encrypted=True))),
     _pdf("DEC-613", file(INVOICE_FILE, pdf=replace(SOUND, version=13))),

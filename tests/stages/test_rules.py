@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.faults import Severity
+from gateway.message import Part, Pdf
 from gateway.policy import DeclarationPolicy, PdfPolicy, Policy
 from gateway.schematron import RuleSet
 from tests.declarations import Declaration, Document, export, lines
@@ -23,6 +24,7 @@ from tests.stages.rule_cases import (
 from tests.validating import SOUND, at, families, file, findings, take, tree, written
 
 TOO_MANY_LINES = "DEC-006"
+ACTIVE_REFUSED = "DEC-619"
 
 
 def rules() -> RuleSet:
@@ -71,7 +73,7 @@ def test_an_absent_element_is_missed_as_an_empty_one_is(case: Case) -> None:
 
 def test_every_rule_has_a_case() -> None:
     known = {each.id for each in rules().assertions}
-    assert known == {case.rule for case in REQUIRED + BROKEN} | {TOO_MANY_LINES}
+    assert known == {case.rule for case in REQUIRED + BROKEN} | {TOO_MANY_LINES, ACTIVE_REFUSED}
 
 
 def test_every_rule_speaks_both_languages() -> None:
@@ -116,6 +118,49 @@ def test_the_limits_of_pdf_files_are_policy() -> None:
     policy = Policy(pdf=PdfPolicy(version=18, size=1000, page_size=400, name=10))
     found = findings(written(everything()), file(INVOICE_FILE, size=1001), policy=policy)
     assert {each.rule for each in found} == {"DEC-613", "DEC-614", "DEC-615", "DEC-616"}
+
+
+def test_active_content_is_refused_where_the_policy_says_so() -> None:
+    policy = Policy(pdf=PdfPolicy(active_content="refuse"))
+    (found,) = findings(
+        written(everything()), file(INVOICE_FILE, pdf=replace(SOUND, active="Launch")), policy=policy
+    )
+    assert (found.rule, found.severity) == (ACTIVE_REFUSED, Severity.ERROR)
+    assert "(Launch)" in found.en
+
+
+@pytest.mark.parametrize(
+    ("part", "zh", "en"),
+    [
+        (
+            file("a.pdf", pdf=Pdf(problem="no pages found", problem_zh="文件结构已损坏")),
+            "（文件结构已损坏）",
+            ": no pages found.",
+        ),
+        (
+            file("a.pdf", pdf=replace(SOUND, version=11)),
+            "1.1 过低，请另存为 PDF 1.4",
+            "1.1; it must be 1.4 at",
+        ),
+        (
+            file("a.pdf", size=(4 << 20) + 1, pdf=replace(SOUND, pages=99)),
+            "4.01 MB，超过 4 MB",
+            "4194305 bytes; at",
+        ),
+        (
+            file("a.pdf", size=(800 << 10) + 2),
+            "每页 400.01 KB（共 2 页），超过 400 KB",
+            "819202 bytes on 2 pages; at",
+        ),
+        (file(f"{'x' * 61}.pdf"), "65 个字符，超过 64 个", "65 characters; at most 64."),
+    ],
+)
+def test_why_a_pdf_is_unfit_is_told_with_its_value_and_the_limit(part: Part, zh: str, en: str) -> None:
+    root = everything()
+    text("EdocRealation/EdocID", part.name[:-4])(root)
+    (found,) = findings(written(root), part)
+    assert zh in found.zh
+    assert en in found.en
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,13 @@ from adapters.stores.arrived import received_of
 from adapters.stores.database import sqlite_engine
 from adapters.stores.dismissing import stopped
 from adapters.stores.operations import standing
+from adapters.stores.receipts import has_already
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import deliveries, events, receipts
 from gateway.decision import Decision
 from gateway.families import Families
 from gateway.faults import Severity
+from gateway.message import Receipt
 from gateway.operations import Act, Dismissal, Impossible, Stage, dismissal, event_of
 from gateway.pipeline import Rules, judge
 from gateway.ports import Folder
@@ -125,7 +127,7 @@ def _shown(reader: Connection, id_: str, act: Act, stage: Stage | None, trial: _
         case Event.STOPPED:
             then = {**now, "state": State.HELD}
         case Event.DISMISSED:
-            then = _rejected(trial.rejection(reader, id_))
+            then = _rejected(reader, trial.rejection(reader, id_))
         case Event.RESUMED:
             then = {**now, "state": State.ACCEPTED, "deliveries": _again(reader, id_)}
             from_ = Stage.DELIVERY
@@ -173,14 +175,14 @@ def _again(reader: Connection, id_: str) -> list[dict[str, str]]:
     ]
 
 
-def _rejected(said: Dismissal) -> dict[str, Any]:
+def _rejected(reader: Connection, said: Dismissal) -> dict[str, Any]:
     return {
         "state": State.REJECTED,
         "verdict": Verdict.REJECTED,
         "faults": _named((each.severity, each.code, each.rule) for each in said.findings),
         "route": None,
         "backends": [],
-        "receipts": [_receipt(each) for each in said.receipts],
+        "receipts": _new(reader, said.message, said.receipts),
     }
 
 
@@ -211,14 +213,15 @@ def _judged(reader: Connection, row: Message, trial: _Trial) -> dict[str, Any]:
 
 def _given(reader: Connection, row: Message, decision: Decision) -> list[dict[str, Any]]:
     """The receipts that would be given: of a verdict that its sender has already, none again."""
-    known = select(receipts.c.verdict).where(receipts.c.message == row.id, ~receipts.c.superseded)
     if decision.event is Event.REPEATED:
         own = (receipts.c.message == decision.linked, receipts.c.account == row.account)
         again = select(receipts).where(*own, receipts.c.folder == Folder.INBOX, ~receipts.c.superseded)
         return [_receipt(each) for each in reader.execute(again.order_by(receipts.c.id))]
-    if _VERDICT[decision.event] in reader.execute(known).scalars():
-        return []
-    return [_receipt(each) for each in decision.receipts]
+    return _new(reader, row.id, decision.receipts)
+
+
+def _new(reader: Connection, id_: str, given: Sequence[Receipt]) -> list[dict[str, Any]]:
+    return [] if has_already(reader, id_, given) else [_receipt(each) for each in given]
 
 
 def _receipt(given: Any) -> dict[str, Any]:
@@ -273,5 +276,4 @@ def _print(shown: dict[str, Any]) -> None:
         final = ", final" if each["final"] else ""
         printer.print(cell(f"receipt to {each['account']}: {each['kind']} {each['verdict'] or ''}{final}"))
     if not shown["receipts"]:
-        known = ": the sender has them already" if shown["from"] is Stage.JUDGEMENT else ""
-        printer.print(cell(f"no receipt{known}"))
+        printer.print(cell("no receipt"))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from adapters.stores.arrived import facts_of, received_of
 from adapters.stores.database import Transaction
@@ -14,6 +14,13 @@ from gateway.message import Receipt
 from gateway.ports import Untold
 from gateway.states import State
 
+_final = receipts.alias("final")
+_LAST_FINAL: Final = (
+    select(func.coalesce(func.max(_final.c.id), 0))
+    .where(_final.c.message == messages.c.id, _final.c.final)
+    .correlate(messages)
+    .scalar_subquery()
+)
 _HELD: Final = (
     select(messages)
     .where(
@@ -21,7 +28,12 @@ _HELD: Final = (
         messages.c.kind == "inbound",
         messages.c.moved_at < bindparam("before"),
         ~select(receipts.c.id)
-        .where(receipts.c.message == messages.c.id, receipts.c.verdict == State.HELD)
+        .where(
+            receipts.c.message == messages.c.id,
+            receipts.c.verdict == State.HELD,
+            ~receipts.c.superseded,
+            receipts.c.id > _LAST_FINAL,
+        )
         .exists(),
     )
     .order_by(messages.c.seq)
@@ -41,9 +53,6 @@ _ACCEPTED: Final = select(messages).where(
     messages.c.id.in_(bindparam("ids", expanding=True)), messages.c.state == State.ACCEPTED
 )
 _STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wanted"))
-_HELD_TOLD: Final = select(receipts.c.id).where(
-    receipts.c.message == bindparam("wanted"), receipts.c.verdict == State.HELD
-)
 # Of all its deliveries: it is told once, however many offices it goes to.
 _TELL: Final = update(deliveries).where(
     deliveries.c.message == bindparam("wanted"), deliveries.c.told_at.is_(None)
@@ -78,8 +87,7 @@ def announce(transaction: Transaction, untold: Untold, receipt: Receipt, now: da
     message = {"wanted": untold.received.arrival.id}
     state = transaction.connection.execute(_STATE, message).scalar_one()
     if untold.down_since is None:
-        told = transaction.connection.execute(_HELD_TOLD, message).first() is not None
-        wanted = state == State.HELD and not told
+        wanted = state == State.HELD
     else:
         waits = transaction.connection.execute(_STILL, message).first() is not None
         marked = transaction.connection.execute(_TELL, {**message, "told_at": now}).rowcount

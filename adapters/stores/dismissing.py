@@ -13,7 +13,7 @@ from adapters.stores.found_by import note_faults
 from adapters.stores.giving_back import give_back
 from adapters.stores.holding import NOTHING
 from adapters.stores.operations import standing, withdraw
-from adapters.stores.receipts import put_receipts
+from adapters.stores.receipts import named, put_receipts
 from adapters.stores.tables import agreements, messages
 from gateway.agreements import AgreementKind, Used
 from gateway.operations import Act, Dismissal, Stopped, event_of
@@ -57,7 +57,7 @@ def reject(
     if row.revision != dismissal.revision:
         raise Superseded(message)
     state = advance(present.state, event)
-    put_receipts(transaction, message, dismissal.receipts, now)
+    given = put_receipts(transaction, message, dismissal.receipts, now)
     freed = give_back(transaction, message, reason, now, actor)
     # Nothing of it is on its way any more, and a replay may need their keys.
     withdrawn = withdraw(transaction, message)
@@ -87,7 +87,7 @@ def reject(
         faults=faults,
         freed=freed,
         withdrawn=withdrawn,
-        **dismissal.trail,
+        **named(dismissal.trail, given),
         **told,
     )
     return state

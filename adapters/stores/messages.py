@@ -15,9 +15,8 @@ from adapters.stores.database import Database, Transaction
 from adapters.stores.found_by import fact_columns, note_faults
 from adapters.stores.giving_back import give_back
 from adapters.stores.operating_tables import replies
-from adapters.stores.receipts import give_again, put_receipts
-from adapters.stores.renaming import NAMED_AT
-from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages, receipts
+from adapters.stores.receipts import give_again, named, put_receipts
+from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages
 from adapters.stores.waiting import any_overdue, expire
 from gateway.decision import Decision
 from gateway.message import Arrival, Key, Receipt, Received, Submission
@@ -157,12 +156,6 @@ _PUT_BACK: Final = update(messages).where(
     messages.c.attempts == bindparam("attempt"),
     messages.c.state == State.RECEIVED,
 )
-_WAITS: Final = select(receipts.c.id).where(
-    receipts.c.message == bindparam("of"),
-    receipts.c.verdict == "waiting",
-    # Under its present name: of one that it had before its sender knows nothing any more.
-    receipts.c.created_at >= func.coalesce(NAMED_AT.scalar_subquery(), 0),
-)
 _OF_KEY: Final = (
     (holders.c.party == bindparam("of_party"))
     & (holders.c.family == bindparam("of_family"))
@@ -270,12 +263,11 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
         _take_key(transaction, decision.message, decision.facts.key, decision.holder)
     for submission in decision.submissions:
         _put_delivery(transaction, row.account, decision.message, submission, now)
+    given: Sequence[Receipt] = ()
     if decision.event is Event.REPEATED and decision.linked is not None:
         give_again(transaction, decision.message, row.name, decision.linked, now)
-    elif (
-        decision.lack is None or not transaction.connection.execute(_WAITS, {"of": decision.message}).first()
-    ):
-        put_receipts(transaction, decision.message, decision.receipts, now)
+    else:
+        given = put_receipts(transaction, decision.message, decision.receipts, now)
     write_consequences(transaction, decision, arrival_of(row), now)
     transaction.connection.execute(
         _CHANGE,
@@ -308,7 +300,7 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
         reason=decision.reason,
         linked=decision.linked,
         **({} if decision.lack is None else {"waiting_for": decision.lack.thing}),
-        **decision.trail,
+        **named(decision.trail, given),
     )
     return state
 

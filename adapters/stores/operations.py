@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from adapters.stores.database import Transaction
 from adapters.stores.holding import NOTHING, stop
+from adapters.stores.receipts import overtake
 from adapters.stores.tables import deliveries, messages
 from gateway.operations import Act, Impossible, Sent, Stage, Standing, event_of
 from gateway.ports import Folder
@@ -120,6 +121,7 @@ def _go_on(
         }
         transaction.connection.execute(_SEND_AGAIN, {"wanted": message, **again})
     transaction.connection.execute(_CHANGE, changed)
+    overtake(transaction, message)
     transaction.log(message, now, event, actor, state, reason=reason, withdrawn=withdrawn, **told)
     return state
 

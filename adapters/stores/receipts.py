@@ -1,21 +1,52 @@
 """Receipts as rows: written in the commit that decides them, and given again when a message is repeated."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from adapters.stores.database import Transaction
+from adapters.stores.renaming import NAMED_AT
 from adapters.stores.tables import messages, parties, receipts
 from gateway.answers import receipt_name
 from gateway.message import Receipt, ReceiptKind
 from gateway.parties import Delivery
 from gateway.ports import Folder
 
+_final = receipts.alias("final")
 _FINAL: Final = select(receipts.c.id, receipts.c.verdict).where(
     receipts.c.message == bindparam("of"), receipts.c.final, ~receipts.c.superseded
+)
+# After any final one, whether or not another took its place.
+_LAST_FINAL: Final = (
+    select(func.coalesce(func.max(receipts.c.id), 0))
+    .where(receipts.c.message == bindparam("of"), receipts.c.final)
+    .scalar_subquery()
+)
+_PENDING: Final = select(receipts.c.id).where(
+    receipts.c.message == bindparam("of"),
+    receipts.c.kind == ReceiptKind.GATEWAY,
+    ~receipts.c.final,
+    receipts.c.id > _LAST_FINAL,
+)
+_TOLD: Final = _PENDING.where(
+    receipts.c.verdict == bindparam("verdict"),
+    ~receipts.c.superseded,
+    # Under its present name: of one that it had before its sender knows nothing any more.
+    receipts.c.created_at >= func.coalesce(NAMED_AT.scalar_subquery(), 0),
+)
+_OVERTAKE: Final = (
+    update(receipts)
+    .where(
+        receipts.c.message == bindparam("of"),
+        receipts.c.kind == ReceiptKind.GATEWAY,
+        ~receipts.c.final,
+        select(_final.c.id).where(_final.c.message == bindparam("of"), _final.c.final).exists(),
+    )
+    .values(superseded=True)
 )
 _SUPERSEDE: Final = update(receipts).where(receipts.c.id == bindparam("wanted")).values(superseded=True)
 _GIVEN: Final = (
@@ -36,22 +67,50 @@ _BROUGHT: Final = select(parties.c.account).where(
 )
 
 
-def put_receipts(transaction: Transaction, message: str, given: Sequence[Receipt], at: datetime) -> None:
-    """Adds the receipts of one decision.
+def has_already(reader: Connection, message: str, given: Sequence[Receipt]) -> bool:
+    """Whether the sender knows what these receipts of one decision say, since it is the last that was said: a
+    final one of this verdict with no pending one after it, or a pending one of it that no replay overtook."""
+    for each in given:
+        if each.kind is ReceiptKind.GATEWAY and each.final:
+            before = reader.execute(_FINAL, {"of": message}).first()
+            said = before is not None and before.verdict == each.verdict
+            return said and reader.execute(_PENDING, {"of": message}).first() is None
+        if each.kind is ReceiptKind.GATEWAY:
+            return reader.execute(_TOLD, {"of": message, "verdict": each.verdict}).first() is not None
+    return False
 
-    A final one whose verdict is that of the final one before (a replay that changed nothing) adds nothing at
-    all: the sender has these receipts. One with another verdict takes the place of the one before.
-    """
-    for final in (receipt for receipt in given if receipt.final):
-        before = transaction.connection.execute(_FINAL, {"of": message}).first()
-        if before is not None and before.verdict == final.verdict:
-            return
-        if before is not None:
-            transaction.connection.execute(_SUPERSEDE, {"wanted": before.id})
-    if given:
-        brought = _brought(transaction, {receipt.account for receipt in given})
-        rows = [_row(message, receipt, at, brought) for receipt in given]
-        transaction.connection.execute(_INSERT, rows)
+
+def put_receipts(
+    transaction: Transaction, message: str, given: Sequence[Receipt], at: datetime
+) -> Sequence[Receipt]:
+    """Adds the receipts of one decision, and returns those that were added: none where its sender has them
+    already. A final one takes the place of the one before."""
+    if not given or has_already(transaction.connection, message, given):
+        return ()
+    if any(receipt.final for receipt in given):
+        _supersede(transaction, message)
+    brought = _brought(transaction, {receipt.account for receipt in given})
+    rows = [_row(message, receipt, at, brought) for receipt in given]
+    transaction.connection.execute(_INSERT, rows)
+    return given
+
+
+def named(trail: Mapping[str, str], given: Sequence[Receipt]) -> dict[str, str]:
+    """The trail of a decision, naming its receipt by digest only where somebody has it."""
+    digests = {hashlib.sha256(receipt.body).hexdigest() for receipt in given}
+    return {name: said for name, said in trail.items() if name != "receipt" or said in digests}
+
+
+def overtake(transaction: Transaction, message: str) -> None:
+    """A message goes on after a final receipt: what pending ones said before holds no longer, and is told
+    again where it comes to the same (CONTRACT.md, "Receipts")."""
+    transaction.connection.execute(_OVERTAKE, {"of": message})
+
+
+def _supersede(transaction: Transaction, message: str) -> None:
+    before = transaction.connection.execute(_FINAL, {"of": message}).first()
+    if before is not None:
+        transaction.connection.execute(_SUPERSEDE, {"wanted": before.id})
 
 
 def give_again(transaction: Transaction, message: str, name: str, earlier: str, at: datetime) -> int:
@@ -63,6 +122,7 @@ def give_again(transaction: Transaction, message: str, name: str, earlier: str, 
         for index, row in enumerate(rows)
     ]
     if again:
+        _supersede(transaction, message)
         transaction.connection.execute(_INSERT, again)
     return len(again)
 

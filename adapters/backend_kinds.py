@@ -82,7 +82,8 @@ async def opened_backend(
                 renewals.append(partial(_trusting, customs, home))
                 yield customs
         case DirectorySettings():
-            with closing(DirectoryBackend(home.path / settings.folder, settings.dxp)) as directory:
+            folder = home.path / settings.folder
+            with closing(DirectoryBackend(folder, settings.dxp, settings.at_once)) as directory:
                 yield directory
         case AmqpBackendSettings():
             async with AmqpBackend(settings, home.path, name) as amqp:

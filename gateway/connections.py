@@ -69,7 +69,12 @@ class DxpSettings(Section):
 
 
 class _Backend(Section):
-    at_once: int = Field(8, ge=1, le=64, description="submissions on their way at the same time")
+    at_once: int = Field(
+        8,
+        ge=1,
+        le=64,
+        description="submissions on their way at the same time; to SFTP each over a log-in of its own",
+    )
     rate: float = Field(0, ge=0, le=10_000, description="most submissions a second; 0 sets no limit")
 
 

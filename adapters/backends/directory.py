@@ -11,7 +11,7 @@ from gateway.connections import DxpSettings
 class DirectoryBackend(FolderBackend):
     """A folder that is not there is made, with what must stand in it."""
 
-    def __init__(self, folder: Path, dxp: DxpSettings | None = None) -> None:
+    def __init__(self, folder: Path, dxp: DxpSettings | None = None, at_once: int = 1) -> None:
         if not folder.exists():
             Exchange(folder).make()
-        super().__init__(LocalFiles(folder), LocalFiles(folder), dxp, folder)
+        super().__init__([LocalFiles(folder) for _ in range(at_once)], LocalFiles(folder), dxp, folder)

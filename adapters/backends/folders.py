@@ -14,6 +14,8 @@ from errno import ENOENT
 from functools import partial
 from os import strerror
 from pathlib import Path
+from queue import LifoQueue
+from threading import Lock
 from time import monotonic
 from typing import IO, Final
 
@@ -45,17 +47,24 @@ class FolderBackend:
     where a share is not mounted.
 
     That the file is handed over is all that `TAKEN` says: what becomes of it is told by an answer. A
-    submission that takes long keeps no answer waiting: `handing` and `hearing` show the same folder to one
-    thread each, and are closed with the back-end. `spool` is a folder of this machine for what is on its way.
+    submission that takes long keeps no answer waiting, nor as many others as there are of `handing`: each of
+    these and `hearing` show the same folder to one thread at a time, and are closed with the back-end. A key
+    is handed over by one at a time (`Outbox.claim`). `spool` is a folder of this machine for what is on its
+    way.
     """
 
-    def __init__(self, handing: Files, hearing: Files, dxp: DxpSettings | None, spool: Path) -> None:
+    def __init__(
+        self, handing: Sequence[Files], hearing: Files, dxp: DxpSettings | None, spool: Path
+    ) -> None:
         self._handing = handing
+        self._idle = LifoQueue[Files]()  # so that no more connections are used than have something to do
+        for each in reversed(handing):
+            self._idle.put(each)
         self._hearing = hearing
         self._dxp = dxp
         self._spool = spool
-        # One after the other, so that a key is prepared by one at a time.
-        self._hand = ThreadPoolExecutor(max_workers=1, thread_name_prefix="handing-over")
+        self._making = Lock()
+        self._hand = ThreadPoolExecutor(max_workers=len(handing), thread_name_prefix="handing-over")
         self._ear = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hearing")
         self.deaf = ""  # why the folder of answers could not be looked at, the last time
         self._failed = 0  # how often in a row the place of the answers could not be reached
@@ -65,7 +74,7 @@ class FolderBackend:
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._hand, lambda: self._submit(submission, opened))
+        return await loop.run_in_executor(self._hand, lambda: self._handed(submission, opened))
 
     async def ask(self, key: str) -> tuple[Outcome, str]:
         """Raises `ValueError` for what is no key."""
@@ -79,19 +88,31 @@ class FolderBackend:
 
     def close(self) -> None:
         """Breaks off what waits for another machine, and waits for what is under way on this one."""
-        for thread, files in ((self._hand, self._handing), (self._ear, self._hearing)):
-            thread.shutdown(wait=False, cancel_futures=True)
-            files.close()
-            thread.shutdown()
-            files.close()  # it may have connected once more
+        for threads, connections in ((self._hand, self._handing), (self._ear, (self._hearing,))):
+            threads.shutdown(wait=False, cancel_futures=True)
+            for files in connections:
+                files.close()
+            threads.shutdown()
+            for files in connections:
+                files.close()  # it may have connected once more
 
-    def _submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
-        key, files = _checked(submission.key), self._handing
+    def _handed(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+        files = self._idle.get()
+        try:
+            return self._submit(files, submission, opened)
+        finally:
+            self._idle.put(files)
+
+    def _submit(
+        self, files: Files, submission: Submission, opened: Callable[[str], IO[bytes]]
+    ) -> tuple[Outcome, str]:
+        key = _checked(submission.key)
         prepared = f"{key}.tmp"
         try:
             if _handed_over(files, key):
                 return Outcome.TAKEN, "handed over before"
-            files.make(_SENT)
+            with self._making:
+                files.make(_SENT)
             files.write(_SENT, prepared, partial(self._write, submission, opened))
             files.write(_SENT, key, lambda out: None)
         except OSError as error:
@@ -99,22 +120,12 @@ class FolderBackend:
         try:
             files.move(_SENT, prepared, _OUT, f"{key}{_ZIP if self._dxp is None else _XML}")
         except OSError as error:
-            return (_not_taken(error) if self._is_left(prepared, error) else Outcome.UNKNOWN), _in_words(
-                error
-            )
+            left = _is_left(files, prepared, error)
+            return (_not_taken(error) if left else Outcome.UNKNOWN), _in_words(error)
         return Outcome.TAKEN, ""
 
     def _write(self, submission: Submission, opened: Callable[[str], IO[bytes]], out: IO[bytes]) -> None:
         write_body(submission, opened, out, self._dxp, self._spool)
-
-    def _is_left(self, prepared: str, error: OSError) -> bool:
-        """Whether the file was certainly not handed over by a move that failed so."""
-        if isinstance(error, Unreachable):
-            return False  # the other side may be at it still
-        try:
-            return self._handing.look(_SENT, prepared) is not None
-        except OSError:
-            return False
 
     def _ask(self, key: str) -> tuple[Outcome, str]:
         try:
@@ -204,6 +215,16 @@ def _handed_over(files: Files, key: str) -> bool:
     if any(files.look(folder, name) is not None for folder in (_OUT, _TAKEN) for name in names):
         return True
     return files.look(_SENT, key) is not None and files.look(_SENT, f"{key}.tmp") is None
+
+
+def _is_left(files: Files, prepared: str, error: OSError) -> bool:
+    """Whether the file was certainly not handed over by a move that failed so."""
+    if isinstance(error, Unreachable):
+        return False  # the other side may be at it still
+    try:
+        return files.look(_SENT, prepared) is not None
+    except OSError:
+        return False
 
 
 def _not_taken(error: OSError) -> Outcome:

@@ -8,9 +8,11 @@ from gateway.connections import SftpBackendSettings
 
 
 class SftpBackend(FolderBackend):
-    """Nothing is made there but what is the gateway's own (`sent`, `in/done`)."""
+    """Nothing is made there but what is the gateway's own (`sent`, `in/done`). There are as many log-ins as
+    submissions are on their way, and one for answers."""
 
     def __init__(self, settings: SftpBackendSettings, key_file: Path, spool: Path) -> None:
-        handing, hearing = SftpFiles(settings, key_file), SftpFiles(settings, key_file)
-        self.renewals = (handing.renewal, hearing.renewal)
+        handing = [SftpFiles(settings, key_file) for _ in range(settings.at_once)]
+        hearing = SftpFiles(settings, key_file)
+        self.renewals = tuple(each.renewal for each in (*handing, hearing))
         super().__init__(handing, hearing, settings.dxp, spool)

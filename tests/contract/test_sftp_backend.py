@@ -156,7 +156,7 @@ def test_a_connection_that_breaks_around_the_rename_leaves_the_outcome_unknown_u
     server: Sshd, backend: SftpBackend, *, done: bool
 ) -> None:
     once = sent()
-    broken = FolderBackend(Breaking(server, done=done), Breaking(server, done=done), None, server.folder)
+    broken = FolderBackend([Breaking(server, done=done)], Breaking(server, done=done), None, server.folder)
     with closing(broken):
         assert once.to(broken)[0] is Outcome.UNKNOWN
         assert ask(broken, once.key) is Outcome.UNKNOWN

@@ -139,16 +139,20 @@ def test_asking_for_methods_again_and_again_ends_too(served: Served) -> None:
         assert ends(transport)
 
 
-def test_an_address_with_many_failed_log_ins_is_shut_out_for_a_minute(served: Served) -> None:
+def test_wrong_keys_slow_their_address_down_and_shut_no_right_one_out(served: Served) -> None:
     key = paramiko.Ed25519Key.from_private_key_file(str(served.other.folder / "id_ed25519"))
-    with served.broker.session() as inside:
-        for _ in range(20):
-            with served.broker.transport() as transport:
-                transport.start_client()
-                with pytest.raises(paramiko.AuthenticationException):
-                    transport.auth_publickey("broker", key)
-        until(lambda: served.broker.sftp("pwd").returncode != 0)
-        assert inside.listdir("/OutBox") == []
+    for number in range(4):
+        with served.broker.transport() as transport:
+            transport.start_client()
+            began = time.monotonic()
+            with pytest.raises(paramiko.AuthenticationException):
+                transport.auth_publickey("broker", key)
+            assert time.monotonic() - began >= min(0.1 * (number + 1), 2.0)
+            if number == 3:  # beside one that is still being slowed, and on the same connection
+                assert served.broker.sftp("pwd").returncode == 0
+                transport.auth_publickey("broker", served.broker.key())
+                assert transport.is_authenticated()
+    assert served.broker.sftp("pwd").returncode == 0
 
 
 def test_nothing_is_opened_before_the_log_in(served: Served) -> None:
@@ -286,6 +290,7 @@ def test_who_says_nothing_is_hung_up_on_after_the_grace_time(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.channels.sftp_server.server.GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("adapters.channels.sftp_server.server.BANNER_SECONDS", 0.5)
     with (
         socket.create_connection((served.host, served.port), timeout=30) as sock,
         served.broker.session() as one,

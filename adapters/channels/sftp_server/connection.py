@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -113,6 +114,7 @@ class Connection(paramiko.Transport):
         self.add_server_key(host_key)
         self.address = address
         self._opened: list[Channel] = []
+        self.over = threading.Event()  # from `hang_up` on
         self._when_ended = ended
 
     def run(self) -> None:
@@ -123,8 +125,14 @@ class Connection(paramiko.Transport):
 
     def hang_up(self) -> None:
         """Ends the connection without waiting: its thread finds the end of the stream and cleans up."""
+        self.over.set()
         with suppress(OSError):  # it may have ended by itself
             self.sock.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the other side has said what it is."""
+        return bool(self.remote_version)
 
     def open_channels(self) -> int:
         self._opened = [channel for channel in self._opened if not channel.closed]

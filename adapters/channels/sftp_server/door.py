@@ -49,6 +49,7 @@ class Door(paramiko.ServerInterface):
         self._user: str | None = None
         self._key = b""  # with which it logged in
         self.refused_keys = 0
+        self.slowed = False  # by a wrong key
         self._asked: Account | None = None
         self._used: set[int] = set()  # channels on which a subsystem was started
         self._closing = False
@@ -70,7 +71,7 @@ class Door(paramiko.ServerInterface):
         account = self._find(username)
         lines = account.keys if account is not None else ()
         if account is None or not _is_strong(key) or key.asbytes() not in map(_key_of, lines):
-            self.refused_keys += 1
+            self._slow_down()
             return AUTH_FAILED
         self._asked, self._key = account, key.asbytes()
         return AUTH_SUCCESSFUL
@@ -81,7 +82,7 @@ class Door(paramiko.ServerInterface):
             return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
         if self.account is None and self._asked is not None:
             self.account = self._asked
-            self._admission.known(self._connection.address)
+            self._admission.known(self._connection.address, slowed=self.slowed)
             log.info("log-in", account=self.account.name, address=self._connection.address)
         if self._connection.open_channels() >= CHANNELS:
             return OPEN_FAILED_RESOURCE_SHORTAGE
@@ -130,6 +131,15 @@ class Door(paramiko.ServerInterface):
         if self._user is None or self._connection.authenticated:
             return None
         return printable(self._user, 80)
+
+    def _slow_down(self) -> None:
+        self.refused_keys += 1
+        wait = self._admission.failed(self._connection.address, first=not self.slowed)
+        if wait is None:
+            self._connection.hang_up()
+            return
+        self.slowed = True
+        self._connection.over.wait(wait)
 
     def _begin(self, user: str, *, free: int) -> None:
         # paramiko hangs up after ten failures: its count is made to begin so that few are left of them.

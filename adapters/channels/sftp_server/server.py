@@ -13,7 +13,7 @@ from typing import Final
 
 import paramiko
 
-from adapters.channels.sftp_server.admission import GRACE_SECONDS, Admission
+from adapters.channels.sftp_server.admission import BANNER_SECONDS, GRACE_SECONDS, Admission
 from adapters.channels.sftp_server.claims import Claims
 from adapters.channels.sftp_server.connection import Connection
 from adapters.channels.sftp_server.door import Door
@@ -124,9 +124,7 @@ class SftpServer:
                 self._stopping.wait(_ROUND_SECONDS)
             return
         if not self._admission.knock(address):
-            log.warning(
-                "connection refused", address=address, reason="too many connections or failed log-ins"
-            )
+            log.warning("connection refused", address=address, reason="too many connections")
             sock.close()
             return
         # Each answer is small and waited for; a caller whose line is cut is noticed after two minutes.
@@ -143,7 +141,7 @@ class SftpServer:
         with self._lock:
             door = self._doors.pop(connection)
         stranger = door.stranger()
-        self._admission.leave(connection.address, known=door.account is not None, failed=stranger is not None)
+        self._admission.leave(connection.address, known=door.account is not None, slowed=door.slowed)
         error = connection.saved_exception
         if stranger is not None:
             log.warning("log-in failed", account=stranger, address=connection.address, keys=door.refused_keys)
@@ -151,13 +149,14 @@ class SftpServer:
             log.info("connection failed", address=connection.address, reason=printable(str(error)))
 
     def _end_overdue(self) -> None:
-        """Hangs up on who has opened no session in the grace time, and who has none for as long again; and on
-        whose key was revoked."""
-        latest = time.monotonic() - GRACE_SECONDS
+        """Hangs up on who says nothing at all, who has opened no session in the grace time, and who has none
+        for as long again; and on whose key was revoked."""
+        now = time.monotonic()
         with self._lock:
             doors = dict(self._doors)
         for connection, door in doors.items():
-            if not door.sessions and door.idle_since < latest:
+            grace = GRACE_SECONDS if connection.greeted else BANNER_SECONDS
+            if not door.sessions and door.idle_since < now - grace:
                 connection.hang_up()
                 continue
             try:

@@ -16,7 +16,7 @@ from gateway.families import Families
 from gateway.faults import Fault
 from gateway.policy import Policy
 from gateway.settings import Settings
-from gateway.states import TRANSITIONS, State
+from gateway.states import CUSTOMS_STATUSES_ZH, TRANSITIONS, CustomsStatus, State
 
 _ENDS: Final = (State.CLOSED, State.REJECTED)
 
@@ -146,10 +146,18 @@ def customs_codes() -> str:
 
 def customs_codes_zh() -> str:
     rows = (
-        (f"`{row['code']}`", row["customs_status"] or "–", row["name_zh_source_A"] or row["name_zh_source_B"])
+        (
+            f"`{row['code']}`",
+            _status_zh(row["customs_status"]),
+            row["name_zh"] or row["name_zh_source_A"] or row["name_zh_source_B"],
+        )
         for row in _channels()
     )
     return _table(("CHANNEL", "海关状态", "含义"), rows)
+
+
+def _status_zh(status: str) -> str:
+    return f"{CUSTOMS_STATUSES_ZH[CustomsStatus(status)]}（`{status}`）" if status else "–"
 
 
 def _channels() -> list[dict[str, str]]:

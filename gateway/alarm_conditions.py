@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.alarms import Condition, Severity
+from gateway.china import china_date, day_zh
 from gateway.sight import Ending, Host, Sight, Way
 from gateway.watching import AlarmSettings
 
+_ENDINGS_ZH: Final = {"signing": "网关签名", "connection": "连接", "party": "企业"}
 _GROWING: Final = (Severity.NOTICE, Severity.WARNING, Severity.SERIOUS, Severity.CRITICAL)
 
 
@@ -39,14 +41,14 @@ def _unfit(sight: Sight) -> Iterator[Condition]:
 
 def _queues(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
     too_old = {
-        "to_judge": (limits.to_judge_minutes, "message to judge", "待审报文"),
-        "to_send": (limits.to_send_minutes, "delivery to {of}", "发往 {of} 的投递"),
+        "to_judge": (limits.to_judge_minutes, "message to judge", "待校验报文"),
+        "to_send": (limits.to_send_minutes, "delivery to {of}", "向 {of} 的递交"),
         "unknown": (
             limits.unknown_minutes,
             "delivery to {of} without an outcome",
-            "发往 {of} 结果不明的投递",
+            "向 {of} 的递交（结果不明）",
         ),
-        "to_post": (limits.to_post_minutes, "receipt to bring to {of}", "待送交 {of} 的回执"),
+        "to_post": (limits.to_post_minutes, "receipt to bring to {of}", "待送达 {of} 的回执"),
     }
     for queue in sight.queues:
         name = f"{queue.stage}:{queue.of}" if queue.of else queue.stage
@@ -54,7 +56,7 @@ def _queues(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
             yield Condition(
                 key="held",
                 severity=Severity.WARNING,
-                zh=f"有 {queue.count} 份报文被挂起，须人工处理",
+                zh=f"有 {queue.count} 份报文暂停处理，请人工处理",
                 en=f"messages that are held and wait for an operator: {queue.count}",
             )
         elif queue.stage in too_old and queue.count:
@@ -74,14 +76,14 @@ def _way(way: Way, sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
         yield Condition(
             key=f"breaker:{way.name}",
             severity=Severity.SERIOUS,
-            zh=f"后端 {way.name} 不通，投递暂存",
+            zh=f"海关接口 {way.name} 中断，报文等待递交",
             en=f"back-end {way.name} does not work; deliveries wait",
         )
     if way.paused_at is not None and sight.at - way.paused_at > timedelta(minutes=limits.paused_minutes):
         yield Condition(
             key=f"paused:{way.name}",
             severity=Severity.WARNING,
-            zh=f"后端 {way.name} 仍处于人工暂停状态",
+            zh=f"海关接口 {way.name} 仍处于人工暂停状态，请确认是否恢复",
             en=f"back-end {way.name} is still paused by an operator",
         )
 
@@ -92,7 +94,7 @@ def _ending(ending: Ending, sight: Sight, limits: AlarmSettings) -> Iterator[Con
         yield Condition(
             key=key,
             severity=Severity.SERIOUS,
-            zh=f"无法读取证书（{ending.kind} {ending.owner}）",
+            zh=f"无法读取证书（{_ENDINGS_ZH[ending.kind]} {ending.owner}），请检查",
             en=f"the certificate ({ending.kind} {ending.owner}) cannot be read",
         )
         return
@@ -105,7 +107,8 @@ def _ending(ending: Ending, sight: Sight, limits: AlarmSettings) -> Iterator[Con
         yield Condition(
             key=key,
             severity=passed[-1],
-            zh=f"证书（{ending.kind} {ending.owner}）于 {day} 到期",
+            zh=f"证书（{_ENDINGS_ZH[ending.kind]} {ending.owner}）"
+            f"于{day_zh(china_date(ending.ends))}到期，请及时更换",
             en=f"the certificate ({ending.kind} {ending.owner}) ends on {day}",
         )
 
@@ -117,7 +120,7 @@ def _disk(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
         yield Condition(
             key="disk",
             severity=passed[-1],
-            zh=f"磁盘剩余空间 {sight.free:.0%}",
+            zh=f"磁盘剩余空间 {sight.free:.0%}，请清理或扩容",
             en=f"{sight.free:.0%} of the disk is free",
         )
 
@@ -128,7 +131,7 @@ def _link(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
         yield Condition(
             key="amqp-dead",
             severity=Severity.WARNING,
-            zh=f"gateway.dead 队列中有 {link.put_aside} 份未收下的报文，须人工处理",
+            zh=f"gateway.dead 队列中有 {link.put_aside} 份未收下的消息，请人工处理",
             en=f"messages that were not taken lie in queue gateway.dead: {link.put_aside}",
         )
     if link is None or (link.connected and not link.blocked):
@@ -146,7 +149,7 @@ def _host(host: Host, sight: Sight, limits: AlarmSettings) -> Iterator[Condition
         yield Condition(
             key=f"partner:{host.name}"[:128],
             severity=Severity.SERIOUS,
-            zh=f"无法访问合作方 {host.name} 的目录，其报文未取、回执未送",
+            zh=f"无法访问合作方 {host.name} 的目录，其报文未取、回执未送达，请检查",
             en=f"the folders of partner {host.name} cannot be visited; nothing is fetched or brought",
         )
 
@@ -158,7 +161,7 @@ def _deaf(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
             yield Condition(
                 key=f"answers:{name}"[:128],
                 severity=Severity.SERIOUS,
-                zh=f"无法取得后端 {name} 的回执",
+                zh=f"无法取得海关接口 {name} 的回执，请检查",
                 en=f"the answers of back-end {name} cannot be fetched",
             )
 
@@ -168,6 +171,6 @@ def _held_answers(sight: Sight) -> Iterator[Condition]:
         yield Condition(
             key="answers-held",
             severity=Severity.WARNING,
-            zh=f"有 {sight.held_answers} 份回执无法对应报文，须人工处理",
+            zh=f"有 {sight.held_answers} 份回执无法对应报文，请人工处理",
             en=f"answers that belong to no message and wait for an operator: {sight.held_answers}",
         )

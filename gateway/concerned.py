@@ -195,7 +195,9 @@ def _release(case: _Case, to: Addressee) -> Draft:
         code=case.told.code,
         at=case.told.at,
         note="",
-        texts=case.texts.of_release(entry_id=entry_id, containers=" ".join(containers), **known),
+        texts=case.texts.of_release(
+            direction=facts.get("direction", ""), entry_id=entry_id, containers=" ".join(containers), **known
+        ),
         goods=Goods(containers=containers, **known),
         created_at=case.now,
     )

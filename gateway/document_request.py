@@ -11,7 +11,7 @@ from typing import Final
 
 from lxml import etree
 
-from gateway.china import china_date
+from gateway.china import china_date, day_zh
 from gateway.faults import printable
 from gateway.reform import DocumentName
 from gateway.submission import NAMESPACE
@@ -30,23 +30,23 @@ class Why(StrEnum):
 
 _SAID: Final[Mapping[Why, tuple[str, str]]] = {
     Why.DUE: (
-        "报关单 {reference} 已放行，请于 {day} 24 时前补交单证：{zh}。",
+        "报关单 {called}已放行，请于{day_zh}24时前补交：{zh}。",
         "Declaration {reference} is released. Send these documents by the end of {day} (China): {en}.",
     ),
     Why.REMINDER: (
-        "提醒：报关单 {reference} 应于 {day} 24 时前补交的单证尚未收到：{zh}。",
+        "提醒：报关单 {called}应于{day_zh}24时前补交的单证尚未收到：{zh}。请按期补交。",
         "Reminder: documents of declaration {reference} are due by the end of {day} (China): {en}.",
     ),
     Why.OVERDUE: (
-        "报关单 {reference} 的单证已逾期（应于 {day} 24 时前补交）：{zh}。",
+        "报关单 {called}应于{day_zh}24时前补交的单证仍未收到，已逾期：{zh}。请立即补交。",
         "Documents of declaration {reference} are overdue; they were due by the end of {day} (China): {en}.",
     ),
     Why.SUPPLEMENT: (
-        "海关要求补充报关单 {reference} 的单证或说明：{note}",
+        "海关要求就报关单 {called}补交单证或补充说明：{note}",
         "Customs asks for a supplement to declaration {reference}: {note}",
     ),
     Why.PAPER: (
-        "海关要求到现场提交报关单 {reference} 的纸质单证：{note}",
+        "海关要求就报关单 {called}现场交单（递交纸质单证）：{note}",
         "Customs asks for the papers of declaration {reference} on site: {note}",
     ),
 }
@@ -102,8 +102,10 @@ def _sentences(asked: Asked, names: Mapping[str, DocumentName], note: str) -> Se
     known = [(code, names.get(code)) for code in asked.documents]
     filled = {
         "reference": asked.reference,
+        "called": f"{asked.entry_id}（客户端编号 {asked.reference}）".lstrip(),
         "day": "-" if asked.due_at is None else china_date(asked.due_at).isoformat(),
-        "zh": "、".join(code if name is None else f"{code} {name.zh}" for code, name in known),
+        "day_zh": "-" if asked.due_at is None else day_zh(china_date(asked.due_at)),
+        "zh": "、".join(code if name is None else f"{name.zh}（{code}）" for code, name in known),
         "en": ", ".join(code if name is None else f"{code} {name.en}" for code, name in known),
         "note": note or "-",
     }

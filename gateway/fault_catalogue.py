@@ -153,7 +153,7 @@ class Fault(Enum):
     )
     ANSWER_SEVERAL = (
         "answer-several",
-        "一份回执报文中有多条回执（{detail}），无法确定各自所属的报关单，须由网关人员核对。",
+        "一份回执报文中有多条回执（{detail}），无法确定各自所属的报关单，请网关值班人员核对。",
         "The answer holds several returns ({detail}): whose each of them is cannot be told.",
     )
     SCHEMA_ELEMENT = (
@@ -221,14 +221,14 @@ class Fault(Enum):
     )
     SENDER_ROLE = (
         "sender-role",
-        "发送账户所属单位的登记角色不能发送此类报文（{detail}）；登记有误的，请联系网关管理员更正。",
+        "发送账户所属单位的登记角色不能发送此类报文（{detail}）；登记有误的，请联系网关值班人员更正。",
         "The party that sent it has no role that may send such a message ({detail}); where its entry in the"
         " register is wrong, ask the gateway's operator to correct it.",
     )
     TRADER_ROLE = (
         "trader-role",
-        "境内收发货人栏填写的单位未登记为境内收发货人（{detail}）；请填写委托方，该单位确有收发货人资格的，"
-        "请联系网关管理员补充登记。",
+        "境内收发货人栏填写的单位未登记为境内收发货人（{detail}）；请填写委托方，该单位确有境内收发货人资格的，"
+        "请联系网关值班人员补充登记。",
         "The party that is named as trader is not registered as one ({detail}); name the principal, or, where"
         " it has that qualification too, ask the gateway's operator to register it.",
     )
@@ -313,7 +313,7 @@ class Fault(Enum):
     )
     AGREEMENT_CHOSEN = (
         "agreement-chosen",
-        "填报了多份委托协议，本报关单使用的是 {detail}。",
+        "填报了多份委托协议，本报关单使用的是 {detail}，请核对。",
         "Several agreements are shown; this declaration is made under {detail}.",
     )
     NOT_ASSOCIATION = (

@@ -108,8 +108,8 @@ _OF: Final = {
 _ZH: Final = {
     "office": "关区",
     "broker": "报关企业",
-    "trader_class": "企业类别",
-    "rejected": "网关退回",
+    "trader_class": "企业管理类别",
+    "rejected": "网关拒收",
     "refused": "海关退单",
     "inspected": "查验",
 }
@@ -162,7 +162,7 @@ def warnings(found: Iterable[Band]) -> list[Condition]:
                         key=f"band:{band.by}:{band.name}:{share}"[:128],
                         severity=Severity.WARNING,
                         zh=f"{_ZH[band.by]} {band.name or '-'} 的{_ZH[share]}率为 {watched.value:.1%}，"
-                        f"超出 {low:.1%}–{high:.1%}",
+                        f"超出 {low:.1%} 至 {high:.1%} 的范围，请查看",
                         en=f"{_EN[band.by]} {band.name or '-'}: {watched.value:.1%} {_EN[share]}, "
                         f"outside {low:.1%} to {high:.1%}",
                     )

@@ -4,15 +4,18 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from string import Template
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.states import CustomsStatus
 
 OTHER: Final = "other"  # the class of an answer whose code stands for no status
-_OF_CLASS: Final = frozenset({"entry_id", "seq_no", "reference", "code", "note"})
+_OF_CLASS: Final = frozenset({"entry_id", "seq_no", "reference", "code"})
 _OF_PREMISES: Final = frozenset({"entry_id", "bill_no", "packages", "gross_weight", "containers"})
+
+_DASH: Final = {"zh": "–", "en": "–"}
+_NONE: Final = {"zh": "无", "en": "none"}
 
 
 def class_of(status: CustomsStatus | None) -> str:
@@ -39,24 +42,28 @@ class _Texts(BaseModel):
         used = {name for text in (self.zh, self.en) for name in Template(text).get_identifiers()}
         return used.difference(known)
 
-    def filled(self, values: Mapping[str, str]) -> dict[str, str]:
-        shown = {name: value or "–" for name, value in values.items()}
-        return {lang: Template(text).substitute(shown) for lang, text in (("zh", self.zh), ("en", self.en))}
+    def filled(self, values: Mapping[str, str], missing: Mapping[str, str] = _DASH) -> dict[str, str]:
+        return {
+            lang: Template(text).substitute({name: value or missing[lang] for name, value in values.items()})
+            for lang, text in (("zh", self.zh), ("en", self.en))
+        }
 
 
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     classes: dict[str, _Texts] = Field(alias="class")
-    premises: _Texts
+    note: _Texts
+    premises: dict[Literal["I", "E"], _Texts]
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeTexts:
-    """The texts of one family: by receipt class, and for premises."""
+    """The texts of one family: by receipt class, of customs' own words, and for premises."""
 
     _classes: Mapping[str, _Texts]
-    _premises: _Texts
+    _note: _Texts
+    _premises: Mapping[Literal["I", "E"], _Texts]
 
     @classmethod
     def read(cls, text: str, statuses: Iterable[CustomsStatus | None]) -> Self:
@@ -73,27 +80,42 @@ class NoticeTexts:
         for name, texts in read.classes.items():
             if unknown := texts.unknown(_OF_CLASS):
                 raise ValueError(f"class {name}: nothing fills in {', '.join(sorted(unknown))}")
-        if unknown := read.premises.unknown(_OF_PREMISES):
-            raise ValueError(f"premises: nothing fills in {', '.join(sorted(unknown))}")
-        return cls(read.classes, read.premises)
+        if unknown := read.note.unknown({"note"}):
+            raise ValueError(f"note: nothing fills in {', '.join(sorted(unknown))}")
+        if read.premises.keys() != {"I", "E"}:
+            raise ValueError("premises: there is a text of imports (I) and one of exports (E)")
+        for texts in read.premises.values():
+            if unknown := texts.unknown(_OF_PREMISES):
+                raise ValueError(f"premises: nothing fills in {', '.join(sorted(unknown))}")
+        return cls(read.classes, read.note, read.premises)
 
     def of_answer(
         self, class_: str, *, entry_id: str, seq_no: str, reference: str, code: str, note: str
     ) -> dict[str, str]:
-        """The text by language. What is empty is a dash."""
-        values = {"entry_id": entry_id, "seq_no": seq_no, "reference": reference, "code": code, "note": note}
-        return self._classes[class_].filled(values)
+        """The text by language. What is empty is a dash; without a note nothing is said of it."""
+        values = {"entry_id": entry_id, "seq_no": seq_no, "reference": reference, "code": code}
+        texts = self._classes[class_].filled(values)
+        notes = self._note.filled({"note": note}) if note else {}
+        return {lang: text + notes.get(lang, "") for lang, text in texts.items()}
 
     def of_release(
-        self, *, entry_id: str, bill_no: str, packages: str, gross_weight: str, containers: str
+        self,
+        *,
+        direction: str,
+        entry_id: str,
+        bill_no: str,
+        packages: str,
+        gross_weight: str,
+        containers: str,
     ) -> dict[str, str]:
-        """The same for premises."""
-        return self._premises.filled(
+        """The same for premises; of what is empty it says that there is none."""
+        return self._premises["E" if direction == "E" else "I"].filled(
             {
                 "entry_id": entry_id,
                 "bill_no": bill_no,
                 "packages": packages,
                 "gross_weight": gross_weight,
                 "containers": containers,
-            }
+            },
+            _NONE,
         )

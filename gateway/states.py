@@ -164,6 +164,20 @@ class CustomsStatus(StrEnum):
         return self in (CustomsStatus.CLOSED, CustomsStatus.DELETED, CustomsStatus.REFUSED)
 
 
+CUSTOMS_STATUSES_ZH: Mapping[CustomsStatus, str] = {
+    CustomsStatus.NONE: "未到海关",
+    CustomsStatus.IMPORTED: "已导入",
+    CustomsStatus.STORED: "已入库",
+    CustomsStatus.REVIEWED: "已审结",
+    CustomsStatus.SUPPLEMENT_ASKED: "要求补充",
+    CustomsStatus.PAPER_ASKED: "现场交单",
+    CustomsStatus.INSPECTION: "查验",
+    CustomsStatus.DUTY_DUE: "待缴税费",
+    CustomsStatus.RELEASED: "已放行",
+    CustomsStatus.CLOSED: "已结关",
+    CustomsStatus.DELETED: "已删单",
+    CustomsStatus.REFUSED: "已退单",
+}
 _RANK = {status: rank for rank, status in enumerate(CustomsStatus)}
 
 

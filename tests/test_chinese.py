@@ -12,9 +12,11 @@ from gateway.awaited import awaited
 from gateway.china import moment_zh
 from gateway.families import Families
 from gateway.fault_catalogue import Fault
-from gateway.faults import in_bytes, too_large
+from gateway.faults import Finding, Rejected, in_bytes, too_large
 from gateway.message import Package
 from gateway.policy import DeclarationPolicy, Policy
+from gateway.stages.validate import recognise, validate
+from tests import chinese
 
 ROOT = Path(__file__).parent.parent
 XSD = "http://www.w3.org/2001/XMLSchema"
@@ -52,11 +54,6 @@ def test_what_is_too_large_is_told_with_both_sizes() -> None:
     assert "（600 MB，上限 512 MB）" in found.zh
 
 
-def _rules() -> dict[str, str]:
-    types = Families.load(files("schemas")).types
-    return {each.id: each.zh for type_ in types if type_.rules is not None for each in type_.rules.assertions}
-
-
 def _called_by_schema() -> set[tuple[str, str]]:
     found = set()
     for path in (Path("schemas/cn-dec/1/DecMessage.xsd"), Path("schemas/cn-acd/1/ImportAgrRequest.xsd")):
@@ -70,7 +67,7 @@ def _called_by_schema() -> set[tuple[str, str]]:
 def test_rules_call_a_field_as_its_schema_does() -> None:
     called = [
         (rule, match.groups())
-        for rule, text in _rules().items()
+        for rule, text in chinese.rules().items()
         if (match := re.match(r"(\S+)（([A-Z][A-Za-z]+)）(?:申报时|暂存时|为空；暂存时)?必填", text))
     ]
     assert len(called) > 100
@@ -86,3 +83,68 @@ def test_a_limit_in_a_rule_is_that_of_the_policy() -> None:
     policy = Policy(declaration=DeclarationPolicy(lines=7))
     (found,) = (each for each in rules.check(xml.parse(document), package, policy) if each.rule == "DEC-006")
     assert found.zh == "商品项数超过 7 项，请拆分报关单。"
+
+
+TEXTS = {
+    "faults": lambda: chinese.catalogue().items(),
+    "rules": lambda: chinese.rules().items(),
+    "code": chinese.written_in_code,
+    "configuration": chinese.configured,
+    "schemas": chinese.in_schemas,
+}
+# Says what is to be done, whoever has to do it.
+TO_DO = re.compile("请|应|须|必填|只能|只填|不得|勿")
+# Their sentence is only the beginning: what is to be done follows in the detail, whose tests are below.
+IN_THE_DETAIL = {
+    *("schema-element", "schema-value", "business-rule", "documents-due", "pdf-unfit"),
+    *("document-missing", "document-ambiguous", "document-unlisted"),
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_no_text_uses_a_word_that_the_trade_does_not(kind: str) -> None:
+    read = list(TEXTS[kind]())
+    assert len(read) > 20
+    assert [f"{where}: {each}" for where, text in read for each in chinese.misused(text)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["经营单位 1207", "最迟至 04:10 UTC", "报文包,过大", "后端中断", "第一法定数量", "已被接受过", "…连续编号。；再见", "贵方帐号", "error 在此"],
+)  # fmt: skip
+def test_words_that_the_trade_does_not_use_are_seen(text: str) -> None:
+    assert chinese.misused(text)
+
+
+def test_every_fault_says_what_to_do() -> None:
+    told = {code: zh for code, zh in chinese.catalogue().items() if code not in IN_THE_DETAIL}
+    assert [code for code, zh in told.items() if not TO_DO.search(zh)] == []
+
+
+def test_every_rule_says_what_to_do() -> None:
+    types = Families.load(files("schemas")).types
+    told = {
+        each.id: each.fault.zh.replace("{detail}", each.zh)
+        for type_ in types
+        if type_.rules is not None
+        for each in type_.rules.assertions
+    }
+    assert [rule for rule, zh in told.items() if not TO_DO.search(zh)] == []
+
+
+def _told(package: Package, families: Families) -> tuple[Finding, ...]:
+    try:
+        return validate(recognise(package, families, Policy()), package, Policy()).warnings
+    except Rejected as refused:
+        return refused.findings
+
+
+def test_what_is_wrong_with_a_document_is_told_in_words_of_the_trade_and_with_what_to_do() -> None:
+    known = Families.load(files("schemas"))
+    told = []
+    for path in sorted((ROOT / "tests/messages/documents").glob("*.xml")):
+        package = Package(document=path.read_bytes(), document_name=path.name, parts=(), is_zip=True)
+        told += [(path.name, each.code, each.zh) for each in _told(package, known)]
+    assert len(told) > 40
+    heard = [each for each in told if each[1] != "xml-malformed"]  # which still repeats the parser
+    assert [each for each in heard if not TO_DO.search(each[2]) or chinese.misused(each[2])] == []

@@ -163,7 +163,7 @@ def test_unpaid_duty_alone_is_asked_for_and_a_payment_releases(
     enter(ledger, Kind.DUTIES, duty("84", rate="8"))
     sent("C-1", goods="8482102000", total="1250").to(customs)
     assert said(customs) == "technical L J T"
-    assert notes(customs)[-1] == "需交税费：应缴税费 100.00"
+    assert notes(customs)[-1] == "需交税费：合计 100.00（按申报币制计）"
     (queued,) = ledger.waiting()
     assert (queued.waits, queued.due) == (Wait.DUTY, Decimal("100.00"))
 

@@ -75,7 +75,7 @@ def test_it_says_which_documents_for_which_declaration_until_when_in_both_langua
     assert root.findtext("g:DueAt", namespaces=NS) == "2026-12-03T15:59:59+00:00"
     assert [each.get("code") for each in root.iterfind("g:Document", NS)] == [INVOICE, CONTRACT]
     assert texts(root) == [
-        "报关单 R-1 已放行，请于 2026-12-03 24 时前补交单证：00000001 发票、00000004。",
+        f"报关单 {ENTRY}（客户端编号 R-1）已放行，请于2026年12月3日24时前补交：发票（00000001）、00000004。",
         "Declaration R-1 is released. Send these documents by the end of 2026-12-03 (China): "
         "00000001 invoice, 00000004.",
     ]

@@ -21,9 +21,15 @@ en = "released $entry_id"
 [class.other]
 zh = "回执 $code"
 en = "answer $code"
-[premises]
-zh = "提单 $bill_no"
-en = "bill $bill_no"
+[note]
+zh = "说明：$note"
+en = " Note: $note"
+[premises.I]
+zh = "提离 $bill_no"
+en = "leaves $bill_no"
+[premises.E]
+zh = "装运 $bill_no"
+en = "loads $bill_no"
 """
 
 
@@ -41,12 +47,21 @@ def test_every_code_of_customs_is_told_in_both_languages(code: str) -> None:
         assert "$" not in text
 
 
-def test_premises_are_told_by_what_they_know_the_goods() -> None:
+def test_premises_are_told_by_what_they_know_the_goods_and_whether_they_leave_or_are_loaded() -> None:
     texts = families().notices("cn-dec")
     assert texts is not None
-    told = texts.of_release(entry_id="E-1", bill_no="B-1", packages="7", gross_weight="8.5", containers="")
-    assert list(told) == ["zh", "en"]
-    assert all(known in text for text in told.values() for known in ("E-1", "B-1", "7", "8.5", "–"))
+    for direction, may in (("I", "准予提离"), ("E", "准予装运")):
+        told = texts.of_release(
+            direction=direction,
+            entry_id="E-1",
+            bill_no="B-1",
+            packages="7",
+            gross_weight="8.5",
+            containers="",
+        )
+        assert list(told) == ["zh", "en"]
+        assert all(known in text for text in told.values() for known in ("E-1", "B-1", "7", "8.5"))
+        assert (may in told["zh"], "集装箱：无" in told["zh"]) == (True, True)
 
 
 def test_what_an_answer_does_not_say_is_a_dash() -> None:
@@ -60,7 +75,7 @@ def test_customs_words_are_not_taken_for_a_template() -> None:
     told = NoticeTexts.read(GOOD, SOME).of_answer(
         OTHER, entry_id="", seq_no="", reference="", code="$note", note="x"
     )
-    assert told["en"] == "answer $note"
+    assert told["en"] == "answer $note Note: x"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +88,9 @@ def test_customs_words_are_not_taken_for_a_template() -> None:
         ("answer $code", "answer $", "is no template"),
         ("[class.released]", "[class.relaesed]", "relaesed, released"),
         ("[class.other]", "[class.closed]", "closed, other"),
-        ("[premises]", "[premise]", "premise"),
+        ("[premises.E]", "[premise.E]", "premise"),
+        ("[premises.E]", "[premises.X]", "premises"),
+        ("说明：$note", "说明：$code", "note: nothing fills in code"),
     ],
 )
 def test_texts_that_are_not_whole_are_refused_when_they_are_loaded(old: str, new: str, said: str) -> None:

@@ -165,7 +165,7 @@ def test_an_alarm_is_mailed_over_starttls_in_both_languages(tmp_path: Path) -> N
     assert told["To"] == "night@example.org"
     assert told["Subject"] == "[gateway] serious: back-end customs does not work; deliveries wait"
     text = told.get_content()
-    assert "后端 customs 不通" in text
+    assert "海关接口 customs 中断" in text
     assert "back-end customs does not work" in text
 
 

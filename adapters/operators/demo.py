@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 from rich.progress import Progress
@@ -21,6 +21,10 @@ from adapters.operators.samples import FURTHER_PARTY, read_samples
 from adapters.parties_file import read_parties
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.parties import say
+from gateway.states import CUSTOMS_STATUSES_ZH
+
+if TYPE_CHECKING:
+    from adapters.operators.story import Course
 
 _HEADS: Final[Mapping[Language, tuple[str, ...]]] = {
     Language.EN: ("", "declaration", "account", "gateway", "customs", "receipts in InBox"),
@@ -53,21 +57,33 @@ def demo(lang: LangOption = Language.EN) -> None:
             progress.advance(task)
             for sample in story:
                 progress.update(task, description=sample.package)
-                course = play(home, address, sample)
+                course = play(home, address, sample, lang)
                 met = course.as_expected(sample)
                 good = good and met
                 table.add_row(
                     "✓" if met else "✗",
                     cell(sample.zh if lang is Language.ZH else sample.en),
                     sample.account,
-                    course.verdict,
-                    course.customs_status,
+                    *_ended(course, lang),
                     "\n".join(course.lines),
                 )
                 progress.advance(task)
     console().print(table)
     if not good:
         raise typer.Exit(NO)
+
+
+def _ended(course: "Course", lang: Language) -> tuple[str, str]:
+    """The gateway's verdict, and where customs ended."""
+    from adapters.operators.story import VERDICTS_ZH
+
+    if lang is Language.EN:
+        return course.verdict, course.customs_status
+    statuses = {status.value: zh for status, zh in CUSTOMS_STATUSES_ZH.items()}
+    return (
+        VERDICTS_ZH.get(course.verdict, course.verdict),
+        statuses.get(course.customs_status, course.customs_status),
+    )
 
 
 def _register(home: Home, file: Path) -> None:

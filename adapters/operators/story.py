@@ -12,6 +12,7 @@ import paramiko
 from sqlalchemy import select
 
 from adapters.home import Home
+from adapters.operators.output import Language
 from adapters.operators.samples import FollowUp, Sample, read_follow_ups
 from adapters.stores.database import sqlite_engine
 from adapters.stores.tables import messages
@@ -49,22 +50,38 @@ class _Stand:
     customs_status: str
 
 
-def play(home: Home, address: tuple[str, int], sample: Sample) -> Course:
+# What stands in an InBox, by the first part of its name, and what it says.
+_RECEIPTS_ZH: Final = {
+    "Gateway": "网关回执：",
+    "Successed": "导入成功",
+    "Failed": "导入失败",
+    "Receipt": "海关回执",
+    "Notice": "通知",
+    "Request": "补交单证通知",
+    "Agreement": "委托协议通知",
+    "AgreementUse": "委托协议使用通知",
+}
+VERDICTS_ZH: Final = {"accepted": "已受理", "rejected": "已拒收", "waiting": "等待", "held": "暂停处理"}
+
+
+def play(home: Home, address: tuple[str, int], sample: Sample, lang: Language) -> Course:
     """Sends the sample and, where it pauses, what follows it. What does not come in time is left out."""
     with _session(home, address, sample.account) as sftp:
         _send(home, sftp, sample)
         lines: dict[str, str] = {}
         if sample.pauses:
             _until(lambda: sample.pauses in _reached(home, sample))
-            lines |= {name: line.shown for name, line in _inbox(sftp, sample).items()}
+            lines |= {name: line.shown for name, line in _inbox(sftp, sample, lang).items()}
             lines["then"] = f"→ {_go_on(home, address, sample)}"
-        _until(lambda: _course(home, sftp, sample, lines).as_expected(sample))
-        return _course(home, sftp, sample, lines)
+        _until(lambda: _course(home, sftp, sample, lines, lang).as_expected(sample))
+        return _course(home, sftp, sample, lines, lang)
 
 
-def _course(home: Home, sftp: paramiko.SFTPClient, sample: Sample, lines: dict[str, str]) -> Course:
+def _course(
+    home: Home, sftp: paramiko.SFTPClient, sample: Sample, lines: dict[str, str], lang: Language
+) -> Course:
     stand = _stand(home, sample)  # first, so that its receipts are there
-    found = _inbox(sftp, sample)
+    found = _inbox(sftp, sample, lang)
     verdict = next((line.verdict for line in found.values() if line.verdict), "-")
     shown = lines | {name: line.shown for name, line in found.items()}
     return Course(verdict, "-" if stand is None else stand.customs_status, tuple(shown.values()))
@@ -78,9 +95,17 @@ def _go_on(home: Home, address: tuple[str, int], sample: Sample) -> str:
             _send(home, sftp, following)
         return f"{following.account}: {following.package}"
     stand = _stand(home, sample)
-    command = ["customs", "decide", "-" if stand is None else stand.message, sample.decided]
+    message = "-" if stand is None else stand.message
+    command = ["customs", "decide", message, sample.decided, "--reason", "实货与申报相符，查验放行"]
     subprocess.run(  # noqa: S603  our own command
-        [sys.executable, "-m", "cli", *command, "--reason", "查验无误", "--home", str(home.path)],
+        [
+            sys.executable,
+            "-m",
+            "cli",
+            *command,
+            "--home",
+            str(home.path),
+        ],
         check=True,
         stdout=subprocess.DEVNULL,
     )
@@ -115,23 +140,25 @@ def _until(reached: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def _inbox(sftp: paramiko.SFTPClient, sample: Sample) -> dict[str, _Line]:
+def _inbox(sftp: paramiko.SFTPClient, sample: Sample, lang: Language) -> dict[str, _Line]:
     base = sample.package.rsplit(".", 1)[0]
-    return {name: _said(sftp, name) for name in sftp.listdir("/InBox") if f"_{base}_" in name}
+    return {name: _said(sftp, name, lang) for name in sftp.listdir("/InBox") if f"_{base}_" in name}
 
 
-def _said(sftp: paramiko.SFTPClient, name: str) -> _Line:
+def _said(sftp: paramiko.SFTPClient, name: str, lang: Language) -> _Line:
     prefix = name.split("_", 1)[0]
+    kind = _RECEIPTS_ZH.get(prefix, prefix) if lang is Language.ZH else prefix
     with sftp.open(f"/InBox/{name}") as file:
         root = xml.parse(file.read())
     if prefix == "Gateway":
         verdict = root.findtext(f"{{{NAMESPACE}}}Verdict") or "-"
         final = root.findtext(f"{{{NAMESPACE}}}Final") == "true"
         rules = [fault.get("rule") or fault.get("code") for fault in root.iter(f"{{{NAMESPACE}}}Fault")]
-        return _Line(" ".join(filter(None, [prefix, verdict, *rules])), verdict if final else "")
+        shown = VERDICTS_ZH.get(verdict, verdict) if lang is Language.ZH else verdict
+        return _Line(" ".join(filter(None, [kind, shown, *rules])), verdict if final else "")
     # What is said in its own words: number or channel, and the note.
     said = [root.findtext(f"{{*}}{tag}") or root.findtext(tag) for tag in ("SeqNo", "CHANNEL", "NOTE")]
-    return _Line(" ".join(filter(None, [prefix, *said])))
+    return _Line(" ".join(filter(None, [kind, *said])))
 
 
 def _reached(home: Home, sample: Sample) -> tuple[str, ...]:

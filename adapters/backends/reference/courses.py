@@ -90,12 +90,12 @@ RELEASED: Final = Course(notices=(STORED, REVIEWED, LET_GO, CLEARED))
 
 FORCED: Final = {
     "RELEASED-": RELEASED,
-    "RETURNED-": Course(notices=(BACK.because("商品申报要素填报不完整，请修改后重新申报"),)),
+    "RETURNED-": Course(notices=(BACK.because("商品申报要素填报不完整，请更正后重新申报"),)),
     "FAILED-": Course(response=1, error="导入失败：报文内容不符合导入要求"),
     "SUPPLEMENT-": Course(
         notices=(STORED, SUPPLEMENT.because("请补充说明成交价格的构成")), waits=Wait.SUPPLEMENT
     ),
-    "PAPER-": Course(notices=(STORED, PAPER.because("请到现场提交纸质单证")), waits=Wait.PAPER),
+    "PAPER-": Course(notices=(STORED, PAPER.because("请现场交单（递交纸质单证）")), waits=Wait.PAPER),
     "INSPECT-": Course(
         notices=(STORED, REVIEWED, INSPECT.because("请配合海关查验货物")), waits=Wait.INSPECTION
     ),

@@ -44,7 +44,7 @@ def handle(
         reasons, told = zip(*doubts, strict=True)
         return Handled(Wait.REVIEW, "; ".join(reasons), f"转人工审核，{'；'.join(told)}", due)
     if records.paid(names) < due:
-        return Handled(Wait.DUTY, f"duty of {due:f} is unpaid", f"应缴税费 {due:f}", due)
+        return Handled(Wait.DUTY, f"duty of {due:f} is unpaid", f"合计 {due:f}（按申报币制计）", due)
     return Handled(None, due=due)
 
 

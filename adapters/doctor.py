@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import Any, Final
 
 from cryptography.x509 import load_pem_x509_certificate
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from adapters.differing import differing
 from adapters.home import Home
+from adapters.listeners import taken
 from adapters.named_files import named_files
 from adapters.stores.agreement_reading import one_side_unknown
 from adapters.stores.database import sqlite_engine
@@ -41,7 +43,9 @@ def examine(home: Home, now: datetime) -> list[dict[str, Any]]:
         ("parties' certificates", lambda: _parties(home, now)),
         ("agreements", lambda: _agreements(home)),
         ("partners", lambda: _partners(home)),
-        ("connections", lambda: _connections(home)),
+        ("connections", lambda: _connections(home, now)),
+        ("extras", lambda: _extras(home)),
+        ("addresses", lambda: _addresses(home)),
         ("store", lambda: _store(home)),
         ("disk", lambda: _disk(home)),
         ("node", lambda: _node(home)),
@@ -165,11 +169,16 @@ def _partners(home: Home) -> str:
     return f"{len(visited)} visited"
 
 
-def _connections(home: Home) -> str:
-    """Nothing is connected to: whether the files are there that the settings name, and whether receipts that
-    are to go out over AMQP have a broker to go to."""
+def _connections(home: Home, now: datetime) -> str:
+    """Nothing is connected to: whether the files that the settings name can be used, and whether receipts
+    that are to go out over AMQP have a broker to go to."""
     settings, named = home.settings(), named_files(home)
-    wrong = [each.missing or each.exposed for each in named if each.missing or each.exposed]
+    wrong = [each.unusable or each.exposed for each in named if each.unusable or each.exposed]
+    wrong += [
+        f"{each.setting}: ends on {each.ends.date()}"
+        for each in named
+        if each.ends is not None and each.ends < now + WARN_BEFORE
+    ]
     if settings.amqp is None:
         registered = SqlRegister(sqlite_engine(home.database, read_only=True)).parties()
         wrong += [
@@ -180,6 +189,22 @@ def _connections(home: Home) -> str:
     if wrong:
         raise _Unwell("; ".join(wrong))
     return f"{len(named)} files of keys, certificates and passwords"
+
+
+def _extras(home: Home) -> str:
+    if home.settings().tracing is None:
+        return "none wanted"
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        raise _Unwell("tracing: needs the extra: pip install 'customs-edi-gateway[tracing]'")
+    return "tracing"
+
+
+def _addresses(home: Home) -> str:
+    if home.served_by() is not None:
+        return "listened on by the node"
+    if wrong := list(taken(home.settings())):
+        raise _Unwell("; ".join(wrong))
+    return "free"
 
 
 def _store(home: Home) -> str:

@@ -1,19 +1,27 @@
-"""The files that `gateway.toml` names: keys, certificates and passwords."""
+"""The files that `gateway.toml` names: keys, certificates, passwords; each is tried as it is to be used."""
 
 import hashlib
-import os
+import ssl
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import paramiko
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from adapters.home import Home
 from gateway.settings import BadSettings, Settings
+from gateway.signing import XadesSigner
 
 # Keys of gateway.toml that name a file, and those whose file is nobody else's to read.
 _SECRET: Final = ("key", "password_file", "secret_file")
 _NAMED: Final = ("ca", "certificate", "client_ca", "pusher", *_SECRET)
+
+_LOCKED: Final = "has a pass phrase; keep it without one, to be read by the gateway's user alone (mode 0600)"
 
 # Reads files anew as they are to be used, and raises where they cannot be. What it returns puts them to use
 # for every connection from then on, and raises nothing.
@@ -23,17 +31,17 @@ Renewal = Callable[[], Callable[[], None]]
 @dataclass(frozen=True, slots=True)
 class NamedFile:
     """`setting` is its key as the file has it. What is wrong is told in a sentence, else empty: whether it is
-    `missing`, or `exposed` to others."""
+    `unusable`, or `exposed` to others. `ends` is the last moment of a certificate of ours."""
 
     setting: str
-    missing: str = ""
+    unusable: str = ""
     exposed: str = ""
+    ends: datetime | None = None
 
 
 def named_files(home: Home) -> Sequence[NamedFile]:
     """Raises `BadSettings`."""
-    settings = home.settings().model_dump(exclude_none=True)
-    return [_looked_at(home, setting, path) for setting, path in _named(settings)]
+    return [_looked_at(home, each) for each in _named(home.settings().model_dump(exclude_none=True))]
 
 
 def file_digests(home: Home, settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
@@ -42,15 +50,15 @@ def file_digests(home: Home, settings: Settings) -> tuple[dict[str, str], dict[s
     it. Raises `OSError`."""
     shown = {"keys/gateway.crt": _digest(home.certificate)}
     secret = {"keys/gateway.key": _digest(home.signing_key)}
-    for setting, path in _named(settings.model_dump(exclude_none=True)):
-        where = secret if setting.endswith(_SECRET) else shown
-        where[setting] = _digest(home.path / path)
+    for each in _named(settings.model_dump(exclude_none=True)):
+        where = secret if each.setting.endswith(_SECRET) else shown
+        where[each.setting] = _digest(home.path / each.path)
     return shown, secret
 
 
 def named_paths(home: Home) -> Sequence[Path]:
     """Where the files are. Raises `BadSettings`."""
-    return [home.path / path for _, path in _named(home.settings().model_dump(exclude_none=True))]
+    return [home.path / each.path for each in _named(home.settings().model_dump(exclude_none=True))]
 
 
 def _digest(path: Path) -> str:
@@ -58,27 +66,108 @@ def _digest(path: Path) -> str:
 
 
 def check_named_files(home: Home, section: str = "") -> None:
-    """Raises `BadSettings` that names each setting of a section whose file cannot be read: a node that starts
+    """Raises `BadSettings` that names each setting of a section whose file cannot be used: a node that starts
     without would be turned away by the other side for ever."""
     named = [each for each in named_files(home) if each.setting.startswith(section)]
-    if wrong := "; ".join(each.missing for each in named if each.missing):
+    if wrong := "; ".join(each.unusable for each in named if each.unusable):
         raise BadSettings(f"gateway.toml: {wrong}")
 
 
-def _looked_at(home: Home, setting: str, path: str) -> NamedFile:
-    try:
-        with (home.path / path).open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-    except OSError as error:
-        return NamedFile(setting, missing=f"{setting}: {path}: {error.strerror}")
-    if mode & 0o077 and setting.endswith(_SECRET):
-        return NamedFile(setting, exposed=f"{setting}: {path} can be read by others (mode {mode:o})")
-    return NamedFile(setting)
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A setting with its path, in the section that it stands in."""
+
+    setting: str
+    path: str
+    section: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        return self.setting.rpartition(".")[2]
 
 
-def _named(section: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+def _named(section: dict[str, Any], above: str = "") -> Iterator[_Named]:
+    if section.get("kind") == "association":
+        client = f"clients/{section['account']}"
+        section = {"key": f"{client}/sign.key", "certificate": f"{client}/sign.crt"} | section
     for key, value in section.items():
         if isinstance(value, dict):
             yield from _named(value, f"{above}{key}.")
         elif key in _NAMED and isinstance(value, str):
-            yield f"{above}{key}", value
+            yield _Named(f"{above}{key}", value, section)
+
+
+def _looked_at(home: Home, named: _Named) -> NamedFile:
+    setting, path = named.setting, home.path / named.path
+    where = f"{setting}: {named.path}"
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        ends = _used(home, named, path)
+    except OSError as error:
+        return NamedFile(setting, unusable=f"{where}: {error.strerror or 'cannot be used'}")
+    except ValueError as error:
+        return NamedFile(setting, unusable=f"{where}: {error}")
+    if mode & 0o077 and setting.endswith(_SECRET):
+        return NamedFile(setting, exposed=f"{where} can be read by others (mode {mode:o})")
+    return NamedFile(setting, ends=ends)
+
+
+def _used(home: Home, named: _Named, path: Path) -> datetime | None:
+    """Reads a file as the node will, and says when it ends where it is a certificate of ours. Raises
+    `OSError`, or `ValueError` in words, where it cannot be used."""
+    match named.key:
+        case "ca" | "client_ca":
+            _read_issuers(path)
+        case "pusher":
+            _certificate(path)
+        case "certificate":
+            return _certificate(path).not_valid_after_utc
+        case "key" if "certificate" in named.section:
+            certificate = home.path / named.section["certificate"]
+            if named.section.get("kind") == "association":
+                XadesSigner(path.read_bytes(), certificate.read_text())
+            else:
+                _read_pair(path, certificate)
+        case "key":
+            _read_log_in(path)
+        case _:
+            if not path.read_text(encoding="utf-8").strip():
+                raise ValueError("is empty")
+    return None
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError:
+        raise ValueError("holds no certificate in PEM form") from None
+
+
+def _read_issuers(path: Path) -> None:
+    path.read_bytes()
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        raise ValueError("holds no certificates in PEM form") from None
+
+
+def _read_pair(key: Path, certificate: Path) -> None:
+    """As TLS uses it. A pass phrase would be asked for at the terminal."""
+    try:
+        held = load_pem_private_key(key.read_bytes(), None)
+    except TypeError:
+        raise ValueError(_LOCKED) from None
+    except ValueError:
+        raise ValueError("holds no private key in PEM form") from None
+    if certificate.is_file() and held.public_key() != _certificate(certificate).public_key():
+        raise ValueError("does not belong to the certificate")
+
+
+def _read_log_in(path: Path) -> None:
+    path.read_bytes()
+    try:
+        paramiko.PKey.from_path(path)
+    except (paramiko.PasswordRequiredException, TypeError):
+        raise ValueError(_LOCKED) from None
+    except (ValueError, paramiko.SSHException):
+        raise ValueError("holds no private key that SSH can use") from None

@@ -16,6 +16,7 @@ from adapters.clock import utc_now
 from adapters.doctor import examine
 from adapters.founding import HomeExists, found
 from adapters.home import Home
+from adapters.listeners import check_listeners
 from adapters.named_files import check_named_files
 from adapters.operators.libraries import hear_libraries
 from adapters.operators.output import (
@@ -67,6 +68,7 @@ def serve(home: HomeOption) -> None:
         base = opened(home.absolute())
         with base.locked():
             check_named_files(base)
+            check_listeners(base.settings())
             log_to_stderr()
             asyncio.run(_serve(base))
 

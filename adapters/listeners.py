@@ -1,0 +1,31 @@
+"""The addresses that a node listens on, as `gateway.toml` has them."""
+
+import os
+import socket
+from collections.abc import Iterator
+
+from gateway.settings import BadSettings, Settings
+
+
+def check_listeners(settings: Settings) -> None:
+    """Raises `BadSettings` that names each setting whose address cannot be listened on."""
+    if wrong := "; ".join(taken(settings)):
+        raise BadSettings(f"gateway.toml: {wrong}")
+
+
+def taken(settings: Settings) -> Iterator[str]:
+    """A sentence for each address that cannot be listened on now."""
+    for name, host, port in _addresses(settings):
+        try:
+            socket.create_server((host, port)).close()
+        except OSError as error:
+            # Python adds to the system's words where it tried to listen; a host that is unknown has its own.
+            said = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            yield f"{name}.port: {host}:{port}: {said or error}"
+
+
+def _addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    yield "sftp", settings.sftp.host, settings.sftp.port
+    for name, section in (("metrics", settings.metrics), ("push", settings.push)):
+        if section is not None:
+            yield name, section.host, section.port

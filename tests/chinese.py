@@ -45,18 +45,18 @@ NOT_SAID: Final = {
     r"(?<!随附)(?<!申请)单证(?:代码|编号)": "随附单证代码、随附单证编号",
     # what is done
     r"已接受|被接受|将接受|网关接受": "受理",
-    r"被(?!委托方|授权方|更改|撤销)": "不用“被”",
+    r"被(?:接收|审核|退|挂起)": "不用“被”",
     r"退回(?!修改)|驳回|(?<!对方)已拒绝|被拒绝": "拒收、人工拒收、退单、拒绝",
     r"审核(?!认定|通过)(?<!人工审核)|(?<!报关单)重审": "校验、重新校验",
     r"验证签名|签名验证|校验签名": "验签",
-    r"投递|送往|转发|发往": "递交",
+    r"投递|送往|(?<!端口)转发|发往": "递交",
     r"投放|送交": "送达",
     r"挂起(?<!海关挂起)|暂扣": "暂停处理",
-    r"再发|重新提交|改正|重新发送": "重发、更正后重发",
+    r"再发(?!送)|重新提交|改正|重新发送": "重发、更正后重发",
     r"纸单|需交税费|三方协议(?!）)": "现场交单、应缴税费、无纸化签约（三方协议）",
     r"委托关系|授权书|代理协议": "代理报关委托书、委托报关协议",
     r"帐号|帐户|账号": "账户",
-    r"消息代理|后端|路由": "消息服务器、海关接口",
+    r"消息代理|后端|路由(?!键)": "消息服务器、海关接口",
     r"无需|须人工|提交键|企业等级": "无须、请人工、幂等键、企业管理类别",
     # how
     r"UTC|(?<!如 )\d{4}-\d\d-\d\d": "北京时间，2026年12月2日",
@@ -141,3 +141,13 @@ def in_schemas() -> Iterator[tuple[str, str]]:
     for path in sorted((ROOT / "schemas").rglob("*.xsd")):
         for text in re.findall(r'<xs:documentation xml:lang="zh">([^<]*)<', path.read_text("utf-8")):
             yield path.name, text
+
+
+def documents() -> Iterator[tuple[str, str]]:
+    """The lines of the Chinese documents; without what is generated from lists and what stands in code."""
+    for path in sorted((ROOT / "docs").glob("*.zh.md")):
+        text = re.sub(r"<!-- generated.*?<!-- end of [^>]*-->", "", path.read_text("utf-8"), flags=re.DOTALL)
+        for number, line in enumerate(text.splitlines(), 1):
+            read = re.sub(r"`[^`]*`|\]\([^)]*\)", "X", line)
+            if HAN.search(read):
+                yield f"{path.name}:{number}", read

@@ -91,6 +91,7 @@ TEXTS = {
     "code": chinese.written_in_code,
     "configuration": chinese.configured,
     "schemas": chinese.in_schemas,
+    "documents": chinese.documents,
 }
 # Says what is to be done, whoever has to do it.
 TO_DO = re.compile("请|应|须|必填|只能|只填|不得|勿")

@@ -10,6 +10,7 @@ from adapters.operators import (
     agreements,
     alarms,
     association,
+    audit,
     backends,
     backup,
     check,
@@ -90,6 +91,7 @@ app.add_typer(parties.app, name="parties")
 app.add_typer(agreements.app, name="agreements")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(policy.app, name="policy")
+app.add_typer(audit.app, name="audit")
 app.add_typer(routes.app, name="routes")
 app.add_typer(dossier.app, name="dossier")
 app.add_typer(stats.app, name="stats")

@@ -215,7 +215,7 @@ def _store(home: Home) -> str:
     engine.dispose()
     if found != ["ok"]:
         raise _Unwell("; ".join(found))
-    return f"sound; {held} messages held"
+    return f"no damaged page (whether its rows are as written: gateway audit verify); {held} messages held"
 
 
 def _disk(home: Home) -> str:

@@ -1,0 +1,222 @@
+"""The whole store against itself: the log, what the messages say of it, every package, and every receipt.
+
+What is found is told row by row. The log is a chain: a row that was changed shows in its own digest, one that
+is missing in the sequence. Whoever rewrites the whole of it cannot make the receipts that were signed with
+places in the log before; the senders have those too.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from lxml import etree
+from sqlalchemy import Connection, Row, select, text
+
+from adapters.home import Home
+from adapters.stores.database import GENESIS, chained, sqlite_engine
+from adapters.stores.packages import packages
+from adapters.stores.tables import events, messages, receipts
+from gateway import xml
+from gateway.certificates import certificate
+from gateway.faults import Rejected
+from gateway.message import ReceiptKind
+from gateway.parties import RegisteredCertificate
+from gateway.signatures import verify_enveloped
+from gateway.states import Event
+from gateway.submission import NAMESPACE
+
+_SIGNED: Final = (ReceiptKind.GATEWAY, ReceiptKind.NOTICE, ReceiptKind.REQUEST)
+_VERDICTS: Final = {
+    Event.PASSED: "accepted",
+    Event.KEPT: "accepted",
+    Event.REFUSED: "rejected",
+    Event.DISMISSED: "rejected",
+    Event.JOINED: "accepted",
+    Event.REPLACED: "rejected",
+}
+_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """`what` is event, message, package or receipt, and `which` its number, id, digest or name."""
+
+    what: str
+    which: str
+    how: str  # changed, missing or added
+    why: str
+
+
+class Audit:
+    """One look over a home, at one moment of its store. What was looked at is counted in `looked_at`; of it
+    `unsigned` receipts are for people or in others' words, and nothing of ours says what was in them."""
+
+    def __init__(self, home: Home, older: Collection[str] = ()) -> None:
+        """`older` are certificates (PEM) that the gateway signed by before the one that it has."""
+        self._home = home
+        self._certificates = [
+            RegisteredCertificate(pem=pem) for pem in (home.certificate.read_text(), *older)
+        ]
+        self._ends = max(certificate(each.pem).ends for each in self._certificates)
+        self._links: dict[int, tuple[str, str]] = {}  # message and digest of the first event of each
+        self._contents: dict[str, str] = {}  # of each message, as the log has it
+        self._states: dict[str, str] = {}
+        self._given: dict[str, list[tuple[str, str]]] = {}  # verdict and digest of the receipts of each
+        self.looked_at = dict.fromkeys(("events", "messages", "packages", "receipts"), 0)
+        self.unsigned = 0
+        self.unused = 0  # packages that nothing refers to, as a crash leaves them
+
+    def run(self) -> Iterator[Wrong]:
+        engine = sqlite_engine(self._home.database, read_only=True)
+        try:
+            with engine.connect() as reader:
+                reader.exec_driver_sql("BEGIN")  # one moment, for all that follows
+                yield from self._log(reader)
+                yield from self._messages(reader)
+                yield from self._packages(reader)
+                yield from self._receipts(reader)
+        finally:
+            engine.dispose()
+
+    def _log(self, reader: Connection) -> Iterator[Wrong]:
+        digest, expected = GENESIS, 1
+        for row in _all(reader, select(events).order_by(events.c.sequence)):
+            self.looked_at["events"] += 1
+            for missing in range(expected, row.sequence):
+                yield Wrong("event", str(missing), "missing", "the log has no such row")
+            if expected < row.sequence:
+                digest = ""  # that of the row before is gone with it
+            expected = row.sequence + 1
+            try:
+                detail = json.loads(row.detail)
+                entry = {
+                    "message": row.message,
+                    "at": row.at.isoformat(),
+                    "event": row.event,
+                    "actor": row.actor,
+                    "state": row.state,
+                    "detail": detail,
+                }
+                _text, own = chained(digest, entry)
+            except (ValueError, TypeError, OverflowError):
+                detail, own = {}, ""
+            if digest and own != row.digest:
+                yield Wrong("event", str(row.sequence), "changed", f"{row.event} of {row.message}")
+            digest = row.digest
+            self._note(row, detail)
+        known = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
+        last = reader.execute(text(known)).scalar() or 0
+        for missing in range(expected, last + 1):
+            yield Wrong("event", str(missing), "missing", "it was written after the last one that is there")
+
+    def _note(self, row: Row[*tuple[Any, ...]], detail: Any) -> None:
+        if not isinstance(detail, dict):
+            return
+        if row.event == Event.RECEIVED and row.message not in self._contents:
+            self._links[row.sequence] = (row.message, row.digest)
+            self._contents[row.message] = str(detail.get("sha256", ""))
+        if row.message in self._contents:
+            self._states[row.message] = row.state
+        if row.event in _VERDICTS:
+            given = self._given.setdefault(row.message, [])
+            verdict = _VERDICTS[Event(row.event)]
+            # The same verdict once more gives nothing: its sender has that receipt. One that came to its end
+            # by the judgement of another has its receipt without a word in the log.
+            if not given or given[-1][0] != verdict:
+                given.append((verdict, str(detail.get("receipt", ""))))
+
+    def _messages(self, reader: Connection) -> Iterator[Wrong]:
+        gone = dict(self._contents)
+        columns = (messages.c.id, messages.c.sha256, messages.c.state, messages.c.kind, messages.c.body)
+        links = (messages.c.link_sequence, messages.c.link_digest)
+        for row in _all(reader, select(*columns, *links).order_by(messages.c.seq)):
+            self.looked_at["messages"] += 1
+            content = gone.pop(row.id, None)
+            if content is None:
+                yield Wrong("message", row.id, "added", "the log does not know it")
+                continue
+            if row.sha256 != content:
+                yield Wrong("message", row.id, "changed", "its content is another than the log says")
+            if row.body is not None and hashlib.sha256(row.body).hexdigest() != content:
+                yield Wrong("message", row.id, "changed", "its bytes are others than the log says")
+            if self._links.get(row.link_sequence) != (row.id, row.link_digest):
+                yield Wrong("message", row.id, "changed", "its place in the log is another")
+            if row.state != self._states[row.id]:
+                yield Wrong(
+                    "message", row.id, "changed", f"it is {row.state}, and {self._states[row.id]} in the log"
+                )
+        for id_ in gone:
+            yield Wrong("message", id_, "missing", "the log knows it")
+
+    def _packages(self, reader: Connection) -> Iterator[Wrong]:
+        known = set()
+        for sha256 in packages(reader):
+            self.looked_at["packages"] += 1
+            known.add(sha256)
+            try:
+                with (self._home.blobs / sha256[:2] / sha256).open("rb") as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                        yield Wrong("package", sha256, "changed", "its bytes have another digest")
+            except OSError as error:
+                yield Wrong("package", sha256, "missing", error.strerror or type(error).__name__)
+        for folder in sorted(self._home.blobs.glob("??")):
+            for path in sorted(folder.iterdir()):
+                if path.name in known:
+                    continue
+                if _is_digest(path.name):
+                    self.unused += 1  # as a crash leaves them; one on its way is committed after this moment
+                else:
+                    yield Wrong("package", path.name, "added", "no package has such a name")
+
+    def _receipts(self, reader: Connection) -> Iterator[Wrong]:
+        sound: set[str] = set()
+        for row in _all(reader, select(receipts).order_by(receipts.c.id)):
+            self.looked_at["receipts"] += 1
+            if row.message not in self._contents:
+                yield Wrong("receipt", row.name, "added", "its message is not in the log")
+            elif row.kind not in _SIGNED:
+                self.unsigned += 1
+            else:
+                digest = hashlib.sha256(row.body).hexdigest()
+                # One that is given again with a repeat is the same, byte for byte.
+                why = "" if digest in sound else self._not_as_given(row)
+                if why:
+                    yield Wrong("receipt", row.name, "changed", why)
+                else:
+                    sound.add(digest)
+        for message, given in self._given.items():
+            for verdict, digest in given:
+                if digest and digest not in sound:
+                    yield Wrong("receipt", message, "missing", f"that it was {verdict}, with digest {digest}")
+
+    def _not_as_given(self, row: Row[*tuple[Any, ...]]) -> str:
+        at = min(row.created_at + timedelta(minutes=1), self._ends)
+        try:
+            root = verify_enveloped(xml.parse(row.body), self._certificates, at).root
+        except Rejected as refused:
+            return refused.findings[0].en
+        if row.kind != ReceiptKind.GATEWAY:
+            return ""
+        if root.findtext(f"{{{NAMESPACE}}}MessageId") != row.message:
+            return "it was given for another message"
+        if root.findtext(f"{{{NAMESPACE}}}Verdict") != row.verdict:
+            return "its verdict is another than the store says"
+        return "" if self._stands_there(root, row.message) else "its place in the log is not there"
+
+    def _stands_there(self, root: etree._Element, message: str) -> bool:
+        link = root.find(f"{{{NAMESPACE}}}ChainLink")
+        sequence = "" if link is None else link.get("sequence", "")
+        if link is None or not sequence.isdecimal():
+            return False
+        return self._links.get(int(sequence)) == (message, link.get("digest"))
+
+
+def _all(reader: Connection, query: Any) -> Iterator[Row[*tuple[Any, ...]]]:
+    yield from reader.execution_options(yield_per=_AT_ONCE).execute(query)
+
+
+def _is_digest(name: str) -> bool:
+    return len(name) == 64 and set(name) <= set("0123456789abcdef")

@@ -110,11 +110,12 @@ def test_an_event_that_is_slipped_in_is_named(home: Home) -> None:
         columns = "message, at, event, actor, state, detail, digest"
         store.execute(f"INSERT INTO events ({columns}) SELECT {columns} FROM events LIMIT 1")  # noqa: S608
         store.commit()
-        assert [(each.what, each.how) for each in found(home)] == [("event", "changed")]
+        shown = {(each.what, each.how) for each in found(home)}
         last = store.execute("SELECT max(sequence) FROM events").fetchone()[0]
         store.execute("DELETE FROM events WHERE sequence = ?", (last,))
         store.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", (last - 1,))
         store.commit()
+    assert ("event", "changed") in shown
     assert found(home) == []
 
 

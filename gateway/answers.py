@@ -117,7 +117,9 @@ def read(body: bytes, families: Families) -> Told:
     facts = type_.facts(root)
     kind, code = type_.answer.kind, facts.get("status", "")
     if not code and kind is not AnswerKind.FAILURE:
-        raise Rejected(finding(Fault.SCHEMA_MISSING, detail=f"code of {type_.name}"))
+        raise Rejected(
+            finding(Fault.SCHEMA_MISSING, detail=f"code of {type_.name}", detail_zh=f"{type_.name} 的代码")
+        )
     seq_no = facts.get("seq_no", "")
     entry_id = facts.get("entry_id", "")
     return Told(

@@ -201,4 +201,6 @@ def _said(root: etree._Element, path: str) -> str:
 
 
 def _no_envelope(why: str) -> Rejected:
-    return Rejected(finding(Fault.XML_MALFORMED, detail=f"no DXP envelope: {why}"))
+    return Rejected(
+        finding(Fault.XML_MALFORMED, detail=f"no DXP envelope: {why}", detail_zh="不是完整的 DXP 信封")
+    )

@@ -116,7 +116,9 @@ def _syntax_finding(error: etree.XMLSyntaxError, text: bytes, limits: Limits) ->
         return _dtd_finding(text)
     if "depth" in said.lower():
         return _too_many(Fault.XML_DEPTH, limits.depth, "层", error.lineno)
-    return finding(Fault.XML_MALFORMED, detail=said or "no element", line=error.lineno)
+    # The parser's words are English, so that only their place is told in Chinese.
+    place = f"第 {error.lineno} 行不合 XML 语法" if error.lineno else "不合 XML 语法"
+    return finding(Fault.XML_MALFORMED, detail=said or "no element", detail_zh=place, line=error.lineno)
 
 
 def _too_many(fault: Fault, most: int, counted_zh: str, line: int | None = None) -> Finding:

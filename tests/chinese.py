@@ -118,6 +118,23 @@ def _texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, text
 
 
+def english_in_chinese() -> Iterator[str]:
+    """The findings whose detail has English words in it and no Chinese ones beside it."""
+    for path in sorted(each for folder in ("gateway", "adapters") for each in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "finding":
+                given = {each.arg: each.value for each in node.keywords}
+                detail = given.get("detail")
+                if detail is not None and "detail_zh" not in given and _has_words(detail):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def _has_words(detail: ast.expr) -> bool:
+    literal = [each.value for each in ast.walk(detail) if isinstance(each, ast.Constant)]
+    words = re.compile(r"(?<![A-Za-z])[a-z]{2,}:? |(?<![#A-Za-z])[a-z]{3,}$")
+    return any(isinstance(each, str) and words.search(each) for each in literal)
+
+
 def configured() -> Iterator[tuple[str, str]]:
     """Sources and names of policy, texts of notices, samples."""
     for name in ("config/policy.toml", "config/samples/samples.toml", "schemas/cn-dec/1/notices.toml"):

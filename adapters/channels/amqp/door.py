@@ -9,7 +9,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from adapters.amqp.frames import UNREADABLE
 from adapters.channels.sftp_server.wire import LONGEST_NAME
-from gateway.faults import Fault, Rejected, finding, printable
+from gateway.faults import Fault, Rejected, finding, in_bytes, printable
 from gateway.message import Reply
 from gateway.parties import Account, Delivery
 from gateway.unfinished import whole_name
@@ -65,7 +65,13 @@ def admitted(message: AbstractIncomingMessage, account: Account | None, largest:
         raise Rejected(finding(Fault.AMQP_CONTENT_TYPE, detail=printable(kind, 80) or "-"))
     most = min(largest, account.max_package)
     if not 0 < len(message.body) <= most:
-        raise Rejected(finding(Fault.AMQP_SIZE, detail=f"{len(message.body)}; 1…{most}"))
+        raise Rejected(
+            finding(
+                Fault.AMQP_SIZE,
+                detail=f"{len(message.body)}; 1…{most}",
+                detail_zh=f"{in_bytes(len(message.body))}，上限 {in_bytes(most)}",
+            )
+        )
     name = message.headers.get("name", _UNSAFE.sub("_", identity)[:200] + suffix)
     return Admitted(_sound(name, (suffix,)), reply, None)
 

@@ -37,6 +37,8 @@ def in_words(thing: str) -> Words:
             )
         case "document":
             return Words(f"随附单据 {second}", f"document {second}")
+        case "version":
+            return Words(f"同一编号的报文 {name}", f"message {name} of the same reference")
         case "declaration":
             return Words(f"列明 {second} 的报关单", f"declaration that lists {second}")
     return Words(thing, thing)

@@ -397,6 +397,11 @@ class Fault(Enum):
     )
 
     # what was sent before, and where it goes
+    REPLACED = (
+        "replaced",
+        "同一编号的报文后来又发送了一份内容不同的，以后者为准（{detail}）；本份不再处理，无须重发。",
+        "Another version under this reference was sent later and counts instead ({detail}).",
+    )
     DUPLICATE_REFERENCE = (
         "duplicate-reference",
         "该编号（报关单为客户端编号 ClientSeqNo）已用于一份已受理的报文，本次内容不同，未作处理。新的报关单请换编号；修改已申报的，请向海关办理修改或撤销。",

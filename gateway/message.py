@@ -5,6 +5,7 @@ a check that is left out does not type-check.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -194,6 +195,27 @@ class Earlier:
     content: str
     operation: Operation
     refused_by_customs: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """Another message of one key that waits, or was woken and is judged again; `later` says whether it was
+    received after the one that is judged."""
+
+    id: str
+    content: str
+    later: bool
+
+
+def replaces(versions: Iterable[Version], content: str) -> Version | None:
+    """The one that takes the place of a message with this content (CONTRACT.md, "Duplicates"): a later one
+    that says something else."""
+    return next((each for each in versions if each.later and each.content != content), None)
+
+
+def repeated(versions: Iterable[Version], content: str) -> Version | None:
+    """The one that a message with this content repeats: an earlier one that says the same."""
+    return next((each for each in versions if not each.later and each.content == content), None)
 
 
 def message_of(key: str) -> str:

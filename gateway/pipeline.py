@@ -126,7 +126,7 @@ def _judged(
             known = replace(known, facts=read_facts(recognised.type, recognised.root, package, party))
             raise
         known = replace(known, facts=authority.facts, linked=authority.linked)
-        if authority.repeats:
+        if authority.repeats is not None:
             return _repeated(received, authority, rules)
         matter = _matter(received, evidence, authority, party, register, policy, mark)
         ways = route(authority.facts, matter, register, rules.routes)
@@ -262,7 +262,7 @@ def _repeated(received: Received, authority: Authority, rules: Rules) -> Decisio
         attempt=received.attempts,
         event=Event.REPEATED,
         facts=authority.facts,
-        linked=authority.linked,
+        linked=authority.repeats,
         trail=_trail(rules),
     )
 

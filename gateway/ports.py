@@ -23,6 +23,7 @@ from gateway.message import (
     Received,
     Reply,
     Submission,
+    Version,
 )
 from gateway.parties import Party, Role
 from gateway.states import State
@@ -320,6 +321,10 @@ class Register(Protocol):
         """The accepted message that holds this key, else the last one under it that was rejected. What failed
         on our side is never counted (CONTRACT.md, "Duplicates"). Where `message` holds it already, it is the
         one of this key that it is linked to."""
+        ...
+
+    def versions(self, key: Key, message: str) -> Sequence[Version]:
+        """The other messages of this key that wait, or were woken and are not decided yet."""
         ...
 
     def same_body(self, key: Key, body: str) -> Earlier | None:

@@ -98,6 +98,7 @@ ELSEWHERE = {
     Fault.AGREEMENT_ACT: "tests/stages/test_agency.py",
     Fault.AGREEMENT_NOTICE: "tests/stages/test_note.py",
     Fault.AGREEMENT_CHOSEN: "tests/stages/test_agreement_terms.py",
+    Fault.REPLACED: "tests/test_order_of_waiting.py",
     Fault.SENDER_ROLE: "tests/stages/test_who_may_declare.py",
     Fault.TRADER_ROLE: "tests/stages/test_who_may_declare.py",
     Fault.NOT_ASSOCIATION: "tests/stages/test_agency.py",

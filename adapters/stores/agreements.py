@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from adapters.stores.database import Transaction
 from adapters.stores.tables import agreement_acts, agreements, messages
-from adapters.stores.waiting import wake, wake_one_of
+from adapters.stores.waiting import claimed_before, wake, wake_one_of
 from gateway.agreements import Act, Agreement, AgreementKind, Change, Registered, after
 from gateway.message import Arrival
 from gateway.ports import Superseded
@@ -81,6 +81,8 @@ def use(transaction: Transaction, used: Registered, message: str, now: datetime)
     if agreement.mandate and revision_of(transaction, agreement.mandate) != used.under:
         raise Superseded(message)
     if agreement.kind is AgreementKind.PER_SHIPMENT:
+        if claimed_before(transaction, f"agreement {agreement.number}", message):
+            raise Superseded(message)  # who was received first has it, if it fits
         agreement = replace(agreement, state=after(agreement.state, Act.USED), used_by=message)
         _change(transaction, agreement, used.revision, now)
     _log(transaction, agreement, Act.USED, ACTOR, message, "", now)

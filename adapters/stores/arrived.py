@@ -12,7 +12,7 @@ def received_of(row: Row[*tuple[Any, ...]]) -> Received:
         arrival=arrival_of(row),
         attempts=row.attempts,
         link=ChainLink(sequence=row.link_sequence, digest=row.link_digest),
-        overdue=row.waiting_for or "",
+        overdue="" if row.until is not None else row.waiting_for or "",
         again=row.revision > 0,
     )
 

@@ -11,7 +11,7 @@ from adapters.stores.database import Transaction
 from adapters.stores.documents import deliver, owe
 from adapters.stores.holding import hold_under
 from adapters.stores.tables import IN_WAIT, messages
-from adapters.stores.waiting import finish, wake
+from adapters.stores.waiting import claimed_before, finish, wake
 from gateway.decision import Decision, Lack, Matter
 from gateway.message import ATTACHMENT, Arrival
 from gateway.ports import Superseded
@@ -34,6 +34,8 @@ def write_consequences(transaction: Transaction, decision: Decision, arrival: Ar
     if decision.lack is not None:
         _check_still_lacking(transaction, message, decision.lack)
     for joined in decision.joined:
+        if decision.facts is not None:
+            _check_its_turn(transaction, decision.facts.key.party, joined.name, message)
         finish(transaction, joined, Event.JOINED, message, now)
     matter = decision.matter
     _write_agreement(transaction, matter, arrival, now)
@@ -52,6 +54,13 @@ def _write_agreement(transaction: Transaction, matter: Matter, arrival: Arrival,
         tell(transaction, matter.change, arrival, arrival.account, now)
         if matter.holds:
             hold_under(transaction, matter.change.after.number, now)
+
+
+def _check_its_turn(transaction: Transaction, party: str, file: str, message: str) -> None:
+    """Raises `Superseded` where another that lists this PDF was received first and waited for it."""
+    for name in (file, file.removesuffix(".pdf")):
+        if claimed_before(transaction, f"document {party} {name}", message):
+            raise Superseded(message)
 
 
 def _check_still_lacking(transaction: Transaction, message: str, lack: Lack) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, exists, func, insert, or_, select, text, update
 
 from adapters.stores.announcing import announce, untold
 from adapters.stores.arrived import arrival_of, received_of
@@ -17,9 +17,9 @@ from adapters.stores.giving_back import give_back
 from adapters.stores.operating_tables import replies
 from adapters.stores.receipts import give_again, named, put_receipts
 from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages
-from adapters.stores.waiting import any_overdue, expire
+from adapters.stores.waiting import any_overdue, expire, settle_versions
 from gateway.decision import Decision
-from gateway.message import Arrival, Key, Receipt, Received, Submission
+from gateway.message import ATTACHMENT, Arrival, Key, Receipt, Received, Submission
 from gateway.ports import Folder, LateDecision, Superseded, Untold
 from gateway.states import DeliveryState, Event, State, advance
 
@@ -32,6 +32,9 @@ _FOLDER_AFTER: Final[Mapping[State, Folder]] = {
     State.CLOSED: Folder.SENTBOX,
     State.REJECTED: Folder.FAILBOX,
 }
+
+# Accepted, or sound so far.
+_SOUND: Final = (Event.PASSED, Event.KEPT, Event.LACKS)
 
 
 class SqlMessages:
@@ -77,8 +80,21 @@ class SqlMessages:
         await self._database.write(lambda transaction: announce(transaction, untold, receipt, now))
 
 
+_earlier = messages.alias("earlier")
+# Of those that were woken by one thing which only one can have, the one that was received first: a mandate
+# serves all of them.
+_ITS_TURN: Final = or_(
+    messages.c.waiting_for.is_(None),
+    messages.c.waiting_for.like("mandate %"),
+    ~exists().where(
+        text("earlier.state = 'received' AND earlier.waiting_for IS NOT NULL"),
+        _earlier.c.waiting_for == messages.c.waiting_for,
+        _earlier.c.seq < messages.c.seq,
+    ),
+)
 _DUE: Final = (
     TO_JUDGE,
+    _ITS_TURN,
     or_(messages.c.lease_until.is_(None), messages.c.lease_until < bindparam("now")),
     or_(messages.c.not_before.is_(None), messages.c.not_before <= bindparam("now")),
 )
@@ -96,6 +112,7 @@ _RECEIVED: Final = (
     messages.c.link_sequence,
     messages.c.link_digest,
     messages.c.waiting_for,
+    messages.c.until,
 )
 _ANY_DUE: Final = select(messages.c.seq).where(*_DUE).limit(1)
 # The accounts that have something to judge, from one to the next by the index however much each has; then the
@@ -259,6 +276,8 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
     state = advance(State(row.state), decision.event)
     if decision.event is Event.REFUSED and row.revision:  # it may have been accepted before
         give_back(transaction, decision.message, "judged again", now)
+    if decision.event in _SOUND and decision.facts is not None and decision.facts.key.type != ATTACHMENT:
+        settle_versions(transaction, decision.message, decision.facts, now)
     if decision.event in (Event.PASSED, Event.KEPT) and decision.facts is not None:
         _take_key(transaction, decision.message, decision.facts.key, decision.holder)
     for submission in decision.submissions:

@@ -24,8 +24,9 @@ from sqlalchemy import (
 from adapters.stores.agreements import AGREEMENT
 from adapters.stores.belongings import DECLARATION_BY, JOINED, LOOSE, awaited_by, declared_of, loose_of
 from adapters.stores.tables import agreements, deliveries, holders, messages, parties, party_changes
+from adapters.stores.waiting import VERSIONS
 from gateway.agreements import Agreement, AgreementKind, Registered
-from gateway.message import Declared, Earlier, Key, Loose, Operation
+from gateway.message import Declared, Earlier, Key, Loose, Operation, Version
 from gateway.parties import Party, Role
 from gateway.states import CustomsStatus, State
 
@@ -144,6 +145,7 @@ class SqlRegister:
         self._party_called = {length: _Question(engine, query) for length, query in _PARTY_CALLED.items()}
         self._holder = _Question(engine, _HOLDER)
         self._before = _Question(engine, _BEFORE)
+        self._versions = _Question(engine, VERSIONS)
         self._same_body = _Question(engine, _SAME_BODY)
         self._in_role = _Question(engine, _IN_ROLE)
         self._newest_change = _Question(engine, _NEWEST_CHANGE)
@@ -217,6 +219,10 @@ class SqlRegister:
         if rows and rows[0][0] == message:
             rows = self._ask(self._before, {**asdict(key), "message": message})
         return _earlier(rows[0]) if rows else None
+
+    def versions(self, key: Key, message: str) -> Sequence[Version]:
+        rows = self._ask(self._versions, {**asdict(key), "message": message})
+        return [Version(id=row[1], content=row[4], later=bool(row[5])) for row in rows]
 
     def same_body(self, key: Key, body: str) -> Earlier | None:
         rows = self._ask(self._same_body, {**asdict(key), "body": body})

@@ -58,6 +58,8 @@ NOT_DELIVERED: Final = text("state <> 'delivered'")
 TO_POST: Final = text("post_at IS NOT NULL")
 SHOWN: Final = text("removed_at IS NULL")
 IN_WAIT: Final = text("state = 'waiting'")
+# Judged again since what it waited for came, or its time is over: until then it keeps its claim on that.
+WOKEN: Final = text("state = 'received' AND waiting_for IS NOT NULL")
 OWED: Final = text("due_at IS NOT NULL AND fulfilled_at IS NULL")
 TO_REMIND: Final = text("remind_at IS NOT NULL")
 UNTOLD: Final = text("told_at IS NULL")
@@ -148,6 +150,7 @@ messages = Table(
     Index("listed_by_name", "name", "kind", sqlite_where=LISTED, postgresql_where=LISTED),
     Index("messages_in_wait", "state", "waiting_for", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
     Index("messages_overdue", "state", "until", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
+    Index("messages_woken", "state", "waiting_for", "seq", sqlite_where=WOKEN, postgresql_where=WOKEN),
     Index("messages_by_agreement", "agreement"),
     Index("messages_in_folder", "account", "folder", "name"),
     Index("messages_by_key", "party", "family", "type", "reference"),

@@ -4,22 +4,39 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
 from adapters.stores.database import Transaction
 from adapters.stores.found_by import note_faults
 from adapters.stores.receipts import put_receipts
-from adapters.stores.tables import IN_WAIT, messages
+from adapters.stores.tables import IN_WAIT, WOKEN, messages
 from gateway.decision import Finished
+from gateway.message import Facts, Version, repeated, replaces
 from gateway.ports import Folder, Superseded
 from gateway.states import Event, State, advance
 
 ACTOR: Final = "gateway"
 
+_own = messages.alias("own")
+_OWN_SEQ: Final = select(_own.c.seq).where(_own.c.id == bindparam("message")).scalar_subquery()
 _STATE: Final = (messages.c.seq, messages.c.id, messages.c.state, messages.c.revision)
 _FOR: Final = select(*_STATE).where(IN_WAIT, messages.c.waiting_for == bindparam("thing"))
 _ONE_OF: Final = select(*_STATE, messages.c.waiting_for).where(
     IN_WAIT, messages.c.waiting_for >= bindparam("least"), messages.c.waiting_for < bindparam("below")
+)
+_BEFORE: Final = (
+    select(messages.c.seq)
+    .where(WOKEN, messages.c.waiting_for == bindparam("thing"), messages.c.seq < _OWN_SEQ)
+    .limit(1)
+)
+# The other messages of a key that are not decided, but were judged sound so far.
+VERSIONS: Final = select(*_STATE, messages.c.content, (messages.c.seq > _OWN_SEQ).label("later")).where(
+    messages.c.party == bindparam("party"),
+    messages.c.family == bindparam("family"),
+    messages.c.type == bindparam("type"),
+    messages.c.reference == bindparam("reference"),
+    messages.c.id != bindparam("message"),
+    or_(IN_WAIT, WOKEN),
 )
 _OVERDUE: Final = (
     select(*_STATE, messages.c.waiting_for)
@@ -32,9 +49,10 @@ _CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
 
 
 def wake(transaction: Transaction, thing: str, now: datetime) -> None:
-    """Has every message that waits for `thing` judged again."""
+    """Has every message that waits for `thing` judged again, in the order of receipt where only one can have
+    it: each keeps its claim (`waiting_for`) until it is decided."""
     for row in transaction.connection.execute(_FOR, {"thing": thing}).all():
-        _judge_again(transaction, row, Event.CAME, thing, now, waiting_for=None)
+        _judge_again(transaction, row, Event.CAME, thing, now)
 
 
 def wake_one_of(transaction: Transaction, kind: str, name: str, now: datetime) -> None:
@@ -43,7 +61,26 @@ def wake_one_of(transaction: Transaction, kind: str, name: str, now: datetime) -
     rows = transaction.connection.execute(_ONE_OF, {"least": f"{kind} ", "below": f"{kind}!"}).all()
     for row in rows:
         if name in row.waiting_for.split()[1:]:
-            _judge_again(transaction, row, Event.CAME, f"{kind} {name}", now, waiting_for=None)
+            thing = f"{kind.removesuffix('s')} {name}"
+            _judge_again(transaction, row, Event.CAME, thing, now, waiting_for=thing)
+
+
+def claimed_before(transaction: Transaction, thing: str, message: str) -> bool:
+    """Whether one that was received before `message` was woken by this thing, or gave up waiting for it, and
+    is not decided yet."""
+    return transaction.connection.execute(_BEFORE, {"thing": thing, "message": message}).first() is not None
+
+
+def settle_versions(transaction: Transaction, message: str, facts: Facts, now: datetime) -> None:
+    """Has the versions of this message that wait judged again, in the commit of one that is sound: they end
+    by it. Raises `Superseded` where there is one by which it would end itself, since it was judged."""
+    rows = transaction.connection.execute(VERSIONS, {**asdict(facts.key), "message": message}).all()
+    standing = [Version(id=row.id, content=row.content, later=bool(row.later)) for row in rows]
+    if replaces(standing, facts.content) or repeated(standing, facts.content):
+        raise Superseded(message)
+    for row in rows:
+        if row.state == State.WAITING:
+            _judge_again(transaction, row, Event.CAME, f"version {message}", now, waiting_for=None)
 
 
 def any_overdue(reader: Connection, now: datetime) -> bool:
@@ -55,7 +92,7 @@ def expire(transaction: Transaction, now: datetime) -> int:
     written, so that the judgement knows."""
     rows = transaction.connection.execute(_OVERDUE, {"now": now}).all()
     for row in rows:
-        _judge_again(transaction, row, Event.EXPIRED, row.waiting_for, now)
+        _judge_again(transaction, row, Event.EXPIRED, row.waiting_for, now, until=None)
     return len(rows)
 
 
@@ -92,7 +129,7 @@ def _judge_again(
     event: Event,
     thing: str,
     now: datetime,
-    **changed: None,
+    **changed: str | None,
 ) -> None:
     state = advance(State(row.state), event)
     transaction.connection.execute(
@@ -106,7 +143,6 @@ def _judge_again(
             "attempts": 0,
             "lease_until": None,
             "not_before": None,
-            "until": None,
             **changed,
         },
     )

@@ -9,7 +9,18 @@ from lxml import etree
 
 from gateway.families import MessageType
 from gateway.faults import Fault, Finding, Rejected, Severity, finding
-from gateway.message import Earlier, Facts, Key, Operation, Package, Part, Received
+from gateway.message import (
+    Earlier,
+    Facts,
+    Key,
+    Operation,
+    Package,
+    Part,
+    Received,
+    Version,
+    repeated,
+    replaces,
+)
 from gateway.parties import ROLES_ZH, Account, Party, Role
 from gateway.places import told_of, xml_path
 from gateway.policy import Policy
@@ -23,7 +34,7 @@ _TRADER: Final = ("trader_code", "trader_scc")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
     """A message that its sender may send. `earlier` is the one that it repeats, corrects or updates;
-    `holder` the accepted one that holds its key.
+    `repeats` the one that it repeats, accepted or waiting; `holder` the accepted one that holds its key.
 
     `trader` is the party that a declaration is made for, None where it is not registered; `brokered` says
     whether that is another than the sender.
@@ -31,7 +42,7 @@ class Authority:
 
     facts: Facts
     earlier: Earlier | None
-    repeats: bool
+    repeats: str | None
     warnings: tuple[Finding, ...]
     trader: Party | None
     brokered: bool
@@ -71,15 +82,22 @@ def authorise(
         _refuse_other_roles(evidence, party)
         _refuse_other_parties(evidence, facts, party)
         earlier = register.holder(facts.key, received.arrival.id)
-        repeats = earlier is not None and _repeats(earlier, facts, evidence)
-        warnings = () if repeats else _same_goods(register, facts, policy)
+        repeats: Earlier | Version | None = None
+        if earlier is not None and _repeats(earlier, facts, evidence, received):
+            repeats = earlier
+        else:
+            standing = register.versions(facts.key, received.arrival.id)
+            if (latest := replaces(standing, facts.content)) is not None:
+                raise Rejected(_about(Fault.REPLACED, "reference", evidence, facts, detail=latest.id))
+            repeats = repeated(standing, facts.content)
+        warnings = () if repeats is not None else _same_goods(register, facts, policy)
         others = _other_traders(evidence, facts, party, register)
         trader = register.party_called(others[0]) if others else party
         _refuse_no_trader(evidence, facts, trader)
     return Authority(
         facts=facts,
         earlier=earlier,
-        repeats=repeats,
+        repeats=None if repeats is None else repeats.id,
         warnings=warnings,
         trader=trader,
         brokered=len(others) > 0,
@@ -202,12 +220,14 @@ def _about(
     )
 
 
-def _repeats(earlier: Earlier, facts: Facts, evidence: Evidence) -> bool:
+def _repeats(earlier: Earlier, facts: Facts, evidence: Evidence, received: Received) -> bool:
     """The four cases of CONTRACT.md, "Duplicates": True for a repetition, False for a new judgement."""
     if earlier.state is State.REJECTED or earlier.refused_by_customs:
         return False  # judged anew, or as a correction
     if earlier.content == facts.content:
         return True
+    if earlier.id > received.arrival.id:  # this one waited while a later one was accepted
+        raise Rejected(_about(Fault.REPLACED, "reference", evidence, facts, detail=earlier.id))
     if earlier.operation is Operation.SAVE and facts.operation is Operation.DECLARE:
         return False  # a temporary save becomes a declaration: an update
     raise Rejected(_about(Fault.DUPLICATE_REFERENCE, "reference", evidence, facts))

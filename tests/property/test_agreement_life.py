@@ -148,9 +148,12 @@ class AgreementLife(RuleBasedStateMachine):
             return show_agreement(store, number)
 
     def _woken(self) -> Any:
-        """Judges what does not wait any more, as the node's loop would."""
-        woken = asyncio.run(self._desk.messages.claim(50, NOW + timedelta(days=3), timedelta(minutes=1)))
-        return self._kept(*(self._commit(self._judged(each)) for each in woken))
+        """Judges what does not wait any more, as the node's loop would: one after the other where they were
+        woken by one thing."""
+        store, ended = self._desk.messages, list[Decision]()
+        while woken := asyncio.run(store.claim(50, NOW + timedelta(days=3), timedelta(minutes=1))):
+            ended += [self._commit(self._judged(each)) for each in woken]
+        return self._kept(*ended)
 
     def _kept(self, *decisions: Decision) -> Any:
         return multiple(*(each.message for each in decisions if each.event is Event.PASSED))

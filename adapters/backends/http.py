@@ -9,10 +9,13 @@ import hashlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from io import BufferedRandom
 from pathlib import Path
 from tempfile import TemporaryFile
+from time import monotonic, time
 from typing import IO, Final
 
 import httpx
@@ -25,14 +28,16 @@ from gateway.ports import Outcome
 
 _CHUNK: Final = 256 * 1024
 _SLOWEST: Final = 128 * 1024  # bytes a second: a body may take so long, and no longer
+ECHO: Final = "Submission-Key"  # of what is said: the key that it is about
+_LONGEST_REST: Final = 3600.0  # seconds that are kept of a longer Retry-After
 _LONGEST_NOTE: Final = 2000  # bytes of what a refusal says; operators are shown less
 _STATUSES: Final = (
     dict.fromkeys((200, 201, 202, 204), Outcome.TAKEN)
     | dict.fromkeys((400, 413, 415, 422), Outcome.NEVER)
     | dict.fromkeys((401, 403, 407), Outcome.DENIED)
     | dict.fromkeys((409, 429, 503), Outcome.BUSY)
-    # Words of one that stands between: whether the submission went on from there, it does not know.
-    | dict.fromkeys((502, 504), Outcome.UNKNOWN)
+    # It broke at its work, or stands between: whether the submission was taken before, it does not say.
+    | dict.fromkeys((500, 502, 504), Outcome.UNKNOWN)
 )
 # What OpenSSL calls the alerts by which a server turns a certificate down (RFC 8446, section 6.2).
 _TURNED_DOWN: Final = ("CERT", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
@@ -123,8 +128,11 @@ class HttpSubmissions:
         self._client = client
         self._settings = settings
         self._folder = folder
+        self._not_before = 0.0  # by the monotonic clock: it asked us to come back then
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+        if (rest := self._not_before - monotonic()) > 0:
+            return Outcome.BUSY, f"it asked to come back in {rest:.0f} s (Retry-After)"
         with ExitStack() as prepared:
             try:
                 spool = prepared.enter_context(TemporaryFile(dir=self._folder))
@@ -141,7 +149,11 @@ class HttpSubmissions:
             async with asyncio.timeout(self._settings.seconds):
                 async with self._client.stream("GET", f"submissions/{key}") as said:
                     known = {200: Outcome.TAKEN, 404: Outcome.LATER}.get(said.status_code)
-                    return (Outcome.UNKNOWN, await _note(said)) if known is None else (known, "")
+                    if known is not None and said.headers.get(ECHO) != key:
+                        return Outcome.UNKNOWN, _not_of(key, said)
+                    if known is None:
+                        return Outcome.UNKNOWN, await _note(said) or f"HTTP {said.status_code}"
+                    return known, ""
         except TROUBLE as error:
             return Outcome.UNKNOWN, _certificate_trouble(error) or _said(error)
 
@@ -167,7 +179,12 @@ class HttpSubmissions:
             async with asyncio.timeout(self._settings.seconds + body.size / _SLOWEST):
                 request = self._client.stream("POST", "submissions", content=body, headers=headers)
                 async with request as said:
-                    return _outcome(said), await _note(said)
+                    outcome = _outcome(said)
+                    if outcome is Outcome.TAKEN and said.headers.get(ECHO) != key:
+                        return Outcome.UNKNOWN, _not_of(key, said)
+                    if outcome in (Outcome.BUSY, Outcome.LATER):
+                        self._not_before = monotonic() + _rest(said.headers.get("Retry-After", ""))
+                    return outcome, await _note(said)
         except TROUBLE as error:
             if trouble := _certificate_trouble(error):
                 return Outcome.DENIED, trouble
@@ -196,6 +213,23 @@ def _outcome(said: httpx.Response) -> Outcome:
     if said.is_redirect:
         return Outcome.DENIED  # an operator has to see whether that is the place
     return _STATUSES.get(said.status_code, Outcome.UNKNOWN if said.is_success else Outcome.LATER)
+
+
+def _not_of(key: str, said: httpx.Response) -> str:
+    """Anybody says 200 or 404, as the log-in page of a network: customs names what it speaks of."""
+    return printable(f"HTTP {said.status_code} without {ECHO}: {key}: not known to be customs' word")
+
+
+def _rest(asked: str) -> float:
+    """Seconds, of either form (RFC 9110, 10.2.3); 0 for what is neither, and at most `_LONGEST_REST`."""
+    if asked.isascii() and asked.isdecimal():
+        return min(float(asked[:9]), _LONGEST_REST)
+    try:
+        at = parsedate_to_datetime(asked)
+        seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), _LONGEST_REST)
 
 
 async def _note(said: httpx.Response) -> str:

@@ -20,7 +20,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from adapters.backends.http import Client, opened_client
+from adapters.backends.http import ECHO, Client, opened_client
 from adapters.backends.http_answers import PolledBackend
 from adapters.backends.reference.serving_http import serving
 from adapters.founding import free_port
@@ -34,9 +34,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def answering(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """A server that says to everything what `handler` says."""
+async def answering(
+    handler: Handler, tls: ssl.SSLContext | None = None, echo: bool = True
+) -> AsyncIterator[str]:
+    """A server that says to everything what `handler` says, and of which submission, where it is customs."""
     app = web.Application(client_max_size=0)
+    if echo:
+        app.on_response_prepare.append(_name_it)
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
@@ -45,6 +49,10 @@ async def answering(handler: Handler, tls: ssl.SSLContext | None = None) -> Asyn
         yield f"{'http' if tls is None else 'https'}://127.0.0.1:{runner.addresses[0][1]}/customs"
     finally:
         await runner.cleanup()
+
+
+async def _name_it(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers[ECHO] = request.headers.get("Idempotency-Key") or request.path.rpartition("/")[2]
 
 
 @asynccontextmanager
@@ -104,8 +112,8 @@ MEANINGS = {
     **dict.fromkeys((400, 413, 415, 422), Outcome.NEVER),
     **dict.fromkeys((301, 302, 307, 308, 401, 403, 407), Outcome.DENIED),
     **dict.fromkeys((409, 429, 503), Outcome.BUSY),
-    **dict.fromkeys((404, 405, 408, 410, 425, 500, 501, 507), Outcome.LATER),
-    **dict.fromkeys((203, 206, 502, 504), Outcome.UNKNOWN),
+    **dict.fromkeys((404, 405, 408, 410, 425, 501, 507), Outcome.LATER),
+    **dict.fromkeys((203, 206, 500, 502, 504), Outcome.UNKNOWN),
 }
 
 
@@ -119,6 +127,64 @@ def test_each_status_means_what_the_protocol_says(tmp_path: Path, status: int) -
     outcome, note = asyncio.run(told())
     assert outcome is MEANINGS[status]
     assert note == "" if status < 300 else str(status) in note
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+@pytest.mark.parametrize("named", ["", "01M6CY1EB00000000000000004"])
+def test_a_word_that_does_not_name_the_submission_is_not_taken_for_customs(
+    tmp_path: Path, status: int, named: str
+) -> None:
+    """As of a network's log-in page: to a submission, and to the question for it."""
+
+    async def told() -> list[tuple[Outcome | None, str]]:
+        headers = {ECHO: named} if named else {}
+        page = saying(status, "" if status == 204 else "<html>please log in</html>", **headers)
+        async with answering(page, echo=False) as url, gateway(tmp_path, url) as backend:
+            return [await handed(backend, sent()), await backend.ask(sent().key)]
+
+    for outcome, note in asyncio.run(told()):
+        assert outcome is Outcome.UNKNOWN
+        assert f"HTTP {status}" in note
+
+
+def test_that_customs_has_it_not_is_believed_of_one_who_names_it_only(tmp_path: Path) -> None:
+    async def told(echo: bool) -> Outcome | None:
+        async with answering(saying(404), echo=echo) as url, gateway(tmp_path, url) as backend:
+            return (await backend.ask(sent().key))[0]
+
+    assert asyncio.run(told(True)) is Outcome.LATER
+    assert asyncio.run(told(False)) is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("rest", ["100000000000", "600", "Wed, 21 Oct 2099 07:28:00 GMT"])
+def test_who_asks_to_be_spared_is_sent_nothing_meanwhile(tmp_path: Path, status: int, rest: str) -> None:
+    requests: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        await request.read()
+        requests.append(request.method)
+        return web.Response(status=status, headers={"Retry-After": rest})
+
+    async def told() -> None:
+        async with answering(handler) as url, gateway(tmp_path, url) as backend:
+            assert (await handed(backend, sent()))[0] is Outcome.BUSY
+            outcome, note = await handed(backend, sent())
+            assert outcome is Outcome.BUSY
+            assert "Retry-After" in note
+
+    asyncio.run(told())
+    assert requests == ["POST"]
+
+
+@pytest.mark.parametrize("rest", ["", "0", "soon", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_who_asks_for_no_time_is_sent_the_next_one(tmp_path: Path, rest: str) -> None:
+    async def told() -> list[str]:
+        busy = saying(503, **{"Retry-After": rest})
+        async with answering(busy) as url, gateway(tmp_path, url) as backend:
+            return [(await handed(backend, sent()))[1] for _ in range(2)]
+
+    assert asyncio.run(told()) == ["HTTP 503", "HTTP 503"]
 
 
 def test_what_is_sent_is_the_zip_under_its_key_with_its_digest(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import structlog
 from aiohttp import web
 
 from adapters.backends.desk import Desk
+from adapters.backends.http import ECHO
 from adapters.backends.inspection import Refused, scratch
 from adapters.backends.reference.submitted import told_body, unpacked
 from gateway.connections import DxpSettings
@@ -88,7 +89,7 @@ class _Doors:
             packed.seek(0)
             outcome, reason = await self._take(key, packed)
         log.info("submission", key=key, outcome=outcome.value, reason=reason)
-        return _said(_STATUSES[outcome], reason)
+        return _said(_STATUSES[outcome], reason, key)
 
     async def _take(self, key: str, packed: IO[bytes]) -> tuple[Outcome, str]:
         try:
@@ -98,8 +99,9 @@ class _Doors:
             return Outcome.NEVER, printable(str(refusal), 2000)
 
     async def ask(self, request: web.Request) -> web.Response:
-        outcome, _why = await self._desk.ask(request.match_info["key"])
-        return _said(200 if outcome is Outcome.TAKEN else 404, outcome.value)
+        key = request.match_info["key"]
+        outcome, _why = await self._desk.ask(key)
+        return _said(200 if outcome is Outcome.TAKEN else 404, outcome.value, key)
 
     async def answers(self, request: web.Request) -> web.Response:
         limit = request.query.get("limit", "64")
@@ -167,5 +169,6 @@ class Bringing:
         return True
 
 
-def _said(status: int, text: str) -> web.Response:
-    return web.Response(status=status, text=f"{text}\n")
+def _said(status: int, text: str, key: str = "") -> web.Response:
+    headers = {ECHO: key} if SUBMISSION_KEY.fullmatch(key) else {}
+    return web.Response(status=status, text=f"{text}\n", headers=headers)

@@ -1,5 +1,6 @@
 """Signing keys and self-signed certificates, for the gateway itself and for the clients that `init` makes."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +16,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from gateway.parties import RegisteredCertificate
+
 VALID: Final = timedelta(days=3 * 365)
 
 
@@ -26,6 +29,15 @@ def make_rsa_pair(name: str, now: datetime) -> tuple[bytes, bytes]:
 def make_p256_pair(name: str, now: datetime) -> tuple[bytes, bytes]:
     """An ECDSA P-256 key and its certificate, both PEM; valid from an hour before `now` for `VALID`."""
     return _pair(generate_private_key(SECP256R1()), name, now)
+
+
+def last_end(certificates: Iterable[RegisteredCertificate]) -> datetime | None:
+    """When the last of them ends that is not revoked: one that is followed by another troubles nobody. None
+    where there is none."""
+    live = (each for each in certificates if each.revoked_at is None)
+    return max(
+        (x509.load_pem_x509_certificate(each.pem.encode()).not_valid_after_utc for each in live), default=None
+    )
 
 
 def _pair(key: RSAPrivateKey | EllipticCurvePrivateKey, name: str, now: datetime) -> tuple[bytes, bytes]:

@@ -9,10 +9,10 @@ from importlib.resources import files
 from importlib.util import find_spec
 from typing import Any, Final
 
-from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from adapters.certificates import last_end
 from adapters.differing import differing
 from adapters.home import Home
 from adapters.listeners import taken
@@ -114,12 +114,12 @@ def _clock(home: Home, now: datetime) -> str:
 
 def _parties(home: Home, now: datetime) -> str:
     parties = SqlRegister(sqlite_engine(home.database, read_only=True)).parties()
-    ending = []
-    for party in parties:
-        for each in party.certificates:
-            ends = load_pem_x509_certificate(each.pem.encode()).not_valid_after_utc
-            if each.revoked_at is None and ends < now + WARN_BEFORE:
-                ending.append(f"{party.code} on {ends.date()}")
+    last = {party.code: last_end(party.certificates) for party in parties}
+    ending = [
+        f"{code} on {ends.date()}"
+        for code, ends in last.items()
+        if ends is not None and ends < now + WARN_BEFORE
+    ]
     if ending:
         raise _Unwell(f"ending: {', '.join(ending)}")
     return f"{len(parties)} parties"

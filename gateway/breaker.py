@@ -42,10 +42,13 @@ class Breaker:
         return replace(self, state=BreakerState.PROBING, probe_at=None)
 
     def found(self, now: datetime) -> "Breaker":
-        """As a node finds it that was not there: the probe that was under way is nobody's any more."""
-        if self.state is BreakerState.PROBING:
-            return replace(self, state=BreakerState.OPEN, probe_at=now)
-        return self
+        """As a node finds it that was not there: the probe that was under way is nobody's any more, and what
+        was mended meanwhile is not to wait."""
+        return self if self.closed else self.tried(now)
+
+    def tried(self, now: datetime) -> "Breaker":
+        """Let through one probe now."""
+        return replace(self, state=BreakerState.OPEN, probe_at=now)
 
     def worked(self, now: datetime) -> "Breaker":
         """Closed, whatever it was."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.breaker import Breaker
+from gateway.breaker import Breaker, BreakerState
 from gateway.destinations import Destinations, Outbox, Pause
 from gateway.faults import printable
 from gateway.observing import UNOBSERVED, Observer
@@ -152,7 +152,10 @@ class Dispatch:
             if name not in self._lanes:
                 lane = self._lanes[name] = self._new(name, breaker.found(now), now)
                 lane.pace = lane.pace if breaker.closed else lane.pace.slow()
-            self._lanes[name].pause = pause
+            lane = self._lanes[name]
+            lane.pause = pause
+            if lane.breaker.state is BreakerState.OPEN and _sooner(breaker, lane.breaker):
+                lane.breaker = breaker  # an operator's word that it is to be tried
 
     def _lane(self, name: str) -> _Lane:
         if name not in self._lanes:
@@ -268,6 +271,10 @@ class Dispatch:
         if outcome is Outcome.TAKEN:
             return outcome, note, False
         return outcome, note, unsure or outcome is Outcome.UNKNOWN
+
+
+def _sooner(said: Breaker, known: Breaker) -> bool:
+    return said.probe_at is not None and (known.probe_at is None or said.probe_at < known.probe_at)
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:

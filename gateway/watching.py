@@ -21,6 +21,9 @@ class MetricsSettings(Section):
 class MailSettings(Section):
     host: str = Field(min_length=1, description="the mail server")
     port: int = Field(587, ge=1, le=65535, description="its port for submission")
+    tls: bool | None = Field(
+        None, description="TLS from the first byte instead of STARTTLS; left out, on port 465 alone"
+    )
     starttls: bool = Field(True, description="encrypt with STARTTLS; may be false on this machine only")
     ca: str | None = Field(
         None, min_length=1, description="issuers (PEM) of its certificate; the system's else"
@@ -34,11 +37,16 @@ class MailSettings(Section):
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
-        if not self.starttls and not is_loopback(self.host):
-            raise ValueError("a mail server on another machine is spoken to over STARTTLS")
+        if not self.starttls and not self.implicit_tls and not is_loopback(self.host):
+            raise ValueError("a mail server on another machine is spoken to over TLS")
         if (self.user is None) != (self.password_file is None):
             raise ValueError("user and password_file are given together")
         return self
+
+    @property
+    def implicit_tls(self) -> bool:
+        """As RFC 8314, section 3.3, has it of port 465."""
+        return self.port == 465 if self.tls is None else self.tls
 
 
 def _safe(url: str) -> None:

@@ -28,8 +28,9 @@ class Mailbox:
 
 
 @contextmanager
-def mail_server(issued: Issued) -> Iterator[Mailbox]:
-    """An SMTP server of its own thread on a free port of 127.0.0.1, while the context is open."""
+def mail_server(issued: Issued, implicit: bool = False) -> Iterator[Mailbox]:
+    """An SMTP server of its own thread on a free port of 127.0.0.1, while the context is open; `implicit`: it
+    speaks TLS from the first byte."""
     box = Mailbox()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(issued.certificate, issued.key)
@@ -39,8 +40,14 @@ def mail_server(issued: Issued) -> Iterator[Mailbox]:
             self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())
             self.wfile.flush()
 
+        def _encrypt(self) -> None:
+            self.request = context.wrap_socket(self.request, server_side=True)
+            self.rfile, self.wfile = self.request.makefile("rb"), self.request.makefile("wb")
+
         def handle(self) -> None:
-            encrypted = False
+            encrypted = implicit
+            if implicit:
+                self._encrypt()
             self.say("220 test")
             while line := self.rfile.readline().decode().strip():
                 verb, _, rest = line.partition(" ")
@@ -49,8 +56,7 @@ def mail_server(issued: Issued) -> Iterator[Mailbox]:
                         self.say("250-test", *([] if encrypted else ["250-STARTTLS"]), "250 AUTH PLAIN")
                     case "STARTTLS":
                         self.say("220 go")
-                        self.request = context.wrap_socket(self.request, server_side=True)
-                        self.rfile, self.wfile = self.request.makefile("rb"), self.request.makefile("wb")
+                        self._encrypt()
                         encrypted = True
                     case "AUTH":
                         _, user, password = base64.b64decode(rest.split()[1]).decode().split("\0")

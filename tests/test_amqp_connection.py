@@ -9,6 +9,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel
 
 from adapters.amqp.connection import BrokerConnection, Sent
+from adapters.tls_trouble import OURS, THEIRS
 from tests.rabbitmq import Rabbit
 from tests.tls import issued
 
@@ -186,13 +187,14 @@ def test_over_tls_each_end_knows_the_other_by_its_certificate(rabbit: Rabbit, tm
             await connection.until_connected()
             assert await connection.publish("", "nowhere", note("1")) is Sent.RETURNED
         stranger = {"certificate": str(theirs.certificate), "key": str(theirs.key)}
-        for broken in (
-            over_tls(ca=str(ours.ca)),
-            over_tls(ca=str(ours.ca), **stranger),
-            over_tls(ca=str(theirs.ca), **pair),
+        for broken, why in (
+            (over_tls(ca=str(ours.ca)), OURS),
+            (over_tls(ca=str(ours.ca), **stranger), OURS),
+            (over_tls(ca=str(theirs.ca), **pair), THEIRS),
         ):
             async with broken:
                 await failed(broken)
+                assert broken.why_not.startswith(why)
 
     run(test)
 

@@ -63,10 +63,11 @@ def test_any_success_closes_a_breaker(state: Breaker) -> None:
     assert (closed.state, closed.failures, closed.since) == (BreakerState.CLOSED, 0, NOW + SECOND)
 
 
-def test_a_node_that_finds_a_probe_of_one_before_it_probes_at_once() -> None:
-    found = opened().probing().found(NOW + SECOND)
-    assert found.may_probe(NOW + SECOND)
-    assert opened().found(NOW) == opened()
+@pytest.mark.parametrize("state", [opened(), opened().probing()])
+def test_a_node_probes_at_once_what_it_finds_to_be_down(state: Breaker) -> None:
+    found = state.found(NOW)
+    assert found.may_probe(NOW)
+    assert (found.failures, found.since) == (state.failures, state.since)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 90))))

@@ -14,7 +14,7 @@ import pytest
 
 from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.stores.answers import SqlAnswers
-from adapters.stores.destinations import SqlDestinations, pause, resume
+from adapters.stores.destinations import SqlDestinations, pause, resume, try_now
 from adapters.stores.operating_tables import destinations
 from adapters.stores.operations import hold, replay
 from adapters.stores.outbox import SqlOutbox
@@ -63,6 +63,7 @@ class Switched:
     silent: int = 0
     tried: list[tuple[datetime, str]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    cannot_be_asked: str = ""
     open: asyncio.Event | None = None  # nothing comes back before it is set
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
@@ -80,6 +81,8 @@ class Switched:
 
     async def ask(self, key: str) -> tuple[Outcome | None, str]:
         self.asked.append(key)
+        if self.cannot_be_asked:
+            return Outcome.UNKNOWN, self.cannot_be_asked
         return await self.behind.ask(key)
 
     async def answers(self, limit: int) -> Sequence[Answer]:
@@ -264,7 +267,9 @@ def test_the_receipt_of_what_waits_says_since_when_in_both_languages(world: Worl
     root = read_gateway_receipt(world.desk, given)
     (fault,) = root.findall("g:Faults/g:Fault", NS)
     assert (fault.get("code"), fault.get("severity")) == ("customs-unreachable", "warning")
-    assert all("2026-11-23 13:00+08:00" in (text.text or "") for text in fault.findall("g:Text", NS))
+    said = "".join(text.text or "" for text in fault.findall("g:Text", NS))
+    assert "2026-11-23 13:00+08:00" in said
+    assert "北京时间2026年11月23日13:00" in said
 
 
 def test_the_drain_after_an_outage_is_slow_at_first_and_never_above_the_rate(world: World) -> None:
@@ -405,3 +410,43 @@ def test_a_pause_stops_what_goes_out_and_its_end_lets_it_go(world: World) -> Non
     database.submit(lambda to: resume(to, "customs", "op", "done", now)).result()
     world.passes(SECOND)
     assert world.effects() == {message: 1}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.LATER, Outcome.DENIED])
+@pytest.mark.parametrize("how", ["tried", "resumed", "restarted"])
+def test_what_was_mended_is_tried_at_once_by_an_operators_word_and_after_a_restart(
+    world: World, outcome: Outcome, how: str
+) -> None:
+    messages = world.sent(*(f"MEND{number}" for number in range(6)))
+    world.customs.always = outcome
+    world.passes(timedelta(minutes=20), timedelta(seconds=30))
+    assert world.breaker() == BreakerState.OPEN
+    world.customs.always = Outcome.TAKEN
+    asyncio.run(world.turn())
+    tried = len(world.customs.tried)
+    database, now = world.desk.database, world.clock.now
+    match how:
+        case "tried":
+            database.submit(lambda to: try_now(to, "customs", "tests", "mended", now)).result()
+        case "resumed":
+            database.submit(lambda to: pause(to, "customs", "tests", "looked at", now)).result()
+            database.submit(lambda to: resume(to, "customs", "tests", "mended", now)).result()
+        case _:
+            world.started()
+            asyncio.run(world.dispatch.recover())
+    world.passes(2 * SECOND)
+    assert len(world.customs.tried) > tried
+    assert world.states() == {DeliveryState.DELIVERED: 6}
+    assert world.effects() == dict.fromkeys(messages, 1)
+
+
+def test_why_a_question_failed_stands_in_the_delivery_and_at_the_breaker(world: World) -> None:
+    (message,) = world.sent("ASKED1")
+    world.customs.silent = 1
+    asyncio.run(world.turn())
+    world.customs.cannot_be_asked = "HTTP 401: no certificate"
+    world.passes(timedelta(seconds=30))
+    (row,) = world.desk.rows(deliveries, message=message)
+    assert (row["state"], row["note"]) == ("unknown", "asked by key: HTTP 401: no certificate")
+    (known,) = world.desk.rows(destinations, name="customs")
+    assert known["note"] == "asked by key: HTTP 401: no certificate"

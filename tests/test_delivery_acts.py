@@ -146,3 +146,12 @@ def test_one_is_shown_with_what_happened_to_it_and_listed_by_where_it_goes(desk:
         assert [each["id"] for each in listed] == found
     assert gateway(desk, "deliveries", "show", "999").code == 1
     assert act(desk, "hold", 999)[0] == 1
+
+
+def test_the_deliveries_of_a_message_are_listed_by_whatever_names_it(desk: Desk) -> None:
+    message, first, second = two(desk)
+    reference = desk.message(message)["reference"]
+    for named in (message, reference):
+        listed = gateway(desk, "deliveries", "list", "--message", named, "--json").json
+        assert [each["id"] for each in listed] == [first, second]
+    assert gateway(desk, "deliveries", "list", "--message", "NOBODY", "--json").code == 1

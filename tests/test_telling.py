@@ -140,18 +140,20 @@ def test_many_alarms_at_once_are_one_telling_over_the_limit(tmp_path: Path) -> N
         watched(tmp_path, webhook(posts, hourly=2), course)
 
 
-def test_an_alarm_is_mailed_over_starttls_in_both_languages(tmp_path: Path) -> None:
+@pytest.mark.parametrize("implicit", [False, True], ids=["starttls", "implicit"])
+def test_an_alarm_is_mailed_over_tls_in_both_languages(tmp_path: Path, implicit: bool) -> None:
     server = issued(tmp_path / "tls", "mail")
 
     async def course(watch: Watched, desk: Desk) -> None:
         break_(desk)
         await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
 
-    with mail_server(server) as box:
+    with mail_server(server, implicit) as box:
         box.busy = 1
         mail = {
             "host": "127.0.0.1",
             "port": box.port,
+            **({"tls": True} if implicit else {}),
             "ca": str(server.ca),
             "user": "gateway",
             "password_file": "secret",
@@ -199,6 +201,17 @@ def test_a_mail_server_that_nobody_vouches_for_gets_no_password(tmp_path: Path) 
 def test_a_webhook_on_another_machine_is_https_and_holds_no_password(url: str) -> None:
     with pytest.raises(ValidationError):
         WebhookSettings.model_validate({"url": url, "secret_file": "secret"})
+
+
+def test_mail_is_over_tls_from_the_first_byte_on_port_465_and_where_the_settings_say_so() -> None:
+    own = {"host": "mail.example.org", "sender": "a@example.org", "to": ("b@example.org",)}
+    for more, implicit in (
+        ({}, False),
+        ({"port": 465}, True),
+        ({"port": 465, "tls": False}, False),
+        ({"tls": True, "starttls": False}, True),
+    ):
+        assert MailSettings.model_validate({**own, **more}).implicit_tls is implicit
 
 
 def test_mail_to_another_machine_is_encrypted() -> None:

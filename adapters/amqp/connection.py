@@ -21,6 +21,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import ChannelClosed, DeliveryError, PublishError
 
 from adapters.amqp.frames import can_be_written, read_all_there_is
+from adapters.tls_trouble import certificate_trouble
 from gateway.connections import BrokerSettings
 from gateway.faults import printable
 
@@ -189,7 +190,8 @@ class BrokerConnection:
                     raise
                 self.why_not = "the connection was closed"
             except Exception as error:
-                self.why_not = printable(str(error) or type(error).__name__, 300)
+                said = str(error) or type(error).__name__
+                self.why_not = certificate_trouble(error) or printable(said, 300)
             log.warning("broker lost", connection=self.name, why=self.why_not)
             if clock() - began > STEADY_AFTER:
                 pause = FIRST_PAUSE

@@ -20,6 +20,7 @@ from aio_pika.exceptions import AMQPError
 from adapters.amqp.connection import BrokerConnection, Sent
 from adapters.backends import amqp_exchange
 from adapters.backends.amqp_exchange import REPLIES, XML, ZIP, dead, said_in, stood, word_in
+from adapters.tls_trouble import OURS, THEIRS
 from gateway import xml
 from gateway.connections import AmqpBackendSettings, DxpSettings
 from gateway.dxp import unwrapped, write_submission
@@ -32,7 +33,7 @@ from gateway.submission import write_zip
 _IN_HAND: Final = 500
 # What is said where a log-in, a permission or a virtual host is missing: by the broker (AMQP's code 403), and
 # of the virtual host by the library, which does not tell the broker's words.
-_DENIED: Final = ("ACCESS_REFUSED", "Expected one of ['Connection.OpenOk']")
+_DENIED: Final = ("ACCESS_REFUSED", "Expected one of ['Connection.OpenOk']", OURS, THEIRS)
 _LARGEST_ASIDE: Final = 512 * 1024 * 1024  # no broker gives anything larger (RabbitMQ, max_message_size)
 _WORD_WITHIN: Final = 10.0  # seconds for the answer to a question
 

@@ -7,7 +7,7 @@ import asyncio
 import base64
 import hashlib
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -21,6 +21,7 @@ from typing import IO, Final
 import httpx
 
 from adapters.backends.body import write_body
+from adapters.tls_trouble import certificate_trouble
 from gateway.connections import HttpBackendSettings
 from gateway.faults import printable
 from gateway.message import SUBMISSION_KEY, Submission
@@ -39,8 +40,6 @@ _STATUSES: Final = (
     # It broke at its work, or stands between: whether the submission was taken before, it does not say.
     | dict.fromkeys((500, 502, 504), Outcome.UNKNOWN)
 )
-# What OpenSSL calls the alerts by which a server turns a certificate down (RFC 8446, section 6.2).
-_TURNED_DOWN: Final = ("CERT", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
 
 # TLS errors while reading come as they are, and time-outs are errors of the system too.
 TROUBLE: Final = (httpx.HTTPError, OSError)
@@ -155,7 +154,7 @@ class HttpSubmissions:
                         return Outcome.UNKNOWN, await _note(said) or f"HTTP {said.status_code}"
                     return known, ""
         except TROUBLE as error:
-            return Outcome.UNKNOWN, _certificate_trouble(error) or _said(error)
+            return Outcome.UNKNOWN, certificate_trouble(error) or _said(error)
 
     def _fill(
         self, spool: BufferedRandom, submission: Submission, opened: Callable[[str], IO[bytes]]
@@ -186,7 +185,7 @@ class HttpSubmissions:
                         self._not_before = monotonic() + _rest(said.headers.get("Retry-After", ""))
                     return outcome, await _note(said)
         except TROUBLE as error:
-            if trouble := _certificate_trouble(error):
+            if trouble := certificate_trouble(error):
                 return Outcome.DENIED, trouble
             # As long as its end has not left here, the other side cannot have it.
             return Outcome.UNKNOWN if body.ended else Outcome.LATER, _said(error)
@@ -250,23 +249,6 @@ async def _note(said: httpx.Response) -> str:
     if more and _outcome(said) is Outcome.NEVER:
         return printable(more)  # customs' own words of the submission, which its sender may be told
     return printable(f"{text}: {more}" if more else text)
-
-
-def _certificate_trouble(error: BaseException) -> str:
-    """Why one side does not accept the other's certificate, empty where that is not the trouble."""
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return printable(f"its certificate is not accepted: {cause.verify_message}")
-        alert = cause.reason or "" if isinstance(cause, ssl.SSLError) else ""
-        if "ALERT" in alert and any(word in alert for word in _TURNED_DOWN):
-            return printable(f"it does not accept our certificate: {alert}")
-    return ""
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _said(error: BaseException) -> str:

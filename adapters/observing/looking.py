@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar, runtime_checkable
 from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import Connection, func, select
 
+from adapters.certificates import last_end
 from adapters.home import Home
 from adapters.stores.alarms import open_alarms
 from adapters.stores.database import sqlite_engine
@@ -178,16 +179,11 @@ def _configured(home: Home, settings: Settings) -> Iterator[tuple[str, Path]]:
 
 
 def _of_parties(parties: list[Party], now: datetime) -> Iterator[Ending]:
-    """The end of the last certificate of each party, where it comes soon: one that is followed by another
-    troubles nobody."""
+    """The end of the last certificate of each party, where it comes soon."""
     for party in parties:
-        ends = [
-            load_pem_x509_certificate(each.pem.encode()).not_valid_after_utc
-            for each in party.certificates
-            if each.revoked_at is None
-        ]
-        if ends and max(ends) - now <= ENDING_WITHIN:
-            yield Ending(kind="party", owner=party.code, ends=max(ends))
+        ends = last_end(party.certificates)
+        if ends is not None and ends - now <= ENDING_WITHIN:
+            yield Ending(kind="party", owner=party.code, ends=ends)
 
 
 def _ways(reader: Connection) -> Iterator[Way]:

@@ -72,14 +72,21 @@ class Mail:
         mail["Message-ID"] = make_msgid(domain=settings.sender.partition("@")[2])
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content("\n\n".join(_paragraph(alarm) for alarm in telling.alarms[:_NAMED]))
-        with smtplib.SMTP(settings.host, settings.port, timeout=_SECONDS) as server:
-            if settings.starttls:
+        with self._connected() as server:
+            if settings.starttls and not settings.implicit_tls:
                 server.starttls(context=_trusting(settings.ca, self._home))
             if settings.user is not None and settings.password_file is not None:
                 server.login(settings.user, _secret(self._home / settings.password_file))
             refused = server.send_message(mail)
         if refused:  # the others have it, and would get it again and again
             log.warning("addresses refused", refused=len(refused), of=len(settings.to))
+
+    def _connected(self) -> smtplib.SMTP:
+        settings = self._settings
+        if not settings.implicit_tls:
+            return smtplib.SMTP(settings.host, settings.port, timeout=_SECONDS)
+        trust = _trusting(settings.ca, self._home)
+        return smtplib.SMTP_SSL(settings.host, settings.port, timeout=_SECONDS, context=trust)
 
 
 class Webhook:

@@ -81,6 +81,22 @@ def resume(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: 
         _say(base, name, "resumed" if changed else "not paused; nothing is changed", changed, as_json)
 
 
+@app.command("try")
+def try_(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """Try a back-end at once: it was mended, and what waits for it would be tried minutes later.
+
+    A running node heeds it within a second: one submission goes first, the others when it was taken. A pause
+    stays as it is.
+
+    Example: gateway backends try customs --reason "its certificate is renewed" --home /srv/gateway
+    """
+    with told():
+        base = opened(home)
+        _checked(base, name)
+        commit(base, lambda to: destinations.try_now(to, name, actor(), reason, utc_now()))
+        _say(base, name, "to be tried now", True, as_json)
+
+
 def _say(home: Home, name: str, what: str, changed: bool, as_json: bool) -> None:
     (row,) = (each for each in _rows(home) if each["name"] == name)
     if as_json:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Connection
 
 from adapters.clock import utc_now
 from adapters.operators.actor import actor
 from adapters.operators.message_filters import age
-from adapters.operators.message_finding import read
+from adapters.operators.message_finding import meant, read
 from adapters.operators.message_hand import Hand
 from adapters.operators.output import (
     NO,
@@ -44,7 +45,9 @@ ReasonOption = Annotated[str, typer.Option(help="Why; stands in the trail.", sho
 def list_(
     home: HomeOption,
     state: Annotated[DeliveryState | None, typer.Option(help="Only deliveries in this state.")] = None,
-    message: Annotated[str | None, typer.Option(help="Only those of this message id.")] = None,
+    message: Annotated[
+        str | None, typer.Option(help="Only those of this message: its id, reference, SeqNo or entry number.")
+    ] = None,
     destination: Annotated[str | None, typer.Option(help="Only those to this back-end.")] = None,
     account: Annotated[str | None, typer.Option(help="Only those of messages of this account.")] = None,
     older: Annotated[
@@ -59,9 +62,14 @@ def list_(
     Example: gateway deliveries list --state unknown --destination customs --home /srv/gateway
     """
     before = None if older is None else utc_now() - older
-    asked = {"message": message, "state": state, "destination": destination, "account": account}
+    asked = {"state": state, "destination": destination, "account": account}
+
+    def listed(reader: Connection) -> list[dict[str, Any]]:
+        own = None if message is None else meant(reader, message).id
+        return list_deliveries(reader, message=own, **asked, before=before, limit=limit)
+
     with told():
-        rows = read(opened(home), lambda reader: list_deliveries(reader, **asked, before=before, limit=limit))
+        rows = read(opened(home), listed)
     columns = ("id", "message", "destination", "state", "attempts", "changed_at", "next_at", "note")
     say_rows(rows, columns, as_json=as_json)
 

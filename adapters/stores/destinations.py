@@ -14,6 +14,7 @@ from gateway.destinations import Pause
 
 PAUSED: Final = "backend-paused"
 RESUMED: Final = "backend-resumed"
+TRIED: Final = "backend-tried"
 _LONGEST: Final = 26  # what the log has room for, where the id of a message stands else
 
 
@@ -36,6 +37,9 @@ class SqlDestinations:
 
 _KNOWN: Final = select(destinations)
 _CHANGE: Final = update(destinations).where(destinations.c.name == bindparam("wanted"))
+NOT_YET: Final = update(deliveries).where(
+    TO_SEND, deliveries.c.destination == bindparam("to"), deliveries.c.next_at > bindparam("now")
+)
 _WAITING: Final = (
     select(
         deliveries.c.destination,
@@ -78,8 +82,22 @@ def resume(transaction: Transaction, name: str, actor: str, reason: str, now: da
     if present is None or present[1] is None:
         return False
     _put(transaction, name, {"paused_by": None, "paused_at": None, "pause_reason": None})
+    if not present[0].closed:
+        _put(transaction, name, _columns(present[0].tried(now)))
+    transaction.connection.execute(NOT_YET, {"to": name, "now": now, "next_at": now})
     transaction.log(name[:_LONGEST], now, RESUMED, actor, present[0].state, backend=name, reason=reason)
     return True
+
+
+def try_now(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> None:
+    """What waits for it is tried now, whatever it waits for: its breaker lets one through, and the next goes
+    when that was taken. A running node heeds it within a second."""
+    present = known(transaction.connection).get(name)
+    if present is not None and not present[0].closed:
+        _put(transaction, name, _columns(present[0].tried(now)))
+    transaction.connection.execute(NOT_YET, {"to": name, "now": now, "next_at": now})
+    state = BreakerState.CLOSED if present is None else present[0].state
+    transaction.log(name[:_LONGEST], now, TRIED, actor, state, backend=name, reason=reason)
 
 
 def _put(

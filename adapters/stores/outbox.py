@@ -209,6 +209,12 @@ def _recover(transaction: Transaction) -> int:
         .where(sending)
         .values(state=DeliveryState.UNKNOWN, note=note, unsure=True, alternatives=[])
     )
+    # What was mended while no node ran does not wait for the time that the one before it had in mind.
+    transaction.connection.execute(
+        update(deliveries)
+        .where(TO_SEND, deliveries.c.next_at > deliveries.c.changed_at)
+        .values(next_at=deliveries.c.changed_at)
+    )
     return stopped.rowcount + unsure.rowcount
 
 

@@ -17,6 +17,7 @@ from docs.asyncapi_parts import (
 from gateway.connections import AmqpBackendSettings
 from gateway.message import SUBMISSION_KEY
 from gateway.submission import ENVELOPE_NAME
+from gateway.trace_context import TRACEPARENT
 
 _FIELDS: Final = AmqpBackendSettings.model_fields
 SUBMISSIONS: Final = str(_FIELDS["submissions"].default)
@@ -86,7 +87,7 @@ def messages() -> Json:
                 content_type=text("What the body is.", const=ZIP),
                 app_id=text("Who sends it.", const=APP),
             ),
-            schema([]),
+            schema([], **{TRACEPARENT: text("The trace of the declaration (W3C Trace Context).")}),
         ),
         "answer": message(
             "What customs says.",

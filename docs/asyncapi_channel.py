@@ -21,6 +21,7 @@ from docs.asyncapi_parts import (
 from gateway.connections import AmqpSettings
 from gateway.faults import Fault
 from gateway.message import ReceiptKind
+from gateway.trace_context import TRACEPARENT
 
 _XML: Final = "application/xml"
 _ZIP: Final = "application/zip"
@@ -80,6 +81,7 @@ def operations() -> Json:
 
 def messages() -> Json:
     name = text("File name; without it one is made of the message id.", maxLength=255)
+    trace = {TRACEPARENT: text("The trace that it is part of (W3C Trace Context); ours is linked to it.")}
     reason = {
         "x-reason": text("Code of the refusal.", enum=list(refusals())),
         "x-reason-en": text("The same in English."),
@@ -97,21 +99,21 @@ def messages() -> Json:
             _XML,
             document(f"At most {_LARGEST} bytes unless agreed otherwise (`amqp.largest`)."),
             _properties(_XML),
-            schema([], name=name),
+            schema([], name=name, **trace),
         ),
         "package": message(
             "A zip of one XML document and its PDF files.",
             _ZIP,
             document(f"At most {_LARGEST} bytes unless agreed otherwise (`amqp.largest`)."),
             _properties(_ZIP),
-            schema([], name=name),
+            schema([], name=name, **trace),
         ),
         "claim": message(
             "A package that is too large for the broker and was uploaded over SFTP.",
             CLAIM,
             claim,
             _properties(CLAIM),
-            schema([]),
+            schema([], **trace),
         ),
         "receipt": message(
             "The gateway's signed receipt, customs' answer, a notice or a request.",

@@ -67,7 +67,8 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A package that a channel has made durable and is about to acknowledge."""
+    """A package that a channel has made durable and is about to acknowledge. `traceparent` is the header by
+    which its sender names the trace that it is part of, where it does; it is not kept."""
 
     id: str
     account: str
@@ -77,6 +78,7 @@ class Arrival:
     size: int
     received_at: datetime
     reply: Reply | None = None
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,14 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from gateway.message import new_id, number_of
+from adapters.backends.amqp_exchange import ZIP, submission
+from adapters.observing.tracing import Tracer
+from gateway.message import Arrival, new_id, number_of
+from gateway.trace_context import TRACEPARENT
 from tests.declarations import owing_nothing
 from tests.receivers import Posts, http_receiver
 from tests.rendering import render
@@ -102,3 +106,44 @@ def test_traces_that_cannot_be_made_are_told_at_the_start_by_the_name_of_the_ext
 def test_nothing_of_opentelemetry_is_loaded_without_traces() -> None:
     asked = "import sys, cli; sys.exit('opentelemetry' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], cwd=ROOT, check=False).returncode == 0
+
+
+SENDERS = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("said", "joined"),
+    [
+        (SENDERS, True),
+        (SENDERS.upper(), False),
+        (SENDERS.replace("0af7651916cd43dd8448eb211c80319c", "0" * 32), False),
+        (SENDERS.replace("b7ad6b7169203331", "0" * 16), False),
+        ("", False),
+        ("00-x", False),
+        (17, False),
+    ],
+)
+def test_the_senders_trace_is_joined_where_it_names_one(said: object, joined: bool) -> None:
+    message = new_id(datetime(2026, 11, 2, tzinfo=UTC), bytes(range(10)))
+    arrival = Arrival(
+        id=message,
+        account="broker-aa",
+        channel="amqp",
+        name="a.xml",
+        sha256="00" * 32,
+        size=1,
+        received_at=datetime(2026, 11, 2, tzinfo=UTC),
+        traceparent=said,  # type: ignore[arg-type]  # whatever a header holds
+    )
+    with http_receiver() as posts:
+        tracer = Tracer(f"{posts.url}/v1/traces")
+        tracer.received(arrival)
+        tracer.close()
+    (root,) = spans(posts)
+    assert int.from_bytes(root.trace_id, "big") == number_of(message)
+    links = [(each.trace_id.hex(), each.span_id.hex()) for each in root.links]
+    assert links == ([("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")] if joined else [])
+    # The same trace is handed on with what is submitted for it, a copy for a second office as well.
+    for key in (message, f"{message}-0202"):
+        handed = submission(key, b"", ZIP).headers[TRACEPARENT]
+        assert handed == f"00-{root.trace_id.hex()}-{root.span_id.hex()}-01"

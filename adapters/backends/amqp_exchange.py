@@ -16,6 +16,7 @@ from aio_pika.exceptions import ChannelNotFoundEntity
 from gateway.faults import printable
 from gateway.message import SUBMISSION_KEY
 from gateway.ports import Answer, Outcome
+from gateway.trace_context import TRACEPARENT, traceparent
 
 APP: Final = "customs-edi-gateway"
 ZIP: Final = "application/zip"
@@ -57,6 +58,7 @@ async def stood(channel: AbstractChannel, name: str) -> AbstractQueue:
 def submission(key: str, body: bytes, content_type: str) -> Message:
     return Message(
         body,
+        headers={TRACEPARENT: traceparent(key)},
         content_type=content_type,
         delivery_mode=DeliveryMode.PERSISTENT,
         message_id=key,

@@ -26,6 +26,7 @@ from gateway.connections import HttpBackendSettings
 from gateway.faults import printable
 from gateway.message import SUBMISSION_KEY, Submission
 from gateway.ports import Outcome
+from gateway.trace_context import TRACEPARENT, traceparent
 
 _CHUNK: Final = 256 * 1024
 _SLOWEST: Final = 128 * 1024  # bytes a second: a body may take so long, and no longer
@@ -173,6 +174,7 @@ class HttpSubmissions:
             "Content-Length": str(body.size),
             "Content-Digest": named,  # RFC 9530
             "Idempotency-Key": key,
+            TRACEPARENT: traceparent(key),
         }
         try:
             async with asyncio.timeout(self._settings.seconds + body.size / _SLOWEST):

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import (
+    Link,
     NonRecordingSpan,
     SpanContext,
     SpanKind,
@@ -32,10 +33,10 @@ from gateway.faults import printable
 from gateway.message import Arrival, Received, number_of
 from gateway.ports import Outcome, Outgoing
 from gateway.states import State
+from gateway.trace_context import parent_in, root_span
 
 _EXPORT_SECONDS: Final = 10
 _EVERY_MILLISECONDS: Final = 1000
-_HALF: Final = (1 << 64) - 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger()
@@ -67,12 +68,18 @@ class Tracer:
         pass  # no message's way
 
     def received(self, arrival: Arrival) -> None:
-        """The root: all other spans of the message are its children."""
+        """The root: all other spans of the message are its children. It is linked to the span in which its
+        sender handed it over, where that is named."""
+        parent = parent_in(arrival.traceparent)
         self._ids.root = number_of(arrival.id)
         at = arrival.received_at
         shown = {"gateway.account": arrival.account, "gateway.channel": arrival.channel}
         span = self._tracer.start_span(
-            "receive", kind=SpanKind.CONSUMER, start_time=_nanoseconds(at), attributes=_of(arrival.id, shown)
+            "receive",
+            kind=SpanKind.CONSUMER,
+            start_time=_nanoseconds(at),
+            attributes=_of(arrival.id, shown),
+            links=[Link(_context(parent.trace, parent.span))] if parent else [],
         )
         span.end(_nanoseconds(at))
         self._ids.root = None
@@ -133,19 +140,16 @@ class _Ids(RandomIdGenerator):
         return super().generate_trace_id() if self.root is None else self.root
 
     def generate_span_id(self) -> int:
-        return super().generate_span_id() if self.root is None else _span_of(self.root)
+        return super().generate_span_id() if self.root is None else root_span(self.root)
 
 
-def _span_of(number: int) -> int:
-    """The span of a message's root: the random half of its id. It must not be 0."""
-    return number & _HALF or 1
+def _context(trace: int, span: int) -> SpanContext:
+    return SpanContext(trace, span, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
 
 def _under(message: str) -> Context:
     number = number_of(message)
-    sampled = TraceFlags(TraceFlags.SAMPLED)
-    root = SpanContext(number, _span_of(number), is_remote=True, trace_flags=sampled)
-    return set_span_in_context(NonRecordingSpan(root))
+    return set_span_in_context(NonRecordingSpan(_context(number, root_span(number))))
 
 
 def _of(message: str, shown: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:

@@ -143,6 +143,7 @@ class Consumer:
                 size=size,
                 received_at=now,
                 reply=reply,
+                traceparent=taken.traceparent,
             )
             await office.intake.add(arrival)
         if claim is not None:

@@ -12,6 +12,7 @@ from adapters.channels.sftp_server.wire import LONGEST_NAME
 from gateway.faults import Fault, Rejected, finding, in_bytes, printable
 from gateway.message import Reply
 from gateway.parties import Account, Delivery
+from gateway.trace_context import TRACEPARENT, parent_in
 from gateway.unfinished import whole_name
 
 CLAIM: Final = "application/vnd.customs-edi-gateway.claim+json"
@@ -39,6 +40,7 @@ class Admitted:
     name: str
     reply: Reply
     claim: Claim | None
+    traceparent: str = ""
 
 
 def is_one_of_ours(account: Account | None) -> bool:
@@ -56,10 +58,12 @@ def admitted(message: AbstractIncomingMessage, account: Account | None, largest:
     reply = reply_of(message, account)
     if UNREADABLE in identity + reply.correlation or UNREADABLE in message.headers:
         raise Rejected(finding(Fault.AMQP_UNREADABLE))
+    named = message.headers.get(TRACEPARENT)
+    traceparent = named if isinstance(named, str) and parent_in(named) else ""
     kind = (message.content_type or "").partition(";")[0].strip().lower()
     if kind == CLAIM:
         claim = _claim(message.body, account)
-        return Admitted(claim.name, reply, claim)
+        return Admitted(claim.name, reply, claim, traceparent)
     suffix = _SUFFIXES.get(kind)
     if suffix is None:
         raise Rejected(finding(Fault.AMQP_CONTENT_TYPE, detail=printable(kind, 80) or "-"))
@@ -73,7 +77,7 @@ def admitted(message: AbstractIncomingMessage, account: Account | None, largest:
             )
         )
     name = message.headers.get("name", _UNSAFE.sub("_", identity)[:200] + suffix)
-    return Admitted(_sound(name, (suffix,)), reply, None)
+    return Admitted(_sound(name, (suffix,)), reply, None, traceparent)
 
 
 def is_direct(to: str) -> bool:

@@ -18,6 +18,7 @@ from queue import LifoQueue
 from threading import Lock
 from time import monotonic
 from typing import IO, Final
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -48,9 +49,8 @@ class FolderBackend:
 
     That the file is handed over is all that `TAKEN` says: what becomes of it is told by an answer. A
     submission that takes long keeps no answer waiting, nor as many others as there are of `handing`: each of
-    these and `hearing` show the same folder to one thread at a time, and are closed with the back-end. A key
-    is handed over by one at a time (`Outbox.claim`). `spool` is a folder of this machine for what is on its
-    way.
+    these and `hearing` show the same folder to one thread at a time, and are closed with the back-end.
+    `spool` is a folder of this machine for what is on its way.
     """
 
     def __init__(
@@ -64,6 +64,8 @@ class FolderBackend:
         self._dxp = dxp
         self._spool = spool
         self._making = Lock()
+        # So that a key is prepared by one at a time.
+        self._one_of_its_key: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._hand = ThreadPoolExecutor(max_workers=len(handing), thread_name_prefix="handing-over")
         self._ear = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hearing")
         self.deaf = ""  # why the folder of answers could not be looked at, the last time
@@ -74,7 +76,9 @@ class FolderBackend:
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._hand, lambda: self._handed(submission, opened))
+        lock = self._one_of_its_key.setdefault(submission.key, asyncio.Lock())
+        async with lock:
+            return await loop.run_in_executor(self._hand, lambda: self._handed(submission, opened))
 
     async def ask(self, key: str) -> tuple[Outcome, str]:
         """Raises `ValueError` for what is no key."""

@@ -26,6 +26,7 @@ from adapters.observing.looking import Hearing
 from adapters.observing.observing import Observing
 from adapters.partner_kinds import visited_partners
 from adapters.reloading import Reloading
+from adapters.stores.allowances import Allowances
 from adapters.stores.answers import SqlAnswers
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.destinations import SqlDestinations
@@ -151,8 +152,11 @@ async def running(home: Home) -> AsyncIterator[Running]:
         node = Node(parts)
         await stack.enter_async_context(_at_work(node))
         account, mailbox = partial(_account, register), SqlMailbox(database)
+        room = Allowances(database, home.path, settings.disk.reserve_percent, clock).room
         visits = await stack.enter_async_context(
-            visited_partners(home, account, node, mailbox, SqlPostings(database), blobs, clock, renewals)
+            visited_partners(
+                *(home, account, node, mailbox, SqlPostings(database), blobs, clock, renewals, room)
+            )
         )
         if settings.push is not None:
             pushed_to = await stack.enter_async_context(
@@ -170,6 +174,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
             blobs,
             clock,
             asyncio.get_running_loop(),
+            room,
         )
         stack.push_async_callback(asyncio.to_thread, server.stop, STOP_WITHIN)
         sftp, amqp = server.start(), None
@@ -181,6 +186,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
                 uploads=server.claims,
                 blobs=blobs,
                 clock=clock,
+                room=room,
             )
             amqp = await stack.enter_async_context(
                 amqp_channel(settings.amqp, home.path, office, SqlPostings(database))

@@ -81,6 +81,8 @@ class _Account(_Section):
     max_package: int | None = Field(None, ge=1024)
     max_sessions: int | None = Field(None, ge=1)
     max_files: int | None = Field(None, ge=1)
+    daily_messages: int | None = Field(None, ge=0)
+    daily_bytes: int | None = Field(None, ge=0)
     unfinished: tuple[UnfinishedSuffix, ...] | None = None
     receipts: tuple[ReceiptForm, ...] | None = None
     delivery: Delivery | None = None
@@ -229,6 +231,8 @@ def _account(files: _Files, listed: _Account) -> StatedAccount:
         max_package=listed.max_package,
         max_sessions=listed.max_sessions,
         max_files=listed.max_files,
+        daily_messages=listed.daily_messages,
+        daily_bytes=listed.daily_bytes,
         unfinished=listed.unfinished,
         receipts=listed.receipts,
         delivery=listed.delivery,

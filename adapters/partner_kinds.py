@@ -12,6 +12,7 @@ from adapters.files.local import LocalFiles
 from adapters.files.sftp import SftpFiles
 from adapters.home import Home
 from adapters.named_files import Renewal
+from gateway.allowance import Asked
 from gateway.connections import DirectoryPartner, PartnerSettings, SftpPartner
 from gateway.mailbox import Mailbox
 from gateway.parties import Account
@@ -28,11 +29,18 @@ async def visited_partners(
     blobs: BlobStore,
     clock: Clock,
     renewals: list[Renewal],
+    room: Asked,
 ) -> AsyncIterator[Sequence[Visits]]:
     """Visits those that `gateway.toml` names while the context is open. What takes its keys anew is added to
     `renewals`."""
     office = Office(
-        intake=intake, mailbox=mailbox, postings=postings, blobs=blobs, clock=clock, mark=_mark(home)
+        intake=intake,
+        mailbox=mailbox,
+        postings=postings,
+        blobs=blobs,
+        clock=clock,
+        mark=_mark(home),
+        room=room,
     )
     partners = [
         Partner(

@@ -26,6 +26,7 @@ def conditions(sight: Sight, limits: AlarmSettings) -> list[Condition]:
         *(found for host in sight.hosts for found in _host(host, sight, limits)),
         *_deaf(sight, limits),
         *_held_answers(sight),
+        *_nearly_used(sight),
     ]
 
 
@@ -173,4 +174,14 @@ def _held_answers(sight: Sight) -> Iterator[Condition]:
             severity=Severity.WARNING,
             zh=f"有 {sight.held_answers} 份回执无法对应报文，请人工处理",
             en=f"answers that belong to no message and wait for an operator: {sight.held_answers}",
+        )
+
+
+def _nearly_used(sight: Sight) -> Iterator[Condition]:
+    for account, share in sight.nearly_used.items():
+        yield Condition(
+            key=f"allowance:{account}"[:128],
+            severity=Severity.WARNING if share < 1 else Severity.SERIOUS,
+            zh=f"账户 {account} 今日额度已用 {share:.0%}，用完后当日不再接收其报文",
+            en=f"account {account} has used {share:.0%} of what it may send today, and no more",
         )

@@ -21,6 +21,16 @@ class Fault(Enum):
         "报文包超过允许的大小（{detail}）；请压缩随附单据，或将其分开发送。",
         "The package is larger than allowed ({detail}).",
     )
+    ALLOWANCE_USED = (
+        "allowance-used",
+        "本账户当日可发送的数量已用完（{detail}）；请于次日（北京时间）再发，或请网关运营方调整额度。",
+        "What the account may send in a day is used up ({detail}); send it tomorrow (China's time).",
+    )
+    DISK_RESERVE = (
+        "disk-reserve",
+        "网关存储空间不足，目前只接收不超过 {detail} 字节的报文包；请稍后再发。",
+        "The gateway's disk is nearly full: packages of at most {detail} bytes are taken now; send it later.",
+    )
     DOCUMENT_TOO_LARGE = (
         "document-too-large",
         "XML 报文超过允许的大小（{detail}）；请减少内容后重发。",

@@ -132,7 +132,8 @@ class RevokedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A log-in. `keys` are lines of an OpenSSH authorized_keys file; `max_package` is in bytes;
+    """A log-in. `keys` are lines of an OpenSSH authorized_keys file; `max_package` is in bytes; what it may
+    send on a day of China's is bound by `daily_messages` and `daily_bytes`, where these are not None;
     `unfinished` are suffixes that its software gives to what is not whole, beside everybody's."""
 
     name: str
@@ -141,6 +142,8 @@ class Account:
     max_package: int = 512 * 1024 * 1024
     max_sessions: int = 16
     max_files: int = 2000
+    daily_messages: int | None = None
+    daily_bytes: int | None = None
     unfinished: tuple[str, ...] = ()
     receipts: tuple[ReceiptForm, ...] = (ReceiptForm.SINGLE_WINDOW, ReceiptForm.GATEWAY)
     delivery: Delivery = Delivery.INBOX

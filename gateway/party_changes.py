@@ -29,6 +29,9 @@ T = TypeVar("T")
 P = TypeVar("P", bound=Period)
 
 _DAY = timedelta(days=1)
+# Of an account that is new. One that was there before there were any bounds has none until it is given one.
+_DAILY_MESSAGES = 100_000
+_DAILY_BYTES = 100 * 10**9
 
 
 class NotPossible(ValueError):
@@ -48,6 +51,8 @@ class StatedAccount:
     max_package: int | None = None
     max_sessions: int | None = None
     max_files: int | None = None
+    daily_messages: int | None = None  # 0: without a bound
+    daily_bytes: int | None = None
     unfinished: tuple[str, ...] | None = None
     receipts: tuple[ReceiptForm, ...] | None = None
     delivery: Delivery | None = None
@@ -203,7 +208,7 @@ def _account(before: Account | None, stated: StatedAccount | None) -> Account | 
     if stated is None:
         return before
     if before is None:
-        before = Account(name=stated.name, keys=())
+        before = Account(name=stated.name, keys=(), daily_messages=_DAILY_MESSAGES, daily_bytes=_DAILY_BYTES)
     if before.name != stated.name:
         # Folders, messages and receipts are kept under it.
         raise NotPossible("account", f"the party has the account {before.name}; an account keeps its name")
@@ -212,6 +217,8 @@ def _account(before: Account | None, stated: StatedAccount | None) -> Account | 
         max_package=_said(stated.max_package, before.max_package),
         max_sessions=_said(stated.max_sessions, before.max_sessions),
         max_files=_said(stated.max_files, before.max_files),
+        daily_messages=_said(stated.daily_messages, before.daily_messages) or None,
+        daily_bytes=_said(stated.daily_bytes, before.daily_bytes) or None,
         unfinished=_said(stated.unfinished, before.unfinished),
         receipts=_said(stated.receipts, before.receipts),
         delivery=_said(stated.delivery, before.delivery),

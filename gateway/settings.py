@@ -36,6 +36,15 @@ class JudgingSettings(Section):
     )
 
 
+class DiskSettings(Section):
+    reserve_percent: float = Field(
+        5,
+        ge=0,
+        le=50,
+        description="share of the disk below which only small packages are taken; below half, none",
+    )
+
+
 class OutboxSettings(Section):
     budget_hours: float = Field(
         72, gt=0, le=8760, description="how long a back-end is tried before what waits for it is held"
@@ -56,6 +65,7 @@ class Settings(Section):
     amqp: AmqpSettings | None = Field(None, description="the AMQP channel; without it there is none")
     judging: JudgingSettings = JudgingSettings()
     outbox: OutboxSettings = OutboxSettings()
+    disk: DiskSettings = DiskSettings()
     partner: dict[Name, PartnerSettings] = Field(
         default_factory=dict,
         description="parties that host their folders themselves",

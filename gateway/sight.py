@@ -59,9 +59,10 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """`deaf` are the back-ends whose answers cannot be heard, and since when. `free` is the share of the disk
-    that is free, `held_answers` how many answers nobody could match, and `link` None where no AMQP channel is
-    configured. `unfit` says why nothing may be judged or signed, where that is so."""
+    """`deaf` are the back-ends whose answers cannot be heard, and since when. `free` is the share of the
+    disk that is free, `nearly_used` how much of the day's allowance the accounts have used that are
+    near its end, `held_answers` how many answers nobody could match, and `link` None where no AMQP
+    channel is configured. `unfit` says why nothing may be judged or signed, where that is so."""
 
     at: datetime
     unfit: str
@@ -70,6 +71,7 @@ class Sight:
     endings: Sequence[Ending]
     deaf: Mapping[str, datetime]
     held_answers: int
+    nearly_used: Mapping[str, float]
     free: float
     free_bytes: int
     link: Link | None

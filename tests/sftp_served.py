@@ -15,11 +15,13 @@ from sqlalchemy import insert, select
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.keys import make_ed25519, write_private
+from adapters.stores.allowances import Allowances
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.dossiers import SqlDossiers
 from adapters.stores.mailbox import SqlMailbox
 from adapters.stores.messages import SqlMessages
 from adapters.stores.tables import messages, metadata, receipts
+from gateway.allowance import Room
 from gateway.decision import Decision
 from gateway.message import Arrival, Receipt, ReceiptKind, Received
 from gateway.parties import Account
@@ -47,6 +49,7 @@ class Served:
     def __init__(self, root: Path, blobs_root: Path | None = None) -> None:
         self.root = root
         self.clock = HandClock()
+        self.reserve_percent = 0.0
         self.blobs_root = blobs_root or root / "blobs"
         self.blobs = FilesystemBlobs(self.blobs_root)
         engine = sqlite_engine(root / "store.sqlite")
@@ -69,6 +72,7 @@ class Served:
             self.blobs,
             self.clock,
             self.loop,
+            self._room,
         )
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
@@ -78,6 +82,9 @@ class Served:
 
     async def add(self, arrival: Arrival) -> None:
         await self.intake.add(arrival)
+
+    async def _room(self, account: Account) -> Room:
+        return await Allowances(self.database, self.root, self.reserve_percent, self.clock).room(account)
 
     def login(self, account: str, *, key: tuple[bytes, str] | None = None) -> Login:
         """An account of this name with a key of its own."""

@@ -27,6 +27,7 @@ WELL: Final = Sight(
     endings=(),
     deaf={},
     held_answers=0,
+    nearly_used={},
     free=0.5,
     free_bytes=1 << 40,
     link=None,

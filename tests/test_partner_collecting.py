@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from adapters.stores.mailbox import SqlMailbox
 from adapters.stores.messages import SqlMessages
 from adapters.stores.postings import SqlPostings
 from adapters.stores.tables import metadata
+from gateway.allowance import Disk, Room, Sent, room
 from gateway.message import Arrival, new_id
 from gateway.parties import Account
 from gateway.ports import Intake
@@ -98,6 +100,24 @@ def test_a_file_is_taken_when_two_looks_found_it_the_same(looking: Looking) -> N
     assert looking.names() == [Claim("a.xml", arrival.id, MARK).file]
     looking.look(3)
     assert looking.arrived == [arrival]
+
+
+def test_what_is_beyond_the_accounts_allowance_lies_there_until_there_is_room(looking: Looking) -> None:
+    bound = replace(PARTY, daily_bytes=2)
+    sent = Sent()
+
+    async def asked(_account: Account) -> Room:
+        return room(bound, sent, Disk(free=1, reserve=0))
+
+    office = replace(looking.office, room=asked)
+    looking.collector = Collector("theirs", LocalFiles(looking.out.parent), looking.thread, office)
+    (looking.out / "a.xml").write_bytes(b"<a/>")
+    looking.look(3)
+    assert (looking.names(), looking.arrived) == (["a.xml"], [])
+
+    bound = replace(bound, daily_bytes=None)
+    looking.look()
+    assert len(looking.arrived) == 1
 
 
 def test_a_file_that_could_not_be_added_gets_its_name_back(looking: Looking) -> None:

@@ -14,11 +14,13 @@ from sqlalchemy import Connection, func, select
 from adapters.certificates import last_end
 from adapters.home import Home
 from adapters.stores.alarms import open_alarms
+from adapters.stores.allowances import sent_on_the_day_of
 from adapters.stores.database import sqlite_engine
 from adapters.stores.flow import depths
 from adapters.stores.operating_tables import destinations
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import messages
+from gateway.allowance import WARN_FROM, share
 from gateway.parties import Party
 from gateway.ports import Clock
 from gateway.settings import Settings
@@ -135,6 +137,7 @@ class Looking:
                 ways=list(_ways(reader)),
                 endings=self._endings[1],
                 deaf=self._deaf,
+                nearly_used=dict(self._nearly_used(reader, now)),
                 held_answers=reader.execute(_HELD_ANSWERS).scalar_one(),
                 free=disk.free / disk.total,
                 free_bytes=disk.free,
@@ -142,6 +145,13 @@ class Looking:
                 hosts=[Host(name=each.name, failing_since=each.failing_since) for each in self._partners],
                 open_alarms=[alarm.severity for alarm in open_alarms(reader)],
             )
+
+    def _nearly_used(self, reader: Connection, now: datetime) -> Iterator[tuple[str, float]]:
+        for name, sent in sent_on_the_day_of(reader, now).items():
+            party = self._register.party_of(name)
+            used = 0.0 if party is None or party.account is None else share(party.account, sent)
+            if used >= WARN_FROM:
+                yield name, used
 
     def _linked(self, now: datetime) -> Link | None:
         """How all connections stand together, and since which look."""

@@ -48,6 +48,8 @@ def whole(party: Party, today: date) -> dict[str, Any]:
         "max_package": None if account is None else account.max_package,
         "max_sessions": None if account is None else account.max_sessions,
         "max_files": None if account is None else account.max_files,
+        "daily_messages": None if account is None else account.daily_messages,
+        "daily_bytes": None if account is None else account.daily_bytes,
         "unfinished": [] if account is None else list(account.unfinished),
         "receipts": [] if account is None else list(account.receipts),
     }

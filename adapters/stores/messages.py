@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, exists, func, insert, or_, select, text, update
 
+from adapters.stores.allowances import count
 from adapters.stores.announcing import announce, untold
 from adapters.stores.arrived import arrival_of, received_of
 from adapters.stores.consequences import write_consequences
@@ -215,6 +216,7 @@ def _add(transaction: Transaction, arrival: Arrival) -> None:
             "link_digest": link.digest,
         },
     )
+    count(transaction, arrival)
     if arrival.reply is not None:
         transaction.connection.execute(
             _REPLY,

@@ -113,3 +113,13 @@ message_faults = Table(
     Index("faults_of_message", "seq"),
     sqlite_with_rowid=False,
 )
+
+# What each account has sent on a day of China's.
+sent_days = Table(
+    "sent_days",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("account", String(64), primary_key=True),
+    Column("messages", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)

@@ -123,3 +123,28 @@ def test_a_claim_of_an_upload_that_is_not_it_leaves_the_upload(
         file.write(b"1234")
         finish(file)
         run(lambda: test(client))
+
+
+def test_what_is_beyond_an_accounts_allowance_is_refused_by_a_notice(amqp: Place) -> None:
+    async def test() -> None:
+        async with await Platform.connect(amqp.rabbit, amqp.vhost, "broker-b") as platform:
+            await platform.send(b"<longer-than-ten/>", "beyond", correlation_id="beyond")
+            told = await platform.refusal("beyond")
+        assert told.headers["x-reason"] == Fault.ALLOWANCE_USED.code
+
+    _allow(amqp, 10)
+    try:
+        run(test)
+    finally:
+        _allow(amqp, 0)
+
+
+def _allow(amqp: Place, daily_bytes: int) -> None:
+    """Of broker-b; 0 sets no bound."""
+    parties = amqp.gateway.home.path / "parties.toml"
+    text = parties.read_text("utf-8")
+    named = 'name = "broker-b"\n'
+    path = parties.with_name("bounded.toml")
+    path.write_text(text.replace(named, f"{named}daily_bytes = {daily_bytes}\n"), "utf-8")
+    done = amqp.gateway.cli("parties", "import", str(path))
+    assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ from adapters.channels.amqp.door import Admitted, Claim, admitted, is_one_of_our
 from adapters.channels.amqp.refusing import dead_letter, notice
 from adapters.channels.amqp.topology import DEAD, IN, stand
 from adapters.channels.sftp_server.claims import Claims
+from gateway.allowance import Asked
 from gateway.connections import AmqpSettings
 from gateway.faults import Finding, Rejected, printable
 from gateway.message import Arrival, new_id
@@ -41,6 +42,7 @@ class Office:
     uploads: Claims
     blobs: BlobStore
     clock: Clock
+    room: Asked | None = None
 
 
 class Consumer:
@@ -114,10 +116,18 @@ class Consumer:
         try:
             taken = admitted(message, account, self._settings.largest)
             if account is not None:
+                await self._refuse_beyond_its_room(account, taken, len(message.body))
                 await self._store(message, account, taken, again)
         except Rejected as rejected:
             return await self._refused(message, account, rejected.findings[0])
         return True
+
+    async def _refuse_beyond_its_room(self, account: Account, taken: Admitted, size: int) -> None:
+        if self._office.room is None:
+            return
+        room = await self._office.room(account)
+        if room.refuses(size if taken.claim is None else taken.claim.size):
+            raise Rejected(room.why)
 
     def _account(self, message: AbstractIncomingMessage) -> Account | None:
         return self._office.account(message.user_id) if message.user_id else None

@@ -74,7 +74,8 @@ class Collector:
                 await between()
             if stop.is_set():
                 return
-            if self._seen.get(each.name) == each.mark and self._put_off.get(each.mark, now) <= now:
+            settled = self._seen.get(each.name) == each.mark and self._put_off.get(each.mark, now) <= now
+            if settled and await self._has_room(account, each):
                 await self._take(account, each)
         self._seen = {each.name: each.mark for each in waiting}
         marks = set(self._seen.values())
@@ -111,6 +112,16 @@ class Collector:
         for claim, _entry in claims.values():
             if now - claim.at > _OVERDUE:
                 self._once("claimed and not finished for an hour", claim.file)
+
+    async def _has_room(self, account: Account, entry: Found) -> bool:
+        """Whether it is taken now. What is beyond the account's allowance, or the disk's, lies there until
+        there is room; what is beyond its own largest package is taken, and refused."""
+        if self._office.room is None or entry.size > account.max_package:
+            return True
+        room = await self._office.room(account)
+        if refused := room.refuses(entry.size):
+            self._once(room.why.en, entry.name)
+        return not refused
 
     async def _take(self, account: Account, entry: Found) -> None:
         claim = Claim(entry.name, new_id(self._office.clock(), os.urandom(10)), self._office.mark)

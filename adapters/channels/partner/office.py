@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple, Unpack
 
+from gateway.allowance import Asked
 from gateway.mailbox import Mailbox
 from gateway.ports import BlobStore, Clock, Intake, Postings
 
@@ -23,6 +24,7 @@ class Office:
     blobs: BlobStore
     clock: Clock
     mark: str
+    room: Asked | None = None
 
 
 class Thread:

@@ -7,6 +7,7 @@ from typing import IO, Final
 from adapters.channels.sftp_server.office import Office
 from adapters.channels.sftp_server.outbox import Draft, Outbox
 from adapters.channels.sftp_server.wire import Attributes, Refused, Status, denied
+from gateway.allowance import Room
 from gateway.parties import Account
 from gateway.ports import Spool
 
@@ -29,6 +30,7 @@ class Upload:
         office: Office,
         account: Account,
         finish: Callable[[Draft], None] | None,
+        room: Room | None = None,
         *,
         append: bool,
     ) -> None:
@@ -37,6 +39,7 @@ class Upload:
         self._office = office
         self._account = account
         self._finish = finish
+        self._room = room
         self._append = append
 
     def write(self, offset: int, data: bytes) -> None:
@@ -90,6 +93,9 @@ class Upload:
         if size > most:
             self.abort()
             raise Refused(Status.FAILURE, f"A package may have {most} bytes at most; nothing was kept")
+        if self._room is not None and size > self._room.most:
+            self.abort()
+            raise Refused(Status.FAILURE, f"{self._room.why.en} Nothing was kept")
         try:
             self._outbox.grow(self.draft, size, PACKAGES_TOGETHER * most)
         except Refused:

@@ -5,7 +5,7 @@ import errno
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
@@ -14,9 +14,11 @@ import structlog
 
 from adapters.channels.sftp_server.outbox import Draft, Outbox
 from adapters.channels.sftp_server.wire import Refused, Status
+from gateway.allowance import Asked, Room
 from gateway.faults import printable
 from gateway.mailbox import Mailbox
 from gateway.message import Arrival, new_id
+from gateway.parties import Account
 from gateway.ports import BlobStore, Clock, Filing, Intake
 
 # Longer than any commit that will still succeed; a client's own patience is about as long.
@@ -37,6 +39,7 @@ class Office:
         blobs: BlobStore,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
+        room: Asked | None = None,
     ) -> None:
         self.intake = intake
         self.mailbox = mailbox
@@ -44,6 +47,7 @@ class Office:
         self.blobs = blobs
         self.clock = clock
         self._loop = loop
+        self._room = room
         self._lock = threading.Lock()
         self._outboxes: dict[str, Outbox] = {}
         self._pages = threading.Lock()
@@ -66,6 +70,10 @@ class Office:
             own = self._pages_of[account]
         with own, self._pages:
             yield
+
+    def room(self, account: Account) -> Room | None:
+        """How much it may send now; None where nothing but its largest package is a bound."""
+        return None if self._room is None else self.wait(_awaited(self._room(account)))
 
     def outbox(self, account: str) -> Outbox:
         with self._lock:
@@ -103,6 +111,10 @@ class Office:
             self.outbox(account).drop(draft)
         log.info("upload", account=account, name=printable(name), id=message, size=size, sha256=sha256)
         return size
+
+
+async def _awaited(asked: Awaitable[Room]) -> Room:
+    return await asked
 
 
 def cause(error: OSError) -> str:

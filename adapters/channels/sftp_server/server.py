@@ -18,6 +18,7 @@ from adapters.channels.sftp_server.claims import Claims
 from adapters.channels.sftp_server.connection import Connection
 from adapters.channels.sftp_server.door import Door
 from adapters.channels.sftp_server.office import Office, log
+from gateway.allowance import Asked
 from gateway.faults import printable
 from gateway.mailbox import Mailbox
 from gateway.parties import Account
@@ -54,11 +55,12 @@ class SftpServer:
         blobs: BlobStore,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
+        room: Asked | None = None,
     ) -> None:
         self._address = (host, port)
         self._host_key = paramiko.Ed25519Key.from_private_key(io.StringIO(host_key.decode("ascii")))
         self._account = account
-        self._office = Office(intake, mailbox, filing, blobs, clock, loop)
+        self._office = Office(intake, mailbox, filing, blobs, clock, loop, room)
         self.claims = Claims(self._office)
         self._admission = Admission()
         self._lock = threading.Lock()

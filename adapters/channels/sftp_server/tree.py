@@ -23,6 +23,7 @@ from adapters.channels.sftp_server.wire import (
     denied,
     no_such_file,
 )
+from gateway.allowance import Room
 from gateway.mailbox import NotRenamed
 from gateway.parties import Account
 from gateway.ports import Entry, Folder
@@ -272,6 +273,9 @@ class Tree:
                 if not unfinished:
                     raise denied("The file was acknowledged and cannot be changed; send it anew")
                 return self._upload(self._outbox.hold(name), name, append=Mode.APPEND in mode)
+        room = self._office.room(self._account)
+        if room is not None and room.most == 0:
+            raise Refused(Status.FAILURE, room.why.en)
         draft = self._outbox.create(
             name,
             self._office.blobs.spool,
@@ -282,7 +286,7 @@ class Tree:
         if not unfinished:
             self._writing = {each: held for each, held in self._writing.items() if not held.gone}
             self._writing[name] = draft
-        return self._upload(draft, name, append=Mode.APPEND in mode)
+        return self._upload(draft, name, room, append=Mode.APPEND in mode)
 
     def _acknowledged(self, name: str) -> bool:
         try:
@@ -293,9 +297,9 @@ class Tree:
             raise
         return True
 
-    def _upload(self, draft: Draft, name: str, *, append: bool = False) -> Upload:
+    def _upload(self, draft: Draft, name: str, room: Room | None = None, *, append: bool = False) -> Upload:
         finish = None if self._account.is_unfinished(name) else partial(self._finish, name=name)
-        return Upload(draft, self._outbox, self._office, self._account, finish, append=append)
+        return Upload(draft, self._outbox, self._office, self._account, finish, room, append=append)
 
     def _finish(self, draft: Draft, name: str) -> None:
         size = self._office.commit(self._account.name, draft, name, self.admit)

@@ -1,0 +1,66 @@
+"""What each account has sent on a day, counted as it is received."""
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from adapters.stores.database import Database, Transaction
+from adapters.stores.operating_tables import sent_days
+from gateway.allowance import Disk, Room, Sent, room
+from gateway.china import china_date
+from gateway.message import Arrival
+from gateway.parties import Account
+from gateway.ports import Clock
+
+_OF: Final = (sent_days.c.day == bindparam("on")) & (sent_days.c.account == bindparam("by"))
+_COUNT: Final = (
+    update(sent_days)
+    .where(_OF)
+    .values(messages=sent_days.c.messages + 1, size=sent_days.c.size + bindparam("more"))
+)
+_FIRST: Final = insert(sent_days)
+_SENT: Final = select(sent_days.c.messages, sent_days.c.size).where(_OF)
+_ON_A_DAY: Final = select(sent_days).where(sent_days.c.day == bindparam("on"))
+
+
+def count(transaction: Transaction, arrival: Arrival) -> None:
+    """One more message, in the commit that receives it."""
+    day = _day(arrival.received_at)
+    connection = transaction.connection
+    if not connection.execute(_COUNT, {"on": day, "by": arrival.account, "more": arrival.size}).rowcount:
+        connection.execute(
+            _FIRST, {"day": day, "account": arrival.account, "messages": 1, "size": arrival.size}
+        )
+
+
+def sent_on_the_day_of(reader: Connection, now: datetime) -> dict[str, Sent]:
+    """By account, of those that have sent anything."""
+    rows = reader.execute(_ON_A_DAY, {"on": _day(now)})
+    return {row.account: Sent(messages=row.messages, size=row.size) for row in rows}
+
+
+class Allowances:
+    """How much room an account has, by the store and by the disk of `home`; `percent` is its reserve."""
+
+    def __init__(self, database: Database, home: Path, percent: float, clock: Clock) -> None:
+        self._database = database
+        self._home = home
+        self._percent = percent
+        self._clock = clock
+
+    async def room(self, account: Account) -> Room:
+        on = {"on": _day(self._clock()), "by": account.name}
+        row = await self._database.read(lambda reader: reader.execute(_SENT, on).first())
+        disk = shutil.disk_usage(self._home)
+        return room(
+            account,
+            Sent() if row is None else Sent(messages=row.messages, size=row.size),
+            Disk(free=disk.free, reserve=int(disk.total * self._percent / 100)),
+        )
+
+
+def _day(at: datetime) -> str:
+    return china_date(at).isoformat()

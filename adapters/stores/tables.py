@@ -211,6 +211,8 @@ receipts = Table(
     Column("post_at", Instant),  # when it is brought to its account next, where it still is to be
     UniqueConstraint("account", "folder", "name"),
     Index("receipts_to_post", "account", "id", sqlite_where=TO_POST, postgresql_where=TO_POST),
+    # Whosever they are, in their order: what still is to be brought, among all that ever was.
+    Index("receipts_in_hand", "id", sqlite_where=TO_POST, postgresql_where=TO_POST),
     Index("receipts_of_message", "message"),
     # What an account has removed may be a hundred times what it sees.
     Index("receipts_shown", "account", "folder", "name", sqlite_where=SHOWN, postgresql_where=SHOWN),

@@ -152,7 +152,9 @@ async def running(home: Home) -> AsyncIterator[Running]:
         node = Node(parts)
         await stack.enter_async_context(_at_work(node))
         account, mailbox = partial(_account, register), SqlMailbox(database)
-        room = Allowances(database, home.path, settings.disk.reserve_percent, clock).room
+        room = Allowances(
+            database, home.path, settings.disk.reserve_percent, lambda: answers.policy, clock
+        ).room
         visits = await stack.enter_async_context(
             visited_partners(
                 *(home, account, node, mailbox, SqlPostings(database), blobs, clock, renewals, room)

@@ -40,6 +40,11 @@ class Home:
         return self.path / "blobs"
 
     @property
+    def temporary(self) -> Path:
+        """For the time of a run; what a crash left there goes at the next start."""
+        return self.path / "tmp"
+
+    @property
     def host_key(self) -> Path:
         return self.path / "keys" / "ssh_host_ed25519"
 

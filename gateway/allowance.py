@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from gateway.faults import Fault, Finding, finding
 from gateway.parties import Account
+from gateway.policy import Policy
 
 SMALL: Final = 1024 * 1024  # bytes of what is still taken when the disk's reserve is touched
 WARN_FROM: Final = 0.8  # of an allowance
@@ -47,10 +48,18 @@ class Room:
 Asked: TypeAlias = Callable[[Account], Awaitable[Room]]
 
 
-def room(account: Account, sent: Sent, disk: Disk) -> Room:
-    """The narrowest of the account's own bound, its allowance and the disk's reserve."""
-    most = account.max_package
-    found = Room(most=most, why=finding(Fault.PACKAGE_TOO_LARGE, detail=str(most)))
+def largest(policy: Policy) -> int:
+    """The bytes of the largest package that may be sound at all: a document and as many files as it may have,
+    each of the largest size, with a kilobyte for what a zip says of each."""
+    files = policy.package.entries - 1
+    return policy.package.document_size + files * policy.pdf.size + policy.package.entries * 1024
+
+
+def room(account: Account, sent: Sent, disk: Disk, sound: int | None = None) -> Room:
+    """The narrowest of the account's own bound, that of what may be `sound` at all, the account's allowance
+    and the disk's reserve."""
+    most = account.max_package if sound is None else min(account.max_package, sound)
+    found = Room(most=most, why=finding(Fault.PACKAGE_TOO_LARGE, detail=f"> {most}"))
     left = _left(account, sent)
     if left is not None and left < found.most:
         messages = f"{sent.messages}/{account.daily_messages or '-'}"

@@ -35,7 +35,10 @@ class Breaker:
         return self.state is BreakerState.CLOSED
 
     def may_probe(self, now: datetime) -> bool:
-        return self.state is BreakerState.OPEN and self.probe_at is not None and now >= self.probe_at
+        if self.state is not BreakerState.OPEN or self.probe_at is None:
+            return False
+        # One that is further ahead than any pause was written before the clock was set back.
+        return not now < self.probe_at <= now + LONGEST_PAUSE
 
     def probing(self) -> "Breaker":
         """A probe is under way; there is no second one until its outcome is known."""

@@ -38,8 +38,10 @@ from gateway.states import Event, State
 
 CRASHES: Final = 3  # judgements of one message that may crash before it is held
 LEASE: Final = timedelta(minutes=15)
+_SET_BACK: Final = timedelta(seconds=1)  # less is how clocks are kept right
 ANNOUNCE_HELD_AFTER: Final = timedelta(minutes=5)  # CONTRACT.md, "Receipts"
 IDLE: Final = 0.5  # seconds between looks when nothing wakes a loop
+LONGEST_PAUSE: Final = 10.0  # seconds between the tries of a loop that fails
 ANNOUNCE_EVERY: Final = 2.0
 _ANNOUNCED_AT_ONCE: Final = 50
 REMIND_EVERY: Final = 10.0
@@ -76,6 +78,7 @@ class Node:
         self._heard = asyncio.Event()
         self._stopping = asyncio.Event()
         self._judging = 0
+        self._latest: datetime | None = None  # what the clock said last
         self._at_work: set[asyncio.Task[None]] = set()
 
     async def add(self, arrival: Arrival) -> None:
@@ -93,6 +96,7 @@ class Node:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._signing(self._judge_some, self._arrived))
                 loops.create_task(self._signing(self._expire_some, asyncio.Event()))
+                loops.create_task(self._loop(self._end_waits, asyncio.Event()))
                 loops.create_task(self._loop(self._dispatch_some, self._parts.dispatch.wake))
                 loops.create_task(self._loop(self._parts.dispatch.give_up, asyncio.Event(), GIVE_UP_EVERY))
                 # Each by itself: one that does not answer must not keep the others from being heard.
@@ -137,7 +141,7 @@ class Node:
         idle: float = IDLE,
         called: str | None = None,
     ) -> None:
-        name = called or work.__name__.strip("_")
+        name, pause = called or work.__name__.strip("_"), 0.0
         while not self._stopping.is_set():
             wake.clear()
             self._parts.observer.ticked(name, self._parts.clock())
@@ -146,7 +150,9 @@ class Node:
             except Exception as error:
                 # The store could not be read or written: nothing is lost by trying again.
                 log.error("loop failed", work=name, error=printable(repr(error), 500))
-                more = False
+                await _until(self._stopping, pause := min(LONGEST_PAUSE, max(IDLE, 2 * pause)))
+                continue
+            pause = 0.0
             if not more:
                 await _either(wake, self._stopping, idle)
 
@@ -164,6 +170,17 @@ class Node:
         for received in claimed:
             self._start(self._judge(received))
         return len(claimed) > 0
+
+    async def _end_waits(self) -> bool:
+        """Where the clock is behind what it was: at the start, and at every round."""
+        now = self._parts.clock()
+        set_back = self._latest is None or now < self._latest - _SET_BACK
+        self._latest = now
+        if set_back and (freed := await self._parts.messages.end_waits(now, LEASE)):
+            log.warning("the clock was set back; what waited goes on", count=freed)
+            self._arrived.set()
+            self._parts.dispatch.wake.set()
+        return False
 
     async def _expire_some(self) -> bool:
         expired = await self._parts.messages.expire(self._parts.clock())
@@ -283,6 +300,11 @@ class Node:
 
 def _broke(received: Received, reason: str) -> Decision:
     return Decision(message=received.arrival.id, attempt=received.attempts, event=Event.BROKE, reason=reason)
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
 
 
 async def _either(first: asyncio.Event, second: asyncio.Event, seconds: float) -> None:

@@ -40,7 +40,7 @@ class Pace:
 
     def free(self, at_work: int, now: datetime) -> int:
         """How many more may be handed over now."""
-        if self.rest_until is not None and now < self.rest_until:
+        if self._rests(now):
             return 0
         free = max(0, self.allowed - at_work)
         return min(free, int(self._filled(now))) if self.limits.rate else free
@@ -65,7 +65,7 @@ class Pace:
     def busy(self, now: datetime) -> "Pace":
         """It asks for less: half as many at once, after a rest that grows as long as it asks. What was on its
         way together asks once."""
-        if self.rest_until is not None and now < self.rest_until:
+        if self._rests(now):
             return self
         return replace(
             self,
@@ -75,8 +75,13 @@ class Pace:
             rest_until=now + self.rest,
         )
 
+    def _rests(self, now: datetime) -> bool:
+        # One that is further ahead than any rest was written before the clock was set back.
+        return self.rest_until is not None and now < self.rest_until <= now + LONGEST_REST
+
     def _filled(self, now: datetime) -> float:
-        passed = max(0.0, (now - self.at).total_seconds())
+        # A clock that was set back says nothing of how much time passed: as if it were a second.
+        passed = (now - self.at).total_seconds() if now >= self.at else 1.0
         return min(_most(self.limits), self.tokens + passed * self.limits.rate)
 
 

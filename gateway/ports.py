@@ -140,6 +140,11 @@ class MessageStore(Intake, Protocol):
         that are."""
         ...
 
+    async def end_waits(self, now: datetime, longest: timedelta) -> int:
+        """Lets go on at once, of everything in the store that the node takes up again by itself, what is to
+        wait for more than `longest`: the clock was set back since. Returns how many that are."""
+        ...
+
     async def put_back(self, message: str, attempt: int, not_before: datetime, *, crashed: bool) -> None:
         """Ends a claim without a decision. Only a crashed attempt stays counted."""
         ...

@@ -25,6 +25,7 @@ from gateway.allowance import Room
 from gateway.decision import Decision
 from gateway.message import Arrival, Receipt, ReceiptKind, Received
 from gateway.parties import Account
+from gateway.policy import Policy
 from gateway.ports import Folder, Intake
 from gateway.states import Event
 from tests.judging import families
@@ -84,7 +85,9 @@ class Served:
         await self.intake.add(arrival)
 
     async def _room(self, account: Account) -> Room:
-        return await Allowances(self.database, self.root, self.reserve_percent, self.clock).room(account)
+        return await Allowances(self.database, self.root, self.reserve_percent, Policy, self.clock).room(
+            account
+        )
 
     def login(self, account: str, *, key: tuple[bytes, str] | None = None) -> Login:
         """An account of this name with a key of its own."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from adapters.files.folders import FIRST, MOST, Found, anything, checked
+from adapters.private import shared
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CHUNK: Final = 1024 * 1024
@@ -60,6 +61,7 @@ class LocalFiles:
             with suppress(FileNotFoundError):
                 os.unlink(checked(name), dir_fd=opened)
             with open(os.open(checked(name), flags, 0o666, dir_fd=opened), "wb") as file:
+                os.fchmod(file.fileno(), shared(0o666))
                 fill(file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -100,6 +102,11 @@ class LocalFiles:
                 os.mkdir(name, dir_fd=opened)
             except FileExistsError:
                 return
+            with self._opened(folder) as made:
+                kept = (
+                    stat.S_IMODE(os.fstat(made).st_mode) & ~0o777
+                )  # a group's folder makes those of a group
+                os.fchmod(made, kept | shared(0o777))
             os.fsync(opened)
 
     def close(self) -> None:

@@ -96,7 +96,7 @@ def _judged(file: Path, account: str | None, home: Home) -> Decision:
             id="0" * 26,
             account=account or _named_sender(file, rules, register),
             channel="check",
-            name=file.name,
+            name=printable(file.name),
             sha256=sha256,
             size=file.stat().st_size,
             received_at=now,
@@ -115,7 +115,9 @@ def _named_sender(file: Path, rules: Rules, register: SqlRegister) -> str:
     accounts = [party.account for party in register.parties() if party.account is not None]
     size, most = file.stat().st_size, max(account.max_package for account in accounts)
     try:
-        package = unpack(file.name, partial(file.open, "rb"), size, policy.package, policy.pdf, most)
+        package = unpack(
+            printable(file.name), partial(file.open, "rb"), size, policy.package, policy.pdf, most
+        )
         recognised = recognise(package, rules.families, policy)
     except Rejected:
         return accounts[0].name
@@ -166,7 +168,7 @@ def _print(file: Path, decision: Decision, lang: Language) -> None:
     }
     en, zh = words[decision.event]
     in_zh = lang is Language.ZH
-    typer.echo(f"{file.name}：{zh}" if in_zh else f"{file.name}: {en}")
+    typer.echo(f"{printable(file.name)}：{zh}" if in_zh else f"{printable(file.name)}: {en}")
     if route := decision.trail.get("route"):
         typer.echo(f"  报送线路：{printable(route)}" if in_zh else f"  route: {printable(route)}")
     for fault in decision.findings:

@@ -29,6 +29,8 @@ from adapters.operators.output import (
     say_rows,
     told,
 )
+from adapters.private import private
+from adapters.temporary import keep_temporary
 
 
 def init(
@@ -44,7 +46,8 @@ def init(
     """
     with told():
         try:
-            made = found(home.absolute(), sftp_port, utc_now())
+            with private():
+                made = found(home.absolute(), sftp_port, utc_now())
         except HomeExists as error:
             fail(USAGE, str(error))
     port = made.settings().sftp.port
@@ -66,7 +69,8 @@ def serve(home: HomeOption) -> None:
     """
     with told():
         base = opened(home.absolute())
-        with base.locked():
+        with base.locked(), private():
+            keep_temporary(base.temporary)
             check_named_files(base)
             check_listeners(base.settings())
             log_to_stderr()

@@ -93,7 +93,9 @@ def cell(value: object) -> Text:
 
 
 def fail(code: int, text: str) -> NoReturn:
-    typer.echo(f"gateway: {text}", err=True)
+    # A line for each of them, but nothing else that a terminal would obey: it may name what others named.
+    shown = "\n".join(printable(line, 4000) for line in text.split("\n"))
+    typer.echo(f"gateway: {shown}", err=True)
     raise typer.Exit(code)
 
 

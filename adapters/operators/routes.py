@@ -21,7 +21,7 @@ from adapters.operators.output import (
     warn_of_differing,
 )
 from gateway.families import Families
-from gateway.faults import Rejected
+from gateway.faults import Rejected, printable
 from gateway.stages.route import Routes, second_office
 from gateway.stages.unpack import unpack
 from gateway.stages.validate import recognise
@@ -58,7 +58,9 @@ def _tried(file: Path, home: Home) -> Iterator[dict[str, Any]]:
     policy, families = home.policy(), Families.load(files("schemas"))
     size, any_size = file.stat().st_size, sys.maxsize  # that is for `check` to say
     try:
-        package = unpack(file.name, partial(file.open, "rb"), size, policy.package, policy.pdf, any_size)
+        package = unpack(
+            printable(file.name), partial(file.open, "rb"), size, policy.package, policy.pdf, any_size
+        )
         recognised = recognise(package, families, policy)
     except Rejected as refused:
         fail(NO, f"{file.name} is no message that has a route: {refused.findings[0].en}")

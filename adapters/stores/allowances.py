@@ -1,6 +1,7 @@
 """What each account has sent on a day, counted as it is received."""
 
 import shutil
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -9,10 +10,11 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from adapters.stores.database import Database, Transaction
 from adapters.stores.operating_tables import sent_days
-from gateway.allowance import Disk, Room, Sent, room
+from gateway.allowance import Disk, Room, Sent, largest, room
 from gateway.china import china_date
 from gateway.message import Arrival
 from gateway.parties import Account
+from gateway.policy import Policy
 from gateway.ports import Clock
 
 _OF: Final = (sent_days.c.day == bindparam("on")) & (sent_days.c.account == bindparam("by"))
@@ -45,10 +47,13 @@ def sent_on_the_day_of(reader: Connection, now: datetime) -> dict[str, Sent]:
 class Allowances:
     """How much room an account has, by the store and by the disk of `home`; `percent` is its reserve."""
 
-    def __init__(self, database: Database, home: Path, percent: float, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, home: Path, percent: float, policy: Callable[[], Policy], clock: Clock
+    ) -> None:
         self._database = database
         self._home = home
         self._percent = percent
+        self._policy = policy
         self._clock = clock
 
     async def room(self, account: Account) -> Room:
@@ -59,6 +64,7 @@ class Allowances:
             account,
             Sent() if row is None else Sent(messages=row.messages, size=row.size),
             Disk(free=disk.free, reserve=int(disk.total * self._percent / 100)),
+            largest(self._policy()),
         )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, exists, func, insert, or_, select, text, updat
 from adapters.stores.allowances import count
 from adapters.stores.announcing import announce, untold
 from adapters.stores.arrived import arrival_of, received_of
+from adapters.stores.clock_set_back import end_waits
 from adapters.stores.consequences import write_consequences
 from adapters.stores.database import Database, Transaction
 from adapters.stores.found_by import fact_columns, note_faults
@@ -63,6 +64,9 @@ class SqlMessages:
         if not await self._database.read(lambda reader: any_overdue(reader, now)):
             return 0
         return await self._database.write(lambda transaction: expire(transaction, now))
+
+    async def end_waits(self, now: datetime, longest: timedelta) -> int:
+        return await self._database.write(lambda transaction: end_waits(transaction, now, longest))
 
     async def put_back(self, message: str, attempt: int, not_before: datetime, *, crashed: bool) -> None:
         counted = attempt if crashed else attempt - 1

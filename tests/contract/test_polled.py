@@ -61,7 +61,7 @@ def _reads_all(statement: str, step: str, waiting: set[str]) -> bool:
 
 
 async def _rounds(desk: Desk, looking: Looking) -> None:
-    """Each thing that a loop of the node or of a channel does when it finds nothing to do, and when it does."""
+    """What the loops of the node and of its channels do at each round."""
     now, database = NOW + _HOUR, desk.database
     for _twice in range(2):
         await desk.messages.claim(4, now, _HOUR)
@@ -93,7 +93,7 @@ def test_nothing_that_is_asked_all_the_time_reads_a_table_that_grows(tmp_path: P
         desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1")))
         desk.received("broker-aa", "b.zip", packed(Declaration(reference="R2")))
         asked.listen(desk.database.engine)
-        looking = Looking(desk.home, desk.home.settings(), lambda: NOW + _HOUR, (), (), {})
+        looking = Looking(desk.home, desk.home.settings(), lambda: NOW + _HOUR, (), (), {}, lambda _now: "")
         asked.listen(looking._engine)
         with closing(looking):
             asyncio.run(_rounds(desk, looking))

@@ -52,6 +52,14 @@ class Watched:
                 await self._watch.look()
                 await asyncio.sleep(0.02)
 
+    async def rounds_until(self, condition: Callable[[], bool]) -> None:
+        """The same with what the watch does where a look fails."""
+        async with asyncio.timeout(20):
+            while not condition():
+                self.now += timedelta(seconds=1)
+                await self._watch.round()
+                await asyncio.sleep(0.02)
+
     def alarms(self) -> list[dict[str, Any]]:
         with self._desk.database.engine.connect() as reader:
             return list_alarms(reader, all_=True, limit=0)

@@ -59,6 +59,30 @@ def test_an_address_that_is_refused_brings_the_others_no_second_mail(tmp_path: P
     assert "example.org" not in json.dumps(warning)
 
 
+def test_a_store_that_takes_nothing_is_told_of_from_memory_and_once(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        writable(desk, False)
+        await watch.rounds_until(lambda: len(posts.taken) == 1)
+        for _ in range(3):
+            await watch.rounds_until(lambda: True)
+        writable(desk, True)
+        await watch.rounds_until(lambda: len(posts.taken) == 3)
+        assert [each["key"] for each in watch.alarms()] == ["breaker:customs"]
+
+    def writable(desk: Desk, yes: bool) -> None:
+        full = "CREATE TRIGGER disk_is_full BEFORE INSERT ON alarms BEGIN SELECT RAISE(ABORT, 'full'); END"
+        change = "DROP TRIGGER disk_is_full" if yes else full
+        desk.database.submit(lambda to: to.connection.exec_driver_sql(change)).result()
+
+    with http_receiver() as posts, capture_logs() as logs:
+        watched(tmp_path, webhook(posts), course)
+        said = [json.loads(each.body) for each in posts.taken]
+    told_from_memory = [each["news"] for each in said if each["alarms"][0]["key"] == "store"]
+    assert told_from_memory == ["open", "clear"]
+    assert [each["news"] for each in logs if each.get("keys") == ["critical store"]] == ["open", "clear"]
+
+
 def test_a_webhook_that_redirects_has_not_taken_it_and_is_not_followed(tmp_path: Path) -> None:
     async def course(watch: Watched, desk: Desk) -> None:
         break_(desk)

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,7 +22,7 @@ from adapters.stores.alarms import open_alarms, to_tell, told, write
 from adapters.stores.bands import figures
 from adapters.stores.database import Database
 from gateway.alarm_conditions import conditions
-from gateway.alarms import Alarm, Changes, Condition, News, Telling, changes, tellings
+from gateway.alarms import Alarm, Changes, Condition, News, Severity, Telling, changes, tellings
 from gateway.families import Families
 from gateway.faults import printable
 from gateway.monitoring import MonitoringPolicy, bands, warnings
@@ -30,6 +31,7 @@ from gateway.watching import AlarmSettings
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 300.0
+_FAILURES: Final = 2  # looks that fail one after the other; a single one may have met a change under way
 
 log = structlog.get_logger()
 
@@ -59,6 +61,38 @@ class Watch:
         self._told: list[datetime] = []
         self._in_hand: dict[int, asyncio.Task[None]] = {}  # by alarm
         self._over: set[int] = set()  # of those, the alarms that have cleared meanwhile
+        self._failures = 0  # looks in a row that failed
+        self._failing: Alarm | None = None  # told from memory, since the store does not take it
+        self._unnoted: set[asyncio.Task[bool]] = set()
+
+    async def round(self) -> None:
+        """A look. Where it fails again, as all do that cannot write to a full disk, that is told from memory:
+        the log, mail and webhook need no store."""
+        now = self._clock()
+        try:
+            await self.look()
+        except Exception as error:
+            log.error("watch failed", error=printable(type(error).__name__))
+            self._failures += 1
+            if self._failures == _FAILURES:
+                self._failing = _failing(now)
+                self._tell_unnoted(Telling(news=News.OPEN, alarms=(self._failing,)), now)
+            return
+        self._failures = 0
+        if self._failing is not None:
+            cleared, self._failing = replace(self._failing, cleared_at=now), None
+            self._tell_unnoted(Telling(news=News.CLEAR, alarms=(cleared,)), now)
+
+    def _tell_unnoted(self, telling: Telling, now: datetime) -> None:
+        _log(telling)
+
+        def over() -> bool:
+            return telling.news is News.OPEN and self._failing is None
+
+        for way in self._ways:
+            task = asyncio.create_task(_until_taken(way, telling, now, over))
+            self._unnoted.add(task)
+            task.add_done_callback(self._unnoted.discard)
 
     async def look(self) -> None:
         """One round: what is wrong now becomes alarms, and what is to be told is on its way."""
@@ -110,17 +144,26 @@ class Watch:
 
     async def run(self) -> None:
         while True:
-            try:
-                await self.look()
-            except Exception as error:
-                log.error("watch failed", error=printable(type(error).__name__))
+            await self.round()
             await asyncio.sleep(self._settings.seconds)
 
     async def end(self) -> None:
-        tasks = set(self._in_hand.values())
+        tasks = {*self._in_hand.values(), *self._unnoted}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _failing(now: datetime) -> Alarm:
+    return Alarm(
+        id=0,
+        key="store",
+        severity=Severity.CRITICAL,
+        zh="网关无法读写数据库（磁盘可能已满），新的报警无法登记",
+        en="the store cannot be read or written (is the disk full?), and no alarm can be noted in it",
+        opened_at=now,
+        seen_at=now,
+    )
 
 
 async def _until_taken(way: Teller, telling: Telling, now: datetime, over: Callable[[], bool]) -> bool:

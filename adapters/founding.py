@@ -15,6 +15,7 @@ from adapters.mandates import grant_mandates
 from adapters.operators.actor import actor
 from adapters.operators.samples import write_samples
 from adapters.parties_file import read_parties
+from adapters.private import private
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.migrate import migrate
 from adapters.stores.parties import say
@@ -31,6 +32,11 @@ def found(path: Path, port: int | None, now: datetime) -> Home:
     """Makes the home; raises `HomeExists`. A `port` of 0 picks one that is free now, and keeps it."""
     if path.exists() and any(path.iterdir()):
         raise HomeExists(f"{path} is not empty")
+    with private():
+        return _made(path, port, now)
+
+
+def _made(path: Path, port: int | None, now: datetime) -> Home:
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(0o700)
     home = Home(path)

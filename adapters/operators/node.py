@@ -46,8 +46,7 @@ def init(
     """
     with told():
         try:
-            with private():
-                made = found(home.absolute(), sftp_port, utc_now())
+            made = found(home.absolute(), sftp_port, utc_now())
         except HomeExists as error:
             fail(USAGE, str(error))
     port = made.settings().sftp.port
@@ -130,13 +129,19 @@ def log_to_stderr() -> None:
     )
 
 
-def doctor(home: HomeOption, as_json: JsonOption = False) -> None:
+def doctor(
+    home: HomeOption,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Read every page of the store, which may take long.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Look a home over: configuration, keys, certificates, store, disk. Ends with 1 where something is wrong.
 
     Example: gateway doctor --home /srv/gateway
     """
     with told():
-        checks = examine(opened(home), utc_now())
+        checks = examine(opened(home), utc_now(), whole=whole)
     say_rows(checks, ("check", "ok", "detail"), as_json=as_json)
     if not all(check["ok"] for check in checks):
         raise typer.Exit(NO)

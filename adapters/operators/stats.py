@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -16,6 +16,8 @@ from adapters.stores.flow import COUNTS, By, depths, rates, waits
 from gateway.dossier import ReviewOutcome
 from gateway.families import Families
 from gateway.monitoring import OUTCOMES, bands
+
+_LOOKED_AT: Final = timedelta(days=30)
 
 
 class _Flowing(Listing):
@@ -82,13 +84,14 @@ def findings(
     as_json: JsonOption = False,
 ) -> None:
     """Findings fed back to the risk parameters: what became of declarations, by the triage row that decided,
-    and in how many messages the gateway found each fault.
+    and in how many messages the gateway found each fault. Of the last 30 days where nothing else is said.
 
     Released are those that were not inspected; clear and found are what re-reviews came to.
 
     Example: gateway stats findings --since 2026-11-01 --until 2026-11-30 --home /srv/gateway
     """
-    period = bounds(since, until)
+    first, before = bounds(since, until)
+    period = (first or (before or utc_now()) - _LOOKED_AT, before)
     with told():
         base = opened(home)
         families = Families.load(files("schemas"))

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, event
 from adapters.observing.looking import Looking
 from adapters.stores.alarms import open_alarms, to_tell
 from adapters.stores.destinations import SqlDestinations
+from adapters.stores.figures import counts_by_fault, counts_by_triage
 from adapters.stores.mailbox import SqlMailbox
 from adapters.stores.outbox import SqlOutbox
 from adapters.stores.postings import SqlPostings
@@ -22,6 +23,7 @@ from adapters.stores.requests import SqlRequests
 from tests.declarations import Declaration
 from tests.desk import NOW, Desk
 from tests.rendering import packed
+from tests.validating import families
 
 _GROWING: Final = ("messages", "receipts", "deliveries", "events", "holders", "obligations", "requests")
 _NEWEST: Final = "FROM events ORDER BY events.sequence DESC\n LIMIT ? OFFSET ?"  # reads one
@@ -105,3 +107,20 @@ def test_nothing_that_is_asked_all_the_time_reads_a_table_that_grows(tmp_path: P
                 if reads := [row.detail for row in plan if _reads_all(statement, row.detail, waiting)]:
                     wrong[statement] = reads
     assert wrong == {}
+
+
+def test_figures_of_a_period_read_what_came_in_it(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk:
+        asked = _Asked()
+        asked.listen(desk.database.engine)
+        with desk.database.engine.connect() as reader:
+            counts_by_triage(reader, NOW, None, families())
+            counts_by_fault(reader, NOW, None)
+            steps = [
+                row.detail
+                for statement, given in asked.statements.items()
+                for row in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(given))
+                if row.detail.split()[1] in ("messages", "events")
+            ]
+    assert len(steps) == 4
+    assert all(step.startswith("SEARCH") for step in steps), steps

@@ -1,4 +1,4 @@
-"""What each account has sent on a day."""
+"""What each account has sent on a day, and an index of the receipts that are still to be brought."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,3 +16,8 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("day", "account"),
     )
+    with op.batch_alter_table("receipts", schema=None) as batch_op:
+        waiting = sa.text("post_at IS NOT NULL")
+        batch_op.create_index(
+            "receipts_in_hand", ["id"], unique=False, sqlite_where=waiting, postgresql_where=waiting
+        )

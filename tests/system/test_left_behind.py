@@ -8,11 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.doctor import examine
 from adapters.files.local import LocalFiles
-from adapters.home import Home
 from adapters.private import private, shared
-from tests.desk import NOW, Desk
 from tests.served import Gateway
 
 
@@ -31,35 +28,6 @@ def test_what_is_made_in_a_home_is_its_owners_alone_whatever_the_umask(tmp_path:
         str(path.relative_to(home)): stat.S_IMODE(path.stat().st_mode) for path in (home, *home.rglob("*"))
     }
     assert {name: mode for name, mode in modes.items() if mode not in (0o600, 0o700)} == {}
-
-
-def test_doctor_names_what_others_may_read_but_not_what_was_given_to_them(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
-        home = desk.home
-        with (home.path / "gateway.toml").open("a") as settings:
-            settings.write('[backend.office]\nkind = "directory"\nfolder = "office"\n')
-        (home.path / "office").mkdir(mode=0o755)
-        assert _found(home) == "for their owner only"
-        (home.path / "policy.toml").chmod(0o644)
-        assert _found(home).startswith("1 can be read by others: policy.toml; to end that: chmod")
-
-
-def _found(home: Home) -> str:
-    (found,) = [each for each in examine(home, NOW) if each["check"] == "files of the home"]
-    assert found["ok"]
-    return str(found["detail"])
-
-
-def test_doctor_reads_the_whole_store_only_where_it_is_asked_to(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
-        said = [
-            each["detail"]
-            for whole in (False, True)
-            for each in examine(desk.home, NOW, whole=whole)
-            if each["check"] == "store"
-        ]
-    assert said[0].startswith("it can be read (--whole reads every page)")
-    assert said[1].startswith("no damaged page")
 
 
 def test_what_is_written_for_others_has_the_modes_that_the_administrator_gives(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from gateway.families import Families
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Operation, Receipt, ReceiptKind
 from gateway.policy import Policy
+from gateway.reading import reading
 from gateway.states import CustomsStatus, Event, State, further
 
 _LONGEST_NAME: Final = 255  # bytes: of most file systems, and of the SFTP tree
@@ -108,7 +109,7 @@ def read(body: bytes, families: Families) -> Told:
     """Raises `Rejected` for what is not XML, of no known family, no answer of a known one (`NoAnswer`), an
     answer without its code, and one that holds several returns: how it is divided no family says, and it is
     not one declaration's."""
-    root = xml.parse(body)
+    root = reading(xml.parse(body)).root
     type_ = families.recognise(root)
     if type_.answer is None:
         raise NoAnswer(finding(Fault.FAMILY_UNKNOWN, detail=type_.name))

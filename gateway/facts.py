@@ -4,9 +4,12 @@ import csv
 import math
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Final, TypeAlias
 
 from lxml import etree
+
+from gateway.reading import number, plain, said
 
 Translation: TypeAlias = Mapping[str, str]
 
@@ -62,14 +65,22 @@ def nodes(value: object) -> list[etree._Element]:
 
 
 def text(value: object) -> str:
-    """A fact's text: of the first node, or the string or number; a sum over nothing sensible is no fact."""
+    """A fact's text: of the first node, or the string or number."""
     if isinstance(value, list):
         value = value[0] if value else ""
     if isinstance(value, etree._Element):
         value = value.text or ""
     if isinstance(value, float):
         return f"{value:.4f}".rstrip("0").rstrip(".") if math.isfinite(value) else ""
-    return str(value).strip()
+    return said(str(value))
+
+
+def total(value: object) -> str:
+    """The sum of the numbers that nodes hold, blank ones left out, written in the one way; empty where there
+    is none, or where one of them is no number."""
+    found = [number(node.text) for node in nodes(value) if said(node.text)]
+    known = [each for each in found if each is not None]
+    return plain(sum(known, Decimal())) if known and len(known) == len(found) else ""
 
 
 def texts(value: object) -> str:

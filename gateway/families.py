@@ -16,7 +16,17 @@ from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.customs_codes import AnswerForm, AnswerKind, CustomsCodes
-from gateway.facts import Translation, each_text, nodes, only_once, plain_path, text, texts, translation
+from gateway.facts import (
+    Translation,
+    each_text,
+    nodes,
+    only_once,
+    plain_path,
+    text,
+    texts,
+    total,
+    translation,
+)
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Operation
 from gateway.notice_texts import NoticeTexts
@@ -53,6 +63,11 @@ class _Refusal(_Section):
     unrecognised: bool = False
 
 
+class _Text(_Section):
+    free: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+
+
 class _Type(_Section):
     name: str
     root: str
@@ -65,7 +80,9 @@ class _Type(_Section):
     operation: _Operation | None = None
     answer: _Answer | None = None
     signed: bool = False
+    text: _Text = _Text()
     facts: dict[str, str] = {}
+    numbers: dict[str, str] = {}
     lists: dict[str, str] = {}
     translate: dict[str, str] = {}
 
@@ -95,7 +112,8 @@ class MessageType:
     `senders` are the roles of the parties that may send it, none of an answer.
     `sender_facts` names the facts that must name the sending party where they are present; `identity`
     selects what tells two messages with the same goods apart. `answer` says how to read it if it is one.
-    A `signed` one must bear an XML signature, whatever its sender's other messages may do.
+    A `signed` one must bear an XML signature, whatever its sender's other messages may do. `free` are the
+    elements that hold free text, `private` those whose values are masked in faults, by their local names.
     """
 
     family: str
@@ -109,8 +127,11 @@ class MessageType:
     sender_facts: tuple[str, ...]
     answer: AnswerForm | None
     signed: bool
+    free: frozenset[str]
+    private: frozenset[str]
     _identity: etree.XPath | None
     _facts: Mapping[str, Callable[[etree._Element], object]]
+    _numbers: Mapping[str, etree.XPath]
     _lists: Mapping[str, etree.XPath]
     _translations: Mapping[str, Translation]
     _once: tuple[Callable[[etree._Element], str], ...]
@@ -120,10 +141,12 @@ class MessageType:
         """The facts that the profile names and the message has, without white space around them.
 
         Of a text longer than any fact only the beginning counts: a document that its schema will refuse must
-        not fill registers and receipts. A list is the different texts of its nodes, with blanks between. A
-        fact that the profile translates is told as its code list has it, whichever code the message writes.
+        not fill registers and receipts. A number is the sum of its nodes, written in one way. A list is the
+        different texts of its nodes, with blanks between. A fact that the profile translates is told as its
+        code list has it, whichever code the message writes.
         """
         found = {name: text(path(root)) for name, path in self._facts.items()}
+        found |= {name: total(path(root)) for name, path in self._numbers.items()}
         found |= {name: texts(path(root)) for name, path in self._lists.items()}
         return {name: self.translated(name, said[:_LONGEST_FACT]) for name, said in found.items() if said}
 
@@ -271,13 +294,18 @@ def _types(family: str, version: str, profile: _Profile, files: Mapping[str, byt
             kind=each.kind,
             root=each.root,
             schema=Schema(schemas, each.schema_file),
-            rules=None if each.rules is None else RuleSet(files[each.rules], lists),
+            rules=None
+            if each.rules is None
+            else RuleSet(files[each.rules], lists, frozenset(each.text.private)),
             senders=each.senders,
             sender_facts=each.sender,
             answer=None if each.answer is None else _answer_form(each.answer, files),
             signed=each.signed,
+            free=frozenset(each.text.free),
+            private=frozenset(each.text.private),
             _identity=None if each.identity is None else path(each.identity),
             _facts={name: fact(expression) for name, expression in each.facts.items()},
+            _numbers={name: path(expression) for name, expression in each.numbers.items()},
             _lists={name: path(expression) for name, expression in each.lists.items()},
             _translations={name: translation(column, files) for name, column in each.translate.items()},
             _once=()

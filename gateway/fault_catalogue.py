@@ -6,8 +6,7 @@ from enum import Enum
 class Fault(Enum):
     """One entry = code, Chinese sentence, English sentence. Codes never change their meaning.
 
-    `{detail}` in a sentence is filled from the finding; where it stands for a value of the sender's, the
-    value is masked first.
+    `{detail}` in a sentence is filled from the finding; it never holds a value that is personal.
     """
 
     # the package
@@ -118,6 +117,17 @@ class Fault(Enum):
         "编码不受支持或与声明不符（{detail}）；请使用 UTF-8、GBK 或 GB18030。",
         "The encoding is not accepted or is not the declared one ({detail}); use UTF-8, GBK or GB18030.",
     )
+    XML_DECLARATION = (
+        "xml-declaration",
+        'XML 声明不符合 XML 1.0 的格式（{detail}）；请写成 <?xml version="1.0" encoding="UTF-8"?>。',
+        "The XML declaration is not wholly in the form of XML 1.0 ({detail}); write "
+        '<?xml version="1.0" encoding="UTF-8"?>.',
+    )
+    XML_COMMENT = (
+        "xml-comment",
+        "有内容的元素中不得夹有注释，请删去。",
+        "A comment must not stand inside an element that holds text; take the comment out.",
+    )
     XML_DTD = (
         "xml-dtd",
         "XML 不得含有 DOCTYPE 或实体定义，请删去。",
@@ -126,8 +136,8 @@ class Fault(Enum):
     XML_XINCLUDE = ("xml-xinclude", "XML 不得含有 XInclude，请删去。", "The XML must not use XInclude.")
     XML_SCHEMA_LOCATION = (
         "xml-schema-location",
-        "XML 不得指定 schemaLocation（网关使用自己的 XSD），请删去。",
-        "The XML must not name a schemaLocation; the gateway uses its own XSD.",
+        "XML 中的 schemaLocation 不予采用（网关使用自己的 XSD）；无须处理。",
+        "The schemaLocation of the XML is not followed; the gateway judges by its own XSD.",
     )
     XML_INSTRUCTION = (
         "xml-processing-instruction",
@@ -185,6 +195,12 @@ class Fault(Enum):
         "schema-attribute",
         "属性不符合要求：{detail}；请删去或更正。",
         "The attribute is not allowed or has a wrong value: {detail}.",
+    )
+    TEXT_CHARACTERS = (
+        "text-characters",
+        "代码、编号中含有不可见字符或特殊空白（{detail}）；请删去后重发。",
+        "A code or number holds characters that cannot be seen, or special white space ({detail}); take them "
+        "out and send it again.",
     )
     RULE = ("business-rule", "{detail}", "A business rule is not met: {detail}")
     DOCUMENT_MISSING = (

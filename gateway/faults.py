@@ -28,7 +28,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One fault at one place, ready for a receipt: both sentences filled, the value masked."""
+    """One fault at one place, ready for a receipt: both sentences filled, the value fit to be shown."""
 
     code: str
     zh: str
@@ -51,7 +51,8 @@ def finding(
     xpath: str | None = None,
     value: str | None = None,
 ) -> Finding:
-    """A finding from the catalogue; `value` is the sender's and is masked here, so callers need not."""
+    """A finding from the catalogue; `value` is the sender's: whoever takes it from a
+    document asks `gateway.shown`, which masks what is personal."""
     return Finding(
         code=fault.code,
         zh=fault.zh.replace("{detail}", printable(detail if detail_zh is None else detail_zh)),
@@ -59,17 +60,8 @@ def finding(
         severity=severity,
         rule=rule,
         place=Place(file=None if file is None else printable(file), line=line, xpath=xpath),
-        value=None if value is None else mask(value),
+        value=None if value is None else printable(value, 80),
     )
-
-
-def mask(value: str) -> str:
-    """Enough of a value to find it again, not enough to be personal data: its ends and its length."""
-    text = printable(value, 80)
-    if len(text) <= 4:
-        return text
-    shown = 2 if len(text) < 12 else 3
-    return f"{text[:shown]}…{text[-shown:]} ({len(value)})"
 
 
 def printable(text: str, longest: int = 300) -> str:

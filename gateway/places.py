@@ -1,13 +1,13 @@
 """Where in a document a finding is, as its sender can look it up."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
 from lxml import etree
 
-from gateway.faults import Rejected
+from gateway.faults import Finding, Rejected
 
 MOST_FINDINGS: Final = 200  # of one kind in one receipt; more help nobody and only grow it
 
@@ -33,6 +33,9 @@ def told_of(document: str) -> Iterator[None]:
     try:
         yield
     except Rejected as refused:
-        raise Rejected(
-            replace(found, place=replace(found.place, file=document)) for found in refused.findings
-        ) from None
+        raise Rejected(in_document(document, refused.findings)) from None
+
+
+def in_document(document: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings with the document's name to their places."""
+    return tuple(replace(found, place=replace(found.place, file=document)) for found in findings)

@@ -14,6 +14,9 @@
 | `gw:bytes(n)` | that number of bytes as people read it |
 | `gw:date(value)` | whether the first eight characters are a day that exists, as yyyyMMdd |
 | `gw:numbers(value, n)` | whether the value is one or more whole numbers from 1 to n, joined with commas |
+| `gw:more(a, b)` | whether both are numbers, in any form of XSD, and the first is more |
+| `gw:follows(a, b)` | whether a is one more than b, or 1 where there is no b; yes if either is no number |
+| `gw:agrees(a, b, c, share)` | whether a is b times c, within a share and 0.01; yes if any is no number |
 | `gw:scc(value)` | whether it is a unified social credit code with a right check digit |
 
 Package and policy belong to one evaluation and are held in a context variable, so that nothing of one
@@ -25,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date
+from decimal import Context, Decimal
 from functools import reduce
 from itertools import islice
 from typing import Any, Final, TypeAlias
@@ -36,6 +40,7 @@ from gateway.file_names import FileNames
 from gateway.message import Package
 from gateway.places import MOST_FINDINGS
 from gateway.policy import Policy
+from gateway.reading import number, said
 
 NAMESPACE: Final = "urn:gateway:rules"
 FILE: Final = f"{{{NAMESPACE}}}file"
@@ -53,6 +58,9 @@ _SCC: Final = re.compile(rf"[{_SCC_CHARACTERS}]{{18}}")
 _ORGANISATION_WEIGHTS: Final = (3, 7, 9, 10, 5, 8, 4, 2)
 _ORGANISATION: Final = re.compile(r"[0-9A-Z]{8}[0-9X]")
 _NUMBERS: Final = re.compile(r"[0-9]{1,9}(,\s*[0-9]{1,9})*")
+# Products of two numbers of a declaration have forty digits at most, and the share a few more.
+_EXACT: Final = Context(prec=100)
+_CENT: Final = Decimal("0.01")
 _DAY: Final = re.compile(r"[0-9]{8}")
 
 
@@ -77,7 +85,7 @@ def functions(lists: Mapping[str, frozenset[str]]) -> Functions:
 
     def unlisted(_: object, names: str, nodes: list[etree._Element]) -> list[etree._Element]:
         known = _union(tuple(lists[name] for name in names.split()))
-        strange = (node for node in nodes if (text := (node.text or "").strip()) and text not in known)
+        strange = (node for node in nodes if (text := said(node.text)) and text not in known)
         # No more of them are told of, and handing nodes back takes lxml the square of their number.
         return list(islice(strange, MOST_FINDINGS))
 
@@ -94,6 +102,9 @@ def functions(lists: Mapping[str, frozenset[str]]) -> Functions:
         (NAMESPACE, "bytes"): lambda _, count: in_bytes(int(float(_string(count)))),
         (NAMESPACE, "date"): lambda _, value: _is_day(_string(value)),
         (NAMESPACE, "numbers"): lambda _, value, most: _are_numbers(_string(value), most),
+        (NAMESPACE, "more"): lambda _, one, other: _is_more(_number(one), _number(other)),
+        (NAMESPACE, "follows"): _follows,
+        (NAMESPACE, "agrees"): _agrees,
         (NAMESPACE, "scc"): lambda _, value: is_scc(_string(value)),
     }
 
@@ -106,7 +117,29 @@ def _string(value: Any) -> str:
     """The string value as XPath's string() gives it, without white space around it."""
     first = (value[0] if value else "") if isinstance(value, list) else value
     text = (first.text or "") if isinstance(first, etree._Element) else str(first)
-    return text.strip()
+    return said(text)
+
+
+def _number(value: Any) -> Decimal | None:
+    return number(_string(value))
+
+
+def _is_more(one: Decimal | None, other: Decimal | None) -> bool:
+    return one is not None and other is not None and one > other
+
+
+def _follows(_: object, one: Any, other: Any) -> bool:
+    here, before = _number(one), _number(other) if other else Decimal()
+    return here is None or before is None or here == before + 1
+
+
+def _agrees(_: object, total: Any, price: Any, quantity: Any, share: float) -> bool:
+    told, one, many = _number(total), _number(price), _number(quantity)
+    if told is None or one is None or many is None:
+        return True
+    product = _EXACT.multiply(one, many)
+    slack = _EXACT.multiply(product, Decimal(str(share)))
+    return abs(_EXACT.subtract(told, product)) <= _EXACT.add(abs(slack), _CENT)
 
 
 def _unnamed(_: object, files: list[etree._Element], listed: list[etree._Element]) -> list[etree._Element]:

@@ -111,7 +111,7 @@ def test_a_signed_notice_is_a_message_like_any_other_and_xmlsec1_accepts_it() ->
     assert (validated.type.family, validated.type.kind) == ("gateway", "agreement-notice")
     assert validated.type.signed
     assert xmlsec1_accepts(body, ASSOCIATION)
-    content = verify_enveloped(validated.root, (ASSOCIATION.registered,), AT).root
+    content = verify_enveloped(validated.sent, (ASSOCIATION.registered,), AT).root
     assert read_notice(content) == NOTICE
     assert validated.type.facts(content) == {
         "reference": "20260000000000001-confirmed",
@@ -125,7 +125,7 @@ def test_a_signed_notice_is_a_message_like_any_other_and_xmlsec1_accepts_it() ->
         "valid_from": "2026-11-23",
         "valid_until": "2027-02-21",
         "direction": "I",
-        "value": "1000.50",
+        "value": "1000.5",
         "currency": "USD",
         "mandate": "20260000000000000",
         "services": "ABH",

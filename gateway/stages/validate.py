@@ -5,25 +5,34 @@ from dataclasses import dataclass
 from lxml import etree
 
 from gateway import xml
+from gateway.characters import strange_characters
 from gateway.families import Families, MessageType
 from gateway.faults import Fault, Finding, Rejected, Severity, finding
 from gateway.message import Package
-from gateway.places import told_of
+from gateway.places import in_document, told_of
 from gateway.policy import Policy
+from gateway.reading import reading
+from gateway.schematron import NOTHING, Faulty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognised:
-    """A well-formed document and the message type that its root element names."""
+    """A well-formed document and the message type that its root element names.
 
+    `sent` is the document as it was signed, `root` its one reading (`gateway.reading`), to judge by.
+    """
+
+    sent: etree._Element
     root: etree._Element
     type: MessageType
+    warnings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validated:
     """A document that meets the schema and all rules that refuse."""
 
+    sent: etree._Element
     root: etree._Element
     type: MessageType
     warnings: tuple[Finding, ...]
@@ -33,28 +42,53 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
     """Raises `Rejected` for what is no acceptable XML, or of no known family."""
     limits = xml.Limits(size=policy.package.document_size, depth=policy.package.document_depth)
     with told_of(package.document_name):
-        root = xml.parse(package.document, limits)
+        sent = xml.parse(package.document, limits)
+        root, warnings = reading(sent)
         kind = families.recognise(root)
         if kind.answer is not None:  # only customs answers
             raise Rejected(finding(Fault.FAMILY_UNKNOWN, detail=kind.name, line=root.sourceline))
-        return Recognised(root=root, type=kind)
+        return Recognised(
+            sent=sent, root=root, type=kind, warnings=in_document(package.document_name, warnings)
+        )
 
 
 def validate(recognised: Recognised, package: Package, policy: Policy) -> Validated:
-    """Raises `Rejected` with every fault there is: of the schema, or, where that holds, of the rules with
-    their warnings. Rules rely on the types that the schema gives, so they are not tried without it.
+    """Raises `Rejected` with every fault there is, of schema, characters and rules, and all warnings.
 
     That listed files are missing is no fault yet where they may come on their own (`Package.missing`) and
     there is no other."""
     root, kind = recognised.root, recognised.type
     if not kind.schema.validate(root):
-        from gateway.schema_faults import schema_faults  # xmlschema, see `Schema.explaining`
-
-        with told_of(package.document_name):
-            raise Rejected(schema_faults(kind.schema, root, len(package.document)))
-    findings = [] if kind.rules is None else kind.rules.check(root, package, policy)
+        refused = _schema_faults(recognised, package, policy)
+        raise Rejected((*recognised.warnings, *refused))
+    findings = (*recognised.warnings, *_content_faults(root, kind, package, policy))
     errors = {found.code for found in findings if found.severity is Severity.ERROR}
     if errors and not (package.missing and errors == {Fault.DOCUMENT_MISSING.code}):
         raise Rejected(findings)
     warnings = tuple(found for found in findings if found.severity is Severity.WARNING)
-    return Validated(root=root, type=kind, warnings=warnings)
+    return Validated(sent=recognised.sent, root=root, type=kind, warnings=warnings)
+
+
+def _content_faults(
+    root: etree._Element, kind: MessageType, package: Package, policy: Policy, faulty: Faulty = NOTHING
+) -> list[Finding]:
+    """What characters and rules say against a document, without what rests on `faulty` elements."""
+    strange = strange_characters(root, kind.free, kind.private, faulty.elements)
+    broken = [] if kind.rules is None else kind.rules.check(root, package, policy, faulty)
+    return [*in_document(package.document_name, strange), *broken]
+
+
+def _schema_faults(recognised: Recognised, package: Package, policy: Policy) -> list[Finding]:
+    """The faults of a document that its schema refuses, and what else is to be said against it."""
+    from gateway.schema_faults import schema_faults  # xmlschema, see `Schema.explaining`
+
+    root, kind = recognised.root, recognised.type
+    faults, whole = schema_faults(kind.schema, root, len(package.document), kind.private)
+    found = list(in_document(package.document_name, (fault.finding for fault in faults)))
+    if whole:
+        faulty = Faulty(
+            frozenset(fault.element for fault in faults if fault.names),
+            frozenset().union(*(fault.names for fault in faults)),
+        )
+        found += _content_faults(root, kind, package, policy, faulty)
+    return found

@@ -10,14 +10,15 @@ from gateway.faults import Fault, Rejected, finding
 from gateway.message import Package
 from gateway.parties import Party, SignaturePolicy
 from gateway.places import told_of
+from gateway.reading import reading
 from gateway.signatures import Verified, is_signed, verify_enveloped
 from gateway.stages.validate import Validated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The content that may be used from here on: what the verifier returned, or the unsigned document of a
-    party that need not sign."""
+    """The content that may be used from here on, in its one reading: of what the verifier returned, or of the
+    unsigned document of a party that need not sign."""
 
     root: etree._Element
     type: MessageType
@@ -29,11 +30,11 @@ def verify(validated: Validated, package: Package, party: Party, now: datetime) 
     signed is so whatever was agreed with the party: that is about what the party may choose."""
     demanded = SignaturePolicy.REQUIRED if validated.type.signed else party.signature
     with told_of(package.document_name):
-        if not is_signed(validated.root):
+        if not is_signed(validated.sent):
             if demanded is SignaturePolicy.REQUIRED:
                 raise Rejected(finding(Fault.SIGNATURE_MISSING))
             return Evidence(root=validated.root, type=validated.type, signature=None)
         if demanded is SignaturePolicy.NONE:
             raise Rejected(finding(Fault.SIGNATURE_UNWANTED))
-        verified = verify_enveloped(validated.root, party.certificates, now)
-    return Evidence(root=verified.root, type=validated.type, signature=verified)
+        verified = verify_enveloped(validated.sent, party.certificates, now)
+    return Evidence(root=reading(verified.root).root, type=validated.type, signature=verified)

@@ -107,7 +107,7 @@ def test_a_request_has_24_fields_and_breaks_no_rule() -> None:
         "agent_code": "2200980001",
         "goods_name": "笔记本电脑",
         "goods_code": "8471300000",
-        "total": "1000.5000",
+        "total": "1000.5",
         "currency": "USD",  # 502
         "ie_date": "20261130",
         "bill_no": "COSU6123456789",

@@ -121,8 +121,9 @@ def test_digits_and_letters_are_both_known_as_codes(habit: Habit) -> None:
         assert {found.rule for found in findings(written)} <= {"DEC-405"}
 
 
-def test_comments_are_no_content() -> None:
-    document = SOUND.replace(b"<BillNo>DEMO", b"<BillNo>DE<!-- a -->MO<!-- b -->")
+def test_comments_between_elements_are_no_content() -> None:
+    document = b"<!-- a -->" + SOUND[SOUND.index(b"<DecM") :].replace(b"<BillNo>", b"<!-- b --><BillNo>")
+    document = document.replace(b"<NoteS/>", b"<NoteS><!-- none --> <!-- at all --></NoteS>")
     plain, commented = judged(SOUND), judged(document)
     assert commented.type.facts(commented.root) == plain.type.facts(plain.root)
 

@@ -54,7 +54,7 @@ def verified(text: str, policy: SignaturePolicy) -> Evidence:
         certificates=(SIGNER.registered,),
     )
     kind = families().recognise(root)
-    return verify(Validated(root=root, type=kind, warnings=()), package, party, NOW)
+    return verify(Validated(sent=root, root=root, type=kind, warnings=()), package, party, NOW)
 
 
 def refusal(text: str, policy: SignaturePolicy) -> tuple[str, str | None]:

@@ -73,12 +73,20 @@ _INCLUSIVE: Final = {
 }
 
 
+# The same where no comment is; `stages/verify.py` refuses them where one is.
+_WITH_COMMENTS: Final = {
+    f"{EXCLUSIVE}WithComments": EXCLUSIVE,
+    **{f"{algorithm}#WithComments": algorithm for algorithm in _INCLUSIVE},
+}
+
+
 def canonicalisation(method: etree._Element) -> Canonicalisation:
     """What a CanonicalizationMethod or Transform element names; raises `Rejected` for any other algorithm.
 
     `#default` in a PrefixList is refused: lxml would leave it out without a word.
     """
-    algorithm = method.get("Algorithm", "")
+    stated = method.get("Algorithm", "")
+    algorithm = _WITH_COMMENTS.get(stated, stated)
     children = list(method)
     if algorithm == EXCLUSIVE:
         if [child.tag for child in children] not in ([], [f"{{{EXCLUSIVE}}}InclusiveNamespaces"]):

@@ -27,7 +27,7 @@ from gateway.facts import (
     total,
     translation,
 )
-from gateway.faults import Fault, Rejected, finding
+from gateway.faults import Fault, Finding, Rejected, finding
 from gateway.message import Operation
 from gateway.notice_texts import NoticeTexts
 from gateway.parties import Role
@@ -227,8 +227,21 @@ class Families:
         name = etree.QName(root).text
         found = self._by_root.get(name)
         if found is None:
-            raise Rejected(finding(Fault.FAMILY_UNKNOWN, detail=name, line=root.sourceline))
+            raise Rejected(self._unknown(root))
         return found
+
+    def _unknown(self, root: etree._Element) -> Finding:
+        """That this root element is not known, and in which namespace it would be."""
+        name = etree.QName(root)
+        known = [
+            each.namespace or "-"
+            for each in map(etree.QName, self._by_root)
+            if each.localname == name.localname
+        ]
+        en, zh = (f"; namespace {known[0]} expected", f"，命名空间应为 {known[0]}") if known else ("", "")
+        return finding(
+            Fault.FAMILY_UNKNOWN, detail=name.text + en, detail_zh=name.text + zh, line=root.sourceline
+        )
 
     def refusal(self, family: str | None) -> str:
         """The template of a refusal by the gateway, as this family's import clients read it, with `$text`

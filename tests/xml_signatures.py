@@ -16,6 +16,9 @@ C14N: Final = {
     "1.0": "http://www.w3.org/TR/2001/REC-xml-c14n-20010315",
     "1.1": "http://www.w3.org/2006/12/xml-c14n11",
     "exclusive": "http://www.w3.org/2001/10/xml-exc-c14n#",
+    "1.0 with comments": "http://www.w3.org/TR/2001/REC-xml-c14n-20010315#WithComments",
+    "1.1 with comments": "http://www.w3.org/2006/12/xml-c14n11#WithComments",
+    "exclusive with comments": "http://www.w3.org/2001/10/xml-exc-c14n#WithComments",
 }
 DIGEST: Final = {
     "sha1": "http://www.w3.org/2000/09/xmldsig#sha1",

@@ -2,17 +2,25 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from lxml import etree
 
+from gateway import xml
 from gateway.families import MessageType
 from gateway.faults import Fault, Rejected, finding
 from gateway.message import Package
 from gateway.parties import Party, SignaturePolicy
 from gateway.places import told_of
 from gateway.reading import reading
+from gateway.signature_form import DS
 from gateway.signatures import Verified, is_signed, verify_enveloped
 from gateway.stages.validate import Validated
+
+# What is verified is the tree without comments.
+_WITH_COMMENTS: Final = etree.XPath(
+    "boolean(//ds:Signature//@Algorithm[contains(., 'WithComments')])", namespaces={"ds": DS}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,5 +44,13 @@ def verify(validated: Validated, package: Package, party: Party, now: datetime) 
             return Evidence(root=validated.root, type=validated.type, signature=None)
         if demanded is SignaturePolicy.NONE:
             raise Rejected(finding(Fault.SIGNATURE_UNWANTED))
+        if _WITH_COMMENTS(validated.sent) and xml.has_comments(package.document):
+            raise Rejected(
+                finding(
+                    Fault.SIGNATURE_ALGORITHM,
+                    detail="WithComments, and there is a comment",
+                    detail_zh="WithComments，而报文中有注释",
+                )
+            )
         verified = verify_enveloped(validated.sent, party.certificates, now)
     return Evidence(root=reading(verified.root).root, type=validated.type, signature=verified)

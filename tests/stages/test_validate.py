@@ -138,3 +138,11 @@ def test_a_signature_may_stand_under_the_root_and_nowhere_else() -> None:
     assert judged(SOUND.replace(b"</DecMessage>", signature + b"</DecMessage>")).warnings == ()
     (found,) = findings(in_sound(signature))
     assert (found.code, found.place.xpath) == ("schema-element", "/DecMessage/DecHead/Signature")
+
+
+@pytest.mark.parametrize("namespace", ["", ' xmlns="urn:other"'])
+def test_a_root_that_is_known_in_another_namespace_is_told_so(namespace: str) -> None:
+    (found,) = findings(f"<DecMessage{namespace}/>".encode())
+    assert found.code == Fault.FAMILY_UNKNOWN.code
+    assert NAMESPACE in found.zh
+    assert NAMESPACE in found.en

@@ -108,3 +108,17 @@ def test_a_type_that_must_be_signed_is_so_whatever_its_sender_agreed(policy: Sig
     assert evidence.signature is not None
     assert evidence.signature.fingerprint == SIGNER.fingerprint
     assert refusal(SIGNED_NOTICE.replace(">N1<", ">N2<"), policy) == ("signature-invalid", "a.xml")
+
+
+@pytest.mark.parametrize("c14n", ["1.0", "1.1", "exclusive"])
+def test_canonicalisation_with_comments_is_accepted_where_no_comment_is(c14n: str) -> None:
+    unsigned = PLAIN.replace("</DecMessage>", "{signature}</DecMessage>")
+    habit = Habit(signing="ecdsa-sha256", c14n=f"{c14n} with comments", reference=f"{c14n} with comments")
+    signed = habit.sign(unsigned, SIGNER).decode()
+    assert verified(signed, SignaturePolicy.REQUIRED).signature is not None
+    for commented in (
+        signed.replace("<DecHead>", "<!-- --><DecHead>"),
+        signed.replace("SignedInfo>", "SignedInfo><!-- -->", 1),
+        signed + "<!-- -->",
+    ):
+        assert refusal(commented, SignaturePolicy.REQUIRED) == ("signature-algorithm", "a.xml")

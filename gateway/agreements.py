@@ -77,6 +77,10 @@ STATES_ZH: Final = {
 }
 
 
+# It came to nothing; nothing can be declared under it any more.
+ENDED: Final = (AgreementState.REFUSED, AgreementState.WITHDRAWN, AgreementState.TERMINATED)
+
+
 class IllegalAct(Exception):
     """An act that the present state does not allow; the agreement stays as it was."""
 

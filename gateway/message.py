@@ -188,10 +188,11 @@ class Facts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
     """An earlier message with the same key, or with the same body, as far as a judgement needs it. `about` is
-    that of its submission, or its own id."""
+    that of its submission, or its own id; `seq_no` the number that it was given, empty where none was yet."""
 
     id: str
     about: str
+    seq_no: str
     state: State
     reference: str
     content: str

@@ -56,6 +56,7 @@ _EARLIER: Final = (
     messages.c.content,
     messages.c.operation,
     messages.c.customs_status,
+    messages.c.seq_no,
 )
 _BY_KEY: Final = (
     (messages.c.party == bindparam("party"))
@@ -272,10 +273,11 @@ def _agreement(record: str) -> Agreement:
 
 
 def _earlier(row: Sequence[str]) -> Earlier:
-    id_, about, state, reference, content, operation, customs_status = row
+    id_, about, state, reference, content, operation, customs_status, seq_no = row
     return Earlier(
         id=id_,
         about=about,
+        seq_no=seq_no or "",
         state=State(state),
         reference=reference,
         content=content,

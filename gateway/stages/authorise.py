@@ -7,6 +7,8 @@ from typing import Final
 
 from lxml import etree
 
+from gateway.agreements import ENDED
+from gateway.china import china_date
 from gateway.families import MessageType
 from gateway.faults import Fault, Finding, Rejected, Severity, finding
 from gateway.message import (
@@ -83,7 +85,7 @@ def authorise(
         _refuse_other_parties(evidence, facts, party)
         earlier = register.holder(facts.key, received.arrival.id)
         repeats: Earlier | Version | None = None
-        if earlier is not None and _repeats(earlier, facts, evidence, received):
+        if earlier is not None and _repeats(earlier, facts, evidence, received, register):
             repeats = earlier
         else:
             standing = register.versions(facts.key, received.arrival.id)
@@ -220,17 +222,30 @@ def _about(
     )
 
 
-def _repeats(earlier: Earlier, facts: Facts, evidence: Evidence, received: Received) -> bool:
+def _repeats(
+    earlier: Earlier, facts: Facts, evidence: Evidence, received: Received, register: Register
+) -> bool:
     """The four cases of CONTRACT.md, "Duplicates": True for a repetition, False for a new judgement."""
     if earlier.state is State.REJECTED or earlier.refused_by_customs:
         return False  # judged anew, or as a correction
     if earlier.content == facts.content:
-        return True
+        return evidence.type.kind != "agreement-request" or not _is_over(earlier, received, register)
     if earlier.id > received.arrival.id:  # this one waited while a later one was accepted
         raise Rejected(_about(Fault.REPLACED, "reference", evidence, facts, detail=earlier.id))
     if earlier.operation is Operation.SAVE and facts.operation is Operation.DECLARE:
         return False  # a temporary save becomes a declaration: an update
     raise Rejected(_about(Fault.DUPLICATE_REFERENCE, "reference", evidence, facts))
+
+
+def _is_over(request: Earlier, received: Received, register: Register) -> bool:
+    """Whether the agreement that was asked for by this request came to nothing or is out of date: then the
+    same shipment may be proposed again, and gets a new number."""
+    known = register.agreement(request.seq_no) if request.seq_no else None
+    if known is None:
+        return False
+    until = known.agreement.valid_until
+    expired = until is not None and until < china_date(received.arrival.received_at)
+    return expired or known.agreement.state in ENDED
 
 
 def _same_goods(register: Register, facts: Facts, policy: Policy) -> tuple[Finding, ...]:

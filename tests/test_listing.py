@@ -9,7 +9,7 @@ import pytest
 import typer
 from sqlalchemy import Connection, event, select
 
-from adapters.operators.message_filters import age
+from adapters.operators.times import age
 from adapters.stores import listing
 from adapters.stores.delivery_reading import list_deliveries
 from adapters.stores.found_by import note_faults

@@ -9,7 +9,6 @@ from sqlalchemy import Connection
 
 from adapters.clock import utc_now
 from adapters.operators.actor import actor
-from adapters.operators.message_filters import age
 from adapters.operators.message_finding import meant, read
 from adapters.operators.message_hand import Hand
 from adapters.operators.output import (
@@ -26,6 +25,7 @@ from adapters.operators.output import (
     say_rows,
     told,
 )
+from adapters.operators.times import age
 from adapters.stores.delivery_acts import act_on
 from adapters.stores.delivery_reading import list_deliveries, show_delivery
 from gateway.delivery_acts import DeliveryAct

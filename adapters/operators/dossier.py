@@ -28,6 +28,7 @@ from adapters.operators.output import (
     told,
 )
 from adapters.operators.party_keys import No, commit, read
+from adapters.operators.times import beginning, begun
 from adapters.stores.database import sqlite_engine
 from adapters.stores.dossiers import dossier_of_entry, dossier_of_message, recorded_body
 from adapters.stores.figures import Declared, outcomes, released
@@ -50,8 +51,12 @@ EntryArgument = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option(help="Why you read it; it is kept.", show_default=False)]
 SinceOption = Annotated[
-    datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="Only what was received on this day in China or later."),
+    str | None,
+    typer.Option(
+        parser=beginning,
+        metavar="AGE|DAY",
+        help="Only what was received so long ago at most (30m, 2h, 3d), or on this day in China or later.",
+    ),
 ]
 UntilOption = Annotated[
     datetime | None,
@@ -59,13 +64,14 @@ UntilOption = Annotated[
 ]
 
 
-def bounds(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
+def bounds(since: str | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
     """From the first instant of `since` until before the first after `until`, days as China counts them.
     Ends with 2 where the period ends before it begins."""
-    if since is not None and until is not None and until < since:
-        fail(USAGE, f"--until: {until:%Y-%m-%d} is before --since {since:%Y-%m-%d}")
-    first = None if since is None else since.replace(tzinfo=CHINA)
-    return first, None if until is None else until.replace(tzinfo=CHINA) + timedelta(days=1)
+    first = None if since is None else begun(since, utc_now())
+    before = None if until is None else until.replace(tzinfo=CHINA) + timedelta(days=1)
+    if first is not None and before is not None and before <= first:
+        fail(USAGE, f"--until: {until:%Y-%m-%d} is before --since {since}")
+    return first, before
 
 
 @app.command()

@@ -15,7 +15,7 @@ from adapters.operators.actor import actor
 from adapters.operators.message_filters import Filters
 from adapters.operators.message_finding import meant
 from adapters.operators.message_hand import Hand
-from adapters.operators.output import NO, UNREACHABLE, USAGE, fail, opened, say_json, told
+from adapters.operators.output import NO, UNREACHABLE, USAGE, WAITS, fail, opened, say_json, told
 from adapters.stores.listing import count_messages, list_messages
 from adapters.stores.tables import events
 from adapters.stores.undertakings import NothingChosen, show_undertaking, write_request
@@ -172,6 +172,8 @@ def finish(hand: Hand, undertaking: str, as_json: bool, *, single: str | None = 
         typer.echo(in_words(shown))
     if failed:
         raise typer.Exit(NO)
+    if shown["state"] == Progress.ASKED:
+        raise typer.Exit(WAITS)
 
 
 def in_words(shown: dict[str, Any]) -> str:

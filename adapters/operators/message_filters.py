@@ -6,22 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import wraps
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from adapters.operators.dossier import SinceOption, UntilOption, bounds
 from adapters.operators.output import LimitOption
+from adapters.operators.times import age
 from adapters.stores.listing import Wanted
 from gateway.states import State
-
-_UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-
-
-def age(text: str) -> timedelta:
-    if re.fullmatch("[0-9]{1,5}[mhd]", text) is None:
-        raise typer.BadParameter("an age is a number and m, h or d, as 30m, 2h or 3d")
-    return int(text[:-1]) * _UNITS[text[-1]]
 
 
 def office_code(text: str) -> str:
@@ -41,7 +34,7 @@ class Filters:
     fault: str | None
     family: str | None
     type: str | None
-    since: datetime | None
+    since: str | None
     until: datetime | None
     older: timedelta | None
     text: str | None

@@ -1,9 +1,11 @@
 """`gateway messages`: find and understand them. What is done to them stands in `message_acts`."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
+from sqlalchemy import Connection
 
 from adapters.clock import utc_now
 from adapters.operators import message_acts, message_diff
@@ -24,6 +26,7 @@ from adapters.operators.output import (
 )
 from adapters.stores.listing import list_messages
 from adapters.stores.reading import show_message, trace_message
+from adapters.stores.receipt_acts import removals
 from gateway.faults import Place
 from gateway.report import heading
 
@@ -34,7 +37,17 @@ _TABLES: Final = {
     "steps": ("at", "step"),
     "deliveries": ("id", "destination", "state", "attempts", "changed_at", "next_at", "note"),
     "backends": ("name", "breaker", "probe_at", "note", "paused_by", "pause_reason"),
-    "receipts": ("created_at", "account", "kind", "verdict", "final", "collected_at", "post_at", "name"),
+    "receipts": (
+        "created_at",
+        "account",
+        "kind",
+        "verdict",
+        "final",
+        "collected_at",
+        "removed_at",
+        "post_at",
+        "name",
+    ),
     "links": ("link", "id", "kind", "type", "reference", "state", "received_at", "name"),
     "undertakings": ("id", "act", "state", "outcome", "actor", "decided_by", "reason", "note"),
 }
@@ -111,10 +124,15 @@ def trace(wanted: WantedArgument, home: HomeOption, as_json: JsonOption = False)
     Example: gateway messages trace TB20261102000001 --home /srv/gateway
     """
     with told():
-        found = read(opened(home), lambda reader: trace_message(reader, meant(reader, wanted).id))
+        found = read(opened(home), lambda reader: _trail(reader, meant(reader, wanted).id))
     short = [{**row, "detail": in_short(row["detail"]), "digest": row["digest"][:12]} for row in found]
     columns = ("sequence", "at", "event", "actor", "state", "detail", "digest")
     say_rows(found if as_json else short, columns, as_json=as_json)
+
+
+def _trail(reader: Connection, message: str) -> list[dict[str, Any]]:
+    trail = trace_message(reader, message)
+    return sorted([*trail, *removals(reader, message)], key=lambda each: datetime.fromisoformat(each["at"]))
 
 
 def in_short(detail: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ import typer
 from lxml import etree
 
 from adapters.clock import utc_now
+from adapters.operators import receipt_acts
 from adapters.operators.output import (
     NO,
     USAGE,
@@ -45,7 +46,10 @@ _OF_RECEIPTS: Final = {
 # What notices say instead of a verdict: of customs' answer, of an agreement, of documents.
 _SAID: Final = {"class": "Class", "act": "Act", "why": "Why"}
 
-app = typer.Typer(no_args_is_help=True, help="Whether a receipt is what the gateway gave.")
+app = typer.Typer(no_args_is_help=True, help="Where receipts are, and whether one is what the gateway gave.")
+app.command("list")(receipt_acts.list_)
+app.command()(receipt_acts.show)
+app.command()(receipt_acts.restore)
 
 
 @app.command()

@@ -16,10 +16,10 @@ import typer
 from sqlalchemy import Connection
 
 from adapters.clock import utc_now
-from adapters.operators.message_filters import age
 from adapters.operators.message_finding import meant
 from adapters.operators.messages import in_short
 from adapters.operators.output import HomeOption, JsonOption, opened, told
+from adapters.operators.times import beginning, begun
 from adapters.stores.database import sqlite_engine
 from adapters.stores.following import Followed, end_of_log, events_after, sequence_before
 from gateway.faults import printable
@@ -29,10 +29,8 @@ _EVERY: Final = 0.3  # seconds between looks
 _SHOWN: Final = ("at", "message", "account", "reference", "event", "state", "actor")
 
 
-def beginning(text: str) -> str:
-    if re.fullmatch("[0-9]{1,18}", text) is None:
-        age(text)
-    return text
+def place(text: str) -> str:
+    return text if re.fullmatch("[0-9]{1,18}", text) else beginning(text)
 
 
 def tail(
@@ -49,11 +47,15 @@ def tail(
     since: Annotated[
         str | None,
         typer.Option(
-            parser=beginning,
-            metavar="AGE|SEQUENCE",
-            help="Begin so long ago (10m, 2h) or behind this sequence; 0 is the first event of all.",
+            parser=place,
+            metavar="AGE|DAY|SEQUENCE",
+            help="Begin so long ago (10m, 2h), with a day in China, or behind this sequence; 0 is the "
+            "first event of all.",
         ),
     ] = None,
+    no_follow: Annotated[
+        bool, typer.Option("--no-follow", help="Show what there is since then, and end.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Follow what happens to messages, one line for each event, until SIGINT or SIGTERM; both end with 0.
@@ -77,23 +79,27 @@ def tail(
                 state=state,
                 message=None if message is None else meant(reader, message).id,
             )
-            _follow(reader, after, wanted, ended, as_json)
+            _follow(reader, after, wanted, ended, as_json, ends=no_follow)
         engine.dispose()
 
 
 def _from(reader: Connection, since: str | None) -> int:
     if since is None:
         return end_of_log(reader)
-    return int(since) if since.isdigit() else sequence_before(reader, utc_now() - age(since))
+    return int(since) if since.isdigit() else sequence_before(reader, begun(since, utc_now()))
 
 
-def _follow(reader: Connection, after: int, wanted: Followed, ended: Flag, as_json: bool) -> None:
+def _follow(
+    reader: Connection, after: int, wanted: Followed, ended: Flag, as_json: bool, *, ends: bool
+) -> None:
     try:
         while not ended.is_set() and not _nobody_reads():
             end = end_of_log(reader)
             for each in _until(ended, events_after(reader, after, end, wanted)):
                 sys.stdout.write(f"{json.dumps(each, ensure_ascii=False) if as_json else _line(each)}\n")
             sys.stdout.flush()
+            if ends:
+                return
             after = max(after, end)
             ended.wait(_EVERY)
     except BrokenPipeError:

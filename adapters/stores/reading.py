@@ -78,6 +78,7 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) 
                 "final": receipt.final and not receipt.superseded,
                 "created_at": receipt.created_at.isoformat(),
                 "collected_at": plain(receipt.collected_at),
+                "removed_at": plain(receipt.removed_at),
                 "post_at": plain(receipt.post_at),
             }
             for receipt in reader.execute(

@@ -95,7 +95,7 @@ def test_a_second_person_approves_and_both_stand_in_the_trail(
     id_ = asked.json["id"]
     own = gateway(desk, "undertakings", "approve", id_)
     assert (own.code, "another person has to approve it" in own.err) == (1, True)
-    assert gateway(desk, "undertakings", "resume", id_).code == 0
+    assert gateway(desk, "undertakings", "resume", id_).code == 5
     assert desk.message(message)["state"] == State.REJECTED
     as_user(monkeypatch, "wang")
     assert gateway(desk, "undertakings", "approve", id_, "--json").json["done"] == 1

@@ -1,7 +1,7 @@
 """When something is wrong enough for an alarm: from a look at the node to conditions, by the thresholds of
 `[alarms]`. The sentences name queues, back-ends and parties, and nothing of a message."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -11,6 +11,8 @@ from gateway.sight import Ending, Host, Sight, Way
 from gateway.watching import AlarmSettings
 
 _ENDINGS_ZH: Final = {"signing": "网关签名", "connection": "连接", "party": "企业"}
+ACTS_OF: Final = timedelta(hours=24)  # over which the acts of one person are counted
+
 _GROWING: Final = (Severity.NOTICE, Severity.WARNING, Severity.SERIOUS, Severity.CRITICAL)
 
 
@@ -38,6 +40,22 @@ def _unfit(sight: Sight) -> Iterator[Condition]:
             zh=f"网关证书不在有效期内，或本机时钟落后：报文照收，暂停校验和签发回执（{sight.unfit}）",
             en=f"messages are taken and kept, and nothing is judged or signed: {sight.unfit}",
         )
+
+
+def many_acts(counted: Mapping[str, int], most: int) -> list[Condition]:
+    """Of each operator who acted within `ACTS_OF` on as many messages as one command may only with a second
+    person (`operations.four_eyes_from`): what is done in pieces needs no second person, and is told."""
+    return [
+        Condition(
+            key=f"acts:{actor}",
+            severity=Severity.WARNING,
+            zh=f"操作员 {actor} 在 24 小时内已处置报文 {number} 份（单条命令达到 {most} 份须另一人核准）",
+            en=f"{actor} has acted on {number} messages within 24 hours "
+            f"(one command on {most} takes two persons)",
+        )
+        for actor, number in counted.items()
+        if number >= most
+    ]
 
 
 def _queues(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:

@@ -39,7 +39,7 @@ class Watched:
         self._desk = desk
         self.now = NOW
         self._looking = Looking(desk.home, desk.home.settings(), lambda: self.now, (), (), {}, lambda _: "")
-        self._watch = Watch(
+        self.watch = Watch(
             *(desk.database, self._looking, Gauges(Measures()), settings, MonitoringPolicy()),
             *(desk.rules.families, tellers(settings, desk.home.path), lambda: self.now),
         )
@@ -49,7 +49,7 @@ class Watched:
         async with asyncio.timeout(20):
             while not condition():
                 self.now += timedelta(seconds=1)
-                await self._watch.look()
+                await self.watch.look()
                 await asyncio.sleep(0.02)
 
     async def rounds_until(self, condition: Callable[[], bool]) -> None:
@@ -65,7 +65,7 @@ class Watched:
             return list_alarms(reader, all_=True, limit=0)
 
     async def end(self) -> None:
-        await self._watch.end()
+        await self.watch.end()
         self._looking.close()
 
 

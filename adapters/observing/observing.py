@@ -45,7 +45,7 @@ class Observing:
 
     def judge_by(self, policy: Policy) -> None:
         if self._watch is not None:
-            self._watch.policy = policy.monitoring
+            self._watch.policy, self._watch.operations = policy.monitoring, policy.operations
 
     @asynccontextmanager
     async def at_work(
@@ -75,6 +75,7 @@ class Observing:
                 *(database, looking, gauges, settings.alarms),
                 *(policy.monitoring, families, ways, clock),
             )
+            watch.operations = policy.operations
             await stack.enter_async_context(watching(watch))
             if settings.metrics is None:
                 yield None

@@ -18,14 +18,16 @@ from sqlalchemy import Connection
 from adapters.observing.gauges import Gauges
 from adapters.observing.looking import Looking
 from adapters.observing.telling import NotTold, Teller
+from adapters.stores.acts import acts_since
 from adapters.stores.alarms import open_alarms, to_tell, told, write
 from adapters.stores.bands import figures
 from adapters.stores.database import Database
-from gateway.alarm_conditions import conditions
+from gateway.alarm_conditions import ACTS_OF, conditions, many_acts
 from gateway.alarms import Alarm, Changes, Condition, News, Severity, Telling, changes, tellings
 from gateway.families import Families
 from gateway.faults import printable
 from gateway.monitoring import MonitoringPolicy, bands, warnings
+from gateway.policy import OperationsPolicy
 from gateway.ports import Clock
 from gateway.watching import AlarmSettings
 
@@ -53,6 +55,7 @@ class Watch:
         self._gauges = gauges
         self._settings = settings
         self.policy = policy
+        self.operations = OperationsPolicy()
         self._families = families
         self._ways = ways
         self._clock = clock
@@ -122,7 +125,8 @@ class Watch:
 
         def query(reader: Connection) -> list[Condition]:
             self._gauges.bands = bands(figures(reader, since, now, self._families), self.policy)
-            return warnings(self._gauges.bands)
+            acts = acts_since(reader, now - ACTS_OF)
+            return [*warnings(self._gauges.bands), *many_acts(acts, self.operations.four_eyes_from)]
 
         self._warnings = await self._looking.read(query)
 

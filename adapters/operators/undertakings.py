@@ -25,7 +25,9 @@ from adapters.operators.output import (
     say_rows,
     told,
 )
+from adapters.stores.acts import acts_since
 from adapters.stores.undertakings import decide, list_undertakings, show_undertaking, undertaking
+from gateway.alarm_conditions import ACTS_OF
 from gateway.faults import printable
 from gateway.operations import Impossible
 from gateway.undertakings import Progress
@@ -46,14 +48,20 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """What operators asked for, the newest last, with how far each is.
+    """What operators asked for, the newest last, with how far each is. Standard error has how many messages
+    each person acted on in the last 24 hours, also one by one.
 
     Example: gateway undertakings list --state asked --home /srv/gateway
     """
     with told():
-        rows = read(opened(home), lambda reader: list_undertakings(reader, state, limit))
+        base, since = opened(home), utc_now() - ACTS_OF
+        rows = read(base, lambda reader: list_undertakings(reader, state, limit))
+        acts: dict[str, int] = read(base, lambda reader: acts_since(reader, since))
     columns = ("created_at", "id", "act", "stage", "state", "actor", "messages", "open", "done", "impossible")
     say_rows(rows, (*columns, "reason"), as_json=as_json)
+    if acts:
+        counted = ", ".join(f"{who} {number}" for who, number in acts.items())
+        typer.echo(printable(f"gateway: messages acted on in the last 24 hours: {counted}", 1000), err=True)
 
 
 @app.command()

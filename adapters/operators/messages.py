@@ -25,7 +25,7 @@ from adapters.operators.output import (
     told,
 )
 from adapters.stores.listing import list_messages
-from adapters.stores.reading import show_message, trace_message
+from adapters.stores.reading import beside, show_message, trace_message
 from adapters.stores.receipt_acts import removals
 from gateway.faults import Place
 from gateway.report import heading
@@ -79,8 +79,15 @@ def list_(
     """
     wanted = replace(filters.wanted(utc_now()), after=after, everything=all_)
     with told():
-        rows = read(opened(home), lambda reader: list_messages(reader, wanted, filters.limit))
-    columns = ("received_at", "id", "account", "reference", "type", "state", "customs_status", "faults")
+        base = opened(home)
+        rows: list[dict[str, Any]] = read(base, lambda reader: list_messages(reader, wanted, filters.limit))
+        if not as_json:  # the columns of which are a contract
+            more = read(base, lambda reader: beside(reader, [row["id"] for row in rows]))
+            rows = [row | more[row["id"]] for row in rows]
+    columns = (
+        *("received_at", "id", "account", "reference", "type", "state", "customs_status", "faults"),
+        *("waiting_for", "until", "name", "repeat_of"),
+    )
     say_rows(rows, columns, as_json=as_json)
 
 

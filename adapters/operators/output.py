@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from adapters.differing import differing
 from adapters.home import Home, HomeLocked, NotAHome
+from adapters.operators.tables import in_words, instant, laid_out
 from gateway.faults import Deferred, printable
 from gateway.settings import BadSettings
 
@@ -58,7 +59,7 @@ LimitOption = Annotated[
 
 def console() -> Console:
     # A pipe gets wide lines instead of wrapped cells, so that `grep` works.
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
 
 
 def say_json(value: object) -> None:
@@ -66,9 +67,16 @@ def say_json(value: object) -> None:
 
 
 def say_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
-    """An array in JSON, or a table of the named columns. Nothing of a sender's reaches the terminal raw."""
+    """An array in JSON, or a table of the named columns. Nothing of a sender's reaches the terminal raw. A
+    terminal gets times in China, a pipe full instants."""
     if as_json:
         say_json(list(rows))
+        return
+    if sys.stdout.isatty():
+        for line in laid_out(rows, columns, console().width):
+            typer.echo(line)
+        if not rows:
+            typer.echo("(none)")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
@@ -81,16 +89,9 @@ def say_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_js
 
 
 def cell(value: object) -> Text:
-    if value in (None, "", []):
-        return Text("-", style="dim")
-    if isinstance(value, bool):
-        return Text("yes" if value else "no")
-    if isinstance(value, list):
-        return Text(printable(", ".join(str(item) for item in value)))
-    if isinstance(value, dict):
-        told = (f"{name.replace('_', ' ')} {each}" for name, each in value.items() if each not in (None, ""))
-        return Text(printable(", ".join(told)))
-    return Text(printable(str(value)))
+    if sys.stdout.isatty() and instant(value) is not None:
+        return Text(f"{in_words(value)} UTC+8")
+    return Text(printable(value) if isinstance(value, str) and value else in_words(value))
 
 
 def fail(code: int, text: str) -> NoReturn:

@@ -17,6 +17,7 @@ from adapters.stores.tables import events, messages, receipts
 from gateway.next_needed import Repeated, Situation, next_needed
 from gateway.states import CustomsStatus, Event, State
 
+_AT_ONCE: Final = 500
 # What nothing more happens to: the same had come before, and its receipts were given again.
 _IS_REPEAT: Final = exists().where(events.c.message == messages.c.id, events.c.event == Event.REPEATED)
 
@@ -46,6 +47,17 @@ def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, .
         .order_by(_IS_REPEAT, messages.c.seq.desc())
         .limit(10)
     ).all()
+
+
+def beside(reader: Connection, ids: Sequence[str]) -> dict[str, dict[str, str | None]]:
+    """What tells listed messages apart that have one reference: their file's name, and what they repeat."""
+    columns = (messages.c.id, messages.c.name, messages.c.linked, _IS_REPEAT.label("is_repeat"))
+    found: dict[str, dict[str, str | None]] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        some = select(*columns).where(messages.c.id.in_(ids[start : start + _AT_ONCE]))
+        for row in reader.execute(some):
+            found[row.id] = {"name": row.name, "repeat_of": row.linked if row.is_repeat else None}
+    return found
 
 
 def show_message(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) -> dict[str, Any]:

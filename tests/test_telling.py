@@ -57,7 +57,7 @@ class Watched:
         async with asyncio.timeout(20):
             while not condition():
                 self.now += timedelta(seconds=1)
-                await self._watch.round()
+                await self.watch.round()
                 await asyncio.sleep(0.02)
 
     def alarms(self) -> list[dict[str, Any]]:

@@ -32,7 +32,8 @@ def assert_refused(gateway: Gateway, name: str, body: bytes, code: str) -> None:
     gateway.send(ACCOUNT, name, body)
     gateway.until(lambda: name in listed(gateway, "FailBox", base))
     report = next(each for each in listed(gateway, "FailBox", base) if each.startswith("Report_"))
-    assert code in gateway.read(ACCOUNT, f"/FailBox/{report}").decode()
+    told = gateway.read(ACCOUNT, f"/FailBox/{report}").decode()
+    assert told.startswith(f"{name}：网关拒收，错误 ")
     assert gateway.read(ACCOUNT, f"/FailBox/{name}") == body
     assert listed(gateway, "OutBox", base) == listed(gateway, "SentBox", base) == []
     failed, signed = sorted(listed(gateway, "InBox", base))
@@ -42,6 +43,7 @@ def assert_refused(gateway: Gateway, name: str, body: bytes, code: str) -> None:
     receipt = gateway.read(ACCOUNT, f"/InBox/{signed}")
     assert signed.startswith(f"Gateway_{base}_")
     assert faults_of(schema("gateway", "receipt.xsd"), receipt) == []
+    assert f'code="{code}"' in receipt.decode()
     assert xmlsec1_trusts(receipt, gateway.home.certificate.read_text())
     codes = {fault.get("code") for fault in xml.parse(receipt).iterfind("g:Faults/g:Fault", NS)}
     assert codes == {code}

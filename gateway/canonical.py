@@ -90,7 +90,7 @@ def canonicalisation(method: etree._Element) -> Canonicalisation:
     children = list(method)
     if algorithm == EXCLUSIVE:
         if [child.tag for child in children] not in ([], [f"{{{EXCLUSIVE}}}InclusiveNamespaces"]):
-            raise _refusal("children of a canonicalisation", "规范化方法含有多余内容", method)
+            raise _superfluous(method)
         prefixes = tuple(dict.fromkeys(children[0].get("PrefixList", "").split())) if children else ()
         if "#default" in prefixes:
             raise Rejected(
@@ -100,8 +100,13 @@ def canonicalisation(method: etree._Element) -> Canonicalisation:
     if algorithm not in _INCLUSIVE:
         raise Rejected(finding(Fault.SIGNATURE_ALGORITHM, detail=algorithm, line=method.sourceline))
     if children:
-        raise _refusal("children of a canonicalisation", "规范化方法含有多余内容", method)
+        raise _superfluous(method)
     return _INCLUSIVE[algorithm]
+
+
+def _superfluous(method: etree._Element) -> Rejected:
+    said_zh = "规范化方法（CanonicalizationMethod）中有多余内容"
+    return _refusal("children of a canonicalisation", said_zh, method)
 
 
 def _refusal(detail: str, detail_zh: str, element: etree._Element) -> Rejected:

@@ -22,12 +22,12 @@ class Fault(Enum):
     )
     ALLOWANCE_USED = (
         "allowance-used",
-        "本账户当日可发送的数量已用完（{detail}）；请于次日（北京时间）再发，或请网关运营方调整额度。",
+        "本账户当日可发送的数量已用完（{detail}）；请于次日（北京时间）重发，或请网关值班人员调整额度。",
         "What the account may send in a day is used up ({detail}); send it tomorrow (China's time).",
     )
     DISK_RESERVE = (
         "disk-reserve",
-        "网关存储空间不足，目前只接收不超过 {detail} 字节的报文包；请稍后再发。",
+        "网关存储空间不足，目前只接收不超过 {detail} 字节的报文包；请稍后重发。",
         "The gateway's disk is nearly full: packages of at most {detail} bytes are taken now; send it later.",
     )
     DOCUMENT_TOO_LARGE = (

@@ -99,7 +99,7 @@ def read_form(root: etree._Element) -> Form:
     references = [_reference(element, key_info, properties) for element in elements]
     covered = [part for part, _ in references]
     if covered.count(None) != 1 or len(set(covered)) < len(covered) or properties not in [None, *covered]:
-        raise refusal("not one reference each", "引用不是各一个", signed_info)
+        raise refusal("not one reference each", "应有且仅有一个引用（Reference）", signed_info)
     return Form(
         signed_info=signed_info,
         method=canonicalisation(canonical),
@@ -117,11 +117,11 @@ def _only_signature(root: etree._Element) -> etree._Element:
     if not signatures:
         raise Rejected(finding(Fault.SIGNATURE_MISSING))
     if len(signatures) > 1:
-        raise refusal("more than one signature", "签名多于一个", signatures[1])
+        raise refusal("more than one signature", "只能有一个签名（Signature）", signatures[1])
     # Any child of the root, not the last alone: where the one thing stands that is left out proves nothing,
     # and the schemas settle it (in the CEB messages of 2018 an element may follow).
     if signatures[0].getparent() is not root:
-        raise refusal("it is not a child of the root element", "签名不是根元素的子元素", signatures[0])
+        raise refusal("it is not a child of the root element", "签名应为根元素的子元素", signatures[0])
     return signatures[0]
 
 
@@ -131,7 +131,8 @@ def _signed_properties(holder: etree._Element, signature: etree._Element) -> etr
     (qualifying,) = children(holder, (f"{{{XADES}}}QualifyingProperties",))
     (properties,) = children(qualifying, (f"{{{XADES}}}SignedProperties",))
     if qualifying.get("Target") != f"#{signature.get('Id')}":
-        raise refusal("Target of QualifyingProperties", "QualifyingProperties 的 Target", qualifying)
+        said_zh = "QualifyingProperties 的 Target 应指向该签名"
+        raise refusal("Target of QualifyingProperties", said_zh, qualifying)
     return properties
 
 
@@ -154,7 +155,7 @@ def _reference(
         part = properties if element.get("Type") == _SIGNED_PROPERTIES else key_info
         _refuse_another_target(element, part)
     if len(transforms) > 1:
-        raise refusal("too many transforms", "变换过多", element)
+        raise refusal("too many transforms", "变换（Transform）过多", element)
     # XMLDSIG, 4.4.3.2: where no transform makes octets of the nodes, it is C14N 1.0.
     canonical = canonicalisation(transforms[0]) if transforms else C14N_1_0
     return part, Reference(method=canonical, digest=read_digest(method, value))
@@ -163,7 +164,7 @@ def _reference(
 def _refuse_another_target(reference: etree._Element, part: etree._Element | None) -> None:
     name = None if part is None else part.get("Id")
     if part is None or name is None or reference.get("URI") != f"#{name}":
-        raise refusal("a reference to something else", "引用了其他内容", reference)
+        raise refusal("a reference to something else", "引用（Reference）指向了其他内容", reference)
     if _BEARING(part, id=name) != 1:
         raise refusal("an Id that is not unique", "Id 不唯一", reference)
 
@@ -182,7 +183,7 @@ def children(element: etree._Element, *shapes: tuple[str, ...]) -> list[etree._E
         text and not text.isspace() for text in texts
     ):
         name = etree.QName(element).localname
-        raise refusal(f"content of {name}", f"{name} 的内容", element)
+        raise refusal(f"content of {name}", f"{name} 中的内容不符合要求", element)
     return found
 
 

@@ -125,7 +125,7 @@ def _signed_at(properties: etree._Element) -> datetime | None:
     try:
         stated = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise refusal("SigningTime is no time", "SigningTime 不是时间", properties) from None
+        raise refusal("SigningTime is no time", "SigningTime 应为时间", properties) from None
     return stated if stated.tzinfo is not None else None
 
 

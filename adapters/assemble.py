@@ -21,6 +21,7 @@ from adapters.channels.amqp.consumer import Office
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.clock import utc_now
 from adapters.home import Home
+from adapters.host_keys import read_host_keys
 from adapters.named_files import Renewal
 from adapters.observing.looking import Hearing
 from adapters.observing.observing import Observing
@@ -168,7 +169,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
         server = SftpServer(
             settings.sftp.host,
             settings.sftp.port,
-            home.host_key.read_bytes(),
+            read_host_keys(home.keys),
             account,
             node,
             mailbox,

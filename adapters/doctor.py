@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from adapters.certificates import last_end
 from adapters.differing import differing
 from adapters.home import Home
+from adapters.host_keys import KINDS, host_key_files, read_host_keys
 from adapters.listeners import taken
 from adapters.named_files import named_files
 from adapters.stores.agreement_reading import one_side_unknown
@@ -40,6 +41,7 @@ def examine(home: Home, now: datetime, *, whole: bool = False) -> list[dict[str,
         ("message families", _families),
         ("private keys", lambda: _private_keys(home)),
         ("files of the home", lambda: _files(home)),
+        ("host keys", lambda: _host_keys(home)),
         ("gateway certificate", lambda: _certificate(home, now)),
         ("clock", lambda: _clock(home, now)),
         ("parties' certificates", lambda: _parties(home, now)),
@@ -86,7 +88,7 @@ def _families() -> str:
 
 
 def _private_keys(home: Home) -> str:
-    for key in (home.host_key, home.signing_key):
+    for key in (*host_key_files(home.keys), home.signing_key):
         mode = stat.S_IMODE(os.stat(key).st_mode)
         if mode & 0o077:
             raise _Unwell(f"{key.name} can be read by others (mode {mode:o})")
@@ -116,6 +118,19 @@ def _files(home: Home) -> str:
         named = ", ".join(sorted(open_)[:_NAMED])
         return f"{len(open_)} can be read by others: {named}; to end that: chmod -R go= {home.path}"
     return "for their owner only"
+
+
+def _host_keys(home: Home) -> str:
+    found = read_host_keys(home.keys)
+    told = [f"{each.file} {each.fingerprint}" for each in found]
+    missing = [kind for kind in KINDS if kind not in {each.kind for each in found}]
+    if missing:
+        # No fault: whoever has pinned the keys that are there must hear of another one first.
+        told.append(
+            f"none of kind {', '.join(missing)}, which some clients need: make one with ssh-keygen -t "
+            f"{missing[0]} -N '' -f keys/ssh_host_{missing[0]}, publish its fingerprint, restart the node"
+        )
+    return "; ".join(told)
 
 
 def _certificate(home: Home, now: datetime) -> str:

@@ -2,7 +2,7 @@
 
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import Final
 
 from adapters.certificates import make_p256_pair, make_rsa_pair
 from adapters.home import Home
-from adapters.keys import make_ed25519, write_private
+from adapters.host_keys import KINDS
+from adapters.keys import make_ecdsa, make_ed25519, make_rsa, write_private
 from adapters.mandates import grant_mandates
 from adapters.operators.actor import actor
 from adapters.operators.samples import write_samples
@@ -45,12 +46,10 @@ def _made(path: Path, port: int | None, now: datetime) -> Home:
             shutil.copyfile(source, path / name)
     if port is not None:
         _set_port(path / "gateway.toml", port or free_port())
-    (path / "keys").mkdir()
-    private, host_line = make_ed25519()
-    write_private(home.host_key, private)
-    home.host_key.with_suffix(".pub").write_text(host_line + "\n")
+    home.keys.mkdir()
+    host_lines = _make_host_keys(home)
     _write_pair(home.signing_key, home.certificate, make_p256_pair, "gateway", now)
-    _make_clients(home, host_line, now)
+    _make_clients(home, host_lines, now)
     migrate(home.database)
     database = Database(sqlite_engine(home.database))
     said = read_parties(home.parties)
@@ -76,9 +75,21 @@ def free_port() -> int:
     return port
 
 
-def _make_clients(home: Home, host_line: str, now: datetime) -> None:
+def _make_host_keys(home: Home) -> list[str]:
+    """One of each kind, as lines of known_hosts without the names."""
+    lines = []
+    for kind, make in zip(KINDS, (make_ed25519, make_ecdsa, make_rsa), strict=True):
+        private, line = make()
+        write_private(home.keys / f"ssh_host_{kind}", private)
+        (home.keys / f"ssh_host_{kind}.pub").write_text(f"{line}\n")
+        lines.append(line)
+    return lines
+
+
+def _make_clients(home: Home, host_lines: Sequence[str], now: datetime) -> None:
     settings = home.settings().sftp
-    known = f"[127.0.0.1]:{settings.port},[localhost]:{settings.port} {host_line}\n"
+    names = f"[127.0.0.1]:{settings.port},[localhost]:{settings.port}"
+    known = "".join(f"{names} {line}\n" for line in host_lines)
     parties = toml("parties.toml", home.parties.read_text(encoding="utf-8"))["party"]
     for party in (party for party in parties if "account" in party):
         folder = home.path / "clients" / party["account"]["name"]

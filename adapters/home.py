@@ -45,8 +45,8 @@ class Home:
         return self.path / "tmp"
 
     @property
-    def host_key(self) -> Path:
-        return self.path / "keys" / "ssh_host_ed25519"
+    def keys(self) -> Path:
+        return self.path / "keys"
 
     @property
     def signing_key(self) -> Path:

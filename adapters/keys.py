@@ -3,13 +3,32 @@
 import os
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 
 def make_ed25519() -> tuple[bytes, str]:
     """A new key pair: the private key (OpenSSH PEM, no passphrase) and its line for authorized_keys."""
-    key = Ed25519PrivateKey.generate()
+    return _pair(Ed25519PrivateKey.generate())
+
+
+def make_ecdsa() -> tuple[bytes, str]:
+    """The same over the curve P-256."""
+    return _pair(generate_private_key(SECP256R1()))
+
+
+def make_rsa() -> tuple[bytes, str]:
+    """The same of 3,072 bits."""
+    return _pair(rsa.generate_private_key(65537, 3072))
+
+
+def _pair(key: Ed25519PrivateKey | EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> tuple[bytes, str]:
     private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     return private, public.decode("ascii")

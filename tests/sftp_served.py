@@ -14,6 +14,7 @@ from sqlalchemy import insert, select
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.channels.sftp_server.server import SftpServer
+from adapters.host_keys import HostKey, read_host_keys
 from adapters.keys import make_ed25519, write_private
 from adapters.stores.allowances import Allowances
 from adapters.stores.database import Database, sqlite_engine
@@ -47,7 +48,9 @@ class HandClock:
 class Served:
     """A running server with the accounts `broker` and `other`; a test may replace `intake`."""
 
-    def __init__(self, root: Path, blobs_root: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, blobs_root: Path | None = None, host_keys: Sequence[HostKey] | None = None
+    ) -> None:
         self.root = root
         self.clock = HandClock()
         self.reserve_percent = 0.0
@@ -62,10 +65,11 @@ class Served:
         self.loop = asyncio.new_event_loop()
         self.intake: Intake = self.messages
         private, self.host_line = make_ed25519()
+        write_private(root / "ssh_host_ed25519", private)
         self.server = SftpServer(
             "127.0.0.1",
             0,
-            private,
+            host_keys or read_host_keys(root),
             lambda name: self.accounts.get(name),
             self,
             self.mailbox,
@@ -169,8 +173,11 @@ class Served:
 
 
 @contextmanager
-def serving(root: Path, blobs_root: Path | None = None) -> Iterator[Served]:
-    served = Served(root, blobs_root)
+def serving(
+    root: Path, blobs_root: Path | None = None, host_keys: Sequence[HostKey] | None = None
+) -> Iterator[Served]:
+    """`host_keys` are such as clients have not been told of; else there is one that they know."""
+    served = Served(root, blobs_root, host_keys)
     try:
         yield served
     finally:

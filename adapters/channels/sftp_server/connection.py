@@ -3,7 +3,7 @@
 import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -12,9 +12,13 @@ from paramiko import Channel, Message, PKey
 from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
 from paramiko.packet import Packetizer
 
+from adapters.host_keys import HostKey, shown
+
 # RFC 4253, 6.1: packets of 35,000 bytes must be taken; nobody sends more to a window with packets of 32 KB.
 _LONGEST_PACKET: Final = 64 * 1024
 _WINDOW: Final = 2 * 1024 * 1024
+PROVE_HOST_KEYS: Final = "hostkeys-prove-00@openssh.com"
+_HOST_KEYS: Final = "hostkeys-00@openssh.com"
 _WIRE_LOG: Final = "gateway.sftp.wire"
 
 # What paramiko writes repeats what strangers sent as it came; our own lines say what became of a connection.
@@ -86,7 +90,15 @@ class Connection(paramiko.Transport):
         "hmac-sha2-256",
         "hmac-sha2-512",
     )
-    _preferred_keys = ("ssh-ed25519",)
+    # As for the keys of accounts: never RSA with SHA-1 (`ssh-rsa`).
+    _preferred_keys = (
+        "ssh-ed25519",
+        "ecdsa-sha2-nistp256",
+        "ecdsa-sha2-nistp384",
+        "ecdsa-sha2-nistp521",
+        "rsa-sha2-512",
+        "rsa-sha2-256",
+    )
     _preferred_pubkeys = (
         "ssh-ed25519",
         "ecdsa-sha2-nistp256",
@@ -106,12 +118,18 @@ class Connection(paramiko.Transport):
     }
 
     def __init__(
-        self, sock: socket.socket, address: str, host_key: PKey, ended: Callable[["Connection"], None]
+        self,
+        sock: socket.socket,
+        address: str,
+        host_keys: Sequence[HostKey],
+        ended: Callable[["Connection"], None],
     ) -> None:
         super().__init__(ReadAhead(sock), default_window_size=_WINDOW, packetizer_class=BoundedPackets)
         self.local_version = "SSH-2.0-gateway"  # not which software in which version
         self.set_log_channel(_WIRE_LOG)
-        self.add_server_key(host_key)
+        self._host_keys = host_keys
+        for each in shown(host_keys):
+            self.add_server_key(each.key)
         self.address = address
         self._opened: list[Channel] = []
         self.over = threading.Event()  # from `hang_up` on
@@ -128,6 +146,29 @@ class Connection(paramiko.Transport):
         self.over.set()
         with suppress(OSError):  # it may have ended by itself
             self.sock.shutdown(socket.SHUT_RDWR)
+
+    def announce_host_keys(self) -> None:
+        """Tells a client that has logged in of all of them, so that it may learn the next (PROTOCOL, 2.5)."""
+        self.global_request(_HOST_KEYS, tuple(each.key.asbytes() for each in self._host_keys), wait=False)
+
+    def prove_host_keys(self, asked: Sequence[bytes]) -> tuple[bytes, ...] | None:
+        """A signature by each of these keys; None where one of them is none of ours."""
+        own = {each.key.asbytes(): each.key for each in self._host_keys}
+        if not asked or any(blob not in own for blob in asked):
+            return None
+        return tuple(self._proof(own[blob]) for blob in asked)
+
+    def _proof(self, key: PKey) -> bytes:
+        told = Message()
+        told.add_string(PROVE_HOST_KEYS)
+        told.add_string(self.session_id or b"")
+        told.add_string(key.asbytes())
+        algorithm = None
+        if isinstance(key, paramiko.RSAKey):
+            # By that of the key exchange where it was RSA (sshd, hostkeys-prove).
+            agreed = self.host_key_type
+            algorithm = agreed if agreed in ("rsa-sha2-512", "rsa-sha2-256") else "rsa-sha2-512"
+        return key.sign_ssh_data(told.asbytes(), algorithm).asbytes()
 
     @property
     def greeted(self) -> bool:

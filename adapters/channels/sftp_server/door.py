@@ -18,7 +18,7 @@ from paramiko.common import (
 )
 
 from adapters.channels.sftp_server.admission import ATTEMPTS, CHANNELS, IDLE_SECONDS, Admission
-from adapters.channels.sftp_server.connection import Connection
+from adapters.channels.sftp_server.connection import PROVE_HOST_KEYS, Connection
 from adapters.channels.sftp_server.office import Office, log
 from adapters.channels.sftp_server.session import Session
 from adapters.channels.sftp_server.tree import Tree
@@ -27,6 +27,7 @@ from gateway.faults import printable
 from gateway.parties import Account
 
 _SMALLEST_RSA: Final = 2048
+_MOST_HOST_KEYS: Final = 16  # that a client may ask for at once: each takes a signature
 _PARAMIKOS_ATTEMPTS: Final = 10
 
 
@@ -83,6 +84,7 @@ class Door(paramiko.ServerInterface):
         if self.account is None and self._asked is not None:
             self.account = self._asked
             self._admission.known(self._connection.address, slowed=self.slowed)
+            self._connection.announce_host_keys()
             log.info("log-in", account=self.account.name, address=self._connection.address)
         if self._connection.open_channels() >= CHANNELS:
             return OPEN_FAILED_RESOURCE_SHORTAGE
@@ -103,8 +105,15 @@ class Door(paramiko.ServerInterface):
         session.start()
         return True
 
-    def check_global_request(self, kind: str, msg: Message) -> bool:
-        return False
+    def check_global_request(  # type: ignore[override]  # the stubs know of no bytes in an answer
+        self, kind: str, msg: Message
+    ) -> bool | tuple[bytes, ...]:
+        if kind != PROVE_HOST_KEYS or self.account is None:
+            return False
+        asked: list[bytes] = []
+        while msg.get_remainder() and len(asked) < _MOST_HOST_KEYS:
+            asked.append(msg.get_binary())
+        return self._connection.prove_host_keys(asked) or False
 
     def standing(self) -> Account | None:
         """The account as it is now, as long as the key opens it that was logged in with."""

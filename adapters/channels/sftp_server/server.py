@@ -2,12 +2,11 @@
 
 import asyncio
 import errno
-import io
 import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -18,6 +17,7 @@ from adapters.channels.sftp_server.claims import Claims
 from adapters.channels.sftp_server.connection import Connection
 from adapters.channels.sftp_server.door import Door
 from adapters.channels.sftp_server.office import Office, log
+from adapters.host_keys import HostKey
 from gateway.allowance import Asked
 from gateway.faults import printable
 from gateway.mailbox import Mailbox
@@ -47,7 +47,7 @@ class SftpServer:
         self,
         host: str,
         port: int,
-        host_key: bytes,
+        host_keys: Sequence[HostKey],
         account: Callable[[str], Account | None],
         intake: Intake,
         mailbox: Mailbox,
@@ -58,7 +58,7 @@ class SftpServer:
         room: Asked | None = None,
     ) -> None:
         self._address = (host, port)
-        self._host_key = paramiko.Ed25519Key.from_private_key(io.StringIO(host_key.decode("ascii")))
+        self._host_keys = host_keys
         self._account = account
         self._office = Office(intake, mailbox, filing, blobs, clock, loop, room)
         self.claims = Claims(self._office)
@@ -133,7 +133,7 @@ class SftpServer:
         for option, value in _TCP_OPTIONS.items():
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection = Connection(sock, address, self._host_key, self._ended)
+        connection = Connection(sock, address, self._host_keys, self._ended)
         door = Door(connection, self._account, self._admission, self._office)
         with self._lock:
             self._doors[connection] = door

@@ -202,6 +202,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
                 visits,
                 {name: each for name, each in backends.items() if isinstance(each, Hearing)},
                 standing.why_not,
+                server.left_unfinished,
             )
         )
         yield Running(node=node, sftp=sftp, amqp=amqp, metrics=metrics, reload=reload)

@@ -19,9 +19,11 @@ from adapters.host_keys import KINDS, host_key_files, read_host_keys
 from adapters.listeners import taken
 from adapters.named_files import named_files
 from adapters.stores.agreement_reading import one_side_unknown
+from adapters.stores.alarms import open_alarms
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
 from adapters.stores.standing import behind
+from gateway.alarm_conditions import UNFINISHED
 from gateway.certificates import certificate, outside
 from gateway.families import Families
 from gateway.parties import Delivery
@@ -50,6 +52,7 @@ def examine(home: Home, now: datetime, *, whole: bool = False) -> list[dict[str,
         ("connections", lambda: _connections(home, now)),
         ("extras", lambda: _extras(home)),
         ("addresses", lambda: _addresses(home)),
+        ("unfinished uploads", lambda: _left(home)),
         ("store", lambda: _store(home, whole)),
         ("disk", lambda: _disk(home)),
         ("node", lambda: _node(home)),
@@ -247,6 +250,17 @@ def _addresses(home: Home) -> str:
     if wrong := list(taken(home.settings())):
         raise _Unwell("; ".join(wrong))
     return "free"
+
+
+def _left(home: Home) -> str:
+    """As the node sees it, which alone knows its uploads."""
+    engine = sqlite_engine(home.database, read_only=True)
+    with engine.connect() as reader:
+        told = [alarm.en for alarm in open_alarms(reader) if alarm.key.startswith(UNFINISHED)]
+    engine.dispose()
+    if told:
+        raise _Unwell("; ".join(told))
+    return "none is left"
 
 
 def _store(home: Home, whole: bool) -> str:

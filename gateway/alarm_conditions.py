@@ -12,7 +12,7 @@ from gateway.watching import AlarmSettings
 
 _ENDINGS_ZH: Final = {"signing": "网关签名", "connection": "连接", "party": "企业"}
 ACTS_OF: Final = timedelta(hours=24)  # over which the acts of one person are counted
-
+UNFINISHED: Final = "unfinished:"  # how the key of such an alarm begins
 _GROWING: Final = (Severity.NOTICE, Severity.WARNING, Severity.SERIOUS, Severity.CRITICAL)
 
 
@@ -27,6 +27,7 @@ def conditions(sight: Sight, limits: AlarmSettings) -> list[Condition]:
         *_link(sight, limits),
         *(found for host in sight.hosts for found in _host(host, sight, limits)),
         *_deaf(sight, limits),
+        *_left(sight),
         *_held_answers(sight),
         *_nearly_used(sight),
     ]
@@ -183,6 +184,16 @@ def _deaf(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
                 zh=f"无法取得海关接口 {name} 的回执，请检查",
                 en=f"the answers of back-end {name} cannot be fetched",
             )
+
+
+def _left(sight: Sight) -> Iterator[Condition]:
+    for of, count in sight.left.items():
+        yield Condition(
+            key=f"{UNFINISHED}{of}"[:128],
+            severity=Severity.WARNING,
+            zh=f"{of} 有 {count} 个文件超过一小时仍是未完成文件名，网关未收下，请联系发送方",
+            en=f"{of} left files under unfinished names for an hour, which are not taken: {count}",
+        )
 
 
 def _held_answers(sight: Sight) -> Iterator[Condition]:

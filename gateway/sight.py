@@ -62,7 +62,8 @@ class Sight:
     """`deaf` are the back-ends whose answers cannot be heard, and since when. `free` is the share of the
     disk that is free, `nearly_used` how much of the day's allowance the accounts have used that are
     near its end, `held_answers` how many answers nobody could match, and `link` None where no AMQP
-    channel is configured. `unfit` says why nothing may be judged or signed, where that is so."""
+    channel is configured. `unfit` says why nothing may be judged or signed, where that is so.
+    `left` are the accounts and partners that left files unfinished, and how many."""
 
     at: datetime
     unfit: str
@@ -76,4 +77,5 @@ class Sight:
     free_bytes: int
     link: Link | None
     hosts: Sequence[Host]
+    left: Mapping[str, int]
     open_alarms: Sequence[Severity]

@@ -32,6 +32,7 @@ WELL: Final = Sight(
     free_bytes=1 << 40,
     link=None,
     hosts=(),
+    left={},
     open_alarms=(),
 )
 

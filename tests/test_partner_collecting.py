@@ -219,6 +219,27 @@ def test_what_is_claimed_and_not_finished_for_an_hour_is_told_once(looking: Look
     assert warning["event"] == "claimed and not finished for an hour"
 
 
+def test_what_is_left_unfinished_for_an_hour_is_told_in_its_in_box_once(
+    looking: Looking, tmp_path: Path
+) -> None:
+    inbox = tmp_path / "theirs" / "InBox"
+    (looking.out / "a.xml.part").write_bytes(b"<a")
+    looking.look(2)
+    assert (os.listdir(inbox), looking.collector.left) == ([], {})
+    looking.now += timedelta(minutes=61)
+    looking.look(2)
+    (name,) = os.listdir(inbox)
+    assert name.startswith("Unfinished_a.xml.part_")
+    assert "a.xml.part" in (inbox / name).read_text("utf-8")
+    assert list(looking.collector.left) == ["a.xml.part"]
+    (inbox / name).unlink()
+    looking.look(2)
+    assert os.listdir(inbox) == []  # they have read it
+    (looking.out / "a.xml.part").rename(looking.out / "a.xml")
+    looking.look(2)
+    assert (looking.collector.left, [each.name for each in looking.arrived]) == ({}, ["a.xml"])
+
+
 def test_a_link_in_place_of_out_box_leads_nowhere(looking: Looking, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "a.xml").write_bytes(b"<a/>")

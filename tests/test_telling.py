@@ -38,7 +38,9 @@ class Watched:
     def __init__(self, desk: Desk, settings: AlarmSettings) -> None:
         self._desk = desk
         self.now = NOW
-        self._looking = Looking(desk.home, desk.home.settings(), lambda: self.now, (), (), {}, lambda _: "")
+        self._looking = Looking(
+            desk.home, desk.home.settings(), lambda: self.now, (), (), {}, lambda _: "", dict
+        )
         self.watch = Watch(
             *(desk.database, self._looking, Gauges(Measures()), settings, MonitoringPolicy()),
             *(desk.rules.families, tellers(settings, desk.home.path), lambda: self.now),
@@ -241,7 +243,7 @@ def test_the_broker_out_of_reach_is_an_alarm_and_what_is_not_ready(tmp_path: Pat
         times = iter(NOW + timedelta(seconds=40 * number) for number in range(9))
         incoming, outgoing = Standing(True), Standing(True)
         both, settings = (incoming, outgoing), desk.home.settings()
-        looking = Looking(desk.home, settings, lambda: next(times), both, (), {}, lambda _: "")
+        looking = Looking(desk.home, settings, lambda: next(times), both, (), {}, lambda _: "", dict)
         limits = AlarmSettings(disk_percent=(0, 0))
         assert conditions(await looking.sight(), limits) == []
         outgoing.connected = False

@@ -71,6 +71,11 @@ class Visited(Protocol):
     @property
     def failing_since(self) -> datetime | None: ...
 
+    @property
+    def left(self) -> int:
+        """How many files in its OutBox are left unfinished."""
+        ...
+
 
 class Looking:
     """Looks when it is asked to, at most once a second. `connections` are those of the AMQP channel, none
@@ -85,9 +90,11 @@ class Looking:
         partners: Sequence[Visited],
         backends: Mapping[str, Hearing],
         unfit: Callable[[datetime], str],
+        left: Callable[[], Mapping[str, int]],
     ) -> None:
         self._home = home
         self._unfit = unfit
+        self._left = left
         self._certificates = dict(_configured(home, settings))
         self._clock = clock
         self._connections = connections
@@ -142,6 +149,7 @@ class Looking:
                 free=disk.free / disk.total,
                 free_bytes=disk.free,
                 link=link,
+                left={**self._left(), **{each.name: each.left for each in self._partners if each.left}},
                 hosts=[Host(name=each.name, failing_since=each.failing_since) for each in self._partners],
                 open_alarms=[alarm.severity for alarm in open_alarms(reader)],
             )

@@ -58,17 +58,18 @@ class Observing:
         partners: Sequence[Visited],
         backends: Mapping[str, Hearing],
         unfit: Callable[[datetime], str],
+        left: Callable[[], Mapping[str, int]],
     ) -> AsyncIterator[tuple[str, int] | None]:
         """Watches while the context is open, also over the AMQP channel's `connections`, the visits to
-        `partners`, what `backends` say of themselves, where it has some, and whether it is `unfit` to judge;
-        gives the address of the listener, where there is one."""
+        `partners`, what `backends` say of themselves, where it has some, whether it is `unfit` to judge, and
+        what accounts `left` unfinished; gives the address of the listener, where there is one."""
         home, settings, clock = self._home, self._settings, self._clock
         gauges = Gauges(self._measures)
         async with AsyncExitStack() as stack:
             if self._end_tracing is not None:
                 stack.push_async_callback(asyncio.to_thread, self._end_tracing)
             looking = stack.enter_context(
-                closing(Looking(home, settings, clock, connections, partners, backends, unfit))
+                closing(Looking(home, settings, clock, connections, partners, backends, unfit, left))
             )
             ways = tellers(settings.alarms, home.path)
             watch = self._watch = Watch(

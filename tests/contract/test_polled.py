@@ -95,7 +95,9 @@ def test_nothing_that_is_asked_all_the_time_reads_a_table_that_grows(tmp_path: P
         desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1")))
         desk.received("broker-aa", "b.zip", packed(Declaration(reference="R2")))
         asked.listen(desk.database.engine)
-        looking = Looking(desk.home, desk.home.settings(), lambda: NOW + _HOUR, (), (), {}, lambda _now: "")
+        looking = Looking(
+            desk.home, desk.home.settings(), lambda: NOW + _HOUR, (), (), {}, lambda _now: "", dict
+        )
         asked.listen(looking._engine)
         with closing(looking):
             asyncio.run(_rounds(desk, looking))

@@ -10,7 +10,7 @@ import os
 from asyncio import Event
 from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -21,13 +21,16 @@ from adapters.channels.partner.office import Office, Thread
 from adapters.files.folders import MOST, OUTAGES, Files, Found
 from gateway.answers import receipt_name
 from gateway.faults import Fault, printable, too_large
+from gateway.left_unfinished import notice
 from gateway.message import Arrival, new_id
 from gateway.parties import Account
 from gateway.ports import Folder, Spool
 from gateway.report import report
+from gateway.unfinished import LEFT_AFTER
 
 IN_A_ROW: Final = 100  # files, before it is the turn of receipts
 MOST_SAID: Final = 1000
+_NOTICE: Final = ".unfinished.tmp"
 _SAID_AGAIN: Final = timedelta(days=1)
 _OVERDUE: Final = timedelta(hours=1)
 _PUT_OFF: Final = timedelta(minutes=10)  # a file that could not be taken for its own sake
@@ -52,6 +55,8 @@ class Collector:
         self._office = office
         self._log = log.bind(partner=partner)
         self._seen: dict[str, str] = {}  # marks of the last look, by name
+        self.left: dict[str, datetime] = {}  # files that nobody finishes, and when each was changed
+        self._told: set[str] = set()  # names of what was told of them
         self._put_off: dict[str, datetime] = {}  # until when, by mark
         self._said: set[str] = set()
         self._said_from = office.clock()
@@ -62,11 +67,13 @@ class Collector:
         """One look, until `stop`; what is older goes first, and `between` gets its turn after each
         `IN_A_ROW`. Raises one of `OUTAGES`, `OSError` where OutBox itself cannot be read, or what the store
         and `between` do."""
+        self.left = {}
         entries = await self._do(self._files.listing, Folder.OUTBOX, partial(self._is_of_concern, account))
         if len(entries) == MOST:
             self._once("more lies in a folder than is looked at in one turn", Folder.OUTBOX)
         waiting = [each for each in entries if not account.is_unfinished(each.name)]
         await self._reconcile(account, entries)
+        await self._tell_of_left()
         now = self._office.clock()
         oldest_first = sorted(waiting, key=lambda each: (each.changed, each.name))
         for number, each in enumerate(oldest_first):
@@ -84,11 +91,36 @@ class Collector:
     def _is_of_concern(self, account: Account, entry: Found) -> bool:
         """What is taken, and what was; whatever else lies there takes nobody's place."""
         if account.is_unfinished(entry.name):
+            self._note_left(entry)
             return entry.plain and claim_of(entry.name) is not None
         if entry.plain and is_sound(entry.name):
             return True
         self._once("no file that is taken", entry.name)
         return False
+
+    def _note_left(self, entry: Found) -> None:
+        changed = datetime.fromtimestamp(entry.changed / 1e9, UTC)
+        if not entry.plain or not entry.name.isprintable() or claim_of(entry.name) is not None:
+            return
+        if self._office.clock() - changed >= LEFT_AFTER and len(self.left) < MOST_SAID:
+            self.left[entry.name] = changed
+
+    async def _tell_of_left(self) -> None:
+        """A line in its InBox for each, once until it is touched again."""
+        told = dict(notice(name, changed) for name, changed in self.left.items())
+        for name in told.keys() - self._told:
+            try:
+                if await self._do(self._files.look, Folder.INBOX, name) is None:
+                    await self._do(self._put, name, told[name])
+            except OUTAGES:
+                raise
+            except OSError as error:
+                self._once("what is left unfinished cannot be told", name, error)
+        self._told = set(told)
+
+    def _put(self, name: str, body: bytes) -> None:
+        self._files.write(Folder.INBOX, _NOTICE, lambda out: out.write(body))
+        self._files.move(Folder.INBOX, _NOTICE, Folder.INBOX, name)
 
     async def _reconcile(self, account: Account, entries: list[Found]) -> None:
         claims = {

@@ -78,6 +78,10 @@ class Visits:
         self.name = partner.name
         self.failing_since: datetime | None = None
 
+    @property
+    def left(self) -> int:
+        return len(self._collector.left)
+
     def break_off(self) -> None:
         self._partner.files.close()
 

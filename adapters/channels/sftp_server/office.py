@@ -79,6 +79,14 @@ class Office:
         with self._lock:
             return self._outboxes.setdefault(account, Outbox())
 
+    def left_unfinished(self) -> dict[str, int]:
+        """How many files each account has left unfinished, of those that have some."""
+        with self._lock:
+            outboxes = dict(self._outboxes)
+        now = self.clock()
+        counted = {account: len(outbox.left(now)) for account, outbox in outboxes.items()}
+        return {account: count for account, count in counted.items() if count}
+
     def outboxes(self) -> list[Outbox]:
         with self._lock:
             return list(self._outboxes.values())

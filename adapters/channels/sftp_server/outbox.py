@@ -7,6 +7,7 @@ from typing import Final
 
 from adapters.channels.sftp_server.wire import Refused, Status, denied, no_such_file
 from gateway.ports import Spool
+from gateway.unfinished import LEFT_AFTER
 
 # An unfinished file that nobody has touched for a day will not be finished; its space is given back.
 KEPT_SECONDS: Final = 24 * 3600
@@ -18,7 +19,7 @@ class Draft:
     `gone` once it was replaced under its name or its handle was aborted: it can never be committed.
     """
 
-    __slots__ = ("gone", "held", "name", "size", "spool", "touched")
+    __slots__ = ("gone", "held", "name", "silent", "size", "spool", "touched")
 
     def __init__(self, name: str, spool: Spool, now: datetime) -> None:
         self.name = name
@@ -27,6 +28,7 @@ class Draft:
         self.touched = now
         self.held = True
         self.gone = False
+        self.silent = False  # its sender was told that it is left unfinished, and removed that
 
 
 class Outbox:
@@ -88,6 +90,15 @@ class Outbox:
         with self._lock:
             return list(self._unfinished.values())
 
+    def left(self, now: datetime) -> list[Draft]:
+        """Those that nobody has touched for so long that their sender is to hear of it."""
+        with self._lock:
+            return [
+                draft
+                for draft in self._unfinished.values()
+                if not draft.held and now - draft.touched >= LEFT_AFTER
+            ]
+
     def hold(self, name: str) -> Draft:
         """The unfinished file, from now on held; refused while a handle is open on it."""
         with self._lock:
@@ -95,7 +106,7 @@ class Outbox:
 
     def release(self, draft: Draft, now: datetime) -> None:
         with self._lock:
-            draft.held = False
+            draft.held = draft.silent = False
             draft.touched = now
 
     def drop(self, draft: Draft) -> None:

@@ -62,6 +62,7 @@ class SftpServer:
         self._account = account
         self._office = Office(intake, mailbox, filing, blobs, clock, loop, room)
         self.claims = Claims(self._office)
+        self.left_unfinished = self._office.left_unfinished
         self._admission = Admission()
         self._lock = threading.Lock()
         self._doors: dict[Connection, Door] = {}

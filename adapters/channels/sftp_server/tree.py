@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from stat import S_ISDIR
@@ -24,6 +25,7 @@ from adapters.channels.sftp_server.wire import (
     no_such_file,
 )
 from gateway.allowance import Room
+from gateway.left_unfinished import notice
 from gateway.mailbox import NotRenamed
 from gateway.parties import Account
 from gateway.ports import Entry, Folder
@@ -34,6 +36,16 @@ _FOLDER: Final = 0o040755
 # its times. A judgement can be quicker than that and move the file to SentBox, and the client would report
 # as failed what was acknowledged. So its session still sees it in OutBox for this long.
 _STILL_SEEN: Final = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Notice:
+    draft: Draft
+    body: bytes
+
+    @property
+    def attributes(self) -> Attributes:
+        return Attributes(FILE, len(self.body), self.draft.touched)
 
 
 class Tree:
@@ -67,6 +79,8 @@ class Tree:
         folder, name = paths.file(path)
         if folder is Folder.OUTBOX and (found := self._own(name)) is not None:
             return found
+        if folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
+            return told.attributes
         return _attributes(self._entry(folder, name))
 
     def look_into(self, path: str) -> None:
@@ -87,6 +101,8 @@ class Tree:
         else:
             stored = self._office.mailbox.page(self._account.name, folder, after, NAMES_IN_A_PACKET)
             found = {entry.name: _attributes(entry) for entry in self._office.wait(stored)}
+            if folder is Folder.INBOX:
+                found |= {name: told.attributes for name, told in self._notices().items()}
             if folder is Folder.OUTBOX:
                 for draft in (*self._outbox.listing(), *self._writing.values()):
                     if not draft.gone:
@@ -141,6 +157,8 @@ class Tree:
         folder, name = paths.file(path)
         if folder is Folder.OUTBOX and self._account.is_unfinished(name):
             self._outbox.remove(name)
+        elif folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
+            told.draft.silent = True
         elif folder is Folder.INBOX:
             self._collect(self._entry(folder, name), removed=True)
         else:
@@ -236,6 +254,8 @@ class Tree:
     def _read(self, folder: Folder, name: str) -> Download:
         if folder is Folder.OUTBOX and self._outbox.find(name) is not None:
             raise denied("The file is not finished")
+        if folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
+            return Download(io.BytesIO(told.body), len(told.body), told.draft.touched)
         entry = self._entry(folder, name)
         try:
             if entry.receipt is None:
@@ -247,6 +267,16 @@ class Tree:
         if folder is Folder.INBOX:
             fetched = partial(self._collect, entry, removed=False)
         return Download(io.BytesIO(body), len(body), entry.at, fetched)
+
+    def _notices(self) -> dict[str, _Notice]:
+        """What the account is told in its InBox of files that it left unfinished, by name: a view, as those
+        files are kept nowhere but here."""
+        told = (
+            (draft, notice(draft.name, draft.touched))
+            for draft in self._outbox.left(self._office.clock())
+            if not draft.silent
+        )
+        return {name: _Notice(draft, body) for draft, (name, body) in told}
 
     def _collect(self, entry: Entry, *, removed: bool) -> None:
         if entry.receipt is None:

@@ -1,0 +1,72 @@
+"""A file that its sender believes to be sent, and that still has an unfinished name."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.alarm_conditions import conditions
+from gateway.watching import AlarmSettings
+from tests.sftp_served import Served, serving
+from tests.test_alarms import WELL
+
+LATER = timedelta(minutes=61)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with serving(tmp_path) as running:
+        yield running
+
+
+def test_it_is_told_in_the_in_box_after_an_hour_until_it_is_finished(served: Served) -> None:
+    served.fill_inbox("broker", 1)
+    with served.broker.session() as client, served.other.session() as other:
+        client.putfo(io.BytesIO(b"<a/>"), "/OutBox/报关单.xml.writing")
+        assert client.listdir("/InBox") == ["Receipt_000000.xml"]
+        assert served.server.left_unfinished() == {}
+        served.clock.ahead += LATER
+        assert served.server.left_unfinished() == {"broker": 1}
+        _receipt, name = client.listdir("/InBox")
+        assert name.startswith("Unfinished_报关单.xml.writing_")
+        told = client.open(f"/InBox/{name}").read().decode()
+        assert "报关单.xml.writing" in told
+        assert "改为正式文件名" in told
+        assert client.stat(f"/InBox/{name}").st_size == len(told.encode())
+        assert other.listdir("/InBox") == []
+        client.rename("/OutBox/报关单.xml.writing", "/OutBox/报关单.xml")
+        assert client.listdir("/InBox") == ["Receipt_000000.xml"]
+        assert served.server.left_unfinished() == {}
+    assert [each for each, _, _ in served.arrived()] == ["报关单.xml"]
+
+
+def test_who_removes_the_line_is_told_again_only_after_another_hour_of_silence(served: Served) -> None:
+    with served.broker.session() as client:
+        client.putfo(io.BytesIO(b"<a/>"), "/OutBox/a.xml.tmp")
+        served.clock.ahead += LATER
+        (name,) = client.listdir("/InBox")
+        client.remove(f"/InBox/{name}")
+        assert client.listdir("/InBox") == []
+        assert served.server.left_unfinished() == {"broker": 1}
+        with client.open("/OutBox/a.xml.tmp", "ab") as file:
+            file.write(b"more")
+        served.clock.ahead += LATER
+        (again,) = client.listdir("/InBox")
+        assert again != name
+
+
+def test_what_is_being_written_is_not_left(served: Served) -> None:
+    with served.broker.session() as client:
+        file = client.open("/OutBox/a.xml.tmp", "wb")
+        served.clock.ahead += LATER
+        assert served.server.left_unfinished() == {}
+        file.close()
+
+
+def test_it_opens_an_alarm_for_its_account() -> None:
+    (found,) = conditions(replace(WELL, left={"broker-aa": 2}), AlarmSettings())
+    assert found.key == "unfinished:broker-aa"
+    assert "2" in found.en

@@ -136,7 +136,7 @@ class Served:
             self.run(self.messages.decide(decision, self.clock()))
         return [received.arrival.id for received in claimed]
 
-    def fill_inbox(self, account: str, number: int) -> None:
+    def fill_inbox(self, account: str, number: int, first: int = 0) -> None:
         """So many receipts in the InBox of the account, beside the way of a judgement."""
         rows = [
             {
@@ -152,7 +152,7 @@ class Served:
                 "size": 10,
                 "created_at": self.clock(),
             }
-            for index in range(number)
+            for index in range(first, first + number)
         ]
         self.run(
             self.database.write(lambda transaction: transaction.connection.execute(insert(receipts), rows))

@@ -95,7 +95,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
                 WorkerJudges(
                     home,
                     Judging.of(home, policy, in_force.routes),
-                    *(judging.workers, judging.seconds, observing.observer),
+                    *(judging.workers, judging.seconds, judging.memory, observing.observer),
                 )
             )
         )

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home import Home
+from adapters.spending import Spending
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
 from gateway.answers import NoAnswer, Told, Unreadable, read
@@ -27,7 +28,7 @@ from gateway.families import Families
 from gateway.faults import Deferred, Rejected
 from gateway.message import Receipt, Received
 from gateway.observing import UNOBSERVED, Observer
-from gateway.pipeline import Rules, judge, pending_receipt
+from gateway.pipeline import Rules, judge, pending_receipt, too_costly
 from gateway.policy import Policy
 from gateway.ports import Untold, WorkerDied
 from gateway.settings import BadSettings
@@ -39,6 +40,7 @@ T = TypeVar("T")
 
 _Task = (
     tuple[Literal["judge"], Received, datetime]
+    | tuple[Literal["too_costly"], Received, datetime, str, str]
     | tuple[Literal["told"], bytes]
     | tuple[Literal["pending_receipt"], Untold, datetime]
     | tuple[Literal["sign"], tuple[bytes, ...]]
@@ -48,10 +50,24 @@ _Task = (
 # and none of the node's threads and locks.
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
 
+_ENDS_WITHIN: Final = 5.0  # seconds until the end of a process is known, after it closed its pipe
 _AGAIN_SECONDS: Final = 5.0  # between two tries to start a worker
 # Beside the seconds that any message may take. A machine with nothing else to do reads 200 MB a second.
 _BYTES_PER_SECOND: Final = 10_000_000
 _SECONDS_TO_READ: Final = 10.0  # an answer of 32 MB takes half a second
+
+
+# A machine that is busy gives a worker less than a core; one that does nothing at all is ended too.
+_PATIENCE: Final = 10.0  # seconds on the clock for each second of CPU time
+
+
+class Exhausted(WorkerDied):
+    """A worker spent all that it may on one piece of work; of the bound it is told in both languages."""
+
+    def __init__(self, limit: str, limit_zh: str) -> None:
+        super().__init__(f"it took more than {limit}")
+        self.limit = limit
+        self.limit_zh = limit_zh
 
 
 class JudgementFailed(Exception):
@@ -82,10 +98,11 @@ class Judging:
 class _Worker:
     """A process that is starting; it can `do` once `wait` has returned."""
 
-    def __init__(self, home: Home, judging: "Judging") -> None:
+    def __init__(self, home: Home, judging: "Judging", memory: int) -> None:
         ours, theirs = _CONTEXT.Pipe()
         self._connection = ours
-        self._process = _CONTEXT.Process(target=_serve, args=(home, judging, theirs), daemon=True)
+        self._memory = memory
+        self._process = _CONTEXT.Process(target=_serve, args=(home, judging, memory, theirs), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -96,15 +113,23 @@ class _Worker:
         except (EOFError, OSError):
             raise WorkerDied("it did not start") from None
 
-    def do(self, task: _Task, seconds: float) -> Any:
-        """Blocks. Raises `WorkerDied` when the process ends or takes longer than `seconds`."""
+    def do(self, task: _Task, seconds: float, patience: float) -> Any:
+        """Blocks. Raises `Exhausted` when the work takes more than `seconds` of CPU time, or its memory, and
+        `WorkerDied` when the process ends otherwise, or says nothing for `seconds * patience`."""
         try:
-            self._connection.send(task)
-            if not self._connection.poll(seconds):
-                raise WorkerDied(f"it took longer than {seconds:.0f} s")
-            return self._connection.recv()
+            self._connection.send((task, seconds))
+            if not self._connection.poll(seconds * patience):
+                raise WorkerDied(f"it took longer than {seconds * patience:.0f} s")
+            outcome = self._connection.recv()
         except (EOFError, OSError):
+            self._process.join(_ENDS_WITHIN)
+            if self._process.exitcode == -signal.SIGXCPU:
+                spent = f"{round(seconds, 1):g}"
+                raise Exhausted(f"{spent} s of CPU time", f"处理时间 {spent} 秒") from None
             raise WorkerDied("its worker ended") from None
+        if isinstance(outcome, _Spent):
+            raise Exhausted(f"{self._memory} MB of memory", f"内存 {self._memory} MB")
+        return outcome
 
     def end(self) -> None:
         self._connection.close()
@@ -125,6 +150,11 @@ class _Read:
 
 
 @dataclass(frozen=True, slots=True)
+class _Spent:
+    """More memory than it may: nothing that came of the work counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Raised:
     deferred: bool
     text: str
@@ -133,10 +163,10 @@ class _Raised:
 class _Pool:
     """Workers that judge by the same."""
 
-    def __init__(self, home: Home, judging: Judging, count: int) -> None:
+    def __init__(self, home: Home, judging: Judging, count: int, memory: int) -> None:
         """Raises `WorkerDied` where they do not start: then none is left."""
         self.certificate = judging.certificate
-        self._new_worker = partial(_Worker, home, judging)
+        self._new_worker = partial(_Worker, home, judging, memory)
         self._count = count
         self.idle: LifoQueue[_Worker | None] = LifoQueue()  # None: one that is to be started
         # All of them can work before anything is claimed for them: an attempt is counted at its claim, and a
@@ -179,9 +209,12 @@ class WorkerJudges:
         judging: Judging,
         workers: int,
         seconds: float,
+        memory: int,
         observer: Observer = UNOBSERVED,
         seconds_to_read: float = _SECONDS_TO_READ,
+        patience: float = _PATIENCE,
     ) -> None:
+        """`seconds` of CPU time for one message of no size, `memory` in MB."""
         # multiprocessing has every worker import the program's main module, and what explains refusals is
         # imported when first needed: here they are loaded once for all.
         _CONTEXT.set_forkserver_preload(["adapters.workers", "cli", "gateway.schema_faults"])
@@ -189,10 +222,12 @@ class WorkerJudges:
         self._count = workers or os.cpu_count() or 1
         self._seconds = seconds
         self._seconds_to_read = seconds_to_read
+        self._memory = memory
+        self._patience = patience
         self._observer = observer
         self.ailing = ""  # why the last worker that was to be started did not, where it did not
         self._threads = ThreadPoolExecutor(max_workers=self._count, thread_name_prefix="judge")
-        self._pool = _Pool(home, judging, self._count)
+        self._pool = _Pool(home, judging, self._count, memory)
         self._changing = Lock()
 
     def prepare(self, judging: Judging) -> Callable[[], Callable[[], None]]:
@@ -202,7 +237,7 @@ class WorkerJudges:
         What it returns gives them every judgement that begins from then on, at once; those in hand are ended
         by the workers that have them. What that returns waits for these, and ends the workers before.
         """
-        pool = _Pool(self._home, judging, self._count)
+        pool = _Pool(self._home, judging, self._count, self._memory)
 
         def take() -> Callable[[], None]:
             with self._changing:
@@ -222,7 +257,16 @@ class WorkerJudges:
 
     async def judge(self, received: Received, now: datetime) -> Decision:
         seconds = self._seconds + received.arrival.size / _BYTES_PER_SECOND
-        judgement = await self._ask(("judge", received, now), _Judgement, seconds)
+        task: _Task = ("judge", received, now)
+        try:
+            judgement = await self._ask(task, _Judgement, seconds)
+        except Exhausted:
+            # Perhaps what others left in that worker was too much: once more, with all of a new one.
+            try:
+                judgement = await self._ask(task, _Judgement, seconds, alone=True)
+            except Exhausted as spent:
+                refused: _Task = ("too_costly", received, now, spent.limit, spent.limit_zh)
+                return await self._ask(refused, Decision, self._seconds)
         self._observer.timed(received.arrival.id, judgement.timings)
         return judgement.decision
 
@@ -246,23 +290,26 @@ class WorkerJudges:
         self._threads.shutdown()
         self._pool.end()
 
-    async def _ask(self, task: _Task, kind: type[T], seconds: float) -> T:
+    async def _ask(self, task: _Task, kind: type[T], seconds: float, *, alone: bool = False) -> T:
         loop = asyncio.get_running_loop()
-        outcome = await loop.run_in_executor(self._threads, self._do, task, seconds)
+        outcome = await loop.run_in_executor(self._threads, self._do, task, seconds, alone)
         if isinstance(outcome, kind):
             return outcome
         if isinstance(outcome, _Raised) and outcome.deferred:
             raise Deferred(outcome.text)
         raise JudgementFailed(str(outcome))
 
-    def _do(self, task: _Task, seconds: float) -> object:
+    def _do(self, task: _Task, seconds: float, alone: bool) -> object:
         with self._changing:
             # There is one: those who work here are no more than a pool has workers.
             pool = self._pool
             worker = pool.idle.get_nowait()
         try:
+            if worker is not None and alone:
+                worker.end()
+                worker = None
             worker = worker or self._started(pool)
-            return worker.do(task, seconds)
+            return worker.do(task, seconds, self._patience)
         except WorkerDied:
             if worker is not None:
                 worker.end()
@@ -294,40 +341,62 @@ class _Stages:
         self._last = now
 
 
-def _serve(home: Home, judging: Judging, connection: Connection) -> None:
-    """The life of a worker: ends when the node closes the pipe or dies."""
+def _serve(home: Home, judging: Judging, memory: int, connection: Connection) -> None:
+    """The life of a worker: ends when the node closes the pipe or dies, or it has spent too much."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    families = Families.load(files("schemas"))
-    rules = Rules(families=families, policy=judging.policy, routes=judging.routes)
-    signer = XadesSigner(judging.key, judging.certificate)
-    register = SqlRegister.of_one_thread(sqlite_engine(home.database, read_only=True))
-    blobs = FilesystemBlobs(home.blobs)
+    desk = _Desk(home, judging)
+    spending = Spending(memory * 1024 * 1024)
     connection.send(None)
     while True:
         try:
-            task: _Task = connection.recv()
+            task, seconds = connection.recv()
         except EOFError:
             return
-        try:
-            match task:
-                case ("judge", received, now):
-                    blob = partial(blobs.open, received.arrival.sha256)
-                    stages = _Stages()
-                    decision = judge(received, blob, rules, register, signer, now, stages.mark)
-                    connection.send(_Judgement(decision, tuple(stages.taken)))
-                case ("told", answer):
-                    connection.send(_read(answer, rules.families))
-                case ("pending_receipt", untold, now):
-                    connection.send(pending_receipt(untold, rules, register, signer, now))
-                case ("sign", documents):
-                    connection.send(tuple(signer.sign(trusted(document)) for document in documents))
-        except Deferred as deferred:
-            connection.send(_Raised(True, str(deferred)))
-        except Exception as error:
-            # Where it happened, but not the exception's own words: they may quote the message.
-            where = "".join(traceback.format_tb(error.__traceback__, limit=-5))
-            connection.send(_Raised(False, f"{type(error).__name__}\n{where}"))
+        spending.begin(seconds)
+        outcome = _outcome(desk, task)
+        if isinstance(outcome, _Spent) or spending.exceeded:
+            connection.send(_Spent())
+            return
+        connection.send(outcome)
+
+
+class _Desk:
+    """What a worker works with, made once."""
+
+    def __init__(self, home: Home, judging: Judging) -> None:
+        self.families = Families.load(files("schemas"))
+        self.rules = Rules(families=self.families, policy=judging.policy, routes=judging.routes)
+        self.signer = XadesSigner(judging.key, judging.certificate)
+        self.register = SqlRegister.of_one_thread(sqlite_engine(home.database, read_only=True))
+        self.blobs = FilesystemBlobs(home.blobs)
+
+
+def _outcome(desk: _Desk, task: _Task) -> object:
+    at_it = (desk.rules, desk.register, desk.signer)
+    try:
+        match task:
+            case ("judge", received, now):
+                blob = partial(desk.blobs.open, received.arrival.sha256)
+                stages = _Stages()
+                decision = judge(received, blob, *at_it, now, stages.mark)
+                return _Judgement(decision, tuple(stages.taken))
+            case ("too_costly", received, now, limit, limit_zh):
+                return too_costly(received, limit, limit_zh, *at_it, now)
+            case ("told", answer):
+                return _read(answer, desk.families)
+            case ("pending_receipt", untold, now):
+                return pending_receipt(untold, *at_it, now)
+            case ("sign", documents):
+                return tuple(desk.signer.sign(trusted(document)) for document in documents)
+    except Deferred as deferred:
+        return _Raised(True, str(deferred))
+    except MemoryError:
+        return _Spent()
+    except Exception as error:
+        # Where it happened, but not the exception's own words: they may quote the message.
+        where = "".join(traceback.format_tb(error.__traceback__, limit=-5))
+        return _Raised(False, f"{type(error).__name__}\n{where}")
 
 
 def _read(answer: bytes, families: Families) -> _Read:

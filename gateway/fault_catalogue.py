@@ -30,6 +30,11 @@ class Fault(Enum):
         "网关存储空间不足，目前只接收不超过 {detail} 字节的报文包；请稍后重发。",
         "The gateway's disk is nearly full: packages of at most {detail} bytes are taken now; send it later.",
     )
+    PACKAGE_TOO_COSTLY = (
+        "package-too-costly",
+        "处理该报文包所需超过上限（{detail}）；请简化 XML 或重新生成随附 PDF，或将其分开发送。",
+        "The package takes more to judge than it may ({detail}).",
+    )
     DOCUMENT_TOO_LARGE = (
         "document-too-large",
         "XML 报文超过允许的大小（{detail}）；请减少内容后重发。",

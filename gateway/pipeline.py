@@ -235,6 +235,21 @@ def _told_of_freeing(
     return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
 
 
+def too_costly(
+    received: Received,
+    limit: str,
+    limit_zh: str,
+    rules: Rules,
+    register: Register,
+    signer: Signer,
+    now: datetime,
+) -> Decision:
+    """The decision on a message that takes more memory or time than it may, whenever it is judged."""
+    known = Known(party=register.party_of(received.arrival.account))
+    why = finding(Fault.PACKAGE_TOO_COSTLY, detail=limit, detail_zh=limit_zh)
+    return _refused(received, known, (why,), rules, signer, now)
+
+
 def pending_receipt(
     untold: Untold, rules: Rules, register: Register, signer: Signer, now: datetime
 ) -> Receipt:

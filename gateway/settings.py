@@ -32,7 +32,10 @@ class JudgingSettings(Section):
     seconds: float = Field(
         60,
         gt=0,
-        description="longest time for one message, and a second more for each 10 MB of it",
+        description="CPU time for one message, and a second more for each 10 MB of it",
+    )
+    memory: int = Field(
+        768, ge=1, description="MB that one message may take of a worker, beside what that takes itself"
     )
 
 

@@ -56,7 +56,7 @@ def renewals() -> list[Renewal]:
 def running(tmp_path: Path, renewals: list[Renewal]) -> Iterator[Running]:
     with Desk.at(tmp_path / "home") as desk:
         judging = Judging.of(desk.home, desk.home.policy(), desk.home.routes())
-        judges = WorkerJudges(desk.home, judging, workers=2, seconds=60)
+        judges = WorkerJudges(desk.home, judging, workers=2, seconds=60, memory=768)
         try:
             yield Running(desk, judges, renewals)
         finally:

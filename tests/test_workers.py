@@ -1,11 +1,14 @@
 """What the node hands to its worker processes besides judgement."""
 
 import asyncio
+import base64
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from hashlib import shake_128
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -17,14 +20,24 @@ from adapters.workers import Judging, WorkerJudges
 from gateway.answers import Unreadable
 from gateway.customs_answers import CustomsAnswers
 from gateway.ports import Answer, WorkerDied
+from gateway.states import Event
 from gateway.xml import trusted
+from tests.costly_pdfs import in_object_streams
+from tests.declarations import Declaration
 from tests.desk import NOW, Desk
 from tests.keys import xmlsec1_trusts
+from tests.rendering import package, render
 from tests.validating import families
 
 
 @contextmanager
-def _judges(desk: Desk, seconds: float = 30, seconds_to_read: float = 10) -> Iterator[WorkerJudges]:
+def _judges(
+    desk: Desk,
+    seconds: float = 30,
+    seconds_to_read: float = 10,
+    memory: int = 768,
+    patience: float = 1,
+) -> Iterator[WorkerJudges]:
     """With one worker."""
     rules = desk.rules
     judges = WorkerJudges(
@@ -32,6 +45,8 @@ def _judges(desk: Desk, seconds: float = 30, seconds_to_read: float = 10) -> Ite
         workers=1,
         seconds=seconds,
         seconds_to_read=seconds_to_read,
+        memory=memory,
+        patience=patience,
     )
     try:
         yield judges
@@ -92,3 +107,50 @@ def test_the_time_of_a_judgement_grows_with_the_size_of_its_package(tmp_path: Pa
             asyncio.run(judges.judge(small, NOW))
         large = replace(small, arrival=replace(small.arrival, size=1_000_000_000))
         assert asyncio.run(judges.judge(large, NOW)).findings
+
+
+ELEMENTS = b"<r>" + b"<a/>" * 1_500_000 + b"</r>"
+SHAPES = {
+    "elements": ELEMENTS,
+    "comments": b"<r>" + b"<!---->" * 1_000_000 + b"</r>",
+    "GBK": b'<?xml version="1.0" encoding="GBK"?><r>' + ("发" * 4_500_000).encode("gbk") + b"</r>",
+    "broken after much": b"<r>" + b"<a/>" * 500_000,
+    "a PDF": in_object_streams(1, 3_900_000),
+}
+
+
+def test_what_exhausts_the_memory_of_a_worker_twice_is_refused_with_the_limit(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk, _judges(desk, memory=64) as judges:
+        costly = desk.received("broker-aa", "costly.xml", ELEMENTS)
+        refused = asyncio.run(judges.judge(costly, NOW))
+        asyncio.run(desk.messages.decide(refused, NOW))
+        assert refused.event is Event.REFUSED
+        assert [each.code for each in refused.findings] == ["package-too-costly"]
+        assert "64 MB of memory" in refused.findings[0].en
+        assert [each.verdict for each in refused.receipts if each.final] == ["rejected"]
+        sound = desk.received("broker-aa", "sound.xml", render(Declaration()))
+        assert asyncio.run(judges.judge(sound, NOW)).event is Event.PASSED
+
+
+def test_want_of_memory_is_never_told_as_another_fault(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk:
+        told: dict[tuple[str, int], list[str]] = {}
+        received = {shape: desk.received("broker-aa", shape, body) for shape, body in SHAPES.items()}
+        for memory in (768, 16):
+            with _judges(desk, memory=memory) as judges:
+                for shape, each in received.items():
+                    found = asyncio.run(judges.judge(each, NOW)).findings
+                    told[shape, memory] = [finding.code for finding in found]
+    for (shape, memory), codes in told.items():
+        assert codes in (told[shape, 768], ["package-too-costly"]), (shape, memory)
+    assert ["package-too-costly"] in told.values()
+
+
+def test_what_exhausts_the_time_of_a_worker_twice_is_refused_with_the_limit(tmp_path: Path) -> None:
+    # Packed, since a larger package may take longer; what does not deflate keeps the ratio in bounds.
+    noise = base64.b64encode(shake_128(b"noise").digest(300_000))
+    costly = package(b"<r><!--" + noise + b"-->" + b"<a/>" * 5_000_000 + b"</r>", {}, "costly.xml")
+    with Desk.at(tmp_path / "home") as desk, _judges(desk, seconds=0.5, memory=3000, patience=1000) as judges:
+        refused = asyncio.run(judges.judge(desk.received("broker-aa", "costly.zip", costly), NOW))
+    assert [each.code for each in refused.findings] == ["package-too-costly"]
+    assert re.search(r"\(0\.5 s of CPU time\)", refused.findings[0].en)

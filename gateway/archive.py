@@ -41,6 +41,9 @@ _NEWEST_VERSION: Final = 63  # of the format, APPNOTE 4.4.3.2
 _EXTRAS_OF_ENCRYPTION: Final = (0x0017, 0x9901)
 _EXTRA_UNICODE_PATH: Final = 0x7075
 _DOS_DIRECTORY: Final = 0x10
+# What desktops put into a zip without being asked: it goes on as sent, and is no part of the package.
+_MACOSX: Final = "__macosx/"
+_LITTER: Final = (".ds_store", "thumbs.db", "desktop.ini")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ class ArchiveLimits:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of the archive: `size` unpacked and `packed` in bytes, `start` of its data in the file."""
+    """One file of the archive: `size` unpacked and `packed` in bytes, `start` of its data in the file. One
+    that is `ignored` is a desktop's own: it counts in all limits and means nothing."""
 
     name: str
     size: int
@@ -63,6 +67,7 @@ class Entry:
     crc: int
     deflated: bool
     start: int
+    ignored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +109,10 @@ def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
                 detail_zh=f"{directory.entries} 个，上限 {limits.entries} 个",
             )
         )
-    found = []
+    found = list(records(stream, directory))
+    _refuse_one_folder(found)
     names: dict[str, str] = {}
-    for record in records(stream, directory):
+    for record in found:
         _refuse_all_but_plain_files(record)
         name = _name(record)
         # Systems behind us may ignore case or normalise: two names must differ to all of them.
@@ -114,22 +120,44 @@ def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
         if spelt in names:
             raise Rejected(finding(Fault.ZIP_DUPLICATE, file=name))
         names[spelt] = name
-        found.append(record)
     starts = data_starts(stream, found, directory)
     _refuse_sizes(found, limits)
     entries = tuple(
-        Entry(name, record.size, record.packed, record.crc, record.method == _DEFLATED, start)
+        Entry(
+            *(name, record.size, record.packed, record.crc, record.method == _DEFLATED, start),
+            ignored=_is_litter(name),
+        )
         for name, record, start in zip(names.values(), found, starts, strict=True)
     )
     return Archive(entries, stream, limits.ratio)
 
 
+def _is_litter(name: str) -> bool:
+    lowered = name.lower()
+    return lowered.startswith(_MACOSX) or lowered in _LITTER
+
+
+def _refuse_one_folder(found: Sequence[Record]) -> None:
+    names = [name for record in found if not _is_litter(name := shown(record.name).replace("\\", "/"))]
+    folders = {folder if slash else "" for folder, slash, _ in (name.partition("/") for name in names)}
+    if len(folders) == 1 and (folder := folders.pop()) not in ("", ".", "..") and ":" not in folder:
+        raise Rejected(
+            finding(
+                Fault.ZIP_PATH,
+                detail=f" All of it is in the folder {folder}: zip the files in it, not the folder itself.",
+                detail_zh=f"全部文件都在文件夹“{folder}”内，请打开该文件夹，选中其中的文件直接压缩，不要压缩文件夹本身。",
+                file=folder,
+            )
+        )
+
+
 def _refuse_all_but_plain_files(record: Record) -> None:
     file = shown(record.name)
     kind = stat.S_IFMT(record.mode)
-    if stat.S_ISDIR(kind) or record.dos_attributes & _DOS_DIRECTORY:
+    is_folder = stat.S_ISDIR(kind) or record.dos_attributes & _DOS_DIRECTORY
+    if is_folder and not (file.lower().startswith(_MACOSX) and file.endswith("/") and not record.size):
         raise Rejected(finding(Fault.ZIP_PATH, file=file))
-    if kind and not stat.S_ISREG(kind):
+    if kind and not stat.S_ISREG(kind) and not is_folder:
         raise Rejected(finding(Fault.ZIP_SYMLINK, file=file))
     if record.flags & ENCRYPTED or record.method == _AES or record.extras.keys() & _EXTRAS_OF_ENCRYPTION:
         raise Rejected(finding(Fault.ZIP_ENCRYPTED, file=file))
@@ -147,7 +175,8 @@ def _name(record: Record) -> str:
     if not 0 < len(name) <= LONGEST_NAME or any(map(_is_control, name)):
         raise Rejected(finding(Fault.ZIP_NAME, file=name))
     # A colon makes a drive or an alternate stream of it, for a Windows system behind us.
-    if name in (".", "..") or any(character in name for character in "/\\:"):
+    flat = name.replace("/", "") if name.lower().startswith(_MACOSX) else name
+    if ".." in name.split("/") or flat == "." or any(character in flat for character in "/\\:"):
         raise Rejected(finding(Fault.ZIP_PATH, file=name))
     return name
 

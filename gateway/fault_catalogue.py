@@ -52,8 +52,8 @@ class Fault(Enum):
     )
     ZIP_PATH = (
         "zip-path",
-        "ZIP 中的文件名不得含有目录、绝对路径或“..”；请将文件直接压缩，不带文件夹。",
-        "Names in the zip must be flat: no folders, no absolute paths, no '..'.",
+        "ZIP 中的文件名不得含有目录、绝对路径或“..”；请将文件直接压缩，不带文件夹。{detail}",
+        "Names in the zip must be flat: no folders, no absolute paths, no '..'.{detail}",
     )
     ZIP_SYMLINK = (
         "zip-symlink",
@@ -94,6 +94,11 @@ class Fault(Enum):
         "zip-hidden-data",
         "ZIP 中有不属于任何文件的数据，请重新压缩后重发。",
         "The zip holds bytes that belong to none of its entries.",
+    )
+    ZIP_IGNORED = (
+        "zip-ignored",
+        "该文件由操作系统自动生成，不属于报文，已忽略；重新压缩时请不要包含。",
+        "This file is a desktop's own and no part of the message; it is ignored. Leave it out next time.",
     )
     ZIP_NO_DOCUMENT = (
         "zip-no-document",
@@ -376,8 +381,15 @@ class Fault(Enum):
     )
     AMQP_CONTENT_TYPE = (
         "amqp-content-type",
-        "content_type 须为 application/xml、application/zip 或取件通知的类型（{detail}）。",
-        "content_type must be application/xml, application/zip or that of a claim ({detail}).",
+        "content_type 须为 application/xml、text/xml、application/zip、application/x-zip-compressed、"
+        "application/octet-stream 或取件通知的类型（{detail}）。",
+        "content_type must be application/xml, text/xml, application/zip, application/x-zip-compressed, "
+        "application/octet-stream or that of a claim ({detail}).",
+    )
+    AMQP_ENCODING = (
+        "amqp-encoding",
+        "不接受经编码或压缩的消息内容（content_encoding：{detail}）；请直接发送原文件。",
+        "The body must not be encoded or compressed (content_encoding {detail}); send the file as it is.",
     )
     AMQP_NAME = (
         "amqp-name",

@@ -143,6 +143,7 @@ class Loose:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """What `unpack` found: the bytes of the one XML document and what the parts are, the document first.
+    `ignored` are files in the zip that mean nothing (`Entry.ignored`).
     `loose` are PDFs that belong to it and came on their own, `missing` the names of those that may yet come.
     """
 
@@ -150,6 +151,7 @@ class Package:
     document_name: str
     parts: tuple[Part, ...]
     is_zip: bool
+    ignored: tuple[Part, ...] = ()
     loose: tuple[Loose, ...] = ()
     missing: tuple[str, ...] = ()
 

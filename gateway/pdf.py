@@ -173,6 +173,11 @@ def begins(head: bytes) -> bool:
     return _MAGIC in head[: _BEGINS_WITHIN + len(_MAGIC)] and not _is_other_kind(head)
 
 
+def is_costly(facts: Pdf) -> bool:
+    """Whether the file was given up since it takes more than one may."""
+    return facts.problem in (_UNFOLDS_TOO_FAR.en, _TAKES_TOO_MUCH.en)
+
+
 def inspect(data: bytes) -> Pdf:
     """The facts of one file, whatever it is; it raises nothing for what the bytes are.
 

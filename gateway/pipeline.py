@@ -41,7 +41,7 @@ from gateway.stages.receipt import Known, Verdict, gateway_receipt, refusal, wan
 from gateway.stages.relate import relate
 from gateway.stages.route import Routes, route
 from gateway.stages.sign import sign
-from gateway.stages.unpack import unpack, unpack_pdf
+from gateway.stages.unpack import told_of_ignored, unpack, unpack_pdf
 from gateway.stages.validate import recognise, validate
 from gateway.stages.verify import Evidence, verify
 from gateway.states import Event
@@ -110,7 +110,7 @@ def _judged(
             return _waits_for_declaration(received, pdf, earlier, party, rules, signer, now)
         package = unpack(arrival.name, blob, arrival.size, policy.package, policy.pdf, limit)
         mark("unpack")
-        known = Known(party=party, parts=package.parts)
+        known = Known(party=party, parts=package.parts, ignored=package.ignored)
         recognised = recognise(package, families, policy)
         package = gather(recognised, package, received, party, register, policy, limit)
         known = replace(known, loose=package.loose)
@@ -142,7 +142,7 @@ def _judged(
     except Lacking as lacking:
         return _waits(received, known, lacking, rules, signer, now)
     shown = evidence.type.listed("agreements", evidence.root)
-    warnings = validated.warnings + authority.warnings + chosen(shown, matter.use)
+    warnings = told_of_ignored(package) + validated.warnings + authority.warnings + chosen(shown, matter.use)
     receipt = gateway_receipt(received, Verdict.ACCEPTED, known, warnings, families, policy, signer, now)
     others = relay(matter.change, received, package, register, now)
     others += _told_of_use(received, authority, matter, register, signer, now)

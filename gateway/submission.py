@@ -105,7 +105,7 @@ def build_envelope(
     _put(root, "RuleSet", {"digest": rules})
     _put(root, "Policy", {"digest": policy})
     _put(root, "Package", _digested(inner_name(arrival.name), arrival.size, arrival.sha256))
-    _put_parts(root, package.parts)
+    _put_parts(root, package)
     _put_enclosures(root, enclosures)
     if agreement is not None:
         number, kind = agreement.agreement.number, agreement.agreement.kind.value
@@ -134,9 +134,9 @@ def _digested(name: str, size: int, sha256: str) -> dict[str, str]:
     return {"name": name, "size": str(size), "sha256": sha256}
 
 
-def _put_parts(root: etree._Element, parts: Iterable[Part]) -> None:
+def _put_parts(root: etree._Element, package: Package) -> None:
     parent = _put(root, "Parts")
-    for part in parts:
+    for part in package.parts:
         attributes = _digested(part.name, part.size, part.sha256)
         if part.pdf is None:
             attributes |= {"kind": "document"}
@@ -144,6 +144,8 @@ def _put_parts(root: etree._Element, parts: Iterable[Part]) -> None:
             signed = "true" if part.pdf.signed else "false"
             attributes |= {"kind": "attachment", "pages": str(part.pdf.pages), "signed": signed}
         _put(parent, "Part", attributes)
+    for part in package.ignored:
+        _put(parent, "Ignored", _digested(part.name, part.size, part.sha256))
 
 
 def _put_enclosures(root: etree._Element, enclosures: Iterable[Enclosure]) -> None:
@@ -194,6 +196,7 @@ class Envelope:
     policy: str
     package: Part
     parts: tuple[Part, ...]
+    ignored: tuple[Part, ...]
     enclosures: tuple[Enclosure, ...]
     agreement: str
     certificate: str | None
@@ -223,7 +226,8 @@ def read_envelope(root: etree._Element) -> Envelope:
         rules=str(children["RuleSet"].attrib["digest"]),
         policy=str(children["Policy"].attrib["digest"]),
         package=_part(children["Package"]),
-        parts=tuple(_part(part) for part in children["Parts"]),
+        parts=tuple(_part(each) for each in children["Parts"].iterchildren("{*}Part")),
+        ignored=tuple(_part(each) for each in children["Parts"].iterchildren("{*}Ignored")),
         enclosures=tuple(_enclosure(each) for each in children.get("Enclosures", ())),
         agreement=str(children["Agreement"].attrib["number"]) if "Agreement" in children else "",
         certificate=None if signature is None else str(signature.attrib["certificate"]),

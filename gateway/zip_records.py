@@ -85,12 +85,15 @@ def read_at(stream: IO[bytes], offset: int, length: int) -> bytes:
 
 
 def find_directory(stream: IO[bytes]) -> Directory:
-    """Finds the one end record whose comment ends with the file (4.3.16), and obeys zip64 before it."""
+    """Finds the one end record whose comment ends with the file (4.3.16), and obeys zip64 before it.
+
+    Zeros may follow it: a writer that fills blocks of 10 KB, as bsdtar into a pipe, leaves them.
+    """
     length = stream.seek(0, 2)
     start = max(0, length - _END.size - _MAX16)
     tail = read_at(stream, start, length - start)
     at = tail.find(b"PK\x05\x06")
-    while 0 <= at <= len(tail) - _END.size and _END.unpack_from(tail, at)[-1] != len(tail) - at - _END.size:
+    while 0 <= at <= len(tail) - _END.size and not _ends(tail, at):
         at = tail.find(b"PK\x05\x06", at + 1)
     if not 0 <= at <= len(tail) - _END.size:
         raise broken("no end record at its end", "末尾没有结束记录")
@@ -106,6 +109,12 @@ def find_directory(stream: IO[bytes]) -> Directory:
         if locator.startswith(b"PK\x06\x07"):
             return _zip64_directory(stream, stop - _LOCATOR.size, locator, (entries, size, first))
     return _directory(first, size, stop, entries)
+
+
+def _ends(tail: bytes, at: int) -> bool:
+    comment: int = _END.unpack_from(tail, at)[-1]
+    end = at + _END.size + comment
+    return end <= len(tail) and not tail[end:].strip(b"\0")
 
 
 def _zip64_directory(

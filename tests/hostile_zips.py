@@ -86,6 +86,29 @@ CASES: Final[dict[str, Case]] = {
     "mode-of-directory": Case(
         Fault.ZIP_PATH, "a folder named like a file", lambda: with_xml(Item(name=b"a.pdf", mode=_DIRECTORY))
     ),
+    "one-folder": Case(
+        Fault.ZIP_PATH,
+        "one folder around everything",
+        lambda: archive(
+            [
+                Item(name=b"docs/", data=b"", method=0, mode=_DIRECTORY),
+                Item(name=b"docs/a.xml", data=DOCUMENT),
+            ]
+        ),
+    ),
+    "litter-that-leads-out": Case(
+        Fault.ZIP_PATH, "a name that leads out of __MACOSX", lambda: with_xml(Item(name=b"__MACOSX/../a.pdf"))
+    ),
+    "litter-201": Case(
+        Fault.ZIP_TOO_MANY,
+        "more entries than a package may have, of a desktop's own",
+        lambda: with_xml(*(Item(name=b"__MACOSX/%d" % number, data=b"") for number in range(200))),
+    ),
+    "zeros-and-more": Case(
+        Fault.ZIP_BROKEN,
+        "zeros after the end record, and more",
+        lambda: archive([XML], after=bytes(500) + b"\x01"),
+    ),
     # special files
     "symlink": Case(
         Fault.ZIP_SYMLINK,
@@ -202,7 +225,7 @@ CASES: Final[dict[str, Case]] = {
     # structure
     "cut-short": Case(Fault.ZIP_BROKEN, "the upload broke off", lambda: with_xml(INVOICE)[:-30]),
     "bytes-at-end": Case(
-        Fault.ZIP_BROKEN, "bytes after the end record", lambda: archive([XML], after=b"\x00" * 16)
+        Fault.ZIP_BROKEN, "bytes after the end record", lambda: archive([XML], after=b"\x01" * 16)
     ),
     "several-volumes": Case(Fault.ZIP_BROKEN, "a part of a split archive", lambda: archive([XML], disk=1)),
     "count-too-low": Case(

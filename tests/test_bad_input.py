@@ -78,6 +78,8 @@ def test_the_folder_holds_what_the_cases_make_and_nothing_else() -> None:
 # Where the faults that no file above shows are raised.
 ELSEWHERE = {
     Fault.XML_SCHEMA_LOCATION: "tests/test_reading.py",
+    Fault.ZIP_IGNORED: "tests/stages/test_unpack_habits.py",
+    Fault.AMQP_ENCODING: "tests/system/test_amqp_refused.py",
     Fault.PACKAGE_TOO_COSTLY: "tests/test_workers.py",
     Fault.DOCUMENT_AMBIGUOUS: "tests/stages/rule_cases.py",
     Fault.CUSTOMS_UNREACHABLE: "tests/stages/test_receipt.py",

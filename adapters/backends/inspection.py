@@ -98,7 +98,7 @@ def _check_whole(archive: Archive, entry: Entry, stated: Part, copy: IO[bytes]) 
 
 
 def _check_parts(package: IO[bytes], envelope: Envelope) -> None:
-    stated = {part.name: part for part in envelope.parts}
+    stated = {part.name: part for part in (*envelope.parts, *envelope.ignored)}
     if len(stated) == 1 and (only := envelope.parts[0]).sha256 == envelope.package.sha256:
         _compare(only, envelope.package.size, envelope.package.sha256)
         return

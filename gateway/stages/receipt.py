@@ -49,6 +49,7 @@ class Known:
 
     party: Party | None = None
     parts: tuple[Part, ...] = ()
+    ignored: tuple[Part, ...] = ()
     loose: tuple[Loose, ...] = ()
     facts: Facts | None = None
     linked: str | None = None
@@ -85,6 +86,8 @@ def gateway_receipt(
         _put_part(content, part)
     for each in known.loose:
         _put_part(content, each.part).set("message", each.message.arrival.id)
+    for part in known.ignored:
+        _put(content, "Ignored", name=part.name, size=str(part.size), sha256=part.sha256)
     faults = _put(root, "Faults")
     for found in findings:
         _put_fault(faults, found)

@@ -1,12 +1,14 @@
 """Unpack: what was sent, taken apart. One XML document and its PDF files in a flat zip, or the bare XML."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import IO, Final
 
 from gateway.archive import Archive, ArchiveLimits, Entry, open_archive
-from gateway.faults import Fault, Rejected, finding, too_large
+from gateway.faults import Fault, Finding, Rejected, Severity, finding, too_large
 from gateway.message import Blob, Package, Part, Pdf
-from gateway.pdf import begins, inspect
+from gateway.pdf import begins, inspect, is_costly
 from gateway.policy import PackagePolicy, PdfPolicy
 
 _ZIP_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
@@ -67,8 +69,9 @@ def _bare(name: str, stream: IO[bytes], size: int, policy: PackagePolicy) -> Pac
 
 
 def _from_archive(archive: Archive, policy: PackagePolicy, pdf: PdfPolicy) -> Package:
-    documents = [entry for entry in archive.entries if entry.name.lower().endswith(".xml")]
-    others = [entry for entry in archive.entries if entry not in documents]
+    entries = [entry for entry in archive.entries if not entry.ignored]
+    documents = [entry for entry in entries if entry.name.lower().endswith(".xml")]
+    others = [entry for entry in entries if entry not in documents]
     unexpected = [entry for entry in others if not entry.name.lower().endswith(".pdf")]
     if unexpected:
         raise Rejected(finding(Fault.ZIP_UNEXPECTED, file=entry.name) for entry in unexpected)
@@ -79,8 +82,16 @@ def _from_archive(archive: Archive, policy: PackagePolicy, pdf: PdfPolicy) -> Pa
     document = documents[0]
     _refuse_large_document(document.name, document.size, policy)
     content = b"".join(archive.open(document))
-    attachments = tuple(_attachment(archive, entry, pdf) for entry in others)
-    return _package(document.name, content, attachments, is_zip=True)
+    attachments = tuple(_attachments(archive, others, pdf))
+    ignored = tuple(_ignored(archive, entry) for entry in archive.entries if entry.ignored)
+    return replace(_package(document.name, content, attachments, is_zip=True), ignored=ignored)
+
+
+def told_of_ignored(package: Package) -> tuple[Finding, ...]:
+    """The warnings about files that mean nothing."""
+    return tuple(
+        finding(Fault.ZIP_IGNORED, severity=Severity.WARNING, file=part.name) for part in package.ignored
+    )
 
 
 def _refuse_large_document(name: str, size: int, policy: PackagePolicy) -> None:
@@ -93,12 +104,29 @@ def _package(name: str, document: bytes, attachments: tuple[Part, ...], *, is_zi
     return Package(document=document, document_name=name, parts=(part, *attachments), is_zip=is_zip)
 
 
-def _attachment(archive: Archive, entry: Entry, pdf: PdfPolicy) -> Part:
+def _ignored(archive: Archive, entry: Entry) -> Part:
+    digest = hashlib.sha256()
+    for chunk in archive.open(entry):
+        digest.update(chunk)
+    return Part(name=entry.name, sha256=digest.hexdigest(), size=entry.size)
+
+
+def _attachments(archive: Archive, entries: Sequence[Entry], pdf: PdfPolicy) -> Iterator[Part]:
+    """Each with its facts, until one is too costly: the package is refused for that, and what 198 more would
+    cost is saved. The facts of these are unknown."""
+    gave_up = False
+    for entry in entries:
+        part = _attachment(archive, entry, pdf, inspected=not gave_up)
+        gave_up = gave_up or (part.pdf is not None and is_costly(part.pdf))
+        yield part
+
+
+def _attachment(archive: Archive, entry: Entry, pdf: PdfPolicy, *, inspected: bool) -> Part:
     digest = hashlib.sha256()
     held = bytearray()
     for chunk in archive.open(entry):
         digest.update(chunk)
-        if entry.size <= pdf.size:
+        if inspected and entry.size <= pdf.size:
             held += chunk
-    facts = inspect(bytes(held)) if entry.size <= pdf.size else Pdf()
+    facts = inspect(bytes(held)) if inspected and entry.size <= pdf.size else Pdf()
     return Part(name=entry.name, sha256=digest.hexdigest(), size=entry.size, pdf=facts)

@@ -1,6 +1,7 @@
 """What is not taken over AMQP: where it goes, and what its sender is told."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any, Final
@@ -23,6 +24,8 @@ def claim(file: str, size: int = 4, sha256: str = SHA256) -> bytes:
 CASES: Final[dict[str, tuple[Fault, bytes, dict[str, Any]]]] = {
     "no content type": (Fault.AMQP_CONTENT_TYPE, b"<a/>", {"content_type": None}),
     "text": (Fault.AMQP_CONTENT_TYPE, b"<a/>", {"content_type": "text/plain"}),
+    "encoding that is said": (Fault.AMQP_ENCODING, b"<a/>", {"content_encoding": "gzip"}),
+    "encoding that is seen": (Fault.AMQP_ENCODING, gzip.compress(b"<a/>"), {"content_encoding": "UTF-8"}),
     "empty": (Fault.AMQP_SIZE, b"", {}),
     "control character": (Fault.AMQP_MESSAGE_ID, b"<a/>", {"message_id": "a\nb"}),
     "name of a zip": (Fault.AMQP_NAME, b"<a/>", {"headers": {"name": "a.zip"}}),

@@ -10,7 +10,7 @@ from adapters.stores.tables import messages
 from gateway import xml
 from tests.amqp import Place, Platform, run, tool
 from tests.declarations import owing_nothing
-from tests.rendering import render
+from tests.rendering import packed, render
 from tests.served import Gateway
 
 
@@ -138,6 +138,25 @@ def test_of_many_claims_of_one_upload_only_those_that_are_true_are_taken(amqp: P
             with amqp.gateway.reading() as store:
                 sizes = store.execute(select(messages.c.size).where(messages.c.name == "way-9.xml"))
                 assert {*sizes.scalars()} == {len(body)}
+
+    run(test)
+
+
+def test_a_package_is_known_by_the_types_that_clients_write(amqp: Place) -> None:
+    async def test() -> None:
+        async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
+            kinds = {
+                "text/xml": render,
+                "application/x-zip-compressed": packed,
+                "application/octet-stream": packed,
+                "application/octet-stream; charset=utf-8": render,
+            }
+            for number, (kind, made) in enumerate(kinds.items()):
+                body, message = made(owing_nothing(f"AMQPKIND000{number}")), f"kind-{number}"
+                await platform.send(body, message, content_type=kind, content_encoding="UTF-8")
+                final = await platform.final(message)
+                assert final.headers["verdict"] == "accepted", kind
+                assert stored(amqp.gateway, f"{message}.{'zip' if made is packed else 'xml'}") == ["amqp"]
 
     run(test)
 

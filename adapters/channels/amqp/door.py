@@ -17,7 +17,16 @@ from gateway.unfinished import whole_name
 
 CLAIM: Final = "application/vnd.customs-edi-gateway.claim+json"
 DIRECT_REPLY: Final = "amq.rabbitmq.reply-to"
-_SUFFIXES: Final = {"application/xml": ".xml", "application/zip": ".zip"}
+_SUFFIXES: Final = {
+    "application/xml": ".xml",
+    "text/xml": ".xml",
+    "application/zip": ".zip",
+    "application/x-zip-compressed": ".zip",  # as Windows registers it
+}
+_ANYTHING: Final = "application/octet-stream"  # what a client says that does not know; the content does
+# What says nothing of compression: many clients write the character set there.
+_PLAIN: Final = ("", "identity", "binary", "7bit", "8bit", "utf-8", "utf8", "gbk", "gb2312", "gb18030")
+_COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ": "xz"}
 _LONGEST_CLAIM: Final = 4096
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -64,7 +73,12 @@ def admitted(message: AbstractIncomingMessage, account: Account | None, largest:
     if kind == CLAIM:
         claim = _claim(message.body, account)
         return Admitted(claim.name, reply, claim, traceparent)
+    encoding = _encoding(message)
+    if encoding not in _PLAIN:
+        raise Rejected(finding(Fault.AMQP_ENCODING, detail=printable(encoding, 80)))
     suffix = _SUFFIXES.get(kind)
+    if kind == _ANYTHING:
+        suffix = ".zip" if message.body.startswith(b"PK") else ".xml"
     if suffix is None:
         raise Rejected(finding(Fault.AMQP_CONTENT_TYPE, detail=printable(kind, 80) or "-"))
     most = min(largest, account.max_package)
@@ -78,6 +92,13 @@ def admitted(message: AbstractIncomingMessage, account: Account | None, largest:
         )
     name = message.headers.get("name", _UNSAFE.sub("_", identity)[:200] + suffix)
     return Admitted(_sound(name, (suffix,)), reply, None, traceparent)
+
+
+def _encoding(message: AbstractIncomingMessage) -> str:
+    """How the body is encoded: as it says, or as it is seen to be."""
+    seen = (name for sign, name in _COMPRESSED.items() if message.body.startswith(sign))
+    said = (message.content_encoding or "").strip().lower()
+    return said if said not in _PLAIN else next(seen, said)
 
 
 def is_direct(to: str) -> bool:
@@ -124,5 +145,5 @@ def _claim(body: bytes, account: Account) -> Claim:
     claim = Claim(file, whole_name(file, account.unfinished), size, sha256)
     if not account.is_unfinished(file):
         raise Rejected(finding(Fault.CLAIM_MISSING, detail=printable(file, 80)))
-    _sound(claim.name, tuple(_SUFFIXES.values()))
+    _sound(claim.name, tuple(set(_SUFFIXES.values())))
     return claim

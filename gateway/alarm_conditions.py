@@ -50,7 +50,7 @@ def many_acts(counted: Mapping[str, int], most: int) -> list[Condition]:
         Condition(
             key=f"acts:{actor}",
             severity=Severity.WARNING,
-            zh=f"操作员 {actor} 在 24 小时内已处置报文 {number} 份（单条命令达到 {most} 份须另一人核准）",
+            zh=f"值班人员 {actor} 在 24 小时内已处置报文 {number} 份（单条命令达到 {most} 份须另一人核准）",
             en=f"{actor} has acted on {number} messages within 24 hours "
             f"(one command on {most} takes two persons)",
         )

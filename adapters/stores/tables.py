@@ -56,7 +56,7 @@ NOT_TOLD: Final = text("state IN ('pending', 'unknown') AND told_at IS NULL")
 ON_THE_WAY: Final = text("state IN ('pending', 'sending', 'unknown')")
 NOT_DELIVERED: Final = text("state <> 'delivered'")
 TO_POST: Final = text("post_at IS NOT NULL")
-SHOWN: Final = text("removed_at IS NULL")
+SHOWN: Final = text("removed_at IS NULL")  # what was removed may be a hundred times as much
 IN_WAIT: Final = text("state = 'waiting'")
 # Judged again since what it waited for came, or its time is over: until then it keeps its claim on that.
 WOKEN: Final = text("state = 'received' AND waiting_for IS NOT NULL")
@@ -214,7 +214,6 @@ receipts = Table(
     # Whosever they are, in their order: what still is to be brought, among all that ever was.
     Index("receipts_in_hand", "id", sqlite_where=TO_POST, postgresql_where=TO_POST),
     Index("receipts_of_message", "message"),
-    # What an account has removed may be a hundred times what it sees.
     Index("receipts_shown", "account", "folder", "name", sqlite_where=SHOWN, postgresql_where=SHOWN),
     # The guard of "exactly one final receipt for each message".
     Index(

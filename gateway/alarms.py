@@ -36,8 +36,8 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """`seen_at` is when its condition was last met; `told_at` when it was last told, and
-    `told_severity` how grave it was then."""
+    """`seen_at` is when its condition was last met; `told_at` when it was last told the way that is asked
+    about, and `told_severity` how grave it was then."""
 
     id: int
     key: str
@@ -100,6 +100,11 @@ class Telling:
     news: News
     alarms: tuple[Alarm, ...]
 
+    @property
+    def critical(self) -> bool:
+        """Nothing holds it back. `MORE` never is."""
+        return self.news is not News.MORE and self.alarms[0].severity is Severity.CRITICAL
+
 
 def news_of(alarm: Alarm, now: datetime, remind: timedelta) -> News | None:
     """What is to be told of an alarm now. One that cleared before anybody was told of it is not told."""
@@ -114,17 +119,20 @@ def news_of(alarm: Alarm, now: datetime, remind: timedelta) -> News | None:
 def tellings(
     alarms: Sequence[Alarm], told: Sequence[datetime], now: datetime, hourly: int, remind: timedelta
 ) -> list[Telling]:
-    """What is to be told now, the gravest first. `told` are the times of earlier tellings. In any hour there
-    are at most `hourly` and then one that says how many more there are; what comes after that waits."""
+    """What is to be told one way now, the gravest first. `told` are the times of its earlier tellings that
+    were not critical: of these there are in any hour at most `hourly`, and then one that says how many more
+    there are; what comes after that waits. What is critical never waits."""
     due = [
         Telling(news=news, alarms=(alarm,))
         for alarm in sorted(alarms, key=lambda each: (-each.severity.rank, each.opened_at, each.id))
         if (news := news_of(alarm, now, remind)) is not None
     ]
+    critical = [each for each in due if each.critical]
+    lighter = due[len(critical) :]
     room = hourly - sum(now - at < _HOUR for at in told)
-    if len(due) <= room:
+    if len(lighter) <= room:
         return due
     if room < 0:
-        return []
-    rest = tuple(alarm for telling in due[room:] for alarm in telling.alarms)
-    return [*due[:room], Telling(news=News.MORE, alarms=rest)]
+        return critical
+    rest = tuple(alarm for telling in lighter[room:] for alarm in telling.alarms)
+    return [*critical, *lighter[:room], Telling(news=News.MORE, alarms=rest)]

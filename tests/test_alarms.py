@@ -106,6 +106,14 @@ def test_more_than_may_be_told_in_an_hour_is_told_as_a_number() -> None:
     assert told_now(many[:2], [NOW - timedelta(hours=1)] * 4) == [(News.OPEN, 1)] * 2
 
 
+def test_the_limit_holds_back_what_is_light_and_nothing_that_is_critical() -> None:
+    light = [alarm(number) for number in range(5)]
+    grave = [alarm(number, Severity.CRITICAL) for number in range(10, 15)]
+    for recent, lighter in (([], [(News.OPEN, 1)] * 3 + [(News.MORE, 2)]), ([NOW] * 3, [(News.MORE, 5)])):
+        assert told_now([*light, *grave], recent) == [(News.OPEN, 1)] * 5 + lighter
+    assert told_now([*light, *grave], [NOW] * 4) == [(News.OPEN, 1)] * 5
+
+
 def test_the_gravest_is_told_first() -> None:
     (first, *_rest) = tellings([alarm(1), alarm(2, Severity.CRITICAL)], [], NOW, 1, DAY)
     assert [each.id for each in first.alarms] == [2]
@@ -233,21 +241,25 @@ async def _life(path: Path) -> None:
     try:
         await database.write(lambda to: write(to, Changes(opened=(condition(),)), NOW))
         (standing,) = await database.read(open_alarms)
-        await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), NOW))
-        (standing,) = await database.read(open_alarms)
+        await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), "mail", NOW))
+        (standing,) = await database.read(lambda reader: to_tell(reader, "mail"))
         assert standing.told_at == NOW
+        (unheard,) = await database.read(lambda reader: to_tell(reader, "webhook"))
+        assert unheard.told_at is None
         grave = condition(severity=Severity.CRITICAL)
         await database.write(lambda to: write(to, Changes(worse=((standing, grave),)), NOW))
         # A telling of what it was before does not count for what it has become.
-        await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), NOW))
-        (standing,) = await database.read(open_alarms)
+        await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), "mail", NOW))
+        (standing,) = await database.read(lambda reader: to_tell(reader, "mail"))
         assert (standing.severity, standing.told_severity) == (Severity.CRITICAL, Severity.WARNING)
-        await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), NOW))
+        await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), "mail", NOW))
         await database.write(lambda to: write(to, Changes(cleared=(standing,)), NOW + QUIET))
         assert await database.read(open_alarms) == []
-        (over,) = await database.read(to_tell)
-        await database.write(lambda to: told(to, Telling(news=News.CLEAR, alarms=(over,)), NOW + QUIET))
-        assert await database.read(to_tell) == []
+        (over,) = await database.read(lambda reader: to_tell(reader, "mail"))
+        await database.write(
+            lambda to: told(to, Telling(news=News.CLEAR, alarms=(over,)), "mail", NOW + QUIET)
+        )
+        assert await database.read(lambda reader: to_tell(reader, "mail")) == []
         assert await database.read(lambda reader: list_alarms(reader, all_=False, limit=0)) == []
         (row,) = await database.read(lambda reader: list_alarms(reader, all_=True, limit=0))
         assert (row["key"], row["cleared_at"]) == ("disk", (NOW + QUIET).isoformat())

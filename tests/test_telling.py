@@ -48,7 +48,7 @@ class Watched:
 
     async def look_until(self, condition: Callable[[], bool]) -> None:
         """Looks again and again, a second later each time, with a deadline."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 self.now += timedelta(seconds=1)
                 await self.watch.look()
@@ -56,7 +56,7 @@ class Watched:
 
     async def rounds_until(self, condition: Callable[[], bool]) -> None:
         """The same with what the watch does where a look fails."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 self.now += timedelta(seconds=1)
                 await self.watch.round()

@@ -183,3 +183,23 @@ def test_what_was_over_before_anybody_could_be_told_is_not_told_afterwards(
         watched(tmp_path, webhook(posts, quiet_minutes=0), course)
         told_of = [each["key"] for post in posts.taken for each in json.loads(post.body)["alarms"]]
         assert told_of == ["breaker:second"]
+
+
+def test_a_webhook_that_is_dead_silences_no_mail(tmp_path: Path) -> None:
+    server = issued(tmp_path / "tls", "mail")
+
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await told(watch, desk)
+        mend(desk)
+        await watch.look_until(lambda: watch.alarms()[0]["clear_told_at"] is not None)
+        break_(desk, "another")
+        await watch.look_until(lambda: len(watch.alarms()) == 2 and watch.alarms()[1]["told_at"] is not None)
+        assert [each["told_by"] for each in watch.alarms()] == [["log", "mail"]] * 2
+
+    with mail_server(server) as box, closing(Mute()) as dead:
+        url = f"http://127.0.0.1:{dead.port}/"
+        ways = mail(box.port, ca=str(server.ca)) | {"webhook": {"url": url, "secret_file": "secret"}}
+        watched(tmp_path, ways | {"quiet_minutes": 0}, course)
+        subjects = [each["Subject"].partition(":")[2].split()[0] for each in box.mails]
+        assert subjects == ["back-end", "cleared:", "back-end"]

@@ -43,13 +43,22 @@ class NotTold(Exception):
 
 
 def tellers(settings: AlarmSettings, home: Path) -> tuple[Teller, ...]:
-    """Paths of the settings are relative to `home`."""
-    found: list[Teller] = []
+    """The log first, which always is one. Paths of the settings are relative to `home`."""
+    found: list[Teller] = [Log()]
     if settings.mail is not None:
         found.append(Mail(settings.mail, home))
     if settings.webhook is not None:
         found.append(Webhook(settings.webhook, home))
     return tuple(found)
+
+
+class Log:
+    name = "log"
+
+    async def tell(self, telling: Telling, at: datetime) -> None:
+        keys = [printable(f"{alarm.severity} {alarm.key}") for alarm in telling.alarms[:20]]
+        text = printable(telling.alarms[0].en) if len(telling.alarms) == 1 else ""
+        log.warning("alarm", news=telling.news.value, keys=keys, count=len(telling.alarms), text=text)
 
 
 class Mail:

@@ -1,7 +1,8 @@
 """The watch over a node: it looks, opens and clears alarms in the store, and sees to it that they are told.
 
-A telling that fails is tried again with growing pauses, each way by itself, and holds nothing else up. It is
-noted in the store when every way has taken it; a node that dies before that tells again after its restart.
+Each way (log, mail, webhook) tells by itself: one that fails is tried again with growing pauses, and keeps no
+other from telling the next. What a way has taken is noted in the store; a node that dies before that tells
+again after its restart. Where the store cannot be read or written, that is told from memory.
 """
 
 import asyncio
@@ -61,9 +62,9 @@ class Watch:
         self._clock = clock
         self._warnings: list[Condition] = []
         self._figures_due: datetime | None = None
-        self._told: list[datetime] = []
-        self._in_hand: dict[int, asyncio.Task[None]] = {}  # by alarm
-        self._over: set[int] = set()  # of those, the alarms that have cleared meanwhile
+        self._told: dict[str, list[datetime]] = {way.name: [] for way in ways}
+        self._in_hand: dict[tuple[str, int], asyncio.Task[None]] = {}  # by way and alarm
+        self._over: set[tuple[str, int]] = set()  # of those, the ones whose alarms have cleared meanwhile
         self._failures = 0  # looks in a row that failed
         self._failing: Alarm | None = None  # told from memory, since the store does not take it
         self._unnoted: set[asyncio.Task[bool]] = set()
@@ -87,8 +88,6 @@ class Watch:
             self._tell_unnoted(Telling(news=News.CLEAR, alarms=(cleared,)), now)
 
     def _tell_unnoted(self, telling: Telling, now: datetime) -> None:
-        _log(telling)
-
         def over() -> bool:
             return telling.news is News.OPEN and self._failing is None
 
@@ -106,16 +105,24 @@ class Watch:
         found = changes(await self._database.read(open_alarms), met, now, quiet)
         if found != Changes():
             await self._database.write(lambda transaction: write(transaction, found, now))
-        self._over |= {alarm.id for alarm in found.cleared} & self._in_hand.keys()
-        waiting = [each for each in await self._database.read(to_tell) if each.id not in self._in_hand]
+        cleared = {alarm.id for alarm in found.cleared}
+        self._over |= {hand for hand in self._in_hand if hand[1] in cleared}
+        for way in self._ways:
+            await self._tell_all(way, now)
+
+    async def _tell_all(self, way: Teller, now: datetime) -> None:
+        """Sets everything on its way that this one has to tell."""
+        found = await self._database.read(lambda reader: to_tell(reader, way.name))
+        waiting = [each for each in found if (way.name, each.id) not in self._in_hand]
         remind = timedelta(hours=self._settings.remind_hours)
-        self._told = [at for at in self._told if now - at < timedelta(hours=1)]
-        for telling in tellings(waiting, self._told, now, self._settings.hourly, remind):
-            self._told.append(now)
-            _log(telling)
-            task = asyncio.create_task(self._tell(telling, now))
+        recent = [at for at in self._told[way.name] if now - at < timedelta(hours=1)]
+        for telling in tellings(waiting, recent, now, self._settings.hourly, remind):
+            if not telling.critical:
+                recent.append(now)
+            task = asyncio.create_task(self._tell(way, telling, now))
             for alarm in telling.alarms:
-                self._in_hand[alarm.id] = task
+                self._in_hand[way.name, alarm.id] = task
+        self._told[way.name] = recent
 
     async def _take_figures(self, now: datetime) -> None:
         if self._figures_due is not None and now < self._figures_due:
@@ -130,21 +137,21 @@ class Watch:
 
         self._warnings = await self._looking.read(query)
 
-    async def _tell(self, telling: Telling, now: datetime) -> None:
+    async def _tell(self, way: Teller, telling: Telling, now: datetime) -> None:
+        hands = [(way.name, alarm.id) for alarm in telling.alarms]
+
         def over() -> bool:
-            open_before = telling.news is not News.CLEAR
-            return open_before and all(alarm.id in self._over for alarm in telling.alarms)
+            return telling.news is not News.CLEAR and all(hand in self._over for hand in hands)
 
         try:
-            taken = await asyncio.gather(*(_until_taken(way, telling, now, over) for way in self._ways))
-            if any(taken) or not self._ways:
-                await self._database.write(lambda transaction: told(transaction, telling, self._clock()))
+            if await _until_taken(way, telling, now, over):
+                await self._database.write(lambda to: told(to, telling, way.name, self._clock()))
         except Exception as error:  # the store did not take the note: told again
             log.error("telling not noted", error=type(error).__name__)
         finally:
-            for alarm in telling.alarms:
-                self._in_hand.pop(alarm.id, None)
-                self._over.discard(alarm.id)
+            for hand in hands:
+                self._in_hand.pop(hand, None)
+                self._over.discard(hand)
 
     async def run(self) -> None:
         while True:
@@ -187,13 +194,6 @@ async def _until_taken(way: Teller, telling: Telling, now: datetime, over: Calla
         pause = min(_LONGEST_PAUSE, pause * 2)
     log.info("alarm over before it was told", by=way.name, keys=[_key(each) for each in telling.alarms[:20]])
     return False
-
-
-def _log(telling: Telling) -> None:
-    keys: list[str] = [_key(alarm) for alarm in telling.alarms[:20]]
-    (first, *_) = telling.alarms
-    text = printable(first.en) if len(telling.alarms) == 1 else ""
-    log.warning("alarm", news=telling.news.value, keys=keys, count=len(telling.alarms), text=text)
 
 
 def _key(alarm: Alarm) -> str:

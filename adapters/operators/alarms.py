@@ -35,5 +35,5 @@ def list_(
     """
     with told():
         rows = read(opened(home), lambda reader: list_alarms(reader, all_=all_, limit=limit))
-    columns = ("id", "severity", "key", lang.value, "opened_at", "told_at", "cleared_at")
+    columns = ("id", "severity", "key", lang.value, "opened_at", "told_by", "cleared_at")
     say_rows(rows, columns, as_json=as_json)

@@ -1,44 +1,90 @@
 """Alarms in the store: one row from the opening of each to its clearing, kept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from adapters.stores.database import Transaction
-from adapters.stores.operating_tables import OPEN_ALARM, alarms
+from adapters.stores.operating_tables import NOT_CLEAR, OPEN_ALARM, alarm_tellings, alarms
+from adapters.stores.tables import Instant
 from gateway.alarms import Alarm, Changes, Condition, News, Severity, Telling
 
 _OPEN: Final = select(alarms).where(OPEN_ALARM).order_by(alarms.c.id)
-# Those whose clearing is still to be told are few: it is told or given up soon after.
-_TO_TELL: Final = (
-    select(alarms)
-    .where(or_(OPEN_ALARM, and_(alarms.c.told_at.is_not(None), alarms.c.clear_told_at.is_(None))))
+_TOLD: Final = (alarm_tellings.c.told_at, alarm_tellings.c.told_severity, alarm_tellings.c.clear_told_at)
+_BY_WAY: Final = alarm_tellings.c.way == bindparam("by")
+_OPEN_TO_TELL: Final = (
+    select(alarms, *_TOLD)
+    .outerjoin(alarm_tellings, and_(alarm_tellings.c.alarm == alarms.c.id, _BY_WAY))
+    .where(OPEN_ALARM)
+    .order_by(alarms.c.id)
+)
+_CLEAR_TO_TELL: Final = (
+    select(alarms, *_TOLD)
+    .select_from(alarm_tellings)
+    .join(alarms, alarms.c.id == alarm_tellings.c.alarm)
+    .where(_BY_WAY, NOT_CLEAR, alarms.c.cleared_at.is_not(None))
     .order_by(alarms.c.id)
 )
 _OF_ID: Final = alarms.c.id == bindparam("wanted")
 _OPENED: Final = insert(alarms)
 _CHANGED: Final = update(alarms).where(_OF_ID)
+_NEW_TELLING: Final = insert_or(alarm_tellings)
+_TELLING: Final = _NEW_TELLING.on_conflict_do_update(
+    index_elements=["alarm", "way"],
+    set_={
+        "told_at": _NEW_TELLING.excluded.told_at,
+        "told_severity": _NEW_TELLING.excluded.told_severity,
+    },
+)
+_CLEAR_TOLD: Final = update(alarm_tellings).where(alarm_tellings.c.alarm == bindparam("of"), _BY_WAY)
 
 
 def open_alarms(reader: Connection) -> list[Alarm]:
+    """As if nobody had told of them."""
     return [_alarm(row) for row in reader.execute(_OPEN)]
 
 
-def to_tell(reader: Connection) -> list[Alarm]:
-    """The open ones, and those of which it was told that they opened and not yet that they cleared."""
-    return [_alarm(row) for row in reader.execute(_TO_TELL)]
+def to_tell(reader: Connection, way: str) -> list[Alarm]:
+    """The open ones, and those of which this way told that they opened and not yet that they cleared."""
+    found = [*reader.execute(_OPEN_TO_TELL, {"by": way}), *reader.execute(_CLEAR_TO_TELL, {"by": way})]
+    return [
+        replace(
+            _alarm(row),
+            told_at=row.told_at,
+            told_severity=None if row.told_severity is None else Severity(row.told_severity),
+            clear_told_at=row.clear_told_at,
+        )
+        for row in found
+    ]
 
 
 def list_alarms(reader: Connection, *, all_: bool, limit: int) -> list[dict[str, Any]]:
-    """The newest `limit` (0: all), the oldest of them first; cleared ones as well where `all_`."""
-    query = select(alarms).order_by(alarms.c.id.desc())
+    """The newest `limit` (0: all), the oldest of them first; cleared ones as well where `all_`. `told_by` are
+    the ways that have told of it; `told_at` is when the first of mail and webhook did, since a line in the
+    log reaches nobody by itself."""
+    by_others = case((alarm_tellings.c.way != "log", alarm_tellings.c.told_at))
+    clear_by_others = case((alarm_tellings.c.way != "log", alarm_tellings.c.clear_told_at))
+    tellings = select(
+        alarm_tellings.c.alarm,
+        func.group_concat(alarm_tellings.c.way, " ").label("told_by"),
+        func.min(by_others, type_=Instant).label("told_at"),
+        func.min(clear_by_others, type_=Instant).label("clear_told_at"),
+    )
+    told = tellings.group_by(alarm_tellings.c.alarm).subquery()
+    query = (
+        select(alarms, told.c.told_by, told.c.told_at, told.c.clear_told_at)
+        .outerjoin(told, told.c.alarm == alarms.c.id)
+        .order_by(alarms.c.id.desc())
+    )
     if not all_:
         query = query.where(OPEN_ALARM)
     if limit:
         query = query.limit(limit)
-    return [_shown(_alarm(row)) for row in reversed(reader.execute(query).all())]
+    return [_shown(row) for row in reversed(reader.execute(query).all())]
 
 
 def write(transaction: Transaction, changes: Changes, now: datetime) -> None:
@@ -58,12 +104,16 @@ def write(transaction: Transaction, changes: Changes, now: datetime) -> None:
         connection.execute(_CHANGED, {"wanted": alarm.id, "cleared_at": now})
 
 
-def told(transaction: Transaction, telling: Telling, now: datetime) -> None:
-    """It was told. What has grown worse since is still to be told."""
+def told(transaction: Transaction, telling: Telling, way: str, now: datetime) -> None:
+    """It was told that way. What has grown worse since is still to be told."""
     for alarm in telling.alarms:
         over = telling.news is News.CLEAR or (telling.news is News.MORE and alarm.cleared_at is not None)
-        done = {"clear_told_at": now} if over else {"told_at": now, "told_severity": alarm.severity}
-        transaction.connection.execute(_CHANGED, {"wanted": alarm.id, **done})
+        if over:
+            done = {"clear_told_at": now}
+            transaction.connection.execute(_CLEAR_TOLD, {"of": alarm.id, "by": way, **done})
+        else:
+            row = {"alarm": alarm.id, "way": way, "told_at": now, "told_severity": alarm.severity}
+            transaction.connection.execute(_TELLING, row)
 
 
 def _words(condition: Condition) -> dict[str, str]:
@@ -80,22 +130,14 @@ def _alarm(row: Row[*tuple[Any, ...]]) -> Alarm:
         opened_at=row.opened_at,
         seen_at=row.seen_at,
         cleared_at=row.cleared_at,
-        told_at=row.told_at,
-        told_severity=None if row.told_severity is None else Severity(row.told_severity),
-        clear_told_at=row.clear_told_at,
     )
 
 
-def _shown(alarm: Alarm) -> dict[str, Any]:
+def _shown(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     times: Sequence[str] = ("opened_at", "seen_at", "cleared_at", "told_at", "clear_told_at")
-    shown: dict[str, Any] = {
-        "id": alarm.id,
-        "key": alarm.key,
-        "severity": alarm.severity.value,
-        "zh": alarm.zh,
-        "en": alarm.en,
-    }
+    shown: dict[str, Any] = {name: row._mapping[name] for name in ("id", "key", "severity", "zh", "en")}
     for name in times:
-        at: datetime | None = getattr(alarm, name)
+        at: datetime | None = row._mapping[name]
         shown[name] = None if at is None else at.isoformat()
+    shown["told_by"] = sorted((row._mapping["told_by"] or "").split())
     return shown

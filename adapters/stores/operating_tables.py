@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, String, Table, Text, text
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from adapters.stores.tables import Instant
 from adapters.stores.tables import metadata as metadata
 
 OPEN_ALARM: Final = text("cleared_at IS NULL")
+NOT_CLEAR: Final = text("clear_told_at IS NULL")
 
 # What an AMQP message said of itself (`message.Reply`).
 replies = Table(
@@ -79,11 +80,20 @@ alarms = Table(
     Column("opened_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
     Column("cleared_at", Instant),
-    Column("told_at", Instant),
-    Column("told_severity", String(8)),
-    Column("clear_told_at", Instant),
     Index("one_open_alarm", "key", unique=True, sqlite_where=OPEN_ALARM, postgresql_where=OPEN_ALARM),
     sqlite_autoincrement=True,
+)
+
+# What each way (log, mail, webhook) has told of an alarm: one that fails keeps none of the others.
+alarm_tellings = Table(
+    "alarm_tellings",
+    metadata,
+    Column("alarm", BigInteger, ForeignKey("alarms.id"), primary_key=True),
+    Column("way", String(16), primary_key=True),
+    Column("told_at", Instant, nullable=False),
+    Column("told_severity", String(8), nullable=False),
+    Column("clear_told_at", Instant),
+    Index("alarms_to_clear", "way", "alarm", sqlite_where=NOT_CLEAR, postgresql_where=NOT_CLEAR),
 )
 
 # Names that messages had before their senders renamed them.

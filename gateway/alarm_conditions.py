@@ -30,6 +30,7 @@ def conditions(sight: Sight, limits: AlarmSettings) -> list[Condition]:
         *_left(sight),
         *_held_answers(sight),
         *_nearly_used(sight),
+        *_overdue(sight),
     ]
 
 
@@ -172,6 +173,13 @@ def _host(host: Host, sight: Sight, limits: AlarmSettings) -> Iterator[Condition
             zh=f"无法访问合作方 {host.name} 的目录，其报文未取、回执未送达，请检查",
             en=f"the folders of partner {host.name} cannot be visited; nothing is fetched or brought",
         )
+    elif host.trouble:
+        yield Condition(
+            key=f"partner-folder:{host.name}"[:128],
+            severity=Severity.WARNING,
+            zh=f"合作方 {host.name} 的目录中有文件不能收取或不能写入，请检查（{host.trouble}）",
+            en=f"in the folders of partner {host.name} something cannot be taken or written: {host.trouble}",
+        )
 
 
 def _deaf(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
@@ -213,4 +221,23 @@ def _nearly_used(sight: Sight) -> Iterator[Condition]:
             severity=Severity.WARNING if share < 1 else Severity.SERIOUS,
             zh=f"账户 {account} 今日额度已用 {share:.0%}，用完后当日不再接收其报文",
             en=f"account {account} has used {share:.0%} of what it may send today, and no more",
+        )
+
+
+def _overdue(sight: Sight) -> Iterator[Condition]:
+    if sight.overdue_answers:
+        yield Condition(
+            key="answers-overdue",
+            severity=Severity.WARNING,
+            zh=f"有 {sight.overdue_answers} 份报关单海关逾期未作最终答复，请向海关查询",
+            en=f"declarations that customs owes its final answer on: {sight.overdue_answers}"
+            " (gateway messages list --overdue)",
+        )
+    if sight.overdue_documents:
+        yield Condition(
+            key="documents-overdue",
+            severity=Severity.WARNING,
+            zh=f"有 {sight.overdue_documents} 份报关单逾期未补交单证，请督促报关单位",
+            en=f"declarations whose documents are overdue: {sight.overdue_documents}"
+            " (gateway documents list --overdue)",
         )

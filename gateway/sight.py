@@ -51,19 +51,22 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A partner that hosts its folders itself; `failing_since` is None while it is visited."""
+    """A partner that hosts its folders itself; `failing_since` is None while it is visited. `trouble` is what
+    could lately not be done there: names that cannot be taken, a folder that cannot be written."""
 
     name: str
     failing_since: datetime | None
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """`deaf` are the back-ends whose answers cannot be heard, and since when. `free` is the share of the
-    disk that is free, `nearly_used` how much of the day's allowance the accounts have used that are
-    near its end, `held_answers` how many answers nobody could match, and `link` None where no AMQP
-    channel is configured. `unfit` says why nothing may be judged or signed, where that is so.
-    `left` are the accounts and partners that left files unfinished, and how many."""
+    """`deaf` are the back-ends whose answers cannot be heard, and since when. `free` is the share of the disk
+    that is free, `nearly_used` how much of the day's allowance the accounts have used that are near its end,
+    `held_answers` how many answers nobody could match; `overdue_answers` and `overdue_documents` are
+    declarations that wait for customs' last word, or for documents, longer than they should. `link` is None
+    without an AMQP channel, `left` are accounts and partners that left so many files unfinished. `unfit`
+    says why nothing may be judged or signed, where that is so."""
 
     at: datetime
     unfit: str
@@ -73,6 +76,8 @@ class Sight:
     deaf: Mapping[str, datetime]
     held_answers: int
     nearly_used: Mapping[str, float]
+    overdue_answers: int
+    overdue_documents: int
     free: float
     free_bytes: int
     link: Link | None

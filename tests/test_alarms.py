@@ -21,6 +21,8 @@ QUIET: Final = timedelta(minutes=5)
 DAY: Final = timedelta(days=1)
 WELL: Final = Sight(
     unfit="",
+    overdue_answers=0,
+    overdue_documents=0,
     at=NOW,
     queues=(),
     ways=(),
@@ -159,6 +161,14 @@ def test_the_gravest_is_told_first() -> None:
                 ],
             ),
             "paused:a",
+            Severity.WARNING,
+        ),
+        (replace(WELL, unfit="the certificate ended"), "unfit", Severity.CRITICAL),
+        (replace(WELL, overdue_answers=2), "answers-overdue", Severity.WARNING),
+        (replace(WELL, overdue_documents=1), "documents-overdue", Severity.WARNING),
+        (
+            replace(WELL, hosts=[Host(name="a", failing_since=None, trouble="OutBox: x")]),
+            "partner-folder:a",
             Severity.WARNING,
         ),
         (replace(WELL, free=0.09), "disk", Severity.WARNING),

@@ -9,7 +9,8 @@ from alembic.config import Config
 from pydantic import TypeAdapter
 from sqlalchemy import create_engine
 
-from adapters.stores.migrate import migrate
+from adapters.stores.migrate import NEWEST, migrate
+from adapters.stores.migrations import versions
 from adapters.stores.parties import changes_of, registered
 from gateway.parties import Party, Role
 
@@ -53,3 +54,9 @@ def test_the_one_role_of_a_party_becomes_a_list_in_the_register_and_in_its_histo
             (PARTY, PARTY),
         ]
     engine.dispose()
+
+
+def test_a_home_is_brought_to_the_last_migration_that_there_is() -> None:
+    numbers = sorted(each.name[:4] for each in Path(versions.__path__[0]).glob("0*.py"))
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    assert numbers[-1] == NEWEST

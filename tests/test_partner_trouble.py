@@ -150,3 +150,14 @@ def test_a_claim_that_somebody_made_up_stops_no_visit_and_makes_no_id(looking: L
     looking.look(2)
     assert [each.name for each in looking.arrived] == ["a.xml"]
     assert made_up <= set(looking.names())
+
+
+def test_a_name_that_cannot_be_taken_and_a_receipt_that_cannot_be_written_are_trouble(
+    looking: Looking,
+) -> None:
+    (looking.out / "folder").mkdir()
+    looking.look()
+    assert looking.collector.untaken == ["folder"]
+    (looking.out / "folder").rmdir()
+    looking.look()
+    assert looking.collector.untaken == []

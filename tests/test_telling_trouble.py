@@ -5,15 +5,22 @@ import asyncio
 import json
 import time
 from contextlib import closing
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Update, update
 from structlog.testing import capture_logs
 
+from adapters.founding import free_port
 from adapters.observing import telling, watch
-from tests.desk import Desk
+from adapters.stores.database import Transaction
+from adapters.stores.tables import messages
+from tests.desk import NOW, Desk
 from tests.mute import Mute
+from tests.operating import accepted, gateway, refused
 from tests.receivers import http_receiver, mail_server
 from tests.test_telling import Watched, break_, mend, watched, webhook
 from tests.tls import issued
@@ -203,3 +210,43 @@ def test_a_webhook_that_is_dead_silences_no_mail(tmp_path: Path) -> None:
         watched(tmp_path, ways | {"quiet_minutes": 0}, course)
         subjects = [each["Subject"].partition(":")[2].split()[0] for each in box.mails]
         assert subjects == ["back-end", "cleared:", "back-end"]
+
+
+def test_an_operator_tries_each_way_and_sees_which_took_it(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk, http_receiver() as posts:
+        (desk.home.path / "secret").write_text("secret")
+        settings = desk.home.path / "gateway.toml"
+        before = settings.read_text("utf-8")
+        section = f'\n[alarms.webhook]\nurl = "{posts.url}/"\nsecret_file = "secret"\n'
+        settings.write_text(before + section, "utf-8")
+        good = gateway(desk, "alarms", "test", "--json")
+        assert (good.code, [each["way"] for each in good.json if each["taken"]]) == (0, ["webhook"])
+        assert json.loads(posts.taken[0].body)["alarms"][0]["key"] == "test"
+        nobody = f'[alarms.mail]\nhost = "127.0.0.1"\nport = {free_port()}\nstarttls = false\n'
+        addresses = 'sender = "a@example.org"\nto = ["b@example.org"]\n'
+        settings.write_text(before + section + nobody + addresses, "utf-8")
+        bad = gateway(desk, "alarms", "test", "--json")
+        assert (bad.code, [each["taken"] for each in bad.json]) == (1, [False, True])
+        assert bad.json[0]["why"] == "ConnectionRefusedError"
+        assert gateway(desk, "alarms", "list", "--all", "--json").json == []
+
+
+def executed(statement: Update, transaction: Transaction) -> None:
+    transaction.connection.execute(statement)
+
+
+def test_answers_that_customs_owes_are_listed_and_are_an_alarm(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        late = await asyncio.to_thread(accepted, desk, "R1")
+        early = await asyncio.to_thread(refused, desk, "R2")
+        for message, due in ((late, NOW), (early, NOW + timedelta(days=2))):
+            taken = update(messages).where(messages.c.id == message).values(answer_due=due)
+            desk.database.submit(partial(executed, taken)).result()
+        listed = gateway(desk, "messages", "list", "--overdue", "--json").json
+        assert [each["id"] for each in listed] == [late]
+        assert gateway(desk, "messages", "list", "--overdue", "--text", "R2", "--json").json == []
+        await watch.look_until(lambda: "answers-overdue" in [each["key"] for each in watch.alarms()])
+        (alarm,) = [each for each in watch.alarms() if each["key"] == "answers-overdue"]
+        assert ": 1 (" in alarm["en"]
+
+    watched(tmp_path, {}, course)

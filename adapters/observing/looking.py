@@ -17,7 +17,9 @@ from adapters.stores.alarms import open_alarms
 from adapters.stores.allowances import sent_on_the_day_of
 from adapters.stores.database import sqlite_engine
 from adapters.stores.flow import depths
+from adapters.stores.listing import Wanted, count_messages
 from adapters.stores.operating_tables import destinations
+from adapters.stores.owing import count_overdue
 from adapters.stores.register import SqlRegister
 from adapters.stores.tables import messages
 from gateway.allowance import WARN_FROM, share
@@ -75,6 +77,9 @@ class Visited(Protocol):
     def left(self) -> int:
         """How many files in its OutBox are left unfinished."""
         ...
+
+    @property
+    def trouble(self) -> str: ...
 
 
 class Looking:
@@ -145,12 +150,17 @@ class Looking:
                 endings=self._endings[1],
                 deaf=self._deaf,
                 nearly_used=dict(self._nearly_used(reader, now)),
+                overdue_answers=count_messages(reader, Wanted(overdue=now)),
+                overdue_documents=count_overdue(reader, now),
                 held_answers=reader.execute(_HELD_ANSWERS).scalar_one(),
                 free=disk.free / disk.total,
                 free_bytes=disk.free,
                 link=link,
                 left={**self._left(), **{each.name: each.left for each in self._partners if each.left}},
-                hosts=[Host(name=each.name, failing_since=each.failing_since) for each in self._partners],
+                hosts=[
+                    Host(name=each.name, failing_since=each.failing_since, trouble=each.trouble)
+                    for each in self._partners
+                ],
                 open_alarms=[alarm.severity for alarm in open_alarms(reader)],
             )
 

@@ -38,6 +38,7 @@ class Filters:
     until: datetime | None
     older: timedelta | None
     text: str | None
+    overdue: bool | None
     limit: int
 
     @property
@@ -62,6 +63,7 @@ class Filters:
             since=first,
             before=before,
             text=self.text,
+            overdue=now if self.overdue else None,
         )
 
 
@@ -99,6 +101,10 @@ def _filters(
     text: Annotated[
         str | None, typer.Option(help="How a reference, file name, SeqNo or entry number begins.")
     ] = None,
+    overdue: Annotated[
+        bool | None,
+        typer.Option("--overdue", help="Only those that customs took and owes its final answer on."),
+    ] = None,
     limit: LimitOption = 100,
 ) -> Filters:
     return Filters(
@@ -113,6 +119,7 @@ def _filters(
         until=until,
         older=older,
         text=text,
+        overdue=overdue,
         limit=limit,
     )
 

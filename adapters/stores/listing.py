@@ -11,11 +11,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Select, TextClause, func, or_, select, union
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    TextClause,
+    func,
+    or_,
+    select,
+    union,
+)
 
 from adapters.stores.operating_tables import former_names, message_faults
 from adapters.stores.place import Stretch, stretch
-from adapters.stores.tables import ANSWERS, LISTED, SENT, messages
+from adapters.stores.tables import ANSWER_DUE, ANSWERS, LISTED, SENT, messages
 from gateway.states import State
 
 # The columns of CONTRACT.md, "Command line", in its order.
@@ -56,7 +67,7 @@ class Wanted:
     fault's code or a rule's number, found in a message that is not accepted; `text` how a reference, file
     name (also a former one), SeqNo or entry number begins; `since` and `before` bound the time of receipt;
     `after` is the id from which on it goes on, the first ones first; `everything` takes the answers of
-    customs too.
+    customs too; `overdue` those whose final answer of customs was due before.
     """
 
     state: State | None = None
@@ -71,6 +82,7 @@ class Wanted:
     before: datetime | None = None
     after: str | None = None
     everything: bool = False
+    overdue: datetime | None = None
 
 
 def list_messages(reader: Connection, wanted: Wanted, limit: int) -> list[dict[str, Any]]:
@@ -147,6 +159,14 @@ class _Search:
             yield self._by_fault(wanted.fault)
             return
         states = State if wanted.state is None else (wanted.state,)
+        if wanted.overdue is not None:
+            chosen = [*self._filters(messages.c, ()), *self._stretch.holds(messages.c.seq + 0)]
+            if wanted.state is not None:
+                chosen.append(func.coalesce(messages.c.state, "") == wanted.state)
+            if wanted.fault is not None:
+                chosen.append(_has(wanted.fault))
+            yield select(messages.c.seq).where(*_overdue(wanted.overdue), *chosen)
+            return
         names, sets = self._leading()
         others = [*self._filters(messages.c, names), *self._stretch.holds(messages.c.seq)]
         if wanted.fault is not None:
@@ -221,6 +241,8 @@ class _Search:
             others.append(func.coalesce(messages.c.state, "") == wanted.state)
         if wanted.fault is not None:
             others.append(_has(wanted.fault))
+        if wanted.overdue is not None:
+            others += _overdue(wanted.overdue)
         kinds = (LISTED, ANSWERS) if wanted.everything else (LISTED,)
         for kind in kinds:
             for column in _TEXTS:
@@ -246,6 +268,11 @@ class _Search:
             if len(found) >= self._limit:
                 break
         return sorted(found[: self._limit])
+
+
+def _overdue(now: datetime) -> Sequence[_Condition]:
+    """What customs took and has not said its last word on, though that was due before `now`."""
+    return ANSWER_DUE, messages.c.answer_due < now
 
 
 def _has(fault: str) -> ColumnElement[bool]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, Text, and_, cast, or_, select
+from sqlalchemy import Connection, Row, Select, Text, and_, cast, func, or_, select
 
-from adapters.stores.tables import messages, obligations, requests
+from adapters.stores.tables import OWED, messages, obligations, requests
 from gateway.message import Operation
 from gateway.reform import Due
 from gateway.states import CustomsStatus
@@ -54,6 +54,13 @@ def list_owed(
         query = query.where(messages.c.account == account)
     rows = reader.execute(query.limit(limit) if limit else query).all()
     return [_owed(row, now) for row in reversed(rows)]
+
+
+def count_overdue(reader: Connection, now: datetime) -> int:
+    """How many `list_owed` would list as overdue."""
+    joined = obligations.join(messages, messages.c.id == obligations.c.message)
+    owed = select(func.count()).select_from(joined)
+    return int(reader.execute(owed.where(OWED, *_OPEN, obligations.c.due_at < now)).scalar_one())
 
 
 def show_owed(reader: Connection, wanted: str, now: datetime) -> dict[str, Any] | None:

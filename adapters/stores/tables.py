@@ -62,6 +62,7 @@ IN_WAIT: Final = text("state = 'waiting'")
 WOKEN: Final = text("state = 'received' AND waiting_for IS NOT NULL")
 OWED: Final = text("due_at IS NOT NULL AND fulfilled_at IS NULL")
 TO_REMIND: Final = text("remind_at IS NOT NULL")
+ANSWER_DUE: Final = text("answer_due IS NOT NULL")
 UNTOLD: Final = text("told_at IS NULL")
 ANSWERS: Final = text("kind = 'answer'")
 LISTED: Final = text("kind = 'inbound'")
@@ -151,6 +152,7 @@ messages = Table(
     Index("messages_in_wait", "state", "waiting_for", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
     Index("messages_overdue", "state", "until", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
     Index("messages_woken", "state", "waiting_for", "seq", sqlite_where=WOKEN, postgresql_where=WOKEN),
+    Index("messages_to_answer", "answer_due", sqlite_where=ANSWER_DUE, postgresql_where=ANSWER_DUE),
     Index("messages_by_agreement", "agreement"),
     Index("messages_in_folder", "account", "folder", "name"),
     Index("messages_by_key", "party", "family", "type", "reference"),

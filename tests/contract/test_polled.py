@@ -71,8 +71,8 @@ async def _rounds(desk: Desk, looking: Looking) -> None:
         await desk.messages.untold(now, now, {"customs": now}, 50)
         await desk.messages.recover()
         await looking.sight()
-        for query in (open_alarms, to_tell):
-            await database.read(query)
+        await database.read(open_alarms)
+        await database.read(lambda reader: to_tell(reader, "mail"))
         for accounts in (None, ["broker-aa"]):
             await SqlPostings(database).due(accounts, 10, now)
         await SqlReplies(database).known("broker-aa", "1", "0" * 64)

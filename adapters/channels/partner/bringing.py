@@ -19,11 +19,12 @@ _LATER: Final = timedelta(minutes=5)
 log = structlog.get_logger()
 
 
-async def bring(account: str, files: Files, thread: Thread, office: Office, stop: Event) -> None:
+async def bring(account: str, files: Files, thread: Thread, office: Office, stop: Event) -> str:
     """Until `stop`, puts what is due into InBox and FailBox, seen whole or not at all, and then notes that it
     was brought. A crash in between brings a receipt again: under the same name, with the same bytes.
 
-    Raises one of `OUTAGES`, or what the store does; one that cannot be put there keeps no other waiting.
+    Raises one of `OUTAGES`, or what the store does; one that cannot be put there keeps no other waiting. Why
+    some could not, empty where all could.
     """
     failed = Counter[str]()
     try:
@@ -31,6 +32,7 @@ async def bring(account: str, files: Files, thread: Thread, office: Office, stop
     finally:
         for reason, receipts in failed.items():
             log.error("receipts cannot be brought", account=account, receipts=receipts, reason=reason)
+    return ", ".join(f"{reason} ({receipts})" for reason, receipts in failed.items())
 
 
 async def _bring(

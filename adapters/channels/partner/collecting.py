@@ -58,6 +58,7 @@ class Collector:
         self.left: dict[str, datetime] = {}  # files that nobody finishes, and when each was changed
         self._told: set[str] = set()  # names of what was told of them
         self._put_off: dict[str, datetime] = {}  # until when, by mark
+        self.untaken: list[str] = []  # names of the last look that cannot be taken
         self._said: set[str] = set()
         self._said_from = office.clock()
 
@@ -68,6 +69,7 @@ class Collector:
         `IN_A_ROW`. Raises one of `OUTAGES`, `OSError` where OutBox itself cannot be read, or what the store
         and `between` do."""
         self.left = {}
+        self.untaken = []
         entries = await self._do(self._files.listing, Folder.OUTBOX, partial(self._is_of_concern, account))
         if len(entries) == MOST:
             self._once("more lies in a folder than is looked at in one turn", Folder.OUTBOX)
@@ -85,6 +87,7 @@ class Collector:
             if settled and await self._has_room(account, each):
                 await self._take(account, each)
         self._seen = {each.name: each.mark for each in waiting}
+        self.untaken += [each.name for each in waiting if each.mark in self._put_off]
         marks = set(self._seen.values())
         self._put_off = {mark: until for mark, until in self._put_off.items() if mark in marks}
 
@@ -95,6 +98,7 @@ class Collector:
             return entry.plain and claim_of(entry.name) is not None
         if entry.plain and is_sound(entry.name):
             return True
+        self.untaken.append(entry.name)
         self._once("no file that is taken", entry.name)
         return False
 

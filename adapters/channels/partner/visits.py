@@ -6,9 +6,8 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from errno import ENOENT
-from functools import partial
 from os import strerror
 from typing import Final
 
@@ -24,6 +23,8 @@ from gateway.ports import Folder
 
 _LONGEST_PAUSE: Final = 300.0  # seconds between attempts to reach a party that cannot be reached
 _STOP_WITHIN: Final = 5.0  # seconds for a visit that is under way
+_NAMED: Final = 5  # files that cannot be taken, in an alarm
+_REMEMBERED: Final = timedelta(minutes=15)  # longer than it takes until it is tried again
 _AGAIN: Final = 1.0  # seconds between attempts to break one off
 
 log = structlog.get_logger()
@@ -66,7 +67,8 @@ async def visiting(partners: Sequence[Partner], office: Office) -> AsyncIterator
 
 
 class Visits:
-    """Those to one party. `failing_since` is the first of those that failed one after the other up to now."""
+    """Those to one party. `failing_since` is the first of those that failed one after the other up to now;
+    `trouble` is what could lately not be taken or written, though the visits went well."""
 
     def __init__(self, partner: Partner, office: Office) -> None:
         self._partner = partner
@@ -77,6 +79,16 @@ class Visits:
         self._trouble = ""
         self.name = partner.name
         self.failing_since: datetime | None = None
+        self._unwritten: tuple[datetime, str] | None = None
+
+    @property
+    def trouble(self) -> str:
+        said = [f"OutBox: {printable(name, 80)}" for name in self._collector.untaken[:_NAMED]]
+        if self._unwritten is not None:
+            at, why = self._unwritten
+            if self._office.clock() - at < _REMEMBERED:
+                said.append(f"InBox: {why}")
+        return "; ".join(said)
 
     @property
     def left(self) -> int:
@@ -119,7 +131,11 @@ class Visits:
             raise NoAccount("the account in the settings is not registered")
         files = self._partner.files
         await self._thread.do(_make, files)
-        bringing = partial(bring, account.name, files, self._thread, self._office, stop)
+
+        async def bringing() -> None:
+            if why := await bring(account.name, files, self._thread, self._office, stop):
+                self._unwritten = self._office.clock(), why
+
         await self._collector.collect(account, stop, bringing)
         await bringing()
 

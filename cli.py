@@ -9,6 +9,7 @@ import typer
 from adapters.operators import (
     agreements,
     alarms,
+    amqp_dead,
     association,
     audit,
     backends,
@@ -91,6 +92,7 @@ app.add_typer(parties.app, name="parties")
 app.add_typer(agreements.app, name="agreements")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(policy.app, name="policy")
+app.add_typer(amqp_dead.app, name="amqp")
 app.add_typer(audit.app, name="audit")
 app.add_typer(routes.app, name="routes")
 app.add_typer(dossier.app, name="dossier")

@@ -41,8 +41,7 @@ from adapters.stores.register import SqlRegister
 from adapters.stores.replies import SqlReplies
 from adapters.stores.requests import SqlRequests
 from adapters.stores.standing import Standing
-from adapters.worker import Judging
-from adapters.workers import WorkerJudges
+from adapters.workers import Judging, WorkerJudges
 from gateway.connections import AssociationSettings
 from gateway.customs_answers import CustomsAnswers
 from gateway.dispatch import Dispatch, Roads

@@ -61,6 +61,16 @@ class Lost(Exception):
     """The connection is of no use any more; the text says why."""
 
 
+def tls_of(settings: BrokerSettings, home: Path) -> ssl.SSLContext | None:
+    """What a connection is encrypted and both ends are known by; None on this machine."""
+    if settings.ca is None:
+        return None
+    context = ssl.create_default_context(cafile=home / settings.ca)
+    if settings.certificate is not None and settings.key is not None:
+        context.load_cert_chain(home / settings.certificate, home / settings.key)
+    return context
+
+
 class BrokerConnection:
     """Connects while the context is open, and again whenever connection, channel or a consumer is lost.
 
@@ -252,16 +262,7 @@ class BrokerConnection:
     def _read_login(self) -> tuple[str, ssl.SSLContext | None]:
         """Password and TLS. Raises `OSError` for files that cannot be used."""
         password = (self._home / self._settings.password_file).read_text("utf-8").rstrip("\r\n")
-        return password, self._context()
-
-    def _context(self) -> ssl.SSLContext | None:
-        settings = self._settings
-        if settings.ca is None:
-            return None
-        context = ssl.create_default_context(cafile=self._home / settings.ca)
-        if settings.certificate is not None and settings.key is not None:
-            context.load_cert_chain(self._home / settings.certificate, self._home / settings.key)
-        return context
+        return password, tls_of(self._settings, self._home)
 
     async def _prove(self, channel: AbstractChannel, watched: Sequence[str]) -> None:
         self.blocked = not await _unblocked(channel, 0.01)

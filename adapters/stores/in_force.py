@@ -21,6 +21,8 @@ class NodeEvent(StrEnum):
     RELOADED = "reloaded"
     KEPT = "reload-refused"  # what ran goes on
     RESTORED = "restored"  # its home was made of a copy
+    GIVEN_BACK = "put-aside-given-back"  # a message that lay at the AMQP broker, by an operator
+    DROPPED = "put-aside-dropped"
 
 
 class NodeState(StrEnum):

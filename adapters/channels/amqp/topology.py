@@ -3,6 +3,8 @@
 from typing import Final
 
 from aio_pika.abc import AbstractChannel, AbstractQueue
+from aio_pika.exceptions import ChannelClosed
+from pamqp.common import FieldTable
 
 IN: Final = "gateway.in"  # topic exchange that senders publish to, and the queue behind it
 DEAD: Final = "gateway.dead"  # what was refused, or came too often: exchange and queue
@@ -16,7 +18,11 @@ async def stand(channel: AbstractChannel, delivery_limit: int) -> AbstractQueue:
     already and is otherwise; nothing is changed then.
     """
     dead = await channel.declare_exchange(DEAD, "fanout", durable=True)
-    kept = await channel.declare_queue(DEAD, durable=True, arguments={"x-queue-type": "quorum"})
+    if await _is_there(channel, DEAD):  # as an earlier release made it, or somebody's hand
+        kept = await channel.get_queue(DEAD, ensure=False)
+    else:
+        version = (await channel.get_underlay_channel()).connection.server_properties.get("version")
+        kept = await channel.declare_queue(DEAD, durable=True, arguments=kept_for_ever(version))
     await kept.bind(dead)
     await channel.declare_exchange(RECEIPTS, "direct", durable=True)
     taken = await channel.declare_exchange(IN, "topic", durable=True)
@@ -31,3 +37,24 @@ async def stand(channel: AbstractChannel, delivery_limit: int) -> AbstractQueue:
     )
     await queue.bind(taken, "#")
     return queue
+
+
+def kept_for_ever(version: object) -> FieldTable:
+    """Arguments of a queue from which nothing is dropped, however often it is looked at. RabbitMQ 4 drops
+    what came back twenty times unless the queue says -1 (its guide, "Quorum Queues: Poison Message
+    Handling"); RabbitMQ 3 has no limit unless told, and refuses -1."""
+    major = str(version).partition(".")[0]
+    if major.isdecimal() and int(major) < 4:
+        return {"x-queue-type": "quorum"}
+    return {"x-queue-type": "quorum", "x-delivery-limit": -1}
+
+
+async def _is_there(channel: AbstractChannel, queue: str) -> bool:
+    # On a channel of its own, which the broker closes where there is none.
+    asking = await (await channel.get_underlay_channel()).connection.channel()
+    try:
+        await asking.queue_declare(queue, passive=True)
+    except ChannelClosed:
+        return False
+    await asking.close()
+    return True

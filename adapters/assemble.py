@@ -41,7 +41,8 @@ from adapters.stores.register import SqlRegister
 from adapters.stores.replies import SqlReplies
 from adapters.stores.requests import SqlRequests
 from adapters.stores.standing import Standing
-from adapters.workers import Judging, WorkerJudges
+from adapters.worker import Judging
+from adapters.workers import WorkerJudges
 from gateway.connections import AssociationSettings
 from gateway.customs_answers import CustomsAnswers
 from gateway.dispatch import Dispatch, Roads

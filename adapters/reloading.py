@@ -14,7 +14,8 @@ from adapters.home import Home
 from adapters.named_files import Renewal, check_named_files, file_digests
 from adapters.stores.database import Database
 from adapters.stores.in_force import NODE, NodeEvent, note
-from adapters.workers import Judging, WorkerJudges
+from adapters.worker import Judging
+from adapters.workers import WorkerJudges
 from gateway.faults import printable
 from gateway.in_force import InForce, changed_keys
 from gateway.policy import Policy

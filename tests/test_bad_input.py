@@ -79,6 +79,9 @@ def test_the_folder_holds_what_the_cases_make_and_nothing_else() -> None:
 ELSEWHERE = {
     Fault.XML_SCHEMA_LOCATION: "tests/test_reading.py",
     Fault.ZIP_IGNORED: "tests/stages/test_unpack_habits.py",
+    Fault.ALLOWANCE_USED: "tests/test_allowance.py",
+    Fault.DISK_RESERVE: "tests/test_allowance.py",
+    Fault.ANSWER_SEVERAL: "tests/test_answers_that_disagree.py",
     Fault.AMQP_ENCODING: "tests/system/test_amqp_refused.py",
     Fault.PACKAGE_TOO_COSTLY: "tests/test_workers.py",
     Fault.DOCUMENT_AMBIGUOUS: "tests/stages/rule_cases.py",

@@ -14,7 +14,8 @@ from adapters.named_files import Renewal
 from adapters.reloading import Reloading
 from adapters.stores.in_force import NODE, NodeEvent, Noted, noted
 from adapters.stores.tables import events
-from adapters.workers import Judging, WorkerJudges
+from adapters.worker import Judging
+from adapters.workers import WorkerJudges
 from gateway.message import Received
 from gateway.policy import Policy
 from gateway.signing import XadesSigner

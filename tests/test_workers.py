@@ -16,7 +16,8 @@ import pytest
 
 from adapters.stores.answers import SqlAnswers
 from adapters.stores.tables import messages
-from adapters.workers import Judging, WorkerJudges
+from adapters.worker import Judging
+from adapters.workers import WorkerJudges
 from gateway.answers import Unreadable
 from gateway.customs_answers import CustomsAnswers
 from gateway.ports import Answer, WorkerDied

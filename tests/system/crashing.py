@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import cli
-from adapters import assemble, workers
+from adapters import assemble, worker
 from gateway.message import Received
 from gateway.pipeline import judge as judge_really
 
@@ -56,7 +56,7 @@ PLACES: Final = (
     "adapters.files.sftp:SftpFiles.move",
 )
 _NODE: Final = "CRASHING_NODE"
-serve_worker_really = workers._serve
+serve_worker_really = worker._serve
 
 
 def _plan() -> list[str]:
@@ -114,7 +114,7 @@ def _end() -> None:
 
 def serve_worker(*given: Any) -> None:
     """The life of a worker in which one file meets what the plan says."""
-    vars(workers).update(judge=_judge)
+    vars(worker).update(judge=_judge)
     serve_worker_really(*given)
 
 
@@ -138,7 +138,7 @@ def _ahead() -> datetime:
 if __name__ == "__main__":
     for each in PLACES:
         _wrap(each)
-    vars(workers).update(_serve=serve_worker)
+    vars(worker).update(_serve=serve_worker)
     vars(assemble).update(utc_now=_ahead)
     os.environ[_NODE] = str(os.getpid())
     cli.app(sys.argv[2:])

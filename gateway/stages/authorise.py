@@ -196,14 +196,15 @@ def _refuse_other_parties(evidence: Evidence, facts: Facts, party: Party) -> Non
 
 
 def _other_traders(evidence: Evidence, facts: Facts, party: Party, register: Register) -> list[str]:
-    """The codes of the trader that are not the sender's own. Raises `Rejected` where its two codes are those
-    of two parties: by one a broker would pass for the trader, and by the other it would declare."""
+    """The codes of the trader that are not the sender's own. Raises `Rejected` where its two codes are not
+    those of one party: by one a broker would pass for the trader, and by the other it would declare. A code
+    that nobody is registered with is another one's beside a party whose codes the register knows."""
     named = [facts.values[name] for name in _TRADER if name in facts.values]
     others = [code for code in named if not party.is_called(code)]
     if not others:
         return []
-    known = [register.party_called(code) for code in named]
-    if len({each.code for each in known if each is not None}) > 1:
+    known = [each for code in named if (each := register.party_called(code)) is not None]
+    if not all(each.is_called(code) for each in known for code in named):
         raise Rejected(_about(Fault.TRADERS_DIFFER, _TRADER[1], evidence, facts))
     return others
 

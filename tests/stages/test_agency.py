@@ -253,9 +253,12 @@ def test_a_broker_that_gives_its_own_code_beside_the_traders_is_not_taken_for_th
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.TRADERS_DIFFER.code])
 
 
-def test_a_code_that_nobody_is_registered_by_does_not_make_the_sender_the_trader(desk: Desk) -> None:
-    own = enterprise("broker-aa")
-    unknown = "91310000MA1K000000"
-    decision = declared(desk, trader=own, head={"TradeCoScc": unknown}, entry_type="0")
-    assert decision.event is Event.REFUSED
-    assert Fault.AGREEMENT_MISSING.code in codes(decision)
+@pytest.mark.parametrize("name", ["TradeCode", "TradeCoScc"])
+@pytest.mark.parametrize("trader", ["trader-a", "broker-aa"])
+@pytest.mark.parametrize("entry_type", ["0", "M"])
+def test_a_code_that_nobody_is_registered_by_is_not_the_registered_traders(
+    desk: Desk, name: str, trader: str, entry_type: str
+) -> None:
+    unknown = {"TradeCode": "3100000001", "TradeCoScc": "91310000MA1K000000"}[name]
+    decision = declared(desk, trader=enterprise(trader), head={name: unknown}, entry_type=entry_type)
+    assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.TRADERS_DIFFER.code])

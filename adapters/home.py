@@ -12,7 +12,7 @@ from typing import Final
 
 from gateway.in_force import InForce
 from gateway.policy import Policy
-from gateway.settings import BadSettings, Settings, read_policy, read_routes, read_settings
+from gateway.settings import BadSettings, Settings, decoded, read_policy, read_routes, read_settings
 from gateway.stages.route import Routes
 
 _TRIES: Final = 10
@@ -88,7 +88,7 @@ class Home:
         return InForce(policy=self.policy(), routes=self.routes(), settings=self.settings())
 
     def _text(self, name: str) -> str:
-        return (self.path / name).read_text(encoding="utf-8")
+        return decoded(name, (self.path / name).read_bytes())
 
     def checked(self) -> "Home":
         if not (self.path / "gateway.toml").is_file() or not self.database.is_file():

@@ -104,13 +104,29 @@ def read_settings(name: str, text: str) -> Settings:
 
 
 def read_policy(name: str, text: str) -> Policy:
-    """Raises `BadSettings`."""
-    return _read(name, text, Policy)
+    """Raises `BadSettings`, also for a file in which nothing is written."""
+    return _read(name, _written(name, text), Policy)
 
 
 def read_routes(name: str, text: str) -> Routes:
-    """Raises `BadSettings`."""
-    return _read(name, text, Routes)
+    """Raises `BadSettings`, also for a file in which nothing is written."""
+    return _read(name, _written(name, text), Routes)
+
+
+def decoded(name: str, content: bytes) -> str:
+    """The text of a file. Raises `BadSettings` for one that is not UTF-8."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadSettings(f"{PurePath(name).name}: not UTF-8 at byte {error.start}") from None
+
+
+def _written(name: str, text: str) -> str:
+    # By a policy of defaults nothing would be demanded, and without a route every declaration be refused for
+    # good: an editor or a disk that was full has emptied the file.
+    if not toml(name, text):
+        raise BadSettings(f"{PurePath(name).name}: nothing is written in it")
+    return text
 
 
 def _read(name: str, text: str, model: type[Model]) -> Model:

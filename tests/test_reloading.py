@@ -157,8 +157,12 @@ def editing(name: str, before: str, after: str) -> Callable[[Home], None]:
 BROKEN: dict[str, Callable[[Home], None]] = {
     "policy.toml is no TOML": editing("policy.toml", "[package]", "[package"),
     "policy.toml has an unknown key": editing("policy.toml", "entries =", "entires ="),
+    "policy.toml is empty": lambda home: (home.path / "policy.toml").write_text(""),
+    "policy.toml has only comments left": lambda home: (home.path / "policy.toml").write_text("# cut off\n"),
     "policy.toml is gone": lambda home: (home.path / "policy.toml").unlink(),
     "routes.toml has an unknown key": editing("routes.toml", 'name = "t', 'nane = "t'),
+    "routes.toml is empty": lambda home: (home.path / "routes.toml").write_text(""),
+    "routes.toml is in another encoding": lambda home: (home.path / "routes.toml").write_bytes(b"\xff\xfe\0"),
     "a route leads nowhere": editing("routes.toml", 'backend = "customs"', 'backend = "x"'),
     "a route leads to a back-end of the next start": leads_to_one_of_the_next_start,
     "gateway.toml is no TOML": editing("gateway.toml", "[sftp]", "[sftp"),

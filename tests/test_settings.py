@@ -1,7 +1,10 @@
 """`gateway.toml` as an administrator may get it wrong: the key that is wrong is named as it stands there."""
 
+from pathlib import Path
+
 import pytest
 
+from adapters.home import Home
 from gateway.connections import DirectorySettings
 from gateway.settings import BadSettings, read_settings
 
@@ -75,3 +78,11 @@ def test_a_port_that_is_none_is_wrong_use(port: str) -> None:
     hook = f'url = "https://alarms.example:{port}/"\nsecret_file = "secret"\n'
     with pytest.raises(BadSettings, match="Port"):
         read_settings("gateway.toml", f"[alarms.webhook]\n{hook}")
+
+
+@pytest.mark.parametrize("name", ["gateway.toml", "policy.toml", "routes.toml"])
+def test_a_file_in_another_encoding_is_wrong_use_and_no_error_of_ours(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes('# 海关\nversion = "1"\n'.encode("gb18030"))
+    home = Home(tmp_path)
+    with pytest.raises(BadSettings, match=f"^{name}: not UTF-8 at byte 2$"):
+        {"gateway.toml": home.settings, "policy.toml": home.policy, "routes.toml": home.routes}[name]()

@@ -30,7 +30,7 @@ from gateway.pipeline import Rules, judge
 from gateway.policy import Policy
 from gateway.ports import Register, Signer
 from gateway.reform import in_force
-from gateway.settings import read_policy
+from gateway.settings import decoded, read_policy
 from gateway.signing import XadesSigner
 from gateway.states import Event, State
 
@@ -72,7 +72,7 @@ def try_(
     """
     with told():
         base = opened(home)
-        policy = read_policy(file.name, file.read_text(encoding="utf-8"))
+        policy = read_policy(file.name, decoded(file.name, file.read_bytes()))
         rows = _tried(base, policy, last)
     say_rows(rows, ("id", "account", "reference", "was", "would_be"), as_json=as_json)
 

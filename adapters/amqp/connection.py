@@ -80,9 +80,18 @@ class BrokerConnection:
     """
 
     def __init__(
-        self, settings: BrokerSettings, home: Path, name: str, set_up: SetUp, aside: str | None = None
+        self,
+        settings: BrokerSettings,
+        home: Path,
+        name: str,
+        set_up: SetUp,
+        aside: str | None = None,
+        *,
+        again: bool = False,
     ) -> None:
-        """`aside` is a queue, there after `set_up`, that nobody consumes from and somebody should look at."""
+        """`aside` is a queue, there after `set_up`, that nobody consumes from and somebody should look at.
+        With `again`, `set_up` is repeated as the proof: what was deleted at the broker meanwhile is made
+        again, or the connection ends by the reason."""
         self.name = name
         self.put_aside = 0  # messages in `aside`, as the last proof found it
         self._aside = aside
@@ -91,6 +100,7 @@ class BrokerConnection:
         self._settings = settings
         self._home = home
         self._set_up = set_up
+        self._again = again
         self._login: tuple[str, ssl.SSLContext | None] | None = None
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
@@ -269,7 +279,10 @@ class BrokerConnection:
         if self.blocked:
             return  # it answers nothing until it has memory again; whether it is there, heartbeats tell
         below = await channel.get_underlay_channel()
-        if not watched:
+        if self._again:
+            async with asyncio.timeout(SET_UP_WITHIN):
+                await self._set_up(channel)
+        elif not watched:
             await below.basic_qos(prefetch_count=0, timeout=PROOF_WITHIN)
         for queue in watched:
             found = await below.queue_declare(queue, passive=True, timeout=PROOF_WITHIN)

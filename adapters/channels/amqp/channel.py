@@ -12,7 +12,7 @@ from adapters.amqp.connection import BrokerConnection
 from adapters.channels.amqp.account_queues import AccountQueues
 from adapters.channels.amqp.consumer import Consumer, Office
 from adapters.channels.amqp.publisher import Publisher
-from adapters.channels.amqp.topology import DEAD, stand
+from adapters.channels.amqp.topology import DEAD, keeping
 from adapters.named_files import Renewal
 from gateway.connections import AmqpSettings
 from gateway.ports import Postings
@@ -39,11 +39,8 @@ async def amqp_channel(
     """Works while the context is open, whether the broker is there or not. What is in hand at its end is
     stored and acknowledged."""
 
-    async def stood(channel: AbstractChannel) -> Sequence[str]:
-        await stand(channel, settings.delivery_limit)
-        return ()
-
-    outgoing = BrokerConnection(settings, home, "gateway outgoing", stood)
+    made = keeping(settings.delivery_limit)
+    outgoing = BrokerConnection(settings, home, "gateway outgoing", made, again=True)
     replying = BrokerConnection(settings, home, "gateway replying", _nothing)
     accounts = AccountQueues(outgoing, replying)
     consumer = Consumer(settings, office, outgoing, accounts)

@@ -276,5 +276,7 @@ async def _life(path: Path) -> None:
         # The same thing again is another alarm.
         await database.write(lambda to: write(to, Changes(opened=(condition(),)), NOW + DAY))
         assert len(await database.read(lambda reader: list_alarms(reader, all_=True, limit=0))) == 2
+        (late,) = await database.read(lambda reader: list_alarms(reader, all_=True, since=NOW + DAY, limit=0))
+        assert late["opened_at"] == (NOW + DAY).isoformat()
     finally:
         database.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.backends.reference.customs import ReferenceCustoms
+from adapters.clock import utc_now
 from adapters.operators.actor import actor
 from adapters.stores.outbox import SqlOutbox
 from adapters.stores.tables import deliveries
@@ -141,6 +142,9 @@ def test_one_is_shown_with_what_happened_to_it_and_listed_by_where_it_goes(desk:
         (("--account", BROKER, "--destination", "customs"), [first, second]),
         (("--destination", "nowhere"), []),
         (("--older", "1d"), []),
+        (("--since", "2h"), [first, second]),
+        (("--since", "2h", "--state", "held"), [second]),
+        (("--since", f"{utc_now() + timedelta(days=2):%Y-%m-%d}"), []),
     ):
         listed = gateway(desk, "deliveries", "list", *filters, "--json").json
         assert [each["id"] for each in listed] == found

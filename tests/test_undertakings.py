@@ -118,8 +118,10 @@ def test_what_a_second_person_refuses_is_not_done_and_its_reason_is_kept(
     assert (shown["state"], shown["decided_by"], shown["decision"]) == ("refused", "wang", "not today")
     assert desk.message(message)["state"] == State.REJECTED
     assert gateway(desk, "undertakings", "approve", id_).code == 1
-    listed = gateway(desk, "undertakings", "list", "--state", "refused", "--json").json
+    listed = gateway(desk, "undertakings", "list", "--state", "refused", "--since", "2h", "--json").json
     assert [each["id"] for each in listed] == [id_]
+    days = f"{utc_now() + timedelta(days=2):%Y-%m-%d}"
+    assert gateway(desk, "undertakings", "list", "--since", days, "--json").json == []
 
 
 def test_what_is_approved_is_done_by_the_policy_of_that_moment(

@@ -21,6 +21,7 @@ from adapters.operators.output import (
     told,
 )
 from adapters.operators.party_keys import read
+from adapters.operators.times import SinceOption, first_of
 from adapters.stores.alarms import list_alarms
 from gateway.alarms import Alarm, News, Severity, Telling
 
@@ -31,6 +32,7 @@ app = typer.Typer(cls=Listing, help="Alarms: what is wrong now, and what was.")
 def list_(
     home: HomeOption,
     all_: Annotated[bool, typer.Option("--all", help="Those that are cleared as well.")] = False,
+    since: SinceOption = None,
     limit: LimitOption = 100,
     lang: LangOption = Language.EN,
     as_json: JsonOption = False,
@@ -39,8 +41,9 @@ def list_(
 
     Example: gateway alarms list --all --home /srv/gateway
     """
+    first = first_of(since)
     with told():
-        rows = read(opened(home), lambda reader: list_alarms(reader, all_=all_, limit=limit))
+        rows = read(opened(home), lambda reader: list_alarms(reader, all_=all_, since=first, limit=limit))
     columns = ("id", "severity", "key", lang.value, "opened_at", "told_by", "cleared_at")
     say_rows(rows, columns, as_json=as_json)
 
@@ -69,7 +72,7 @@ async def _tried(way: Teller, now: datetime) -> dict[str, Any]:
         id=0,
         key="test",
         severity=Severity.NOTICE,
-        zh="这是一次测试，无需处理",
+        zh="这是一次测试，无须处理",
         en="this is a test; nothing is wrong",
         opened_at=now,
         seen_at=now,

@@ -25,7 +25,7 @@ from adapters.operators.output import (
     say_rows,
     told,
 )
-from adapters.operators.times import age
+from adapters.operators.times import SinceOption, age, first_of
 from adapters.stores.delivery_acts import act_on
 from adapters.stores.delivery_reading import list_deliveries, show_delivery
 from gateway.delivery_acts import DeliveryAct
@@ -54,6 +54,7 @@ def list_(
         timedelta | None,
         typer.Option(parser=age, metavar="AGE", help="Only those made so long ago: 30m, 2h, 3d."),
     ] = None,
+    since: SinceOption = None,
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,7 +67,8 @@ def list_(
 
     def listed(reader: Connection) -> list[dict[str, Any]]:
         own = None if message is None else meant(reader, message).id
-        return list_deliveries(reader, message=own, **asked, before=before, limit=limit)
+        first = first_of(since)
+        return list_deliveries(reader, message=own, **asked, before=before, since=first, limit=limit)
 
     with told():
         rows = read(opened(home), listed)

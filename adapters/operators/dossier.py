@@ -28,7 +28,7 @@ from adapters.operators.output import (
     told,
 )
 from adapters.operators.party_keys import No, commit, read
-from adapters.operators.times import beginning, begun
+from adapters.operators.times import SinceOption, first_of
 from adapters.stores.database import sqlite_engine
 from adapters.stores.dossiers import dossier_of_entry, dossier_of_message, recorded_body
 from adapters.stores.figures import Declared, outcomes, released
@@ -50,14 +50,6 @@ EntryArgument = Annotated[
     str, typer.Argument(help="Entry number; also SeqNo, reference or message id of its declaration.")
 ]
 ReasonOption = Annotated[str, typer.Option(help="Why you read it; it is kept.", show_default=False)]
-SinceOption = Annotated[
-    str | None,
-    typer.Option(
-        parser=beginning,
-        metavar="AGE|DAY",
-        help="Only what was received so long ago at most (30m, 2h, 3d), or on this day in China or later.",
-    ),
-]
 UntilOption = Annotated[
     datetime | None,
     typer.Option(formats=["%Y-%m-%d"], help="Only what was received on this day in China or before."),
@@ -67,7 +59,7 @@ UntilOption = Annotated[
 def bounds(since: str | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
     """From the first instant of `since` until before the first after `until`, days as China counts them.
     Ends with 2 where the period ends before it begins."""
-    first = None if since is None else begun(since, utc_now())
+    first = first_of(since)
     before = None if until is None else until.replace(tzinfo=CHINA) + timedelta(days=1)
     if first is not None and before is not None and before <= first:
         fail(USAGE, f"--until: {until:%Y-%m-%d} is before --since {since}")

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.operators.dossier import SinceOption, UntilOption, bounds
+from adapters.operators.dossier import UntilOption, bounds
 from adapters.operators.output import LimitOption
-from adapters.operators.times import age
+from adapters.operators.times import SinceOption, age
 from adapters.stores.listing import Wanted
 from gateway.states import State
 

@@ -23,7 +23,7 @@ from adapters.operators.output import (
     say_rows,
     told,
 )
-from adapters.operators.times import beginning, begun
+from adapters.operators.times import SinceOption, first_of
 from adapters.stores.receipt_acts import (
     Asked,
     NotRemoved,
@@ -44,12 +44,7 @@ def list_(
         str | None, typer.Option(help="Only of this message: id, reference, SeqNo or entry number.")
     ] = None,
     removed: Annotated[bool, typer.Option("--removed", help="Only those that were taken away.")] = False,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            parser=beginning, metavar="AGE|DAY", help="Only those given so long ago at most, or since a day."
-        ),
-    ] = None,
+    since: SinceOption = None,
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,8 +55,9 @@ def list_(
 
     def query(reader: Connection) -> list[dict[str, Any]]:
         of = None if message is None else meant(reader, message).id
-        first = None if since is None else begun(since, utc_now())
-        return list_receipts(reader, Asked(account=account, message=of, since=first, removed=removed), limit)
+        return list_receipts(
+            reader, Asked(account=account, message=of, since=first_of(since), removed=removed), limit
+        )
 
     with told():
         rows = read(opened(home), query)

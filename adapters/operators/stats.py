@@ -7,9 +7,10 @@ from typing import Annotated, Final
 import typer
 
 from adapters.clock import utc_now
-from adapters.operators.dossier import SinceOption, UntilOption, bounds
+from adapters.operators.dossier import UntilOption, bounds
 from adapters.operators.output import HomeOption, JsonOption, Listing, opened, say_json, say_rows, told
 from adapters.operators.party_keys import read
+from adapters.operators.times import SinceOption
 from adapters.stores.bands import figures
 from adapters.stores.figures import counts_by_fault, counts_by_triage
 from adapters.stores.flow import COUNTS, By, depths, rates, waits

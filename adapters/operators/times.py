@@ -2,10 +2,11 @@
 
 import re
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
+from adapters.clock import utc_now
 from gateway.china import CHINA
 
 _UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -33,3 +34,18 @@ def begun(text: str, now: datetime) -> datetime:
     if "-" not in text:
         return now - age(text)
     return datetime.fromisoformat(text).replace(tzinfo=CHINA)
+
+
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        parser=beginning,
+        metavar="AGE|DAY",
+        help="Nothing older than this (30m, 2h, 3d), or than the beginning of this day in China.",
+    ),
+]
+
+
+def first_of(since: str | None) -> datetime | None:
+    """The moment that a `SinceOption` means."""
+    return None if since is None else begun(since, utc_now())

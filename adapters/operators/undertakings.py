@@ -25,6 +25,7 @@ from adapters.operators.output import (
     say_rows,
     told,
 )
+from adapters.operators.times import SinceOption, first_of
 from adapters.stores.acts import acts_since
 from adapters.stores.undertakings import decide, list_undertakings, show_undertaking, undertaking
 from gateway.alarm_conditions import ACTS_OF
@@ -45,6 +46,7 @@ _T = TypeVar("_T")
 def list_(
     home: HomeOption,
     state: Annotated[Progress | None, typer.Option(help="Only those in this state.")] = None,
+    since: SinceOption = None,
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,9 +56,9 @@ def list_(
     Example: gateway undertakings list --state asked --home /srv/gateway
     """
     with told():
-        base, since = opened(home), utc_now() - ACTS_OF
-        rows = read(base, lambda reader: list_undertakings(reader, state, limit))
-        acts: dict[str, int] = read(base, lambda reader: acts_since(reader, since))
+        base, first, day = opened(home), first_of(since), utc_now() - ACTS_OF
+        rows = read(base, lambda reader: list_undertakings(reader, state, limit, first))
+        acts: dict[str, int] = read(base, lambda reader: acts_since(reader, day))
     columns = ("created_at", "id", "act", "stage", "state", "actor", "messages", "open", "done", "impossible")
     say_rows(rows, (*columns, "reason"), as_json=as_json)
     if acts:

@@ -62,8 +62,11 @@ def to_tell(reader: Connection, way: str) -> list[Alarm]:
     ]
 
 
-def list_alarms(reader: Connection, *, all_: bool, limit: int) -> list[dict[str, Any]]:
-    """The newest `limit` (0: all), the oldest of them first; cleared ones as well where `all_`. `told_by` are
+def list_alarms(
+    reader: Connection, *, all_: bool, since: datetime | None = None, limit: int
+) -> list[dict[str, Any]]:
+    """The newest `limit` (0: all), the oldest of them first; cleared ones as well where `all_`, and
+    none that was opened before `since`. `told_by` are
     the ways that have told of it; `told_at` is when the first of mail and webhook did, since a line in the
     log reaches nobody by itself."""
     by_others = case((alarm_tellings.c.way != "log", alarm_tellings.c.told_at))
@@ -82,6 +85,8 @@ def list_alarms(reader: Connection, *, all_: bool, limit: int) -> list[dict[str,
     )
     if not all_:
         query = query.where(OPEN_ALARM)
+    if since is not None:
+        query = query.where(alarms.c.opened_at >= since)
     if limit:
         query = query.limit(limit)
     return [_shown(row) for row in reversed(reader.execute(query).all())]

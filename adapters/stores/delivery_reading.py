@@ -22,10 +22,11 @@ def list_deliveries(
     destination: str | None = None,
     account: str | None = None,
     before: datetime | None = None,
+    since: datetime | None = None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """The newest `limit` deliveries (0: all) that meet all of it, oldest first; `before` bounds when they
-    were made."""
+    """The newest `limit` deliveries (0: all) that meet all of it, oldest first; `before` and `since` bound
+    when they were made."""
     query = select(deliveries).order_by(deliveries.c.id.desc())
     if message is not None:
         query = query.where(deliveries.c.message == message)
@@ -38,6 +39,8 @@ def list_deliveries(
             query = query.where(func.coalesce(deliveries.c[name], "") == value)
     if before is not None:
         query = query.where(deliveries.c.created_at < before)
+    if since is not None:
+        query = query.where(deliveries.c.created_at >= since)
     rows = reader.execute(query.limit(limit) if limit else query).all()
     return [_listed(row) for row in reversed(rows)]
 

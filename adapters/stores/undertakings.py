@@ -169,11 +169,16 @@ def open_messages(reader: Connection, wanted: str, limit: int = 0) -> list[str]:
     return list(reader.execute(query.limit(limit) if limit else query).scalars())
 
 
-def list_undertakings(reader: Connection, state: Progress | None, limit: int) -> list[dict[str, Any]]:
-    """The newest `limit` (0: all), oldest first, with what became of their messages."""
+def list_undertakings(
+    reader: Connection, state: Progress | None, limit: int, since: datetime | None = None
+) -> list[dict[str, Any]]:
+    """The newest `limit` (0: all) that were asked for at `since` or later, oldest first, with what became of
+    their messages."""
     query = select(undertakings).order_by(undertakings.c.id.desc())
     if state is not None:
         query = query.where(undertakings.c.state == state)
+    if since is not None:
+        query = query.where(undertakings.c.created_at >= since)
     rows = reader.execute(query.limit(limit) if limit else query).all()
     return [_listed(reader, row) for row in reversed(rows)]
 

@@ -150,11 +150,11 @@ def of_another_key(home: Home) -> None:
     home.certificate.write_bytes(make_p256_pair("gateway", NOW)[1])
 
 
-def editing(name: str, before: str, after: str) -> Callable[[Home], None]:
+def editing(name: str, before: str, after: str) -> Callable[[Home], object]:
     return lambda home: edited(home, name, (before, after))
 
 
-BROKEN: dict[str, Callable[[Home], None]] = {
+BROKEN: dict[str, Callable[[Home], object]] = {
     "policy.toml is no TOML": editing("policy.toml", "[package]", "[package"),
     "policy.toml has an unknown key": editing("policy.toml", "entries =", "entires ="),
     "policy.toml is empty": lambda home: (home.path / "policy.toml").write_text(""),

@@ -5,8 +5,8 @@ Read in the order in which data flow:
 1. nouns: `message`, `states`, `faults` with `fault_catalogue`, `parties`, `agreements`, `policy` with
    `reform`, `decision`, `ports`, `mailbox`
 2. the way of a message: `pipeline`, then `stages/` one by one
-3. what the stages stand on: `xml` over `encoding`, `reading` and `characters`, `archive` and `zip_records`,
-   `file_names`, `pdf`, `families` with `facts`, `schema` and `schematron`, `signatures` with
+3. what the stages stand on: `xml` over `encoding`, `reading`, `wrapper` and `characters`, `archive` and
+   `zip_records`, `file_names`, `pdf`, `families` with `facts`, `schema` and `schematron`, `signatures` with
    `signature_form`, `canonical` and `certificates`, `signing`, `submission`
 4. what the reform asks of a declaration: `eligibility`, `documents`, `triage`, `agency`; and of those whom it
    concerns: `notices`, `concerned` with `declaration_notices`, `deadlines` with `document_request`, `dossier`

@@ -34,6 +34,7 @@ from gateway.parties import Role
 from gateway.schema import Schema
 from gateway.schematron import RuleSet
 from gateway.states import CustomsStatus
+from gateway.wrapper import Wrapper
 
 PROFILE: Final = "profile.toml"
 NOTICES: Final = "notices.toml"
@@ -66,6 +67,13 @@ class _Refusal(_Section):
 class _Text(_Section):
     free: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
+
+
+class _Wrapper(_Section):
+    root: str
+    head: str
+    compressed: str
+    content: str
 
 
 class _Type(_Section):
@@ -102,6 +110,7 @@ class _Type(_Section):
 class _Profile(_Section):
     namespaces: dict[str, str] = {}
     refusal: _Refusal | None = None
+    wrapper: _Wrapper | None = None
     type: tuple[_Type, ...]
 
 
@@ -192,12 +201,14 @@ class Families:
         types: tuple[MessageType, ...],
         refusals: Mapping[str | None, str],
         notices: Mapping[str, NoticeTexts],
+        wrappers: Mapping[str, Wrapper],
         digest: str,
     ) -> None:
         self.types = types
         self.digest = digest
         self._refusals = refusals
         self._notices = notices
+        self._wrappers = wrappers
         self._by_root = {each.root: each for each in types}
         if len(self._by_root) != len(types):
             raise ValueError("two message types have the same root element")
@@ -209,6 +220,7 @@ class Families:
         types: list[MessageType] = []
         refusals: dict[str | None, str] = {}
         notices: dict[str, NoticeTexts] = {}
+        wrappers: dict[str, Wrapper] = {}
         digest = hashlib.sha256()
         for family, version, place in _folders(folder):
             files = dict(_files(place))
@@ -218,9 +230,11 @@ class Families:
             own = _types(family, version, profile, files)
             types += own
             refusals |= _refusals(family, profile)
+            if profile.wrapper is not None:
+                wrappers[profile.wrapper.root] = Wrapper(family=family, **profile.wrapper.model_dump())
             if NOTICES in files:
                 notices[family] = NoticeTexts.read(files[NOTICES].decode(), _statuses(own))
-        return cls(tuple(types), refusals, notices, digest.hexdigest())
+        return cls(tuple(types), refusals, notices, wrappers, digest.hexdigest())
 
     def recognise(self, root: etree._Element) -> MessageType:
         """The type of this message; raises `Rejected` where no family knows its root element."""
@@ -229,6 +243,10 @@ class Families:
         if found is None:
             raise Rejected(self._unknown(root))
         return found
+
+    def wrapper(self, root: etree._Element) -> Wrapper | None:
+        """The wrapper that this root element is, of any family; None where it is a message itself."""
+        return self._wrappers.get(etree.QName(root).text)
 
     def _unknown(self, root: etree._Element) -> Finding:
         """That this root element is not known, and in which namespace it would be."""

@@ -181,6 +181,16 @@ class Fault(Enum):
         "网关不支持此类报文（根元素 {detail}），请核对。",
         "No message type is known by this root element: {detail}.",
     )
+    WRAPPER_CONTENT = (
+        "wrapper-content",
+        "报文外层中应有且仅有一份报文（{detail}）；请更正后重发，也可去掉外层，直接发送其中的报文。",
+        "A wrapper must hold one message and nothing else: {detail}.",
+    )
+    WRAPPER_COMPRESSED = (
+        "wrapper-compressed",
+        "报文外层标明内容经过压缩，网关不予受理；请改为不压缩后重发。",
+        "The wrapper says that its content is compressed; send it uncompressed.",
+    )
     ANSWER_SEVERAL = (
         "answer-several",
         "一份回执报文中有多条回执（{detail}），无法确定各自所属的报关单，请网关值班人员核对。",

@@ -13,7 +13,7 @@ from typing import Final
 from gateway.faults import Fault
 from tests.declarations import INVOICE, Declaration, Document, Line
 from tests.pdfs import pdf
-from tests.rendering import files, package, render
+from tests.rendering import files, package, render, wrapped
 
 FOLDER: Final = Path(__file__).parent / "messages" / "documents"
 BARE: Final = "upload.xml"  # what a bare document is sent as
@@ -63,6 +63,11 @@ def changed(*changes: tuple[str, str], encoding: str = "utf-8") -> bytes:
 
 def _declared(declaration: str, *, encoding: str = "utf-8") -> bytes:
     return changed(("<?xml version='1.0' encoding='UTF-8'?>", declaration), encoding=encoding)
+
+
+def _alone() -> bytes:
+    """The sound document without its XML declaration."""
+    return changed().partition(b"?>")[2]
 
 
 def _first(markup: str) -> bytes:
@@ -149,6 +154,29 @@ CASES: Final[dict[str, Case]] = {
         "a comment inside a number",
         lambda: changed(("<NetWt>100<", "<NetWt>10<!-- -->0<")),
         (Told(Fault.XML_COMMENT, line=21, xpath=f"{_HEAD}/NetWt"),),
+    ),
+    # wrappers
+    "wrapper-compressed": Case(
+        "a wrapper that says that its content is compressed",
+        lambda: wrapped(changed(), "<Compress>1</Compress>"),
+        (
+            Told(
+                Fault.WRAPPER_COMPRESSED,
+                line=2,
+                xpath="/ImportMessage/SWImpHead/Compress",
+                value="1",
+            ),
+        ),
+    ),
+    "wrapper-of-two": Case(
+        "two declarations in one wrapper",
+        lambda: wrapped(changed() + _alone()),
+        (Told(Fault.WRAPPER_CONTENT, line=2, xpath="/ImportMessage/SWImpData"),),
+    ),
+    "wrapper-in-wrapper": Case(
+        "a declaration in a wrapper in a wrapper",
+        lambda: wrapped(wrapped(changed()), root="ImportMessage"),
+        (Told(Fault.WRAPPER_CONTENT, line=2, xpath="/ImportMessage/SWImpData/ImportMessage"),),
     ),
     # encodings
     "version-1.1": Case(

@@ -262,3 +262,13 @@ def _moment(at: datetime, shape: str) -> str:
 
 def _number(value: Decimal) -> str:
     return f"{value.normalize():f}"
+
+
+def wrapped(
+    document: bytes, head: str = "<Compress>0</Compress>", *, after: str = "", root: str = "DecMessage"
+) -> bytes:
+    """The document with this root in an ImportMessage (FORMATS 1.1), its lines the same lines as before."""
+    start = document.index(f"<{root}".encode())
+    begin = f"<ImportMessage><SWImpHead><MsgType>SWDEC001</MsgType>{head}</SWImpHead><SWImpData>"
+    end = f"</SWImpData>{after}</ImportMessage>"
+    return document[:start] + begin.encode() + document[start:].rstrip() + end.encode()

@@ -213,7 +213,7 @@ def _about(
     fault: Fault, fact: str, evidence: Evidence, facts: Facts, detail: str = "", detail_zh: str = ""
 ) -> Finding:
     element = evidence.type.element_of(fact, evidence.root)
-    return finding(
+    found = finding(
         fault,
         line=None if element is None else element.sourceline,
         xpath=None if element is None else xml_path(element),
@@ -221,6 +221,7 @@ def _about(
         detail=detail,
         detail_zh=detail_zh,
     )
+    return found if evidence.wrapper is None else evidence.wrapper.placed(found)
 
 
 def _repeats(

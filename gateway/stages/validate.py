@@ -1,5 +1,6 @@
 """Whether the document is what it says: known to a family, true to its schema, and to its business rules."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lxml import etree
@@ -13,19 +14,26 @@ from gateway.places import in_document, told_of
 from gateway.policy import Policy
 from gateway.reading import reading
 from gateway.schematron import NOTHING, Faulty
+from gateway.wrapper import Wrapper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognised:
     """A well-formed document and the message type that its root element names.
 
-    `sent` is the document as it was signed, `root` its one reading (`gateway.reading`), to judge by.
+    `sent` is the document as it was signed, `root` its one reading (`gateway.reading`), to judge by: of a
+    `wrapper`, that of the message in it.
     """
 
     sent: etree._Element
     root: etree._Element
     type: MessageType
+    wrapper: Wrapper | None
     warnings: tuple[Finding, ...]
+
+    def placed(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        """What was found in `root`, at its places in the document as it was sent."""
+        return tuple(findings if self.wrapper is None else map(self.wrapper.placed, findings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +44,30 @@ class Validated:
     root: etree._Element
     type: MessageType
     warnings: tuple[Finding, ...]
+    wrapper: Wrapper | None = None
 
 
 def recognise(package: Package, families: Families, policy: Policy) -> Recognised:
-    """Raises `Rejected` for what is no acceptable XML, or of no known family."""
+    """Raises `Rejected` for what is no acceptable XML, of no known family, or wrapped in another way than its
+    family's one."""
     limits = xml.Limits(size=policy.package.document_size, depth=policy.package.document_depth)
     with told_of(package.document_name):
         sent = xml.parse(package.document, limits)
         root, warnings = reading(sent)
+        wrapper = families.wrapper(root)
+        if wrapper is not None:
+            root = wrapper.wrapped(root)
         kind = families.recognise(root)
+        if wrapper is not None and wrapper.family != kind.family:
+            raise Rejected(wrapper.of_others(kind.name, root))
         if kind.answer is not None:  # only customs answers
             raise Rejected(finding(Fault.FAMILY_UNKNOWN, detail=kind.name, line=root.sourceline))
         return Recognised(
-            sent=sent, root=root, type=kind, warnings=in_document(package.document_name, warnings)
+            sent=sent,
+            root=root,
+            type=kind,
+            wrapper=wrapper,
+            warnings=in_document(package.document_name, warnings),
         )
 
 
@@ -59,14 +78,17 @@ def validate(recognised: Recognised, package: Package, policy: Policy) -> Valida
     there is no other."""
     root, kind = recognised.root, recognised.type
     if not kind.schema.validate(root):
-        refused = _schema_faults(recognised, package, policy)
+        refused = recognised.placed(_schema_faults(recognised, package, policy))
         raise Rejected((*recognised.warnings, *refused))
-    findings = (*recognised.warnings, *_content_faults(root, kind, package, policy))
+    found = recognised.placed(_content_faults(root, kind, package, policy))
+    findings = (*recognised.warnings, *found)
     errors = {found.code for found in findings if found.severity is Severity.ERROR}
     if errors and not (package.missing and errors == {Fault.DOCUMENT_MISSING.code}):
         raise Rejected(findings)
     warnings = tuple(found for found in findings if found.severity is Severity.WARNING)
-    return Validated(sent=recognised.sent, root=root, type=kind, warnings=warnings)
+    return Validated(
+        sent=recognised.sent, root=root, type=kind, warnings=warnings, wrapper=recognised.wrapper
+    )
 
 
 def _content_faults(

@@ -16,6 +16,7 @@ from gateway.reading import reading
 from gateway.signature_form import DS
 from gateway.signatures import Verified, is_signed, verify_enveloped
 from gateway.stages.validate import Validated
+from gateway.wrapper import Wrapper
 
 # What is verified is the tree without comments.
 _WITH_COMMENTS: Final = etree.XPath(
@@ -31,6 +32,7 @@ class Evidence:
     root: etree._Element
     type: MessageType
     signature: Verified | None
+    wrapper: Wrapper | None = None
 
 
 def verify(validated: Validated, package: Package, party: Party, now: datetime) -> Evidence:
@@ -41,7 +43,9 @@ def verify(validated: Validated, package: Package, party: Party, now: datetime) 
         if not is_signed(validated.sent):
             if demanded is SignaturePolicy.REQUIRED:
                 raise Rejected(finding(Fault.SIGNATURE_MISSING))
-            return Evidence(root=validated.root, type=validated.type, signature=None)
+            return Evidence(
+                root=validated.root, type=validated.type, signature=None, wrapper=validated.wrapper
+            )
         if demanded is SignaturePolicy.NONE:
             raise Rejected(finding(Fault.SIGNATURE_UNWANTED))
         if _WITH_COMMENTS(validated.sent) and xml.has_comments(package.document):
@@ -53,4 +57,7 @@ def verify(validated: Validated, package: Package, party: Party, now: datetime) 
                 )
             )
         verified = verify_enveloped(validated.sent, party.certificates, now)
-    return Evidence(root=reading(verified.root).root, type=validated.type, signature=verified)
+    root = reading(verified.root).root
+    if validated.wrapper is not None:  # what was signed is the wrapper, and what is used is in that
+        root = validated.wrapper.wrapped(root)
+    return Evidence(root=root, type=validated.type, signature=verified, wrapper=validated.wrapper)

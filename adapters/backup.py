@@ -57,6 +57,8 @@ def back_up(home: Home, to: Path, now: datetime) -> Moment:
         left_out = {to, *(home.path / name for name in _NOT_KEPT), *_exchanged(home)}
         names = list(walked(home.path, {each.resolve() for each in left_out}))
         databases = [name for name in names if _is_database(home.path / name)]
+        # The gateway's own first: of what another side took since then it will be asked.
+        databases.sort(key=lambda name: home.path / name != home.database)
         beside = {f"{name}{end}" for name in databases for end in _BESIDE}
         contents = {name: _copied_database(home.path / name, to / name) for name in databases}
         for name in names:

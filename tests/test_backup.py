@@ -21,6 +21,7 @@ from adapters.home import HomeLocked
 from adapters.restoring import restore
 from adapters.stores.database import Database, Transaction, sqlite_engine
 from adapters.stores.in_force import NODE
+from adapters.stores.messages import SqlMessages
 from adapters.stores.outbox import SqlOutbox
 from adapters.stores.tables import deliveries, events, messages, receipts
 from gateway.states import DeliveryState
@@ -107,6 +108,25 @@ def test_what_was_not_settled_is_asked_about_before_it_is_sent(desk: Desk, tmp_p
     with closing(Database(sqlite_engine(tmp_path / "new" / "gateway.db"))) as database:
         claimed = asyncio.run(SqlOutbox(database, timedelta(hours=24)).claim("customs", 9, LATER))
     assert [each.unknown for each in claimed] == [True, True]
+
+
+def test_what_was_received_before_the_copy_is_asked_about_whenever_it_is_judged(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """The home that it came from may have judged and sent it after it was copied."""
+    before = desk.received("broker-aa", "before.xml", render(Declaration(reference="BEFORE"))).arrival
+    back_up(desk.home, tmp_path / "backup", NOW)
+    after = desk.received("broker-aa", "after.xml", render(Declaration(reference="AFTER"))).arrival
+    restore(tmp_path / "backup", tmp_path / "new", "tests", LATER)
+    with closing(Database(sqlite_engine(tmp_path / "new" / "gateway.db"))) as database:
+        restored = SqlMessages(database)
+        asyncio.run(restored.recover())
+        asyncio.run(restored.add(after))
+        for received in asyncio.run(restored.claim(9, LATER, timedelta(minutes=1))):
+            asyncio.run(restored.decide(desk.judgement(received, LATER), LATER))
+    sent = {row["message"]: (row["state"], row["unsure"]) for row in rows(tmp_path / "new", deliveries)}
+    assert sent[before.id] == (DeliveryState.UNKNOWN, True)
+    assert sent[after.id] == (DeliveryState.PENDING, False)
 
 
 def _execute(change: Any, transaction: Transaction) -> None:

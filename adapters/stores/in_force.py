@@ -44,6 +44,14 @@ def note(transaction: Transaction, event: NodeEvent, actor: str, now: datetime, 
     transaction.log(NODE, now, event, actor, NodeState.SERVING, **detail)
 
 
+def restored_since(reader: Connection, sequence: int) -> bool:
+    """Whether the home was made of a copy after that event of the log."""
+    made = select(events.c.sequence).where(
+        events.c.message == NODE, events.c.sequence > sequence, events.c.event == NodeEvent.RESTORED
+    )
+    return reader.execute(made.limit(1)).first() is not None
+
+
 def noted(reader: Connection, after: int = 0) -> Noted | None:
     """The last word of a node of what it runs by, behind the sequence `after`; None where there is none."""
     said = (NodeEvent.STARTED, NodeEvent.RELOADED, NodeEvent.KEPT)

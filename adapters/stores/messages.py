@@ -16,6 +16,7 @@ from adapters.stores.consequences import write_consequences
 from adapters.stores.database import Database, Transaction
 from adapters.stores.found_by import fact_columns, note_faults
 from adapters.stores.giving_back import give_back
+from adapters.stores.in_force import restored_since
 from adapters.stores.operating_tables import replies
 from adapters.stores.receipts import give_again, named, put_receipts
 from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages
@@ -164,6 +165,7 @@ _TO_DECIDE: Final = select(
     messages.c.state,
     messages.c.attempts,
     messages.c.revision,
+    messages.c.link_sequence,
 ).where(messages.c.id == bindparam("wanted"))
 _INSERT: Final = insert(messages)
 _REPLY: Final = insert(replies)
@@ -286,8 +288,11 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
         settle_versions(transaction, decision.message, decision.facts, now)
     if decision.event in (Event.PASSED, Event.KEPT) and decision.facts is not None:
         _take_key(transaction, decision.message, decision.facts.key, decision.holder)
-    for submission in decision.submissions:
-        _put_delivery(transaction, row.account, decision.message, submission, now)
+    if decision.submissions:
+        # The home of which this one is a copy may have judged and sent it after it was copied.
+        unsure = restored_since(transaction.connection, row.link_sequence or 0)
+        for submission in decision.submissions:
+            _put_delivery(transaction, row.account, decision.message, submission, now, unsure=unsure)
     given: Sequence[Receipt] = ()
     if decision.event is Event.REPEATED and decision.linked is not None:
         give_again(transaction, decision.message, row.name, decision.linked, now)
@@ -344,16 +349,24 @@ def _take_key(transaction: Transaction, message: str, key: Key, expected: str | 
 
 
 def _put_delivery(
-    transaction: Transaction, account: str, message: str, submission: Submission, now: datetime
+    transaction: Transaction,
+    account: str,
+    message: str,
+    submission: Submission,
+    now: datetime,
+    *,
+    unsure: bool,
 ) -> None:
-    values = asdict(submission)
+    """`unsure`: customs may have it already, so that it is asked before it is sent, and nobody else is."""
+    values = asdict(submission) | ({"alternatives": []} if unsure else {})
     transaction.connection.execute(
         _SEND,
         {
             **values,
             "message": message,
             "account": account,
-            "state": DeliveryState.PENDING,
+            "state": DeliveryState.UNKNOWN if unsure else DeliveryState.PENDING,
+            "unsure": unsure,
             "next_at": now,
             "since": now,
             "created_at": now,

@@ -2,18 +2,24 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from adapters.observing.looking import Looking
 from adapters.stores.allowances import sent_on_the_day_of
-from gateway.allowance import SMALL, Disk, Sent, room, share
+from gateway.alarm_conditions import conditions
+from gateway.alarms import Severity
+from gateway.allowance import SMALL, Disk, Sent, largest, room, share
 from gateway.fault_catalogue import Fault
 from gateway.message import Arrival, new_id
 from gateway.parties import Account, Role
 from gateway.party_changes import Stated, StatedAccount, changed
+from gateway.policy import Policy
+from gateway.settings import Settings
 from tests.desk import NOW, Desk
 from tests.sftp_served import Served, serving
 
@@ -89,7 +95,7 @@ def test_what_is_received_counts_on_its_day_in_china(tmp_path: Path) -> None:
     assert tomorrow == {"broker-aa": Sent(messages=1, size=7)}
 
 
-def _arrival(hours: int, account: str) -> Arrival:
+def _arrival(hours: float, account: str) -> Arrival:
     at = NOW + timedelta(hours=hours)
     return Arrival(
         id=new_id(at, bytes(10)),
@@ -123,6 +129,38 @@ def test_over_sftp_what_is_beyond_an_allowance_is_refused_in_words_when_it_is_op
     with served.other.session() as client, client.open("/OutBox/a.xml", "wb") as file:
         file.write(b"<longer-than-six/>")
     assert [name for name, _, _ in served.arrived()] == ["a.xml"]
+
+
+def test_over_sftp_what_is_beyond_any_sound_package_is_told_at_the_write_that_passes_it(
+    served: Served,
+) -> None:
+    most = largest(Policy())
+    served.limit("broker", max_package=most * 2)
+    with served.broker.session() as client, client.open("/OutBox/a.zip", "wb") as file:
+        file.seek(most - 1)
+        file.write(b"x")
+        with pytest.raises(OSError, match="larger than allowed"):
+            file.write(b"x")
+    assert (served.arrived(), served.spools()) == ([], [])
+
+
+def test_an_account_that_has_used_four_fifths_of_its_day_opens_an_alarm(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk:
+        desk.change_account("broker-aa", daily_messages=5, daily_bytes=None)
+        settings, now = desk.home.settings(), NOW + timedelta(hours=1)
+        for number in range(4):
+            assert not _nearly_used(desk, settings, now)
+            asyncio.run(desk.messages.add(_arrival(number / 60, "broker-aa")))
+        assert _nearly_used(desk, settings, now) == {"allowance:broker-aa": Severity.WARNING}
+        asyncio.run(desk.messages.add(_arrival(4 / 60, "broker-aa")))
+        assert _nearly_used(desk, settings, now) == {"allowance:broker-aa": Severity.SERIOUS}
+        assert not _nearly_used(desk, settings, now + timedelta(days=1))
+
+
+def _nearly_used(desk: Desk, settings: Settings, now: datetime) -> dict[str, Severity]:
+    with closing(Looking(desk.home, settings, lambda: now, (), (), {}, lambda _now: "", dict)) as looking:
+        found = conditions(asyncio.run(looking.sight()), settings.alarms)
+    return {each.key: each.severity for each in found if each.key.startswith("allowance:")}
 
 
 def test_over_sftp_nothing_is_opened_where_the_disk_is_full(served: Served) -> None:

@@ -235,6 +235,24 @@ def test_of_two_declarations_that_list_one_pdf_one_gets_it(desk: Desk) -> None:
     assert desk.judgement(received).event is Event.LACKS
 
 
+def test_of_two_that_list_one_pdf_the_first_received_gets_it_though_the_other_is_judged_first(
+    desk: Desk,
+) -> None:
+    one = Declaration(documents=LISTED.documents[:1])
+    first = declared(desk, one)
+    assert first.event is Event.LACKS
+    other = Declaration(reference="O", documents=one.documents)
+    later = desk.received(ACCOUNT, "other.xml", render(other, AU3))
+    sent(desk, FIRST)  # it wakes the first, which is not judged yet
+    took = desk.judgement(later)
+    assert took.event is Event.PASSED
+    with pytest.raises(Superseded):
+        asyncio.run(desk.messages.decide(took, NOW))
+    decided = {each.message: each.event for each in again(desk)}
+    assert decided.pop(first.message) is Event.PASSED
+    assert Event.PASSED not in decided.values()
+
+
 def test_what_waits_too_long_is_refused_with_its_name(desk: Desk) -> None:
     loose, waits = sent(desk, SECOND), declared(desk)
     hours = desk.rules.policy.pdf.wait_hours

@@ -17,7 +17,7 @@ def heading(severity: str, code: str, place: Place) -> Words:
     where_zh = " ".join(filter(None, [place.file, line_zh]))
     where = " ".join(filter(None, [place.file, line, place.xpath]))
     return Words(
-        "　".join(filter(None, [f"{_SEVERITIES_ZH[Severity(severity)]} {code}", where_zh, place.xpath])),
+        "  ".join(filter(None, [f"{_SEVERITIES_ZH[Severity(severity)]} {code}", where_zh, place.xpath])),
         "  ".join(filter(None, [f"{severity} {code}", where])),
     )
 

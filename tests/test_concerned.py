@@ -56,9 +56,11 @@ def sent(desk: Desk, reference: str = "R1", account: str = "broker-aa", **change
     return decision.message
 
 
-def answer(sent: str, channel: str, note: str = "说明") -> Answer:
+def answer(sent: str, channel: str, note: str = "说明", number: int = 1) -> Answer:
+    """Each declaration has numbers of its own at customs."""
+    seq_no, entry = f"{SEQ_NO[:-1]}{number}", f"{ENTRY[:-1]}{number}"
     body = (
-        f"<DEC_RESULT><CUS_CIQ_NO>{SEQ_NO}</CUS_CIQ_NO><ENTRY_ID>{ENTRY}</ENTRY_ID><NOTICE_DATE>"
+        f"<DEC_RESULT><CUS_CIQ_NO>{seq_no}</CUS_CIQ_NO><ENTRY_ID>{entry}</ENTRY_ID><NOTICE_DATE>"
         f"2026-11-23T09:00:00</NOTICE_DATE><CHANNEL>{channel}</CHANNEL><NOTE>{note}</NOTE></DEC_RESULT>"
     )
     return Answer(id=f"{sent}{channel}{note}", name="r.xml", body=body.encode(), key=sent)
@@ -286,7 +288,7 @@ def test_the_places_of_premises_are_those_that_the_register_has_when_customs_ans
     desk.change("premises", places=("别处",))
     say(desk, answer(first, "P"))
     desk.change("premises", places=("塘沽一号库",))
-    say(desk, answer(second, "P"))
+    say(desk, answer(second, "P", number=2))
     assert [row["message"] for row in inbox(desk, "premises")] == [second]
 
 

@@ -68,7 +68,7 @@ def test_back_ends_replies_and_undertakings_are_told(desk: Desk) -> None:
 
 def test_a_fault_is_shown_with_the_value_that_was_found(desk: Desk) -> None:
     desk.judged(BROKER, "R1.xml", render(Declaration(reference="R1", head={"GrossWet": "1"})))
-    for options, word in (((), "value"), (("--lang", "zh"), "值")):
+    for options, word, fault in (((), "value: ", "error"), (("--lang", "zh"), "所填内容：", "错误")):
         lines = gateway(desk, "messages", "show", "R1", *options).out.splitlines()
-        place = next(number for number, line in enumerate(lines) if line.startswith("error DEC-501"))
-        assert lines[place + 2].startswith(f"  {word}: ")
+        place = next(number for number, line in enumerate(lines) if line.startswith(f"{fault} DEC-501 "))
+        assert lines[place + 2].startswith(f"  {word}")

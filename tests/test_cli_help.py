@@ -178,7 +178,8 @@ def test_a_file_that_would_be_refused_ends_with_1_and_says_why(home: Path) -> No
     chinese = _gateway("check", sample, "--home", home, "--lang", "zh")
     assert (english.returncode, chinese.returncode) == (NO, NO)
     assert "GNo must count the lines from 1 without a gap.\n    value: 3\n" in english.stdout
-    assert "商品序号（GNo）必须从 1 开始连续编号。\n    值: 3\n" in chinese.stdout
+    assert "商品项号（GNo）必须从 1 开始连续编号" in chinese.stdout
+    assert "\n    所填内容：3\n" in chinese.stdout
 
 
 def test_what_is_not_found_ends_with_1(home: Path) -> None:

@@ -6,6 +6,7 @@ hypothesis chooses what happens, in which order.
 
 import asyncio
 import shutil
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
@@ -95,10 +96,17 @@ class AgreementLife(RuleBasedStateMachine):
 
     @rule(target=accepted, message=consumes(accepted), status=st.sampled_from(CustomsStatus))
     def customs_answers(self, message: str, status: CustomsStatus) -> Any:
-        answers = self._answers
-        target = asyncio.run(answers.target(TOLD, message, "customs"))
+        # Each declaration has a number of its own at customs.
+        answers, seq_no = self._answers, f"I{message}"
+        target = asyncio.run(answers.target(replace(TOLD, seq_no=seq_no), message, "customs"))
         assert target is not None
-        asyncio.run(answers.file([said(status, f"A{self._next()}".encode(), target)]))
+        told = said(status, f"A{self._next()}".encode(), target)
+        told = replace(
+            told,
+            told=replace(told.told, seq_no=seq_no),
+            answered=replace(told.answered, seq_no=seq_no),
+        )
+        asyncio.run(answers.file([told]))
         return multiple(message) if not status.final else multiple()
 
     @rule(target=accepted)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,15 +33,6 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
     yield with_home
     if with_home.running:
         with_home.kill()
-
-
-def test_an_address_that_is_taken_ends_a_node_with_3(gateway: Gateway) -> None:
-    with socket.create_server(("127.0.0.1", gateway.port)):
-        said = run("serve", "--home", gateway.home.path)
-    assert said.returncode == UNREACHABLE
-    assert said.stderr.startswith("gateway: Address already in use")
-    assert str(gateway.port) in said.stderr
-    assert said.stdout == ""
 
 
 def test_a_file_that_the_system_refuses_is_named(gateway: Gateway) -> None:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, select
 
-from adapters.stores.tables import deliveries, events, messages, reviews
+from adapters.stores.dossier_tables import reviews
+from adapters.stores.tables import deliveries, events, messages
 from gateway.dossier import ReviewOutcome
 from gateway.families import Families
 from gateway.message import Operation, new_id

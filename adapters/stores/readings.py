@@ -6,7 +6,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, select
 
 from adapters.stores.database import Transaction
-from adapters.stores.tables import messages, readings, reviews
+from adapters.stores.dossier_tables import readings, reviews
+from adapters.stores.tables import messages
 from gateway.dossier import Reading, Review
 from gateway.states import State
 

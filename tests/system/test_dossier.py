@@ -12,7 +12,8 @@ from zipfile import ZipFile
 import pytest
 from sqlalchemy import select
 
-from adapters.stores.tables import events, messages, readings, receipts
+from adapters.stores.dossier_tables import readings
+from adapters.stores.tables import events, messages, receipts
 from gateway.xml import trusted
 from tests.keys import xmlsec1_trusts
 from tests.receipts import faults_of, schema

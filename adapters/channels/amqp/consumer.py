@@ -92,7 +92,7 @@ class Consumer:
         while not await self._tried(message, again=again):
             again = True  # it may have been stored for all that was said
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause * random.uniform(0.5, 1))  # noqa: S311
+                await asyncio.wait_for(self._stopping.wait(), pause * random.uniform(0.5, 1))  # noqa: S311  no secret
             if self._stopping.is_set():
                 with suppress(Exception):
                     await message.nack(requeue=True)

@@ -87,7 +87,9 @@ def test_what_an_agreement_does_not_say_is_unrestricted() -> None:
     assert told(silent, replace(far, day=DAY + timedelta(days=9999))) == []
 
 
-@pytest.mark.parametrize("state", set(AgreementState) - {AgreementState.IN_FORCE, AgreementState.USED})
+@pytest.mark.parametrize(
+    "state", sorted(set(AgreementState) - {AgreementState.IN_FORCE, AgreementState.USED})
+)
 def test_only_what_is_in_force_covers(state: AgreementState) -> None:
     assert told(replace(AGREEMENT, state=state), SHIPMENT) == [state.value]
 

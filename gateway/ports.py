@@ -351,12 +351,16 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What customs says, as it came. `id` is the back-end's own, for `acknowledge`; `key` is that of the
-    submission it answers, where the connection tells (a correlation id, a file name)."""
+    submission it answers, where the connection tells (a correlation id, a file name); an empty one tells
+    nothing and is None."""
 
     id: str
     name: str
     body: bytes
     key: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.key or None)
 
 
 class Backend(Protocol):

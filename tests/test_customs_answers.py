@@ -68,6 +68,13 @@ def test_a_back_end_says_nothing_of_what_another_one_was_given(desk: Desk) -> No
     assert desk.message(sent)["customs_status"] == "stored"
 
 
+def test_an_answer_with_an_empty_key_is_matched_by_what_it_names(desk: Desk) -> None:
+    sent = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
+    say(desk, result(sent, "I20260000000000001", "L"))
+    say(desk, result("", "I20260000000000001", "P"))
+    assert desk.message(sent)["customs_status"] == "released"
+
+
 def test_what_is_no_answer_is_held_and_the_others_are_heard(desk: Desk) -> None:
     sent = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
     bad = Answer(id="1", name="bad.xml", body=b"\x00<not", key=sent)

@@ -23,7 +23,12 @@ def certificate_trouble(error: BaseException) -> str:
     return ""
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    # A library that raises an error once more in another task can make a ring of them.
+    seen, left = set[int](), [error]
+    while left:
+        cause = left.pop()
+        if id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            left += [each for each in (cause.__context__, cause.__cause__) if each is not None]

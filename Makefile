@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 demo: setup
 	$(BIN)/gateway demo
 
+# Two processes, since most tests wait for others; the tests of a file share what they start.
 test: setup-test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .

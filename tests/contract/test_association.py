@@ -77,6 +77,7 @@ def test_a_request_is_numbered_proposed_and_confirmed(association: ReferenceAsso
     assert kind.schema.validate(root)
     assert kind.facts(root) == {
         "consign_no": NUMBER,
+        "seq_no": NUMBER,
         "status": "0",
         "response_code": "0",
         "text": "成功",

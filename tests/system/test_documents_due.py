@@ -144,7 +144,7 @@ def test_without_documents_that_are_due_with_it_a_declaration_is_refused_and_tol
     assert [found["code"] for found in message["findings"]] == ["documents-due"] * 2
     (failed,) = (each["name"] for each in message["receipts"] if each["name"].startswith("Failed_"))
     told = gateway.read("broker-aa", f"/InBox/{failed}").decode()
-    assert all(f"{code} {name}" in told for code, name in ((INVOICE, "发票"), (CONTRACT, "合同")))
+    assert all(f"{name}（{code}）" in told for code, name in ((INVOICE, "发票"), (CONTRACT, "合同")))
 
 
 def test_an_enterprise_that_keeps_its_papers_owes_none(gateway: Gateway) -> None:

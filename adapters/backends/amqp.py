@@ -55,7 +55,7 @@ class AmqpBackend:
         self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
         self.renewals = (self._sending.renewal, self._hearing.renewal)
         self._held: dict[AbstractIncomingMessage, Answer] = {}
-        self._asked: dict[str, asyncio.Future[Outcome]] = {}
+        self._asked: dict[str, asyncio.Future[Outcome | None]] = {}
 
     async def __aenter__(self) -> Self:
         await self._sending.__aenter__()
@@ -92,8 +92,9 @@ class AmqpBackend:
         return self._outcome(sent, self._settings.submissions)
 
     async def ask(self, key: str) -> tuple[Outcome | None, str]:
-        """Customs is asked where there is a queue for questions. Where there is none it is sent again: by the
-        contract with customs a second sending under the same key has no second effect."""
+        """Customs is asked where there is a queue for questions. Where there is none, or customs does not
+        know the key yet, it is sent again: by the contract with customs a second sending under the same key
+        has no second effect."""
         if self._settings.questions is None:
             return None, ""
         number = random.randbytes(16).hex()  # noqa: S311  tells questions apart, no secret

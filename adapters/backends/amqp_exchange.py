@@ -33,7 +33,7 @@ class Word(StrEnum):
     """What customs says to a question."""
 
     TAKEN = "taken"
-    UNKNOWN = "unknown-key"
+    UNKNOWN = "unknown-key"  # not taken up so far
 
 
 def dead(queue: str) -> str:
@@ -89,13 +89,17 @@ def word(said: Word, question: AbstractIncomingMessage) -> Message:
     return Message(said.encode(), content_type=TEXT, correlation_id=question.correlation_id)
 
 
-def word_in(message: AbstractIncomingMessage) -> Outcome:
-    """What a word says of the submission; one that is not known says nothing."""
+def word_in(message: AbstractIncomingMessage) -> Outcome | None:
+    """What a word says of the submission; one that is not known says nothing.
+
+    None for `unknown-key`: the question went past the queue of submissions, and the submission may lie there,
+    or be on its way there over a connection that broke.
+    """
     match message.body.decode("ascii", "replace"):
         case Word.TAKEN:
             return Outcome.TAKEN
         case Word.UNKNOWN:
-            return Outcome.LATER
+            return None
         case _:
             return Outcome.UNKNOWN
 

@@ -76,7 +76,8 @@ def test_submissions_at_the_same_time_with_one_key_have_one_effect(tried: Tried)
 def test_asked_it_says_whether_it_has_a_submission(tried: Tried) -> None:
     once = tried.sent()
 
-    assert asyncio.run(tried.desk.ask(once.key))[0] is Outcome.LATER
+    # Over a broker it may lie in a queue that the question goes past: nobody can say that customs has it not.
+    assert asyncio.run(tried.desk.ask(once.key))[0] is (None if tried.office.broker else Outcome.LATER)
     once.to(tried.desk)
     assert asyncio.run(tried.desk.ask(once.key))[0] is Outcome.TAKEN
 
@@ -159,7 +160,7 @@ def refused_by_answer(tried: Tried, exchange: Path, wrong: Sent) -> str:
 def refused_over_broker(tried: Tried, wrong: Sent) -> str:
     """As `refused_by_answer`, where customs is asked itself."""
     assert wrong.to(tried.desk) == (Outcome.TAKEN, "")
-    assert asyncio.run(tried.desk.ask(wrong.key))[0] is Outcome.LATER
+    assert asyncio.run(tried.desk.ask(wrong.key))[0] is None
     assert tried.calls(wrong.key) == ["never"]
     deadline = time.monotonic() + 10
     while not (answers := told(tried.desk)):

@@ -324,6 +324,33 @@ def test_what_was_taken_without_a_word_is_asked_for_and_has_one_effect(tmp_path:
         asyncio.run(told())
 
 
+def test_that_customs_has_it_not_is_not_said_while_it_is_being_read(tmp_path: Path) -> None:
+    """The question overtakes what it is about: the connection broke for the gateway, not yet for customs."""
+    once, folder = sent(), tmp_path / "customs"
+
+    async def told() -> list[Outcome | None]:
+        with closing(reference_customs(folder)) as customs:
+            async with (
+                serving(customs, folder, "127.0.0.1", 0, None, None) as at,
+                gateway(tmp_path, f"http://127.0.0.1:{at[1]}") as backend,
+            ):
+                said: list[Outcome | None] = [(await backend.ask(once.key))[0]]
+                reader, writer = await asyncio.open_connection("127.0.0.1", at[1])
+                head = "POST /submissions HTTP/1.1\r\nHost: customs\r\nContent-Type: application/zip\r\n"
+                head += f"Content-Length: 10\r\nIdempotency-Key: {once.key}\r\nExpect: 100-continue\r\n\r\n"
+                writer.write(head.encode())
+                await reader.readuntil(b"100 Continue\r\n\r\n")
+                said.append((await backend.ask(once.key))[0])
+                writer.write(b"not a zip.")
+                await reader.readuntil(b" 400 ")
+                writer.close()
+                await writer.wait_closed()
+                said.append((await backend.ask(once.key))[0])
+                return said
+
+    assert asyncio.run(told()) == [Outcome.LATER, Outcome.UNKNOWN, Outcome.LATER]
+
+
 @asynccontextmanager
 async def customs_over_tls(folder: Path, tls: Issued) -> AsyncIterator[str]:
     trust = Tls(certificate=tls.certificate, key=tls.key, issuers=tls.ca).context(ssl.Purpose.CLIENT_AUTH)

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import re
 import ssl
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -69,6 +69,7 @@ class _Doors:
         self._desk = desk
         self._folder = folder
         self._dxp = dxp
+        self._being_taken = Counter[str]()  # keys, while something of theirs is read and looked at
 
     async def submit(self, request: web.Request) -> web.Response:
         key = request.headers.get("Idempotency-Key", "")
@@ -76,6 +77,13 @@ class _Doors:
             return _said(400, "Idempotency-Key must be the key of a submission")
         if request.content_type not in _TYPES:
             return _said(415, "a submission is application/zip, or application/xml in an envelope of DXP")
+        self._being_taken[key] += 1
+        try:
+            return await self._read_and_take(request, key)
+        finally:
+            self._being_taken -= Counter((key,))
+
+    async def _read_and_take(self, request: web.Request, key: str) -> web.Response:
         with scratch(self._folder) as packed:
             digest = hashlib.sha256()
             async for chunk in request.content.iter_chunked(_CHUNK):
@@ -100,7 +108,10 @@ class _Doors:
 
     async def ask(self, request: web.Request) -> web.Response:
         key = request.match_info["key"]
+        before = self._being_taken[key]
         outcome, _why = await self._desk.ask(key)
+        if outcome is not Outcome.TAKEN and (before or self._being_taken[key]):
+            return _said(409, "it is being taken", key)
         return _said(200 if outcome is Outcome.TAKEN else 404, outcome.value, key)
 
     async def answers(self, request: web.Request) -> web.Response:

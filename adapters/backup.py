@@ -42,13 +42,15 @@ class BadBackup(Exception):
 class Moment:
     """Where a copy stands: at which event of the log, and when that was. `outside` are the files that
     gateway.toml names outside of the home: the copy does not have them. `missing` are the packages that the
-    database refers to and that are not there."""
+    database refers to and that are not there. `unasked` are the back-ends of a restored home that cannot be
+    asked what they have: they are sent it again, under its key."""
 
     home: str
     sequence: int
     at: datetime | None
     outside: tuple[str, ...]
     missing: tuple[str, ...]
+    unasked: tuple[str, ...] = ()
 
 
 def back_up(home: Home, to: Path, now: datetime) -> Moment:

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from adapters.stores.database import Database, Transaction, sqlite_engine
 from adapters.stores.in_force import NodeEvent, note
 from adapters.stores.migrate import migrate
 from adapters.stores.tables import deliveries
+from gateway.connections import AmqpBackendSettings
 from gateway.states import DeliveryState
 
 _NOT_SETTLED = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
@@ -34,7 +36,10 @@ def restore(of: Path, to: Path, actor: str, now: datetime) -> Moment:
     """Makes a home in a folder that is new or empty, or leaves that empty. That it did is an event.
 
     What was not settled with a back-end at that moment may have been since: it is asked about before it is
-    sent. Raises `BadBackup`, and `HomeLocked` while a node serves the home that the copy is of.
+    sent, where the back-end can be asked; where it cannot, it is sent under the same key, which has no second
+    effect there (`ports.Backend`), and may be neither rejected nor given to another.
+
+    Raises `BadBackup`, and `HomeLocked` while a node serves the home that the copy is of.
     """
     contents = _contents(of)
     came_from = Home(Path(contents.home))
@@ -52,8 +57,14 @@ def restore(of: Path, to: Path, actor: str, now: datetime) -> Moment:
                 raise BadBackup(f"{of / name} is not as it was copied")
         moment = stands_at(to, contents.home, contents.outside)
         migrate(to / "gateway.db")
+        moment = replace(moment, unasked=_unasked(Home(to)))
         _say(to, moment, contents, actor, now)
         return moment
+
+
+def _unasked(home: Home) -> tuple[str, ...]:
+    backends = home.settings().backend.items()
+    return tuple(name for name, of in backends if isinstance(of, AmqpBackendSettings) and not of.questions)
 
 
 def _contents(of: Path) -> _Contents:
@@ -70,6 +81,8 @@ def _contents(of: Path) -> _Contents:
 
 def _say(to: Path, moment: Moment, contents: _Contents, actor: str, now: datetime) -> None:
     said: dict[str, Any] = {"of": moment.home, "made_at": contents.made_at, "stood_at": moment.sequence}
+    if moment.unasked:
+        said["unasked"] = moment.unasked
 
     def change(transaction: Transaction) -> None:
         maybe_sent = {"unsure": True, "alternatives": []}

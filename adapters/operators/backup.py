@@ -42,7 +42,8 @@ def restore(
     """Make a home of a backup, and say the moment that it stands at. Refused while the home that it came from
     is served, where that can be seen.
 
-    What was not settled with customs at that moment is asked about before it is sent. What was acknowledged
+    What was not settled with customs at that moment is asked about before it is sent; a back-end that cannot
+    be asked (AMQP without `questions`) is named, and sent it again under its key. What was acknowledged
     later is not known to it: its senders are to send it again.
 
     Example: gateway restore /backup/2026-11-30 --home /srv/gateway-2
@@ -65,12 +66,19 @@ def _say(moment: Moment, done: str, as_json: bool) -> None:
                 "sequence": moment.sequence,
                 "outside": list(moment.outside),
                 "missing": list(moment.missing),
+                "unasked": list(moment.unasked),
             }
         )
     else:
         console().print(cell(f"{done}; it stands at {at or 'its beginning'} (event {moment.sequence})"))
     for path in moment.outside:
         typer.echo(f"gateway: {path} is not in the home, and not in the copy: keep it yourself", err=True)
+    for name in moment.unasked:
+        typer.echo(
+            f"gateway: {name} cannot be asked what it has (no `questions`): what was not settled is sent to "
+            "it again under its key; pause it before `serve`, if its operators want to look first",
+            err=True,
+        )
     if moment.missing:
         shown = ", ".join(moment.missing[:5])
         typer.echo(f"gateway: {len(moment.missing)} packages are missing: {shown}", err=True)

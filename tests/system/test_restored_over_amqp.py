@@ -1,0 +1,76 @@
+"""A home made of a backup whose customs cannot be asked: what may be there goes again under the same key."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import aio_pika
+from sqlalchemy import select
+
+from adapters.home import Home
+from adapters.stores.in_force import NODE
+from adapters.stores.tables import deliveries, events
+from gateway.states import DeliveryState
+from tests.amqp_office import WITHIN, backend_settings
+from tests.declarations import Declaration
+from tests.rabbitmq import Rabbit, section
+from tests.rendering import render
+from tests.served import Gateway
+
+BROKER = "broker-aa"
+
+
+def test_customs_that_cannot_be_asked_is_named_and_sent_the_same_key_again(
+    rabbit: Rabbit, tmp_path: Path
+) -> None:
+    gateway = Gateway(tmp_path)
+    settings = backend_settings(rabbit, gateway.home.path, rabbit.vhost(), questions=None)
+    toml = gateway.home.path / "gateway.toml"
+    ours = section(settings, "backend.customs")
+    text = re.sub(
+        r'(?m)^\[backend\.customs\]\nkind = "reference".*$', lambda _: ours, toml.read_text("utf-8")
+    )
+    toml.write_text(text, "utf-8")
+
+    def said(*arguments: object) -> tuple[str, str]:
+        done = gateway.cli(*map(str, arguments))
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    def handed_over() -> bool:
+        with gateway.reading() as store:
+            return set(store.execute(select(deliveries.c.state)).scalars()) == {DeliveryState.DELIVERED}
+
+    async def keys_sent() -> list[str | None]:
+        async with await aio_pika.connect(rabbit.url(settings.vhost, settings.user)) as there:
+            async with asyncio.timeout(WITHIN):
+                queue = await (await there.channel()).get_queue(settings.submissions)
+                found = []
+                while (message := await queue.get(no_ack=True, fail=False)) is not None:
+                    found.append(message.message_id)
+                return found
+
+    with gateway:
+        said("backends", "pause", "customs", "--reason", "maintenance")
+        gateway.send(BROKER, "once.xml", render(Declaration(reference="ONCE000000000001")))
+        gateway.until(lambda: len(gateway.inbox(BROKER)) > 0)
+        said("backup", tmp_path / "backup")
+        said("backends", "resume", "customs", "--reason", "maintained")
+        gateway.until(handed_over)
+        assert gateway.stop() == 0
+
+        first, gateway.home = gateway.home, Home(tmp_path / "restored")
+        out, err = said("restore", tmp_path / "backup", "--home", gateway.home.path, "--json")
+        assert json.loads(out)["unasked"] == ["customs"]
+        assert "customs cannot be asked what it has" in err
+        gateway.start()
+        said("backends", "resume", "customs", "--reason", "maintained")
+        gateway.until(handed_over)
+        with gateway.reading() as store:
+            restored = store.execute(select(events.c.detail).where(events.c.message == NODE)).scalars()
+            assert ["customs"] in [json.loads(each).get("unasked") for each in restored]
+        assert gateway.stop() == 0
+    assert first.path != gateway.home.path
+    once, again = asyncio.run(keys_sent())
+    assert once == again

@@ -2,25 +2,34 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Final
 
+import aio_pika
 import pytest
+from aiohttp import web
 
+from adapters.backends import amqp_exchange
+from adapters.backends.amqp import AmqpBackend
 from adapters.backends.directory import DirectoryBackend
 from adapters.backends.exchange import Exchange
 from adapters.stores.answers import SqlAnswers
 from adapters.stores.tables import messages, receipts
 from gateway.customs_answers import CustomsAnswers
 from gateway.faults import Fault
-from gateway.ports import Answer
+from gateway.ports import Answer, Backend
+from tests.amqp_office import backend_settings
+from tests.contract.test_http import answering, gateway
 from tests.declarations import Declaration, Document, enterprise
 from tests.desk import NOW, Desk
 from tests.pdfs import pdf
+from tests.rabbitmq import Rabbit
 from tests.rendering import packed
 from tests.validating import families
 
@@ -180,6 +189,77 @@ def test_an_answer_for_another_declaration_in_a_folder_under_this_ones_key_is_he
     say(two.desk, *heard)
     assert two.stand() == before
     assert len(two.held()) == 1
+
+
+Served = AsyncIterator[Backend]
+
+
+@asynccontextmanager
+async def over_amqp(request: pytest.FixtureRequest, home: Path, said: Sequence[Answer]) -> Served:
+    rabbit: Rabbit = request.getfixturevalue("rabbit")
+    settings = backend_settings(rabbit, home, rabbit.vhost())
+    async with AmqpBackend(settings, home, "customs") as backend:
+        await backend.until_connected()
+        async with await aio_pika.connect(rabbit.url(settings.vhost, settings.user)) as customs:
+            channel = await customs.channel()
+            for each in said:
+                message = amqp_exchange.answer(each.id, each.key, each.name, each.body)
+                await channel.default_exchange.publish(message, settings.answers)
+            yield backend
+
+
+@asynccontextmanager
+async def over_http(request: pytest.FixtureRequest, home: Path, said: Sequence[Answer]) -> Served:
+    left = {each.id: each for each in said}
+
+    async def handler(asked: web.Request) -> web.Response:
+        if asked.method == "POST":
+            for id_ in (await asked.json())["ids"]:
+                left.pop(id_, None)
+            return web.Response(status=204)
+        listed = [asdict(each) | {"body": b64encode(each.body).decode()} for each in left.values()]
+        return web.json_response(listed)
+
+    async with answering(handler) as url, gateway(home, url) as backend:
+        yield backend
+
+
+@pytest.mark.parametrize("connection", [over_amqp, over_http])
+def test_they_are_held_over_every_connection_and_keep_none_behind_them_from_being_heard(
+    request: pytest.FixtureRequest,
+    two: Two,
+    tmp_path: Path,
+    connection: Callable[..., AbstractAsyncContextManager[Backend]],
+) -> None:
+    of_two = RESULT.format(seq_no=two.other.seq_no, entry_id="", reference="", channel="R")
+    several = SEVERAL["two codes"]
+    sound = RESULT.format(seq_no=two.own.seq_no, entry_id="", reference="", channel="J")
+    said = [
+        Answer(id=str(number), name=f"r{number}.xml", body=body.encode(), key=two.own.key)
+        for number, body in enumerate((of_two, several, sound), 1)
+    ]
+
+    async def heard(backend: Backend, number: int) -> Sequence[Answer]:
+        async with asyncio.timeout(120):
+            while len(answers := await backend.answers(10)) != number:
+                await asyncio.sleep(0.02)
+        return answers
+
+    async def test() -> None:
+        async with connection(request, tmp_path, said) as backend:
+            answers = await heard(backend, len(said))
+            await asyncio.to_thread(say, two.desk, *answers)
+            await backend.acknowledge([each.id for each in answers])
+            await heard(backend, 0)
+
+    other = two.desk.message(two.other.key)
+    asyncio.run(test())
+    assert two.desk.message(two.other.key) == other
+    assert two.desk.message(two.own.key)["customs_status"] == "reviewed"
+    assert set(two.held()) == {
+        f"it names {two.other.seq_no}, which is that of {two.other.key}, and {two.own.key}",
+        f"cannot be read: {Fault.ANSWER_SEVERAL.code}",
+    }
 
 
 SEVERAL: Final = {

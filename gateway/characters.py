@@ -7,7 +7,7 @@ what it likes; a profile says which elements these are.
 
 import re
 from collections.abc import Iterator, Set
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from lxml import etree
@@ -29,19 +29,21 @@ _BROKEN: Final = re.compile(f"[{_UNSEEN}{FURTHER_SPACE}\t\r\n]")
 _HAS_BROKEN_LINE: Final = etree.XPath(
     "boolean(//text()[contains(., '\n') or contains(., '\t') or contains(., '\r')][normalize-space()])"
 )
+_WITH_ATTRIBUTES: Final = etree.XPath("//*[@*]")
 _SIGNATURE: Final = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 
 
 def strange_characters(
     root: etree._Element, free: Set[str], private: Set[str], faulty: Set[etree._Element] = frozenset()
 ) -> list[Finding]:
-    """A fault for each element whose text is compared and holds such a character, or white space other than
-    U+0020, at most `MOST_FINDINGS`. `root` is a reading; `free` elements and all below them are left out,
-    and those that are `faulty` anyway."""
+    """A fault for each element whose text is compared, and each attribute, that holds such a character, or
+    white space other than U+0020, at most `MOST_FINDINGS`. `root` is a reading; `free` elements and all below
+    them are left out, and the texts of those that are `faulty` anyway."""
     text = all_text(root)
-    if not _STRANGE.search(text) and not _HAS_BROKEN_LINE(root):
-        return []
-    return list(islice(_found(root, free, private, faulty), MOST_FINDINGS))
+    found: list[Iterator[Finding]] = []
+    if _STRANGE.search(text) or _HAS_BROKEN_LINE(root):
+        found.append(_found(root, free, private, faulty))
+    return list(islice(chain(*found, _in_attributes(root, free, private)), MOST_FINDINGS))
 
 
 def first_strange(text: str) -> str | None:
@@ -67,6 +69,20 @@ def _found(
             xpath=xml_path(element),
             value=shown(element, private),
         )
+
+
+def _in_attributes(root: etree._Element, free: Set[str], private: Set[str]) -> Iterator[Finding]:
+    for element in _WITH_ATTRIBUTES(root):
+        for name, value in element.attrib.items():
+            if (character := first_strange(value)) and not _is_free(element, free):
+                called = etree.QName(name).localname
+                yield finding(
+                    Fault.TEXT_CHARACTERS,
+                    detail=f"@{called}: {character}",
+                    line=element.sourceline,
+                    xpath=f"{xml_path(element)}/@{called}",
+                    value=shown(element, private, value),
+                )
 
 
 def _is_free(element: etree._Element, free: Set[str]) -> bool:

@@ -168,6 +168,9 @@ class MessageType:
         path = self._lists.get(name)
         return () if path is None else each_text(path(root))
 
+    def has_list(self, name: str) -> bool:
+        return name in self._lists
+
     def several(self, root: etree._Element) -> str:
         """Of an answer, what of it stands there more than once: what identifies it, what it says, or what
         these stand in. Empty where it is one return."""
@@ -235,6 +238,12 @@ class Families:
             if NOTICES in files:
                 notices[family] = NoticeTexts.read(files[NOTICES].decode(), _statuses(own))
         return cls(tuple(types), refusals, notices, wrappers, digest.hexdigest())
+
+    def senders_listing(self, name: str) -> tuple[Role, ...]:
+        """The roles that may send a message of any type with this list."""
+        return tuple(
+            dict.fromkeys(role for each in self.types if each.has_list(name) for role in each.senders)
+        )
 
     def recognise(self, root: etree._Element) -> MessageType:
         """The type of this message; raises `Rejected` where no family knows its root element."""

@@ -106,7 +106,7 @@ def _judged(
         pdf = unpack_pdf(arrival.name, blob, arrival.sha256, arrival.size, policy.pdf, limit)
         if pdf is not None:
             known = _known(party, pdf)
-            earlier = attach(received, pdf, party, register, policy)
+            earlier = attach(received, pdf, party, register, families, policy)
             return _waits_for_declaration(received, pdf, earlier, party, rules, signer, now)
         package = unpack(arrival.name, blob, arrival.size, policy.package, policy.pdf, limit)
         mark("unpack")

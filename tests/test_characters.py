@@ -46,6 +46,16 @@ def test_a_code_or_reference_with_one_is_refused_at_its_place(character: str, pa
     assert f"U+{ord(character):04X}" in found[0].en
 
 
+@pytest.mark.parametrize("character", [*UNSEEN, "\n", "\u3000"], ids=ascii)
+def test_an_attribute_with_one_is_refused_at_its_place(character: str) -> None:
+    root = tree(Declaration())
+    root.set("Version", f"3{character}.1")
+    found = [each for each in findings(written(root)) if each.code == "text-characters"]
+    assert [each.place.xpath for each in found] == ["/DecMessage/@Version"]
+    assert f"U+{ord(character):04X}" in found[0].zh
+    assert f"U+{ord(character):04X}" in found[0].en
+
+
 @pytest.mark.parametrize("space", ["\t", "\n", "\r", "\u3000", "\xa0", "\u2003"], ids=ascii)
 def test_within_a_reference_the_only_white_space_is_the_plain_one(space: str) -> None:
     root = tree(Declaration())

@@ -313,6 +313,23 @@ def test_a_pdf_that_no_declaration_could_bring_is_refused_at_once(kind: str, des
     assert [row["verdict"] for row in finals(desk, decision.message)] == ["rejected"]
 
 
+@pytest.mark.parametrize(
+    "character", ["\x7f", "\u034f", "\u115f", "\u200b", "\u202e", "\u3000", "\u3164", "\ufe0f"]
+)
+def test_a_name_is_a_reference_and_holds_nothing_that_cannot_be_seen(character: str, desk: Desk) -> None:
+    decision = desk.judged(ACCOUNT, f"a{character}b.pdf", PDF)
+    assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.TEXT_CHARACTERS.code])
+    assert f"文件名：U+{ord(character):04X}" in decision.findings[0].zh
+
+
+@pytest.mark.parametrize("account", ["premises", "customs", "association"])
+def test_a_pdf_of_one_who_may_declare_nothing_is_refused_at_once(account: str, desk: Desk) -> None:
+    decision = desk.judged(account, "a.pdf", PDF)
+    assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.SENDER_ROLE.code])
+    assert "可发送的为" in decision.findings[0].zh
+    assert [row["verdict"] for row in finals(desk, decision.message)] == ["rejected"]
+
+
 def test_a_pdf_larger_than_the_account_may_send_is_refused(desk: Desk) -> None:
     desk.change_account(ACCOUNT, max_package=len(PDF) - 1)
     assert codes(desk.judged(ACCOUNT, "a.pdf", PDF)) == [Fault.PACKAGE_TOO_LARGE.code]

@@ -11,12 +11,15 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.awaited import awaited
+from gateway.characters import first_strange
 from gateway.decision import Lack, Lacking
+from gateway.families import Families
 from gateway.faults import Fault, Finding, Rejected, finding, in_bytes, too_large
 from gateway.message import ATTACHMENT, Facts, Key, Loose, Operation, Package, Part, Pdf, Received
 from gateway.parties import Party
 from gateway.policy import Policy
 from gateway.ports import Register
+from gateway.stages.authorise import refuse_other_roles
 from gateway.stages.validate import Recognised
 from gateway.submission import is_safe
 
@@ -38,13 +41,16 @@ def attachment_facts(part: Part, party: Party) -> Facts:
     )
 
 
-def attach(received: Received, part: Part, party: Party, register: Register, policy: Policy) -> Loose | None:
+def attach(
+    received: Received, part: Part, party: Party, register: Register, families: Families, policy: Policy
+) -> Loose | None:
     """Whether a PDF on its own is fit to wait; the earlier one of its name that it replaces, if one waits.
 
-    Raises `Rejected` with everything that a declaration listing it would be refused for, or where a later one
-    of its name waits already.
+    Raises `Rejected` where its sender may send nothing that lists it, with everything that a declaration
+    listing it would be refused for, or where a later one of its name waits already.
     """
-    if unfit := tuple(_unfit(part, part.pdf or Pdf(), policy)):
+    refuse_other_roles(families.senders_listing(LISTED), party)
+    if unfit := (*_strange_name(part), *_unfit(part, part.pdf or Pdf(), policy)):
         raise Rejected(unfit)
     other = register.loose(party.code, part.name)
     if other is not None and other.message.arrival.id > received.arrival.id:
@@ -116,6 +122,18 @@ def _waiting(register: Register, party: Party, name: str, by: Received) -> Loose
     )
 
 
+def _strange_name(part: Part) -> Iterator[Finding]:
+    """The name is the reference: it is compared as it is written."""
+    if character := first_strange(part.name):
+        yield finding(
+            Fault.TEXT_CHARACTERS,
+            detail=f"file name: {character}",
+            detail_zh=f"文件名：{character}",
+            value=part.name,
+            file=part.name,
+        )
+
+
 def _unfit(part: Part, pdf: Pdf, policy: Policy) -> Iterator[Finding]:
     """What the rules on attached files (FORMATS 3.4) refuse, and names that customs could not unpack."""
     bounds, size = policy.pdf, part.size
@@ -153,7 +171,7 @@ def _unfit(part: Part, pdf: Pdf, policy: Policy) -> Iterator[Finding]:
             f"it holds what a viewer runs or unpacks: {pdf.active}",
         ),
         (
-            not is_safe(part.name),
+            not is_safe(part.name) and not first_strange(part.name),
             "文件名含有不允许的字符，请改名（EdocID 同改）",
             "its name has characters that are not allowed",
         ),

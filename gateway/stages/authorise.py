@@ -81,7 +81,7 @@ def authorise(
     content."""
     facts = read_facts(evidence.type, evidence.root, package, party)
     with told_of(package.document_name):
-        _refuse_other_roles(evidence, party)
+        refuse_other_roles(evidence.type.senders, party)
         _refuse_other_parties(evidence, facts, party)
         earlier = register.holder(facts.key, received.arrival.id)
         repeats: Earlier | Version | None = None
@@ -148,8 +148,7 @@ def _body(kind: MessageType, root: etree._Element, attachments: Iterable[Part]) 
     return digest.hexdigest()
 
 
-def _refuse_other_roles(evidence: Evidence, party: Party) -> None:
-    allowed = evidence.type.senders
+def refuse_other_roles(allowed: tuple[Role, ...], party: Party) -> None:
     if set(allowed).isdisjoint(party.roles):
         own, own_zh = ", ".join(party.roles), _roles_zh(party.roles)
         if allowed == (Role.ASSOCIATION,):

@@ -32,7 +32,7 @@ class AgreementState(StrEnum):
 class Act(StrEnum):
     """What happens to one. The association tells of all but the last two, which are ours."""
 
-    AMENDED = "amended"  # both sides agreed on other terms, before it was used
+    AMENDED = "amended"  # it has other terms, before it was used; it stays what it was
     CONFIRMED = "confirmed"  # the other side accepted, or confirms automatically
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"  # by the side that proposed it, before the other answered
@@ -43,6 +43,7 @@ class Act(StrEnum):
 
 LIFE: Mapping[AgreementState, Mapping[Act, AgreementState]] = {
     AgreementState.PROPOSED: {
+        Act.AMENDED: AgreementState.PROPOSED,
         Act.CONFIRMED: AgreementState.IN_FORCE,
         Act.REFUSED: AgreementState.REFUSED,
         Act.WITHDRAWN: AgreementState.WITHDRAWN,
@@ -151,9 +152,12 @@ class Notice:
 
 
 def state_after(act: Told) -> AgreementState:
-    """The state that an agreement is in once this has happened to it; an act leads to one state only."""
+    """The state that an agreement is in once this has happened to it. An act leads to one state only, but for
+    an amendment: what is known to be only proposed stays so (`changed`)."""
     if not isinstance(act, Act):
         return AgreementState.PROPOSED
+    if act is Act.AMENDED:
+        return AgreementState.IN_FORCE
     (state,) = {acts[act] for acts in LIFE.values() if act in acts}
     return state
 
@@ -217,6 +221,8 @@ def changed(registered: Registered | None, notice: Notice) -> Change | None:
         present, seen = registered.agreement, registered.revision
         if _between(told) != _between(present):
             raise OtherParties(f"{' '.join(_between(present))}; {' '.join(_between(told))}")
+        if notice.act is Act.AMENDED and present.state is AgreementState.PROPOSED:
+            told = replace(told, state=AgreementState.PROPOSED)
         same_terms = _terms(told) == _terms(present)
         if notice.act is Act.CONFIRMED and told.state is present.state and not same_terms:
             raise OtherTerms(f"an agreement that is {present.state} is amended, not confirmed anew")

@@ -9,6 +9,7 @@ from alembic.config import Config
 from pydantic import TypeAdapter
 from sqlalchemy import create_engine
 
+from adapters.backends.association.answers import import_agr_response
 from adapters.stores.migrate import NEWEST, migrate
 from adapters.stores.migrations import versions
 from adapters.stores.parties import changes_of, registered
@@ -53,6 +54,36 @@ def test_the_one_role_of_a_party_becomes_a_list_in_the_register_and_in_its_histo
             (None, PARTY),
             (PARTY, PARTY),
         ]
+    engine.dispose()
+
+
+def test_a_request_that_was_answered_before_is_known_by_the_number_in_its_answer(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    at_revision(path, "0012")
+    answer = import_agr_response(
+        code=0, message="成功", cop_code="1207980011", consign_no="20260000000000001"
+    )
+    failed = import_agr_response(code=9, message="失败", cop_code="1207980011", consign_no="")
+    rows = (
+        *(("R1", "inbound", "ImportAgrRequest", None, None), ("A1", "answer", "technical", answer, "R1")),
+        *(("R2", "inbound", "ImportAgrRequest", None, None), ("A2", "answer", "technical", failed, "R2")),
+        *(("D1", "inbound", "DecMessage", None, None), ("A3", "answer", "technical", answer, "D1")),
+        *(("R3", "inbound", "ImportAgrRequest", None, None), ("A4", "answer", "technical", b"<x", "R3")),
+    )
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        for id_, kind, type_, body, linked in rows:
+            connection.exec_driver_sql(
+                "INSERT INTO messages (id, kind, account, channel, name, sha256, size, received_at, moved_at,"
+                " facts, state, customs_status, findings, reason, revision, attempts, link_sequence,"
+                " link_digest, type, body, linked) VALUES (?, ?, 'a', 'sftp', ?, '', 0, 0, 0,"
+                " '{}', 'closed', 'none', '[]', '', 0, 0, 0, '', ?, ?, ?)",
+                (id_, kind, id_, type_, body, linked),
+            )
+    migrate(path)
+    with engine.connect() as connection:
+        numbers = connection.exec_driver_sql("SELECT id, seq_no FROM messages WHERE seq_no IS NOT NULL")
+        assert numbers.all() == [("R1", "20260000000000001")]
     engine.dispose()
 
 

@@ -165,8 +165,11 @@ def test_a_notice_is_read_whatever_its_offset_and_white_space() -> None:
 
 
 @pytest.mark.parametrize("act", TOLD)
-def test_an_act_of_the_association_leads_to_one_state(act: Told) -> None:
+def test_an_act_of_the_association_leads_to_one_state_and_an_amendment_leaves_it(act: Told) -> None:
     after = {acts[act] for acts in LIFE.values() if isinstance(act, Act) and act in acts}
+    if act is Act.AMENDED:
+        assert all(acts.get(Act.AMENDED, state) is state for state, acts in LIFE.items())
+        after.remove(AgreementState.PROPOSED)  # the register knows that it is one
     assert {state_after(act)} == after or (act == PROPOSED and state_after(act) is AgreementState.PROPOSED)
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +32,7 @@ from adapters.stores.register import SqlRegister
 from gateway.agreements import Act, IllegalAct, Notice
 from gateway.connections import AssociationSettings
 from gateway.faults import printable
+from gateway.reading import number as number_in
 
 app = typer.Typer(
     cls=Listing,
@@ -97,11 +100,62 @@ def terminate(
     _act(home, number, Act.TERMINATED, reason, as_json)
 
 
-def _act(home: Path, number: str, act: Act, reason: str, as_json: bool) -> None:
+@app.command()
+def amend(
+    number: NumberArgument,
+    home: HomeOption,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day on which it is in force.")
+    ] = None,
+    value: Annotated[
+        str | None, typer.Option(help="The highest total of the declaration, in the agreement's currency.")
+    ] = None,
+    goods: Annotated[
+        list[str] | None, typer.Option(help="Tariff codes, or their beginnings; may be repeated.")
+    ] = None,
+    office: Annotated[
+        list[str] | None, typer.Option(help="Customs office of four digits; may be repeated.")
+    ] = None,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Change the terms of an agreement that is in force and unused. Ends with 1 where it is not.
+
+    Example: gateway association amend 20260000000000001 --until 2027-03-31 --home /srv/gateway
+    """
+    terms: dict[str, object] = {
+        **({} if until is None else {"valid_until": until.date()}),
+        **({} if value is None else {"value": _number(value)}),
+        **({} if goods is None else {"goods": tuple(goods)}),
+        **({} if office is None else {"offices": tuple(office)}),
+    }
+    if not terms:
+        fail(USAGE, "say what changes: --until, --value, --goods or --office")
+    _act(home, number, Act.AMENDED, reason, as_json, terms)
+
+
+def _number(text: str) -> Decimal:
+    said = number_in(text)
+    if said is None or said <= 0:
+        fail(USAGE, f"--value {printable(text)} is no value")
+    return said
+
+
+def _act(
+    home: Path,
+    number: str,
+    act: Act,
+    reason: str,
+    as_json: bool,
+    terms: Mapping[str, object] | None = None,
+) -> None:
     with told(), _associations(home) as associations:
         for each in associations:
+            said = printable(reason)
             try:
-                notice = asyncio.run(each.act(number, act, printable(reason)))
+                notice = asyncio.run(
+                    each.act(number, act, said) if terms is None else each.amend(number, terms, said)
+                )
             except KeyError:
                 continue
             except IllegalAct as error:

@@ -189,6 +189,27 @@ def test_nothing_happens_to_an_agreement_that_was_refused(
     assert acts(association) == ["proposed", "refused"]
 
 
+def test_what_is_in_force_is_amended_as_often_as_its_sides_agree(association: ReferenceAssociation) -> None:
+    asked().to(association)
+    for day in (1, 2):
+        asyncio.run(association.amend(NUMBER, {"valid_until": date(2027, 3, day)}, "延期"))
+
+    assert acts(association) == ["proposed", "confirmed", "amended", "amended"]
+    *_, first, last = notices(association)
+    assert (last.agreement, last.reason) == (replace(first.agreement, valid_until=date(2027, 3, 2)), "延期")
+    assert first.id != last.id
+    assert len({answer.name for answer in told(association)}) == 5
+
+
+@pytest.mark.parametrize("note", ["SILENT-1", "REFUSE-1"])
+def test_what_is_not_in_force_is_not_amended(association: ReferenceAssociation, note: str) -> None:
+    asked(note=note).to(association)
+    before = acts(association)
+    with pytest.raises(IllegalAct):
+        asyncio.run(association.amend(NUMBER, {"goods": ("8471",)}))
+    assert acts(association) == before
+
+
 def test_the_association_does_not_free_what_was_used(association: ReferenceAssociation) -> None:
     asked().to(association)
     asyncio.run(association.act(NUMBER, Act.USED))

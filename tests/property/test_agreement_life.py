@@ -81,6 +81,28 @@ class AgreementLife(RuleBasedStateMachine):
         self._desk.judged(ACCOUNT, "notice.xml", body)
         return self._woken()
 
+    @rule(target=accepted, number=st.sampled_from(NUMBERS), terms=TERMS)
+    def its_sides_agree_on_other_terms(self, number: str, terms: tuple[date, date | None]) -> Any:
+        since, until = terms
+        other = replace(self._agreements[number], valid_from=since, valid_until=until)
+        before = self._standing_of(number)
+        body = signed_notice(self._desk.home, other, Act.AMENDED, id=f"N{self._next()}")
+        told = self._desk.judged(ACCOUNT, "notice.xml", body)
+        after = self._standing_of(number)
+        assert told.event is not Event.REFUSED or after == before
+        unused = (AgreementState.PROPOSED, AgreementState.IN_FORCE)
+        if before is None or before["state"] in unused:
+            assert after is not None
+            assert after["state"] == (before or {"state": AgreementState.IN_FORCE})["state"]
+            assert (after["valid_from"], after["valid_until"]) == (
+                since.isoformat(),
+                None if until is None else until.isoformat(),
+            )
+            self._agreements[number] = other
+        else:
+            assert after == before
+        return self._woken()
+
     @rule(target=accepted, number=st.sampled_from(NUMBERS))
     def a_broker_declares(self, number: str) -> Any:
         return self._kept(self._commit(self._judged(self._received(number))))
@@ -151,7 +173,9 @@ class AgreementLife(RuleBasedStateMachine):
 
     def _standing(self, decision: Decision) -> dict[str, Any] | None:
         """The agreement that the declaration shows, as it stands before the commit."""
-        number = "" if decision.facts is None else decision.facts.values.get("agreement", "")
+        return self._standing_of("" if decision.facts is None else decision.facts.values.get("agreement", ""))
+
+    def _standing_of(self, number: str) -> dict[str, Any] | None:
         with self._desk.database.engine.connect() as store:
             return show_agreement(store, number)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.stores.tables import agreement_acts, agreements
-from gateway.agreements import PROPOSED, Act, AgreementKind, AgreementState, Told
+from gateway.agreements import PROPOSED, Act, Agreement, AgreementKind, AgreementState, Told
 from gateway.faults import Fault
 from gateway.message import ReceiptKind
 from gateway.parties import ReceiptForm
@@ -152,3 +152,30 @@ def test_an_agreement_that_is_unused_is_amended(desk: Desk) -> None:
     assert [row["act"] for row in desk.rows(agreement_acts, number=NUMBER)] == [Act.CONFIRMED, Act.AMENDED]
     (row,) = desk.rows(agreements, number=NUMBER)
     assert row["record"]["goods"] == ["8471"]
+
+
+def test_an_agreement_that_is_only_proposed_is_amended_and_stays_so(desk: Desk) -> None:
+    of = agreement(NUMBER, goods=("8482",))
+    other = replace(of, goods=("8471",))
+    acts: list[tuple[Told, Agreement]] = [(PROPOSED, of), (Act.AMENDED, other), (Act.AMENDED, other)]
+    for id_, (act, terms) in enumerate(acts):
+        decision = desk.judged(ACCOUNT, f"{id_}.xml", signed_notice(desk.home, terms, act, id=f"N{id_}"))
+        assert decision.event is Event.KEPT
+
+    (row,) = desk.rows(agreements, number=NUMBER)
+    assert (row["state"], row["record"]["goods"], row["revision"]) == ("proposed", ["8471"], 2)
+    desk.judged(ACCOUNT, "c.xml", signed_notice(desk.home, other))
+    (row,) = desk.rows(agreements, number=NUMBER)
+    assert (row["state"], row["record"]["goods"], row["revision"]) == ("in_force", ["8471"], 3)
+
+
+@pytest.mark.parametrize("ended", [Act.USED, Act.REFUSED, Act.WITHDRAWN, Act.TERMINATED])
+def test_what_is_used_or_ended_has_its_terms_for_good(desk: Desk, ended: Act) -> None:
+    of = agreement(NUMBER, goods=("8482",))
+    desk.judged(ACCOUNT, "1.xml", signed_notice(desk.home, of, ended))
+    amended = desk.judged(
+        ACCOUNT, "2.xml", signed_notice(desk.home, replace(of, goods=("8471",)), Act.AMENDED)
+    )
+    assert [found.code for found in amended.findings] == [Fault.AGREEMENT_ACT.code]
+    (row,) = desk.rows(agreements, number=NUMBER)
+    assert row["record"]["goods"] == ["8482"]

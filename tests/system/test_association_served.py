@@ -272,6 +272,24 @@ def test_a_notice_that_is_sent_twice_has_one_effect(gateway: Gateway) -> None:
     assert told(gateway, "trader-a", number) == ["proposed", "refused"]
 
 
+def test_what_both_sides_agree_on_later_is_in_the_register_and_told_to_both(gateway: Gateway) -> None:
+    number = asked(gateway, "broker-aa", trader="trader-aa")
+    stands(gateway, number, AgreementState.IN_FORCE)
+
+    by_hand(gateway, "amend", number, "--until", "2029-03-31", "--value", "5", "--reason", "延期")
+
+    def terms() -> tuple[str, str] | None:
+        done = gateway.cli("agreements", "show", number, "--json")
+        shown = json.loads(done.stdout)
+        return (shown["valid_until"], shown["value"]) if shown["valid_until"] == "2029-03-31" else None
+
+    assert gateway.until(terms)[1] == "5"
+    gateway.until(lambda: told(gateway, "trader-aa", number)[-1:] == ["amended"])
+    nothing = gateway.cli("association", "amend", number)
+    wrong = gateway.cli("association", "amend", number, "--value", "much")
+    assert (nothing.returncode, wrong.returncode) == (USAGE, USAGE)
+
+
 def test_what_cannot_be_done_by_hand_is_said_in_one_sentence(gateway: Gateway) -> None:
     number = asked(gateway, "broker-aa", OtherNote="REFUSE-1")
 

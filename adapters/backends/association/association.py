@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from adapters.backends.association.answers import import_agr_response
 from adapters.backends.association.courses import Course, course_of
@@ -12,7 +13,7 @@ from adapters.backends.association.register import AgreementRegister, Known
 from adapters.backends.desk import Desk
 from adapters.backends.inspection import Refused
 from gateway import xml
-from gateway.agreements import PROPOSED, Act, Notice, Side, Told, after
+from gateway.agreements import PROPOSED, Act, AgreementState, IllegalAct, Notice, Side, Told, after
 from gateway.china import CHINA, china_date
 from gateway.message import Submission
 from gateway.notices import agreement_of_request, build_notice, proposer_of_request, read_notice
@@ -24,6 +25,7 @@ REQUEST: Final = "ImportAgrRequest"
 _NEEDED: Final = ("cop_code", "trader_code", "agent_code", "goods_code", "total", "ie_date")
 # Goods that nobody has declared within three months are sold by customs (Customs Law, article 30).
 DAYS_AFTER: Final = 90
+NO_TERMS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class ReferenceAssociation(Desk):
@@ -62,11 +64,22 @@ class ReferenceAssociation(Desk):
         """
         return await self._run(lambda: self._act(number, act, reason))
 
-    def _act(self, number: str, act: Act, reason: str) -> Notice:
+    async def amend(self, number: str, terms: Mapping[str, Any], reason: str = "") -> Notice:
+        """As `act`, with other `terms` (fields of `Agreement`) from then on. Raises `IllegalAct` for what is
+        not in force and unused."""
+        return await self._run(lambda: self._act(number, Act.AMENDED, reason, terms))
+
+    def _act(self, number: str, act: Act, reason: str, terms: Mapping[str, Any] = NO_TERMS) -> Notice:
         now = self._clock()
         with self._register.transaction():
             known = self._register.known(number)
-            notice = _next(read_notice(xml.trusted(known.notice)), act, reason, now)
+            before = read_notice(xml.trusted(known.notice))
+            if act is Act.AMENDED and before.agreement.state is AgreementState.PROPOSED:
+                raise IllegalAct(before.agreement.state, act)
+            notice = _next(before, act, reason, now)
+            if act is Act.AMENDED:  # the only one that may happen twice
+                id_ = f"{notice.id}-{self._register.next_serial(f'amendment {number}')}"
+                notice = replace(notice, id=id_, agreement=replace(notice.agreement, **terms))
             self._tell(known.key, notice)
         return notice
 
@@ -107,7 +120,7 @@ class ReferenceAssociation(Desk):
         body = self._signer.sign(build_notice(notice))
         number = notice.agreement.number
         self._register.note(Known(number=number, key=key, notice=body))
-        self._register.queue(key, [(f"AgreementNotice_{number}_{notice.act}.xml", body)])
+        self._register.queue(key, [(f"AgreementNotice_{notice.id.replace('-', '_')}.xml", body)])
 
 
 def _proposed(facts: Mapping[str, str], number: str, now: datetime) -> Notice:
@@ -131,5 +144,5 @@ def _next(notice: Notice, act: Act, reason: str, now: datetime) -> Notice:
 
 
 def _id_of(number: str, act: Told) -> str:
-    """The association tells each act once of one agreement."""
+    """The association tells each act once of one agreement, but for amendments."""
     return f"{number}-{act}"

@@ -18,8 +18,9 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 
 from adapters.amqp.connection import BrokerConnection, Sent
+from adapters.amqp.queues import stood
 from adapters.backends import amqp_exchange
-from adapters.backends.amqp_exchange import REPLIES, XML, ZIP, dead, said_in, stood, word_in
+from adapters.backends.amqp_exchange import REPLIES, XML, ZIP, dead, said_in, word_in
 from adapters.tls_trouble import OURS, THEIRS
 from gateway import xml
 from gateway.connections import AmqpBackendSettings, DxpSettings

@@ -10,8 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
-from aio_pika.exceptions import ChannelNotFoundEntity
+from aio_pika.abc import AbstractIncomingMessage
 
 from gateway.faults import printable
 from gateway.message import SUBMISSION_KEY
@@ -39,20 +38,6 @@ class Word(StrEnum):
 def dead(queue: str) -> str:
     """Where what cannot be used is put, of what came in this queue."""
     return f"{queue}.dead"
-
-
-async def stood(channel: AbstractChannel, name: str) -> AbstractQueue:
-    """The queue of this name: as it is where there is one, so that whoever owns it may give it what arguments
-    he likes; else made as a durable quorum queue."""
-    # A channel of its own, since the broker closes the one on which a queue is not found.
-    below = await channel.get_underlay_channel()
-    probe = await below.connection.channel()
-    try:
-        await probe.queue_declare(name, passive=True)
-    except ChannelNotFoundEntity:
-        return await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
-    await probe.close()
-    return await channel.get_queue(name, ensure=False)
 
 
 def submission(key: str, body: bytes, content_type: str) -> Message:

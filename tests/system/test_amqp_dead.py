@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import select
 
 from adapters.amqp.aside import Aside, give_back, looking
-from adapters.channels.amqp.topology import kept_for_ever
 from adapters.stores.in_force import NODE
 from adapters.stores.tables import events
 from docs.generate import ROOT
@@ -133,11 +132,6 @@ def test_a_look_costs_nothing_however_often_and_leaves_the_order(amqp: Place) ->
             await dead(amqp.rabbit, amqp.vhost, name)
 
     run(test, PATIENCE)
-
-
-@pytest.mark.parametrize(("version", "limit"), [("3.10.8", None), ("4.0.2", -1), ("11.1", -1), (None, -1)])
-def test_a_broker_that_drops_what_came_back_often_is_told_not_to(version: object, limit: int | None) -> None:
-    assert kept_for_ever(version).get("x-delivery-limit") == limit
 
 
 def test_what_was_not_written_down_stays_where_it_lies(amqp: Place) -> None:

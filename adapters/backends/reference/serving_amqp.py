@@ -18,7 +18,8 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 
 from adapters.amqp.connection import BrokerConnection, Sent
-from adapters.backends.amqp_exchange import Word, answer, dead, key_of, put_aside, stood, word
+from adapters.amqp.queues import stood
+from adapters.backends.amqp_exchange import Word, answer, dead, key_of, put_aside, word
 from adapters.backends.desk import Desk
 from adapters.backends.inspection import Refused
 from adapters.backends.reference.submitted import reference_of, refusal, unpacked

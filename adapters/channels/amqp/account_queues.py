@@ -8,6 +8,7 @@ import structlog
 from aio_pika.abc import AbstractChannel
 
 from adapters.amqp.connection import BrokerConnection, Sent
+from adapters.amqp.queues import stood
 from adapters.channels.amqp.door import is_direct
 from adapters.channels.amqp.topology import RECEIPTS
 
@@ -64,13 +65,12 @@ class AccountQueues:
         name = queue_of(account)
 
         async def make(channel: AbstractChannel) -> None:
-            await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
+            await stood(channel, name)
 
         async def bind(channel: AbstractChannel) -> None:
             queue = await channel.get_queue(name, ensure=False)
             await queue.bind(RECEIPTS, account)
 
-        # One that is there with other arguments is refused to be made, and is used as it is.
         not_made = await self._outgoing.beside(make)
         not_bound = await self._outgoing.beside(bind)
         if not not_bound:

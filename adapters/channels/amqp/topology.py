@@ -6,7 +6,8 @@ from typing import Final
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity
-from pamqp.common import FieldTable
+
+from adapters.amqp.queues import limited, stood
 
 IN: Final = "gateway.in"  # topic exchange that senders publish to, and the queue behind it
 DEAD: Final = "gateway.dead"  # what was refused, or came too often: exchange and queue
@@ -19,13 +20,13 @@ def keeping(delivery_limit: int) -> Callable[[AbstractChannel], Awaitable[Sequen
     """A `SetUp` that may be repeated: what is gone, an exchange or a binding, is made again. An exchange is
     told of; that a binding is gone, the broker says to nobody over AMQP."""
 
-    async def stood(channel: AbstractChannel) -> Sequence[str]:
+    async def kept(channel: AbstractChannel) -> Sequence[str]:
         async for name in _missing(channel):
             log.warning("exchange not there, made", exchange=name)
         await stand(channel, delivery_limit)
         return ()
 
-    return stood
+    return kept
 
 
 async def _missing(channel: AbstractChannel) -> AsyncIterator[str]:
@@ -47,43 +48,14 @@ async def stand(channel: AbstractChannel, delivery_limit: int) -> AbstractQueue:
     already and is otherwise; nothing is changed then.
     """
     dead = await channel.declare_exchange(DEAD, "fanout", durable=True)
-    if await _is_there(channel, DEAD):  # as an earlier release made it, or somebody's hand
-        kept = await channel.get_queue(DEAD, ensure=False)
-    else:
-        version = (await channel.get_underlay_channel()).connection.server_properties.get("version")
-        kept = await channel.declare_queue(DEAD, durable=True, arguments=kept_for_ever(version))
+    kept = await stood(channel, DEAD)
     await kept.bind(dead)
     await channel.declare_exchange(RECEIPTS, "direct", durable=True)
     taken = await channel.declare_exchange(IN, "topic", durable=True)
     queue = await channel.declare_queue(
         IN,
         durable=True,
-        arguments={
-            "x-queue-type": "quorum",
-            "x-delivery-limit": delivery_limit,
-            "x-dead-letter-exchange": DEAD,
-        },
+        arguments=limited(delivery_limit) | {"x-dead-letter-exchange": DEAD},
     )
     await queue.bind(taken, "#")
     return queue
-
-
-def kept_for_ever(version: object) -> FieldTable:
-    """Arguments of a queue from which nothing is dropped, however often it is looked at. RabbitMQ 4 drops
-    what came back twenty times unless the queue says -1 (its guide, "Quorum Queues: Poison Message
-    Handling"); RabbitMQ 3 has no limit unless told, and refuses -1."""
-    major = str(version).partition(".")[0]
-    if major.isdecimal() and int(major) < 4:
-        return {"x-queue-type": "quorum"}
-    return {"x-queue-type": "quorum", "x-delivery-limit": -1}
-
-
-async def _is_there(channel: AbstractChannel, queue: str) -> bool:
-    # On a channel of its own, which the broker closes where there is none.
-    asking = await (await channel.get_underlay_channel()).connection.channel()
-    try:
-        await asking.queue_declare(queue, passive=True)
-    except ChannelNotFoundEntity:
-        return False
-    await asking.close()
-    return True

@@ -73,7 +73,7 @@ class _Backend(Section):
         8,
         ge=1,
         le=64,
-        description="submissions on their way at the same time; to SFTP each over a log-in of its own",
+        description="submissions on their way at the same time; by SFTP and AMQP each with its own log-in",
     )
     rate: float = Field(0, ge=0, le=10_000, description="most submissions a second; 0 sets no limit")
 

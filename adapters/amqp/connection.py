@@ -31,7 +31,8 @@ SET_UP_WITHIN: Final = 30.0  # a broker that was killed has its queues again som
 CLOSE_WITHIN: Final = 3.0
 WATCH_EVERY: Final = 2.0  # between two proofs that the other end is there
 PROOF_WITHIN: Final = 5.0
-CONFIRM_WITHIN: Final = 10.0
+CONFIRM_WITHIN: Final = 10.0  # beside what the body takes on the way
+SLOWEST: Final = 128 * 1024  # bytes a second: a body may take so long, and no longer
 UNBLOCKED_WITHIN: Final = 2.0  # how long publishing waits for a broker that takes nothing
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 10.0
@@ -107,6 +108,7 @@ class BrokerConnection:
         self._connected = asyncio.Event()
         self._one_of_its_id: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._under_way = 0
+        self._bytes_under_way = 0
         self._closing: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -130,8 +132,9 @@ class BrokerConnection:
         await self._connected.wait()
 
     async def publish(self, exchange: str, routing_key: str, message: aio_pika.Message) -> Sent:
-        """Publishes mandatorily and waits for the broker's word, no longer than `CONFIRM_WITHIN` seconds and
-        `UNBLOCKED_WITHIN` before. Raises nothing for what broker or network do."""
+        """Publishes mandatorily and waits for the broker's word, no longer than `CONFIRM_WITHIN` seconds
+        beside what bodies take at 1 Mbit/s, and `UNBLOCKED_WITHIN` before. Raises nothing for what broker or
+        network do."""
         if len(message.body) > self._settings.largest or len(routing_key.encode()) > 255:
             return Sent.REFUSED
         channel = self._channel
@@ -146,10 +149,12 @@ class BrokerConnection:
             if not await _unblocked(channel, UNBLOCKED_WITHIN):
                 return Sent.BUSY
             self._under_way += 1
+            self._bytes_under_way += len(message.body)
             try:
                 return await self._published(channel, exchange, routing_key, message)
             finally:
                 self._under_way -= 1
+                self._bytes_under_way -= len(message.body)
 
     async def beside(self, act: Callable[[AbstractChannel], Awaitable[object]]) -> str:
         """Does something on a channel of its own: the broker closes the channel of what it refuses, and what
@@ -177,9 +182,10 @@ class BrokerConnection:
         self, channel: AbstractChannel, exchange: str, routing_key: str, message: aio_pika.Message
     ) -> Sent:
         alone = self._under_way == 1
+        within = CONFIRM_WITHIN + self._bytes_under_way / SLOWEST
         try:
             to = await channel.get_exchange(exchange, ensure=False)
-            await to.publish(message, routing_key, mandatory=True, timeout=CONFIRM_WITHIN)
+            await to.publish(message, routing_key, mandatory=True, timeout=within)
         except PublishError:
             return Sent.RETURNED
         except DeliveryError:
@@ -260,6 +266,10 @@ class BrokerConnection:
             heartbeat=HEARTBEAT,
         )
 
+    def log_in_as(self, other: "BrokerConnection") -> None:
+        """With what the other has read, until the next `renewal`."""
+        self._login = other._login
+
     def renewal(self) -> Callable[[], None]:
         """See `reloading.Renewal`. A connection that stands goes on as it was made."""
         login = self._read_login()
@@ -279,17 +289,18 @@ class BrokerConnection:
         if self.blocked:
             return  # it answers nothing until it has memory again; whether it is there, heartbeats tell
         below = await channel.get_underlay_channel()
+        within = PROOF_WITHIN + self._bytes_under_way / SLOWEST  # it goes behind what is on its way
         if self._again:
             async with asyncio.timeout(SET_UP_WITHIN):
                 await self._set_up(channel)
         elif not watched:
-            await below.basic_qos(prefetch_count=0, timeout=PROOF_WITHIN)
+            await below.basic_qos(prefetch_count=0, timeout=within)
         for queue in watched:
-            found = await below.queue_declare(queue, passive=True, timeout=PROOF_WITHIN)
+            found = await below.queue_declare(queue, passive=True, timeout=within)
             if not found.consumer_count:
                 raise Lost(f"queue {queue} has no consumer")
         if self._aside is not None:
-            found = await below.queue_declare(self._aside, passive=True, timeout=PROOF_WITHIN)
+            found = await below.queue_declare(self._aside, passive=True, timeout=within)
             self.put_aside = found.message_count or 0
 
     async def _close(self, ended: AbstractConnection | AbstractChannel) -> None:

@@ -18,6 +18,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 
 from adapters.amqp.connection import BrokerConnection, Sent
+from adapters.amqp.lines import Lines
 from adapters.amqp.queues import stood
 from adapters.backends import amqp_exchange
 from adapters.backends.amqp_exchange import REPLIES, XML, ZIP, dead, said_in, word_in
@@ -52,13 +53,20 @@ class AmqpBackend:
         self._settings = settings
         # What is put aside may be larger than what we send, which `submit` looks at itself.
         aside = settings.model_copy(update={"largest": _LARGEST_ASIDE})
-        self._sending = BrokerConnection(aside, home, f"{name} sending", self._begin_sending)
+        self._asking = BrokerConnection(aside, home, f"{name} asking", self._begin_asking)
+        self._sending = Lines(
+            [
+                BrokerConnection(settings, home, f"{name} sending {number}", _begin_sending)
+                for number in range(1, settings.at_once + 1)
+            ]
+        )
         self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
-        self.renewals = (self._sending.renewal, self._hearing.renewal)
+        self.renewals = (self._asking.renewal, self._sending.renewal, self._hearing.renewal)
         self._held: dict[AbstractIncomingMessage, Answer] = {}
         self._asked: dict[str, asyncio.Future[Outcome | None]] = {}
 
     async def __aenter__(self) -> Self:
+        await self._asking.__aenter__()
         await self._sending.__aenter__()
         await self._hearing.__aenter__()
         return self
@@ -68,6 +76,7 @@ class AmqpBackend:
     ) -> None:
         await self._hearing.__aexit__(kind, error, trace)
         await self._sending.__aexit__(kind, error, trace)
+        await self._asking.__aexit__(kind, error, trace)
 
     @property
     def deaf(self) -> str:
@@ -76,6 +85,7 @@ class AmqpBackend:
 
     async def until_connected(self) -> None:
         """Waits for the broker, however long that takes."""
+        await self._asking.until_connected()
         await self._sending.until_connected()
         await self._hearing.until_connected()
 
@@ -89,8 +99,9 @@ class AmqpBackend:
             return Outcome.NEVER, _too_large(largest)
         kind = ZIP if self._settings.dxp is None else XML
         message = amqp_exchange.submission(submission.key, body, kind)
-        sent = await self._sending.publish("", self._settings.submissions, message)
-        return self._outcome(sent, self._settings.submissions)
+        async with self._sending.one() as line:
+            sent = await line.publish("", self._settings.submissions, message)
+            return _outcome(sent, self._settings.submissions, line.why_not)
 
     async def ask(self, key: str) -> tuple[Outcome | None, str]:
         """Customs is asked where there is a queue for questions. Where there is none, or customs does not
@@ -102,9 +113,9 @@ class AmqpBackend:
         word = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
             question = amqp_exchange.question(number, key)
-            sent = await self._sending.publish("", self._settings.questions, question)
+            sent = await self._asking.publish("", self._settings.questions, question)
             if sent is not Sent.CONFIRMED:
-                return Outcome.UNKNOWN, self._outcome(sent, self._settings.questions)[1]
+                return Outcome.UNKNOWN, _outcome(sent, self._settings.questions, self._asking.why_not)[1]
             return await asyncio.wait_for(word, _WORD_WITHIN), ""
         except TimeoutError:
             return Outcome.UNKNOWN, f"no answer within {_WORD_WITHIN:g} s"
@@ -122,7 +133,7 @@ class AmqpBackend:
                 with contextlib.suppress(AMQPError):  # the connection is lost: it comes again
                     await message.ack()
 
-    async def _begin_sending(self, channel: AbstractChannel) -> Sequence[str]:
+    async def _begin_asking(self, channel: AbstractChannel) -> Sequence[str]:
         await stood(channel, self._settings.submissions)
         await stood(channel, dead(self._settings.answers))
         if self._settings.questions is not None:
@@ -149,7 +160,7 @@ class AmqpBackend:
         log.error("answer put aside", reason=reason, size=len(message.body))
         aside = amqp_exchange.put_aside(message, reason)
         # Unless the broker has it there, it stays where it is and comes again with the next connection.
-        if await self._sending.publish("", dead(self._settings.answers), aside) is Sent.CONFIRMED:
+        if await self._asking.publish("", dead(self._settings.answers), aside) is Sent.CONFIRMED:
             with contextlib.suppress(AMQPError):
                 await message.ack()
 
@@ -158,21 +169,25 @@ class AmqpBackend:
         if word is not None and not word.done():
             word.set_result(word_in(message))
 
-    def _outcome(self, sent: Sent, queue: str) -> tuple[Outcome, str]:
-        match sent:
-            case Sent.CONFIRMED:
-                return Outcome.TAKEN, ""
-            case Sent.RETURNED:
-                return Outcome.LATER, f"there is no queue {queue}"
-            case Sent.BUSY:
-                return Outcome.BUSY, "the broker takes nothing now"
-            case Sent.REFUSED:
-                return Outcome.DENIED, "the broker refuses it: no permission, or over its own limit of size"
-            case Sent.AWAY:
-                why_not = self._sending.why_not
-                return (Outcome.DENIED if why_not.startswith(_DENIED) else Outcome.LATER), why_not
-            case Sent.UNKNOWN:
-                return Outcome.UNKNOWN, "the broker has not confirmed it"
+
+async def _begin_sending(_channel: AbstractChannel) -> Sequence[str]:
+    return ()  # what it needs is made by the one that asks
+
+
+def _outcome(sent: Sent, queue: str, why_not: str) -> tuple[Outcome, str]:
+    match sent:
+        case Sent.CONFIRMED:
+            return Outcome.TAKEN, ""
+        case Sent.RETURNED:
+            return Outcome.LATER, f"there is no queue {queue}"
+        case Sent.BUSY:
+            return Outcome.BUSY, "the broker takes nothing now"
+        case Sent.REFUSED:
+            return Outcome.DENIED, "the broker refuses it: no permission, or over its own limit of size"
+        case Sent.AWAY:
+            return (Outcome.DENIED if why_not.startswith(_DENIED) else Outcome.LATER), why_not
+        case Sent.UNKNOWN:
+            return Outcome.UNKNOWN, "the broker has not confirmed it"
 
 
 def _least_size(submission: Submission) -> int:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from gateway.china import moment_zh
 from gateway.faults import Fault, Finding, Severity, finding
+from gateway.file_names import spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,16 @@ class Words:
 
     def __add__(self, other: "Words") -> "Words":
         return Words(self.zh + other.zh, f"{self.en} {other.en}")
+
+
+def spelt(thing: str) -> str | None:
+    """By what a thing is looked for that has a file's name in it: the same for names that are spelt alike
+    (`file_names`). None for any other thing, which is looked for as it is named."""
+    kind, _space, name = thing.partition(" ")
+    if kind not in ("document", "declaration"):
+        return None
+    party, _space, file = name.partition(" ")
+    return f"{kind} {party} {spelling(file)}"
 
 
 def in_words(thing: str) -> Words:

@@ -17,6 +17,12 @@ def spelling(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded))
 
 
+def listed_as(name: str) -> tuple[str, ...]:
+    """The names under which a document may list this file: with its suffix and without."""
+    plain = name[: -len(SUFFIX)]
+    return (name, plain) if spelling(name) == spelling(plain) + SUFFIX else (name,)
+
+
 class FileNames:
     """The names of the files that there are."""
 

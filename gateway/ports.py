@@ -317,9 +317,13 @@ class Register(Protocol):
         of the party with the customs code `party`."""
         ...
 
-    def loose(self, party: str, name: str, message: str = "") -> Loose | None:
-        """The newest PDF of this name that the party sent on its own and that waits for its declaration, else
-        one that joined this `message` before."""
+    def loose(self, party: str, name: str) -> Sequence[Loose]:
+        """The PDFs that the party sent on their own and that wait for a declaration, of which the names are
+        spelt like this one with its suffix or without; the newest first."""
+        ...
+
+    def joined(self, message: str) -> Sequence[Loose]:
+        """The PDFs that joined this message when it was accepted before."""
         ...
 
     def holder(self, key: Key, message: str = "") -> Earlier | None:

@@ -1,6 +1,7 @@
 """A bare declaration and the PDFs that it lists, sent on their own (FORMATS 3.2, second way; issue 3, 4)."""
 
 import asyncio
+import unicodedata
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
@@ -347,3 +348,69 @@ def test_a_declaration_that_lists_more_than_a_package_may_hold_waits_for_nothing
     decision = declared(desk, Declaration(documents=many))
     assert decision.event is Event.REFUSED
     assert set(codes(decision)) == {Fault.DOCUMENT_MISSING.code}
+
+
+ALIKE = {
+    "case": ("INVOICE.PDF", "invoice.pdf"),
+    "case, no suffix": ("Invoice.PDF", "invoice"),
+    "normal form": (unicodedata.normalize("NFD", "été.pdf"), unicodedata.normalize("NFC", "été.pdf")),
+}
+
+
+@pytest.mark.parametrize("alike", ALIKE)
+@pytest.mark.parametrize("pdf_first", [True, False])
+def test_a_name_is_matched_as_those_of_parts_are_and_stays_as_it_was_sent(
+    alike: str, pdf_first: bool, desk: Desk
+) -> None:
+    name, listed = ALIKE[alike]
+    declaration = Declaration(documents=(Document(name=listed, body=PDF),))
+    if pdf_first:
+        desk.judged(ACCOUNT, name, PDF)
+        accepted = declared(desk, declaration)
+    else:
+        waits = declared(desk, declaration)
+        assert desk.message(waits.message)["waiting_for"] == f"document {desk.party(ACCOUNT).code} {listed}"
+        desk.judged(ACCOUNT, name, PDF)
+        accepted = woken(desk)
+    assert accepted.event is Event.PASSED
+    assert [found.rule for found in accepted.findings] == ["DEC-609"]
+    assert [each.name for each in accepted.joined] == [name]
+    (submission,) = accepted.submissions
+    attached = [each.name for each in submission.enclosures if each.kind is EnclosureKind.ATTACHMENT]
+    assert attached == [name]
+
+
+def test_what_is_written_exactly_counts_before_what_is_spelt_alike(desk: Desk) -> None:
+    for name in ("a.pdf", "A.pdf"):
+        desk.judged(ACCOUNT, name, PDF)
+    accepted = declared(desk, Declaration(documents=(Document(name="A", body=PDF),)))
+    assert ([each.name for each in accepted.joined], accepted.findings) == (["A.pdf"], ())
+
+
+def test_of_two_that_are_spelt_alike_nobody_can_say_which_is_meant(desk: Desk) -> None:
+    for name in ("a.PDF", "A.pdf"):
+        desk.judged(ACCOUNT, name, PDF)
+    refused = declared(desk, Declaration(documents=(Document(name="a.pdf", body=PDF),)))
+    assert (refused.event, codes(refused)) == (Event.REFUSED, [Fault.DOCUMENT_AMBIGUOUS.code])
+    assert {row["state"] for row in desk.rows(messages, type=ATTACHMENT)} == {State.WAITING}
+
+
+def test_the_first_received_gets_a_pdf_however_it_spells_its_name(desk: Desk) -> None:
+    first, second = (
+        desk.received(
+            ACCOUNT,
+            f"{reference}.xml",
+            render(Declaration(reference=reference, documents=(Document(name=name, body=PDF),)), AU3),
+        )
+        for reference, name in (("R1", "A.pdf"), ("R2", "a.pdf"))
+    )
+    for each in (first, second):
+        asyncio.run(desk.messages.decide(desk.judgement(each, NOW), NOW))
+    desk.judged(ACCOUNT, "a.pdf", PDF)
+    at = NOW + timedelta(days=1)
+    by_id = {each.arrival.id: each for each in asyncio.run(desk.messages.claim(2, at, timedelta(minutes=1)))}
+    later = desk.judgement(by_id[second.arrival.id], at)
+    with pytest.raises(Superseded):
+        asyncio.run(desk.messages.decide(later, at))
+    asyncio.run(desk.messages.decide(desk.judgement(by_id[first.arrival.id], at), at))
+    assert desk.message(first.arrival.id)["state"] == State.ACCEPTED

@@ -87,6 +87,33 @@ def test_a_request_that_was_answered_before_is_known_by_the_number_in_its_answer
     engine.dispose()
 
 
+def test_what_waits_for_a_file_is_found_by_its_name_however_that_is_spelt(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "gateway.db"
+    at_revision(path, "0013")
+    waiting = {
+        "document 1207980011 Invoice 1.PDF": "document 1207980011 invoice 1.pdf",
+        "declaration 1207980011 E\u0301.pdf": "declaration 1207980011 \xe9.pdf",
+        "agreement 195200016172325": None,
+    }
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        for number, thing in enumerate(waiting):
+            connection.exec_driver_sql(
+                "INSERT INTO messages (id, kind, account, channel, name, sha256, size, received_at, moved_at,"
+                " facts, state, customs_status, findings, reason, revision, attempts, link_sequence,"
+                " link_digest, waiting_for) VALUES (?, 'inbound', 'a', 'sftp', 'n', '', 0, 0, 0,"
+                " '{}', 'waiting', 'none', '[]', '', 0, 0, 0, '', ?)",
+                (str(number), thing),
+            )
+    migrate(path)
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT waiting_for, spelt FROM messages").all()
+        assert [tuple(row) for row in found] == list(waiting.items())
+    engine.dispose()
+
+
 def test_a_home_is_brought_to_the_last_migration_that_there_is() -> None:
     numbers = sorted(each.name[:4] for each in Path(versions.__path__[0]).glob("0*.py"))
     assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]

@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import Text, bindparam, cast, select
 
 from adapters.stores.tables import IN_WAIT, deliveries, messages
+from gateway.awaited import spelt
+from gateway.file_names import SUFFIX
 from gateway.message import ATTACHMENT, Arrival, ChainLink, Declared, Loose, Operation, Part, Pdf, Received
 from gateway.states import CustomsStatus, State
 
@@ -48,37 +50,31 @@ DECLARATION_BY: Final = {
         messages.c.reference == bindparam("wanted"), messages.c.party == bindparam("party")
     ),
 }
-_PDFS: Final = (
-    select(
-        messages.c.id,
-        messages.c.account,
-        messages.c.channel,
-        messages.c.name,
-        messages.c.sha256,
-        messages.c.size,
-        messages.c.received_at,
-        messages.c.attempts,
-        messages.c.link_sequence,
-        messages.c.link_digest,
-        cast(messages.c.facts, Text),
-    )
-    .where(messages.c.type == ATTACHMENT)
-    .order_by(messages.c.seq.desc())
-    .limit(1)
-)
-LOOSE: Final = _PDFS.where(IN_WAIT, messages.c.waiting_for == bindparam("thing"))
+_PDFS: Final = select(
+    messages.c.id,
+    messages.c.account,
+    messages.c.channel,
+    messages.c.name,
+    messages.c.sha256,
+    messages.c.size,
+    messages.c.received_at,
+    messages.c.attempts,
+    messages.c.link_sequence,
+    messages.c.link_digest,
+    cast(messages.c.facts, Text),
+).where(messages.c.type == ATTACHMENT)
+# Looked for by what they wait for: of a name like `invoice.pdf` there are as many messages as were ever sent.
+LOOSE: Final = _PDFS.where(IN_WAIT, messages.c.spelt.in_((bindparam("one"), bindparam("other"))))
 # Those that came to their end with a message, which is judged once more.
-JOINED: Final = _PDFS.where(
-    messages.c.linked == bindparam("to"),
-    messages.c.name == bindparam("name"),
-    messages.c.state == State.CLOSED,
-)
+JOINED: Final = _PDFS.where(messages.c.linked == bindparam("to"), messages.c.state == State.CLOSED)
 
 
-def awaited_by(party: str, name: str) -> str:
-    """What a PDF of this name that came on its own waits for, as `stages.attach` says it. It is looked for by
-    this: of a name like `invoice.pdf` there are as many messages as were ever sent, of those in wait one."""
-    return f"declaration {party} {name}"
+def spelt_things(party: str, name: str) -> tuple[str, str]:
+    """By what PDFs that came on their own are looked for where a document lists this name, with its suffix or
+    without."""
+    named = (f"declaration {party} {each}" for each in (name, name + SUFFIX))
+    one, other = (spelt(each) or "" for each in named)
+    return one, other
 
 
 def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> Declared | None:

@@ -6,23 +6,22 @@ from typing import Final
 from sqlalchemy import bindparam, select
 
 from adapters.stores.agreements import revision_of, revisions_between, tell, use
-from adapters.stores.belongings import awaited_by
+from adapters.stores.belongings import spelt_things
 from adapters.stores.database import Transaction
 from adapters.stores.documents import deliver, owe
 from adapters.stores.holding import hold_under
 from adapters.stores.tables import IN_WAIT, messages
 from adapters.stores.waiting import claimed_before, finish, wake
 from gateway.decision import Decision, Lack, Matter
+from gateway.file_names import listed_as
 from gateway.message import ATTACHMENT, Arrival
 from gateway.ports import Superseded
 from gateway.states import Event
 
 # PDFs that came on their own.
-_LOOSE: Final = select(messages.c.id).where(
-    IN_WAIT,
-    messages.c.type == ATTACHMENT,
-    messages.c.waiting_for.in_(bindparam("things", expanding=True)),
-)
+_ATTACHED = select(messages.c.id).where(IN_WAIT, messages.c.type == ATTACHMENT)
+_LOOSE: Final = _ATTACHED.where(messages.c.spelt.in_(bindparam("things", expanding=True)))
+_OF_ITS_NAME: Final = _ATTACHED.where(messages.c.waiting_for == bindparam("thing"))
 
 
 def write_consequences(transaction: Transaction, decision: Decision, arrival: Arrival, now: datetime) -> None:
@@ -58,7 +57,7 @@ def _write_agreement(transaction: Transaction, matter: Matter, arrival: Arrival,
 
 def _check_its_turn(transaction: Transaction, party: str, file: str, message: str) -> None:
     """Raises `Superseded` where another that lists this PDF was received first and waited for it."""
-    for name in (file, file.removesuffix(".pdf")):
+    for name in listed_as(file):
         if claimed_before(transaction, f"document {party} {name}", message):
             raise Superseded(message)
 
@@ -74,9 +73,12 @@ def _check_still_lacking(transaction: Transaction, message: str, lack: Lack) -> 
         if revisions_between(transaction, trader, broker) != lack.seen:
             raise Superseded(message)
     if kind in ("document", "declaration"):
-        # The document is there now, or another PDF of the name of the one that waits for its declaration.
+        # The document is there now, or another PDF of the very name of one that waits for its declaration.
         party, _space, file = name.partition(" ")
-        names = (file, f"{file}.pdf") if kind == "document" else (file,)
-        things = [awaited_by(party, each) for each in names]
-        if transaction.connection.execute(_LOOSE, {"things": things}).first() is not None:
+        found = (
+            (_LOOSE, {"things": spelt_things(party, file)})
+            if kind == "document"
+            else (_OF_ITS_NAME, {"thing": lack.thing})
+        )
+        if transaction.connection.execute(*found).first() is not None:
             raise Superseded(message)

@@ -21,6 +21,7 @@ from adapters.stores.operating_tables import replies
 from adapters.stores.receipts import give_again, named, put_receipts
 from adapters.stores.tables import AT_WORK, TO_JUDGE, deliveries, holders, messages
 from adapters.stores.waiting import any_overdue, expire, settle_versions
+from gateway.awaited import spelt
 from gateway.decision import Decision
 from gateway.message import ATTACHMENT, Arrival, Key, Receipt, Received, Submission
 from gateway.ports import Folder, LateDecision, Superseded, Untold
@@ -312,6 +313,7 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
             "reason": decision.reason,
             "linked": decision.linked,
             "waiting_for": None if decision.lack is None else decision.lack.thing,
+            "spelt": None if decision.lack is None else spelt(decision.lack.thing),
             "until": None if decision.lack is None else decision.lack.until,
             **({} if decision.facts is None else fact_columns(decision.facts)),
             **({} if decision.matter.use is None else {"agreement": decision.matter.use.agreement.number}),

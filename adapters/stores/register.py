@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from adapters.stores.agreements import AGREEMENT
-from adapters.stores.belongings import DECLARATION_BY, JOINED, LOOSE, awaited_by, declared_of, loose_of
+from adapters.stores.belongings import DECLARATION_BY, JOINED, LOOSE, declared_of, loose_of, spelt_things
 from adapters.stores.tables import agreements, deliveries, holders, messages, parties, party_changes
 from adapters.stores.waiting import VERSIONS
 from gateway.agreements import Agreement, AgreementKind, Registered
@@ -208,12 +208,13 @@ class SqlRegister:
                 return declared_of(rows[0], given)
         return None
 
-    def loose(self, party: str, name: str, message: str = "") -> Loose | None:
-        rows = self._ask(self._loose, {"thing": awaited_by(party, name)})
-        if rows or not message:
-            return loose_of(rows[0]) if rows else None
-        rows = self._ask(self._joined, {"to": message, "name": name})
-        return replace(loose_of(rows[0]), joined=True) if rows else None
+    def loose(self, party: str, name: str) -> Sequence[Loose]:
+        one, other = spelt_things(party, name)
+        found = [loose_of(row) for row in self._ask(self._loose, {"one": one, "other": other})]
+        return sorted(found, key=lambda each: each.message.arrival.id, reverse=True)
+
+    def joined(self, message: str) -> Sequence[Loose]:
+        return [replace(loose_of(row), joined=True) for row in self._ask(self._joined, {"to": message})]
 
     def holder(self, key: Key, message: str = "") -> Earlier | None:
         rows = self._ask(self._holder, asdict(key))

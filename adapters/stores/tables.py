@@ -107,6 +107,7 @@ messages = Table(
     Column("lease_until", Instant),
     Column("not_before", Instant),
     Column("waiting_for", Text),
+    Column("spelt", Text),  # the same with a file's name as it is looked for (gateway.awaited)
     Column("until", Instant),
     Column("answer_due", Instant),
     Column("seq_no", String(32)),
@@ -150,6 +151,8 @@ messages = Table(
     ),
     Index("listed_by_name", "name", "kind", sqlite_where=LISTED, postgresql_where=LISTED),
     Index("messages_in_wait", "state", "waiting_for", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
+    Index("messages_in_wait_spelt", "state", "spelt", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
+    Index("messages_woken_spelt", "state", "spelt", "seq", sqlite_where=WOKEN, postgresql_where=WOKEN),
     Index("messages_overdue", "state", "until", sqlite_where=IN_WAIT, postgresql_where=IN_WAIT),
     Index("messages_woken", "state", "waiting_for", "seq", sqlite_where=WOKEN, postgresql_where=WOKEN),
     Index("messages_to_answer", "answer_due", sqlite_where=ANSWER_DUE, postgresql_where=ANSWER_DUE),

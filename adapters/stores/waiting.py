@@ -10,6 +10,7 @@ from adapters.stores.database import Transaction
 from adapters.stores.found_by import note_faults
 from adapters.stores.receipts import put_receipts
 from adapters.stores.tables import IN_WAIT, WOKEN, messages
+from gateway.awaited import spelt
 from gateway.decision import Finished
 from gateway.message import Facts, Version, repeated, replaces
 from gateway.ports import Folder, Superseded
@@ -21,12 +22,18 @@ _own = messages.alias("own")
 _OWN_SEQ: Final = select(_own.c.seq).where(_own.c.id == bindparam("message")).scalar_subquery()
 _STATE: Final = (messages.c.seq, messages.c.id, messages.c.state, messages.c.revision)
 _FOR: Final = select(*_STATE).where(IN_WAIT, messages.c.waiting_for == bindparam("thing"))
+_FOR_SPELT: Final = select(*_STATE).where(IN_WAIT, messages.c.spelt == bindparam("thing"))
 _ONE_OF: Final = select(*_STATE, messages.c.waiting_for).where(
     IN_WAIT, messages.c.waiting_for >= bindparam("least"), messages.c.waiting_for < bindparam("below")
 )
 _BEFORE: Final = (
     select(messages.c.seq)
     .where(WOKEN, messages.c.waiting_for == bindparam("thing"), messages.c.seq < _OWN_SEQ)
+    .limit(1)
+)
+_BEFORE_SPELT: Final = (
+    select(messages.c.seq)
+    .where(WOKEN, messages.c.spelt == bindparam("thing"), messages.c.seq < _OWN_SEQ)
     .limit(1)
 )
 # The other messages of a key that are not decided, but were judged sound so far.
@@ -51,7 +58,9 @@ _CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
 def wake(transaction: Transaction, thing: str, now: datetime) -> None:
     """Has every message that waits for `thing` judged again, in the order of receipt where only one can have
     it: each keeps its claim (`waiting_for`) until it is decided."""
-    for row in transaction.connection.execute(_FOR, {"thing": thing}).all():
+    key = spelt(thing)
+    waiting = (_FOR, thing) if key is None else (_FOR_SPELT, key)
+    for row in transaction.connection.execute(waiting[0], {"thing": waiting[1]}).all():
         _judge_again(transaction, row, Event.CAME, thing, now)
 
 
@@ -68,7 +77,10 @@ def wake_one_of(transaction: Transaction, kind: str, name: str, now: datetime) -
 def claimed_before(transaction: Transaction, thing: str, message: str) -> bool:
     """Whether one that was received before `message` was woken by this thing, or gave up waiting for it, and
     is not decided yet."""
-    return transaction.connection.execute(_BEFORE, {"thing": thing, "message": message}).first() is not None
+    key = spelt(thing)
+    before = (_BEFORE, thing) if key is None else (_BEFORE_SPELT, key)
+    found = transaction.connection.execute(before[0], {"thing": before[1], "message": message})
+    return found.first() is not None
 
 
 def settle_versions(transaction: Transaction, message: str, facts: Facts, now: datetime) -> None:

@@ -1,11 +1,11 @@
 """PDFs that are sent on their own, and the bare document that lists them (FORMATS 3.2, second way).
 
 A PDF waits for the document that lists its name, and such a document for its PDFs: in whichever order they
-come, by the name alone and among what one party sent.
+come, by the name alone (`file_names`) and among what one party sent.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Final
@@ -15,6 +15,7 @@ from gateway.characters import first_strange
 from gateway.decision import Lack, Lacking
 from gateway.families import Families
 from gateway.faults import Fault, Finding, Rejected, finding, in_bytes, too_large
+from gateway.file_names import FileNames, listed_as
 from gateway.message import ATTACHMENT, Facts, Key, Loose, Operation, Package, Part, Pdf, Received
 from gateway.parties import Party
 from gateway.policy import Policy
@@ -25,7 +26,6 @@ from gateway.submission import is_safe
 
 FAMILY: Final = "gateway"
 LISTED: Final = "files"  # the list of a profile that names the files belonging to a document
-_SUFFIX: Final = ".pdf"
 
 
 def attachment_facts(part: Part, party: Party) -> Facts:
@@ -52,7 +52,8 @@ def attach(
     refuse_other_roles(families.senders_listing(LISTED), party)
     if unfit := (*_strange_name(part), *_unfit(part, part.pdf or Pdf(), policy)):
         raise Rejected(unfit)
-    other = register.loose(party.code, part.name)
+    alike = register.loose(party.code, part.name)
+    other = next((each for each in alike if each.part.name == part.name), None)
     if other is not None and other.message.arrival.id > received.arrival.id:
         raise Rejected(replaced(part.name, other.message))
     return other
@@ -63,9 +64,8 @@ def replaced(name: str, by: Received) -> Finding:
 
 
 def brings(part: Part, party: Party) -> tuple[str, ...]:
-    """What documents may wait for that this PDF is: they may list it without its suffix."""
-    names = dict.fromkeys((part.name, part.name.removesuffix(_SUFFIX)))
-    return tuple(_document(party, name) for name in names)
+    """What documents may wait for that this PDF is."""
+    return tuple(_document(party, name) for name in listed_as(part.name))
 
 
 def await_declaration(received: Received, part: Part, party: Party, policy: Policy) -> Lacking:
@@ -93,12 +93,13 @@ def gather(
     names = () if package.is_zip else recognised.type.listed(LISTED, recognised.root)
     if not names or len(names) >= policy.package.entries:
         return package
-    found = {name: _waiting(register, party, name, received) for name in names}
-    loose = {each.message.arrival.id: each for each in found.values() if each is not None}
+    joined = register.joined(received.arrival.id)
+    found = {name: _meant(name, register.loose(party.code, name), joined) for name in names}
+    loose = {each.message.arrival.id: each for those in found.values() for each in those}
     size = package.parts[0].size + sum(each.part.size for each in loose.values())
     if size > limit:
         raise Rejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))
-    missing = tuple(name for name, each in found.items() if each is None)
+    missing = tuple(name for name, those in found.items() if not those)
     return replace(package, loose=tuple(loose.values()), missing=missing)
 
 
@@ -116,10 +117,14 @@ def _document(party: Party, name: str) -> str:
     return f"document {party.code} {name}"
 
 
-def _waiting(register: Register, party: Party, name: str, by: Received) -> Loose | None:
-    return register.loose(party.code, name, by.arrival.id) or register.loose(
-        party.code, name + _SUFFIX, by.arrival.id
-    )
+def _meant(listed: str, waiting: Sequence[Loose], joined: Sequence[Loose]) -> list[Loose]:
+    """Those that a listed name means, as of the parts of a package; several where nobody can say which, for
+    the rules to refuse. What joined before counts before what waits and is only spelt alike."""
+    there = {each.part.name: each for each in reversed(waiting)}  # the newest of a name
+    before = {each.part.name: each for each in joined}
+    if not FileNames(there).exactly(listed) and FileNames(before).named(listed):
+        there = before
+    return [there[name] for name in FileNames(there).named(listed)]
 
 
 def _strange_name(part: Part) -> Iterator[Finding]:

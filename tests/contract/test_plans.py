@@ -27,8 +27,11 @@ from adapters.stores.migrate import migrate
     [
         (waiting._FOR, "messages_in_wait (state=? AND waiting_for=?)"),
         (waiting._OVERDUE, "messages_overdue (state=? AND until<?)"),
-        (consequences._LOOSE.params(things=["a"]), "messages_in_wait (state=? AND waiting_for=?)"),
-        (belongings.LOOSE, "messages_in_wait (state=? AND waiting_for=?)"),
+        (consequences._OF_ITS_NAME, "messages_in_wait (state=? AND waiting_for=?)"),
+        (consequences._LOOSE.params(things=["a"]), "messages_in_wait_spelt (state=? AND spelt=?)"),
+        (belongings.LOOSE, "messages_in_wait_spelt (state=? AND spelt=?)"),
+        (waiting._FOR_SPELT, "messages_in_wait_spelt (state=? AND spelt=?)"),
+        (waiting._BEFORE_SPELT, "messages_woken_spelt (state=? AND spelt=? AND seq<?)"),
         (waiting._ONE_OF, "messages_in_wait (state=? AND waiting_for>? AND waiting_for<?)"),
         (waiting._BEFORE, "messages_woken (state=? AND waiting_for=? AND seq<?)"),
         (waiting.VERSIONS, "messages_by_key (party=? AND family=? AND type=? AND reference=?)"),
@@ -46,7 +49,8 @@ from adapters.stores.migrate import migrate
         (mailbox.NEXT_RECEIPTS, "receipts_shown (account=? AND folder=? AND name>?)"),
     ],
     ids=[
-        *("wake", "overdue", "files in wait", "a file in wait"),
+        *("wake", "overdue", "a file's namesake", "files in wait", "a file in wait"),
+        *("wake by a file", "a file claimed before"),
         *("one of several", "claimed before", "versions", "the next of an account", "at work"),
         *("the next delivery", "on its way", "tried for too long", "to divert", "to tell"),
         *("a page of messages", "a page of receipts"),

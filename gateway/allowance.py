@@ -60,21 +60,29 @@ def room(account: Account, sent: Sent, disk: Disk, sound: int | None = None) -> 
     and the disk's reserve."""
     most = account.max_package if sound is None else min(account.max_package, sound)
     found = Room(most=most, why=finding(Fault.PACKAGE_TOO_LARGE, detail=f"> {most}"))
-    left = _left(account, sent)
-    if left is not None and left < found.most:
-        messages = f"{sent.messages}/{account.daily_messages or '-'}"
-        size = f"{sent.size}/{account.daily_bytes or '-'}"
-        why = finding(
-            Fault.ALLOWANCE_USED,
-            detail=f"messages {messages}, bytes {size}",
-            detail_zh=f"报文 {messages} 份，容量 {size} 字节",
-        )
-        found = Room(most=left, why=why)
+    left = allowance(account, sent)
+    if left is not None and left.most < found.most:
+        found = left
     if disk.free < disk.reserve:
         least = SMALL if disk.free * 2 >= disk.reserve else 0
         if least < found.most:
             found = Room(most=least, why=finding(Fault.DISK_RESERVE, detail=str(least)))
     return found
+
+
+def allowance(account: Account, sent: Sent) -> Room | None:
+    """What is left of it for the day; None where the account has none."""
+    left = _left(account, sent)
+    if left is None:
+        return None
+    messages = f"{sent.messages}/{account.daily_messages or '-'}"
+    size = f"{sent.size}/{account.daily_bytes or '-'}"
+    why = finding(
+        Fault.ALLOWANCE_USED,
+        detail=f"messages {messages}, bytes {size}",
+        detail_zh=f"报文 {messages} 份，容量 {size} 字节",
+    )
+    return Room(most=left, why=why)
 
 
 def _left(account: Account, sent: Sent) -> int | None:

@@ -22,6 +22,7 @@ from gateway.dispatch import DOWN_AFTER, Dispatch
 from gateway.faults import Deferred, printable
 from gateway.message import Arrival, Received, new_id
 from gateway.observing import UNOBSERVED, Observer
+from gateway.parties import Account
 from gateway.ports import (
     Answer,
     Backend,
@@ -81,8 +82,8 @@ class Node:
         self._latest: datetime | None = None  # what the clock said last
         self._at_work: set[asyncio.Task[None]] = set()
 
-    async def add(self, arrival: Arrival) -> None:
-        await self._parts.messages.add(arrival)
+    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
+        await self._parts.messages.add(arrival, sender)
         self._parts.observer.received(arrival)
         self._arrived.set()
 

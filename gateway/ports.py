@@ -25,7 +25,7 @@ from gateway.message import (
     Submission,
     Version,
 )
-from gateway.parties import Party, Role
+from gateway.parties import Account, Party, Role
 from gateway.states import State
 
 
@@ -89,10 +89,11 @@ class BlobStore(Protocol):
 class Intake(Protocol):
     """Where channels hand over."""
 
-    async def add(self, arrival: Arrival) -> None:
+    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
         """Durable when it returns (one commit, synced); only then may the channel acknowledge.
 
-        Raises and leaves nothing when that cannot be promised. The blob must be kept beforehand.
+        Raises and leaves nothing when that cannot be promised, and `Rejected` where it is beyond what the
+        `sender` may send on this day, however much of it comes at once. The blob must be kept beforehand.
         """
         ...
 

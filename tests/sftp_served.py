@@ -85,8 +85,8 @@ class Served:
         self.broker = self.login("broker")
         self.other = self.login("other")
 
-    async def add(self, arrival: Arrival) -> None:
-        await self.intake.add(arrival)
+    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
+        await self.intake.add(arrival, sender)
 
     async def _room(self, account: Account) -> Room:
         return await Allowances(self.database, self.root, self.reserve_percent, Policy, self.clock).room(

@@ -57,9 +57,9 @@ class Looking:
         self.spools = root / "blobs" / "spool"
         self.collector = Collector("theirs", LocalFiles(root / "theirs"), self.thread, self.office)
 
-    async def add(self, arrival: Arrival) -> None:
+    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
         self.before_add()
-        await self._messages.add(arrival)
+        await self._messages.add(arrival, sender)
         self.arrived.append(arrival)
 
     def look(self, times: int = 1) -> None:
@@ -118,6 +118,22 @@ def test_what_is_beyond_the_accounts_allowance_lies_there_until_there_is_room(lo
     bound = replace(bound, daily_bytes=None)
     looking.look()
     assert len(looking.arrived) == 1
+
+
+def test_what_others_used_up_while_it_was_fetched_gets_its_name_back_and_waits(looking: Looking) -> None:
+    sender = replace(PARTY, daily_messages=1)
+
+    async def asked(_account: Account) -> Room:
+        return room(sender, Sent(), Disk(free=1, reserve=0))
+
+    office = replace(looking.office, room=asked)
+    looking.collector = Collector("theirs", LocalFiles(looking.out.parent), looking.thread, office)
+    for name in ("a.xml", "b.xml"):
+        (looking.out / name).write_bytes(b"<a/>")
+    for _ in range(3):
+        run(looking.collector.collect(sender, asyncio.Event()))
+    (arrival,) = looking.arrived
+    assert looking.names() == sorted([Claim("a.xml", arrival.id, MARK).file, "b.xml"])
 
 
 def test_a_file_that_could_not_be_added_gets_its_name_back(looking: Looking) -> None:

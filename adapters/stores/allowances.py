@@ -10,8 +10,9 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from adapters.stores.database import Database, Transaction
 from adapters.stores.operating_tables import sent_days
-from gateway.allowance import Disk, Room, Sent, largest, room
+from gateway.allowance import Disk, Room, Sent, allowance, largest, room
 from gateway.china import china_date
+from gateway.faults import Rejected
 from gateway.message import Arrival
 from gateway.parties import Account
 from gateway.policy import Policy
@@ -28,10 +29,15 @@ _SENT: Final = select(sent_days.c.messages, sent_days.c.size).where(_OF)
 _ON_A_DAY: Final = select(sent_days).where(sent_days.c.day == bindparam("on"))
 
 
-def count(transaction: Transaction, arrival: Arrival) -> None:
-    """One more message, in the commit that receives it."""
+def count(transaction: Transaction, arrival: Arrival, sender: Account | None) -> None:
+    """One more message, in the commit that receives it. Raises `Rejected` where the sender's allowance for
+    the day is used up: nothing else is asked and counted in one."""
     day = _day(arrival.received_at)
     connection = transaction.connection
+    if sender is not None:
+        left = allowance(sender, _sent(connection, {"on": day, "by": arrival.account}))
+        if left is not None and left.refuses(arrival.size):
+            raise Rejected(left.why)
     if not connection.execute(_COUNT, {"on": day, "by": arrival.account, "more": arrival.size}).rowcount:
         connection.execute(
             _FIRST, {"day": day, "account": arrival.account, "messages": 1, "size": arrival.size}
@@ -58,14 +64,19 @@ class Allowances:
 
     async def room(self, account: Account) -> Room:
         on = {"on": _day(self._clock()), "by": account.name}
-        row = await self._database.read(lambda reader: reader.execute(_SENT, on).first())
+        sent = await self._database.read(lambda reader: _sent(reader, on))
         disk = shutil.disk_usage(self._home)
         return room(
             account,
-            Sent() if row is None else Sent(messages=row.messages, size=row.size),
+            sent,
             Disk(free=disk.free, reserve=int(disk.total * self._percent / 100)),
             largest(self._policy()),
         )
+
+
+def _sent(reader: Connection, on: dict[str, str]) -> Sent:
+    row = reader.execute(_SENT, on).first()
+    return Sent() if row is None else Sent(messages=row.messages, size=row.size)
 
 
 def _day(at: datetime) -> str:

@@ -24,6 +24,7 @@ from adapters.stores.waiting import any_overdue, expire, settle_versions
 from gateway.awaited import spelt
 from gateway.decision import Decision
 from gateway.message import ATTACHMENT, Arrival, Key, Receipt, Received, Submission
+from gateway.parties import Account
 from gateway.ports import Folder, LateDecision, Superseded, Untold
 from gateway.states import DeliveryState, Event, State, advance
 
@@ -47,8 +48,8 @@ class SqlMessages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, arrival: Arrival) -> None:
-        await self._database.write(lambda transaction: _add(transaction, arrival))
+    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
+        await self._database.write(lambda transaction: _add(transaction, arrival, sender))
 
     async def recover(self) -> int:
         return await self._database.write(_recover)
@@ -193,7 +194,7 @@ _HOLD: Final = insert(holders)
 _SEND: Final = insert(deliveries)
 
 
-def _add(transaction: Transaction, arrival: Arrival) -> None:
+def _add(transaction: Transaction, arrival: Arrival, sender: Account | None) -> None:
     link = transaction.log(
         arrival.id,
         arrival.received_at,
@@ -223,7 +224,7 @@ def _add(transaction: Transaction, arrival: Arrival) -> None:
             "link_digest": link.digest,
         },
     )
-    count(transaction, arrival)
+    count(transaction, arrival, sender)
     if arrival.reply is not None:
         transaction.connection.execute(
             _REPLY,

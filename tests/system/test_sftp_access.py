@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from adapters.keys import make_ed25519, write_private
 from gateway.message import Arrival
+from gateway.parties import Account
 from tests.sftp_client import Login
 from tests.sftp_served import Served, serving
 
@@ -338,10 +339,10 @@ class Slow:
         self.begun = threading.Event()
         self.go = asyncio.Event()
 
-    async def add(self, arrival: Arrival) -> None:
+    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
         self.begun.set()
         await self.go.wait()
-        await self.served.messages.add(arrival)
+        await self.served.messages.add(arrival, sender)
 
 
 def test_who_sends_more_than_the_window_while_the_gateway_works_is_hung_up_on(served: Served) -> None:

@@ -19,6 +19,7 @@ import pytest
 from paramiko.sftp import CMD_CLOSE, CMD_READ, int64
 
 from gateway.message import Arrival
+from gateway.parties import Account
 from gateway.states import Event
 from tests.sftp_served import Served, serving
 from tests.unfinished import UNFINISHED
@@ -238,7 +239,7 @@ def test_a_client_that_leaves_in_order_without_closing_leaves_nothing(served: Se
 class Failing:
     """An intake whose commits fail, as on a full disk of the store."""
 
-    async def add(self, arrival: Arrival) -> None:
+    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -256,7 +257,7 @@ def test_a_commit_that_fails_fails_the_client_and_leaves_no_message(served: Serv
 
 
 class Bug:
-    async def add(self, arrival: Arrival) -> None:
+    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
         raise ZeroDivisionError("a fault of ours, with secrets in its text")
 
 

@@ -155,7 +155,12 @@ class Consumer:
                 reply=reply,
                 traceparent=taken.traceparent,
             )
-            await office.intake.add(arrival)
+            try:
+                await office.intake.add(arrival, account)
+            except Rejected:
+                if claim is not None:  # its upload is used up: it is sent again with the message
+                    office.uploads.taken(account.name, claim.file, claim.size, claim.sha256)
+                raise
         if claim is not None:
             office.uploads.taken(account.name, claim.file, claim.size, claim.sha256)
         log.info("message", account=account.name, name=printable(taken.name), id=arrival.id, size=size)

@@ -20,7 +20,7 @@ from adapters.channels.partner.names import Claim, beside, claim_of, is_sound
 from adapters.channels.partner.office import Office, Thread
 from adapters.files.folders import MOST, OUTAGES, Files, Found
 from gateway.answers import receipt_name
-from gateway.faults import Fault, printable, too_large
+from gateway.faults import Fault, Rejected, printable, too_large
 from gateway.left_unfinished import notice
 from gateway.message import Arrival, new_id
 from gateway.parties import Account
@@ -211,7 +211,11 @@ class Collector:
             received_at=now,
         )
         try:
-            await self._office.intake.add(arrival)
+            await self._office.intake.add(arrival, account)
+        except Rejected as beyond:  # others came first: it lies there until there is room
+            await self._undo(claim)
+            self._once(beyond.findings[0].en, claim.name)
+            return
         except Exception:
             # Where not even this can be asked the claim stays, for the next look.
             if not await self._office.mailbox.whereabouts(account.name, [claim.message]):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import IO, Final
 
-from adapters.channels.sftp_server.office import Office
+from adapters.channels.sftp_server.office import Office, no_room
 from adapters.channels.sftp_server.outbox import Draft, Outbox
 from adapters.channels.sftp_server.wire import Attributes, Refused, Status, denied
 from gateway.allowance import Room
@@ -95,7 +95,7 @@ class Upload:
             raise Refused(Status.FAILURE, f"A package may have {most} bytes at most; nothing was kept")
         if self._room is not None and size > self._room.most:
             self.abort()
-            raise Refused(Status.FAILURE, f"{self._room.why.en} Nothing was kept")
+            raise no_room(self._room.why)
         try:
             self._outbox.grow(self.draft, size, PACKAGES_TOGETHER * most)
         except Refused:

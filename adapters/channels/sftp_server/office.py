@@ -15,7 +15,7 @@ import structlog
 from adapters.channels.sftp_server.outbox import Draft, Outbox
 from adapters.channels.sftp_server.wire import Refused, Status
 from gateway.allowance import Asked, Room
-from gateway.faults import printable
+from gateway.faults import Finding, Rejected, printable
 from gateway.mailbox import Mailbox
 from gateway.message import Arrival, new_id
 from gateway.parties import Account
@@ -91,14 +91,18 @@ class Office:
         with self._lock:
             return list(self._outboxes.values())
 
-    def commit(self, account: str, draft: Draft, name: str, admit: Callable[[], None]) -> int:
-        """Makes a message of a held draft and returns its size; `admit` has the last word. Where it raises
-        there is no message; the draft is used up either way."""
+    def commit(self, account: str, draft: Draft, name: str, admit: Callable[[], Account]) -> int:
+        """Makes a message of a held draft and returns its size; `admit` gives its sender and has the last
+        word. Where it raises there is no message; the draft is used up either way."""
         now = self.clock()
         message = new_id(now, os.urandom(10))
         try:
+            # There was room when it was opened; others that were opened with it may have come first.
+            room = self.room(admit())
+            if room is not None and room.refuses(draft.spool.size):
+                raise Rejected(room.why)
             sha256, size = draft.spool.keep()
-            admit()
+            sender = admit()
             self.wait(
                 self.intake.add(
                     Arrival(
@@ -109,9 +113,14 @@ class Office:
                         sha256=sha256,
                         size=size,
                         received_at=now,
-                    )
+                    ),
+                    sender,
                 )
             )
+        except Rejected as beyond:
+            refused = beyond.findings[0]
+            log.warning("upload refused", account=account, name=printable(name), reason=refused.code)
+            raise no_room(refused) from None
         except Exception as error:
             log.error("upload failed", account=account, name=printable(name), reason=printable(str(error)))
             raise
@@ -123,6 +132,11 @@ class Office:
 
 async def _awaited(asked: Awaitable[Room]) -> Room:
     return await asked
+
+
+def no_room(why: Finding) -> Refused:
+    """What a client is told where there is no room for what it sends."""
+    return Refused(Status.FAILURE, f"{why.en} Nothing was kept")
 
 
 def cause(error: OSError) -> str:

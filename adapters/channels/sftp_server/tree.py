@@ -12,7 +12,7 @@ from typing import Final
 from adapters.channels.sftp_server import paths
 from adapters.channels.sftp_server.dossiers import ROOT, Dossiers
 from adapters.channels.sftp_server.handles import FILE, PACKAGES_TOGETHER, Download, Upload
-from adapters.channels.sftp_server.office import Office
+from adapters.channels.sftp_server.office import Office, no_room
 from adapters.channels.sftp_server.outbox import Draft
 from adapters.channels.sftp_server.wire import (
     NAMES_IN_A_PACKET,
@@ -63,9 +63,10 @@ class Tree:
         self._writing: dict[str, Draft] = {}  # uploads of this session under final names
         self._done: dict[str, tuple[int, datetime]] = {}  # what it finished of late, oldest first
 
-    def admit(self) -> None:
+    def admit(self) -> Account:
         """Asked before every request: what was allowed at the log-in may be so no more."""
         self._account = self._admitted()
+        return self._account
 
     def canonical(self, path: str) -> str:
         return "/" + "/".join(paths.steps(path))
@@ -305,7 +306,7 @@ class Tree:
                 return self._upload(self._outbox.hold(name), name, append=Mode.APPEND in mode)
         room = self._office.room(self._account)
         if room is not None and room.most == 0:
-            raise Refused(Status.FAILURE, room.why.en)
+            raise no_room(room.why)
         draft = self._outbox.create(
             name,
             self._office.blobs.spool,

@@ -8,7 +8,7 @@ Nothing is inflated before the whole directory has been found sound.
 import stat
 import unicodedata
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Final
@@ -43,6 +43,7 @@ _EXTRA_UNICODE_PATH: Final = 0x7075
 _DOS_DIRECTORY: Final = 0x10
 # What desktops put into a zip without being asked: it goes on as sent, and is no part of the package.
 _MACOSX: Final = "__macosx/"
+_APPLE_DOUBLE: Final = "._"  # before the name of the file that it goes with
 _LITTER: Final = (".ds_store", "thumbs.db", "desktop.ini")
 
 
@@ -125,9 +126,9 @@ def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
     entries = tuple(
         Entry(
             *(name, record.size, record.packed, record.crc, record.method == _DEFLATED, start),
-            ignored=_is_litter(name),
+            ignored=_is_litter(name) or _goes_with_another(spelt, names),
         )
-        for name, record, start in zip(names.values(), found, starts, strict=True)
+        for (spelt, name), record, start in zip(names.items(), found, starts, strict=True)
     )
     return Archive(entries, stream, limits.ratio)
 
@@ -135,6 +136,11 @@ def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
 def _is_litter(name: str) -> bool:
     lowered = name.lower()
     return lowered.startswith(_MACOSX) or lowered in _LITTER
+
+
+def _goes_with_another(spelt: str, names: Collection[str]) -> bool:
+    """Whether it is what a Mac keeps of another file of the archive beside it (AppleDouble, RFC 1740)."""
+    return spelt.startswith(_APPLE_DOUBLE) and spelt.removeprefix(_APPLE_DOUBLE) in names
 
 
 def _refuse_one_folder(found: Sequence[Record]) -> None:

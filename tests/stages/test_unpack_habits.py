@@ -100,9 +100,25 @@ def test_of_one_folder_around_everything_it_is_said_what_to_do(items: list[Item]
 
 
 def test_what_only_looks_like_a_desktops_own_is_judged_as_any_file() -> None:
-    assert codes(archive([XML, Item(name=b"._a.pdf.exe")])) == [Fault.ZIP_UNEXPECTED.code]
+    assert codes(archive([XML, Item(name=b"._a.pdf.exe"), Item(name=b"a.pdf")])) == [Fault.ZIP_UNEXPECTED.code]
+    assert codes(archive([XML, Item(name=b"._other.xml")])) == [Fault.ZIP_MANY_DOCUMENTS.code] * 2
     assert codes(archive([XML, Item(name=b"docs/.DS_Store")])) == [Fault.ZIP_PATH.code]
     assert codes(archive([XML, Item(name=b"__MACOSX/a", crc=1)])) == [Fault.ZIP_BROKEN.code]
+
+
+def test_what_a_mac_keeps_of_a_file_may_stand_beside_it(desk: Desk) -> None:
+    out = BytesIO(packed(DECLARED))
+    with ZipFile(out, "a") as zipped:
+        beside = {f"._{name}".swapcase() for name in zipped.namelist()}
+        assert len(beside) == 2
+        for name in beside:
+            zipped.writestr(name, b"\0\5\x16\7")
+    decision = desk.judged("broker-aa", "a.zip", out.getvalue())
+    assert decision.event is Event.PASSED, decision.findings
+    assert {(each.code, each.place.file) for each in decision.findings} == {
+        (Fault.ZIP_IGNORED.code, name) for name in beside
+    }
+    assert desk.judged("broker-aa", "b.zip", packed(DECLARED)).event is Event.REPEATED
 
 
 def test_of_199_files_that_are_too_costly_one_is_read() -> None:

@@ -100,7 +100,9 @@ def test_of_one_folder_around_everything_it_is_said_what_to_do(items: list[Item]
 
 
 def test_what_only_looks_like_a_desktops_own_is_judged_as_any_file() -> None:
-    assert codes(archive([XML, Item(name=b"._a.pdf.exe"), Item(name=b"a.pdf")])) == [Fault.ZIP_UNEXPECTED.code]
+    assert codes(archive([XML, Item(name=b"._a.pdf.exe"), Item(name=b"a.pdf")])) == [
+        Fault.ZIP_UNEXPECTED.code
+    ]
     assert codes(archive([XML, Item(name=b"._other.xml")])) == [Fault.ZIP_MANY_DOCUMENTS.code] * 2
     assert codes(archive([XML, Item(name=b"docs/.DS_Store")])) == [Fault.ZIP_PATH.code]
     assert codes(archive([XML, Item(name=b"__MACOSX/a", crc=1)])) == [Fault.ZIP_BROKEN.code]

@@ -2,8 +2,10 @@
 
 import posixpath
 import stat
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from getpass import getuser
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +16,8 @@ from paramiko.sftp import (
     CMD_OPENDIR,
     CMD_READDIR,
     CMD_READLINK,
+    CMD_RMDIR,
+    CMD_SYMLINK,
     SFTP_FAILURE,
     SFTP_NO_SUCH_FILE,
     SFTP_OK,
@@ -23,6 +27,7 @@ from paramiko.sftp import (
 from adapters.channels.sftp_server.wire import NAMES_IN_A_PACKET, Attributes
 from gateway.china import CHINA
 from tests.sftp_served import Served, serving
+from tests.sshd import shared
 
 
 @pytest.fixture
@@ -37,8 +42,13 @@ def asked(client: paramiko.SFTPClient, kind: int, *given: Any) -> Any:
 
 def status(client: paramiko.SFTPClient, kind: int, path: str) -> int:
     """The number of the status that a request is refused with."""
+    given: list[Any] = [path]
+    if kind == CMD_MKDIR:
+        given = [path, paramiko.SFTPAttributes()]
+    elif kind == CMD_SYMLINK:
+        given = ["anything", path]
     try:
-        asked(client, kind, path, *([paramiko.SFTPAttributes()] if kind == CMD_MKDIR else []))
+        asked(client, kind, *given)
     except FileNotFoundError:
         return int(SFTP_NO_SUCH_FILE)
     except PermissionError:
@@ -62,6 +72,63 @@ def test_a_folder_that_is_there_is_no_obstacle_to_making_it(served: Served) -> N
         assert status(client, CMD_MKDIR, "/new") == SFTP_PERMISSION_DENIED
         assert status(client, CMD_MKDIR, "/OutBox/new") == SFTP_PERMISSION_DENIED
         assert status(client, CMD_MKDIR, "/OutBox/none/new") == SFTP_NO_SUCH_FILE
+
+
+@pytest.fixture
+def openssh() -> Iterator[paramiko.SFTPClient]:
+    """A session with OpenSSH's server, on folders as ours are."""
+    server = shared()
+    folder = Path(tempfile.mkdtemp(dir=server.root))
+    for name in ("OutBox", "InBox", "SentBox", "FailBox"):
+        (folder / name).mkdir()
+    (folder / "OutBox" / "a.xml.tmp").touch()
+    with paramiko.Transport(("127.0.0.1", server.port)) as transport:
+        transport.connect(username=getuser(), pkey=paramiko.Ed25519Key.from_private_key_file(str(server.key)))
+        client = paramiko.SFTPClient.from_transport(transport)
+        assert client is not None
+        client.chdir(str(folder))
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "wanted"),
+    [
+        (CMD_RMDIR, "none", SFTP_NO_SUCH_FILE),
+        (CMD_RMDIR, "OutBox/none", SFTP_NO_SUCH_FILE),
+        (CMD_RMDIR, "none/none", SFTP_NO_SUCH_FILE),
+        (CMD_RMDIR, "OutBox/a.xml.tmp", SFTP_NO_SUCH_FILE),  # as no folder is there
+        (CMD_RMDIR, "OutBox/a.xml.tmp/none", SFTP_NO_SUCH_FILE),
+        (CMD_RMDIR, "OutBox", SFTP_FAILURE),  # it holds something
+        (CMD_RMDIR, "OutBox/", SFTP_FAILURE),
+        (CMD_RMDIR, "/", SFTP_FAILURE),
+        (CMD_SYMLINK, "OutBox", SFTP_FAILURE),  # it exists
+        (CMD_SYMLINK, "OutBox/a.xml.tmp", SFTP_FAILURE),
+        (CMD_SYMLINK, "none/a.xml", SFTP_NO_SUCH_FILE),
+        (CMD_SYMLINK, "OutBox/a.xml.tmp/none", SFTP_NO_SUCH_FILE),
+        (CMD_MKDIR, "OutBox", SFTP_FAILURE),
+        (CMD_MKDIR, "OutBox/a.xml.tmp", SFTP_FAILURE),
+        (CMD_MKDIR, "OutBox/a.xml.tmp/none", SFTP_NO_SUCH_FILE),
+        (CMD_MKDIR, "none/none", SFTP_NO_SUCH_FILE),
+        (CMD_READLINK, "none", SFTP_NO_SUCH_FILE),
+        (CMD_READLINK, "OutBox/none", SFTP_NO_SUCH_FILE),
+    ],
+)
+def test_why_a_folder_or_a_link_is_not_made_or_removed_is_said_as_openssh_says_it(
+    served: Served, openssh: paramiko.SFTPClient, kind: int, path: str, wanted: int
+) -> None:
+    there = path if path.startswith("/") else f"{openssh.getcwd()}/{path}"
+    with served.broker.session() as client:
+        client.open("/OutBox/a.xml.tmp", "wb").close()
+        assert (status(client, kind, path), status(openssh, kind, there)) == (wanted, wanted)
+
+
+def test_where_openssh_would_change_the_folders_they_are_fixed(served: Served) -> None:
+    with served.broker.session() as client:
+        client.open("/OutBox/a.xml.tmp", "wb").close()
+        for kind, path in ((CMD_RMDIR, "SentBox"), (CMD_SYMLINK, "OutBox/b"), (CMD_SYMLINK, "/b")):
+            assert status(client, kind, path) == SFTP_PERMISSION_DENIED
+        assert client.listdir("/") == ["FailBox", "InBox", "OutBox", "SentBox"]
+        assert client.listdir("/OutBox") == ["a.xml.tmp"]
 
 
 def test_nothing_is_a_link(served: Served) -> None:

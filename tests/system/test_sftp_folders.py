@@ -59,9 +59,8 @@ def test_the_tree_is_fixed(served: Served) -> None:
         for path in ("/new", "/OutBox/new"):
             with pytest.raises(PermissionError):
                 client.mkdir(path)
-        for path in ("/OutBox", "/new"):
-            with pytest.raises(PermissionError):
-                client.rmdir(path)
+        with pytest.raises(PermissionError):
+            client.rmdir("/OutBox")
         with pytest.raises(PermissionError):
             client.symlink("/etc/passwd", "/OutBox/a.tmp")
         with pytest.raises(PermissionError):

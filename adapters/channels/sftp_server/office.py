@@ -13,13 +13,13 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from adapters.channels.sftp_server.outbox import Draft, Outbox
-from adapters.channels.sftp_server.wire import Refused, Status
+from adapters.channels.sftp_server.wire import Refused, Status, no_such_file
 from gateway.allowance import Asked, Room
 from gateway.faults import Finding, Rejected, printable
 from gateway.mailbox import Mailbox
 from gateway.message import Arrival, new_id
 from gateway.parties import Account
-from gateway.ports import BlobStore, Clock, Filing, Intake
+from gateway.ports import BlobStore, Clock, Entry, Filing, Folder, Intake
 
 # Longer than any commit that will still succeed; a client's own patience is about as long.
 _PATIENCE_SECONDS: Final = 60.0
@@ -74,6 +74,13 @@ class Office:
     def room(self, account: Account) -> Room | None:
         """How much it may send now; None where nothing but its largest package is a bound."""
         return None if self._room is None else self.wait(_awaited(self._room(account)))
+
+    def entry(self, account: str, folder: Folder, name: str) -> Entry:
+        """What the store has under this name of a folder; `Refused` where it has nothing."""
+        entry = self.wait(self.mailbox.entry(account, folder, name))
+        if entry is None:
+            raise no_such_file()
+        return entry
 
     def outbox(self, account: str) -> Outbox:
         with self._lock:

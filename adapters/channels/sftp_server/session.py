@@ -13,7 +13,7 @@ from adapters.channels.sftp_server import wire
 from adapters.channels.sftp_server.handles import Download, Upload
 from adapters.channels.sftp_server.office import cause, log
 from adapters.channels.sftp_server.tree import Tree
-from adapters.channels.sftp_server.wire import Command, Fields, Mode, Refused, Status, denied
+from adapters.channels.sftp_server.wire import Command, Fields, Mode, Refused, Status
 
 _RECEIVE: Final = 1024 * 1024
 _MOST_HANDLES: Final = 256
@@ -224,14 +224,18 @@ class Session(SubsystemHandler):
         return self._unsupported(number, fields)
 
     def _mkdir(self, number: int, fields: Fields) -> bytes:
-        raise self._tree.refuse_folder(fields.text())
+        raise self._tree.refuse_making(fields.text())
+
+    def _rmdir(self, number: int, fields: Fields) -> bytes:
+        raise self._tree.refuse_removing(fields.text())
+
+    def _symlink(self, number: int, fields: Fields) -> bytes:
+        _points_to, link = fields.text(), fields.text()  # in OpenSSH's order, not in that of the draft
+        raise self._tree.refuse_making(link)
 
     def _readlink(self, number: int, fields: Fields) -> bytes:
         self._tree.stat(fields.text())
         raise Refused(Status.FAILURE, "Not a link")
-
-    def _fixed(self, number: int, fields: Fields) -> bytes:
-        raise denied("The folders here are fixed")
 
     def _unsupported(self, number: int, fields: Fields) -> bytes:
         return wire.status(number, Status.OP_UNSUPPORTED, "Not supported")
@@ -273,7 +277,7 @@ _VERBS: Final[dict[int, Callable[[Session, int, Fields], bytes]]] = {
     Command.REALPATH: Session._realpath,
     Command.EXTENDED: Session._extended,
     Command.MKDIR: Session._mkdir,
-    Command.RMDIR: Session._fixed,
-    Command.SYMLINK: Session._fixed,
+    Command.RMDIR: Session._rmdir,
+    Command.SYMLINK: Session._symlink,
     Command.READLINK: Session._readlink,
 }

@@ -1,0 +1,190 @@
+"""OutBox as one session sees it: what it writes there, finishes and renames."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from adapters.channels.sftp_server.handles import FILE, PACKAGES_TOGETHER, Upload
+from adapters.channels.sftp_server.office import Office, no_room
+from adapters.channels.sftp_server.outbox import Draft
+from adapters.channels.sftp_server.wire import (
+    Attributes,
+    Mode,
+    Refused,
+    Space,
+    Status,
+    denied,
+    no_such_file,
+)
+from gateway.allowance import Room
+from gateway.mailbox import NotRenamed
+from gateway.parties import Account
+from gateway.ports import Folder
+
+# A client looks at a file again after the upload: paramiko's `put` compares its size, WinSCP and others set
+# its times. A judgement can be quicker than that and move the file to SentBox, and the client would report
+# as failed what was acknowledged. So its session still sees it in OutBox for this long.
+_STILL_SEEN: Final = timedelta(seconds=5)
+
+
+class Sending:
+    """All verbs raise `Refused` for what the client is told, `OSError` where our disk fails.
+
+    `admitted` gives the account as it is now, and raises `Refused` once its key is revoked.
+    """
+
+    def __init__(self, office: Office, account: Account, admitted: Callable[[], Account]) -> None:
+        self._office = office
+        self.account = account
+        self._admitted = admitted
+        self._outbox = office.outbox(account.name)
+        self._writing: dict[str, Draft] = {}  # uploads of this session under final names
+        self._done: dict[str, tuple[int, datetime]] = {}  # what it finished of late, oldest first
+
+    def admit(self) -> Account:
+        """Asked before every request: what was allowed at the log-in may be so no more."""
+        self.account = self._admitted()
+        return self.account
+
+    def space(self) -> Space:
+        """Of what the account may have on its way."""
+        count, size = self._outbox.together()
+        most = PACKAGES_TOGETHER * self.account.max_package
+        return Space(
+            most=most,
+            free=max(most - size, 0),
+            files=self.account.max_files,
+            free_files=max(self.account.max_files - count, 0),
+        )
+
+    def drafts(self) -> dict[str, Attributes]:
+        """What is not a message yet, by name."""
+        drafts = (*self._outbox.listing(), *self._writing.values())
+        return {draft.name: _attributes(draft) for draft in drafts if not draft.gone}
+
+    def left(self) -> Sequence[Draft]:
+        """What was left unfinished, and its sender does not know it yet."""
+        return [draft for draft in self._outbox.left(self._office.clock()) if not draft.silent]
+
+    def is_unfinished(self, name: str) -> bool:
+        return self._outbox.find(name) is not None
+
+    def stat(self, name: str) -> Attributes:
+        draft = self._writing.get(name) or self._outbox.find(name)
+        if draft is not None:
+            if draft.gone:
+                # Its upload failed. paramiko's client overlooks a failed close and trusts this look instead,
+                # which must not find an earlier message of the same name.
+                raise no_such_file()
+            return _attributes(draft)
+        size, at = self._done.get(name, (0, None))
+        if at is not None and self._office.clock() - at <= _STILL_SEEN:
+            return Attributes(FILE, size, at)
+        entry = self._office.entry(self.account.name, Folder.OUTBOX, name)
+        return Attributes(FILE, entry.size, entry.at)
+
+    def write(self, name: str, mode: Mode) -> Upload:
+        unfinished = self.account.is_unfinished(name)
+        # Alone the flag says nothing (POSIX, open).
+        exclusive = Mode.EXCLUSIVE in mode and Mode.CREATE in mode
+        fresh = Mode.TRUNCATE in mode and Mode.CREATE in mode and not exclusive
+        # A final name that comes again is a new message (names are used again), so it is not even looked up.
+        if not fresh:
+            there = self.is_unfinished(name) if unfinished else self._acknowledged(name)
+            if exclusive and (there or self._outbox.writes(name)):
+                raise Refused(Status.FAILURE, "The file exists")
+            if not there and Mode.CREATE not in mode:
+                raise no_such_file()
+            if there and Mode.TRUNCATE not in mode:
+                if not unfinished:
+                    raise denied("The file was acknowledged and cannot be changed; send it anew")
+                return self._upload(self._outbox.hold(name), name, append=Mode.APPEND in mode)
+        room = self._office.room(self.account)
+        if room is not None and room.most == 0:
+            raise no_room(room.why)
+        draft = self._outbox.create(
+            name,
+            self._office.blobs.spool,
+            self._office.clock(),
+            self.account.max_files,
+            unfinished=unfinished,
+        )
+        if not unfinished:
+            self._writing = {each: held for each, held in self._writing.items() if not held.gone}
+            self._writing[name] = draft
+        return self._upload(draft, name, room, append=Mode.APPEND in mode)
+
+    def remove(self, name: str) -> None:
+        if not self.account.is_unfinished(name):
+            self.stat(name)
+            raise denied("Only unfinished uploads and receipts in InBox can be removed")
+        self._outbox.remove(name)
+
+    def rename(self, name: str, target: str, *, replace: bool) -> None:
+        """Where the new name is a final one this is the acknowledgement: it returns after the commit."""
+        if not self.is_unfinished(name):
+            self._rename_taken(name, target)
+        elif self.account.is_unfinished(target):
+            self._outbox.move(name, target, replace=replace)
+        else:
+            self._finish(self._outbox.hold(name), target)
+
+    def change(self, name: str, size: int | None) -> None:
+        """Sets attributes: a size cuts or lengthens an unfinished file; times and permissions are taken and
+        forgotten, since clients set them after an upload and count a refusal as its failure."""
+        if size is not None and self.account.is_unfinished(name):
+            upload = self._upload(self._outbox.hold(name), name)
+            upload.truncate(size)
+            upload.close()
+            return
+        now = self.stat(name)
+        if size is not None and size != now.size:
+            raise denied("A finished file cannot be changed")
+
+    def _rename_taken(self, name: str, target: str) -> None:
+        if self.is_unfinished(target):
+            raise denied("OutBox has another file of the new name")
+        if self.account.is_unfinished(target):
+            # Under such a name it would look as if it could still be taken back.
+            self.stat(name)
+            raise denied("The file was taken already; it cannot get the name of an unfinished one")
+        now = self._office.clock()
+        try:
+            renamed = self._office.wait(self._office.mailbox.rename(self.account.name, name, target, now))
+        except NotRenamed as error:
+            raise denied(str(error)) from None
+        if renamed is None:
+            self.stat(name)
+            raise denied("The file was taken too long ago to be renamed")
+        self._done.pop(name, None)
+        self._remember(target, renamed.size, now)
+
+    def _acknowledged(self, name: str) -> bool:
+        try:
+            self.stat(name)
+        except Refused as refusal:
+            if refusal.status is Status.NO_SUCH_FILE:
+                return False
+            raise
+        return True
+
+    def _upload(self, draft: Draft, name: str, room: Room | None = None, *, append: bool = False) -> Upload:
+        finish = None if self.account.is_unfinished(name) else partial(self._finish, name=name)
+        return Upload(draft, self._outbox, self._office, self.account, finish, room, append=append)
+
+    def _finish(self, draft: Draft, name: str) -> None:
+        size = self._office.commit(self.account.name, draft, name, self.admit)
+        if self._writing.get(name) is draft:
+            del self._writing[name]
+        self._remember(name, size, self._office.clock())
+
+    def _remember(self, name: str, size: int, now: datetime) -> None:
+        self._done.pop(name, None)
+        while self._done and now - self._done[first := next(iter(self._done))][1] > _STILL_SEEN:
+            del self._done[first]
+        self._done[name] = (size, now)
+
+
+def _attributes(draft: Draft) -> Attributes:
+    return Attributes(FILE, draft.spool.size, draft.touched)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import structlog
 
+from gateway.backoff import WHILE_THE_STORE_FAILS, Backoff
 from gateway.breaker import Breaker, BreakerState
 from gateway.destinations import Destinations, Outbox, Pause
 from gateway.faults import printable
@@ -29,7 +30,6 @@ from gateway.ports import (
 )
 
 DOWN_AFTER: Final = timedelta(seconds=5)  # before others are told that a destination is down, or take over
-_TRY_AGAIN: Final = 0.5  # seconds between tries to write an outcome
 _UNLIMITED: Final = Limits(at_once=8)
 
 log = structlog.get_logger()
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roads:
     """Where submissions can go: the back-ends, and the limits of those that have any. `budget` is how long a
-    delivery is tried."""
+    delivery is tried, `backoff` of an outcome that cannot be written."""
 
     outbox: Outbox
     destinations: Destinations
@@ -47,6 +47,7 @@ class Roads:
     budget: timedelta
     blobs: BlobStore
     clock: Clock
+    backoff: Backoff = WHILE_THE_STORE_FAILS
     observer: Observer = UNOBSERVED
 
 
@@ -201,8 +202,7 @@ class Dispatch:
             )
             if step.note:
                 note = f"{step.note}: {note}"
-            while not await self._settled(item, step, note, now, unsure=unsure):
-                await _pause(self._stopping, _TRY_AGAIN)
+            await self._settle(item, step, note, now, unsure=unsure)
         finally:
             lane.at_work -= 1
         await self._learn(name, lane, outcome, note, now, probe)
@@ -236,17 +236,22 @@ class Dispatch:
             # It is known here, and written with the next change.
             log.error("breaker not written", backend=name, error=type(error).__name__)
 
-    async def _settled(self, item: Outgoing, step: Step, note: str, now: datetime, *, unsure: bool) -> bool:
-        """Whether the outcome is written. As long as the store cannot take it, it is tried again: nobody else
-        would take up an item that is being sent. A node that stops leaves it for the next, which asks."""
-        try:
-            await self._roads.outbox.settle(
-                item, step.state, note, now, step.next_at, unsure=unsure, counted=step.counted
-            )
-        except Exception as error:
-            log.error("outcome not written", message=item.message, error=type(error).__name__)
-            return self._stopping.is_set()
-        return True
+    async def _settle(self, item: Outgoing, step: Step, note: str, now: datetime, *, unsure: bool) -> None:
+        """Writes the outcome. As long as the store cannot take it, it is tried again: nobody else would take
+        up an item that is being sent. A node that stops leaves it for the next, which asks."""
+        failures = 0
+        while True:
+            try:
+                await self._roads.outbox.settle(
+                    item, step.state, note, now, step.next_at, unsure=unsure, counted=step.counted
+                )
+                return
+            except Exception as error:
+                why, pause = type(error).__name__, self._roads.backoff.pause(failures := failures + 1)
+                log.error("outcome not written", message=item.message, error=why, again_in=pause)
+            if self._stopping.is_set():
+                return
+            await _pause(self._stopping, pause)
 
     async def _attempt(self, item: Outgoing) -> tuple[Outcome, str, bool]:
         """The outcome, why, and whether customs may have it although it has not said so. What an attempt

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import structlog
 
+from gateway.backoff import WHILE_THE_STORE_FAILS, Backoff
 from gateway.customs_answers import CustomsAnswers
 from gateway.decision import Decision
 from gateway.dispatch import DOWN_AFTER, Dispatch
@@ -42,7 +43,6 @@ LEASE: Final = timedelta(minutes=15)
 _SET_BACK: Final = timedelta(seconds=1)  # less is how clocks are kept right
 ANNOUNCE_HELD_AFTER: Final = timedelta(minutes=5)  # CONTRACT.md, "Receipts"
 IDLE: Final = 0.5  # seconds between looks when nothing wakes a loop
-LONGEST_PAUSE: Final = 10.0  # seconds between the tries of a loop that fails
 ANNOUNCE_EVERY: Final = 2.0
 _ANNOUNCED_AT_ONCE: Final = 50
 REMIND_EVERY: Final = 10.0
@@ -55,7 +55,7 @@ log = structlog.get_logger()
 class Parts:
     """What a node is made of. `accounts` names the account for which a back-end speaks of its own accord,
     where it does. `unfit` says why nothing may be judged or signed at a time, where that is so: then the node
-    takes and keeps, and delivers what is signed already."""
+    takes and keeps, and delivers what is signed already. `backoff` is of each loop, while it fails."""
 
     messages: MessageStore
     dispatch: Dispatch
@@ -67,6 +67,7 @@ class Parts:
     blobs: BlobStore
     clock: Clock
     unfit: Callable[[datetime], str]
+    backoff: Backoff = WHILE_THE_STORE_FAILS
     observer: Observer = UNOBSERVED
 
 
@@ -142,7 +143,7 @@ class Node:
         idle: float = IDLE,
         called: str | None = None,
     ) -> None:
-        name, pause = called or work.__name__.strip("_"), 0.0
+        name, failures = called or work.__name__.strip("_"), 0
         while not self._stopping.is_set():
             wake.clear()
             self._parts.observer.ticked(name, self._parts.clock())
@@ -150,10 +151,11 @@ class Node:
                 more = await work()
             except Exception as error:
                 # The store could not be read or written: nothing is lost by trying again.
-                log.error("loop failed", work=name, error=printable(repr(error), 500))
-                await _until(self._stopping, pause := min(LONGEST_PAUSE, max(IDLE, 2 * pause)))
+                pause = self._parts.backoff.pause(failures := failures + 1)
+                log.error("loop failed", work=name, error=printable(repr(error), 500), again_in=pause)
+                await _until(self._stopping, pause)
                 continue
-            pause = 0.0
+            failures = 0
             if not more:
                 await _either(wake, self._stopping, idle)
 

@@ -18,6 +18,7 @@ from adapters.founding import free_port
 from adapters.observing import telling, watch
 from adapters.stores.database import Transaction
 from adapters.stores.tables import messages
+from gateway.backoff import Backoff
 from tests.desk import NOW, Desk
 from tests.mute import Mute
 from tests.operating import accepted, gateway, refused
@@ -169,8 +170,7 @@ def test_a_certificate_that_cannot_be_read_is_an_alarm_and_hides_no_other(
 def test_what_was_over_before_anybody_could_be_told_is_not_told_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "_LONGEST_PAUSE", 0.05)
-    monkeypatch.setattr(watch, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(watch, "_BACKOFF", Backoff(first=0.05, longest=0.05))
 
     async def course(looking: Watched, desk: Desk) -> None:
         break_(desk)

@@ -25,6 +25,7 @@ from adapters.stores.bands import figures
 from adapters.stores.database import Database
 from gateway.alarm_conditions import ACTS_OF, conditions, many_acts
 from gateway.alarms import Alarm, Changes, Condition, News, Severity, Telling, changes, tellings
+from gateway.backoff import Backoff
 from gateway.families import Families
 from gateway.faults import printable
 from gateway.monitoring import MonitoringPolicy, bands, warnings
@@ -32,8 +33,7 @@ from gateway.policy import OperationsPolicy
 from gateway.ports import Clock
 from gateway.watching import AlarmSettings
 
-_FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 300.0
+_BACKOFF: Final = Backoff(first=1.0, longest=300.0)  # of a way that does not take what it is to tell
 _FAILURES: Final = 2  # looks that fail one after the other; a single one may have met a change under way
 
 log = structlog.get_logger()
@@ -180,7 +180,7 @@ def _failing(now: datetime) -> Alarm:
 async def _until_taken(way: Teller, telling: Telling, now: datetime, over: Callable[[], bool]) -> bool:
     """Whether it was, since there is no more to tell when it is `over`: after an outage of a mail server
     nobody gets what was wrong for a moment while it lasted."""
-    pause = _FIRST_PAUSE
+    failures = 0
     while not over():
         try:
             await way.tell(telling, now)
@@ -190,8 +190,7 @@ async def _until_taken(way: Teller, telling: Telling, now: datetime, over: Calla
             log.warning("alarm not told", by=way.name, reason=type(error).__name__)
         else:
             return True
-        await asyncio.sleep(pause)
-        pause = min(_LONGEST_PAUSE, pause * 2)
+        await asyncio.sleep(_BACKOFF.pause(failures := failures + 1))
     log.info("alarm over before it was told", by=way.name, keys=[_key(each) for each in telling.alarms[:20]])
     return False
 

@@ -20,14 +20,14 @@ from adapters.channels.amqp.refusing import dead_letter, notice
 from adapters.channels.amqp.topology import DEAD, IN, stand
 from adapters.channels.sftp_server.claims import Claims
 from gateway.allowance import Asked
+from gateway.backoff import Backoff
 from gateway.connections import AmqpSettings
 from gateway.faults import Finding, Rejected, printable
 from gateway.message import Arrival, new_id
 from gateway.parties import Account
 from gateway.ports import BlobStore, Clock, Intake, Replies
 
-_FIRST_PAUSE: Final = 0.5  # seconds before it is tried again to store a message
-_LONGEST_PAUSE: Final = 30.0
+_BACKOFF: Final = Backoff(first=0.5, longest=30.0)  # of a message that cannot be stored
 
 log = structlog.get_logger()
 
@@ -88,9 +88,10 @@ class Consumer:
         """Keeps it in hand until it is settled, as long as the gateway works. Given back, it would come again
         at once and be counted: the broker puts aside what came too often, and it may be sound."""
         queue = self._queue
-        pause, again = _FIRST_PAUSE, message.redelivered is True
+        failures, again = 0, message.redelivered is True
         while not await self._tried(message, again=again):
             again = True  # it may have been stored for all that was said
+            pause = _BACKOFF.pause(failures := failures + 1)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause * random.uniform(0.5, 1))  # noqa: S311  no secret
             if self._stopping.is_set():
@@ -99,7 +100,6 @@ class Consumer:
                 return
             if self._queue is not queue:
                 return  # the connection was lost: the broker gives it again
-            pause = min(pause * 2, _LONGEST_PAUSE)
         with suppress(Exception):  # the connection is lost: it comes again, and is known
             await message.ack()
 

@@ -12,6 +12,7 @@ from aio_pika import DeliveryMode
 from adapters.amqp.connection import BrokerConnection, Sent
 from adapters.channels.amqp.account_queues import AccountQueues
 from adapters.channels.amqp.refusing import APP
+from gateway.backoff import WHILE_THE_STORE_FAILS
 from gateway.faults import printable
 from gateway.ports import Clock, Folder, Posting, Postings
 
@@ -39,13 +40,17 @@ class Publisher:
 
     async def run(self) -> None:
         """Until it is cancelled."""
+        failures = 0
         while True:
-            more = False
             try:
                 await self._outgoing.until_connected()
                 more = await self._some()
             except Exception as error:
-                log.error("receipts not posted", error=printable(repr(error), 500))
+                pause = WHILE_THE_STORE_FAILS.pause(failures := failures + 1)
+                log.error("receipts not posted", error=printable(repr(error), 500), again_in=pause)
+                await asyncio.sleep(pause)
+                continue
+            failures = 0
             if not more:
                 await asyncio.sleep(_LOOK_EVERY)
 

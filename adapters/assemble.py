@@ -180,6 +180,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
             asyncio.get_running_loop(),
             room,
         )
+        renewals.append(lambda: partial(server.show, read_host_keys(home.keys)))
         stack.push_async_callback(asyncio.to_thread, server.stop, STOP_WITHIN)
         sftp, amqp = server.start(), None
         if settings.amqp is not None:

@@ -131,7 +131,7 @@ def _host_keys(home: Home) -> str:
         # No fault: whoever has pinned the keys that are there must hear of another one first.
         told.append(
             f"none of kind {', '.join(missing)}, which some clients need: make one with ssh-keygen -t "
-            f"{missing[0]} -N '' -f keys/ssh_host_{missing[0]}, publish its fingerprint, restart the node"
+            f"{missing[0]} -N '' -f keys/ssh_host_{missing[0]}, publish its fingerprint, gateway reload"
         )
     return "; ".join(told)
 

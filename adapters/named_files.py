@@ -14,12 +14,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from adapters.home import Home
+from adapters.host_keys import read_host_keys
 from gateway.settings import BadSettings, Settings
 from gateway.signing import XadesSigner
 
 # Keys of gateway.toml that name a file, and those whose file is nobody else's to read.
 _SECRET: Final = ("key", "password_file", "secret_file")
 _NAMED: Final = ("ca", "certificate", "client_ca", "pusher", *_SECRET)
+
+_HOST_KEYS: Final = "keys/ssh_host_*"
 
 _LOCKED: Final = "has a pass phrase; keep it without one, to be read by the gateway's user alone (mode 0600)"
 
@@ -45,10 +48,10 @@ def named_files(home: Home) -> Sequence[NamedFile]:
 
 
 def file_digests(home: Home, settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
-    """SHA-256 (hex) of the files of a node that runs by these settings, with the home's own pair: of those
-    that anybody may see, and of the secret ones, whose digest is not to be shown: a password is guessed from
-    it. Raises `OSError`."""
-    shown = {"keys/gateway.crt": _digest(home.certificate)}
+    """SHA-256 (hex) of the files of a node that runs by these settings, with the home's own pair and host
+    keys: of those that anybody may see, and of the secret ones, whose digest is not to be shown: a password
+    is guessed from it. Raises `OSError`, and `BadSettings` for a host key that cannot be used."""
+    shown = {"keys/gateway.crt": _digest(home.certificate), _HOST_KEYS: _digest_of_host_keys(home)}
     secret = {"keys/gateway.key": _digest(home.signing_key)}
     for each in _named(settings.model_dump(exclude_none=True)):
         where = secret if each.setting.endswith(_SECRET) else shown
@@ -63,6 +66,12 @@ def named_paths(home: Home) -> Sequence[Path]:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest_of_host_keys(home: Home) -> str:
+    """Of their public halves, as all of them together are what clients may be shown."""
+    lines = [f"{each.file} {each.fingerprint}\n" for each in read_host_keys(home.keys)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def check_named_files(home: Home, section: str = "") -> None:

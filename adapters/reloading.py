@@ -1,7 +1,7 @@
 """Taking policy, routes, keys and certificates anew while the node runs: all of it, or nothing.
 
-What stands in gateway.toml itself takes a restart, as does the host key of the SFTP server; the register of
-parties is in the store, where every change counts at once (`gateway parties import`).
+What stands in gateway.toml itself takes a restart; the register of parties is in the store, where every
+change counts at once (`gateway parties import`).
 """
 
 import asyncio

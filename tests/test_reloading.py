@@ -172,6 +172,7 @@ BROKEN: dict[str, Callable[[Home], object]] = {
     "the certificate is gone": lambda home: home.certificate.unlink(),
     "the certificate is none": editing("keys/gateway.crt", "BEGIN", "BEGUN"),
     "the certificate belongs to another key": of_another_key,
+    "a host key is cut off": editing("keys/ssh_host_rsa", "OPENSSH PRIVATE KEY-----\n", "OPENSSH"),
 }
 
 
@@ -190,7 +191,14 @@ def test_whatever_is_wrong_with_the_files_all_that_ran_goes_on(running: Running,
         assert said.detail["why"], case
         decision = asyncio.run(running.judges.judge(received, NOW))
         assert (decision.event, decision.trail["policy"]) == (Event.PASSED, started.digests["policy.toml"])
-        for name in ("policy.toml", "routes.toml", "gateway.toml", "keys/gateway.crt", "keys/gateway.key"):
+        for name in (
+            "policy.toml",
+            "routes.toml",
+            "gateway.toml",
+            "keys/gateway.crt",
+            "keys/gateway.key",
+            "keys/ssh_host_rsa",
+        ):
             shutil.copyfile(kept / name, home.path / name)
     assert running.policies == []
 

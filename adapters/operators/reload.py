@@ -30,11 +30,12 @@ _EVERY: Final = 0.05
 
 
 def reload(home: HomeOption, as_json: JsonOption = False) -> None:
-    """Have the running node take policy.toml, routes.toml, and the keys and certificates that gateway.toml
-    names. All of it or nothing: ends with 1, and says why, where the node goes on with what it had.
+    """Have the running node take policy.toml, routes.toml, the host keys of the SFTP server, and the keys and
+    certificates that gateway.toml names. All of it or nothing: ends with 1, and says why, where the node goes
+    on with what it had.
 
-    What is different in gateway.toml itself is named: that, and the SFTP host key, take a restart. Parties
-    are changed by `gateway parties import` alone, which needs no reload.
+    What is different in gateway.toml itself is named: that takes a restart. Parties are changed by `gateway
+    parties import` alone, which needs no reload.
 
     Example: gateway reload --home /srv/gateway
     """

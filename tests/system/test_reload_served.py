@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from adapters.keys import make_ed25519, write_private
 from adapters.stores.in_force import NODE
 from adapters.stores.tables import events, messages
 from tests.declarations import Declaration, lines
@@ -31,6 +32,39 @@ def state(gateway: Gateway, reference: str) -> str | None:
     with gateway.reading() as store:
         own = (messages.c.name == f"{reference}.xml", messages.c.kind == "inbound")
         return store.execute(select(messages.c.state).where(*own)).scalar()
+
+
+def shown(gateway: Gateway) -> str:
+    """The host key that a connection is shown."""
+    with gateway.login(BROKER).transport() as transport:
+        transport.start_client()
+        key = transport.get_remote_server_key()
+        return f"{key.get_name()} {key.get_base64()}"
+
+
+def test_host_keys_are_taken_for_connections_from_then_on(tmp_path: Path) -> None:
+    private, line = make_ed25519()
+    with Gateway(tmp_path) as gateway:
+        before, path = shown(gateway), gateway.home.keys / "ssh_host_ed25519"
+        with gateway.login(BROKER).session() as standing:
+            path.unlink()
+            write_private(path, private)
+            unwell = gateway.cli("doctor", "--json")
+            (found,) = [each for each in json.loads(unwell.stdout) if each["check"] == "in force"]
+            assert "keys/ssh_host_*" in found["detail"]
+            assert shown(gateway) == before
+            said = json.loads(gateway.cli("reload", "--json").stdout)
+            assert (said["changed"], said["needs_restart"]) == (["keys/ssh_host_*"], [])
+            assert shown(gateway) == line != before
+            assert standing.listdir("/") == ["FailBox", "InBox", "OutBox", "SentBox"]
+            path.write_bytes(b"cut off")
+            refused = gateway.cli("reload")
+            assert (refused.returncode, "ssh_host_ed25519" in refused.stderr) == (1, True)
+            assert shown(gateway) == line
+            path.unlink()  # other kinds are left
+            assert gateway.cli("reload").returncode == 0
+            assert shown(gateway).startswith("ecdsa-")
+            assert standing.listdir("/InBox") == []
 
 
 def test_what_the_node_runs_by_is_what_reload_took_and_everyone_says_where_the_files_differ(

@@ -3,10 +3,14 @@
 import base64
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast
 
 import paramiko
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA1
 
 from adapters.host_keys import KINDS, read_host_keys
 from adapters.keys import make_ecdsa, make_ed25519, make_rsa, write_private
@@ -19,13 +23,14 @@ MAKE: dict[str, Callable[[], tuple[bytes, str]]] = {
     "ecdsa": make_ecdsa,
     "rsa": make_rsa,
 }
-# What JSch 0.1.54 (Debian libjsch-java) offers of what is modern.
+# What JSch 0.1.54 (Debian libjsch-java) offers, in its order; without what OpenSSH's client knows no more.
 JSCH = (
-    "KexAlgorithms=ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521",
-    "HostKeyAlgorithms=ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
-    "Ciphers=aes128-ctr",
-    "MACs=hmac-sha2-256",
-    "PubkeyAcceptedAlgorithms=ecdsa-sha2-nistp256",
+    "KexAlgorithms=ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,diffie-hellman-group14-sha1,"
+    "diffie-hellman-group-exchange-sha256,diffie-hellman-group-exchange-sha1,diffie-hellman-group1-sha1",
+    "HostKeyAlgorithms=ssh-rsa,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
+    "Ciphers=aes128-ctr,aes128-cbc,3des-cbc,aes192-ctr,aes192-cbc,aes256-ctr,aes256-cbc",
+    "MACs=hmac-md5,hmac-sha1,hmac-sha2-256,hmac-sha1-96,hmac-md5-96",
+    "PubkeyAcceptedAlgorithms=ssh-rsa,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
 )
 
 
@@ -102,8 +107,15 @@ def test_jsch_connects_with_ecdsa_for_both_keys(keys: tuple[Path, dict[str, str]
         login = served.login("java", key=make_ecdsa())
         knows(served, login, lines["ecdsa"])
         (data := tmp_path / "a.xml").write_bytes(b"<a/>")
-        done = login.sftp(f"put {data} /OutBox/a.xml", options=[each for one in JSCH for each in ("-o", one)])
+        options = ["-v", *(each for one in JSCH for each in ("-o", one))]
+        done = login.sftp(f"put {data} /OutBox/a.xml", options=options)
         assert done.returncode == 0, done.stderr
+        for agreed in (
+            "kex: algorithm: ecdh-sha2-nistp256",
+            "kex: host key algorithm: ecdsa-sha2-nistp256",
+            "cipher: aes128-ctr MAC: hmac-sha2-256",
+        ):
+            assert agreed in done.stderr
         assert [name for name, _, _ in served.arrived("java")] == ["a.xml"]
 
 
@@ -126,6 +138,36 @@ def test_what_rests_on_sha_1_stays_refused_with_keys_of_every_kind(
         assert login.sftp("pwd").returncode == 0
         done = login.sftp("pwd", options=["-o", option])
         assert done.returncode != 0
+        assert "Unable to negotiate" in done.stderr or "Permission denied" in done.stderr
+
+
+class SignsWithSha1(paramiko.RSAKey):
+    """As clients of before RFC 8332 sign, whatever the server has said that it takes."""
+
+    def sign_ssh_data(self, data: bytes, algorithm: str | None = None) -> paramiko.Message:
+        signature = paramiko.Message()
+        signature.add_string("ssh-rsa")
+        signature.add_string(cast(Any, self.key).sign(data, PKCS1v15(), SHA1()))  # noqa: S303  that is the test
+        return signature
+
+
+@pytest.mark.parametrize("named", ["ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"])
+def test_a_signature_with_sha_1_opens_nothing_whatever_it_is_called(
+    keys: tuple[Path, dict[str, str]], tmp_path: Path, named: str
+) -> None:
+    folder, _lines = keys
+    with serving(tmp_path, host_keys=read_host_keys(folder)) as served:
+        login = served.login("old", key=make_rsa())
+        for kind, lets_in in ((SignsWithSha1, False), (paramiko.RSAKey, named != "ssh-rsa")):
+            with login.transport() as connection:
+                connection.start_client()
+                transport = cast(Any, connection)
+                transport.server_extensions = {"server-sig-algs": named.encode()}
+                transport._preferred_pubkeys = (named,)
+                key = kind.from_private_key_file(str(login.folder / "id_ed25519"))
+                with suppress(paramiko.SSHException, KeyError):  # KeyError: paramiko itself cannot sign so
+                    transport.auth_publickey("old", key)
+                assert transport.is_authenticated() is lets_in
 
 
 @pytest.mark.parametrize("wrong", [b"", b"no key", b"pass phrase", b"short"])

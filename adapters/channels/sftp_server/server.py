@@ -70,6 +70,10 @@ class SftpServer:
         self._listener = socket.socket()
         self._thread = threading.Thread(target=self._listen, name="sftp-listener", daemon=True)
 
+    def show(self, host_keys: Sequence[HostKey]) -> None:
+        """Connections from now on know the server by these; those that stand go on."""
+        self._host_keys = host_keys
+
     def start(self) -> tuple[str, int]:
         """Listens and returns the address bound; port 0 asked for any free one. Raises `OSError`."""
         self._listener.close()

@@ -55,6 +55,11 @@ class Properties:
         return struct.pack(">H", sum(flag for flag, _ in there)) + b"".join(value for _, value in there)
 
 
+def content_header(properties: Properties, size: int) -> bytes:
+    """The frame before a body of so many bytes."""
+    return _frame(_HEADER, struct.pack(">HHQ", 60, 0, size) + properties.written())
+
+
 def publish(
     rabbit: Rabbit, vhost: str, user: str, body: bytes, properties: Properties, key: bytes = b"x"
 ) -> None:
@@ -74,7 +79,7 @@ def publish(
         _until(stream, commands.Confirm.SelectOk)
         # Basic.Publish: class 60, method 40, a number that is reserved, exchange, routing key, two bits.
         stream.sendall(_frame(1, struct.pack(">HHH", 60, 40, 0) + short(b"gateway.in") + short(key) + b"\0"))
-        stream.sendall(_frame(_HEADER, struct.pack(">HHQ", 60, 0, len(body)) + properties.written()))
+        stream.sendall(content_header(properties, len(body)))
         for at in range(0, len(body), _LONGEST):
             stream.sendall(_frame(_BODY, body[at : at + _LONGEST]))
         _until(stream, commands.Basic.Ack)

@@ -3,8 +3,6 @@ the verdict: what would take the square of it holds a worker, or the whole node.
 
 import io
 from collections.abc import Callable
-from contextlib import suppress
-from time import process_time
 from typing import Final
 
 import pytest
@@ -12,23 +10,18 @@ import pytest
 from gateway import answers, dxp, pdf, xml
 from gateway.archive import ArchiveLimits, open_archive
 from gateway.canonical import C14N_1_0
-from gateway.faults import Rejected
 from gateway.ports import Answer
 from gateway.submission import inner_name
+from tests.doubling import filled as _filled
+from tests.doubling import grows_with_its_input
 from tests.keys import identity
 from tests.stages.rule_cases import everything
 from tests.validating import families, findings, written
 from tests.xml_signatures import Habit, verified
 from tests.zip_bytes import DOCUMENT, Item, archive
 
-_SIZE: Final = 64 * 1024
 _SIGNER: Final = identity("rsa-2048")
 _LIMITS: Final = ArchiveLimits(entries=65_535, ratio=1 << 40, size=1 << 40)
-
-
-def _filled(piece: str | bytes, size: int) -> bytes:
-    one = piece.encode() if isinstance(piece, str) else piece
-    return one * (size // len(one))
 
 
 def _in_root(start: str, piece: str, end: str) -> Callable[[int], bytes]:
@@ -161,17 +154,6 @@ _CASES: Final[dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes]]
 }
 
 
-def _seconds(function: Callable[[bytes], object], data: bytes) -> float:
-    began = process_time()
-    with suppress(Rejected):
-        function(data)
-    return process_time() - began
-
-
 @pytest.mark.parametrize("case", _CASES)
 def test_input_of_four_times_the_length_takes_about_four_times_as_long(case: str) -> None:
-    function, made = _CASES[case]
-    short, long = made(_SIZE), made(4 * _SIZE)
-    _seconds(function, made(1000))
-    # Sixteen times as long would be the square. Measured again where it seems so: others use the machine.
-    assert any(_seconds(function, long) < 8 * _seconds(function, short) + 0.05 for _measured in range(3))
+    assert grows_with_its_input(*_CASES[case])

@@ -3,16 +3,16 @@
 import io
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import paramiko
 import pytest
 
 from gateway.states import Event
 from tests.sftp_client import Login
 from tests.sftp_served import Served, serving
+from tests.upload_steps import LISTED, Steps, unheard_of
 
 PACKAGE = b"<?xml version='1.0'?>" + bytes(range(256)) * 200
 
@@ -60,50 +60,10 @@ def test_lftp_with_a_temporary_file_makes_one_message_of_the_final_name(
     assert sizes(served) == [("a.zip", len(PACKAGE))]
 
 
-Steps = Callable[[paramiko.SFTPClient], None]
-
-
-def rclone(client: paramiko.SFTPClient) -> None:
-    client.putfo(io.BytesIO(PACKAGE), "/OutBox/a.zip.6f1c2b3a.partial", confirm=False)
-    client.utime("/OutBox/a.zip.6f1c2b3a.partial", (1, 1))
-    client.posix_rename("/OutBox/a.zip.6f1c2b3a.partial", "/OutBox/a.zip")
-    assert client.stat("/OutBox/a.zip").st_size == len(PACKAGE)
-
-
-def rsync(client: paramiko.SFTPClient) -> None:
-    client.putfo(io.BytesIO(PACKAGE), "/OutBox/.a.zip.XyZ987")
-    client.chmod("/OutBox/.a.zip.XyZ987", 0o644)
-    client.posix_rename("/OutBox/.a.zip.XyZ987", "/OutBox/a.zip")
-
-
-def nifi(client: paramiko.SFTPClient) -> None:
-    client.putfo(io.BytesIO(PACKAGE), "/OutBox/.a.zip")
-    client.rename("/OutBox/.a.zip", "/OutBox/a.zip")
-
-
-def spring(client: paramiko.SFTPClient) -> None:
-    client.putfo(io.BytesIO(PACKAGE), "/OutBox/a.zip.writing")
-    client.rename("/OutBox/a.zip.writing", "/OutBox/a.zip")
-
-
-def winscp(client: paramiko.SFTPClient) -> None:
-    client.putfo(io.BytesIO(PACKAGE), "/OutBox/a.zip.filepart")
-    client.rename("/OutBox/a.zip.filepart", "/OutBox/a.zip")
-    client.utime("/OutBox/a.zip", (1, 1))
-
-
-def unheard_of(client: paramiko.SFTPClient) -> None:
-    """Its names are on no list, so that each is taken at its close."""
-    client.putfo(io.BytesIO(PACKAGE), "/OutBox/a.zip-7f3e")
-    client.rename("/OutBox/a.zip-7f3e", "/OutBox/a.zip")
-    assert client.stat("/OutBox/a.zip").st_size == len(PACKAGE)
-    client.utime("/OutBox/a.zip", (1, 1))
-
-
-@pytest.mark.parametrize("steps", [rclone, rsync, nifi, spring, winscp, unheard_of])
+@pytest.mark.parametrize("steps", [*LISTED, unheard_of])
 def test_the_steps_of_a_client_make_one_message_of_the_final_name(served: Served, steps: Steps) -> None:
     with served.broker.session() as client:
-        steps(client)
+        steps(client, "a.zip", PACKAGE)
     assert sizes(served) == [("a.zip", len(PACKAGE))]
 
 

@@ -179,6 +179,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
             clock,
             asyncio.get_running_loop(),
             room,
+            home.unfinished,
         )
         renewals.append(lambda: partial(server.show, read_host_keys(home.keys)))
         stack.push_async_callback(asyncio.to_thread, server.stop, STOP_WITHIN)

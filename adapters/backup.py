@@ -30,7 +30,7 @@ CONTENTS: Final = "backup.json"
 FORM: Final = 1
 _DATABASE: Final = b"SQLite format 3\0"
 _BESIDE: Final = ("-wal", "-shm", "-journal")  # of a database; what they hold is in its copy
-_NOT_KEPT: Final = ("lock", "blobs/spool")
+_NOT_KEPT: Final = ("lock", "blobs/spool", "unfinished")
 _CHUNK: Final = 1024 * 1024
 
 

@@ -40,6 +40,11 @@ class Home:
         return self.path / "blobs"
 
     @property
+    def unfinished(self) -> Path:
+        """Names of uploads that are not finished, for after a restart."""
+        return self.path / "unfinished"
+
+    @property
     def temporary(self) -> Path:
         """For the time of a run; what a crash left there goes at the next start."""
         return self.path / "tmp"

@@ -78,6 +78,7 @@ class Served:
             self.clock,
             self.loop,
             self._room,
+            root / "unfinished",
         )
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()

@@ -1,6 +1,7 @@
 """A file that its sender believes to be sent, and that still has an unfinished name."""
 
 import io
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -56,6 +57,38 @@ def test_who_removes_the_line_is_told_again_only_after_another_hour_of_silence(s
         served.clock.ahead += LATER
         (again,) = client.listdir("/InBox")
         assert again != name
+
+
+def test_what_a_restart_removes_is_told_until_its_sender_has_read_it(tmp_path: Path) -> None:
+    with serving(tmp_path) as served, served.broker.session() as client:
+        for name in ("报关单.xml.writing", "removed.xml.tmp", "finished.xml.tmp", "moved.xml.tmp"):
+            client.putfo(io.BytesIO(b"<a/>"), f"/OutBox/{name}")
+        client.remove("/OutBox/removed.xml.tmp")
+        client.rename("/OutBox/finished.xml.tmp", "/OutBox/finished.xml")
+        client.rename("/OutBox/moved.xml.tmp", "/OutBox/moved.xml.part")
+        (tmp_path / "unfinished" / "cut-off").write_bytes(b'{"account": "bro')
+    stopped(tmp_path)
+    with serving(tmp_path) as served, served.broker.session() as client, served.other.session() as other:
+        moved, left = sorted(client.listdir("/InBox"))
+        assert moved.startswith("Unfinished_moved.xml.part_")
+        assert left.startswith("Unfinished_报关单.xml.writing_")
+        told = client.open(f"/InBox/{left}").read().decode()
+        assert "重启时已删除" in told
+        assert "Send it again" in told
+        assert (other.listdir("/InBox"), client.listdir("/OutBox")) == ([], ["finished.xml"])
+        client.remove(f"/InBox/{moved}")
+        assert client.listdir("/InBox") == [left]
+    stopped(tmp_path)
+    with serving(tmp_path) as served, served.broker.session() as client:
+        assert client.listdir("/InBox") == [left]  # still not read
+        client.putfo(io.BytesIO(b"<a/>"), "/OutBox/报关单.xml")
+        assert client.listdir("/InBox") == []  # it was sent again
+
+
+def stopped(root: Path) -> None:
+    """What a home has only while it is served."""
+    shutil.rmtree(root / "clients")
+    (root / "ssh_host_ed25519").unlink()
 
 
 def test_what_is_being_written_is_not_left(served: Served) -> None:

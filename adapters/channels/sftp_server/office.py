@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from adapters.channels.sftp_server.outbox import Draft, Outbox
+from adapters.channels.sftp_server.remembered import Remembered
 from adapters.channels.sftp_server.wire import Refused, Status, no_such_file
 from gateway.allowance import Asked, Room
 from gateway.faults import Finding, Rejected, printable
@@ -40,6 +41,7 @@ class Office:
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         room: Asked | None = None,
+        remembered: Remembered | None = None,
     ) -> None:
         self.intake = intake
         self.mailbox = mailbox
@@ -48,6 +50,7 @@ class Office:
         self.clock = clock
         self._loop = loop
         self._room = room
+        self._remembered = remembered
         self._lock = threading.Lock()
         self._outboxes: dict[str, Outbox] = {}
         self._pages = threading.Lock()
@@ -84,7 +87,7 @@ class Office:
 
     def outbox(self, account: str) -> Outbox:
         with self._lock:
-            return self._outboxes.setdefault(account, Outbox())
+            return self._outboxes.setdefault(account, Outbox(account, self._remembered))
 
     def left_unfinished(self) -> dict[str, int]:
         """How many files each account has left unfinished, of those that have some."""

@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
+from adapters.channels.sftp_server.remembered import Lost, Remembered
 from adapters.channels.sftp_server.wire import Refused, Status, denied, no_such_file
 from gateway.ports import Spool
-from gateway.unfinished import LEFT_AFTER
+from gateway.unfinished import LEFT_AFTER, whole_name
 
 # An unfinished file that nobody has touched for a day will not be finished; its space is given back.
 KEPT_SECONDS: Final = 24 * 3600
@@ -19,7 +21,7 @@ class Draft:
     `gone` once it was replaced under its name or its handle was aborted: it can never be committed.
     """
 
-    __slots__ = ("gone", "held", "name", "silent", "size", "spool", "touched")
+    __slots__ = ("gone", "held", "name", "note", "silent", "size", "spool", "touched")
 
     def __init__(self, name: str, spool: Spool, now: datetime) -> None:
         self.name = name
@@ -28,17 +30,24 @@ class Draft:
         self.touched = now
         self.held = True
         self.gone = False
+        self.note: Path | None = None  # by which it is remembered over a restart
         self.silent = False  # its sender was told that it is left unfinished, and removed that
+
+    def silence(self) -> None:
+        self.silent = True
 
 
 class Outbox:
     """The drafts of one account, shared by all its sessions; each verb is atomic.
 
     They live as long as the process: a restart sweeps the spools, and the sender, who had no
-    acknowledgement for any of them, sends again.
+    acknowledgement for any of them, sends again. Who left one unfinished may not know that: its name is
+    remembered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, account: str = "", remembered: Remembered | None = None) -> None:
+        self._account = account
+        self._remembered = remembered
         self._lock = threading.Lock()
         self._unfinished: dict[str, Draft] = {}
         self._all: set[Draft] = set()
@@ -54,6 +63,9 @@ class Outbox:
             if len(self._all) - (earlier is not None) >= most:
                 raise Refused(Status.FAILURE, f"Too many unfinished files ({most}); finish or remove some")
             draft = Draft(name, make(), now)
+            for lost in self.lost():
+                if name in (lost.name, whole_name(lost.name)):
+                    lost.forget()  # it is sent again
             if earlier is not None:
                 self._give_up(earlier)
             self._all.add(draft)
@@ -99,6 +111,10 @@ class Outbox:
                 if not draft.held and now - draft.touched >= LEFT_AFTER
             ]
 
+    def lost(self) -> list[Lost]:
+        """What a restart has removed."""
+        return [] if self._remembered is None else self._remembered.lost(self._account)
+
     def hold(self, name: str) -> Draft:
         """The unfinished file, from now on held; refused while a handle is open on it."""
         with self._lock:
@@ -108,6 +124,7 @@ class Outbox:
         with self._lock:
             draft.held = draft.silent = False
             draft.touched = now
+            self._remember(draft)
 
     def drop(self, draft: Draft) -> None:
         """Ends a held draft and its spool, if it has one still."""
@@ -134,6 +151,7 @@ class Outbox:
             del self._unfinished[old]
             draft.name = new
             self._unfinished[new] = draft
+            self._remember(draft)
 
     def expire(self, now: datetime) -> None:
         """Removes what nobody has touched for a day."""
@@ -143,9 +161,21 @@ class Outbox:
                     self._give_up(draft)
 
     def clear(self) -> None:
+        """At the end of the process. Names stay remembered."""
         with self._lock:
             for draft in list(self._all):
+                draft.note = None
                 self._give_up(draft)
+
+    def _remember(self, draft: Draft) -> None:
+        self._forget(draft)
+        if self._remembered is not None:
+            draft.note = self._remembered.note(self._account, draft.name, draft.touched)
+
+    def _forget(self, draft: Draft) -> None:
+        if draft.note is not None:
+            draft.note.unlink(missing_ok=True)
+            draft.note = None
 
     def _hold(self, name: str) -> Draft:
         draft = self._unfinished.get(name)
@@ -158,6 +188,7 @@ class Outbox:
 
     def _give_up(self, draft: Draft) -> None:
         draft.gone = True
+        self._forget(draft)
         if draft in self._all:
             self._all.discard(draft)
             self._size -= draft.size

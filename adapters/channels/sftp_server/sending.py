@@ -8,6 +8,7 @@ from typing import Final
 from adapters.channels.sftp_server.handles import FILE, PACKAGES_TOGETHER, Upload
 from adapters.channels.sftp_server.office import Office, no_room
 from adapters.channels.sftp_server.outbox import Draft
+from adapters.channels.sftp_server.remembered import Lost
 from adapters.channels.sftp_server.wire import (
     Attributes,
     Mode,
@@ -66,6 +67,10 @@ class Sending:
     def left(self) -> Sequence[Draft]:
         """What was left unfinished, and its sender does not know it yet."""
         return [draft for draft in self._outbox.left(self._office.clock()) if not draft.silent]
+
+    def lost(self) -> Sequence[Lost]:
+        """What was unfinished when the gateway was restarted, and its sender does not know it yet."""
+        return self._outbox.lost()
 
     def is_unfinished(self, name: str) -> bool:
         return self._outbox.find(name) is not None

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import paramiko
@@ -17,6 +18,7 @@ from adapters.channels.sftp_server.claims import Claims
 from adapters.channels.sftp_server.connection import Connection
 from adapters.channels.sftp_server.door import Door
 from adapters.channels.sftp_server.office import Office, log
+from adapters.channels.sftp_server.remembered import Remembered
 from adapters.host_keys import HostKey
 from gateway.allowance import Asked
 from gateway.faults import printable
@@ -56,11 +58,14 @@ class SftpServer:
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         room: Asked | None = None,
+        unfinished: Path | None = None,
     ) -> None:
+        """`unfinished` is a folder of its own, for names that are to outlive it."""
         self._address = (host, port)
         self._host_keys = host_keys
         self._account = account
-        self._office = Office(intake, mailbox, filing, blobs, clock, loop, room)
+        remembered = None if unfinished is None else Remembered(unfinished, clock())
+        self._office = Office(intake, mailbox, filing, blobs, clock, loop, room, remembered)
         self.claims = Claims(self._office)
         self.left_unfinished = self._office.left_unfinished
         self._admission = Admission()

@@ -13,7 +13,6 @@ from adapters.channels.sftp_server import paths
 from adapters.channels.sftp_server.dossiers import ROOT, Dossiers
 from adapters.channels.sftp_server.handles import FILE, Download, Upload
 from adapters.channels.sftp_server.office import Office
-from adapters.channels.sftp_server.outbox import Draft
 from adapters.channels.sftp_server.sending import Sending
 from adapters.channels.sftp_server.wire import (
     NAMES_IN_A_PACKET,
@@ -34,12 +33,15 @@ _FOLDER: Final = 0o040755
 
 @dataclass(frozen=True, slots=True)
 class _Notice:
-    draft: Draft
+    """`read` is called when the account has removed it."""
+
     body: bytes
+    at: datetime
+    read: Callable[[], None]
 
     @property
     def attributes(self) -> Attributes:
-        return Attributes(FILE, len(self.body), self.draft.touched)
+        return Attributes(FILE, len(self.body), self.at)
 
 
 class Tree:
@@ -150,7 +152,7 @@ class Tree:
         if folder is Folder.OUTBOX:
             self._sending.remove(name)
         elif folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
-            told.draft.silent = True
+            told.read()
         elif folder is Folder.INBOX:
             self._collect(self._office.entry(self._name, folder, name), removed=True)
         else:
@@ -201,7 +203,7 @@ class Tree:
         if folder is Folder.OUTBOX and self._sending.is_unfinished(name):
             raise denied("The file is not finished")
         if folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
-            return Download(io.BytesIO(told.body), len(told.body), told.draft.touched)
+            return Download(io.BytesIO(told.body), len(told.body), told.at)
         entry = self._office.entry(self._name, folder, name)
         try:
             if entry.receipt is None:
@@ -217,8 +219,14 @@ class Tree:
     def _notices(self) -> dict[str, _Notice]:
         """What the account is told in its InBox of files that it left unfinished, by name: a view, as those
         files are kept nowhere but here."""
-        told = ((draft, notice(draft.name, draft.touched)) for draft in self._sending.left())
-        return {name: _Notice(draft, body) for draft, (name, body) in told}
+        found = {}
+        for lost in self._sending.lost():
+            name, body = notice(lost.name, lost.touched, lost=True)
+            found[name] = _Notice(body, lost.touched, lost.forget)
+        for draft in self._sending.left():
+            name, body = notice(draft.name, draft.touched)
+            found[name] = _Notice(body, draft.touched, draft.silence)
+        return found
 
     def _collect(self, entry: Entry, *, removed: bool) -> None:
         if entry.receipt is None:

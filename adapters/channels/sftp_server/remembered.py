@@ -1,0 +1,59 @@
+"""The names of unfinished files, remembered over a restart: it removes the files, and whoever believes that
+one was sent is told that it was not."""
+
+import json
+import secrets
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+# So long after it was last written to; then nobody looks for it any more.
+_TOLD_FOR: Final = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An unfinished file of a node before this one."""
+
+    name: str
+    touched: datetime
+    note: Path
+
+    def forget(self) -> None:
+        self.note.unlink(missing_ok=True)
+
+
+class Remembered:
+    """A file in `folder` for each. Where one cannot be written the upload goes on without it."""
+
+    def __init__(self, folder: Path, now: datetime) -> None:
+        self._folder = folder
+        self._lost: defaultdict[str, list[Lost]] = defaultdict(list)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for note in sorted(folder.iterdir()):
+            try:
+                said = json.loads(note.read_bytes())
+                lost = Lost(said["name"], datetime.fromisoformat(said["touched"]), note)
+                if now - lost.touched > _TOLD_FOR:
+                    raise ValueError
+                self._lost[said["account"]].append(lost)
+            except (ValueError, KeyError, TypeError, OSError):  # cut off by the crash that left it, or old
+                note.unlink(missing_ok=True)
+
+    def note(self, account: str, name: str, touched: datetime) -> Path | None:
+        note = self._folder / secrets.token_hex(16)
+        said = {"account": account, "name": name, "touched": touched.isoformat()}
+        try:
+            note.write_text(json.dumps(said), "ascii")
+        except OSError:
+            with suppress(OSError):
+                note.unlink(missing_ok=True)
+            return None
+        return note
+
+    def lost(self, account: str) -> list[Lost]:
+        """What the account has not been rid of yet."""
+        return [each for each in self._lost.get(account, ()) if each.note.exists()]

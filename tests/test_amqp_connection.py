@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,26 @@ def consuming(
         return [queue]
 
     return set_up
+
+
+def test_a_connection_ends_though_a_cancellation_is_swallowed_while_it_is_made(
+    rabbit: Rabbit, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        begun = asyncio.Event()
+
+        async def swallowing(_: AbstractChannel) -> Sequence[str]:
+            begun.set()
+            with suppress(asyncio.CancelledError):  # as the library does now and then
+                await asyncio.Event().wait()
+            return ()
+
+        settings = rabbit.settings(tmp_path, rabbit.vhost())
+        async with BrokerConnection(settings, tmp_path, "test", swallowing) as connection:
+            await begun.wait()
+        assert not connection.connected
+
+    run(test)
 
 
 def test_publishing_tells_what_became_of_it(rabbit: Rabbit, tmp_path: Path) -> None:

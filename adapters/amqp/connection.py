@@ -29,6 +29,7 @@ HEARTBEAT: Final = 10  # seconds
 CONNECT_WITHIN: Final = 5.0
 SET_UP_WITHIN: Final = 30.0  # a broker that was killed has its queues again some seconds after its listeners
 CLOSE_WITHIN: Final = 3.0
+CANCEL_EVERY: Final = 5.0  # longer than a polite end may take
 WATCH_EVERY: Final = 2.0  # between two proofs that the other end is there
 PROOF_WITHIN: Final = 5.0
 CONFIRM_WITHIN: Final = 10.0  # beside what the body takes on the way
@@ -119,8 +120,8 @@ class BrokerConnection:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await _ended(self._tasks)
-        await _ended(self._closing)  # only now: the one that ended last may have left its connection to it
+        await ended(self._tasks)
+        await ended(self._closing)  # only now: the one that ended last may have left its connection to it
         self.why_not = "stopped"
 
     @property
@@ -325,11 +326,14 @@ async def _unblocked(channel: AbstractChannel, seconds: float) -> bool:
     return True
 
 
-async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
+async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancels tasks that use the library, again until they have ended: it swallows a cancellation now and
+    then, as in the midst of connecting."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        left = (await asyncio.wait(left, timeout=CANCEL_EVERY))[1]
 
 
 def _tell(gone: asyncio.Future[str], why: BaseException | None) -> None:

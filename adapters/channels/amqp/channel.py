@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aio_pika.abc import AbstractChannel
 
-from adapters.amqp.connection import BrokerConnection
+from adapters.amqp.connection import BrokerConnection, ended
 from adapters.channels.amqp.account_queues import AccountQueues
 from adapters.channels.amqp.consumer import Consumer, Office
 from adapters.channels.amqp.publisher import Publisher
@@ -52,8 +52,7 @@ async def amqp_channel(
             yield AmqpChannel(incoming, outgoing, renewals)
         finally:
             await consumer.stop()
-            posting.cancel()
-            await asyncio.wait([posting])
+            await ended([posting])
 
 
 async def _nothing(_: AbstractChannel) -> Sequence[str]:

@@ -5,12 +5,13 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from adapters.files.local import LocalFiles
 from adapters.private import private, shared
-from tests.served import Gateway
+from tests.served import ROOT, Gateway
 
 
 def _run(umask: int, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -38,6 +39,32 @@ def test_what_is_written_for_others_has_the_modes_that_the_administrator_gives(t
         files.write("in/done", "a.xml", lambda out: out.write(b"<a/>"))
     assert stat.S_IMODE((tmp_path / "in/done").stat().st_mode) == shared(0o777)
     assert stat.S_IMODE((tmp_path / "in/done/a.xml").stat().st_mode) == shared(0o666)
+
+
+_SPILLS: Final = """
+import os, sqlite3, sys
+from pathlib import Path
+from adapters.temporary import keep_temporary
+keep_temporary(Path(sys.argv[1]))
+store = sqlite3.connect(":memory:")
+store.execute("PRAGMA temp_store = FILE")
+store.execute("CREATE TEMP TABLE spilled AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+    " LIMIT 20000) SELECT i, hex(randomblob(200)) FROM n")
+print(*(os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()), sep="\\n")
+"""
+
+
+def test_what_sqlite_puts_aside_lies_in_the_home(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _SPILLS, str(tmp_path / "tmp")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    spilled = [Path(line).parent for line in done.stdout.splitlines() if "/etilqs_" in line]
+    assert (set(spilled), done.stderr) == ({tmp_path / "tmp"}, "")
 
 
 def test_a_node_that_is_killed_leaves_nothing_in_the_temporary_folder(

@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench storm setup setup-test clean
+.PHONY: demo test check bench storm kills setup setup-test clean
 
 demo: setup
 	$(BIN)/gateway demo
@@ -25,6 +25,10 @@ bench: setup
 # Five thousand messages while the broker, and then the node, is killed; the tests have a few.
 storm: setup-test
 	STORM_MESSAGES=5000 $(BIN)/pytest -s tests/system/test_amqp_storm.py
+
+# Uploads over SFTP and AMQP while node, customs and broker are killed 260 times; the tests kill a few times.
+kills: setup-test
+	KILLS='{"amqp": 200, "folder": 60}' $(BIN)/pytest -s tests/system/test_kills.py
 
 setup: $(VENV)/.ready
 

@@ -35,8 +35,9 @@ _LEAVES_AS_IT_IS: Final = ("read", "reviewed", "requested", HELD, RESUMED, REFUS
 _ON_ITS_WAY: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 
 
-def violations(home: Home, *, backend: str = "customs") -> list[str]:
-    """One sentence for each thing that does not hold; empty where all is well."""
+def violations(home: Home, *, backend: str = "customs", repeats: bool = False) -> list[str]:
+    """One sentence for each thing that does not hold; empty where all is well. With `repeats`, customs may
+    get again what it took, as from a broker that gives again what was not acknowledged."""
     engine = sqlite_engine(home.database, read_only=True)
     try:
         with engine.connect() as store, closing(_customs(home, backend)) as customs:
@@ -47,7 +48,7 @@ def violations(home: Home, *, backend: str = "customs") -> list[str]:
                 *_receipts(store),
                 *_deliveries(store),
                 *_blobs(store, home),
-                *_submissions(store, customs),
+                *_submissions(store, customs, repeats),
                 *agreement_violations(store),
             ]
     finally:
@@ -201,9 +202,9 @@ def _blobs(store: Connection, home: Home) -> Iterator[str]:
             yield f"the package of {row.id} is not what was received"
 
 
-def _submissions(store: Connection, customs: sqlite3.Connection) -> Iterator[str]:
-    """Customs was sent each key that it took once, since it is asked after an unknown outcome; it has only
-    what was accepted, and everything that we say was delivered."""
+def _submissions(store: Connection, customs: sqlite3.Connection, repeats: bool) -> Iterator[str]:
+    """Customs was sent each key that it took once (unless `repeats`), since it is asked after an unknown
+    outcome; it has only what was accepted, and everything that we say was delivered."""
     taken: Counter[str] = Counter(
         key for (key,) in customs.execute("SELECT key FROM calls WHERE outcome = 'taken'")
     )
@@ -212,7 +213,7 @@ def _submissions(store: Connection, customs: sqlite3.Connection) -> Iterator[str
     submissions = {key for (key,) in known}
     sent = {row.key: row for row in _all(store, deliveries)}
     for key, count in taken.items():
-        if count > 1:
+        if count > 1 and not repeats:
             yield f"customs was sent {key} again {count - 1} times after it took it"
     for key in submissions - sent.keys():
         yield f"customs has {key}, which was never accepted"

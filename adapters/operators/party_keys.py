@@ -47,7 +47,8 @@ def keys(
 ) -> None:
     """Log-in keys and certificates of a party; add some, revoke one.
 
-    A change holds from the next log-in, and from the next message that is judged.
+    A new key counts from the next log-in, a revoked one is refused at once, in open sessions too. A change of
+    certificates holds from the next message that is judged.
 
     Example: gateway parties keys broker-aa --add-certificate new.crt --home /srv/gateway
     """

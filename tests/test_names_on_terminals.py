@@ -6,9 +6,10 @@ from typing import Final
 
 import pytest
 
+from adapters.stores.tables import receipts
 from tests.declarations import Declaration
 from tests.desk import Desk
-from tests.operating import gateway
+from tests.operating import gateway, held
 from tests.rendering import render
 
 _NAME: Final = "a\x1b[31mb"
@@ -25,6 +26,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     [
         ("check", f"{{folder}}/{_NAME}.xml"),
         ("check", f"{{folder}}/{_NAME}.zip"),
+        ("check", f"{{folder}}/{_NAME}.xml", "--account", _NAME),
         ("routes", "try", f"{{folder}}/{_NAME}.xml"),
         ("parties", "import", f"{{folder}}/{_NAME}.zip"),
         ("parties", "show", _NAME),
@@ -49,3 +51,12 @@ def test_a_name_with_an_escape_character_is_shown_by_its_code_point(
     said = gateway(desk, *(each.format(folder=tmp_path) for each in arguments))
     assert said.code != 4
     assert "\x1b[31m" not in said.out + said.err
+
+
+def test_a_reason_with_an_escape_character_is_told_by_its_code_point(desk: Desk) -> None:
+    message = held(desk)
+    said = gateway(desk, "messages", "reject", message, "--reason", _NAME)
+    assert (said.code, "\x1b" in said.out + said.err) == (0, False)
+    bodies = [row["body"] for row in desk.rows(receipts, message=message)]
+    assert any(b"a\\u{1b}[31mb" in body for body in bodies)
+    assert not any(b"\x1b" in body for body in bodies)

@@ -94,7 +94,7 @@ def _judged(file: Path, account: str | None, home: Home) -> Decision:
     received = Received(
         arrival=Arrival(
             id="0" * 26,
-            account=account or _named_sender(file, rules, register),
+            account=printable(account) if account else _named_sender(file, rules, register),
             channel="check",
             name=printable(file.name),
             sha256=sha256,

@@ -41,11 +41,11 @@ from tests.served import DONE_WITHIN, READY_WITHIN, ROOT, Gateway
 
 KILLS: Final = json.loads(os.environ.get("KILLS", '{"amqp": 4, "folder": 1}'))
 SEED: Final = int(os.environ.get("KILLS_SEED", time.time_ns() % 1_000_000))
-EACH_TIME: Final = 6  # messages that are let loose for each kill
+EACH_TIME: Final = 6  # messages that are let loose for each kill: half before it, half after it
 UPLOADERS: Final = ("paramiko", "paramiko", "openssh")
 PUBLISHERS: Final = 2
 UPLOADING, PUBLISHING = "broker-b", "broker-aa"  # whose receipts lie in the InBox, and go out over AMQP
-LATEST: Final = 1.5  # seconds after they were let loose within which something is killed
+LATEST: Final = 0.8  # seconds after they were let loose within which something is killed
 FOLDER: Final = 'kind = "directory"\nfolder = "exchange"\n'
 REFUSALS: Final = (OSError, EOFError, paramiko.SSHException, subprocess.SubprocessError)
 
@@ -119,9 +119,10 @@ class Course:
             for number in range(PUBLISHERS):
                 work.create_task(self._publish(f"PUB{number}"))
             for victim in victims:
-                self.allowed += EACH_TIME
+                self.allowed += EACH_TIME // 2
                 await asyncio.sleep(chance.random() * LATEST)
                 await asyncio.to_thread(victim.kill)
+                self.allowed += EACH_TIME // 2
                 await asyncio.to_thread(victim.start)
                 while len(self.acknowledged) < self.allowed - EACH_TIME // 2:
                     await asyncio.sleep(0.02)

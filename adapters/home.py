@@ -61,6 +61,10 @@ class Home:
     def certificate(self) -> Path:
         return self.path / "keys" / "gateway.crt"
 
+    def older_certificates(self) -> list[Path]:
+        """Those that the gateway signed with before, as the runbook has them kept at an exchange."""
+        return sorted(self.keys.glob("gateway-until-*.crt"))
+
     @property
     def parties(self) -> Path:
         return self.path / "parties.toml"

@@ -29,7 +29,8 @@ def verify(
         list[Path] | None,
         typer.Option(
             "--certificate",
-            help="A certificate (PEM) that the gateway had before; may be repeated.",
+            help="A certificate (PEM) that the gateway had before, beside keys/gateway-until-*.crt;"
+            " may be repeated.",
             exists=True,
         ),
     ] = None,
@@ -43,7 +44,9 @@ def verify(
     Example: gateway audit verify --home /srv/gateway
     """
     with told():
-        audit = Audit(opened(home), [path.read_text() for path in older or ()])
+        base = opened(home)
+        kept = (*base.older_certificates(), *(older or ()))
+        audit = Audit(base, [path.read_text() for path in kept])
         found = [asdict(each) for each in audit.run()]
     counted = {**audit.looked_at, "unsigned_receipts": audit.unsigned, "unused_packages": audit.unused}
     if as_json:

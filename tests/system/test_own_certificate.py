@@ -55,7 +55,7 @@ def test_with_a_certificate_that_ended_it_takes_and_keeps_until_a_valid_one_is_t
         gateway.until(lambda: states(gateway) == [State.CLOSED])
         assert gateway.stop() == 0
         (old,) = signed(gateway)
-        first = tmp_path / "gateway-old.crt"
+        first = gateway.home.keys / "gateway-until-2026-11-30.crt"
         shutil.copyfile(gateway.home.certificate, first)
 
         pair(gateway, now - VALID * 2)
@@ -77,6 +77,8 @@ def test_with_a_certificate_that_ended_it_takes_and_keeps_until_a_valid_one_is_t
         file.write_bytes(old)
         verify = gateway.cli("receipts", "verify", str(file), "--certificate", str(first))
         assert (verify.returncode, verify.stdout.split()[0]) == (0, "VALID")
+        audit = gateway.cli("audit", "verify")
+        assert (audit.returncode, audit.stdout.split()[0]) == (0, "sound:")
         assert gateway.stop() == 0
         assert violations(gateway.home) == []
 

@@ -199,20 +199,17 @@ class Node:
             decided = self._parts.clock()
             state = await messages.decide(decision, decided)
         except Superseded:
-            await messages.put_back(message, received.attempts, now, crashed=False)
+            await self._put_back(received, now, crashed=False)
         except Deferred as deferred:
-            later = now + timedelta(seconds=deferred.seconds)
-            await messages.put_back(message, received.attempts, later, crashed=False)
+            await self._put_back(received, now + timedelta(seconds=deferred.seconds), crashed=False)
         except WorkerDied:
-            await messages.put_back(message, received.attempts, now, crashed=True)
+            await self._put_back(received, now, crashed=True)
         except LateDecision:
             log.warning("decision came too late", message=message, attempt=received.attempts)
         except Exception as error:
             # The store did not take the decision: tried again soon, and held if it never does.
             log.error("decision not written", message=message, error=type(error).__name__)
-            with contextlib.suppress(Exception):  # a full disk: the lease ends by itself
-                soon = now + timedelta(seconds=1)
-                await messages.put_back(message, received.attempts, soon, crashed=True)
+            await self._put_back(received, now + timedelta(seconds=1), crashed=True)
         else:
             self._parts.observer.judged(received, decision, state, decided)
             self._report(received, decision, state)
@@ -221,6 +218,21 @@ class Node:
         finally:
             self._judging -= 1
             self._arrived.set()
+
+    async def _put_back(self, received: Received, not_before: datetime, *, crashed: bool) -> None:
+        """To be judged again. As long as the store cannot take it, it is tried again: nobody else would take
+        the message up before its lease ends, which is long after there is room on a disk that was full."""
+        message, failures = received.arrival.id, 0
+        while True:
+            try:
+                await self._parts.messages.put_back(message, received.attempts, not_before, crashed=crashed)
+                return
+            except Exception as error:
+                why, pause = type(error).__name__, self._parts.backoff.pause(failures := failures + 1)
+                log.error("message not put back", message=message, error=why, again_in=pause)
+            if self._stopping.is_set():
+                return
+            await _until(self._stopping, pause)
 
     async def _decision(self, received: Received, now: datetime) -> Decision:
         """The judgement, or the decision to hold a message whose judgement is our own failure."""

@@ -21,8 +21,9 @@ from adapters.stores.requests import SqlRequests
 from adapters.stores.tables import deliveries, messages
 from gateway.backoff import Backoff
 from gateway.customs_answers import CustomsAnswers
+from gateway.decision import Decision
 from gateway.dispatch import Dispatch, Roads
-from gateway.message import Arrival, new_id
+from gateway.message import Arrival, Received, new_id
 from gateway.node import Node, Parts
 from gateway.observing import Observers
 from gateway.ports import Backend
@@ -153,6 +154,35 @@ def test_a_loop_of_the_node_that_fails_waits_longer_each_time_and_recovers(desk:
             with gone(desk, "messages"):
                 await until(lambda: len(failed()) > before)
             assert failed()[before] == BACKOFF.first
+
+    with capture_logs() as lines:
+        asyncio.run(test(lines))
+
+
+def test_what_was_being_judged_when_the_store_failed_is_judged_as_soon_as_it_works_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    node = node_of(desk, clock, dispatch_of(desk, clock), Rounds())
+    judging, go, at_once = asyncio.Event(), asyncio.Event(), desk.judges.judge
+
+    async def judge(received: Received, now: datetime) -> Decision:
+        judging.set()
+        await go.wait()
+        return await at_once(received, now)
+
+    monkeypatch.setattr(desk.judges, "judge", judge)
+
+    async def test(lines: list[Line]) -> None:
+        async with running(node):
+            await node.add(arrival(desk, packed(DECLARED), clock()))
+            await asyncio.wait_for(judging.wait(), WITHIN)
+            with gone(desk, "messages"):
+                go.set()
+                await until(lambda: len(failures(lines, "message not put back")) >= len(PAUSES))
+            clock.now += timedelta(seconds=2)  # far less than a lease
+            await until(lambda: [row["state"] for row in desk.rows(messages)] == [State.ACCEPTED])
+        assert failures(lines, "message not put back")[: len(PAUSES)] == PAUSES
 
     with capture_logs() as lines:
         asyncio.run(test(lines))

@@ -6,15 +6,19 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from errno import EACCES, EISDIR, ENOENT
 from pathlib import Path
 from typing import Any, Final
 
 import paramiko
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from adapters.home import Home
 from adapters.host_keys import read_host_keys
+from gateway.awaited import Words, joined
+from gateway.certificates import Unusable
 from gateway.settings import BadSettings, Settings
 from gateway.signing import XadesSigner
 
@@ -24,7 +28,13 @@ _NAMED: Final = ("ca", "certificate", "client_ca", "pusher", *_SECRET)
 
 _HOST_KEYS: Final = "keys/ssh_host_*"
 
-_LOCKED: Final = "has a pass phrase; keep it without one, to be read by the gateway's user alone (mode 0600)"
+_LOCKED: Final = (
+    "has a pass phrase; keep it without one, to be read by the gateway's user alone (mode 0600)",
+    "设有口令；请改存无口令的文件，并只允许网关用户读取（权限 0600）",
+)
+_NO_KEY: Final = ("holds no private key in PEM form", "不是 PEM 格式的私钥")
+# What the system says of a file, in Chinese.
+_SYSTEM_ZH: Final = {ENOENT: "文件不存在", EACCES: "网关用户无权读取", EISDIR: "是文件夹，不是文件"}
 
 # Reads files anew as they are to be used, and raises where they cannot be. What it returns puts them to use
 # for every connection from then on, and raises nothing.
@@ -33,12 +43,12 @@ Renewal = Callable[[], Callable[[], None]]
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """`setting` is its key as the file has it. What is wrong is told in a sentence, else empty: whether it is
-    `unusable`, or `exposed` to others. `ends` is the last moment of a certificate of ours."""
+    """`setting` is its key as the file has it. What is wrong is told in words: why it is `unusable`, or how
+    `exposed` to others. `ends` is the last moment of a certificate of ours."""
 
     setting: str
-    unusable: str = ""
-    exposed: str = ""
+    unusable: Words | None = None
+    exposed: Words | None = None
     ends: datetime | None = None
 
 
@@ -78,8 +88,8 @@ def check_named_files(home: Home, section: str = "") -> None:
     """Raises `BadSettings` that names each setting of a section whose file cannot be used: a node that starts
     without would be turned away by the other side for ever."""
     named = [each for each in named_files(home) if each.setting.startswith(section)]
-    if wrong := "; ".join(each.unusable for each in named if each.unusable):
-        raise BadSettings(f"gateway.toml: {wrong}")
+    if wrong := joined([each.unusable for each in named if each.unusable]):
+        raise BadSettings(f"gateway.toml: {wrong.en}", f"gateway.toml：{wrong.zh}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +118,30 @@ def _named(section: dict[str, Any], above: str = "") -> Iterator[_Named]:
 
 def _looked_at(home: Home, named: _Named) -> NamedFile:
     setting, path = named.setting, home.path / named.path
-    where = f"{setting}: {named.path}"
+    where, where_zh = f"{setting}: {named.path}", f"{setting}：{named.path}"
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         ends = _used(home, named, path)
     except OSError as error:
-        return NamedFile(setting, unusable=f"{where}: {error.strerror or 'cannot be used'}")
-    except ValueError as error:
-        return NamedFile(setting, unusable=f"{where}: {error}")
+        said = error.strerror or "cannot be used"
+        said_zh = _SYSTEM_ZH.get(error.errno or 0, f"不能读取（{said}）")
+        return NamedFile(setting, unusable=Words(f"{where_zh} {said_zh}", f"{where}: {said}"))
+    except Unusable as error:
+        return NamedFile(setting, unusable=Words(f"{where_zh} {error.zh}", f"{where}: {error}"))
     if mode & 0o077 and setting.endswith(_SECRET):
-        return NamedFile(setting, exposed=f"{where} can be read by others (mode {mode:o})")
+        return NamedFile(
+            setting,
+            exposed=Words(
+                f"{where_zh} 其他用户可以读取（权限 {mode:o}）",
+                f"{where} can be read by others (mode {mode:o})",
+            ),
+        )
     return NamedFile(setting, ends=ends)
 
 
 def _used(home: Home, named: _Named, path: Path) -> datetime | None:
     """Reads a file as the node will, and says when it ends where it is a certificate of ours. Raises
-    `OSError`, or `ValueError` in words, where it cannot be used."""
+    `OSError` or `Unusable`."""
     match named.key:
         case "ca" | "client_ca":
             _read_issuers(path)
@@ -140,8 +158,12 @@ def _used(home: Home, named: _Named, path: Path) -> datetime | None:
         case "key":
             _read_log_in(path)
         case _:
-            if not path.read_text(encoding="utf-8").strip():
-                raise ValueError("is empty")
+            try:
+                said = path.read_text(encoding="utf-8").strip()
+            except UnicodeDecodeError:
+                raise Unusable("is not UTF-8", "不是 UTF-8 编码") from None
+            if not said:
+                raise Unusable("is empty", "是空文件")
     return None
 
 
@@ -149,7 +171,7 @@ def _certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except ValueError:
-        raise ValueError("holds no certificate in PEM form") from None
+        raise Unusable("holds no certificate in PEM form", "不是 PEM 格式的证书") from None
 
 
 def _read_issuers(path: Path) -> None:
@@ -157,7 +179,7 @@ def _read_issuers(path: Path) -> None:
     try:
         ssl.create_default_context(cafile=path)
     except ssl.SSLError:
-        raise ValueError("holds no certificates in PEM form") from None
+        raise Unusable("holds no certificates in PEM form", "不是 PEM 格式的证书") from None
 
 
 def _read_pair(key: Path, certificate: Path) -> None:
@@ -165,11 +187,11 @@ def _read_pair(key: Path, certificate: Path) -> None:
     try:
         held = load_pem_private_key(key.read_bytes(), None)
     except TypeError:
-        raise ValueError(_LOCKED) from None
-    except ValueError:
-        raise ValueError("holds no private key in PEM form") from None
+        raise Unusable(*_LOCKED) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise Unusable(*_NO_KEY) from None
     if certificate.is_file() and held.public_key() != _certificate(certificate).public_key():
-        raise ValueError("does not belong to the certificate")
+        raise Unusable("does not belong to the certificate", "与证书不是一对")
 
 
 def _read_log_in(path: Path) -> None:
@@ -177,6 +199,6 @@ def _read_log_in(path: Path) -> None:
     try:
         paramiko.PKey.from_path(path)
     except (paramiko.PasswordRequiredException, TypeError):
-        raise ValueError(_LOCKED) from None
-    except (ValueError, paramiko.SSHException):
-        raise ValueError("holds no private key that SSH can use") from None
+        raise Unusable(*_LOCKED) from None
+    except (ValueError, UnsupportedAlgorithm, paramiko.SSHException):
+        raise Unusable("holds no private key that SSH can use", "不是 SSH 可用的私钥") from None

@@ -7,6 +7,7 @@ change counts at once (`gateway parties import`).
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 import structlog
 
@@ -16,10 +17,13 @@ from adapters.stores.database import Database
 from adapters.stores.in_force import NODE, NodeEvent, note
 from adapters.worker import Judging
 from adapters.workers import WorkerJudges
+from gateway.awaited import Words
+from gateway.certificates import Unusable
 from gateway.faults import printable
 from gateway.in_force import InForce, changed_keys
 from gateway.policy import Policy
 from gateway.ports import Clock
+from gateway.settings import BadSettings
 
 log = structlog.get_logger()
 
@@ -49,6 +53,18 @@ class _Ready:
     needs_restart: list[str]
     judges: Callable[[], Callable[[], None]]
     take: Sequence[Callable[[], None]]
+
+
+def _why(error: Exception) -> Words:
+    if isinstance(error, BadSettings | Unusable):
+        zh, en = error.zh, str(error)
+    elif isinstance(error, OSError):
+        en = f"{PurePath(error.filename or '').name}: {error.strerror}"
+        zh = f"不能读取文件（{en}）"
+    else:
+        en = str(error) or type(error).__name__
+        zh = f"配置不能使用（{en}）"
+    return Words(printable(zh, 1000), printable(en, 1000))
 
 
 class Reloading:
@@ -84,9 +100,9 @@ class Reloading:
             try:
                 ready = await asyncio.to_thread(self._made_ready)
             except Exception as error:  # whatever is wrong with the files: what ran goes on
-                why = printable(str(error) or type(error).__name__, 1000)
-                log.error("reload refused", reason=why)
-                await self._note(NodeEvent.KEPT, why=why)
+                why = _why(error)
+                log.error("reload refused", reason=why.en)
+                await self._note(NodeEvent.KEPT, why=why.en, why_zh=why.zh)
                 return
             before, self._present = self._present, ready.files
             end_workers_before = ready.judges()

@@ -17,6 +17,7 @@ from adapters.spending import Spending
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
 from gateway.answers import NoAnswer, Told, read
+from gateway.certificates import Unusable
 from gateway.decision import Decision
 from gateway.families import Families
 from gateway.faults import Deferred, Rejected
@@ -69,8 +70,9 @@ class Judging:
         key, certificate = home.signing_key.read_bytes(), home.certificate.read_text()
         try:
             XadesSigner(key, certificate)
-        except (TypeError, ValueError) as error:  # TypeError: it has a pass phrase
-            raise BadSettings(f"keys/gateway.key, keys/gateway.crt: {error}") from None
+        except Unusable as error:
+            pair = "keys/gateway.key, keys/gateway.crt"
+            raise BadSettings(f"{pair}: {error}", f"{pair}：{error.zh}") from None
         return cls(policy=policy, routes=routes, key=key, certificate=certificate)
 
 

@@ -18,8 +18,10 @@ ROOT: Final = Path(__file__).parent.parent
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "states": parts.states,
     "faults": parts.faults,
+    "faults-zh": parts.faults_zh,
     "amqp-refusals": parts.amqp_refusals,
     "rules": parts.rules,
+    "rules-zh": parts.rules_zh,
     "commands": parts.commands,
     "settings": parts.settings,
     "policy": parts.policy,

@@ -1,6 +1,7 @@
 """The generated parts, each a function that gives Markdown."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, Final, Literal, get_args, get_origin
@@ -13,8 +14,9 @@ from typer.core import TyperCommand, TyperGroup
 import cli
 from docs import asyncapi_channel
 from gateway.families import Families
-from gateway.faults import Fault
+from gateway.faults import Fault, Severity
 from gateway.policy import Policy
+from gateway.report import SEVERITIES_ZH
 from gateway.settings import Settings
 from gateway.states import CUSTOMS_STATUSES_ZH, TRANSITIONS, CustomsStatus, State
 
@@ -36,6 +38,53 @@ def faults() -> str:
     return _table(
         ("code", "中文", "English"), ((f"`{each.code}`", each.zh, each.en) for each in Fault)
     ).replace("{detail}", "…")
+
+
+# What is to be done about faults whose sentence leaves it to the detail.
+_TO_DO_ZH: Final = {
+    Fault.SCHEMA_ELEMENT: "按所述删去或更正该元素。",
+    Fault.SCHEMA_MISSING: "按所述补填。",
+    Fault.SCHEMA_VALUE: "按所述要求更正所填内容。",
+    Fault.RULE: "按该规则的说明更正，见下面的业务规则。",
+    Fault.DOCUMENT_MISSING: "把 EdocID 所列文件补入报文包，或删去该条随附单据。",
+    Fault.DOCUMENT_AMBIGUOUS: "使每条 EdocID 只对应一个文件。",
+    Fault.DOCUMENT_UNLISTED: "为该文件增加一条 EdocRealation，或从报文包中删去。",
+    Fault.PDF_UNFIT: "按所述原因和限值重新生成 PDF。",
+    Fault.DOCUMENTS_DUE: "补入所列单证后重发。",
+    Fault.ZIP_IGNORED: "无须重发；下次压缩时不要包含。",
+    Fault.SENDER_ROLE: "换用有资格的账户；登记有误的，请联系网关值班人员更正。",
+    Fault.NOT_ASSOCIATION: "不要发送此类报文，由报关协会发送。",
+    Fault.AMQP_SIZE: "经 SFTP 上传，再发取件通知。",
+}
+
+
+def faults_zh() -> str:
+    """The faults in Chinese: what is wrong, and apart from it what is to be done."""
+    rows = ((f"`{each.code}`", *_apart(each)) for each in Fault)
+    return _table(("代码", "说明", "怎么办"), rows).replace("{detail}", "…")
+
+
+def _apart(fault: Fault) -> tuple[str, str]:
+    found = re.search("(?:[；。，](?:[^；。，]*的)?)(?=请|无须)", fault.zh)
+    if fault in _TO_DO_ZH:
+        return fault.zh, _TO_DO_ZH[fault]
+    if found is None:
+        return fault.zh, "按左列要求更正后重发。"
+    start = found.start() + 1
+    return f"{fault.zh[: found.start()]}。", fault.zh[start:]
+
+
+def rules_zh() -> str:
+    told = []
+    for type_ in Families.load(files("schemas")).types:
+        if type_.rules is None:
+            continue
+        rows = (
+            (each.id, SEVERITIES_ZH[Severity(each.severity)], f"`{each.fault.code}`", each.zh)
+            for each in type_.rules.assertions
+        )
+        told.append(f"### {type_.name}\n\n" + _table(("规则", "级别", "错误代码", "说明"), rows))
+    return "\n\n".join(told)
 
 
 def amqp_refusals() -> str:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from gateway.agreements import STATES_ZH, Agreement, AgreementKind, AgreementState, Registered
 from gateway.china import day_zh
 from gateway.faults import Fault, Finding, finding
+from gateway.trade_words import DIRECTIONS_ZH, amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +34,6 @@ class Reason(NamedTuple):
     en: str
     zh: str
 
-
-_DIRECTIONS_ZH: Final = {"I": "限进口", "E": "限出口"}
 
 DECLARING: Final = "A"  # of the services: fill in and declare (FORMATS 4.3)
 
@@ -62,7 +61,7 @@ def _beyond(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
     if agreement.direction and agreement.direction != shipment.direction:
         yield Reason(
             f"direction {agreement.direction}",
-            _DIRECTIONS_ZH.get(agreement.direction, f"限进出口标志 {agreement.direction}"),
+            f"限{DIRECTIONS_ZH.get(agreement.direction, agreement.direction)}",
         )
     if agreement.offices and shipment.office not in agreement.offices:
         offices = ", ".join(agreement.offices)
@@ -72,11 +71,17 @@ def _beyond(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
         line.startswith(prefix) for line in shipment.goods for prefix in agreement.goods
     ):
         goods = ", ".join(agreement.goods)
-        yield Reason(f"goods {goods}", f"限商品编号 {'、'.join(agreement.goods)}")
+        goods_zh = "、".join(agreement.goods)
+        yield Reason(f"goods {goods}", f"限商品编号 {goods_zh} 开头的商品，报关单中没有")
     if agreement.value is not None and not _within(agreement.value, agreement.currency, shipment):
         limit = f"{agreement.value} {agreement.currency}".rstrip()
         known = shipment.value is not None and agreement.currency in ("", shipment.currency)
-        zh = f"总价超过协议金额 {limit}" if known else f"总价未申报或币制不同，无法与协议金额 {limit} 比较"
+        limit_zh = amount(agreement.value, agreement.currency)
+        zh = (
+            f"总价超过协议金额 {limit_zh}"
+            if known
+            else f"总价未申报或币制不同，无法与协议金额 {limit_zh} 比较"
+        )
         yield Reason(f"value {limit}", zh)
 
 

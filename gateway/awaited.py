@@ -5,6 +5,7 @@ trader and broker of a mandate, the party and the file's name of a document and 
 lists it. Whose file it is, its sender need not be told.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +31,11 @@ def spelt(thing: str) -> str | None:
         return None
     party, _space, file = name.partition(" ")
     return f"{kind} {party} {spelling(file)}"
+
+
+def joined(told: Sequence[Words]) -> Words | None:
+    """Several as one; None of none."""
+    return Words("；".join(each.zh for each in told), "; ".join(each.en for each in told)) if told else None
 
 
 def in_words(thing: str) -> Words:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cache
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -17,6 +17,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.china import moment_zh
 from gateway.faults import Fault, Finding, finding
 from gateway.parties import RegisteredCertificate
+
+
+class Unusable(ValueError):
+    """A key or certificate that cannot be used, and why: the text in English, `zh` in Chinese. Never in a
+    library's words."""
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.zh = zh
 
 
 class Algorithm(StrEnum):
@@ -77,12 +86,19 @@ class Certificate:
 
 @cache
 def certificate(pem: str) -> Certificate:
-    """Parses a certificate of the register, once. Raises `ValueError` for one that holds another kind of key
-    than RSA or elliptic curve: the register must not have taken it."""
-    parsed = x509.load_pem_x509_certificate(pem.encode("ascii"))
-    key = parsed.public_key()
+    """Parses a certificate, once. Raises `Unusable`, also for one that holds another kind of key than RSA or
+    elliptic curve: the register must not have taken it."""
+    try:
+        parsed = x509.load_pem_x509_certificate(pem.encode("ascii"))
+        key = parsed.public_key()
+    except (ValueError, UnsupportedAlgorithm):  # also UnicodeEncodeError
+        raise Unusable("holds no certificate in PEM form", "不是 PEM 格式的证书") from None
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        raise ValueError(f"certificate {parsed.serial_number:x} has no RSA or elliptic curve key")
+        serial = f"{parsed.serial_number:x}"
+        raise Unusable(
+            f"certificate {serial} has no RSA or elliptic curve key",
+            f"证书 {serial} 的密钥不是 RSA 或椭圆曲线",
+        )
     der = parsed.public_bytes(Encoding.DER)
     return Certificate(
         der=der,

@@ -8,16 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
 
 from lxml import etree
 
+from gateway.agreement_words import use_texts
 from gateway.agreements import Act, AgreementKind
 from gateway.message import Receipt, ReceiptKind
 from gateway.parties import Account, Party
 from gateway.submission import NAMESPACE
-
-_LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
+from gateway.xml import LANG
 
 
 class Concern(StrEnum):
@@ -94,7 +93,7 @@ def declaration_notice(
     _text(root, "At", "" if at is None else _instant(at))
     _text(root, "Note", note)
     for language, text in texts.items():
-        _put(root, "Text", {_LANG: language}).text = text
+        _put(root, "Text", {LANG: language}).text = text
     if goods is not None:
         told = _put(root, "Goods")
         _text(told, "BillNo", goods.bill_no)
@@ -125,6 +124,8 @@ def agreement_use(
     _text(root, "Reference", reference)
     _text(root, "EntryId", entry_id)
     _text(root, "At", _instant(at))
+    for language, text in use_texts(kind, number, act, reference, entry_id).items():
+        _put(root, "Text", {LANG: language}).text = text
     return root
 
 

@@ -15,8 +15,8 @@ from gateway.china import china_date, day_zh
 from gateway.faults import printable
 from gateway.reform import DocumentName
 from gateway.submission import NAMESPACE
+from gateway.xml import LANG
 
-_LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 _LONGEST_NOTE: Final = 1000
 
 
@@ -120,4 +120,4 @@ def _put(parent: etree._Element, tag: str, value: str | None = None) -> etree._E
 
 def _put_texts(parent: etree._Element, zh: str, en: str) -> None:
     for language, text in (("zh", zh), ("en", en)):
-        _put(parent, "Text", text).set(_LANG, language)
+        _put(parent, "Text", text).set(LANG, language)

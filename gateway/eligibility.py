@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
 
 from gateway.china import day_zh
 from gateway.faults import Fault, Finding, finding
 from gateway.parties import CLASSES_ZH, Role, TraderClass
 from gateway.reform import ReformPolicy, Traffic, in_force, sources, sources_zh
-
-_DIRECTIONS_ZH: Final = {"I": "进口", "E": "出口"}
+from gateway.trade_words import DIRECTIONS_ZH, TRANSPORTS_ZH, called
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +35,9 @@ def why_not_paperless(
         yield finding(
             Fault.PAPERLESS_SCOPE,
             detail=f"{traffic.district} {traffic.direction} {traffic.transport}, {day}: {phase}",
-            detail_zh=f"关区 {traffic.district}、{_DIRECTIONS_ZH.get(traffic.direction, traffic.direction)}、"
-            f"运输方式 {traffic.transport}，{day_zh(day)}；依据：{phase_zh}",
+            detail_zh=f"关区 {traffic.district}、"
+            f"{DIRECTIONS_ZH.get(traffic.direction, traffic.direction)}、"
+            f"{called(TRANSPORTS_ZH, traffic.transport, '运输方式')}，{day_zh(day)}；依据：{phase_zh}",
         )
     eligible = in_force(policy.eligible, day)
     for side in sides:

@@ -8,8 +8,11 @@ learns nothing of our insides. `docs/faults.md` is generated from this catalogue
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from gateway.fault_catalogue import Fault as Fault
+
+LONGEST_VALUE: Final = 80  # characters of what a sender wrote that a finding shows
 
 
 class Severity(StrEnum):
@@ -60,7 +63,7 @@ def finding(
         severity=severity,
         rule=rule,
         place=Place(file=None if file is None else printable(file), line=line, xpath=xpath),
-        value=None if value is None else printable(value, 80),
+        value=None if value is None else printable(value, LONGEST_VALUE),
     )
 
 

@@ -49,11 +49,17 @@ class _Texts(BaseModel):
         }
 
 
+class _Note(_Texts):
+    """`repeats` are customs' usual words that say no more than the class does."""
+
+    repeats: tuple[str, ...] = ()
+
+
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     classes: dict[str, _Texts] = Field(alias="class")
-    note: _Texts
+    note: _Note
     premises: dict[Literal["I", "E"], _Texts]
 
 
@@ -62,7 +68,7 @@ class NoticeTexts:
     """The texts of one family: by receipt class, of customs' own words, and for premises."""
 
     _classes: Mapping[str, _Texts]
-    _note: _Texts
+    _note: _Note
     _premises: Mapping[Literal["I", "E"], _Texts]
 
     @classmethod
@@ -92,10 +98,12 @@ class NoticeTexts:
     def of_answer(
         self, class_: str, *, entry_id: str, seq_no: str, reference: str, code: str, note: str
     ) -> dict[str, str]:
-        """The text by language. What is empty is a dash; without a note nothing is said of it."""
+        """The text by language. What is empty is a dash; of a note that is empty, or says no more than the
+        class does, nothing is said."""
         values = {"entry_id": entry_id, "seq_no": seq_no, "reference": reference, "code": code}
         texts = self._classes[class_].filled(values)
-        notes = self._note.filled({"note": note}) if note else {}
+        said = note.strip().rstrip("。") not in ("", *self._note.repeats)
+        notes = self._note.filled({"note": note}) if said else {}
         return {lang: text + notes.get(lang, "") for lang, text in texts.items()}
 
     def of_release(

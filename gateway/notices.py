@@ -10,6 +10,7 @@ from typing import Final
 
 from lxml import etree
 
+from gateway.agreement_words import notice_texts
 from gateway.agreements import (
     PROPOSED,
     Act,
@@ -22,6 +23,7 @@ from gateway.agreements import (
     state_after,
 )
 from gateway.submission import NAMESPACE
+from gateway.xml import LANG
 
 _ROOT: Final = f"{{{NAMESPACE}}}AgreementNotice"
 _IN: Final = {None: NAMESPACE}
@@ -61,6 +63,8 @@ def build_notice(notice: Notice) -> etree._Element:
     _put(told, "Mandate", agreement.mandate)
     _put(told, "Services", agreement.services)
     _put(root, "Reason", notice.reason.strip())
+    for language, text in notice_texts(notice).items():
+        _put(root, "Text", text).set(LANG, language)
     return root
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.awaited import Words
-from gateway.faults import Finding, Place, Severity
+from gateway.faults import LONGEST_VALUE, Finding, Place, Severity
 
-_SEVERITIES_ZH: Final = {Severity.ERROR: "错误", Severity.WARNING: "警告"}
+SEVERITIES_ZH: Final = {Severity.ERROR: "错误", Severity.WARNING: "警告"}
 
 
 def heading(severity: str, code: str, place: Place) -> Words:
@@ -17,8 +17,22 @@ def heading(severity: str, code: str, place: Place) -> Words:
     where_zh = " ".join(filter(None, [place.file, line_zh]))
     where = " ".join(filter(None, [place.file, line, place.xpath]))
     return Words(
-        "  ".join(filter(None, [f"{_SEVERITIES_ZH[Severity(severity)]} {code}", where_zh, place.xpath])),
+        "  ".join(filter(None, [f"{SEVERITIES_ZH[Severity(severity)]} {code}", where_zh, place.xpath])),
         "  ".join(filter(None, [f"{severity} {code}", where])),
+    )
+
+
+def filled(value: str) -> Words:
+    """What the sender wrote, as a finding shows it; a longer one is cut there."""
+    cut = _cut(value)
+    return Words(f"所填内容：{value}{cut.zh}", f"value: {value}{cut.en}")
+
+
+def _cut(value: str) -> Words:
+    if len(value) < LONGEST_VALUE or not value.endswith("…"):
+        return Words("", "")
+    return Words(
+        f"（过长，只列前 {LONGEST_VALUE - 1} 个字符）", f" (the first {LONGEST_VALUE - 1} characters)"
     )
 
 
@@ -37,5 +51,5 @@ def report(name: str, message: str, findings: Sequence[Finding]) -> bytes:
 
 def _told(found: Finding) -> list[str]:
     head = heading(found.severity, found.rule or found.code, found.place)
-    value = [] if found.value is None else [f"    所填内容 / value：{found.value}"]
+    value = [] if found.value is None else [f"    所填内容 / value：{found.value}{_cut(found.value).zh}"]
     return [head.zh, f"    {found.zh}", head.en, f"    {found.en}", *value, ""]

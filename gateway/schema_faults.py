@@ -15,7 +15,7 @@ from gateway.places import MOST_FINDINGS, xml_path
 from gateway.reading import NIL
 from gateway.schema import Schema
 from gateway.shown import shown
-from gateway.type_words import Words, called_zh, describe
+from gateway.type_words import Words, called_zh, required
 
 # xmlschema is pure Python: 15 ms for 55 KB, 150 ms for half a megabyte, worse than linear where one parent
 # has thousands of children. Beyond these a document would hold up all others, and what is wrong with it is
@@ -106,13 +106,12 @@ class _InWords:
                 yield self._value(element)
 
     def _value(self, element: Any) -> SchemaFault:
-        allowed = describe(_declared(self._schema, element).type)
-        gap = " " if allowed.zh[:1].isascii() else ""
+        must = required(_declared(self._schema, element).type)
         called = _called(self._schema, element)
         return _found(
             Fault.SCHEMA_VALUE,
             element,
-            Words(f"{called}应为{gap}{allowed.zh}", f"{_name(element)} must be {allowed.en}"),
+            Words(f"{called}{must.zh}", f"{_name(element)} {must.en}"),
             value=shown(element, self._private),
         )
 

@@ -19,7 +19,12 @@ _NAME: Final = re.compile(r"[^\W_][\w.-]{0,63}")  # of a folder, and a step of a
 
 
 class BadSettings(Exception):
-    """A configuration file that cannot be used; the text names file, key and what is wrong."""
+    """A configuration file that cannot be used; the text names file, key and what is wrong, `zh` the same in
+    Chinese."""
+
+    def __init__(self, en: str, zh: str = "") -> None:
+        super().__init__(en)
+        self.zh = zh or f"配置不能使用（{en}）"
 
 
 class SftpSettings(Section):

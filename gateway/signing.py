@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 from signxml.xades.xades import XAdESDataObjectFormat, XAdESSigner
 
-from gateway.certificates import certificate, outside
+from gateway.certificates import Unusable, certificate, outside
 from gateway.faults import Deferred
 
 # Inclusive: with exclusive canonicalisation signxml 5.2 makes a digest of SignedProperties that is wrong.
@@ -25,22 +26,34 @@ _AGAIN_SECONDS: Final = 30.0
 class XadesSigner:
     """Fulfils `ports.Signer` with one key, RSA or P-256, loaded once (an RSA key costs 30 ms).
 
-    `fingerprint` is the SHA-256 (hex) of the certificate. Raises `ValueError` where the key is of another
-    kind, has a pass phrase, or is not the certificate's. Threads may share it.
+    `fingerprint` is the SHA-256 (hex) of the certificate. Raises `Unusable` where the key cannot be read, is
+    of another kind, has a pass phrase, or is not the certificate's. Threads may share it.
     """
 
     def __init__(self, key_pem: bytes, certificate_pem: str) -> None:
         try:
             key = load_pem_private_key(key_pem, password=None)
         except TypeError:
-            raise ValueError("the signing key has a pass phrase; keep it without one") from None
+            raise Unusable(
+                "the signing key has a pass phrase; keep it without one",
+                "签名私钥设有口令，请改存无口令的私钥",
+            ) from None
+        except (ValueError, UnsupportedAlgorithm):
+            raise Unusable(
+                "the signing key is no private key in PEM form", "签名私钥不是 PEM 格式的私钥"
+            ) from None
         if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-            raise ValueError("the signing key is neither RSA nor of an elliptic curve")
+            raise Unusable(
+                "the signing key is neither RSA nor of an elliptic curve", "签名私钥既不是 RSA 也不是椭圆曲线"
+            )
         known = certificate(certificate_pem)
         if key.public_key() != known.key:
-            raise ValueError("the signing key does not belong to the certificate")
+            raise Unusable("the signing key does not belong to the certificate", "签名私钥与证书不是一对")
         if known.weakness:
-            raise ValueError(f"the signing key is not accepted: {known.weakness}")
+            raise Unusable(
+                f"the signing key is not accepted: {known.weakness}",
+                f"签名私钥强度不合要求：{known.weakness}",
+            )
         self.certificate_pem = certificate_pem
         self.fingerprint = known.fingerprint
         self._known = known

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from xmlschema import validators as xsd
 
-_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+from gateway.xml import LANG
 
 
 class Words(NamedTuple):
@@ -22,8 +22,7 @@ def describe(type_: Any) -> Words:
     if isinstance(type_, xsd.XsdUnion):
         members = [describe(member) for member in type_.member_types if member.max_length != 0]
         return Words("或".join(each.zh for each in members), " or ".join(each.en for each in members))
-    if type_.enumeration:
-        listed = [str(value) for value in type_.enumeration if value != ""]
+    if listed := _listed(type_):
         return Words(f"{'、'.join(listed)} 之一", f"one of {', '.join(listed)}")
     if type_.primitive_type is not None and type_.primitive_type.local_name == "decimal":
         return _number(type_)
@@ -33,6 +32,16 @@ def describe(type_: Any) -> Words:
         shapes = " | ".join(type_.patterns.regexps)
         return Words(f"格式为 {shapes}", f"in the form {shapes}")
     return Words(f"类型为 {type_.local_name}", f"of type {type_.local_name}")
+
+
+def required(type_: Any) -> Words:
+    """What a value of the type must be."""
+    listed = _listed(type_)
+    if listed and _documentation(type_) is None and not type_.is_complex():
+        return Words(f"只能填 {'、'.join(listed)}", f"must be one of {', '.join(listed)}")
+    allowed = describe(type_)
+    gap = " " if allowed.zh[:1].isascii() else ""
+    return Words(f"应为{gap}{allowed.zh}", f"must be {allowed.en}")
 
 
 def called_zh(element: Any) -> str:
@@ -48,7 +57,11 @@ def _documentation(type_: Any) -> Words | None:
 def _texts(component: Any) -> dict[str | None, str]:
     if component.annotation is None:
         return {}
-    return {each.get(_LANGUAGE): (each.text or "").strip() for each in component.annotation.documentation}
+    return {each.get(LANG): (each.text or "").strip() for each in component.annotation.documentation}
+
+
+def _listed(type_: Any) -> list[str]:
+    return [str(value) for value in getattr(type_, "enumeration", None) or () if value != ""]
 
 
 def _is_integer(type_: Any) -> bool:

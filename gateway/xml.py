@@ -15,6 +15,7 @@ from gateway.faults import Fault, Finding, Rejected, finding, too_large
 from gateway.places import xml_path
 
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
+LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 XINCLUDE: Final = "http://www.w3.org/2001/XInclude"
 
 _PREFIXES: Final = 32

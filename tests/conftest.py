@@ -1,11 +1,15 @@
 """What tests of several folders share because it is expensive."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.rabbitmq import Rabbit, Tls
 from tests.tls import issued
+
+# Commands speak the language of the terminal; what tests read of them is English unless they ask.
+os.environ["LC_ALL"] = "C.UTF-8"
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What people read in Chinese: times as China has them, sizes with their unit, and no word of ours in it."""
 
+import csv
 import re
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -12,10 +13,12 @@ from gateway.awaited import awaited
 from gateway.china import moment_zh
 from gateway.families import Families
 from gateway.fault_catalogue import Fault
-from gateway.faults import Finding, Rejected, in_bytes, too_large
+from gateway.faults import Finding, Rejected, finding, in_bytes, too_large
 from gateway.message import Package
 from gateway.policy import DeclarationPolicy, Policy
+from gateway.report import report
 from gateway.stages.validate import recognise, validate
+from gateway.trade_words import CURRENCIES_ZH, TRANSPORTS_ZH
 from tests import chinese
 
 ROOT = Path(__file__).parent.parent
@@ -152,3 +155,23 @@ def test_what_is_wrong_with_a_document_is_told_in_words_of_the_trade_and_with_wh
 
 def test_no_fault_has_an_english_detail_in_its_chinese_sentence() -> None:
     assert list(chinese.english_in_chinese()) == []
+
+
+def test_codes_are_called_as_in_the_lists_that_they_are_taken_from() -> None:
+    lists = files("schemas") / "cn-dec" / "1" / "codes"
+
+    def named(name: str, column: str) -> dict[str, str]:
+        rows = csv.DictReader((lists / f"{name}.csv").read_text("utf-8").splitlines())
+        return {row["code"]: row[column] for row in rows}
+
+    assert named("transport_mode", "name_zh") == TRANSPORTS_ZH
+    called = named("currency", "name_zh")
+    numeric = [code for code in CURRENCIES_ZH if code.isdigit()]
+    assert {code: called[code] for code in numeric} == {code: CURRENCIES_ZH[code] for code in numeric}
+    assert len({CURRENCIES_ZH[code] for code in numeric}) == len(numeric) == len(CURRENCIES_ZH) / 2
+
+
+def test_a_value_that_is_too_long_for_a_report_says_so() -> None:
+    short, long = (finding(Fault.SCHEMA_VALUE, detail="x", value=value) for value in ("字" * 80, "字" * 81))
+    assert "只列前" not in report("a.xml", "", [short]).decode()
+    assert "…（过长，只列前 79 个字符）" in report("a.xml", "", [long]).decode()

@@ -102,10 +102,14 @@ def _options(command: TyperCommand) -> set[str]:
 def test_commands_that_print_sentences_take_a_language() -> None:
     speaking = {name for name, command in LEAVES.items() if "--lang" in _options(command)}
     assert speaking == {
-        "gateway demo",
-        "gateway check",
-        "gateway messages show",
-        "gateway alarms list",
+        *("gateway demo", "gateway check", "gateway doctor", "gateway reload"),
+        *(f"gateway messages {act}" for act in ("list", "show", "trace")),
+        *(f"gateway documents {act}" for act in ("list", "show")),
+        *(f"gateway agreements {act}" for act in ("list", "show", "trace")),
+        *(f"gateway association {act}" for act in ("list", "confirm", "refuse", "withdraw", "terminate")),
+        *(f"gateway customs {act}" for act in ("queue", "decide")),
+        *(f"gateway parties {act}" for act in ("list", "show", "import")),
+        *(f"gateway alarms {act}" for act in ("list", "test")),
     }
 
 

@@ -5,16 +5,18 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
+from adapters.operators import chinese
 from adapters.operators.output import (
     NO,
     HomeOption,
     JsonOption,
+    LangOption,
+    Language,
     LimitOption,
     Listing,
-    cell,
-    console,
     fail,
     opened,
+    say_fields,
     say_json,
     say_rows,
     told,
@@ -37,6 +39,7 @@ NumberArgument = Annotated[str, typer.Argument(help="Its number (ConsignNo).")]
 @app.command("list")
 def list_(
     home: HomeOption,
+    lang: LangOption,
     state: Annotated[AgreementState | None, typer.Option(help="Only those in this state.")] = None,
     kind: Annotated[AgreementKind | None, typer.Option(help="Only those of this kind.")] = None,
     trader: Annotated[str, typer.Option(help="Only this trader's: a code of it, or its account.")] = "",
@@ -61,11 +64,11 @@ def list_(
     with told():
         rows = read(opened(home), found)
     columns = ("number", "kind", "trader", "broker", "state", "valid_from", "valid_until", "used_by")
-    say_rows(rows, columns, as_json=as_json)
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.AGREEMENT)
 
 
 @app.command()
-def show(number: NumberArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+def show(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
     """Everything known of one: terms, state, the notice that tells it, the declarations accepted under it.
 
     `notice` names the association's last message about it and the SHA-256 of its package below `blobs/`. One
@@ -80,19 +83,17 @@ def show(number: NumberArgument, home: HomeOption, as_json: JsonOption = False) 
     if as_json:
         say_json(found)
         return
-    for name, value in found.items():
-        if name not in ("notice", "messages"):
-            console().print(f"{name.replace('_', ' '):>15}  ", cell(value or None), sep="")
-    for name, value in found["notice"].items():
-        console().print(f"{'notice ' + name:>15}  ", cell(value or None), sep="")
+    fields = {name: value or None for name, value in found.items() if name not in ("notice", "messages")}
+    fields |= {f"notice_{name}": value or None for name, value in found["notice"].items()}
+    say_fields(fields, lang=lang, words=chinese.AGREEMENT)
     if found["messages"]:
-        typer.echo("\naccepted under it")
+        typer.echo("\n依此受理的报文" if lang is Language.ZH else "\naccepted under it")
         columns = ("id", "reference", "state", "customs_status", "received_at")
-        say_rows(found["messages"], columns, as_json=False)
+        say_rows(found["messages"], columns, as_json=False, lang=lang, words=chinese.MESSAGE)
 
 
 @app.command()
-def trace(number: NumberArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+def trace(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
     """Every act on one, oldest first: when, by whom, in which message, and why.
 
     The message of an act of the association is its notice; of "used" and "freed" it is the declaration.
@@ -103,4 +104,5 @@ def trace(number: NumberArgument, home: HomeOption, as_json: JsonOption = False)
         acts = read(opened(home), lambda reader: trace_agreement(reader, number))
     if not acts:
         fail(NO, f"no agreement is known by {number}")
-    say_rows(acts, ("at", "act", "actor", "state", "message", "reason"), as_json=as_json)
+    columns = ("at", "act", "actor", "state", "message", "reason")
+    say_rows(acts, columns, as_json=as_json, lang=lang, words=chinese.AGREEMENT)

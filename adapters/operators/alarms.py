@@ -8,12 +8,12 @@ import typer
 
 from adapters.clock import utc_now
 from adapters.observing.telling import NotTold, Teller, tellers
+from adapters.operators import chinese
 from adapters.operators.output import (
     NO,
     HomeOption,
     JsonOption,
     LangOption,
-    Language,
     LimitOption,
     Listing,
     opened,
@@ -31,10 +31,10 @@ app = typer.Typer(cls=Listing, help="Alarms: what is wrong now, and what was.")
 @app.command("list")
 def list_(
     home: HomeOption,
+    lang: LangOption,
     all_: Annotated[bool, typer.Option("--all", help="Those that are cleared as well.")] = False,
     since: SinceOption = None,
     limit: LimitOption = 100,
-    lang: LangOption = Language.EN,
     as_json: JsonOption = False,
 ) -> None:
     """Open alarms, the newest last; a node opens and clears them while it runs.
@@ -45,11 +45,11 @@ def list_(
     with told():
         rows = read(opened(home), lambda reader: list_alarms(reader, all_=all_, since=first, limit=limit))
     columns = ("id", "severity", "key", lang.value, "opened_at", "told_by", "cleared_at")
-    say_rows(rows, columns, as_json=as_json)
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.ALARM)
 
 
 @app.command("test")
-def tell_test(home: HomeOption, as_json: JsonOption = False) -> None:
+def tell_test(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
     """Tell a test alarm every way that gateway.toml has, and say what became of it.
 
     Nothing is stored. Ends with 1 where a way did not take it. The log of a node is a way of its own, and is
@@ -62,7 +62,7 @@ def tell_test(home: HomeOption, as_json: JsonOption = False) -> None:
         ways = [way for way in tellers(base.settings().alarms, base.path) if way.name != "log"]
     now = utc_now()
     rows = [asyncio.run(_tried(way, now)) for way in ways]
-    say_rows(rows, ("way", "taken", "why"), as_json=as_json)
+    say_rows(rows, ("way", "taken", "why"), as_json=as_json, lang=lang)
     if not all(row["taken"] for row in rows):
         raise typer.Exit(NO)
 

@@ -13,12 +13,15 @@ import typer
 
 from adapters.backends.association.association import ReferenceAssociation
 from adapters.clock import utc_now
+from adapters.operators import chinese
 from adapters.operators.output import (
     NO,
     UNREACHABLE,
     USAGE,
     HomeOption,
     JsonOption,
+    LangOption,
+    Language,
     LimitOption,
     Listing,
     fail,
@@ -45,7 +48,7 @@ ReasonOption = Annotated[str, typer.Option(help="Why; both sides are told.")]
 
 
 @app.command("list")
-def list_(home: HomeOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
+def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
     """What the association was asked to import, as it stands there, the oldest first.
 
     Example: gateway association list --home /srv/gateway
@@ -53,57 +56,75 @@ def list_(home: HomeOption, limit: LimitOption = 100, as_json: JsonOption = Fals
     with told(), _associations(home) as associations:
         notices = [notice for each in associations for notice in asyncio.run(each.agreements())]
     columns = ("number", "kind", "trader", "broker", "proposed_by", "state", "since", "valid_until", "reason")
-    say_rows([_row(notice) for notice in notices[-limit:]], columns, as_json=as_json)
+    rows = [_row(notice) for notice in notices[-limit:]]
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.AGREEMENT)
 
 
 @app.command()
 def confirm(
-    number: NumberArgument, home: HomeOption, reason: ReasonOption = "", as_json: JsonOption = False
+    number: NumberArgument,
+    home: HomeOption,
+    lang: LangOption,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Accept what the other side proposed. Ends with 1 where nothing is proposed under this number.
 
     Example: gateway association confirm 20260000000000001 --home /srv/gateway
     """
-    _act(home, number, Act.CONFIRMED, reason, as_json)
+    _act(home, number, Act.CONFIRMED, reason, lang, as_json)
 
 
 @app.command()
 def refuse(
-    number: NumberArgument, home: HomeOption, reason: ReasonOption = "", as_json: JsonOption = False
+    number: NumberArgument,
+    home: HomeOption,
+    lang: LangOption,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Refuse what the other side proposed. Ends with 1 where nothing is proposed under this number.
 
     Example: gateway association refuse 20260000000000001 --reason "other terms" --home /srv/gateway
     """
-    _act(home, number, Act.REFUSED, reason, as_json)
+    _act(home, number, Act.REFUSED, reason, lang, as_json)
 
 
 @app.command()
 def withdraw(
-    number: NumberArgument, home: HomeOption, reason: ReasonOption = "", as_json: JsonOption = False
+    number: NumberArgument,
+    home: HomeOption,
+    lang: LangOption,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Take a proposal back before the other side has answered. Ends with 1 where it has, or there is none.
 
     Example: gateway association withdraw 20260000000000001 --home /srv/gateway
     """
-    _act(home, number, Act.WITHDRAWN, reason, as_json)
+    _act(home, number, Act.WITHDRAWN, reason, lang, as_json)
 
 
 @app.command()
 def terminate(
-    number: NumberArgument, home: HomeOption, reason: ReasonOption = "", as_json: JsonOption = False
+    number: NumberArgument,
+    home: HomeOption,
+    lang: LangOption,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """End an agreement that is in force. Ends with 1 where it is not.
 
     Example: gateway association terminate 20260000000000001 --reason "contract ended" --home /srv/gateway
     """
-    _act(home, number, Act.TERMINATED, reason, as_json)
+    _act(home, number, Act.TERMINATED, reason, lang, as_json)
 
 
 @app.command()
 def amend(
     number: NumberArgument,
     home: HomeOption,
+    lang: LangOption,
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day on which it is in force.")
     ] = None,
@@ -131,7 +152,7 @@ def amend(
     }
     if not terms:
         fail(USAGE, "say what changes: --until, --value, --goods or --office")
-    _act(home, number, Act.AMENDED, reason, as_json, terms)
+    _act(home, number, Act.AMENDED, reason, lang, as_json, terms)
 
 
 def _number(text: str) -> Decimal:
@@ -146,6 +167,7 @@ def _act(
     number: str,
     act: Act,
     reason: str,
+    lang: Language,
     as_json: bool,
     terms: Mapping[str, object] | None = None,
 ) -> None:
@@ -166,7 +188,9 @@ def _act(
     if as_json:
         say_json(_row(notice))
     else:
-        typer.echo(f"{number}: {act}")
+        typer.echo(
+            f"{number}：已{chinese.AGREEMENT_ACTS[act]}" if lang is Language.ZH else f"{number}: {act}"
+        )
 
 
 def _row(notice: Notice) -> dict[str, object]:

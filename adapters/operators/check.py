@@ -33,7 +33,7 @@ from gateway.families import Families
 from gateway.faults import Rejected, printable
 from gateway.message import Arrival, ChainLink, Received
 from gateway.pipeline import Rules, judge
-from gateway.report import heading
+from gateway.report import filled, heading
 from gateway.signing import XadesSigner
 from gateway.stages.unpack import unpack
 from gateway.stages.validate import recognise
@@ -44,6 +44,7 @@ def check(
     file: Annotated[
         Path, typer.Argument(help="A package (zip) or a bare XML document.", exists=True, dir_okay=False)
     ],
+    lang: LangOption,
     account: Annotated[
         str | None,
         typer.Option(help="Who would send it; by default the party that the document names as its sender."),
@@ -54,7 +55,6 @@ def check(
             "--home", envvar="GATEWAY_HOME", help="Judge by this home; else by the shipped defaults."
         ),
     ] = None,
-    lang: LangOption = Language.EN,
     as_json: JsonOption = False,
 ) -> None:
     """Say what the gateway would say of a file, without sending it. Ends with 1 where it would be refused.
@@ -64,7 +64,7 @@ def check(
     if not file.is_file():
         fail(USAGE, f"{file} is no regular file")
     with told(), _home(home) as base:
-        warn_of_differing(base)
+        warn_of_differing(base, lang)
         decision = _judged(file, account, base)
     accepted = decision.event is not Event.REFUSED
     if as_json:
@@ -176,4 +176,5 @@ def _print(file: Path, decision: Decision, lang: Language) -> None:
         typer.echo(f"\n  {head.zh if in_zh else head.en}")
         typer.echo(f"    {fault.zh if in_zh else fault.en}")
         if fault.value is not None:
-            typer.echo(f"    {'所填内容：' if in_zh else 'value: '}{fault.value}")
+            value = filled(fault.value)
+            typer.echo(f"    {value.zh if in_zh else value.en}")

@@ -9,10 +9,19 @@ from adapters.backends.reference import reviews
 from adapters.backends.reference.decisions import Act
 from adapters.backends.reference.ledger import Ledger
 from adapters.clock import utc_now
-from adapters.operators import customs_ledgers
+from adapters.operators import chinese, customs_ledgers
 from adapters.operators.actor import actor
 from adapters.operators.customs_books import FolderOption, HomeOption, ledgers
-from adapters.operators.output import NO, JsonOption, fail, say_json, say_rows, told
+from adapters.operators.output import (
+    NO,
+    JsonOption,
+    LangOption,
+    Language,
+    fail,
+    say_json,
+    say_rows,
+    told,
+)
 from gateway.faults import printable
 
 app = typer.Typer(no_args_is_help=True, help="The customs sandbox: what waits there, and what it knows.")
@@ -20,7 +29,9 @@ app.add_typer(customs_ledgers.app, name="ledger")
 
 
 @app.command()
-def queue(home: HomeOption = None, folder: FolderOption = None, as_json: JsonOption = False) -> None:
+def queue(
+    lang: LangOption, home: HomeOption = None, folder: FolderOption = None, as_json: JsonOption = False
+) -> None:
     """Declarations that wait in the customs sandbox, the longest first, for what, and why.
 
     Example: gateway customs queue --home /srv/gateway
@@ -39,7 +50,8 @@ def queue(home: HomeOption = None, folder: FolderOption = None, as_json: JsonOpt
         }
         for each in waiting
     ]
-    say_rows(rows, ("key", "reference", "entry_id", "office", "status", "since", "reason"), as_json=as_json)
+    columns = ("key", "reference", "entry_id", "office", "status", "since", "reason")
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.QUEUE)
 
 
 @app.command()
@@ -47,6 +59,7 @@ def decide(
     wanted: Annotated[str, typer.Argument(help="Key, reference or entry number, as it stands in the queue.")],
     act: Annotated[Act, typer.Argument(help="What is decided.")],
     reason: Annotated[str, typer.Option(help="Why; the declarant is told.", show_default=False)],
+    lang: LangOption,
     home: HomeOption = None,
     folder: FolderOption = None,
     as_json: JsonOption = False,
@@ -73,7 +86,7 @@ def decide(
     if as_json:
         say_json({"key": key, "act": act, "actor": who, "at": now.isoformat()})
     else:
-        typer.echo(f"{key}: {act}")
+        typer.echo(f"{key}：{chinese.DECISIONS[act]}" if lang is Language.ZH else f"{key}: {act}")
 
 
 def _key(books: Sequence[Ledger], wanted: str) -> str:

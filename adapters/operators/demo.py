@@ -32,7 +32,7 @@ _HEADS: Final[Mapping[Language, tuple[str, ...]]] = {
 }
 
 
-def demo(lang: LangOption = Language.EN) -> None:
+def demo(lang: LangOption) -> None:
     """Tell the story of six declarations: start a gateway, send them over SFTP, print what came back.
 
     Released automatically, supplemented, inspected, waiting for an agency agreement, refused for the

@@ -8,16 +8,19 @@ import typer
 from sqlalchemy import Connection
 
 from adapters.clock import utc_now
+from adapters.operators import chinese
 from adapters.operators.output import (
     NO,
     HomeOption,
     JsonOption,
+    LangOption,
+    Language,
     LimitOption,
     Listing,
-    cell,
-    console,
+    Vocabulary,
     fail,
     opened,
+    say_fields,
     say_json,
     say_rows,
     told,
@@ -33,6 +36,7 @@ T = TypeVar("T")
 @app.command("list")
 def list_(
     home: HomeOption,
+    lang: LangOption,
     open_: Annotated[
         bool, typer.Option("--open", help="Only where documents are to follow, or customs asks for some.")
     ] = False,
@@ -55,7 +59,7 @@ def list_(
     if not as_json:
         # Nothing is due of a declaration that owes nothing, as on paper.
         rows = [{**row, "due": row["due"] if row["documents"] else None} for row in rows]
-    say_rows(rows, columns, as_json=as_json)
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=_words(home, lang))
 
 
 @app.command()
@@ -64,6 +68,7 @@ def show(
         str, typer.Argument(help="Message id, reference, SeqNo or entry number; of several the newest.")
     ],
     home: HomeOption,
+    lang: LangOption,
     as_json: JsonOption = False,
 ) -> None:
     """What one declaration owes, what its parties were asked for, and what came.
@@ -76,19 +81,29 @@ def show(
     if as_json:
         say_json(found)
         return
-    printer = console()
-    for name, value in found.items():
-        if name not in ("requests", "packages"):
-            # A source has commas of its own.
-            shown = "; ".join(value) if name == "sources" else value
-            printer.print(f"{name.replace('_', ' '):>15}  ", cell(shown), sep="")
-    for title, columns in (
-        ("requests", ("at", "why", "documents", "due_at", "note", "told_at")),
-        ("packages", ("received_at", "id", "account", "name", "state", "documents")),
+    in_zh = lang is Language.ZH
+    fields = {name: value for name, value in found.items() if name not in ("requests", "packages")}
+    if not in_zh:  # a source has commas of its own
+        fields["sources"] = "; ".join(found["sources"])
+    say_fields(fields, lang=lang, words=_words(home, lang))
+    for title, zh, columns, words in (
+        ("requests", "补交单证通知", ("at", "why", "documents", "due_at", "note", "told_at"), chinese.ASKED),
+        (
+            *("packages", "单证包"),
+            ("received_at", "id", "account", "name", "state", "documents"),
+            chinese.MESSAGE,
+        ),
     ):
         if found[title]:
-            printer.print(f"\n{title}")
-            say_rows(found[title], columns, as_json=False)
+            typer.echo(f"\n{zh if in_zh else title}")
+            say_rows(found[title], columns, as_json=False, lang=lang, words=words)
+
+
+def _words(home: Path, lang: Language) -> Vocabulary:
+    if lang is Language.EN:
+        return Vocabulary()
+    with told():
+        return chinese.owed(opened(home).policy().reform)
 
 
 def _read(home: Path, query: Callable[[Connection], T]) -> T:

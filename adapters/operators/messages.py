@@ -1,5 +1,6 @@
 """`gateway messages`: find and understand them. What is done to them stands in `message_acts`."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -8,7 +9,7 @@ import typer
 from sqlalchemy import Connection
 
 from adapters.clock import utc_now
-from adapters.operators import message_acts, message_diff
+from adapters.operators import chinese, message_acts, message_diff
 from adapters.operators.message_filters import Filters, filtered
 from adapters.operators.message_finding import WantedArgument, meant, read
 from adapters.operators.output import (
@@ -17,9 +18,11 @@ from adapters.operators.output import (
     LangOption,
     Language,
     Listing,
+    Vocabulary,
     cell,
     console,
     opened,
+    say_fields,
     say_json,
     say_rows,
     told,
@@ -28,7 +31,7 @@ from adapters.stores.listing import list_messages
 from adapters.stores.reading import beside, show_message, trace_message
 from adapters.stores.receipt_acts import removals
 from gateway.faults import Place
-from gateway.report import heading
+from gateway.report import filled, heading
 
 app = typer.Typer(cls=Listing, help="Find, understand, hold, release, reject and replay messages.")
 
@@ -51,6 +54,16 @@ _TABLES: Final = {
     "links": ("link", "id", "kind", "type", "reference", "state", "received_at", "name"),
     "undertakings": ("id", "act", "state", "outcome", "actor", "decided_by", "reason", "note"),
 }
+_TABLES_ZH: Final[Mapping[str, tuple[str, Vocabulary]]] = {
+    "steps": ("转关进度", Vocabulary()),
+    "deliveries": ("递交", chinese.DELIVERY),
+    "backends": ("海关接口", chinese.BACKEND),
+    "receipts": ("回执", chinese.RECEIPT),
+    "links": ("关联报文", chinese.LINK),
+    "undertakings": ("批量操作", chinese.UNDERTAKING),
+}
+
+_APART: Final = ("findings", "facts", "next")
 
 for act in (
     message_acts.hold,
@@ -66,6 +79,7 @@ for act in (
 @filtered
 def list_(
     home: HomeOption,
+    lang: LangOption,
     filters: Filters,
     after: Annotated[
         str | None, typer.Option(help="Page on: the first ones after this message id; 0 begins at the first.")
@@ -88,13 +102,11 @@ def list_(
         *("received_at", "id", "account", "reference", "type", "state", "customs_status", "faults"),
         *("waiting_for", "until", "name", "repeat_of"),
     )
-    say_rows(rows, columns, as_json=as_json)
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.MESSAGE)
 
 
 @app.command()
-def show(
-    wanted: WantedArgument, home: HomeOption, lang: LangOption = Language.EN, as_json: JsonOption = False
-) -> None:
+def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
     """Everything known of one message.
 
     Example: gateway messages show 01JD0000000000000000000000 --home /srv/gateway
@@ -105,27 +117,28 @@ def show(
         say_json(found)
         return
     printer = console()
-    for name, value in found.items():
-        if name not in ("findings", "facts", "next") and name not in _TABLES:
-            printer.print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
+    in_zh = lang is Language.ZH
+    fields = {name: value for name, value in found.items() if name not in (*_APART, *_TABLES)}
+    say_fields(fields, lang=lang, words=chinese.MESSAGE)
     if found["next"] is not None:
-        printer.print("\nnext  ", cell(found["next"][lang]), sep="")
+        printer.print("\n下一步  " if in_zh else "\nnext  ", cell(found["next"][lang]), sep="")
     for finding in found["findings"]:
         code, place = finding["rule"] or finding["code"], Place(**finding["place"])
         head = heading(finding["severity"], code, place)
-        printer.print("\n", cell(head.zh if lang is Language.ZH else head.en), sep="")
+        printer.print("\n", cell(head.zh if in_zh else head.en), sep="")
         printer.print("  ", cell(finding[lang]), sep="")
         if finding["value"] is not None:
-            said = "所填内容：" if lang is Language.ZH else "value: "
-            printer.print("  ", said, cell(finding["value"]), sep="")
+            value = filled(finding["value"])
+            printer.print("  ", cell(value.zh if in_zh else value.en), sep="")
     for title, columns in _TABLES.items():
         if found[title]:
-            printer.print(f"\n{title}")
-            say_rows(found[title], columns, as_json=False)
+            called, words = _TABLES_ZH[title]
+            printer.print(f"\n{called if in_zh else title}")
+            say_rows(found[title], columns, as_json=False, lang=lang, words=words)
 
 
 @app.command()
-def trace(wanted: WantedArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+def trace(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
     """Every event of a message, with actor, time and place in the log.
 
     Example: gateway messages trace TB20261102000001 --home /srv/gateway
@@ -134,7 +147,7 @@ def trace(wanted: WantedArgument, home: HomeOption, as_json: JsonOption = False)
         found = read(opened(home), lambda reader: _trail(reader, meant(reader, wanted).id))
     short = [{**row, "detail": in_short(row["detail"]), "digest": row["digest"][:12]} for row in found]
     columns = ("sequence", "at", "event", "actor", "state", "detail", "digest")
-    say_rows(found if as_json else short, columns, as_json=as_json)
+    say_rows(found if as_json else short, columns, as_json=as_json, lang=lang, words=chinese.STEP)
 
 
 def _trail(reader: Connection, message: str) -> list[dict[str, Any]]:

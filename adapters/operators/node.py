@@ -18,12 +18,15 @@ from adapters.founding import HomeExists, found
 from adapters.home import Home
 from adapters.listeners import check_listeners
 from adapters.named_files import check_named_files
+from adapters.operators import chinese
 from adapters.operators.libraries import hear_libraries
 from adapters.operators.output import (
     NO,
     USAGE,
     HomeOption,
     JsonOption,
+    LangOption,
+    Language,
     fail,
     opened,
     say_rows,
@@ -131,6 +134,7 @@ def log_to_stderr() -> None:
 
 def doctor(
     home: HomeOption,
+    lang: LangOption,
     whole: Annotated[
         bool, typer.Option("--whole", help="Read every page of the store, which may take long.")
     ] = False,
@@ -142,6 +146,7 @@ def doctor(
     """
     with told():
         checks = examine(opened(home), utc_now(), whole=whole)
-    say_rows(checks, ("check", "ok", "detail"), as_json=as_json)
+    detail = "zh" if lang is Language.ZH else "detail"
+    say_rows(checks, ("check", "ok", detail), as_json=as_json, lang=lang, words=chinese.DOCTOR)
     if not all(check["ok"] for check in checks):
         raise typer.Exit(NO)

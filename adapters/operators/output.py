@@ -1,14 +1,17 @@
 """How commands speak: tables for people, JSON for scripts, and exit codes (CONTRACT.md, "Command line")."""
 
 import json
+import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +20,9 @@ from typer.core import TyperGroup
 
 from adapters.differing import differing
 from adapters.home import Home, HomeLocked, NotAHome
+from adapters.operators.chinese_heads import HEADS
 from adapters.operators.tables import in_words, instant, laid_out
+from gateway.awaited import Words
 from gateway.faults import Deferred, printable
 from gateway.settings import BadSettings
 
@@ -28,9 +33,22 @@ INTERNAL: Final = 4
 WAITS: Final = 5  # written down, for a second person to approve
 
 
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What the values of fields are called in Chinese, by the field's name, and those fields that are called
+    otherwise than elsewhere (`adapters/operators/chinese.py`)."""
+
+    words: Mapping[str, Callable[[Any], object]] = field(default_factory=dict)
+    heads: Mapping[str, str] = field(default_factory=dict)
+
+
 class Language(StrEnum):
     ZH = "zh"
     EN = "en"
+
+
+_PLAIN: Final = Vocabulary()
+_ZONES: Final = {Language.ZH: "北京时间", Language.EN: "UTC+8"}
 
 
 class Listing(TyperGroup):
@@ -51,7 +69,23 @@ HomeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts instead of a table.")]
-LangOption = Annotated[Language, typer.Option("--lang", help="Language of sentences.")]
+
+
+def spoken() -> Language:
+    """The language of whoever is at the terminal, by the variables that say it everywhere else."""
+    said = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return Language.ZH if said.startswith("zh") else Language.EN
+
+
+LangOption = Annotated[
+    Language,
+    typer.Option(
+        "--lang",
+        default_factory=spoken,
+        show_default="zh where LANG is zh_…, else en",
+        help="Language of tables and sentences.",
+    ),
+]
 LimitOption = Annotated[
     int, typer.Option("--limit", min=0, max=10_000_000, help="The newest so many; 0 shows all.")
 ]
@@ -66,31 +100,70 @@ def say_json(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-def say_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+def say_rows(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    lang: Language = Language.EN,
+    words: Vocabulary = _PLAIN,
+) -> None:
     """An array in JSON, or a table of the named columns. Nothing of a sender's reaches the terminal raw. A
-    terminal gets times in China, a pipe full instants."""
+    terminal gets times in China, a pipe full instants. `words` are those of the columns in Chinese."""
     if as_json:
         say_json(list(rows))
         return
+    heads = [head(column, lang, words) for column in columns]
+    shown = [[_word(column, row[column], lang, words) for column in columns] for row in rows]
     if sys.stdout.isatty():
-        for line in laid_out(rows, columns, console().width):
+        for line in laid_out(shown, heads, console().width, _ZONES[lang]):
             typer.echo(line)
-        if not rows:
-            typer.echo("(none)")
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(row[column]) for column in columns))
-    console().print(table)
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for each in heads:
+            table.add_column(each, overflow="fold")
+        for values in shown:
+            table.add_row(*(cell(value) for value in values))
+        console().print(table)
     if not rows:
-        typer.echo("(none)")
+        typer.echo("（无）" if lang is Language.ZH else "(none)")
 
 
-def cell(value: object) -> Text:
+def say_fields(
+    fields: Mapping[str, Any],
+    *,
+    lang: Language = Language.EN,
+    words: Vocabulary = _PLAIN,
+    width: int = 15,
+) -> None:
+    """A line for each field, its name before it."""
+    for name, value in fields.items():
+        called = head(name, lang, words)
+        blank = " " * (width - cell_len(called))
+        console().print(f"{blank}{called}  ", cell(_word(name, value, lang, words), lang), sep="")
+
+
+def head(name: str, lang: Language, words: Vocabulary = _PLAIN) -> str:
+    """What a field is called. A name that has no word stays."""
+    if lang is Language.EN:
+        return name.replace("_", " ")
+    return words.heads.get(name) or HEADS.get(name, name)
+
+
+def _word(name: str, value: object, lang: Language, words: Vocabulary) -> object:
+    if lang is Language.EN or value is None:
+        return value
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if isinstance(value, dict):
+        return {head(key, lang): _word(key, each, lang, words) for key, each in value.items()}
+    return words.words[name](value) if name in words.words else value
+
+
+def cell(value: object, lang: Language = Language.EN) -> Text:
     if sys.stdout.isatty() and instant(value) is not None:
-        return Text(f"{in_words(value)} UTC+8")
+        zone = _ZONES[lang]
+        return Text(f"{zone} {in_words(value)}" if lang is Language.ZH else f"{in_words(value)} {zone}")
     return Text(printable(value) if isinstance(value, str) and value else in_words(value))
 
 
@@ -128,11 +201,15 @@ def opened(path: Path) -> Home:
     return Home(path).checked()
 
 
-def warn_of_differing(home: Home) -> None:
+def warn_of_differing(home: Home, lang: Language = Language.EN) -> None:
     """On standard error, before something is said or done by the files: that the node runs by others."""
     try:
         different = differing(home)
     except (BadSettings, OSError) as error:
-        different = f"what the node runs by cannot be compared with the files: {error}"
-    if different:
-        typer.echo(f"gateway: {printable(different, 1000)}", err=True)
+        different = Words(
+            f"网关所用的与现有文件无法比较（{error}）",
+            f"what the node runs by cannot be compared with the files: {error}",
+        )
+    if different is not None:
+        said = different.zh if lang is Language.ZH else different.en
+        typer.echo(f"gateway: {printable(said, 1000)}", err=True)

@@ -9,17 +9,22 @@ from pydantic import ValidationError
 
 from adapters.clock import utc_now
 from adapters.home import Home
+from adapters.operators import chinese
 from adapters.operators.actor import actor
 from adapters.operators.output import (
     NO,
     HomeOption,
     JsonOption,
+    LangOption,
+    Language,
     LimitOption,
     Listing,
     cell,
     console,
     fail,
+    head,
     opened,
+    say_fields,
     say_json,
     say_rows,
     told,
@@ -43,7 +48,7 @@ app.command()(keys)
 
 
 @app.command("list")
-def list_(home: HomeOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
+def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
     """Registered parties with the class in force today, the newest last.
 
     Example: gateway parties list --home /srv/gateway
@@ -51,11 +56,12 @@ def list_(home: HomeOption, limit: LimitOption = 100, as_json: JsonOption = Fals
     with told():
         register = read(opened(home), registered)
     rows = [row(party, china_date(utc_now())) for party in register.values()][-limit:]
-    say_rows(rows, ("account", "code", "scc", "name", "class", "role"), as_json=as_json)
+    columns = ("account", "code", "scc", "name", "class", "role")
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.PARTY)
 
 
 @app.command()
-def show(wanted: WantedArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
     """Everything registered of one party, and every change of it; keys by their fingerprints only.
 
     Example: gateway parties show broker-aa --home /srv/gateway
@@ -74,13 +80,14 @@ def show(wanted: WantedArgument, home: HomeOption, as_json: JsonOption = False) 
     if as_json:
         say_json(shown)
         return
-    for name, value in shown.items():
-        if name != "changes":
-            console().print(f"{name.replace('_', ' '):>22}  ", cell(words(value)), sep="")
+    in_zh = lang is Language.ZH
+    fields = {name: words(value, lang) for name, value in shown.items() if name != "changes"}
+    say_fields(fields, lang=lang, words=chinese.PARTY, width=22)
     for done in shown["changes"]:
-        what = ", ".join(each["field"] for each in done["changes"]) or "added"
+        what = ", ".join(head(each["field"], lang) for each in done["changes"])
+        what = what or ("登记" if in_zh else "added")
         told_of = f"{done['at']} {done['actor']}: {what} ({done['reason']})"
-        console().print(f"{'changed':>22}  ", cell(told_of), sep="")
+        say_fields({"changed": told_of}, lang=lang, width=22)
 
 
 @app.command()
@@ -134,6 +141,7 @@ def import_(
         typer.Argument(help="parties.toml or its like, or a CSV table (*.csv).", exists=True, dir_okay=False),
     ],
     home: HomeOption,
+    lang: LangOption,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change, change nothing.")
     ] = False,
@@ -160,7 +168,7 @@ def import_(
     if as_json:
         say_json(report)
     else:
-        _tell(report)
+        _tell(report, lang)
 
 
 def _added(transaction: Transaction, said: Stated, reason: str) -> None:
@@ -189,12 +197,13 @@ def _report(changes: Sequence[Change], *, dry_run: bool) -> dict[str, Any]:
     }
 
 
-def _tell(report: dict[str, Any]) -> None:
-    for outcome in ("added", "changed", "unchanged"):
+def _tell(report: dict[str, Any], lang: Language) -> None:
+    in_zh = lang is Language.ZH
+    for outcome, zh in (("added", "新登记"), ("changed", "已变更"), ("unchanged", "无变化")):
         for party in report[outcome]:
-            console().print(f"{outcome:<10}", cell(f"{party['code']}  {party['name']}"))
+            console().print(f"{zh if in_zh else outcome:<10}", cell(f"{party['code']}  {party['name']}"))
             for change in party.get("changes", ()):
-                before, after = words(change["before"]), words(change["after"])
-                console().print(" " * 12, cell(f"{change['field'].replace('_', ' ')}: {before} → {after}"))
+                before, after = words(change["before"], lang), words(change["after"], lang)
+                console().print(" " * 12, cell(f"{head(change['field'], lang)}: {before} → {after}"))
     if report["dry_run"]:
-        typer.echo("nothing was changed: --dry-run")
+        typer.echo("仅试算（--dry-run），未作变更" if in_zh else "nothing was changed: --dry-run")

@@ -1,8 +1,10 @@
 """A party as commands show it, and what changed in it."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
+from adapters.operators import chinese
+from adapters.operators.output import Language
 from adapters.stores.parties import Change
 from gateway.certificates import certificate
 from gateway.parties import EVER, Party, Period
@@ -68,28 +70,42 @@ def differences(change: Change, today: date) -> list[dict[str, Any]]:
     ]
 
 
-def words(value: object) -> str:
+def words(value: object, lang: Language) -> str:
     """A value of `whole` for people."""
+    in_zh = lang is Language.ZH
     if value is None or value == []:
         return "-"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return ("是" if value else "否") if in_zh else ("yes" if value else "no")
     if isinstance(value, list):
-        return ", ".join(words(each) for each in value)
+        return ("、" if in_zh else ", ").join(words(each, lang) for each in value)
     if isinstance(value, dict):
-        return _entry(value)
+        return _entry(value, lang)
     return str(value)
 
 
-def _entry(entry: dict[str, Any]) -> str:
+_DATES: Final = {
+    "since": ("since {}", "自 {} 起"),
+    "until": ("until {}", "至 {} 止"),
+    "revoked_at": ("revoked {}", "{} 撤销"),
+}
+
+
+def _entry(entry: dict[str, Any], lang: Language) -> str:
     """A period or a certificate: what it is, then its dates as far as it has any."""
-    what = [str(value) for key, value in entry.items() if key not in ("since", "until", "revoked_at")]
+    in_zh = lang is Language.ZH
+    called = chinese.PARTY.words if in_zh else {}
+    what = [
+        words(called[key](value) if key in called else value, lang)
+        for key, value in entry.items()
+        if key not in _DATES
+    ]
     dates = [
-        f"{key.replace('_at', '')} {entry[key]}"
-        for key in ("since", "until", "revoked_at")
+        (zh if in_zh else en).format(entry[key])
+        for key, (en, zh) in _DATES.items()
         if entry.get(key) is not None
     ]
-    return " ".join(what + dates) or "always"
+    return " ".join(what + dates) or ("一直有效" if in_zh else "always")
 
 
 def _days(period: Period) -> dict[str, date | None]:

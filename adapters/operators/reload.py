@@ -14,6 +14,8 @@ from adapters.operators.output import (
     UNREACHABLE,
     HomeOption,
     JsonOption,
+    LangOption,
+    Language,
     cell,
     console,
     fail,
@@ -29,7 +31,7 @@ _WITHIN: Final = 60.0  # seconds for workers to start anew
 _EVERY: Final = 0.05
 
 
-def reload(home: HomeOption, as_json: JsonOption = False) -> None:
+def reload(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
     """Have the running node take policy.toml, routes.toml, the host keys of the SFTP server, and the keys and
     certificates that gateway.toml names. All of it or nothing: ends with 1, and says why, where the node goes
     on with what it had.
@@ -44,9 +46,11 @@ def reload(home: HomeOption, as_json: JsonOption = False) -> None:
     if as_json:
         say_json(said)
     elif said["reloaded"]:
-        for line in _in_words(said):
+        for line in _in_words(said, lang):
             console().print(cell(line))
     if not said["reloaded"]:
+        if lang is Language.ZH:
+            fail(NO, f"未启用，网关继续使用原有配置：{said['why_zh']}")
         fail(NO, f"the node goes on with what it had: {said['why']}")
 
 
@@ -65,6 +69,7 @@ def _asked(home: Home) -> dict[str, Any]:
         "reloaded": outcome.event is not NodeEvent.KEPT,
         "at": outcome.at.isoformat(),
         "why": outcome.detail.get("why"),
+        "why_zh": outcome.detail.get("why_zh"),
         "changed": outcome.detail.get("changed", []),
         "needs_restart": outcome.detail.get("needs_restart", []),
         "before": outcome.detail.get("before", {}),
@@ -84,12 +89,21 @@ def _outcome(home: Home, before: int) -> Noted:
     return fail(UNREACHABLE, f"the node said nothing within {_WITHIN:.0f} s; see its log")
 
 
-def _in_words(said: dict[str, Any]) -> list[str]:
-    lines = ["reloaded; nothing was different"] if not said["changed"] else ["reloaded:"]
+def _in_words(said: dict[str, Any], lang: Language) -> list[str]:
+    in_zh = lang is Language.ZH
+    if said["changed"]:
+        lines = ["已启用：" if in_zh else "reloaded:"]
+    else:
+        lines = ["已启用，没有变更" if in_zh else "reloaded; nothing was different"]
     lines += [
         f"  {name}  {said['before'].get(name, '-')[:12]} → {said['digests'].get(name, '-')[:12]}"
         for name in said["changed"]
     ]
     if said["needs_restart"]:
-        lines.append(f"different in gateway.toml, from the next start on: {', '.join(said['needs_restart'])}")
+        keys = ", ".join(said["needs_restart"])
+        lines.append(
+            f"gateway.toml 中有变更，重启后启用：{keys}"
+            if in_zh
+            else f"different in gateway.toml, from the next start on: {keys}"
+        )
     return lines

@@ -1,8 +1,8 @@
 """Rows as people read them at a terminal: in its width, times in China, nothing broken that is copied."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from rich.cells import cell_len
 
@@ -10,15 +10,17 @@ from gateway.china import CHINA
 from gateway.faults import printable
 
 _GAP: Final = "  "
-_ZONE: Final = "UTC+8"
 _NOTHING: Final = "-"
 
 
-def laid_out(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int) -> list[str]:
+def laid_out(rows: Sequence[Sequence[object]], names: Sequence[str], width: int, zone: str) -> list[str]:
     """A head, and a line for each row with as many columns as have room in `width`. What has none stands
-    below its row, named; what is empty is left out there."""
-    texts = [[in_words(row[column]) for column in columns] for row in rows]
-    heads = [_head(column, [row[column] for row in rows]) for column in columns]
+    below its row, named; what is empty is left out there. The head of a column of times names the zone."""
+    texts = [[in_words(value) for value in row] for row in rows]
+    heads = [
+        f"{name} {zone}" if any(instant(row[place]) is not None for row in rows) else name
+        for place, name in enumerate(names)
+    ]
     widths = [
         max(cell_len(each) for each in (head, *column))
         for head, column in zip(heads, zip(*texts, strict=True) if texts else [()] * len(heads), strict=True)
@@ -56,11 +58,6 @@ def instant(value: object) -> datetime | None:
     except ValueError:
         return None
     return None if at.tzinfo is None else at
-
-
-def _head(column: str, values: Sequence[object]) -> str:
-    name = column.replace("_", " ")
-    return f"{name} {_ZONE}" if any(instant(value) is not None for value in values) else name
 
 
 def _fitting(widths: Sequence[int], width: int) -> int:

@@ -22,6 +22,7 @@ from gateway.policy import Policy
 from gateway.ports import Signer
 from gateway.report import report
 from gateway.submission import NAMESPACE
+from gateway.xml import LANG
 
 
 class Verdict(StrEnum):
@@ -178,5 +179,5 @@ def _put_fault(parent: etree._Element, found: Finding) -> None:
         _text(fault, "Value", found.value)
     for language, sentence in (("zh", found.zh), ("en", found.en)):
         text = _put(fault, "Text")
-        text.set("{http://www.w3.org/XML/1998/namespace}lang", language)
+        text.set(LANG, language)
         text.text = sentence

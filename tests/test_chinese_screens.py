@@ -16,6 +16,7 @@ from adapters.stores.operating_tables import alarms
 from gateway.agreements import STATES_ZH as AGREEMENT_STATES_ZH
 from gateway.agreements import Act, AgreementKind, AgreementState
 from gateway.alarms import Severity
+from gateway.breaker import BreakerState
 from gateway.message import ReceiptKind
 from gateway.reform import Due
 from gateway.states import CUSTOMS_STATUSES_ZH, STATES_ZH, CustomsStatus, DeliveryState, Event, State
@@ -119,6 +120,7 @@ def _is_columns(node: ast.Tuple) -> bool:
         (CUSTOMS_STATUSES_ZH, CustomsStatus),
         (chinese.DELIVERY_STATES, DeliveryState),
         (chinese.EVENTS, Event),
+        (chinese.BREAKERS, BreakerState),
         (chinese.SEVERITIES, Severity),
         (chinese.AGREEMENT_ACTS, Act),
         (chinese.AGREEMENT_KINDS, AgreementKind),

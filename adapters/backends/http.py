@@ -15,12 +15,13 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from io import BufferedRandom
 from pathlib import Path
 from tempfile import TemporaryFile
-from time import monotonic, time
+from time import time
 from typing import IO, Final
 
 import httpx
 
 from adapters.backends.body import write_body
+from adapters.backends.rest import Rest
 from adapters.tls_trouble import certificate_trouble
 from gateway.connections import HttpBackendSettings
 from gateway.faults import printable
@@ -31,7 +32,6 @@ from gateway.trace_context import TRACEPARENT, traceparent
 _CHUNK: Final = 256 * 1024
 _SLOWEST: Final = 128 * 1024  # bytes a second: a body may take so long, and no longer
 ECHO: Final = "Submission-Key"  # of what is said: the key that it is about
-_LONGEST_REST: Final = 3600.0  # seconds that are kept of a longer Retry-After
 _LONGEST_NOTE: Final = 2000  # bytes of what a refusal says; operators are shown less
 _STATUSES: Final = (
     dict.fromkeys((200, 201, 202, 204), Outcome.TAKEN)
@@ -128,10 +128,10 @@ class HttpSubmissions:
         self._client = client
         self._settings = settings
         self._folder = folder
-        self._not_before = 0.0  # by the monotonic clock: it asked us to come back then
+        self._rest = Rest(folder)
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
-        if (rest := self._not_before - monotonic()) > 0:
+        if (rest := self._rest.left()) > 0:
             return Outcome.BUSY, f"it asked to come back in {rest:.0f} s (Retry-After)"
         with ExitStack() as prepared:
             try:
@@ -184,7 +184,7 @@ class HttpSubmissions:
                     if outcome is Outcome.TAKEN and said.headers.get(ECHO) != key:
                         return Outcome.UNKNOWN, _not_of(key, said)
                     if outcome in (Outcome.BUSY, Outcome.LATER):
-                        self._not_before = monotonic() + _rest(said.headers.get("Retry-After", ""))
+                        self._rest.ask(_asked(said.headers.get("Retry-After", "")))
                     return outcome, await _note(said)
         except TROUBLE as error:
             if trouble := certificate_trouble(error):
@@ -221,16 +221,15 @@ def _not_of(key: str, said: httpx.Response) -> str:
     return printable(f"HTTP {said.status_code} without {ECHO}: {key}: not known to be customs' word")
 
 
-def _rest(asked: str) -> float:
-    """Seconds, of either form (RFC 9110, 10.2.3); 0 for what is neither, and at most `_LONGEST_REST`."""
+def _asked(asked: str) -> float:
+    """Seconds, of either form (RFC 9110, 10.2.3); 0 for what is neither."""
     if asked.isascii() and asked.isdecimal():
-        return min(float(asked[:9]), _LONGEST_REST)
+        return float(asked[:9])
     try:
         at = parsedate_to_datetime(asked)
-        seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time()
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time()
     except (ValueError, OverflowError):
         return 0.0
-    return min(max(seconds, 0.0), _LONGEST_REST)
 
 
 async def _note(said: httpx.Response) -> str:

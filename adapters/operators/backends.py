@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from adapters.backends.rest import Rest
 from adapters.clock import utc_now
 from adapters.home import Home
 from adapters.operators.actor import actor
@@ -85,14 +86,15 @@ def resume(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: 
 def try_(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """Try a back-end at once: it was mended, and what waits for it would be tried minutes later.
 
-    A running node heeds it within a second: one submission goes first, the others when it was taken. A pause
-    stays as it is.
+    A running node heeds it within a second: one submission goes first, the others when it was taken. What the
+    other side asked for (Retry-After) is over by it; a pause stays as it is.
 
     Example: gateway backends try customs --reason "its certificate is renewed" --home /srv/gateway
     """
     with told():
         base = opened(home)
         _checked(base, name)
+        Rest(base.path / "backends" / name).end()
         commit(base, lambda to: destinations.try_now(to, name, actor(), reason, utc_now()))
         _say(base, name, "to be tried now", True, as_json)
 

@@ -12,6 +12,7 @@ from gateway.agreements import STATES_ZH as AGREEMENT_STATES
 from gateway.agreements import Act, AgreementKind, Side
 from gateway.alarms import Severity
 from gateway.awaited import in_words
+from gateway.breaker import BreakerState
 from gateway.document_request import Why
 from gateway.message import ReceiptKind
 from gateway.parties import CLASSES_ZH, ROLES_ZH, ReceiptForm, SignaturePolicy
@@ -81,7 +82,11 @@ RECEIPT_KINDS: Final = {
     ReceiptKind.REQUEST: "补交单证通知",
     ReceiptKind.AGREEMENT: "委托协议通知",
 }
-BREAKERS: Final = {"closed": "正常", "open": "中断", "half-open": "试通"}
+BREAKERS: Final = {
+    BreakerState.CLOSED: "正常",
+    BreakerState.OPEN: "中断",
+    BreakerState.PROBING: "试通中",
+}
 _LINKS: Final = {"to": "关联到", "from": "被关联"}
 _KINDS: Final = {"inbound": "收到的报文", "answer": "海关回执"}
 _ACTS_ON: Final = {"hold": "暂停", "release": "继续处理", "reject": "人工拒收", "replay": "重新处理"}

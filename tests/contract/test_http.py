@@ -23,6 +23,7 @@ from aiohttp import web
 from adapters.backends.http import ECHO, Client, opened_client
 from adapters.backends.http_answers import PolledBackend
 from adapters.backends.reference.serving_http import serving
+from adapters.backends.rest import Rest
 from adapters.founding import free_port
 from adapters.operators.customs_serve_http import Tls
 from gateway.connections import HttpBackendSettings
@@ -175,6 +176,38 @@ def test_who_asks_to_be_spared_is_sent_nothing_meanwhile(tmp_path: Path, status:
 
     asyncio.run(told())
     assert requests == ["POST"]
+
+
+def test_a_restart_does_not_forget_who_asked_to_be_spared_and_an_operators_word_ends_it(
+    tmp_path: Path,
+) -> None:
+    requests: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        await request.read()
+        requests.append(request.method)
+        return web.Response(status=503, headers={"Retry-After": "600"})
+
+    async def told(url: str) -> tuple[Outcome, str]:
+        async with gateway(tmp_path, url) as backend:
+            return await handed(backend, sent())
+
+    async def run() -> None:
+        async with answering(handler) as url:
+            await told(url)
+            outcome, note = await told(url)  # of another client over the same folder
+            assert (outcome, "Retry-After" in note, len(requests)) == (Outcome.BUSY, True, 1)
+            Rest(tmp_path).end()
+            await told(url)
+            assert len(requests) == 2
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kept", ["", "soon", "99999999999", "1", "nan"])
+def test_what_is_no_time_that_was_asked_for_spares_nobody(tmp_path: Path, kept: str) -> None:
+    (tmp_path / "not-before").write_text(kept)
+    assert Rest(tmp_path).left() == 0
 
 
 @pytest.mark.parametrize("rest", ["", "0", "soon", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])

@@ -67,7 +67,7 @@ class Judging:
     @classmethod
     def of(cls, home: Home, policy: Policy, routes: Routes) -> Self:
         """With the pair of the home as it is now. Raises `BadSettings` for one that cannot be used."""
-        key, certificate = home.signing_key.read_bytes(), home.certificate.read_text()
+        key, certificate = home.signing_key.read_bytes(), home.certificate.read_text("ascii", "replace")
         try:
             XadesSigner(key, certificate)
         except Unusable as error:

@@ -217,6 +217,37 @@ def test_over_tls_each_end_knows_the_other_by_its_certificate(rabbit: Rabbit, tm
     run(test)
 
 
+def test_a_connection_is_made_anew_with_other_files_and_goes_on_with_the_same(
+    rabbit: Rabbit, tmp_path: Path
+) -> None:
+    ours, other = issued(tmp_path / "tls", "gateway"), issued(tmp_path / "tls", "gateway next")
+    made: list[AbstractChannel] = []
+
+    async def set_up(channel: AbstractChannel) -> Sequence[str]:
+        made.append(channel)
+        return ()
+
+    async def test() -> None:
+        certificate, key = tmp_path / "own.crt", tmp_path / "own.key"
+        certificate.write_bytes(ours.certificate.read_bytes())
+        key.write_bytes(ours.key.read_bytes())
+        files = {"ca": str(ours.ca), "certificate": str(certificate), "key": str(key)}
+        settings = rabbit.settings(tmp_path, rabbit.vhost(), "gateway", port=rabbit.tls_port, **files)
+        async with BrokerConnection(settings, tmp_path, "tls", set_up) as connection:
+            await connection.until_connected()
+            connection.renewal()()
+            assert await connection.publish("", "nowhere", note("1")) is Sent.RETURNED
+            assert (len(made), connection.connected) == (1, True)
+            certificate.write_bytes(other.certificate.read_bytes())
+            key.write_bytes(other.key.read_bytes())
+            connection.renewal()()
+            await until(lambda: len(made) == 2)
+            await connection.until_connected()
+            assert await connection.publish("", "nowhere", note("2")) is Sent.RETURNED
+
+    run(test)
+
+
 def test_what_was_put_aside_is_counted(rabbit: Rabbit, tmp_path: Path) -> None:
     async def test() -> None:
         settings = rabbit.settings(tmp_path, rabbit.vhost())

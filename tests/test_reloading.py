@@ -1,6 +1,7 @@
 """A node takes policy, routes, keys and certificates anew: all or nothing, each message by one of them."""
 
 import asyncio
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -169,6 +170,8 @@ BROKEN: dict[str, Callable[[Home], object]] = {
     "gateway.toml names a file that is not there": editing(
         "gateway.toml", 'account = "association"', 'key = "gone"\naccount = "association"'
     ),
+    "the key is none": lambda home: home.signing_key.write_text("no key"),
+    "the certificate is no text": lambda home: home.certificate.write_bytes(b"\xff\xfe"),
     "the certificate is gone": lambda home: home.certificate.unlink(),
     "the certificate is none": editing("keys/gateway.crt", "BEGIN", "BEGUN"),
     "the certificate belongs to another key": of_another_key,
@@ -189,6 +192,8 @@ def test_whatever_is_wrong_with_the_files_all_that_ran_goes_on(running: Running,
         said = running.noted()
         assert (said.event, said.digests) == (NodeEvent.KEPT, started.digests), case
         assert said.detail["why"], case
+        assert re.search("[\u4e00-\u9fff]", said.detail["why_zh"]), case
+        assert not re.search("https?:|deserialize|codec|PEM file", said.detail["why"]), case
         decision = asyncio.run(running.judges.judge(received, NOW))
         assert (decision.event, decision.trail["policy"]) == (Event.PASSED, started.digests["policy.toml"])
         for name in (

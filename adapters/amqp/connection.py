@@ -9,6 +9,7 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +38,7 @@ SLOWEST: Final = 128 * 1024  # bytes a second: a body may take so long, and no l
 UNBLOCKED_WITHIN: Final = 2.0  # how long publishing waits for a broker that takes nothing
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 10.0
+_LOOK_EVERY: Final = 0.05  # for the end of what is under way
 STEADY_AFTER: Final = 30.0  # a connection that held so long was a good one: the next pause is the first again
 
 log = structlog.get_logger()
@@ -73,6 +75,15 @@ def tls_of(settings: BrokerSettings, home: Path) -> ssl.SSLContext | None:
     return context
 
 
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """What a connection is made with, and the bytes of the files that it was read from."""
+
+    password: str = field(repr=False)
+    tls: ssl.SSLContext | None
+    files: tuple[bytes, ...] = field(repr=False)
+
+
 class BrokerConnection:
     """Connects while the context is open, and again whenever connection, channel or a consumer is lost.
 
@@ -103,7 +114,8 @@ class BrokerConnection:
         self._home = home
         self._set_up = set_up
         self._again = again
-        self._login: tuple[str, ssl.SSLContext | None] | None = None
+        self._login: _Login | None = None
+        self._gone: asyncio.Future[str] | None = None  # of the connection that stands
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
         self._connected = asyncio.Event()
@@ -229,7 +241,7 @@ class BrokerConnection:
         """One connection from its beginning to its end, which it raises."""
         connection = await self._opened()
         try:
-            gone = asyncio.get_running_loop().create_future()
+            gone = self._gone = asyncio.get_running_loop().create_future()
             connection.close_callbacks.add(lambda _, why: _tell(gone, why))
             async with asyncio.timeout(SET_UP_WITHIN):
                 channel = await connection.channel(on_return_raises=True)
@@ -246,22 +258,21 @@ class BrokerConnection:
                     await self._prove(channel, watched)
             raise Lost(gone.result())
         finally:
-            self._connection = self._channel = None
+            self._connection = self._channel = self._gone = None
             self._connected.clear()
             await self._close(connection)
 
     async def _opened(self) -> AbstractConnection:
         settings = self._settings
         self._login = self._login or self._read_login()
-        password, context = self._login
         return await aio_pika.connect(
             host=settings.host,
             port=settings.port,
             login=settings.user,
-            password=password,
+            password=self._login.password,
             virtualhost=settings.vhost,
             ssl=settings.ca is not None,
-            ssl_context=context,
+            ssl_context=self._login.tls,
             timeout=CONNECT_WITHIN,
             client_properties={"connection_name": self.name},
             heartbeat=HEARTBEAT,
@@ -272,18 +283,33 @@ class BrokerConnection:
         self._login = other._login
 
     def renewal(self) -> Callable[[], None]:
-        """See `reloading.Renewal`. A connection that stands goes on as it was made."""
+        """See `reloading.Renewal`. A connection that was made with other files ends once what is being
+        published is confirmed, and is made anew with these."""
         login = self._read_login()
 
         def take() -> None:
-            self._login = login
+            before, self._login = self._login, login
+            if before is not None and before.files != login.files and self._gone is not None:
+                task = asyncio.ensure_future(self._end(self._gone))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
 
         return take
 
-    def _read_login(self) -> tuple[str, ssl.SSLContext | None]:
+    async def _end(self, gone: asyncio.Future[str]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CONFIRM_WITHIN):
+                while self._under_way:
+                    await asyncio.sleep(_LOOK_EVERY)
+        _tell(gone, Lost("its password, keys or certificates are others now"))
+
+    def _read_login(self) -> "_Login":
         """Password and TLS. Raises `OSError` for files that cannot be used."""
-        password = (self._home / self._settings.password_file).read_text("utf-8").rstrip("\r\n")
-        return password, tls_of(self._settings, self._home)
+        settings = self._settings
+        named = (settings.password_file, settings.ca, settings.certificate, settings.key)
+        files = tuple((self._home / name).read_bytes() for name in named if name is not None)
+        password = files[0].decode("utf-8").rstrip("\r\n")
+        return _Login(password, tls_of(settings, self._home), files)
 
     async def _prove(self, channel: AbstractChannel, watched: Sequence[str]) -> None:
         self.blocked = not await _unblocked(channel, 0.01)

@@ -53,16 +53,20 @@ class SftpFiles:
         self._settings = settings
         self._key_file = key_file
         self._key: paramiko.PKey | None = None
+        self._outdated = False
         self._socket: socket.socket | None = None
         self._transport: paramiko.Transport | None = None
         self._wire: Wire | None = None
 
     def renewal(self) -> Callable[[], None]:
-        """See `reloading.Renewal`. Raises `NotLetIn`."""
+        """See `reloading.Renewal`. A connection that was made with another key ends with what it is at; the
+        next use makes one with this. Raises `NotLetIn`."""
         key = read_key(self._key_file)
 
         def take() -> None:
-            self._key = key
+            before, self._key = self._key, key
+            if before is not None and before != key:
+                self._outdated = True  # only now: who sees it, in another thread, uses the new key
 
         return take
 
@@ -195,7 +199,8 @@ class SftpFiles:
             raise
 
     def _connected(self) -> Wire:
-        if self._wire is None or self._wire.ended:
+        if self._wire is None or self._wire.ended or self._outdated:
+            self._outdated = False
             self.close()
             if self._key is None:
                 self._key = read_key(self._key_file)

@@ -240,8 +240,7 @@ def test_a_key_that_is_changed_counts_from_the_moment_on_that_it_is_taken(
         cut_off(server, files)
         assert files.listing("")
         files.renewal()()
-        cut_off(server, files)
-        with pytest.raises(NotLetIn):
+        with pytest.raises(NotLetIn):  # over a connection that is made anew
             files.listing("")
         key.write_bytes(b"no key")
         with pytest.raises(NotLetIn):

@@ -1,0 +1,74 @@
+"""What is gone at the broker and may not be made again: the node is not ready, and an alarm tells it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel
+
+from tests.amqp import LARGEST, connected
+from tests.rabbitmq import ADMIN, Rabbit
+from tests.system.test_observing import Observed
+
+NODE = "node"
+
+
+async def without_exchange(channel: AbstractChannel) -> None:
+    await channel.exchange_delete("gateway.receipts")
+
+
+async def without_binding(channel: AbstractChannel) -> None:
+    queue = await channel.get_queue("gateway.in", ensure=False)
+    await queue.unbind("gateway.in", "#")
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What somebody takes away at the broker, and what the gateway may configure and write there then."""
+
+    take: Callable[[AbstractChannel], Awaitable[None]]
+    configure: str = ".*"
+    write: str = ".*"
+
+
+WAYS = {
+    "an exchange that may not be declared": Gone(without_exchange, configure="^$"),
+    "a binding that may not be made": Gone(without_binding, write="^gateway[.](dead|receipts)$"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_may_not_be_made_again_is_not_ready_and_an_alarm_until_it_may(
+    rabbit: Rabbit, tmp_path: Path, way: str
+) -> None:
+    vhost, gone = rabbit.vhost(), WAYS[way]
+    rabbit.allow(vhost, NODE, ".*", ".*", ".*")
+    gateway = Observed(tmp_path)
+    connected(gateway, rabbit.settings(gateway.home.path, vhost, NODE, largest=LARGEST))
+    gateway.observe("[alarms]", "seconds = 0.1", "amqp_minutes = 0", "quiet_minutes = 0")
+
+    async def take() -> None:
+        async with await aio_pika.connect(rabbit.url(vhost, ADMIN)) as connection:
+            await gone.take(await connection.channel())
+
+    def refused() -> bool:
+        # A proof may have made it again, as long as the broker goes by the permissions of before.
+        asyncio.run(take())
+        status, why = gateway.health("/readyz")
+        return status == 503 and "amqp" in why
+
+    def open_alarms() -> set[str]:
+        with gateway.reading() as reader:
+            return set(reader.exec_driver_sql("SELECT key FROM alarms WHERE cleared_at IS NULL").scalars())
+
+    with gateway:
+        gateway.until(lambda: gateway.health("/readyz") == (200, {}))
+        rabbit.allow(vhost, NODE, gone.configure, gone.write, ".*")
+        gateway.until(refused)
+        gateway.until(lambda: "amqp" in open_alarms())
+        rabbit.allow(vhost, NODE, ".*", ".*", ".*")
+        gateway.until(lambda: gateway.health("/readyz") == (200, {}))
+        gateway.until(lambda: "amqp" not in open_alarms())

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import Any, Final
 
 from lxml import etree
@@ -18,6 +19,7 @@ from sqlalchemy import Connection, Row, select, text
 from adapters.home import Home
 from adapters.stores.database import GENESIS, chained, sqlite_engine
 from adapters.stores.packages import packages
+from adapters.stores.receipts import SIGNED
 from adapters.stores.tables import events, messages, receipts
 from gateway import xml
 from gateway.certificates import certificate
@@ -28,7 +30,6 @@ from gateway.signatures import verify_enveloped
 from gateway.states import Event
 from gateway.submission import NAMESPACE
 
-_SIGNED: Final = (ReceiptKind.GATEWAY, ReceiptKind.NOTICE, ReceiptKind.REQUEST)
 _VERDICTS: Final = {
     Event.PASSED: "accepted",
     Event.KEPT: "accepted",
@@ -52,7 +53,8 @@ class Wrong:
 
 class Audit:
     """One look over a home, at one moment of its store. What was looked at is counted in `looked_at`; of it
-    `unsigned` receipts are for people or in others' words, and nothing of ours says what was in them."""
+    `unsigned` receipts were given by a release that did not write down what was in them: those for people,
+    refusals as import clients read them. What customs said and is relayed is in the log as its message."""
 
     def __init__(self, home: Home, older: Collection[str] = ()) -> None:
         """`older` are certificates (PEM) that the gateway signed by before the one that it has."""
@@ -64,6 +66,7 @@ class Audit:
         self._links: dict[int, tuple[str, str]] = {}  # message and digest of the first event of each
         self._contents: dict[str, str] = {}  # of each message, as the log has it
         self._states: dict[str, str] = {}
+        self._unsigned: dict[str, set[str]] = {}  # digests of what each was given without a signature of ours
         self._given: dict[str, list[tuple[str, str]]] = {}  # verdict and digest of the receipts of each
         self.looked_at = dict.fromkeys(("events", "messages", "packages", "receipts"), 0)
         self.unsigned = 0
@@ -120,6 +123,8 @@ class Audit:
             self._contents[row.message] = str(detail.get("sha256", ""))
         if row.message in self._contents:
             self._states[row.message] = row.state
+        if isinstance(detail.get("unsigned"), list):
+            self._unsigned.setdefault(row.message, set()).update(map(str, detail["unsigned"]))
         if row.event in _VERDICTS:
             given = self._given.setdefault(row.message, [])
             verdict = _VERDICTS[Event(row.event)]
@@ -173,20 +178,30 @@ class Audit:
 
     def _receipts(self, reader: Connection) -> Iterator[Wrong]:
         sound: set[str] = set()
+        told = {*self._contents.values(), *chain.from_iterable(self._unsigned.values())}
         for row in _all(reader, select(receipts).order_by(receipts.c.id)):
             self.looked_at["receipts"] += 1
             if row.message not in self._contents:
                 yield Wrong("receipt", row.name, "added", "its message is not in the log")
-            elif row.kind not in _SIGNED:
-                self.unsigned += 1
             else:
                 digest = hashlib.sha256(row.body).hexdigest()
+                if row.kind not in SIGNED:
+                    if digest in told:
+                        sound.add(digest)
+                    elif row.message in self._unsigned or row.kind == ReceiptKind.BUSINESS:
+                        yield Wrong("receipt", row.name, "changed", "the log has nothing of such bytes")
+                    else:
+                        self.unsigned += 1
+                    continue
                 # One that is given again with a repeat is the same, byte for byte.
                 why = "" if digest in sound else self._not_as_given(row)
                 if why:
                     yield Wrong("receipt", row.name, "changed", why)
                 else:
                     sound.add(digest)
+        for message, digests in self._unsigned.items():
+            for digest in sorted(digests - sound):
+                yield Wrong("receipt", message, "missing", f"without a signature, with digest {digest}")
         for message, given in self._given.items():
             for verdict, digest in given:
                 if digest and digest not in sound:

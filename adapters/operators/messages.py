@@ -157,7 +157,10 @@ def _trail(reader: Connection, message: str) -> list[dict[str, Any]]:
 
 def in_short(detail: dict[str, Any]) -> str:
     # Digests are for scripts; a table shows enough of them to tell two apart.
-    return " ".join(
-        f"{key}={value[:12] + '…' if isinstance(value, str) and len(value) == 64 else value}"
-        for key, value in detail.items()
-    )
+    return " ".join(f"{key}={_short(value)}" for key, value in detail.items())
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_short(each) for each in value]
+    return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else value

@@ -62,6 +62,7 @@ _GIVEN: Final = (
     .order_by(receipts.c.id)
 )
 _INSERT: Final = insert(receipts)
+SIGNED: Final = (ReceiptKind.GATEWAY, ReceiptKind.NOTICE, ReceiptKind.REQUEST)  # by the gateway
 _BROUGHT: Final = select(parties.c.account).where(
     parties.c.account.in_(bindparam("accounts", expanding=True)), parties.c.delivery != Delivery.INBOX
 )
@@ -95,10 +96,17 @@ def put_receipts(
     return given
 
 
-def named(trail: Mapping[str, str], given: Sequence[Receipt]) -> dict[str, str]:
-    """The trail of a decision, naming its receipt by digest only where somebody has it."""
+def named(trail: Mapping[str, str], given: Sequence[Receipt]) -> dict[str, Any]:
+    """The trail of a decision, naming its receipt by digest only where somebody has it, and what bears no
+    signature of ours by its digests (`unsigned`), since nothing else says what was in it."""
     digests = {hashlib.sha256(receipt.body).hexdigest() for receipt in given}
-    return {name: said for name, said in trail.items() if name != "receipt" or said in digests}
+    told = {name: said for name, said in trail.items() if name != "receipt" or said in digests}
+    return told | unsigned(given)
+
+
+def unsigned(given: Sequence[Receipt]) -> dict[str, Any]:
+    found = sorted({hashlib.sha256(each.body).hexdigest() for each in given if each.kind not in SIGNED})
+    return {"unsigned": found} if found else {}
 
 
 def overtake(transaction: Transaction, message: str) -> None:

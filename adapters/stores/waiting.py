@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
 from adapters.stores.database import Transaction
 from adapters.stores.found_by import note_faults
-from adapters.stores.receipts import put_receipts
+from adapters.stores.receipts import put_receipts, unsigned
 from adapters.stores.tables import IN_WAIT, WOKEN, messages
 from gateway.awaited import spelt
 from gateway.decision import Finished
@@ -130,9 +130,10 @@ def finish(transaction: Transaction, finished: Finished, event: Event, by: str, 
         },
     )
     note_faults(transaction, row.seq, finished.findings, row.revision)
-    put_receipts(transaction, finished.message, finished.receipts, now)
+    given = put_receipts(transaction, finished.message, finished.receipts, now)
     faults = [found.code for found in finished.findings]
-    transaction.log(finished.message, now, event, ACTOR, state, linked=by, faults=faults)
+    told = {"linked": by, "faults": faults, **unsigned(given)}
+    transaction.log(finished.message, now, event, ACTOR, state, **told)
 
 
 def _judge_again(

@@ -117,14 +117,15 @@ def filled(count: int) -> Iterator[Connection]:
     with TemporaryDirectory(prefix="bench-listing-") as folder:
         path = Path(folder) / "gateway.db"
         migrate(path)
-        _fill(path, count)
+        fill(path, count)
         engine = sqlite_engine(path, read_only=True)
         with engine.connect() as reader:
             yield reader
         engine.dispose()
 
 
-def _fill(path: Path, count: int) -> None:
+def fill(path: Path, count: int) -> None:
+    """So many messages, as a month of traffic leaves them, into a store that has none."""
     engine = sqlite_engine(path)
     with engine.connect() as connection:
         driver = connection.connection.driver_connection

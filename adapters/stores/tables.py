@@ -62,6 +62,7 @@ IN_WAIT: Final = text("state = 'waiting'")
 WOKEN: Final = text("state = 'received' AND waiting_for IS NOT NULL")
 OWED: Final = text("due_at IS NOT NULL AND fulfilled_at IS NULL")
 TO_REMIND: Final = text("remind_at IS NOT NULL")
+OPERATED: Final = text("event IN ('dismissed', 'replayed', 'resumed', 'stopped')")  # by operators
 ANSWER_DUE: Final = text("answer_due IS NOT NULL")
 UNTOLD: Final = text("told_at IS NULL")
 ANSWERS: Final = text("kind = 'answer'")
@@ -193,6 +194,8 @@ events = Table(
     # The latest `at` of the log up to here, since an operator last took the clock as it was.
     Column("latest", Instant),
     Index("events_of_message", "message", "sequence"),
+    # Whom operators' acts of late are counted by, among all that ever happened.
+    Index("events_of_operators", "sequence", sqlite_where=OPERATED, postgresql_where=OPERATED),
     sqlite_autoincrement=True,
 )
 

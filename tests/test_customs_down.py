@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 import pytest
+from sqlalchemy import update
 
 from adapters.backends.reference.customs import ReferenceCustoms
 from adapters.stores.answers import SqlAnswers
@@ -19,7 +20,7 @@ from adapters.stores.operating_tables import destinations
 from adapters.stores.operations import hold, replay
 from adapters.stores.outbox import SqlOutbox
 from adapters.stores.requests import SqlRequests
-from adapters.stores.tables import deliveries, events, receipts
+from adapters.stores.tables import deliveries, events, messages, receipts
 from gateway.breaker import BreakerState
 from gateway.customs_answers import CustomsAnswers
 from gateway.dispatch import Dispatch, Roads
@@ -29,11 +30,11 @@ from gateway.pace import Limits
 from gateway.ports import Answer, Backend, Outcome
 from gateway.reminders import Reminders
 from gateway.states import DeliveryState, State
-from tests.declarations import INVOICE, Declaration, Document
+from tests.declarations import INVOICE, Declaration, Document, owing_nothing
 from tests.desk import NOW, Desk
 from tests.pdfs import pdf
 from tests.receipts import NS, read_gateway_receipt
-from tests.rendering import packed
+from tests.rendering import packed, render
 from tests.validating import families
 
 SECOND: Final = timedelta(seconds=1)
@@ -450,3 +451,26 @@ def test_why_a_question_failed_stands_in_the_delivery_and_at_the_breaker(world: 
     assert (row["state"], row["note"]) == ("unknown", "asked by key: HTTP 401: no certificate")
     (known,) = world.desk.rows(destinations, name="customs")
     assert known["note"] == "asked by key: HTTP 401: no certificate"
+
+
+def test_a_clock_that_is_set_back_while_the_node_runs_makes_nothing_wait_for_it(world: World) -> None:
+    ahead = world.clock.now + timedelta(hours=1)
+    asked = world.desk.received(ACCOUNT, "R1.xml", render(owing_nothing("R1"))).arrival.id
+
+    async def serve() -> None:
+        world.clock.now = ahead
+        node = world.node()
+        work = asyncio.create_task(node.run())
+        try:
+            await _until(lambda: node._latest is not None)  # it knows what the clock says
+            world.clock.now = ahead - timedelta(hours=1)
+            await _until(lambda: world.desk.message(asked)["state"] != State.RECEIVED)
+        finally:
+            node.stop()
+            await work
+
+    with world.desk.database.engine.begin() as connection:
+        waits = update(messages).where(messages.c.id == asked)
+        connection.execute(waits.values(lease_until=None, not_before=ahead + timedelta(minutes=5)))
+    asyncio.run(serve())
+    assert world.desk.message(asked)["state"] == State.ACCEPTED

@@ -30,6 +30,7 @@ from adapters.operators.output import (
     say_rows,
     told,
 )
+from adapters.private import private
 from adapters.stores.database import sqlite_engine
 from adapters.stores.register import SqlRegister
 from gateway.agreements import Act, IllegalAct, Notice
@@ -224,7 +225,7 @@ def _associations(path: Path) -> Iterator[Sequence[ReferenceAssociation]]:
 
     register = SqlRegister(sqlite_engine(home.database, read_only=True))
     try:
-        with ExitStack() as stack:
+        with private(), ExitStack() as stack:
             yield [
                 stack.enter_context(closing(association(home, name, settings, register, utc_now)))
                 for name, settings in shipped.items()

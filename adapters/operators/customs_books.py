@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from adapters.backends.reference.customs import BOOK
 from adapters.backends.reference.ledger import Ledger
 from adapters.clock import utc_now
 from adapters.operators.output import UNREACHABLE, USAGE, fail, opened
+from adapters.private import private
 
 HomeOption = Annotated[
     Path | None,
@@ -49,9 +50,10 @@ def ledger(home: Path | None, folder: Path | None, backend: str) -> Iterator[Led
     if not backend and len(books) != 1:
         fail(USAGE, f"which customs sandbox? Name it with --backend: {', '.join(books) or 'there is none'}")
     book = books[backend or next(iter(books))]
-    book.parent.mkdir(parents=True, exist_ok=True)
-    with _told(), closing(Ledger(book, utc_now)) as found:
-        yield found
+    with _told(), nullcontext() if home is None else private():
+        book.parent.mkdir(parents=True, exist_ok=True)
+        with closing(Ledger(book, utc_now)) as found:
+            yield found
 
 
 def _books(home: Path | None, folder: Path | None) -> dict[str, Path]:

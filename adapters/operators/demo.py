@@ -19,6 +19,7 @@ from adapters.home import Home
 from adapters.operators.output import NO, LangOption, Language, cell, console
 from adapters.operators.samples import FURTHER_PARTY, read_samples
 from adapters.parties_file import read_parties
+from adapters.private import private
 from adapters.stores.database import Database, sqlite_engine
 from adapters.stores.parties import say
 from gateway.states import CUSTOMS_STATUSES_ZH
@@ -49,7 +50,7 @@ def demo(lang: LangOption) -> None:
     from adapters.operators.story import play
 
     story = [sample for sample in read_samples() if sample.story]
-    with TemporaryDirectory() as folder, Progress(transient=True) as progress:
+    with private(), TemporaryDirectory() as folder, Progress(transient=True) as progress:
         task = progress.add_task("…", total=len(story) + 1)
         home = found(Path(folder) / "home", 0, utc_now())
         _register(home, home.path / "samples" / FURTHER_PARTY)

@@ -1,9 +1,12 @@
 """What the gateway leaves on the machine: nothing outside its home, and in it nothing for others to read."""
 
 import os
+import signal
 import stat
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +14,13 @@ import pytest
 
 from adapters.files.local import LocalFiles
 from adapters.private import private, shared
+from tests.customs import say
+from tests.declarations import owing_nothing
+from tests.desk import Desk
+from tests.rendering import render
 from tests.served import ROOT, Gateway
+
+ENTRY = "020220261234567890"
 
 
 def _run(umask: int, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -25,10 +34,52 @@ def test_what_is_made_in_a_home_is_its_owners_alone_whatever_the_umask(tmp_path:
     home = tmp_path / "home"
     made = _run(0, "init", str(home), "--sftp-port", "0")
     assert made.returncode == 0, made.stderr
-    modes = {
-        str(path.relative_to(home)): stat.S_IMODE(path.stat().st_mode) for path in (home, *home.rglob("*"))
-    }
-    assert {name: mode for name, mode in modes.items() if mode not in (0o600, 0o700)} == {}
+    assert open_to_others(home) == {}
+
+
+def open_to_others(folder: Path) -> dict[str, str]:
+    paths = (folder, *folder.rglob("*"))
+    modes = {str(path.relative_to(folder)): stat.S_IMODE(path.lstat().st_mode) for path in paths}
+    return {name: oct(mode) for name, mode in modes.items() if mode & 0o077}
+
+
+def test_what_commands_make_and_export_is_their_users_alone_whatever_the_umask(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home", start=datetime.now(UTC)) as desk:
+        accepted = desk.judged("broker-aa", "R1.xml", render(owing_nothing("R1")))
+        say(desk, accepted.message, "000000001230540010", ENTRY, "L")
+        home = str(desk.home.path)
+        duty = ("tariff=8467", "rate=8")
+        for command in (
+            ("association", "list"),
+            ("customs", "ledger", "add", "duties", *duty),
+            ("dossier", "export", ENTRY, "--to", str(tmp_path / "export.zip"), "--reason", "asked for"),
+            ("backup", str(tmp_path / "backup")),
+        ):
+            done = _run(0, *command, "--home", home)
+            assert done.returncode == 0, (command, done.stderr)
+        assert open_to_others(desk.home.path / "backends") == {}
+    assert stat.S_IMODE((tmp_path / "export.zip").stat().st_mode) == 0o600
+    assert open_to_others(tmp_path / "backup") == {}
+
+
+def test_the_demo_shows_nobody_what_it_makes_whatever_the_umask(tmp_path: Path) -> None:
+    started = "import os; os.umask(0); import cli; cli.app()"
+    demo = subprocess.Popen(
+        [sys.executable, "-c", started, "demo"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        # What is there once the node logs: its home and the log itself.
+        while not [log for log in tmp_path.rglob("serve.log") if log.stat().st_size]:
+            assert demo.poll() is None
+            time.sleep(0.05)
+        (folder,) = tmp_path.iterdir()
+        assert open_to_others(folder) == {}
+    finally:
+        demo.send_signal(signal.SIGINT)
+        demo.wait()
 
 
 def test_what_is_written_for_others_has_the_modes_that_the_administrator_gives(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 .PHONY: demo test check bench storm kills setup setup-test clean
 
 demo: setup
-	$(BIN)/gateway demo
+	@echo "Starting a gateway and sending six declarations over SFTP; half a minute."
+	@$(BIN)/gateway demo
 
 # Two processes, since most tests wait for others; the tests of a file share what they start.
 test: setup-test
@@ -34,11 +35,16 @@ setup: $(VENV)/.ready
 
 # The lock file names every version and its hash; nothing else is installed.
 $(VENV)/.ready: requirements.lock pyproject.toml
-	sh .ci/packages $(PYTHON)-venv
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+	@echo "Setting up $(VENV), once; this takes a minute or two."
+	@echo "1/3 packages of the system that are missing"
+	@sh .ci/packages $(PYTHON)-venv
+	@echo "2/3 a virtual environment of Python"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "3/3 the libraries of requirements.lock, each held to its hash"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Set up."
+	@touch $@
 
 setup-test: setup
 	sh .ci/packages sftp sshd xmlsec1 rabbitmq amqp-tools lftp

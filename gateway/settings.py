@@ -109,13 +109,13 @@ def read_settings(name: str, text: str) -> Settings:
 
 
 def read_policy(name: str, text: str) -> Policy:
-    """Raises `BadSettings`, also for a file in which nothing is written."""
-    return _read(name, _written(name, text), Policy)
+    """Raises `BadSettings`, also for a file in which nothing is written, or that was cut off."""
+    return _read(name, _written(name, text, "# end of policy.toml"), Policy)
 
 
 def read_routes(name: str, text: str) -> Routes:
-    """Raises `BadSettings`, also for a file in which nothing is written."""
-    return _read(name, _written(name, text), Routes)
+    """Raises `BadSettings`, also for a file in which nothing is written, or that was cut off."""
+    return _read(name, _written(name, text, "# end of routes.toml"), Routes)
 
 
 def decoded(name: str, content: bytes) -> str:
@@ -126,11 +126,18 @@ def decoded(name: str, content: bytes) -> str:
         raise BadSettings(f"{PurePath(name).name}: not UTF-8 at byte {error.start}") from None
 
 
-def _written(name: str, text: str) -> str:
+def _written(name: str, text: str, end: str) -> str:
     # By a policy of defaults nothing would be demanded, and without a route every declaration be refused for
     # good: an editor or a disk that was full has emptied the file.
     if not toml(name, text):
-        raise BadSettings(f"{PurePath(name).name}: nothing is written in it")
+        short = PurePath(name).name
+        raise BadSettings(f"{short}: nothing is written in it", f"{short}：文件是空的")
+    # What is cut between two tables is TOML all the same. The head of a file that is shipped tells its end.
+    if end in text and end not in map(str.strip, text.splitlines()):
+        short = PurePath(name).name
+        raise BadSettings(
+            f"{short}: it was cut off: there is no line `{end}`", f"{short}：文件不完整，缺少结尾行 {end}"
+        )
     return text
 
 

@@ -205,3 +205,24 @@ def test_the_command_ends_with_1_and_names_what_is_wrong(home: Home) -> None:
         assert "changed" in said.stdout
         store.execute(change, (actor,))
         store.commit()
+
+
+@pytest.mark.parametrize(
+    ("table", "own", "column"),
+    [("events", "sequence", "at"), ("messages", "seq", "body"), ("receipts", "id", "created_at")],
+)
+def test_a_row_that_cannot_be_read_is_named_and_the_others_are_looked_at(
+    home: Home, table: str, own: str, column: str
+) -> None:
+    with closing(sqlite3.connect(home.database)) as store:
+        key, value = store.execute(f"SELECT {own}, {column} FROM {table} ORDER BY 1 LIMIT 1").fetchone()  # noqa: S608
+        change = f"UPDATE {table} SET {column} = ? WHERE {own} = ?"  # noqa: S608
+        store.execute(change, ("text", key))
+        store.commit()
+        audit = Audit(home)
+        wrong = list(audit.run())
+        assert any(str(key) in each.which for each in wrong if each.what == table[:-1])
+        assert audit.looked_at[table] > 2
+        store.execute(change, (value, key))
+        store.commit()
+    assert found(home) == []

@@ -123,3 +123,29 @@ def test_tail_ends_by_itself_where_it_is_not_to_follow(desk: Desk) -> None:
     lines = [json.loads(line) for line in said.stdout.splitlines()]
     assert [each["event"] for each in lines] == ["received", "passed"] * 2
     assert run(desk, "tail", "--since", "10m", "--no-follow").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("created_at", "abc"), ("body", "text"), ("removed_at", "x"), ("created_at", 10**30)],
+)
+def test_a_receipt_that_was_damaged_is_named_and_the_others_are_shown(
+    desk: Desk, column: str, value: object
+) -> None:
+    whole = told(desk, "receipts", "list")
+    id_, other = whole[0]["id"], whole[1]["id"]
+    shown = float(value) if isinstance(value, int) else value
+    with desk.database.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE receipts SET {column} = ? WHERE id = ?", (shown, id_))  # noqa: S608
+    listed = run(desk, "receipts", "list", "--json")
+    rows = json.loads(listed.stdout)
+    assert [row["id"] for row in rows] == [row["id"] for row in whole]
+    assert rows[1:] == whole[1:]
+    if column != "body":  # which is not listed
+        assert (rows[0]["damaged"], rows[0][column], rows[0]["name"]) == ([column], None, whole[0]["name"])
+        assert listed.exit_code == NO
+        assert f"receipt {id_}: {column}" in listed.stderr
+    asked = run(desk, "receipts", "show", str(id_))
+    assert asked.exit_code == NO
+    assert f"receipt {id_}: {column}" in asked.stderr
+    assert run(desk, "receipts", "show", str(other)).exit_code == 0

@@ -1,12 +1,14 @@
 """`gateway.toml` as an administrator may get it wrong: the key that is wrong is named as it stands there."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from adapters.home import Home
 from gateway.connections import DirectorySettings
-from gateway.settings import BadSettings, read_settings
+from gateway.settings import BadSettings, read_policy, read_routes, read_settings
+from tests.served import ROOT
 
 
 def test_a_back_end_is_configured_by_its_kind() -> None:
@@ -86,3 +88,19 @@ def test_a_file_in_another_encoding_is_wrong_use_and_no_error_of_ours(tmp_path: 
     home = Home(tmp_path)
     with pytest.raises(BadSettings, match=f"^{name}: not UTF-8 at byte 2$"):
         {"gateway.toml": home.settings, "policy.toml": home.policy, "routes.toml": home.routes}[name]()
+
+
+@pytest.mark.parametrize(("name", "read"), [("policy", read_policy), ("routes", read_routes)])
+def test_a_file_that_is_cut_off_anywhere_is_refused(name: str, read: Callable[[str, str], object]) -> None:
+    lines = (ROOT / "config" / f"{name}.toml").read_text("utf-8").splitlines(keepends=True)
+    tables = [number for number, line in enumerate(lines) if line.startswith("[")]
+    assert len(tables) > 3
+    for cut in (*tables[1:], len(lines) - 1):
+        with pytest.raises(BadSettings, match="cut off") as raised:
+            read(f"{name}.toml", "".join(lines[:cut]))
+        assert "缺少结尾行" in raised.value.zh
+    read(f"{name}.toml", "".join(lines))
+    added = '[[route]]\nname = "x"\nbackend = "y"\n' if name == "routes" else ""
+    read(f"{name}.toml", "".join(lines) + added)
+    own = [line for line in lines if f"# end of {name}.toml" not in line]  # of a release before
+    read(f"{name}.toml", "".join(own))

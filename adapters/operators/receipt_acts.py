@@ -26,6 +26,7 @@ from adapters.operators.output import (
 from adapters.operators.times import SinceOption, first_of
 from adapters.stores.receipt_acts import (
     Asked,
+    Damaged,
     NotRemoved,
     facts,
     find_receipts,
@@ -50,6 +51,8 @@ def list_(
 ) -> None:
     """Receipts, answers and notices for accounts, the newest last: when each was given, read and taken away.
 
+    One that somebody has damaged is named, and what can be read of it shown; it ends with 1 then.
+
     Example: gateway receipts list --account broker-aa --removed --home /srv/gateway
     """
 
@@ -63,6 +66,8 @@ def list_(
         rows = read(opened(home), query)
     columns = ("created_at", "id", "account", "verdict", "collected_at", "removed_at", "name")
     say_rows(rows, columns, as_json=as_json)
+    if wrong := {row["id"]: row["damaged"] for row in rows if "damaged" in row}:
+        fail(NO, f"damaged: {Damaged(wrong)}; see: gateway audit verify")
 
 
 def show(
@@ -114,7 +119,10 @@ def restore(
 
 
 def _one(reader: Connection, wanted: str) -> Row[*tuple[Any, ...]]:
-    found = find_receipts(reader, wanted)
+    try:
+        found = find_receipts(reader, wanted)
+    except Damaged as error:
+        fail(NO, f"damaged: {error}; see: gateway audit verify")
     if not found:
         fail(NO, printable(f"no receipt is known by {wanted}"))
     if len(found) > 1:

@@ -1,6 +1,6 @@
 """Receipts as operators see them, and one that its account has removed given back to it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -9,10 +9,11 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 
 from adapters.stores.database import Transaction
 from adapters.stores.listing import plain
-from adapters.stores.tables import messages, parties, receipts
+from adapters.stores.tables import UNREADABLE, messages, parties, receipts
 from gateway.parties import Delivery
 from gateway.states import State
 
+_AT_ONCE: Final = 500
 RESTORED: Final = "receipt-restored"
 REMOVED: Final = "receipt-removed"
 _SHOWN: Final = [
@@ -34,13 +35,21 @@ class Asked:
     removed: bool = False
 
 
+class Damaged(Exception):
+    """Receipts of which something cannot be read, by their numbers: the text says what."""
+
+    def __init__(self, found: Mapping[int, Sequence[str]]) -> None:
+        super().__init__("; ".join(f"receipt {id_}: {', '.join(wrong)}" for id_, wrong in found.items()))
+
+
 class NotRemoved(Exception):
     """It is where it was put."""
 
 
 def list_receipts(reader: Connection, asked: Asked, limit: int) -> list[dict[str, Any]]:
-    """The newest of them, oldest first; all where `limit` is 0."""
-    query = select(*_SHOWN).order_by(receipts.c.id.desc())
+    """The newest of them, oldest first; all where `limit` is 0. Of one that somebody has damaged, what can be
+    read, and what cannot (`damaged`)."""
+    query = select(receipts.c.id).order_by(receipts.c.id.desc())
     for column, value in ((receipts.c.account, asked.account), (receipts.c.message, asked.message)):
         if value is not None:
             query = query.where(column == value)
@@ -48,15 +57,55 @@ def list_receipts(reader: Connection, asked: Asked, limit: int) -> list[dict[str
         query = query.where(receipts.c.created_at >= asked.since)
     if asked.removed:
         query = query.where(receipts.c.removed_at.is_not(None))
-    rows = reader.execute(query.limit(limit) if limit else query).all()
-    return [_plain(row) for row in reversed(rows)]
+    chosen = reader.execute(query.limit(limit) if limit else query).scalars().all()[::-1]
+    return [
+        row for start in range(0, len(chosen), _AT_ONCE) for row in _some(reader, chosen[start:][:_AT_ONCE])
+    ]
+
+
+def _some(reader: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
+    some = select(*_SHOWN).where(receipts.c.id.in_(ids)).order_by(receipts.c.id)
+    try:
+        return [_plain(row) for row in reader.execute(some)]
+    except UNREADABLE:
+        return [_as_far_as_it_goes(reader, each) for each in ids]
+
+
+def _as_far_as_it_goes(reader: Connection, id_: int) -> dict[str, Any]:
+    try:
+        return _plain(reader.execute(select(*_SHOWN).where(receipts.c.id == id_)).one())
+    except UNREADABLE:
+        wrong = damaged(reader, id_)
+    sound = [column for column in _SHOWN if column.name not in wrong]
+    row = reader.execute(select(*sound).where(receipts.c.id == id_)).one()
+    found = {column.name: None for column in _SHOWN} | {n: plain(v) for n, v in row._mapping.items()}
+    del found["superseded"]
+    return found | {"damaged": wrong}
+
+
+def damaged(reader: Connection, id_: int) -> list[str]:
+    """The columns of a receipt that hold what the gateway never writes there."""
+    wrong = []
+    for column in (*_SHOWN, receipts.c.body):
+        try:
+            value = reader.execute(select(column).where(receipts.c.id == id_)).scalar_one()
+        except UNREADABLE:
+            wrong.append(column.name)
+        else:  # SQLite keeps text in a column of bytes, and nothing complains
+            if column is receipts.c.body and not isinstance(value, bytes):
+                wrong.append(column.name)
+    return wrong
 
 
 def find_receipts(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Those of this number or name, with their bytes."""
+    """Those of this number or name, with their bytes. Raises `Damaged`."""
+    by = receipts.c.name == wanted
     if wanted.isascii() and wanted.isdecimal() and len(wanted) < 19:
-        return reader.execute(_ONE, {"wanted": int(wanted)}).all()
-    return reader.execute(select(receipts).where(receipts.c.name == wanted).order_by(receipts.c.id)).all()
+        by = receipts.c.id == int(wanted)
+    ids = reader.execute(select(receipts.c.id).where(by)).scalars().all()
+    if found := {each: wrong for each in ids if (wrong := damaged(reader, each))}:
+        raise Damaged(found)
+    return reader.execute(select(receipts).where(by).order_by(receipts.c.id)).all()
 
 
 def facts(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:

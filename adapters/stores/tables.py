@@ -29,6 +29,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
+# What the types of columns raise for a value that they never wrote: somebody has changed it.
+UNREADABLE: Final = (TypeError, ValueError, OverflowError)
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware time, kept as microseconds since 1970 UTC."""
 

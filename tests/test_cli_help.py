@@ -106,7 +106,10 @@ def test_commands_that_print_sentences_take_a_language() -> None:
         *(f"gateway messages {act}" for act in ("list", "show", "trace")),
         *(f"gateway documents {act}" for act in ("list", "show")),
         *(f"gateway agreements {act}" for act in ("list", "show", "trace")),
-        *(f"gateway association {act}" for act in ("list", "confirm", "refuse", "withdraw", "terminate")),
+        *(
+            f"gateway association {act}"
+            for act in ("list", "confirm", "refuse", "withdraw", "terminate", "amend")
+        ),
         *(f"gateway customs {act}" for act in ("queue", "decide")),
         *(f"gateway parties {act}" for act in ("list", "show", "import")),
         *(f"gateway alarms {act}" for act in ("list", "test")),

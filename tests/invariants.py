@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Table, select
 
 from adapters.home import Home
 from adapters.stores.database import GENESIS, chained, sqlite_engine
+from adapters.stores.receipt_acts import REMOVED, RESTORED
 from adapters.stores.tables import agreement_acts, agreements, deliveries, events, holders, messages, receipts
 from gateway.agreements import LIFE, PROPOSED, Act, AgreementKind, AgreementState
 from gateway.delivery_acts import HELD, REFUSED, RESUMED
@@ -30,8 +31,8 @@ _VERDICT: Final = {
     State.CLOSED: "accepted",
     State.REJECTED: "rejected",
 }
-# Somebody looks into the dossier, or documents are asked for: nothing moves.
-_LEAVES_AS_IT_IS: Final = ("read", "reviewed", "requested", HELD, RESUMED, REFUSED)
+# Somebody looks into the dossier, documents are asked for, or a receipt is put back: nothing moves.
+_LEAVES_AS_IT_IS: Final = ("read", "reviewed", "requested", HELD, RESUMED, REFUSED, REMOVED, RESTORED)
 _ON_ITS_WAY: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -19,6 +19,7 @@ from adapters.clock import utc_now
 from adapters.operators.customs_serve_http import Door, Tls, serve_http
 from adapters.operators.node import log_to_stderr
 from adapters.operators.output import UNREACHABLE, USAGE, fail, opened, told
+from adapters.private import private
 from gateway.connections import DirectorySettings, DxpSettings, HttpBackendSettings
 
 # The platform's number of customs (FORMATS 2.4), and one of those that enterprises have.
@@ -127,11 +128,13 @@ def serve(
             fail(USAGE, "--push and what is about TLS go with --http")
         door = None if http is None else Door.at(http, tls, push)
         served = _found(folder, certificate, home) if door is None else _found_http(folder, certificate, home)
-        served.folder.mkdir(parents=True, exist_ok=True)
         try:
-            with alone(served.folder):
-                log_to_stderr()
-                asyncio.run(_serve(served, door, _ENVELOPE if dxp else None))
+            # The folder of an exchange is for the gateway as well; all else lies in the home.
+            with nullcontext() if door is None else private():
+                served.folder.mkdir(parents=True, exist_ok=True)
+                with alone(served.folder):
+                    log_to_stderr()
+                    asyncio.run(_serve(served, door, _ENVELOPE if dxp else None))
         except ServedElsewhere as error:
             fail(UNREACHABLE, str(error))
 

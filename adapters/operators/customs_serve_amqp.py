@@ -16,6 +16,7 @@ from adapters.home import Home
 from adapters.named_files import check_named_files
 from adapters.operators.node import log_to_stderr
 from adapters.operators.output import UNREACHABLE, USAGE, fail
+from adapters.private import private
 from gateway.connections import AmqpBackendSettings
 
 
@@ -32,11 +33,14 @@ def serve_amqp(home: Home, certificate: Path | None) -> None:
     ((name, settings),) = named.items()
     check_named_files(home, f"backend.{name}.")
     books = home.path / "backends" / name
-    books.mkdir(parents=True, exist_ok=True)
     try:
-        with alone(books):
-            log_to_stderr()
-            asyncio.run(_serve(home, name, settings, (certificate or home.certificate).read_text(), books))
+        with private():
+            books.mkdir(parents=True, exist_ok=True)
+            with alone(books):
+                log_to_stderr()
+                asyncio.run(
+                    _serve(home, name, settings, (certificate or home.certificate).read_text(), books)
+                )
     except ServedElsewhere as error:
         fail(UNREACHABLE, str(error))
 

@@ -1,6 +1,7 @@
 """What the gateway leaves on the machine: nothing outside its home, and in it nothing for others to read."""
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -13,6 +14,7 @@ from typing import Final
 import pytest
 
 from adapters.files.local import LocalFiles
+from adapters.founding import found, free_port
 from adapters.private import private, shared
 from tests.customs import say
 from tests.declarations import owing_nothing
@@ -80,6 +82,40 @@ def test_the_demo_shows_nobody_what_it_makes_whatever_the_umask(tmp_path: Path) 
     finally:
         demo.send_signal(signal.SIGINT)
         demo.wait()
+
+
+@pytest.mark.parametrize("way", ["folder", "http"])
+def test_what_customs_serve_makes_in_a_home_is_its_owners_alone_and_an_exchange_is_not(
+    tmp_path: Path, way: str
+) -> None:
+    home = found(tmp_path / "home", 0, datetime.now(UTC)).path
+    port = free_port()
+    kind = (
+        'kind = "directory"\nfolder = "../exchange"'
+        if way == "folder"
+        else f'kind = "http"\nurl = "http://127.0.0.1:{port}/"'
+    )
+    settings = home / "gateway.toml"
+    settings.write_text(
+        re.sub(r'^kind = "reference".*$', kind, settings.read_text("utf-8"), flags=re.M), "utf-8"
+    )
+    arguments = [
+        "customs",
+        "serve",
+        "--home",
+        str(home),
+        *(["--http", f"127.0.0.1:{port}"] if way == "http" else []),
+    ]
+    started = "import os; os.umask(0o022); import cli; cli.app()"
+    with subprocess.Popen(
+        [sys.executable, "-c", started, *arguments], cwd=ROOT, stdout=subprocess.PIPE
+    ) as customs:
+        assert customs.stdout is not None
+        assert customs.stdout.readline()
+        customs.terminate()
+    assert (customs.returncode, open_to_others(home)) == (0, {})
+    if way == "folder":
+        assert stat.S_IMODE((tmp_path / "exchange" / "in").stat().st_mode) == 0o755
 
 
 def test_what_is_written_for_others_has_the_modes_that_the_administrator_gives(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from adapters.backends.reference.ledger import Ledger, Taken
 from adapters.backends.reference.papers import Matter, Paper, matter_of
 from adapters.backends.reference.proceedings import Proceedings
 from adapters.backends.reference.transit import has_form
+from adapters.private import private
 from gateway.china import china_date
 from gateway.message import Submission
 from gateway.ports import Clock, Outcome
@@ -27,8 +28,9 @@ class ReferenceCustoms(Desk):
     """
 
     def __init__(self, folder: Path, certificate_pem: str, clock: Clock) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._ledger = Ledger(folder / BOOK, clock)
+        with private():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._ledger = Ledger(folder / BOOK, clock)
         super().__init__(folder, self._ledger, certificate_pem, clock)
 
     def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:

@@ -473,4 +473,4 @@ def test_a_clock_that_is_set_back_while_the_node_runs_makes_nothing_wait_for_it(
         waits = update(messages).where(messages.c.id == asked)
         connection.execute(waits.values(lease_until=None, not_before=ahead + timedelta(minutes=5)))
     asyncio.run(serve())
-    assert world.desk.message(asked)["state"] == State.ACCEPTED
+    assert world.desk.message(asked)["state"] in (State.ACCEPTED, State.DELIVERED, State.CLOSED)

@@ -1,4 +1,4 @@
-"""The `gateway` command: joins the command groups of `adapters/operators`."""
+"""The `gateway` command: joins the command groups of `adapters/cli`."""
 
 import traceback
 from importlib.metadata import version
@@ -6,26 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.operators import (
+from adapters.cli import (
     agreements,
     alarms,
     amqp_dead,
-    association,
     audit,
     backends,
     backup,
     check,
     clock,
-    customs,
-    customs_serve,
     deliveries,
-    demo,
     documents,
-    dossier,
-    messages,
     node,
     output,
-    parties,
     policy,
     receipts,
     reload,
@@ -34,6 +27,11 @@ from adapters.operators import (
     tail,
     undertakings,
 )
+from adapters.cli.demo import demo
+from adapters.cli.dossier import commands
+from adapters.cli.messages import commands as messages
+from adapters.cli.parties import commands as parties
+from adapters.sandbox.cli import association, customs, customs_serve
 
 
 class _Command(typer.Typer):
@@ -95,7 +93,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(amqp_dead.app, name="amqp")
 app.add_typer(audit.app, name="audit")
 app.add_typer(routes.app, name="routes")
-app.add_typer(dossier.app, name="dossier")
+app.add_typer(commands.app, name="dossier")
 app.add_typer(stats.app, name="stats")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(clock.app, name="clock")

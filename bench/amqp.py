@@ -20,13 +20,13 @@ from typing import Final
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
-from adapters.home import Home
+from adapters.home.home import Home
 from bench.desk import home
 from bench.limit import Judges
 from bench.report import show, table
 from bench.serving import PATIENCE, Progress, serving, when
 from bench.traffic import ACCOUNT, SIZES, Broker, Sent
-from tests.rabbitmq import Rabbit, section
+from tests.support.rabbitmq import Rabbit, section
 
 ROUNDS: Final = 3
 MESSAGES: Final = 300

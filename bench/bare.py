@@ -26,12 +26,12 @@ from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 from signxml.xades.xades import XAdESSigner
 
-from adapters.home import Home
+from adapters.home.home import Home
 from bench.desk import Desk
 from bench.traffic import ACCOUNT
-from gateway import xml
-from gateway.message import Received
-from gateway.stages.unpack import unpack
+from gateway.formats import xml
+from gateway.judge.unpack import unpack
+from gateway.model.message import Received
 
 _DS: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 

@@ -5,10 +5,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.home import Home
+from adapters.home.home import Home
 from bench.serving import Serving
 from bench.traffic import ACCOUNT, Sent
-from tests.sftp_client import Login
+from tests.support.sftp_client import Login
 
 CONNECTIONS = 8
 

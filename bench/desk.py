@@ -9,17 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from adapters.blobs.filesystem import FilesystemBlobs
-from adapters.founding import found
-from adapters.home import Home
-from adapters.stores.database import sqlite_engine
-from adapters.stores.register import SqlRegister
+from adapters.cli.init.init import found
+from adapters.home.home import Home
+from adapters.store.database import sqlite_engine
+from adapters.store.read.register import SqlRegister
 from bench.traffic import ACCOUNT, Sent
-from gateway.decision import Decision
-from gateway.families import Families
-from gateway.message import Arrival, ChainLink, Received, new_id
-from gateway.pipeline import Rules, judge
-from gateway.signing import XadesSigner
-from gateway.states import Event
+from gateway.families.families import Families
+from gateway.formats.signing import XadesSigner
+from gateway.judge.pipeline import Rules, judge
+from gateway.model.decision import Decision
+from gateway.model.message import Arrival, ChainLink, Received, new_id
+from gateway.model.states import Event
 
 
 def now() -> datetime:

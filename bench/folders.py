@@ -19,8 +19,8 @@ from typing import Any, cast
 from paramiko.sftp import CMD_OPENDIR, CMD_READDIR
 
 from bench.report import show, table
-from tests.sftp_client import Login
-from tests.sftp_served import serving
+from tests.support.sftp_client import Login
+from tests.support.sftp_served import serving
 
 MANY, LARGE = 30_000, 700_000
 OPEN, HANDLES = 1_000, 250  # in all, and of one session

@@ -1,4 +1,4 @@
-"""Judging alone, `gateway.pipeline.judge` in one warm process, beside `bench.bare`: the goal is 80 % of it.
+"""Judging alone, `judge.pipeline.judge` in one warm process, beside `bench.bare`: the goal is 80 % of it.
 
 Both do the same message again and again; the register is the real SQLite one, the package a real file.
 """

@@ -13,13 +13,13 @@ from statistics import median
 
 import paramiko
 
-from adapters.home import Home
+from adapters.home.home import Home
 from bench.clients import CONNECTIONS
 from bench.report import percentile, show, table
 from bench.serving import Serving
 from bench.throughput import Course, course
 from bench.traffic import ACCOUNT, Broker, Sent
-from tests.sftp_client import Login
+from tests.support.sftp_client import Login
 
 SIZE = "7 KB"
 SECONDS = 15.0

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle
 from pathlib import Path
 
-from adapters.home import Home
+from adapters.home.home import Home
 from bench.desk import Desk
 from bench.traffic import Sent
 

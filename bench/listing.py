@@ -11,12 +11,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from adapters.stores.database import sqlite_engine
-from adapters.stores.listing import Wanted, list_messages
-from adapters.stores.migrate import migrate
+from adapters.store.database import sqlite_engine
+from adapters.store.migrate import migrate
+from adapters.store.read.message_search import Wanted, list_messages
 from bench.report import show, table
-from gateway.message import new_id
-from gateway.states import State
+from gateway.model.message import new_id
+from gateway.model.states import State
 
 MESSAGES: Final = 1_000_000
 _LIMIT: Final = 100

@@ -17,8 +17,8 @@ from bench.desk import home
 from bench.report import show, table
 from bench.serving import Progress, serving, when
 from bench.traffic import Broker, scan
-from tests.declarations import Document, small
-from tests.rendering import files
+from tests.support.declarations import Document, small
+from tests.support.rendering import files
 
 GOAL = 300
 DOCUMENTS = 128

@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
 
-from adapters.founding import found
-from adapters.observing.looking import Looking
-from adapters.stores.database import Database, sqlite_engine
+from adapters.cli.init.init import found
+from adapters.monitor.snapshot import Looking
+from adapters.store.database import Database, sqlite_engine
 from bench.listing import MESSAGES, fill
 from bench.report import show, table
-from gateway.families import Families
-from tests.polling import Asked, rounds
+from gateway.families.families import Families
+from tests.support.polling import Asked, rounds
 
 _ROUNDS: Final = 5
 _WORDS: Final = 90  # characters of a statement that are shown

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, Select, func, select
 
-from adapters.home import Home
-from adapters.stores.database import sqlite_engine
-from adapters.stores.tables import messages, receipts
-from gateway.states import CustomsStatus
+from adapters.home.home import Home
+from adapters.store.database import sqlite_engine
+from adapters.store.tables.messages import messages, receipts
+from gateway.model.states import CustomsStatus
 
 PATIENCE = 180.0  # seconds for all of a round
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
-from adapters.home import Home
+from adapters.home.home import Home
 from bench.clients import Clients, written
 from bench.desk import home
 from bench.limit import Judges

@@ -9,11 +9,11 @@ from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, SignatureConstructionMethod
 from signxml.signer import XMLSigner
 
-from adapters.home import Home
-from gateway import xml
-from tests.declarations import Declaration, Document, middle, small
-from tests.pdfs import pdf
-from tests.rendering import files, package, render
+from adapters.home.home import Home
+from gateway.formats import xml
+from tests.support.declarations import Declaration, Document, middle, small
+from tests.support.pdfs import pdf
+from tests.support.rendering import files, package, render
 
 ACCOUNT: Final = "broker-aa"  # signs with RSA-2048, as most do
 PDF_SIZE: Final = 200 * 1000

@@ -14,10 +14,10 @@ from docs.asyncapi_parts import (
     sent,
     text,
 )
-from gateway.connections import AmqpBackendSettings
-from gateway.message import SUBMISSION_KEY
-from gateway.submission import ENVELOPE_NAME
-from gateway.trace_context import TRACEPARENT
+from gateway.config.connections import AmqpBackendSettings
+from gateway.formats.submission import ENVELOPE_NAME
+from gateway.model.message import SUBMISSION_KEY
+from gateway.model.trace_context import TRACEPARENT
 
 _FIELDS: Final = AmqpBackendSettings.model_fields
 SUBMISSIONS: Final = str(_FIELDS["submissions"].default)

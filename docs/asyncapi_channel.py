@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from adapters.channels.amqp.account_queues import queue_of
-from adapters.channels.amqp.door import CLAIM, DIRECT_REPLY
-from adapters.channels.amqp.refusing import APP
+from adapters.channels.amqp.dead_letters import APP
+from adapters.channels.amqp.reply_queues import queue_of
 from adapters.channels.amqp.topology import DEAD, IN, RECEIPTS
+from adapters.channels.amqp.validation import CLAIM, DIRECT_REPLY
 from docs.asyncapi_parts import (
     Json,
     document,
@@ -18,10 +18,10 @@ from docs.asyncapi_parts import (
     sent,
     text,
 )
-from gateway.connections import AmqpSettings
-from gateway.faults import Fault
-from gateway.message import ReceiptKind
-from gateway.trace_context import TRACEPARENT
+from gateway.config.connections import AmqpSettings
+from gateway.model.faults import Fault
+from gateway.model.message import ReceiptKind
+from gateway.model.trace_context import TRACEPARENT
 
 _XML: Final = "application/xml"
 _ZIP: Final = "application/zip"

@@ -13,12 +13,12 @@ from typer.core import TyperCommand, TyperGroup
 
 import cli
 from docs import asyncapi_channel
-from gateway.families import Families
-from gateway.faults import Fault, Severity
-from gateway.policy import Policy
-from gateway.report import SEVERITIES_ZH
-from gateway.settings import Settings
-from gateway.states import CUSTOMS_STATUSES_ZH, TRANSITIONS, CustomsStatus, State
+from gateway.config.settings import Settings
+from gateway.families.families import Families
+from gateway.formats.report import SEVERITIES_ZH
+from gateway.model.faults import Fault, Severity
+from gateway.model.policy import Policy
+from gateway.model.states import CUSTOMS_STATUSES_ZH, TRANSITIONS, CustomsStatus, State
 
 _ENDS: Final = (State.CLOSED, State.REJECTED)
 

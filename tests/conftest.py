@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.rabbitmq import Rabbit, Tls
-from tests.tls import issued
+from tests.support.rabbitmq import Rabbit, Tls
+from tests.support.tls import issued
 
 # Commands speak the language of the terminal; what tests read of them is English unless they ask.
 os.environ["LC_ALL"] = "C.UTF-8"
@@ -15,7 +15,7 @@ os.environ["LC_ALL"] = "C.UTF-8"
 @pytest.fixture(scope="session")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
     """A broker for all tests of a run that leave it alive and well; each takes a `vhost` of its own. Over TLS
-    it asks for a certificate that `tests.tls` issued."""
+    it asks for a certificate that `tests.support.tls` issued."""
     own = issued(tmp_path_factory.mktemp("rabbit"), "broker")
     with Rabbit(Tls(own.ca, own.certificate, own.key)) as broker:
         yield broker

@@ -1,7 +1,8 @@
 """The shape of the code: imports point one way, the core does no IO, one module parses XML."""
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from graphlib import TopologicalSorter
 from importlib.resources import files
@@ -10,55 +11,37 @@ from pathlib import Path
 import pytest
 
 from docs.generate import ROOT
-from gateway.families import Families
+from gateway.families.families import Families
 
-NOUNS = {
-    f"gateway.{noun}"
-    for noun in (
-        *(
-            "china",
-            "message",
-            "states",
-            "faults",
-            "fault_catalogue",
-            "parties",
-            "agreements",
-            "reform",
-            "documents",
-            "triage",
-        ),
-        *("monitoring", "alarms", "policy", "decision", "dossier", "ports", "breaker", "destinations"),
-        *("mailbox", "unfinished"),
-    )
+# Which folders of the core a folder of it may import from, beside itself.
+CORE_IMPORTS: Mapping[str, Collection[str]] = {
+    "model": (),
+    "formats": ("model", "config"),
+    "families": ("model", "formats"),
+    "rules": ("model",),
+    "config": ("model", "judge"),
+    "receive": ("model",),
+    "judge": ("model", "formats", "families", "rules", "notify"),
+    "deliver": ("model", "monitor"),
+    "respond": ("model", "formats", "families", "rules", "notify", "monitor"),
+    "notify": ("model", "formats", "families", "respond"),
+    "dossier": ("model", "formats"),
+    "monitor": ("model", "config"),
+    "operate": ("model", "formats", "judge", "notify"),
+    "run": ("model", "config", "judge", "deliver", "respond", "notify", "monitor"),
 }
-# What does things or strings them together; everything else in gateway/ is what the stages stand on.
-DOING = {
-    f"gateway.{name}"
-    for name in (
-        *(
-            "pipeline",
-            "node",
-            "dispatch",
-            "outbox",
-            "pace",
-            "customs_answers",
-            "reminders",
-            "operations",
-            "settings",
-            "in_force",
-            "signing",
-        ),
-        *(
-            "next_needed",
-            "connections",
-            "undertakings",
-            "delivery_acts",
-            "dxp",
-            "watching",
-            "observing",
-            "alarm_conditions",
-        ),
-    )
+# The same for adapters: those of one role do not know those of another.
+ADAPTER_IMPORTS: Mapping[str, Collection[str]] = {
+    "transport": ("home",),
+    "store": (),
+    "blobs": ("home",),
+    "home": ("store",),
+    "channels": ("transport", "home"),
+    "backends": ("transport", "home"),
+    "monitor": ("store", "home"),
+    "run": ("channels", "backends", "transport", "store", "blobs", "home", "monitor", "sandbox"),
+    "cli": ("run", "backends", "transport", "store", "blobs", "home", "monitor"),
+    "sandbox": ("backends", "transport", "store", "home", "run", "cli"),
 }
 OUTSIDE = {
     "adapters", "alembic", "asyncio", "boto3", "cli", "fcntl", "glob", "http", "logging",
@@ -67,14 +50,14 @@ OUTSIDE = {
     "urllib",
 }  # fmt: skip
 ALLOWED = {
-    "gateway.connections": {"urllib"},  # to take an address apart
-    "gateway.watching": {"urllib"},
-    "gateway.node": {"asyncio", "random", "structlog"},
-    "gateway.dispatch": {"asyncio", "random", "structlog"},
-    "gateway.customs_answers": {"asyncio", "structlog"},
-    "gateway.reminders": {"structlog"},
+    "gateway.config.connections": {"urllib"},  # to take an address apart
+    "gateway.config.monitoring": {"urllib"},
+    "gateway.run.worker": {"asyncio", "random", "structlog"},
+    "gateway.deliver.dispatcher": {"asyncio", "random", "structlog"},
+    "gateway.respond.answer_intake": {"asyncio", "structlog"},
+    "gateway.notify.reminders": {"structlog"},
     # The seek constant, and a copy from one stream to another: nothing of the host.
-    "gateway.submission": {"os", "shutil"},
+    "gateway.formats.submission": {"os", "shutil"},
 }
 HARMLESS = {"os": {"SEEK_END"}, "shutil": {"copyfileobj"}}
 PARSING = {
@@ -106,7 +89,7 @@ def _tree(path: Path) -> ast.Module:
 
 @cache
 def _imported(path: Path) -> set[str]:
-    """Full names: `from gateway import xml` is `gateway.xml`, `from lxml import etree` is `lxml.etree`."""
+    """Full names: `from gateway.formats import xml` is `gateway.formats.xml`, and so on."""
     found = set()
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
@@ -129,7 +112,7 @@ def _modules(path: Path, among: set[str]) -> set[str]:
 
 CORE = _sources("gateway")
 ALL = [*CORE, *_sources("adapters", "config", "schemas"), ROOT / "cli.py"]
-CORE_NAMES = {_name(path) for path in CORE}
+CORE_MODULES = {_name(path) for path in CORE if path.name != "__init__.py"}
 
 
 def _identified(path: Path) -> str:
@@ -158,46 +141,49 @@ def test_the_core_opens_no_files_and_asks_no_clock(path: Path) -> None:
             assert harmless is None or node.attr in harmless, f"line {node.lineno}"
 
 
+def _folder(path: Path) -> str:
+    return path.relative_to(ROOT).parts[1]
+
+
+def _folders(path: Path, top: str) -> set[str]:
+    """The folders of `top` that a file imports from, beside its own."""
+    names = [name.split(".") for name in _imported(path)]
+    return {name[1] for name in names if name[0] == top and len(name) > 2} - {_folder(path)}
+
+
+def _inside(top: str) -> list[Path]:
+    return [path for path in _sources(top) if path.parent != ROOT / top]
+
+
+@pytest.mark.parametrize("path", _inside("gateway"), ids=_identified)
+def test_a_folder_of_the_core_knows_only_what_it_stands_on(path: Path) -> None:
+    assert _folders(path, "gateway") <= set(CORE_IMPORTS[_folder(path)])
+
+
+@pytest.mark.parametrize("path", _inside("adapters"), ids=_identified)
+def test_adapters_of_one_role_do_not_know_those_of_another(path: Path) -> None:
+    assert _folders(path, "adapters") <= set(ADAPTER_IMPORTS[_folder(path)])
+
+
+def test_the_sandbox_is_known_to_its_factory_and_to_the_command_alone() -> None:
+    users = {_name(path) for path in ALL if any("adapters.sandbox." in name for name in _imported(path))}
+    outside = {name for name in users if not name.startswith("adapters.sandbox.")}
+    assert outside == {"adapters.run.backends", "cli"}
+
+
 def test_only_what_the_node_runs_is_asynchronous() -> None:
     asynchronous = {
-        _name(path)
+        _folder(path)
         for path in CORE
-        if any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(_tree(path)))
+        if path.name != "ports.py"
+        and any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(_tree(path)))
     }
-    # ports and mailbox describe what adapters do; they run nothing.
-    assert asynchronous == {
-        "gateway.node",
-        "gateway.destinations",
-        "gateway.dispatch",
-        "gateway.customs_answers",
-        "gateway.reminders",
-        "gateway.ports",
-        "gateway.mailbox",
-    }
-
-
-def test_nouns_stand_on_nouns_alone() -> None:
-    for path in CORE:
-        if _name(path) in NOUNS:
-            assert _modules(path, CORE_NAMES - {"gateway"}) <= NOUNS, path
-
-
-def test_stages_and_what_they_stand_on_know_nothing_of_what_uses_them() -> None:
-    for path in CORE:
-        if _name(path) not in DOING:
-            assert not _modules(path, CORE_NAMES) & DOING, path
-
-
-def test_what_the_stages_stand_on_knows_no_stage() -> None:
-    stages = {name for name in CORE_NAMES if name.startswith("gateway.stages.")}
-    assert len(stages) == 13
-    for path in CORE:
-        if _name(path) not in DOING | stages:
-            assert not _modules(path, CORE_NAMES) & stages, path
+    # What receive has so far describes what adapters do; it runs nothing.
+    assert asynchronous == {"run", "deliver", "respond", "notify", "receive"}
 
 
 def test_imports_of_the_core_make_no_circle() -> None:
-    graph = {_name(path): _modules(path, CORE_NAMES - {"gateway", "gateway.stages"}) for path in CORE}
+    graph = {_name(path): _modules(path, CORE_MODULES) for path in CORE}
     TopologicalSorter(graph).prepare()
 
 
@@ -206,23 +192,14 @@ def test_adapters_do_not_know_the_command() -> None:
         assert not _modules(path, {"cli", "tests", "docs", "bench"}), path
 
 
-def test_adapters_of_one_role_do_not_know_those_of_another() -> None:
-    roles = ("channels", "backends", "stores", "blobs")
-    for path in _sources("adapters"):
-        own = path.relative_to(ROOT / "adapters").parts[0]
-        if own in roles:
-            others = {
-                role for name in _imported(path) for role in roles if name.startswith(f"adapters.{role}")
-            }
-            assert others <= {own}, path
-
-
 def test_the_command_only_joins_command_groups() -> None:
     known = {name for name in _imported(ROOT / "cli.py") if name.split(".")[0] in ("adapters", "gateway")}
-    assert all(name.startswith("adapters.operators.") for name in known)
+    assert all(name.startswith(("adapters.cli.", "adapters.sandbox.cli.")) for name in known)
 
 
-@pytest.mark.parametrize("path", [path for path in ALL if _name(path) != "gateway.xml"], ids=_identified)
+@pytest.mark.parametrize(
+    "path", [path for path in ALL if _name(path) != "gateway.formats.xml"], ids=_identified
+)
 def test_only_one_module_parses_xml(path: Path) -> None:
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "etree":
@@ -236,7 +213,11 @@ def test_only_one_module_parses_xml(path: Path) -> None:
 
 def test_the_slow_validator_is_used_to_name_faults_only() -> None:
     users = {_name(path) for path in ALL if any(name.startswith("xmlschema") for name in _imported(path))}
-    assert users == {"gateway.schema", "gateway.schema_faults", "gateway.type_words"}
+    assert users == {
+        "gateway.families.schema",
+        "gateway.families.schema_faults",
+        "gateway.families.type_descriptions",
+    }
 
 
 def _strings(path: Path) -> Iterator[tuple[int, str]]:
@@ -270,3 +251,10 @@ def test_no_family_is_known_to_the_core_by_name() -> None:
 def test_no_file_is_too_long_to_be_read_at_once(path: Path) -> None:
     if "migrations" not in path.parts and path.name not in TABLES:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+def test_the_document_of_the_architecture_names_what_is_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w.]+/[\w./]*)`", text))
+    assert len(named) > 40
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []

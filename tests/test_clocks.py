@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from adapters.clock import telling, utc_now
-from tests.desk import LATER, Desk
+from adapters.home.clock import telling, utc_now
+from tests.support.desk import LATER, Desk
 
 TESTS: Final = Path(__file__).parent
 REAL: Final = {("datetime", "now"), ("datetime", "today"), ("date", "today"), ("time", "time")}
@@ -66,7 +66,7 @@ def test_no_test_holds_a_fixed_date_against_the_real_clock() -> None:
         "def test_a() -> None:\n    assert datetime(2026, 1, 1) < datetime.now(UTC)",
         "def test_a() -> None:\n    age = time.time() - NOW.timestamp()",
         "def test_a() -> None:\n    with Gateway(folder) as gateway:\n        listed(gateway, since=LATER)",
-        "from tests.desk import NOW\nfrom tests.served import Gateway",
+        "from tests.support.desk import NOW\nfrom tests.support.served import Gateway",
     ],
 )
 def test_a_test_that_does_so_would_be_seen(source: str) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.founding import free_port
+from adapters.cli.init.init import free_port
 from docs import generate
 from docs.generate import ROOT, documents
-from gateway.faults import Fault
-from gateway.states import State
-from tests.documents import examples, follow
+from gateway.model.faults import Fault
+from gateway.model.states import State
+from tests.support.documents import examples, follow
 
 WITH_EXAMPLES = [
     "README.md",

@@ -15,13 +15,13 @@ import aio_pika
 import pytest
 from aiormq.exceptions import ChannelAccessRefused
 
-from adapters.founding import free_port
+from adapters.cli.init.init import free_port
 from docs.generate import ROOT
-from tests.amqp import Place
-from tests.declarations import small
-from tests.rabbitmq import Rabbit
-from tests.rendering import files, package, render
-from tests.served import Gateway
+from tests.support.amqp import Place
+from tests.support.declarations import small
+from tests.support.rabbitmq import Rabbit
+from tests.support.rendering import files, package, render
+from tests.support.served import Gateway
 
 DOCUMENT: Final = (ROOT / "docs" / "for-integrators.md").read_text("utf-8")
 PYTHON_LINES: Final = 30

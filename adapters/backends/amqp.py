@@ -17,18 +17,18 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 
-from adapters.amqp.connection import BrokerConnection, Sent
-from adapters.amqp.lines import Lines
-from adapters.amqp.queues import stood
 from adapters.backends import amqp_exchange
 from adapters.backends.amqp_exchange import REPLIES, XML, ZIP, dead, said_in, word_in
-from adapters.tls_trouble import OURS, THEIRS
-from gateway import xml
-from gateway.connections import AmqpBackendSettings, DxpSettings
-from gateway.dxp import unwrapped, write_submission
-from gateway.message import Submission
-from gateway.ports import Answer, Outcome
-from gateway.submission import write_zip
+from adapters.transport.amqp.connection import BrokerConnection, Sent
+from adapters.transport.amqp.lines import Lines
+from adapters.transport.amqp.queues import stood
+from adapters.transport.tls_trouble import OURS, THEIRS
+from gateway.config.connections import AmqpBackendSettings, DxpSettings
+from gateway.formats import xml
+from gateway.formats.dxp import unwrapped, write_submission
+from gateway.formats.submission import write_zip
+from gateway.model.message import Submission
+from gateway.model.ports import Answer, Outcome
 
 # More than a node asks for in one turn (64), so that it never waits for the broker in between. Answers are a
 # few KB each.

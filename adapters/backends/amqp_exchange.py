@@ -12,10 +12,10 @@ from typing import Final
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage
 
-from gateway.faults import printable
-from gateway.message import SUBMISSION_KEY
-from gateway.ports import Answer, Outcome
-from gateway.trace_context import TRACEPARENT, traceparent
+from gateway.model.faults import printable
+from gateway.model.message import SUBMISSION_KEY
+from gateway.model.ports import Answer, Outcome
+from gateway.model.trace_context import TRACEPARENT, traceparent
 
 APP: Final = "customs-edi-gateway"
 ZIP: Final = "application/zip"

@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from gateway.connections import DxpSettings
-from gateway.dxp import unwrapped, write_submission
-from gateway.message import Submission
-from gateway.ports import Answer
-from gateway.submission import write_zip
+from gateway.config.connections import DxpSettings
+from gateway.formats.dxp import unwrapped, write_submission
+from gateway.formats.submission import write_zip
+from gateway.model.message import Submission
+from gateway.model.ports import Answer
 
 
 def write_body(

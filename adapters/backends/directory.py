@@ -4,8 +4,8 @@ from pathlib import Path
 
 from adapters.backends.exchange import Exchange
 from adapters.backends.folders import FolderBackend
-from adapters.files.local import LocalFiles
-from gateway.connections import DxpSettings
+from adapters.transport.files.local import LocalFiles
+from gateway.config.connections import DxpSettings
 
 
 class DirectoryBackend(FolderBackend):

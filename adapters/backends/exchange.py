@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from gateway.message import SUBMISSION_KEY
-from gateway.unfinished import is_unfinished
+from gateway.model.message import SUBMISSION_KEY
+from gateway.model.unfinished_names import is_unfinished
 
 # Nothing else of a submission becomes a file name.
 KEY: Final = SUBMISSION_KEY

@@ -24,12 +24,12 @@ import structlog
 
 from adapters.backends.body import opened_answer, write_body
 from adapters.backends.exchange import KEY
-from adapters.files.folders import OUTAGES, Files, Found, Overloaded, Unreachable
-from gateway.connections import DxpSettings
-from gateway.faults import printable
-from gateway.message import Submission
-from gateway.ports import Answer, Outcome
-from gateway.unfinished import is_unfinished
+from adapters.transport.files.folders import OUTAGES, Files, Found, Overloaded, Unreachable
+from gateway.config.connections import DxpSettings
+from gateway.model.faults import printable
+from gateway.model.message import Submission
+from gateway.model.ports import Answer, Outcome
+from gateway.model.unfinished_names import is_unfinished
 
 # More than any document that the gateway reads, so that a longer one is refused where it is read.
 _LONGEST: Final = 32 * 1024 * 1024 + 1

@@ -22,12 +22,12 @@ import httpx
 
 from adapters.backends.body import write_body
 from adapters.backends.rest import Rest
-from adapters.tls_trouble import certificate_trouble
-from gateway.connections import HttpBackendSettings
-from gateway.faults import printable
-from gateway.message import SUBMISSION_KEY, Submission
-from gateway.ports import Outcome
-from gateway.trace_context import TRACEPARENT, traceparent
+from adapters.transport.tls_trouble import certificate_trouble
+from gateway.config.connections import HttpBackendSettings
+from gateway.model.faults import printable
+from gateway.model.message import SUBMISSION_KEY, Submission
+from gateway.model.ports import Outcome
+from gateway.model.trace_context import TRACEPARENT, traceparent
 
 _CHUNK: Final = 256 * 1024
 _SLOWEST: Final = 128 * 1024  # bytes a second: a body may take so long, and no longer

@@ -14,10 +14,10 @@ from pydantic_core import from_json
 
 from adapters.backends.body import opened_answer
 from adapters.backends.http import TROUBLE, HttpSubmissions
-from gateway.connections import HttpBackendSettings
-from gateway.faults import printable
-from gateway.message import SUBMISSION_KEY
-from gateway.ports import Answer
+from gateway.config.connections import HttpBackendSettings
+from gateway.model.faults import printable
+from gateway.model.message import SUBMISSION_KEY
+from gateway.model.ports import Answer
 
 LONGEST_ID: Final = 200
 LONGEST_NAME: Final = 255

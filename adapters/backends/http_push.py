@@ -16,11 +16,11 @@ from aiohttp import web
 from adapters.backends.body import opened_answer
 from adapters.backends.http import HttpSubmissions, no_password
 from adapters.backends.http_answers import LONGEST_ID, LONGEST_NAME
-from adapters.named_files import Renewal
-from gateway.connections import HttpBackendSettings, PushSettings
-from gateway.faults import printable
-from gateway.message import SUBMISSION_KEY
-from gateway.ports import Answer
+from adapters.home.named_files import Renewal
+from gateway.config.connections import HttpBackendSettings, PushSettings
+from gateway.model.faults import printable
+from gateway.model.message import SUBMISSION_KEY
+from gateway.model.ports import Answer
 
 LONGEST: Final = 32 * 1024 * 1024  # bytes of one answer: of any document that the gateway reads
 _ROOM: Final = 2 * LONGEST  # bytes of all that are read or wait, of one back-end

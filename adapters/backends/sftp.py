@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from adapters.backends.folders import FolderBackend
-from adapters.files.sftp import SftpFiles
-from gateway.connections import SftpBackendSettings
+from adapters.transport.sftp.sftp import SftpFiles
+from gateway.config.connections import SftpBackendSettings
 
 
 class SftpBackend(FolderBackend):

@@ -24,21 +24,21 @@ from hypothesis.stateful import (
     rule,
 )
 
-from adapters.stores.agreement_reading import show_agreement
-from adapters.stores.answers import SqlAnswers
-from gateway.agreements import PROPOSED, Act, Agreement, AgreementKind, AgreementState
-from gateway.china import china_date
-from gateway.decision import Decision
-from gateway.faults import Fault
-from gateway.message import Received
-from gateway.ports import Superseded
-from gateway.states import CustomsStatus, Event, State
-from tests.association import ACCOUNT, agreement, shown, signed_notice
-from tests.declarations import Declaration
-from tests.desk import NOW, Desk
-from tests.invariants import agreement_violations
-from tests.rendering import render
-from tests.stores import TOLD, said
+from adapters.store.read.agreements import show_agreement
+from adapters.store.write.answers import SqlAnswers
+from gateway.model.agreements import PROPOSED, Act, Agreement, AgreementKind, AgreementState
+from gateway.model.china import china_date
+from gateway.model.decision import Decision
+from gateway.model.faults import Fault
+from gateway.model.message import Received
+from gateway.model.ports import Superseded
+from gateway.model.states import CustomsStatus, Event, State
+from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.declarations import Declaration
+from tests.support.desk import NOW, Desk
+from tests.support.invariants import agreement_violations
+from tests.support.rendering import render
+from tests.support.stores import TOLD, said
 
 DAY = china_date(NOW)
 NUMBERS = ("195200016172325", "195200016172326")

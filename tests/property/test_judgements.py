@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import xml
-from gateway.decision import Decision
-from gateway.faults import Severity
-from gateway.message import Arrival, ChainLink, ReceiptKind, Received, new_id
-from gateway.pipeline import judge
-from gateway.states import Event
-from tests.declarations import INVOICE, Declaration, Document, full
-from tests.desk import NOW, Desk
-from tests.habits import HABITS
-from tests.keys import identity
-from tests.pdfs import pdf
-from tests.receipts import faults_of, schema
-from tests.rendering import package, render
-from tests.xml_signatures import Habit as Signing
+from gateway.formats import xml
+from gateway.judge.pipeline import judge
+from gateway.model.decision import Decision
+from gateway.model.faults import Severity
+from gateway.model.message import Arrival, ChainLink, ReceiptKind, Received, new_id
+from gateway.model.states import Event
+from tests.support.declarations import INVOICE, Declaration, Document, full
+from tests.support.desk import NOW, Desk
+from tests.support.habits import HABITS
+from tests.support.keys import identity
+from tests.support.pdfs import pdf
+from tests.support.receipts import faults_of, schema
+from tests.support.rendering import package, render
+from tests.support.xml_signatures import Habit as Signing
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.amqp import Place, founded
-from tests.invariants import unfinished, violations
-from tests.rabbitmq import Rabbit
-from tests.served import Gateway
+from tests.support.amqp import Place, founded
+from tests.support.invariants import unfinished, violations
+from tests.support.rabbitmq import Rabbit
+from tests.support.served import Gateway
 
 
 class Mortal(Gateway):

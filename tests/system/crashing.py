@@ -25,35 +25,35 @@ from pathlib import Path
 from typing import Any, Final
 
 import cli
-from adapters import assemble, worker
-from gateway.message import Received
-from gateway.pipeline import judge as judge_really
+from adapters.run import node, worker
+from gateway.judge.pipeline import judge as judge_really
+from gateway.model.message import Received
 
 PLACES: Final = (
     "adapters.blobs.filesystem:FileSpool.keep",
-    "adapters.stores.messages:SqlMessages.add",
-    "adapters.stores.messages:SqlMessages.decide",
-    "adapters.stores.messages:_add",
-    "adapters.stores.messages:_claim",
-    "adapters.stores.messages:_decide",
-    "adapters.stores.outbox:SqlOutbox.settle",
-    "adapters.stores.outbox:SqlOutbox._claim",
-    "adapters.stores.outbox:_settle",
-    "adapters.stores.outbox:SqlOutbox.divert",
-    "adapters.stores.diverting:_divert",
-    "adapters.stores.answers:SqlAnswers.file",
-    "adapters.stores.postings:SqlPostings.posted",
-    "adapters.stores.answers:_file",
-    "adapters.backends.reference.customs:ReferenceCustoms.submit",
-    "adapters.backends.reference.customs:ReferenceCustoms.acknowledge",
-    "adapters.backends.reference.ledger:Ledger.take",
-    "adapters.backends.reference.serving:move",
-    "adapters.backends.reference.serving:put",
+    "adapters.store.write.messages:SqlMessages.add",
+    "adapters.store.write.messages:SqlMessages.decide",
+    "adapters.store.write.messages:_add",
+    "adapters.store.write.messages:_claim",
+    "adapters.store.write.messages:_decide",
+    "adapters.store.write.deliveries:SqlOutbox.settle",
+    "adapters.store.write.deliveries:SqlOutbox._claim",
+    "adapters.store.write.deliveries:_settle",
+    "adapters.store.write.deliveries:SqlOutbox.divert",
+    "adapters.store.write.failover:_divert",
+    "adapters.store.write.answers:SqlAnswers.file",
+    "adapters.store.write.receipt_delivery:SqlPostings.posted",
+    "adapters.store.write.answers:_file",
+    "adapters.sandbox.customs.customs:ReferenceCustoms.submit",
+    "adapters.sandbox.customs.customs:ReferenceCustoms.acknowledge",
+    "adapters.sandbox.customs.ledger:Ledger.take",
+    "adapters.sandbox.customs.serving:move",
+    "adapters.sandbox.customs.serving:put",
     "adapters.backends.folders:FolderBackend.acknowledge",
-    "adapters.files.local:LocalFiles.write",
-    "adapters.files.local:LocalFiles.move",
-    "adapters.files.sftp:SftpFiles.write",
-    "adapters.files.sftp:SftpFiles.move",
+    "adapters.transport.files.local:LocalFiles.write",
+    "adapters.transport.files.local:LocalFiles.move",
+    "adapters.transport.sftp.sftp:SftpFiles.write",
+    "adapters.transport.sftp.sftp:SftpFiles.move",
 )
 _NODE: Final = "CRASHING_NODE"
 serve_worker_really = worker._serve
@@ -139,6 +139,6 @@ if __name__ == "__main__":
     for each in PLACES:
         _wrap(each)
     vars(worker).update(_serve=serve_worker)
-    vars(assemble).update(utc_now=_ahead)
+    vars(node).update(utc_now=_ahead)
     os.environ[_NODE] = str(os.getpid())
     cli.app(sys.argv[2:])

@@ -13,18 +13,18 @@ from typing import Final
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from adapters.clock import utc_now
-from adapters.operators.output import UNREACHABLE
-from gateway.xml import trusted
-from tests.amqp import Place, Platform, connected, run
-from tests.amqp_office import backend_settings
-from tests.declarations import Declaration
-from tests.invariants import unfinished, violations
-from tests.keys import xmlsec1_trusts
-from tests.rabbitmq import Rabbit, section
-from tests.receipts import NS
-from tests.rendering import render
-from tests.served import DONE_WITHIN, READY_WITHIN, ROOT, Gateway
+from adapters.cli.output import UNREACHABLE
+from adapters.home.clock import utc_now
+from gateway.formats.xml import trusted
+from tests.support.amqp import Place, Platform, connected, run
+from tests.support.amqp_office import backend_settings
+from tests.support.declarations import Declaration
+from tests.support.invariants import unfinished, violations
+from tests.support.keys import xmlsec1_trusts
+from tests.support.rabbitmq import Rabbit, section
+from tests.support.receipts import NS
+from tests.support.rendering import render
+from tests.support.served import DONE_WITHIN, READY_WITHIN, ROOT, Gateway
 
 BROKER: Final = "broker-aa"
 TRADER: Final = "trader-a"

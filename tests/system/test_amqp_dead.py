@@ -12,13 +12,13 @@ import aio_pika
 import pytest
 from sqlalchemy import select
 
-from adapters.amqp.aside import Aside, give_back, looking
-from adapters.stores.in_force import NODE
-from adapters.stores.tables import events
+from adapters.store.tables.messages import events
+from adapters.store.write.in_force import NODE
+from adapters.transport.amqp.aside import Aside, give_back, looking
 from docs.generate import ROOT
-from tests.amqp import LARGEST, Place, Platform, dead, over_amqp, run
-from tests.declarations import owing_nothing
-from tests.rendering import render
+from tests.support.amqp import LARGEST, Place, Platform, dead, over_amqp, run
+from tests.support.declarations import owing_nothing
+from tests.support.rendering import render
 
 ENTRY = (ROOT / "docs" / "runbook.md").read_text("utf-8").partition("## Messages lie in gateway.dead")[2]
 ACTS = select(events.c.event, events.c.detail).where(events.c.message == NODE)

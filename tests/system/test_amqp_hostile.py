@@ -9,10 +9,10 @@ from typing import Final
 
 import pytest
 
-from gateway.faults import Fault
-from tests.amqp import Place, Platform, founded, run
-from tests.rabbitmq import Rabbit
-from tests.raw_amqp import Properties, field, publish, table
+from gateway.model.faults import Fault
+from tests.support.amqp import Place, Platform, founded, run
+from tests.support.rabbitmq import Rabbit
+from tests.support.raw_amqp import Properties, field, publish, table
 
 _LATIN: Final = b"caf\xe9"
 _UNTIL_TOLD: Final = 10.0  # seconds: no message has to come again for it

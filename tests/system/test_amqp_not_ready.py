@@ -9,8 +9,8 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 
-from tests.amqp import LARGEST, connected
-from tests.rabbitmq import ADMIN, Rabbit
+from tests.support.amqp import LARGEST, connected
+from tests.support.rabbitmq import ADMIN, Rabbit
 from tests.system.test_observing import Observed
 
 NODE = "node"

@@ -9,11 +9,11 @@ from pathlib import Path
 import aio_pika
 from aio_pika.exceptions import AMQPError
 
-from tests.amqp import Place, Platform, founded, run
-from tests.declarations import owing_nothing
-from tests.invariants import violations
-from tests.rabbitmq import Rabbit
-from tests.rendering import render
+from tests.support.amqp import Place, Platform, founded, run
+from tests.support.declarations import owing_nothing
+from tests.support.invariants import violations
+from tests.support.rabbitmq import Rabbit
+from tests.support.rendering import render
 
 
 @asynccontextmanager

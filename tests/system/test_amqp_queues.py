@@ -12,10 +12,10 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity
 from pamqp.common import FieldTable
 
-from tests.amqp import Place, Platform, heard, run
-from tests.declarations import owing_nothing
-from tests.rabbitmq import ADMIN
-from tests.rendering import render
+from tests.support.amqp import Place, Platform, heard, run
+from tests.support.declarations import owing_nothing
+from tests.support.rabbitmq import ADMIN
+from tests.support.rendering import render
 
 ACCOUNT: Final = "broker-b"
 QUEUE: Final = "broker-b.receipts"

@@ -10,8 +10,8 @@ import pytest
 from aio_pika.exceptions import ChannelClosed
 from paramiko import SFTPFile
 
-from gateway.faults import Fault
-from tests.amqp import LARGEST, Place, Platform, dead, run, tool
+from gateway.model.faults import Fault
+from tests.support.amqp import LARGEST, Place, Platform, dead, run, tool
 
 CLAIM: Final = "application/vnd.customs-edi-gateway.claim+json"
 SHA256: Final = "0" * 64

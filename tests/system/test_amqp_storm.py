@@ -18,13 +18,13 @@ import pytest
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from sqlalchemy import func, select
 
-from adapters.stores.operating_tables import replies
-from adapters.stores.tables import receipts
-from tests.amqp import XML, Place, Platform, founded, run
-from tests.declarations import owing_nothing
-from tests.invariants import unfinished, violations
-from tests.rabbitmq import Rabbit
-from tests.rendering import render
+from adapters.store.tables.messages import receipts
+from adapters.store.tables.operations import replies
+from tests.support.amqp import XML, Place, Platform, founded, run
+from tests.support.declarations import owing_nothing
+from tests.support.invariants import unfinished, violations
+from tests.support.rabbitmq import Rabbit
+from tests.support.rendering import render
 
 MESSAGES: Final = int(os.environ.get("STORM_MESSAGES", "120"))
 PUBLISHERS: Final = 4

@@ -10,12 +10,12 @@ from pathlib import Path
 import aio_pika
 from sqlalchemy import select
 
-from adapters.stores.tables import messages
-from tests.amqp import Place, Platform, founded, run
-from tests.declarations import owing_nothing
-from tests.invariants import unfinished, violations
-from tests.rabbitmq import Rabbit
-from tests.rendering import render
+from adapters.store.tables.messages import messages
+from tests.support.amqp import Place, Platform, founded, run
+from tests.support.declarations import owing_nothing
+from tests.support.invariants import unfinished, violations
+from tests.support.rabbitmq import Rabbit
+from tests.support.rendering import render
 
 
 def stored(place: Place) -> list[str]:

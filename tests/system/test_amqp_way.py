@@ -6,12 +6,12 @@ import hashlib
 import aio_pika
 from sqlalchemy import select
 
-from adapters.stores.tables import messages
-from gateway import xml
-from tests.amqp import Place, Platform, run, tool
-from tests.declarations import owing_nothing
-from tests.rendering import packed, render
-from tests.served import Gateway
+from adapters.store.tables.messages import messages
+from gateway.formats import xml
+from tests.support.amqp import Place, Platform, run, tool
+from tests.support.declarations import owing_nothing
+from tests.support.rendering import packed, render
+from tests.support.served import Gateway
 
 
 def stored(gateway: Gateway, name: str) -> list[str]:

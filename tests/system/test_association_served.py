@@ -9,16 +9,16 @@ import pytest
 from lxml import etree
 from sqlalchemy import select
 
-from adapters.operators.output import NO, USAGE
-from adapters.stores.tables import agreements, deliveries, messages
-from gateway.agreements import Act, Agreement, AgreementState
-from gateway.notices import read_notice
-from gateway.xml import trusted
-from tests.agreement_requests import request
-from tests.association import shown, signed_notice
-from tests.declarations import Declaration, enterprise
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.cli.output import NO, USAGE
+from adapters.store.tables.messages import agreements, deliveries, messages
+from gateway.formats.xml import trusted
+from gateway.model.agreements import Act, Agreement, AgreementState
+from gateway.notify.agreement_notices import read_notice
+from tests.support.agreement_requests import request
+from tests.support.association import shown, signed_notice
+from tests.support.declarations import Declaration, enterprise
+from tests.support.rendering import render
+from tests.support.served import Gateway
 
 _numbers = count(1)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.invariants import unfinished, violations
+from tests.support.invariants import unfinished, violations
 from tests.system.conftest import Mortal
 from tests.system.test_customs_of_its_own import Customs, behind_a_folder, inbox, send, taken
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tests.declarations import Declaration
-from tests.rendering import render
-from tests.served import Gateway
-from tests.upload_steps import LISTED
+from tests.support.declarations import Declaration
+from tests.support.rendering import render
+from tests.support.served import Gateway
+from tests.support.upload_steps import LISTED
 
 BROKER = "broker-aa"
 

@@ -11,18 +11,18 @@ import paramiko
 import pytest
 from sqlalchemy import select
 
-from adapters.stores.tables import messages
-from tests.declarations import owing_nothing
-from tests.invariants import unfinished, violations
-from tests.rendering import render
+from adapters.store.tables.messages import messages
+from tests.support.declarations import owing_nothing
+from tests.support.invariants import unfinished, violations
+from tests.support.rendering import render
 from tests.system.conftest import Mortal
 
 ACCOUNT = "broker-aa"
-MESSAGES = "adapters.stores.messages"
-OUTBOX = "adapters.stores.outbox"
-ANSWERS = "adapters.stores.answers"
-LEDGER = "adapters.backends.reference.ledger"
-CUSTOMS = "adapters.backends.reference.customs:ReferenceCustoms"
+MESSAGES = "adapters.store.write.messages"
+OUTBOX = "adapters.store.write.deliveries"
+ANSWERS = "adapters.store.write.answers"
+LEDGER = "adapters.sandbox.customs.ledger"
+CUSTOMS = "adapters.sandbox.customs.customs:ReferenceCustoms"
 KEEP = "adapters.blobs.filesystem:FileSpool.keep"
 
 

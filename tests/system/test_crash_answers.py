@@ -6,14 +6,14 @@ from contextlib import closing
 
 from sqlalchemy import select
 
-from adapters.stores.tables import messages
-from tests.declarations import owing_nothing
-from tests.invariants import unfinished, violations
-from tests.rendering import render
+from adapters.store.tables.messages import messages
+from tests.support.declarations import owing_nothing
+from tests.support.invariants import unfinished, violations
+from tests.support.rendering import render
 from tests.system.conftest import Mortal
 
 ACCOUNT = "broker-aa"
-FILE = "adapters.stores.answers:SqlAnswers.file"
+FILE = "adapters.store.write.answers:SqlAnswers.file"
 
 
 def test_answers_that_waited_for_their_declaration_reach_it_when_the_node_is_killed_as_it_becomes_known(

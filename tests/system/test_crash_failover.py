@@ -6,9 +6,9 @@ from contextlib import closing
 
 import pytest
 
-from tests.declarations import owing_nothing
-from tests.invariants import unfinished, violations
-from tests.rendering import render
+from tests.support.declarations import owing_nothing
+from tests.support.invariants import unfinished, violations
+from tests.support.rendering import render
 from tests.system.conftest import Mortal
 
 ACCOUNT = "broker-aa"
@@ -35,8 +35,8 @@ def released(node: Mortal, backend: str) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("place", "moment"),
     [
-        ("adapters.stores.diverting:_divert", "after"),
-        ("adapters.stores.outbox:SqlOutbox.divert", "after"),
+        ("adapters.store.write.failover:_divert", "after"),
+        ("adapters.store.write.deliveries:SqlOutbox.divert", "after"),
     ],
 )
 def test_killed_while_it_diverts_nothing_is_lost_and_nothing_is_at_both(

@@ -4,12 +4,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from adapters.clock import utc_now
-from adapters.stores.reading import show_message
-from adapters.stores.tables import messages
-from tests.declarations import Declaration
-from tests.invariants import unfinished, violations
-from tests.rendering import render
+from adapters.home.clock import utc_now
+from adapters.store.read.message_detail import show_message
+from adapters.store.tables.messages import messages
+from tests.support.declarations import Declaration
+from tests.support.invariants import unfinished, violations
+from tests.support.rendering import render
 from tests.system.conftest import Mortal
 
 ACCOUNT = "broker-aa"

@@ -12,11 +12,11 @@ import paramiko
 import pytest
 from sqlalchemy import select
 
-from adapters.stores.tables import messages
-from tests.declarations import owing_nothing
-from tests.invariants import unfinished, violations
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.store.tables.messages import messages
+from tests.support.declarations import owing_nothing
+from tests.support.invariants import unfinished, violations
+from tests.support.rendering import render
+from tests.support.served import Gateway
 from tests.system.conftest import Mortal
 
 ACCOUNT = "broker-aa"

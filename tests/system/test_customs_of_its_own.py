@@ -16,20 +16,20 @@ import pytest
 import sqlalchemy
 from lxml import etree
 
-from adapters.operators.output import UNREACHABLE
-from adapters.stores.tables import messages
-from gateway.xml import trusted
-from tests.declarations import Declaration
-from tests.invariants import unfinished, violations
-from tests.rendering import render
-from tests.served import DONE_WITHIN, READY_WITHIN, ROOT
-from tests.submissions import STRANGER
+from adapters.cli.output import UNREACHABLE
+from adapters.store.tables.messages import messages
+from gateway.formats.xml import trusted
+from tests.support.declarations import Declaration
+from tests.support.invariants import unfinished, violations
+from tests.support.rendering import render
+from tests.support.served import DONE_WITHIN, READY_WITHIN, ROOT
+from tests.support.submissions import STRANGER
 from tests.system.conftest import Mortal
 
 ACCOUNT: Final = "broker-aa"
-CUSTOMS: Final = "adapters.backends.reference.customs:ReferenceCustoms"
-SERVING: Final = "adapters.backends.reference.serving"
-FILES: Final = "adapters.files.local:LocalFiles"
+CUSTOMS: Final = "adapters.sandbox.customs.customs:ReferenceCustoms"
+SERVING: Final = "adapters.sandbox.customs.serving"
+FILES: Final = "adapters.transport.files.local:LocalFiles"
 BACKEND: Final = "adapters.backends.folders:FolderBackend"
 
 
@@ -150,7 +150,7 @@ def released_once(node: Mortal, reference: str) -> None:
     ("place", "moment"),
     [
         (f"{CUSTOMS}.submit", "before"),
-        ("adapters.backends.reference.ledger:Ledger.take", "after"),
+        ("adapters.sandbox.customs.ledger:Ledger.take", "after"),
         (f"{CUSTOMS}.submit", "after"),
         (f"{SERVING}:move", "after"),
         (f"{SERVING}:put", "before"),

@@ -9,19 +9,19 @@ import pytest
 from lxml import etree
 from sqlalchemy import select, update
 
-from adapters.clock import utc_now
-from adapters.stores.database import Database, sqlite_engine
-from adapters.stores.owing import show_owed
-from adapters.stores.reading import find_messages, show_message
-from adapters.stores.tables import obligations, receipts
-from gateway import xml
-from gateway.message import ReceiptKind
-from tests.declarations import CONTRACT, INVOICE, Declaration, enterprise
-from tests.keys import xmlsec1_trusts
-from tests.later_documents import document_package
-from tests.receipts import NS
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.home.clock import utc_now
+from adapters.store.database import Database, sqlite_engine
+from adapters.store.read.documents_due import show_owed
+from adapters.store.read.message_detail import find_messages, show_message
+from adapters.store.tables.messages import obligations, receipts
+from gateway.formats import xml
+from gateway.model.message import ReceiptKind
+from tests.support.declarations import CONTRACT, INVOICE, Declaration, enterprise
+from tests.support.keys import xmlsec1_trusts
+from tests.support.later_documents import document_package
+from tests.support.receipts import NS
+from tests.support.rendering import render
+from tests.support.served import Gateway
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ from zipfile import ZipFile
 import pytest
 from sqlalchemy import select
 
-from adapters.stores.dossier_tables import readings
-from adapters.stores.tables import events, messages, receipts
-from gateway.xml import trusted
-from tests.keys import xmlsec1_trusts
-from tests.receipts import faults_of, schema
-from tests.served import Gateway
+from adapters.store.tables.dossiers import readings
+from adapters.store.tables.messages import events, messages, receipts
+from gateway.formats.xml import trusted
+from tests.support.keys import xmlsec1_trusts
+from tests.support.receipts import faults_of, schema
+from tests.support.served import Gateway
 
 DECLARATION = "08-supplement.zip"
 DOCUMENTS = "08-supplement-documents.zip"

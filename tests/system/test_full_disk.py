@@ -13,15 +13,15 @@ import paramiko
 import pytest
 from sqlalchemy import select
 
-from adapters.home import Home
-from adapters.stores.database import sqlite_engine
-from adapters.stores.tables import messages
-from gateway.alarms import News
-from gateway.states import State
-from tests.declarations import Declaration
-from tests.invariants import violations
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.home.home import Home
+from adapters.store.database import sqlite_engine
+from adapters.store.tables.messages import messages
+from gateway.model.states import State
+from gateway.monitor.alarms import News
+from tests.support.declarations import Declaration
+from tests.support.invariants import violations
+from tests.support.rendering import render
+from tests.support.served import Gateway
 from tests.system.on_a_small_disk import seen_from_outside, way
 
 BROKER: Final = "broker-aa"

@@ -11,18 +11,11 @@ import pytest
 from sqlalchemy import select
 
 from adapters.backends.exchange import Exchange
-from adapters.stores.tables import deliveries
-from gateway.states import DeliveryState, State
-from tests.invariants import violations
+from adapters.store.tables.messages import deliveries
+from gateway.model.states import DeliveryState, State
+from tests.support.invariants import violations
 from tests.system.conftest import Mortal
-from tests.system.test_customs_of_its_own import (
-    FILES,
-    Customs,
-    behind_a_folder,
-    found,
-    released_once,
-    send,
-)
+from tests.system.test_customs_of_its_own import FILES, Customs, behind_a_folder, found, released_once, send
 
 
 @pytest.fixture(scope="module")

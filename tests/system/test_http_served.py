@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.founding import free_port
-from tests.declarations import Declaration
-from tests.rendering import render
-from tests.served import DONE_WITHIN, READY_WITHIN, ROOT, Gateway
-from tests.tls import Issued, issued
+from adapters.cli.init.init import free_port
+from tests.support.declarations import Declaration
+from tests.support.rendering import render
+from tests.support.served import DONE_WITHIN, READY_WITHIN, ROOT, Gateway
+from tests.support.tls import Issued, issued
 
 ACCOUNT = "broker-aa"
 

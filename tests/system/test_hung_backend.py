@@ -9,10 +9,10 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from adapters.stores.tables import deliveries
-from tests.declarations import Declaration
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.store.tables.messages import deliveries
+from tests.support.declarations import Declaration
+from tests.support.rendering import render
+from tests.support.served import Gateway
 
 _STOPS_WITHIN = 25.0
 

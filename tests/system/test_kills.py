@@ -29,15 +29,15 @@ import paramiko
 import pytest
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
-from gateway.xml import trusted
-from tests.amqp import XML, Platform, connected, run
-from tests.amqp_office import backend_settings
-from tests.declarations import Declaration, enterprise
-from tests.invariants import unfinished, violations
-from tests.rabbitmq import Rabbit, section
-from tests.receipts import NS
-from tests.rendering import packed, render
-from tests.served import DONE_WITHIN, READY_WITHIN, ROOT, Gateway
+from gateway.formats.xml import trusted
+from tests.support.amqp import XML, Platform, connected, run
+from tests.support.amqp_office import backend_settings
+from tests.support.declarations import Declaration, enterprise
+from tests.support.invariants import unfinished, violations
+from tests.support.rabbitmq import Rabbit, section
+from tests.support.receipts import NS
+from tests.support.rendering import packed, render
+from tests.support.served import DONE_WITHIN, READY_WITHIN, ROOT, Gateway
 
 KILLS: Final = json.loads(os.environ.get("KILLS", '{"amqp": 4, "folder": 1}'))
 SEED: Final = int(os.environ.get("KILLS_SEED", time.time_ns() % 1_000_000))

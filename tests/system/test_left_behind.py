@@ -13,14 +13,14 @@ from typing import Final
 
 import pytest
 
-from adapters.files.local import LocalFiles
-from adapters.founding import found, free_port
-from adapters.private import private, shared
-from tests.customs import say
-from tests.declarations import owing_nothing
-from tests.desk import Desk
-from tests.rendering import render
-from tests.served import ROOT, Gateway
+from adapters.cli.init.init import found, free_port
+from adapters.home.file_modes import private, shared
+from adapters.transport.files.local import LocalFiles
+from tests.support.customs import say
+from tests.support.declarations import owing_nothing
+from tests.support.desk import Desk
+from tests.support.rendering import render
+from tests.support.served import ROOT, Gateway
 
 ENTRY = "020220261234567890"
 
@@ -131,7 +131,7 @@ def test_what_is_written_for_others_has_the_modes_that_the_administrator_gives(t
 _SPILLS: Final = """
 import os, sqlite3, sys
 from pathlib import Path
-from adapters.temporary import keep_temporary
+from adapters.home.temporary import keep_temporary
 keep_temporary(Path(sys.argv[1]))
 store = sqlite3.connect(":memory:")
 store.execute("PRAGMA temp_store = FILE")

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from gateway.xml import trusted
-from tests.declarations import owing_nothing
-from tests.invariants import unfinished
-from tests.rendering import render
-from tests.served import Gateway
+from gateway.formats.xml import trusted
+from tests.support.declarations import owing_nothing
+from tests.support.invariants import unfinished
+from tests.support.rendering import render
+from tests.support.served import Gateway
 
 REFERENCES = ("LOGGED0000000001", "LOGGED0000000002")
 

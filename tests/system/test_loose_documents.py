@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from adapters.stores.tables import messages, receipts
-from gateway import xml
-from tests.declarations import CONTRACT, INVOICE, Declaration, Document
-from tests.habits import AU3
-from tests.invariants import violations
-from tests.pdfs import pdf
-from tests.rendering import files, render
-from tests.served import Gateway
+from adapters.store.tables.messages import messages, receipts
+from gateway.formats import xml
+from tests.support.declarations import CONTRACT, INVOICE, Declaration, Document
+from tests.support.habits import AU3
+from tests.support.invariants import violations
+from tests.support.pdfs import pdf
+from tests.support.rendering import files, render
+from tests.support.served import Gateway
 
 ACCOUNT = "broker-aa"
 LISTED = Declaration(

@@ -11,10 +11,10 @@ from contextlib import closing, contextmanager
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.founding import free_port
-from tests.declarations import owing_nothing
-from tests.rendering import render
-from tests.served import ROOT, Gateway
+from adapters.cli.init.init import free_port
+from tests.support.declarations import owing_nothing
+from tests.support.rendering import render
+from tests.support.served import ROOT, Gateway
 
 
 class Observed(Gateway):

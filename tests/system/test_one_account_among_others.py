@@ -4,7 +4,7 @@ import resource
 from pathlib import Path
 from typing import Final
 
-from tests.served import Gateway
+from tests.support.served import Gateway
 
 _USUAL: Final = 1024  # soft limit of descriptors in log-in shells and under systemd
 

@@ -8,15 +8,15 @@ import pytest
 from lxml import etree
 from sqlalchemy import select
 
-from adapters.stores.tables import events, messages
-from gateway.states import Event, State
-from gateway.submission import NAMESPACE
-from gateway.xml import trusted
-from tests.association import ACCOUNT, agreement, shown, signed_notice
-from tests.declarations import Declaration, owing_nothing
-from tests.invariants import violations
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.store.tables.messages import events, messages
+from gateway.formats.submission import NAMESPACE
+from gateway.formats.xml import trusted
+from gateway.model.states import Event, State
+from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.declarations import Declaration, owing_nothing
+from tests.support.invariants import violations
+from tests.support.rendering import render
+from tests.support.served import Gateway
 
 BROKER = "broker-aa"
 NUMBER = "195200016172325"

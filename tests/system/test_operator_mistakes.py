@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.operators.output import NO, UNREACHABLE, USAGE, cell
-from tests.served import ROOT, Gateway
+from adapters.cli.output import NO, UNREACHABLE, USAGE, cell
+from tests.support.served import ROOT, Gateway
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "GATEWAY_HOME"}
 

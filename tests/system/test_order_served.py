@@ -13,14 +13,14 @@ from typing import Final
 import pytest
 from sqlalchemy import select
 
-from adapters.stores.tables import agreements, messages
-from gateway.faults import Fault
-from gateway.states import State
-from tests.association import ACCOUNT, agreement, shown, signed_notice
-from tests.declarations import Declaration
-from tests.invariants import unfinished, violations
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.store.tables.messages import agreements, messages
+from gateway.model.faults import Fault
+from gateway.model.states import State
+from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.declarations import Declaration
+from tests.support.invariants import unfinished, violations
+from tests.support.rendering import render
+from tests.support.served import Gateway
 
 BROKER: Final = "broker-aa"
 RUNS: Final = 3

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from adapters.certificates import VALID, make_p256_pair
-from adapters.stores.database import Database, sqlite_engine
-from adapters.stores.tables import messages, receipts
-from gateway.states import State
-from tests.declarations import owing_nothing
-from tests.invariants import violations
-from tests.keys import xmlsec1_trusts
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.home.certificates import VALID, make_p256_pair
+from adapters.store.database import Database, sqlite_engine
+from adapters.store.tables.messages import messages, receipts
+from gateway.model.states import State
+from tests.support.declarations import owing_nothing
+from tests.support.invariants import violations
+from tests.support.keys import xmlsec1_trusts
+from tests.support.rendering import render
+from tests.support.served import Gateway
 
 BROKER = "broker-aa"
 

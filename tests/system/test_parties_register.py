@@ -11,15 +11,15 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 import cli
-from adapters.founding import found
-from adapters.keys import make_ed25519
-from adapters.operators.actor import actor
-from adapters.operators.output import NO, USAGE
-from adapters.stores.database import sqlite_engine
-from adapters.stores.register import SqlRegister
-from gateway.china import china_date
-from gateway.parties import Party, TraderClass
-from tests.keys import identity
+from adapters.cli.init.init import found
+from adapters.cli.output import NO, USAGE
+from adapters.home.actor import actor
+from adapters.home.ssh_keys import make_ed25519
+from adapters.store.database import sqlite_engine
+from adapters.store.read.register import SqlRegister
+from gateway.model.china import china_date
+from gateway.model.parties import Party, TraderClass
+from tests.support.keys import identity
 
 NEW = "1207960404,91120116MADEM0C186,天津新贸易有限公司,trader,B,,trader-c"
 TO_BROKER_B = "3122280022,,,,A,,"

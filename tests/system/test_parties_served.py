@@ -9,16 +9,16 @@ import pytest
 from lxml import etree
 from sqlalchemy import select
 
-from adapters.keys import make_ed25519, write_private
-from adapters.operators.samples import signed
-from adapters.stores.tables import deliveries
-from gateway.submission import read_envelope
-from gateway.xml import trusted
-from tests.declarations import Declaration, enterprise
-from tests.keys import identity
-from tests.rendering import render
-from tests.served import Gateway
-from tests.sftp_client import Login
+from adapters.cli.init.samples import signed
+from adapters.home.ssh_keys import make_ed25519, write_private
+from adapters.store.tables.messages import deliveries
+from gateway.formats.submission import read_envelope
+from gateway.formats.xml import trusted
+from tests.support.declarations import Declaration, enterprise
+from tests.support.keys import identity
+from tests.support.rendering import render
+from tests.support.served import Gateway
+from tests.support.sftp_client import Login
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.partner import Hosted, declaration
-from tests.sshd import Sshd
+from tests.support.partner import Hosted, declaration
+from tests.support.sshd import Sshd
 
 
 class Theirs(Hosted):
@@ -103,9 +103,9 @@ def test_a_server_with_another_host_key_is_told_nothing(theirs: Theirs) -> None:
 @pytest.mark.parametrize(
     ("place", "moment"),
     [
-        ("adapters.stores.messages:SqlMessages.add", "before"),
-        ("adapters.stores.messages:SqlMessages.add", "after"),
-        ("adapters.files.sftp:SftpFiles.move", "after"),
+        ("adapters.store.write.messages:SqlMessages.add", "before"),
+        ("adapters.store.write.messages:SqlMessages.add", "after"),
+        ("adapters.transport.sftp.sftp:SftpFiles.move", "after"),
     ],
 )
 def test_a_file_is_taken_once_though_the_node_is_killed_on_the_way(

@@ -9,21 +9,21 @@ from typing import Final
 
 import pytest
 
-from adapters.clock import utc_now
-from gateway.xml import trusted
-from tests.declarations import Declaration
-from tests.invariants import unfinished, violations
-from tests.keys import xmlsec1_trusts
-from tests.receipts import NS
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.home.clock import utc_now
+from gateway.formats.xml import trusted
+from tests.support.declarations import Declaration
+from tests.support.invariants import unfinished, violations
+from tests.support.keys import xmlsec1_trusts
+from tests.support.receipts import NS
+from tests.support.rendering import render
+from tests.support.served import Gateway
 from tests.system.conftest import Mortal
 
 BROKER: Final = "broker-aa"
 TRADER: Final = "trader-a"
 # What each is told of a declaration that is released and closed.
 OTHERS: Final = {TRADER: 8, "premises": 1, "association": 1}
-FILE: Final = "adapters.stores.answers:SqlAnswers.file"
+FILE: Final = "adapters.store.write.answers:SqlAnswers.file"
 
 
 @pytest.fixture(scope="module")

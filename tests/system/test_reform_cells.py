@@ -12,19 +12,19 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import select
 
-from adapters.clock import utc_now
-from adapters.home import Home
-from adapters.stores.database import Database, sqlite_engine
-from adapters.stores.parties import Change, registered, write
-from adapters.stores.tables import messages, obligations
-from gateway.parties import Account, ClassPeriod, Contract, Party, Period, Role, TraderClass
-from gateway.states import State
-from tests.association import agreement, grant
-from tests.declarations import CONTRACT, INVOICE, Declaration, Document, Enterprise
-from tests.pdfs import pdf
-from tests.rendering import packed
-from tests.served import Gateway
-from tests.sftp_client import Login
+from adapters.home.clock import utc_now
+from adapters.home.home import Home
+from adapters.store.database import Database, sqlite_engine
+from adapters.store.tables.messages import messages, obligations
+from adapters.store.write.parties import Change, registered, write
+from gateway.model.parties import Account, ClassPeriod, Contract, Party, Period, Role, TraderClass
+from gateway.model.states import State
+from tests.support.association import agreement, grant
+from tests.support.declarations import CONTRACT, INVOICE, Declaration, Document, Enterprise
+from tests.support.pdfs import pdf
+from tests.support.rendering import packed
+from tests.support.served import Gateway
+from tests.support.sftp_client import Login
 
 CLASSES: Final = ("AA", "A-producing", "A", "B", "C", "D")
 ELIGIBLE: Final = ("AA", "A-producing", "A", "B")

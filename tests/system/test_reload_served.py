@@ -6,12 +6,12 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from adapters.keys import make_ed25519, write_private
-from adapters.stores.in_force import NODE
-from adapters.stores.tables import events, messages
-from tests.declarations import Declaration, lines
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.home.ssh_keys import make_ed25519, write_private
+from adapters.store.tables.messages import events, messages
+from adapters.store.write.in_force import NODE
+from tests.support.declarations import Declaration, lines
+from tests.support.rendering import render
+from tests.support.served import Gateway
 
 BROKER = "broker-aa"
 

@@ -14,17 +14,17 @@ from typing import Any
 
 from sqlalchemy import Engine, insert, select
 
-from adapters.stores.database import sqlite_engine
-from adapters.stores.operating_tables import undertaking_items
-from adapters.stores.tables import events, messages
-from gateway.message import new_id
-from gateway.states import Event, State
-from tests.declarations import Declaration, lines
-from tests.desk import Desk
-from tests.invariants import violations
-from tests.operating import refused
-from tests.rendering import render
-from tests.served import ROOT, Gateway
+from adapters.store.database import sqlite_engine
+from adapters.store.tables.messages import events, messages
+from adapters.store.tables.operations import undertaking_items
+from gateway.model.message import new_id
+from gateway.model.states import Event, State
+from tests.support.declarations import Declaration, lines
+from tests.support.desk import Desk
+from tests.support.invariants import violations
+from tests.support.operating import refused
+from tests.support.rendering import render
+from tests.support.served import ROOT, Gateway
 
 BROKER = "broker-aa"
 COUNT = 800

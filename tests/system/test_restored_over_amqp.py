@@ -8,15 +8,15 @@ from pathlib import Path
 import aio_pika
 from sqlalchemy import select
 
-from adapters.home import Home
-from adapters.stores.in_force import NODE
-from adapters.stores.tables import deliveries, events
-from gateway.states import DeliveryState
-from tests.amqp_office import WITHIN, backend_settings
-from tests.declarations import Declaration
-from tests.rabbitmq import Rabbit, section
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.home.home import Home
+from adapters.store.tables.messages import deliveries, events
+from adapters.store.write.in_force import NODE
+from gateway.model.states import DeliveryState
+from tests.support.amqp_office import WITHIN, backend_settings
+from tests.support.declarations import Declaration
+from tests.support.rabbitmq import Rabbit, section
+from tests.support.rendering import render
+from tests.support.served import Gateway
 
 BROKER = "broker-aa"
 

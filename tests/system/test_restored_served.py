@@ -8,14 +8,14 @@ from typing import Any
 
 from sqlalchemy import select
 
-from adapters.home import Home
-from adapters.stores.tables import deliveries, messages
-from gateway.states import State
-from tests.association import ACCOUNT, agreement, shown, signed_notice
-from tests.declarations import Declaration
-from tests.invariants import violations
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.home.home import Home
+from adapters.store.tables.messages import deliveries, messages
+from gateway.model.states import State
+from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.declarations import Declaration
+from tests.support.invariants import violations
+from tests.support.rendering import render
+from tests.support.served import Gateway
 
 BROKER = "broker-aa"
 NUMBER = "195200016172325"

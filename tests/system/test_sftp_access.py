@@ -14,11 +14,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from adapters.keys import make_ed25519, write_private
-from gateway.message import Arrival
-from gateway.parties import Account
-from tests.sftp_client import Login
-from tests.sftp_served import Served, serving
+from adapters.home.ssh_keys import make_ed25519, write_private
+from gateway.model.message import Arrival
+from gateway.model.parties import Account
+from tests.support.sftp_client import Login
+from tests.support.sftp_served import Served, serving
 
 
 @pytest.fixture
@@ -305,7 +305,7 @@ def test_who_says_nothing_is_hung_up_on_after_the_grace_time(
 
 
 def test_idle_sessions_end(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.channels.sftp_server.door.IDLE_SECONDS", 0.3)
+    monkeypatch.setattr("adapters.channels.sftp_server.auth.IDLE_SECONDS", 0.3)
     with served.broker.session() as client:
         channel = client.get_channel()
         assert channel is not None

@@ -25,9 +25,9 @@ from paramiko.sftp import (
 )
 
 from adapters.channels.sftp_server.wire import NAMES_IN_A_PACKET, Attributes
-from gateway.china import CHINA
-from tests.sftp_served import Served, serving
-from tests.sshd import shared
+from gateway.model.china import CHINA
+from tests.support.sftp_served import Served, serving
+from tests.support.sshd import shared
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from adapters.stores.tables import receipts
-from gateway.ports import Folder
-from gateway.states import Event
-from tests.sftp_served import Served, serving
+from adapters.store.tables.messages import receipts
+from gateway.model.ports import Folder
+from gateway.model.states import Event
+from tests.support.sftp_served import Served, serving
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1
 
-from adapters.host_keys import KINDS, read_host_keys
-from adapters.keys import make_ecdsa, make_ed25519, make_rsa, write_private
-from gateway.settings import BadSettings
-from tests.sftp_client import Login
-from tests.sftp_served import Served, serving
+from adapters.home.host_keys import KINDS, read_host_keys
+from adapters.home.ssh_keys import make_ecdsa, make_ed25519, make_rsa, write_private
+from gateway.config.settings import BadSettings
+from tests.support.sftp_client import Login
+from tests.support.sftp_served import Served, serving
 
 MAKE: dict[str, Callable[[], tuple[bytes, str]]] = {
     "ed25519": make_ed25519,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.alarm_conditions import conditions
-from gateway.watching import AlarmSettings
-from tests.sftp_served import Served, serving
-from tests.test_alarms import WELL
+from gateway.config.monitoring import AlarmSettings
+from gateway.monitor.alarm_conditions import conditions
+from tests.monitor.test_alarms import WELL
+from tests.support.sftp_served import Served, serving
 
 LATER = timedelta(minutes=61)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.states import Event
-from tests.sftp_client import Login
-from tests.sftp_served import Served, serving
-from tests.upload_steps import LISTED, Steps, unheard_of
+from gateway.model.states import Event
+from tests.support.sftp_client import Login
+from tests.support.sftp_served import Served, serving
+from tests.support.upload_steps import LISTED, Steps, unheard_of
 
 PACKAGE = b"<?xml version='1.0'?>" + bytes(range(256)) * 200
 

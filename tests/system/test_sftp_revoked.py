@@ -12,8 +12,8 @@ import paramiko
 import pytest
 from paramiko.sftp import CMD_CLOSE
 
-from adapters.keys import make_ed25519
-from tests.sftp_served import Served, serving
+from adapters.home.ssh_keys import make_ed25519
+from tests.support.sftp_served import Served, serving
 
 
 @pytest.fixture

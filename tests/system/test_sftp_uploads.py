@@ -18,11 +18,11 @@ import paramiko
 import pytest
 from paramiko.sftp import CMD_CLOSE, CMD_READ, int64
 
-from gateway.message import Arrival
-from gateway.parties import Account
-from gateway.states import Event
-from tests.sftp_served import Served, serving
-from tests.unfinished import UNFINISHED
+from gateway.model.message import Arrival
+from gateway.model.parties import Account
+from gateway.model.states import Event
+from tests.support.sftp_served import Served, serving
+from tests.support.unfinished import UNFINISHED
 
 PACKAGE = b"<?xml version='1.0'?>" + bytes(range(256)) * 200
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from adapters.stores.tables import deliveries, messages, receipts
-from gateway import xml
-from gateway.message import ReceiptKind
-from gateway.states import CustomsStatus, DeliveryState, State
-from tests.declarations import Declaration, export
-from tests.invariants import violations
-from tests.rendering import packed
-from tests.served import Gateway
+from adapters.store.tables.messages import deliveries, messages, receipts
+from gateway.formats import xml
+from gateway.model.message import ReceiptKind
+from gateway.model.states import CustomsStatus, DeliveryState, State
+from tests.support.declarations import Declaration, export
+from tests.support.invariants import violations
+from tests.support.rendering import packed
+from tests.support.served import Gateway
 
 ACCOUNT = "broker-aa"
 INLAND, BORDER = "0202", "2248"

@@ -8,15 +8,15 @@ import pytest
 from lxml import etree
 from sqlalchemy import select
 
-from adapters.stores.tables import events, messages, receipts
-from gateway.states import CustomsStatus, Event, State
-from gateway.submission import NAMESPACE
-from gateway.xml import trusted
-from tests.association import ACCOUNT, agreement, shown, signed_notice
-from tests.declarations import Declaration
-from tests.invariants import unfinished, violations
-from tests.rendering import render
-from tests.served import Gateway
+from adapters.store.tables.messages import events, messages, receipts
+from gateway.formats.submission import NAMESPACE
+from gateway.formats.xml import trusted
+from gateway.model.states import CustomsStatus, Event, State
+from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.declarations import Declaration
+from tests.support.invariants import unfinished, violations
+from tests.support.rendering import render
+from tests.support.served import Gateway
 from tests.system.conftest import Mortal
 
 BROKER = "broker-aa"

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from aio_pika.abc import AbstractChannel
 
-from adapters.amqp.connection import BrokerConnection, ended
-from adapters.channels.amqp.account_queues import AccountQueues
 from adapters.channels.amqp.consumer import Consumer, Office
 from adapters.channels.amqp.publisher import Publisher
+from adapters.channels.amqp.reply_queues import AccountQueues
 from adapters.channels.amqp.topology import DEAD, keeping
-from adapters.named_files import Renewal
-from gateway.connections import AmqpSettings
-from gateway.ports import Postings
+from adapters.home.named_files import Renewal
+from adapters.transport.amqp.connection import BrokerConnection, ended
+from gateway.config.connections import AmqpSettings
+from gateway.model.ports import Postings
 
 
 @dataclass(frozen=True, slots=True)

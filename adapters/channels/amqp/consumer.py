@@ -13,19 +13,19 @@ from weakref import WeakValueDictionary
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from adapters.amqp.connection import BrokerConnection, Sent
-from adapters.channels.amqp.account_queues import AccountQueues
-from adapters.channels.amqp.door import Admitted, Claim, admitted, is_one_of_ours, reply_of
-from adapters.channels.amqp.refusing import dead_letter, notice
+from adapters.channels.amqp.dead_letters import dead_letter, notice
+from adapters.channels.amqp.reply_queues import AccountQueues
 from adapters.channels.amqp.topology import DEAD, IN, stand
-from adapters.channels.sftp_server.claims import Claims
-from gateway.allowance import Asked
-from gateway.backoff import Backoff
-from gateway.connections import AmqpSettings
-from gateway.faults import Finding, Rejected, printable
-from gateway.message import Arrival, new_id
-from gateway.parties import Account
-from gateway.ports import BlobStore, Clock, Intake, Replies
+from adapters.channels.amqp.validation import Admitted, Claim, admitted, is_one_of_ours, reply_of
+from adapters.channels.sftp_server.claim_checks import Claims
+from adapters.transport.amqp.connection import BrokerConnection, Sent
+from gateway.config.connections import AmqpSettings
+from gateway.model.backoff import Backoff
+from gateway.model.faults import Finding, Rejected, printable
+from gateway.model.message import Arrival, new_id
+from gateway.model.parties import Account
+from gateway.model.ports import BlobStore, Clock, Intake, Replies
+from gateway.receive.allowance import Asked
 
 _BACKOFF: Final = Backoff(first=0.5, longest=30.0)  # of a message that cannot be stored
 

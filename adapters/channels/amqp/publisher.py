@@ -9,12 +9,12 @@ import aio_pika
 import structlog
 from aio_pika import DeliveryMode
 
-from adapters.amqp.connection import BrokerConnection, Sent
-from adapters.channels.amqp.account_queues import AccountQueues
-from adapters.channels.amqp.refusing import APP
-from gateway.backoff import WHILE_THE_STORE_FAILS
-from gateway.faults import printable
-from gateway.ports import Clock, Folder, Posting, Postings
+from adapters.channels.amqp.dead_letters import APP
+from adapters.channels.amqp.reply_queues import AccountQueues
+from adapters.transport.amqp.connection import BrokerConnection, Sent
+from gateway.model.backoff import WHILE_THE_STORE_FAILS
+from gateway.model.faults import printable
+from gateway.model.ports import Clock, Folder, Posting, Postings
 
 _AT_ONCE: Final = 100
 _LOOK_EVERY: Final = 0.3  # seconds

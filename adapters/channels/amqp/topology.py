@@ -7,7 +7,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity
 
-from adapters.amqp.queues import limited, stood
+from adapters.transport.amqp.queues import limited, stood
 
 IN: Final = "gateway.in"  # topic exchange that senders publish to, and the queue behind it
 DEAD: Final = "gateway.dead"  # what was refused, or came too often: exchange and queue

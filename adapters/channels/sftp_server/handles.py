@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import IO, Final
 
 from adapters.channels.sftp_server.office import Office, no_room
-from adapters.channels.sftp_server.outbox import Draft, Outbox
+from adapters.channels.sftp_server.uploads import Draft, Outbox
 from adapters.channels.sftp_server.wire import Attributes, Refused, Status, denied
-from gateway.allowance import Room
-from gateway.parties import Account
-from gateway.ports import Spool
+from gateway.model.parties import Account
+from gateway.model.ports import Spool
+from gateway.receive.allowance import Room
 
 FILE: Final = 0o100644
 # All that an account has on its way together, in packages of the largest size.

@@ -12,15 +12,15 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from adapters.channels.sftp_server.outbox import Draft, Outbox
 from adapters.channels.sftp_server.remembered import Remembered
+from adapters.channels.sftp_server.uploads import Draft, Outbox
 from adapters.channels.sftp_server.wire import Refused, Status, no_such_file
-from gateway.allowance import Asked, Room
-from gateway.faults import Finding, Rejected, printable
-from gateway.mailbox import Mailbox
-from gateway.message import Arrival, new_id
-from gateway.parties import Account
-from gateway.ports import BlobStore, Clock, Entry, Filing, Folder, Intake
+from gateway.model.faults import Finding, Rejected, printable
+from gateway.model.message import Arrival, new_id
+from gateway.model.parties import Account
+from gateway.model.ports import BlobStore, Clock, Entry, Filing, Folder, Intake
+from gateway.receive.allowance import Asked, Room
+from gateway.receive.mailbox import Mailbox
 
 # Longer than any commit that will still succeed; a client's own patience is about as long.
 _PATIENCE_SECONDS: Final = 60.0

@@ -7,21 +7,13 @@ from typing import Final
 
 from adapters.channels.sftp_server.handles import FILE, PACKAGES_TOGETHER, Upload
 from adapters.channels.sftp_server.office import Office, no_room
-from adapters.channels.sftp_server.outbox import Draft
 from adapters.channels.sftp_server.remembered import Lost
-from adapters.channels.sftp_server.wire import (
-    Attributes,
-    Mode,
-    Refused,
-    Space,
-    Status,
-    denied,
-    no_such_file,
-)
-from gateway.allowance import Room
-from gateway.mailbox import NotRenamed
-from gateway.parties import Account
-from gateway.ports import Folder
+from adapters.channels.sftp_server.uploads import Draft
+from adapters.channels.sftp_server.wire import Attributes, Mode, Refused, Space, Status, denied, no_such_file
+from gateway.model.parties import Account
+from gateway.model.ports import Folder
+from gateway.receive.allowance import Room
+from gateway.receive.mailbox import NotRenamed
 
 # A client looks at a file again after the upload: paramiko's `put` compares its size, WinSCP and others set
 # its times. A judgement can be quicker than that and move the file to SentBox, and the client would report

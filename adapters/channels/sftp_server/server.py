@@ -13,18 +13,18 @@ from typing import Final
 
 import paramiko
 
-from adapters.channels.sftp_server.admission import BANNER_SECONDS, GRACE_SECONDS, Admission
-from adapters.channels.sftp_server.claims import Claims
-from adapters.channels.sftp_server.connection import Connection
-from adapters.channels.sftp_server.door import Door
+from adapters.channels.sftp_server.auth import Door
+from adapters.channels.sftp_server.claim_checks import Claims
+from adapters.channels.sftp_server.connection_limits import BANNER_SECONDS, GRACE_SECONDS, Admission
 from adapters.channels.sftp_server.office import Office, log
 from adapters.channels.sftp_server.remembered import Remembered
-from adapters.host_keys import HostKey
-from gateway.allowance import Asked
-from gateway.faults import printable
-from gateway.mailbox import Mailbox
-from gateway.parties import Account
-from gateway.ports import BlobStore, Clock, Filing, Intake
+from adapters.channels.sftp_server.ssh_transport import Connection
+from adapters.home.host_keys import HostKey
+from gateway.model.faults import printable
+from gateway.model.parties import Account
+from gateway.model.ports import BlobStore, Clock, Filing, Intake
+from gateway.receive.allowance import Asked
+from gateway.receive.mailbox import Mailbox
 
 _ROUND_SECONDS: Final = 1.0
 _BACKLOG: Final = 256

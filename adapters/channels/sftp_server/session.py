@@ -12,7 +12,7 @@ from paramiko.server import ServerInterface, SubsystemHandler
 from adapters.channels.sftp_server import wire
 from adapters.channels.sftp_server.handles import Download, Upload
 from adapters.channels.sftp_server.office import cause, log
-from adapters.channels.sftp_server.tree import Tree
+from adapters.channels.sftp_server.virtual_tree import Tree
 from adapters.channels.sftp_server.wire import Command, Fields, Mode, Refused, Status
 
 _RECEIVE: Final = 1024 * 1024

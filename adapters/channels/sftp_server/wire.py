@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum, IntFlag
 from typing import Final
 
-from gateway.china import CHINA
+from gateway.model.china import CHINA
 
 VERSION: Final = 3
 # OpenSSH sends and takes 256 KB at most (sftp-common.h, SFTP_MAX_MSG_LENGTH).

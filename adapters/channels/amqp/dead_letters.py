@@ -1,0 +1,60 @@
+"""What is said of a message that was not taken: a copy with the reason, and a notice to its sender."""
+
+import json
+from typing import Final
+from uuid import uuid4
+
+import aio_pika
+from aio_pika import DeliveryMode
+from aio_pika.abc import AbstractIncomingMessage, HeadersType
+
+from gateway.model.faults import Finding
+from gateway.model.message import Reply
+
+APP: Final = "customs-edi-gateway"
+
+
+def reasons(found: Finding) -> HeadersType:
+    return {"x-reason": found.code, "x-reason-en": found.en, "x-reason-zh": found.zh}
+
+
+def dead_letter(message: AbstractIncomingMessage, found: Finding) -> aio_pika.Message:
+    """The message as it came, with the reason. Its `user_id` stands in a header: the broker would take ours
+    only in that property."""
+    headers = {name: value for name, value in message.headers.items() if not name.startswith("x-")}
+    return aio_pika.Message(
+        message.body,
+        headers={
+            **headers,
+            **reasons(found),
+            "x-routing-key": message.routing_key or "",
+            "x-user": message.user_id or "",
+        },
+        content_type=message.content_type,
+        content_encoding=message.content_encoding,
+        delivery_mode=DeliveryMode.PERSISTENT,
+        correlation_id=message.correlation_id,
+        reply_to=message.reply_to,
+        message_id=message.message_id or None,
+        type=message.type,
+        timestamp=message.timestamp,
+    )
+
+
+def _short(text: str) -> str:
+    """As much as AMQP has room for: what was no UTF-8 when it came is longer now."""
+    return text.encode()[:255].decode(errors="ignore")
+
+
+def notice(reply: Reply, found: Finding) -> aio_pika.Message:
+    said = {"code": found.code, "zh": found.zh, "en": found.en, "message_id": reply.message_id}
+    return aio_pika.Message(
+        json.dumps(said, ensure_ascii=False).encode(),
+        headers=reasons(found),
+        content_type="application/json",
+        delivery_mode=DeliveryMode.PERSISTENT,
+        correlation_id=_short(reply.correlation) or None,
+        message_id=f"refused-{uuid4()}",
+        type="refused",
+        app_id=APP,
+    )

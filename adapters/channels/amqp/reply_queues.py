@@ -1,0 +1,86 @@
+"""The way to an account that names no queue: exchange `gateway.receipts`, and a queue of its own behind."""
+
+import asyncio
+from typing import Final
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractChannel
+
+from adapters.channels.amqp.topology import RECEIPTS
+from adapters.channels.amqp.validation import is_direct
+from adapters.transport.amqp.connection import BrokerConnection, Sent
+from adapters.transport.amqp.queues import stood
+
+_ENDING: Final = ".receipts"
+
+log = structlog.get_logger()
+
+
+def queue_of(account: str) -> str:
+    """Its name begins as all the account's queues do: the account may read it, and nobody else's."""
+    return f"{account}{_ENDING}"
+
+
+class AccountQueues:
+    """Publishes to accounts. An account's queue is made when something for it came back, so that one that is
+    new, or whose queue was deleted, needs nobody's hand.
+
+    Direct replies have a connection of their own: a sender may write anything into the name of one, and over
+    some of it the broker ends the connection.
+    """
+
+    def __init__(self, outgoing: BrokerConnection, replying: BrokerConnection) -> None:
+        self._outgoing = outgoing
+        self._replying = replying
+        self._making: dict[str, asyncio.Task[bool]] = {}
+
+    async def answer(self, account: str, to: str, message: aio_pika.Message) -> Sent:
+        """As `publish`, to the queue of its own that it names; to that for receipts where it names none, or
+        one that takes nothing."""
+        if is_direct(to):
+            if await self._replying.publish("", to, message) is Sent.CONFIRMED:
+                return Sent.CONFIRMED
+        elif to:
+            sent = await self._outgoing.publish("", to, message)
+            if sent not in (Sent.RETURNED, Sent.REFUSED):
+                return sent
+        return await self.publish(account, message)
+
+    async def publish(self, account: str, message: aio_pika.Message) -> Sent:
+        """As `BrokerConnection.publish`; returned where it has no queue and the broker lets us make none."""
+        sent = await self._outgoing.publish(RECEIPTS, account, message)
+        if sent is Sent.RETURNED and await self._made(account):
+            sent = await self._outgoing.publish(RECEIPTS, account, message)
+        return sent
+
+    async def _made(self, account: str) -> bool:
+        making = self._making.get(account)
+        if making is None:  # of many that came back at once, one makes the queue
+            making = self._making[account] = asyncio.create_task(self._make(account))
+            making.add_done_callback(lambda _: self._making.pop(account))
+        return await asyncio.shield(making)
+
+    async def _make(self, account: str) -> bool:
+        name = queue_of(account)
+
+        async def make(channel: AbstractChannel) -> None:
+            await stood(channel, name)
+
+        async def bind(channel: AbstractChannel) -> None:
+            queue = await channel.get_queue(name, ensure=False)
+            await queue.bind(RECEIPTS, account)
+
+        not_made = await self._outgoing.beside(make)
+        not_bound = await self._outgoing.beside(bind)
+        if not not_bound:
+            log.info("queue for receipts", account=account, queue=name, made=not not_made)
+            return True
+        log.warning(
+            "no queue for receipts",
+            account=account,
+            why=f"{not_made} {not_bound}".strip(),
+            do=f"rabbitmqadmin declare queue name={name} durable=true queue_type=quorum; "
+            f"rabbitmqadmin declare binding source={RECEIPTS} destination={name} routing_key={account}",
+        )
+        return False

@@ -1,0 +1,149 @@
+"""What a message must be like to be taken: its properties are judged here, its content by the stages."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aio_pika.abc import AbstractIncomingMessage
+
+from adapters.channels.sftp_server.wire import LONGEST_NAME
+from adapters.transport.amqp.frames import UNREADABLE
+from gateway.model.faults import Fault, Rejected, finding, in_bytes, printable
+from gateway.model.message import Reply
+from gateway.model.parties import Account, Delivery
+from gateway.model.trace_context import TRACEPARENT, parent_in
+from gateway.model.unfinished_names import whole_name
+
+CLAIM: Final = "application/vnd.customs-edi-gateway.claim+json"
+DIRECT_REPLY: Final = "amq.rabbitmq.reply-to"
+_SUFFIXES: Final = {
+    "application/xml": ".xml",
+    "text/xml": ".xml",
+    "application/zip": ".zip",
+    "application/x-zip-compressed": ".zip",  # as Windows registers it
+}
+_ANYTHING: Final = "application/octet-stream"  # what a client says that does not know; the content does
+# What says nothing of compression: many clients write the character set there.
+_PLAIN: Final = ("", "identity", "binary", "7bit", "8bit", "utf-8", "utf8", "gbk", "gb2312", "gb18030")
+_COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ": "xz"}
+_LONGEST_CLAIM: Final = 4096
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An upload under an unfinished name over SFTP that is to become a message."""
+
+    file: str
+    name: str  # of the message that it becomes
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """`claim` is None where the body is the package itself."""
+
+    name: str
+    reply: Reply
+    claim: Claim | None
+    traceparent: str = ""
+
+
+def is_one_of_ours(account: Account | None) -> bool:
+    return account is not None and account.delivery is Delivery.AMQP
+
+
+def admitted(message: AbstractIncomingMessage, account: Account | None, largest: int) -> Admitted:
+    """What the message is, `account` being that of its `user_id`, which the broker has checked against the
+    log-in. Raises `Rejected`."""
+    if account is None or not is_one_of_ours(account):
+        raise Rejected(finding(Fault.AMQP_USER))
+    identity = message.message_id or ""
+    if not 1 <= len(identity) <= 255 or not identity.isprintable():
+        raise Rejected(finding(Fault.AMQP_MESSAGE_ID))
+    reply = reply_of(message, account)
+    if UNREADABLE in identity + reply.correlation or UNREADABLE in message.headers:
+        raise Rejected(finding(Fault.AMQP_UNREADABLE))
+    named = message.headers.get(TRACEPARENT)
+    traceparent = named if isinstance(named, str) and parent_in(named) else ""
+    kind = (message.content_type or "").partition(";")[0].strip().lower()
+    if kind == CLAIM:
+        claim = _claim(message.body, account)
+        return Admitted(claim.name, reply, claim, traceparent)
+    encoding = _encoding(message)
+    if encoding not in _PLAIN:
+        raise Rejected(finding(Fault.AMQP_ENCODING, detail=printable(encoding, 80)))
+    suffix = _SUFFIXES.get(kind)
+    if kind == _ANYTHING:
+        suffix = ".zip" if message.body.startswith(b"PK") else ".xml"
+    if suffix is None:
+        raise Rejected(finding(Fault.AMQP_CONTENT_TYPE, detail=printable(kind, 80) or "-"))
+    most = min(largest, account.max_package)
+    if not 0 < len(message.body) <= most:
+        raise Rejected(
+            finding(
+                Fault.AMQP_SIZE,
+                detail=f"{len(message.body)}; 1…{most}",
+                detail_zh=f"{in_bytes(len(message.body))}，上限 {in_bytes(most)}",
+            )
+        )
+    name = message.headers.get("name", _UNSAFE.sub("_", identity)[:200] + suffix)
+    return Admitted(_sound(name, (suffix,)), reply, None, traceparent)
+
+
+def _encoding(message: AbstractIncomingMessage) -> str:
+    """How the body is encoded: as it says, or as it is seen to be."""
+    seen = (name for sign, name in _COMPRESSED.items() if message.body.startswith(sign))
+    said = (message.content_encoding or "").strip().lower()
+    return said if said not in _PLAIN else next(seen, said)
+
+
+def is_direct(to: str) -> bool:
+    """Whether the broker itself is to bring it to whoever asked, as far as one can see."""
+    return to.startswith(f"{DIRECT_REPLY}.")
+
+
+def reply_of(message: AbstractIncomingMessage, account: Account) -> Reply:
+    """A queue is honoured only where it is the sender's own by its name, or its direct reply."""
+    to = message.reply_to or ""
+    own = is_direct(to) or to.startswith(f"{account.name}.")
+    identity = message.message_id or ""
+    return Reply(message_id=identity, correlation=message.correlation_id or identity, to=to if own else "")
+
+
+def _sound(name: Any, suffixes: tuple[str, ...]) -> str:
+    """The limits of a name over SFTP, and an ending that says what the content type says."""
+    if not isinstance(name, str):
+        raise Rejected(finding(Fault.AMQP_NAME, detail="-"))
+    sound = name.isprintable() and len(name.encode(errors="replace")) <= LONGEST_NAME
+    if (
+        not sound
+        or "/" in name
+        or UNREADABLE in name
+        or len(name) <= 4
+        or not name.lower().endswith(suffixes)
+    ):
+        raise Rejected(finding(Fault.AMQP_NAME, detail=printable(name, 80)))
+    return name
+
+
+def _claim(body: bytes, account: Account) -> Claim:
+    try:
+        if len(body) > _LONGEST_CLAIM:
+            raise ValueError
+        said: dict[str, object] = json.loads(body)
+        file, size, sha256 = said["file"], said["size"], said["sha256"]
+        if not isinstance(file, str) or type(size) is not int or not isinstance(sha256, str):
+            raise TypeError
+        if not _SHA256.fullmatch(sha256):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Rejected(finding(Fault.CLAIM_UNREADABLE, detail="{file, size, sha256}")) from None
+    claim = Claim(file, whole_name(file, account.unfinished), size, sha256)
+    if not account.is_unfinished(file):
+        raise Rejected(finding(Fault.CLAIM_MISSING, detail=printable(file, 80)))
+    _sound(claim.name, tuple(set(_SUFFIXES.values())))
+    return claim

@@ -1,0 +1,60 @@
+"""Names in the OutBox of a party: which are taken, and how one looks that the gateway has claimed.
+
+A claim is a rename within OutBox to `.NAME.ID.MARK.taken`: nobody else takes the file from then on, and what
+a crash leaves says of which message it is. MARK tells the claims of one gateway from those of another.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from gateway.model.unfinished_names import is_unfinished
+
+MARK: Final = re.compile(r"[0-9a-f]{8}")
+_CLAIM: Final = re.compile(
+    r"\.(?P<name>.+)\.(?P<message>[0-7][0-9A-HJKMNP-TV-Z]{25})\.(?P<mark>[0-9a-f]{8})\.taken"
+)
+_LONGEST: Final = 200  # bytes: with what a claim adds it is a file name anywhere
+_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LAST: Final = "76EZ91ZPZZ"  # the last milliseconds that `datetime` knows, those of the year 9999
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`name` is that which the party gave the file, `message` the id of the message that it becomes."""
+
+    name: str
+    message: str
+    mark: str
+
+    @property
+    def file(self) -> str:
+        return f".{self.name}.{self.message}.{self.mark}.taken"
+
+    @property
+    def at(self) -> datetime:
+        """When it was claimed, as the id tells (48 bits of milliseconds)."""
+        milliseconds = 0
+        for character in self.message[:10]:
+            milliseconds = milliseconds << 5 | _CROCKFORD.index(character)
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def claim_of(file: str) -> Claim | None:
+    """The claim that a file name says, None where it is none."""
+    found = _CLAIM.fullmatch(file)
+    if found is None or not is_sound(found["name"]) or found["message"] > _LAST:
+        return None
+    return Claim(found["name"], found["message"], found["mark"])
+
+
+def is_sound(name: str) -> bool:
+    """Whether a finished file of this name is taken: it can be shown, stored, and renamed to a claim."""
+    return name.isprintable() and not is_unfinished(name) and len(name.encode()) <= _LONGEST
+
+
+def beside(name: str, message: str) -> str:
+    """Another name for a file whose own is taken already in the folder where it belongs."""
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem}_{message}{dot}{ending}" if stem else f"{name}_{message}"

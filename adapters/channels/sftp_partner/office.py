@@ -1,0 +1,41 @@
+"""What the visits to all parties share, and the thread of each."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar, TypeVarTuple, Unpack
+
+from gateway.model.ports import BlobStore, Clock, Intake, Postings
+from gateway.receive.allowance import Asked
+from gateway.receive.mailbox import Mailbox
+
+T = TypeVar("T")
+Given = TypeVarTuple("Given")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """The store behind its ports. `mark` is the gateway's own, see `names.MARK`."""
+
+    intake: Intake
+    mailbox: Mailbox
+    postings: Postings
+    blobs: BlobStore
+    clock: Clock
+    mark: str
+    room: Asked | None = None
+
+
+class Thread:
+    """Where one party's folders are waited for, so that one that does not answer keeps no other waiting."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="partner")
+
+    async def do(self, function: Callable[[Unpack[Given]], T], *given: *Given) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *given)
+
+    def close(self) -> None:
+        """Waits for what is under way."""
+        self._pool.shutdown()

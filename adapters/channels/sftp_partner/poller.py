@@ -1,0 +1,163 @@
+"""Visits to the parties that host their folders themselves: each in a loop of its own."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from errno import ENOENT
+from os import strerror
+from typing import Final
+
+import structlog
+
+from adapters.channels.sftp_partner.office import Office, Thread
+from adapters.channels.sftp_partner.pull_uploads import Collector
+from adapters.channels.sftp_partner.push_receipts import bring
+from adapters.transport.files.folders import Files
+from gateway.model.faults import printable
+from gateway.model.parties import Account
+from gateway.model.ports import Folder
+
+_LONGEST_PAUSE: Final = 300.0  # seconds between attempts to reach a party that cannot be reached
+_STOP_WITHIN: Final = 5.0  # seconds for a visit that is under way
+_NAMED: Final = 5  # files that cannot be taken, in an alarm
+_REMEMBERED: Final = timedelta(minutes=15)  # longer than it takes until it is tried again
+_AGAIN: Final = 1.0  # seconds between attempts to break one off
+
+log = structlog.get_logger()
+
+
+class NoAccount(Exception):
+    """The register has no account of the name in the settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partner:
+    """A party as the settings name it. `account` is looked up at each visit, in any thread; `seconds` is the
+    time between two visits."""
+
+    name: str
+    account: Callable[[], Account | None]
+    seconds: float
+    files: Files
+
+
+@asynccontextmanager
+async def visiting(partners: Sequence[Partner], office: Office) -> AsyncIterator[Sequence["Visits"]]:
+    """Visits them while the context is open; in the order of `partners`. What is under way at its end is
+    finished, or is broken off where it takes long: a claim that is left is taken up when the gateway is
+    back."""
+    stop = asyncio.Event()
+    visits = [Visits(each, office) for each in partners]
+    tasks = [asyncio.create_task(each.run(stop)) for each in visits]
+    try:
+        yield visits
+    finally:
+        stop.set()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_STOP_WITHIN)
+        while any(not each.done() for each in tasks):
+            for each in visits:  # again, as one may just have begun to connect anew
+                each.break_off()
+            await asyncio.wait(tasks, timeout=_AGAIN)
+        await asyncio.gather(*tasks)
+
+
+class Visits:
+    """Those to one party. `failing_since` is the first of those that failed one after the other up to now;
+    `trouble` is what could lately not be taken or written, though the visits went well."""
+
+    def __init__(self, partner: Partner, office: Office) -> None:
+        self._partner = partner
+        self._office = office
+        self._thread = Thread()
+        self._collector = Collector(partner.name, partner.files, self._thread, office)
+        self._log = log.bind(partner=partner.name)
+        self._trouble = ""
+        self.name = partner.name
+        self.failing_since: datetime | None = None
+        self._unwritten: tuple[datetime, str] | None = None
+
+    @property
+    def trouble(self) -> str:
+        said = [f"OutBox: {printable(name, 80)}" for name in self._collector.untaken[:_NAMED]]
+        if self._unwritten is not None:
+            at, why = self._unwritten
+            if self._office.clock() - at < _REMEMBERED:
+                said.append(f"InBox: {why}")
+        return "; ".join(said)
+
+    @property
+    def left(self) -> int:
+        return len(self._collector.left)
+
+    def break_off(self) -> None:
+        self._partner.files.close()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        failures = 0
+        try:
+            while not stop.is_set():
+                well = await self._visited(stop)
+                failures = 0 if well else failures + 1
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _pause(self._partner.seconds, failures))
+        finally:
+            self._thread.close()
+            self._partner.files.close()
+
+    async def _visited(self, stop: asyncio.Event) -> bool:
+        """Whether the visit went well; why it did not is told once of each trouble."""
+        try:
+            await self._visit(stop)
+        except Exception as error:
+            said = printable(_said(error))
+            if said != self._trouble:
+                self._log.error("partner not visited", reason=said)
+            self._trouble = said
+            self.failing_since = self.failing_since or self._office.clock()
+            return False
+        if self._trouble:
+            self._log.info("partner visited again")
+        self._trouble, self.failing_since = "", None
+        return True
+
+    async def _visit(self, stop: asyncio.Event) -> None:
+        account = await self._thread.do(self._partner.account)
+        if account is None:
+            raise NoAccount("the account in the settings is not registered")
+        files = self._partner.files
+        await self._thread.do(_make, files)
+
+        async def bringing() -> None:
+            if why := await bring(account.name, files, self._thread, self._office, stop):
+                self._unwritten = self._office.clock(), why
+
+        await self._collector.collect(account, stop, bringing)
+        await bringing()
+
+
+def _make(files: Files) -> None:
+    """At each visit, as they are not ours alone. OutBox is the party's to make: where it is not there,
+    perhaps nothing is."""
+    if files.look("", Folder.OUTBOX) is None:
+        raise FileNotFoundError(ENOENT, strerror(ENOENT), Folder.OUTBOX)
+    for folder in (Folder.INBOX, Folder.SENTBOX, Folder.FAILBOX):
+        files.make(folder)
+
+
+def _pause(seconds: float, failures: int) -> float:
+    """Longer with each failure, and never the same for two that failed together."""
+    if failures == 0:
+        return seconds
+    longest = max(seconds, _LONGEST_PAUSE)
+    return min(longest, seconds * 2.0 ** min(failures, 16)) * (0.5 + random.random() / 2)  # noqa: S311  no secret
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'folder'}: {error.strerror}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,66 @@
+"""Uploads that another channel makes messages of: unfinished here until it asks for them by name."""
+
+import hashlib
+import threading
+from typing import Final
+
+from adapters.channels.sftp_server.office import Office
+from adapters.channels.sftp_server.uploads import Draft
+from adapters.channels.sftp_server.wire import Refused, Status
+from gateway.model.faults import Fault, Rejected, finding, printable
+from gateway.model.ports import Spool
+
+_CHUNK: Final = 1024 * 1024
+
+
+class Claims:
+    """Each verb may be called from any thread, of one claim from one at a time; an account reaches its own
+    uploads only."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._lock = threading.Lock()
+        self._kept: set[tuple[str, str, int, str]] = set()
+
+    def take(self, account: str, file: str, size: int, sha256: str) -> None:
+        """Makes a blob of the unfinished `file`, which is then gone from OutBox; the same claim may be made
+        again until `taken`. Where it raises, the upload stays as it is.
+
+        Raises `Rejected` where there is none, a handle is open on it, or it is another; `OSError`.
+        """
+        key = (account, file, size, sha256)
+        with self._lock:
+            if key in self._kept:
+                return
+        draft = self._held(account, file)
+        outbox = self._office.outbox(account)
+        if draft.spool.size != size or _digest(draft.spool) != sha256:
+            outbox.release(draft, self._office.clock())
+            raise Rejected(finding(Fault.CLAIM_DIFFERS, detail=printable(file, 80)))
+        try:
+            draft.spool.keep()
+            with self._lock:
+                self._kept.add(key)
+        finally:
+            outbox.drop(draft)
+
+    def taken(self, account: str, file: str, size: int, sha256: str) -> None:
+        """It is a message now."""
+        with self._lock:
+            self._kept.discard((account, file, size, sha256))
+
+    def _held(self, account: str, file: str) -> Draft:
+        try:
+            return self._office.outbox(account).hold(file)
+        except Refused as refusal:
+            missing = refusal.status is Status.NO_SUCH_FILE
+            fault = Fault.CLAIM_MISSING if missing else Fault.CLAIM_OPEN
+            raise Rejected(finding(fault, detail=printable(file, 80))) from None
+
+
+def _digest(spool: Spool) -> str:
+    digest, at = hashlib.sha256(), 0
+    while chunk := spool.read(at, _CHUNK):
+        digest.update(chunk)
+        at += len(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,118 @@
+"""Who may connect, how often and how long: counts that all connections of the server share."""
+
+import random
+import threading
+import time
+from collections import Counter, deque
+from typing import Final
+
+from gateway.model.parties import Account
+
+# From the connection to the first session: key exchange and log-in take a second on the slowest link.
+GRACE_SECONDS: Final = 20.0
+# Until it says what it is, which every client does at once.
+BANNER_SECONDS: Final = 5.0
+IDLE_SECONDS: Final = 900.0
+ATTEMPTS: Final = 3
+CHANNELS: Final = 4  # on one connection
+_CONNECTIONS: Final = 512
+# Connections that have not logged in yet: in all, and from one address (an office behind one of them). From
+# the first number on a new one is dropped at random, from the second on always (sshd_config, MaxStartups).
+_STRANGERS: Final = (64, 128)
+_STRANGERS_FROM_ONE: Final = (16, 32)
+_FIRST_CHANCE: Final = 0.3
+# Each wrong key of a minute makes an address wait so much longer for the answer to the next one.
+_WAIT_FOR_EACH: Final = 0.1
+_LONGEST_WAIT: Final = 2.0
+_FAILURE_SECONDS: Final = 60.0
+# Connections that wait so: they take nobody's place, and are not many either.
+_SLOWED: Final = 128
+_SLOWED_FROM_ONE: Final = 32
+
+
+def drop_chance(present: int, begin: int, full: int) -> float:
+    """How likely a connection is dropped where so many are present: from `begin` on growing to certainty."""
+    if present < begin:
+        return 0.0
+    return min(1.0, _FIRST_CHANCE + (1 - _FIRST_CHANCE) * (present - begin) / (full - begin))
+
+
+class Admission:
+    """Each verb is atomic. Time is monotonic seconds.
+
+    A connection is a stranger until it logs in. One that showed a wrong key is slowed from then on, until it
+    logs in after all: whoever has a right key is never kept out by those who have not.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._random = random.Random()  # noqa: S311  fairness, no secret
+        self._connections = 0
+        self._strangers: Counter[str] = Counter()
+        self._slowed: Counter[str] = Counter()
+        self._sessions: Counter[str] = Counter()
+        self._failures: dict[str, deque[float]] = {}
+
+    def knock(self, address: str) -> bool:
+        """Whether a connection from `address` is let in; if so it counts as a stranger until `leave`."""
+        with self._lock:
+            chance = max(
+                drop_chance(self._strangers.total(), *_STRANGERS),
+                drop_chance(self._strangers[address], *_STRANGERS_FROM_ONE),
+            )
+            if self._connections >= _CONNECTIONS or self._random.random() < chance:
+                return False
+            self._connections += 1
+            self._strangers[address] += 1
+            return True
+
+    def failed(self, address: str, *, first: bool) -> float | None:
+        """A stranger showed a wrong key, for the `first` time or again: how long it is to wait for the
+        answer; None where so many wait that this one is to go."""
+        with self._lock:
+            if first:
+                if self._slowed[address] >= _SLOWED_FROM_ONE or self._slowed.total() >= _SLOWED:
+                    return None
+                _less(self._strangers, address)
+                self._slowed[address] += 1
+            return min(_WAIT_FOR_EACH * self._note_failure(address), _LONGEST_WAIT)
+
+    def known(self, address: str, *, slowed: bool) -> None:
+        """The connection has logged in."""
+        with self._lock:
+            _less(self._slowed if slowed else self._strangers, address)
+
+    def leave(self, address: str, *, known: bool, slowed: bool) -> None:
+        with self._lock:
+            self._connections -= 1
+            if not known:
+                _less(self._slowed if slowed else self._strangers, address)
+
+    def begin(self, account: Account) -> bool:
+        """Whether the account may have one more session; if so it counts until `end`."""
+        with self._lock:
+            if self._sessions[account.name] >= account.max_sessions:
+                return False
+            self._sessions[account.name] += 1
+            return True
+
+    def end(self, account: Account) -> None:
+        with self._lock:
+            self._sessions[account.name] -= 1
+
+    def _note_failure(self, address: str) -> int:
+        """How many the address had within a minute."""
+        now = time.monotonic()
+        since = now - _FAILURE_SECONDS
+        for each in [each for each, times in self._failures.items() if times[-1] < since]:
+            del self._failures[each]
+        enough = int(_LONGEST_WAIT / _WAIT_FOR_EACH)
+        times = self._failures.setdefault(address, deque(maxlen=enough))
+        times.append(now)
+        return sum(at >= since for at in times)
+
+
+def _less(counted: Counter[str], address: str) -> None:
+    counted[address] -= 1
+    if not counted[address]:
+        del counted[address]

@@ -1,0 +1,131 @@
+"""`/Dossiers` of an account of customs: every entry's dossier, for reading only (REFORM R12).
+
+No name of a path is ever opened: a number is looked up in the store, the rest among the parts of that
+dossier. What is read is noted before it is shown.
+"""
+
+import io
+from collections.abc import Sequence
+from typing import IO, Final
+
+from adapters.channels.sftp_server.handles import Download
+from adapters.channels.sftp_server.office import Office
+from adapters.channels.sftp_server.wire import Attributes, Refused, Status, denied, no_such_file
+from gateway.dossier.index import index_bytes
+from gateway.formats.zip_member import opened_part
+from gateway.model.dossier import INDEX_NAME, Dossier, Leaf, Reading, Recorded, Shelf, names_entry
+
+ROOT: Final = "Dossiers"
+# A listing is held in memory; an entry that is older is opened by its number.
+MOST_LISTED: Final = 1000
+# An account has one purpose: customs gives each department one of its own.
+PURPOSE: Final = "customs account over SFTP"
+
+_FOLDER: Final = 0o040555
+_FILE: Final = 0o100444
+
+
+class Dossiers:
+    """The folder as the session of one account sees it; `names` are those below `/Dossiers`. Every verb
+    raises `Refused` for what is not there."""
+
+    def __init__(self, office: Office, account: str) -> None:
+        self._office = office
+        self._account = account
+
+    def admitted(self) -> bool:
+        """Asked each time: a role that was changed counts at once."""
+        return self._office.wait(self._office.filing.admits(self._account))
+
+    def folder(self) -> Attributes:
+        return Attributes(_FOLDER, 0, self._office.clock())
+
+    def stat(self, names: Sequence[str]) -> Attributes:
+        if not names:
+            return self.folder()
+        dossier = self._dossier(names[0])
+        match names[1:]:
+            case []:
+                return Attributes(_FOLDER, 0, dossier.at)
+            case [name] if name == INDEX_NAME:
+                return Attributes(_FILE, len(index_bytes(dossier)), dossier.at)
+            case [name] if dossier.shelf(name):
+                return Attributes(_FOLDER, 0, dossier.at)
+            case [shelf, name]:
+                return _attributes(_leaf(dossier, shelf, name))
+        raise no_such_file()
+
+    def listing(self, names: Sequence[str], *, again: bool) -> list[tuple[str, Attributes]]:
+        """`again`: a part of it was shown already, and noted."""
+        if not names:
+            entries = self._office.wait(self._office.filing.entries(MOST_LISTED))
+            return [(entry, Attributes(_FOLDER, 0, at)) for entry, at in entries if names_entry(entry)]
+        dossier = self._dossier(names[0])
+        match names[1:]:
+            case []:
+                if not again:
+                    self._note(dossier, "")
+                shelves = [shelf for shelf in Shelf if dossier.shelf(shelf)]
+                return [
+                    (INDEX_NAME, Attributes(_FILE, len(index_bytes(dossier)), dossier.at)),
+                    *((shelf.value, Attributes(_FOLDER, 0, dossier.at)) for shelf in shelves),
+                ]
+            case [name] if leaves := dossier.shelf(name):
+                if not again:
+                    self._note(dossier, f"{name}/")
+                return [(leaf.name, _attributes(leaf)) for leaf in leaves]
+        raise no_such_file()
+
+    def open(self, names: Sequence[str]) -> Download:
+        match names:
+            case [entry, name] if name == INDEX_NAME:
+                dossier = self._dossier(entry)
+                index = index_bytes(dossier)
+                self._note(dossier, name)
+                return Download(io.BytesIO(index), len(index), dossier.at)
+            case [entry, shelf, name]:
+                dossier = self._dossier(entry)
+                leaf = _leaf(dossier, shelf, name)
+                self._note(dossier, leaf.path)
+                return Download(self._opened(leaf), leaf.size, leaf.at)
+        self.stat(names)
+        raise Refused(Status.FAILURE, "It is a folder")
+
+    def refuse_change(self) -> Refused:
+        return denied("Dossiers are for reading only")
+
+    def _dossier(self, entry: str) -> Dossier:
+        found = self._office.wait(self._office.filing.dossier(entry)) if names_entry(entry) else None
+        if found is None:
+            raise no_such_file()
+        return found
+
+    def _opened(self, leaf: Leaf) -> IO[bytes]:
+        try:
+            if isinstance(leaf.source, Recorded):
+                return io.BytesIO(self._office.wait(self._office.filing.body(leaf.source)))
+            return opened_part(leaf.source, self._office.blobs.open)
+        except KeyError:
+            raise no_such_file() from None
+
+    def _note(self, dossier: Dossier, part: str) -> None:
+        reading = Reading(
+            at=self._office.clock(),
+            actor=self._account,
+            entry=dossier.name,
+            message=dossier.declaration.id,
+            part=part,
+            purpose=PURPOSE,
+        )
+        self._office.wait(self._office.filing.note(reading))
+
+
+def _leaf(dossier: Dossier, shelf: str, name: str) -> Leaf:
+    leaf = dossier.leaf(f"{shelf}/{name}")
+    if leaf is None:
+        raise no_such_file()
+    return leaf
+
+
+def _attributes(leaf: Leaf) -> Attributes:
+    return Attributes(_FILE, leaf.size, leaf.at)

@@ -1,0 +1,240 @@
+"""The virtual tree as one session sees it (DESIGN 5): folders, the store behind them, no host path."""
+
+import io
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from stat import S_ISDIR
+from typing import Final
+
+from adapters.channels.sftp_server import paths
+from adapters.channels.sftp_server.dossier_folder import ROOT, Dossiers
+from adapters.channels.sftp_server.handles import FILE, Download, Upload
+from adapters.channels.sftp_server.office import Office
+from adapters.channels.sftp_server.sending import Sending
+from adapters.channels.sftp_server.wire import (
+    NAMES_IN_A_PACKET,
+    Attributes,
+    Mode,
+    Refused,
+    Space,
+    Status,
+    denied,
+    no_such_file,
+)
+from gateway.model.parties import Account
+from gateway.model.ports import Entry, Folder
+from gateway.receive.left_unfinished import notice
+
+_FOLDER: Final = 0o040755
+
+
+@dataclass(frozen=True, slots=True)
+class _Notice:
+    """`read` is called when the account has removed it."""
+
+    body: bytes
+    at: datetime
+    read: Callable[[], None]
+
+    @property
+    def attributes(self) -> Attributes:
+        return Attributes(FILE, len(self.body), self.at)
+
+
+class Tree:
+    """All verbs raise `Refused` for what the client is told, `OSError` where our disk fails.
+
+    `admitted` gives the account as it is now, and raises `Refused` once its key is revoked.
+    """
+
+    def __init__(self, office: Office, account: Account, admitted: Callable[[], Account]) -> None:
+        self._office = office
+        self._name = account.name
+        self._sending = Sending(office, account, admitted)
+        self._dossiers = Dossiers(office, account.name)
+
+    def admit(self) -> None:
+        """Asked before every request: what was allowed at the log-in may be so no more."""
+        self._sending.admit()
+
+    def canonical(self, path: str) -> str:
+        return "/" + "/".join(paths.steps(path))
+
+    def stat(self, path: str) -> Attributes:
+        if (within := self._in_dossiers(path)) is not None:
+            return self._dossiers.stat(within)
+        if len(paths.steps(path)) < 2:
+            paths.folder(path)
+            return self._folder()
+        folder, name = paths.file(path)
+        if folder is Folder.OUTBOX:
+            return self._sending.stat(name)
+        if folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
+            return told.attributes
+        return _attributes(self._office.entry(self._name, folder, name))
+
+    def look_into(self, path: str) -> None:
+        """Raises `Refused` where the path names no folder."""
+        if not self._is_folder(path):
+            raise no_such_file()
+
+    def page(self, path: str, after: str) -> list[tuple[str, Attributes]]:
+        """What a folder holds behind the name `after`, by name; empty at its end. Nothing of it is kept here
+        between two pages: a client may have a thousand folders open."""
+        within = self._in_dossiers(path)
+        if within is not None:
+            found = dict(self._dossiers.listing(within, again=after != ""))
+        elif (folder := paths.folder(path)) is None:
+            found = {each.value: self._folder() for each in Folder}
+            if self._dossiers.admitted():
+                found[ROOT] = self._dossiers.folder()
+        else:
+            stored = self._office.mailbox.page(self._name, folder, after, NAMES_IN_A_PACKET)
+            found = {entry.name: _attributes(entry) for entry in self._office.wait(stored)}
+            if folder is Folder.INBOX:
+                found |= {name: told.attributes for name, told in self._notices().items()}
+            if folder is Folder.OUTBOX:
+                found |= self._sending.drafts()
+        names = sorted(name for name in found if name > after)
+        return [(name, found[name]) for name in names[:NAMES_IN_A_PACKET]]
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Held while a page is made."""
+        return self._office.turn(self._name)
+
+    def refuse_making(self, path: str) -> Refused:
+        """Why no folder and no link is made, as OpenSSH's server says it: clients go on where a folder is
+        there already."""
+        try:
+            self.stat(path)
+        except Refused as refusal:
+            if refusal.status is not Status.NO_SUCH_FILE or not self._is_folder(f"{path}/.."):
+                return refusal
+            return denied("The folders here are fixed")
+        return Refused(Status.FAILURE, "It exists")
+
+    def refuse_removing(self, path: str) -> Refused:
+        """Why no folder is removed, as OpenSSH's server says it."""
+        if not self._is_folder(path):
+            return no_such_file()
+        with self.turn():
+            if self.page(path, ""):
+                return Refused(Status.FAILURE, "The folder is not empty")
+        return denied("The folders here are fixed")
+
+    def now(self) -> datetime:
+        return self._office.clock()
+
+    def space(self) -> Space:
+        """Of what the account may have on its way."""
+        return self._sending.space()
+
+    def open(self, path: str, mode: Mode) -> Upload | Download:
+        if paths.names_folder(path):
+            raise Refused(Status.FAILURE, "It is a folder")
+        if (within := self._in_dossiers(path)) is not None:
+            if Mode.WRITE in mode:
+                raise self._dossiers.refuse_change()
+            return self._dossiers.open(within)
+        folder, name = paths.file(path)
+        if Mode.WRITE not in mode:
+            return self._read(folder, name)
+        if folder is not Folder.OUTBOX:
+            raise denied("Files are sent to OutBox only")
+        return self._sending.write(name, mode)
+
+    def remove(self, path: str) -> None:
+        self._refuse_change_of_dossiers(path)
+        folder, name = paths.file(path)
+        if folder is Folder.OUTBOX:
+            self._sending.remove(name)
+        elif folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
+            told.read()
+        elif folder is Folder.INBOX:
+            self._collect(self._office.entry(self._name, folder, name), removed=True)
+        else:
+            self.stat(path)
+            raise denied("Only unfinished uploads and receipts in InBox can be removed")
+
+    def rename(self, old: str, new: str, *, replace: bool) -> None:
+        """Where the new name is a final one this is the acknowledgement: it returns after the commit."""
+        self._refuse_change_of_dossiers(old, new)
+        folder, name = paths.file(old)
+        target_folder, target = paths.file(new)
+        if folder is not Folder.OUTBOX:
+            self.stat(old)
+            raise denied("Only uploads can be renamed")
+        if target_folder is not Folder.OUTBOX:
+            raise denied("An upload is renamed within OutBox")
+        self._sending.rename(name, target, replace=replace)
+
+    def change(self, path: str, size: int | None) -> None:
+        """Sets attributes of an upload."""
+        self._refuse_change_of_dossiers(path)
+        folder, name = paths.file(path)
+        if folder is not Folder.OUTBOX:
+            raise denied()
+        self._sending.change(name, size)
+
+    def _is_folder(self, path: str) -> bool:
+        try:
+            return S_ISDIR(self.stat(path).mode)
+        except Refused as refusal:
+            if refusal.status is Status.NO_SUCH_FILE:
+                return False
+            raise
+
+    def _in_dossiers(self, path: str) -> list[str] | None:
+        """The names below `/Dossiers`; None for other paths, and for whom that folder does not exist."""
+        names = paths.steps(path)
+        return names[1:] if names[:1] == [ROOT] and self._dossiers.admitted() else None
+
+    def _refuse_change_of_dossiers(self, *of: str) -> None:
+        if any(self._in_dossiers(path) is not None for path in of):
+            raise self._dossiers.refuse_change()
+
+    def _folder(self) -> Attributes:
+        return Attributes(_FOLDER, 0, self._office.clock())
+
+    def _read(self, folder: Folder, name: str) -> Download:
+        if folder is Folder.OUTBOX and self._sending.is_unfinished(name):
+            raise denied("The file is not finished")
+        if folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
+            return Download(io.BytesIO(told.body), len(told.body), told.at)
+        entry = self._office.entry(self._name, folder, name)
+        try:
+            if entry.receipt is None:
+                return Download(self._office.blobs.open(entry.sha256 or ""), entry.size, entry.at)
+            body = self._office.wait(self._office.mailbox.body(self._name, entry.receipt))
+        except KeyError:
+            raise no_such_file() from None
+        fetched: Callable[[], None] | None = None
+        if folder is Folder.INBOX:
+            fetched = partial(self._collect, entry, removed=False)
+        return Download(io.BytesIO(body), len(body), entry.at, fetched)
+
+    def _notices(self) -> dict[str, _Notice]:
+        """What the account is told in its InBox of files that it left unfinished, by name: a view, as those
+        files are kept nowhere but here."""
+        found = {}
+        for lost in self._sending.lost():
+            name, body = notice(lost.name, lost.touched, lost=True)
+            found[name] = _Notice(body, lost.touched, lost.forget)
+        for draft in self._sending.left():
+            name, body = notice(draft.name, draft.touched)
+            found[name] = _Notice(body, draft.touched, draft.silence)
+        return found
+
+    def _collect(self, entry: Entry, *, removed: bool) -> None:
+        if entry.receipt is None:
+            raise denied()
+        self._office.wait(
+            self._office.mailbox.collected(self._name, entry.receipt, self._office.clock(), removed=removed)
+        )
+
+
+def _attributes(entry: Entry) -> Attributes:
+    return Attributes(FILE, entry.size, entry.at)

@@ -1,0 +1,108 @@
+"""`gateway agreements`: by whose agency brokers declare."""
+
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from adapters.cli import chinese
+from adapters.cli.output import (
+    NO,
+    HomeOption,
+    JsonOption,
+    LangOption,
+    Language,
+    LimitOption,
+    Listing,
+    fail,
+    opened,
+    say_fields,
+    say_json,
+    say_rows,
+    told,
+)
+from adapters.cli.parties.keys import read
+from adapters.store.read.agreements import list_agreements, show_agreement, trace_agreement
+from adapters.store.write.parties import named, registered
+from gateway.model.agreements import AgreementKind, AgreementState
+
+app = typer.Typer(
+    cls=Listing,
+    help="Agency mandates and agreements, as the brokers' association tells of them. A declaration by a "
+    "broker needs one that is in force and covers it: a long-term mandate, or an agreement for this one "
+    "shipment that it shows by number and uses up.",
+)
+
+NumberArgument = Annotated[str, typer.Argument(help="Its number (ConsignNo).")]
+
+
+@app.command("list")
+def list_(
+    home: HomeOption,
+    lang: LangOption,
+    state: Annotated[AgreementState | None, typer.Option(help="Only those in this state.")] = None,
+    kind: Annotated[AgreementKind | None, typer.Option(help="Only those of this kind.")] = None,
+    trader: Annotated[str, typer.Option(help="Only this trader's: a code of it, or its account.")] = "",
+    broker: Annotated[str, typer.Option(help="Only this broker's: a code of it, or its account.")] = "",
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """Mandates and agreements, the newest last. An empty term is no restriction.
+
+    Example: gateway agreements list --broker broker-aa --state in_force --home /srv/gateway
+    """
+
+    def found(reader: Connection) -> list[dict[str, object]]:
+        given = {"state": state, "kind": kind, "trader": trader, "broker": broker}
+        wanted = {name: str(value) for name, value in given.items() if value}
+        for side in {"trader", "broker"} & wanted.keys():
+            party = named(registered(reader), wanted[side])
+            # The association may tell of parties that are not registered here.
+            wanted[side] = wanted[side] if party is None else party.code
+        return list_agreements(reader, wanted, limit)
+
+    with told():
+        rows = read(opened(home), found)
+    columns = ("number", "kind", "trader", "broker", "state", "valid_from", "valid_until", "used_by")
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.AGREEMENT)
+
+
+@app.command()
+def show(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
+    """Everything known of one: terms, state, the notice that tells it, the declarations accepted under it.
+
+    `notice` names the association's last message about it and the SHA-256 of its package below `blobs/`. One
+    without a message id was handed in when the home was made.
+
+    Example: gateway agreements show 195200016172325 --home /srv/gateway
+    """
+    with told():
+        found = read(opened(home), lambda reader: show_agreement(reader, number))
+    if found is None:
+        fail(NO, f"no agreement is known by {number}")
+    if as_json:
+        say_json(found)
+        return
+    fields = {name: value or None for name, value in found.items() if name not in ("notice", "messages")}
+    fields |= {f"notice_{name}": value or None for name, value in found["notice"].items()}
+    say_fields(fields, lang=lang, words=chinese.AGREEMENT)
+    if found["messages"]:
+        typer.echo("\n依此受理的报文" if lang is Language.ZH else "\naccepted under it")
+        columns = ("id", "reference", "state", "customs_status", "received_at")
+        say_rows(found["messages"], columns, as_json=False, lang=lang, words=chinese.MESSAGE)
+
+
+@app.command()
+def trace(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
+    """Every act on one, oldest first: when, by whom, in which message, and why.
+
+    The message of an act of the association is its notice; of "used" and "freed" it is the declaration.
+
+    Example: gateway agreements trace 195200016172325 --home /srv/gateway
+    """
+    with told():
+        acts = read(opened(home), lambda reader: trace_agreement(reader, number))
+    if not acts:
+        fail(NO, f"no agreement is known by {number}")
+    columns = ("at", "act", "actor", "state", "message", "reason")
+    say_rows(acts, columns, as_json=as_json, lang=lang, words=chinese.AGREEMENT)

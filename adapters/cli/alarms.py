@@ -1,0 +1,87 @@
+"""`gateway alarms`: what is wrong, and what was."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from adapters.cli import chinese
+from adapters.cli.output import (
+    NO,
+    HomeOption,
+    JsonOption,
+    LangOption,
+    LimitOption,
+    Listing,
+    opened,
+    say_rows,
+    told,
+)
+from adapters.cli.parties.keys import read
+from adapters.cli.times import SinceOption, first_of
+from adapters.home.clock import utc_now
+from adapters.monitor.alarm_notifiers import NotTold, Teller, tellers
+from adapters.store.write.alarms import list_alarms
+from gateway.monitor.alarms import Alarm, News, Severity, Telling
+
+app = typer.Typer(cls=Listing, help="Alarms: what is wrong now, and what was.")
+
+
+@app.command("list")
+def list_(
+    home: HomeOption,
+    lang: LangOption,
+    all_: Annotated[bool, typer.Option("--all", help="Those that are cleared as well.")] = False,
+    since: SinceOption = None,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """Open alarms, the newest last; a node opens and clears them while it runs.
+
+    Example: gateway alarms list --all --home /srv/gateway
+    """
+    first = first_of(since)
+    with told():
+        rows = read(opened(home), lambda reader: list_alarms(reader, all_=all_, since=first, limit=limit))
+    columns = ("id", "severity", "key", lang.value, "opened_at", "told_by", "cleared_at")
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.ALARM)
+
+
+@app.command("test")
+def tell_test(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
+    """Tell a test alarm every way that gateway.toml has, and say what became of it.
+
+    Nothing is stored. Ends with 1 where a way did not take it. The log of a node is a way of its own, and is
+    not tried.
+
+    Example: gateway alarms test --home /srv/gateway
+    """
+    with told():
+        base = opened(home)
+        ways = [way for way in tellers(base.settings().alarms, base.path) if way.name != "log"]
+    now = utc_now()
+    rows = [asyncio.run(_tried(way, now)) for way in ways]
+    say_rows(rows, ("way", "taken", "why"), as_json=as_json, lang=lang)
+    if not all(row["taken"] for row in rows):
+        raise typer.Exit(NO)
+
+
+async def _tried(way: Teller, now: datetime) -> dict[str, Any]:
+    alarm = Alarm(
+        id=0,
+        key="test",
+        severity=Severity.NOTICE,
+        zh="这是一次测试，无须处理",
+        en="this is a test; nothing is wrong",
+        opened_at=now,
+        seen_at=now,
+    )
+    why = ""
+    try:
+        await way.tell(Telling(news=News.OPEN, alarms=(alarm,)), now)
+    except NotTold as error:
+        why = str(error)
+    except Exception as error:  # whatever the network or the server does: its words may hold an address
+        why = type(error).__name__
+    return {"way": way.name, "taken": not why, "why": why}

@@ -1,0 +1,249 @@
+"""`gateway amqp dead`: what the AMQP channel, or a back-end, put aside; looked at, given back, or dropped."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+import typer
+
+from adapters.cli.messages.actions import ReasonOption
+from adapters.cli.output import (
+    NO,
+    UNREACHABLE,
+    USAGE,
+    HomeOption,
+    JsonOption,
+    LimitOption,
+    Listing,
+    cell,
+    console,
+    fail,
+    opened,
+    say_json,
+    say_rows,
+    told,
+)
+from adapters.cli.parties.keys import commit
+from adapters.home.actor import actor
+from adapters.home.clock import utc_now
+from adapters.store.write.in_force import NodeEvent, note
+from gateway.config.connections import AmqpBackendSettings, BrokerSettings
+from gateway.model.faults import printable
+
+if TYPE_CHECKING:  # else late: other commands need not wait for the library
+    from adapters.transport.amqp.aside import Aside, Look
+
+app = typer.Typer(no_args_is_help=True, help="The AMQP channel.")
+dead = typer.Typer(cls=Listing, help="Messages that were put aside: list, show, give back, drop.")
+app.add_typer(dead, name="dead")
+
+WantedArgument = Annotated[
+    str, typer.Argument(metavar="MESSAGE", help="Its id as listed, or its sender's message id.")
+]
+BackendOption = Annotated[
+    str | None,
+    typer.Option("--backend", help="Answers that this AMQP back-end put aside, in place of gateway.dead."),
+]
+UserOption = Annotated[
+    str | None, typer.Option("--user", help="Another log-in at the broker than that in gateway.toml.")
+]
+PasswordOption = Annotated[
+    Path | None, typer.Option("--password-file", help="The file with its password.", exists=True)
+]
+_SHOWN: Final = ("id", "message_id", "user", "size", "reason", "name")
+_T = TypeVar("_T")
+
+
+@dead.command("list")
+def list_(
+    home: HomeOption,
+    backend: BackendOption = None,
+    user: UserOption = None,
+    password_file: PasswordOption = None,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """What lies there, the newest last: whose it is, and why. Nothing is taken out, and the order stays.
+
+    Example: gateway amqp dead list --home /srv/gateway
+    """
+    from adapters.transport.amqp.aside import MOST
+
+    async def look(_: "Aside", look: "Look") -> list[dict[str, Any]]:
+        return look.facts
+
+    rows = _asked(_aside(home, backend, user, password_file), None, look)
+    say_rows(rows[-limit:] if limit else rows, _SHOWN, as_json=as_json)
+    if len(rows) == MOST:
+        typer.echo(f"gateway: there are more than these; the oldest {MOST} were looked at", err=True)
+
+
+@dead.command()
+def show(
+    wanted: WantedArgument,
+    home: HomeOption,
+    backend: BackendOption = None,
+    user: UserOption = None,
+    password_file: PasswordOption = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Its bytes and nothing else.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """One of them with all that it says of itself; or its bytes.
+
+    Example: gateway amqp dead show 3f2a9c01b7de --home /srv/gateway
+    """
+
+    async def look(_: "Aside", look: "Look") -> tuple[dict[str, Any], bytes]:
+        (one,) = look.those
+        headers = {printable(str(name)): str(value) for name, value in one.headers.items()}
+        return {**_facts(look), "content_type": one.content_type, "headers": headers}, one.body
+
+    facts, body = _asked(_aside(home, backend, user, password_file), wanted, look)
+    if raw:
+        sys.stdout.buffer.write(body)
+    elif as_json:
+        say_json(facts)
+    else:
+        for name, value in facts.items():
+            console().print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
+
+
+@dead.command("return")
+def return_(
+    wanted: WantedArgument,
+    home: HomeOption,
+    reason: ReasonOption,
+    backend: BackendOption = None,
+    user: UserOption = None,
+    password_file: PasswordOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give one back to where it came from, in its sender's name, and take it out when the broker has it. The
+    log-in must be allowed to speak for others (the broker's tag `impersonator`).
+
+    Example: gateway amqp dead return 3f2a9c01b7de --reason "registered now" --home /srv/gateway
+    """
+    from adapters.transport.amqp.aside import give_back
+
+    async def back(aside: "Aside", look: "Look") -> dict[str, Any]:
+        facts = _facts(look)
+
+        async def written() -> None:
+            _write(home, NodeEvent.GIVEN_BACK, aside, facts, reason)
+
+        await give_back(aside, look, written)
+        return facts
+
+    aside = _aside(home, backend, user, password_file)
+    _say(_asked(aside, wanted, back), f"given back to {aside.exchange or aside.key}", as_json)
+
+
+@dead.command()
+def drop(
+    wanted: WantedArgument,
+    home: HomeOption,
+    reason: ReasonOption,
+    to: Annotated[
+        Path, typer.Option("--to", help="A new file that gets its bytes first.", show_default=False)
+    ],
+    backend: BackendOption = None,
+    user: UserOption = None,
+    password_file: PasswordOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take one out for ever; its bytes are in a file before it is. Its sender is told nothing of it.
+
+    Example: gateway amqp dead drop 3f2a9c01b7de --to kept.zip --reason "sent again" --home /srv/gateway
+    """
+
+    async def out(aside: "Aside", look: "Look") -> dict[str, Any]:
+        (one,), facts = look.those, _facts(look)
+        try:
+            with open(to, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+                file.write(one.body)
+                file.flush()
+                os.fsync(file.fileno())
+        except FileExistsError:
+            fail(USAGE, f"{to} is there already")
+        _write(home, NodeEvent.DROPPED, aside, facts, reason)
+        await one.ack()
+        return facts
+
+    facts = _asked(_aside(home, backend, user, password_file), wanted, out)
+    _say(facts, f"taken out; its bytes are in {to}", as_json)
+
+
+def _aside(path: Path, backend: str | None, user: str | None, password: Path | None) -> "Aside":
+    with told():
+        home = opened(path)
+        settings = home.settings()
+    if (user is None) != (password is None):
+        fail(USAGE, "--user and --password-file are given together")
+
+    def at(broker: BrokerSettings, queue: str, exchange: str, key: str) -> "Aside":
+        from adapters.transport.amqp.aside import Aside
+
+        return Aside(
+            broker=broker,
+            home=home.path,
+            user=user or broker.user,
+            password=password or home.path / broker.password_file,
+            queue=queue,
+            exchange=exchange,
+            key=key,
+        )
+
+    if backend is None:
+        if settings.amqp is None:
+            fail(USAGE, "gateway.toml has no [amqp]")
+        return at(settings.amqp, "gateway.dead", "gateway.in", "gateway.dead")
+    named = settings.backend.get(backend)
+    if not isinstance(named, AmqpBackendSettings):
+        fail(USAGE, printable(f"gateway.toml has no [backend.{backend}] of kind amqp"))
+    return at(named, f"{named.answers}.dead", "", named.answers)
+
+
+def _asked(
+    aside: "Aside", wanted: str | None, ask: Callable[["Aside", "Look"], Coroutine[Any, Any, _T]]
+) -> _T:
+    from aio_pika.exceptions import AMQPError
+
+    from adapters.transport.amqp.aside import looking
+
+    async def asking() -> _T:
+        async with looking(aside, wanted) as look:
+            if wanted is not None and not look.those:
+                fail(NO, printable(f"nothing that was put aside is known by {wanted}"))
+            if len(look.those) > 1:
+                fail(NO, printable(f"several have the message id {wanted}; give the id of one, as listed"))
+            return await ask(aside, look)
+
+    with told():
+        try:
+            return asyncio.run(asking())
+        except (AMQPError, ConnectionError, TimeoutError) as error:
+            fail(UNREACHABLE, printable(f"{aside.queue}: {type(error).__name__} {error}"))
+
+
+def _facts(look: "Look") -> dict[str, Any]:
+    from adapters.transport.amqp.aside import facts_of
+
+    return facts_of(look.those[0])
+
+
+def _write(path: Path, event: NodeEvent, aside: "Aside", facts: dict[str, Any], reason: str) -> None:
+    """In the log before it is out of the queue: killed in between, it lies there still."""
+    who, now = actor(), utc_now()
+    told_of = {name: printable(str(facts[name] or ""), 80) for name in ("message_id", "user", "reason")}
+    said = {"of": told_of, "size": facts["size"], "sha256": facts["sha256"], "queue": aside.queue}
+    commit(opened(path), lambda to: note(to, event, who, now, reason=reason, **said))
+
+
+def _say(facts: dict[str, Any], done: str, as_json: bool) -> None:
+    if as_json:
+        say_json(facts)
+    else:
+        typer.echo(printable(f"{facts['id']} ({facts['message_id'] or 'no message id'}): {done}", 1000))

@@ -1,0 +1,144 @@
+"""`gateway backends`: how the back-ends stand, and whether anything is handed over to them."""
+
+from typing import Annotated, Any
+
+import typer
+
+from adapters.backends.rest import Rest
+from adapters.cli.messages.actions import ReasonOption
+from adapters.cli.output import (
+    NO,
+    HomeOption,
+    JsonOption,
+    LimitOption,
+    Listing,
+    fail,
+    opened,
+    say_json,
+    say_rows,
+    told,
+)
+from adapters.cli.parties.keys import commit, read
+from adapters.home.actor import actor
+from adapters.home.clock import utc_now
+from adapters.home.home import Home
+from adapters.store.write import destinations
+from gateway.model.faults import printable
+from gateway.model.states import DeliveryState
+
+app = typer.Typer(cls=Listing, help="The back-ends: how they stand, and whether they are sent to.")
+
+NameArgument = Annotated[
+    str, typer.Argument(help="The back-end's name in gateway.toml.", metavar="NAME", show_default=False)
+]
+
+
+@app.command("list")
+def list_(home: HomeOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
+    """The back-ends with their breakers, pauses, and what waits for them.
+
+    A breaker is open while a back-end fails: now and then one submission tries it, and the rest waits.
+
+    Example: gateway backends list --home /srv/gateway
+    """
+    with told():
+        rows = _rows(opened(home))
+    columns = (
+        *("name", "kind", "breaker", "since", "failures", "paused_by", "pause_reason"),
+        *("pending", "unknown", "oldest_waiting", "note"),
+    )
+    say_rows(rows[-limit:] if limit else rows, columns, as_json=as_json)
+
+
+@app.command()
+def pause(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """Hand nothing more over to a back-end; its answers are still heard.
+
+    A running node heeds it within a second. What is on its way already ends as it ends. Where a route names
+    back-ends for failover, these take what waits. One that is paused already stays so, by whom and why it
+    was, and that ends with 0.
+
+    Example: gateway backends pause customs --reason "announced maintenance" --home /srv/gateway
+    """
+    with told():
+        base = opened(home)
+        _checked(base, name)
+        changed = commit(base, lambda to: destinations.pause(to, name, actor(), reason, utc_now()))
+        _say(base, name, "paused" if changed else "paused already; nothing is changed", changed, as_json)
+
+
+@app.command()
+def resume(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """End a pause: what waits is handed over, oldest first of each account.
+
+    One that is not paused goes on as it does, and that ends with 0.
+
+    Example: gateway backends resume customs --reason "maintenance is over" --home /srv/gateway
+    """
+    with told():
+        base = opened(home)
+        _checked(base, name)
+        changed = commit(base, lambda to: destinations.resume(to, name, actor(), reason, utc_now()))
+        _say(base, name, "resumed" if changed else "not paused; nothing is changed", changed, as_json)
+
+
+@app.command("try")
+def try_(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """Try a back-end at once: it was mended, and what waits for it would be tried minutes later.
+
+    A running node heeds it within a second: one submission goes first, the others when it was taken. What the
+    other side asked for (Retry-After) is over by it; a pause stays as it is.
+
+    Example: gateway backends try customs --reason "its certificate is renewed" --home /srv/gateway
+    """
+    with told():
+        base = opened(home)
+        _checked(base, name)
+        Rest(base.path / "backends" / name).end()
+        commit(base, lambda to: destinations.try_now(to, name, actor(), reason, utc_now()))
+        _say(base, name, "to be tried now", True, as_json)
+
+
+def _say(home: Home, name: str, what: str, changed: bool, as_json: bool) -> None:
+    (row,) = (each for each in _rows(home) if each["name"] == name)
+    if as_json:
+        say_json({**row, "changed": changed})
+        return
+    by = f" ({row['paused_by']}: {row['pause_reason']})" if row["paused_by"] and not changed else ""
+    typer.echo(printable(f"{name} is {what}{by}"))
+
+
+def _checked(home: Home, name: str) -> None:
+    known = home.settings().backend
+    if name not in known:
+        fail(NO, f"gateway.toml has no back-end of that name; it has: {', '.join(known) or 'none'}")
+
+
+def _rows(home: Home) -> list[dict[str, Any]]:
+    """Those of `gateway.toml` in its order, then those that are not there any more and have something
+    waiting."""
+    configured = home.settings().backend
+    known, waiting = read(home, lambda reader: (destinations.known(reader), destinations.waiting(reader)))
+    return [
+        _row(name, configured[name].kind if name in configured else "", known, waiting.get(name, {}))
+        for name in dict.fromkeys((*configured, *sorted(waiting)))
+    ]
+
+
+def _row(name: str, kind: str, known: destinations.Known, waiting: destinations.Waiting) -> dict[str, Any]:
+    breaker, paused = known.get(name, (None, None))
+    return {
+        "name": name,
+        "kind": kind,
+        "breaker": "closed" if breaker is None else breaker.state.value,
+        "since": None if breaker is None else breaker.since.isoformat(),
+        "failures": 0 if breaker is None else breaker.failures,
+        "probe_at": None if breaker is None or breaker.probe_at is None else breaker.probe_at.isoformat(),
+        "paused_by": None if paused is None else paused.actor,
+        "paused_at": None if paused is None else paused.at.isoformat(),
+        "pause_reason": None if paused is None else paused.reason,
+        "pending": waiting.get(DeliveryState.PENDING, (0, None))[0],
+        "unknown": waiting.get(DeliveryState.UNKNOWN, (0, None))[0],
+        "oldest_waiting": min((at.isoformat() for _number, at in waiting.values()), default=None),
+        "note": "" if breaker is None else breaker.note,
+    }

@@ -1,0 +1,84 @@
+"""`gateway backup` and `gateway restore`: a copy of a home, and a home of a copy."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.cli.output import NO, HomeOption, JsonOption, cell, console, fail, opened, say_json, told
+from adapters.home.actor import actor
+from adapters.home.backup import BadBackup, Moment, back_up
+from adapters.home.clock import utc_now
+from adapters.home.restore import restore as restored
+
+
+def backup(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder to make; it must be new or empty.")
+    ],
+    home: HomeOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy all that a home needs, while its node runs, and say the moment that the copy stands at. Keys are
+    in it: keep it as secret as the home. Ends with 1 where packages are missing that the home refers to.
+
+    Example: gateway backup /backup/2026-11-30 --home /srv/gateway
+    """
+    with told():
+        try:
+            moment = back_up(opened(home), folder.absolute(), utc_now())
+        except BadBackup as error:
+            fail(NO, str(error))
+    _say(moment, f"{folder} is a copy of {home}", as_json)
+    if moment.missing:
+        raise typer.Exit(NO)
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `gateway backup` made.", exists=True)],
+    home: Annotated[Path, typer.Option("--home", help="The folder to make; it must be new or empty.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a home of a backup, and say the moment that it stands at. Refused while the home that it came from
+    is served, where that can be seen.
+
+    What was not settled with customs at that moment is asked about before it is sent; a back-end that cannot
+    be asked (AMQP without `questions`) is named, and sent it again under its key. What was acknowledged
+    later is not known to it: its senders are to send it again.
+
+    Example: gateway restore /backup/2026-11-30 --home /srv/gateway-2
+    """
+    with told():
+        try:
+            moment = restored(folder.absolute(), home.absolute(), actor(), utc_now())
+        except BadBackup as error:
+            fail(NO, str(error))
+    _say(moment, f"{home} is ready", as_json)
+
+
+def _say(moment: Moment, done: str, as_json: bool) -> None:
+    at = None if moment.at is None else moment.at.isoformat()
+    if as_json:
+        say_json(
+            {
+                "home": moment.home,
+                "stands_at": at,
+                "sequence": moment.sequence,
+                "outside": list(moment.outside),
+                "missing": list(moment.missing),
+                "unasked": list(moment.unasked),
+            }
+        )
+    else:
+        console().print(cell(f"{done}; it stands at {at or 'its beginning'} (event {moment.sequence})"))
+    for path in moment.outside:
+        typer.echo(f"gateway: {path} is not in the home, and not in the copy: keep it yourself", err=True)
+    for name in moment.unasked:
+        typer.echo(
+            f"gateway: {name} cannot be asked what it has (no `questions`): what was not settled is sent to "
+            "it again under its key; pause it before `serve`, if its operators want to look first",
+            err=True,
+        )
+    if moment.missing:
+        shown = ", ".join(moment.missing[:5])
+        typer.echo(f"gateway: {len(moment.missing)} packages are missing: {shown}", err=True)

@@ -1,0 +1,279 @@
+"""What the values of tables and records are called in Chinese, by the fields that they stand in.
+
+Numbers, names, codes and what people wrote stay as they are.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from adapters.cli.output import Vocabulary
+from gateway.deliver.circuit_breaker import BreakerState
+from gateway.model.agreements import STATES_ZH as AGREEMENT_STATES
+from gateway.model.agreements import Act, AgreementKind, Side
+from gateway.model.message import ReceiptKind
+from gateway.model.parties import CLASSES_ZH, ROLES_ZH, ReceiptForm, SignaturePolicy
+from gateway.model.reform import Due, ReformPolicy, sources, sources_zh
+from gateway.model.states import CUSTOMS_STATUSES_ZH, STATES_ZH, DeliveryState, Event
+from gateway.model.trade_words import DIRECTIONS_ZH
+from gateway.model.waits import in_words
+from gateway.monitor.alarms import Severity
+from gateway.notify.document_requests import Why
+from gateway.operate.bulk_requests import Outcome, Progress
+
+Word = Callable[[Any], object]
+
+
+def of(known: Mapping[Any, str]) -> Word:
+    """A value by this list; one that it does not have stays as it is."""
+    by_value = {str(value): zh for value, zh in known.items()}
+    return lambda value: by_value.get(str(value), value)
+
+
+def _thing(value: Any) -> object:
+    return in_words(value).zh if value else value
+
+
+DELIVERY_STATES: Final = {
+    DeliveryState.PENDING: "待递交",
+    DeliveryState.SENDING: "递交中",
+    DeliveryState.UNKNOWN: "结果不明",
+    DeliveryState.DELIVERED: "已递交",
+    DeliveryState.REFUSED: "未递交成功",
+    DeliveryState.HELD: "暂停处理",
+}
+EVENTS: Final = {
+    Event.RECEIVED: "收到",
+    Event.PASSED: "校验通过",
+    Event.REFUSED: "校验拒收",
+    Event.REPEATED: "重复，重发回执",
+    Event.KEPT: "校验通过，无须递交",
+    Event.LACKS: "校验通过，等待",
+    Event.BROKE: "网关故障",
+    Event.CAME: "所等内容已到",
+    Event.JOINED: "并入报关单",
+    Event.RENAMED: "发送方改名",
+    Event.REPLACED: "由后一份取代",
+    Event.EXPIRED: "等待期满",
+    Event.TAKEN: "海关收到",
+    Event.DIVERTED: "改用备用接口",
+    Event.UNDELIVERABLE: "无法递交",
+    Event.ANSWERED: "海关回执",
+    Event.SETTLED: "海关最终回执",
+    Event.REPLAYED: "人工重新处理",
+    Event.RESUMED: "人工继续处理",
+    Event.DISMISSED: "人工拒收",
+    Event.STOPPED: "人工暂停",
+    "receipt-removed": "账户取走回执",
+    "receipt-restored": "人工放回回执",
+}
+VERDICTS: Final = {
+    "accepted": "已受理",
+    "rejected": "已拒收",
+    "waiting": "等待",
+    "held": "暂停处理",
+}
+RECEIPT_KINDS: Final = {
+    ReceiptKind.GATEWAY: "网关回执",
+    ReceiptKind.TECHNICAL: "导入回执",
+    ReceiptKind.BUSINESS: "海关回执",
+    ReceiptKind.REPORT: "拒收说明",
+    ReceiptKind.NOTICE: "通知",
+    ReceiptKind.REQUEST: "补交单证通知",
+    ReceiptKind.AGREEMENT: "委托协议通知",
+}
+BREAKERS: Final = {
+    BreakerState.CLOSED: "正常",
+    BreakerState.OPEN: "中断",
+    BreakerState.PROBING: "试通中",
+}
+_LINKS: Final = {"to": "关联到", "from": "被关联"}
+_KINDS: Final = {"inbound": "收到的报文", "answer": "海关回执"}
+_ACTS_ON: Final = {"hold": "暂停", "release": "继续处理", "reject": "人工拒收", "replay": "重新处理"}
+_PROGRESS: Final = {
+    Progress.ASKED: "等待第二人核准",
+    Progress.OPEN: "进行中",
+    Progress.DONE: "已办理",
+    Progress.REFUSED: "未核准",
+}
+_OUTCOMES: Final = {Outcome.OPEN: "未办理", Outcome.DONE: "已办理", Outcome.IMPOSSIBLE: "不能办理"}
+_DUE: Final = {Due.WITH: "随报关单提交", Due.AFTER_RELEASE: "放行后补交", Due.KEPT: "企业存单"}
+_WHY: Final = {
+    Why.DUE: "放行后补交",
+    Why.REMINDER: "催交",
+    Why.OVERDUE: "逾期",
+    Why.SUPPLEMENT: "海关要求补充",
+    Why.PAPER: "现场交单",
+}
+AGREEMENT_KINDS: Final = {AgreementKind.LONG_TERM: "长期委托书", AgreementKind.PER_SHIPMENT: "逐票委托协议"}
+AGREEMENT_ACTS: Final = {
+    "proposed": "发起",
+    Act.AMENDED: "变更",
+    Act.CONFIRMED: "确认",
+    Act.REFUSED: "对方拒绝",
+    Act.WITHDRAWN: "撤回",
+    Act.TERMINATED: "终止",
+    Act.USED: "使用",
+    Act.FREED: "恢复为未使用",
+}
+# What stands for a receipt's verdict: of a notice what it tells.
+SAID: Final[Mapping[Any, str]] = {**VERDICTS, **CUSTOMS_STATUSES_ZH, **AGREEMENT_ACTS, **_WHY}
+SEVERITIES: Final = {
+    Severity.NOTICE: "提示",
+    Severity.WARNING: "警告",
+    Severity.SERIOUS: "严重",
+    Severity.CRITICAL: "紧急",
+}
+# What an alarm is about, by the first part of its key.
+_ALARMS: Final = {
+    "unfit": "证书或时钟",
+    "acts": "值班人员处置",
+    "to_judge": "待校验报文",
+    "to_send": "待递交",
+    "unknown": "递交结果不明",
+    "to_post": "待送达回执",
+    "held": "暂停处理",
+    "breaker": "海关接口中断",
+    "paused": "海关接口人工暂停",
+    "certificate": "证书到期",
+    "disk": "磁盘",
+    "amqp": "消息服务器",
+    "amqp-dead": "未收下的消息",
+    "partner": "合作方目录",
+    "partner-folder": "合作方目录中的文件",
+    "answers": "海关回执取不到",
+    "unfinished": "未完成文件",
+    "answers-held": "无法对应的回执",
+    "allowance": "账户额度",
+    "answers-overdue": "海关逾期未答复",
+    "documents-overdue": "逾期未补交单证",
+    "store": "存储",
+    "test": "测试",
+}
+_SIDES: Final = {Side.TRADER: "委托方", Side.BROKER: "被委托方"}
+_FORMS: Final = {ReceiptForm.SINGLE_WINDOW: "单一窗口格式", ReceiptForm.GATEWAY: "网关格式"}
+_SIGNATURES: Final = {
+    SignaturePolicy.NONE: "不带签名",
+    SignaturePolicy.OPTIONAL: "可带签名",
+    SignaturePolicy.REQUIRED: "必须带签名",
+}
+_WAITS: Final = {
+    "review": "人工审核",
+    "supplement": "补充申报",
+    "paper": "现场交单",
+    "inspection": "查验",
+    "duty": "缴纳税费",
+    "closing": "结关",
+    "office": "进出境关别",
+    "departure": "起运",
+    "arrival": "运抵",
+    "write-off": "核销",
+}
+DECISIONS: Final = {
+    "release": "放行",
+    "return": "退单",
+    "inspect": "布控查验",
+    "supplement": "要求补充",
+    "paper": "现场交单",
+    "duty": "应缴税费",
+    "let-go": "准予提离",
+    "close": "结关",
+    "delete": "删单",
+    "depart": "起运",
+    "arrive": "运抵",
+    "write-off": "核销",
+}
+
+# What doctor looks at.
+_CHECKS: Final = {
+    "configuration": "配置",
+    "in force": "生效配置",
+    "message families": "报文种类",
+    "private keys": "私钥",
+    "files of the home": "文件权限",
+    "host keys": "主机密钥",
+    "gateway certificate": "网关证书",
+    "clock": "时钟",
+    "parties' certificates": "企业证书",
+    "agreements": "委托协议",
+    "partners": "合作方",
+    "connections": "连接",
+    "extras": "附加组件",
+    "addresses": "监听地址",
+    "unfinished uploads": "未完成文件",
+    "store": "存储",
+    "disk": "磁盘",
+    "node": "网关",
+}
+
+
+def _alarm(key: Any) -> object:
+    name, _colon, of_what = str(key).partition(":")
+    zh = _ALARMS.get(name)
+    if zh is None:
+        return key
+    return f"{zh}：{of_what}" if of_what else zh
+
+
+def _listed(word: Word) -> Word:
+    return lambda value: "、".join(str(word(each)) for each in re.split("[,、]", value)) if value else value
+
+
+MESSAGE: Final = Vocabulary(
+    {
+        "state": of(STATES_ZH),
+        "customs_status": of(CUSTOMS_STATUSES_ZH),
+        "waiting_for": _thing,
+        "operation": of({"save": "暂存", "declare": "申报", "inform": "告知"}),
+    },
+    {"id": "报文号"},
+)
+STEP: Final = Vocabulary({"event": of(EVENTS), "state": of(STATES_ZH)})
+DELIVERY: Final = Vocabulary({"state": of(DELIVERY_STATES)})
+BACKEND: Final = Vocabulary({"breaker": of(BREAKERS)})
+RECEIPT: Final = Vocabulary({"kind": of(RECEIPT_KINDS), "verdict": of(SAID)})
+LINK: Final = Vocabulary({"link": of(_LINKS), "kind": of(_KINDS), "state": of(STATES_ZH)}, {"id": "报文号"})
+UNDERTAKING: Final = Vocabulary({"act": of(_ACTS_ON), "state": of(_PROGRESS), "outcome": of(_OUTCOMES)})
+ASKED: Final = Vocabulary({"why": of(_WHY)})
+ALARM: Final = Vocabulary({"severity": of(SEVERITIES), "key": _alarm})
+AGREEMENT: Final = Vocabulary(
+    {
+        "kind": of(AGREEMENT_KINDS),
+        "state": of(AGREEMENT_STATES),
+        "proposed_by": of(_SIDES),
+        "act": of(AGREEMENT_ACTS),
+        "direction": of(DIRECTIONS_ZH),
+    }
+)
+PARTY: Final = Vocabulary(
+    {
+        "class": of(CLASSES_ZH),
+        "role": _listed(of(ROLES_ZH)),
+        "signature": of(_SIGNATURES),
+        "receipts": _listed(of(_FORMS)),
+    },
+    {"name": "企业名称"},
+)
+DOCTOR: Final = Vocabulary({"check": of(_CHECKS)})
+QUEUE: Final = Vocabulary({"status": of(_WAITS)}, {"key": "报文号"})
+
+
+def owed(policy: ReformPolicy) -> Vocabulary:
+    """Documents and announcements by the names that the policy has for them."""
+    rows = (*policy.demand, *policy.due)
+    announced = {sources([row]): sources_zh([row]) for row in rows}
+
+    def named(codes: Any) -> object:
+        called = {code: f"{name.zh}（{code}）" for code, name in policy.documents.items()}
+        return "、".join(called.get(code, code) for code in codes)
+
+    return Vocabulary(
+        {
+            "customs_status": of(CUSTOMS_STATUSES_ZH),
+            "due": of(_DUE),
+            "documents": named,
+            "missing": named,
+            "sources": lambda told: "；".join(announced.get(each, each) for each in told),
+        },
+        {"id": "报文号"},
+    )

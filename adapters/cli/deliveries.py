@@ -1,0 +1,146 @@
+"""`gateway deliveries`: what is on its way to customs; one of several may be held and sent again."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Connection
+
+from adapters.cli.messages.execute import Hand
+from adapters.cli.messages.lookup import meant, read
+from adapters.cli.output import (
+    NO,
+    HomeOption,
+    JsonOption,
+    LimitOption,
+    Listing,
+    cell,
+    console,
+    fail,
+    opened,
+    say_json,
+    say_rows,
+    told,
+)
+from adapters.cli.times import SinceOption, age, first_of
+from adapters.home.actor import actor
+from adapters.home.clock import utc_now
+from adapters.store.read.delivery_detail import list_deliveries, show_delivery
+from adapters.store.write.delivery_actions import act_on
+from gateway.model.states import DeliveryState
+from gateway.operate.delivery_actions import DeliveryAct
+from gateway.operate.message_actions import Impossible
+
+app = typer.Typer(
+    cls=Listing,
+    help="What is on its way to customs, and what became of it.",
+)
+
+IdArgument = Annotated[int, typer.Argument(metavar="ID", help="Number of the delivery, as listed.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; stands in the trail.", show_default=False)]
+
+
+@app.command("list")
+def list_(
+    home: HomeOption,
+    state: Annotated[DeliveryState | None, typer.Option(help="Only deliveries in this state.")] = None,
+    message: Annotated[
+        str | None, typer.Option(help="Only those of this message: its id, reference, SeqNo or entry number.")
+    ] = None,
+    destination: Annotated[str | None, typer.Option(help="Only those to this back-end.")] = None,
+    account: Annotated[str | None, typer.Option(help="Only those of messages of this account.")] = None,
+    older: Annotated[
+        timedelta | None,
+        typer.Option(parser=age, metavar="AGE", help="Only those made so long ago: 30m, 2h, 3d."),
+    ] = None,
+    since: SinceOption = None,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """Deliveries to back-ends, the newest last. Filters are met together.
+
+    Example: gateway deliveries list --state unknown --destination customs --home /srv/gateway
+    """
+    before = None if older is None else utc_now() - older
+    asked = {"state": state, "destination": destination, "account": account}
+
+    def listed(reader: Connection) -> list[dict[str, Any]]:
+        own = None if message is None else meant(reader, message).id
+        first = first_of(since)
+        return list_deliveries(reader, message=own, **asked, before=before, since=first, limit=limit)
+
+    with told():
+        rows = read(opened(home), listed)
+    columns = ("id", "message", "destination", "state", "attempts", "changed_at", "next_at", "note")
+    say_rows(rows, columns, as_json=as_json)
+
+
+@app.command()
+def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+    """One delivery, and what happened to it.
+
+    Example: gateway deliveries show 17 --home /srv/gateway
+    """
+    with told():
+        found: dict[str, Any] | None = read(opened(home), lambda reader: show_delivery(reader, wanted))
+    if found is None:
+        fail(NO, f"no delivery has the number {wanted}")
+    if as_json:
+        say_json(found)
+        return
+    printer = console()
+    for name, value in found.items():
+        if name != "events":
+            printer.print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
+    printer.print()
+    say_rows(found["events"], ("at", "event", "actor", "state", "note"), as_json=False)
+
+
+@app.command()
+def hold(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """Stop one delivery of a message whose others go on. For the last one there is: gateway messages hold.
+
+    Example: gateway deliveries hold 17 --reason "that office asks us to wait" --home /srv/gateway
+    """
+    _done(DeliveryAct.HOLD, wanted, home, reason, as_json)
+
+
+@app.command()
+def release(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """Let one held delivery go on, after the back-end was asked for it.
+
+    Example: gateway deliveries release 17 --reason "the office is back" --home /srv/gateway
+    """
+    _done(DeliveryAct.RELEASE, wanted, home, reason, as_json)
+
+
+@app.command()
+def replay(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """Send one held or refused delivery again under its key, after the back-end was asked for it; also a
+    delivered one that customs lost, while no final answer has come.
+
+    Example: gateway deliveries replay 17 --reason "customs lost it, says their desk" --home /srv/gateway
+    """
+    _done(DeliveryAct.REPLAY, wanted, home, reason, as_json)
+
+
+def _done(act: DeliveryAct, wanted: int, path: Path, reason: str, as_json: bool) -> None:
+    if not reason.strip():
+        raise typer.BadParameter("it must say why", param_hint="'--reason'")
+    with told(), Hand.on(opened(path)) as hand:
+        if act.value in hand.home.policy().operations.four_eyes:
+            taken = "; what is delivered has no replay then" if act is DeliveryAct.REPLAY else ""
+            fail(NO, f"the policy has a second person for {act}; use: gateway messages {act}{taken}")
+        who, now = actor(), utc_now()
+        written = hand.database.submit(lambda to: act_on(to, act, wanted, who, reason, now))
+        try:
+            delivery, message = written.result()
+        except Impossible as error:
+            fail(NO, f"{wanted}: {error}")
+        except KeyError:
+            fail(NO, f"no delivery has the number {wanted}")
+    if as_json:
+        say_json({"id": wanted, "state": delivery, "message_state": message})
+    else:
+        typer.echo(f"{wanted} is {delivery}, its message {message}")

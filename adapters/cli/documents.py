@@ -1,0 +1,116 @@
+"""`gateway documents`: what declarations owe, what was asked for, and what came (REFORM R3, R4)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from sqlalchemy import Connection
+
+from adapters.cli import chinese
+from adapters.cli.output import (
+    NO,
+    HomeOption,
+    JsonOption,
+    LangOption,
+    Language,
+    LimitOption,
+    Listing,
+    Vocabulary,
+    fail,
+    opened,
+    say_fields,
+    say_json,
+    say_rows,
+    told,
+)
+from adapters.home.clock import utc_now
+from adapters.store.database import sqlite_engine
+from adapters.store.read.documents_due import list_owed, show_owed
+
+app = typer.Typer(cls=Listing, help="Documents that declarations owe.")
+
+T = TypeVar("T")
+
+
+@app.command("list")
+def list_(
+    home: HomeOption,
+    lang: LangOption,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Only where documents are to follow, or customs asks for some.")
+    ] = False,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Only where the deadline is over.")] = False,
+    account: Annotated[str | None, typer.Option(help="Only declarations of this account.")] = None,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """What documents accepted declarations owe, and when they are due, the newest last.
+
+    Example: gateway documents list --overdue --home /srv/gateway
+    """
+    rows = _read(
+        home,
+        lambda reader: list_owed(
+            reader, utc_now(), only_open=open_, overdue=overdue, account=account, limit=limit
+        ),
+    )
+    columns = ("reference", "account", "entry_id", "customs_status", "due", "missing", "due_at", "reminded")
+    if not as_json:
+        # Nothing is due of a declaration that owes nothing, as on paper.
+        rows = [{**row, "due": row["due"] if row["documents"] else None} for row in rows]
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=_words(home, lang))
+
+
+@app.command()
+def show(
+    wanted: Annotated[
+        str, typer.Argument(help="Message id, reference, SeqNo or entry number; of several the newest.")
+    ],
+    home: HomeOption,
+    lang: LangOption,
+    as_json: JsonOption = False,
+) -> None:
+    """What one declaration owes, what its parties were asked for, and what came.
+
+    Example: gateway documents show 020220261000000001 --home /srv/gateway
+    """
+    found = _read(home, lambda reader: show_owed(reader, wanted, utc_now()))
+    if found is None:
+        fail(NO, f"no accepted declaration is known by {wanted}")
+    if as_json:
+        say_json(found)
+        return
+    in_zh = lang is Language.ZH
+    fields = {name: value for name, value in found.items() if name not in ("requests", "packages")}
+    if not in_zh:  # a source has commas of its own
+        fields["sources"] = "; ".join(found["sources"])
+    say_fields(fields, lang=lang, words=_words(home, lang))
+    for title, zh, columns, words in (
+        ("requests", "补交单证通知", ("at", "why", "documents", "due_at", "note", "told_at"), chinese.ASKED),
+        (
+            *("packages", "单证包"),
+            ("received_at", "id", "account", "name", "state", "documents"),
+            chinese.MESSAGE,
+        ),
+    ):
+        if found[title]:
+            typer.echo(f"\n{zh if in_zh else title}")
+            say_rows(found[title], columns, as_json=False, lang=lang, words=words)
+
+
+def _words(home: Path, lang: Language) -> Vocabulary:
+    if lang is Language.EN:
+        return Vocabulary()
+    with told():
+        return chinese.owed(opened(home).policy().reform)
+
+
+def _read(home: Path, query: Callable[[Connection], T]) -> T:
+    with told():
+        engine = sqlite_engine(opened(home).database, read_only=True)
+        try:
+            with engine.connect() as reader:
+                return query(reader)
+        finally:
+            engine.dispose()

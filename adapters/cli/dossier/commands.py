@@ -1,0 +1,278 @@
+"""`gateway dossier`: what belongs to an entry, taken out, drawn and reviewed again after release."""
+
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.cli.dossier.export import export_to
+from adapters.cli.dossier.text import say, words
+from adapters.cli.output import (
+    UNREACHABLE,
+    USAGE,
+    HomeOption,
+    JsonOption,
+    LimitOption,
+    fail,
+    opened,
+    say_json,
+    say_rows,
+    told,
+)
+from adapters.cli.parties.keys import No, commit, read
+from adapters.cli.times import SinceOption, first_of
+from adapters.home.actor import actor
+from adapters.home.clock import utc_now
+from adapters.home.home import Home
+from adapters.store.database import sqlite_engine
+from adapters.store.read.dossiers import dossier_of_entry, dossier_of_message, recorded_body
+from adapters.store.read.message_detail import find_messages
+from adapters.store.read.outcome_stats import Declared, outcomes, released
+from adapters.store.read.register import SqlRegister
+from adapters.store.write.dossier_access_log import list_readings, list_reviews, note_reading, put_review
+from gateway.dossier.index import Export
+from gateway.dossier.sampling import count_of, drawn, lot
+from gateway.families.families import Families
+from gateway.formats.signing import XadesSigner
+from gateway.model.china import CHINA, china_date
+from gateway.model.dossier import Dossier, Reading, Review, ReviewOutcome
+from gateway.model.faults import printable
+from gateway.model.parties import TraderClass
+
+app = typer.Typer(no_args_is_help=True, help="The electronic dossier of an entry; every reading is noted.")
+
+EntryArgument = Annotated[
+    str, typer.Argument(help="Entry number; also SeqNo, reference or message id of its declaration.")
+]
+ReasonOption = Annotated[str, typer.Option(help="Why you read it; it is kept.", show_default=False)]
+UntilOption = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="Only what was received on this day in China or before."),
+]
+
+
+def bounds(since: str | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
+    """From the first instant of `since` until before the first after `until`, days as China counts them.
+    Ends with 2 where the period ends before it begins."""
+    first = first_of(since)
+    before = None if until is None else until.replace(tzinfo=CHINA) + timedelta(days=1)
+    if first is not None and before is not None and before <= first:
+        fail(USAGE, f"--until: {until:%Y-%m-%d} is before --since {since}")
+    return first, before
+
+
+@app.command()
+def show(entry: EntryArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """What is in a dossier, what is missing, what was asked for, and who has read it.
+
+    Example: gateway dossier show 022020261000000001 --reason "complaint 17" --home /srv/gateway
+    """
+    why = _reason(reason)
+    with told():
+        base = opened(home)
+        dossier = read(base, lambda reader: _meant(reader, entry))
+        commit(base, lambda transaction: note_reading(transaction, _reading(dossier, "", why)))
+        shown = words(dossier) | read(
+            base,
+            lambda reader: {
+                "reviews": list_reviews(reader, dossier.names),
+                "readings": list_readings(reader, dossier.names, 0),
+            },
+        )
+    if as_json:
+        say_json(shown)
+    else:
+        say(shown)
+
+
+@app.command()
+def export(
+    entry: EntryArgument,
+    to: Annotated[Path, typer.Option(help="The zip to write; it must not be there.", show_default=False)],
+    home: HomeOption,
+    reason: ReasonOption,
+    as_json: JsonOption = False,
+) -> None:
+    """A dossier as a zip with all its parts and a signed index.xml.
+
+    `gateway receipts verify index.xml` checks the signature; the index has the SHA-256 of every part.
+
+    Example: gateway dossier export 022020261000000001 --to entry.zip --reason audit --home /srv/gateway
+    """
+    why = _reason(reason)
+    with told():
+        base = opened(home)
+        if to.exists():
+            fail(USAGE, f"{to} is there already")
+        if not to.parent.is_dir():  # before the reading is noted
+            fail(UNREACHABLE, f"{to.parent}: No such folder")
+        dossier = read(base, lambda reader: _meant(reader, entry))
+        signer = XadesSigner(base.signing_key.read_bytes(), base.certificate.read_text())
+        reading = _reading(dossier, "export", why)
+        commit(base, lambda transaction: note_reading(transaction, reading))
+        taken = Export(at=reading.at, actor=reading.actor, reason=why)
+        engine = sqlite_engine(base.database, read_only=True)
+        with engine.connect() as reader:
+            blobs = FilesystemBlobs(base.blobs)
+            export_to(to, dossier, taken, signer, blobs.open, lambda row: recorded_body(reader, row))
+        engine.dispose()
+    if as_json:
+        say_json({"dossier": dossier.name, "file": str(to), "parts": len(dossier.leaves)})
+    else:
+        typer.echo(f"{to}: {len(dossier.leaves)} parts of {dossier.name}, and a signed index.xml")
+
+
+@app.command()
+def sample(
+    home: HomeOption,
+    seed: Annotated[str, typer.Option(help="Decides who is drawn; publish it afterwards.")],
+    share: Annotated[str | None, typer.Option(help="Share of the entries, as 0.05; rounded up.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="So many entries.")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    office: Annotated[str, typer.Option(help="Customs office of declaration; shell pattern, as 02*.")] = "*",
+    trader_class: Annotated[
+        TraderClass | None, typer.Option(help="Class of the trader on the day of receipt.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw released entries for re-review. The same seed and the same entries give the same sample anywhere:
+    the lowest SHA-256 over seed, line break and entry number.
+
+    Example: gateway dossier sample --seed 2026-11 --share 0.05 --since 2026-11-01 --home /srv/gateway
+    """
+    if (share is None) == (count is None):
+        fail(USAGE, "give either --share or --count")
+    with told():
+        base = opened(home)
+        found = read(base, lambda reader: released(reader, *bounds(since, until)))
+        classes = _classes(base, found)
+        fit = {
+            each.entry: each
+            for each in found
+            if fnmatchcase(each.facts.get("office", ""), office)
+            and trader_class in (None, classes[each.entry])
+        }
+        try:
+            number = count or count_of(share or "", len(fit))
+        except ValueError as wrong:
+            fail(USAGE, f"--share: {wrong}")
+        entries = drawn(seed, fit, number)
+        reviewed = read(base, lambda reader: outcomes(reader, entries))
+    rows = [
+        {
+            "entry": entry,
+            "reference": fit[entry].reference,
+            "trader": fit[entry].facts.get("trader_code"),
+            "class": classes[entry],
+            "office": fit[entry].facts.get("office"),
+            "received_at": fit[entry].received_at.isoformat(),
+            "customs_status": fit[entry].customs_status,
+            "reviewed": reviewed.get(entry),
+            "lot": lot(seed, entry),
+        }
+        for entry in entries
+    ]
+    columns = ("entry", "reference", "trader", "class", "office", "received_at", "customs_status", "reviewed")
+    say_rows(rows, columns, as_json=as_json)
+
+
+@app.command()
+def review(
+    entry: EntryArgument,
+    home: HomeOption,
+    outcome: Annotated[ReviewOutcome, typer.Option(help="Whether something was found.", show_default=False)],
+    note: Annotated[str, typer.Option(help="What was looked at, and what was found.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Record what a re-review after release came to; `gateway stats findings` counts it by triage rule.
+
+    Example: gateway dossier review 022020261000000001 --outcome found --note "weight"
+    """
+    if not note.strip():
+        fail(USAGE, "--note must say something")
+    with told():
+        base = opened(home)
+        dossier = read(base, lambda reader: _meant(reader, entry))
+        done = Review(
+            at=utc_now(),
+            actor=actor(),
+            entry=dossier.name,
+            message=dossier.declaration.id,
+            outcome=outcome,
+            note=printable(note, 1000),
+        )
+        commit(base, lambda transaction: put_review(transaction, done))
+    if as_json:
+        say_json({"dossier": done.entry, "outcome": done.outcome, "note": done.note})
+    else:
+        typer.echo(f"{done.entry}: {done.outcome}")
+
+
+@app.command()
+def readings(
+    home: HomeOption,
+    entry: Annotated[str | None, typer.Argument(help="Only those of this dossier.")] = None,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """Who read what, when and why; over SFTP too.
+
+    Example: gateway dossier readings 022020261000000001 --home /srv/gateway
+    """
+    with told():
+        rows = read(
+            opened(home),
+            lambda reader: list_readings(
+                reader, None if entry is None else _meant(reader, entry).names, limit
+            ),
+        )
+    say_rows(rows, ("at", "actor", "entry", "part", "purpose"), as_json=as_json)
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        fail(USAGE, "--reason must say why")
+    return printable(text.strip(), 1000)
+
+
+def _reading(dossier: Dossier, part: str, reason: str) -> Reading:
+    return Reading(
+        at=utc_now(),
+        actor=actor(),
+        entry=dossier.name,
+        message=dossier.declaration.id,
+        part=part,
+        purpose=reason,
+    )
+
+
+def _meant(reader: Connection, wanted: str) -> Dossier:
+    families = Families.load(files("schemas"))
+    dossier = dossier_of_entry(reader, wanted, families)
+    if dossier is not None:
+        return dossier
+    for row in find_messages(reader, wanted):
+        # Later documents are linked to their declaration.
+        for message in (row.id, row.linked):
+            dossier = message and dossier_of_message(reader, message, families)
+            if dossier:
+                return dossier
+    raise No(f"no accepted declaration is known by {wanted}")
+
+
+def _classes(home: Home, found: list[Declared]) -> dict[str, TraderClass | None]:
+    engine = sqlite_engine(home.database, read_only=True)
+    register = SqlRegister(engine)
+    classes = {}
+    for each in found:
+        trader = register.party_called(each.facts.get("trader_code", ""))
+        day = china_date(each.received_at)
+        classes[each.entry] = None if trader is None else trader.class_on(day)
+    engine.dispose()
+    return classes

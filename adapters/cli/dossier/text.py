@@ -1,0 +1,84 @@
+"""A dossier in words: as `gateway dossier show` says it, as JSON and for people."""
+
+from datetime import datetime
+from typing import Any
+
+from adapters.cli.output import cell, console, say_rows
+from gateway.model.dossier import Dossier, Sent
+
+
+def words(dossier: Dossier) -> dict[str, Any]:
+    """What is in it, what is missing, what was asked for."""
+    owed = dossier.owed
+    return {
+        "dossier": dossier.name,
+        "declarations": [_declaration(each) for each in dossier.declarations],
+        "licences": [{"kind": kind, "number": number} for kind, number in dossier.licences],
+        "owed": None
+        if owed is None
+        else {
+            "due": owed.due,
+            "documents": list(owed.documents),
+            "missing": list(owed.missing),
+            "due_at": _time(owed.due_at),
+            "fulfilled_at": _time(owed.fulfilled_at),
+        },
+        "asked": [
+            {"at": each.at.isoformat(), "what": each.what, "note": each.note, "path": each.part}
+            for each in dossier.asked
+        ],
+        "parts": [
+            {
+                "path": leaf.path,
+                "kind": leaf.kind,
+                "size": leaf.size,
+                "sha256": leaf.sha256,
+                "at": leaf.at.isoformat(),
+                "message": leaf.message or None,
+            }
+            for leaf in dossier.leaves
+        ],
+    }
+
+
+def say(shown: dict[str, Any]) -> None:
+    """The same for people; of a digest enough to tell two apart is for scripts, so it is left out."""
+    printer = console()
+    printer.print("dossier  ", cell(shown["dossier"]), sep="")
+    owed = shown["owed"]
+    if owed is not None and owed["documents"]:
+        missing = ", ".join(owed["missing"]) or "none"
+        until = f" until {owed['due_at']}" if owed["due_at"] else ""
+        printer.print("missing  ", cell(f"{missing} (documents are due: {owed['due']}{until})"), sep="")
+    for licence in shown["licences"]:
+        printer.print("names    ", cell(f"{licence['kind']} {licence['number']}"), sep="")
+    tables = {
+        "declarations": ("received_at", "id", "reference", "operation", "customs_status", "entry_id"),
+        "asked": ("at", "what", "path", "note"),
+        "parts": ("at", "size", "kind", "path"),
+        "reviews": ("at", "actor", "outcome", "note"),
+        "readings": ("at", "actor", "part", "purpose"),
+    }
+    for title, columns in tables.items():
+        if shown[title]:
+            printer.print(f"\n{title}")
+            say_rows(shown[title], columns, as_json=False)
+
+
+def _declaration(sent: Sent) -> dict[str, Any]:
+    return {
+        "id": sent.id,
+        "reference": sent.reference,
+        "account": sent.account,
+        "operation": sent.operation.value,
+        "received_at": sent.received_at.isoformat(),
+        "state": sent.state,
+        "customs_status": sent.customs_status.value,
+        "seq_no": sent.seq_no or None,
+        "entry_id": sent.entry_id or None,
+        "linked": sent.linked or None,
+    }
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

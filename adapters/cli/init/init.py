@@ -1,0 +1,115 @@
+"""`gateway init`: a home that can be served at once, with keys, accounts, register and samples."""
+
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Final
+
+from adapters.cli.init.sample_mandates import grant_mandates
+from adapters.cli.init.samples import write_samples
+from adapters.home.actor import actor
+from adapters.home.certificates import make_p256_pair, make_rsa_pair
+from adapters.home.file_modes import private
+from adapters.home.home import Home
+from adapters.home.host_keys import KINDS
+from adapters.home.parties_toml import read_parties
+from adapters.home.ssh_keys import make_ecdsa, make_ed25519, make_rsa, write_private
+from adapters.store.database import Database, sqlite_engine
+from adapters.store.migrate import migrate
+from adapters.store.write.parties import say
+from gateway.config.settings import toml
+
+_COPIED: Final = ("gateway.toml", "parties.toml", "policy.toml", "routes.toml")
+
+
+class HomeExists(Exception):
+    """The folder is there and not empty; `init` never writes over anything."""
+
+
+def found(path: Path, port: int | None, now: datetime) -> Home:
+    """Makes the home; raises `HomeExists`. A `port` of 0 picks one that is free now, and keeps it."""
+    if path.exists() and any(path.iterdir()):
+        raise HomeExists(f"{path} is not empty")
+    with private():
+        return _made(path, port, now)
+
+
+def _made(path: Path, port: int | None, now: datetime) -> Home:
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    home = Home(path)
+    for name in _COPIED:
+        with as_file(files("config") / name) as source:
+            shutil.copyfile(source, path / name)
+    if port is not None:
+        _set_port(path / "gateway.toml", port or free_port())
+    home.keys.mkdir()
+    host_lines = _make_host_keys(home)
+    _write_pair(home.signing_key, home.certificate, make_p256_pair, "gateway", now)
+    _make_clients(home, host_lines, now)
+    migrate(home.database)
+    database = Database(sqlite_engine(home.database))
+    said = read_parties(home.parties)
+    database.submit(lambda transaction: say(transaction, said, actor(), "init", now)).result()
+    home.blobs.mkdir()
+    grant_mandates(home, database, now)
+    database.close()
+    write_samples(path)
+    return home
+
+
+def _set_port(settings: Path, port: int) -> None:
+    lines = settings.read_text(encoding="utf-8").splitlines(keepends=True)
+    settings.write_text(
+        "".join(f"port = {port}\n" if line.startswith("port = ") else line for line in lines),
+        encoding="utf-8",
+    )
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _make_host_keys(home: Home) -> list[str]:
+    """One of each kind, as lines of known_hosts without the names."""
+    lines = []
+    for kind, make in zip(KINDS, (make_ed25519, make_ecdsa, make_rsa), strict=True):
+        private, line = make()
+        write_private(home.keys / f"ssh_host_{kind}", private)
+        (home.keys / f"ssh_host_{kind}.pub").write_text(f"{line}\n")
+        lines.append(line)
+    return lines
+
+
+def _make_clients(home: Home, host_lines: Sequence[str], now: datetime) -> None:
+    settings = home.settings().sftp
+    names = f"[127.0.0.1]:{settings.port},[localhost]:{settings.port}"
+    known = "".join(f"{names} {line}\n" for line in host_lines)
+    parties = toml("parties.toml", home.parties.read_text(encoding="utf-8"))["party"]
+    for party in (party for party in parties if "account" in party):
+        folder = home.path / "clients" / party["account"]["name"]
+        folder.mkdir(parents=True)
+        private, line = make_ed25519()
+        write_private(folder / "id_ed25519", private)
+        (folder / "id_ed25519.pub").write_text(f"{line} {folder.name}\n")
+        (folder / "known_hosts").write_text(known)
+        # Both kinds are met in practice, so both are in the first home that anyone sees.
+        make_pair = make_rsa_pair if party["role"] == "broker" else make_p256_pair
+        _write_pair(folder / "sign.key", folder / "sign.crt", make_pair, party["code"], now)
+
+
+def _write_pair(
+    key: Path,
+    certificate: Path,
+    make: Callable[[str, datetime], tuple[bytes, bytes]],
+    name: str,
+    now: datetime,
+) -> None:
+    private, public = make(name, now)
+    write_private(key, private)
+    certificate.write_bytes(public)

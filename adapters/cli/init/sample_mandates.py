@@ -1,0 +1,79 @@
+"""The long-term mandates that a new home begins with: between each broker and each trader (CONTRACT.md)."""
+
+from datetime import datetime
+from functools import partial
+from itertools import product
+from typing import Final
+
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.home.home import Home
+from adapters.store.database import Database, Transaction
+from adapters.store.write.agreements import tell
+from adapters.store.write.parties import registered
+from gateway.formats.signing import XadesSigner
+from gateway.model.agreements import Act, Agreement, AgreementKind, AgreementState, Change, Notice, Side
+from gateway.model.china import china_date
+from gateway.model.message import Arrival
+from gateway.model.parties import Party, Role
+from gateway.notify.agreement_notices import build_notice
+from gateway.rules.agency_coverage import DECLARING
+
+ACTOR: Final = "init"
+
+
+def grant_mandates(home: Home, database: Database, now: datetime) -> None:
+    """Registers them as if the association had told of them: each with a notice that its own key signed, kept
+    like a package. Nothing where no association has an account."""
+    with database.engine.connect() as reader:
+        parties = list(registered(reader).values())
+    association = next((each for each in parties if Role.ASSOCIATION in each.roles and each.account), None)
+    if association is None or association.account is None:
+        return
+    client = home.path / "clients" / association.account.name
+    signer = XadesSigner((client / "sign.key").read_bytes(), (client / "sign.crt").read_text())
+    blobs = FilesystemBlobs(home.blobs)
+    brokers = [each for each in parties if Role.BROKER in each.roles]
+    traders = [each for each in parties if Role.TRADER in each.roles]
+    pairs = [(broker, trader) for broker, trader in product(brokers, traders) if broker != trader]
+    for serial, (broker, trader) in enumerate(pairs, start=1):
+        notice = _notice(serial, trader, broker, now)
+        spool = blobs.spool()
+        spool.write(0, signer.sign(build_notice(notice)))
+        sha256, size = spool.keep()
+        kept = Arrival(
+            id="",
+            account=association.account.name,
+            channel=ACTOR,
+            name=f"{notice.id}.xml",
+            sha256=sha256,
+            size=size,
+            received_at=now,
+        )
+        change = Change(after=notice.agreement, act=notice.act, at=now, reason="", seen=0)
+        database.submit(partial(_tell, change, kept, now)).result()
+
+
+def _tell(change: Change, kept: Arrival, now: datetime, transaction: Transaction) -> None:
+    tell(transaction, change, kept, ACTOR, now)
+
+
+def _notice(serial: int, trader: Party, broker: Party, now: datetime) -> Notice:
+    day = china_date(now)
+    number = f"{day.year}{serial:07}"  # 11 digits, as a mandate's (FORMATS 4.3)
+    agreement = Agreement(
+        number=number,
+        kind=AgreementKind.LONG_TERM,
+        trader=trader.code,
+        broker=broker.code,
+        state=AgreementState.IN_FORCE,
+        # The samples are dated in the first days of the month that this was written in.
+        valid_from=day.replace(month=1, day=1),
+        services=DECLARING,
+    )
+    return Notice(
+        id=f"{number}-{Act.CONFIRMED}",
+        act=Act.CONFIRMED,
+        at=now,
+        agreement=agreement,
+        proposed_by=Side.BROKER,
+    )

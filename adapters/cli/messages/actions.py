@@ -1,0 +1,164 @@
+"""`gateway messages hold|release|reject|replay`: what operators do to messages, beside a running node."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.cli.messages.dry_run import dry_run as run_dry
+from adapters.cli.messages.filters import Filters, filtered
+from adapters.cli.messages.request import Ask, asked, check_choice
+from adapters.cli.output import HomeOption, JsonOption, opened, told, warn_of_differing
+from gateway.operate.message_actions import Act, Stage
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise typer.BadParameter("it must say why")
+    return reason
+
+
+WantedArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="Message id (ours, or its sender's over AMQP), reference, SeqNo or entry number; of several the "
+        "newest that is no repeat. Or filters instead.",
+        show_default=False,
+    ),
+]
+ReasonOption = Annotated[
+    str, typer.Option(help="Why; stands in the trail.", show_default=False, callback=_said)
+]
+ReasonOrDryOption = Annotated[
+    str | None, typer.Option(help="Why; stands in the trail. Needed but for --dry-run.", show_default=False)
+]
+DryRunOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show what would come of it against the present; change nothing."),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--request-key",
+        help="Your name for this request, at most 64 characters: given again, it has no second effect.",
+        parser=lambda text: _key(text),
+        metavar="KEY",
+    ),
+]
+
+
+def _key(text: str) -> str:
+    if not text.strip() or len(text) > 64 or not text.isprintable():
+        raise typer.BadParameter("a request key has 1 to 64 printable characters")
+    return text
+
+
+def _acted(
+    act: Act,
+    wanted: str | None,
+    filters: Filters,
+    reason: str | None,
+    dry_run: bool,
+    key: str | None,
+    home: Path,
+    as_json: bool,
+    stage: Stage | None = None,
+) -> None:
+    check_choice(wanted, filters)  # who has said neither is told first what it is about
+    with told():
+        warn_of_differing(opened(home))
+    if dry_run:
+        run_dry(act, wanted, filters, stage, home, as_json)
+    elif reason is None:
+        raise typer.BadParameter("it must say why", param_hint="'--reason'")
+    else:
+        asked(Ask(act, wanted, filters, _said(reason), key, stage), home, as_json)
+
+
+@filtered
+def hold(
+    filters: Filters,
+    home: HomeOption,
+    wanted: WantedArgument = None,
+    reason: ReasonOrDryOption = None,
+    dry_run: DryRunOption = False,
+    request_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a message that customs does not have yet: received, waiting or accepted. Or all that meet filters.
+
+    Its deliveries stop with it. Beside a running node, whichever is first counts, this or the judgement.
+
+    Example: gateway messages hold TB20261102000001 --reason "sender asked" --home /srv/gateway
+    """
+    _acted(Act.HOLD, wanted, filters, reason, dry_run, request_key, home, as_json)
+
+
+@filtered
+def release(
+    filters: Filters,
+    home: HomeOption,
+    wanted: WantedArgument = None,
+    reason: ReasonOrDryOption = None,
+    dry_run: DryRunOption = False,
+    request_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a held message go on where it was stopped. Or all that meet filters.
+
+    One that was never accepted is judged, and may wait anew; one that was accepted is delivered under its
+    submission key, after the back-end was asked whether it has it.
+
+    Example: gateway messages release TB20261102000001 --reason "sender agreed" --home /srv/gateway
+    """
+    _acted(Act.RELEASE, wanted, filters, reason, dry_run, request_key, home, as_json)
+
+
+@filtered
+def replay(
+    filters: Filters,
+    home: HomeOption,
+    wanted: WantedArgument = None,
+    stage: Annotated[
+        Stage | None,
+        typer.Option(
+            "--from",
+            help="judgement: judge it again under today's rules. delivery: send it again under its key, "
+            "after the back-end was asked for it. By default a rejected one is judged and a held one "
+            "that was accepted is sent.",
+        ),
+    ] = None,
+    reason: ReasonOrDryOption = None,
+    dry_run: DryRunOption = False,
+    request_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take up again a rejected or held message, or all that meet filters.
+
+    Example: gateway messages replay TB20261102000001 --reason "certificate registered" --home /srv/gateway
+    """
+    _acted(Act.REPLAY, wanted, filters, reason, dry_run, request_key, home, as_json, stage)
+
+
+@filtered
+def reject(
+    filters: Filters,
+    home: HomeOption,
+    wanted: WantedArgument = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Why; the sender reads it. Needed but for --dry-run.", show_default=False),
+    ] = None,
+    dry_run: DryRunOption = False,
+    request_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse a held or waiting message; its sender gets the final receipt, with the reason. Or all that meet
+    filters.
+
+    An agreement that it had used comes free, and its reference may be used again. Not possible while
+    customs may have it.
+
+    Example: gateway messages reject TB20261102000001 --reason "withdrawn by the sender" --home /srv/gateway
+    """
+    _acted(Act.REJECT, wanted, filters, reason, dry_run, request_key, home, as_json)

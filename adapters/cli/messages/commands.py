@@ -1,0 +1,167 @@
+"""`gateway messages`: find and understand them. What is done to them stands in `message_acts`."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import typer
+from sqlalchemy import Connection
+
+from adapters.cli import chinese
+from adapters.cli.messages import actions, diff
+from adapters.cli.messages.filters import Filters, filtered
+from adapters.cli.messages.lookup import WantedArgument, meant, read
+from adapters.cli.output import (
+    HomeOption,
+    JsonOption,
+    LangOption,
+    Language,
+    Listing,
+    Vocabulary,
+    cell,
+    console,
+    opened,
+    say_fields,
+    say_json,
+    say_rows,
+    told,
+)
+from adapters.home.clock import utc_now
+from adapters.store.read.message_detail import beside, show_message, trace_message
+from adapters.store.read.message_search import list_messages
+from adapters.store.write.receipt_actions import removals
+from gateway.formats.report import filled, heading
+from gateway.model.faults import Place
+
+app = typer.Typer(cls=Listing, help="Find, understand, hold, release, reject and replay messages.")
+
+# What `show` knows of a message in tables, after its own fields.
+_TABLES: Final = {
+    "steps": ("at", "step"),
+    "deliveries": ("id", "destination", "state", "attempts", "changed_at", "next_at", "note"),
+    "backends": ("name", "breaker", "probe_at", "note", "paused_by", "pause_reason"),
+    "receipts": (
+        "created_at",
+        "account",
+        "kind",
+        "verdict",
+        "final",
+        "collected_at",
+        "removed_at",
+        "post_at",
+        "name",
+    ),
+    "links": ("link", "id", "kind", "type", "reference", "state", "received_at", "name"),
+    "undertakings": ("id", "act", "state", "outcome", "actor", "decided_by", "reason", "note"),
+}
+_TABLES_ZH: Final[Mapping[str, tuple[str, Vocabulary]]] = {
+    "steps": ("转关进度", Vocabulary()),
+    "deliveries": ("递交", chinese.DELIVERY),
+    "backends": ("海关接口", chinese.BACKEND),
+    "receipts": ("回执", chinese.RECEIPT),
+    "links": ("关联报文", chinese.LINK),
+    "undertakings": ("批量操作", chinese.UNDERTAKING),
+}
+
+_APART: Final = ("findings", "facts", "next")
+
+for act in (
+    actions.hold,
+    actions.release,
+    actions.reject,
+    actions.replay,
+    diff.diff,
+):
+    app.command()(act)
+
+
+@app.command("list")
+@filtered
+def list_(
+    home: HomeOption,
+    lang: LangOption,
+    filters: Filters,
+    after: Annotated[
+        str | None, typer.Option(help="Page on: the first ones after this message id; 0 begins at the first.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Answers of customs as well.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """What parties sent, the newest last. Filters are met together.
+
+    Example: gateway messages list --state rejected --fault schema-missing --older 2h --home /srv/gateway
+    """
+    wanted = replace(filters.wanted(utc_now()), after=after, everything=all_)
+    with told():
+        base = opened(home)
+        rows: list[dict[str, Any]] = read(base, lambda reader: list_messages(reader, wanted, filters.limit))
+        if not as_json:  # the columns of which are a contract
+            more = read(base, lambda reader: beside(reader, [row["id"] for row in rows]))
+            rows = [row | more[row["id"]] for row in rows]
+    columns = (
+        *("received_at", "id", "account", "reference", "type", "state", "customs_status", "faults"),
+        *("waiting_for", "until", "name", "repeat_of"),
+    )
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.MESSAGE)
+
+
+@app.command()
+def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
+    """Everything known of one message.
+
+    Example: gateway messages show 01JD0000000000000000000000 --home /srv/gateway
+    """
+    with told():
+        found = read(opened(home), lambda reader: show_message(reader, meant(reader, wanted), utc_now()))
+    if as_json:
+        say_json(found)
+        return
+    printer = console()
+    in_zh = lang is Language.ZH
+    fields = {name: value for name, value in found.items() if name not in (*_APART, *_TABLES)}
+    say_fields(fields, lang=lang, words=chinese.MESSAGE)
+    if found["next"] is not None:
+        printer.print("\n下一步  " if in_zh else "\nnext  ", cell(found["next"][lang]), sep="")
+    for finding in found["findings"]:
+        code, place = finding["rule"] or finding["code"], Place(**finding["place"])
+        head = heading(finding["severity"], code, place)
+        printer.print("\n", cell(head.zh if in_zh else head.en), sep="")
+        printer.print("  ", cell(finding[lang]), sep="")
+        if finding["value"] is not None:
+            value = filled(finding["value"])
+            printer.print("  ", cell(value.zh if in_zh else value.en), sep="")
+    for title, columns in _TABLES.items():
+        if found[title]:
+            called, words = _TABLES_ZH[title]
+            printer.print(f"\n{called if in_zh else title}")
+            say_rows(found[title], columns, as_json=False, lang=lang, words=words)
+
+
+@app.command()
+def trace(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
+    """Every event of a message, with actor, time and place in the log.
+
+    Example: gateway messages trace TB20261102000001 --home /srv/gateway
+    """
+    with told():
+        found = read(opened(home), lambda reader: _trail(reader, meant(reader, wanted).id))
+    short = [{**row, "detail": in_short(row["detail"]), "digest": row["digest"][:12]} for row in found]
+    columns = ("sequence", "at", "event", "actor", "state", "detail", "digest")
+    say_rows(found if as_json else short, columns, as_json=as_json, lang=lang, words=chinese.STEP)
+
+
+def _trail(reader: Connection, message: str) -> list[dict[str, Any]]:
+    trail = trace_message(reader, message)
+    return sorted([*trail, *removals(reader, message)], key=lambda each: datetime.fromisoformat(each["at"]))
+
+
+def in_short(detail: dict[str, Any]) -> str:
+    # Digests are for scripts; a table shows enough of them to tell two apart.
+    return " ".join(f"{key}={_short(value)}" for key, value in detail.items())
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_short(each) for each in value]
+    return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else value

@@ -1,0 +1,194 @@
+"""An act as it is asked for on the command line: at once on one message, or as an undertaking."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import typer
+from sqlalchemy import Connection, select
+
+from adapters.cli.messages.execute import Hand
+from adapters.cli.messages.filters import Filters
+from adapters.cli.messages.lookup import meant
+from adapters.cli.output import NO, UNREACHABLE, USAGE, WAITS, fail, opened, say_json, told
+from adapters.home.actor import actor
+from adapters.home.clock import utc_now
+from adapters.store.read.message_search import count_messages, list_messages
+from adapters.store.tables.messages import events
+from adapters.store.write.bulk_requests import NothingChosen, show_undertaking, write_request
+from gateway.model.faults import printable
+from gateway.model.message import new_id
+from gateway.model.ports import Superseded
+from gateway.model.states import Event
+from gateway.operate.bulk_requests import OtherRequest, Outcome, Progress, Request
+from gateway.operate.message_actions import Act, Impossible, Stage
+
+_OPERATORS: Final = (Event.REPLAYED, Event.RESUMED, Event.STOPPED, Event.DISMISSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the options said: one message, or filters."""
+
+    act: Act
+    wanted: str | None
+    filters: Filters
+    reason: str
+    key: str | None
+    stage: Stage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The ids of the messages that are meant; `more` meet the filters beyond the limit."""
+
+    messages: Sequence[str]
+    more: int = 0
+
+
+def check_choice(wanted: str | None, filters: Filters) -> None:
+    """Ends with 2 where neither a message nor filters are given, or both."""
+    if wanted is None and not filters.given:
+        fail(
+            USAGE,
+            "which messages? Give one (its id, reference, SeqNo or entry number), or filters: "
+            "--state, --fault, --account and the others that messages list has",
+        )
+    if wanted is not None and filters.given:
+        fail(USAGE, f"give one message or filters (--{', --'.join(filters.given)}), not both")
+
+
+def chosen(reader: Connection, wanted: str | None, filters: Filters) -> Chosen:
+    check_choice(wanted, filters)
+    if wanted is not None:
+        return Chosen([meant(reader, wanted).id])
+    by = filters.wanted(utc_now())
+    found = [row["id"] for row in list_messages(reader, by, filters.limit)]
+    if not filters.limit or len(found) < filters.limit:
+        return Chosen(found)
+    return Chosen(found, count_messages(reader, by) - len(found))
+
+
+def asked(ask: Ask, path: Path, as_json: bool) -> None:
+    """Does it, or writes it down for a second person, and says what became of it."""
+    with told(), Hand.on(opened(path)) as hand:
+        policy = hand.home.policy().operations
+        before = utc_now()  # of choosing: what goes on while it is chosen went on since
+        with hand.database.engine.connect() as reader:
+            those = chosen(reader, ask.wanted, ask.filters)
+        single = those.messages[0] if ask.wanted is not None else None
+        by = (
+            {"message": single}
+            if single is not None
+            else {**ask.filters.given, "limit": str(ask.filters.limit)}
+        )
+        request = Request(
+            act=ask.act, stage=ask.stage, wanted=by, reason=ask.reason, actor=actor(), key=ask.key
+        )
+        if single is not None and ask.key is None and ask.act not in policy.four_eyes:
+            _at_once(hand, request, single, as_json)
+            return
+        undertaking, is_new = _written(hand, request, those.messages, before)
+        try:
+            finish(hand, undertaking, as_json, single=single)
+        finally:
+            if those.more and is_new:
+                key = "" if ask.key is None else " and another --request-key"
+                typer.echo(
+                    f"gateway: {those.more} more meet the filters and were left alone; to go on with them: "
+                    f"the same command with --limit 0{key}",
+                    err=True,
+                )
+
+
+def _at_once(hand: Hand, request: Request, message: str, as_json: bool) -> None:
+    try:
+        state = hand.once(request, message)
+    except Impossible as error:
+        fail(NO, f"{message}: {error}{_last_act(hand, message)}")
+    except Superseded:
+        _never_still(message)
+    _say_one(message, state, as_json)
+
+
+def _say_one(message: str, state: str, as_json: bool) -> None:
+    if as_json:
+        say_json({"id": message, "state": state})
+    else:
+        typer.echo(f"{message} is {state}")
+
+
+def _never_still(message: str) -> NoReturn:
+    fail(UNREACHABLE, f"{message} changes all the time; try again")
+
+
+def _last_act(hand: Hand, message: str) -> str:
+    """Who acted on it last: to press Enter twice should not leave one guessing."""
+    query = select(events).where(events.c.message == message).order_by(events.c.sequence.desc()).limit(20)
+    with hand.database.engine.connect() as reader:
+        for row in reader.execute(query):
+            if row.event in _OPERATORS:
+                return printable(f"; it was {row.event} at {row.at:%Y-%m-%d %H:%M:%S} UTC by {row.actor}")
+    return ""
+
+
+def _written(hand: Hand, request: Request, messages: Sequence[str], now: datetime) -> tuple[str, bool]:
+    """The id of the undertaking, and whether it is a new one: else it has the same request key."""
+    id_ = new_id(now, os.urandom(10))
+    policy = hand.home.policy().operations
+    try:
+        written = hand.database.submit(
+            lambda to: write_request(to, id_, request, lambda _reader: messages, policy, now)
+        ).result()
+    except NothingChosen:
+        fail(NO, "no message meets the filters")
+    except OtherRequest as error:
+        fail(USAGE, printable(str(error)))
+    return written, written == id_
+
+
+def finish(hand: Hand, undertaking: str, as_json: bool, *, single: str | None = None) -> None:
+    """Goes on with an undertaking as far as it may, and says how it stands. Ends with 1 where nothing of it
+    was possible."""
+    try:
+        hand.carry_on(undertaking)
+    except Superseded as error:
+        _never_still(str(error))
+    with hand.database.engine.connect() as reader:
+        shown = show_undertaking(reader, undertaking)
+    outcome = shown["items"][0]
+    failed = shown["state"] == Progress.DONE and shown[Outcome.DONE] == 0
+    if single is not None and outcome["outcome"] == Outcome.DONE:
+        _say_one(single, outcome["note"], as_json)
+        return
+    if single is not None and failed:
+        fail(NO, f"{single}: {outcome['note']}{_last_act(hand, single)}")
+    if as_json:
+        say_json(shown)
+    else:
+        typer.echo(in_words(shown))
+    if failed:
+        raise typer.Exit(NO)
+    if shown["state"] == Progress.ASKED:
+        raise typer.Exit(WAITS)
+
+
+def in_words(shown: dict[str, Any]) -> str:
+    """How an undertaking stands, and what may be done."""
+    id_, act = shown["id"], shown["act"]
+    counted = f"{act}: {shown['done']} done, {shown['impossible']} not possible, {shown['open']} open"
+    match shown["state"]:
+        case Progress.ASKED:
+            return (
+                f"{act} of {shown['messages']} waits for a second person; another user says: "
+                f"gateway undertakings approve {id_}"
+            )
+        case Progress.REFUSED:
+            return f"{act} of {shown['messages']} was refused by {shown['decided_by']}"
+        case Progress.OPEN:
+            return f"{counted}; go on with: gateway undertakings resume {id_}"
+        case _:
+            return f"{counted}; see: gateway undertakings show {id_}"

@@ -1,0 +1,215 @@
+"""How commands speak: tables for people, JSON for scripts, and exit codes (CONTRACT.md, "Command line")."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy.exc import OperationalError
+from typer.core import TyperGroup
+
+from adapters.cli.chinese_heads import HEADS
+from adapters.cli.tables import in_words, instant, laid_out
+from adapters.home.differing import differing
+from adapters.home.home import Home, HomeLocked, NotAHome
+from gateway.config.settings import BadSettings
+from gateway.model.faults import Deferred, printable
+from gateway.model.waits import Words
+
+NO: Final = 1  # the answer is no
+USAGE: Final = 2
+UNREACHABLE: Final = 3  # the home is locked, or a server cannot be reached
+INTERNAL: Final = 4
+WAITS: Final = 5  # written down, for a second person to approve
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What the values of fields are called in Chinese, by the field's name, and those fields that are called
+    otherwise than elsewhere (`adapters/cli/chinese.py`)."""
+
+    words: Mapping[str, Callable[[Any], object]] = field(default_factory=dict)
+    heads: Mapping[str, str] = field(default_factory=dict)
+
+
+class Language(StrEnum):
+    ZH = "zh"
+    EN = "en"
+
+
+_PLAIN: Final = Vocabulary()
+_ZONES: Final = {Language.ZH: "北京时间", Language.EN: "UTC+8"}
+
+
+class Listing(TyperGroup):
+    """A group whose `list` may be left out: `gateway parties --json` is `gateway parties list --json`."""
+
+    left_out = "list"
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        bare = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        completing = ctx.resilient_parsing  # then what may follow is asked for, not done
+        return super().parse_args(ctx, [self.left_out, *args] if bare and not completing else args)
+
+
+HomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home", envvar="GATEWAY_HOME", help="The home that `gateway init` made.", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts instead of a table.")]
+
+
+def spoken() -> Language:
+    """The language of whoever is at the terminal, by the variables that say it everywhere else."""
+    said = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return Language.ZH if said.startswith("zh") else Language.EN
+
+
+LangOption = Annotated[
+    Language,
+    typer.Option(
+        "--lang",
+        default_factory=spoken,
+        show_default="zh where LANG is zh_…, else en",
+        help="Language of tables and sentences.",
+    ),
+]
+LimitOption = Annotated[
+    int, typer.Option("--limit", min=0, max=10_000_000, help="The newest so many; 0 shows all.")
+]
+
+
+def console() -> Console:
+    # A pipe gets wide lines instead of wrapped cells, so that `grep` works.
+    return Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
+
+
+def say_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def say_rows(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    lang: Language = Language.EN,
+    words: Vocabulary = _PLAIN,
+) -> None:
+    """An array in JSON, or a table of the named columns. Nothing of a sender's reaches the terminal raw. A
+    terminal gets times in China, a pipe full instants. `words` are those of the columns in Chinese."""
+    if as_json:
+        say_json(list(rows))
+        return
+    heads = [head(column, lang, words) for column in columns]
+    shown = [[_word(column, row[column], lang, words) for column in columns] for row in rows]
+    if sys.stdout.isatty():
+        for line in laid_out(shown, heads, console().width, _ZONES[lang]):
+            typer.echo(line)
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for each in heads:
+            table.add_column(each, overflow="fold")
+        for values in shown:
+            table.add_row(*(cell(value) for value in values))
+        console().print(table)
+    if not rows:
+        typer.echo("（无）" if lang is Language.ZH else "(none)")
+
+
+def say_fields(
+    fields: Mapping[str, Any],
+    *,
+    lang: Language = Language.EN,
+    words: Vocabulary = _PLAIN,
+    width: int = 15,
+) -> None:
+    """A line for each field, its name before it."""
+    for name, value in fields.items():
+        called = head(name, lang, words)
+        blank = " " * (width - cell_len(called))
+        console().print(f"{blank}{called}  ", cell(_word(name, value, lang, words), lang), sep="")
+
+
+def head(name: str, lang: Language, words: Vocabulary = _PLAIN) -> str:
+    """What a field is called. A name that has no word stays."""
+    if lang is Language.EN:
+        return name.replace("_", " ")
+    return words.heads.get(name) or HEADS.get(name, name)
+
+
+def _word(name: str, value: object, lang: Language, words: Vocabulary) -> object:
+    if lang is Language.EN or value is None:
+        return value
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if isinstance(value, dict):
+        return {head(key, lang): _word(key, each, lang, words) for key, each in value.items()}
+    return words.words[name](value) if name in words.words else value
+
+
+def cell(value: object, lang: Language = Language.EN) -> Text:
+    if sys.stdout.isatty() and instant(value) is not None:
+        zone = _ZONES[lang]
+        return Text(f"{zone} {in_words(value)}" if lang is Language.ZH else f"{in_words(value)} {zone}")
+    return Text(printable(value) if isinstance(value, str) and value else in_words(value))
+
+
+def fail(code: int, text: str) -> NoReturn:
+    # A line for each of them, but nothing else that a terminal would obey: it may name what others named.
+    shown = "\n".join(printable(line, 4000) for line in text.split("\n"))
+    typer.echo(f"gateway: {shown}", err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turns what can go wrong with a home into one sentence and an exit code."""
+    try:
+        yield
+    except (NotAHome, BadSettings) as error:
+        fail(USAGE, str(error))
+    except HomeLocked as error:
+        fail(UNREACHABLE, str(error))
+    except Deferred as error:
+        fail(UNREACHABLE, f"not now: {error}")
+    except OperationalError as error:
+        fail(UNREACHABLE, f"the store cannot be opened: {error.orig}")
+    except UnicodeEncodeError:
+        fail(USAGE, "what was given is no text in UTF-8")
+    except OSError as error:
+        if error.errno is None:  # none of the system's
+            raise
+        # A disk that is full or read-only, rights that are missing, an address that is taken.
+        where = "" if error.filename is None else f"{error.filename}: "
+        fail(UNREACHABLE, f"{where}{error.strerror or error}")
+
+
+def opened(path: Path) -> Home:
+    return Home(path).checked()
+
+
+def warn_of_differing(home: Home, lang: Language = Language.EN) -> None:
+    """On standard error, before something is said or done by the files: that the node runs by others."""
+    try:
+        different = differing(home)
+    except (BadSettings, OSError) as error:
+        different = Words(
+            f"网关所用的与现有文件无法比较（{error}）",
+            f"what the node runs by cannot be compared with the files: {error}",
+        )
+    if different is not None:
+        said = different.zh if lang is Language.ZH else different.en
+        typer.echo(f"gateway: {printable(said, 1000)}", err=True)

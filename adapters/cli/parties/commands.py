@@ -1,0 +1,209 @@
+"""`gateway parties`: who takes part, and what each may do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from adapters.cli import chinese
+from adapters.cli.output import (
+    NO,
+    HomeOption,
+    JsonOption,
+    LangOption,
+    Language,
+    LimitOption,
+    Listing,
+    cell,
+    console,
+    fail,
+    head,
+    opened,
+    say_fields,
+    say_json,
+    say_rows,
+    told,
+)
+from adapters.cli.parties.keys import No, ReasonOption, WantedArgument, commit, keys, read
+from adapters.cli.parties.text import differences, row, whole, words
+from adapters.home.actor import actor
+from adapters.home.clock import utc_now
+from adapters.home.home import Home
+from adapters.home.key_files import BadFile, read_keys
+from adapters.home.parties_csv import read_table
+from adapters.home.parties_toml import read_parties
+from adapters.home.party_fields import read_cells, wrong
+from adapters.store.database import Transaction
+from adapters.store.write.parties import Change, changes_of, named, plan, registered, say, write
+from gateway.config.settings import BadSettings
+from gateway.model.china import china_date
+from gateway.model.parties import Role, TraderClass
+from gateway.operate.party_changes import Stated
+
+app = typer.Typer(cls=Listing, help="Who takes part: traders, brokers, association, customs, premises.")
+
+app.command()(keys)
+
+
+@app.command("list")
+def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
+    """Registered parties with the class in force today, the newest last.
+
+    Example: gateway parties list --home /srv/gateway
+    """
+    with told():
+        register = read(opened(home), registered)
+    rows = [row(party, china_date(utc_now())) for party in register.values()][-limit:]
+    columns = ("account", "code", "scc", "name", "class", "role")
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.PARTY)
+
+
+@app.command()
+def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
+    """Everything registered of one party, and every change of it; keys by their fingerprints only.
+
+    Example: gateway parties show broker-aa --home /srv/gateway
+    """
+    with told():
+        base = opened(home)
+        party = named(read(base, registered), wanted) or fail(NO, f"no party is known by {wanted}")
+        history = read(base, lambda reader: changes_of(reader, party.code))
+    today = china_date(utc_now())
+    shown = whole(party, today) | {
+        "changes": [
+            {**done, "at": done["at"].isoformat(), "changes": differences(change, today)}
+            for done, change in history
+        ]
+    }
+    if as_json:
+        say_json(shown)
+        return
+    in_zh = lang is Language.ZH
+    fields = {name: words(value, lang) for name, value in shown.items() if name != "changes"}
+    say_fields(fields, lang=lang, words=chinese.PARTY, width=22)
+    for done in shown["changes"]:
+        what = ", ".join(head(each["field"], lang) for each in done["changes"])
+        what = what or ("登记" if in_zh else "added")
+        told_of = f"{done['at']} {done['actor']}: {what} ({done['reason']})"
+        say_fields({"changed": told_of}, lang=lang, width=22)
+
+
+@app.command()
+def add(
+    home: HomeOption,
+    code: Annotated[str, typer.Option(help="Customs code, 10 characters.", show_default=False)],
+    scc: Annotated[str, typer.Option(help="Social credit code, 18 characters.", show_default=False)],
+    name: Annotated[str, typer.Option(help="Name as registered.", show_default=False)],
+    role: Annotated[
+        str,
+        typer.Option(
+            help=f"What it is: {', '.join(Role)}; several with commas between them.", show_default=False
+        ),
+    ],
+    class_: Annotated[
+        TraderClass | None, typer.Option("--class", help="Class of a trader or broker.")
+    ] = None,
+    since: Annotated[str, typer.Option(help="First day of that class; from ever without it.")] = "",
+    account: Annotated[str, typer.Option(help="User name for log-ins.")] = "",
+    key: Annotated[Path | None, typer.Option(help="OpenSSH public key file of the account.")] = None,
+    reason: ReasonOption = "add",
+    as_json: JsonOption = False,
+) -> None:
+    """Register one more party.
+
+    Example: gateway parties add --code 1207960404 --scc 91120116MADEM0C186 --name 某公司 --role trader
+    """
+    cells = {"code": code, "scc": scc, "name": name, "role": role, "class": class_ or "", "since": since}
+    with told():
+        if key is not None and not account:
+            raise BadSettings("--key is of an account; name it with --account")
+        try:
+            keys = () if key is None else read_keys(key, str(key))
+            said = read_cells("add", cells | {"account": account}, keys)
+        except ValidationError as error:
+            raise BadSettings("\n".join(wrong("add", error))) from None
+        except BadFile as error:
+            raise BadSettings(str(error)) from None
+        commit(opened(home), lambda transaction: _added(transaction, said, reason))
+    party = read(Home(home), registered)[code]
+    if as_json:
+        say_json(row(party, china_date(utc_now())))
+    else:
+        typer.echo(f"{party.code} is registered")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(help="parties.toml or its like, or a CSV table (*.csv).", exists=True, dir_okay=False),
+    ],
+    home: HomeOption,
+    lang: LangOption,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, change nothing.")
+    ] = False,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Add and change the parties that a file names; all of them, or none. Others stay as they are.
+
+    A class that differs from the one in force begins today, or on the day that the file says; the old one
+    ends the day before. Keys and certificates are added, never taken away (`gateway parties keys`).
+
+    Example: gateway parties import parties.csv --dry-run --home /srv/gateway
+    """
+    now = utc_now()
+    with told():
+        base = opened(home)
+        said = read_table(file) if file.suffix.lower() == ".csv" else read_parties(file)
+        if dry_run:
+            changes = read(base, lambda reader: plan(reader, said, now))
+        else:
+            why = reason or f"import {file.name}"
+            changes = commit(base, lambda transaction: say(transaction, said, actor(), why, now))
+    report = _report(changes, dry_run=dry_run)
+    if as_json:
+        say_json(report)
+    else:
+        _tell(report, lang)
+
+
+def _added(transaction: Transaction, said: Stated, reason: str) -> None:
+    now = utc_now()
+    changes = plan(transaction.connection, [said], now)
+    if changes[0].before is not None:
+        raise No(f"{said.code} is registered already; `gateway parties import` changes it")
+    write(transaction, changes, actor(), reason, now)
+
+
+def _report(changes: Sequence[Change], *, dry_run: bool) -> dict[str, Any]:
+    today = china_date(utc_now())
+
+    def shown(change: Change) -> dict[str, Any]:
+        return {"code": change.after.code, "name": change.after.name}
+
+    return {
+        "dry_run": dry_run,
+        "added": [shown(each) for each in changes if each.before is None],
+        "changed": [
+            {**shown(each), "changes": differences(each, today)}
+            for each in changes
+            if each.before is not None and each.before != each.after
+        ],
+        "unchanged": [shown(each) for each in changes if each.before == each.after],
+    }
+
+
+def _tell(report: dict[str, Any], lang: Language) -> None:
+    in_zh = lang is Language.ZH
+    for outcome, zh in (("added", "新登记"), ("changed", "已变更"), ("unchanged", "无变化")):
+        for party in report[outcome]:
+            console().print(f"{zh if in_zh else outcome:<10}", cell(f"{party['code']}  {party['name']}"))
+            for change in party.get("changes", ()):
+                before, after = words(change["before"], lang), words(change["after"], lang)
+                console().print(" " * 12, cell(f"{head(change['field'], lang)}: {before} → {after}"))
+    if report["dry_run"]:
+        typer.echo("仅试算（--dry-run），未作变更" if in_zh else "nothing was changed: --dry-run")

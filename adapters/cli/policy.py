@@ -1,0 +1,177 @@
+"""`gateway policy`: what is in force on a day, and what another policy would have said."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime
+from functools import partial
+from importlib.resources import files
+from itertools import chain
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from sqlalchemy import select
+
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.cli.output import HomeOption, JsonOption, opened, say_rows, told
+from adapters.home.clock import utc_now
+from adapters.home.home import Home
+from adapters.store.database import sqlite_engine
+from adapters.store.read.register import SqlRegister
+from adapters.store.rows import received_of
+from adapters.store.tables.messages import messages
+from gateway.config.settings import decoded, read_policy
+from gateway.families.families import Families
+from gateway.formats.signing import XadesSigner
+from gateway.judge.pipeline import Rules, judge
+from gateway.model.china import china_date
+from gateway.model.faults import Fault, Severity
+from gateway.model.message import Earlier, Key, Received
+from gateway.model.policy import Policy
+from gateway.model.ports import Register, Signer
+from gateway.model.reform import in_force
+from gateway.model.states import Event, State
+
+app = typer.Typer(no_args_is_help=True, help="What the gateway judges by, and what another policy would say.")
+
+
+@app.command()
+def show(
+    home: HomeOption,
+    on: Annotated[
+        datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Day in China; today by default.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The limits, and the rows of the reform that are in force on a day, each with its source.
+
+    Example: gateway policy show --on 2013-05-01 --home /srv/gateway
+    """
+    with told():
+        policy = opened(home).policy()
+    rows = [*_limits(policy), *_rows(policy, china_date(utc_now()) if on is None else on.date())]
+    say_rows(rows, ("section", "says", "since", "until", "source"), as_json=as_json)
+
+
+@app.command("try")
+def try_(
+    file: Annotated[Path, typer.Argument(help="Another policy.toml.", exists=True, dir_okay=False)],
+    home: HomeOption,
+    last: Annotated[int, typer.Option("--last", min=1, help="So many of the newest messages.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """What the newest messages would have got under another policy; shows those that would have got another
+    verdict or other faults. Nothing is changed, nothing is sent.
+
+    Left out is what the present policy would judge in the same way today: there something else has changed
+    since, as an agreement that was used up.
+
+    Example: gateway policy try policy-2027.toml --last 500 --home /srv/gateway
+    """
+    with told():
+        base = opened(home)
+        policy = read_policy(file.name, decoded(file.name, file.read_bytes()))
+        rows = _tried(base, policy, last)
+    say_rows(rows, ("id", "account", "reference", "was", "would_be"), as_json=as_json)
+
+
+def _limits(policy: Policy) -> list[dict[str, Any]]:
+    return [
+        {"section": f"{section}.{key}", "says": str(value), "since": None, "until": None, "source": None}
+        for section, values in policy.model_dump(mode="json", exclude={"version", "reform"}).items()
+        for key, value in values.items()
+    ]
+
+
+def _rows(policy: Policy, day: date) -> list[dict[str, Any]]:
+    reform = policy.reform
+    tables = ("eligible", "scope", "demand", "due", "triage", "inspection")
+    rows = chain.from_iterable(
+        ((table, row) for row in in_force(getattr(reform, table), day)) for table in tables
+    )
+    return [
+        {
+            "section": f"reform.{table}",
+            "says": _said(row.model_dump(mode="json", exclude={"since", "until", "source", "source_zh"})),
+            "since": row.since.isoformat(),
+            "until": None if row.until is None else row.until.isoformat(),
+            "source": row.source,
+        }
+        for table, row in rows
+    ]
+
+
+def _said(values: dict[str, Any]) -> str:
+    told = (f"{name}={_value(value)}" for name, value in values.items() if value not in (None, []))
+    return " ".join(told) or "any"  # a row without a condition fits anything
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class _Unseen(SqlRegister):
+    """The register without what was sent before: else each message would repeat itself."""
+
+    def holder(self, key: Key, message: str = "") -> Earlier | None:
+        return None
+
+    def same_body(self, key: Key, body: str) -> Earlier | None:
+        return None
+
+
+def _tried(home: Home, policy: Policy, last: int) -> list[dict[str, Any]]:
+    engine = sqlite_engine(home.database, read_only=True)
+    rules = Rules(families=Families.load(files("schemas")), policy=policy, routes=home.routes())
+    present = replace(rules, policy=home.policy())
+    signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
+    register, blobs = _Unseen(engine), FilesystemBlobs(home.blobs)
+    newest = (
+        select(messages)
+        .where(messages.c.kind == "inbound", messages.c.state.not_in([State.RECEIVED, State.HELD]))
+        .order_by(messages.c.seq.desc())
+        .limit(last)
+    )
+    with engine.connect() as reader:
+        rows = list(reversed(reader.execute(newest).all()))
+    tried = []
+    for row in track(rows, "judging", console=Console(stderr=True), transient=True):
+        was = {
+            found["rule"] or found["code"] for found in row.findings if found["severity"] == Severity.ERROR
+        }
+        if Fault.DUPLICATE_REFERENCE.code in was:
+            continue  # what was sent before decided, not the policy
+        blob = partial(blobs.open, row.sha256)
+        judged = partial(_would_be, received_of(row), blob, register, signer)
+        would_be = judged(rules)
+        if would_be in (_verdict(was), judged(present)):
+            continue
+        tried.append(
+            {
+                "id": row.id,
+                "account": row.account,
+                "reference": row.reference,
+                "was": _verdict(was),
+                "would_be": would_be,
+            }
+        )
+    engine.dispose()
+    return tried
+
+
+def _would_be(
+    received: Received, blob: Callable[[], IO[bytes]], register: Register, signer: Signer, rules: Rules
+) -> str:
+    decision = judge(received, blob, rules, register, signer, received.arrival.received_at)
+    if decision.event is not Event.REFUSED:
+        return _verdict(set())
+    errors = (found for found in decision.findings if found.severity is Severity.ERROR)
+    return _verdict({found.rule or found.code for found in errors})
+
+
+def _verdict(faults: set[str]) -> str:
+    return f"rejected: {', '.join(sorted(faults))}" if faults else "accepted"

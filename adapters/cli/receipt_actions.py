@@ -1,0 +1,131 @@
+"""`gateway receipts list|show|restore`: where receipts are, and one that was removed given back."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Connection, Row
+
+from adapters.cli.messages.execute import Hand
+from adapters.cli.messages.lookup import meant, read
+from adapters.cli.output import (
+    NO,
+    HomeOption,
+    JsonOption,
+    LimitOption,
+    cell,
+    console,
+    fail,
+    opened,
+    say_json,
+    say_rows,
+    told,
+)
+from adapters.cli.times import SinceOption, first_of
+from adapters.home.actor import actor
+from adapters.home.clock import utc_now
+from adapters.store.write.receipt_actions import (
+    Asked,
+    Damaged,
+    NotRemoved,
+    facts,
+    find_receipts,
+    list_receipts,
+    restore_receipt,
+)
+from gateway.model.faults import printable
+
+WantedArgument = Annotated[str, typer.Argument(metavar="RECEIPT", help="Its number or its name, as listed.")]
+
+
+def list_(
+    home: HomeOption,
+    account: Annotated[str | None, typer.Option(help="Only receipts for this account.")] = None,
+    message: Annotated[
+        str | None, typer.Option(help="Only of this message: id, reference, SeqNo or entry number.")
+    ] = None,
+    removed: Annotated[bool, typer.Option("--removed", help="Only those that were taken away.")] = False,
+    since: SinceOption = None,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """Receipts, answers and notices for accounts, the newest last: when each was given, read and taken away.
+
+    One that somebody has damaged is named, and what can be read of it shown; it ends with 1 then.
+
+    Example: gateway receipts list --account broker-aa --removed --home /srv/gateway
+    """
+
+    def query(reader: Connection) -> list[dict[str, Any]]:
+        of = None if message is None else meant(reader, message).id
+        return list_receipts(
+            reader, Asked(account=account, message=of, since=first_of(since), removed=removed), limit
+        )
+
+    with told():
+        rows = read(opened(home), query)
+    columns = ("created_at", "id", "account", "verdict", "collected_at", "removed_at", "name")
+    say_rows(rows, columns, as_json=as_json)
+    if wrong := {row["id"]: row["damaged"] for row in rows if "damaged" in row}:
+        fail(NO, f"damaged: {Damaged(wrong)}; see: gateway audit verify")
+
+
+def show(
+    wanted: WantedArgument,
+    home: HomeOption,
+    raw: Annotated[bool, typer.Option("--raw", help="Its bytes and nothing else.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """One receipt: whose it is, where it lies, and when it was read and taken away; or its bytes.
+
+    Example: gateway receipts show 17 --raw --home /srv/gateway
+    """
+    with told():
+        row = read(opened(home), lambda reader: _one(reader, wanted))
+    if raw:
+        sys.stdout.buffer.write(row.body)
+    elif as_json:
+        say_json(facts(row))
+    else:
+        for name, value in facts(row).items():
+            console().print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
+
+
+def restore(
+    wanted: WantedArgument,
+    home: HomeOption,
+    reason: Annotated[str, typer.Option(help="Why; stands in the trail.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Put a receipt that was taken away into its folder again, byte for byte; what is brought to its account
+    is brought again. Ends with 1 for one that is where it was put.
+
+    Example: gateway receipts restore 17 --reason "their disk was lost" --home /srv/gateway
+    """
+    if not reason.strip():
+        raise typer.BadParameter("it must say why", param_hint="'--reason'")
+    with told(), Hand.on(opened(home)) as hand:
+        with hand.database.engine.connect() as reader:
+            row = _one(reader, wanted)
+        who, now = actor(), utc_now()
+        try:
+            hand.database.submit(lambda to: restore_receipt(to, row.id, who, reason, now)).result()
+        except NotRemoved:
+            fail(NO, printable(f"{row.name} is where it was put, in {row.folder} of {row.account}"))
+    if as_json:
+        say_json({"id": row.id, "account": row.account, "folder": row.folder, "name": row.name})
+    else:
+        typer.echo(printable(f"{row.name} is in {row.folder} of {row.account} again"))
+
+
+def _one(reader: Connection, wanted: str) -> Row[*tuple[Any, ...]]:
+    try:
+        found = find_receipts(reader, wanted)
+    except Damaged as error:
+        fail(NO, f"damaged: {error}; see: gateway audit verify")
+    if not found:
+        fail(NO, printable(f"no receipt is known by {wanted}"))
+    if len(found) > 1:
+        those = ", ".join(f"{row.id} ({row.account})" for row in found)
+        fail(NO, printable(f"several receipts have that name; give a number: {those}"))
+    return found[0]

@@ -1,0 +1,109 @@
+"""`gateway reload`: a running node takes policy, routes, keys and certificates anew."""
+
+import os
+import signal
+import time
+from typing import Any, Final
+
+from adapters.cli.messages.lookup import read
+from adapters.cli.output import (
+    NO,
+    UNREACHABLE,
+    HomeOption,
+    JsonOption,
+    LangOption,
+    Language,
+    cell,
+    console,
+    fail,
+    opened,
+    say_json,
+    told,
+)
+from adapters.home.actor import actor
+from adapters.home.clock import utc_now
+from adapters.home.home import Home
+from adapters.store.database import Database, sqlite_engine
+from adapters.store.read.event_log import end_of_log
+from adapters.store.write.in_force import NodeEvent, Noted, note, noted
+
+_WITHIN: Final = 60.0  # seconds for workers to start anew
+_EVERY: Final = 0.05
+
+
+def reload(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
+    """Have the running node take policy.toml, routes.toml, the host keys of the SFTP server, and the keys and
+    certificates that gateway.toml names. All of it or nothing: ends with 1, and says why, where the node goes
+    on with what it had.
+
+    What is different in gateway.toml itself is named: that takes a restart. Parties are changed by `gateway
+    parties import` alone, which needs no reload.
+
+    Example: gateway reload --home /srv/gateway
+    """
+    with told():
+        said = _asked(opened(home))
+    if as_json:
+        say_json(said)
+    elif said["reloaded"]:
+        for line in _in_words(said, lang):
+            console().print(cell(line))
+    if not said["reloaded"]:
+        if lang is Language.ZH:
+            fail(NO, f"未启用，网关继续使用原有配置：{said['why_zh']}")
+        fail(NO, f"the node goes on with what it had: {said['why']}")
+
+
+def _asked(home: Home) -> dict[str, Any]:
+    process = home.served_by()
+    if not process:
+        fail(UNREACHABLE, f"no gateway serves {home.path}: what its files say counts from its start on")
+    before = read(home, end_of_log)
+    database = Database(sqlite_engine(home.database))
+    who, now = actor(), utc_now()
+    database.submit(lambda to: note(to, NodeEvent.ASKED, who, now)).result()
+    database.close()
+    os.kill(process, signal.SIGHUP)
+    outcome = _outcome(home, before)
+    return {
+        "reloaded": outcome.event is not NodeEvent.KEPT,
+        "at": outcome.at.isoformat(),
+        "why": outcome.detail.get("why"),
+        "why_zh": outcome.detail.get("why_zh"),
+        "changed": outcome.detail.get("changed", []),
+        "needs_restart": outcome.detail.get("needs_restart", []),
+        "before": outcome.detail.get("before", {}),
+        "digests": dict(outcome.digests),
+    }
+
+
+def _outcome(home: Home, before: int) -> Noted:
+    deadline = time.monotonic() + _WITHIN
+    while time.monotonic() < deadline:
+        found: Noted | None = read(home, lambda reader: noted(reader, before))
+        if found is not None:
+            return found
+        if home.served_by() is None:
+            fail(UNREACHABLE, f"the gateway that served {home.path} has ended")
+        time.sleep(_EVERY)
+    return fail(UNREACHABLE, f"the node said nothing within {_WITHIN:.0f} s; see its log")
+
+
+def _in_words(said: dict[str, Any], lang: Language) -> list[str]:
+    in_zh = lang is Language.ZH
+    if said["changed"]:
+        lines = ["已启用：" if in_zh else "reloaded:"]
+    else:
+        lines = ["已启用，没有变更" if in_zh else "reloaded; nothing was different"]
+    lines += [
+        f"  {name}  {said['before'].get(name, '-')[:12]} → {said['digests'].get(name, '-')[:12]}"
+        for name in said["changed"]
+    ]
+    if said["needs_restart"]:
+        keys = ", ".join(said["needs_restart"])
+        lines.append(
+            f"gateway.toml 中有变更，重启后启用：{keys}"
+            if in_zh
+            else f"different in gateway.toml, from the next start on: {keys}"
+        )
+    return lines

@@ -1,0 +1,80 @@
+"""`gateway routes`: where a message would go, and why there."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from adapters.cli.output import NO, HomeOption, JsonOption, fail, opened, say_rows, told, warn_of_differing
+from adapters.home.home import Home
+from gateway.families.families import Families
+from gateway.judge.route import Routes, second_office
+from gateway.judge.unpack import unpack
+from gateway.judge.validate import recognise
+from gateway.model.faults import Rejected, printable
+
+# They go where the declaration went that they belong to, whatever the routes say.
+_AS_THE_DECLARATION: Final = ("documents", "agreement-notice")
+
+app = typer.Typer(no_args_is_help=True, help="Where messages go, and why.")
+
+
+@app.command("try")
+def try_(
+    file: Annotated[
+        Path, typer.Argument(help="A package (zip) or a bare XML document.", exists=True, dir_okay=False)
+    ],
+    home: HomeOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Which routes are looked at for a message, in their order, and why each takes it or not. Ends with 1
+    where none does. Whether the message is accepted at all says `gateway check`.
+
+    Example: gateway routes try declaration.zip --home /srv/gateway
+    """
+    with told():
+        base = opened(home)
+        warn_of_differing(base)
+        rows = list(_tried(file, base))
+    say_rows(rows, ("order", "route", "backend", "takes_it", "why"), as_json=as_json)
+    if rows and not any(row["takes_it"] for row in rows):
+        raise typer.Exit(NO)
+
+
+def _tried(file: Path, home: Home) -> Iterator[dict[str, Any]]:
+    policy, families = home.policy(), Families.load(files("schemas"))
+    size, any_size = file.stat().st_size, sys.maxsize  # that is for `check` to say
+    try:
+        package = unpack(
+            printable(file.name), partial(file.open, "rb"), size, policy.package, policy.pdf, any_size
+        )
+        recognised = recognise(package, families, policy)
+    except Rejected as refused:
+        fail(NO, f"{file.name} is no message that has a route: {refused.findings[0].en}")
+    kind = recognised.type
+    if kind.kind in _AS_THE_DECLARATION:
+        typer.echo(f"gateway: a {kind.name} goes where its declaration went; no route is asked", err=True)
+        return
+    routes, values = home.routes(), kind.facts(recognised.root)
+    yield from _looked_at(routes, kind.name, values)
+    if other := second_office(kind.operation(values), values):
+        yield from _looked_at(routes, kind.name, {**values, "office": other})
+
+
+def _looked_at(routes: Routes, type_name: str, values: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    taken = False
+    for order, route in enumerate(routes.route, 1):
+        unmet = route.unmet(type_name, values)
+        takes = not taken and not unmet
+        if taken:
+            why = "not looked at: one before takes it"
+        elif takes:
+            why = f"every condition holds for office {values.get('office', '-')}"
+        else:
+            why = ", ".join(f"{name} {value or '-'} is not among its own" for name, value in unmet)
+        yield {"order": order, "route": route.name, "backend": route.backend, "takes_it": takes, "why": why}
+        taken = taken or takes

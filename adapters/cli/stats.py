@@ -1,0 +1,141 @@
+"""`gateway stats`: how messages flow, and what became of declarations, as counts."""
+
+from datetime import timedelta
+from importlib.resources import files
+from typing import Annotated, Final
+
+import typer
+
+from adapters.cli.dossier.commands import UntilOption, bounds
+from adapters.cli.output import HomeOption, JsonOption, Listing, opened, say_json, say_rows, told
+from adapters.cli.parties.keys import read
+from adapters.cli.times import SinceOption
+from adapters.home.clock import utc_now
+from adapters.store.read.office_stats import figures
+from adapters.store.read.outcome_stats import counts_by_fault, counts_by_triage
+from adapters.store.read.queue_stats import COUNTS, By, depths, rates, waits
+from gateway.families.families import Families
+from gateway.model.dossier import ReviewOutcome
+from gateway.monitor.statistics_bands import OUTCOMES, bands
+
+_LOOKED_AT: Final = timedelta(days=30)
+
+
+class _Flowing(Listing):
+    """`gateway stats` is `gateway stats flow`."""
+
+    left_out = "flow"
+
+
+app = typer.Typer(
+    cls=_Flowing, help="How messages flow now (flow, which may be left out), and what became of declarations."
+)
+
+
+@app.command("flow")
+def flow_(
+    home: HomeOption,
+    by: Annotated[By | None, typer.Option(help="Count for each of these apart.")] = None,
+    hours: Annotated[int, typer.Option(min=1, max=8760, help="Count the last so many hours.")] = 24,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What stands where and since when; what came and what was said of it, hour by hour; and how long that
+    took. --since and --until count whole days in place of the last hours.
+
+    A message counts once, by what was first said of it; a replay adds nothing. Seconds are from receipt; half
+    of the messages took no longer than the median, 95 of 100 no longer than p95.
+
+    Example: gateway stats flow --by office --hours 3 --home /srv/gateway
+    """
+    now = utc_now()
+    first, before = bounds(since, until)
+    end = min(before or now, now)
+    begin = first or end - timedelta(hours=hours)
+    with told():
+        base = opened(home)
+        standing = [
+            {
+                "stage": each.stage,
+                "of": each.of or None,
+                "count": each.count,
+                "oldest": None if each.oldest is None else each.oldest.isoformat(),
+                "seconds": round(each.age(now)),
+            }
+            for each in read(base, depths)
+        ]
+        counted = read(base, lambda reader: rates(reader, begin, end, by))
+        waited = read(base, lambda reader: waits(reader, begin, end))
+    if as_json:
+        say_json({"standing": standing, "hours": counted, "seconds": waited})
+        return
+    say_rows(standing, ("stage", "of", "count", "oldest", "seconds"), as_json=False)
+    typer.echo()
+    say_rows(counted, ("hour", *([by.value] if by else []), *COUNTS), as_json=False)
+    typer.echo()
+    say_rows(waited, ("until", "messages", "median", "p95"), as_json=False)
+
+
+@app.command()
+def findings(
+    home: HomeOption,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Findings fed back to the risk parameters: what became of declarations, by the triage row that decided,
+    and in how many messages the gateway found each fault. Of the last 30 days where nothing else is said.
+
+    Released are those that were not inspected; clear and found are what re-reviews came to.
+
+    Example: gateway stats findings --since 2026-11-01 --until 2026-11-30 --home /srv/gateway
+    """
+    first, before = bounds(since, until)
+    period = (first or (before or utc_now()) - _LOOKED_AT, before)
+    with told():
+        base = opened(home)
+        families = Families.load(files("schemas"))
+        triage = read(base, lambda reader: counts_by_triage(reader, *period, families))
+        faults = read(base, lambda reader: counts_by_fault(reader, *period))
+    if as_json:
+        say_json({"triage": triage, "faults": faults})
+        return
+    outcomes = ("declared", "released", "inspected", "refused", "deleted", *ReviewOutcome)
+    say_rows(triage, ("rule", "treated_as", "inspection", *outcomes), as_json=False)
+    typer.echo()
+    say_rows(faults, ("code", "rule", "severity", "messages"), as_json=False)
+
+
+@app.command("bands")
+def bands_(home: HomeOption, as_json: JsonOption = False) -> None:
+    """What became of the declarations of the last hours, by customs office, broker and trader class, and
+    whether a share is outside the band that section monitoring of policy.toml sets (REFORM R17).
+
+    Example: gateway stats bands --home /srv/gateway
+    """
+    now = utc_now()
+    with told():
+        base = opened(home)
+        policy = base.policy().monitoring
+        since = now - timedelta(hours=policy.window_hours)
+        families = Families.load(files("schemas"))
+        found = bands(read(base, lambda reader: figures(reader, since, now, families)), policy)
+    rows = [
+        {
+            "by": band.by,
+            "name": band.name or None,
+            **band.counts,
+            "shares": {
+                name: {"share": each.value, "band": each.band, "judged_by": each.judged_by}
+                for name, each in band.shares
+            },
+            "outside": [
+                f"{name} {each.value:.1%} not in {each.band[0]:.1%} to {each.band[1]:.1%}"
+                for name, each in band.shares
+                if each.outside
+            ],
+        }
+        for band in found
+    ]
+    say_rows(rows, ("by", "name", *OUTCOMES, "outside"), as_json=as_json)

@@ -1,0 +1,128 @@
+"""`gateway tail`: what happens to messages, as it is committed."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import select
+import signal
+import sys
+from collections.abc import Iterator
+from threading import Event as Flag
+from typing import Annotated, Any, Final
+
+import typer
+from sqlalchemy import Connection
+
+from adapters.cli.messages.commands import in_short
+from adapters.cli.messages.lookup import meant
+from adapters.cli.output import HomeOption, JsonOption, opened, told
+from adapters.cli.times import beginning, begun
+from adapters.home.clock import utc_now
+from adapters.store.database import sqlite_engine
+from adapters.store.read.event_log import Followed, end_of_log, events_after, sequence_before
+from gateway.model.faults import printable
+from gateway.model.states import State
+
+_EVERY: Final = 0.3  # seconds between looks
+_SHOWN: Final = ("at", "message", "account", "reference", "event", "state", "actor")
+
+
+def place(text: str) -> str:
+    return text if re.fullmatch("[0-9]{1,18}", text) else beginning(text)
+
+
+def tail(
+    home: HomeOption,
+    account: Annotated[
+        str | None, typer.Option(help="Only what happens to messages of this account.")
+    ] = None,
+    party: Annotated[str | None, typer.Option(help="Only of this party (customs code).")] = None,
+    event: Annotated[str | None, typer.Option(help="Only this event, as `messages trace` calls it.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only what leads to this state.")] = None,
+    message: Annotated[
+        str | None, typer.Option(help="Only of this message: id, reference, SeqNo or entry number.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            parser=place,
+            metavar="AGE|DAY|SEQUENCE",
+            help="Begin so long ago (10m, 2h), with a day in China, or behind this sequence; 0 is the "
+            "first event of all.",
+        ),
+    ] = None,
+    no_follow: Annotated[
+        bool, typer.Option("--no-follow", help="Show what there is since then, and end.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Follow what happens to messages, one line for each event, until SIGINT or SIGTERM; both end with 0.
+
+    Shows what is committed from now on, beside a running node, or before one is started. With --json each
+    line is an object.
+
+    Example: gateway tail --account broker-aa --event refused --since 10m --home /srv/gateway
+    """
+    ended = Flag()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with told():
+        engine = sqlite_engine(opened(home).database, read_only=True)
+        with engine.connect() as reader:
+            after = _from(reader, since)
+            wanted = Followed(
+                account=account,
+                party=party,
+                event=event,
+                state=state,
+                message=None if message is None else meant(reader, message).id,
+            )
+            _follow(reader, after, wanted, ended, as_json, ends=no_follow)
+        engine.dispose()
+
+
+def _from(reader: Connection, since: str | None) -> int:
+    if since is None:
+        return end_of_log(reader)
+    return int(since) if since.isdigit() else sequence_before(reader, begun(since, utc_now()))
+
+
+def _follow(
+    reader: Connection, after: int, wanted: Followed, ended: Flag, as_json: bool, *, ends: bool
+) -> None:
+    try:
+        while not ended.is_set() and not _nobody_reads():
+            end = end_of_log(reader)
+            for each in _until(ended, events_after(reader, after, end, wanted)):
+                sys.stdout.write(f"{json.dumps(each, ensure_ascii=False) if as_json else _line(each)}\n")
+            sys.stdout.flush()
+            if ends:
+                return
+            after = max(after, end)
+            ended.wait(_EVERY)
+    except BrokenPipeError:
+        # What is left in the buffer goes nowhere, and says nothing of it when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _until(ended: Flag, found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for each in found:
+        if ended.is_set():
+            return
+        yield each
+
+
+def _nobody_reads() -> bool:
+    """Whether the pipe that it writes to was closed: else it would be noticed at the next event only."""
+    with contextlib.suppress(io.UnsupportedOperation):
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(happened & select.POLLERR for _, happened in poll.poll(0))
+    return False
+
+
+def _line(event: dict[str, Any]) -> str:
+    words = [str(event[name] or "-") for name in _SHOWN]
+    return "  ".join(printable(word) for word in (*words, in_short(event["detail"])) if word)

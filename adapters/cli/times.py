@@ -1,0 +1,51 @@
+"""Times as operators give them: so long ago, or a day in China."""
+
+import re
+from datetime import date, datetime, timedelta
+from typing import Annotated, Final
+
+import typer
+
+from adapters.home.clock import utc_now
+from gateway.model.china import CHINA
+
+_UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+def age(text: str) -> timedelta:
+    if re.fullmatch("[0-9]{1,5}[mhd]", text) is None:
+        raise typer.BadParameter("an age is a number and m, h or d, as 30m, 2h or 3d")
+    return int(text[:-1]) * _UNITS[text[-1]]
+
+
+def beginning(text: str) -> str:
+    """As it was given, so that the same command later asks for the same: an age, or a day in China."""
+    if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) is None:
+        age(text)
+        return text
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no day") from None
+
+
+def begun(text: str, now: datetime) -> datetime:
+    """The moment that `beginning` means."""
+    if "-" not in text:
+        return now - age(text)
+    return datetime.fromisoformat(text).replace(tzinfo=CHINA)
+
+
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        parser=beginning,
+        metavar="AGE|DAY",
+        help="Nothing older than this (30m, 2h, 3d), or than the beginning of this day in China.",
+    ),
+]
+
+
+def first_of(since: str | None) -> datetime | None:
+    """The moment that a `SinceOption` means."""
+    return None if since is None else begun(since, utc_now())

@@ -1,0 +1,142 @@
+"""`gateway undertakings`: acts on many messages, and those that take a second person."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from adapters.cli.messages.execute import Hand
+from adapters.cli.messages.lookup import read
+from adapters.cli.messages.request import finish
+from adapters.cli.output import (
+    NO,
+    HomeOption,
+    JsonOption,
+    LimitOption,
+    Listing,
+    cell,
+    console,
+    fail,
+    opened,
+    say_json,
+    say_rows,
+    told,
+)
+from adapters.cli.times import SinceOption, first_of
+from adapters.home.actor import actor
+from adapters.home.clock import utc_now
+from adapters.store.read.operator_acts import acts_since
+from adapters.store.write.bulk_requests import decide, list_undertakings, show_undertaking, undertaking
+from gateway.model.faults import printable
+from gateway.monitor.alarm_conditions import ACTS_OF
+from gateway.operate.bulk_requests import Progress
+from gateway.operate.message_actions import Impossible
+
+app = typer.Typer(
+    cls=Listing,
+    help="Acts on many messages, and those that wait for a second person: approve, refuse, resume.",
+)
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the undertaking.")]
+_T = TypeVar("_T")
+
+
+@app.command("list")
+def list_(
+    home: HomeOption,
+    state: Annotated[Progress | None, typer.Option(help="Only those in this state.")] = None,
+    since: SinceOption = None,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """What operators asked for, the newest last, with how far each is. Standard error has how many messages
+    each person acted on in the last 24 hours, also one by one.
+
+    Example: gateway undertakings list --state asked --home /srv/gateway
+    """
+    with told():
+        base, first, day = opened(home), first_of(since), utc_now() - ACTS_OF
+        rows = read(base, lambda reader: list_undertakings(reader, state, limit, first))
+        acts: dict[str, int] = read(base, lambda reader: acts_since(reader, day))
+    columns = ("created_at", "id", "act", "stage", "state", "actor", "messages", "open", "done", "impossible")
+    say_rows(rows, (*columns, "reason"), as_json=as_json)
+    if acts:
+        counted = ", ".join(f"{who} {number}" for who, number in acts.items())
+        typer.echo(printable(f"gateway: messages acted on in the last 24 hours: {counted}", 1000), err=True)
+
+
+@app.command()
+def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+    """One with all its messages, and what became of each.
+
+    Example: gateway undertakings show 01JD0000000000000000000000 --home /srv/gateway
+    """
+    with told():
+        found: dict[str, Any] = _known(
+            wanted, lambda: read(opened(home), lambda reader: show_undertaking(reader, wanted))
+        )
+    if as_json:
+        say_json(found)
+        return
+    printer = console()
+    for name, value in found.items():
+        if name not in ("items", "wanted"):
+            printer.print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
+    by = " ".join(f"{name}={value}" for name, value in found["wanted"].items())
+    printer.print(f"{'chosen by':>15}  ", cell(by), sep="")
+    printer.print()
+    say_rows(found["items"], ("message", "outcome", "at", "note"), as_json=False)
+
+
+@app.command()
+def approve(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+    """Agree to what another user asked for, and do it. Ends with 1 for one's own.
+
+    Example: gateway undertakings approve 01JD0000000000000000000000 --home /srv/gateway
+    """
+    _decided(wanted, home, Progress.OPEN, "", as_json)
+
+
+@app.command()
+def refuse(
+    wanted: IdArgument,
+    home: HomeOption,
+    reason: Annotated[str, typer.Option(help="Why; is kept with it.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse what was asked for: nothing of it is done.
+
+    Example: gateway undertakings refuse 01JD0000000000000000000000 --reason "not today" --home /srv/gateway
+    """
+    _decided(wanted, home, Progress.REFUSED, reason, as_json)
+
+
+@app.command()
+def resume(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+    """Go on with one that was left in between; nothing is done twice.
+
+    Example: gateway undertakings resume 01JD0000000000000000000000 --home /srv/gateway
+    """
+    with told(), Hand.on(opened(home)) as hand:
+        with hand.database.engine.connect() as reader:
+            _known(wanted, lambda: undertaking(reader, wanted))
+        finish(hand, wanted, as_json)
+
+
+def _decided(wanted: str, home: Path, decision: Progress, words: str, as_json: bool) -> None:
+    with told(), Hand.on(opened(home)) as hand:
+        who, now = actor(), utc_now()
+        written = hand.database.submit(lambda to: decide(to, wanted, who, decision, words, now))
+        try:
+            _known(wanted, written.result)
+        except Impossible as error:
+            fail(NO, f"{wanted}: {error}")
+        finish(hand, wanted, as_json)
+
+
+def _known(wanted: str, ask: Callable[[], _T]) -> _T:
+    try:
+        return ask()
+    except KeyError:
+        fail(NO, f"no undertaking is known by {printable(wanted)}")

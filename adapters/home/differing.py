@@ -1,0 +1,38 @@
+"""Whether the files of a home say what its running node runs by."""
+
+from adapters.home.home import Home
+from adapters.home.named_files import file_digests
+from adapters.store.database import sqlite_engine
+from adapters.store.write.in_force import noted
+from gateway.model.china import moment_zh
+from gateway.model.waits import Words, joined
+
+
+def differing(home: Home) -> Words | None:
+    """What is different, in a sentence; None where nothing is, or no node runs. Raises `BadSettings` for
+    files that cannot be read, and `OSError`."""
+    if home.served_by() is None:
+        return None
+    engine = sqlite_engine(home.database, read_only=True)
+    with engine.connect() as reader:
+        runs_by = noted(reader)
+    engine.dispose()
+    if runs_by is None:
+        return None
+    said = home.in_force()
+    shown, _secret = file_digests(home, said.settings)
+    now = said.digests | shown
+    names = sorted(name for name in now if runs_by.digests.get(name, now[name]) != now[name])
+    if not names:
+        return None
+    ways = []
+    if names != ["gateway.toml"]:
+        ways.append(Words("用 gateway reload 启用", "gateway reload takes them"))
+    if "gateway.toml" in names:
+        ways.append(Words("gateway.toml 须重启后启用", "gateway.toml takes a restart"))
+    way = joined(ways) or Words("", "")
+    since = runs_by.at.isoformat(timespec="seconds")
+    return Words(
+        f"{'、'.join(names)} 与网关自{moment_zh(runs_by.at)}起所用的不同（{way.zh}）",
+        f"differing from what the node runs by since {since}: {', '.join(names)} ({way.en})",
+    )

@@ -1,0 +1,143 @@
+"""A home: the folder that holds everything of one node, and what stands where in it."""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.config.settings import BadSettings, Settings, decoded, read_policy, read_routes, read_settings
+from gateway.judge.route import Routes
+from gateway.model.policy import Policy
+from gateway.run.in_force import InForce
+
+_TRIES: Final = 10
+_PAUSE: Final = 0.02  # seconds
+
+
+class NotAHome(Exception):
+    """The folder was not made by `gateway init`."""
+
+
+class HomeLocked(Exception):
+    """Another node serves this home."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        return self.path / "gateway.db"
+
+    @property
+    def blobs(self) -> Path:
+        return self.path / "blobs"
+
+    @property
+    def unfinished(self) -> Path:
+        """Names of uploads that are not finished, for after a restart."""
+        return self.path / "unfinished"
+
+    @property
+    def temporary(self) -> Path:
+        """For the time of a run; what a crash left there goes at the next start."""
+        return self.path / "tmp"
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
+
+    @property
+    def signing_key(self) -> Path:
+        return self.path / "keys" / "gateway.key"
+
+    @property
+    def certificate(self) -> Path:
+        return self.path / "keys" / "gateway.crt"
+
+    def older_certificates(self) -> list[Path]:
+        """Those that the gateway signed with before, as the runbook has them kept at an exchange."""
+        return sorted(self.keys.glob("gateway-until-*.crt"))
+
+    @property
+    def parties(self) -> Path:
+        return self.path / "parties.toml"
+
+    def settings(self) -> Settings:
+        return read_settings("gateway.toml", self._text("gateway.toml"))
+
+    def policy(self) -> Policy:
+        return read_policy("policy.toml", self._text("policy.toml"))
+
+    def routes(self, settings: Settings | None = None) -> Routes:
+        """Raises `BadSettings`, also for a route to a back-end that `settings` does not name; by default that
+        is what `gateway.toml` says."""
+        routes = read_routes("routes.toml", self._text("routes.toml"))
+        known = (settings or self.settings()).backend
+        named = {
+            "backend": {route.backend for route in routes.route},
+            "failover": {name for route in routes.route for name in route.failover},
+        }
+        for key, names in named.items():
+            if unknown := ", ".join(sorted(names - known.keys())):
+                raise BadSettings(
+                    f"routes.toml: route.{key}: gateway.toml has no [backend.…] named {unknown}"
+                )
+        return routes
+
+    def in_force(self) -> InForce:
+        """What the files say now; a node that started earlier may run by something else (`NodeEvent`).
+        Raises `BadSettings`."""
+        return InForce(policy=self.policy(), routes=self.routes(), settings=self.settings())
+
+    def _text(self, name: str) -> str:
+        return decoded(name, (self.path / name).read_bytes())
+
+    def checked(self) -> "Home":
+        if not (self.path / "gateway.toml").is_file() or not self.database.is_file():
+            raise NotAHome(f"{self.path} is not a home; make one with: gateway init {self.path}")
+        return self
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Held while a node serves; it goes with the process, however that ends. Nothing else needs it. The
+        file says which process that is."""
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _take(descriptor, self.path)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def served_by(self) -> int | None:
+        """The process that serves this home, None where none does; 0 where it does not say which it is."""
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            said = os.pread(descriptor, 20, 0).strip()
+            return int(said) if said.isdigit() else 0
+        else:
+            return None
+        finally:
+            os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path) -> None:
+    # Whoever asks whether a node runs has the lock for a moment, and must not keep one from starting.
+    for _ in range(_TRIES):
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(_PAUSE)
+    raise HomeLocked(f"another gateway serves {path}")

@@ -1,0 +1,75 @@
+"""The keys by which clients know the SFTP server: one of each kind is shown, others are announced.
+
+Each stands in `keys/` as `ssh_host_…`, in OpenSSH's form. Of several of one kind the first by its name is
+the one that a client is shown at the key exchange; the next (`ssh_host_ed25519.next`) is only announced, so
+that clients which learn host keys (OpenSSH's UpdateHostKeys) know it before it takes the place.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import paramiko
+from paramiko import PKey
+
+from gateway.config.settings import BadSettings
+
+# By their names in `ssh_host_<kind>`; the kinds that clients of all ages agree on (JSch before 0.2: ECDSA).
+KINDS: Final = ("ed25519", "ecdsa", "rsa")
+_KINDS_OF: Final = (
+    (paramiko.Ed25519Key, "ed25519"),
+    (paramiko.ECDSAKey, "ecdsa"),
+    (paramiko.RSAKey, "rsa"),
+)
+_SMALLEST_RSA: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class HostKey:
+    file: str
+    kind: str
+    key: PKey
+
+    @property
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(self.key.asbytes()).digest()
+        return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def host_key_files(keys: Path) -> list[Path]:
+    return sorted(path for path in keys.glob("ssh_host_*") if path.suffix != ".pub")
+
+
+def read_host_keys(keys: Path) -> list[HostKey]:
+    """In the order of their names. Raises `BadSettings` where one cannot be used, or none is there."""
+    found = [_read(path) for path in host_key_files(keys)]
+    if not found:
+        raise BadSettings(f"keys: no host key (ssh_host_{KINDS[0]})")
+    return found
+
+
+def shown(host_keys: Sequence[HostKey]) -> Iterator[HostKey]:
+    """Those that a key exchange may show: of each type of key one."""
+    seen = set()
+    for each in host_keys:
+        if each.key.get_name() not in seen:
+            seen.add(each.key.get_name())
+            yield each
+
+
+def _read(path: Path) -> HostKey:
+    try:
+        key = PKey.from_path(path)
+    except Exception as error:  # whatever is wrong with a file: the library has a dozen ways to say it
+        raise BadSettings(
+            f"keys/{path.name}: no host key that can be read ({type(error).__name__})"
+        ) from None
+    for type_, kind in _KINDS_OF:
+        if isinstance(key, type_):
+            if kind == "rsa" and key.get_bits() < _SMALLEST_RSA:
+                raise BadSettings(f"keys/{path.name}: an RSA key has {_SMALLEST_RSA} bits or more")
+            return HostKey(path.name, kind, key)
+    raise BadSettings(f"keys/{path.name}: a host key is of one of the kinds {', '.join(KINDS)}")

@@ -1,0 +1,68 @@
+"""Parties as a table: CSV as spreadsheets write it, with a header line."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from adapters.home.party_fields import COLUMNS, read_cells, twice, wrong
+from gateway.config.settings import BadSettings
+from gateway.operate.party_changes import Stated
+
+
+def read_table(path: Path) -> list[Stated]:
+    """What the table says of parties; an empty cell says nothing. UTF-8, with or without BOM, else GBK.
+
+    Raises `BadSettings` with every error, each with its line and column.
+    """
+    errors: list[str] = []
+    stated: list[Stated] = []
+    for line, cells in _rows(path, errors):
+        place = f"{path.name}, line {line}"
+        try:
+            stated.append(read_cells(place, cells))
+        except ValidationError as error:
+            errors.extend(wrong(place, error))
+    errors.extend(twice(path.name, stated))
+    if not stated and not errors:
+        errors.append(f"{path.name}: no party in it")
+    if errors:
+        raise BadSettings("\n".join(errors))
+    return stated
+
+
+def _rows(path: Path, errors: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Each line with something in it; what is wrong with one alone goes to `errors`."""
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        unknown = [cell for cell in header if cell not in COLUMNS]
+        if unknown or len(set(header)) < len(header) or "code" not in header:
+            raise BadSettings(
+                f"{path.name}, line 1: {', '.join(map(repr, unknown)) or 'the header'} is wrong; "
+                f"the columns are {', '.join(COLUMNS)}, each at most once, code always"
+            )
+        line = reader.line_num + 1
+        for cells in reader:
+            if len(cells) > len(header):
+                errors.append(f"{path.name}, line {line}: {len(cells)} cells for {len(header)} columns")
+            elif any(stripped := [cell.strip() for cell in cells]):
+                yield line, dict(zip(header, stripped, strict=False))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise BadSettings(f"{path.name}, line {reader.line_num}: {error}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise BadSettings(f"{path.name}: {error.strerror}") from None
+    for encoding in ("utf-8-sig", "gbk"):
+        try:
+            return body.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise BadSettings(f"{path.name}: neither UTF-8 nor GBK")

@@ -1,0 +1,108 @@
+"""A home made of a copy of one: everything is as it was copied; what may have happened since is asked."""
+
+import json
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import update
+
+from adapters.home.backup import (
+    CONTENTS,
+    FORM,
+    BadBackup,
+    Moment,
+    copied,
+    filled,
+    is_package,
+    stands_at,
+    walked,
+)
+from adapters.home.home import Home, HomeLocked
+from adapters.store.database import Database, Transaction, sqlite_engine
+from adapters.store.migrate import migrate
+from adapters.store.tables.messages import deliveries
+from adapters.store.write.in_force import NodeEvent, note
+from gateway.config.connections import AmqpBackendSettings
+from gateway.model.states import DeliveryState
+
+_NOT_SETTLED = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
+
+
+class _Contents(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    form: int
+    made_at: str
+    home: str
+    outside: list[str]
+    files: dict[str, str]
+
+
+def restore(of: Path, to: Path, actor: str, now: datetime) -> Moment:
+    """Makes a home in a folder that is new or empty, or leaves that empty. That it did is an event.
+
+    What was not settled with a back-end at that moment may have been since: it is asked about before it is
+    sent, where the back-end can be asked; where it cannot, it is sent under the same key, which has no second
+    effect there (`ports.Backend`), and may be neither rejected nor given to another.
+
+    Raises `BadBackup`, and `HomeLocked` while a node serves the home that the copy is of.
+    """
+    contents = _contents(of)
+    came_from = Home(Path(contents.home))
+    if came_from.served_by() is not None:
+        raise HomeLocked(f"a gateway serves {came_from.path}, of which this is a copy: stop it first")
+    with filled(to):
+        names = [name for name in walked(of) if name != CONTENTS]
+        if gone := sorted(contents.files.keys() - set(names)):
+            raise BadBackup(f"{of} has not: {', '.join(gone[:5])}")
+        # Without it there is no home, so that one which is not finished is not served.
+        names.sort(key=lambda name: name == "gateway.toml")
+        for name in names:
+            wanted = Path(name).name if is_package(name) else contents.files.get(name)
+            if copied(of / name, to / name) != wanted:
+                raise BadBackup(f"{of / name} is not as it was copied")
+        moment = stands_at(to, contents.home, contents.outside)
+        migrate(to / "gateway.db")
+        moment = replace(moment, unasked=_unasked(Home(to)))
+        _say(to, moment, contents, actor, now)
+        return moment
+
+
+def _unasked(home: Home) -> tuple[str, ...]:
+    backends = home.settings().backend.items()
+    return tuple(name for name, of in backends if isinstance(of, AmqpBackendSettings) and not of.questions)
+
+
+def _contents(of: Path) -> _Contents:
+    try:
+        contents = _Contents.model_validate(json.loads((of / CONTENTS).read_bytes()))
+    except FileNotFoundError:
+        raise BadBackup(f"{of} has no {CONTENTS}: it is no backup, or one that was not finished") from None
+    except (ValueError, ValidationError):
+        raise BadBackup(f"{of / CONTENTS} cannot be read") from None
+    if contents.form != FORM:
+        raise BadBackup(f"{of} is of another form ({contents.form}) than this release knows ({FORM})")
+    return contents
+
+
+def _say(to: Path, moment: Moment, contents: _Contents, actor: str, now: datetime) -> None:
+    said: dict[str, Any] = {"of": moment.home, "made_at": contents.made_at, "stood_at": moment.sequence}
+    if moment.unasked:
+        said["unasked"] = moment.unasked
+
+    def change(transaction: Transaction) -> None:
+        maybe_sent = {"unsure": True, "alternatives": []}
+        open_ = update(deliveries).where(deliveries.c.state.in_(_NOT_SETTLED))
+        asked = transaction.connection.execute(
+            open_.values(state=DeliveryState.UNKNOWN, next_at=now, **maybe_sent)
+        )
+        held = update(deliveries).where(deliveries.c.state == DeliveryState.HELD)
+        transaction.connection.execute(held.values(**maybe_sent))
+        note(transaction, NodeEvent.RESTORED, actor, now, **said, asked_about=asked.rowcount)
+
+    with closing(Database(sqlite_engine(to / "gateway.db"))) as database:
+        database.submit(change).result()

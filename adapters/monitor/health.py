@@ -1,0 +1,101 @@
+"""Whether the process is alive, and whether it can take messages; each check with why not."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from adapters.monitor.metrics import Measures, ages
+from adapters.monitor.snapshot import Looking
+from adapters.store.database import Database, Transaction
+from gateway.model.ports import Clock
+
+# A round may hold a delivery that takes as long as it may; a loop that hangs does so for good.
+STUCK_AFTER: Final = 900.0  # seconds
+LEAST_FREE: Final = 256 * 1024 * 1024  # bytes, half a package of the largest usual size
+_COMMIT_WITHIN: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """`why` is empty where it is well."""
+
+    name: str
+    why: str
+
+    @property
+    def ok(self) -> bool:
+        return not self.why
+
+
+class Health:
+    """`ailing` says why no worker can be started, where that is so."""
+
+    def __init__(
+        self,
+        database: Database,
+        looking: Looking,
+        measures: Measures,
+        ailing: Callable[[], str],
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._looking = looking
+        self._measures = measures
+        self._ailing = ailing
+        self._clock = clock
+
+    async def live(self) -> Sequence[Check]:
+        """That the loops turn and the store can be read: where not, the process wants a restart."""
+        return [self._loops(), await self._readable()]
+
+    async def ready(self) -> Sequence[Check]:
+        """That what is sent now would be taken and judged. Back-ends that are down do not count: what is for
+        them is accepted and waits."""
+        return [
+            *await self.live(),
+            await self._writable(),
+            Check(name="workers", why=self._ailing()),
+            *await self._outside(),
+        ]
+
+    def _loops(self) -> Check:
+        turning = ages(self._measures.ticks, self._clock())
+        stuck = sorted(loop for loop, age in turning.items() if age > STUCK_AFTER)
+        why = f"no round for long: {', '.join(stuck)}" if stuck else ""
+        return Check(name="loops", why=why if turning else "not begun yet")
+
+    async def _readable(self) -> Check:
+        try:
+            await asyncio.wait_for(self._looking.sight(), _COMMIT_WITHIN)
+        except Exception as error:  # whatever it is, its name is what the operator wants
+            return Check(name="store read", why=type(error).__name__)
+        return Check(name="store read", why="")
+
+    async def _writable(self) -> Check:
+        try:
+            await asyncio.wait_for(self._database.write(_touch), _COMMIT_WITHIN)
+        except TimeoutError:
+            return Check(name="store write", why=f"no commit within {_COMMIT_WITHIN:.0f} s")
+        except Exception as error:
+            return Check(name="store write", why=type(error).__name__)
+        return Check(name="store write", why="")
+
+    async def _outside(self) -> Sequence[Check]:
+        try:
+            sight = await asyncio.wait_for(self._looking.sight(), _COMMIT_WITHIN)
+        except Exception:
+            return ()  # told by the store's own check
+        full = "" if sight.free_bytes >= LEAST_FREE else f"{sight.free_bytes // 1024**2} MB free"
+        checks = [Check(name="disk", why=full), Check(name="fit to judge", why=sight.unfit)]
+        if sight.link is not None:
+            blocked = "blocked by the broker" if sight.link.blocked else ""
+            checks.append(Check(name="amqp", why=blocked if sight.link.connected else "not connected"))
+        return checks
+
+
+def _touch(transaction: Transaction) -> None:
+    """Writes a page and changes nothing."""
+    connection = transaction.connection
+    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA user_version = {int(version)}")

@@ -1,0 +1,99 @@
+"""How a node is observed, from its settings: what it tells, who looks at it, and where they listen."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from adapters.home.home import Home
+from adapters.monitor.alarm_notifiers import tellers
+from adapters.monitor.alarm_watch import Watch, watching
+from adapters.monitor.gauges import Gauges
+from adapters.monitor.health import Health
+from adapters.monitor.http_listener import listening
+from adapters.monitor.metrics import Measures
+from adapters.monitor.snapshot import Connected, Hearing, Looking, Visited
+from adapters.store.database import Database
+from gateway.config.monitoring import TracingSettings
+from gateway.config.settings import BadSettings, Settings
+from gateway.families.families import Families
+from gateway.model.policy import Policy
+from gateway.model.ports import Clock
+from gateway.monitor.observer import Observer, Observers
+
+if TYPE_CHECKING:
+    from adapters.monitor.tracing import Tracer
+
+
+class Observing:
+    """`observer` is what the node tells. Raises `BadSettings` where traces are wanted and cannot be made."""
+
+    def __init__(self, home: Home, settings: Settings, clock: Clock) -> None:
+        self._home = home
+        self._settings = settings
+        self._clock = clock
+        self._measures = Measures()
+        observers: list[Observer] = [self._measures]
+        self._end_tracing: Callable[[], None] | None = None
+        self._watch: Watch | None = None
+        if settings.tracing is not None:
+            tracer = _tracer(settings.tracing)
+            observers.append(tracer)
+            self._end_tracing = tracer.close
+        self.observer = Observers(observers)
+
+    def judge_by(self, policy: Policy) -> None:
+        if self._watch is not None:
+            self._watch.policy, self._watch.operations = policy.monitoring, policy.operations
+
+    @asynccontextmanager
+    async def at_work(
+        self,
+        database: Database,
+        policy: Policy,
+        families: Families,
+        ailing: Callable[[], str],
+        connections: Sequence[Connected],
+        partners: Sequence[Visited],
+        backends: Mapping[str, Hearing],
+        unfit: Callable[[datetime], str],
+        left: Callable[[], Mapping[str, int]],
+    ) -> AsyncIterator[tuple[str, int] | None]:
+        """Watches while the context is open, also over the AMQP channel's `connections`, the visits to
+        `partners`, what `backends` say of themselves, where it has some, whether it is `unfit` to judge, and
+        what accounts `left` unfinished; gives the address of the listener, where there is one."""
+        home, settings, clock = self._home, self._settings, self._clock
+        gauges = Gauges(self._measures)
+        async with AsyncExitStack() as stack:
+            if self._end_tracing is not None:
+                stack.push_async_callback(asyncio.to_thread, self._end_tracing)
+            looking = stack.enter_context(
+                closing(Looking(home, settings, clock, connections, partners, backends, unfit, left))
+            )
+            ways = tellers(settings.alarms, home.path)
+            watch = self._watch = Watch(
+                *(database, looking, gauges, settings.alarms),
+                *(policy.monitoring, families, ways, clock),
+            )
+            watch.operations = policy.operations
+            await stack.enter_async_context(watching(watch))
+            if settings.metrics is None:
+                yield None
+            else:
+                health = Health(database, looking, self._measures, ailing, clock)
+                pages = listening(settings.metrics, self._measures, gauges, looking, health)
+                yield await stack.enter_async_context(pages)
+
+
+def _tracer(settings: TracingSettings) -> "Tracer":
+    # OpenTelemetry is an extra, and nothing of it is loaded where it is not asked for.
+    try:
+        from adapters.monitor.tracing import Tracer
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "opentelemetry":
+            raise
+        raise BadSettings(
+            "gateway.toml: tracing: needs the extra: pip install 'customs-edi-gateway[tracing]'"
+        ) from None
+    return Tracer(settings.endpoint)

@@ -1,0 +1,203 @@
+"""The worker processes of a node: each compiles schemas and parses keys once, and may be lost."""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from queue import LifoQueue
+from threading import Lock
+from typing import Final, TypeVar
+
+from adapters.home.home import Home
+from adapters.run.worker import CONTEXT, Exhausted, Judgement, Judging, Raised, Read, Task, Worker
+from gateway.model.decision import Decision
+from gateway.model.faults import Deferred
+from gateway.model.message import Receipt, Received
+from gateway.model.ports import Untold, WorkerDied
+from gateway.monitor.observer import UNOBSERVED, Observer
+from gateway.respond.answer import Told, Unreadable
+
+T = TypeVar("T")
+
+_AGAIN_SECONDS: Final = 5.0  # between two tries to start a worker
+# Beside the seconds that any message may take. A machine with nothing else to do reads 200 MB a second.
+_BYTES_PER_SECOND: Final = 10_000_000
+_SECONDS_TO_READ: Final = 10.0  # an answer of 32 MB takes half a second
+
+
+# A machine that is busy gives a worker less than a core; one that does nothing at all is ended too.
+_PATIENCE: Final = 10.0  # seconds on the clock for each second of CPU time
+
+
+class JudgementFailed(Exception):
+    """What a worker raised, as text: exceptions do not travel whole between processes."""
+
+
+class _Pool:
+    """Workers that judge by the same."""
+
+    def __init__(self, home: Home, judging: Judging, count: int, memory: int) -> None:
+        """Raises `WorkerDied` where they do not start: then none is left."""
+        self.certificate = judging.certificate
+        self._new_worker = partial(Worker, home, judging, memory)
+        self._count = count
+        self.idle: LifoQueue[Worker | None] = LifoQueue()  # None: one that is to be started
+        # All of them can work before anything is claimed for them: an attempt is counted at its claim, and a
+        # node that is killed again and again while it starts must not use up those of a sound message.
+        started = [self._new_worker() for _ in range(count)]
+        try:
+            for worker in started:
+                worker.wait()
+        except WorkerDied:
+            for worker in started:
+                worker.end()
+            raise
+        for worker in started:
+            self.idle.put(worker)
+
+    def started(self) -> Worker:
+        """A worker for one that died. Where it cannot start, that is not the fault of the message at hand."""
+        worker = self._new_worker()
+        try:
+            worker.wait()
+        except WorkerDied as error:
+            worker.end()
+            raise Deferred(str(error), _AGAIN_SECONDS) from None
+        return worker
+
+    def end(self) -> None:
+        """Waits for what is in hand."""
+        for _ in range(self._count):
+            worker = self.idle.get()
+            if worker is not None:
+                worker.end()
+
+
+class WorkerJudges:
+    """ports.Judges. A worker that dies takes one judgement with it and is replaced."""
+
+    def __init__(
+        self,
+        home: Home,
+        judging: Judging,
+        workers: int,
+        seconds: float,
+        memory: int,
+        observer: Observer = UNOBSERVED,
+        seconds_to_read: float = _SECONDS_TO_READ,
+        patience: float = _PATIENCE,
+    ) -> None:
+        """`seconds` of CPU time for one message of no size, `memory` in MB."""
+        # multiprocessing has every worker import the program's main module, and what explains refusals is
+        # imported when first needed: here they are loaded once for all.
+        CONTEXT.set_forkserver_preload(["adapters.run.worker", "cli", "gateway.families.schema_faults"])
+        self._home = home
+        self._count = workers or os.cpu_count() or 1
+        self._seconds = seconds
+        self._seconds_to_read = seconds_to_read
+        self._memory = memory
+        self._patience = patience
+        self._observer = observer
+        self.ailing = ""  # why the last worker that was to be started did not, where it did not
+        self._threads = ThreadPoolExecutor(max_workers=self._count, thread_name_prefix="judge")
+        self._pool = _Pool(home, judging, self._count, memory)
+        self._changing = Lock()
+
+    def prepare(self, judging: Judging) -> Callable[[], Callable[[], None]]:
+        """Starts workers that judge by something else, and waits for them. Raises `WorkerDied` where they do
+        not start.
+
+        What it returns gives them every judgement that begins from then on, at once; those in hand are ended
+        by the workers that have them. What that returns waits for these, and ends the workers before.
+        """
+        pool = _Pool(self._home, judging, self._count, self._memory)
+
+        def take() -> Callable[[], None]:
+            with self._changing:
+                before, self._pool = self._pool, pool
+            return before.end
+
+        return take
+
+    @property
+    def certificate(self) -> str:
+        """The gateway's certificate that is signed with now, PEM."""
+        return self._pool.certificate
+
+    @property
+    def slots(self) -> int:
+        return 2 * self._count  # one in hand and one in the queue for each worker
+
+    async def judge(self, received: Received, now: datetime) -> Decision:
+        seconds = self._seconds + received.arrival.size / _BYTES_PER_SECOND
+        task: Task = ("judge", received, now)
+        try:
+            judgement = await self._ask(task, Judgement, seconds)
+        except Exhausted:
+            # Perhaps what others left in that worker was too much: once more, with all of a new one.
+            try:
+                judgement = await self._ask(task, Judgement, seconds, alone=True)
+            except Exhausted as spent:
+                refused: Task = ("too_costly", received, now, spent.limit, spent.limit_zh)
+                return await self._ask(refused, Decision, self._seconds)
+        self._observer.timed(received.arrival.id, judgement.timings)
+        return judgement.decision
+
+    async def told(self, answer: bytes) -> Told | None:
+        try:
+            read = await self._ask(("told", answer), Read, self._seconds_to_read)
+        except WorkerDied as died:
+            raise Unreadable(str(died)) from None
+        if read.unreadable:
+            raise Unreadable(read.unreadable)
+        return read.told
+
+    async def pending_receipt(self, untold: Untold, now: datetime) -> Receipt:
+        return await self._ask(("pending_receipt", untold, now), Receipt, self._seconds)
+
+    async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
+        # A worker that dies takes no message with it here, so whoever asked may simply ask again.
+        return await self._ask(("sign", tuple(documents)), tuple, self._seconds) if documents else ()
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        self._pool.end()
+
+    async def _ask(self, task: Task, kind: type[T], seconds: float, *, alone: bool = False) -> T:
+        loop = asyncio.get_running_loop()
+        outcome = await loop.run_in_executor(self._threads, self._do, task, seconds, alone)
+        if isinstance(outcome, kind):
+            return outcome
+        if isinstance(outcome, Raised) and outcome.deferred:
+            raise Deferred(outcome.text)
+        raise JudgementFailed(str(outcome))
+
+    def _do(self, task: Task, seconds: float, alone: bool) -> object:
+        with self._changing:
+            # There is one: those who work here are no more than a pool has workers.
+            pool = self._pool
+            worker = pool.idle.get_nowait()
+        try:
+            if worker is not None and alone:
+                worker.end()
+                worker = None
+            worker = worker or self._started(pool)
+            return worker.do(task, seconds, self._patience)
+        except WorkerDied:
+            if worker is not None:
+                worker.end()
+            worker = None
+            raise
+        finally:
+            pool.idle.put(worker)
+
+    def _started(self, pool: _Pool) -> Worker:
+        try:
+            worker = pool.started()
+        except Deferred as error:
+            self.ailing = str(error)
+            raise
+        self.ailing = ""
+        return worker

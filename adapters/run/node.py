@@ -1,0 +1,238 @@
+"""Settings → a running node: which class stands for which kind."""
+
+import asyncio
+import contextlib
+import resource
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from importlib.resources import files
+from typing import Final
+
+import structlog
+
+from adapters.backends.http_push import listening, pushed_among
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.channels.amqp.channel import AmqpChannel, amqp_channel
+from adapters.channels.amqp.consumer import Office
+from adapters.channels.sftp_server.server import SftpServer
+from adapters.home.clock import utc_now
+from adapters.home.home import Home
+from adapters.home.host_keys import read_host_keys
+from adapters.home.named_files import Renewal
+from adapters.monitor.monitor import Observing
+from adapters.monitor.snapshot import Hearing
+from adapters.run.backends import opened_backend
+from adapters.run.judge_pool import WorkerJudges
+from adapters.run.partners import visited_partners
+from adapters.run.reload import Reloading
+from adapters.run.worker import Judging
+from adapters.store.database import Database, sqlite_engine
+from adapters.store.migrate import migrate
+from adapters.store.read.amqp_dedup import SqlReplies
+from adapters.store.read.dossiers import SqlDossiers
+from adapters.store.read.mailbox import SqlMailbox
+from adapters.store.read.register import SqlRegister
+from adapters.store.read.standing import Standing
+from adapters.store.write.allowances import Allowances
+from adapters.store.write.answers import SqlAnswers
+from adapters.store.write.deliveries import SqlOutbox
+from adapters.store.write.destinations import SqlDestinations
+from adapters.store.write.document_requests import SqlRequests
+from adapters.store.write.messages import SqlMessages
+from adapters.store.write.receipt_delivery import SqlPostings
+from gateway.config.connections import AssociationSettings
+from gateway.deliver.dispatcher import Dispatch, Roads
+from gateway.deliver.rate_limit import Limits
+from gateway.families.families import Families
+from gateway.model.parties import Account
+from gateway.model.policy import Policy
+from gateway.notify.reminders import Reminders
+from gateway.respond.answer_intake import CustomsAnswers
+from gateway.run.worker import Node, Parts
+
+STOP_WITHIN: Final = 20.0  # seconds for sessions in hand
+# Seconds for what is judged and delivered then. A back-end may keep us waiting for many minutes; what is
+# broken off is asked about by the next node.
+FINISH_WITHIN: Final = 10.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A node at work, and where it listens: None for what is not configured."""
+
+    node: Node
+    sftp: tuple[str, int]
+    amqp: AmqpChannel | None
+    metrics: tuple[str, int] | None
+    reload: Callable[[], Awaitable[None]]
+
+
+@asynccontextmanager
+async def running(home: Home) -> AsyncIterator[Running]:
+    """Serves the home while the context is open. The caller holds the home's lock.
+
+    What is entered last is left first: the channels, so that nothing new comes in; then the node, so that
+    what is in hand is finished and committed; then what these stood on.
+    """
+    _allow_all_descriptors()
+    in_force, clock = home.in_force(), utc_now
+    settings, policy = in_force.settings, in_force.policy
+    renewals: list[Renewal] = []
+    migrate(home.database)
+    blobs = FilesystemBlobs(home.blobs)
+    blobs.sweep()
+    observing = Observing(home, settings, clock)
+    async with AsyncExitStack() as stack:
+        database = stack.enter_context(closing(Database(sqlite_engine(home.database))))
+        register = SqlRegister(sqlite_engine(home.database, read_only=True))
+        judging = settings.judging
+        judges = stack.enter_context(
+            closing(
+                WorkerJudges(
+                    home,
+                    Judging.of(home, policy, in_force.routes),
+                    *(judging.workers, judging.seconds, judging.memory, observing.observer),
+                )
+            )
+        )
+        standing = Standing(sqlite_engine(home.database, read_only=True), lambda: judges.certificate)
+        families = Families.load(files("schemas"))
+        backends = {
+            name: await stack.enter_async_context(opened_backend(home, name, each, register, clock, renewals))
+            for name, each in settings.backend.items()
+        }
+        outbox = SqlOutbox(database, timedelta(hours=policy.answer.due_hours))
+        answers = CustomsAnswers(
+            *(SqlAnswers(database, clock), register, families, policy, judges, clock),
+            observing.observer,
+        )
+        reminders = Reminders(SqlRequests(database), register, judges, policy, clock)
+
+        def judge_by(policy: Policy) -> None:
+            outbox.answer_within = timedelta(hours=policy.answer.due_hours)
+            answers.policy = reminders.policy = policy
+            observing.judge_by(policy)
+
+        reload = Reloading(home, in_force, judges, database, clock, judge_by, renewals)
+        await reload.begin()
+        parts = Parts(
+            messages=SqlMessages(database),
+            dispatch=Dispatch(
+                Roads(
+                    outbox=outbox,
+                    destinations=SqlDestinations(database),
+                    backends=backends,
+                    limits={
+                        name: Limits(at_once=each.at_once, rate=each.rate)
+                        for name, each in settings.backend.items()
+                    },
+                    budget=timedelta(hours=settings.outbox.budget_hours),
+                    blobs=blobs,
+                    clock=clock,
+                    observer=observing.observer,
+                )
+            ),
+            answers=answers,
+            reminders=reminders,
+            judges=judges,
+            backends=backends,
+            accounts={
+                name: backend.account
+                for name, backend in settings.backend.items()
+                if isinstance(backend, AssociationSettings)
+            },
+            blobs=blobs,
+            clock=clock,
+            unfit=standing.why_not,
+            observer=observing.observer,
+        )
+        node = Node(parts)
+        await stack.enter_async_context(_at_work(node))
+        account, mailbox = partial(_account, register), SqlMailbox(database)
+        room = Allowances(
+            database, home.path, settings.disk.reserve_percent, lambda: answers.policy, clock
+        ).room
+        visits = await stack.enter_async_context(
+            visited_partners(
+                *(home, account, node, mailbox, SqlPostings(database), blobs, clock, renewals, room)
+            )
+        )
+        if settings.push is not None:
+            pushed_to = await stack.enter_async_context(
+                listening(*(settings.push, home.path, pushed_among(backends), parts.dispatch.taken), renewals)
+            )
+            log.info("answers may be brought", host=pushed_to[0], port=pushed_to[1])
+        server = SftpServer(
+            settings.sftp.host,
+            settings.sftp.port,
+            read_host_keys(home.keys),
+            account,
+            node,
+            mailbox,
+            SqlDossiers(database, families),
+            blobs,
+            clock,
+            asyncio.get_running_loop(),
+            room,
+            home.unfinished,
+        )
+        renewals.append(lambda: partial(server.show, read_host_keys(home.keys)))
+        stack.push_async_callback(asyncio.to_thread, server.stop, STOP_WITHIN)
+        sftp, amqp = server.start(), None
+        if settings.amqp is not None:
+            office = Office(
+                account=account,
+                intake=node,
+                replies=SqlReplies(database),
+                uploads=server.claims,
+                blobs=blobs,
+                clock=clock,
+                room=room,
+            )
+            amqp = await stack.enter_async_context(
+                amqp_channel(settings.amqp, home.path, office, SqlPostings(database))
+            )
+            renewals += amqp.renewals
+        metrics = await stack.enter_async_context(
+            observing.at_work(
+                *(database, policy, families, lambda: judges.ailing),
+                () if amqp is None else (amqp.incoming, amqp.outgoing),
+                visits,
+                {name: each for name, each in backends.items() if isinstance(each, Hearing)},
+                standing.why_not,
+                server.left_unfinished,
+            )
+        )
+        yield Running(node=node, sftp=sftp, amqp=amqp, metrics=metrics, reload=reload)
+
+
+@asynccontextmanager
+async def _at_work(node: Node) -> AsyncIterator[None]:
+    work = asyncio.create_task(node.run())
+    try:
+        yield
+    finally:
+        node.stop()
+        await asyncio.wait([work], timeout=FINISH_WITHIN)
+        if not work.done():
+            log.warning("stopped with work in hand, which the next start takes up")
+            work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+
+
+def _allow_all_descriptors() -> None:
+    # An unfinished upload keeps its file open, and one account may have 2000 of them; the usual soft limit of
+    # 1024 is there for programs that use select, which nothing here does.
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _account(register: SqlRegister, name: str) -> Account | None:
+    party = register.party_of(name)
+    return None if party is None else party.account

@@ -1,0 +1,69 @@
+"""Settings → the visits to the parties that host their folders themselves."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+from adapters.channels.sftp_partner.office import Office
+from adapters.channels.sftp_partner.poller import Partner, Visits, visiting
+from adapters.home.home import Home
+from adapters.home.named_files import Renewal
+from adapters.transport.files.folders import Files
+from adapters.transport.files.local import LocalFiles
+from adapters.transport.sftp.sftp import SftpFiles
+from gateway.config.connections import DirectoryPartner, PartnerSettings, SftpPartner
+from gateway.model.parties import Account
+from gateway.model.ports import BlobStore, Clock, Intake, Postings
+from gateway.receive.allowance import Asked
+from gateway.receive.mailbox import Mailbox
+
+
+@asynccontextmanager
+async def visited_partners(
+    home: Home,
+    account: Callable[[str], Account | None],
+    intake: Intake,
+    mailbox: Mailbox,
+    postings: Postings,
+    blobs: BlobStore,
+    clock: Clock,
+    renewals: list[Renewal],
+    room: Asked,
+) -> AsyncIterator[Sequence[Visits]]:
+    """Visits those that `gateway.toml` names while the context is open. What takes its keys anew is added to
+    `renewals`."""
+    office = Office(
+        intake=intake,
+        mailbox=mailbox,
+        postings=postings,
+        blobs=blobs,
+        clock=clock,
+        mark=_mark(home),
+        room=room,
+    )
+    partners = [
+        Partner(
+            name=name,
+            account=partial(account, each.account),
+            seconds=each.seconds,
+            files=_files(home, each),
+        )
+        for name, each in home.settings().partner.items()
+    ]
+    renewals += [each.files.renewal for each in partners if isinstance(each.files, SftpFiles)]
+    async with visiting(partners, office) as visits:
+        yield visits
+
+
+def _files(home: Home, settings: PartnerSettings) -> Files:
+    match settings:
+        case SftpPartner():
+            return SftpFiles(settings, home.path / settings.key)
+        case DirectoryPartner():
+            return LocalFiles(home.path / settings.folder)
+
+
+def _mark(home: Home) -> str:
+    """What tells this gateway's claims from another's: its own certificate."""
+    return hashlib.sha256(home.certificate.read_bytes()).hexdigest()[:8]

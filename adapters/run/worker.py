@@ -1,0 +1,221 @@
+"""One worker process: it judges, reads and signs what it is given, until it has spent too much."""
+
+import multiprocessing
+import signal
+import traceback
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from importlib.resources import files
+from multiprocessing.connection import Connection
+from time import perf_counter
+from typing import Any, Final, Literal, Self
+
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.home.home import Home
+from adapters.run.worker_limits import Spending
+from adapters.store.database import sqlite_engine
+from adapters.store.read.register import SqlRegister
+from gateway.config.settings import BadSettings
+from gateway.families.families import Families
+from gateway.formats.certificates import Unusable
+from gateway.formats.signing import XadesSigner
+from gateway.formats.xml import trusted
+from gateway.judge.pipeline import Rules, judge, pending_receipt, too_costly
+from gateway.judge.route import Routes
+from gateway.model.decision import Decision
+from gateway.model.faults import Deferred, Rejected
+from gateway.model.message import Received
+from gateway.model.policy import Policy
+from gateway.model.ports import Untold, WorkerDied
+from gateway.respond.answer import NoAnswer, Told, read
+
+Task = (
+    tuple[Literal["judge"], Received, datetime]
+    | tuple[Literal["too_costly"], Received, datetime, str, str]
+    | tuple[Literal["told"], bytes]
+    | tuple[Literal["pending_receipt"], Untold, datetime]
+    | tuple[Literal["sign"], tuple[bytes, ...]]
+)
+
+# Workers are forked from a clean process that has imported the pipeline once, so that they share its memory
+# and none of the node's threads and locks.
+CONTEXT: Final = multiprocessing.get_context("forkserver")
+
+_ENDS_WITHIN: Final = 5.0  # seconds until the end of a process is known, after it closed its pipe
+
+
+class Exhausted(WorkerDied):
+    """A worker spent all that it may on one piece of work; of the bound it is told in both languages."""
+
+    def __init__(self, limit: str, limit_zh: str) -> None:
+        super().__init__(f"it took more than {limit}")
+        self.limit = limit
+        self.limit_zh = limit_zh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """What a worker judges by and signs with. It is handed over, not read again: a file that is edited while
+    the node runs must neither split the workers' judgement nor keep a new one from starting."""
+
+    policy: Policy
+    routes: Routes
+    key: bytes = field(repr=False)
+    certificate: str
+
+    @classmethod
+    def of(cls, home: Home, policy: Policy, routes: Routes) -> Self:
+        """With the pair of the home as it is now. Raises `BadSettings` for one that cannot be used."""
+        key, certificate = home.signing_key.read_bytes(), home.certificate.read_text("ascii", "replace")
+        try:
+            XadesSigner(key, certificate)
+        except Unusable as error:
+            pair = "keys/gateway.key, keys/gateway.crt"
+            raise BadSettings(f"{pair}: {error}", f"{pair}：{error.zh}") from None
+        return cls(policy=policy, routes=routes, key=key, certificate=certificate)
+
+
+class Worker:
+    """A process that is starting; it can `do` once `wait` has returned."""
+
+    def __init__(self, home: Home, judging: "Judging", memory: int) -> None:
+        ours, theirs = CONTEXT.Pipe()
+        self._connection = ours
+        self._memory = memory
+        self._process = CONTEXT.Process(target=_serve, args=(home, judging, memory, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def wait(self) -> None:
+        """Returns when it has its schemas and keys; raises `WorkerDied` where it cannot get them."""
+        try:
+            self._connection.recv()
+        except (EOFError, OSError):
+            raise WorkerDied("it did not start") from None
+
+    def do(self, task: Task, seconds: float, patience: float) -> Any:
+        """Blocks. Raises `Exhausted` when the work takes more than `seconds` of CPU time, or its memory, and
+        `WorkerDied` when the process ends otherwise, or says nothing for `seconds * patience`."""
+        try:
+            self._connection.send((task, seconds))
+            if not self._connection.poll(seconds * patience):
+                raise WorkerDied(f"it took longer than {seconds * patience:.0f} s")
+            outcome = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join(_ENDS_WITHIN)
+            if self._process.exitcode == -signal.SIGXCPU:
+                spent = f"{round(seconds, 1):g}"
+                raise Exhausted(f"{spent} s of CPU time", f"处理时间 {spent} 秒") from None
+            raise WorkerDied("its worker ended") from None
+        if isinstance(outcome, _Spent):
+            raise Exhausted(f"{self._memory} MB of memory", f"内存 {self._memory} MB")
+        return outcome
+
+    def end(self) -> None:
+        self._connection.close()
+        self._process.kill()
+        self._process.join()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    decision: Decision
+    timings: tuple[tuple[str, float], ...]  # of `Observer.timed`
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    told: Told | None
+    unreadable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """More memory than it may: nothing that came of the work counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    deferred: bool
+    text: str
+
+
+class _Stages:
+    """A stop-watch for one judgement."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, float]] = []
+        self._last = perf_counter()
+
+    def mark(self, stage: str) -> None:
+        now = perf_counter()
+        self.taken.append((stage, now - self._last))
+        self._last = now
+
+
+def _serve(home: Home, judging: Judging, memory: int, connection: Connection) -> None:
+    """The life of a worker: ends when the node closes the pipe or dies, or it has spent too much."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    desk = _Desk(home, judging)
+    spending = Spending(memory * 1024 * 1024)
+    connection.send(None)
+    while True:
+        try:
+            task, seconds = connection.recv()
+        except EOFError:
+            return
+        spending.begin(seconds)
+        outcome = _outcome(desk, task)
+        if isinstance(outcome, _Spent) or spending.exceeded:
+            connection.send(_Spent())
+            return
+        connection.send(outcome)
+
+
+class _Desk:
+    """What a worker works with, made once."""
+
+    def __init__(self, home: Home, judging: Judging) -> None:
+        self.families = Families.load(files("schemas"))
+        self.rules = Rules(families=self.families, policy=judging.policy, routes=judging.routes)
+        self.signer = XadesSigner(judging.key, judging.certificate)
+        self.register = SqlRegister.of_one_thread(sqlite_engine(home.database, read_only=True))
+        self.blobs = FilesystemBlobs(home.blobs)
+
+
+def _outcome(desk: _Desk, task: Task) -> object:
+    at_it = (desk.rules, desk.register, desk.signer)
+    try:
+        match task:
+            case ("judge", received, now):
+                blob = partial(desk.blobs.open, received.arrival.sha256)
+                stages = _Stages()
+                decision = judge(received, blob, *at_it, now, stages.mark)
+                return Judgement(decision, tuple(stages.taken))
+            case ("too_costly", received, now, limit, limit_zh):
+                return too_costly(received, limit, limit_zh, *at_it, now)
+            case ("told", answer):
+                return _read(answer, desk.families)
+            case ("pending_receipt", untold, now):
+                return pending_receipt(untold, *at_it, now)
+            case ("sign", documents):
+                return tuple(desk.signer.sign(trusted(document)) for document in documents)
+    except Deferred as deferred:
+        return Raised(True, str(deferred))
+    except MemoryError:
+        return _Spent()
+    except Exception as error:
+        # Where it happened, but not the exception's own words: they may quote the message.
+        where = "".join(traceback.format_tb(error.__traceback__, limit=-5))
+        return Raised(False, f"{type(error).__name__}\n{where}")
+
+
+def _read(answer: bytes, families: Families) -> Read:
+    try:
+        return Read(read(answer, families))
+    except NoAnswer:
+        return Read(None)
+    except Rejected as refused:
+        return Read(None, str(refused))

@@ -1,0 +1,153 @@
+"""The reference association as a Backend: numbers the agreements that it is to import, signs what follows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from adapters.sandbox.association.answers import import_agr_response
+from adapters.sandbox.association.courses import Course, course_of
+from adapters.sandbox.association.register import AgreementRegister, Known
+from adapters.sandbox.inspection import Refused
+from adapters.sandbox.simulated_backend import Desk
+from gateway.formats import xml
+from gateway.formats.submission import Envelope
+from gateway.model.agreements import PROPOSED, Act, AgreementState, IllegalAct, Notice, Side, Told, after
+from gateway.model.china import CHINA, china_date
+from gateway.model.message import Submission
+from gateway.model.ports import Clock, Outcome, Signer
+from gateway.notify.agreement_notices import (
+    agreement_of_request,
+    build_notice,
+    proposer_of_request,
+    read_notice,
+)
+
+REQUEST: Final = "ImportAgrRequest"
+# What the facts of a request must hold for an agreement to come of it (FORMATS 4.1).
+_NEEDED: Final = ("cop_code", "trader_code", "agent_code", "goods_code", "total", "ie_date")
+# Goods that nobody has declared within three months are sold by customs (Customs Law, article 30).
+DAYS_AFTER: Final = 90
+NO_TERMS: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class ReferenceAssociation(Desk):
+    """ports.Backend, as `Desk`, with its register in `folder`/association.db.
+
+    `signer` holds the association's own key. `confirms` says of (trader, broker) whether the trader confirms
+    automatically what this broker proposes; nobody confirms automatically what a trader proposes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        certificate_pem: str,
+        signer: Signer,
+        clock: Clock,
+        confirms: Callable[[str, str], bool],
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._register = AgreementRegister(folder / "association.db")
+        self._signer = signer
+        self._confirms = confirms
+        super().__init__(folder, self._register, certificate_pem, clock)
+
+    def sign_by(self, signer: Signer) -> None:
+        self._signer = signer
+
+    async def agreements(self) -> Sequence[Notice]:
+        """The last notice of every agreement, by number."""
+        return [read_notice(xml.trusted(each.notice)) for each in await self._run(self._register.all)]
+
+    async def act(self, number: str, act: Act, reason: str = "") -> Notice:
+        """Does it to an agreement, as one of its parties would, and queues the signed notice; returns that.
+
+        Raises `KeyError` where the number was never allotted, `IllegalAct` where the agreement's state does
+        not allow it, and `ValueError` for an act that is none of the association's. Nothing is changed then.
+        """
+        return await self._run(lambda: self._act(number, act, reason))
+
+    async def amend(self, number: str, terms: Mapping[str, Any], reason: str = "") -> Notice:
+        """As `act`, with other `terms` (fields of `Agreement`) from then on. Raises `IllegalAct` for what is
+        not in force and unused."""
+        return await self._run(lambda: self._act(number, Act.AMENDED, reason, terms))
+
+    def _act(self, number: str, act: Act, reason: str, terms: Mapping[str, Any] = NO_TERMS) -> Notice:
+        now = self._clock()
+        with self._register.transaction():
+            known = self._register.known(number)
+            before = read_notice(xml.trusted(known.notice))
+            if act is Act.AMENDED and before.agreement.state is AgreementState.PROPOSED:
+                raise IllegalAct(before.agreement.state, act)
+            notice = _next(before, act, reason, now)
+            if act is Act.AMENDED:  # the only one that may happen twice
+                id_ = f"{notice.id}-{self._register.next_serial(f'amendment {number}')}"
+                notice = replace(notice, id=id_, agreement=replace(notice.agreement, **terms))
+            self._tell(known.key, notice)
+        return notice
+
+    def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
+        facts = envelope.facts
+        if envelope.type != REQUEST:
+            raise Refused(f"the association does not take a {envelope.type}")
+        missing = [name for name in _NEEDED if name not in facts]
+        if missing:
+            raise Refused(f"the request does not tell {', '.join(missing)}")
+        confirmed = proposer_of_request(facts) is Side.BROKER and self._confirms(
+            facts["trader_code"], facts["agent_code"]
+        )
+        course = course_of(facts.get("note", ""), confirmed=confirmed)
+        with self._register.transaction():
+            self._register.note_call(submission.key, Outcome.TAKEN, "", now)
+            self._register.take(submission.key, submission.envelope, now)
+            number = self._allot_number(now) if course.imported else ""
+            response = import_agr_response(
+                code=course.code, message=course.message, cop_code=facts["cop_code"], consign_no=number
+            )
+            self._register.queue(submission.key, [(f"ImportAgrResponse_{submission.key}.xml", response)])
+            if course.imported:
+                self._open(submission.key, _proposed(facts, number, now), course, now)
+
+    def _open(self, key: str, proposed: Notice, course: Course, now: datetime) -> None:
+        self._tell(key, proposed)
+        if course.reply is not None:
+            self._tell(key, _next(proposed, course.reply, course.reason, now))
+
+    def _allot_number(self, now: datetime) -> str:
+        """17 digits, as ConsignNo occurs: the year in China and a serial of 13."""
+        year = now.astimezone(CHINA).year
+        return f"{year}{self._register.next_serial(f'agreement {year}'):013}"
+
+    def _tell(self, key: str, notice: Notice) -> None:
+        """Signs and queues a notice, and keeps it as how the agreement stands."""
+        body = self._signer.sign(build_notice(notice))
+        number = notice.agreement.number
+        self._register.note(Known(number=number, key=key, notice=body))
+        self._register.queue(key, [(f"AgreementNotice_{notice.id.replace('-', '_')}.xml", body)])
+
+
+def _proposed(facts: Mapping[str, str], number: str, now: datetime) -> Notice:
+    try:
+        agreement = agreement_of_request(facts, number, china_date(now), DAYS_AFTER)
+    except (ValueError, ArithmeticError) as wrong:
+        raise Refused("the request's date or value is none") from wrong
+    return Notice(
+        id=_id_of(number, PROPOSED),
+        act=PROPOSED,
+        at=now,
+        agreement=agreement,
+        proposed_by=proposer_of_request(facts),
+    )
+
+
+def _next(notice: Notice, act: Act, reason: str, now: datetime) -> Notice:
+    agreement = replace(notice.agreement, state=after(notice.agreement.state, act))
+    number = agreement.number
+    return replace(notice, id=_id_of(number, act), act=act, at=now, agreement=agreement, reason=reason)
+
+
+def _id_of(number: str, act: Told) -> str:
+    """The association tells each act once of one agreement, but for amendments."""
+    return f"{number}-{act}"

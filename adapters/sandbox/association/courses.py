@@ -1,0 +1,36 @@
+"""What the association does with a request, as a table: the usual courses, and those that a note forces.
+
+A request whose OtherNote begins with a prefix of `FORCED` takes that course, so that broker software can be
+tried against every one.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.model.agreements import Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """`code` and `message` are those of the ImportAgrResponse. An agreement that was `imported` is given a
+    number and proposed; `reply` is what the other side does with it at once, None where it takes its time."""
+
+    code: int
+    message: str
+    imported: bool = True
+    reply: Act | None = None
+    reason: str = ""
+
+
+CONFIRMED: Final = Course(code=0, message="成功", reply=Act.CONFIRMED, reason="自动确认")
+PROPOSED: Final = Course(code=0, message="成功")
+REFUSED: Final = Course(code=0, message="成功", reply=Act.REFUSED, reason="对方拒绝委托申请")
+FAILED: Final = Course(code=9, message="导入失败：报文内容不符合导入要求", imported=False)
+
+FORCED: Final = {"REFUSE-": REFUSED, "SILENT-": PROPOSED, "FAIL-": FAILED}
+
+
+def course_of(note: str, *, confirmed: bool) -> Course:
+    """`confirmed` says whether the other side confirms automatically, where the note forces nothing."""
+    usual = CONFIRMED if confirmed else PROPOSED
+    return next((course for prefix, course in FORCED.items() if note.startswith(prefix)), usual)

@@ -1,0 +1,234 @@
+"""`gateway association`: what the association that is shipped knows, and the other side of an agreement."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.cli import chinese
+from adapters.cli.output import (
+    NO,
+    UNREACHABLE,
+    USAGE,
+    HomeOption,
+    JsonOption,
+    LangOption,
+    Language,
+    LimitOption,
+    Listing,
+    fail,
+    opened,
+    say_json,
+    say_rows,
+    told,
+)
+from adapters.home.clock import utc_now
+from adapters.home.file_modes import private
+from adapters.sandbox.association.association import ReferenceAssociation
+from adapters.store.database import sqlite_engine
+from adapters.store.read.register import SqlRegister
+from gateway.config.connections import AssociationSettings
+from gateway.formats.reading import number as number_in
+from gateway.model.agreements import Act, IllegalAct, Notice
+from gateway.model.faults import printable
+
+app = typer.Typer(
+    cls=Listing,
+    help="The brokers' association that is shipped: the agreements that it was asked to import, and what "
+    "their sides do with them. A running node hears of it at once, by a notice that the association signs.",
+)
+
+NumberArgument = Annotated[str, typer.Argument(help="The agreement's number (ConsignNo).")]
+ReasonOption = Annotated[str, typer.Option(help="Why; both sides are told.")]
+
+
+@app.command("list")
+def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
+    """What the association was asked to import, as it stands there, the oldest first.
+
+    Example: gateway association list --home /srv/gateway
+    """
+    with told(), _associations(home) as associations:
+        notices = [notice for each in associations for notice in asyncio.run(each.agreements())]
+    columns = ("number", "kind", "trader", "broker", "proposed_by", "state", "since", "valid_until", "reason")
+    rows = [_row(notice) for notice in notices[-limit:]]
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.AGREEMENT)
+
+
+@app.command()
+def confirm(
+    number: NumberArgument,
+    home: HomeOption,
+    lang: LangOption,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Accept what the other side proposed. Ends with 1 where nothing is proposed under this number.
+
+    Example: gateway association confirm 20260000000000001 --home /srv/gateway
+    """
+    _act(home, number, Act.CONFIRMED, reason, lang, as_json)
+
+
+@app.command()
+def refuse(
+    number: NumberArgument,
+    home: HomeOption,
+    lang: LangOption,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse what the other side proposed. Ends with 1 where nothing is proposed under this number.
+
+    Example: gateway association refuse 20260000000000001 --reason "other terms" --home /srv/gateway
+    """
+    _act(home, number, Act.REFUSED, reason, lang, as_json)
+
+
+@app.command()
+def withdraw(
+    number: NumberArgument,
+    home: HomeOption,
+    lang: LangOption,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Take a proposal back before the other side has answered. Ends with 1 where it has, or there is none.
+
+    Example: gateway association withdraw 20260000000000001 --home /srv/gateway
+    """
+    _act(home, number, Act.WITHDRAWN, reason, lang, as_json)
+
+
+@app.command()
+def terminate(
+    number: NumberArgument,
+    home: HomeOption,
+    lang: LangOption,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """End an agreement that is in force. Ends with 1 where it is not.
+
+    Example: gateway association terminate 20260000000000001 --reason "contract ended" --home /srv/gateway
+    """
+    _act(home, number, Act.TERMINATED, reason, lang, as_json)
+
+
+@app.command()
+def amend(
+    number: NumberArgument,
+    home: HomeOption,
+    lang: LangOption,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day on which it is in force.")
+    ] = None,
+    value: Annotated[
+        str | None, typer.Option(help="The highest total of the declaration, in the agreement's currency.")
+    ] = None,
+    goods: Annotated[
+        list[str] | None, typer.Option(help="Tariff codes, or their beginnings; may be repeated.")
+    ] = None,
+    office: Annotated[
+        list[str] | None, typer.Option(help="Customs office of four digits; may be repeated.")
+    ] = None,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Change the terms of an agreement that is in force and unused. Ends with 1 where it is not.
+
+    Example: gateway association amend 20260000000000001 --until 2027-03-31 --home /srv/gateway
+    """
+    terms: dict[str, object] = {
+        **({} if until is None else {"valid_until": until.date()}),
+        **({} if value is None else {"value": _number(value)}),
+        **({} if goods is None else {"goods": tuple(goods)}),
+        **({} if office is None else {"offices": tuple(office)}),
+    }
+    if not terms:
+        fail(USAGE, "say what changes: --until, --value, --goods or --office")
+    _act(home, number, Act.AMENDED, reason, lang, as_json, terms)
+
+
+def _number(text: str) -> Decimal:
+    said = number_in(text)
+    if said is None or said <= 0:
+        fail(USAGE, f"--value {printable(text)} is no value")
+    return said
+
+
+def _act(
+    home: Path,
+    number: str,
+    act: Act,
+    reason: str,
+    lang: Language,
+    as_json: bool,
+    terms: Mapping[str, object] | None = None,
+) -> None:
+    with told(), _associations(home) as associations:
+        for each in associations:
+            said = printable(reason)
+            try:
+                notice = asyncio.run(
+                    each.act(number, act, said) if terms is None else each.amend(number, terms, said)
+                )
+            except KeyError:
+                continue
+            except IllegalAct as error:
+                fail(NO, f"{printable(number)}: {error}")
+            break
+        else:
+            fail(NO, f"the association knows no agreement {printable(number)}; see: gateway association list")
+    if as_json:
+        say_json(_row(notice))
+    else:
+        typer.echo(
+            f"{number}：已{chinese.AGREEMENT_ACTS[act]}" if lang is Language.ZH else f"{number}: {act}"
+        )
+
+
+def _row(notice: Notice) -> dict[str, object]:
+    agreement = notice.agreement
+    return {
+        "number": agreement.number,
+        "kind": agreement.kind,
+        "trader": agreement.trader,
+        "broker": agreement.broker,
+        "proposed_by": notice.proposed_by,
+        "state": agreement.state,
+        "since": notice.at.isoformat(),
+        "valid_until": agreement.valid_until,
+        "reason": notice.reason,
+    }
+
+
+@contextmanager
+def _associations(path: Path) -> Iterator[Sequence[ReferenceAssociation]]:
+    """Those of the home, beside a node that may serve it."""
+    home = opened(path)
+    shipped = {
+        name: settings
+        for name, settings in home.settings().backend.items()
+        if isinstance(settings, AssociationSettings)
+    }
+    if not shipped:
+        fail(USAGE, "gateway.toml has no back-end of kind association")
+    # Late: other commands need not wait for its libraries.
+    from adapters.run.backends import association
+
+    register = SqlRegister(sqlite_engine(home.database, read_only=True))
+    try:
+        with private(), ExitStack() as stack:
+            yield [
+                stack.enter_context(closing(association(home, name, settings, register, utc_now)))
+                for name, settings in shipped.items()
+            ]
+    except sqlite3.OperationalError as error:
+        fail(UNREACHABLE, f"the books of the association cannot be used: {error}")

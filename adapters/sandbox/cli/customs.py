@@ -1,0 +1,91 @@
+"""`gateway customs`: the review by hand of the customs sandbox."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from adapters.cli import chinese
+from adapters.cli.output import NO, JsonOption, LangOption, Language, fail, say_json, say_rows, told
+from adapters.home.actor import actor
+from adapters.home.clock import utc_now
+from adapters.sandbox.cli import customs_ledgers
+from adapters.sandbox.cli.customs_books import FolderOption, HomeOption, ledgers
+from adapters.sandbox.customs import reviews
+from adapters.sandbox.customs.decisions import Act
+from adapters.sandbox.customs.ledger import Ledger
+from gateway.model.faults import printable
+
+app = typer.Typer(no_args_is_help=True, help="The customs sandbox: what waits there, and what it knows.")
+app.add_typer(customs_ledgers.app, name="ledger")
+
+
+@app.command()
+def queue(
+    lang: LangOption, home: HomeOption = None, folder: FolderOption = None, as_json: JsonOption = False
+) -> None:
+    """Declarations that wait in the customs sandbox, the longest first, for what, and why.
+
+    Example: gateway customs queue --home /srv/gateway
+    """
+    with told(), ledgers(home, folder) as books:
+        waiting = [each for ledger in books for each in ledger.waiting()]
+    rows = [
+        {
+            "key": each.taken.key,
+            "reference": each.taken.reference,
+            "entry_id": each.taken.entry_id,
+            "office": reviews.facts_of(each).get("office", ""),
+            "status": each.waits.value,
+            "since": each.since.isoformat(),
+            "reason": each.reason,
+        }
+        for each in waiting
+    ]
+    columns = ("key", "reference", "entry_id", "office", "status", "since", "reason")
+    say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.QUEUE)
+
+
+@app.command()
+def decide(
+    wanted: Annotated[str, typer.Argument(help="Key, reference or entry number, as it stands in the queue.")],
+    act: Annotated[Act, typer.Argument(help="What is decided.")],
+    reason: Annotated[str, typer.Option(help="Why; the declarant is told.", show_default=False)],
+    lang: LangOption,
+    home: HomeOption = None,
+    folder: FolderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide a declaration that waits in the customs sandbox. Ends with 1 where it does not wait for that.
+
+    A running node hears the answers at once. What each act says and for what it fits: docs/sandbox.md.
+
+    Example: gateway customs decide 01JD0000000000000000000000 release --reason "in order" --home /srv/gateway
+    """
+    who, now = actor(), utc_now()
+    with told(), ledgers(home, folder) as books:
+        key = _key(books, wanted)
+        for ledger in books:
+            try:
+                reviews.decide(ledger, key, act, actor=who, reason=printable(reason), now=now)
+            except reviews.NotInQueue:
+                continue
+            except reviews.NotFitting as error:
+                fail(NO, f"{printable(key)} {error}")
+            break
+        else:
+            fail(NO, f"{printable(key)} does not wait in the customs sandbox; see: gateway customs queue")
+    if as_json:
+        say_json({"key": key, "act": act, "actor": who, "at": now.isoformat()})
+    else:
+        typer.echo(f"{key}：{chinese.DECISIONS[act]}" if lang is Language.ZH else f"{key}: {act}")
+
+
+def _key(books: Sequence[Ledger], wanted: str) -> str:
+    """The key of what waits under this key, reference or entry number; else what was asked for. Ends with 1
+    where several wait under it, since references are each party's own."""
+    taken = [each.taken for ledger in books for each in ledger.waiting()]
+    keys = [each.key for each in taken if wanted in (each.key, each.reference, each.entry_id)]
+    if len(keys) > 1:
+        fail(NO, f"{printable(wanted)}: several wait under it, so give one of the keys: {', '.join(keys)}")
+    return keys[0] if keys else wanted

@@ -1,0 +1,79 @@
+"""The ledgers of the customs sandboxes of a home, for the commands that work beside a running node."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.cli.output import UNREACHABLE, USAGE, fail, opened
+from adapters.home.clock import utc_now
+from adapters.home.file_modes import private
+from adapters.sandbox.customs.customs import BOOK
+from adapters.sandbox.customs.ledger import Ledger
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", envvar="GATEWAY_HOME", help="The home that `gateway init` made.", show_default=False
+    ),
+]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--folder",
+        help="Instead of a home: the folder of a customs that is served without one.",
+        show_default=False,
+    ),
+]
+BackendOption = Annotated[
+    str, typer.Option(help="Which customs sandbox, where the home has several.", show_default=False)
+]
+
+
+@contextmanager
+def ledgers(home: Path | None, folder: Path | None) -> Iterator[Sequence[Ledger]]:
+    """Of every customs sandbox that was ever served, of the home or behind the folder."""
+    books = _books(home, folder).values()
+    with _told(), ExitStack() as stack:
+        yield [stack.enter_context(closing(Ledger(book, utc_now))) for book in books if book.is_file()]
+
+
+@contextmanager
+def ledger(home: Path | None, folder: Path | None, backend: str) -> Iterator[Ledger]:
+    """Of one customs sandbox, served or not yet; `backend` may be empty where there is only one."""
+    books = _books(home, folder)
+    if backend and backend not in books:
+        fail(USAGE, f"{backend} is no customs sandbox of this home; there is: {', '.join(books) or 'none'}")
+    if not backend and len(books) != 1:
+        fail(USAGE, f"which customs sandbox? Name it with --backend: {', '.join(books) or 'there is none'}")
+    book = books[backend or next(iter(books))]
+    with _told(), nullcontext() if home is None else private():
+        book.parent.mkdir(parents=True, exist_ok=True)
+        with closing(Ledger(book, utc_now)) as found:
+            yield found
+
+
+def _books(home: Path | None, folder: Path | None) -> dict[str, Path]:
+    """The files of the sandboxes, by the name of the back-end."""
+    if folder is not None:
+        if not folder.is_dir():
+            fail(USAGE, f"{folder} is no folder")
+        return {folder.name: folder / "customs" / BOOK}
+    if home is None:
+        fail(USAGE, "needs --home, or --folder")
+    of = opened(home)
+    books = {name: of.path / "backends" / name / BOOK for name in of.settings().backend}
+    kinds = of.settings().backend
+    # Behind a folder there may be another customs, which has no such book here.
+    return {name: book for name, book in books.items() if kinds[name].kind == "reference" or book.is_file()}
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        fail(UNREACHABLE, f"the ledger of the customs sandbox cannot be used: {error}")

@@ -1,0 +1,197 @@
+"""`gateway customs serve`: the customs sandbox as a process, behind a folder, over HTTP or AMQP."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from adapters.backends.exchange import Exchange
+from adapters.cli.node import log_to_stderr
+from adapters.cli.output import UNREACHABLE, USAGE, fail, opened, told
+from adapters.home.clock import utc_now
+from adapters.home.file_modes import private
+from adapters.sandbox.cli.customs_serve_http import Door, Tls, serve_http
+from adapters.sandbox.customs.customs import ReferenceCustoms
+from adapters.sandbox.customs.serving import ServedElsewhere, Serving, alone
+from gateway.config.connections import DirectorySettings, DxpSettings, HttpBackendSettings
+
+# The platform's number of customs (FORMATS 2.4), and one of those that enterprises have.
+_ENVELOPE: Final = DxpSettings(sender="DXPEDCDEC0000001", receiver="DXPENT0000000001", message_type="DECRET")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Served:
+    """The folder of the exchange, the gateway's certificate, and where customs keeps its own books. Over HTTP
+    there is no exchange, and the folder is that of the books."""
+
+    folder: Path
+    certificate: Path
+    books: Path
+
+
+def serve(
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--folder", help="The folder of the exchange; without it the one of the home.", show_default=False
+        ),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            "--certificate",
+            help="The gateway's certificate; without it that of the home.",
+            show_default=False,
+        ),
+    ] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            "--home", envvar="GATEWAY_HOME", help="The home whose customs this is.", show_default=False
+        ),
+    ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            "--http",
+            metavar="HOST:PORT",
+            help="Serve over HTTP instead of a folder; elsewhere than on loopback with TLS.",
+            show_default=False,
+        ),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option("--tls-certificate", help="Its certificate (PEM), for HTTPS.", show_default=False),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", help="The key of that (PEM).", show_default=False)
+    ] = None,
+    client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--client-ca", help="Issuers (PEM) of the gateway's TLS certificates.", show_default=False
+        ),
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option("--push", help="URL of the gateway that answers are brought to.", show_default=False),
+    ] = None,
+    dxp: Annotated[bool, typer.Option("--dxp", help="Answers in envelopes of DXP; not over AMQP.")] = False,
+    amqp: Annotated[
+        bool, typer.Option("--amqp", help="Over the broker of the home's back-end of kind amqp.")
+    ] = False,
+) -> None:
+    """Serve the customs sandbox behind a folder, over HTTP or AMQP, until SIGTERM or SIGINT; both end with 0.
+
+    One JSON line on standard output says when it is ready; logs go to standard error.
+
+    The kind of the home's back-end says what it stands behind: directory needs no
+    option, http needs --http, amqp needs --amqp.
+
+    Example: gateway customs serve --home /srv/gateway
+
+    Example: gateway customs serve --http 127.0.0.1:8080 --home /srv/gateway
+
+    Example: gateway customs serve --http 0.0.0.0:8443 --home /srv/gateway
+    --tls-certificate tls.crt --tls-key tls.key --client-ca gateway-ca.crt
+    --push https://gateway.example:8443/answers/customs
+
+    Example: gateway customs serve --amqp --home /srv/gateway
+
+    Submissions are taken in an envelope of DXP or without, as they come. Answers
+    stand in one with --dxp, in a folder and over HTTP; over AMQP they never do,
+    since there a property of each names its submission.
+    """
+    with told():
+        if amqp:
+            if dxp:
+                fail(USAGE, "--dxp goes with a folder or --http: over AMQP answers stand in no envelope")
+            if home is None or folder is not None or http is not None:
+                fail(
+                    USAGE,
+                    "--amqp needs a home with a back-end of kind amqp, and goes with --certificate alone",
+                )
+            # Late: other commands need not wait for its libraries.
+            from adapters.sandbox.cli.customs_serve_amqp import serve_amqp
+
+            serve_amqp(opened(home.absolute()), certificate)
+            return
+        tls = Tls.of(tls_certificate, tls_key, client_ca)
+        if http is None and (tls is not None or push is not None):
+            fail(USAGE, "--push and what is about TLS go with --http")
+        door = None if http is None else Door.at(http, tls, push)
+        served = _found(folder, certificate, home) if door is None else _found_http(folder, certificate, home)
+        try:
+            # The folder of an exchange is for the gateway as well; all else lies in the home.
+            with nullcontext() if door is None else private():
+                served.folder.mkdir(parents=True, exist_ok=True)
+                with alone(served.folder):
+                    log_to_stderr()
+                    asyncio.run(_serve(served, door, _ENVELOPE if dxp else None))
+        except ServedElsewhere as error:
+            fail(UNREACHABLE, str(error))
+
+
+def _found(folder: Path | None, certificate: Path | None, home: Path | None) -> _Served:
+    if home is not None:
+        of = opened(home.absolute())
+        named = {
+            name: of.path / backend.folder
+            for name, backend in of.settings().backend.items()
+            if isinstance(backend, DirectorySettings)
+            and (folder is None or (of.path / backend.folder).resolve() == folder.resolve())
+        }
+        if len(named) > 1:
+            fail(
+                USAGE, f"gateway.toml names more than one folder; say with --folder which: {', '.join(named)}"
+            )
+        for name, path in named.items():
+            books = of.path / "backends" / name
+            return _Served(folder=path, certificate=certificate or of.certificate, books=books)
+    if folder is None or certificate is None:
+        fail(
+            USAGE,
+            "needs a home with a back-end of kind directory, or --folder and --certificate; "
+            "for one of kind http or amqp say --http HOST:PORT or --amqp",
+        )
+    return _Served(folder=folder.absolute(), certificate=certificate, books=folder.absolute() / "customs")
+
+
+def _found_http(folder: Path | None, certificate: Path | None, home: Path | None) -> _Served:
+    if home is not None:
+        of = opened(home.absolute())
+        backends = of.settings().backend.items()
+        named = [name for name, backend in backends if isinstance(backend, HttpBackendSettings)]
+        if len(named) == 1:
+            books = of.path / "backends" / named[0]
+            return _Served(folder=books, certificate=certificate or of.certificate, books=books)
+    if folder is None or certificate is None:
+        fail(USAGE, "needs a home with one back-end of kind http, or --folder and --certificate")
+    return _Served(folder=folder.absolute(), certificate=certificate, books=folder.absolute())
+
+
+async def _serve(served: _Served, door: Door | None, dxp: DxpSettings | None) -> None:
+    stop = asyncio.Event()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(ending, stop.set)
+    if door is not None:
+        await serve_http(
+            door, served.books, served.certificate, dxp, stop, lambda address: _ready(http=address)
+        )
+        return
+    with closing(ReferenceCustoms(served.books, served.certificate.read_text(), utc_now)) as customs:
+        serving = Serving(Exchange(served.folder), customs, dxp)
+        _ready(folder=str(served.folder))
+        await serving.run(stop)
+
+
+def _ready(**where: str) -> None:
+    sys.stdout.write(json.dumps({"ready": True, **where, "pid": os.getpid()}) + "\n")
+    sys.stdout.flush()

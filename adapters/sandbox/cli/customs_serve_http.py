@@ -1,0 +1,80 @@
+"""The customs sandbox over HTTP as `gateway customs serve --http` runs it."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from adapters.cli.output import USAGE, fail
+from adapters.home.clock import utc_now
+from adapters.sandbox.customs.customs import ReferenceCustoms
+from gateway.config.connections import DxpSettings, is_loopback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Our certificate with its key, and the issuers of the other side's."""
+
+    certificate: Path
+    key: Path
+    issuers: Path
+
+    @classmethod
+    def of(cls, certificate: Path | None, key: Path | None, issuers: Path | None) -> Self | None:
+        if certificate is None and key is None and issuers is None:
+            return None
+        if certificate is None or key is None or issuers is None:
+            fail(USAGE, "--tls-certificate, --tls-key and --client-ca are given together")
+        return cls(certificate=certificate, key=key, issuers=issuers)
+
+    def context(self, purpose: ssl.Purpose) -> ssl.SSLContext:
+        trust = ssl.create_default_context(purpose, cafile=self.issuers)
+        trust.verify_mode = ssl.CERT_REQUIRED
+        trust.load_cert_chain(self.certificate, self.key)
+        return trust
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """Where customs listens, and the URL that it brings answers to; they are fetched where there is none."""
+
+    host: str
+    port: int
+    tls: Tls | None
+    push: str | None
+
+    @classmethod
+    def at(cls, address: str, tls: Tls | None, push: str | None) -> Self:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            fail(USAGE, "--http is HOST:PORT")
+        if tls is None and not is_loopback(host.strip("[]")):
+            fail(USAGE, "without TLS it is served to this machine only")
+        if push is not None and tls is None:
+            fail(USAGE, "--push needs the certificate that the gateway knows: --tls-certificate")
+        return cls(host=host.strip("[]"), port=int(port), tls=tls, push=push)
+
+
+async def serve_http(
+    door: Door,
+    books: Path,
+    certificate: Path,
+    dxp: DxpSettings | None,
+    stop: asyncio.Event,
+    ready: Callable[[str], None],
+) -> None:
+    """Until `stop`. `ready` is called with the address when submissions are taken."""
+    # Late: other commands need not wait for its libraries.
+    from adapters.sandbox.customs.serving_http import Bringing, serving
+
+    trust = None if door.tls is None else door.tls.context(ssl.Purpose.CLIENT_AUTH)
+    with closing(ReferenceCustoms(books, certificate.read_text(), utc_now)) as customs:
+        async with serving(customs, books, door.host, door.port, trust, dxp) as (host, port):
+            ready(f"{host}:{port}")
+            if door.push is not None and door.tls is not None:
+                trust = door.tls.context(ssl.Purpose.SERVER_AUTH)
+                await Bringing(customs, door.push, trust, dxp).run(stop)
+            await stop.wait()

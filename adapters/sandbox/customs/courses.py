@@ -1,0 +1,126 @@
+"""What customs says to a submission whatever stands in it: the courses that its reference forces.
+
+A reference that begins with a prefix of `FORCED` takes that course, so that broker software can be tried
+against every one (DESIGN.md 8; for people: docs/sandbox.md). Any other goes by `handling` and `progress`.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum, auto
+from typing import Final
+
+from gateway.model.message import Operation
+
+
+class Manner(Enum):
+    """How the answers of a course are given."""
+
+    AT_ONCE = auto()
+    SLOWLY = auto()  # each some seconds after the one before
+    TWICE = auto()  # each a second time, byte for byte
+    BACKWARDS = auto()  # the last first
+    NEVER = auto()
+
+
+class Wait(StrEnum):
+    """What a declaration waits for: a person (REFORM.md 5), the declarant, or a step of its transit."""
+
+    REVIEW = "review"
+    SUPPLEMENT = "supplement"
+    PAPER = "paper"
+    INSPECTION = "inspection"
+    DUTY = "duty"
+    CLOSING = "closing"  # released to the premises, not closed yet
+    OFFICE = "office"  # in transit: the submission to the office of entry or exit
+    DEPARTURE = "departure"
+    ARRIVAL = "arrival"
+    WRITE_OFF = "write-off"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One DEC_RESULT: its CHANNEL (FORMATS 2.3) and NOTE. One that is `cut` ends in the middle; one
+    `at_border` is of the office of entry or exit, any other of the office of declaration."""
+
+    channel: str
+    note: str
+    cut: bool = False
+    at_border: bool = False
+
+    def because(self, reason: str) -> "Notice":
+        return replace(self, note=f"{self.note}：{reason}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """`response` is the ResponseCode of the technical answer (0: imported), `error` its ErrorMessage;
+    `notices` follow it in this order where the declaration was imported. One that then `waits` goes on when
+    somebody decides (see `reviews`)."""
+
+    response: int = 0
+    error: str = "导入成功"
+    notices: tuple[Notice, ...] = ()
+    manner: Manner = Manner.AT_ONCE
+    waits: Wait | None = None
+
+    @property
+    def imported(self) -> bool:
+        return self.response == 0
+
+    @property
+    def stored(self) -> bool:
+        """Whether customs stores the entry, which is when it gets an entry number (FORMATS 2.3)."""
+        return any(notice.channel == "L" for notice in self.notices)
+
+
+STORED: Final = Notice("L", "海关已接收，报关单入库成功")
+REVIEWED: Final = Notice("J", "通关无纸化审结")
+LET_GO: Final = Notice("P", "海关已放行")
+CLEARED: Final = Notice("R", "报关单已结关")
+BACK: Final = Notice("E", "海关退单")
+INSPECT: Final = Notice("C", "查验通知")
+DUTY: Final = Notice("T", "需交税费")
+# The only code of the list that asks for a supplement; it is known of two-step declarations only.
+SUPPLEMENT: Final = Notice("Sp1", "要求补充申报通知")
+# The only code of the list that asks for papers and does not release.
+PAPER: Final = Notice("G", "接单交单")
+DELETED: Final = Notice("D", "海关删单")
+
+# The run of a real import entry of 2023 (FORMATS 2.3).
+RELEASED: Final = Course(notices=(STORED, REVIEWED, LET_GO, CLEARED))
+
+FORCED: Final = {
+    "RELEASED-": RELEASED,
+    "RETURNED-": Course(notices=(BACK.because("商品申报要素填报不完整，请更正后重新申报"),)),
+    "FAILED-": Course(response=1, error="导入失败：报文内容不符合导入要求"),
+    "SUPPLEMENT-": Course(
+        notices=(STORED, SUPPLEMENT.because("请补充说明成交价格的构成")), waits=Wait.SUPPLEMENT
+    ),
+    "PAPER-": Course(notices=(STORED, PAPER.because("请现场交单（递交纸质单证）")), waits=Wait.PAPER),
+    "INSPECT-": Course(
+        notices=(STORED, REVIEWED, INSPECT.because("请配合海关查验货物")), waits=Wait.INSPECTION
+    ),
+    "DUTY-": Course(notices=(STORED, REVIEWED, DUTY.because("请在规定期限内缴纳税费")), waits=Wait.DUTY),
+    "DELETED-": Course(notices=(STORED, REVIEWED, LET_GO, DELETED)),
+    "SILENT-": replace(RELEASED, manner=Manner.NEVER),
+    "TWICE-": replace(RELEASED, manner=Manner.TWICE),
+    "ORDER-": replace(RELEASED, manner=Manner.BACKWARDS),
+    "BROKEN-": Course(notices=(STORED, replace(REVIEWED, cut=True), LET_GO, CLEARED)),
+    "SLOW-": replace(RELEASED, manner=Manner.SLOWLY),
+    "HAND-": Course(notices=(STORED,), waits=Wait.REVIEW),
+    "CLOSING-": Course(notices=(STORED, REVIEWED, LET_GO), waits=Wait.CLOSING),
+}
+# Documents that come later do not release these: a person looks at them.
+SUPPLEMENT_BY_HAND: Final = "SUPPLEMENT-HAND-"
+
+
+def forced(reference: str) -> Course | None:
+    return next((course for prefix, course in FORCED.items() if reference.startswith(prefix)), None)
+
+
+def course_of(reference: str, operation: Operation) -> Course | None:
+    """None where the reference forces nothing and the declaration is judged by what stands in it. A temporary
+    save ends with its import; how that goes and in what manner it is said is as forced."""
+    course = forced(reference)
+    if operation is Operation.SAVE and (course is None or course.imported):
+        return Course(error="暂存成功", manner=Manner.AT_ONCE if course is None else course.manner)
+    return course

@@ -1,0 +1,118 @@
+"""The reference customs as a Backend: takes what is whole and signed, numbers declarations, answers them."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from adapters.home.file_modes import private
+from adapters.sandbox.customs.courses import Wait, course_of
+from adapters.sandbox.customs.ledger import Ledger, Taken
+from adapters.sandbox.customs.papers import Matter, Paper, matter_of
+from adapters.sandbox.customs.proceedings import Proceedings
+from adapters.sandbox.customs.transit import has_form
+from adapters.sandbox.inspection import Refused
+from adapters.sandbox.simulated_backend import Desk
+from gateway.formats.submission import Envelope
+from gateway.model.china import china_date
+from gateway.model.message import Submission
+from gateway.model.ports import Clock, Outcome
+
+BOOK: Final = "customs.db"
+
+
+class ReferenceCustoms(Desk):
+    """ports.Backend, as `Desk`, with its ledger in `folder`/customs.db. It keeps envelopes, not packages.
+
+    Answers belong to the submission of the declaration: a copy for a second office, documents that follow and
+    agreement notices are kept, and may let a declaration go on.
+    """
+
+    def __init__(self, folder: Path, certificate_pem: str, clock: Clock) -> None:
+        with private():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._ledger = Ledger(folder / BOOK, clock)
+        super().__init__(folder, self._ledger, certificate_pem, clock)
+
+    def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
+        matter = matter_of(submission.key, envelope)
+        with self._ledger.transaction():
+            self._ledger.note_call(submission.key, Outcome.TAKEN, "", now)
+            if matter is Matter.DECLARATION:
+                self._declare(submission, envelope, now)
+            else:
+                self._keep(matter, submission, envelope, now)
+
+    def _declare(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
+        course = course_of(envelope.reference, envelope.operation)
+        imported = course is None or course.imported
+        seq_no, transit_no = self._numbers(envelope, now) if imported else ("", "")
+        stored = course is None or course.stored
+        taken = Taken(
+            key=submission.key,
+            agent=envelope.sender["code"],
+            trader=envelope.facts.get("trader_code", ""),
+            reference=envelope.reference,
+            operation=envelope.operation,
+            seq_no=seq_no,
+            entry_id=self._allot_entry_id(envelope, now) if stored else "",
+            transit_no=transit_no,
+            taken_at=now,
+            envelope=submission.envelope,
+        )
+        self._ledger.take(taken)
+        proceedings = Proceedings(self._ledger, taken, now, envelope)
+        if course is None:
+            proceedings.begin()
+        else:
+            proceedings.play(course)
+
+    def _keep(self, matter: Matter, submission: Submission, envelope: Envelope, now: datetime) -> None:
+        about = ""
+        if matter is Matter.COPY:
+            about = envelope.message
+        elif matter is Matter.DOCUMENTS:
+            about = self._ledger.papers.declaration_of(envelope)
+        self._ledger.papers.keep(
+            Paper(
+                key=submission.key, envelope=envelope, about=about, taken_at=now, signed=submission.envelope
+            )
+        )
+        waiting = self._ledger.waits(about)
+        if waiting is None:
+            return
+        proceedings = Proceedings(self._ledger, waiting.taken, now)
+        match matter, waiting.waits:
+            case Matter.COPY, Wait.OFFICE:
+                proceedings.copy_came()
+            case Matter.DOCUMENTS, Wait.SUPPLEMENT:
+                proceedings.documents_came()
+
+    def _numbers(self, envelope: Envelope, now: datetime) -> tuple[str, str]:
+        """The unified number and, where there is a transit form, the number of that. A declaration that
+        follows its save keeps both."""
+        seq_no, transit_no = self._ledger.numbers_of(envelope.sender["code"], envelope.reference)
+        seq_no = seq_no or self._unified_number(envelope, now)
+        if has_form(envelope.facts):
+            known = transit_no or envelope.facts.get("transit_seq_no", "")
+            return seq_no, known or self._unified_number(envelope, now)
+        return seq_no, ""
+
+    def _unified_number(self, envelope: Envelope, now: datetime) -> str:
+        """18 characters: I or E, year, 13 digits."""
+        year = china_date(now).year
+        return f"{_direction(envelope)}{year}{self._ledger.next_serial(f'seq {year}'):013}"
+
+    def _allot_entry_id(self, envelope: Envelope, now: datetime) -> str:
+        """18 digits: declaration office, year, 1 import or 0 export, serial of 9."""
+        office = envelope.facts.get("office", "")
+        if not (len(office) == 4 and office.isdecimal()):
+            raise Refused("the declaration names no customs office")
+        series = f"{office}{china_date(now).year}{1 if _direction(envelope) == 'I' else 0}"
+        return f"{series}{self._ledger.next_serial(f'entry {series}'):09}"
+
+
+def _direction(envelope: Envelope) -> str:
+    direction = envelope.facts.get("direction", "")
+    if direction not in ("I", "E"):
+        raise Refused("the declaration says neither import nor export")
+    return direction

@@ -1,0 +1,198 @@
+"""What customs has taken and still has to say (see `adapters.sandbox.answer_log`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from adapters.sandbox.answer_log import Book
+from adapters.sandbox.customs import papers, record_book
+from adapters.sandbox.customs.courses import Wait
+from gateway.model.ports import Answer, Clock
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS submissions (
+    key TEXT PRIMARY KEY, agent TEXT NOT NULL, reference TEXT NOT NULL, operation TEXT NOT NULL,
+    seq_no TEXT NOT NULL, entry_id TEXT NOT NULL, taken_at TEXT NOT NULL, envelope BLOB NOT NULL,
+    transit_no TEXT NOT NULL DEFAULT '', trader TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX IF NOT EXISTS submissions_by_reference ON submissions (agent, reference);
+CREATE TABLE IF NOT EXISTS reviews (
+    key TEXT PRIMARY KEY REFERENCES submissions (key), waits TEXT NOT NULL, since TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '', due TEXT NOT NULL DEFAULT '0'
+) STRICT;
+CREATE TABLE IF NOT EXISTS acts (
+    id INTEGER PRIMARY KEY, at TEXT NOT NULL, key TEXT NOT NULL, act TEXT NOT NULL, actor TEXT NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
+"""
+# Columns that tables of earlier releases lack; each with what it holds there.
+_LATER: Final = (
+    ("answers", "due", "TEXT NOT NULL DEFAULT ''"),
+    ("submissions", "transit_no", "TEXT NOT NULL DEFAULT ''"),
+    ("submissions", "trader", "TEXT NOT NULL DEFAULT ''"),
+    ("reviews", "reason", "TEXT NOT NULL DEFAULT ''"),
+    ("reviews", "due", "TEXT NOT NULL DEFAULT '0'"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A submission that customs took. `seq_no`, `entry_id` and `transit_no` (TrnPreId, the number of the
+    transit form) are empty where none was allotted, `trader` where the declaration names no code."""
+
+    key: str
+    agent: str
+    trader: str
+    reference: str
+    operation: str
+    seq_no: str
+    entry_id: str
+    transit_no: str
+    taken_at: datetime
+    envelope: bytes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that a payment may know it by."""
+        return self.entry_id, self.seq_no, self.reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A declaration that is not finished, what it waits for, `since` when and why, and the duty that is to be
+    paid before it goes on."""
+
+    taken: Taken
+    waits: Wait
+    since: datetime
+    reason: str
+    due: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """An answer that is not given before `at`."""
+
+    name: str
+    body: bytes
+    at: datetime
+
+
+class Ledger(Book):
+    """`clock` says which answers are due. `records` and `papers` stand in the same file."""
+
+    def __init__(self, file: Path, clock: Clock) -> None:
+        super().__init__(file, _TABLES + record_book.TABLES + papers.TABLES)
+        self._clock = clock
+        self.records = record_book.RecordBook(self._connection)
+        self.papers = papers.Papers(self._connection)
+        with self.transaction():  # two who open it at once must not both find a column missing
+            for table, column, form in _LATER:
+                present = [row[1] for row in self._connection.execute(f"PRAGMA table_info ({table})")]
+                if column not in present:
+                    self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {form}")
+
+    def has(self, key: str) -> bool:
+        return super().has(key) or self.papers.has(key)
+
+    def numbers_of(self, agent: str, reference: str) -> tuple[str, str]:
+        """The unified number and the number of the transit form that this agent's reference was last given;
+        empty where none was."""
+        row = self._connection.execute(
+            "SELECT seq_no, transit_no FROM submissions WHERE agent = ? AND reference = ? AND seq_no <> ''"
+            " ORDER BY rowid DESC LIMIT 1",
+            (agent, reference),
+        ).fetchone()
+        return ("", "") if row is None else (str(row[0]), str(row[1]))
+
+    def take(self, taken: Taken) -> None:
+        self._connection.execute(
+            "INSERT INTO submissions (key, agent, trader, reference, operation, seq_no, entry_id, transit_no,"
+            " taken_at, envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                taken.key,
+                taken.agent,
+                taken.trader,
+                taken.reference,
+                taken.operation,
+                taken.seq_no,
+                taken.entry_id,
+                taken.transit_no,
+                taken.taken_at.isoformat(),
+                taken.envelope,
+            ),
+        )
+
+    def queue_due(self, key: str, answers: Sequence[Due]) -> None:
+        self._connection.executemany(
+            "INSERT INTO answers (key, name, body, due) VALUES (?, ?, ?, ?)",
+            [(key, answer.name, answer.body, _instant(answer.at)) for answer in answers],
+        )
+
+    def answers(self, limit: int) -> list[Answer]:
+        """Those that are due, in the order in which they were queued."""
+        rows = self._connection.execute(
+            "SELECT id, key, name, body FROM answers WHERE NOT acknowledged AND due <= ? ORDER BY id LIMIT ?",
+            (_instant(self._clock()), limit),
+        )
+        return [Answer(id=str(id_), name=name, body=body, key=key) for id_, key, name, body in rows]
+
+    def wait(
+        self, key: str, waits: Wait | None, since: datetime, reason: str = "", due: Decimal = Decimal(0)
+    ) -> None:
+        """Notes what a submission waits for now; with None it is finished."""
+        self._connection.execute("DELETE FROM reviews WHERE key = ?", (key,))
+        if waits is not None:
+            self._connection.execute(
+                "INSERT INTO reviews (key, waits, since, reason, due) VALUES (?, ?, ?, ?, ?)",
+                (key, waits, since.isoformat(), reason, f"{due:f}"),
+            )
+
+    def waiting(self, key: str = "") -> list[Waiting]:
+        """All that waits, the longest first; with a key that one, if it does."""
+        rows = self._connection.execute(
+            "SELECT key, agent, trader, reference, operation, seq_no, entry_id, transit_no, taken_at,"
+            " envelope, waits, since, reason, due FROM reviews JOIN submissions USING (key)"
+            " WHERE ? IN ('', key) ORDER BY since, submissions.rowid",
+            (key,),
+        )
+        return [_waiting(row) for row in rows]
+
+    def waits(self, key: str) -> Waiting | None:
+        return next(iter(self.waiting(key)), None) if key else None
+
+    def note_act(self, key: str, act: str, actor: str, reason: str, at: datetime) -> None:
+        self._connection.execute(
+            "INSERT INTO acts (at, key, act, actor, reason) VALUES (?, ?, ?, ?, ?)",
+            (at.isoformat(), key, act, actor, reason),
+        )
+
+
+def _instant(at: datetime) -> str:
+    """A form in which the earlier is the lesser text."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _waiting(row: tuple[Any, ...]) -> Waiting:
+    key, agent, trader, reference, operation, seq_no, entry_id, transit_no, taken_at, envelope, *waits = row
+    return Waiting(
+        taken=Taken(
+            key=key,
+            agent=agent,
+            trader=trader,
+            reference=reference,
+            operation=operation,
+            seq_no=seq_no,
+            entry_id=entry_id,
+            transit_no=transit_no,
+            taken_at=datetime.fromisoformat(taken_at),
+            envelope=envelope,
+        ),
+        waits=Wait(waits[0]),
+        since=datetime.fromisoformat(waits[1]),
+        reason=waits[2],
+        due=Decimal(waits[3]),
+    )

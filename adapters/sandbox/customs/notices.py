@@ -1,0 +1,45 @@
+"""The documents that customs answers with (FORMATS 2.1 and 2.3), in the order and spelling of real ones."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from lxml import etree
+
+from gateway.model.china import CHINA
+
+_DEC: Final = "http://www.chinaport.gov.cn/dec"
+
+
+def import_response(*, code: int, error: str, client_reference: str, seq_no: str, transit_no: str) -> bytes:
+    """A DecImportResponse; `seq_no` is empty, and its element absent, where nothing was imported, and
+    `transit_no` where there is no transit form."""
+    root = etree.Element(f"{{{_DEC}}}DecImportResponse", nsmap={None: _DEC})
+    values = {"ResponseCode": str(code), "ErrorMessage": error, "ClientSeqNo": client_reference}
+    if seq_no:
+        values |= {"SeqNo": seq_no, "TrnPreId": transit_no}
+    return _document(root, f"{{{_DEC}}}", values)
+
+
+def dec_result(
+    *, seq_no: str, entry_id: str, channel: str, note: str, office: str, moved_on: str, at: datetime
+) -> bytes:
+    """A DEC_RESULT of the instant `at`. `moved_on` is the date of entry or exit (yyyyMMdd, may be empty)."""
+    told = at.astimezone(CHINA)
+    values = {
+        "CUS_CIQ_NO": seq_no,
+        "ENTRY_ID": entry_id,
+        "NOTICE_DATE": told.strftime("%Y-%m-%dT%H:%M:%S"),
+        "CHANNEL": channel,
+        "NOTE": note,
+        "CUSTOM_MASTER": office,
+        "I_E_DATE": moved_on,
+        "D_DATE": told.strftime("%Y-%m-%dT00:00:00"),
+    }
+    return _document(etree.Element("DEC_RESULT"), "", values)
+
+
+def _document(root: etree._Element, namespace: str, values: Mapping[str, str]) -> bytes:
+    for tag, value in values.items():
+        etree.SubElement(root, namespace + tag).text = value
+    return etree.tostring(root, encoding="UTF-8", xml_declaration=True)

@@ -1,0 +1,124 @@
+"""What customs says and waits for, written to its ledger, one declaration and one event at a time.
+
+It needs the ledger only, so that an operator's command does it beside the node whose back-end answers from
+the same ledger. Every function works inside the caller's transaction.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from adapters.sandbox.customs import progress
+from adapters.sandbox.customs.answers import answers_of, notice_of, technical
+from adapters.sandbox.customs.courses import SUPPLEMENT_BY_HAND, Course, Wait, forced
+from adapters.sandbox.customs.decisions import FITS, SAID, Act
+from adapters.sandbox.customs.handling import Handled, duty_due, handle
+from adapters.sandbox.customs.ledger import Ledger, Taken
+from adapters.sandbox.customs.progress import Next
+from adapters.sandbox.customs.transit import journey_of
+from gateway.formats.submission import Envelope, read_envelope
+from gateway.formats.xml import trusted
+from gateway.model.china import china_date
+
+
+class Proceedings:
+    """Of one declaration, at the time `now`. Its envelope was verified when it was taken."""
+
+    def __init__(self, ledger: Ledger, taken: Taken, now: datetime, envelope: Envelope | None = None) -> None:
+        self._ledger = ledger
+        self._taken = taken
+        self._now = now
+        self._envelope = envelope or read_envelope(trusted(taken.envelope))
+        self._facts = self._envelope.facts
+        played = forced(taken.reference) is not None
+        self._journey = None if played else journey_of(taken.reference, self._facts)
+
+    def play(self, course: Course) -> None:
+        """All that a forced course says."""
+        self._ledger.queue_due(self._taken.key, answers_of(self._taken, course, self._facts))
+        self._wait(course.waits)
+
+    def begin(self) -> None:
+        """The declaration is imported and stored, and goes as far as it goes by itself."""
+        self._ledger.queue_due(self._taken.key, [technical(self._taken, Course())])
+        self._follow(progress.stored(self._journey, self._handled()))
+
+    def allows(self, act: Act, waits: Wait) -> bool:
+        # In transit the release is where the goods arrive, and the writing-off follows it.
+        return waits in FITS[act] and not (act is Act.LET_GO and self._journey is not None)
+
+    def decided(self, act: Act, reason: str) -> None:
+        """A person did what `allows` allows; what is said at once has the reason."""
+        self._follow(self._after(act).because(reason))
+
+    def paid(self) -> None:
+        """It waited for its duty."""
+        self._follow(progress.in_order(self._journey))
+
+    def documents_came(self) -> None:
+        """It waited for a supplement."""
+        if self._taken.reference.startswith(SUPPLEMENT_BY_HAND):
+            self._follow(Next((), Wait.REVIEW, "the documents that were asked for have come"))
+        else:
+            self._follow(progress.in_order(self._journey))
+
+    def copy_came(self) -> None:
+        """It waited for the submission to the office of entry or exit."""
+        self._follow(Next((), Wait.OFFICE))
+
+    def _after(self, act: Act) -> Next:
+        if act is Act.RELEASE:
+            return progress.released(self._journey)
+        if self._journey is not None:
+            match act:
+                case Act.DEPART:
+                    return progress.departed(self._journey)
+                case Act.ARRIVE:
+                    return progress.arrived(self._journey, self._handled())
+                case Act.WRITE_OFF:
+                    return progress.written_off(self._journey)
+        return SAID[act]
+
+    def _follow(self, said: Next) -> None:
+        """Says it, and what follows by itself, up to what has to be waited for."""
+        following: Next | None = said
+        while following is not None:
+            said = following
+            notices = [notice_of(self._taken, notice, self._facts, self._now) for notice in said.notices]
+            self._ledger.queue_due(self._taken.key, notices)
+            following = self._by_itself(said.waits)
+        self._wait(said.waits, said.reason)
+
+    def _by_itself(self, waits: Wait | None) -> Next | None:
+        if self._journey is None:
+            return None
+        by_hand = self._journey.by_hand
+        match waits:
+            case Wait.OFFICE if self._ledger.papers.has(f"{self._taken.key}-{self._facts['ie_port']}"):
+                return Next((), Wait.DEPARTURE)
+            case Wait.DEPARTURE if not by_hand:
+                return progress.departed(self._journey)
+            case Wait.ARRIVAL if not by_hand:
+                return progress.arrived(self._journey, self._handled())
+            case Wait.WRITE_OFF if not by_hand:
+                return progress.written_off(self._journey)
+        return None
+
+    def _handled(self) -> Handled:
+        today = china_date(self._now)
+        return handle(self._envelope.hint, self._facts, self._ledger.records, self._taken.names, today)
+
+    def _wait(self, waits: Wait | None, reason: str = "") -> None:
+        due = duty_due(self._facts, self._ledger.records) if waits is Wait.DUTY else Decimal(0)
+        self._ledger.wait(self._taken.key, waits, self._now, reason, due)
+
+
+def let_go_what_is_paid(ledger: Ledger, now: datetime) -> list[Taken]:
+    """Of all that waits for its duty, what goes on now. Where none is due by the ledger of duties (a forced
+    course, a decision by hand), any payment will do."""
+    gone = []
+    for each in ledger.waiting():
+        paid = ledger.records.paid(each.taken.names) if each.waits is Wait.DUTY else Decimal(0)
+        if paid > 0 and paid >= each.due:
+            Proceedings(ledger, each.taken, now).paid()
+            gone.append(each.taken)
+    return gone

@@ -1,0 +1,72 @@
+"""How a declaration goes on, as rules: what is said when something has happened, and what it waits for then.
+
+Pure. `journey` is None for goods that stay with one office.
+"""
+
+from dataclasses import dataclass, replace
+
+from adapters.sandbox.customs.courses import CLEARED, DUTY, LET_GO, REVIEWED, STORED, Notice, Wait
+from adapters.sandbox.customs.handling import Handled
+from adapters.sandbox.customs.transit import Journey
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """`waits` is None where customs has nothing more to do; `reason` says why it waits."""
+
+    notices: tuple[Notice, ...]
+    waits: Wait | None
+    reason: str = ""
+
+    def after(self, *notices: Notice) -> "Next":
+        return replace(self, notices=(*notices, *self.notices))
+
+    def because(self, reason: str) -> "Next":
+        """The declarant is told, with each of the notices."""
+        return replace(self, notices=tuple(notice.because(reason) for notice in self.notices), reason=reason)
+
+
+def stored(journey: Journey | None, handled: Handled) -> Next:
+    if journey is None or journey.reviewed_first:
+        return _judged(STORED, journey, handled)
+    return Next((STORED,), Wait.OFFICE)
+
+
+def _judged(said: Notice, journey: Journey | None, handled: Handled) -> Next:
+    """`said` comes first; it tells of a review by hand, for which there is no CHANNEL."""
+    match handled.waits:
+        case None:
+            return in_order(journey).after(said, REVIEWED)
+        case Wait.DUTY:
+            return Next((said, REVIEWED, DUTY.because(handled.told)), Wait.DUTY, handled.reason)
+        case by_hand:
+            return Next((said.because(handled.told),), by_hand, handled.reason)
+
+
+def released(journey: Journey | None) -> Next:
+    """A person has found it in order."""
+    following = in_order(journey)
+    return following if following.notices else following.after(REVIEWED)
+
+
+def in_order(journey: Journey | None) -> Next:
+    """The review is passed and the duty paid."""
+    if journey is None:
+        return Next((LET_GO, CLEARED), None)
+    if journey.reviewed_first:
+        return Next((), Wait.OFFICE)
+    return Next((journey.let_go(LET_GO), CLEARED), Wait.WRITE_OFF)
+
+
+def departed(journey: Journey) -> Next:
+    return Next((journey.departed(),), Wait.ARRIVAL)
+
+
+def arrived(journey: Journey, handled: Handled) -> Next:
+    if journey.reviewed_first:
+        return Next((journey.arrived(), journey.let_go(LET_GO), CLEARED), Wait.WRITE_OFF)
+    return _judged(journey.arrived(), journey, handled)
+
+
+def written_off(journey: Journey) -> Next:
+    return Next((journey.written_off(),), None)

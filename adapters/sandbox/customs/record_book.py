@@ -1,0 +1,74 @@
+"""The records of the small ledgers, in the same file as what customs has taken."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from adapters.sandbox.customs.records import Duty, Kind, Licence, Manifest, Manual, Payment, Record
+
+TABLES: Final = """
+CREATE TABLE IF NOT EXISTS records (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, number TEXT NOT NULL, about TEXT NOT NULL,
+    body TEXT NOT NULL, at TEXT NOT NULL, actor TEXT NOT NULL, UNIQUE (kind, number)
+) STRICT;
+CREATE INDEX IF NOT EXISTS records_by_subject ON records (kind, about);
+"""
+
+
+class RecordBook:
+    """Used inside the transactions of the ledger that the connection belongs to."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def enter(self, kind: Kind, records: Iterable[Record], actor: str, at: datetime) -> None:
+        """What was known by the same number is replaced."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO records (kind, number, about, body, at, actor) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (kind, each.number, each.about, each.model_dump_json(), at.isoformat(), actor)
+                for each in records
+            ],
+        )
+
+    def listed(self, kind: Kind, limit: int) -> list[dict[str, object]]:
+        """The newest, oldest first, with `at` and `actor`; 0 gives all."""
+        rows = self._connection.execute(
+            "SELECT body, at, actor FROM records WHERE kind = ? ORDER BY id DESC LIMIT ?", (kind, limit or -1)
+        ).fetchall()
+        return [json.loads(body) | {"at": at, "actor": actor} for body, at, actor in reversed(rows)]
+
+    def holds(self, kind: Kind) -> bool:
+        return (
+            self._connection.execute("SELECT 1 FROM records WHERE kind = ?", (kind,)).fetchone() is not None
+        )
+
+    def duty(self, tariff: str) -> Duty | None:
+        """That of the longest prefix."""
+        for length in range(len(tariff), 1, -1):
+            for body in self._bodies(Kind.DUTIES, tariff[:length]):
+                return Duty.model_validate_json(body)
+        return None
+
+    def paid(self, names: Sequence[str]) -> Decimal:
+        """The sum of the payments for an entry that has these names; empty ones are none."""
+        bodies = [body for name in names if name for body in self._bodies(Kind.PAYMENTS, name)]
+        return sum((Payment.model_validate_json(body).amount for body in bodies), Decimal(0))
+
+    def licence(self, number: str) -> Licence | None:
+        return next((Licence.model_validate_json(body) for body in self._bodies(Kind.LICENCES, number)), None)
+
+    def manual(self, number: str) -> Manual | None:
+        return next((Manual.model_validate_json(body) for body in self._bodies(Kind.MANUALS, number)), None)
+
+    def manifest(self, bill: str) -> Manifest | None:
+        return next((Manifest.model_validate_json(body) for body in self._bodies(Kind.MANIFESTS, bill)), None)
+
+    def _bodies(self, kind: Kind, about: str) -> list[str]:
+        rows = self._connection.execute(
+            "SELECT body FROM records WHERE kind = ? AND about = ? ORDER BY id", (kind, about)
+        )
+        return [str(body) for (body,) in rows]

@@ -1,0 +1,147 @@
+"""The reference customs behind a folder: takes submissions from `out`, puts what it says into `in`.
+
+Killed at any point, it goes on where it was: a submission leaves `out` when the ledger has it, and one that
+the ledger has already is only put away; an answer is acknowledged to the ledger when its file is durable, and
+has the same name when it is written again.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, Final
+
+import structlog
+
+from adapters.backends.exchange import KEY, Exchange, finished, move, put, reading
+from adapters.sandbox.customs.submitted import reference_of, refusal, told_body, unpacked
+from adapters.sandbox.inspection import Refused
+from adapters.sandbox.simulated_backend import Desk
+from gateway.config.connections import DxpSettings
+from gateway.model.faults import printable
+from gateway.model.ports import Answer, Outcome
+
+_IDLE: Final = 0.2  # seconds between looks into the folder
+_TROUBLED: Final = 2.0  # after something could not be taken or told
+
+log = structlog.get_logger()
+
+
+class ServedElsewhere(Exception):
+    """Another process is the customs of this folder."""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Held while a process is the customs of a folder; it goes with the process, however that ends."""
+    descriptor = os.open(
+        folder / "customs.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+    )
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServedElsewhere(f"another customs serves {folder}") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Serving:
+    """`desk` takes what is in `out`. What it refuses, or what is no submission, goes to `refused` with its
+    reason beside it, and the gateway is told as by customs: a technical answer that nothing was imported.
+    With `dxp`, what it says stands in envelopes of DXP."""
+
+    def __init__(self, exchange: Exchange, desk: Desk, dxp: DxpSettings | None = None) -> None:
+        self._dxp = dxp
+        self._exchange = exchange
+        self._desk = desk
+        exchange.make()
+        for each in (exchange.taken, exchange.refused):
+            each.mkdir(exist_ok=True)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; what is under way is finished."""
+        while not stop.is_set():
+            well = await self.turn()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _IDLE if well else _TROUBLED)
+
+    async def turn(self) -> bool:
+        """Takes all that waits and tells all that is due, the oldest first; whether all of it went well."""
+        well = True
+        for name in self._waiting():
+            try:
+                await self._take(name)
+            except Exception as error:
+                # It waits where it is, and must not keep the others waiting.
+                log.error("submission not taken", file=printable(name), error=printable(repr(error)))
+                well = False
+        try:
+            while await self._tell():
+                pass
+        except Exception as error:
+            log.error("answers not told", error=printable(repr(error)))
+            well = False
+        return well
+
+    def _waiting(self) -> list[str]:
+        found = [
+            (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name)
+            for entry in finished(self._exchange.out)
+            if entry.name.endswith((".zip", ".xml"))
+        ]
+        return [name for _at, name in sorted(found)]
+
+    async def _take(self, name: str) -> None:
+        file = self._exchange.out / name
+        key = file.stem
+        reference = ""
+        try:
+            if not KEY.fullmatch(key):
+                raise Refused("the file is not named by the key of a submission")
+            if (await self._desk.ask(key))[0] is Outcome.TAKEN:  # and was killed before it put it away
+                move(file, self._exchange.taken / name)
+                return
+            with (
+                reading(str(file)) as packed,
+                unpacked(key, packed, self._exchange.folder) as (submission, opened),
+            ):
+                reference = reference_of(submission.envelope)
+                outcome, reason = await self._desk.submit(submission, opened)
+            if outcome is Outcome.NEVER:
+                raise Refused(reason)
+        except Refused as refusal:
+            self._refuse(file, key, reference, printable(str(refusal), 2000))
+        else:
+            move(file, self._exchange.taken / name)
+            log.info("taken", key=key)
+
+    def _refuse(self, file: Path, key: str, reference: str, reason: str) -> None:
+        if KEY.fullmatch(key):
+            name, said = refusal(key, reference, reason)
+            told = Answer(id="0", name=name, body=said, key=key)
+            put(self._exchange.into / f"{key}__0__{name}", partial(_write, told_body(told, self._dxp)))
+        refused = self._exchange.refused / file.name
+        put(refused.with_suffix(".txt"), partial(_write, f"{reason}\n".encode()))
+        move(file, refused)
+        log.warning("refused", file=printable(file.name), reason=reason)
+
+    async def _tell(self) -> bool:
+        answers = await self._desk.answers(64)
+        for answer in answers:
+            named = f"{answer.key}__" if answer.key else ""
+            put(
+                self._exchange.into / f"{named}{answer.id}__{answer.name}",
+                partial(_write, told_body(answer, self._dxp)),
+            )
+        await self._desk.acknowledge([answer.id for answer in answers])
+        return len(answers) > 0
+
+
+def _write(body: bytes, out: IO[bytes]) -> None:
+    out.write(body)

@@ -1,0 +1,154 @@
+"""The reference customs over AMQP: takes submissions from a queue, puts what it says into another.
+
+Killed at any point, it goes on where it was: a submission is acknowledged when the ledger has it, and one
+that the ledger has already has no second effect; an answer is acknowledged to the ledger when the broker has
+confirmed it, and has the same message id when it is sent again.
+"""
+
+import asyncio
+import contextlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aio_pika import Message
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.exceptions import AMQPError
+
+from adapters.backends.amqp_exchange import Word, answer, dead, key_of, put_aside, word
+from adapters.sandbox.customs.submitted import reference_of, refusal, unpacked
+from adapters.sandbox.inspection import Refused
+from adapters.sandbox.simulated_backend import Desk
+from adapters.transport.amqp.connection import BrokerConnection, Sent
+from adapters.transport.amqp.queues import stood
+from gateway.config.connections import AmqpBackendSettings
+from gateway.model.faults import printable
+from gateway.model.message import SUBMISSION_KEY
+from gateway.model.ports import Outcome
+
+_IDLE: Final = 0.2  # seconds between looks for what is due
+_TROUBLED: Final = 2.0  # after something could not be taken or told
+_IN_HAND: Final = 16  # submissions that the broker gives at once
+_TURN: Final = 64  # answers that are on their way at once
+
+log = structlog.get_logger()
+
+
+class _NotTold(Exception):
+    """The broker has not confirmed it; the text says for which queue, and what it said."""
+
+
+class AmqpServing:
+    """`desk` takes what is in the queue of submissions, one after the other. What it refuses is answered as
+    by customs, that nothing was imported; what names no key is put aside with its reason."""
+
+    def __init__(
+        self, settings: AmqpBackendSettings, home: Path, name: str, desk: Desk, folder: Path
+    ) -> None:
+        self._settings = settings
+        self._sending = BrokerConnection(settings, home, f"{name} sending", self._begin_sending)
+        self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
+        self._desk = desk
+        self._folder = folder
+        self._one_at_a_time = asyncio.Lock()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`. Submissions come by themselves; what is due is told, also what becomes due later."""
+        async with self._sending, self._hearing:
+            while not stop.is_set():
+                await asyncio.sleep(_IDLE if await self._well() else _TROUBLED)
+            async with self._one_at_a_time:  # what is under way is finished
+                pass
+
+    async def until_connected(self) -> None:
+        """Waits for the broker, however long that takes."""
+        await self._sending.until_connected()
+        await self._hearing.until_connected()
+
+    async def _well(self) -> bool:
+        """Tells all that is due; whether that went well."""
+        try:
+            while await self._tell():
+                pass
+        except _NotTold as trouble:
+            log.error("answers not told", error=str(trouble))
+            return False
+        return True
+
+    async def _begin_sending(self, channel: AbstractChannel) -> Sequence[str]:
+        for queue in (self._settings.answers, dead(self._settings.submissions)):
+            await stood(channel, queue)
+        return ()
+
+    async def _begin_hearing(self, channel: AbstractChannel) -> Sequence[str]:
+        await channel.set_qos(prefetch_count=_IN_HAND)
+        submissions = await stood(channel, self._settings.submissions)
+        await submissions.consume(self._take)
+        if self._settings.questions is None:
+            return (self._settings.submissions,)
+        questions = await stood(channel, self._settings.questions)
+        await questions.consume(self._answer)
+        return self._settings.submissions, self._settings.questions
+
+    async def _take(self, message: AbstractIncomingMessage) -> None:
+        async with self._one_at_a_time:
+            try:
+                await self._taken_up(message)
+            except Exception as error:
+                # It comes again, and must not come again at once.
+                log.error("submission not taken", error=printable(repr(error)))
+                await asyncio.sleep(_TROUBLED)
+                with contextlib.suppress(AMQPError):
+                    await message.reject(requeue=True)
+            else:
+                with contextlib.suppress(AMQPError):  # the connection is lost, and it comes again
+                    await message.ack()
+
+    async def _taken_up(self, message: AbstractIncomingMessage) -> None:
+        key, reference = key_of(message), ""
+        if key is None:
+            await self._sent(dead(self._settings.submissions), put_aside(message, "no key in correlation_id"))
+            return
+        try:
+            with unpacked(key, io.BytesIO(message.body), self._folder) as (submission, opened):
+                reference = reference_of(submission.envelope)
+                outcome, reason = await self._desk.submit(submission, opened)
+            if outcome is Outcome.NEVER:
+                raise Refused(reason)
+            log.info("taken", key=key)
+        except Refused as trouble:
+            reason = printable(str(trouble), 2000)
+            name, body = refusal(key, reference, reason)
+            await self._sent(self._settings.answers, answer(f"{key}/0", key, name, body))
+            log.warning("refused", key=key, reason=reason)
+
+    async def _answer(self, question: AbstractIncomingMessage) -> None:
+        key = question.body.decode("ascii", "replace")
+        known = SUBMISSION_KEY.fullmatch(key) and (await self._desk.ask(key))[0] is Outcome.TAKEN
+        said = word(Word.TAKEN if known else Word.UNKNOWN, question)
+        # Who asked and has not waited for it hears nothing.
+        await self._sending.publish("", question.reply_to or "", said)
+        with contextlib.suppress(AMQPError):
+            await question.ack()
+
+    async def _tell(self) -> bool:
+        """Tells what is due, in its order; whether there was anything."""
+        due = await self._desk.answers(_TURN)
+        await asyncio.gather(
+            *(
+                self._sent(
+                    self._settings.answers, answer(f"{each.key}/{each.id}", each.key, each.name, each.body)
+                )
+                for each in due
+            )
+        )
+        await self._desk.acknowledge([each.id for each in due])
+        return len(due) > 0
+
+    async def _sent(self, queue: str, message: Message) -> None:
+        """Raises `_NotTold` where the broker has not confirmed it."""
+        became = await self._sending.publish("", queue, message)
+        if became is not Sent.CONFIRMED:
+            raise _NotTold(f"{queue}: {became}")

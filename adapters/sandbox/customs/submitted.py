@@ -1,0 +1,119 @@
+"""A submission as it comes over a connection made into what the desk takes, and its refusal as an answer."""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Final
+
+from adapters.sandbox.customs.notices import import_response
+from adapters.sandbox.inspection import Refused, scratch
+from gateway.config.connections import DxpSettings
+from gateway.formats import dxp, xml
+from gateway.formats.archive import Archive, ArchiveLimits, Entry, open_archive
+from gateway.formats.submission import ENVELOPE_NAME, NAMESPACE, ROOT
+from gateway.model.faults import Rejected, printable
+from gateway.model.message import Enclosure, EnclosureKind, Submission
+from gateway.model.ports import Answer
+
+# More than any account may send (CONTRACT.md, "Formats"): the desk looks more closely.
+_LIMITS: Final = ArchiveLimits(entries=1000, ratio=2000, size=8 << 30)
+
+
+@contextmanager
+def unpacked(
+    key: str, packed: IO[bytes], folder: Path
+) -> Iterator[tuple[Submission, Callable[[str], IO[bytes]]]]:
+    """The submission as its sender had it, and its packages by their SHA-256, from what was sent: a seekable
+    stream of the zip, bare or in an envelope of DXP. What they are worth is for the desk to say; large ones
+    are copied to `folder` for the time of the call. Raises `Refused`."""
+    with scratch(folder) as inside:
+        try:
+            archive = open_archive(_bare(key, packed, inside), _LIMITS)
+            envelope, *packages = sorted(archive.entries, key=lambda entry: entry.name != ENVELOPE_NAME)
+            if envelope.name != ENVELOPE_NAME or not packages or envelope.size > xml.DEFAULT_LIMITS.size:
+                raise Refused(f"the submission must hold {ENVELOPE_NAME} and one package")
+            digests = [_digest(archive, entry) for entry in packages]
+            entries = dict(zip(digests, packages, strict=True))
+            yield (
+                Submission(
+                    key=key,
+                    destination="",
+                    envelope=b"".join(archive.open(envelope)),
+                    package_sha256=digests[0],
+                    package_name=packages[0].name,
+                    package_size=packages[0].size,
+                    enclosures=tuple(map(_enclosure, packages[1:], digests[1:])),
+                ),
+                lambda sha256: _copy(archive, entries[sha256], folder),
+            )
+        except Rejected as trouble:
+            raise Refused("; ".join(f"{found.code}: {found.en}" for found in trouble.findings)) from trouble
+
+
+def _bare(key: str, packed: IO[bytes], inside: IO[bytes]) -> IO[bytes]:
+    start = packed.read(1)
+    packed.seek(0)
+    if start != b"<":  # no zip begins so
+        return packed
+    if (told := dxp.read(packed, inside)).id != key:
+        raise Refused(f"the envelope of DXP is that of another message: {printable(told.id)}")
+    inside.seek(0)
+    return inside
+
+
+def told_body(answer: Answer, settings: DxpSettings | None) -> bytes:
+    """The body of what customs says, in an envelope of DXP where that is asked for."""
+    if settings is None:
+        return answer.body
+    head = dxp.Head(
+        id=answer.id,
+        sender=settings.sender,
+        receivers=(settings.receiver,),
+        type=settings.message_type,
+        name=answer.name,
+        keys={dxp.ANSWERS: answer.key} if answer.key else {},
+    )
+    out = io.BytesIO()
+    dxp.write(head, datetime.now(UTC), io.BytesIO(answer.body), out)
+    return out.getvalue()
+
+
+def reference_of(envelope: bytes) -> str:
+    """What the sender is told that was refused, as far as it can be read: whose words these are is not known
+    where the signature is not good."""
+    try:
+        root = xml.parse(envelope)
+    except Rejected:
+        return ""
+    return printable(root.findtext(f"{{{NAMESPACE}}}Reference") or "", 64) if root.tag == ROOT else ""
+
+
+def refusal(key: str, reference: str, reason: str) -> tuple[str, bytes]:
+    """Name and body of the technical answer that nothing was imported."""
+    said = import_response(code=1, error=reason, client_reference=reference, seq_no="", transit_no="")
+    return f"Failed_{key}.xml", said
+
+
+def _enclosure(entry: Entry, sha256: str) -> Enclosure:
+    # What kind it is and where it came from stands in the envelope, which is read by the desk.
+    return Enclosure(
+        kind=EnclosureKind.ATTACHMENT, name=entry.name, sha256=sha256, size=entry.size, message=""
+    )
+
+
+def _digest(archive: Archive, entry: Entry) -> str:
+    digest = hashlib.sha256()
+    for chunk in archive.open(entry):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _copy(archive: Archive, entry: Entry, folder: Path) -> IO[bytes]:
+    copy = scratch(folder)
+    for chunk in archive.open(entry):
+        copy.write(chunk)
+    copy.seek(0)
+    return copy

@@ -1,0 +1,89 @@
+"""Where submissions reach a reference back-end: looked at, taken once, answered until acknowledged."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TypeVar
+
+from adapters.sandbox.answer_log import Book
+from adapters.sandbox.inspection import Refused, inspect, scratch
+from gateway.formats.submission import Envelope, write_zip
+from gateway.model.message import Submission
+from gateway.model.parties import RegisteredCertificate
+from gateway.model.ports import Answer, Clock, Outcome
+
+_T = TypeVar("_T")
+
+
+class Desk(ABC):
+    """ports.Backend. `certificate_pem` is the gateway's, by which envelopes are verified.
+
+    What it took and has to say stands in `book` before `submit` returns; every call of `submit` is counted
+    there, table `calls`. `folder` holds large packages while they are looked at.
+    """
+
+    def __init__(self, folder: Path, book: Book, certificate_pem: str, clock: Clock) -> None:
+        self._folder = folder
+        self._book = book
+        self._certificates: tuple[RegisteredCertificate, ...] = (RegisteredCertificate(pem=certificate_pem),)
+        self._clock = clock
+        # One thread: one after the other is what makes "the same key again" a question with one answer.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=type(self).__name__)
+
+    def trust(self, certificate_pem: str) -> None:
+        """Knows the gateway by this certificate as well, from now on."""
+        known = RegisteredCertificate(pem=certificate_pem)
+        if known not in self._certificates:
+            self._certificates = (*self._certificates, known)
+
+    @abstractmethod
+    def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
+        """Takes a new submission that is whole and signed, notes the call and queues the answers, inside one
+        transaction; raises `Refused`, and leaves nothing, where it will not."""
+
+    async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+        return await self._run(lambda: self._submit(submission, opened))
+
+    async def ask(self, key: str) -> tuple[Outcome, str]:
+        return Outcome.TAKEN if await self._run(lambda: self._book.has(key)) else Outcome.LATER, ""
+
+    async def answers(self, limit: int) -> Sequence[Answer]:
+        return await self._run(lambda: self._book.answers(limit))
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        await self._run(lambda: self._acknowledge(ids))
+
+    def close(self) -> None:
+        """Waits for what is under way. Nothing may be asked of it afterwards."""
+        self._thread.shutdown()
+        self._book.close()
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+        now = self._clock()
+        if self._book.has(submission.key):
+            return self._note(submission.key, Outcome.TAKEN, "taken before", now)
+        try:
+            with scratch(self._folder) as sent:
+                write_zip(submission, opened, sent)
+                envelope = inspect(sent, self._certificates, now, self._folder)
+            if submission.key not in (envelope.message, f"{envelope.message}-{envelope.office}"):
+                raise Refused("the envelope belongs to another message")
+            self._take(submission, envelope, now)
+        except Refused as trouble:
+            return self._note(submission.key, Outcome.NEVER, str(trouble), now)
+        return Outcome.TAKEN, ""
+
+    def _note(self, key: str, outcome: Outcome, reason: str, now: datetime) -> tuple[Outcome, str]:
+        with self._book.transaction():
+            self._book.note_call(key, outcome, reason, now)
+        return outcome, reason
+
+    def _acknowledge(self, ids: Sequence[str]) -> None:
+        with self._book.transaction():
+            self._book.acknowledge(ids)

@@ -1,0 +1,215 @@
+"""One database: readers that do not wait for writers, and one writer that puts many changes into one commit.
+
+A change is a function over a `Transaction`. Changes that arrive while a commit is under way share the next
+one; each runs in a savepoint of its own, so that one that fails takes nothing else with it. A change is done
+when its future is: after the commit, synced.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.exc import DatabaseError
+
+from adapters.store.tables.messages import events
+from gateway.model.message import ChainLink
+
+T = TypeVar("T")
+
+GENESIS: Final = "0" * 64
+_LARGEST_GROUP: Final = 128
+CLOCK: Final = "clock"  # the name under which the log has it
+CLOCK_ACCEPTED: Final = "clock_accepted"
+
+
+def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
+    """An engine for the SQLite file at `path`: WAL, synchronous=FULL."""
+    # AUTOCOMMIT: transactions are begun by `Database`, with BEGIN IMMEDIATE, not by the driver.
+    engine = create_engine(
+        f"sqlite:///{path}",
+        isolation_level="AUTOCOMMIT",
+        connect_args={"check_same_thread": False, "timeout": 30},
+        pool_reset_on_return=None,  # for the same reason there is nothing to roll back
+        hide_parameters=True,  # an error that is logged must not show what it was about
+    )
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA busy_timeout=30000")
+        connection.execute("PRAGMA foreign_keys=ON")
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+
+    return engine
+
+
+def chained(before: str, entry: Mapping[str, object]) -> tuple[str, str]:
+    """The canonical text of a log entry, and the digest of the log with it: SHA-256 over the digest before
+    it, a line break, and the text. Canonical: JSON with sorted keys, no white space, UTF-8."""
+    text = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text, hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
+
+
+class Transaction:
+    """What a change works with: the connection, and the log of events that belongs to the same commit."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        # Savepoints go to the driver itself: SQLAlchemy takes longer for one than SQLite does.
+        self._driver = connection.connection.cursor()
+        last = connection.execute(_LAST_EVENT).first()
+        self._end = (
+            ChainLink(sequence=0, digest=GENESIS)
+            if last is None
+            else ChainLink(sequence=last.sequence, digest=last.digest)
+        )
+        self._latest: datetime | None = None if last is None else last.latest
+        # Nobody reads the log within a commit and nobody else writes it, so that one statement writes the
+        # events of all its changes.
+        self._events: list[dict[str, object]] = []
+
+    def log(
+        self, message: str, at: datetime, happened: str, actor: str, state: StrEnum, **detail: object
+    ) -> ChainLink:
+        """Appends an event and returns its place; `detail` must be JSON and hold no payload. What is not of a
+        message is logged under the name of what it is of, with that one's state."""
+        told = {key: value for key, value in detail.items() if value not in (None, "", [], {})}
+        entry = {
+            "message": message,
+            "at": at.isoformat(),
+            "event": happened,
+            "actor": actor,
+            "state": state,
+            "detail": told,
+        }
+        _text, digest = chained(self._end.digest, entry)
+        self._end = ChainLink(sequence=self._end.sequence + 1, digest=digest)
+        if self._latest is None or happened == CLOCK_ACCEPTED or at > self._latest:
+            self._latest = at
+        self._events.append(
+            {
+                "sequence": self._end.sequence,
+                "message": message,
+                "at": at,
+                "event": happened,
+                "actor": actor,
+                "state": state,
+                "detail": json.dumps(told, sort_keys=True, ensure_ascii=False),
+                "digest": digest,
+                "latest": self._latest,
+            }
+        )
+        return self._end
+
+    def attempt(self, change: "Callable[[Transaction], T]") -> tuple[T | None, Exception | None]:
+        """The result of a change, or what it raised, with all that it did undone and the log where it was.
+
+        Raises where that cannot be: then the transaction itself is gone.
+        """
+        end, latest, count = self._end, self._latest, len(self._events)
+        self._driver.execute("SAVEPOINT change")
+        try:
+            result = change(self)
+        except Exception as error:
+            self._driver.execute("ROLLBACK TO change")
+            self._driver.execute("RELEASE change")
+            self._end, self._latest = end, latest
+            del self._events[count:]
+            return None, error
+        self._driver.execute("RELEASE change")
+        return result, None
+
+    def write_log(self) -> None:
+        """Writes the events of all changes; the last thing before the commit."""
+        if self._events:
+            self.connection.execute(_INSERT_EVENT, self._events)
+
+
+_LAST_EVENT: Final = (
+    select(events.c.sequence, events.c.digest, events.c.latest).order_by(events.c.sequence.desc()).limit(1)
+)
+_INSERT_EVENT: Final = insert(events)
+
+_Job = tuple[Callable[[Transaction], Any], "Future[Any]"]
+
+
+class Database:
+    """Group commit over one engine. `write` and `read` may be called from any thread or event loop."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="store-read")
+        self._writer = threading.Thread(target=self._write_forever, name="store-write", daemon=True)
+        self._writer.start()
+
+    def submit(self, change: Callable[[Transaction], T]) -> "Future[T]":
+        """The change's result once it is committed and synced, or what it raised, with nothing written."""
+        future: Future[T] = Future()
+        self._jobs.put((change, future))
+        return future
+
+    async def write(self, change: Callable[[Transaction], T]) -> T:
+        return await asyncio.wrap_future(self.submit(change))
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        return await asyncio.wrap_future(self._readers.submit(self._read, query))
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
+        with self.engine.connect() as connection:
+            return query(connection)
+
+    def close(self) -> None:
+        """Finishes what was submitted, then lets the connections go."""
+        self._jobs.put(None)
+        self._writer.join()
+        self._readers.shutdown()
+        self.engine.dispose()
+
+    def _write_forever(self) -> None:
+        with self.engine.connect() as connection:
+            closing = False
+            while not closing:
+                group: list[_Job] = []
+                job = self._jobs.get()
+                while job is not None:
+                    if job[1].set_running_or_notify_cancel():
+                        group.append(job)
+                    if self._jobs.empty() or len(group) == _LARGEST_GROUP:
+                        break
+                    job = self._jobs.get()
+                closing = job is None
+                if group:
+                    _commit(connection, group)
+
+
+def _commit(connection: Connection, group: list[_Job]) -> None:
+    outcomes: list[tuple[Future[Any], Any, Exception | None]] = []
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        transaction = Transaction(connection)
+        for change, future in group:
+            outcomes.append((future, *transaction.attempt(change)))
+        transaction.write_log()
+        connection.exec_driver_sql("COMMIT")
+    except Exception as error:  # a full disk, a broken file: everyone in the group must hear of it
+        with contextlib.suppress(DatabaseError):
+            connection.exec_driver_sql("ROLLBACK")
+        outcomes = [(future, None, error) for _change, future in group]
+    for future, result, failure in outcomes:
+        if failure is None:
+            future.set_result(result)
+        else:
+            future.set_exception(failure)

@@ -1,0 +1,32 @@
+"""What AMQP messages said of themselves, looked up again when one is given to us twice."""
+
+from typing import Final
+
+from sqlalchemy import bindparam, select
+
+from adapters.store.database import Database
+from adapters.store.tables.messages import messages
+from adapters.store.tables.operations import replies
+
+_KNOWN: Final = (
+    select(messages.c.seq)
+    .join(replies, replies.c.message == messages.c.id)
+    .where(
+        replies.c.account == bindparam("of"),
+        replies.c.message_id == bindparam("said"),
+        messages.c.sha256 == bindparam("body"),
+    )
+    .limit(1)
+)
+
+
+class SqlReplies:
+    """ports.Replies over a `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def known(self, account: str, message_id: str, sha256: str) -> bool:
+        wanted = {"of": account, "said": message_id, "body": sha256}
+        found = await self._database.read(lambda reader: reader.execute(_KNOWN, wanted).first())
+        return found is not None

@@ -1,0 +1,78 @@
+"""Deliveries as operators read them. Read-only, beside a running node."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from adapters.store.read.message_search import plain
+from adapters.store.tables.messages import NOT_DELIVERED, deliveries, events
+from gateway.model.states import DeliveryState
+
+_LISTED = ("id", "message", "destination", "key", "state", "attempts", "note", "created_at", "changed_at")
+_SHOWN = ("account", "about", "alternatives", "unsure", "since", "package_name", "package_sha256")
+
+
+def list_deliveries(
+    reader: Connection,
+    *,
+    message: str | None = None,
+    state: str | None = None,
+    destination: str | None = None,
+    account: str | None = None,
+    before: datetime | None = None,
+    since: datetime | None = None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """The newest `limit` deliveries (0: all) that meet all of it, oldest first; `before` and `since` bound
+    when they were made."""
+    query = select(deliveries).order_by(deliveries.c.id.desc())
+    if message is not None:
+        query = query.where(deliveries.c.message == message)
+    elif state not in (None, DeliveryState.DELIVERED):
+        query = query.where(NOT_DELIVERED, deliveries.c.state == state)
+    for name, value in (("state", state), ("destination", destination), ("account", account)):
+        if value is not None:
+            # An expression has no index: left to itself SQLite takes that of a destination's keys, and sorts
+            # all that ever went there.
+            query = query.where(func.coalesce(deliveries.c[name], "") == value)
+    if before is not None:
+        query = query.where(deliveries.c.created_at < before)
+    if since is not None:
+        query = query.where(deliveries.c.created_at >= since)
+    rows = reader.execute(query.limit(limit) if limit else query).all()
+    return [_listed(row) for row in reversed(rows)]
+
+
+def show_delivery(reader: Connection, wanted: int) -> dict[str, Any] | None:
+    """One, with the events of its message that are about it; None where there is none."""
+    row = reader.execute(select(deliveries).where(deliveries.c.id == wanted)).first()
+    if row is None:
+        return None
+    own = select(events).where(events.c.message == row.message).order_by(events.c.sequence)
+    told = [(each, json.loads(each.detail)) for each in reader.execute(own)]
+    return {
+        **_listed(row),
+        **{name: plain(row._mapping[name]) for name in _SHOWN},
+        "enclosures": [each["name"] for each in row.enclosures],
+        "events": [
+            {
+                "at": each.at.isoformat(),
+                "event": each.event,
+                "actor": each.actor,
+                "state": each.state,
+                "note": detail.get("reason") or detail.get("note"),
+            }
+            for each, detail in told
+            if detail.get("key") == row.key and detail.get("destination") == row.destination
+        ],
+    }
+
+
+def _listed(row: Any) -> dict[str, Any]:
+    return {
+        **{name: plain(row._mapping[name]) for name in _LISTED},
+        # Only what is on the way has a next time.
+        "next_at": row.next_at.isoformat() if row.state in ("pending", "unknown") else None,
+    }

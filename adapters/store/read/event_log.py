@@ -1,0 +1,85 @@
+"""Events as they were committed, from a place in the log on. Read-only, beside a running node."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from adapters.store.tables.messages import events, messages
+from gateway.model.states import State
+
+_AT_ONCE: Final = 500
+_OF_MESSAGE: Final = ("account", "party", "family", "type", "reference")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """Which events: those that meet all of it. `message` is an id, `party` a customs code."""
+
+    account: str | None = None
+    party: str | None = None
+    event: str | None = None
+    state: State | None = None
+    message: str | None = None
+
+
+def end_of_log(reader: Connection) -> int:
+    """The sequence of the last event, 0 where there is none."""
+    return reader.execute(select(func.max(events.c.sequence))).scalar() or 0
+
+
+def sequence_before(reader: Connection, at: datetime) -> int:
+    """Behind which the events of `at` and later stand. The log is in the order of its commits, and so nearly
+    in that of time: it is halved until found, and no event is read that is not looked at."""
+    low, high = 0, end_of_log(reader)
+    while low < high:
+        middle = (low + high) // 2
+        then = select(events.c.at).where(events.c.sequence > middle).order_by(events.c.sequence).limit(1)
+        if reader.execute(then).scalar_one() < at:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def events_after(reader: Connection, after: int, end: int, wanted: Followed) -> Iterator[dict[str, Any]]:
+    """Those behind the sequence `after` up to `end`, in their order, with what is known of their messages."""
+    chosen = list(_conditions(wanted))
+    while True:
+        query = (
+            select(events, *(messages.c[name] for name in _OF_MESSAGE))
+            .outerjoin(messages, messages.c.id == events.c.message)
+            .where(events.c.sequence > after, events.c.sequence <= end, *chosen)
+            .order_by(events.c.sequence)
+            .limit(_AT_ONCE)
+        )
+        rows: Sequence[Any] = reader.execute(query).all()
+        for row in rows:
+            yield {
+                "sequence": row.sequence,
+                "at": row.at.isoformat(timespec="milliseconds"),
+                "message": row.message,
+                **{name: row._mapping[name] for name in _OF_MESSAGE},
+                "event": row.event,
+                "state": row.state,
+                "actor": row.actor,
+                "detail": json.loads(row.detail),
+            }
+        if len(rows) < _AT_ONCE:
+            return
+        after = rows[-1].sequence
+
+
+def _conditions(wanted: Followed) -> Iterator[ColumnElement[bool]]:
+    for column, value in (
+        (messages.c.account, wanted.account),
+        (messages.c.party, wanted.party),
+        (events.c.event, wanted.event),
+        (events.c.state, wanted.state),
+        (events.c.message, wanted.message),
+    ):
+        if value is not None:
+            yield column == value

@@ -1,0 +1,122 @@
+"""An account's folders as a view of messages and receipts."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from adapters.store.database import Database
+from adapters.store.tables.messages import SHOWN, messages, receipts
+from adapters.store.write.renaming import rename
+from gateway.model.ports import Entry, Folder
+
+
+class SqlMailbox:
+    """receive.mailbox.Mailbox over a `Database`. Every query names the account, so that none can reach
+    another's entries."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, account: str, folder: Folder, after: str, limit: int) -> Sequence[Entry]:
+        return await self._database.read(lambda reader: _page(reader, account, folder, after, limit))
+
+    async def entry(self, account: str, folder: Folder, name: str) -> Entry | None:
+        return await self._database.read(lambda reader: _entry(reader, account, folder, name))
+
+    async def whereabouts(self, account: str, messages: Sequence[str]) -> Mapping[str, Folder]:
+        wanted = {"account": account, "wanted": list(messages)}
+        rows = await self._database.read(lambda reader: reader.execute(_WHEREABOUTS, wanted).all())
+        return {row.id: Folder(row.folder) for row in rows}
+
+    async def body(self, account: str, receipt: int) -> bytes:
+        found = await self._database.read(
+            lambda reader: reader.execute(
+                _BODY, {"account": account, "receipt": receipt}
+            ).scalar_one_or_none()
+        )
+        if found is None:
+            raise KeyError(receipt)
+        return bytes(found)
+
+    async def rename(self, account: str, name: str, to: str, now: datetime) -> Entry | None:
+        return await self._database.write(lambda transaction: rename(transaction, account, name, to, now))
+
+    async def collected(self, account: str, receipt: int, at: datetime, *, removed: bool) -> None:
+        change = (
+            update(receipts)
+            .where(receipts.c.account == account, receipts.c.id == receipt)
+            .values(**{"removed_at" if removed else "collected_at": at})
+        )
+        await self._database.write(lambda transaction: transaction.connection.execute(change))
+
+
+_OF_FOLDER: Final = (
+    receipts.c.account == bindparam("account"),
+    receipts.c.folder == bindparam("folder"),
+    SHOWN,
+)
+_RECEIPTS: Final = select(receipts.c.id, receipts.c.name, receipts.c.size, receipts.c.created_at).where(
+    *_OF_FOLDER
+)
+_MESSAGES: Final = select(messages.c.name, messages.c.size, messages.c.moved_at, messages.c.sha256).where(
+    messages.c.account == bindparam("account"), messages.c.folder == bindparam("folder")
+)
+_NEWEST: Final = (
+    _MESSAGES.where(messages.c.name == bindparam("wanted")).order_by(messages.c.seq.desc()).limit(1)
+)
+NEXT_MESSAGES: Final = (
+    _MESSAGES.where(messages.c.name > bindparam("after"))
+    .order_by(messages.c.name, messages.c.seq)
+    .limit(bindparam("most"))
+)
+NEXT_RECEIPTS: Final = (
+    _RECEIPTS.where(receipts.c.name > bindparam("after")).order_by(receipts.c.name).limit(bindparam("most"))
+)
+_WHEREABOUTS: Final = select(messages.c.id, messages.c.folder).where(
+    messages.c.id.in_(bindparam("wanted", expanding=True)),
+    messages.c.account == bindparam("account"),
+    messages.c.folder.is_not(None),
+)
+_BODY: Final = select(receipts.c.body).where(
+    receipts.c.account == bindparam("account"),
+    receipts.c.id == bindparam("receipt"),
+    receipts.c.removed_at.is_(None),
+)
+
+
+def _page(reader: Connection, account: str, folder: Folder, after: str, limit: int) -> list[Entry]:
+    where = {"account": account, "folder": folder, "after": after, "most": limit}
+    entries: dict[str, Entry] = {}
+    if folder is not Folder.INBOX:
+        rows = reader.execute(NEXT_MESSAGES, where).all()
+        entries = {row.name: _of_message(row, folder) for row in rows}
+        if len(rows) == limit:  # there may be newer ones of the last name
+            last = {**where, "wanted": rows[-1].name}
+            entries[rows[-1].name] = _of_message(reader.execute(_NEWEST, last).one(), folder)
+    if folder in (Folder.INBOX, Folder.FAILBOX):
+        for row in reader.execute(NEXT_RECEIPTS, where):
+            entries[row.name] = _of_receipt(row, folder)
+    return [entries[name] for name in sorted(entries)[:limit]]
+
+
+def _entry(reader: Connection, account: str, folder: Folder, name: str) -> Entry | None:
+    where = {"account": account, "folder": folder, "wanted": name}
+    if folder in (Folder.INBOX, Folder.FAILBOX):
+        row = reader.execute(_RECEIPTS.where(receipts.c.name == bindparam("wanted")), where).first()
+        if row is not None:
+            return _of_receipt(row, folder)
+    if folder is not Folder.INBOX:
+        row = reader.execute(_NEWEST, where).first()
+        if row is not None:
+            return _of_message(row, folder)
+    return None
+
+
+def _of_message(row: Row[*tuple[Any, ...]], folder: Folder) -> Entry:
+    return Entry(folder=folder, name=row.name, size=row.size, at=row.moved_at, sha256=row.sha256)
+
+
+def _of_receipt(row: Row[*tuple[Any, ...]], folder: Folder) -> Entry:
+    return Entry(folder=folder, name=row.name, size=row.size, at=row.created_at, receipt=row.id)

@@ -1,0 +1,70 @@
+"""What stands around a message: what is linked with it, whose act it was part of, how its back-ends stand."""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select
+
+from adapters.store.read.message_search import plain
+from adapters.store.tables.messages import deliveries, messages
+from adapters.store.tables.operations import destinations, replies, undertaking_items, undertakings
+
+_LINKED: Final = ("id", "kind", "reference", "type", "state", "name", "received_at")
+_REPLY: Final = ("message_id", "correlation", "reply_to")
+_BACKEND: Final = ("breaker", "since", "probe_at", "note", "paused_by", "paused_at", "pause_reason")
+_UNDERTAKING: Final = ("id", "act", "stage", "state", "reason", "actor", "created_at", "decided_by")
+_MOST_LINKED: Final = 100
+
+
+def surroundings(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    """`links`: the message that it is linked to, and the newest that are linked to it, answers of customs
+    among them. `reply`: what an AMQP message said of itself, else None. `backends`: how those stand that it
+    goes to, as far as it was ever noted. `undertakings`: acts on many messages that it was one of."""
+    return {
+        "links": _links(reader, row),
+        "reply": next((_shown(each, _REPLY) for each in _replies(reader, row.id)), None),
+        "backends": [
+            {"name": each.name, **_shown(each, _BACKEND)}
+            for each in reader.execute(
+                select(destinations)
+                .where(
+                    destinations.c.name.in_(
+                        select(deliveries.c.destination).where(deliveries.c.message == row.id)
+                    )
+                )
+                .order_by(destinations.c.name)
+            )
+        ],
+        "undertakings": [
+            {**_shown(each, _UNDERTAKING), "outcome": each.outcome, "note": each.note}
+            for each in reader.execute(
+                select(undertakings, undertaking_items.c.outcome, undertaking_items.c.note)
+                .join(undertaking_items, undertaking_items.c.undertaking == undertakings.c.id)
+                .where(undertaking_items.c.message == row.id)
+                .order_by(undertakings.c.id)
+            )
+        ],
+    }
+
+
+def _replies(reader: Connection, message: str) -> Any:
+    return reader.execute(select(replies).where(replies.c.message == message))
+
+
+def _links(reader: Connection, row: Row[*tuple[Any, ...]]) -> list[dict[str, Any]]:
+    columns = [messages.c[name] for name in _LINKED]
+    to = reader.execute(select(*columns).where(messages.c.id == row.linked)).all() if row.linked else []
+    from_ = reader.execute(
+        select(*columns)
+        .where(messages.c.linked == row.id)
+        .order_by(messages.c.seq.desc())
+        .limit(_MOST_LINKED)
+    ).all()
+    return [
+        {"link": link, **_shown(each, _LINKED)}
+        for link, found in (("to", to), ("from", reversed(from_)))
+        for each in found
+    ]
+
+
+def _shown(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: plain(row._mapping[name]) for name in names}

@@ -1,0 +1,284 @@
+"""Lists of messages by what operators look for. Read-only, beside a running node, quick among millions.
+
+A list is put together from walks. A walk reads one index for one set of equal values, in the order of the
+list, and ends after as many as are shown; what else is asked for stands in the same index. Where a filter
+leaves several values open (all states, the offices of a district) there is a walk for each of them, and the
+newest of all are taken.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    TextClause,
+    func,
+    or_,
+    select,
+    union,
+)
+
+from adapters.store.read.time_ranges import Stretch, stretch
+from adapters.store.tables.messages import ANSWER_DUE, ANSWERS, LISTED, SENT, messages
+from adapters.store.tables.operations import former_names, message_faults
+from gateway.model.states import State
+
+# The columns of CONTRACT.md, "Command line", in its order.
+COLUMNS: Final = (
+    "id",
+    "reference",
+    "party",
+    "account",
+    "family",
+    "type",
+    "state",
+    "customs_status",
+    "faults",
+    "received_at",
+    "size",
+    "attempts",
+    "waiting_for",
+    "until",
+)
+_SHOWN: Final = [messages.c["findings" if name == "faults" else name] for name in COLUMNS]
+_TEXTS: Final = (messages.c.reference, messages.c.seq_no, messages.c.entry_id, messages.c.name)
+_FILTERS: Final = ("party", "account", "office", "family", "type")
+_AFTER_ALL: Final = "\U0010ffff"  # no text sorts behind it
+# What so many begin with is looked for among the newest first.
+_BROAD: Final = 10_000
+_WINDOW: Final = 1_000
+_AT_ONCE: Final = 500
+
+_Condition = ColumnElement[bool] | TextClause
+_Walk = Select[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which messages: those that meet all of it. None asks for nothing.
+
+    `party` is a customs code; `office` that of a customs office of declaration, or how it begins; `fault` a
+    fault's code or a rule's number, found in a message that is not accepted; `text` how a reference, file
+    name (also a former one), SeqNo or entry number begins; `since` and `before` bound the time of receipt;
+    `after` is the id from which on it goes on, the first ones first; `everything` takes the answers of
+    customs too; `overdue` those whose final answer of customs was due before.
+    """
+
+    state: State | None = None
+    party: str | None = None
+    account: str | None = None
+    office: str | None = None
+    family: str | None = None
+    type: str | None = None
+    fault: str | None = None
+    text: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    after: str | None = None
+    everything: bool = False
+    overdue: datetime | None = None
+
+
+def list_messages(reader: Connection, wanted: Wanted, limit: int) -> list[dict[str, Any]]:
+    """The newest `limit` of them (0: all), or the first after `after`; oldest first either way."""
+    places = _Search(reader, wanted, limit).places()
+    found = []
+    for start in range(0, len(places), _AT_ONCE):
+        query = select(*_SHOWN).where(messages.c.seq.in_(places[start : start + _AT_ONCE]))
+        found += [listed(row) for row in reader.execute(query.order_by(messages.c.seq))]
+    return found
+
+
+def count_messages(reader: Connection, wanted: Wanted) -> int:
+    """How many they are, from the same indexes."""
+    return _Search(reader, wanted, 0).number()
+
+
+def listed(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    values = dict(row._mapping)
+    values["faults"] = sorted({found["code"] for found in row.findings if found["severity"] == "error"})
+    return {name: plain(values[name]) for name in COLUMNS}
+
+
+def plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+class _Search:
+    def __init__(self, reader: Connection, wanted: Wanted, limit: int) -> None:
+        self._reader = reader
+        self._wanted = wanted
+        self._limit = limit
+        self._newest = wanted.after is None
+        self._stretch: Stretch = stretch(reader, wanted.since, wanted.before, wanted.after)
+
+    def places(self) -> list[int]:
+        """Where they are in the table, in its order."""
+        text = self._wanted.text
+        if text is None:
+            return self._best(self._walks(), self._limit)
+        if self._limit and any(self._is_broad(column, text) for column in _TEXTS):
+            window = self._best(self._walks(), _WINDOW)
+            found = self._among(window, text)
+            if len(found) == self._limit or len(window) < _WINDOW:
+                return found
+        return self._best(self._walks_by_text(text), self._limit, in_order=False)
+
+    def number(self) -> int:
+        text = self._wanted.text
+        # A place has one state and one value of each column, but may be found by several texts.
+        walks = self._walks() if text is None else [union(*self._walks_by_text(text))]
+        counts = (select(func.count()).select_from(walk.subquery()) for walk in walks)
+        return sum(self._reader.execute(count).scalar_one() for count in counts)
+
+    def _best(self, walks: Iterable[_Walk], limit: int, *, in_order: bool = True) -> list[int]:
+        """The newest (or first) of what the walks find, each place once."""
+        found: set[int] = set()
+        for walk in walks:
+            if limit:
+                place: ColumnElement[Any] = walk.selected_columns[0]
+                # As an expression it has no index, and the one of the text is taken.
+                ordered = place if in_order else place + 0
+                if len(found) == limit:
+                    walk = walk.where(place > min(found) if self._newest else place < max(found))
+                walk = walk.order_by(ordered.desc() if self._newest else ordered).limit(limit)
+            found.update(self._reader.execute(walk).scalars())
+            if limit and len(found) > limit:
+                found = set(sorted(found, reverse=self._newest)[:limit])
+        return sorted(found)
+
+    def _walks(self) -> Iterator[_Walk]:
+        wanted = self._wanted
+        if wanted.fault is not None and wanted.state in (None, State.REJECTED):
+            yield self._by_fault(wanted.fault)
+            return
+        states = State if wanted.state is None else (wanted.state,)
+        if wanted.overdue is not None:
+            chosen = [*self._filters(messages.c, ()), *self._stretch.holds(messages.c.seq + 0)]
+            if wanted.state is not None:
+                chosen.append(func.coalesce(messages.c.state, "") == wanted.state)
+            if wanted.fault is not None:
+                chosen.append(_has(wanted.fault))
+            yield select(messages.c.seq).where(*_overdue(wanted.overdue), *chosen)
+            return
+        names, sets = self._leading()
+        others = [*self._filters(messages.c, names), *self._stretch.holds(messages.c.seq)]
+        if wanted.fault is not None:
+            others.append(_has(wanted.fault))
+        kind = SENT if names else LISTED
+        for values in sets:
+            equal = [messages.c[name] == value for name, value in zip(names, values, strict=True)]
+            for state in states:
+                yield select(messages.c.seq).where(kind, *equal, messages.c.state == state, *others)
+        if wanted.everything and wanted.fault is None:
+            others = [*self._filters(messages.c, ()), *self._stretch.holds(messages.c.seq)]
+            for state in states:
+                yield select(messages.c.seq).where(ANSWERS, messages.c.state == state, *others)
+
+    def _leading(self) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
+        """The columns whose index is walked, and for which values of them."""
+        wanted = self._wanted
+        if wanted.party is not None:
+            return ("party",), [(wanted.party,)]
+        if wanted.account is not None:
+            return ("account",), [(wanted.account,)]
+        if wanted.office is not None:
+            return ("office",), [(value,) for value in self._values(messages.c.office, wanted.office)]
+        if wanted.family is not None or wanted.type is not None:
+            families = [wanted.family] if wanted.family is not None else self._values(messages.c.family, "")
+            return ("family", "type"), [
+                (family, type_)
+                for family in families
+                for type_ in self._values(messages.c.type, "", messages.c.family == family)
+                if wanted.type in (None, type_)
+            ]
+        return (), [()]
+
+    def _values(self, column: Column[Any], begin: str, *where: _Condition) -> list[str]:
+        """The values that begin so, each found from the one before by the index, however often it stands."""
+        found: list[str] = []
+        following = column >= begin
+        query = select(func.min(column)).where(SENT, *where, column < begin + _AFTER_ALL)
+        while (value := self._reader.execute(query.where(following)).scalar()) is not None:
+            found.append(value)
+            following = column > value
+        return found
+
+    def _filters(self, columns: Any, leading: Sequence[str]) -> Iterator[_Condition]:
+        # An expression has no index: left to itself SQLite takes any one that begins with a filter's column,
+        # and sorts what may be most of the table.
+        for name in _FILTERS:
+            value = getattr(self._wanted, name)
+            if value is not None and name not in leading:
+                column = func.coalesce(columns[name], "")
+                if name == "office":
+                    yield from _from(column, value)
+                else:
+                    yield column == value
+
+    def _by_fault(self, fault: str) -> _Walk:
+        place = message_faults.c.seq
+        query = select(place).where(
+            message_faults.c.fault == fault,
+            *self._filters(message_faults.c, ()),
+            messages.c.seq == place,
+            *self._stretch.holds(place),
+        )
+        if self._wanted.state is not None:
+            query = query.where(func.coalesce(messages.c.state, "") == self._wanted.state)
+        return query
+
+    def _walks_by_text(self, text: str) -> Iterator[_Walk]:
+        wanted = self._wanted
+        others = [*self._filters(messages.c, ()), *self._stretch.holds(messages.c.seq + 0)]
+        if wanted.state is not None:
+            others.append(func.coalesce(messages.c.state, "") == wanted.state)
+        if wanted.fault is not None:
+            others.append(_has(wanted.fault))
+        if wanted.overdue is not None:
+            others += _overdue(wanted.overdue)
+        kinds = (LISTED, ANSWERS) if wanted.everything else (LISTED,)
+        for kind in kinds:
+            for column in _TEXTS:
+                yield select(messages.c.seq).where(kind, *_from(column, text), *others)
+            former = select(messages.c.seq).join(former_names, former_names.c.seq == messages.c.seq)
+            yield former.where(kind, *_from(former_names.c.name, text), *others)
+
+    def _is_broad(self, column: Column[Any], text: str) -> bool:
+        some = select(messages.c.seq).where(LISTED, *_from(column, text)).limit(_BROAD).subquery()
+        return self._reader.execute(select(func.count()).select_from(some)).scalar_one() == _BROAD
+
+    def _among(self, places: Sequence[int], text: str) -> list[int]:
+        """Those of these places where the text stands, as many as are shown."""
+        found: list[int] = []
+        order = sorted(places, reverse=self._newest)
+        former = select(former_names.c.id).where(
+            former_names.c.seq == messages.c.seq, *_from(former_names.c.name, text)
+        )
+        begins = or_(former.exists(), *(_from(column, text)[0] & _from(column, text)[1] for column in _TEXTS))
+        for start in range(0, len(order), _AT_ONCE):
+            query = select(messages.c.seq).where(messages.c.seq.in_(order[start : start + _AT_ONCE]), begins)
+            found += sorted(self._reader.execute(query).scalars(), reverse=self._newest)
+            if len(found) >= self._limit:
+                break
+        return sorted(found[: self._limit])
+
+
+def _overdue(now: datetime) -> Sequence[_Condition]:
+    """What customs took and has not said its last word on, though that was due before `now`."""
+    return ANSWER_DUE, messages.c.answer_due < now
+
+
+def _has(fault: str) -> ColumnElement[bool]:
+    of_fault = select(message_faults.c.seq).where(message_faults.c.fault == fault)
+    return of_fault.where(message_faults.c.seq == messages.c.seq).exists()
+
+
+def _from(column: ColumnElement[Any], text: str) -> Sequence[ColumnElement[bool]]:
+    return column >= text, column < text + _AFTER_ALL

@@ -1,0 +1,194 @@
+"""Where messages are on their way, and since when: what operators and monitors look at. Read-only."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, exists, func, or_, select, type_coerce
+
+from adapters.store.read.event_log import sequence_before
+from adapters.store.tables.messages import (
+    ANSWERS,
+    LISTED,
+    ON_THE_WAY,
+    TO_POST,
+    deliveries,
+    events,
+    messages,
+    receipts,
+)
+from gateway.model.states import DeliveryState, Event, State
+
+
+class Stage(StrEnum):
+    """Where a message, a delivery or a receipt stands until something happens."""
+
+    TO_JUDGE = "to_judge"
+    WAITING = "waiting"
+    HELD = "held"
+    TO_SEND = "to_send"  # also what is being sent
+    UNKNOWN = "unknown"  # sent without word: asked about before it is sent again
+    TO_ANSWER = "to_answer"  # customs has it, and has not said its last word
+    UNMATCHED = "unmatched"  # answers of customs that belong to nothing that is known
+    TO_POST = "to_post"  # receipts of accounts that do not fetch them
+
+
+_STATES: Final[Mapping[Stage, tuple[Any, ...]]] = {
+    Stage.TO_JUDGE: (LISTED, State.RECEIVED),
+    Stage.WAITING: (LISTED, State.WAITING),
+    Stage.HELD: (LISTED, State.HELD),
+    Stage.TO_ANSWER: (LISTED, State.DELIVERED),
+    Stage.UNMATCHED: (ANSWERS, State.WAITING, State.HELD),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How many stand at a stage. `of` is the destination or the account where there are several, else empty.
+    `oldest` is when the first of them came to the gateway, None where there is none."""
+
+    stage: Stage
+    of: str
+    count: int
+    oldest: datetime | None
+
+    def age(self, now: datetime) -> float:
+        """Seconds since `oldest`, 0 where there is none."""
+        return 0.0 if self.oldest is None else max(0.0, (now - self.oldest).total_seconds())
+
+
+def depths(reader: Connection) -> Sequence[Depth]:
+    """Every stage of messages once, empty ones too; then each destination and account that has something.
+    By indexes that hold only what is there: as quick as the queues are short, however full the store."""
+    return [*_of_messages(reader), *_of_deliveries(reader), *_of_postings(reader)]
+
+
+def _of_messages(reader: Connection) -> Iterator[Depth]:
+    for stage, (kind, *states) in _STATES.items():
+        count = 0
+        first: list[datetime] = []
+        for state in states:
+            here = (kind, messages.c.state == state)
+            count += reader.execute(select(func.count()).select_from(messages).where(*here)).scalar_one()
+            oldest = select(messages.c.received_at).where(*here).order_by(messages.c.seq).limit(1)
+            first.extend(reader.execute(oldest).scalars())
+        yield Depth(stage=stage, of="", count=count, oldest=min(first, default=None))
+
+
+def _of_deliveries(reader: Connection) -> Iterator[Depth]:
+    unknown = deliveries.c.state == DeliveryState.UNKNOWN
+    for stage, here in ((Stage.TO_SEND, ~unknown), (Stage.UNKNOWN, unknown)):
+        query = (
+            select(deliveries.c.destination, func.count(), func.min(deliveries.c.since))
+            .where(ON_THE_WAY, here)
+            .group_by(deliveries.c.destination)
+        )
+        for destination, count, oldest in reader.execute(query):
+            yield Depth(stage=stage, of=destination, count=count, oldest=oldest)
+
+
+def _of_postings(reader: Connection) -> Iterator[Depth]:
+    query = (
+        select(receipts.c.account, func.count(), func.min(receipts.c.id))
+        .where(TO_POST)
+        .group_by(receipts.c.account)
+    )
+    created = select(receipts.c.created_at)
+    for account, count, first in reader.execute(query).all():
+        oldest = reader.execute(created.where(receipts.c.id == first)).scalar_one()
+        yield Depth(stage=Stage.TO_POST, of=account, count=count, oldest=oldest)
+
+
+_HOUR: Final = timedelta(hours=1)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_COUNTED: Final = {
+    Event.RECEIVED: "received",
+    Event.PASSED: "accepted",
+    Event.KEPT: "accepted",
+    Event.REPEATED: "accepted",
+    Event.JOINED: "accepted",
+    Event.REFUSED: "rejected",
+    Event.DISMISSED: "rejected",
+    Event.REPLACED: "rejected",
+}
+_VERDICTS: Final = tuple(event for event in _COUNTED if event is not Event.RECEIVED)
+_BEFORE: Final = events.alias("before")
+# What was said of a message first: a replay is judged when an operator says so, and is the same message.
+_IS_FIRST: Final = ~exists().where(
+    _BEFORE.c.message == events.c.message,
+    _BEFORE.c.event.in_(_VERDICTS),
+    _BEFORE.c.sequence < events.c.sequence,
+)
+COUNTS: Final = ("received", "accepted", "rejected")
+
+
+class By(StrEnum):
+    """What counts are split by: columns of messages."""
+
+    ACCOUNT = "account"
+    OFFICE = "office"
+    FAMILY = "family"
+    STATE = "state"
+
+
+def rates(reader: Connection, since: datetime, until: datetime, by: By | None) -> list[dict[str, Any]]:
+    """What parties sent and what was first said of it, for each hour (UTC) that has something, oldest first:
+    each message is received once, and accepted or rejected once."""
+    hour = (type_coerce(events.c.at, BigInteger) // (_HOUR // _MICROSECOND)).label("hour")
+    named = messages.c[by] if by else type_coerce("", messages.c.account.type)
+    query = (
+        select(hour, named.label("of"), events.c.event, func.count().label("count"))
+        .join(messages, messages.c.id == events.c.message)
+        .where(LISTED, events.c.event.in_(list(_COUNTED)), _within(reader, since, until))
+        .where(or_(events.c.event == Event.RECEIVED, _IS_FIRST))
+        .group_by(hour, named, events.c.event)
+    )
+    rows: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+    for row in reader.execute(query):
+        rows[row.hour, row.of or ""][_COUNTED[Event(row.event)]] += row._mapping["count"]
+    return [
+        {
+            "hour": datetime.fromtimestamp(number * _HOUR.total_seconds(), UTC).isoformat(),
+            **({by.value: of or None} if by else {}),
+            **{name: counts[name] for name in COUNTS},
+        }
+        for (number, of), counts in sorted(rows.items())
+    ]
+
+
+def waits(reader: Connection, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    """Seconds from receipt to the first verdict, and to customs' taking, where that was said in the time."""
+    taken = type_coerce(events.c.at, BigInteger) - type_coerce(messages.c.received_at, BigInteger)
+    found = []
+    said = (
+        ("verdict", and_(events.c.event.in_(_VERDICTS), _IS_FIRST)),
+        ("taken", events.c.event == Event.TAKEN),
+    )
+    for step, wanted in said:
+        query = (
+            select(taken)
+            .select_from(events)
+            .join(messages, messages.c.id == events.c.message)
+            .where(LISTED, wanted, _within(reader, since, until))
+        )
+        seconds = sorted(each / 1_000_000 for each in reader.execute(query).scalars())
+        found.append(
+            {
+                "until": step,
+                "messages": len(seconds),
+                "median": seconds[len(seconds) // 2] if seconds else None,
+                "p95": seconds[len(seconds) * 95 // 100] if seconds else None,
+            }
+        )
+    return found
+
+
+def _within(reader: Connection, since: datetime, until: datetime) -> ColumnElement[bool]:
+    # The log is read between two places in it: its events have no index by time.
+    return and_(
+        events.c.sequence > sequence_before(reader, since),
+        events.c.sequence <= sequence_before(reader, until),
+    )

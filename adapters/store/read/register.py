@@ -1,0 +1,294 @@
+"""What judgement looks up: parties, and earlier messages. Read-only and synchronous, for worker processes."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
+from functools import lru_cache
+from typing import Any, Final, Self
+
+from pydantic import TypeAdapter
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    String,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+)
+
+from adapters.store.read.register_queries import (
+    DECLARATION_BY,
+    JOINED,
+    LOOSE,
+    declared_of,
+    loose_of,
+    spelt_things,
+)
+from adapters.store.tables.messages import agreements, deliveries, holders, messages, parties, party_changes
+from adapters.store.write.agreements import AGREEMENT
+from adapters.store.write.waits import VERSIONS
+from gateway.model.agreements import Agreement, AgreementKind, Registered
+from gateway.model.message import Declared, Earlier, Key, Loose, Operation, Version
+from gateway.model.parties import Party, Role
+from gateway.model.states import CustomsStatus, State
+
+_PARTY: Final = TypeAdapter(Party)
+
+_RECORD: Final = cast(parties.c.record, Text)  # as text, so that it is parsed only where it has changed
+
+_PARTY_OF: Final = select(_RECORD).where(parties.c.account == bindparam("wanted"))
+_ALL_PARTIES: Final = select(_RECORD).order_by(parties.c.code)
+# What the names of a party are told apart by: their length.
+_PARTY_CALLED: Final = {
+    length: select(_RECORD).where(column == bindparam("wanted"))
+    for length, column in ((10, parties.c.code), (18, parties.c.scc), (9, parties.c.organisation))
+}
+_EARLIER: Final = (
+    messages.c.id,
+    func.coalesce(
+        select(deliveries.c.about)
+        .where(deliveries.c.message == messages.c.id, deliveries.c.about != "")
+        .limit(1)
+        .correlate(messages)
+        .scalar_subquery(),
+        messages.c.id,
+    ),
+    messages.c.state,
+    messages.c.reference,
+    messages.c.content,
+    messages.c.operation,
+    messages.c.customs_status,
+    messages.c.seq_no,
+)
+_BY_KEY: Final = (
+    (messages.c.party == bindparam("party"))
+    & (messages.c.family == bindparam("family"))
+    & (messages.c.type == bindparam("type"))
+)
+# The holder of the key, or else the last that was rejected: one question for each message that is judged.
+_HOLDER: Final = (
+    select(*_EARLIER)
+    .outerjoin(
+        holders,
+        (holders.c.message == messages.c.id)
+        & (holders.c.party == messages.c.party)
+        & (holders.c.family == messages.c.family)
+        & (holders.c.type == messages.c.type)
+        & (holders.c.reference == messages.c.reference),
+    )
+    .where(
+        _BY_KEY,
+        messages.c.reference == bindparam("reference"),
+        holders.c.message.is_not(None) | (messages.c.state == State.REJECTED),
+    )
+    .order_by(holders.c.message.is_(None), messages.c.seq.desc())
+    .limit(1)
+)
+# Of a message that holds its key already, as it was accepted before: the one that it took it from.
+_BEFORE: Final = select(*_EARLIER).where(
+    _BY_KEY,
+    messages.c.reference == bindparam("reference"),
+    messages.c.id == select(messages.c.linked).where(messages.c.id == bindparam("message")).scalar_subquery(),
+)
+_SAME_BODY: Final = (
+    select(*_EARLIER)
+    .where(
+        _BY_KEY,
+        messages.c.body_digest == bindparam("body"),
+        messages.c.reference != bindparam("reference"),
+        or_(*(messages.c.state == state for state in (State.ACCEPTED, State.DELIVERED, State.CLOSED))),
+        messages.c.customs_status != CustomsStatus.REFUSED,
+    )
+    .order_by(messages.c.seq.desc())
+    .limit(1)
+)
+
+# By the operator that both databases have: what SQLAlchemy writes for an element of JSON needs its own way to
+# the driver for the path.
+_roles: Final = parties.c.record.op("->>", return_type=String())(literal_column("'roles'"))
+_IN_ROLE: Final = (
+    select(_RECORD)
+    .where(parties.c.account.is_not(None), _roles.like(bindparam("listed", type_=String())))
+    .order_by(parties.c.code)
+)
+_NEWEST_CHANGE: Final = select(func.max(party_changes.c.id))
+_REGISTERED: Final = (
+    cast(agreements.c.record, Text),
+    agreements.c.revision,
+    agreements.c.message,
+    agreements.c.name,
+    agreements.c.sha256,
+    agreements.c.size,
+)
+_AGREEMENT: Final = select(*_REGISTERED).where(agreements.c.number == bindparam("number"))
+_MANDATES: Final = (
+    select(*_REGISTERED)
+    .where(
+        agreements.c.trader == bindparam("trader"),
+        agreements.c.broker == bindparam("broker"),
+        agreements.c.kind == AgreementKind.LONG_TERM,
+    )
+    .order_by(agreements.c.number)
+)
+_SHOWN: Final = (
+    select(deliveries.c.destination)
+    .join(messages, messages.c.id == deliveries.c.message)
+    .where(messages.c.agreement == bindparam("number"))
+    .distinct()
+)
+
+
+class SqlRegister:
+    """ports.Register over an engine of its own. Any thread may ask."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._connected: Callable[[], AbstractContextManager[Connection]] = engine.connect
+        self._party_of = _Question(engine, _PARTY_OF)
+        self._all_parties = _Question(engine, _ALL_PARTIES)
+        self._party_called = {length: _Question(engine, query) for length, query in _PARTY_CALLED.items()}
+        self._holder = _Question(engine, _HOLDER)
+        self._before = _Question(engine, _BEFORE)
+        self._versions = _Question(engine, VERSIONS)
+        self._same_body = _Question(engine, _SAME_BODY)
+        self._in_role = _Question(engine, _IN_ROLE)
+        self._newest_change = _Question(engine, _NEWEST_CHANGE)
+        self._roles: dict[Role, tuple[int, Sequence[Party]]] = {}
+        self._agreement = _Question(engine, _AGREEMENT)
+        self._mandates = _Question(engine, _MANDATES)
+        self._shown = _Question(engine, _SHOWN)
+        self._declaration = {name: _Question(engine, query) for name, query in DECLARATION_BY.items()}
+        self._loose = _Question(engine, LOOSE)
+        self._joined = _Question(engine, JOINED)
+
+    @classmethod
+    def of_one_thread(cls, engine: Engine) -> Self:
+        """One that keeps its connection, for a worker: to check one out for each question costs as much as
+        the question."""
+        register = cls(engine)
+        connection = engine.connect()
+        register._connected = lambda: nullcontext(connection)
+        return register
+
+    def party_of(self, account: str) -> Party | None:
+        rows = self._ask(self._party_of, {"wanted": account})
+        return _party(rows[0][0]) if rows else None
+
+    def party_called(self, code: str) -> Party | None:
+        question = self._party_called.get(len(code))
+        rows = [] if question is None else self._ask(question, {"wanted": code})
+        return _party(rows[0][0]) if rows else None
+
+    def parties(self) -> list[Party]:
+        return [_party(record) for (record,) in self._ask(self._all_parties, {})]
+
+    def in_role(self, role: Role) -> Sequence[Party]:
+        # No index knows roles, and with 5000 parties to look through the answer takes 20 ms; every brokered
+        # declaration asks for the association. So it is kept until the register changes.
+        ((newest,),) = self._ask(self._newest_change, {})
+        known = self._roles.get(role)
+        if known is None or known[0] != newest:
+            found = [_party(record) for (record,) in self._ask(self._in_role, {"listed": f'%"{role}"%'})]
+            known = self._roles[role] = (newest, found)
+        return known[1]
+
+    def agreement(self, number: str) -> Registered | None:
+        rows = self._ask(self._agreement, {"number": number})
+        return _registered(rows[0]) if rows else None
+
+    def mandates(self, trader: str, broker: str) -> Sequence[Registered]:
+        return [_registered(row) for row in self._ask(self._mandates, {"trader": trader, "broker": broker})]
+
+    def shown(self, number: str) -> Sequence[str]:
+        return [destination for (destination,) in self._ask(self._shown, {"number": number})]
+
+    def declaration(self, *, party: str, reference: str, seq_no: str, entry_id: str) -> Declared | None:
+        named = {"entry_id": entry_id, "seq_no": seq_no, "reference": reference}
+        given = {name: value for name, value in named.items() if value}
+        for name, value in given.items():
+            rows = self._ask(self._declaration[name], {"wanted": value, "party": party})
+            if rows:
+                return declared_of(rows[0], given)
+        return None
+
+    def loose(self, party: str, name: str) -> Sequence[Loose]:
+        one, other = spelt_things(party, name)
+        found = [loose_of(row) for row in self._ask(self._loose, {"one": one, "other": other})]
+        return sorted(found, key=lambda each: each.message.arrival.id, reverse=True)
+
+    def joined(self, message: str) -> Sequence[Loose]:
+        return [replace(loose_of(row), joined=True) for row in self._ask(self._joined, {"to": message})]
+
+    def holder(self, key: Key, message: str = "") -> Earlier | None:
+        rows = self._ask(self._holder, asdict(key))
+        if rows and rows[0][0] == message:
+            rows = self._ask(self._before, {**asdict(key), "message": message})
+        return _earlier(rows[0]) if rows else None
+
+    def versions(self, key: Key, message: str) -> Sequence[Version]:
+        rows = self._ask(self._versions, {**asdict(key), "message": message})
+        return [Version(id=row[1], content=row[4], later=bool(row[5])) for row in rows]
+
+    def same_body(self, key: Key, body: str) -> Earlier | None:
+        rows = self._ask(self._same_body, {**asdict(key), "body": body})
+        return _earlier(rows[0]) if rows else None
+
+    def _ask(self, question: "_Question", values: dict[str, str]) -> Sequence[Any]:
+        with self._connected() as connection:
+            return question.ask(connection, values)
+
+
+class _Question:
+    """A statement made ready once for the driver: SQLAlchemy's own way to it takes longer than SQLite's
+    answer, and judging asks three times for each message."""
+
+    def __init__(self, engine: Engine, statement: Select[*tuple[Any, ...]]) -> None:
+        compiled = statement.compile(engine)
+        self._text = str(compiled)
+        self._given = compiled.params
+        self._order = compiled.positiontup or ()
+
+    def ask(self, connection: Connection, values: dict[str, str]) -> Sequence[Any]:
+        given = {**self._given, **values}
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self._text, [given[name] for name in self._order])
+            return cursor.fetchall()
+        finally:
+            cursor.close()
+
+
+@lru_cache(maxsize=1024)
+def _party(record: str) -> Party:
+    """The party that a record says; the same text is read once, since the register changes rarely."""
+    return _PARTY.validate_json(record)
+
+
+def _registered(row: Sequence[Any]) -> Registered:
+    record, revision, message, name, sha256, size = row
+    return Registered(
+        agreement=_agreement(record), revision=revision, message=message, name=name, sha256=sha256, size=size
+    )
+
+
+@lru_cache(maxsize=1024)
+def _agreement(record: str) -> Agreement:
+    return AGREEMENT.validate_json(record)
+
+
+def _earlier(row: Sequence[str]) -> Earlier:
+    id_, about, state, reference, content, operation, customs_status, seq_no = row
+    return Earlier(
+        id=id_,
+        about=about,
+        seq_no=seq_no or "",
+        state=State(state),
+        reference=reference,
+        content=content,
+        operation=Operation(operation),
+        refused_by_customs=customs_status == CustomsStatus.REFUSED,
+    )

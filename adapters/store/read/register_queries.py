@@ -1,0 +1,126 @@
+"""What belongs together: the declaration that later documents name, and PDFs that wait for theirs.
+
+The statements are asked by the register in its own way: their rows are the driver's.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import Text, bindparam, cast, select
+
+from adapters.store.tables.messages import IN_WAIT, deliveries, messages
+from gateway.model.file_names import SUFFIX
+from gateway.model.message import (
+    ATTACHMENT,
+    Arrival,
+    ChainLink,
+    Declared,
+    Loose,
+    Operation,
+    Part,
+    Pdf,
+    Received,
+)
+from gateway.model.states import CustomsStatus, State
+from gateway.model.waits import spelt
+
+_PDF: Final = TypeAdapter(Pdf)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# The facts that name a party of a declaration.
+_PARTIES: Final = (
+    *("agent_code", "agent_scc", "keying_code", "keying_scc"),
+    *("trader_code", "trader_scc", "owner_code", "owner_scc"),
+)
+_NUMBERS: Final = ("reference", "seq_no", "entry_id")
+
+_DECLARED: Final = (
+    select(
+        messages.c.id,
+        messages.c.reference,
+        messages.c.seq_no,
+        messages.c.entry_id,
+        deliveries.c.destination,
+        deliveries.c.about,
+        messages.c.customs_status,
+        cast(messages.c.facts, Text),
+    )
+    .join(deliveries, (deliveries.c.message == messages.c.id) & (deliveries.c.key == messages.c.id))
+    .where(messages.c.kind == "inbound", messages.c.operation != Operation.INFORM)
+    .order_by(messages.c.seq.desc())
+    .limit(1)
+)
+# A number of customs names one declaration; a reference is the party's own.
+DECLARATION_BY: Final = {
+    "entry_id": _DECLARED.where(messages.c.entry_id == bindparam("wanted")),
+    "seq_no": _DECLARED.where(messages.c.seq_no == bindparam("wanted")),
+    "reference": _DECLARED.where(
+        messages.c.reference == bindparam("wanted"), messages.c.party == bindparam("party")
+    ),
+}
+_PDFS: Final = select(
+    messages.c.id,
+    messages.c.account,
+    messages.c.channel,
+    messages.c.name,
+    messages.c.sha256,
+    messages.c.size,
+    messages.c.received_at,
+    messages.c.attempts,
+    messages.c.link_sequence,
+    messages.c.link_digest,
+    cast(messages.c.facts, Text),
+).where(messages.c.type == ATTACHMENT)
+# Looked for by what they wait for: of a name like `invoice.pdf` there are as many messages as were ever sent.
+LOOSE: Final = _PDFS.where(IN_WAIT, messages.c.spelt.in_((bindparam("one"), bindparam("other"))))
+# Those that came to their end with a message, which is judged once more.
+JOINED: Final = _PDFS.where(messages.c.linked == bindparam("to"), messages.c.state == State.CLOSED)
+
+
+def spelt_things(party: str, name: str) -> tuple[str, str]:
+    """By what PDFs that came on their own are looked for where a document lists this name, with its suffix or
+    without."""
+    named = (f"declaration {party} {each}" for each in (name, name + SUFFIX))
+    one, other = (spelt(each) or "" for each in named)
+    return one, other
+
+
+def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> Declared | None:
+    """A row of one of `DECLARATION_BY`; None where it has another number than one that was named."""
+    id_, reference, seq_no, entry_id, destination, about, customs_status, text = row
+    has = dict(zip(_NUMBERS, (reference, seq_no, entry_id), strict=True))
+    if any(has[name] != value for name, value in named.items()):
+        return None
+    facts = json.loads(text)
+    return Declared(
+        id=id_,
+        about=about or id_,
+        reference=reference,
+        entry_id=entry_id or "",
+        destination=destination,
+        customs_status=CustomsStatus(customs_status),
+        parties=frozenset(facts[name] for name in _PARTIES if name in facts),
+        facts=facts,
+    )
+
+
+def loose_of(row: Sequence[Any]) -> Loose:
+    """A row of `LOOSE`: the facts of such a message are what was found in its PDF."""
+    id_, account, channel, name, sha256, size, received_at, attempts, sequence, digest, facts = row
+    arrival = Arrival(
+        id=id_,
+        account=account,
+        channel=channel,
+        name=name,
+        sha256=sha256,
+        size=size,
+        received_at=_EPOCH + timedelta(microseconds=received_at),
+    )
+    link = ChainLink(sequence=sequence, digest=digest)
+    pdf = _PDF.validate_python(json.loads(facts))
+    return Loose(
+        message=Received(arrival=arrival, attempts=attempts, link=link),
+        part=Part(name=name, sha256=sha256, size=size, pdf=pdf),
+    )

@@ -1,0 +1,42 @@
+"""Rows of messages as the values that they were before."""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from gateway.model.message import Arrival, ChainLink, Facts, Key, Operation, Received
+
+
+def received_of(row: Row[*tuple[Any, ...]]) -> Received:
+    return Received(
+        arrival=arrival_of(row),
+        attempts=row.attempts,
+        link=ChainLink(sequence=row.link_sequence, digest=row.link_digest),
+        overdue="" if row.until is not None else row.waiting_for or "",
+        again=row.revision > 0,
+    )
+
+
+def arrival_of(row: Row[*tuple[Any, ...]]) -> Arrival:
+    return Arrival(
+        id=row.id,
+        account=row.account,
+        channel=row.channel,
+        name=row.name,
+        sha256=row.sha256,
+        size=row.size,
+        received_at=row.received_at,
+    )
+
+
+def facts_of(row: Row[*tuple[Any, ...]]) -> Facts | None:
+    """None where its judgement never came so far."""
+    if row.reference is None:
+        return None
+    return Facts(
+        key=Key(party=row.party, family=row.family, type=row.type, reference=row.reference),
+        content=row.content,
+        body=row.body_digest,
+        operation=Operation(row.operation),
+        values=row.facts,
+    )

@@ -1,0 +1,148 @@
+"""Alarms in the store: one row from the opening of each to its clearing, kept."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
+
+from adapters.store.database import Transaction
+from adapters.store.tables.messages import Instant
+from adapters.store.tables.operations import NOT_CLEAR, OPEN_ALARM, alarm_tellings, alarms
+from gateway.monitor.alarms import Alarm, Changes, Condition, News, Severity, Telling
+
+_OPEN: Final = select(alarms).where(OPEN_ALARM).order_by(alarms.c.id)
+_TOLD: Final = (alarm_tellings.c.told_at, alarm_tellings.c.told_severity, alarm_tellings.c.clear_told_at)
+_BY_WAY: Final = alarm_tellings.c.way == bindparam("by")
+_OPEN_TO_TELL: Final = (
+    select(alarms, *_TOLD)
+    .outerjoin(alarm_tellings, and_(alarm_tellings.c.alarm == alarms.c.id, _BY_WAY))
+    .where(OPEN_ALARM)
+    .order_by(alarms.c.id)
+)
+_CLEAR_TO_TELL: Final = (
+    select(alarms, *_TOLD)
+    .select_from(alarm_tellings)
+    .join(alarms, alarms.c.id == alarm_tellings.c.alarm)
+    .where(_BY_WAY, NOT_CLEAR, alarms.c.cleared_at.is_not(None))
+    .order_by(alarms.c.id)
+)
+_OF_ID: Final = alarms.c.id == bindparam("wanted")
+_OPENED: Final = insert(alarms)
+_CHANGED: Final = update(alarms).where(_OF_ID)
+_NEW_TELLING: Final = insert_or(alarm_tellings)
+_TELLING: Final = _NEW_TELLING.on_conflict_do_update(
+    index_elements=["alarm", "way"],
+    set_={
+        "told_at": _NEW_TELLING.excluded.told_at,
+        "told_severity": _NEW_TELLING.excluded.told_severity,
+    },
+)
+_CLEAR_TOLD: Final = update(alarm_tellings).where(alarm_tellings.c.alarm == bindparam("of"), _BY_WAY)
+
+
+def open_alarms(reader: Connection) -> list[Alarm]:
+    """As if nobody had told of them."""
+    return [_alarm(row) for row in reader.execute(_OPEN)]
+
+
+def to_tell(reader: Connection, way: str) -> list[Alarm]:
+    """The open ones, and those of which this way told that they opened and not yet that they cleared."""
+    found = [*reader.execute(_OPEN_TO_TELL, {"by": way}), *reader.execute(_CLEAR_TO_TELL, {"by": way})]
+    return [
+        replace(
+            _alarm(row),
+            told_at=row.told_at,
+            told_severity=None if row.told_severity is None else Severity(row.told_severity),
+            clear_told_at=row.clear_told_at,
+        )
+        for row in found
+    ]
+
+
+def list_alarms(
+    reader: Connection, *, all_: bool, since: datetime | None = None, limit: int
+) -> list[dict[str, Any]]:
+    """The newest `limit` (0: all), the oldest of them first; cleared ones as well where `all_`, and
+    none that was opened before `since`. `told_by` are
+    the ways that have told of it; `told_at` is when the first of mail and webhook did, since a line in the
+    log reaches nobody by itself."""
+    by_others = case((alarm_tellings.c.way != "log", alarm_tellings.c.told_at))
+    clear_by_others = case((alarm_tellings.c.way != "log", alarm_tellings.c.clear_told_at))
+    tellings = select(
+        alarm_tellings.c.alarm,
+        func.group_concat(alarm_tellings.c.way, " ").label("told_by"),
+        func.min(by_others, type_=Instant).label("told_at"),
+        func.min(clear_by_others, type_=Instant).label("clear_told_at"),
+    )
+    told = tellings.group_by(alarm_tellings.c.alarm).subquery()
+    query = (
+        select(alarms, told.c.told_by, told.c.told_at, told.c.clear_told_at)
+        .outerjoin(told, told.c.alarm == alarms.c.id)
+        .order_by(alarms.c.id.desc())
+    )
+    if not all_:
+        query = query.where(OPEN_ALARM)
+    if since is not None:
+        query = query.where(alarms.c.opened_at >= since)
+    if limit:
+        query = query.limit(limit)
+    return [_shown(row) for row in reversed(reader.execute(query).all())]
+
+
+def write(transaction: Transaction, changes: Changes, now: datetime) -> None:
+    """What a look made of the alarms, in the commit of the transaction."""
+    connection = transaction.connection
+    for condition in changes.opened:
+        connection.execute(
+            _OPENED, {"key": condition.key, **_words(condition), "opened_at": now, "seen_at": now}
+        )
+    for alarm, condition in changes.seen:
+        # One that has become less grave keeps its gravity until it clears: it is told once.
+        words = {"zh": condition.zh, "en": condition.en}
+        connection.execute(_CHANGED, {"wanted": alarm.id, **words, "seen_at": now})
+    for alarm, condition in changes.worse:
+        connection.execute(_CHANGED, {"wanted": alarm.id, **_words(condition), "seen_at": now})
+    for alarm in changes.cleared:
+        connection.execute(_CHANGED, {"wanted": alarm.id, "cleared_at": now})
+
+
+def told(transaction: Transaction, telling: Telling, way: str, now: datetime) -> None:
+    """It was told that way. What has grown worse since is still to be told."""
+    for alarm in telling.alarms:
+        over = telling.news is News.CLEAR or (telling.news is News.MORE and alarm.cleared_at is not None)
+        if over:
+            done = {"clear_told_at": now}
+            transaction.connection.execute(_CLEAR_TOLD, {"of": alarm.id, "by": way, **done})
+        else:
+            row = {"alarm": alarm.id, "way": way, "told_at": now, "told_severity": alarm.severity}
+            transaction.connection.execute(_TELLING, row)
+
+
+def _words(condition: Condition) -> dict[str, str]:
+    return {"severity": condition.severity, "zh": condition.zh, "en": condition.en}
+
+
+def _alarm(row: Row[*tuple[Any, ...]]) -> Alarm:
+    return Alarm(
+        id=row.id,
+        key=row.key,
+        severity=Severity(row.severity),
+        zh=row.zh,
+        en=row.en,
+        opened_at=row.opened_at,
+        seen_at=row.seen_at,
+        cleared_at=row.cleared_at,
+    )
+
+
+def _shown(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    times: Sequence[str] = ("opened_at", "seen_at", "cleared_at", "told_at", "clear_told_at")
+    shown: dict[str, Any] = {name: row._mapping[name] for name in ("id", "key", "severity", "zh", "en")}
+    for name in times:
+        at: datetime | None = row._mapping[name]
+        shown[name] = None if at is None else at.isoformat()
+    shown["told_by"] = sorted((row._mapping["told_by"] or "").split())
+    return shown

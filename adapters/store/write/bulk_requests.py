@@ -1,0 +1,226 @@
+"""Undertakings in the store: written with their messages in one commit, then done message by message.
+
+Doing one takes its item and changes its message in the same commit: whoever goes on with an undertaking, and
+however many do so at once, each message is done once.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+
+from adapters.store.database import Transaction
+from adapters.store.tables.messages import messages
+from adapters.store.tables.operations import undertaking_items as items
+from adapters.store.tables.operations import undertakings
+from gateway.model.policy import OperationsPolicy
+from gateway.model.states import State
+from gateway.operate.bulk_requests import (
+    Outcome,
+    Progress,
+    Request,
+    Undertaking,
+    begins_as,
+    check_decision,
+    check_same,
+    check_still,
+)
+from gateway.operate.message_actions import Act, Impossible, Stage
+
+_BY_KEY: Final = select(undertakings).where(undertakings.c.request_key == bindparam("key"))
+_BY_ID: Final = select(undertakings).where(undertakings.c.id == bindparam("wanted"))
+# Not `wanted`: that is a column.
+_CHANGE: Final = update(undertakings).where(undertakings.c.id == bindparam("which"))
+_OPEN_ITEM: Final = (
+    (items.c.undertaking == bindparam("of")),
+    (items.c.message == bindparam("wanted")),
+    (items.c.outcome == Outcome.OPEN.value),
+)
+_ITEM: Final = select(items.c.message).where(*_OPEN_ITEM)
+_SETTLE: Final = update(items).where(*_OPEN_ITEM)
+_MOVED: Final = select(messages.c.moved_at).where(messages.c.id == bindparam("wanted"))
+
+
+class NothingChosen(Exception):
+    """No message meets what was asked for; nothing is written."""
+
+
+def write_request(
+    transaction: Transaction,
+    id_: str,
+    request: Request,
+    chosen: Callable[[Connection], Sequence[str]],
+    policy: OperationsPolicy,
+    now: datetime,
+) -> str:
+    """Writes an undertaking under `id_` with the messages that are `chosen` now. Returns its id: that of the
+    one before, where its key was used for the same.
+
+    Raises `OtherRequest` where the key was used for something else, and `NothingChosen`.
+    """
+    if request.key is not None:
+        row = transaction.connection.execute(_BY_KEY, {"key": request.key}).first()
+        if row is not None:
+            check_same(_request_of(row), request)
+            return str(row.id)
+    wanted = list(dict.fromkeys(chosen(transaction.connection)))
+    if not wanted:
+        raise NothingChosen
+    transaction.connection.execute(
+        insert(undertakings),
+        {
+            "id": id_,
+            "request_key": request.key,
+            "act": request.act,
+            "stage": request.stage or "",
+            "wanted": request.wanted,
+            "reason": request.reason,
+            "state": begins_as(request.act, wanted, policy),
+            "actor": request.actor,
+            "created_at": now,
+        },
+    )
+    transaction.connection.execute(
+        insert(items),
+        [{"undertaking": id_, "message": message, "outcome": Outcome.OPEN, "note": ""} for message in wanted],
+    )
+    return id_
+
+
+def decide(
+    transaction: Transaction, wanted: str, actor: str, decision: Progress, words: str, now: datetime
+) -> None:
+    """Approves (`OPEN`) or refuses one that waits for a second person. Raises `KeyError`, `Impossible`."""
+    known = undertaking(transaction.connection, wanted)
+    check_decision(known.progress, known.request.actor, actor, decision)
+    changed: dict[str, object] = {
+        "which": wanted,
+        "state": decision,
+        "decided_by": actor,
+        "decided_at": now,
+        "decision": words,
+    }
+    if decision is Progress.REFUSED:
+        changed["ended_at"] = now
+    transaction.connection.execute(_CHANGE, changed)
+
+
+def carry_out(
+    transaction: Transaction,
+    known: Undertaking,
+    message: str,
+    change: Callable[[Transaction], State],
+    now: datetime,
+) -> None:
+    """Does it to one message, unless that was done before; what is not possible is noted. Raises whatever
+    else `change` raises, with nothing written."""
+    of = {"of": known.id, "wanted": message}
+    if transaction.connection.execute(_ITEM, of).first() is None:
+        return
+    moved_at = transaction.connection.execute(_MOVED, {"wanted": message}).scalar_one()
+    try:
+        check_still(known.request, known.created_at, moved_at)
+        outcome, note = Outcome.DONE, str(change(transaction))
+    except Impossible as error:
+        outcome, note = Outcome.IMPOSSIBLE, str(error)
+    transaction.connection.execute(_SETTLE, {**of, "outcome": outcome, "note": note, "at": now})
+
+
+def end(transaction: Transaction, wanted: str, now: datetime) -> None:
+    """Writes that it is done, where nothing of it is open any more."""
+    if not open_messages(transaction.connection, wanted, 1):
+        done = update(undertakings).where(undertakings.c.id == wanted, undertakings.c.state == Progress.OPEN)
+        transaction.connection.execute(done.values(state=Progress.DONE, ended_at=now))
+
+
+def undertaking(reader: Connection, wanted: str) -> Undertaking:
+    """Raises `KeyError` where there is none of this id."""
+    row = reader.execute(_BY_ID, {"wanted": wanted}).first()
+    if row is None:
+        raise KeyError(wanted)
+    progress = Progress(row.state)
+    return Undertaking(
+        id=row.id,
+        request=_request_of(row),
+        progress=progress,
+        approved_by=None if progress is Progress.REFUSED else row.decided_by,
+        created_at=row.created_at,
+    )
+
+
+def _request_of(row: Row[*tuple[Any, ...]]) -> Request:
+    return Request(
+        act=Act(row.act),
+        stage=Stage(row.stage) if row.stage else None,
+        wanted=row.wanted,
+        reason=row.reason,
+        actor=row.actor,
+        key=row.request_key,
+    )
+
+
+def open_messages(reader: Connection, wanted: str, limit: int = 0) -> list[str]:
+    """Its messages that nothing was done about yet, in the order of their ids; all where `limit` is 0."""
+    query = select(items.c.message).where(
+        items.c.undertaking == wanted, items.c.outcome == Outcome.OPEN.value
+    )
+    query = query.order_by(items.c.message)
+    return list(reader.execute(query.limit(limit) if limit else query).scalars())
+
+
+def list_undertakings(
+    reader: Connection, state: Progress | None, limit: int, since: datetime | None = None
+) -> list[dict[str, Any]]:
+    """The newest `limit` (0: all) that were asked for at `since` or later, oldest first, with what became of
+    their messages."""
+    query = select(undertakings).order_by(undertakings.c.id.desc())
+    if state is not None:
+        query = query.where(undertakings.c.state == state)
+    if since is not None:
+        query = query.where(undertakings.c.created_at >= since)
+    rows = reader.execute(query.limit(limit) if limit else query).all()
+    return [_listed(reader, row) for row in reversed(rows)]
+
+
+def show_undertaking(reader: Connection, wanted: str) -> dict[str, Any]:
+    """One with all its messages: what became of each. Raises `KeyError`."""
+    row = reader.execute(_BY_ID, {"wanted": wanted}).first()
+    if row is None:
+        raise KeyError(wanted)
+    own = select(items).where(items.c.undertaking == wanted).order_by(items.c.message)
+    return {
+        **_listed(reader, row),
+        "decision": row.decision or None,
+        "items": [
+            {"message": each.message, "outcome": each.outcome, "note": each.note, "at": _plain(each.at)}
+            for each in reader.execute(own)
+        ],
+    }
+
+
+def _listed(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    counted = reader.execute(
+        select(items.c.outcome, func.count()).where(items.c.undertaking == row.id).group_by(items.c.outcome)
+    )
+    counts = {str(outcome): int(number) for outcome, number in counted}
+    return {
+        "id": row.id,
+        "request_key": row.request_key,
+        "act": row.act,
+        "stage": row.stage or None,
+        "wanted": row.wanted,
+        "reason": row.reason,
+        "state": row.state,
+        "actor": row.actor,
+        "created_at": row.created_at.isoformat(),
+        "decided_by": row.decided_by,
+        "decided_at": _plain(row.decided_at),
+        "ended_at": _plain(row.ended_at),
+        "messages": sum(counts.values()),
+        **{str(outcome): counts.get(outcome, 0) for outcome in Outcome},
+    }
+
+
+def _plain(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

@@ -1,0 +1,356 @@
+"""Deliveries to back-ends: claimed, settled, and after a crash asked about before they are sent again."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import Boolean, Connection, Row, bindparam, func, literal_column, not_, or_, select, update
+
+from adapters.store.database import Database, Transaction
+from adapters.store.tables.messages import ON_THE_WAY, SENDING, TO_SEND, deliveries, messages
+from adapters.store.write.failover import divert
+from adapters.store.write.hold import stop
+from gateway.model.message import Enclosure, Operation, Submission
+from gateway.model.ports import Outgoing
+from gateway.model.states import DeliveryState, Event, State, advance
+from gateway.operate.delivery_actions import HELD, REFUSED
+
+ACTOR: Final = "gateway"
+_ENCLOSURE: Final = TypeAdapter(Enclosure)
+
+
+class SqlOutbox:
+    """destinations.Outbox over a `Database`. `answer_within` is how long customs has to answer."""
+
+    def __init__(self, database: Database, answer_within: timedelta) -> None:
+        self._database = database
+        self.answer_within = answer_within
+        self._turns = count(1)
+        self._served: dict[tuple[str, str], int] = {}  # by destination and account, when it had its last turn
+
+    async def recover(self) -> int:
+        return await self._database.write(_recover)
+
+    async def destinations(self) -> Sequence[str]:
+        rows = await self._database.read(lambda reader: reader.execute(_DESTINATIONS).scalars().all())
+        return [name for name in rows if name is not None]
+
+    async def claim(self, destination: str, limit: int, now: datetime) -> Sequence[Outgoing]:
+        # A look first, so that an idle node writes nothing.
+        if not await self._database.read(lambda reader: _oldest(reader, destination, now)):
+            return ()
+        return await self._database.write(
+            lambda transaction: self._claim(transaction, destination, limit, now)
+        )
+
+    async def settle(
+        self,
+        item: Outgoing,
+        state: DeliveryState,
+        note: str,
+        now: datetime,
+        next_at: datetime,
+        *,
+        unsure: bool = False,
+        counted: bool = True,
+    ) -> None:
+        changed = {
+            "state": state,
+            "note": note,
+            "doubtful": unsure,
+            "was_unsure": item.unsure or state is DeliveryState.DELIVERED,
+            "next_at": next_at,
+            "changed_at": now,
+            **({} if counted else {"attempts": item.attempts - 1}),
+            # What may have been taken goes nowhere else any more.
+            **({"alternatives": []} if unsure else {}),
+        }
+        due = now + self.answer_within
+        await self._database.write(lambda transaction: _settle(transaction, item, changed, due))
+
+    async def divert(self, destination: str, usable: Collection[str], note: str, now: datetime) -> int:
+        return await divert(self._database, destination, usable, note, now)
+
+    async def give_up(self, destination: str, since: datetime, note: str, now: datetime) -> int:
+        where = {"destination": destination, "before": since}
+        if not await self._database.read(lambda reader: reader.execute(_OVERDUE, where).first()):
+            return 0
+        return await self._database.write(lambda transaction: _give_up(transaction, where, note, now))
+
+    def _claim(self, transaction: Transaction, destination: str, limit: int, now: datetime) -> list[Outgoing]:
+        chosen = self._fair(transaction, destination, limit, now)
+        if not chosen:
+            return []
+        rows = transaction.connection.execute(_CHOSEN, {"chosen": chosen}).all()
+        transaction.connection.execute(_TAKE, {"claimed": chosen, "now": now})
+        return [_outgoing(row) for row in rows]
+
+    def _fair(self, transaction: Transaction, destination: str, limit: int, now: datetime) -> list[int]:
+        """Which are next (`Outbox.claim`), so that one account's thousands keep another's only one
+        waiting for one of them."""
+        connection = transaction.connection
+        at_work = Counter(connection.execute(_AT_WORK, {"destination": destination}).scalars())
+        oldest = _oldest(connection, destination, now)
+        chosen: list[int] = []
+        while oldest and len(chosen) < limit:
+            account = min(
+                oldest,
+                key=lambda each: (at_work[each], self._served.get((destination, each), 0), oldest[each]),
+            )
+            chosen.append(oldest.pop(account))
+            at_work[account] += 1
+            self._served[destination, account] = next(self._turns)
+            where = {"destination": destination, "of": account, "now": now, "chosen": chosen}
+            following = connection.execute(_FOLLOWING, where).scalar()
+            if following is not None:
+                oldest[account] = following
+        return chosen
+
+
+_earlier = deliveries.alias("earlier")
+# Nothing of the same declaration is on its way there, nor is to go before it.
+_IN_ORDER: Final = or_(
+    deliveries.c.about == "",
+    ~select(_earlier.c.id)
+    .where(
+        _earlier.c.about == deliveries.c.about,
+        _earlier.c.destination == deliveries.c.destination,
+        _earlier.c.id < deliveries.c.id,
+        _earlier.c.state.in_(
+            [
+                literal_column(f"'{state}'")
+                for state in (
+                    DeliveryState.PENDING,
+                    DeliveryState.SENDING,
+                    DeliveryState.UNKNOWN,
+                    DeliveryState.HELD,
+                )
+            ]
+        ),
+    )
+    .exists(),
+)
+# Destinations, and the accounts that have something to send to one, from one to the next by the index however
+# much each has: to look so far into the queue instead would hide the others behind one that has more.
+_FIRST_DESTINATION = select(func.min(deliveries.c.destination).label("name")).where(TO_SEND)
+_NAMES = _FIRST_DESTINATION.cte("names", recursive=True)
+_ALL_NAMES: Final = _NAMES.union_all(
+    select(
+        select(func.min(deliveries.c.destination))
+        .where(TO_SEND, deliveries.c.destination > _NAMES.c.name)
+        .correlate(_NAMES)
+        .scalar_subquery()
+    ).where(_NAMES.c.name.is_not(None))
+)
+_DESTINATIONS: Final = select(_ALL_NAMES.c.name)
+_HERE: Final = deliveries.c.destination == bindparam("destination")
+_FIRST = (
+    select(func.min(deliveries.c.account).label("account")).where(TO_SEND, _HERE).cte("busy", recursive=True)
+)
+_BUSY: Final = _FIRST.union_all(
+    select(
+        select(func.min(deliveries.c.account))
+        .where(TO_SEND, _HERE, deliveries.c.account > _FIRST.c.account)
+        .correlate(_FIRST)
+        .scalar_subquery()
+    ).where(_FIRST.c.account.is_not(None))
+)
+_OLDEST_DUE: Final = select(
+    _BUSY.c.account,
+    select(deliveries.c.id)
+    .where(
+        *(TO_SEND, _HERE, deliveries.c.account == _BUSY.c.account),
+        *(deliveries.c.next_at <= bindparam("now"), _IN_ORDER),
+    )
+    .order_by(deliveries.c.next_at, deliveries.c.id)
+    .limit(1)
+    .correlate(_BUSY)
+    .scalar_subquery()
+    .label("id"),
+)
+_FOLLOWING: Final = (
+    select(deliveries.c.id)
+    .where(
+        *(TO_SEND, _HERE, deliveries.c.account == bindparam("of")),
+        *(deliveries.c.next_at <= bindparam("now"), _IN_ORDER),
+        deliveries.c.id.not_in(bindparam("chosen", expanding=True)),
+    )
+    .order_by(deliveries.c.next_at, deliveries.c.id)
+    .limit(1)
+)
+_AT_WORK: Final = select(deliveries.c.account).where(SENDING, _HERE)
+_CHOSEN: Final = (
+    select(deliveries)
+    .where(deliveries.c.id.in_(bindparam("chosen", expanding=True)))
+    .order_by(deliveries.c.id)
+)
+
+
+def _oldest(reader: Connection, destination: str, now: datetime) -> dict[str, int]:
+    """Of each account that has something due for a destination the oldest."""
+    found = reader.execute(_OLDEST_DUE, {"destination": destination, "now": now})
+    return {row.account: row.id for row in found if row.id is not None}
+
+
+def _recover(transaction: Transaction) -> int:
+    sending, note = deliveries.c.state == DeliveryState.SENDING, "the node ended while this was being sent"
+    held = select(messages.c.id).where(messages.c.state == State.HELD)
+    # What was held while it was sent is not sent again by itself; a replay asks about it first.
+    stopped = transaction.connection.execute(
+        update(deliveries)
+        .where(sending, deliveries.c.message.in_(held))
+        .values(state=DeliveryState.HELD, note=note, unsure=True)
+    )
+    unsure = transaction.connection.execute(
+        update(deliveries)
+        .where(sending)
+        .values(state=DeliveryState.UNKNOWN, note=note, unsure=True, alternatives=[])
+    )
+    # What was mended while no node ran does not wait for the time that the one before it had in mind.
+    transaction.connection.execute(
+        update(deliveries)
+        .where(TO_SEND, deliveries.c.next_at > deliveries.c.changed_at)
+        .values(next_at=deliveries.c.changed_at)
+    )
+    return stopped.rowcount + unsure.rowcount
+
+
+def _outgoing(row: Row[*tuple[Any, ...]]) -> Outgoing:
+    """As it was when it was claimed, with this attempt counted."""
+    return Outgoing(
+        id=row.id,
+        message=row.message,
+        attempts=row.attempts + 1,
+        unknown=row.unsure or row.state == DeliveryState.UNKNOWN,
+        submission=Submission(
+            key=row.key,
+            destination=row.destination,
+            envelope=row.envelope,
+            package_sha256=row.package_sha256,
+            package_name=row.package_name,
+            package_size=row.package_size,
+            enclosures=tuple(_ENCLOSURE.validate_python(each) for each in row.enclosures),
+            about=row.about,
+            alternatives=tuple(row.alternatives),
+        ),
+        since=row.created_at if row.since is None else row.since,
+        unsure=row.unsure,
+    )
+
+
+_TAKE: Final = (
+    update(deliveries)
+    .where(deliveries.c.id.in_(bindparam("claimed", expanding=True)))
+    .values(state=DeliveryState.SENDING, attempts=deliveries.c.attempts + 1, changed_at=bindparam("now"))
+)
+_SETTLE: Final = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("wanted"), deliveries.c.state == DeliveryState.SENDING)
+    # An answer that came during the attempt says that customs has it; no attempt unsays that.
+    .values(
+        unsure=or_(
+            bindparam("doubtful", type_=Boolean),
+            deliveries.c.unsure & not_(bindparam("was_unsure", type_=Boolean)),
+        )
+    )
+)
+_MESSAGE: Final = select(
+    messages.c.seq, messages.c.id, messages.c.state, messages.c.revision, messages.c.operation
+).where(messages.c.id == bindparam("wanted"))
+_OTHERS: Final = select(deliveries.c.state, deliveries.c.note).where(
+    deliveries.c.message == bindparam("wanted"), deliveries.c.state != DeliveryState.DELIVERED
+)
+_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
+
+# What a delivery's end means for its message; the states that are left out are on the way.
+_EVENT_OF: Final = {
+    DeliveryState.DELIVERED: Event.TAKEN,
+    DeliveryState.REFUSED: Event.UNDELIVERABLE,
+    DeliveryState.HELD: Event.UNDELIVERABLE,
+}
+
+
+def _settle(transaction: Transaction, item: Outgoing, changed: dict[str, Any], answer_due: datetime) -> None:
+    state, note, now = changed["state"], changed["note"], changed["changed_at"]
+    row = transaction.connection.execute(_MESSAGE, {"wanted": item.message}).one()
+    happened = _EVENT_OF.get(state)
+    if happened is None and row.state == State.HELD:
+        changed["state"] = DeliveryState.HELD  # its message was held meanwhile: it is not tried again
+    in_vain = happened is Event.UNDELIVERABLE and row.state == State.DELIVERED
+    if in_vain and state is DeliveryState.HELD:
+        changed["doubtful"] = True  # customs took it once
+    transaction.connection.execute(_SETTLE, {"wanted": item.id, **changed})
+    if happened is None:
+        return
+    told = {"destination": item.submission.destination, "attempt": item.attempts, "key": item.submission.key}
+    if in_vain:
+        # It was handed over again (delivery_acts): the answer to the first time may still come.
+        word = HELD if state is DeliveryState.HELD else REFUSED
+        transaction.log(item.message, now, word, ACTOR, State.DELIVERED, **told, note=note)
+        return
+    others = transaction.connection.execute(_OTHERS, {"wanted": item.message}).all()
+    if happened is Event.TAKEN and others:
+        # It goes to two offices (transit), and is delivered when both have it.
+        transaction.log(item.message, now, happened, ACTOR, State(row.state), **told, note=note)
+        if row.state == State.ACCEPTED and all(each.state == DeliveryState.HELD for each in others):
+            stop(transaction, row, ACTOR, others[0].note, now)  # an operator holds the rest
+        return
+    if happened is Event.TAKEN and row.operation == Operation.INFORM:
+        happened = Event.SETTLED
+    after = advance(State(row.state), happened)
+    transaction.connection.execute(
+        _CHANGE,
+        {
+            "wanted": row.seq,
+            "state": after,
+            "revision": row.revision + 1,
+            "moved_at": now,
+            **({"answer_due": answer_due} if happened is Event.TAKEN else {"reason": note}),
+        },
+    )
+    transaction.log(item.message, now, happened, ACTOR, after, **told, note=note)
+
+
+_OVERDUE: Final = (
+    select(
+        deliveries.c.id,
+        deliveries.c.message,
+        deliveries.c.key,
+        deliveries.c.unsure,
+        deliveries.c.attempts,
+        deliveries.c.destination,
+    )
+    .where(ON_THE_WAY, _HERE, TO_SEND, deliveries.c.since < bindparam("before"))
+    .limit(100)
+)
+_GIVE_UP: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"), TO_SEND)
+
+
+def _give_up(transaction: Transaction, where: Mapping[str, Any], note: str, now: datetime) -> int:
+    rows = transaction.connection.execute(_OVERDUE, where).all()
+    for row in rows:
+        held = {"state": DeliveryState.HELD, "note": note, "changed_at": now}
+        message = transaction.connection.execute(_MESSAGE, {"wanted": row.message}).one()
+        again = message.state == State.DELIVERED  # customs took it once
+        unsure = again or row.unsure
+        transaction.connection.execute(_GIVE_UP, {"wanted": row.id, "unsure": unsure, **held})
+        told = {"destination": row.destination, "attempt": row.attempts, "key": row.key, "note": note}
+        if again:
+            transaction.log(row.message, now, HELD, ACTOR, State.DELIVERED, **told)
+            continue
+        after = advance(State(message.state), Event.UNDELIVERABLE)
+        transaction.connection.execute(
+            _CHANGE,
+            {
+                "wanted": message.seq,
+                "state": after,
+                "revision": message.revision + 1,
+                "moved_at": now,
+                "reason": note,
+            },
+        )
+        transaction.log(row.message, now, Event.UNDELIVERABLE, ACTOR, after, **told)
+    return len(rows)

@@ -1,0 +1,73 @@
+"""Operators' acts on one delivery, each one commit with its event and what it makes of the message."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, select, update
+
+from adapters.store.database import Transaction
+from adapters.store.tables.messages import deliveries, messages
+from gateway.model.message import Operation
+from gateway.model.states import DeliveryState, State, advance
+from gateway.operate.delivery_actions import HELD, RESUMED, DeliveryAct, step_of
+
+_DELIVERY: Final = select(deliveries).where(deliveries.c.id == bindparam("wanted"))
+_OTHERS: Final = select(deliveries.c.state).where(
+    deliveries.c.message == bindparam("of"), deliveries.c.id != bindparam("own")
+)
+# What only informs may come again after what it belongs to: nothing of it is undone by that.
+_OVERTAKEN_BY: Final = (
+    select(deliveries.c.id)
+    .join(messages, messages.c.id == deliveries.c.message)
+    .where(
+        deliveries.c.about == bindparam("about"),
+        deliveries.c.about != "",
+        deliveries.c.destination == bindparam("to"),
+        deliveries.c.id > bindparam("own"),
+        deliveries.c.message != bindparam("of"),
+        deliveries.c.state.in_((DeliveryState.DELIVERED, DeliveryState.SENDING)),
+        messages.c.operation != Operation.INFORM,
+    )
+    .order_by(deliveries.c.id.desc())
+    .limit(1)
+)
+_MESSAGE: Final = select(messages).where(messages.c.id == bindparam("wanted"))
+_CHANGE: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"))
+_MOVE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
+
+
+def act_on(
+    transaction: Transaction, act: DeliveryAct, wanted: int, actor: str, reason: str, now: datetime
+) -> tuple[DeliveryState, State]:
+    """The states of the delivery and of its message after it. Raises `Impossible`, and `KeyError` where there
+    is no such delivery."""
+    row = transaction.connection.execute(_DELIVERY, {"wanted": wanted}).first()
+    if row is None:
+        raise KeyError(wanted)
+    others = transaction.connection.execute(_OTHERS, {"of": row.message, "own": wanted}).scalars()
+    message = transaction.connection.execute(_MESSAGE, {"wanted": row.message}).one()
+    present, state = DeliveryState(row.state), State(message.state)
+    later = {"about": row.about, "to": row.destination, "own": row.id, "of": row.message}
+    overtaken_by = transaction.connection.execute(_OVERTAKEN_BY, later).scalar()
+    step = step_of(act, present, state, [DeliveryState(each) for each in others], overtaken_by)
+    changed: dict[str, object] = {"wanted": wanted, "state": step.delivery, "changed_at": now, "note": reason}
+    if step.delivery is not DeliveryState.HELD:
+        changed |= {"attempts": 0, "next_at": now, "since": now}
+    if present is DeliveryState.DELIVERED:
+        changed["unsure"] = True  # until customs says itself that it lost it
+    if state is State.DELIVERED:
+        # What was taken goes nowhere else any more, and its sender knows that it is accepted.
+        changed |= {"alternatives": [], "told_at": now}
+    transaction.connection.execute(_CHANGE, changed)
+    happened: str = HELD if step.delivery is DeliveryState.HELD else RESUMED
+    if step.event is not None:
+        happened, state = step.event, advance(state, step.event)
+        _move(transaction, message, state, now)
+    told = {"delivery": wanted, "destination": row.destination, "key": row.key}
+    transaction.log(row.message, now, happened, actor, state, reason=reason, **told)
+    return step.delivery, state
+
+
+def _move(transaction: Transaction, row: Row[*tuple[Any, ...]], state: State, now: datetime) -> None:
+    changed = {"state": state, "revision": row.revision + 1, "moved_at": now, "reason": ""}
+    transaction.connection.execute(_MOVE, {"wanted": row.seq, **changed})

@@ -1,0 +1,135 @@
+"""How back-ends stand: the breaker that the node keeps for each, and operators' pauses."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+
+from adapters.store.database import Database, Transaction
+from adapters.store.tables.messages import TO_SEND, deliveries
+from adapters.store.tables.operations import destinations
+from gateway.deliver.circuit_breaker import Breaker, BreakerState
+from gateway.deliver.ports import Pause
+
+PAUSED: Final = "backend-paused"
+RESUMED: Final = "backend-resumed"
+TRIED: Final = "backend-tried"
+_LONGEST: Final = 26  # what the log has room for, where the id of a message stands else
+
+
+Known = Mapping[str, tuple[Breaker, Pause | None]]
+Waiting = Mapping[str, tuple[int, datetime]]  # by state of delivery: how many, and since when the oldest
+
+
+class SqlDestinations:
+    """destinations.Destinations over a `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def known(self) -> Known:
+        return await self._database.read(known)
+
+    async def turned(self, name: str, breaker: Breaker) -> None:
+        await self._database.write(lambda transaction: _put(transaction, name, _columns(breaker)))
+
+
+_KNOWN: Final = select(destinations)
+_CHANGE: Final = update(destinations).where(destinations.c.name == bindparam("wanted"))
+NOT_YET: Final = update(deliveries).where(
+    TO_SEND, deliveries.c.destination == bindparam("to"), deliveries.c.next_at > bindparam("now")
+)
+_WAITING: Final = (
+    select(
+        deliveries.c.destination,
+        deliveries.c.state,
+        func.count().label("number"),
+        func.min(deliveries.c.created_at).label("oldest"),
+    )
+    .where(TO_SEND)
+    .group_by(deliveries.c.destination, deliveries.c.state)
+)
+
+
+def known(reader: Connection) -> Known:
+    return {row.name: (_breaker(row), _pause(row)) for row in reader.execute(_KNOWN)}
+
+
+def waiting(reader: Connection) -> Mapping[str, Waiting]:
+    """What waits for each destination that something waits for."""
+    found: dict[str, dict[str, tuple[int, datetime]]] = {}
+    for row in reader.execute(_WAITING):
+        found.setdefault(row.destination, {})[row.state] = (row.number, row.oldest)
+    return found
+
+
+def pause(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> bool:
+    """Nothing is handed over from then on; a running node heeds it within a second. Whether it went on until
+    then: who paused it first, and why, stays."""
+    present = known(transaction.connection).get(name)
+    if present is not None and present[1] is not None:
+        return False
+    columns = {"paused_by": actor, "paused_at": now, "pause_reason": reason}
+    _put(transaction, name, columns, Breaker.new(now))
+    transaction.log(name[:_LONGEST], now, PAUSED, actor, BreakerState.OPEN, backend=name, reason=reason)
+    return True
+
+
+def resume(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> bool:
+    """Whether it was paused."""
+    present = known(transaction.connection).get(name)
+    if present is None or present[1] is None:
+        return False
+    _put(transaction, name, {"paused_by": None, "paused_at": None, "pause_reason": None})
+    if not present[0].closed:
+        _put(transaction, name, _columns(present[0].tried(now)))
+    transaction.connection.execute(NOT_YET, {"to": name, "now": now, "next_at": now})
+    transaction.log(name[:_LONGEST], now, RESUMED, actor, present[0].state, backend=name, reason=reason)
+    return True
+
+
+def try_now(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> None:
+    """What waits for it is tried now, whatever it waits for: its breaker lets one through, and the next goes
+    when that was taken. A running node heeds it within a second."""
+    present = known(transaction.connection).get(name)
+    if present is not None and not present[0].closed:
+        _put(transaction, name, _columns(present[0].tried(now)))
+    transaction.connection.execute(NOT_YET, {"to": name, "now": now, "next_at": now})
+    state = BreakerState.CLOSED if present is None else present[0].state
+    transaction.log(name[:_LONGEST], now, TRIED, actor, state, backend=name, reason=reason)
+
+
+def _put(
+    transaction: Transaction, name: str, columns: dict[str, object], otherwise: Breaker | None = None
+) -> None:
+    changed = transaction.connection.execute(_CHANGE, {"wanted": name, **columns})
+    if changed.rowcount == 0:
+        first = {} if otherwise is None else _columns(otherwise)
+        transaction.connection.execute(insert(destinations), {"name": name, **first, **columns})
+
+
+def _columns(breaker: Breaker) -> dict[str, object]:
+    return {
+        "breaker": breaker.state,
+        "failures": breaker.failures,
+        "since": breaker.since,
+        "probe_at": breaker.probe_at,
+        "note": breaker.note,
+    }
+
+
+def _breaker(row: Row[*tuple[Any, ...]]) -> Breaker:
+    return Breaker(
+        state=BreakerState(row.breaker),
+        failures=row.failures,
+        since=row.since,
+        probe_at=row.probe_at,
+        note=row.note,
+    )
+
+
+def _pause(row: Row[*tuple[Any, ...]]) -> Pause | None:
+    if row.paused_by is None:
+        return None
+    return Pause(actor=row.paused_by, at=row.paused_at, reason=row.pause_reason)

@@ -1,0 +1,146 @@
+"""Requests for documents in the store: noted with what causes them, told once they are signed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, insert, select, update
+
+from adapters.store.database import Database, Transaction
+from adapters.store.tables.messages import TO_REMIND, UNTOLD, messages, obligations, requests
+from adapters.store.write.receipts import put_receipts
+from gateway.model.message import Receipt
+from gateway.model.states import CustomsStatus, State
+from gateway.notify.document_requests import Asked, Why
+from gateway.rules.deadlines import next_reminder
+
+ACTOR: Final = "gateway"
+REQUESTED: Final = "requested"  # the word in the trail
+
+# Nobody is asked for documents of what customs has refused or deleted.
+_GONE: Final = (CustomsStatus.DELETED, CustomsStatus.REFUSED)
+
+_TO_REMIND: Final = (
+    select(obligations, messages.c.customs_status)
+    .join(messages, messages.c.id == obligations.c.message)
+    .where(TO_REMIND, obligations.c.remind_at <= bindparam("now"))
+    .order_by(obligations.c.remind_at)
+    .limit(100)
+)
+_REMINDED: Final = update(obligations).where(obligations.c.message == bindparam("wanted"))
+_UNTOLD: Final = (
+    select(
+        requests,
+        messages.c.account,
+        messages.c.name,
+        messages.c.reference,
+        messages.c.seq_no,
+        messages.c.entry_id,
+        messages.c.facts,
+    )
+    .join(messages, messages.c.id == requests.c.message)
+    .where(UNTOLD)
+    .order_by(requests.c.id)
+    .limit(bindparam("most"))
+)
+_TELL: Final = update(requests).where(requests.c.id == bindparam("wanted"), UNTOLD)
+_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wanted"))
+_INSERT: Final = insert(requests)
+
+
+def ask(
+    transaction: Transaction,
+    message: str,
+    why: Why,
+    now: datetime,
+    *,
+    documents: Sequence[str] = (),
+    due_at: datetime | None = None,
+    note: str = "",
+) -> None:
+    """Notes that the parties of a declaration are to be asked."""
+    transaction.connection.execute(
+        _INSERT,
+        {
+            "message": message,
+            "at": now,
+            "why": why,
+            "documents": list(documents),
+            "due_at": due_at,
+            "note": note,
+        },
+    )
+
+
+class SqlRequests:
+    """reminders.RequestBook over a `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def remind(self, now: datetime, reminders: Sequence[int]) -> int:
+        # A look first, so that an idle node writes nothing.
+        if not await self._database.read(lambda reader: reader.execute(_TO_REMIND, {"now": now}).first()):
+            return 0
+        return await self._database.write(lambda transaction: _remind(transaction, now, reminders))
+
+    async def untold(self, limit: int) -> Sequence[Asked]:
+        return await self._database.read(
+            lambda reader: [_asked(row) for row in reader.execute(_UNTOLD, {"most": limit})]
+        )
+
+    async def tell(self, asked: Asked, receipts: Sequence[Receipt], now: datetime) -> None:
+        await self._database.write(lambda transaction: _tell(transaction, asked, receipts, now))
+
+
+def _remind(transaction: Transaction, now: datetime, reminders: Sequence[int]) -> int:
+    reminded = 0
+    for row in transaction.connection.execute(_TO_REMIND, {"now": now}).all():
+        gone = CustomsStatus(row.customs_status) in _GONE
+        changed = {
+            "wanted": row.message,
+            "remind_at": None if gone else next_reminder(row.due_at, reminders, now),
+        }
+        if not gone:
+            why = Why.OVERDUE if now > row.due_at else Why.REMINDER
+            ask(transaction, row.message, why, now, documents=row.missing, due_at=row.due_at)
+            changed["reminded"] = row.reminded + 1
+            reminded += 1
+        transaction.connection.execute(_REMINDED, changed)
+    return reminded
+
+
+def _asked(row: Row[*tuple[Any, ...]]) -> Asked:
+    return Asked(
+        id=row.id,
+        at=row.at,
+        why=Why(row.why),
+        documents=tuple(row.documents),
+        due_at=row.due_at,
+        note=row.note,
+        message=row.message,
+        account=row.account,
+        file_name=row.name,
+        reference=row.reference,
+        seq_no=row.seq_no or "",
+        entry_id=row.entry_id or "",
+        facts=row.facts,
+    )
+
+
+def _tell(transaction: Transaction, asked: Asked, receipts: Sequence[Receipt], now: datetime) -> None:
+    told = transaction.connection.execute(_TELL, {"wanted": asked.id, "told_at": now})
+    if told.rowcount == 0:
+        return
+    put_receipts(transaction, asked.message, receipts, now)
+    state = State(transaction.connection.execute(_STATE, {"wanted": asked.message}).scalar_one())
+    transaction.log(
+        asked.message,
+        now,
+        REQUESTED,
+        ACTOR,
+        state,
+        why=asked.why,
+        documents=list(asked.documents),
+        accounts=[receipt.account for receipt in receipts],
+    )

@@ -1,0 +1,62 @@
+"""The documents that declarations owe: noted with them, taken off as they come (REFORM R3, R4)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from adapters.store.database import Transaction
+from adapters.store.tables.messages import obligations
+from adapters.store.write.document_requests import ask
+from gateway.model.obligation import Obligation
+from gateway.model.reform import Due
+from gateway.notify.document_requests import Why
+from gateway.rules.deadlines import Deadline
+
+_OWED: Final = select(obligations).where(obligations.c.message == bindparam("wanted"))
+_CHANGE: Final = update(obligations).where(obligations.c.message == bindparam("wanted"))
+
+
+def owe(transaction: Transaction, message: str, obligation: Obligation, brought: Sequence[str]) -> None:
+    """Writes what a declaration owes; `brought` are the document classes that came with it."""
+    transaction.connection.execute(delete(obligations).where(obligations.c.message == message))
+    transaction.connection.execute(
+        insert(obligations),
+        {
+            "message": message,
+            "due": obligation.due,
+            "documents": list(obligation.documents),
+            "sources": list(obligation.sources),
+            "missing": list(obligation.missing(brought)),
+        },
+    )
+
+
+def release(transaction: Transaction, message: str, deadline: Deadline, now: datetime) -> None:
+    """Has what is missing of documents that follow a release due by the deadline, and their parties asked."""
+    row = transaction.connection.execute(_OWED, {"wanted": message}).first()
+    if row is None or row.due != Due.AFTER_RELEASE or row.released_at is not None or not row.missing:
+        return
+    transaction.connection.execute(
+        _CHANGE,
+        {
+            "wanted": message,
+            "released_at": now,
+            "due_at": deadline.due_at,
+            "remind_at": deadline.remind_at,
+        },
+    )
+    ask(transaction, message, Why.DUE, now, documents=row.missing, due_at=deadline.due_at)
+
+
+def deliver(transaction: Transaction, declaration: str, documents: Sequence[str], now: datetime) -> None:
+    """Takes document classes that came later off what a declaration owes."""
+    row = transaction.connection.execute(_OWED, {"wanted": declaration}).first()
+    if row is None or row.fulfilled_at is not None:
+        return
+    missing = [code for code in row.missing if code not in documents]
+    changed = {"wanted": declaration, "missing": missing}
+    transaction.connection.execute(
+        _CHANGE, changed if missing else changed | {"fulfilled_at": now, "remind_at": None}
+    )

@@ -1,0 +1,110 @@
+"""Deliveries that another back-end takes over while theirs is down: moved, never sent to two."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import bindparam, or_, select, update
+
+from adapters.store.database import Database, Transaction
+from adapters.store.tables.messages import DIVERTIBLE, deliveries, messages
+from gateway.model.states import DeliveryState, Event, State, advance
+
+ACTOR: Final = "gateway"
+
+_other = deliveries.alias("other")
+_WAITING: Final = (
+    select(
+        deliveries.c.id,
+        deliveries.c.message,
+        deliveries.c.key,
+        deliveries.c.about,
+        deliveries.c.alternatives,
+    )
+    .where(
+        DIVERTIBLE,
+        deliveries.c.destination == bindparam("destination"),
+        ~deliveries.c.unsure,
+        # All that is about its declaration waits here, after it: what the one has, the other knows not of.
+        ~select(_other.c.id)
+        .where(
+            deliveries.c.about != "",
+            _other.c.about == deliveries.c.about,
+            _other.c.destination == deliveries.c.destination,
+            or_(
+                _other.c.state != DeliveryState.PENDING,
+                _other.c.unsure,
+                _other.c.id < deliveries.c.id,  # which goes with it, if it goes
+            ),
+        )
+        .exists(),
+    )
+    .order_by(deliveries.c.id)
+    .limit(200)
+)
+_TOGETHER: Final = (
+    select(deliveries.c.id, deliveries.c.message, deliveries.c.key, messages.c.state)
+    .join(messages, messages.c.id == deliveries.c.message)
+    .where(
+        or_(
+            deliveries.c.id == bindparam("wanted"),
+            (deliveries.c.about == bindparam("about"))
+            & (deliveries.c.about != "")
+            & (deliveries.c.destination == bindparam("destination")),
+        )
+    )
+    .order_by(deliveries.c.id)
+)
+_MOVE: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"))
+
+
+async def divert(
+    database: Database, destination: str, usable: Collection[str], note: str, now: datetime
+) -> int:
+    """See `destinations.Outbox.divert`."""
+    where = {"destination": destination}
+    rows = await database.read(lambda reader: reader.execute(_WAITING, where).all())
+    if not any(usable_of(row.alternatives, usable) for row in rows):
+        return 0
+    return await database.write(lambda transaction: _divert(transaction, destination, usable, note, now))
+
+
+def usable_of(alternatives: Collection[str], usable: Collection[str]) -> str | None:
+    """The first of the alternatives that can take it."""
+    return next((name for name in alternatives if name in usable), None)
+
+
+def _divert(
+    transaction: Transaction, destination: str, usable: Collection[str], note: str, now: datetime
+) -> int:
+    moved: set[int] = set()
+    for row in transaction.connection.execute(_WAITING, {"destination": destination}).all():
+        to = usable_of(row.alternatives, usable)
+        if to is None or row.id in moved:
+            continue
+        # It may come back, as nothing of it was ever there, should the other one fail too.
+        rest = [name for name in row.alternatives if name != to] + [destination]
+        where = {"destination": destination, "about": row.about, "wanted": row.id}
+        for each in transaction.connection.execute(_TOGETHER, where).all():
+            transaction.connection.execute(
+                _MOVE,
+                {
+                    "wanted": each.id,
+                    "destination": to,
+                    "alternatives": rest,
+                    "attempts": 0,
+                    "next_at": now,
+                    "changed_at": now,
+                    "note": note,
+                },
+            )
+            after = advance(State(each.state), Event.DIVERTED)
+            transaction.log(
+                *(each.message, now, Event.DIVERTED, ACTOR, after),
+                key=each.key,
+                destination=to,
+                instead_of=destination,
+                note=note,
+            )
+            moved.add(each.id)
+    return len(moved)

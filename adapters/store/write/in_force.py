@@ -1,0 +1,71 @@
+"""By what a node runs, in the log: noted when it starts, and each time that it is to take its files anew."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from adapters.store.database import Transaction
+from adapters.store.tables.messages import events
+
+NODE: Final = "node"  # what its events are logged under
+
+
+class NodeEvent(StrEnum):
+    STARTED = "started"
+    ASKED = "reload-asked"  # by an operator's command
+    RELOADED = "reloaded"
+    KEPT = "reload-refused"  # what ran goes on
+    RESTORED = "restored"  # its home was made of a copy
+    GIVEN_BACK = "put-aside-given-back"  # a message that lay at the AMQP broker, by an operator
+    DROPPED = "put-aside-dropped"
+
+
+class NodeState(StrEnum):
+    SERVING = "serving"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """`digests` are those by which the node runs since then, by the names of the files."""
+
+    sequence: int
+    event: NodeEvent
+    at: datetime
+    digests: Mapping[str, str]
+    detail: Mapping[str, Any]
+
+
+def note(transaction: Transaction, event: NodeEvent, actor: str, now: datetime, **detail: object) -> None:
+    transaction.log(NODE, now, event, actor, NodeState.SERVING, **detail)
+
+
+def restored_since(reader: Connection, sequence: int) -> bool:
+    """Whether the home was made of a copy after that event of the log."""
+    made = select(events.c.sequence).where(
+        events.c.message == NODE, events.c.sequence > sequence, events.c.event == NodeEvent.RESTORED
+    )
+    return reader.execute(made.limit(1)).first() is not None
+
+
+def noted(reader: Connection, after: int = 0) -> Noted | None:
+    """The last word of a node of what it runs by, behind the sequence `after`; None where there is none."""
+    said = (NodeEvent.STARTED, NodeEvent.RELOADED, NodeEvent.KEPT)
+    query = select(events).where(
+        events.c.message == NODE, events.c.event.in_(said), events.c.sequence > after
+    )
+    row = reader.execute(query.order_by(events.c.sequence.desc()).limit(1)).first()
+    if row is None:
+        return None
+    detail = json.loads(row.detail)
+    return Noted(
+        sequence=row.sequence,
+        event=NodeEvent(row.event),
+        at=row.at,
+        digests=detail.get("digests", {}),
+        detail=detail,
+    )

@@ -1,0 +1,153 @@
+"""How the register of parties changes: all that is said in one commit, or nothing; each change is kept."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, delete, func, insert, select
+
+from adapters.store.database import Transaction
+from adapters.store.tables.messages import parties, party_changes
+from gateway.config.settings import BadSettings
+from gateway.model.china import china_date
+from gateway.model.parties import Delivery, Party
+from gateway.operate.party_changes import NotPossible, Stated, changed
+
+_PARTY: Final = TypeAdapter(Party)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A party that is added (`before` is None), changed, or the same as before."""
+
+    before: Party | None
+    after: Party
+
+
+def registered(connection: Connection) -> dict[str, Party]:
+    """All parties by customs code, those that were registered first before the others."""
+    first = select(func.min(party_changes.c.id)).where(party_changes.c.party == parties.c.code)
+    rows = connection.execute(select(parties.c.code, parties.c.record).order_by(first.scalar_subquery()))
+    return {row.code: _PARTY.validate_python(row.record) for row in rows}
+
+
+def named(register: Mapping[str, Party], wanted: str) -> Party | None:
+    """The party with this account, or of this name (`Party.is_called`)."""
+    return next(
+        (
+            party
+            for party in register.values()
+            if party.is_called(wanted) or (party.account is not None and party.account.name == wanted)
+        ),
+        None,
+    )
+
+
+def plan(connection: Connection, said: Sequence[Stated], now: datetime) -> list[Change]:
+    """What the register would become, in the order in which it was said. Raises `BadSettings` with every
+    error, a line each."""
+    before = registered(connection)
+    after = dict(before)
+    errors = []
+    for stated in said:
+        try:
+            after[stated.code] = changed(after.get(stated.code), stated, china_date(now))
+        except NotPossible as error:
+            place = f"{stated.place}, {error.field}" if error.field else stated.place
+            errors.append(f"{place}: {error}")
+    errors.extend(_shared(after, {stated.code: stated.place for stated in said}))
+    if errors:
+        raise BadSettings("\n".join(errors))
+    codes = dict.fromkeys(stated.code for stated in said)
+    return [Change(before=before.get(code), after=after[code]) for code in codes]
+
+
+def _shared(register: Mapping[str, Party], places: Mapping[str, str]) -> list[str]:
+    """A line for each party that was given a name of another."""
+    errors = []
+    organisations: dict[str, str] = {}
+    accounts: dict[str, str] = {}
+    # Those that were spoken of come last, so that they are the ones found fault with.
+    for code in sorted(register, key=lambda code: code in places):
+        party = register[code]
+        own = party.organisation_code
+        if (holder := organisations.setdefault(own, code)) != code:
+            errors.append(f"{places[code]}, scc: the organisation code {own} in it is that of {holder}")
+        if party.account is None:
+            continue
+        if (holder := accounts.setdefault(party.account.name, code)) != code:
+            errors.append(f"{places[code]}, account: {party.account.name} is that of {holder}")
+    return errors
+
+
+def write(
+    transaction: Transaction, changes: Iterable[Change], actor: str, reason: str, now: datetime
+) -> None:
+    """Writes what differs, and who changed what when and why."""
+    connection = transaction.connection
+    differing = [change for change in changes if change.before != change.after]
+    if not differing:
+        return
+    # Taken out and put in anew, so that a code can go from one party to another in one commit.
+    codes = [change.after.code for change in differing]
+    connection.execute(delete(parties).where(parties.c.code.in_(codes)))
+    connection.execute(insert(parties), [_row(change.after, now) for change in differing])
+    connection.execute(
+        insert(party_changes),
+        [
+            {
+                "party": change.after.code,
+                "at": now,
+                "actor": actor,
+                "reason": reason,
+                "before": None if change.before is None else _plain(change.before),
+                "after": _plain(change.after),
+            }
+            for change in differing
+        ],
+    )
+
+
+def say(
+    transaction: Transaction, said: Sequence[Stated], actor: str, reason: str, now: datetime
+) -> list[Change]:
+    """Changes the register by what was said. Raises `BadSettings`, and then nothing is changed."""
+    changes = plan(transaction.connection, said, now)
+    write(transaction, changes, actor, reason, now)
+    return changes
+
+
+def changes_of(connection: Connection, code: str) -> list[tuple[dict[str, Any], Change]]:
+    """Every change of the party, oldest first: when, by whom and why, and what."""
+    rows = connection.execute(
+        select(party_changes).where(party_changes.c.party == code).order_by(party_changes.c.id)
+    )
+    return [
+        (
+            {"at": row.at, "actor": row.actor, "reason": row.reason},
+            Change(
+                before=None if row.before is None else _PARTY.validate_python(row.before),
+                after=_PARTY.validate_python(row.after),
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _row(party: Party, now: datetime) -> dict[str, Any]:
+    return {
+        "code": party.code,
+        "scc": party.scc,
+        "organisation": party.organisation_code,
+        "account": None if party.account is None else party.account.name,
+        "delivery": Delivery.INBOX if party.account is None else party.account.delivery,
+        "record": _plain(party),
+        "changed_at": now,
+    }
+
+
+def _plain(party: Party) -> dict[str, Any]:
+    plain: dict[str, Any] = _PARTY.dump_python(party, mode="json")
+    return plain

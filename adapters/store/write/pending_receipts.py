@@ -1,0 +1,96 @@
+"""Senders who are to hear that their message goes on later: it is held, or customs is down."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from adapters.store.database import Transaction
+from adapters.store.rows import facts_of, received_of
+from adapters.store.tables.messages import NOT_TOLD, TO_SEND, deliveries, messages, receipts
+from adapters.store.write.receipts import put_receipts
+from gateway.model.message import Receipt
+from gateway.model.ports import Untold
+from gateway.model.states import State
+
+_final = receipts.alias("final")
+_LAST_FINAL: Final = (
+    select(func.coalesce(func.max(_final.c.id), 0))
+    .where(_final.c.message == messages.c.id, _final.c.final)
+    .correlate(messages)
+    .scalar_subquery()
+)
+_HELD: Final = (
+    select(messages)
+    .where(
+        messages.c.state == State.HELD,
+        messages.c.kind == "inbound",
+        messages.c.moved_at < bindparam("before"),
+        ~select(receipts.c.id)
+        .where(
+            receipts.c.message == messages.c.id,
+            receipts.c.verdict == State.HELD,
+            ~receipts.c.superseded,
+            receipts.c.id > _LAST_FINAL,
+        )
+        .exists(),
+    )
+    .order_by(messages.c.seq)
+    .limit(bindparam("most"))
+)
+_NOT_TOLD: Final = (
+    select(deliveries.c.message)
+    .where(
+        NOT_TOLD,
+        deliveries.c.destination == bindparam("destination"),
+        deliveries.c.created_at < bindparam("before"),
+    )
+    .order_by(deliveries.c.id)
+    .limit(bindparam("most"))
+)
+_ACCEPTED: Final = select(messages).where(
+    messages.c.id.in_(bindparam("ids", expanding=True)), messages.c.state == State.ACCEPTED
+)
+_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wanted"))
+# Of all its deliveries: it is told once, however many offices it goes to.
+_TELL: Final = update(deliveries).where(
+    deliveries.c.message == bindparam("wanted"), deliveries.c.told_at.is_(None)
+)
+_STILL: Final = select(deliveries.c.id).where(deliveries.c.message == bindparam("wanted"), TO_SEND)
+
+
+def untold(
+    reader: Connection,
+    held_before: datetime,
+    waiting_before: datetime,
+    down: Mapping[str, datetime],
+    limit: int,
+) -> Sequence[Untold]:
+    """See `ports.MessageStore.untold`."""
+    found = [
+        Untold(received=received_of(row), facts=facts_of(row), down_since=None)
+        for row in reader.execute(_HELD, {"before": held_before, "most": limit})
+    ]
+    for name, since in down.items():
+        where = {"destination": name, "before": waiting_before, "most": limit - len(found)}
+        ids = list(dict.fromkeys(reader.execute(_NOT_TOLD, where).scalars())) if len(found) < limit else []
+        found += [
+            Untold(received=received_of(row), facts=facts_of(row), down_since=since)
+            for row in (reader.execute(_ACCEPTED, {"ids": ids}) if ids else ())
+        ]
+    return found
+
+
+def announce(transaction: Transaction, untold: Untold, receipt: Receipt, now: datetime) -> None:
+    """See `ports.MessageStore.announce`."""
+    message = {"wanted": untold.received.arrival.id}
+    state = transaction.connection.execute(_STATE, message).scalar_one()
+    if untold.down_since is None:
+        wanted = state == State.HELD
+    else:
+        waits = transaction.connection.execute(_STILL, message).first() is not None
+        marked = transaction.connection.execute(_TELL, {**message, "told_at": now}).rowcount
+        wanted = state == State.ACCEPTED and waits and marked > 0
+    if wanted:
+        put_receipts(transaction, message["wanted"], [receipt], now)

@@ -1,0 +1,149 @@
+"""Receipts as operators see them, and one that its account has removed given back to it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from adapters.store.database import Transaction
+from adapters.store.read.message_search import plain
+from adapters.store.tables.messages import UNREADABLE, messages, parties, receipts
+from gateway.model.parties import Delivery
+from gateway.model.states import State
+
+_AT_ONCE: Final = 500
+RESTORED: Final = "receipt-restored"
+REMOVED: Final = "receipt-removed"
+_SHOWN: Final = [
+    *(receipts.c.id, receipts.c.message, receipts.c.account, receipts.c.folder, receipts.c.name),
+    *(receipts.c.kind, receipts.c.verdict, receipts.c.final, receipts.c.superseded, receipts.c.size),
+    *(receipts.c.created_at, receipts.c.collected_at, receipts.c.removed_at, receipts.c.post_at),
+]
+_ONE: Final = select(receipts).where(receipts.c.id == bindparam("wanted"))
+_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wanted"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which receipts; None asks for nothing. `removed`: only those that their accounts took away."""
+
+    account: str | None = None
+    message: str | None = None
+    since: datetime | None = None
+    removed: bool = False
+
+
+class Damaged(Exception):
+    """Receipts of which something cannot be read, by their numbers: the text says what."""
+
+    def __init__(self, found: Mapping[int, Sequence[str]]) -> None:
+        super().__init__("; ".join(f"receipt {id_}: {', '.join(wrong)}" for id_, wrong in found.items()))
+
+
+class NotRemoved(Exception):
+    """It is where it was put."""
+
+
+def list_receipts(reader: Connection, asked: Asked, limit: int) -> list[dict[str, Any]]:
+    """The newest of them, oldest first; all where `limit` is 0. Of one that somebody has damaged, what can be
+    read, and what cannot (`damaged`)."""
+    query = select(receipts.c.id).order_by(receipts.c.id.desc())
+    for column, value in ((receipts.c.account, asked.account), (receipts.c.message, asked.message)):
+        if value is not None:
+            query = query.where(column == value)
+    if asked.since is not None:
+        query = query.where(receipts.c.created_at >= asked.since)
+    if asked.removed:
+        query = query.where(receipts.c.removed_at.is_not(None))
+    chosen = reader.execute(query.limit(limit) if limit else query).scalars().all()[::-1]
+    return [
+        row for start in range(0, len(chosen), _AT_ONCE) for row in _some(reader, chosen[start:][:_AT_ONCE])
+    ]
+
+
+def _some(reader: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
+    some = select(*_SHOWN).where(receipts.c.id.in_(ids)).order_by(receipts.c.id)
+    try:
+        return [_plain(row) for row in reader.execute(some)]
+    except UNREADABLE:
+        return [_as_far_as_it_goes(reader, each) for each in ids]
+
+
+def _as_far_as_it_goes(reader: Connection, id_: int) -> dict[str, Any]:
+    try:
+        return _plain(reader.execute(select(*_SHOWN).where(receipts.c.id == id_)).one())
+    except UNREADABLE:
+        wrong = damaged(reader, id_)
+    sound = [column for column in _SHOWN if column.name not in wrong]
+    row = reader.execute(select(*sound).where(receipts.c.id == id_)).one()
+    found = {column.name: None for column in _SHOWN} | {n: plain(v) for n, v in row._mapping.items()}
+    del found["superseded"]
+    return found | {"damaged": wrong}
+
+
+def damaged(reader: Connection, id_: int) -> list[str]:
+    """The columns of a receipt that hold what the gateway never writes there."""
+    wrong = []
+    for column in (*_SHOWN, receipts.c.body):
+        try:
+            value = reader.execute(select(column).where(receipts.c.id == id_)).scalar_one()
+        except UNREADABLE:
+            wrong.append(column.name)
+        else:  # SQLite keeps text in a column of bytes, and nothing complains
+            if column is receipts.c.body and not isinstance(value, bytes):
+                wrong.append(column.name)
+    return wrong
+
+
+def find_receipts(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Those of this number or name, with their bytes. Raises `Damaged`."""
+    by = receipts.c.name == wanted
+    if wanted.isascii() and wanted.isdecimal() and len(wanted) < 19:
+        by = receipts.c.id == int(wanted)
+    ids = reader.execute(select(receipts.c.id).where(by)).scalars().all()
+    if found := {each: wrong for each in ids if (wrong := damaged(reader, each))}:
+        raise Damaged(found)
+    return reader.execute(select(receipts).where(by).order_by(receipts.c.id)).all()
+
+
+def facts(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    return _plain(row)
+
+
+def removals(reader: Connection, message: str) -> Iterator[dict[str, Any]]:
+    """Which of its receipts were taken away, told as events are: no event was written of it."""
+    gone = select(*_SHOWN, messages.c.state).join(messages, messages.c.id == receipts.c.message)
+    for row in reader.execute(gone.where(receipts.c.message == message, receipts.c.removed_at.is_not(None))):
+        yield {
+            "sequence": None,
+            "at": row.removed_at.isoformat(),
+            "event": REMOVED,
+            "actor": row.account,
+            "state": row.state,
+            "detail": {"receipt": row.name},
+            "digest": "",
+        }
+
+
+def restore_receipt(transaction: Transaction, wanted: int, actor: str, reason: str, now: datetime) -> None:
+    """It is in its folder again, and brought again to an account that does not fetch. Raises `NotRemoved`."""
+    row = transaction.connection.execute(_ONE, {"wanted": wanted}).one()
+    if row.removed_at is None:
+        raise NotRemoved
+    brought = select(parties.c.account).where(
+        parties.c.account == row.account, parties.c.delivery != Delivery.INBOX
+    )
+    is_brought = transaction.connection.execute(brought).first() is not None
+    back = {"removed_at": None, "collected_at": None, "post_at": now if is_brought else None}
+    transaction.connection.execute(update(receipts).where(receipts.c.id == wanted).values(back))
+    state = transaction.connection.execute(_STATE, {"wanted": row.message}).scalar_one()
+    told = {"receipt": row.name, "account": row.account, "removed_at": row.removed_at.isoformat()}
+    transaction.log(row.message, now, RESTORED, actor, State(state), reason=reason, **told)
+
+
+def _plain(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    shown = {column.name: plain(row._mapping[column.name]) for column in _SHOWN}
+    superseded = shown.pop("superseded")
+    return {**shown, "verdict": row.verdict or None, "final": row.final and not superseded}

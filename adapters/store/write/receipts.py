@@ -1,0 +1,177 @@
+"""Receipts as rows: written in the commit that decides them, and given again when a message is repeated."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+
+from adapters.store.database import Transaction
+from adapters.store.tables.messages import messages, parties, receipts
+from adapters.store.write.renaming import NAMED_AT
+from gateway.model.message import Receipt, ReceiptKind
+from gateway.model.parties import Delivery
+from gateway.model.ports import Folder
+from gateway.model.receipt_names import receipt_name
+
+_final = receipts.alias("final")
+_FINAL: Final = select(receipts.c.id, receipts.c.verdict).where(
+    receipts.c.message == bindparam("of"), receipts.c.final, ~receipts.c.superseded
+)
+# After any final one, whether or not another took its place.
+_LAST_FINAL: Final = (
+    select(func.coalesce(func.max(receipts.c.id), 0))
+    .where(receipts.c.message == bindparam("of"), receipts.c.final)
+    .scalar_subquery()
+)
+_PENDING: Final = select(receipts.c.id).where(
+    receipts.c.message == bindparam("of"),
+    receipts.c.kind == ReceiptKind.GATEWAY,
+    ~receipts.c.final,
+    receipts.c.id > _LAST_FINAL,
+)
+_TOLD: Final = _PENDING.where(
+    receipts.c.verdict == bindparam("verdict"),
+    ~receipts.c.superseded,
+    # Under its present name: of one that it had before its sender knows nothing any more.
+    receipts.c.created_at >= func.coalesce(NAMED_AT.scalar_subquery(), 0),
+)
+_OVERTAKE: Final = (
+    update(receipts)
+    .where(
+        receipts.c.message == bindparam("of"),
+        receipts.c.kind == ReceiptKind.GATEWAY,
+        ~receipts.c.final,
+        select(_final.c.id).where(_final.c.message == bindparam("of"), _final.c.final).exists(),
+    )
+    .values(superseded=True)
+)
+_SUPERSEDE: Final = update(receipts).where(receipts.c.id == bindparam("wanted")).values(superseded=True)
+_GIVEN: Final = (
+    select(receipts)
+    .where(
+        receipts.c.message == bindparam("of"),
+        receipts.c.folder == Folder.INBOX,
+        ~receipts.c.superseded,
+        # What others were told of it is no business of a sender that repeats itself.
+        receipts.c.account
+        == select(messages.c.account).where(messages.c.id == bindparam("of")).scalar_subquery(),
+    )
+    .order_by(receipts.c.id)
+)
+_INSERT: Final = insert(receipts)
+SIGNED: Final = (ReceiptKind.GATEWAY, ReceiptKind.NOTICE, ReceiptKind.REQUEST)  # by the gateway
+_BROUGHT: Final = select(parties.c.account).where(
+    parties.c.account.in_(bindparam("accounts", expanding=True)), parties.c.delivery != Delivery.INBOX
+)
+
+
+def has_already(reader: Connection, message: str, given: Sequence[Receipt]) -> bool:
+    """Whether the sender knows what these receipts of one decision say, since it is the last that was said: a
+    final one of this verdict with no pending one after it, or a pending one of it that no replay overtook."""
+    for each in given:
+        if each.kind is ReceiptKind.GATEWAY and each.final:
+            before = reader.execute(_FINAL, {"of": message}).first()
+            said = before is not None and before.verdict == each.verdict
+            return said and reader.execute(_PENDING, {"of": message}).first() is None
+        if each.kind is ReceiptKind.GATEWAY:
+            return reader.execute(_TOLD, {"of": message, "verdict": each.verdict}).first() is not None
+    return False
+
+
+def put_receipts(
+    transaction: Transaction, message: str, given: Sequence[Receipt], at: datetime
+) -> Sequence[Receipt]:
+    """Adds the receipts of one decision, and returns those that were added: none where its sender has them
+    already. A final one takes the place of the one before."""
+    if not given or has_already(transaction.connection, message, given):
+        return ()
+    if any(receipt.final for receipt in given):
+        _supersede(transaction, message)
+    brought = _brought(transaction, {receipt.account for receipt in given})
+    rows = [_row(message, receipt, at, brought) for receipt in given]
+    transaction.connection.execute(_INSERT, rows)
+    return given
+
+
+def named(trail: Mapping[str, str], given: Sequence[Receipt]) -> dict[str, Any]:
+    """The trail of a decision, naming its receipt by digest only where somebody has it, and what bears no
+    signature of ours by its digests (`unsigned`), since nothing else says what was in it."""
+    digests = {hashlib.sha256(receipt.body).hexdigest() for receipt in given}
+    told = {name: said for name, said in trail.items() if name != "receipt" or said in digests}
+    return told | unsigned(given)
+
+
+def unsigned(given: Sequence[Receipt]) -> dict[str, Any]:
+    found = sorted({hashlib.sha256(each.body).hexdigest() for each in given if each.kind not in SIGNED})
+    return {"unsigned": found} if found else {}
+
+
+def overtake(transaction: Transaction, message: str) -> None:
+    """A message goes on after a final receipt: what pending ones said before holds no longer, and is told
+    again where it comes to the same (CONTRACT.md, "Receipts")."""
+    transaction.connection.execute(_OVERTAKE, {"of": message})
+
+
+def _supersede(transaction: Transaction, message: str) -> None:
+    before = transaction.connection.execute(_FINAL, {"of": message}).first()
+    if before is not None:
+        transaction.connection.execute(_SUPERSEDE, {"wanted": before.id})
+
+
+def give_again(transaction: Transaction, message: str, name: str, earlier: str, at: datetime) -> int:
+    """Gives the receipts of `earlier` again, byte for byte, under the file name of `message`."""
+    rows = transaction.connection.execute(_GIVEN, {"of": earlier}).all()
+    brought = _brought(transaction, {row.account for row in rows})
+    again = [
+        _again(row, message, name, at + timedelta(microseconds=index), brought)
+        for index, row in enumerate(rows)
+    ]
+    if again:
+        _supersede(transaction, message)
+        transaction.connection.execute(_INSERT, again)
+    return len(again)
+
+
+def _brought(transaction: Transaction, accounts: AbstractSet[str]) -> AbstractSet[str]:
+    """Those of the accounts that do not fetch their receipts."""
+    return set(transaction.connection.execute(_BROUGHT, {"accounts": list(accounts)}).scalars())
+
+
+def _row(message: str, receipt: Receipt, at: datetime, brought: AbstractSet[str]) -> dict[str, object]:
+    return {
+        "message": message,
+        "account": receipt.account,
+        "folder": Folder.FAILBOX if receipt.kind is ReceiptKind.REPORT else Folder.INBOX,
+        "name": receipt.name,
+        "kind": receipt.kind,
+        "verdict": receipt.verdict,
+        "final": receipt.final,
+        "superseded": False,
+        "body": receipt.body,
+        "size": len(receipt.body),
+        "created_at": at,
+        "post_at": at if receipt.account in brought else None,
+    }
+
+
+def _again(
+    row: Row[*tuple[Any, ...]], message: str, name: str, at: datetime, brought: AbstractSet[str]
+) -> dict[str, object]:
+    prefix = str(row.name).split("_", 1)[0]
+    return {
+        "message": message,
+        "account": row.account,
+        "folder": row.folder,
+        "name": receipt_name(prefix, name, at),
+        "kind": row.kind,
+        "verdict": row.verdict,
+        "final": row.final,
+        "superseded": False,
+        "body": row.body,
+        "size": row.size,
+        "created_at": at,
+        "post_at": at if row.account in brought else None,
+    }

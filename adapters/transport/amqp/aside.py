@@ -1,0 +1,117 @@
+"""A queue of messages that were put aside: looked at, and one of them settled.
+
+A look takes each message from the broker and lets go of it when the connection ends: it lies again where it
+lay, in its order, also where the command was killed. How often a message was looked at decides nothing before
+RabbitMQ 4, which drops what came back twenty times from a queue that says nothing else: see `topology`.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+
+from adapters.transport.amqp.connection import tls_of
+from gateway.config.connections import BrokerSettings
+
+WITHIN: Final = 10.0  # seconds for the broker's word
+MOST: Final = 10_000  # messages that one look takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """A queue of what was put aside, by whom it is looked at, and the exchange and key by which one of its
+    messages comes to where it was before."""
+
+    broker: BrokerSettings
+    home: Path
+    user: str
+    password: Path
+    queue: str
+    exchange: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`facts` are of all that lie there, oldest first; `those` are the messages that were asked for, each
+    content once."""
+
+    channel: AbstractChannel
+    facts: list[dict[str, Any]]
+    those: list[AbstractIncomingMessage]
+
+
+@asynccontextmanager
+async def looking(aside: Aside, wanted: str | None = None) -> AsyncIterator[Look]:
+    """Raises what the broker or the network does. What is not acknowledged within goes back."""
+    connection = await aio_pika.connect(
+        host=aside.broker.host,
+        port=aside.broker.port,
+        login=aside.user,
+        password=aside.password.read_text("utf-8").rstrip("\r\n"),
+        virtualhost=aside.broker.vhost,
+        ssl=aside.broker.ca is not None,
+        ssl_context=tls_of(aside.broker, aside.home),
+        timeout=WITHIN,
+    )
+    async with connection:
+        channel = await connection.channel(on_return_raises=True)
+        queue = await channel.get_queue(aside.queue, ensure=False)
+        found: list[dict[str, Any]] = []
+        those: dict[str, AbstractIncomingMessage] = {}
+        while len(found) < MOST and (message := await queue.get(fail=False, timeout=WITHIN)) is not None:
+            facts = facts_of(message)  # and not its bytes: there may be many
+            found.append(facts)
+            if wanted is not None and wanted in (facts["id"], facts["message_id"]):
+                those.setdefault(facts["id"], message)
+        yield Look(channel, found, list(those.values()))
+
+
+async def give_back(aside: Aside, look: Look, written: Callable[[], Awaitable[None]]) -> None:
+    """The one that was asked for, in its sender's name; out of the queue when the broker has it and it is
+    `written` that it was given back. Whatever ends this in between leaves it there as well: given back twice,
+    it is known to the channel."""
+    (one,) = look.those
+    user = facts_of(one)["user"]
+    back = aio_pika.Message(
+        one.body,
+        headers={name: each for name, each in one.headers.items() if name == "name"},
+        content_type=one.content_type,
+        content_encoding=one.content_encoding,
+        delivery_mode=one.delivery_mode,
+        correlation_id=one.correlation_id,
+        reply_to=one.reply_to,
+        message_id=one.message_id,
+        timestamp=one.timestamp,
+        type=one.type,
+        app_id=one.app_id,
+        user_id=user or None,
+    )
+    exchange = await look.channel.get_exchange(aside.exchange, ensure=False)
+    await exchange.publish(back, aside.key, timeout=WITHIN)  # returns when it is confirmed
+    await written()
+    await one.ack()
+
+
+def facts_of(message: AbstractIncomingMessage) -> dict[str, Any]:
+    """What it says of itself: its words, and its sender's."""
+    headers: Any = message.headers
+    user = str(headers.get("x-user") or message.user_id or "")
+    deaths = headers.get("x-death")
+    by_broker = [str(each.get("reason")) for each in deaths or () if isinstance(each, dict)]
+    reason = headers.get("x-reason") or headers.get("reason")
+    known = hashlib.sha256(f"{message.message_id}\n{user}\n".encode() + message.body)
+    return {
+        "id": known.hexdigest()[:12],
+        "message_id": message.message_id,
+        "user": user,
+        "size": len(message.body),
+        "reason": str(reason) if reason else f"by the broker: {', '.join(by_broker) or 'unknown'}",
+        "name": str(headers.get("name") or ""),
+        "sha256": hashlib.sha256(message.body).hexdigest(),
+    }

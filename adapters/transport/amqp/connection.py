@@ -1,0 +1,367 @@
+"""A connection to a RabbitMQ broker that comes back by itself and says what became of what it published.
+
+One that publishes does not consume: a broker that is short of memory stops reading from those who publish,
+and would not hear the acknowledgements of the same connection.
+"""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from weakref import WeakValueDictionary
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import ChannelClosed, DeliveryError, PublishError
+
+from adapters.transport.amqp.frames import can_be_written, read_all_there_is
+from adapters.transport.tls_trouble import certificate_trouble
+from gateway.config.connections import BrokerSettings
+from gateway.model.faults import printable
+
+HEARTBEAT: Final = 10  # seconds
+CONNECT_WITHIN: Final = 5.0
+SET_UP_WITHIN: Final = 30.0  # a broker that was killed has its queues again some seconds after its listeners
+CLOSE_WITHIN: Final = 3.0
+CANCEL_EVERY: Final = 5.0  # longer than a polite end may take
+WATCH_EVERY: Final = 2.0  # between two proofs that the other end is there
+PROOF_WITHIN: Final = 5.0
+CONFIRM_WITHIN: Final = 10.0  # beside what the body takes on the way
+SLOWEST: Final = 128 * 1024  # bytes a second: a body may take so long, and no longer
+UNBLOCKED_WITHIN: Final = 2.0  # how long publishing waits for a broker that takes nothing
+FIRST_PAUSE: Final = 0.2
+LONGEST_PAUSE: Final = 10.0
+_LOOK_EVERY: Final = 0.05  # for the end of what is under way
+STEADY_AFTER: Final = 30.0  # a connection that held so long was a good one: the next pause is the first again
+
+log = structlog.get_logger()
+
+read_all_there_is()
+
+# Declares what it needs and begins to consume; returns the queues that it consumes from.
+SetUp = Callable[[AbstractChannel], Awaitable[Sequence[str]]]
+
+
+class Sent(StrEnum):
+    """What became of publishing one message."""
+
+    CONFIRMED = "confirmed"  # the broker has it; on disk where message and queue are durable
+    RETURNED = "returned"  # not taken: no queue is bound for it
+    # Not taken, and would not be again: too large or not to be written, no such exchange, no permission.
+    REFUSED = "refused"
+    BUSY = "busy"  # not taken: the broker is short of memory or disk, or said no for now
+    AWAY = "away"  # not taken: there is no connection
+    UNKNOWN = "unknown"  # sent, and no word came
+
+
+class Lost(Exception):
+    """The connection is of no use any more; the text says why."""
+
+
+def tls_of(settings: BrokerSettings, home: Path) -> ssl.SSLContext | None:
+    """What a connection is encrypted and both ends are known by; None on this machine."""
+    if settings.ca is None:
+        return None
+    context = ssl.create_default_context(cafile=home / settings.ca)
+    if settings.certificate is not None and settings.key is not None:
+        context.load_cert_chain(home / settings.certificate, home / settings.key)
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """What a connection is made with, and the bytes of the files that it was read from."""
+
+    password: str = field(repr=False)
+    tls: ssl.SSLContext | None
+    files: tuple[bytes, ...] = field(repr=False)
+
+
+class BrokerConnection:
+    """Connects while the context is open, and again whenever connection, channel or a consumer is lost.
+
+    Entering does not wait for the broker. `set_up` is called with the channel of each new connection; what it
+    raises ends that connection, and is tried again later. Each queue that it names is asked for in turn: one
+    that is gone or has lost its consumers, or a broker that is silent, ends the connection as well.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        home: Path,
+        name: str,
+        set_up: SetUp,
+        aside: str | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
+        """`aside` is a queue, there after `set_up`, that nobody consumes from and somebody should look at.
+        With `again`, `set_up` is repeated as the proof: what was deleted at the broker meanwhile is made
+        again, or the connection ends by the reason."""
+        self.name = name
+        self.put_aside = 0  # messages in `aside`, as the last proof found it
+        self._aside = aside
+        self.why_not = "not connected yet"
+        self.blocked = False  # as the last proof found it
+        self._settings = settings
+        self._home = home
+        self._set_up = set_up
+        self._again = again
+        self._login: _Login | None = None
+        self._gone: asyncio.Future[str] | None = None  # of the connection that stands
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
+        self._connected = asyncio.Event()
+        self._one_of_its_id: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._under_way = 0
+        self._bytes_under_way = 0
+        self._closing: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._supervise())]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await ended(self._tasks)
+        await ended(self._closing)  # only now: the one that ended last may have left its connection to it
+        self.why_not = "stopped"
+
+    @property
+    def connected(self) -> bool:
+        """Whether the last `set_up` succeeded and nothing was lost since, as far as it is known."""
+        return self._connected.is_set()
+
+    async def until_connected(self) -> None:
+        await self._connected.wait()
+
+    async def publish(self, exchange: str, routing_key: str, message: aio_pika.Message) -> Sent:
+        """Publishes mandatorily and waits for the broker's word, no longer than `CONFIRM_WITHIN` seconds
+        beside what bodies take at 1 Mbit/s, and `UNBLOCKED_WITHIN` before. Raises nothing for what broker or
+        network do."""
+        if len(message.body) > self._settings.largest or len(routing_key.encode()) > 255:
+            return Sent.REFUSED
+        channel = self._channel
+        if channel is None:
+            return Sent.AWAY
+        below = await channel.get_underlay_channel()
+        if not can_be_written(message, below.connection.connection_tune.frame_max or 0):
+            return Sent.REFUSED
+        # What is returned is known by its message id alone: only one of an id is on its way at a time.
+        lock = self._one_of_its_id.setdefault(message.message_id or "", asyncio.Lock())
+        async with lock:
+            if not await _unblocked(channel, UNBLOCKED_WITHIN):
+                return Sent.BUSY
+            self._under_way += 1
+            self._bytes_under_way += len(message.body)
+            try:
+                return await self._published(channel, exchange, routing_key, message)
+            finally:
+                self._under_way -= 1
+                self._bytes_under_way -= len(message.body)
+
+    async def beside(self, act: Callable[[AbstractChannel], Awaitable[object]]) -> str:
+        """Does something on a channel of its own: the broker closes the channel of what it refuses, and what
+        is under way there is lost. Returns nothing where it was done, else why not."""
+        connection = self._connection
+        if connection is None:
+            return self.why_not
+        channel = connection.channel()
+        try:
+            async with asyncio.timeout(CONFIRM_WITHIN):
+                await channel.initialize()
+                await act(channel)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return "the connection was closed"
+        except Exception as error:
+            return printable(str(error) or type(error).__name__, 300)
+        finally:
+            await self._close(channel)
+        return ""
+
+    async def _published(
+        self, channel: AbstractChannel, exchange: str, routing_key: str, message: aio_pika.Message
+    ) -> Sent:
+        alone = self._under_way == 1
+        within = CONFIRM_WITHIN + self._bytes_under_way / SLOWEST
+        try:
+            to = await channel.get_exchange(exchange, ensure=False)
+            await to.publish(message, routing_key, mandatory=True, timeout=within)
+        except PublishError:
+            return Sent.RETURNED
+        except DeliveryError:
+            return Sent.BUSY
+        except ChannelClosed as error:
+            log.warning("publishing refused", connection=self.name, error=printable(str(error), 300))
+            # The broker closes the channel for one of those not confirmed, and does not say for which.
+            return Sent.REFUSED if alone and self._under_way == 1 else Sent.UNKNOWN
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return Sent.UNKNOWN  # the library says so of a connection that was closed
+        except Exception as error:
+            log.warning("publishing failed", connection=self.name, error=printable(repr(error), 300))
+            return Sent.UNKNOWN
+        return Sent.CONFIRMED
+
+    async def _supervise(self) -> None:
+        pause, clock = FIRST_PAUSE, asyncio.get_running_loop().time
+        while True:
+            began = clock()
+            try:
+                await self._serve()
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                self.why_not = "the connection was closed"
+            except Exception as error:
+                said = str(error) or type(error).__name__
+                self.why_not = certificate_trouble(error) or printable(said, 300)
+            log.warning("broker lost", connection=self.name, why=self.why_not)
+            if clock() - began > STEADY_AFTER:
+                pause = FIRST_PAUSE
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  spreads retries, no secret
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _serve(self) -> None:
+        """One connection from its beginning to its end, which it raises."""
+        connection = await self._opened()
+        try:
+            gone = self._gone = asyncio.get_running_loop().create_future()
+            connection.close_callbacks.add(lambda _, why: _tell(gone, why))
+            async with asyncio.timeout(SET_UP_WITHIN):
+                channel = await connection.channel(on_return_raises=True)
+                channel.close_callbacks.add(lambda _, why: _tell(gone, why))
+                below = await channel.get_underlay_channel()
+                below.on_consumer_cancel_callbacks.add(lambda _: _tell(gone, Lost("consumer cancelled")))
+                watched = await self._set_up(channel)
+            self._connection, self._channel, self.why_not = connection, channel, ""
+            self._connected.set()
+            log.info("broker connected", connection=self.name)
+            while not gone.done():
+                await asyncio.wait([gone], timeout=WATCH_EVERY)
+                if not gone.done():
+                    await self._prove(channel, watched)
+            raise Lost(gone.result())
+        finally:
+            self._connection = self._channel = self._gone = None
+            self._connected.clear()
+            await self._close(connection)
+
+    async def _opened(self) -> AbstractConnection:
+        settings = self._settings
+        self._login = self._login or self._read_login()
+        return await aio_pika.connect(
+            host=settings.host,
+            port=settings.port,
+            login=settings.user,
+            password=self._login.password,
+            virtualhost=settings.vhost,
+            ssl=settings.ca is not None,
+            ssl_context=self._login.tls,
+            timeout=CONNECT_WITHIN,
+            client_properties={"connection_name": self.name},
+            heartbeat=HEARTBEAT,
+        )
+
+    def log_in_as(self, other: "BrokerConnection") -> None:
+        """With what the other has read, until the next `renewal`."""
+        self._login = other._login
+
+    def renewal(self) -> Callable[[], None]:
+        """See `reloading.Renewal`. A connection that was made with other files ends once what is being
+        published is confirmed, and is made anew with these."""
+        login = self._read_login()
+
+        def take() -> None:
+            before, self._login = self._login, login
+            if before is not None and before.files != login.files and self._gone is not None:
+                task = asyncio.ensure_future(self._end(self._gone))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+
+        return take
+
+    async def _end(self, gone: asyncio.Future[str]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CONFIRM_WITHIN):
+                while self._under_way:
+                    await asyncio.sleep(_LOOK_EVERY)
+        _tell(gone, Lost("its password, keys or certificates are others now"))
+
+    def _read_login(self) -> "_Login":
+        """Password and TLS. Raises `OSError` for files that cannot be used."""
+        settings = self._settings
+        named = (settings.password_file, settings.ca, settings.certificate, settings.key)
+        files = tuple((self._home / name).read_bytes() for name in named if name is not None)
+        password = files[0].decode("utf-8").rstrip("\r\n")
+        return _Login(password, tls_of(settings, self._home), files)
+
+    async def _prove(self, channel: AbstractChannel, watched: Sequence[str]) -> None:
+        self.blocked = not await _unblocked(channel, 0.01)
+        if self.blocked:
+            return  # it answers nothing until it has memory again; whether it is there, heartbeats tell
+        below = await channel.get_underlay_channel()
+        within = PROOF_WITHIN + self._bytes_under_way / SLOWEST  # it goes behind what is on its way
+        if self._again:
+            async with asyncio.timeout(SET_UP_WITHIN):
+                await self._set_up(channel)
+        elif not watched:
+            await below.basic_qos(prefetch_count=0, timeout=within)
+        for queue in watched:
+            found = await below.queue_declare(queue, passive=True, timeout=within)
+            if not found.consumer_count:
+                raise Lost(f"queue {queue} has no consumer")
+        if self._aside is not None:
+            found = await below.queue_declare(self._aside, passive=True, timeout=within)
+            self.put_aside = found.message_count or 0
+
+    async def _close(self, ended: AbstractConnection | AbstractChannel) -> None:
+        # Where the network hangs, so does a polite end: it is waited for in the background.
+        async def close() -> None:
+            with suppress(Exception):
+                await ended.close()
+
+        task = asyncio.create_task(close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        await asyncio.wait([task], timeout=CLOSE_WITHIN)
+
+
+async def _unblocked(channel: AbstractChannel, seconds: float) -> bool:
+    below = await channel.get_underlay_channel()
+    try:
+        async with asyncio.timeout(seconds):
+            await below.connection.ready()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancels tasks that use the library, again until they have ended: it swallows a cancellation now and
+    then, as in the midst of connecting."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        left = (await asyncio.wait(left, timeout=CANCEL_EVERY))[1]
+
+
+def _tell(gone: asyncio.Future[str], why: BaseException | None) -> None:
+    if not gone.done():
+        gone.set_result(str(why) if why is not None and str(why) else "closed")

@@ -1,0 +1,260 @@
+"""Folders on somebody else's SFTP server."""
+
+import errno
+import io
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+import paramiko
+from paramiko.sftp import (
+    CMD_CLOSE,
+    CMD_EXTENDED,
+    CMD_LSTAT,
+    CMD_MKDIR,
+    CMD_OPEN,
+    CMD_OPENDIR,
+    CMD_READ,
+    CMD_READDIR,
+    CMD_REMOVE,
+    CMD_RENAME,
+    CMD_WRITE,
+    SFTP_FLAG_CREATE,
+    SFTP_FLAG_READ,
+    SFTP_FLAG_TRUNC,
+    SFTP_FLAG_WRITE,
+)
+
+from adapters.transport.files.folders import FIRST, MOST, Found, Unreachable, anything, checked
+from adapters.transport.sftp.sftp_login import logged_in, read_key
+from adapters.transport.sftp.sftp_wire import BadAnswer, Ended, Refused, Wire, string
+from gateway.config.connections import RemoteFolders
+from gateway.model.faults import printable
+
+_RENAME: Final = "posix-rename@openssh.com"  # OpenSSH PROTOCOL, 4.3: replaces, in one step
+_FSYNC: Final = "fsync@openssh.com"  # OpenSSH PROTOCOL, 4.6
+_PIECE: Final = 32 * 1024  # every server takes and gives so many bytes at once
+_EMPTY: Final = 1000  # entries that an answer counts for which has none, so that they come to an end
+_AHEAD: Final = 32  # requests under way
+
+
+class SftpFiles:
+    """`folders.Files`. The connection is made with the first use, and again with the next one after it broke.
+
+    Every answer is waited for `sftp_login.PATIENCE` seconds. What a link on that server leads to is for its
+    owner to say, and is seen by `look`.
+    """
+
+    def __init__(self, settings: RemoteFolders, key_file: Path) -> None:
+        self._settings = settings
+        self._key_file = key_file
+        self._key: paramiko.PKey | None = None
+        self._outdated = False
+        self._socket: socket.socket | None = None
+        self._transport: paramiko.Transport | None = None
+        self._wire: Wire | None = None
+
+    def renewal(self) -> Callable[[], None]:
+        """See `reloading.Renewal`. A connection that was made with another key ends with what it is at; the
+        next use makes one with this. Raises `NotLetIn`."""
+        key = read_key(self._key_file)
+
+        def take() -> None:
+            before, self._key = self._key, key
+            if before is not None and before != key:
+                self._outdated = True  # only now: who sees it, in another thread, uses the new key
+
+        return take
+
+    def listing(self, folder: str, wanted: Callable[[Found], bool] = anything) -> list[Found]:
+        found: list[Found] = []
+        looked_at = 0
+        with self._using(folder) as wire:
+            handle = wire.handle(wire.ask(CMD_OPENDIR, self._path(folder)))
+            try:
+                with suppress(Ended):
+                    while len(found) < MOST and looked_at < FIRST:
+                        names = wire.names(wire.ask(CMD_READDIR, handle))
+                        looked_at += len(names) or _EMPTY
+                        found += [each for each in names if each.name not in (".", "..") and wanted(each)]
+            finally:
+                wire.done(wire.ask(CMD_CLOSE, handle))
+        return found[:MOST]
+
+    def look(self, folder: str, name: str) -> Found | None:
+        path = self._path(folder, checked(name))
+        try:
+            with self._using(name) as wire:
+                return wire.attributes(wire.ask(CMD_LSTAT, path), name)
+        except FileNotFoundError:
+            return None
+
+    def read(self, folder: str, name: str) -> Generator[bytes, None, None]:
+        path = self._path(folder, checked(name))
+        with self._using(name) as wire:
+            handle = wire.handle(wire.ask(CMD_OPEN, path, SFTP_FLAG_READ, 0))
+            under_way: deque[int] = deque()
+            asked = at = 0
+            try:
+                with suppress(Ended):
+                    while True:
+                        while len(under_way) < _AHEAD:
+                            under_way.append(wire.ask_at(CMD_READ, handle, asked, _PIECE.to_bytes(4)))
+                            asked += _PIECE
+                        data = wire.data(under_way.popleft())
+                        if not 0 < len(data) <= _PIECE:
+                            raise BadAnswer("another piece of a file than was asked for")
+                        yield data
+                        at += len(data)
+                        if len(data) < _PIECE:  # what was asked of the places after it is of no use
+                            _forget(wire, under_way)
+                            asked = at
+            finally:
+                _forget(wire, under_way)
+                wire.done(wire.ask(CMD_CLOSE, handle))
+
+    def write(self, folder: str, name: str, fill: Callable[[IO[bytes]], object]) -> None:
+        flags = SFTP_FLAG_WRITE | SFTP_FLAG_CREATE | SFTP_FLAG_TRUNC
+        path = self._path(folder, checked(name))
+        with self._using(name) as wire:
+            handle = wire.handle(wire.ask(CMD_OPEN, path, flags, 0))
+            file = _Writing(wire, handle)
+            try:
+                with io.BufferedWriter(file, _PIECE) as buffered:
+                    fill(buffered)
+                if _FSYNC in wire.extensions:
+                    wire.done(wire.ask(CMD_EXTENDED, _FSYNC.encode(), handle))
+            finally:
+                wire.done(wire.ask(CMD_CLOSE, handle))
+
+    def move(self, folder: str, name: str, to_folder: str, to_name: str) -> None:
+        """Without the extension for it, what has the new name is removed first."""
+        old, new = self._path(folder, checked(name)), self._path(to_folder, checked(to_name))
+        with self._using(name) as wire:
+            if _RENAME in wire.extensions:
+                wire.done(wire.ask(CMD_EXTENDED, _RENAME.encode(), old, new))
+                return
+        if self.look(to_folder, to_name) is not None:
+            self.remove(to_folder, to_name)
+        with self._using(name) as wire:
+            wire.done(wire.ask(CMD_RENAME, old, new))
+
+    def rename(self, folder: str, name: str, to_name: str) -> None:
+        """By the plain request, which replaces nothing (draft-ietf-secsh-filexfer-02, 6.5)."""
+        old, new = self._path(folder, checked(name)), self._path(folder, checked(to_name))
+        with self._using(name) as wire:
+            wire.done(wire.ask(CMD_RENAME, old, new))
+
+    def remove(self, folder: str, name: str) -> None:
+        path = self._path(folder, checked(name))
+        with self._using(name) as wire:
+            wire.done(wire.ask(CMD_REMOVE, path))
+
+    def make(self, folder: str) -> None:
+        above, _, name = folder.rpartition("/")
+        if self.look(above, name) is None:
+            with self._using(folder) as wire:
+                wire.done(wire.ask(CMD_MKDIR, self._path(folder), 0))
+
+    def close(self) -> None:
+        """May be called from another thread: what is under way, a log-in too, ends as `Unreachable`."""
+        dialled, transport = self._socket, self._transport
+        self._socket = self._transport = self._wire = None
+        if dialled is not None:
+            with suppress(OSError):  # it may be closed already
+                dialled.shutdown(socket.SHUT_RDWR)
+        if transport is not None:
+            transport.close()
+
+    def _dialling(self, dialled: socket.socket) -> None:
+        self._socket = dialled
+
+    def _path(self, folder: str, name: str = "") -> bytes:
+        return os.fsencode("/".join(filter(None, (self._settings.folder.rstrip("/"), folder, name))) or "/")
+
+    @contextmanager
+    def _using(self, what: str) -> Iterator[Wire]:
+        """The connection, ended where it cannot be used any more; `what` is named in errors."""
+        try:
+            yield self._connected()
+        except Refused as refusal:
+            refusal.error.filename = what
+            raise refusal.error from None
+        except BadAnswer as error:
+            self.close()
+            raise OSError(errno.EPROTO, str(error), what) from None
+        except (EOFError, TimeoutError, ConnectionError, paramiko.SSHException) as error:
+            self.close()
+            if isinstance(error, Unreachable):
+                raise
+            raise Unreachable(printable(str(error) or "the connection broke", 200)) from None
+        except OSError as error:
+            if str(error) == "Socket is closed":  # as paramiko says it, without a number
+                self.close()
+                raise Unreachable("the connection broke") from None
+            raise
+
+    def _connected(self) -> Wire:
+        if self._wire is None or self._wire.ended or self._outdated:
+            self._outdated = False
+            self.close()
+            if self._key is None:
+                self._key = read_key(self._key_file)
+            self._transport, channel = logged_in(self._settings, self._key, self._dialling)
+            self._wire = Wire(channel)
+        return self._wire
+
+
+class _Writing(io.RawIOBase):
+    """The bytes of a file that is open at the other side; a failure is told by a later call, the last one by
+    `close`."""
+
+    def __init__(self, wire: Wire, handle: bytes) -> None:
+        self._wire = wire
+        self._handle = handle
+        self._at = self._end = 0
+        self._under_way: deque[int] = deque()
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        # In order: what is written over something must not overtake it.
+        self._settle(0)
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
+        return self._at
+
+    def write(self, data: Any, /) -> int:
+        piece = bytes(data[:_PIECE])
+        self._settle(_AHEAD)
+        self._under_way.append(self._wire.ask_at(CMD_WRITE, self._handle, self._at, string(piece)))
+        self._at += len(piece)
+        self._end = max(self._end, self._at)
+        return len(piece)
+
+    def close(self) -> None:
+        if not self.closed:
+            try:
+                self._settle(0)
+            finally:
+                super().close()
+
+    def _settle(self, most: int) -> None:
+        while len(self._under_way) > most:
+            self._wire.done(self._under_way.popleft())
+
+
+def _forget(wire: Wire, under_way: deque[int]) -> None:
+    while under_way:
+        with suppress(Ended, Refused):
+            wire.data(under_way.popleft())

@@ -1,0 +1,34 @@
+"""Why a TLS connection failed, where it is for a certificate: said of every connection in the same words."""
+
+import ssl
+from collections.abc import Iterator
+from typing import Final
+
+from gateway.model.faults import printable
+
+THEIRS: Final = "its certificate is not accepted"
+OURS: Final = "it does not accept our certificate"
+# What OpenSSL calls the alerts by which a server turns a certificate down (RFC 8446, section 6.2).
+_TURNED_DOWN: Final = ("CERT", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
+
+
+def certificate_trouble(error: BaseException) -> str:
+    """Why one side does not accept the other's certificate, empty where that is not the trouble."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return printable(f"{THEIRS}: {cause.verify_message}")
+        alert = cause.reason or "" if isinstance(cause, ssl.SSLError) else ""
+        if "ALERT" in alert and any(word in alert for word in _TURNED_DOWN):
+            return printable(f"{OURS}: {alert}")
+    return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    # A library that raises an error once more in another task can make a ring of them.
+    seen, left = set[int](), [error]
+    while left:
+        cause = left.pop()
+        if id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            left += [each for each in (cause.__context__, cause.__cause__) if each is not None]

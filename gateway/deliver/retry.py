@@ -1,0 +1,88 @@
+"""What follows from one attempt to deliver: decisions as values, so that they can be tested without waiting.
+
+Every retry of the gateway is decided here and nowhere else. A submission has one key however often it is
+sent, so a second sending can have no second effect; still, after an unknown outcome the back-end is asked
+first. How a destination that fails is spared stands in `breaker`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.model.ports import Outcome
+from gateway.model.states import DeliveryState
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one delivery is tried again: delays from `first`, doubled up to `longest`, and after
+    `attempts` no more. None sets no bound beyond the budget of time, and such attempts are not counted."""
+
+    first: timedelta
+    longest: timedelta
+    attempts: int | None
+
+
+_OUTAGE: Final = Patience(timedelta(seconds=1), timedelta(minutes=5), 300)
+PATIENCE: Final[Mapping[Outcome, Patience]] = {
+    Outcome.LATER: _OUTAGE,
+    Outcome.UNKNOWN: _OUTAGE,
+    # It works, and has too much to do: what it has to be spared is told to its pace.
+    Outcome.BUSY: Patience(timedelta(seconds=5), timedelta(seconds=5), None),
+    # Nothing changes before an operator mends the connection.
+    Outcome.DENIED: Patience(timedelta(minutes=5), timedelta(minutes=5), None),
+}
+
+
+# What says that the destination itself does not work. `NEVER` and `BUSY` are the words of one that does.
+FAILING: Final = (Outcome.LATER, Outcome.UNKNOWN, Outcome.DENIED)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The state that a delivery gets, and when it is taken up again where that state asks for it. `counted`:
+    the attempt was the delivery's own. `note` is for operators, where the decision adds to what was said."""
+
+    state: DeliveryState
+    next_at: datetime
+    counted: bool = True
+    note: str = ""
+
+
+def next_step(
+    outcome: Outcome,
+    attempts: int,
+    now: datetime,
+    jitter: float,
+    *,
+    until: datetime,
+    probe: bool = False,
+    unsure: bool = False,
+) -> Step:
+    """What becomes of a delivery after its `attempts`-th attempt; `jitter` is drawn from [0, 1).
+
+    `until` is the end of its time (budget). A `probe` was sent to a destination that is known to be down: it
+    says nothing about the delivery that it was made with, and is not counted. `unsure`: customs may have it
+    all the same, from an attempt before.
+    """
+    if outcome is Outcome.TAKEN:
+        return Step(DeliveryState.DELIVERED, now)
+    if outcome is Outcome.NEVER:
+        return Step(DeliveryState.REFUSED, now)
+    patience = PATIENCE[outcome]
+    counted = patience.attempts is not None and not probe
+    if now >= until:
+        return Step(DeliveryState.HELD, now, counted, "its time is over")
+    if counted and patience.attempts is not None and attempts >= patience.attempts:
+        return Step(DeliveryState.HELD, now, counted, f"given up after {attempts} attempts")
+    ask = unsure or outcome is Outcome.UNKNOWN
+    state = DeliveryState.UNKNOWN if ask else DeliveryState.PENDING
+    return Step(state, now + delay(patience, attempts, jitter), counted)
+
+
+def delay(patience: Patience, attempts: int, jitter: float) -> timedelta:
+    """Exponential from `first`, at most `longest`, of which between a half and all is waited, so that what
+    failed together does not come back together."""
+    full = min(patience.longest, patience.first * (1 << min(attempts - 1, 16)))
+    return full * (0.5 + jitter / 2)

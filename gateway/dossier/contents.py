@@ -1,0 +1,166 @@
+"""What belongs to the dossier of an entry, and under which name (REFORM R12)."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from gateway.model.dossier import (
+    Asked,
+    Dossier,
+    Leaf,
+    Owed,
+    Record,
+    Recorded,
+    Sent,
+    Shelf,
+    Source,
+    Stored,
+    Told,
+)
+from gateway.model.message import Enclosure, EnclosureKind, Operation, Part, ReceiptKind
+from gateway.model.states import CustomsStatus
+
+_LONGEST: Final = 200  # bytes; what tells equal names apart is added to it
+_LONGEST_EXTENSION: Final = 16
+_UNFIT: Final = frozenset('/\\:*?"<>|')
+# What customs asks for by a status; in order of rank there are others between.
+_ASKING: Final = frozenset(
+    {
+        CustomsStatus.SUPPLEMENT_ASKED,
+        CustomsStatus.PAPER_ASKED,
+        CustomsStatus.INSPECTION,
+        CustomsStatus.DUTY_DUE,
+    }
+)
+# The facts that name licence data, and what they are called in a dossier.
+_LICENCES: Final = {"licences": "licence", "manual_no": "manual", "agreement": "agreement"}
+
+
+def compiled(name: str, sent: Sequence[Sent], told: Sequence[Told], owed: Owed | None) -> Dossier:
+    """The dossier of accepted messages, oldest first, among them at least one declaration; `told` is what was
+    said of any of them, in the order of their rows."""
+    names = _Names()
+    leaves: list[Leaf] = []
+    for message in sent:
+        leaves += _of_message(message, names)
+    asked = []
+    for each in _once(told):
+        leaf = _of_told(each, names)
+        leaves.append(leaf)
+        if each.status in _ASKING:
+            asked.append(Asked(at=each.at, what=each.status, note=each.note, part=leaf.path))
+        elif each.kind == ReceiptKind.REQUEST:
+            asked.append(Asked(at=each.at, what=each.kind, note=each.note, part=leaf.path))
+    declarations = tuple(message for message in sent if message.operation is not Operation.INFORM)
+    facts = declarations[-1].facts
+    return Dossier(
+        name=name,
+        declarations=declarations,
+        leaves=tuple(leaves),
+        licences=tuple(
+            (kind, number) for fact, kind in _LICENCES.items() for number in facts.get(fact, "").split()
+        ),
+        owed=owed,
+        asked=tuple(sorted(asked, key=lambda each: each.at)),
+    )
+
+
+def _once(told: Iterable[Told]) -> Iterable[Told]:
+    """A receipt that several accounts were given is one document."""
+    given = set()
+    for each in told:
+        if each.record is Record.RECEIPT:
+            if each.sha256 in given:
+                continue
+            given.add(each.sha256)
+        yield each
+
+
+class _Names:
+    """Gives out the names in each folder: safe on every file system, and no two that one would confuse."""
+
+    def __init__(self) -> None:
+        self._given: set[tuple[Shelf, str]] = set()
+
+    def give(self, shelf: Shelf, wanted: str) -> str:
+        safe = safe_name(wanted)
+        stem, dot, extension = safe.rpartition(".")
+        number, name = 1, safe
+        while (shelf, name.casefold()) in self._given:
+            number += 1
+            name = f"{stem}-{number}.{extension}" if dot else f"{safe}-{number}"
+        self._given.add((shelf, name.casefold()))
+        return name
+
+
+def safe_name(wanted: str) -> str:
+    """The name with what some file system forbids replaced, and cut to 200 bytes before its extension."""
+    normal = unicodedata.normalize("NFC", wanted)
+    clean = "".join("_" if each in _UNFIT or not each.isprintable() else each for each in normal)
+    # A dot in front hides it on some systems, dots and blanks at the end are cut by others.
+    clean = re.sub(r"^[. ]|[. ]$", "_", clean) or "_"
+    stem, dot, extension = clean.rpartition(".")
+    if dot and len(extension.encode()) <= _LONGEST_EXTENSION:
+        return f"{_cut(stem, _LONGEST - 1 - _LONGEST_EXTENSION)}.{extension}"
+    return _cut(clean, _LONGEST)
+
+
+def _cut(text: str, most: int) -> str:
+    return text.encode()[:most].decode(errors="ignore")
+
+
+def _of_message(message: Sent, names: _Names) -> Iterable[Leaf]:
+    # The package of a declaration stands with it, that of later documents with the documents.
+    own = Shelf.DOCUMENTS if message.operation is Operation.INFORM else Shelf.DECLARATION
+
+    def leaf(shelf: Shelf, kind: str, part: Part | Enclosure, source: Source, came_in: str) -> Leaf:
+        return Leaf(
+            shelf=shelf,
+            name=names.give(shelf, part.name),
+            kind=kind,
+            size=part.size,
+            sha256=part.sha256,
+            at=message.received_at,
+            message=came_in,
+            source=source,
+        )
+
+    package = message.package
+    yield leaf(own, "package", package, Stored(package.sha256), message.id)
+    for number, part in enumerate(message.parts):
+        if part.sha256 == package.sha256:
+            continue  # a bare XML is its own package
+        inside = Stored(package.sha256, part.name)
+        if number == 0:
+            yield leaf(own, "document", part, inside, message.id)
+        else:
+            yield leaf(Shelf.DOCUMENTS, "attachment", part, inside, message.id)
+    for each in message.enclosures:
+        shelf = Shelf.AGREEMENT if each.kind is EnclosureKind.AGREEMENT else Shelf.DOCUMENTS
+        yield leaf(shelf, each.kind.value, each, Stored(each.sha256), each.message)
+    for copy in message.copies:
+        yield Leaf(
+            shelf=Shelf.ENVELOPE,
+            name=names.give(Shelf.ENVELOPE, f"{copy.key}-{copy.destination}.xml"),
+            kind="envelope",
+            size=copy.size,
+            sha256=copy.sha256,
+            at=copy.at,
+            message=message.id,
+            source=Recorded(Record.ENVELOPE, copy.row),
+        )
+
+
+def _of_told(told: Told, names: _Names) -> Leaf:
+    shelf = Shelf.CUSTOMS if told.record is Record.ANSWER else Shelf.RECEIPTS
+    return Leaf(
+        shelf=shelf,
+        name=names.give(shelf, told.name),
+        kind=told.kind,
+        size=told.size,
+        sha256=told.sha256,
+        at=told.at,
+        message=told.message,
+        source=Recorded(told.record, told.row),
+    )

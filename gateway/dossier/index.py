@@ -1,0 +1,88 @@
+"""`index.xml` of a dossier: every part with its size and digest, what is missing, what was asked for.
+
+Its schema is `schemas/gateway/1/dossier.xsd`. In an exported dossier it is signed, and so vouches for the
+parts; over SFTP it is not, since it is made anew at each reading.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lxml import etree
+
+from gateway.formats.submission import NAMESPACE
+from gateway.model.dossier import Dossier, Leaf, Sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """Who takes a dossier out of the gateway, when and why."""
+
+    at: datetime
+    actor: str
+    reason: str
+
+
+def build_index(dossier: Dossier, export: Export | None = None) -> etree._Element:
+    """The index, not signed. The same dossier and export give the same."""
+    root = etree.Element(f"{{{NAMESPACE}}}Dossier", {"name": dossier.name}, nsmap={None: NAMESPACE})
+    if export is not None:
+        _put(root, "Export", at=_at(export.at), by=export.actor, reason=export.reason)
+    for declaration in dossier.declarations:
+        _put_declaration(root, declaration)
+    for kind, number in dossier.licences:
+        _put(root, "Licence", kind=kind, number=number)
+    owed = dossier.owed
+    if owed is not None:
+        times = {"dueAt": owed.due_at, "fulfilledAt": owed.fulfilled_at}
+        known = {name: _at(time) for name, time in times.items() if time is not None}
+        element = _put(root, "Owed", due=owed.due, **known)
+        for code in owed.documents:
+            _put(element, "Document", code=code, missing="true" if code in owed.missing else "false")
+    for asked in dossier.asked:
+        _put(root, "Asked", at=_at(asked.at), what=asked.what, note=asked.note, path=asked.part)
+    parts = _put(root, "Parts")
+    for leaf in dossier.leaves:
+        _put_leaf(parts, leaf)
+    return root
+
+
+def index_bytes(dossier: Dossier) -> bytes:
+    """The index as it stands in the dossier, unsigned."""
+    return etree.tostring(build_index(dossier), xml_declaration=True, encoding="UTF-8", pretty_print=True)
+
+
+def _put(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
+    return etree.SubElement(parent, f"{{{NAMESPACE}}}{tag}", attributes)
+
+
+def _put_declaration(root: etree._Element, sent: Sent) -> None:
+    numbers = {"seqNo": sent.seq_no, "entryId": sent.entry_id, "linked": sent.linked}
+    _put(
+        root,
+        "Declaration",
+        message=sent.id,
+        reference=sent.reference,
+        operation=sent.operation.value,
+        account=sent.account,
+        receivedAt=_at(sent.received_at),
+        customsStatus=sent.customs_status.value,
+        **{name: value for name, value in numbers.items() if value},
+    )
+
+
+def _put_leaf(parts: etree._Element, leaf: Leaf) -> None:
+    _put(
+        parts,
+        "Part",
+        path=leaf.path,
+        kind=leaf.kind,
+        size=str(leaf.size),
+        sha256=leaf.sha256,
+        at=_at(leaf.at),
+        # Empty for an agreement that was handed in when the gateway was set up.
+        **({"message": leaf.message} if leaf.message else {}),
+    )
+
+
+def _at(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat()

@@ -1,0 +1,100 @@
+"""The facts of a message: found by the XPaths of a profile, told in the codes that it chooses."""
+
+import csv
+import math
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+from lxml import etree
+
+from gateway.formats.reading import number, plain, said
+
+Translation: TypeAlias = Mapping[str, str]
+
+_PLAIN: Final = re.compile(r"(?:/[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?)+")
+
+
+def plain_path(
+    expression: str, namespaces: Mapping[str, str]
+) -> Callable[[etree._Element], list[etree._Element]] | None:
+    """An absolute path of nothing but element names, as most facts are, without libxml2's XPath: that costs
+    four times as much as lxml's own search for children. None for any other expression."""
+    if not _PLAIN.fullmatch(expression):
+        return None
+    steps = [step.rpartition(":") for step in expression[1:].split("/")]
+    first, *rest = [f"{{{namespaces[prefix]}}}{name}" if prefix else name for prefix, _, name in steps]
+    below = "/".join(rest)
+
+    def select(root: etree._Element) -> list[etree._Element]:
+        found = root.find(below) if below else root
+        return [] if root.tag != first or found is None else [found]
+
+    return select
+
+
+def only_once(expression: str, namespaces: Mapping[str, str]) -> Callable[[etree._Element], str]:
+    """Says what of a fact's path a document has more than once: the name of an element on the way, or the
+    differing texts at its end; empty where it says one thing."""
+    if not _PLAIN.fullmatch(expression):
+        path = etree.XPath(expression, namespaces=dict(namespaces) or None, smart_strings=False)
+
+        def differing(root: etree._Element) -> str:
+            found = path(root)
+            told = each_text(found) if isinstance(found, list) else ()
+            return ", ".join(told) if len(told) > 1 else ""
+
+        return differing
+    steps = [step.rpartition(":") for step in expression[1:].split("/")]
+    _first, *rest = [f"{{{namespaces[prefix]}}}{name}" if prefix else name for prefix, _, name in steps]
+
+    def repeated(root: etree._Element) -> str:
+        for depth in range(1, len(rest) + 1):
+            if len(root.findall("/".join(rest[:depth]))) > 1:
+                return etree.QName(rest[depth - 1]).localname
+        return ""
+
+    return repeated
+
+
+def nodes(value: object) -> list[etree._Element]:
+    if not isinstance(value, list):
+        raise TypeError("an identity or a list must select elements")
+    return value
+
+
+def text(value: object) -> str:
+    """A fact's text: of the first node, or the string or number."""
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    if isinstance(value, etree._Element):
+        value = value.text or ""
+    if isinstance(value, float):
+        return f"{value:.4f}".rstrip("0").rstrip(".") if math.isfinite(value) else ""
+    return said(str(value))
+
+
+def total(value: object) -> str:
+    """The sum of the numbers that nodes hold, blank ones left out, written in the one way; empty where there
+    is none, or where one of them is no number."""
+    found = [number(node.text) for node in nodes(value) if said(node.text)]
+    known = [each for each in found if each is not None]
+    return plain(sum(known, Decimal())) if known and len(known) == len(found) else ""
+
+
+def texts(value: object) -> str:
+    return " ".join(each_text(value))
+
+
+def each_text(value: object) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(said for node in nodes(value) if (said := text(node))))
+
+
+def translation(column: str, files: Mapping[str, bytes]) -> Translation:
+    """What `LIST.COLUMN` makes of a code: the text of that column in the row of `codes/LIST.csv` that has it.
+    A code without a row, or with an empty cell, has no translation. Raises `KeyError` where there is no such
+    list or column."""
+    name, _dot, told = column.partition(".")
+    rows = csv.DictReader(files[f"codes/{name}.csv"].decode().splitlines())
+    return {row["code"]: row[told] for row in rows if row[told]}

@@ -1,0 +1,373 @@
+"""Message families: folders of schemas, rules, code lists and a profile, compiled.
+
+A new message type is such a folder and no code: `profile.toml` says how a message is recognised, which files
+judge it and where its key facts stand (the models below are its format).
+"""
+
+import csv
+import hashlib
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import Final, Literal, Self
+
+from lxml import etree
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gateway.families.customs_codes import AnswerForm, AnswerKind, CustomsCodes
+from gateway.families.facts import (
+    Translation,
+    each_text,
+    nodes,
+    only_once,
+    plain_path,
+    text,
+    texts,
+    total,
+    translation,
+)
+from gateway.families.notice_texts import NoticeTexts
+from gateway.families.schema import Schema
+from gateway.families.schematron import RuleSet
+from gateway.formats.wrapper import Wrapper
+from gateway.model.faults import Fault, Finding, Rejected, finding
+from gateway.model.message import Operation
+from gateway.model.parties import Role
+from gateway.model.states import CustomsStatus
+
+PROFILE: Final = "profile.toml"
+NOTICES: Final = "notices.toml"
+_LONGEST_FACT: Final = 1000
+_WORDS: Final = "text"  # of an answer, for people: it may say more than one thing of one return
+Kind = Literal["declaration", "agreement-request", "agreement-notice", "documents", "answer"]
+# Nothing answers messages of these kinds: they ask customs for nothing.
+_INFORMING: Final = ("agreement-notice", "documents")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Operation(_Section):
+    fact: str
+    declare: tuple[str, ...]
+
+
+class _Answer(_Section):
+    kind: AnswerKind
+    statuses: str | None = None
+
+
+class _Refusal(_Section):
+    template: str
+    unrecognised: bool = False
+
+
+class _Text(_Section):
+    free: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+
+
+class _Wrapper(_Section):
+    root: str
+    head: str
+    compressed: str
+    content: str
+
+
+class _Type(_Section):
+    name: str
+    root: str
+    kind: Kind
+    schema_file: str = Field(alias="schema")
+    rules: str | None = None
+    identity: str | None = None
+    sender: tuple[str, ...] = ()
+    senders: tuple[Role, ...] = ()
+    operation: _Operation | None = None
+    answer: _Answer | None = None
+    signed: bool = False
+    text: _Text = _Text()
+    facts: dict[str, str] = {}
+    numbers: dict[str, str] = {}
+    lists: dict[str, str] = {}
+    translate: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _translates_what_is_there(self) -> Self:
+        if unknown := self.translate.keys() - self.facts.keys():
+            raise ValueError(f"{self.name} has no fact {', '.join(sorted(unknown))} to translate")
+        return self
+
+    @model_validator(mode="after")
+    def _says_who_sends_it(self) -> Self:
+        if (self.answer is None) != bool(self.senders):
+            raise ValueError(f"{self.name}: senders are named of what parties send, of answers never")
+        return self
+
+
+class _Profile(_Section):
+    namespaces: dict[str, str] = {}
+    refusal: _Refusal | None = None
+    wrapper: _Wrapper | None = None
+    type: tuple[_Type, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageType:
+    """One kind of message, compiled. Not to be shared between threads, like all that libxml2 compiles.
+
+    `senders` are the roles of the parties that may send it, none of an answer.
+    `sender_facts` names the facts that must name the sending party where they are present; `identity`
+    selects what tells two messages with the same goods apart. `answer` says how to read it if it is one.
+    A `signed` one must bear an XML signature, whatever its sender's other messages may do. `free` are the
+    elements that hold free text, `private` those whose values are masked in faults, by their local names.
+    """
+
+    family: str
+    version: str
+    name: str
+    kind: Kind
+    root: str
+    schema: Schema
+    rules: RuleSet | None
+    senders: tuple[Role, ...]
+    sender_facts: tuple[str, ...]
+    answer: AnswerForm | None
+    signed: bool
+    free: frozenset[str]
+    private: frozenset[str]
+    _identity: etree.XPath | None
+    _facts: Mapping[str, Callable[[etree._Element], object]]
+    _numbers: Mapping[str, etree.XPath]
+    _lists: Mapping[str, etree.XPath]
+    _translations: Mapping[str, Translation]
+    _once: tuple[Callable[[etree._Element], str], ...]
+    _operation: _Operation | None
+
+    def facts(self, root: etree._Element) -> dict[str, str]:
+        """The facts that the profile names and the message has, without white space around them.
+
+        Of a text longer than any fact only the beginning counts: a document that its schema will refuse must
+        not fill registers and receipts. A number is the sum of its nodes, written in one way. A list is the
+        different texts of its nodes, with blanks between. A fact that the profile translates is told as its
+        code list has it, whichever code the message writes.
+        """
+        found = {name: text(path(root)) for name, path in self._facts.items()}
+        found |= {name: total(path(root)) for name, path in self._numbers.items()}
+        found |= {name: texts(path(root)) for name, path in self._lists.items()}
+        return {name: self.translated(name, said[:_LONGEST_FACT]) for name, said in found.items() if said}
+
+    def translated(self, fact: str, code: str) -> str:
+        """The code as the profile tells this fact; as it is where it has no translation."""
+        return self._translations.get(fact, {}).get(code, code)
+
+    def listed(self, name: str, root: etree._Element) -> tuple[str, ...]:
+        """The different texts of a list of the profile, each whole; none where it has no such list."""
+        path = self._lists.get(name)
+        return () if path is None else each_text(path(root))
+
+    def has_list(self, name: str) -> bool:
+        return name in self._lists
+
+    def several(self, root: etree._Element) -> str:
+        """Of an answer, what of it stands there more than once: what identifies it, what it says, or what
+        these stand in. Empty where it is one return."""
+        return next((said for each in self._once if (said := each(root))), "")
+
+    def operation(self, facts: Mapping[str, str]) -> Operation:
+        """What the message asks. A type whose profile names no operations knows no drafts: each of its
+        messages is for real."""
+        if self.kind in _INFORMING:
+            return Operation.INFORM
+        if self._operation is None or facts.get(self._operation.fact) in self._operation.declare:
+            return Operation.DECLARE
+        return Operation.SAVE
+
+    def identified_by(self, root: etree._Element) -> list[etree._Element]:
+        """The elements that tell messages with the same goods apart."""
+        return [] if self._identity is None else nodes(self._identity(root))
+
+    def element_of(self, fact: str, root: etree._Element) -> etree._Element | None:
+        """The element that a fact is the text of; None where it is absent, or no element's text."""
+        found = self._facts[fact](root)
+        first = found[0] if isinstance(found, list) and found else None
+        return first if isinstance(first, etree._Element) else None
+
+
+class Families:
+    """All message types, found by their root element. Each thread and process loads its own."""
+
+    def __init__(
+        self,
+        types: tuple[MessageType, ...],
+        refusals: Mapping[str | None, str],
+        notices: Mapping[str, NoticeTexts],
+        wrappers: Mapping[str, Wrapper],
+        digest: str,
+    ) -> None:
+        self.types = types
+        self.digest = digest
+        self._refusals = refusals
+        self._notices = notices
+        self._wrappers = wrappers
+        self._by_root = {each.root: each for each in types}
+        if len(self._by_root) != len(types):
+            raise ValueError("two message types have the same root element")
+
+    @classmethod
+    def load(cls, folder: Traversable) -> Self:
+        """Compiles every `<family>/<version>/` with a profile. `digest` is the SHA-256 over the names
+        and bytes of all their files, so that a receipt says by what a message was judged."""
+        types: list[MessageType] = []
+        refusals: dict[str | None, str] = {}
+        notices: dict[str, NoticeTexts] = {}
+        wrappers: dict[str, Wrapper] = {}
+        digest = hashlib.sha256()
+        for family, version, place in _folders(folder):
+            files = dict(_files(place))
+            for name, body in files.items():
+                digest.update(f"{family}/{version}/{name}\0{len(body)}\0".encode() + body)
+            profile = _Profile.model_validate(tomllib.loads(files[PROFILE].decode()))
+            own = _types(family, version, profile, files)
+            types += own
+            refusals |= _refusals(family, profile)
+            if profile.wrapper is not None:
+                wrappers[profile.wrapper.root] = Wrapper(family=family, **profile.wrapper.model_dump())
+            if NOTICES in files:
+                notices[family] = NoticeTexts.read(files[NOTICES].decode(), _statuses(own))
+        return cls(tuple(types), refusals, notices, wrappers, digest.hexdigest())
+
+    def senders_listing(self, name: str) -> tuple[Role, ...]:
+        """The roles that may send a message of any type with this list."""
+        return tuple(
+            dict.fromkeys(role for each in self.types if each.has_list(name) for role in each.senders)
+        )
+
+    def recognise(self, root: etree._Element) -> MessageType:
+        """The type of this message; raises `Rejected` where no family knows its root element."""
+        name = etree.QName(root).text
+        found = self._by_root.get(name)
+        if found is None:
+            raise Rejected(self._unknown(root))
+        return found
+
+    def wrapper(self, root: etree._Element) -> Wrapper | None:
+        """The wrapper that this root element is, of any family; None where it is a message itself."""
+        return self._wrappers.get(etree.QName(root).text)
+
+    def _unknown(self, root: etree._Element) -> Finding:
+        """That this root element is not known, and in which namespace it would be."""
+        name = etree.QName(root)
+        known = [
+            each.namespace or "-"
+            for each in map(etree.QName, self._by_root)
+            if each.localname == name.localname
+        ]
+        en, zh = (f"; namespace {known[0]} expected", f"，命名空间应为 {known[0]}") if known else ("", "")
+        return finding(
+            Fault.FAMILY_UNKNOWN, detail=name.text + en, detail_zh=name.text + zh, line=root.sourceline
+        )
+
+    def refusal(self, family: str | None) -> str:
+        """The template of a refusal by the gateway, as this family's import clients read it, with `$text`
+        and `$reference`; that of the family which answers for unrecognised messages where it has none."""
+        return self._refusals.get(family) or self._refusals[None]
+
+    def notices(self, family: str) -> NoticeTexts | None:
+        """What notices about this family's answers say; None where nobody but the sender is told of them."""
+        return self._notices.get(family)
+
+
+def _folders(folder: Traversable) -> Iterator[tuple[str, str, Traversable]]:
+    for family in _sorted(folder):
+        for version in _sorted(family):
+            if version.is_dir() and version.joinpath(PROFILE).is_file():
+                yield family.name, version.name, version
+
+
+def _files(place: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+    for entry in _sorted(place):
+        if entry.is_dir():
+            yield from _files(entry, f"{prefix}{entry.name}/")
+        else:
+            yield f"{prefix}{entry.name}", entry.read_bytes()
+
+
+def _sorted(folder: Traversable) -> list[Traversable]:
+    return sorted(folder.iterdir(), key=lambda entry: entry.name) if folder.is_dir() else []
+
+
+def _refusals(family: str, profile: _Profile) -> dict[str | None, str]:
+    if profile.refusal is None:
+        return {}
+    found: dict[str | None, str] = {family: profile.refusal.template}
+    return found | {None: profile.refusal.template} if profile.refusal.unrecognised else found
+
+
+def _statuses(types: Iterable[MessageType]) -> set[CustomsStatus | None]:
+    """What the answers of these types can say of a declaration."""
+    forms = [each.answer for each in types if each.answer is not None]
+    return {status for form in forms for status in form.codes.statuses.values()}
+
+
+def _types(family: str, version: str, profile: _Profile, files: Mapping[str, bytes]) -> list[MessageType]:
+    lists = {
+        name.removeprefix("codes/").removesuffix(".csv"): _codes(body)
+        for name, body in files.items()
+        if name.startswith("codes/") and name.endswith(".csv")
+    }
+    schemas = {name: body for name, body in files.items() if name.endswith(".xsd")}
+
+    def path(expression: str) -> etree.XPath:
+        return etree.XPath(expression, namespaces=profile.namespaces or None, smart_strings=False)
+
+    def fact(expression: str) -> Callable[[etree._Element], object]:
+        return plain_path(expression, profile.namespaces) or path(expression)
+
+    return [
+        MessageType(
+            family=family,
+            version=version,
+            name=each.name,
+            kind=each.kind,
+            root=each.root,
+            schema=Schema(schemas, each.schema_file),
+            rules=None
+            if each.rules is None
+            else RuleSet(files[each.rules], lists, frozenset(each.text.private)),
+            senders=each.senders,
+            sender_facts=each.sender,
+            answer=None if each.answer is None else _answer_form(each.answer, files),
+            signed=each.signed,
+            free=frozenset(each.text.free),
+            private=frozenset(each.text.private),
+            _identity=None if each.identity is None else path(each.identity),
+            _facts={name: fact(expression) for name, expression in each.facts.items()},
+            _numbers={name: path(expression) for name, expression in each.numbers.items()},
+            _lists={name: path(expression) for name, expression in each.lists.items()},
+            _translations={name: translation(column, files) for name, column in each.translate.items()},
+            _once=()
+            if each.answer is None
+            else tuple(
+                only_once(expression, profile.namespaces)
+                for name, expression in each.facts.items()
+                if name != _WORDS
+            ),
+            _operation=each.operation,
+        )
+        for each in profile.type
+    ]
+
+
+def _answer_form(answer: _Answer, files: Mapping[str, bytes]) -> AnswerForm:
+    if answer.statuses is None:
+        return AnswerForm(kind=answer.kind, codes=CustomsCodes.refusal())
+    return AnswerForm(
+        kind=answer.kind, codes=CustomsCodes.read(files[f"codes/{answer.statuses}.csv"].decode())
+    )
+
+
+def _codes(body: bytes) -> frozenset[str]:
+    return frozenset(row["code"] for row in csv.DictReader(body.decode().splitlines()))

@@ -1,0 +1,294 @@
+"""Business rules of a family: ISO Schematron (ISO/IEC 19757-3) with XPath 1.0, compiled once, run by libxml2.
+
+Each rule becomes one XPath, its sieve, that selects the nodes at which any of its assertions fails; only
+when it selects something are the assertions tried one by one. Sieves are joined by the handful, since each
+evaluation has its price. A sound document so costs a few evaluations, all of them in C: an XSLT of
+the fifteen fields required of fifty lines took 0.7 ms, their sieve 0.6 ms, with far less machinery.
+
+What is understood, and anything else is refused when the rule set is loaded:
+
+- `schema` holds `ns`, `let`, `pattern`; a `pattern` holds a `title` and one `rule` (so that the standard's
+  "first rule that matches" has nothing to choose); a `rule` holds `assert` and `report`;
+- a rule's `context` is a path from the document, or one over a variable or function;
+- an assertion has an `id` (the rule's number), a `flag` (code of a fault, else business-rule), perhaps
+  `role="warning"`, perhaps `subject` (the nodes to show, one finding for each), and its sentence twice, as
+  `span class="zh"` and `span class="en"`, in which a `value-of` stands for what it selects of the subject;
+- variables of `let` are set once for each document, in their order.
+
+A document that its schema refuses is judged as well, without the assertions that would look at what is wrong
+there: one is left out at a node where it names a faulty element, and that stands in the node or the assertion
+looks further than into the node.
+
+No expression is ever made from a message.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from lxml import etree
+
+from gateway.families.rule_functions import FILE, functions, judging
+from gateway.families.rule_functions import NAMESPACE as FUNCTIONS
+from gateway.formats import xml
+from gateway.formats.locations import MOST_FINDINGS, xml_path
+from gateway.model.faults import Fault, Finding, Severity, finding
+from gateway.model.message import Package
+from gateway.model.policy import Policy
+from gateway.model.shown import shown
+
+SCHEMATRON: Final = "http://purl.oclc.org/dsdl/schematron"
+
+_FAULTS: Final = {fault.code: fault for fault in Fault}
+_HANDFUL: Final = 8  # sieves joined; more gain nothing, and one warning makes its whole handful run twice
+
+_SPACE: Final = re.compile(r"\s+")
+_VARIABLE: Final = re.compile(r"\$([\w-]+)")
+_LITERAL: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
+_NAME: Final = re.compile(r"[A-Za-z_][\w.-]*")
+# A path that leaves the node: from the document, to a parent, or along another axis than that of children.
+_ELSEWHERE: Final = re.compile(r"\.\.|::|(?:^|[\s(|,=<>+*\[-])/")
+_CHILDREN: Final = {
+    "schema": {"title", "ns", "p", "let", "pattern"},
+    "pattern": {"title", "p", "rule"},
+    "rule": {"assert", "report"},
+    "assert": {"span"},
+    "report": {"span"},
+    "span": {"value-of"},
+}
+
+
+class Faulty(NamedTuple):
+    """Elements that a schema refuses, and the names of what must not be relied on: theirs, those of all in
+    them, and of what they lack."""
+
+    elements: frozenset[etree._Element]
+    names: frozenset[str]
+
+
+NOTHING: Final = Faulty(frozenset(), frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class _Expression:
+    """An XPath and the names of the variables that it uses, since each one passed costs time."""
+
+    path: etree.XPath
+    variables: tuple[str, ...]
+
+    def __call__(self, node: etree._Element, variables: Mapping[str, Any]) -> Any:
+        return self.path(node, **{name: variables[name] for name in self.variables})
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """Words, and between them what is to be looked up, which the words alone show as an ellipsis."""
+
+    parts: tuple[str | _Expression, ...]
+
+    def __str__(self) -> str:
+        return "".join(part if isinstance(part, str) else "…" for part in self.parts)
+
+    def of(self, subject: etree._Element, variables: Mapping[str, Any]) -> str:
+        return "".join(part if isinstance(part, str) else part(subject, variables) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The names of what an assertion looks at: `inside` the node that it is tried at, and anywhere."""
+
+    inside: frozenset[str]
+    anywhere: frozenset[str]
+
+    def touches(self, node: etree._Element, faulty: Faulty) -> bool:
+        if not self.anywhere.isdisjoint(faulty.names):
+            return True
+        return not self.inside.isdisjoint(faulty.names) and any(
+            node is each or node in each.iterancestors() or each in node.iterancestors()
+            for each in faulty.elements
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assertion:
+    """One rule as people know it: its number, what follows from breaking it, and both sentences."""
+
+    id: str
+    fault: Fault
+    severity: Severity
+    sentences: Mapping[str, _Sentence]
+    fails: _Expression
+    subject: _Expression
+    scope: _Scope
+
+    @property
+    def zh(self) -> str:
+        return str(self.sentences["zh"])
+
+    @property
+    def en(self) -> str:
+        return str(self.sentences["en"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    source: str
+    sieve: _Expression
+    assertions: tuple[Assertion, ...]
+
+
+class RuleSet:
+    """The compiled rules of one file. Not to be shared between threads, like all that libxml2 compiles."""
+
+    def __init__(
+        self, source: bytes, lists: Mapping[str, frozenset[str]], private: frozenset[str] = frozenset()
+    ) -> None:
+        self._private = private
+        schema = xml.trusted(source)
+        self._namespaces = {ns.attrib["prefix"]: ns.attrib["uri"] for ns in _children(schema, "ns")}
+        self._functions = functions(lists)
+        self._variables: list[tuple[str, _Expression]] = []
+        self._names: dict[str, frozenset[str]] = {}  # that a variable looks at
+        for let in _children(schema, "let"):
+            name, value = let.attrib["name"], let.attrib["value"]
+            self._variables.append((name, self._compile(value)))
+            self._names[name] = self._named(value)
+        self._rules = tuple(self._rule(pattern) for pattern in _children(schema, "pattern"))
+        starts = range(0, len(self._rules), _HANDFUL)
+        self._handfuls = [self._join(self._rules[start : start + _HANDFUL]) for start in starts]
+        ids = [assertion.id for assertion in self.assertions]
+        if len(ids) != len(set(ids)):
+            raise ValueError(
+                f"rule numbers used twice: {sorted(each for each in ids if ids.count(each) > 1)}"
+            )
+
+    @property
+    def assertions(self) -> tuple[Assertion, ...]:
+        """All rules, for documentation."""
+        return tuple(assertion for rule in self._rules for assertion in rule.assertions)
+
+    def check(
+        self, root: etree._Element, package: Package, policy: Policy, faulty: Faulty = NOTHING
+    ) -> list[Finding]:
+        """What breaks the rules, at most `MOST_FINDINGS`, in the order of the rules; where a schema refuses
+        the document, what does not rest on `faulty` elements."""
+        found: list[Finding] = []
+        with judging(package, policy):
+            variables: dict[str, Any] = {}
+            for name, value in self._variables:
+                variables[name] = value(root, variables)
+            for sieve, rules in self._handfuls:
+                if not sieve(root, variables):
+                    continue
+                for rule in rules:
+                    for node in rule.sieve(root, variables):
+                        found += self._findings(rule, node, variables, package, faulty)
+                        if len(found) >= MOST_FINDINGS:
+                            return found[:MOST_FINDINGS]
+        return found
+
+    def _findings(
+        self,
+        rule: _Rule,
+        node: etree._Element,
+        variables: Mapping[str, Any],
+        package: Package,
+        faulty: Faulty,
+    ) -> list[Finding]:
+        return [
+            self._finding(assertion, subject, variables, package)
+            for assertion in rule.assertions
+            if not assertion.scope.touches(node, faulty) and assertion.fails(node, variables)
+            for subject in assertion.subject(node, variables) or [node]
+        ]
+
+    def _finding(
+        self,
+        assertion: Assertion,
+        subject: etree._Element,
+        variables: Mapping[str, Any],
+        package: Package,
+    ) -> Finding:
+        attached = subject.tag == FILE
+        return finding(
+            assertion.fault,
+            detail=assertion.sentences["en"].of(subject, variables),
+            detail_zh=assertion.sentences["zh"].of(subject, variables),
+            rule=assertion.id,
+            severity=assertion.severity,
+            file=subject.get("name") if attached else package.document_name,
+            line=None if attached else subject.sourceline,
+            xpath=None if attached else xml_path(subject),
+            value=None if attached or subject.text is None or len(subject) else shown(subject, self._private),
+        )
+
+    def _rule(self, pattern: etree._Element) -> _Rule:
+        (rule,) = _children(pattern, "rule")
+        checks = [child for child in rule if _checked(child, "rule") in ("assert", "report")]
+        broken = " or ".join(f"({_broken(check)})" for check in checks)
+        source = f"({rule.attrib['context']})[{broken}]"
+        return _Rule(
+            source,
+            self._compile(source),
+            tuple(self._assertion(check, rule.attrib["context"]) for check in checks),
+        )
+
+    def _join(self, rules: tuple[_Rule, ...]) -> tuple[_Expression, tuple[_Rule, ...]]:
+        # No union: it takes libxml2 the product of the sizes, 10 s where two rules fail 90,000 times each.
+        return self._compile(" or ".join(f"boolean({rule.source})" for rule in rules)), rules
+
+    def _assertion(self, check: etree._Element, context: str) -> Assertion:
+        sentences = {span.attrib["class"]: self._sentence(span) for span in _children(check, "span")}
+        return Assertion(
+            id=check.attrib["id"],
+            fault=_FAULTS[check.get("flag", Fault.RULE.code)],
+            severity=Severity(check.get("role", Severity.ERROR)),
+            sentences={language: sentences[language] for language in ("zh", "en")},
+            fails=self._compile(f"boolean({_broken(check)})"),
+            subject=self._compile(check.get("subject", ".")),
+            scope=self._scope(context, check.attrib["test"]),
+        )
+
+    def _sentence(self, span: etree._Element) -> _Sentence:
+        parts: list[str | _Expression] = [_words(span.text).lstrip()]
+        for value in _children(span, "value-of"):
+            parts += [self._compile(f"string({value.attrib['select']})"), _words(value.tail)]
+        parts[-1] = str(parts[-1]).rstrip()
+        return _Sentence(tuple(parts))
+
+    def _scope(self, context: str, test: str) -> _Scope:
+        if _ELSEWHERE.search(test) or any(self._names[name] for name in _VARIABLE.findall(test)):
+            return _Scope(inside=frozenset(), anywhere=self._named(context) | self._named(test))
+        return _Scope(inside=self._named(test), anywhere=self._named(context))
+
+    def _named(self, expression: str) -> frozenset[str]:
+        """The names in an expression and in its variables; functions and operators among them do no harm."""
+        own = frozenset(_NAME.findall(_LITERAL.sub("", expression)))
+        return own.union(*(self._names[name] for name in _VARIABLE.findall(expression)))
+
+    def _compile(self, expression: str) -> _Expression:
+        names = tuple(sorted(set(_VARIABLE.findall(expression))))
+        known = {**self._namespaces, "gw": FUNCTIONS}
+        extensions = self._functions if "gw:" in expression else None
+        return _Expression(etree.XPath(expression, namespaces=known, extensions=extensions), names)
+
+
+def _broken(check: etree._Element) -> str:
+    test = check.attrib["test"]
+    return f"not({test})" if etree.QName(check).localname == "assert" else test
+
+
+def _children(parent: etree._Element, name: str) -> list[etree._Element]:
+    return [child for child in parent if _checked(child, etree.QName(parent).localname) == name]
+
+
+def _checked(child: etree._Element, parent: str) -> str:
+    name = etree.QName(child)
+    if name.namespace != SCHEMATRON or name.localname not in _CHILDREN[parent]:
+        raise ValueError(f"line {child.sourceline}: {name.text} is not understood in {parent}")
+    return name.localname
+
+
+def _words(text: str | None) -> str:
+    return _SPACE.sub(" ", text or "")

@@ -1,0 +1,267 @@
+"""The only zip reader of the gateway: strict, streaming, with one reading of every archive.
+
+`zip_records` sees to it that the file is laid out in one way only; here it is judged what an entry may be
+(a plain file with a flat name, stored or deflated, in bounds), and data are held to what was declared.
+Nothing is inflated before the whole directory has been found sound.
+"""
+
+import stat
+import unicodedata
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Final
+
+from gateway.formats.zip_records import (
+    ENCRYPTED,
+    PATCH,
+    STORED,
+    UTF8,
+    Record,
+    broken,
+    data_starts,
+    find_directory,
+    read_at,
+    records,
+    shown,
+)
+from gateway.model.faults import Fault, Rejected, finding, in_bytes, too_large
+from gateway.model.file_names import spelling
+
+# Unpacked bytes from which the ratio counts: below it fifty equal lines of goods may pack better than 100:1,
+# and can do no harm.
+RATIO_COUNTS_FROM: Final = 1_000_000
+LONGEST_NAME: Final = 255
+
+_CHUNK: Final = 64 * 1024
+_DEFLATED: Final = 8
+_AES: Final = 99
+_NEWEST_VERSION: Final = 63  # of the format, APPNOTE 4.4.3.2
+_EXTRAS_OF_ENCRYPTION: Final = (0x0017, 0x9901)
+_EXTRA_UNICODE_PATH: Final = 0x7075
+_DOS_DIRECTORY: Final = 0x10
+# What desktops put into a zip without being asked: it goes on as sent, and is no part of the package.
+_MACOSX: Final = "__macosx/"
+_APPLE_DOUBLE: Final = "._"  # before the name of the file that it goes with
+_LITTER: Final = (".ds_store", "thumbs.db", "desktop.ini")
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    """`entries` in one archive, `ratio` of unpacked to packed size per entry and in all, `size` in unpacked
+    bytes of all entries together."""
+
+    entries: int
+    ratio: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the archive: `size` unpacked and `packed` in bytes, `start` of its data in the file. One
+    that is `ignored` is a desktop's own: it counts in all limits and means nothing."""
+
+    name: str
+    size: int
+    packed: int
+    crc: int
+    deflated: bool
+    start: int
+    ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive whose structure is sound; `entries` in the order of its directory."""
+
+    entries: tuple[Entry, ...]
+    _stream: IO[bytes]
+    _ratio: int
+
+    def open(self, entry: Entry) -> Iterator[bytes]:
+        """The unpacked bytes in chunks of at most 64 KB: never more than `entry.size` of them.
+
+        Raises `Rejected` when the data are not what was declared (size, checksum, ratio), at the latest
+        at the end: what was read counts only when the iterator is exhausted.
+        """
+        crc = 0
+        unpacked = (
+            _inflated(self._stream, entry, self._ratio) if entry.deflated else _stored(self._stream, entry)
+        )
+        for chunk in unpacked:
+            crc = zlib.crc32(chunk, crc)
+            yield chunk
+        if crc != entry.crc:
+            raise broken("wrong checksum", "校验和错误", entry.name)
+
+
+def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
+    """Reads the structure of a zip from a seekable stream, which must stay open while the archive is used.
+
+    Raises `Rejected` for whatever the bytes are, and nothing else of its own.
+    """
+    directory = find_directory(stream)
+    if directory.entries > limits.entries:
+        raise Rejected(
+            finding(
+                Fault.ZIP_TOO_MANY,
+                detail=f"{directory.entries} > {limits.entries}",
+                detail_zh=f"{directory.entries} 个，上限 {limits.entries} 个",
+            )
+        )
+    found = list(records(stream, directory))
+    _refuse_one_folder(found)
+    names: dict[str, str] = {}
+    for record in found:
+        _refuse_all_but_plain_files(record)
+        name = _name(record)
+        # Systems behind us may ignore case or normalise: two names must differ to all of them.
+        spelt = spelling(name)
+        if spelt in names:
+            raise Rejected(finding(Fault.ZIP_DUPLICATE, file=name))
+        names[spelt] = name
+    starts = data_starts(stream, found, directory)
+    _refuse_sizes(found, limits)
+    entries = tuple(
+        Entry(
+            *(name, record.size, record.packed, record.crc, record.method == _DEFLATED, start),
+            ignored=_is_litter(name) or _goes_with_another(spelt, names),
+        )
+        for (spelt, name), record, start in zip(names.items(), found, starts, strict=True)
+    )
+    return Archive(entries, stream, limits.ratio)
+
+
+def _is_litter(name: str) -> bool:
+    lowered = name.lower()
+    return lowered.startswith(_MACOSX) or lowered in _LITTER
+
+
+def _goes_with_another(spelt: str, names: Collection[str]) -> bool:
+    """Whether it is what a Mac keeps of another file of the archive beside it (AppleDouble, RFC 1740)."""
+    return spelt.startswith(_APPLE_DOUBLE) and spelt.removeprefix(_APPLE_DOUBLE) in names
+
+
+def _refuse_one_folder(found: Sequence[Record]) -> None:
+    names = [name for record in found if not _is_litter(name := shown(record.name).replace("\\", "/"))]
+    folders = {folder if slash else "" for folder, slash, _ in (name.partition("/") for name in names)}
+    if len(folders) == 1 and (folder := folders.pop()) not in ("", ".", "..") and ":" not in folder:
+        raise Rejected(
+            finding(
+                Fault.ZIP_PATH,
+                detail=f" All of it is in the folder {folder}: zip the files in it, not the folder itself.",
+                detail_zh=f"全部文件都在文件夹“{folder}”内，请打开该文件夹，选中其中的文件直接压缩，不要压缩文件夹本身。",
+                file=folder,
+            )
+        )
+
+
+def _refuse_all_but_plain_files(record: Record) -> None:
+    file = shown(record.name)
+    kind = stat.S_IFMT(record.mode)
+    is_folder = stat.S_ISDIR(kind) or record.dos_attributes & _DOS_DIRECTORY
+    if is_folder and not (file.lower().startswith(_MACOSX) and file.endswith("/") and not record.size):
+        raise Rejected(finding(Fault.ZIP_PATH, file=file))
+    if kind and not stat.S_ISREG(kind) and not is_folder:
+        raise Rejected(finding(Fault.ZIP_SYMLINK, file=file))
+    if record.flags & ENCRYPTED or record.method == _AES or record.extras.keys() & _EXTRAS_OF_ENCRYPTION:
+        raise Rejected(finding(Fault.ZIP_ENCRYPTED, file=file))
+    if record.version_needed > _NEWEST_VERSION or record.flags & PATCH:
+        detail = f"{record.version_needed / 10}, {record.flags:#x}"
+        raise Rejected(finding(Fault.ZIP_METHOD, detail=detail, file=file))
+    if record.method not in (STORED, _DEFLATED):
+        raise Rejected(finding(Fault.ZIP_METHOD, detail=str(record.method), file=file))
+    if record.method == STORED and record.packed != record.size:
+        raise broken("wrong size", "大小不符", file)
+
+
+def _name(record: Record) -> str:
+    name = _decoded(record)
+    if not 0 < len(name) <= LONGEST_NAME or any(map(_is_control, name)):
+        raise Rejected(finding(Fault.ZIP_NAME, file=name))
+    # A colon makes a drive or an alternate stream of it, for a Windows system behind us.
+    flat = name.replace("/", "") if name.lower().startswith(_MACOSX) else name
+    if ".." in name.split("/") or flat == "." or any(character in flat for character in "/\\:"):
+        raise Rejected(finding(Fault.ZIP_PATH, file=name))
+    return name
+
+
+def _decoded(record: Record) -> str:
+    readings = []
+    for codec in ("utf-8",) if record.flags & UTF8 else ("utf-8", "gbk"):
+        with suppress(UnicodeDecodeError):
+            readings.append(record.name.decode(codec))
+    # Info-ZIP's Unicode path (APPNOTE 4.6.9) may say which reading is meant, but not give a second name.
+    path = record.extras.get(_EXTRA_UNICODE_PATH)
+    if path is not None and path[:5] == b"\x01" + zlib.crc32(record.name).to_bytes(4, "little"):
+        readings = [reading for reading in readings if reading.encode() == path[5:]]
+    if not readings:
+        raise Rejected(finding(Fault.ZIP_NAME, file=shown(record.name)))
+    return readings[0]
+
+
+def _is_control(character: str) -> bool:
+    # Cf holds the marks that turn the direction of writing, so that "fdp.exe" is shown as "exe.pdf".
+    return (
+        unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        or ord(character) & 0xFFFE == 0xFFFE
+        or 0xFDD0 <= ord(character) <= 0xFDEF
+    )
+
+
+def _refuse_sizes(found: Sequence[Record], limits: ArchiveLimits) -> None:
+    size = sum(record.size for record in found)
+    if size > limits.size:
+        raise Rejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limits.size))
+    for record in found:
+        _refuse_ratio(record.size, record.packed, limits.ratio, shown(record.name))
+    _refuse_ratio(size, sum(record.packed for record in found), limits.ratio)
+
+
+def _refuse_ratio(size: int, packed: int, ratio: int, file: str | None = None) -> None:
+    if size >= RATIO_COUNTS_FROM and size > ratio * packed:
+        raise _bomb(size, packed, ratio, file)
+
+
+def _bomb(size: int, packed: int, ratio: int, file: str | None) -> Rejected:
+    return Rejected(
+        finding(
+            Fault.ZIP_RATIO,
+            detail=f"{size}:{packed} > {ratio}:1",
+            detail_zh=f"{in_bytes(packed)} 解压为 {in_bytes(size)}，上限 {ratio} 倍",
+            file=file,
+        )
+    )
+
+
+def _stored(stream: IO[bytes], entry: Entry) -> Iterator[bytes]:
+    for at in range(0, entry.size, _CHUNK):
+        yield read_at(stream, entry.start + at, min(_CHUNK, entry.size - at))
+
+
+def _inflated(stream: IO[bytes], entry: Entry, ratio: int) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    fed = made = 0
+    while not inflater.eof:
+        data = inflater.unconsumed_tail
+        if not data and fed < entry.packed:
+            data = read_at(stream, entry.start + fed, min(_CHUNK, entry.packed - fed))
+            fed += len(data)
+        try:
+            chunk = inflater.decompress(data, _CHUNK)
+        except zlib.error:
+            raise broken("data cannot be inflated", "数据无法解压", entry.name) from None
+        made += len(chunk)
+        if made > entry.size:
+            used = fed - len(inflater.unconsumed_tail)
+            if made > ratio * used:
+                raise _bomb(made, used, ratio, entry.name)
+            raise broken("wrong size", "大小不符", entry.name)
+        if not data and not chunk:
+            raise broken("data end too early", "数据不完整", entry.name)
+        yield chunk
+    if fed < entry.packed or inflater.unused_data:
+        raise Rejected(finding(Fault.ZIP_HIDDEN, file=entry.name))
+    if made != entry.size:
+        raise broken("wrong size", "大小不符", entry.name)

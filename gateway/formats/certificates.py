@@ -1,0 +1,133 @@
+"""Registered certificates as keys that signatures are verified with."""
+
+import hashlib
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gateway.model.china import moment_zh
+from gateway.model.faults import Fault, Finding, finding
+from gateway.model.parties import RegisteredCertificate
+
+
+class Unusable(ValueError):
+    """A key or certificate that cannot be used, and why: the text in English, `zh` in Chinese. Never in a
+    library's words."""
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.zh = zh
+
+
+class Algorithm(StrEnum):
+    """The signature algorithms that are accepted, by the last part of their names in RFC 9231."""
+
+    RSA_SHA256 = "rsa-sha256"
+    RSA_SHA384 = "rsa-sha384"
+    RSA_SHA512 = "rsa-sha512"
+    ECDSA_SHA256 = "ecdsa-sha256"
+    ECDSA_SHA384 = "ecdsa-sha384"
+    ECDSA_SHA512 = "ecdsa-sha512"
+
+    @property
+    def hash(self) -> hashes.HashAlgorithm:
+        return {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}[self[-3:]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A parsed certificate. `fingerprint` is the SHA-256 (hex) of `der`, `base64` is `der` for KeyInfo."""
+
+    der: bytes
+    base64: str
+    fingerprint: str
+    key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+    begins: datetime
+    ends: datetime
+
+    def fits(self, algorithm: Algorithm) -> bool:
+        """Whether signatures of this algorithm can come from this kind of key at all."""
+        return algorithm.startswith("rsa") == isinstance(self.key, rsa.RSAPublicKey)
+
+    @property
+    def weakness(self) -> str:
+        """The kind of key, where it is none of RSA 2048-4096, P-256 and P-384; else empty."""
+        if isinstance(self.key, rsa.RSAPublicKey):
+            return "" if 2048 <= self.key.key_size <= 4096 else f"RSA {self.key.key_size}"
+        return "" if isinstance(self.key.curve, ec.SECP256R1 | ec.SECP384R1) else self.key.curve.name
+
+    def has_signed(self, content: bytes, value: bytes, algorithm: Algorithm) -> bool:
+        """Whether `value` is this key's signature over `content`, in the form that XML signatures use: for
+        ECDSA the two numbers side by side, each as long as the curve's order (XMLDSIG 1.1, 6.4.3)."""
+        if not self.fits(algorithm) or self.weakness:
+            return False
+        try:
+            if isinstance(self.key, rsa.RSAPublicKey):
+                self.key.verify(value, content, padding.PKCS1v15(), algorithm.hash)
+                return True
+            half = self.key.key_size // 8
+            if len(value) != 2 * half:
+                return False
+            r, s = int.from_bytes(value[:half], "big"), int.from_bytes(value[half:], "big")
+            self.key.verify(encode_dss_signature(r, s), content, ec.ECDSA(algorithm.hash))
+        except InvalidSignature:
+            return False
+        return True
+
+
+@cache
+def certificate(pem: str) -> Certificate:
+    """Parses a certificate, once. Raises `Unusable`, also for one that holds another kind of key than RSA or
+    elliptic curve: the register must not have taken it."""
+    try:
+        parsed = x509.load_pem_x509_certificate(pem.encode("ascii"))
+        key = parsed.public_key()
+    except (ValueError, UnsupportedAlgorithm):  # also UnicodeEncodeError
+        raise Unusable("holds no certificate in PEM form", "不是 PEM 格式的证书") from None
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        serial = f"{parsed.serial_number:x}"
+        raise Unusable(
+            f"certificate {serial} has no RSA or elliptic curve key",
+            f"证书 {serial} 的密钥不是 RSA 或椭圆曲线",
+        )
+    der = parsed.public_bytes(Encoding.DER)
+    return Certificate(
+        der=der,
+        base64=b64encode(der).decode("ascii"),
+        fingerprint=hashlib.sha256(der).hexdigest(),
+        key=key,
+        begins=parsed.not_valid_before_utc,
+        ends=parsed.not_valid_after_utc,
+    )
+
+
+def outside(known: Certificate, at: datetime) -> str:
+    """Why a certificate of ours may not be used at `at`; empty where it may."""
+    if at < known.begins:
+        return f"the certificate begins on {known.begins.isoformat(' ', 'minutes')}"
+    return f"the certificate ended on {known.ends.isoformat(' ', 'minutes')}" if at > known.ends else ""
+
+
+def why_not(registered: RegisteredCertificate, now: datetime) -> Finding | None:
+    """Why a registered certificate may not be used at `now`, if it may not."""
+    if registered.revoked_at is not None and registered.revoked_at <= now:
+        return finding(
+            Fault.CERTIFICATE_REVOKED,
+            detail=registered.revoked_at.isoformat(),
+            detail_zh=f"{moment_zh(registered.revoked_at)}起",
+        )
+    known = certificate(registered.pem)
+    if not known.begins <= now <= known.ends:
+        detail = f"{known.begins.isoformat()} – {known.ends.isoformat()}"
+        detail_zh = f"有效期{moment_zh(known.begins)}至{moment_zh(known.ends)}"
+        return finding(Fault.CERTIFICATE_EXPIRED, detail=detail, detail_zh=detail_zh)
+    return None

@@ -1,0 +1,90 @@
+"""Characters that nobody sees or that look like others, where a text is compared (CONTRACT.md, "Formats").
+
+Codes, numbers and references are compared as they are written: one with a zero-width space in it is another
+one to a machine and the same to whoever reads it. Free text, as names and descriptions of goods are, may hold
+what it likes; a profile says which elements these are.
+"""
+
+import re
+from collections.abc import Iterator, Set
+from itertools import chain, islice
+from typing import Final
+
+from lxml import etree
+
+from gateway.formats.locations import MOST_FINDINGS, xml_path
+from gateway.formats.reading import FURTHER_SPACE, XML_SPACE, all_text, said
+from gateway.model.faults import Fault, Finding, finding
+from gateway.model.shown import shown
+
+# Unicode 15: categories Cc and Cf (which has the bidirectional ones), and what else is drawn as nothing
+# (Default_Ignorable_Code_Point in DerivedCoreProperties.txt).
+_UNSEEN: Final = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160"
+    "\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_STRANGE: Final = re.compile(f"[{_UNSEEN}{FURTHER_SPACE}]")
+_BROKEN: Final = re.compile(f"[{_UNSEEN}{FURTHER_SPACE}\t\r\n]")
+_HAS_BROKEN_LINE: Final = etree.XPath(
+    "boolean(//text()[contains(., '\n') or contains(., '\t') or contains(., '\r')][normalize-space()])"
+)
+_WITH_ATTRIBUTES: Final = etree.XPath("//*[@*]")
+_SIGNATURE: Final = "{http://www.w3.org/2000/09/xmldsig#}Signature"
+
+
+def strange_characters(
+    root: etree._Element, free: Set[str], private: Set[str], faulty: Set[etree._Element] = frozenset()
+) -> list[Finding]:
+    """A fault for each element whose text is compared, and each attribute, that holds such a character, or
+    white space other than U+0020, at most `MOST_FINDINGS`. `root` is a reading; `free` elements and all below
+    them are left out, and the texts of those that are `faulty` anyway."""
+    text = all_text(root)
+    found: list[Iterator[Finding]] = []
+    if _STRANGE.search(text) or _HAS_BROKEN_LINE(root):
+        found.append(_found(root, free, private, faulty))
+    return list(islice(chain(*found, _in_attributes(root, free, private)), MOST_FINDINGS))
+
+
+def first_strange(text: str) -> str | None:
+    """The first such character of a text that is compared, as U+200B; None where it has none."""
+    match = _BROKEN.search(text.strip(XML_SPACE))
+    return f"U+{ord(match[0]):04X}" if match else None
+
+
+def _found(
+    root: etree._Element, free: Set[str], private: Set[str], faulty: Set[etree._Element]
+) -> Iterator[Finding]:
+    for element in root.iter(etree.Element):
+        if len(element) or element in faulty or not said(element.text):
+            continue
+        character = first_strange(element.text or "")
+        if character is None or _is_free(element, free):
+            continue
+        name = etree.QName(element).localname
+        yield finding(
+            Fault.TEXT_CHARACTERS,
+            detail=f"{name}: {character}",
+            line=element.sourceline,
+            xpath=xml_path(element),
+            value=shown(element, private),
+        )
+
+
+def _in_attributes(root: etree._Element, free: Set[str], private: Set[str]) -> Iterator[Finding]:
+    for element in _WITH_ATTRIBUTES(root):
+        for name, value in element.attrib.items():
+            if (character := first_strange(value)) and not _is_free(element, free):
+                called = etree.QName(name).localname
+                yield finding(
+                    Fault.TEXT_CHARACTERS,
+                    detail=f"@{called}: {character}",
+                    line=element.sourceline,
+                    xpath=f"{xml_path(element)}/@{called}",
+                    value=shown(element, private, value),
+                )
+
+
+def _is_free(element: etree._Element, free: Set[str]) -> bool:
+    above = (element, *element.iterancestors())
+    return any(each.tag == _SIGNATURE or etree.QName(each).localname in free for each in above)

@@ -1,0 +1,206 @@
+"""The envelope of the data exchange platform around what is sent: `DxpMsg` (FORMATS 2.4).
+
+Its data may be larger than memory, so they never pass through the XML parser: they are cut out of the stream
+as base64, and what is left, the envelope with an empty `Data`, is parsed as anything from outside. That both
+readings are of the same document is seen to: nothing may stand in it that hides a tag from either.
+"""
+
+import base64
+import binascii
+import io
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import IO, Final
+
+from lxml import etree
+
+from gateway.config.connections import DxpSettings
+from gateway.formats import xml
+from gateway.formats.submission import is_safe
+from gateway.model.china import CHINA
+from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.message import SUBMISSION_KEY, Submission, made_at, message_of
+from gateway.model.ports import Answer
+
+NAMESPACE: Final = "http://www.chinaport.gov.cn/dxp"
+ROOT: Final = f"{{{NAMESPACE}}}DxpMsg"
+# In BizKey of an answer, the CopMsgId of what it answers. The platform names none: ours, agreed on.
+ANSWERS: Final = "OriCopMsgId"
+
+_CHUNK: Final = 57 * 1024  # bytes of data; three of them make four characters
+_AROUND: Final = 64 * 1024  # most bytes before the data, and after them
+_DATA: Final = re.compile(rb"<((?:[A-Za-z_][A-Za-z0-9_.-]*:)?Data)\s*>")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What an envelope says beside its data. `id` is CopMsgId, `name` AddInfo/FileName, `keys` BizKey; what
+    it does not say is empty."""
+
+    id: str
+    sender: str
+    receivers: tuple[str, ...]
+    type: str
+    name: str = ""
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+def write_submission(
+    submission: Submission, packed: IO[bytes], out: IO[bytes], settings: DxpSettings
+) -> None:
+    """Writes a DxpMsg around the zip of a submission. The same one gives the same bytes however often it is
+    sent: the time in it is that of the message's id."""
+    head = Head(
+        id=submission.key,
+        sender=settings.sender,
+        receivers=(settings.receiver,),
+        type=settings.message_type,
+        name=f"{submission.key}.zip",
+    )
+    write(head, made_at(message_of(submission.key)), packed, out)
+
+
+def write(head: Head, at: datetime, data: IO[bytes], out: IO[bytes]) -> None:
+    """Writes a DxpMsg of the instant `at` around what is left to read of `data`, in constant memory."""
+    root = etree.Element(ROOT, {"ver": "1.0", "Id": f"M{head.id}"}, nsmap={None: NAMESPACE})
+    info = _put(root, "TransInfo")
+    _put(info, "CopMsgId", head.id)
+    _put(info, "SenderId", head.sender)
+    receivers = _put(info, "ReceiverIds")
+    for receiver in head.receivers:
+        _put(receivers, "ReceiverId", receiver)
+    _put(info, "CreatTime", at.astimezone(CHINA).isoformat(timespec="seconds"))
+    _put(info, "MsgType", head.type)
+    _put(root, "Data", "")
+    if head.name or head.keys:
+        more = _put(root, "AddInfo")
+        if head.name:
+            _put(more, "FileName", head.name)
+        keys = _put(more, "BizKey") if head.keys else more
+        for name, value in head.keys.items():
+            _put(keys, "Key", value).set("name", name)
+    before, tag, after = etree.tostring(root, encoding="UTF-8", xml_declaration=True).partition(
+        b"<Data></Data>"
+    )
+    assert tag  # noqa: S101  the only element of that name, and no text holds a tag
+    out.write(before + b"<Data>")
+    while chunk := _exactly(data, _CHUNK):
+        out.write(base64.b64encode(chunk))
+    out.write(b"</Data>" + after)
+
+
+def read(stream: IO[bytes], out: IO[bytes]) -> Head:
+    """Writes the data of a DxpMsg to `out`, in constant memory; raises `Rejected` for anything else, and then
+    what was written counts for nothing."""
+    start, rest = _until_data(stream)
+    return _head(start + _decode(stream, rest, out))
+
+
+def unwrapped(answer: Answer) -> Answer:
+    """The answer inside a DxpMsg: its data, the name and the key that the envelope tells where they are fit.
+
+    Any other is given back as it is: it is read, or held for an operator, as what it says. So is a `DxpRep`,
+    the platform's word on the way of a message, which is none of customs'."""
+    if b"DxpMsg" not in answer.body[:_AROUND]:
+        return answer
+    out = io.BytesIO()
+    try:
+        head = read(io.BytesIO(answer.body), out)
+    except Rejected:
+        return answer
+    told = head.keys.get(ANSWERS, "")
+    return replace(
+        answer,
+        body=out.getvalue(),
+        name=head.name if is_safe(head.name) else answer.name,
+        key=answer.key or (told if SUBMISSION_KEY.fullmatch(told) else None),
+    )
+
+
+def _put(parent: etree._Element, tag: str, text: str | None = None) -> etree._Element:
+    child = etree.SubElement(parent, f"{{{NAMESPACE}}}{tag}")
+    child.text = text
+    return child
+
+
+def _exactly(stream: IO[bytes], size: int) -> bytes:
+    """So many bytes, fewer only at the end."""
+    found = b""
+    while len(found) < size and (more := stream.read(size - len(found))):
+        found += more
+    return found
+
+
+def _until_data(stream: IO[bytes]) -> tuple[bytes, bytes]:
+    """What stands before the data, with the tag, and what was read beyond it."""
+    start = _exactly(stream, _AROUND)
+    tag = _DATA.search(start)
+    if tag is None:
+        raise _no_envelope("no Data")
+    return start[: tag.end()], start[tag.end() :]
+
+
+def _decode(stream: IO[bytes], rest: bytes, out: IO[bytes]) -> bytes:
+    """Writes what the base64 in `rest` and then `stream` stands for, and returns what follows it."""
+    left = b""
+    while rest:
+        text, mark, end = rest.partition(b"<")
+        left += b"".join(text.split())
+        if mark:
+            out.write(_decoded(left))
+            end += _exactly(stream, max(0, _AROUND + 1 - len(end)))
+            if len(end) > _AROUND:
+                raise _no_envelope("too much after Data")
+            return mark + end
+        # Padding is for the last four to have, which are known by what follows them.
+        whole = max(0, len(left) - 1) // 4 * 4
+        if b"=" in left[:whole]:
+            raise _no_envelope("Data is no base64")
+        out.write(_decoded(left[:whole]))
+        left = left[whole:]
+        rest = _exactly(stream, _CHUNK)
+    raise _no_envelope("it ends within Data")
+
+
+def _decoded(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise _no_envelope("Data is no base64") from None
+
+
+def _head(document: bytes) -> Head:
+    """What an envelope says that was read without its data."""
+    if b"<!" in document:  # a comment or a section could hold what is a tag to one reading alone
+        raise _no_envelope("it holds a comment, a section or a DTD")
+    root = xml.parse(document)
+    data = list(root.iter("{*}Data"))
+    if root.tag != ROOT or len(data) != 1 or data[0].getparent() is not root or len(data[0]) or data[0].text:
+        raise _no_envelope("Data stands elsewhere")
+    if data[0].tag != f"{{{NAMESPACE}}}Data":
+        raise _no_envelope("Data is of another namespace")
+    places = {"d": NAMESPACE}
+    keys = root.iterfind("d:AddInfo/d:BizKey/d:Key", places)
+    return Head(
+        id=_said(root, "TransInfo/CopMsgId"),
+        sender=_said(root, "TransInfo/SenderId"),
+        receivers=tuple(
+            (each.text or "").strip()
+            for each in root.iterfind("d:TransInfo/d:ReceiverIds/d:ReceiverId", places)
+        ),
+        type=_said(root, "TransInfo/MsgType"),
+        name=_said(root, "AddInfo/FileName"),
+        keys={str(key.get("name", "")): (key.text or "").strip() for key in keys},
+    )
+
+
+def _said(root: etree._Element, path: str) -> str:
+    steps = "/".join(f"{{{NAMESPACE}}}{step}" for step in path.split("/"))
+    return (root.findtext(steps) or "").strip()
+
+
+def _no_envelope(why: str) -> Rejected:
+    return Rejected(
+        finding(Fault.XML_MALFORMED, detail=f"no DXP envelope: {why}", detail_zh="不是完整的 DXP 信封")
+    )

@@ -1,0 +1,108 @@
+"""What a document says, in one reading for schema, rules, facts and authority (CONTRACT.md, "Formats").
+
+Each of them has a notion of its own of what is blank and what a number is: XPath knows the four white spaces
+of XML, Python those of Unicode; an XSD decimal may begin with + or end with a point, and is no number to
+XPath then. What is blank to one and filled to the next is a way in, so all of them are given the same tree,
+in which blank is empty, and ask here for text and numbers.
+"""
+
+import re
+from copy import deepcopy
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from lxml import etree
+
+from gateway.formats import xml
+from gateway.formats.locations import MOST_FINDINGS, xml_path
+from gateway.model.faults import Fault, Finding, Severity, finding
+
+XML_SPACE: Final = " \t\r\n"  # XML 1.0, production 3
+# White space to Unicode (PropList.txt) and not to XML; written for a class of a regular expression.
+FURTHER_SPACE: Final = "\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_FURTHER_SPACE: Final = re.compile(f"[{FURTHER_SPACE}]")
+_BLANK_LEAF: Final = etree.XPath("boolean(//*[not(*)][text()][not(normalize-space())])")
+_OF_INSTANCE: Final = etree.XPath("//*[@xsi:*]", namespaces={"xsi": xml.XSI})
+NIL: Final = f"{{{xml.XSI}}}nil"
+_LOCATIONS: Final = (f"{{{xml.XSI}}}schemaLocation", f"{{{xml.XSI}}}noNamespaceSchemaLocation")
+
+# XML Schema part 2, 3.2.3.1: no exponent, digits of ASCII alone.
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
+
+
+class Reading(NamedTuple):
+    """`root` is the very tree that was given where that says the same to every reader."""
+
+    root: etree._Element
+    warnings: tuple[Finding, ...]
+
+
+def reading(root: etree._Element) -> Reading:
+    """The tree to judge by: white space alone, as Unicode has it, is nothing; `xsi:nil` on what is empty says
+    nothing more, and the names of schemas that XSI allows are gone, each with a warning: a validator would
+    load what they name, from files or the network. An `xsi:nil` over content stays, for the schema to refuse.
+    """
+    if not (_FURTHER_SPACE.search(all_text(root)) or _BLANK_LEAF(root) or _instructed(root)):
+        return Reading(root, ())
+    own = deepcopy(root)  # what was signed stays as it is
+    for element in own.iter(etree.Element):
+        if element.text and not said(element.text) and _says_nothing(element.text, leaf=not len(element)):
+            element.text = None
+        if element.tail and not said(element.tail) and _says_nothing(element.tail, leaf=False):
+            element.tail = None
+    found: list[Finding] = []
+    for element in _instructed(own):
+        if said(element.get(NIL)) in _nothing_by(element):
+            del element.attrib[NIL]
+        for name in _LOCATIONS:
+            if element.attrib.pop(name, None) is not None:
+                found.append(_not_followed(element))
+    return Reading(own, tuple(found[:MOST_FINDINGS]))
+
+
+def said(text: str | None) -> str:
+    """The text without white space around it; empty where that is all there is."""
+    return (text or "").strip()
+
+
+def number(text: str | None) -> Decimal | None:
+    """The number that a text is in any form that a schema takes for one; None for any other text."""
+    digits = (text or "").strip(XML_SPACE)
+    return Decimal(digits) if _NUMBER.fullmatch(digits) else None
+
+
+def plain(value: Decimal) -> str:
+    """The one way of writing a number: no exponent, no sign + and no zeros that say nothing."""
+    digits = f"{value:f}"
+    shortest = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return "0" if shortest in ("-0", "") else shortest
+
+
+def all_text(root: etree._Element) -> str:
+    """All text of a document in one, for searches that find nothing in most."""
+    return str(etree.tostring(root, method="text", encoding="unicode", with_tail=False))
+
+
+def _says_nothing(blank: str, *, leaf: bool) -> bool:
+    # Between elements the white space of XML is layout, and stays.
+    return leaf or bool(_FURTHER_SPACE.search(blank))
+
+
+def _instructed(root: etree._Element) -> list[etree._Element]:
+    elements = _OF_INSTANCE(root)
+    assert isinstance(elements, list)  # noqa: S101  a node-set expression
+    return elements
+
+
+def _nothing_by(element: etree._Element) -> tuple[str, ...]:
+    """The values of xsi:nil that say of this element what it shows anyway."""
+    return ("false", "0") if len(element) or element.text else ("true", "1", "false", "0")
+
+
+def _not_followed(element: etree._Element) -> Finding:
+    return finding(
+        Fault.XML_SCHEMA_LOCATION,
+        severity=Severity.WARNING,
+        line=element.sourceline,
+        xpath=xml_path(element),
+    )

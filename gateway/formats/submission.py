@@ -1,0 +1,295 @@
+"""What goes to customs: a zip of `envelope.xml` (signed) and the original package, byte for byte.
+
+The envelope says who sent what, when and under which rules, and holds the digest of every part, so that
+customs can check the package without trusting the line. Its schema is `schemas/gateway/1/envelope.xsd`.
+"""
+
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, Final
+
+from lxml import etree
+
+from gateway.model.agreements import Registered
+from gateway.model.china import china_date
+from gateway.model.faults import Finding, Severity
+from gateway.model.message import (
+    ChainLink,
+    Enclosure,
+    EnclosureKind,
+    Facts,
+    Operation,
+    Package,
+    Part,
+    Pdf,
+    Received,
+    Submission,
+)
+from gateway.model.parties import Party
+from gateway.model.reform import Risk
+from gateway.model.risk_hint import Hint
+
+NAMESPACE: Final = "urn:customs-edi-gateway:1"
+ROOT: Final = f"{{{NAMESPACE}}}SubmissionEnvelope"
+ENVELOPE_NAME: Final = "envelope.xml"
+
+# Flat and fit for every file system that customs may unpack it on.
+_SAFE_NAME: Final = re.compile(r"""[^./\\:*?"<>|][^/\\:*?"<>|]{0,99}""")
+_CHUNK: Final = 1 << 20
+
+
+def is_safe(name: str) -> bool:
+    """Whether customs may unpack a file of this name as it is."""
+    return bool(_SAFE_NAME.fullmatch(name)) and name.isprintable() and name.casefold() != ENVELOPE_NAME
+
+
+def inner_name(sent_as: str) -> str:
+    """The package's name inside the zip: the sender's own, or a plain one where that is not safe.
+
+    Giving it its own answer again changes nothing.
+    """
+    if is_safe(sent_as):
+        return sent_as
+    return "package.xml" if sent_as.lower().endswith(".xml") else "package.zip"
+
+
+def build_envelope(
+    *,
+    received: Received,
+    package: Package,
+    facts: Facts,
+    sender: Party,
+    findings: Sequence[Finding],
+    version: str,
+    rules: str,
+    policy: str,
+    created_at: datetime,
+    certificate: str | None,
+    linked: str | None,
+    hint: Hint | None = None,
+    office: str = "",
+    enclosures: Sequence[Enclosure] = (),
+    agreement: Registered | None = None,
+) -> etree._Element:
+    """The envelope of an accepted message, not yet signed.
+
+    `version` is the family's; `rules` and `policy` are digests (SHA-256 in hex) of what it was judged by.
+    `certificate` is the SHA-256 fingerprint (hex) of the certificate that the sender signed with, None where
+    nothing was signed. `linked` is the earlier message that this one corrects or updates, or the declaration
+    that it belongs to. The sender's class is the one in force on the day of receipt in China. `office` is
+    that of a copy for a second customs office, else empty.
+    """
+    root = etree.Element(ROOT, nsmap={None: NAMESPACE})
+    arrival = received.arrival
+    _text(root, "MessageId", arrival.id)
+    _text(root, "Reference", facts.key.reference)
+    _text(root, "Operation", facts.operation.value)
+    if office:
+        _text(root, "Office", office)
+    if linked is not None:
+        _text(root, "Linked", linked)
+    in_force = sender.class_on(china_date(arrival.received_at))
+    trader_class = {} if in_force is None else {"class": in_force.value}
+    identity = {"code": sender.code, "scc": sender.scc, "name": sender.name, "role": " ".join(sender.roles)}
+    _put(root, "Sender", identity | trader_class)
+    _text(root, "ReceivedAt", arrival.received_at.astimezone(UTC).isoformat())
+    _text(root, "CreatedAt", created_at.astimezone(UTC).isoformat())
+    _text(root, "Family", facts.key.family)
+    _text(root, "Type", facts.key.type)
+    _text(root, "Version", version)
+    _put(root, "RuleSet", {"digest": rules})
+    _put(root, "Policy", {"digest": policy})
+    _put(root, "Package", _digested(inner_name(arrival.name), arrival.size, arrival.sha256))
+    _put_parts(root, package)
+    _put_enclosures(root, enclosures)
+    if agreement is not None:
+        number, kind = agreement.agreement.number, agreement.agreement.kind.value
+        _put(root, "Agreement", {"number": number, "kind": kind, "revision": str(agreement.revision)})
+    if certificate is not None:
+        _put(root, "SenderSignature", {"certificate": certificate})
+    named = _put(root, "Facts")
+    for name, value in facts.values.items():
+        _put(named, "Fact", {"name": name}).text = value
+    _put_warnings(root, findings)
+    if hint is not None:
+        _put_hint(root, hint)
+    _put(root, "ChainLink", {"sequence": str(received.link.sequence), "digest": received.link.digest})
+    return root
+
+
+def _put(parent: etree._Element, tag: str, attributes: dict[str, str] | None = None) -> etree._Element:
+    return etree.SubElement(parent, f"{{{NAMESPACE}}}{tag}", attributes or {})
+
+
+def _text(parent: etree._Element, tag: str, value: str) -> None:
+    _put(parent, tag).text = value
+
+
+def _digested(name: str, size: int, sha256: str) -> dict[str, str]:
+    return {"name": name, "size": str(size), "sha256": sha256}
+
+
+def _put_parts(root: etree._Element, package: Package) -> None:
+    parent = _put(root, "Parts")
+    for part in package.parts:
+        attributes = _digested(part.name, part.size, part.sha256)
+        if part.pdf is None:
+            attributes |= {"kind": "document"}
+        else:
+            signed = "true" if part.pdf.signed else "false"
+            attributes |= {"kind": "attachment", "pages": str(part.pdf.pages), "signed": signed}
+        _put(parent, "Part", attributes)
+    for part in package.ignored:
+        _put(parent, "Ignored", _digested(part.name, part.size, part.sha256))
+
+
+def _put_enclosures(root: etree._Element, enclosures: Iterable[Enclosure]) -> None:
+    parent: etree._Element | None = None
+    for each in enclosures:
+        if parent is None:
+            parent = _put(root, "Enclosures")
+        attributes = _digested(each.name, each.size, each.sha256)
+        came_in = {"message": each.message} if each.message else {}
+        _put(parent, "Enclosure", attributes | {"kind": each.kind.value} | came_in)
+
+
+def _put_hint(root: etree._Element, hint: Hint) -> None:
+    told = {"risk": hint.risk.value, "treatedAs": hint.treated_as.value, "inspection": hint.inspection}
+    parent = _put(root, "Triage", told)
+    for reason in hint.reasons:
+        _text(parent, "Reason", reason)
+
+
+def _put_warnings(root: etree._Element, findings: Iterable[Finding]) -> None:
+    parent = _put(root, "Warnings")
+    for found in findings:
+        if found.severity is Severity.WARNING:
+            _put(parent, "Warning", {"code": found.code} | ({"rule": found.rule} if found.rule else {}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A submission envelope as customs reads it.
+
+    `package` has no `pdf`; a part's `pdf` holds only what the envelope tells: pages and whether it is signed.
+    `warnings` are pairs of fault code and rule number (empty where none). `agreement` is its number, empty
+    where none was needed.
+    """
+
+    message: str
+    reference: str
+    operation: Operation
+    office: str
+    linked: str | None
+    sender: dict[str, str]
+    received_at: datetime
+    created_at: datetime
+    family: str
+    type: str
+    version: str
+    rules: str
+    policy: str
+    package: Part
+    parts: tuple[Part, ...]
+    ignored: tuple[Part, ...]
+    enclosures: tuple[Enclosure, ...]
+    agreement: str
+    certificate: str | None
+    facts: dict[str, str]
+    warnings: tuple[tuple[str, str], ...]
+    hint: Hint | None
+    link: ChainLink
+
+
+def read_envelope(root: etree._Element) -> Envelope:
+    """The values of an envelope that is valid by `envelope.xsd`; what that leaves out raises KeyError."""
+    children = {etree.QName(child).localname: child for child in root.iterchildren("{*}*")}
+    link = children["ChainLink"].attrib
+    signature = children.get("SenderSignature")
+    return Envelope(
+        message=_said(children["MessageId"]),
+        reference=_said(children["Reference"]),
+        operation=Operation(_said(children["Operation"])),
+        office=_said(children["Office"]) if "Office" in children else "",
+        linked=_said(children["Linked"]) if "Linked" in children else None,
+        sender={str(name): str(value) for name, value in children["Sender"].attrib.items()},
+        received_at=datetime.fromisoformat(_said(children["ReceivedAt"])),
+        created_at=datetime.fromisoformat(_said(children["CreatedAt"])),
+        family=_said(children["Family"]),
+        type=_said(children["Type"]),
+        version=_said(children["Version"]),
+        rules=str(children["RuleSet"].attrib["digest"]),
+        policy=str(children["Policy"].attrib["digest"]),
+        package=_part(children["Package"]),
+        parts=tuple(_part(each) for each in children["Parts"].iterchildren("{*}Part")),
+        ignored=tuple(_part(each) for each in children["Parts"].iterchildren("{*}Ignored")),
+        enclosures=tuple(_enclosure(each) for each in children.get("Enclosures", ())),
+        agreement=str(children["Agreement"].attrib["number"]) if "Agreement" in children else "",
+        certificate=None if signature is None else str(signature.attrib["certificate"]),
+        facts={str(fact.attrib["name"]): _said(fact) for fact in children["Facts"]},
+        warnings=tuple(
+            (str(warning.attrib["code"]), str(warning.get("rule", ""))) for warning in children["Warnings"]
+        ),
+        hint=_hint(children["Triage"]) if "Triage" in children else None,
+        link=ChainLink(sequence=int(link["sequence"]), digest=str(link["digest"])),
+    )
+
+
+def _hint(element: etree._Element) -> Hint:
+    return Hint(
+        risk=Risk(element.attrib["risk"]),
+        treated_as=Risk(element.attrib["treatedAs"]),
+        inspection=str(element.attrib["inspection"]),
+        reasons=tuple(_said(reason) for reason in element),
+    )
+
+
+def _enclosure(element: etree._Element) -> Enclosure:
+    return Enclosure(
+        kind=EnclosureKind(element.attrib["kind"]),
+        name=str(element.attrib["name"]),
+        sha256=str(element.attrib["sha256"]),
+        size=int(element.attrib["size"]),
+        message=str(element.get("message", "")),
+    )
+
+
+def _said(element: etree._Element) -> str:
+    return element.text or ""
+
+
+def _part(element: etree._Element) -> Part:
+    pdf = None
+    if element.get("kind") == "attachment":
+        pdf = Pdf(pages=int(element.attrib["pages"]), signed=element.attrib["signed"] in ("true", "1"))
+    return Part(
+        name=str(element.attrib["name"]),
+        size=int(element.attrib["size"]),
+        sha256=str(element.attrib["sha256"]),
+        pdf=pdf,
+    )
+
+
+def write_zip(submission: Submission, opened: Callable[[str], IO[bytes]], out: IO[bytes]) -> None:
+    """Writes the zip of envelope, package and enclosures, all stored, in constant memory; `opened` gives the
+    stored bytes of a SHA-256 as a seekable stream.
+
+    The same input gives the same bytes. The package is called as the envelope calls it: `inner_name`.
+    """
+    packages = [(inner_name(submission.package_name), submission.package_sha256)]
+    packages += [(each.name, each.sha256) for each in submission.enclosures]
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(ENVELOPE_NAME), submission.envelope)
+        for name, sha256 in packages:
+            described = zipfile.ZipInfo(name)
+            with opened(sha256) as package:
+                # Known beforehand, so that only what is over 2 GB becomes zip64: old readers do not know it.
+                described.file_size = package.seek(0, os.SEEK_END)
+                package.seek(0)
+                with archive.open(described, "w") as entry:
+                    shutil.copyfileobj(package, entry, _CHUNK)

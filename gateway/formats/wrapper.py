@@ -1,0 +1,106 @@
+"""The outer element that some senders put around a message (FORMATS 1.1).
+
+What it wraps is judged as if it had come alone; places are told as they are in the file that was sent.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lxml import etree
+
+from gateway.formats.locations import xml_path
+from gateway.formats.reading import said
+from gateway.formats.signature_form import SIGNATURE
+from gateway.model.faults import Fault, Finding, Rejected, finding
+from gateway.model.shown import shown
+
+_UNCOMPRESSED: Final = ("", "0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrapper:
+    """The wrapper of one family, by the names of its elements: `root` holds `content` with the message in it,
+    and may hold a `head`, in which `compressed` says how the content is written."""
+
+    family: str
+    root: str
+    head: str
+    compressed: str
+    content: str
+
+    def wrapped(self, root: etree._Element) -> etree._Element:
+        """The one message in a wrapper, as the root of a tree of its own.
+
+        Raises `Rejected` where the wrapper says that it is compressed, or holds anything but one message:
+        what is judged is all that anybody can find in it.
+        """
+        for head in root.findall(self.head):
+            self._refuse_compressed(head)
+        self._refuse_others(root)
+        content = root.find(self.content)
+        if content is None:
+            raise _refusal(f"no {self.content}", f"缺少 {self.content}", root)
+        if _has_text(root) or _has_text(content):
+            raise _refusal("text beside it", "其外另有文字", content)
+        if len(content) != 1:
+            raise _refusal(f"{len(content)} messages", f"其中有 {len(content)} 份", content)
+        (message,) = content
+        if message.tag == self.root:
+            raise _refusal("a wrapper in a wrapper", "其中又有外层", message)
+        return deepcopy(message)
+
+    def placed(self, found: Finding) -> Finding:
+        """What was found in the message alone, at its place in the whole file."""
+        within = found.place.xpath
+        if within is None:
+            return found
+        return replace(found, place=replace(found.place, xpath=f"/{self.root}/{self.content}{within}"))
+
+    def of_others(self, name: str, message: etree._Element) -> Finding:
+        """That a message of this name is of another family, which nobody wraps."""
+        return self.placed(
+            finding(
+                Fault.WRAPPER_CONTENT,
+                detail=f"{name} is sent without a wrapper",
+                detail_zh=f"{name} 须不带外层发送",
+                line=message.sourceline,
+                xpath=xml_path(message),
+            )
+        )
+
+    def _refuse_compressed(self, head: etree._Element) -> None:
+        for stated in head.iter(f"{{*}}{self.compressed}"):
+            if said("".join(map(str, stated.itertext()))) not in _UNCOMPRESSED:
+                value = shown(stated, frozenset())
+                raise Rejected(_about(Fault.WRAPPER_COMPRESSED, stated, value=value))
+
+    def _refuse_others(self, root: etree._Element) -> None:
+        """Elements that this wrapper has not, or has once, and any in a field of its head."""
+        seen = set()
+        for child in root:
+            name = etree.QName(child).localname
+            if child.tag not in (self.head, self.content, SIGNATURE):
+                raise _refusal(f"{name} in {self.root}", f"{self.root} 中不应有 {name}", child)
+            if child.tag in seen:
+                raise _refusal(f"{name} more than once", f"{name} 只能有一个", child)
+            seen.add(child.tag)
+        for inner in root.iterfind(f"{self.head}/*/*"):
+            name = etree.QName(inner).localname
+            raise _refusal(f"{name} in {self.head}", f"{self.head} 中不应有 {name}", inner)
+
+
+def _has_text(parent: etree._Element) -> bool:
+    return any(said(text) for text in (parent.text, *(child.tail for child in parent)))
+
+
+def _refusal(en: str, zh: str, element: etree._Element) -> Rejected:
+    return Rejected(_about(Fault.WRAPPER_CONTENT, element, en, zh))
+
+
+def _about(
+    fault: Fault, element: etree._Element, en: str = "", zh: str = "", value: str | None = None
+) -> Finding:
+    return finding(
+        fault, detail=en, detail_zh=zh, line=element.sourceline, xpath=xml_path(element), value=value
+    )

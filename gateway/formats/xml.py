@@ -1,0 +1,222 @@
+"""The only XML parser of the gateway: no DTD, no entities, no network, bounded size and depth.
+
+`tests/test_architecture.py` fails if any other module makes a parser.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from lxml import etree
+
+from gateway.formats.encoding import as_utf8
+from gateway.formats.locations import xml_path
+from gateway.model.faults import Fault, Finding, Rejected, finding, too_large
+
+XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
+LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
+XINCLUDE: Final = "http://www.w3.org/2001/XInclude"
+
+_PREFIXES: Final = 32
+_ATTRIBUTES: Final = 64
+_ELEMENTS: Final = 100_000
+_PLAIN_NAMESPACE: Final = re.compile(
+    r"(?:(?:https?://[A-Za-z0-9./_-]+|urn:[A-Za-z0-9:._-]+)(?:#[A-Za-z0-9._-]*)?)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one document: `size` in bytes, `depth` in nested elements (CONTRACT.md)."""
+
+    size: int = 32 * 1024 * 1024
+    depth: int = 64
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> etree._Element:
+    """The root of the document, comments removed; raises `Rejected` with one finding that says why not.
+
+    The bytes are decoded strictly as declared before libxml2 sees them, so that there is one reading of
+    them. Comments go because canonicalisation leaves them unsigned while `.text` would stop at one; and since
+    other readers do stop there, one beside text is refused.
+    """
+    if len(data) > limits.size:
+        raise Rejected(too_large(Fault.DOCUMENT_TOO_LARGE, len(data), limits.size))
+    text = as_utf8(data)
+    try:
+        root = etree.fromstring(text, _parser())
+    except etree.XMLSyntaxError as error:
+        raise Rejected(_syntax_finding(error, text, limits)) from None
+    _refuse_many_elements(root, text)
+    _refuse_what_reaches_outside(root, text)
+    namespaces = _namespaces(root, text)
+    _refuse_many_prefixes(namespaces)
+    _refuse_many_attributes(root, text)
+    _refuse_relative_namespaces(root, namespaces)
+    _refuse_depth(root, limits)
+    _refuse_comments_in_text(text)
+    return root
+
+
+def has_comments(data: bytes) -> bool:
+    """Whether a comment stands anywhere in a document that `parse` has accepted, before or after its root
+    element too."""
+    text = as_utf8(data)
+    return _COMMENT in text and bool(_ANY_COMMENT(etree.fromstring(text, _parser(remove_comments=False))))
+
+
+def trusted(
+    data: bytes, *, resolver: etree.Resolver | None = None, base_url: str | None = None
+) -> etree._Element:
+    """Parses what we wrote ourselves (schemas, rule sets, our own receipts) by the same hardened parser.
+
+    A `resolver` serves what a schema includes; `base_url` is what its relative names are taken from.
+    """
+    parser = _parser()
+    if resolver is not None:
+        parser.resolvers.add(resolver)
+    return etree.fromstring(data, parser, base_url=base_url)
+
+
+def _parser(*, remove_comments: bool = True) -> etree.XMLParser:
+    # One for each document, since threads must not share one; making it costs 10 µs.
+    return etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        dtd_validation=False,
+        attribute_defaults=False,
+        remove_comments=remove_comments,
+        huge_tree=False,
+    )
+
+
+def _syntax_finding(error: etree.XMLSyntaxError, text: bytes, limits: Limits) -> Finding:
+    said = (error.msg or "").split(", line ")[0]
+    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        return _dtd_finding(text)
+    if "depth" in said.lower():
+        return _too_many(Fault.XML_DEPTH, limits.depth, "层", error.lineno)
+    # The parser's words are English, so that only their place is told in Chinese.
+    place = f"第 {error.lineno} 行不合 XML 语法" if error.lineno else "不合 XML 语法"
+    return finding(Fault.XML_MALFORMED, detail=said or "no element", detail_zh=place, line=error.lineno)
+
+
+def _too_many(fault: Fault, most: int, counted_zh: str, line: int | None = None) -> Finding:
+    return finding(fault, detail=f"> {most}", detail_zh=f"上限 {most} {counted_zh}", line=line)
+
+
+def _dtd_finding(text: bytes) -> Finding:
+    # Where it stands: an error inside an entity has a line of its own, which nobody can look up.
+    return finding(Fault.XML_DTD, line=text.count(b"\n", 0, max(0, text.find(b"<!DOCTYPE"))) + 1)
+
+
+_INSTRUCTIONS: Final = etree.XPath("//processing-instruction()/..")
+
+
+def _refuse_what_reaches_outside(root: etree._Element, text: bytes) -> None:
+    # The byte searches keep the walks off the accepting path; what they look for cannot be written otherwise
+    # in a name (XML 1.0, section 2.3), and an escaped namespace meets no schema that knows it.
+    docinfo = root.getroottree().docinfo
+    if docinfo.internalDTD is not None or docinfo.doctype:
+        raise Rejected(_dtd_finding(text))
+    if text.find(b"<?", 5) != -1:
+        for element in _elements(_INSTRUCTIONS(root)):
+            raise Rejected(finding(Fault.XML_INSTRUCTION, line=element.sourceline))
+    if XINCLUDE.encode() in text:
+        for element in root.iter(f"{{{XINCLUDE}}}*"):
+            raise Rejected(finding(Fault.XML_XINCLUDE, line=element.sourceline))
+
+
+def _elements(result: object) -> list[etree._Element]:
+    assert isinstance(result, list)  # noqa: S101  a node-set expression
+    return result
+
+
+_TOO_MANY_ELEMENTS: Final = etree.XPath(f"count(//*) > {_ELEMENTS}")
+_TOO_MANY_ATTRIBUTES: Final = etree.XPath(f"count(//@*) > {_ELEMENTS}")
+
+
+def _refuse_many_elements(root: etree._Element, text: bytes) -> None:
+    # Rules and facts ask a document hundreds of questions, and a union of two node-sets takes libxml2 the
+    # product of their sizes: a declaration of 12 MB with 300,000 currencies and countries took minutes.
+    for mark, too_many in ((b"<", _TOO_MANY_ELEMENTS), (b"=", _TOO_MANY_ATTRIBUTES)):
+        if text.count(mark) > _ELEMENTS and too_many(root):
+            raise Rejected(_too_many(Fault.XML_ELEMENTS, _ELEMENTS, "个"))
+
+
+def _namespaces(root: etree._Element, text: bytes) -> list[tuple[str, str]]:
+    """Every declaration of a namespace as (prefix, name), as the parser has read it: an expression over the
+    bytes would take for one what stands in a text, and the square of the time that an attacker wants."""
+    own = [(prefix or "", name) for prefix, name in root.nsmap.items()]
+    if text.count(b"xmlns") <= len(own):  # mostly all are the root's, and the walk is saved
+        return own
+    walked = etree.iterwalk(root, events=("start-ns",))
+    return [(prefix or "", name or "") for _, declared in walked if declared for prefix, name in [declared]]
+
+
+def _refuse_many_prefixes(namespaces: list[tuple[str, str]]) -> None:
+    # Inclusive canonicalisation in libxml2 takes the square of the prefixes in scope for each element: with
+    # 8,000 of them and 20 elements 7 s. The same few declared again on every element are common and no harm.
+    different = len({prefix for prefix, _ in namespaces if prefix})
+    if different > _PREFIXES:
+        raise Rejected(_too_many(Fault.XML_NAMESPACES, _PREFIXES, "个"))
+
+
+_CROWDED: Final = etree.XPath(f"//*[count(@*) > {_ATTRIBUTES}]")
+
+
+def _refuse_many_attributes(root: etree._Element, text: bytes) -> None:
+    # Validators compare each attribute with each: libxml2 takes 2 s for 20,000 of them on one element, and
+    # xmlschema, which explains, a minute for 2,000.
+    if text.count(b"=") > _ATTRIBUTES:
+        for element in _elements(_CROWDED(root)):
+            raise Rejected(_too_many(Fault.XML_ATTRIBUTES, _ATTRIBUTES, "个", element.sourceline))
+
+
+def _refuse_relative_namespaces(root: etree._Element, namespaces: list[tuple[str, str]]) -> None:
+    # A namespace that is no absolute URI has no canonical form (C14N 1.0, section 1.3): the document could be
+    # neither verified nor compared. Which those are decides canonicalisation, where one is not plainly none.
+    if all(_PLAIN_NAMESPACE.fullmatch(name) for name in {name for _, name in namespaces}):
+        return
+    try:
+        etree.tostring(root, method="c14n")
+    except etree.C14NError:
+        raise Rejected(
+            finding(
+                Fault.XML_MALFORMED,
+                detail="a namespace is no absolute URI",
+                detail_zh="命名空间不是绝对 URI",
+            )
+        ) from None
+
+
+@cache
+def _deeper_than(depth: int) -> etree.XPath:
+    return etree.XPath("/*" * (depth + 1))
+
+
+def _refuse_depth(root: etree._Element, limits: Limits) -> None:
+    for element in _elements(_deeper_than(limits.depth)(root)):
+        raise Rejected(_too_many(Fault.XML_DEPTH, limits.depth, "层", element.sourceline))
+
+
+_COMMENT: Final = b"<!--"
+_ANY_COMMENT: Final = etree.XPath("boolean(//comment())")
+_COMMENTED: Final = etree.XPath("//*[comment()]")
+
+
+def _refuse_comments_in_text(text: bytes) -> None:
+    # One reader takes the text before the comment, the next one all of it (CONTRACT.md, "Formats").
+    if _COMMENT not in text:
+        return
+    root = etree.fromstring(text, _parser(remove_comments=False))
+    for element in _elements(_COMMENTED(root)):
+        said = (element.text, *(child.tail for child in element))
+        if any(piece and not piece.isspace() for piece in said):
+            raise Rejected(finding(Fault.XML_COMMENT, line=element.sourceline, xpath=xml_path(element)))

@@ -1,0 +1,98 @@
+"""What a notice of the brokers' association makes of an agreement (FORMATS 4; REFORM R13, 6)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.judge.verify import Evidence
+from gateway.model.agreements import STATES_ZH, Change, IllegalAct, Notice, OtherParties, OtherTerms, changed
+from gateway.model.china import day_zh, moment_zh
+from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.message import Package, Receipt, ReceiptKind, Received
+from gateway.model.ports import Register
+from gateway.model.receipt_names import receipt_name
+from gateway.notify.agreement_notices import read_notice
+from gateway.rules.agency_coverage import Reason
+
+# The clocks of two systems may differ by that.
+_AHEAD: Final = timedelta(minutes=10)
+
+
+def note(evidence: Evidence, received: Received, register: Register) -> Change | None:
+    """The change; None where the notice tells what is known already. Raises `Rejected` for what makes no
+    sense or cannot happen to the agreement any more, for other parties, and for other terms."""
+    notice = read_notice(evidence.root)
+    # Declarations tell their currency so, whichever code they write.
+    currency = evidence.type.translated("currency", notice.agreement.currency)
+    notice = replace(notice, agreement=replace(notice.agreement, currency=currency))
+    if wrong := list(_senseless(notice, received.arrival.received_at, register)):
+        raise Rejected(
+            finding(
+                Fault.AGREEMENT_NOTICE,
+                detail="; ".join(reason.en for reason in wrong),
+                detail_zh="；".join(reason.zh for reason in wrong),
+                value=notice.agreement.number,
+            )
+        )
+    try:
+        return changed(register.agreement(notice.agreement.number), notice)
+    except (IllegalAct, OtherParties, OtherTerms) as against:
+        raise Rejected(
+            finding(
+                Fault.AGREEMENT_ACT,
+                detail=str(against),
+                detail_zh=_why_zh(against),
+                value=notice.agreement.number,
+            )
+        ) from against
+
+
+def _senseless(notice: Notice, received_at: datetime, register: Register) -> Iterator[Reason]:
+    """What cannot be so, whatever is registered. A validity that begins later is sound; so is one side that
+    is not registered here yet: the agreement counts once it is."""
+    told = notice.agreement
+    if told.valid_until is not None and told.valid_until < told.valid_from:
+        yield Reason(
+            f"valid until {told.valid_until}, from {told.valid_from}",
+            f"有效期止 {day_zh(told.valid_until)}早于起 {day_zh(told.valid_from)}",
+        )
+    sides = [register.party_called(code) for code in (told.trader, told.broker)]
+    if told.trader == told.broker:
+        yield Reason(f"{told.trader} is trader and broker", f"委托方与被委托方同为 {told.trader}")
+    elif not any(sides):
+        yield Reason(
+            f"neither {told.trader} nor {told.broker} is registered",
+            f"委托方 {told.trader} 和被委托方 {told.broker} 均未在本网关登记",
+        )
+    if notice.at > received_at + _AHEAD:
+        yield Reason(
+            f"issued at {notice.at:%Y-%m-%d %H:%M} UTC, later than it came",
+            f"签发时间{moment_zh(notice.at)}晚于收到时间",
+        )
+
+
+def _why_zh(against: IllegalAct | OtherParties | OtherTerms) -> str:
+    if isinstance(against, OtherParties):
+        return "该委托协议的类型或双方与已登记的不一致"
+    if isinstance(against, OtherTerms):
+        return "该委托协议已经确认，条款与已登记的不一致，变更条款须发送变更通知"
+    return f"该委托协议{STATES_ZH[against.state]}"
+
+
+def relay(
+    change: Change | None, received: Received, package: Package, register: Register, now: datetime
+) -> tuple[Receipt, ...]:
+    """The association's notice, byte for byte, for both sides of the agreement, where they have an account;
+    nothing where it changes nothing. Whatever receipts an account chose: nothing else tells it of this."""
+    if change is None:
+        return ()
+    sides = [register.party_called(code) for code in (change.after.trader, change.after.broker)]
+    name = receipt_name("Agreement", received.arrival.name, now)
+    accounts = dict.fromkeys(
+        side.account.name for side in sides if side is not None and side.account is not None
+    )
+    return tuple(
+        Receipt(account=account, name=name, kind=ReceiptKind.AGREEMENT, body=package.document)
+        for account in accounts
+    )

@@ -1,0 +1,152 @@
+"""By whose agency a broker declares: the agreement that it shows, or a mandate found by the parties (R13)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from gateway.judge.authorise import Authority
+from gateway.model.agreements import AgreementState, Registered
+from gateway.model.china import china_date
+from gateway.model.decision import Lack, Lacking
+from gateway.model.faults import Fault, Finding, Rejected, Severity, finding
+from gateway.model.message import Declared, Received, made_at
+from gateway.model.parties import Party
+from gateway.model.policy import Policy
+from gateway.model.ports import Register
+from gateway.model.waits import awaited
+from gateway.rules.agency_coverage import (
+    Reason,
+    Shipment,
+    covering,
+    not_registered,
+    refusal,
+    why_none,
+    why_not,
+    why_not_under,
+)
+
+_NAMED: Final = 5  # of the mandates that do not fit, those with the highest numbers
+
+
+def agency(
+    received: Received,
+    authority: Authority,
+    shown: Sequence[str],
+    party: Party,
+    register: Register,
+    policy: Policy,
+) -> Registered | None:
+    """The agreement or mandate that covers the declaration on the day of its receipt, of several agreements
+    that are shown the first that does; None where the trader declares itself.
+
+    Raises `Rejected` where there is none, or none of those that are shown covers it, and `Lacking` where one
+    is not there yet: not told of, or not confirmed.
+    """
+    if not authority.brokered:
+        return None
+    values, trader = authority.facts.values, authority.trader
+    shipment = _shipment(received.arrival.id, values, trader, party.code, received.arrival.received_at)
+    if not shown:
+        return _mandate(received, shipment, trader, register, policy)
+    unfit, lacking = [], {}
+    for number in shown:
+        found = register.agreement(number)
+        if found is None or found.agreement.state is AgreementState.PROPOSED:
+            lacking[number] = 0 if found is None else found.revision
+            continue
+        under, reasons = _reasons(found, shipment, trader, register, policy)
+        if not reasons:
+            return replace(found, under=under)
+        unfit.append(refusal(found.agreement, reasons))
+    if lacking:
+        kind = "agreement" if len(lacking) == 1 else "agreements"
+        raise _lacking(f"{kind} {' '.join(lacking)}", sum(lacking.values()), received, policy)
+    raise Rejected(unfit)
+
+
+def _reasons(
+    found: Registered, shipment: Shipment, trader: Party | None, register: Register, policy: Policy
+) -> tuple[int, list[Reason]]:
+    """The revision of the mandate that an agreement stands under, and what keeps it from covering."""
+    under = found.agreement.mandate
+    # A mandate that was never told of is the association's own business.
+    mandate = register.agreement(under) if under else None
+    reasons = list(why_not(found.agreement, shipment))
+    if mandate is not None:
+        may_go_beyond = policy.agreement.beyond_mandate == "accept"
+        reasons += why_not_under(mandate.agreement, shipment, may_go_beyond=may_go_beyond)
+    if trader is None and not reasons:
+        reasons.append(not_registered(shipment.trader))
+    return 0 if mandate is None else mandate.revision, reasons
+
+
+def _mandate(
+    received: Received, shipment: Shipment, trader: Party | None, register: Register, policy: Policy
+) -> Registered:
+    mandates = register.mandates(shipment.trader, shipment.broker)
+    found = None if trader is None else covering(mandates, shipment)
+    if found is not None:
+        return found
+    pair = f"{shipment.trader} {shipment.broker}"
+    if any(each.agreement.state is AgreementState.PROPOSED for each in mandates):
+        seen = sum(each.revision for each in mandates)
+        raise _lacking(f"mandate {pair}", seen, received, policy)
+    reasons = list(why_none((each.agreement for each in mandates[-_NAMED:]), shipment))
+    if trader is None:
+        reasons.append(not_registered(shipment.trader))
+    raise Rejected(
+        finding(
+            Fault.AGREEMENT_MISSING,
+            detail="; ".join(
+                (f"trader {shipment.trader}, broker {shipment.broker}", *(r.en for r in reasons))
+            ),
+            detail_zh="；".join(
+                (f"境内收发货人 {shipment.trader}，申报单位 {shipment.broker}", *(r.zh for r in reasons))
+            ),
+        )
+    )
+
+
+def chosen(shown: Sequence[str], use: Registered | None) -> tuple[Finding, ...]:
+    """What the sender of a declaration that shows several agreements is told."""
+    if use is None or len(shown) < 2:
+        return ()
+    number = use.agreement.number
+    return (finding(Fault.AGREEMENT_CHOSEN, detail=number, severity=Severity.WARNING),)
+
+
+def covered_by(shown: Sequence[str], declared: Declared, register: Register, policy: Policy) -> bool:
+    """Whether one of these agreements covers an accepted declaration, on the day of its receipt."""
+    values = declared.facts
+    trader, agent = (
+        register.party_called(values.get(f"{side}_code") or values.get(f"{side}_scc", ""))
+        for side in ("trader", "agent")
+    )
+    broker = "" if agent is None else agent.code
+    shipment = _shipment(declared.id, values, trader, broker, made_at(declared.id))
+    known = [found for number in shown if (found := register.agreement(number)) is not None]
+    return any(not _reasons(found, shipment, trader, register, policy)[1] for found in known)
+
+
+def _shipment(
+    message: str, values: Mapping[str, str], trader: Party | None, broker: str, received_at: datetime
+) -> Shipment:
+    total = values.get("total")
+    return Shipment(
+        message=message,
+        trader=values.get("trader_code", "") if trader is None else trader.code,
+        broker=broker,
+        goods=tuple(values.get("goods", "").split()),
+        direction=values.get("direction", ""),
+        office=values.get("office", ""),
+        value=None if total is None else Decimal(total),
+        currency=values.get("currency", ""),
+        day=china_date(received_at),
+    )
+
+
+def _lacking(thing: str, seen: int, received: Received, policy: Policy) -> Lacking:
+    until = received.arrival.received_at + timedelta(hours=policy.agreement.wait_hours)
+    return Lacking(Lack(thing=thing, seen=seen, until=until), awaited(thing, until))

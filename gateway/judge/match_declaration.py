@@ -1,0 +1,40 @@
+"""Which declaration later documents belong to (REFORM R4)."""
+
+from typing import Final
+
+from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.message import Declared, Facts
+from gateway.model.parties import Party
+from gateway.model.ports import Register
+from gateway.model.states import CustomsStatus
+
+_NAMES: Final = {
+    "client_reference": ("reference", "客户端编号"),
+    "seq_no": ("SeqNo", "统一编号"),
+    "entry_id": ("entry number", "报关单号"),
+}
+
+
+def relate(facts: Facts, party: Party, register: Register) -> Declared:
+    """The accepted declaration that the numbers name. Raises `Rejected` where there is none, the sender is
+    none of its parties (who asks for another's declaration learns nothing), or customs has done with it."""
+    values = facts.values
+    names = {name: values.get(name, "") for name in _NAMES}
+    found = register.declaration(
+        party=party.code,
+        reference=names["client_reference"],
+        seq_no=names["seq_no"],
+        entry_id=names["entry_id"],
+    )
+    if found is None or not any(party.is_called(code) for code in found.parties):
+        given = {_NAMES[name]: value for name, value in names.items() if value}
+        raise Rejected(
+            finding(
+                Fault.DECLARATION_UNKNOWN,
+                detail=", ".join(f"{en} {value}" for (en, _zh), value in given.items()),
+                detail_zh="，".join(f"{zh} {value}" for (_en, zh), value in given.items()),
+            )
+        )
+    if found.customs_status in (CustomsStatus.REFUSED, CustomsStatus.DELETED):
+        raise Rejected(finding(Fault.DECLARATION_ENDED, detail=found.entry_id or found.reference))
+    return found

@@ -1,0 +1,386 @@
+"""The way of a message, from stored bytes to a decision: read this first.
+
+Straight-line code over pure stages. No clock, disk or network of its own: `now`, the rules in force, the
+register and the signer are arguments, and the package is opened for it. It runs in worker processes; what it
+returns is committed by the node in one transaction.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.families.families import Families
+from gateway.judge.admit_paperless import admit, brought
+from gateway.judge.apply_agreement_notice import note, relay
+from gateway.judge.assess_risk import assess
+from gateway.judge.authorise import Authority, authorise, read_facts, sender
+from gateway.judge.check_agency import agency, chosen, covered_by
+from gateway.judge.join_attachments import (
+    attach,
+    attachment_facts,
+    await_declaration,
+    await_documents,
+    brings,
+    gather,
+    replaced,
+)
+from gateway.judge.match_declaration import relate
+from gateway.judge.receipt import Known, Verdict, gateway_receipt, refusal, wanted
+from gateway.judge.route import Routes, route
+from gateway.judge.sign import sign
+from gateway.judge.unpack import told_of_ignored, unpack, unpack_pdf
+from gateway.judge.validate import recognise, validate
+from gateway.judge.verify import Evidence, verify
+from gateway.model.agreements import Act, Used
+from gateway.model.china import CHINA, moment_zh
+from gateway.model.decision import Decision, Finished, Lacking, Matter
+from gateway.model.faults import Fault, Finding, Rejected, Severity, finding
+from gateway.model.message import Blob, Loose, Operation, Package, Part, Receipt, Received
+from gateway.model.parties import Party
+from gateway.model.policy import Policy
+from gateway.model.ports import Register, Signer, Untold
+from gateway.model.states import Event
+from gateway.model.waits import in_words
+from gateway.notify.recipients import told_of_freeing, told_of_use
+from gateway.rules.documents_due import there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What is in force: message families with their schemas and rules, policy, routes. Swapped whole."""
+
+    families: Families
+    policy: Policy
+    routes: Routes
+
+
+# What may be timed, in the order of the pipeline.
+STAGES: Final = (
+    *("unpack", "validate", "verify", "authorise", "assess", "admit", "agency"),
+    *("route", "sign", "receipt"),
+)
+
+
+def _unmarked(_stage: str) -> None:
+    pass
+
+
+def judge(
+    received: Received,
+    blob: Blob,
+    rules: Rules,
+    register: Register,
+    signer: Signer,
+    now: datetime,
+    mark: Callable[[str], None] = _unmarked,
+) -> Decision:
+    """The decision on one message. Never raises `Rejected` or `Lacking`: these are decisions too. `mark` is
+    called with the name of each stage (of `STAGES`) that was passed, so that whoever has a clock may time
+    them; one that refuses is not marked."""
+    decision = _judged(received, blob, rules, register, signer, now, mark)
+    decision = replace(decision, name=received.arrival.name)
+    if decision.event is not Event.REFUSED:
+        return decision
+    return replace(
+        decision, receipts=decision.receipts + _told_of_freeing(decision, received, register, signer, now)
+    )
+
+
+def _judged(
+    received: Received,
+    blob: Blob,
+    rules: Rules,
+    register: Register,
+    signer: Signer,
+    now: datetime,
+    mark: Callable[[str], None],
+) -> Decision:
+    families, policy = rules.families, rules.policy
+    known = Known()
+    try:
+        party, account = sender(received, register)
+        known = Known(party=party)
+        arrival, limit = received.arrival, account.max_package
+        pdf = unpack_pdf(arrival.name, blob, arrival.sha256, arrival.size, policy.pdf, limit)
+        if pdf is not None:
+            known = _known(party, pdf)
+            earlier = attach(received, pdf, party, register, families, policy)
+            return _waits_for_declaration(received, pdf, earlier, party, rules, signer, now)
+        package = unpack(arrival.name, blob, arrival.size, policy.package, policy.pdf, limit)
+        mark("unpack")
+        known = Known(party=party, parts=package.parts, ignored=package.ignored)
+        recognised = recognise(package, families, policy)
+        package = gather(recognised, package, received, party, register, policy, limit)
+        known = replace(known, loose=package.loose)
+        try:
+            validated = validate(recognised, package, policy)
+            mark("validate")
+            evidence = verify(validated, package, party, now)
+            mark("verify")
+            authority = authorise(evidence, package, received, party, register, policy)
+            mark("authorise")
+        except Rejected:
+            # Only a refusal tells the facts of a document that nobody has vouched for.
+            known = replace(known, facts=read_facts(recognised.type, recognised.root, package, party))
+            raise
+        known = replace(known, facts=authority.facts, linked=authority.linked)
+        if authority.repeats is not None:
+            return _repeated(received, authority, rules)
+        matter = _matter(received, evidence, authority, party, register, policy, mark)
+        ways = route(authority.facts, matter, register, rules.routes)
+        mark("route")
+        await_documents(received, package, party, policy)
+        submissions = sign(
+            *(received, package, validated, evidence, authority, party, matter, ways),
+            *(families, policy, signer, now),
+        )
+        mark("sign")
+    except Rejected as refused:
+        return _refused(received, known, refused.findings, rules, signer, now)
+    except Lacking as lacking:
+        return _waits(received, known, lacking, rules, signer, now)
+    shown = evidence.type.listed("agreements", evidence.root)
+    warnings = told_of_ignored(package) + validated.warnings + authority.warnings + chosen(shown, matter.use)
+    receipt = gateway_receipt(received, Verdict.ACCEPTED, known, warnings, families, policy, signer, now)
+    others = relay(matter.change, received, package, register, now)
+    others += _told_of_use(received, authority, matter, register, signer, now)
+    linked = authority.linked if matter.belongs_to is None else matter.belongs_to.id
+    mark("receipt")
+    return Decision(
+        message=received.arrival.id,
+        attempt=received.attempts,
+        event=Event.PASSED if submissions else Event.KEPT,
+        findings=warnings,
+        facts=authority.facts,
+        receipts=wanted([receipt], party) + others,
+        submissions=submissions,
+        holder=authority.holder,
+        linked=linked,
+        joined=_joined(received, package, party, rules, signer, now),
+        matter=matter,
+        trail=_trail(rules) | {"route": ", ".join(way.route for way in ways), "receipt": _digest(receipt)},
+    )
+
+
+def _matter(
+    received: Received,
+    evidence: Evidence,
+    authority: Authority,
+    party: Party,
+    register: Register,
+    policy: Policy,
+    mark: Callable[[str], None],
+) -> Matter:
+    """What the message means beyond itself, by its kind: here the ways of the kinds part."""
+    shown = evidence.type.listed("agreements", evidence.root)
+    match evidence.type.kind:
+        case "declaration":
+            hint = assess(received, authority, party, policy)
+            mark("assess")
+            if authority.facts.operation is Operation.SAVE:
+                return Matter(hint=hint)  # not a declaration yet
+            owed = admit(received, authority, party, policy)
+            mark("admit")
+            use = agency(received, authority, shown, party, register, policy)
+            mark("agency")
+            return Matter(hint=hint, obligation=owed, use=use, brings=brought(authority))
+        case "agreement-notice":
+            change = note(evidence, received, register)
+            if change is None:
+                return Matter(stale=True)
+            holds = change.act is Act.TERMINATED and policy.agreement.revoked == "hold"
+            return Matter(change=change, holds=holds)
+        case "documents":
+            belongs_to = relate(authority.facts, party, register)
+            values = authority.facts.values
+            covered = covered_by(shown, belongs_to, register, policy)
+            return Matter(belongs_to=belongs_to, brings=there(values.get("codes", ""), covered))
+        case _:
+            return Matter()
+
+
+def _told_of_use(
+    received: Received,
+    authority: Authority,
+    matter: Matter,
+    register: Register,
+    signer: Signer,
+    now: datetime,
+) -> tuple[Receipt, ...]:
+    """The association's receipts for the agreement that a declaration is accepted under."""
+    if matter.use is None:
+        return ()
+    used = Used(number=matter.use.agreement.number, kind=matter.use.agreement.kind)
+    drafts = told_of_use(used, received.arrival.id, authority.facts.key.reference, register, now)
+    return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
+
+
+def _told_of_freeing(
+    decision: Decision, received: Received, register: Register, signer: Signer, now: datetime
+) -> tuple[Receipt, ...]:
+    """The association's receipts for the agreement that a declaration had used up which was accepted before,
+    was judged once more, and is refused."""
+    if decision.facts is None:
+        return ()
+    shown = map(register.agreement, decision.facts.values.get("agreements", "").split())
+    known = next((each for each in shown if each and each.agreement.used_by == received.arrival.id), None)
+    if known is None:
+        return ()
+    party = register.party_of(received.arrival.account)
+    used = Used(number=known.agreement.number, kind=known.agreement.kind)
+    reference = decision.facts.key.reference
+    drafts = told_of_freeing(used, received.arrival.id, reference, "", register, party, now)
+    return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
+
+
+def too_costly(
+    received: Received,
+    limit: str,
+    limit_zh: str,
+    rules: Rules,
+    register: Register,
+    signer: Signer,
+    now: datetime,
+) -> Decision:
+    """The decision on a message that takes more memory or time than it may, whenever it is judged."""
+    known = Known(party=register.party_of(received.arrival.account))
+    why = finding(Fault.PACKAGE_TOO_COSTLY, detail=limit, detail_zh=limit_zh)
+    return _refused(received, known, (why,), rules, signer, now)
+
+
+def pending_receipt(
+    untold: Untold, rules: Rules, register: Register, signer: Signer, now: datetime
+) -> Receipt:
+    """The receipt of a message that goes on later. Of one that is held it says that we have it, and nothing
+    of our insides; of one that is accepted, since when customs cannot be reached."""
+    received = untold.received
+    known = Known(party=register.party_of(received.arrival.account), facts=untold.facts)
+    verdict, findings = Verdict.HELD, list[Finding]()
+    if untold.down_since is not None:
+        verdict = Verdict.WAITING
+        findings.append(
+            finding(
+                Fault.CUSTOMS_UNREACHABLE,
+                detail=untold.down_since.astimezone(CHINA).isoformat(" ", "minutes"),
+                detail_zh=moment_zh(untold.down_since),
+                severity=Severity.WARNING,
+            )
+        )
+    return gateway_receipt(received, verdict, known, findings, rules.families, rules.policy, signer, now)
+
+
+def _repeated(received: Received, authority: Authority, rules: Rules) -> Decision:
+    return Decision(
+        message=received.arrival.id,
+        attempt=received.attempts,
+        event=Event.REPEATED,
+        facts=authority.facts,
+        linked=authority.repeats,
+        trail=_trail(rules),
+    )
+
+
+def _waits(
+    received: Received, known: Known, lacking: Lacking, rules: Rules, signer: Signer, now: datetime
+) -> Decision:
+    """The decision to wait; to refuse, where the time for that is over."""
+    if received.overdue:
+        thing = in_words(received.overdue)
+        late = finding(Fault.WAIT_EXPIRED, detail=thing.en, detail_zh=thing.zh)
+        return _refused(received, known, (late, *lacking.shown), rules, signer, now)
+    receipt = gateway_receipt(
+        received, Verdict.WAITING, known, lacking.shown, rules.families, rules.policy, signer, now
+    )
+    return Decision(
+        message=received.arrival.id,
+        attempt=received.attempts,
+        event=Event.LACKS,
+        findings=lacking.shown,
+        facts=known.facts,
+        receipts=wanted([receipt], known.party),
+        linked=known.linked,
+        lack=lacking.lack,
+        trail=_trail(rules) | {"receipt": _digest(receipt)},
+    )
+
+
+def _waits_for_declaration(
+    received: Received,
+    pdf: Part,
+    earlier: Loose | None,
+    party: Party,
+    rules: Rules,
+    signer: Signer,
+    now: datetime,
+) -> Decision:
+    """The decision on a PDF that was sent on its own; the earlier one of its name ends."""
+    lacking = await_declaration(received, pdf, party, rules.policy)
+    decision = _waits(received, _known(party, pdf), lacking, rules, signer, now)
+    if decision.lack is None:  # its time is over
+        return decision
+    ended = []
+    if earlier is not None:
+        why = (replaced(pdf.name, received),)
+        # Receipts of files of one name are told apart by their time.
+        then = now + timedelta(microseconds=1)
+        end = _refused(earlier.message, _known(party, earlier.part), why, rules, signer, then)
+        ended.append(
+            Finished(
+                message=end.message, name=earlier.part.name, receipts=end.receipts, findings=end.findings
+            )
+        )
+    return replace(decision, brings=brings(pdf, party), replaced=tuple(ended))
+
+
+def _joined(
+    received: Received, package: Package, party: Party, rules: Rules, signer: Signer, now: datetime
+) -> tuple[Finished, ...]:
+    """The PDFs that came on their own and are accepted with the document that lists them."""
+    joined = []
+    new = (each for each in package.loose if not each.joined)
+    for number, each in enumerate(new, 1):
+        known = replace(_known(party, each.part), linked=received.arrival.id)
+        then = now + timedelta(microseconds=number)  # `a.xml` may list `a`, and names are told apart by it
+        receipt = gateway_receipt(
+            each.message, Verdict.ACCEPTED, known, (), rules.families, rules.policy, signer, then
+        )
+        joined.append(Finished(message=each.message.arrival.id, name=each.part.name, receipts=(receipt,)))
+    return tuple(joined)
+
+
+def _known(party: Party, pdf: Part) -> Known:
+    return Known(party=party, parts=(pdf,), facts=attachment_facts(pdf, party))
+
+
+def _refused(
+    received: Received,
+    known: Known,
+    findings: Sequence[Finding],
+    rules: Rules,
+    signer: Signer,
+    now: datetime,
+) -> Decision:
+    receipt = gateway_receipt(
+        received, Verdict.REJECTED, known, findings, rules.families, rules.policy, signer, now
+    )
+    answers = refusal(received, known, findings, rules.families, now)
+    return Decision(
+        message=received.arrival.id,
+        attempt=received.attempts,
+        event=Event.REFUSED,
+        findings=tuple(findings),
+        facts=known.facts,
+        receipts=wanted([receipt, *answers], known.party),
+        linked=known.linked,
+        trail=_trail(rules) | {"receipt": _digest(receipt)},
+    )
+
+
+def _trail(rules: Rules) -> dict[str, str]:
+    return {"rules": rules.families.digest, "policy": rules.policy.digest}
+
+
+def _digest(receipt: Receipt) -> str:
+    return hashlib.sha256(receipt.body).hexdigest()

@@ -1,0 +1,116 @@
+"""Where it goes: routes by facts of the message; no match is a fault, never a default."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.model.decision import Matter
+from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.message import Facts, Operation
+from gateway.model.ports import Register
+
+_SHOWN: Final = {"office": "申报地海关", "direction": "进出口标志", "transport": "运输方式"}
+
+
+class Route(BaseModel):
+    """One entry of `routes.toml`. A condition lists shell patterns, one of which must fit; one that is left
+    out fits anything."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="shown to operators")
+    backend: str = Field(description="which back-end takes it")
+    failover: tuple[str, ...] = Field(
+        (), description="back-ends that take it while that one is down, the first one first"
+    )
+    office: tuple[str, ...] = Field((), description="customs office of declaration")
+    direction: tuple[str, ...] = Field((), description="I import, E export")
+    transport: tuple[str, ...] = Field((), description="transport mode code")
+    type: tuple[str, ...] = Field((), description="message type, as the family's profile names it")
+
+    def unmet(self, type_name: str, values: Mapping[str, str]) -> list[tuple[str, str]]:
+        """The conditions that do not hold, each with what the message says there: none where it is
+        covered."""
+        asked = (
+            ("office", self.office, values.get("office", "")),
+            ("direction", self.direction, values.get("direction", "")),
+            ("transport", self.transport, values.get("transport", "")),
+            ("type", self.type, type_name),
+        )
+        return [
+            (name, value)
+            for name, patterns, value in asked
+            if patterns and not any(fnmatchcase(value, pattern) for pattern in patterns)
+        ]
+
+
+class Routes(BaseModel):
+    """`config/routes.toml`: the first route that covers a message takes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    route: tuple[Route, ...] = ()
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        return cls.model_validate(data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Where one copy goes. `office` is the second customs office that it is for, else empty. `alternatives`
+    may take it in place of `backend`; what belongs to something that another back-end has goes with that."""
+
+    route: str
+    backend: str
+    alternatives: tuple[str, ...] = ()
+    office: str = ""
+
+
+def route(facts: Facts, matter: Matter, register: Register, routes: Routes) -> tuple[Way, ...]:
+    """Every way that the message goes, one for each copy.
+
+    Goods in transit are declared at one office and enter or leave at another, and both must know (R10). Later
+    documents go where their declaration went. What the association tells goes on to those who hold a
+    declaration under the agreement, and nowhere where none does or nothing is new in it. Raises `Rejected`
+    where no route fits.
+    """
+    values = facts.values
+    if matter.belongs_to is not None:
+        return (Way(route="as the declaration", backend=matter.belongs_to.destination),)
+    if matter.stale:
+        return ()
+    if matter.change is not None:
+        shown = register.shown(matter.change.after.number)
+        return tuple(Way(route="as the declarations under it", backend=backend) for backend in shown)
+    found = first(facts.key.type, values, routes)
+    ways = [Way(route=found.name, backend=found.backend, alternatives=found.failover)]
+    if other := second_office(facts.operation, values):
+        found = first(facts.key.type, values | {"office": other}, routes)
+        ways.append(Way(route=found.name, backend=found.backend, alternatives=found.failover, office=other))
+    return tuple(ways)
+
+
+def second_office(operation: Operation | None, values: Mapping[str, str]) -> str:
+    """The other office that must know of goods in transit; empty where there is none."""
+    in_transit = operation is Operation.DECLARE and values.get("transit") == "1"
+    other = values.get("ie_port", "")
+    return other if in_transit and other != values.get("office") else ""
+
+
+def first(type_name: str, values: Mapping[str, str], routes: Routes) -> Route:
+    """The first route that covers such a message; raises `Rejected` where none does."""
+    for candidate in routes.route:
+        if not candidate.unmet(type_name, values):
+            return candidate
+    told = [(name, zh, values.get(name, "-")) for name, zh in _SHOWN.items()]
+    raise Rejected(
+        finding(
+            Fault.NO_ROUTE,
+            detail=", ".join(f"{name} {value}" for name, _zh, value in told),
+            detail_zh="，".join(f"{zh} {value}" for _name, zh, value in told),
+        )
+    )

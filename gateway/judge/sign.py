@@ -1,0 +1,118 @@
+"""What customs will hold in its hands: the submission envelope with every digest, signed by the gateway."""
+
+import unicodedata
+from datetime import datetime
+
+from gateway.families.families import Families
+from gateway.formats.submission import build_envelope, inner_name
+from gateway.judge.authorise import Authority
+from gateway.judge.route import Way
+from gateway.judge.validate import Validated
+from gateway.judge.verify import Evidence
+from gateway.model.agreements import Registered
+from gateway.model.decision import Matter
+from gateway.model.message import Enclosure, EnclosureKind, Package, Received, Submission
+from gateway.model.parties import Party
+from gateway.model.policy import Policy
+from gateway.model.ports import Signer
+
+
+def sign(
+    received: Received,
+    package: Package,
+    validated: Validated,
+    evidence: Evidence,
+    authority: Authority,
+    party: Party,
+    matter: Matter,
+    ways: tuple[Way, ...],
+    families: Families,
+    policy: Policy,
+    signer: Signer,
+    now: datetime,
+) -> tuple[Submission, ...]:
+    """The submissions of an accepted message, one for each way. Their keys are the message's id, and that
+    with the second office, however often they are sent."""
+    enclosures = _enclosures(package, matter.use)
+    arrival = received.arrival
+    linked = authority.linked if matter.belongs_to is None else matter.belongs_to.id
+    return tuple(
+        Submission(
+            key=f"{arrival.id}-{way.office}" if way.office else arrival.id,
+            destination=way.backend,
+            envelope=signer.sign(
+                build_envelope(
+                    received=received,
+                    package=package,
+                    facts=authority.facts,
+                    sender=party,
+                    findings=validated.warnings + authority.warnings,
+                    version=evidence.type.version,
+                    rules=families.digest,
+                    policy=policy.digest,
+                    created_at=now,
+                    certificate=None if evidence.signature is None else evidence.signature.fingerprint,
+                    linked=linked,
+                    hint=matter.hint,
+                    office=way.office,
+                    enclosures=enclosures,
+                    agreement=matter.use,
+                )
+            ),
+            package_sha256=arrival.sha256,
+            package_name=arrival.name,
+            package_size=arrival.size,
+            enclosures=enclosures,
+            about=_about(arrival.id, authority, matter),
+            alternatives=way.alternatives,
+        )
+        for way in ways
+    )
+
+
+def _about(message: str, authority: Authority, matter: Matter) -> str:
+    """The message that began the declaration: of what corrects, updates or follows one that of that one."""
+    if matter.belongs_to is not None:
+        return matter.belongs_to.about
+    if matter.change is not None or authority.earlier is None:
+        return message
+    return authority.earlier.about
+
+
+def _enclosures(package: Package, use: Registered | None) -> tuple[Enclosure, ...]:
+    """What came in other messages and goes with this one: PDFs sent on their own, by the names that the
+    document lists, and the association's last notice of the agreement."""
+    suffix = "zip" if use is None or not use.name.lower().endswith(".xml") else "xml"
+    notice = f"agreement-notice.{suffix}"
+    taken = {_spelling(inner_name(package.document_name)), notice}
+    found = []
+    for each in package.loose:
+        name = each.part.name
+        if _spelling(name) in taken:  # by another case, or that of the document itself
+            name = f"{each.message.arrival.id}.pdf"
+        taken.add(_spelling(name))
+        found.append(
+            Enclosure(
+                kind=EnclosureKind.ATTACHMENT,
+                name=name,
+                sha256=each.part.sha256,
+                size=each.part.size,
+                message=each.message.arrival.id,
+            )
+        )
+    if use is not None:
+        found.append(
+            Enclosure(
+                kind=EnclosureKind.AGREEMENT,
+                name=notice,
+                sha256=use.sha256,
+                size=use.size,
+                message=use.message,
+            )
+        )
+    return tuple(found)
+
+
+def _spelling(name: str) -> str:
+    """What two names must differ in to be two files on any system (see `archive`)."""
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,116 @@
+"""Whether the document is what it says: known to a family, true to its schema, and to its business rules."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lxml import etree
+
+from gateway.families.families import Families, MessageType
+from gateway.families.schematron import NOTHING, Faulty
+from gateway.formats import xml
+from gateway.formats.characters import strange_characters
+from gateway.formats.locations import in_document, told_of
+from gateway.formats.reading import reading
+from gateway.formats.wrapper import Wrapper
+from gateway.model.faults import Fault, Finding, Rejected, Severity, finding
+from gateway.model.message import Package
+from gateway.model.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognised:
+    """A well-formed document and the message type that its root element names.
+
+    `sent` is the document as it was signed, `root` its one reading (`formats.reading`), to judge by: of a
+    `wrapper`, that of the message in it.
+    """
+
+    sent: etree._Element
+    root: etree._Element
+    type: MessageType
+    wrapper: Wrapper | None
+    warnings: tuple[Finding, ...]
+
+    def placed(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        """What was found in `root`, at its places in the document as it was sent."""
+        return tuple(findings if self.wrapper is None else map(self.wrapper.placed, findings))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """A document that meets the schema and all rules that refuse."""
+
+    sent: etree._Element
+    root: etree._Element
+    type: MessageType
+    warnings: tuple[Finding, ...]
+    wrapper: Wrapper | None = None
+
+
+def recognise(package: Package, families: Families, policy: Policy) -> Recognised:
+    """Raises `Rejected` for what is no acceptable XML, of no known family, or wrapped in another way than its
+    family's one."""
+    limits = xml.Limits(size=policy.package.document_size, depth=policy.package.document_depth)
+    with told_of(package.document_name):
+        sent = xml.parse(package.document, limits)
+        root, warnings = reading(sent)
+        wrapper = families.wrapper(root)
+        if wrapper is not None:
+            root = wrapper.wrapped(root)
+        kind = families.recognise(root)
+        if wrapper is not None and wrapper.family != kind.family:
+            raise Rejected(wrapper.of_others(kind.name, root))
+        if kind.answer is not None:  # only customs answers
+            raise Rejected(finding(Fault.FAMILY_UNKNOWN, detail=kind.name, line=root.sourceline))
+        return Recognised(
+            sent=sent,
+            root=root,
+            type=kind,
+            wrapper=wrapper,
+            warnings=in_document(package.document_name, warnings),
+        )
+
+
+def validate(recognised: Recognised, package: Package, policy: Policy) -> Validated:
+    """Raises `Rejected` with every fault there is, of schema, characters and rules, and all warnings.
+
+    That listed files are missing is no fault yet where they may come on their own (`Package.missing`) and
+    there is no other."""
+    root, kind = recognised.root, recognised.type
+    if not kind.schema.validate(root):
+        refused = recognised.placed(_schema_faults(recognised, package, policy))
+        raise Rejected((*recognised.warnings, *refused))
+    found = recognised.placed(_content_faults(root, kind, package, policy))
+    findings = (*recognised.warnings, *found)
+    errors = {found.code for found in findings if found.severity is Severity.ERROR}
+    if errors and not (package.missing and errors == {Fault.DOCUMENT_MISSING.code}):
+        raise Rejected(findings)
+    warnings = tuple(found for found in findings if found.severity is Severity.WARNING)
+    return Validated(
+        sent=recognised.sent, root=root, type=kind, warnings=warnings, wrapper=recognised.wrapper
+    )
+
+
+def _content_faults(
+    root: etree._Element, kind: MessageType, package: Package, policy: Policy, faulty: Faulty = NOTHING
+) -> list[Finding]:
+    """What characters and rules say against a document, without what rests on `faulty` elements."""
+    strange = strange_characters(root, kind.free, kind.private, faulty.elements)
+    broken = [] if kind.rules is None else kind.rules.check(root, package, policy, faulty)
+    return [*in_document(package.document_name, strange), *broken]
+
+
+def _schema_faults(recognised: Recognised, package: Package, policy: Policy) -> list[Finding]:
+    """The faults of a document that its schema refuses, and what else is to be said against it."""
+    from gateway.families.schema_faults import schema_faults  # xmlschema, see `Schema.explaining`
+
+    root, kind = recognised.root, recognised.type
+    faults, whole = schema_faults(kind.schema, root, len(package.document), kind.private)
+    found = list(in_document(package.document_name, (fault.finding for fault in faults)))
+    if whole:
+        faulty = Faulty(
+            frozenset(fault.element for fault in faults if fault.names),
+            frozenset().union(*(fault.names for fault in faults)),
+        )
+        found += _content_faults(root, kind, package, policy, faulty)
+    return found

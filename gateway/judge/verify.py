@@ -1,0 +1,63 @@
+"""Who signed it: the XML signature against the certificates registered for the sending party."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from lxml import etree
+
+from gateway.families.families import MessageType
+from gateway.formats import xml
+from gateway.formats.locations import told_of
+from gateway.formats.reading import reading
+from gateway.formats.signature_form import DS
+from gateway.formats.signatures import Verified, is_signed, verify_enveloped
+from gateway.formats.wrapper import Wrapper
+from gateway.judge.validate import Validated
+from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.message import Package
+from gateway.model.parties import Party, SignaturePolicy
+
+# What is verified is the tree without comments.
+_WITH_COMMENTS: Final = etree.XPath(
+    "boolean(//ds:Signature//@Algorithm[contains(., 'WithComments')])", namespaces={"ds": DS}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The content that may be used from here on, in its one reading: of what the verifier returned, or of the
+    unsigned document of a party that need not sign."""
+
+    root: etree._Element
+    type: MessageType
+    signature: Verified | None
+    wrapper: Wrapper | None = None
+
+
+def verify(validated: Validated, package: Package, party: Party, now: datetime) -> Evidence:
+    """Raises `Rejected` with a signature or certificate fault; any signature is verified. A type that must be
+    signed is so whatever was agreed with the party: that is about what the party may choose."""
+    demanded = SignaturePolicy.REQUIRED if validated.type.signed else party.signature
+    with told_of(package.document_name):
+        if not is_signed(validated.sent):
+            if demanded is SignaturePolicy.REQUIRED:
+                raise Rejected(finding(Fault.SIGNATURE_MISSING))
+            return Evidence(
+                root=validated.root, type=validated.type, signature=None, wrapper=validated.wrapper
+            )
+        if demanded is SignaturePolicy.NONE:
+            raise Rejected(finding(Fault.SIGNATURE_UNWANTED))
+        if _WITH_COMMENTS(validated.sent) and xml.has_comments(package.document):
+            raise Rejected(
+                finding(
+                    Fault.SIGNATURE_ALGORITHM,
+                    detail="WithComments, and there is a comment",
+                    detail_zh="WithComments，而报文中有注释",
+                )
+            )
+        verified = verify_enveloped(validated.sent, party.certificates, now)
+    root = reading(verified.root).root
+    if validated.wrapper is not None:  # what was signed is the wrapper, and what is used is in that
+        root = validated.wrapper.wrapped(root)
+    return Evidence(root=root, type=validated.type, signature=verified, wrapper=validated.wrapper)

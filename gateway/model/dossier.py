@@ -1,0 +1,218 @@
+"""The electronic dossier of an entry (REFORM R12): what belongs to it, under which name, and what is missing.
+
+The store says what there is (`Sent`, `Told`, `Owed`), `filing.compiled` makes the dossier of it. Nothing is
+copied: a part says where its bytes stand.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from gateway.model.message import Enclosure, Operation, Part
+from gateway.model.states import CustomsStatus
+
+INDEX_NAME: Final = "index.xml"
+# What a number must look like to name a dossier: it comes from customs, and becomes a folder's name.
+_ENTRY: Final = re.compile(r"[0-9A-Za-z]{1,32}")
+
+
+def names_entry(text: str) -> bool:
+    """Whether the text can be the number of an entry, and so the name of a dossier."""
+    return _ENTRY.fullmatch(text) is not None
+
+
+class Shelf(StrEnum):
+    """The folders of a dossier."""
+
+    DECLARATION = "declaration"
+    DOCUMENTS = "documents"
+    ENVELOPE = "envelope"
+    AGREEMENT = "agreement"
+    RECEIPTS = "receipts"
+    CUSTOMS = "customs"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Bytes of a stored package: all of it, or the file `part` inside it."""
+
+    sha256: str
+    part: str = ""
+
+
+class Record(StrEnum):
+    ENVELOPE = "envelope"
+    RECEIPT = "receipt"
+    ANSWER = "answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Bytes that stand in the store itself, as row `row` of their kind."""
+
+    record: Record
+    row: int
+
+
+Source: TypeAlias = Stored | Recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """One part of the dossier. `message` is the message that it came in or is about."""
+
+    shelf: Shelf
+    name: str
+    kind: str
+    size: int
+    sha256: str
+    at: datetime
+    message: str
+    source: Source
+
+    @property
+    def path(self) -> str:
+        return f"{self.shelf}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A submission that was made of a message: its signed envelope, as row `row`."""
+
+    row: int
+    key: str
+    destination: str
+    size: int
+    sha256: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """An accepted message of the entry: the declaration, one before it that it corrects or updates, or
+    documents that followed. `parts` are those of its package, the document first."""
+
+    id: str
+    reference: str
+    account: str
+    operation: Operation
+    received_at: datetime
+    state: str
+    customs_status: CustomsStatus
+    seq_no: str
+    entry_id: str
+    linked: str
+    facts: dict[str, str]
+    package: Part
+    parts: tuple[Part, ...]
+    enclosures: tuple[Enclosure, ...]
+    copies: tuple[Copy, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A receipt of ours, or an answer of customs; of an answer, `status` and `note` are what it says."""
+
+    record: Record
+    row: int
+    name: str
+    kind: str
+    message: str
+    size: int
+    sha256: str
+    at: datetime
+    status: CustomsStatus | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """The documents that the declaration owes, and which of them have not come."""
+
+    due: str
+    documents: tuple[str, ...]
+    missing: tuple[str, ...]
+    due_at: datetime | None
+    fulfilled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Something that customs, or we for it, asked for; `part` is the path of where it says so."""
+
+    at: datetime
+    what: str
+    note: str
+    part: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dossier:
+    """`name` is the entry number, or where there is none yet the SeqNo or the id of the declaration.
+
+    `declarations` are oldest first. `leaves` keep their paths: what comes later
+    is added and renames nothing.
+    """
+
+    name: str
+    declarations: tuple[Sent, ...]
+    leaves: tuple[Leaf, ...]
+    licences: tuple[tuple[str, str], ...]
+    owed: Owed | None
+    asked: tuple[Asked, ...]
+
+    @property
+    def declaration(self) -> Sent:
+        """The newest one."""
+        return self.declarations[-1]
+
+    @property
+    def at(self) -> datetime:
+        """When the last part came."""
+        return max(leaf.at for leaf in self.leaves)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name that the dossier has or had."""
+        return frozenset(
+            number for each in self.declarations for number in (each.entry_id, each.seq_no, each.id) if number
+        )
+
+    def leaf(self, path: str) -> Leaf | None:
+        return next((leaf for leaf in self.leaves if leaf.path == path), None)
+
+    def shelf(self, name: str) -> Sequence[Leaf]:
+        return [leaf for leaf in self.leaves if leaf.shelf == name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One look into a dossier: who, when, which part (empty: what is in it), and why. `message` is the
+    declaration's."""
+
+    at: datetime
+    actor: str
+    entry: str
+    message: str
+    part: str
+    purpose: str
+
+
+class ReviewOutcome(StrEnum):
+    """What a re-review after release comes to (R16)."""
+
+    CLEAR = "clear"
+    FOUND = "found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    at: datetime
+    actor: str
+    entry: str
+    message: str
+    outcome: ReviewOutcome
+    note: str

@@ -1,0 +1,15 @@
+"""The risk hint that goes to customs with a declaration (REFORM 4, R8)."""
+
+from dataclasses import dataclass
+
+from gateway.model.reform import Risk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """`risk` is the table's; `treated_as` differs from it only for the drawn share of the unknown."""
+
+    risk: Risk
+    treated_as: Risk
+    inspection: str
+    reasons: tuple[str, ...]

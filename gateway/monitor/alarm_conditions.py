@@ -1,0 +1,243 @@
+"""When something is wrong enough for an alarm: from a look at the node to conditions, by the thresholds of
+`[alarms]`. The sentences name queues, back-ends and parties, and nothing of a message."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Final
+
+from gateway.config.monitoring import AlarmSettings
+from gateway.model.china import china_date, day_zh
+from gateway.monitor.alarms import Condition, Severity
+from gateway.monitor.snapshot import Ending, Host, Sight, Way
+
+_ENDINGS_ZH: Final = {"signing": "网关签名", "connection": "连接", "party": "企业"}
+ACTS_OF: Final = timedelta(hours=24)  # over which the acts of one person are counted
+UNFINISHED: Final = "unfinished:"  # how the key of such an alarm begins
+_GROWING: Final = (Severity.NOTICE, Severity.WARNING, Severity.SERIOUS, Severity.CRITICAL)
+
+
+def conditions(sight: Sight, limits: AlarmSettings) -> list[Condition]:
+    """Everything that is wrong at this moment, each with a key of its own."""
+    return [
+        *_unfit(sight),
+        *_queues(sight, limits),
+        *(found for way in sight.ways for found in _way(way, sight, limits)),
+        *(found for ending in sight.endings for found in _ending(ending, sight, limits)),
+        *_disk(sight, limits),
+        *_link(sight, limits),
+        *(found for host in sight.hosts for found in _host(host, sight, limits)),
+        *_deaf(sight, limits),
+        *_left(sight),
+        *_held_answers(sight),
+        *_nearly_used(sight),
+        *_overdue(sight),
+    ]
+
+
+def _unfit(sight: Sight) -> Iterator[Condition]:
+    if sight.unfit:
+        yield Condition(
+            key="unfit",
+            severity=Severity.CRITICAL,
+            zh=f"网关证书不在有效期内，或本机时钟落后：报文照收，暂停校验和签发回执（{sight.unfit}）",
+            en=f"messages are taken and kept, and nothing is judged or signed: {sight.unfit}",
+        )
+
+
+def many_acts(counted: Mapping[str, int], most: int) -> list[Condition]:
+    """Of each operator who acted within `ACTS_OF` on as many messages as one command may only with a second
+    person (`operations.four_eyes_from`): what is done in pieces needs no second person, and is told."""
+    return [
+        Condition(
+            key=f"acts:{actor}",
+            severity=Severity.WARNING,
+            zh=f"值班人员 {actor} 在 24 小时内已处置报文 {number} 份（单条命令达到 {most} 份须另一人核准）",
+            en=f"{actor} has acted on {number} messages within 24 hours "
+            f"(one command on {most} takes two persons)",
+        )
+        for actor, number in counted.items()
+        if number >= most
+    ]
+
+
+def _queues(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    too_old = {
+        "to_judge": (limits.to_judge_minutes, "message to judge", "待校验报文"),
+        "to_send": (limits.to_send_minutes, "delivery to {of}", "向 {of} 的递交"),
+        "unknown": (
+            limits.unknown_minutes,
+            "delivery to {of} without an outcome",
+            "向 {of} 的递交（结果不明）",
+        ),
+        "to_post": (limits.to_post_minutes, "receipt to bring to {of}", "待送达 {of} 的回执"),
+    }
+    for queue in sight.queues:
+        name = f"{queue.stage}:{queue.of}" if queue.of else queue.stage
+        if queue.stage == "held" and queue.count:
+            yield Condition(
+                key="held",
+                severity=Severity.WARNING,
+                zh=f"有 {queue.count} 份报文暂停处理，请人工处理",
+                en=f"messages that are held and wait for an operator: {queue.count}",
+            )
+        elif queue.stage in too_old and queue.count:
+            minutes, en, zh = too_old[queue.stage]
+            if queue.age > minutes * 60:
+                oldest = int(queue.age // 60)
+                yield Condition(
+                    key=name,
+                    severity=Severity.SERIOUS,
+                    zh=f"最早的{zh.format(of=queue.of)}已等待 {oldest} 分钟（共 {queue.count} 份）",
+                    en=f"the oldest {en.format(of=queue.of)} is {oldest} minutes old ({queue.count} in all)",
+                )
+
+
+def _way(way: Way, sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    if way.breaker != "closed" and sight.at - way.since > timedelta(minutes=limits.breaker_minutes):
+        yield Condition(
+            key=f"breaker:{way.name}",
+            severity=Severity.SERIOUS,
+            zh=f"海关接口 {way.name} 中断，报文等待递交",
+            en=f"back-end {way.name} does not work; deliveries wait",
+        )
+    if way.paused_at is not None and sight.at - way.paused_at > timedelta(minutes=limits.paused_minutes):
+        yield Condition(
+            key=f"paused:{way.name}",
+            severity=Severity.WARNING,
+            zh=f"海关接口 {way.name} 仍处于人工暂停状态，请确认是否恢复",
+            en=f"back-end {way.name} is still paused by an operator",
+        )
+
+
+def _ending(ending: Ending, sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    key = f"certificate:{ending.kind}:{ending.owner}"[:128]
+    if ending.ends is None:
+        yield Condition(
+            key=key,
+            severity=Severity.SERIOUS,
+            zh=f"无法读取证书（{_ENDINGS_ZH[ending.kind]} {ending.owner}），请检查",
+            en=f"the certificate ({ending.kind} {ending.owner}) cannot be read",
+        )
+        return
+    left = (ending.ends - sight.at) / timedelta(days=1)
+    passed = [
+        severity for days, severity in zip(limits.certificate_days, _GROWING, strict=True) if left <= days
+    ]
+    if passed:
+        day = ending.ends.date()
+        yield Condition(
+            key=key,
+            severity=passed[-1],
+            zh=f"证书（{_ENDINGS_ZH[ending.kind]} {ending.owner}）"
+            f"于{day_zh(china_date(ending.ends))}到期，请及时更换",
+            en=f"the certificate ({ending.kind} {ending.owner}) ends on {day}",
+        )
+
+
+def _disk(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    steps = zip(limits.disk_percent, (Severity.WARNING, Severity.CRITICAL), strict=True)
+    passed = [severity for percent, severity in steps if sight.free * 100 < percent]
+    if passed:
+        yield Condition(
+            key="disk",
+            severity=passed[-1],
+            zh=f"磁盘剩余空间 {sight.free:.0%}，请清理或扩容",
+            en=f"{sight.free:.0%} of the disk is free",
+        )
+
+
+def _link(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    link = sight.link
+    if link is not None and link.put_aside:
+        yield Condition(
+            key="amqp-dead",
+            severity=Severity.WARNING,
+            zh=f"gateway.dead 队列中有 {link.put_aside} 份未收下的消息，请人工处理",
+            en=f"messages that were not taken lie in queue gateway.dead: {link.put_aside}",
+        )
+    if link is None or (link.connected and not link.blocked):
+        return
+    if sight.at - link.since > timedelta(minutes=limits.amqp_minutes):
+        zh, en = ("阻塞", "blocks us") if link.connected else ("连接中断", "is out of reach")
+        yield Condition(
+            key="amqp", severity=Severity.SERIOUS, zh=f"AMQP 消息服务器{zh}", en=f"the AMQP broker {en}"
+        )
+
+
+def _host(host: Host, sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    since = host.failing_since
+    if since is not None and sight.at - since > timedelta(minutes=limits.partner_minutes):
+        yield Condition(
+            key=f"partner:{host.name}"[:128],
+            severity=Severity.SERIOUS,
+            zh=f"无法访问合作方 {host.name} 的目录，其报文未取、回执未送达，请检查",
+            en=f"the folders of partner {host.name} cannot be visited; nothing is fetched or brought",
+        )
+    elif host.trouble:
+        yield Condition(
+            key=f"partner-folder:{host.name}"[:128],
+            severity=Severity.WARNING,
+            zh=f"合作方 {host.name} 的目录中有文件不能收取或不能写入，请检查（{host.trouble}）",
+            en=f"in the folders of partner {host.name} something cannot be taken or written: {host.trouble}",
+        )
+
+
+def _deaf(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+    broken = {way.name for way in sight.ways if way.breaker != "closed"}  # of them it is told already
+    for name, since in sight.deaf.items():
+        if name not in broken and sight.at - since > timedelta(minutes=limits.answers_minutes):
+            yield Condition(
+                key=f"answers:{name}"[:128],
+                severity=Severity.SERIOUS,
+                zh=f"无法取得海关接口 {name} 的回执，请检查",
+                en=f"the answers of back-end {name} cannot be fetched",
+            )
+
+
+def _left(sight: Sight) -> Iterator[Condition]:
+    for of, count in sight.left.items():
+        yield Condition(
+            key=f"{UNFINISHED}{of}"[:128],
+            severity=Severity.WARNING,
+            zh=f"{of} 有 {count} 个文件超过一小时仍是未完成文件名，网关未收下，请联系发送方",
+            en=f"{of} left files under unfinished names for an hour, which are not taken: {count}",
+        )
+
+
+def _held_answers(sight: Sight) -> Iterator[Condition]:
+    if sight.held_answers:
+        yield Condition(
+            key="answers-held",
+            severity=Severity.WARNING,
+            zh=f"有 {sight.held_answers} 份回执无法对应报文，请人工处理",
+            en=f"answers that belong to no message and wait for an operator: {sight.held_answers}",
+        )
+
+
+def _nearly_used(sight: Sight) -> Iterator[Condition]:
+    for account, share in sight.nearly_used.items():
+        yield Condition(
+            key=f"allowance:{account}"[:128],
+            severity=Severity.WARNING if share < 1 else Severity.SERIOUS,
+            zh=f"账户 {account} 今日额度已用 {share:.0%}，用完后当日不再接收其报文",
+            en=f"account {account} has used {share:.0%} of what it may send today, and no more",
+        )
+
+
+def _overdue(sight: Sight) -> Iterator[Condition]:
+    if sight.overdue_answers:
+        yield Condition(
+            key="answers-overdue",
+            severity=Severity.WARNING,
+            zh=f"有 {sight.overdue_answers} 份报关单海关逾期未作最终答复，请向海关查询",
+            en=f"declarations that customs owes its final answer on: {sight.overdue_answers}"
+            " (gateway messages list --overdue)",
+        )
+    if sight.overdue_documents:
+        yield Condition(
+            key="documents-overdue",
+            severity=Severity.WARNING,
+            zh=f"有 {sight.overdue_documents} 份报关单逾期未补交单证，请督促报关单位",
+            en=f"declarations whose documents are overdue: {sight.overdue_documents}"
+            " (gateway documents list --overdue)",
+        )

@@ -1,0 +1,153 @@
+"""Notices of the brokers' association about agency mandates and agreements, written and read. Pure.
+
+The form is ours (`schemas/gateway/1/agreement_notice.xsd`), since the association's own is not public.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Final
+
+from lxml import etree
+
+from gateway.formats.submission import NAMESPACE
+from gateway.formats.xml import LANG
+from gateway.model.agreements import (
+    PROPOSED,
+    Act,
+    Agreement,
+    AgreementKind,
+    AgreementState,
+    Notice,
+    Side,
+    Told,
+    state_after,
+)
+from gateway.notify.agreement_texts import notice_texts
+
+_ROOT: Final = f"{{{NAMESPACE}}}AgreementNotice"
+_IN: Final = {None: NAMESPACE}
+
+
+def build_notice(notice: Notice) -> etree._Element:
+    """The AgreementNotice, not yet signed.
+
+    Raises `ValueError` where the agreement's state is not the one that the act leads to, and for an act that
+    is none of the association's.
+    """
+    agreement = notice.agreement
+    if notice.act is Act.FREED or agreement.state is not state_after(notice.act):
+        raise ValueError(
+            f"the association does not tell that an agreement which is {agreement.state} was {notice.act}"
+        )
+    root = etree.Element(_ROOT, nsmap=_IN)
+    _put(root, "NoticeId", notice.id)
+    _put(root, "Act", str(notice.act))
+    _put(root, "At", notice.at.astimezone(UTC).isoformat())
+    told = etree.SubElement(root, f"{{{NAMESPACE}}}Agreement")
+    _put(told, "Number", agreement.number)
+    _put(told, "Kind", agreement.kind.value)
+    _put(told, "Trader", agreement.trader)
+    _put(told, "Broker", agreement.broker)
+    _put(told, "ProposedBy", notice.proposed_by.value)
+    _put(told, "ValidFrom", agreement.valid_from.isoformat())
+    if agreement.valid_until is not None:
+        _put(told, "ValidUntil", agreement.valid_until.isoformat())
+    for prefix in agreement.goods:
+        _put(told, "Goods", prefix)
+    for office in agreement.offices:
+        _put(told, "Office", office)
+    _put(told, "Direction", agreement.direction)
+    if agreement.value is not None:
+        _put(told, "Value", f"{agreement.value:f}").set("currency", agreement.currency)
+    _put(told, "Mandate", agreement.mandate)
+    _put(told, "Services", agreement.services)
+    _put(root, "Reason", notice.reason.strip())
+    for language, text in notice_texts(notice).items():
+        _put(root, "Text", text).set(LANG, language)
+    return root
+
+
+def read_notice(root: etree._Element) -> Notice:
+    """The values of a notice that is valid by its schema. A signature in it is not looked at."""
+    told = _child(root, "Agreement")
+    act: Told = PROPOSED if (said := _text(root, "Act")) == PROPOSED else Act(said)
+    until, value = _text(told, "ValidUntil"), told.find("Value", _IN)
+    return Notice(
+        id=_text(root, "NoticeId"),
+        act=act,
+        at=datetime.fromisoformat(_text(root, "At")).astimezone(UTC),
+        agreement=Agreement(
+            number=_text(told, "Number"),
+            kind=AgreementKind(_text(told, "Kind")),
+            trader=_text(told, "Trader"),
+            broker=_text(told, "Broker"),
+            state=state_after(act),
+            valid_from=date.fromisoformat(_text(told, "ValidFrom")),
+            valid_until=date.fromisoformat(until) if until else None,
+            goods=_texts(told, "Goods"),
+            offices=_texts(told, "Office"),
+            direction=_text(told, "Direction"),
+            value=None if value is None else Decimal((value.text or "").strip()),
+            currency="" if value is None else value.attrib["currency"].strip(),
+            services=_text(told, "Services"),
+            mandate=_text(told, "Mandate"),
+        ),
+        proposed_by=Side(_text(told, "ProposedBy")),
+        reason=_text(root, "Reason"),
+    )
+
+
+def agreement_of_request(facts: Mapping[str, str], number: str, day: date, days_after: int) -> Agreement:
+    """The agreement for one shipment that a sound request asks for.
+
+    In force from `day` until `days_after` the date of import or export, or after `day` where that is later;
+    for the goods that the request names, up to their value where it says in which currency. Whatever else it
+    does not say is unrestricted.
+    """
+    moved_on = facts["ie_date"]
+    moved = date(int(moved_on[:4]), int(moved_on[4:6]), int(moved_on[6:8]))
+    last = max(moved, day).toordinal() + days_after
+    currency = facts.get("currency", "")
+    return Agreement(
+        number=number,
+        kind=AgreementKind.PER_SHIPMENT,
+        trader=facts["trader_code"],
+        broker=facts["agent_code"],
+        state=AgreementState.PROPOSED,
+        valid_from=day,
+        valid_until=date.fromordinal(min(last, date.max.toordinal())),
+        goods=(facts["goods_code"],),
+        value=Decimal(facts["total"]) if currency else None,
+        currency=currency,
+    )
+
+
+def proposer_of_request(facts: Mapping[str, str]) -> Side:
+    """The side that sent a sound request (its CopCusCode is one of the two parties)."""
+    return Side.TRADER if facts["cop_code"] == facts["trader_code"] else Side.BROKER
+
+
+def _put(parent: etree._Element, tag: str, text: str) -> etree._Element:
+    """A child with this text; one that would be empty is left out."""
+    child = etree.Element(f"{{{NAMESPACE}}}{tag}")
+    child.text = text
+    if text:
+        parent.append(child)
+    return child
+
+
+def _child(parent: etree._Element, tag: str) -> etree._Element:
+    found = parent.find(tag, _IN)
+    if found is None:
+        raise KeyError(tag)
+    return found
+
+
+def _texts(parent: etree._Element, tag: str) -> tuple[str, ...]:
+    return tuple((child.text or "").strip() for child in parent.findall(tag, _IN))
+
+
+def _text(parent: etree._Element, tag: str) -> str:
+    """The text of a child without white space around it; empty where it is absent."""
+    return (parent.findtext(tag, "", _IN) or "").strip()

@@ -1,0 +1,89 @@
+"""What notices about agreements say in words, in Chinese and English: for a party it is the only way to learn
+that something waits for it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.model.agreements import Act, Agreement, AgreementKind, Notice, Side
+from gateway.model.china import day_zh
+
+_KINDS: Final = {
+    AgreementKind.LONG_TERM: ("代理报关委托书", "mandate"),
+    AgreementKind.PER_SHIPMENT: ("委托报关协议", "agreement"),
+}
+_SIDES_ZH: Final = {Side.TRADER: "境内收发货人", Side.BROKER: "报关企业"}
+_TOLD: Final[Mapping[str, tuple[str, str]]] = {
+    "proposed": (
+        "{by_zh} 向{to_zh} 发起{called}{valid}，请{to_side}确认或拒绝。",
+        "{by} proposes {called_en} to {to}{valid_en}; {to} is asked to confirm or refuse.",
+    ),
+    Act.CONFIRMED: (
+        "{to_zh} 已确认{by_zh} 发起的{called}{valid}。",
+        "{to} has confirmed {called_en}, which {by} proposed{valid_en}.",
+    ),
+    Act.AMENDED: (
+        "双方已变更{called}的条款{valid}，请核对。",
+        "Both sides have changed the terms of {called_en}{valid_en}.",
+    ),
+    Act.REFUSED: (
+        "{to_zh} 拒绝{by_zh} 发起的{called}，该协议不能使用；需要的请重新发起。",
+        "{to} has refused {called_en}, which {by} proposed; it cannot be used.",
+    ),
+    Act.WITHDRAWN: (
+        "{by_zh} 已撤回其发起的{called}，该协议不能使用。",
+        "{by} has withdrawn {called_en}; it cannot be used.",
+    ),
+    Act.TERMINATED: (
+        "{called}已终止，不得再依此申报。",
+        "{called_en} is terminated; nothing may be declared under it any more.",
+    ),
+    Act.USED: ("{called}已使用。", "{called_en} has been used."),
+}
+
+
+def notice_texts(notice: Notice) -> dict[str, str]:
+    """What happened to the agreement, who proposed it and what is asked of the other side, by language."""
+    agreement, by = notice.agreement, notice.proposed_by
+    to = Side.TRADER if by is Side.BROKER else Side.BROKER
+    codes = {Side.TRADER: agreement.trader, Side.BROKER: agreement.broker}
+    kind_zh, kind = _KINDS[agreement.kind]
+    zh, en = _TOLD[notice.act]
+    valid, valid_en = _valid(agreement)
+    filled = {
+        "by": f"{by} {codes[by]}",
+        "to": f"{to} {codes[to]}",
+        "by_zh": f"{_SIDES_ZH[by]} {codes[by]}",
+        "to_zh": f"{_SIDES_ZH[to]} {codes[to]}",
+        "to_side": _SIDES_ZH[to],
+        "called": f"{kind_zh} {agreement.number}",
+        "called_en": f"{kind} {agreement.number}",
+        "valid": valid,
+        "valid_en": valid_en,
+    }
+    told = {"zh": zh.format(**filled), "en": en.format(**filled)}
+    return told | {"en": told["en"][:1].upper() + told["en"][1:]}
+
+
+def use_texts(kind: AgreementKind, number: str, act: Act, reference: str, entry_id: str) -> dict[str, str]:
+    """That a declaration was accepted under it, or that customs refused that declaration."""
+    kind_zh, kind_en = _KINDS[kind]
+    number_zh, number_en = (f"，报关单号 {entry_id}", f", entry {entry_id}") if entry_id else ("", "")
+    zh, en = f"（客户端编号 {reference}{number_zh}）", f"{reference}{number_en}"
+    once = kind is AgreementKind.PER_SHIPMENT
+    if act is Act.USED:
+        return {
+            "zh": f"报关单{zh}已依{kind_zh} {number} 受理" + ("，该协议已使用。" if once else "。"),
+            "en": f"Declaration {en} was accepted under {kind_en} {number}"
+            + (", which is used." if once else "."),
+        }
+    return {
+        "zh": f"海关已对报关单{zh}退单" + (f"，{kind_zh} {number} 恢复为未使用。" if once else "。"),
+        "en": f"Customs refused declaration {en}"
+        + (f"; {kind_en} {number} may be used again." if once else "."),
+    }
+
+
+def _valid(agreement: Agreement) -> tuple[str, str]:
+    since, until = agreement.valid_from, agreement.valid_until
+    zh = f"（自{day_zh(since)}起" + (f"至{day_zh(until)}止有效）" if until else "有效）")
+    return zh, f" (valid from {since}{f' until {until}' if until else ''})"

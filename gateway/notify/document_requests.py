@@ -1,0 +1,123 @@
+"""What the parties of a declaration are told when documents are due or customs asks for some. Pure.
+
+The form is ours: `schemas/gateway/1/document_request.xsd`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from lxml import etree
+
+from gateway.formats.submission import NAMESPACE
+from gateway.formats.xml import LANG
+from gateway.model.china import china_date, day_zh
+from gateway.model.faults import printable
+from gateway.model.reform import DocumentName
+
+_LONGEST_NOTE: Final = 1000
+
+
+class Why(StrEnum):
+    DUE = "due"  # after release: the first word
+    REMINDER = "reminder"
+    OVERDUE = "overdue"
+    SUPPLEMENT = "supplement"  # customs asks
+    PAPER = "paper"  # customs asks, on site
+
+
+_SAID: Final[Mapping[Why, tuple[str, str]]] = {
+    Why.DUE: (
+        "报关单 {called}已放行，请于{day_zh}24时前补交：{zh}。",
+        "Declaration {reference} is released. Send these documents by the end of {day} (China): {en}.",
+    ),
+    Why.REMINDER: (
+        "提醒：报关单 {called}应于{day_zh}24时前补交的单证尚未收到：{zh}。请按期补交。",
+        "Reminder: documents of declaration {reference} are due by the end of {day} (China): {en}.",
+    ),
+    Why.OVERDUE: (
+        "报关单 {called}应于{day_zh}24时前补交的单证仍未收到，已逾期：{zh}。请立即补交。",
+        "Documents of declaration {reference} are overdue; they were due by the end of {day} (China): {en}.",
+    ),
+    Why.SUPPLEMENT: (
+        "海关要求就报关单 {called}补交单证或补充说明：{note}",
+        "Customs asks for a supplement to declaration {reference}: {note}",
+    ),
+    Why.PAPER: (
+        "海关要求就报关单 {called}现场交单（递交纸质单证）：{note}",
+        "Customs asks for the papers of declaration {reference} on site: {note}",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request as the store keeps it, with the declaration as it stands. `documents` and `due_at` are those
+    of documents that follow a release, `note` is customs' own words where it is customs that asks."""
+
+    id: int
+    at: datetime
+    why: Why
+    documents: tuple[str, ...]
+    due_at: datetime | None
+    note: str
+    message: str
+    account: str
+    file_name: str
+    reference: str
+    seq_no: str
+    entry_id: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def build_request(asked: Asked, names: Mapping[str, DocumentName]) -> bytes:
+    """The DocumentRequest, not yet signed. `names` are those of document classes; one without is told by its
+    code."""
+    root = etree.Element(f"{{{NAMESPACE}}}DocumentRequest", nsmap={None: NAMESPACE})
+    _put(root, "RequestId", str(asked.id))
+    _put(root, "MessageId", asked.message)
+    _put(root, "Reference", asked.reference)
+    for tag, number in (("SeqNo", asked.seq_no), ("EntryId", asked.entry_id)):
+        if number:
+            _put(root, tag, number)
+    _put(root, "Why", asked.why)
+    _put(root, "RequestedAt", asked.at.astimezone(UTC).isoformat())
+    if asked.due_at is not None:
+        _put(root, "DueAt", asked.due_at.astimezone(UTC).isoformat())
+    for code in asked.documents:
+        document = _put(root, "Document")
+        document.set("code", code)
+        name = names.get(code, DocumentName(zh=code, en=code))
+        _put_texts(document, name.zh, name.en)
+    note = printable(asked.note, _LONGEST_NOTE)
+    if note:
+        _put(root, "Note", note)
+    _put_texts(root, *_sentences(asked, names, note))
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+
+
+def _sentences(asked: Asked, names: Mapping[str, DocumentName], note: str) -> Sequence[str]:
+    known = [(code, names.get(code)) for code in asked.documents]
+    filled = {
+        "reference": asked.reference,
+        "called": f"{asked.entry_id}（客户端编号 {asked.reference}）".lstrip(),
+        "day": "-" if asked.due_at is None else china_date(asked.due_at).isoformat(),
+        "day_zh": "-" if asked.due_at is None else day_zh(china_date(asked.due_at)),
+        "zh": "、".join(code if name is None else f"{name.zh}（{code}）" for code, name in known),
+        "en": ", ".join(code if name is None else f"{code} {name.en}" for code, name in known),
+        "note": note or "-",
+    }
+    return [sentence.format(**filled) for sentence in _SAID[asked.why]]
+
+
+def _put(parent: etree._Element, tag: str, value: str | None = None) -> etree._Element:
+    element = etree.SubElement(parent, f"{{{NAMESPACE}}}{tag}")
+    element.text = value
+    return element
+
+
+def _put_texts(parent: etree._Element, zh: str, en: str) -> None:
+    for language, text in (("zh", zh), ("en", en)):
+        _put(parent, "Text", text).set(LANG, language)

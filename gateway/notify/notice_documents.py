@@ -1,0 +1,151 @@
+"""The gateway's own notices to parties that a declaration concerns without being theirs to send. Pure.
+
+Schemas: `schemas/gateway/1/declaration_notice.xsd` and `agreement_use.xsd`. What they say is signed later, at
+once with others: signing is the work of other processes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from lxml import etree
+
+from gateway.formats.submission import NAMESPACE
+from gateway.formats.xml import LANG
+from gateway.model.agreements import Act, AgreementKind
+from gateway.model.message import Receipt, ReceiptKind
+from gateway.model.parties import Account, Party
+from gateway.notify.agreement_texts import use_texts
+
+
+class Concern(StrEnum):
+    """Why a party is told of a declaration."""
+
+    SENDER = "sender"
+    TRADER = "trader"
+    PREMISES = "premises"
+    ASSOCIATION = "association"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addressee:
+    """A party with its log-in, and why it is told."""
+
+    party: Party
+    account: Account
+    concern: Concern
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A notice whose document is not signed yet. `says` is its class, or the act that it tells of."""
+
+    account: str
+    name: str
+    says: str
+    root: etree._Element
+
+    @property
+    def document(self) -> bytes:
+        return etree.tostring(self.root, encoding="UTF-8", xml_declaration=True)
+
+    def receipt(self, signed: bytes) -> Receipt:
+        return Receipt(
+            account=self.account, name=self.name, kind=ReceiptKind.NOTICE, body=signed, verdict=self.says
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goods:
+    """By what premises know the goods; what the declaration does not say is empty."""
+
+    bill_no: str
+    packages: str
+    gross_weight: str
+    containers: Sequence[str]
+
+
+def declaration_notice(
+    to: Addressee,
+    *,
+    message: str,
+    reference: str,
+    seq_no: str,
+    entry_id: str,
+    office: str,
+    class_: str,
+    code: str,
+    at: datetime | None,
+    note: str,
+    texts: Mapping[str, str],
+    goods: Goods | None,
+    created_at: datetime,
+) -> etree._Element:
+    """A DeclarationNotice, not yet signed. What is empty is left out; `texts` are by language."""
+    root = _root("DeclarationNotice", message, to)
+    _text(root, "Reference", reference)
+    _text(root, "SeqNo", seq_no)
+    _text(root, "EntryId", entry_id)
+    _text(root, "Office", office)
+    _text(root, "Class", class_)
+    _text(root, "Code", code)
+    _text(root, "At", "" if at is None else _instant(at))
+    _text(root, "Note", note)
+    for language, text in texts.items():
+        _put(root, "Text", {LANG: language}).text = text
+    if goods is not None:
+        told = _put(root, "Goods")
+        _text(told, "BillNo", goods.bill_no)
+        _text(told, "Packages", goods.packages)
+        _text(told, "GrossWeight", goods.gross_weight)
+        for container in goods.containers:
+            _text(told, "Container", container)
+    _text(root, "CreatedAt", _instant(created_at))
+    return root
+
+
+def agreement_use(
+    to: Addressee,
+    *,
+    message: str,
+    number: str,
+    kind: AgreementKind,
+    act: Act,
+    reference: str,
+    entry_id: str,
+    at: datetime,
+) -> etree._Element:
+    """An AgreementUse, not yet signed."""
+    root = _root("AgreementUse", message, to)
+    _text(root, "Number", number)
+    _text(root, "Kind", kind)
+    _text(root, "Act", act)
+    _text(root, "Reference", reference)
+    _text(root, "EntryId", entry_id)
+    _text(root, "At", _instant(at))
+    for language, text in use_texts(kind, number, act, reference, entry_id).items():
+        _put(root, "Text", {LANG: language}).text = text
+    return root
+
+
+def _root(tag: str, message: str, to: Addressee) -> etree._Element:
+    root = etree.Element(f"{{{NAMESPACE}}}{tag}", nsmap={None: NAMESPACE})
+    _text(root, "MessageId", message)
+    party = to.party
+    named = {"account": to.account.name, "code": party.code, "scc": party.scc, "as": to.concern.value}
+    _put(root, "To", named)
+    return root
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+def _put(parent: etree._Element, tag: str, attributes: dict[str, str] | None = None) -> etree._Element:
+    return etree.SubElement(parent, f"{{{NAMESPACE}}}{tag}", attributes or {})
+
+
+def _text(parent: etree._Element, tag: str, value: str) -> None:
+    if value:
+        _put(parent, tag).text = value

@@ -1,0 +1,88 @@
+"""What operators may do to one delivery of a message that has several: transit goes to two offices.
+
+A message is held, released and replayed with all its deliveries (`operations`). What is done to one alone
+must leave the two in agreement: a message that is accepted has a delivery on its way, one that is held has
+one that is held or refused. Where an act would break that, the message's own act is to be used.
+
+What customs took and then lost is handed over again by a replay of its delivery. Its message stays delivered
+meanwhile, whatever comes of it: customs took it once, and an answer may still come.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from gateway.model.states import DeliveryState, Event, State
+from gateway.operate.message_actions import Impossible
+
+# The words in the trail of what leaves the message as it is.
+HELD: Final = "delivery_held"
+RESUMED: Final = "delivery_resumed"
+REFUSED: Final = "delivery_refused"
+
+_ON_ITS_WAY: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
+_ENDED: Final = (DeliveryState.HELD, DeliveryState.REFUSED)
+
+
+class DeliveryAct(StrEnum):
+    HOLD = "hold"
+    RELEASE = "release"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes of the delivery, and what happens to its message; None leaves it as it is."""
+
+    delivery: DeliveryState
+    event: Event | None
+
+
+# From which states each act takes a delivery, and to which: what was held or refused is asked about before it
+# is sent again.
+_TAKES: Final = {
+    DeliveryAct.HOLD: ((DeliveryState.PENDING, DeliveryState.UNKNOWN), DeliveryState.HELD),
+    DeliveryAct.RELEASE: ((DeliveryState.HELD,), DeliveryState.UNKNOWN),
+    DeliveryAct.REPLAY: (_ENDED, DeliveryState.UNKNOWN),
+}
+# The same of a message that customs took; one that is on its way again goes on by itself.
+_OF_DELIVERED: Final = {
+    DeliveryAct.RELEASE: (DeliveryState.HELD,),
+    DeliveryAct.REPLAY: (DeliveryState.DELIVERED, *_ENDED),
+}
+
+
+def step_of(
+    act: DeliveryAct,
+    present: DeliveryState,
+    message: State,
+    others: Sequence[DeliveryState],
+    overtaken_by: int | None = None,
+) -> Step:
+    """What an act on one delivery comes to; `others` are those of the same message. `overtaken_by` is one to
+    the same back-end that went after it, asks something of the same declaration, and was handed over.
+
+    Raises `Impossible`.
+    """
+    takes, after = _TAKES[act]
+    if present is DeliveryState.SENDING and message is not State.DELIVERED:
+        raise Impossible("it is being sent at this moment; hold its message, and it is not tried again")
+    if message is State.DELIVERED and present in _OF_DELIVERED.get(act, ()):
+        if overtaken_by is not None:
+            raise Impossible(
+                f"{overtaken_by} came after it about the same declaration and was handed over; to send both "
+                "again in their order, pause the back-end, replay that one first, then this"
+            )
+        return Step(after, None)
+    if present not in takes or message not in (State.ACCEPTED, State.HELD):
+        raise Impossible(f"a delivery that is {present}, of a message that is {message}, has no {act}")
+    if act is DeliveryAct.HOLD:
+        if message is State.HELD or not any(each in _ON_ITS_WAY for each in others):
+            raise Impossible("no other delivery of its message would go on; use messages hold")
+        return Step(after, None)
+    if message is State.ACCEPTED:
+        return Step(after, None)
+    if any(each in _ENDED for each in others):
+        raise Impossible("another delivery of its message is held or refused too; use messages release")
+    return Step(after, Event.RESUMED)

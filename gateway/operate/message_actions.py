@@ -1,0 +1,189 @@
+"""What operators may do to a message: each a transition with a named actor and a reason.
+
+Hold stops a message wherever customs does not have it yet. Release ends that: the message goes on where it
+was stopped. Replay takes up a rejected or held one, from a stage that may be chosen. Reject refuses a
+message: its sender gets the final receipt, and what the message had taken comes free.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from gateway.judge.pipeline import Rules
+from gateway.judge.receipt import Known, Verdict, gateway_receipt, refusal, wanted
+from gateway.model.agreements import Used
+from gateway.model.faults import Fault, Finding, finding
+from gateway.model.message import Facts, Receipt, Received
+from gateway.model.ports import Register, Signer
+from gateway.model.states import TRANSITIONS, DeliveryState, Event, State
+from gateway.notify.recipients import told_of_freeing
+
+
+class Act(StrEnum):
+    """The words of the command line."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+    REJECT = "reject"
+    REPLAY = "replay"
+
+
+class Stage(StrEnum):
+    """From where a message is replayed: judged anew under today's rules, or sent again under its submission
+    key after the back-end was asked for it."""
+
+    JUDGEMENT = "judgement"
+    DELIVERY = "delivery"
+
+
+_SENT: Final = (DeliveryState.SENDING, DeliveryState.UNKNOWN, DeliveryState.DELIVERED)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A delivery of a message. `unsure`: an attempt was made of which the outcome is not known, and customs
+    has not said since that it has not got it (`Dispatch`)."""
+
+    state: DeliveryState
+    unsure: bool = False
+
+    @property
+    def may_be_taken(self) -> bool:
+        """Customs has it, or may have it: whatever became of the last attempt."""
+        return self.unsure or self.state in _SENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A message at rest, as far as it decides what may be done to it. What was accepted has deliveries."""
+
+    state: State
+    deliveries: tuple[Sent, ...] = ()
+
+    @property
+    def may_be_taken(self) -> bool:
+        """Customs may have it, or one of the offices that it goes to."""
+        return any(each.may_be_taken for each in self.deliveries)
+
+
+class Impossible(Exception):
+    """An act that is not possible now; the message stays as it was. The text says what is possible."""
+
+
+def event_of(act: Act, standing: Standing, stage: Stage | None = None) -> Event:
+    """What an act means for a message. Raises `Impossible`.
+
+    A message that was accepted keeps its verdict and is delivered again under its submission key, unless it
+    is to be replayed from `JUDGEMENT`; any other is judged again. What customs may have can be neither
+    rejected nor judged again: the sender would declare it a second time, or customs would have what was
+    judged otherwise.
+    """
+    event = _event(act, standing, stage)
+    if event is None:
+        raise Impossible(_instead(act, standing, stage))
+    if event in (Event.DISMISSED, Event.REPLAYED) and standing.may_be_taken:
+        done = "rejected" if act is Act.REJECT else "judged again"
+        others = "release" if act is Act.REJECT else "replay --from delivery"
+        raise Impossible(
+            f"it cannot be {done}, since customs may have it; possible: {others} (customs is asked whether "
+            "it has it before it is sent again)"
+        )
+    return event
+
+
+def stage_of(standing: Standing) -> Stage:
+    """Where a replay begins if nobody says: what was accepted is sent again."""
+    return Stage.DELIVERY if standing.deliveries else Stage.JUDGEMENT
+
+
+def possible(standing: Standing) -> tuple[Act, ...]:
+    """The acts that `event_of` lets pass."""
+    sent = standing.may_be_taken
+    return tuple(act for act in Act if _event(act, standing) is not None and not (sent and act is Act.REJECT))
+
+
+def _event(act: Act, standing: Standing, stage: Stage | None = None) -> Event | None:
+    resumed = Event.RESUMED if standing.deliveries else Event.REPLAYED
+    event = {
+        Act.HOLD: Event.STOPPED,
+        Act.RELEASE: resumed if standing.state is State.HELD else None,
+        Act.REPLAY: {None: resumed, Stage.JUDGEMENT: Event.REPLAYED, Stage.DELIVERY: Event.RESUMED}[stage],
+        Act.REJECT: Event.DISMISSED,
+    }[act]
+    if event is Event.RESUMED and not standing.deliveries:
+        return None
+    return event if event in TRANSITIONS[standing.state] else None
+
+
+def _instead(act: Act, standing: Standing, stage: Stage | None) -> str:
+    can = possible(standing)
+    others = ", ".join(can) or "nothing; it goes on or has ended by itself"
+    if act is Act.REPLAY and stage is Stage.DELIVERY and act in can:
+        return "it has nothing to deliver, since it is not accepted; possible: replay --from judgement"
+    if act is Act.REPLAY and standing.state is State.DELIVERED:
+        others = "deliveries replay of its delivery, if customs lost it (customs is asked first)"
+    return f"a message that is {standing.state} cannot be {_DONE[act]}; possible: {others}"
+
+
+_DONE = {Act.HOLD: "held", Act.RELEASE: "released", Act.REJECT: "rejected", Act.REPLAY: "replayed"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A message that is to be rejected, as the store has it; `revision` is for the commit that follows.
+
+    `facts` are None where its judgement never came so far; `uses` is the agreement that it used up, if any.
+    """
+
+    received: Received
+    facts: Facts | None
+    linked: str | None
+    uses: Used | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dismissal:
+    """A rejection by an operator: everything that one commit writes."""
+
+    message: str
+    revision: int
+    findings: tuple[Finding, ...]
+    receipts: tuple[Receipt, ...]
+    trail: dict[str, str]
+
+
+def dismissal(
+    stopped: Stopped, reason: str, rules: Rules, register: Register, signer: Signer, now: datetime
+) -> Dismissal:
+    """The final receipt of a message that an operator rejects, and what others are told of it.
+
+    By what the store knows of it: the package itself may be what no judgement survives, so it is not opened.
+    """
+    received, arrival = stopped.received, stopped.received.arrival
+    party = register.party_of(arrival.account)
+    known = Known(party=party, facts=stopped.facts, linked=stopped.linked)
+    findings = (finding(Fault.DISMISSED, detail=reason),)
+    receipt = gateway_receipt(
+        received, Verdict.REJECTED, known, findings, rules.families, rules.policy, signer, now
+    )
+    answers: Sequence[Receipt] = refusal(received, known, findings, rules.families, now)
+    freed: tuple[Receipt, ...] = ()
+    if stopped.uses is not None and stopped.facts is not None:
+        reference = stopped.facts.key.reference
+        drafts = told_of_freeing(stopped.uses, arrival.id, reference, "", register, party, now)
+        freed = tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
+    return Dismissal(
+        message=arrival.id,
+        revision=stopped.revision,
+        findings=findings,
+        receipts=wanted([receipt, *answers], party) + freed,
+        trail={
+            "rules": rules.families.digest,
+            "policy": rules.policy.digest,
+            "receipt": hashlib.sha256(receipt.body).hexdigest(),
+        },
+    )

@@ -1,0 +1,225 @@
+"""What is said of a party, and the party that it makes: nothing is taken out of its history.
+
+What is not said stays as it is. What is said without dates holds from the day on which it is said, where it
+does not hold already; of a party that is new, from ever. What is said with dates is the whole of it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TypeVar
+
+from gateway.model.parties import (
+    EVER,
+    Account,
+    ClassPeriod,
+    Contract,
+    Delivery,
+    Party,
+    Period,
+    ReceiptForm,
+    RegisteredCertificate,
+    Role,
+    SignaturePolicy,
+    TraderClass,
+)
+from gateway.operate.party_keys import merged, with_keys
+
+T = TypeVar("T")
+P = TypeVar("P", bound=Period)
+
+_DAY = timedelta(days=1)
+# Of an account that is new. One that was there before there were any bounds has none until it is given one.
+_DAILY_MESSAGES = 100_000
+_DAILY_BYTES = 100 * 10**9
+
+
+class NotPossible(ValueError):
+    """Something said of a party that cannot be; `field` is what it is about."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedAccount:
+    """Said of a log-in. Keys are added to those that it has."""
+
+    name: str
+    keys: tuple[str, ...] = ()
+    max_package: int | None = None
+    max_sessions: int | None = None
+    max_files: int | None = None
+    daily_messages: int | None = None  # 0: without a bound
+    daily_bytes: int | None = None
+    unfinished: tuple[str, ...] | None = None
+    receipts: tuple[ReceiptForm, ...] | None = None
+    delivery: Delivery | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """Said of the party with the customs code `code`; None is not said. `place` is where in a file.
+
+    `trader_class` is in force from `since`, else as the module says; a district without dates likewise.
+    Certificates are added to those that the party has; a revocation stands, whatever is said later.
+    """
+
+    place: str
+    code: str
+    scc: str | None = None
+    name: str | None = None
+    roles: tuple[Role, ...] | None = None
+    trader_class: TraderClass | None = None
+    since: date | None = None
+    classes: tuple[ClassPeriod, ...] | None = None
+    signature: SignaturePolicy | None = None
+    certificates: tuple[RegisteredCertificate, ...] = ()
+    contracts: tuple[str | Contract, ...] | None = None
+    keeps_papers: bool | tuple[Period, ...] | None = None
+    kept_before_reform: bool | None = None
+    confirms_automatically: tuple[str, ...] | None = None
+    places: tuple[str, ...] | None = None
+    account: StatedAccount | None = None
+
+
+def changed(before: Party | None, stated: Stated, today: date) -> Party:
+    """The party after what was said on `today`. Raises `NotPossible`."""
+    if before is None:
+        return _new(stated, today)
+    try:
+        return replace(
+            before,
+            scc=_said(stated.scc, before.scc),
+            name=_said(stated.name, before.name),
+            roles=_said(stated.roles, before.roles),
+            classes=_classes(before.classes, stated, today, begins=stated.since or today),
+            signature=_said(stated.signature, before.signature),
+            certificates=merged((*before.certificates, *stated.certificates)),
+            contracts=_contracts(before.contracts, stated.contracts, today, begins=today),
+            keeps_papers=_keeps_papers(before.keeps_papers, stated.keeps_papers, today, begins=today),
+            kept_before_reform=_said(stated.kept_before_reform, before.kept_before_reform),
+            confirms_automatically=_said(stated.confirms_automatically, before.confirms_automatically),
+            places=_said(stated.places, before.places),
+            account=_account(before.account, stated.account),
+        )
+    except NotPossible:
+        raise
+    except ValueError as error:
+        raise NotPossible("", str(error)) from None
+
+
+def _new(stated: Stated, today: date) -> Party:
+    needed = {"scc": stated.scc, "name": stated.name, "role": stated.roles}
+    missing = [name for name, said in needed.items() if said is None]
+    if stated.scc is None or stated.name is None or stated.roles is None:
+        raise NotPossible(missing[0], f"a new party needs {' and '.join(missing)}")
+    try:
+        return Party(
+            code=stated.code,
+            scc=stated.scc,
+            name=stated.name,
+            roles=stated.roles,
+            classes=_classes((), stated, today, begins=stated.since or EVER),
+            signature=_said(stated.signature, SignaturePolicy.OPTIONAL),
+            certificates=merged(stated.certificates),
+            contracts=_contracts((), stated.contracts, today, begins=EVER),
+            keeps_papers=_keeps_papers((), stated.keeps_papers, today, begins=EVER),
+            kept_before_reform=bool(stated.kept_before_reform),
+            confirms_automatically=stated.confirms_automatically or (),
+            places=stated.places or (),
+            account=_account(None, stated.account),
+        )
+    except NotPossible:
+        raise
+    except ValueError as error:
+        raise NotPossible("", str(error)) from None
+
+
+def _said(said: T | None, before: T) -> T:
+    return before if said is None else said
+
+
+def _until(day: date, periods: Iterable[P]) -> tuple[P, ...]:
+    """What of the periods lies before `day`."""
+    return tuple(
+        replace(each, until=day - _DAY) if each.until is None or each.until >= day else each
+        for each in periods
+        if each.since < day
+    )
+
+
+def _classes(
+    before: tuple[ClassPeriod, ...], stated: Stated, today: date, begins: date
+) -> tuple[ClassPeriod, ...]:
+    if stated.classes is not None:
+        return tuple(sorted(stated.classes, key=_beginning))
+    # A class that is to begin later is compared with the one that would be in force by then.
+    day = max(today, begins)
+    in_force = next((each.trader_class for each in before if each.covers(day)), None)
+    if stated.trader_class is None or stated.trader_class == in_force:
+        return before
+    return (*_until(begins, before), ClassPeriod(trader_class=stated.trader_class, since=begins))
+
+
+def _contracts(
+    before: tuple[Contract, ...], stated: tuple[str | Contract, ...] | None, today: date, begins: date
+) -> tuple[Contract, ...]:
+    if stated is None:
+        return before
+    after = [each for each in stated if isinstance(each, Contract)]
+    dated = {each.district for each in after}
+    named = {each for each in stated if isinstance(each, str)}
+    if dated & named:
+        raise NotPossible(
+            "contracts", f"{', '.join(sorted(dated & named))} stands there with and without dates"
+        )
+    for district in sorted({each.district for each in before} - dated | named):
+        own = tuple(each for each in before if each.district == district)
+        if district not in named:
+            after.extend(_until(today, own))
+        elif any(each.covers(today) for each in own):
+            after.extend(own)
+        else:
+            after.extend((*_until(begins, own), Contract(district=district, since=begins)))
+    return tuple(sorted(after, key=lambda each: (each.district, each.since)))
+
+
+def _keeps_papers(
+    before: tuple[Period, ...], stated: bool | tuple[Period, ...] | None, today: date, begins: date
+) -> tuple[Period, ...]:
+    if stated is None:
+        return before
+    if isinstance(stated, tuple):
+        return tuple(sorted(stated, key=_beginning))
+    if not stated:
+        return _until(today, before)
+    if any(each.covers(today) for each in before):
+        return before
+    return (*_until(begins, before), Period(since=begins))
+
+
+def _beginning(period: Period) -> date:
+    return period.since
+
+
+def _account(before: Account | None, stated: StatedAccount | None) -> Account | None:
+    if stated is None:
+        return before
+    if before is None:
+        before = Account(name=stated.name, keys=(), daily_messages=_DAILY_MESSAGES, daily_bytes=_DAILY_BYTES)
+    if before.name != stated.name:
+        # Folders, messages and receipts are kept under it.
+        raise NotPossible("account", f"the party has the account {before.name}; an account keeps its name")
+    return replace(
+        with_keys(before, stated.keys),
+        max_package=_said(stated.max_package, before.max_package),
+        max_sessions=_said(stated.max_sessions, before.max_sessions),
+        max_files=_said(stated.max_files, before.max_files),
+        daily_messages=_said(stated.daily_messages, before.daily_messages) or None,
+        daily_bytes=_said(stated.daily_bytes, before.daily_bytes) or None,
+        unfinished=_said(stated.unfinished, before.unfinished),
+        receipts=_said(stated.receipts, before.receipts),
+        delivery=_said(stated.delivery, before.delivery),
+    )

@@ -1,0 +1,176 @@
+"""What customs says, and what follows from it for the declaration and its sender. Pure.
+
+`read` finds in an answer what the family's profile names; `decide` says what becomes of the message it
+belongs to. Answers come out of order and twice (FORMATS 2.3): by `further`, neither makes a difference.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from gateway.families.customs_codes import AnswerKind
+from gateway.families.families import Families
+from gateway.formats import xml
+from gateway.formats.reading import reading
+from gateway.model.agreements import Used
+from gateway.model.china import CHINA
+from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.message import Operation, Receipt, ReceiptKind
+from gateway.model.policy import Policy
+from gateway.model.receipt_names import receipt_name
+from gateway.model.states import CustomsStatus, Event, State, further
+from gateway.notify.document_requests import Why
+from gateway.rules.deadlines import Deadline, deadline
+
+_RELEASED: Final = (CustomsStatus.RELEASED, CustomsStatus.CLOSED)
+_ASKS: Final = {CustomsStatus.SUPPLEMENT_ASKED: Why.SUPPLEMENT, CustomsStatus.PAPER_ASKED: Why.PAPER}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One answer, read. Texts that it does not hold are empty; `family` is that of its message type.
+
+    `status` is None where the code says nothing of the declaration's course, or is not known; `step` is what
+    it says beside that. `at` is when customs says it was, None where it does not or in no form that names an
+    instant.
+    """
+
+    kind: AnswerKind
+    family: str
+    client_reference: str
+    seq_no: str
+    entry_id: str
+    status: CustomsStatus | None
+    code: str
+    note: str
+    at: datetime | None
+    step: str = ""
+
+    @property
+    def refused(self) -> bool:
+        return self.status is CustomsStatus.REFUSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The message that an answer belongs to, as it stands now; `revision` is for the commit that follows.
+
+    `facts` are those that its profile names; `uses` is the agreement that it used up, if any; `released_to`
+    are the accounts of others that have a notice of its release.
+    """
+
+    message: str
+    account: str
+    file_name: str
+    reference: str
+    state: State
+    customs_status: CustomsStatus
+    seq_no: str
+    entry_id: str
+    operation: Operation
+    facts: Mapping[str, str]
+    uses: Used | None
+    released_to: frozenset[str]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What one answer changes: everything that one commit writes. `event` is ANSWERED or SETTLED.
+
+    `deadline` is that of documents which follow a release, where the declaration is released by this answer;
+    `asks` says that customs asks for documents by it.
+    """
+
+    event: Event
+    customs_status: CustomsStatus
+    seq_no: str
+    entry_id: str
+    receipts: tuple[Receipt, ...]
+    deadline: Deadline | None = None
+    asks: Why | None = None
+
+
+class Unreadable(Exception):
+    """An answer cannot be read; the text says why, for operators."""
+
+
+class NoAnswer(Rejected):
+    """A message of a known type that is no answer."""
+
+
+def read(body: bytes, families: Families) -> Told:
+    """Raises `Rejected` for what is not XML, of no known family, no answer of a known one (`NoAnswer`), an
+    answer without its code, and one that holds several returns: how it is divided no family says, and it is
+    not one declaration's."""
+    root = reading(xml.parse(body)).root
+    type_ = families.recognise(root)
+    if type_.answer is None:
+        raise NoAnswer(finding(Fault.FAMILY_UNKNOWN, detail=type_.name))
+    if several := type_.several(root):
+        raise Rejected(finding(Fault.ANSWER_SEVERAL, detail=several))
+    facts = type_.facts(root)
+    kind, code = type_.answer.kind, facts.get("status", "")
+    if not code and kind is not AnswerKind.FAILURE:
+        raise Rejected(
+            finding(Fault.SCHEMA_MISSING, detail=f"code of {type_.name}", detail_zh=f"{type_.name} 的代码")
+        )
+    seq_no = facts.get("seq_no", "")
+    entry_id = facts.get("entry_id", "")
+    return Told(
+        kind=kind,
+        family=type_.family,
+        client_reference=facts.get("reference", ""),
+        seq_no=seq_no,
+        # Until the entry is stored, some channels show the unified number in its place (FORMATS 2.3).
+        entry_id="" if entry_id == seq_no else entry_id,
+        status=type_.answer.codes.status(code),
+        step=type_.answer.codes.step(code),
+        code=code,
+        note=facts.get("text", ""),
+        at=_instant(facts.get("time", "")),
+    )
+
+
+def _instant(text: str) -> datetime | None:
+    """NOTICE_DATE has no zone and is China's time (FORMATS 2.3)."""
+    try:
+        said = datetime.fromisoformat(text)
+        return (said if said.tzinfo else said.replace(tzinfo=CHINA)).astimezone(UTC)
+    except (ValueError, OverflowError):  # the second where the year in UTC would be 0 or 10000
+        return None
+
+
+def decide(told: Told, target: Target, body: bytes, policy: Policy, now: datetime) -> Answered:
+    """What becomes of `target`. The answer is relayed byte for byte, under a name that `now` tells from those
+    of the target's other receipts.
+
+    A temporary save is finished when it is imported: customs does nothing more with it. A declaration is
+    finished by a status that is final.
+    """
+    imported = told.kind is AnswerKind.TECHNICAL and not told.refused
+    saved = target.operation is Operation.SAVE and imported
+    final = told.status is not None and told.status.final
+    status = further(target.customs_status, told.status or target.customs_status)
+    released = status in _RELEASED and target.customs_status not in _RELEASED
+    return Answered(
+        event=Event.SETTLED if saved or final else Event.ANSWERED,
+        customs_status=status,
+        seq_no=told.seq_no or target.seq_no,
+        entry_id=told.entry_id or target.entry_id,
+        receipts=(_relayed(told, target, body, now),),
+        deadline=deadline(now, policy.reform.after_release_days, policy.documents.reminders)
+        if released
+        else None,
+        asks=None if told.status is None else _ASKS.get(told.status),
+    )
+
+
+def _relayed(told: Told, target: Target, body: bytes, now: datetime) -> Receipt:
+    if told.kind is AnswerKind.BUSINESS:
+        kind, prefix = ReceiptKind.BUSINESS, "Receipt"
+    else:
+        kind, prefix = ReceiptKind.TECHNICAL, "Failed" if told.refused else "Successed"
+    name = receipt_name(prefix, target.file_name, now)
+    return Receipt(account=target.account, name=name, kind=kind, body=body)

@@ -1,0 +1,43 @@
+"""When documents that follow a release are due, and when their parties are told (R4), in days of China."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from gateway.model.china import CHINA, china_date
+
+_LAST_SECOND: Final = time(23, 59, 59)
+_A_SECOND: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """`due_at` is the last second of a day; what is missing after it is overdue. `remind_at` is when the
+    parties are told next."""
+
+    due_at: datetime
+    remind_at: datetime
+
+
+def deadline(released_at: datetime, days: int, reminders: Iterable[int]) -> Deadline:
+    """For documents that are due so many `days` after the day of release. `reminders` are days before the
+    deadline; each is told from the beginning of its day."""
+    day = china_date(released_at) + timedelta(days=days)
+    due_at = _instant(day, _LAST_SECOND)
+    return Deadline(due_at=due_at, remind_at=_first_after(released_at, due_at, reminders))
+
+
+def next_reminder(due_at: datetime, reminders: Iterable[int], now: datetime) -> datetime | None:
+    """When the parties are told next after `now`; None where the last word, that it is overdue, is said."""
+    return None if now > due_at else _first_after(now, due_at, reminders)
+
+
+def _first_after(now: datetime, due_at: datetime, reminders: Iterable[int]) -> datetime:
+    day = china_date(due_at)
+    begins = (_instant(day - timedelta(days=before), time()) for before in reminders)
+    return min((at for at in begins if at > now), default=due_at + _A_SECOND)
+
+
+def _instant(day: date, at: time) -> datetime:
+    return datetime.combine(day, at, CHINA).astimezone(UTC)

@@ -1,0 +1,44 @@
+"""The risk hint that goes to customs with a declaration, with its reasons (REFORM 4, R8)."""
+
+import hashlib
+from datetime import date
+
+from gateway.model.parties import TraderClass
+from gateway.model.reform import ReformPolicy, Risk, in_force
+from gateway.model.risk_hint import Hint
+
+
+def triage(
+    message: str, trader: TraderClass | None, broker: TraderClass | None, policy: ReformPolicy, day: date
+) -> Hint:
+    """The hint for one declaration. A trader that declares itself counts as its own broker, so the caller
+    gives its class twice. A class that is not registered fits only rows that fit any."""
+    row = next(
+        (
+            row
+            for row in in_force(policy.triage, day)
+            if (not row.trader or trader in row.trader) and (not row.broker or broker in row.broker)
+        ),
+        None,
+    )
+    risk = Risk.UNKNOWN if row is None else row.risk
+    shown = f"trader {trader or '-'}, broker {broker or '-'}"
+    reasons = [f"{risk}: {shown}" + ("" if row is None else f" ({row.source})")]
+    treated_as = risk
+    if risk is Risk.UNKNOWN and drawn(message, policy):
+        treated_as = Risk.HIGH
+        reasons.append(f"drawn as high: share {policy.unknown_as_high:g} of the unknown")
+    rates = [each.rate for each in in_force(policy.inspection, day) if trader in each.trader]
+    return Hint(
+        risk=risk,
+        treated_as=treated_as,
+        inspection=rates[0] if rates else "normal",
+        reasons=tuple(reasons),
+    )
+
+
+def drawn(message: str, policy: ReformPolicy) -> bool:
+    """Whether a declaration falls into the share of the unknown that is treated as high: decided by a hash of
+    seed and message, so that it can be shown afterwards and cannot be steered by the sender."""
+    digest = hashlib.sha256(f"{policy.seed}\n{message}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < policy.unknown_as_high * 2**64

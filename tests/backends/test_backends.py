@@ -1,0 +1,300 @@
+"""The contract of `ports.Backend`, for each implementation of it."""
+
+import asyncio
+import io
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from gateway.formats.xml import trusted
+from gateway.model.message import Part, Pdf
+from gateway.model.ports import Answer, Outcome
+from tests.support.amqp_office import lodge
+from tests.support.submissions import GATEWAY, OFFICES, STRANGER, Office, Opened, Sent, told, values
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    office: Office
+    desk: Opened
+    folder: Path
+
+    def sent(self, *arguments: Any, **options: Any) -> Sent:
+        return self.office.send(*arguments, **options)
+
+    def calls(self, key: str) -> list[str]:
+        return self.office.calls(self.folder, key)
+
+    def answered(self, answers: Sequence[Answer], submissions: int = 1) -> bool:
+        """Whether these are the answers to so many sound submissions, one after the other."""
+        usual = self.office.answers * submissions
+        return len(answers) == len(usual) and all(
+            answer.name.startswith(name) for answer, name in zip(answers, usual, strict=True)
+        )
+
+
+@pytest.fixture(params=OFFICES)
+def tried(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Tried]:
+    office, folder = OFFICES[request.param], tmp_path / "office"
+    if office.broker:
+        lodge(folder, request.getfixturevalue("rabbit"))
+    with closing(office.open(folder)) as desk:
+        yield Tried(office, desk, folder)
+
+
+def test_the_same_submission_again_has_no_second_effect_and_is_counted(tried: Tried) -> None:
+    once = tried.sent()
+
+    outcomes = [once.to(tried.desk)[0] for _ in range(3)]
+
+    assert outcomes == [Outcome.TAKEN] * 3
+    assert tried.answered(told(tried.desk))
+    assert tried.calls(once.key) == ["taken"] * (1 if tried.office.exchange else 3)
+
+
+def test_submissions_at_the_same_time_with_one_key_have_one_effect(tried: Tried) -> None:
+    once = tried.sent()
+
+    async def at_once() -> list[tuple[Outcome, str]]:
+        return await asyncio.gather(
+            *(tried.desk.submit(once.submission, lambda _sha256: io.BytesIO(once.package)) for _ in range(8))
+        )
+
+    assert {outcome for outcome, _ in asyncio.run(at_once())} == {Outcome.TAKEN}
+    assert tried.answered(told(tried.desk))
+
+
+def test_asked_it_says_whether_it_has_a_submission(tried: Tried) -> None:
+    once = tried.sent()
+
+    # Over a broker it may lie in a queue that the question goes past: nobody can say that customs has it not.
+    assert asyncio.run(tried.desk.ask(once.key))[0] is (None if tried.office.broker else Outcome.LATER)
+    once.to(tried.desk)
+    assert asyncio.run(tried.desk.ask(once.key))[0] is Outcome.TAKEN
+
+
+def test_answers_come_oldest_first_and_again_until_acknowledged(tried: Tried) -> None:
+    for reference in ("A", "B"):
+        tried.sent(reference).to(tried.desk)
+    answers = told(tried.desk)
+
+    assert tried.answered(answers, 2)
+    assert told(tried.desk) == answers
+    assert asyncio.run(tried.desk.answers(3)) == answers[:3]
+
+    asyncio.run(tried.desk.acknowledge([answers[0].id, answers[4].id]))
+    assert told(tried.desk) == [*answers[1:4], *answers[5:]]
+    asyncio.run(tried.desk.acknowledge([answer.id for answer in answers]))
+    assert told(tried.desk) == []
+
+
+def test_answers_say_which_submission_they_answer(tried: Tried) -> None:
+    first, second = tried.sent("A"), tried.sent("B")
+    first.to(tried.desk)
+    second.to(tried.desk)
+
+    each = len(tried.office.answers)
+    assert [answer.key for answer in told(tried.desk)] == [first.key] * each + [second.key] * each
+
+
+def test_answers_have_names_of_their_own(tried: Tried) -> None:
+    for reference in ("A", "B", "FAILED-C"):
+        tried.sent(reference).to(tried.desk)
+
+    names = [answer.name for answer in told(tried.desk)]
+    assert len(set(names)) == len(names) > len(tried.office.answers) * 2
+
+
+def test_what_was_taken_is_there_when_the_folder_is_opened_again(tried: Tried) -> None:
+    once = tried.sent()
+    once.to(tried.desk)
+    answers = told(tried.desk)
+    asyncio.run(tried.desk.acknowledge([answers[0].id]))
+    tried.desk.close()
+
+    with closing(tried.office.open(tried.folder)) as again:
+        assert asyncio.run(again.ask(once.key))[0] is Outcome.TAKEN
+        assert told(again) == answers[1:]
+        assert once.to(again)[0] is Outcome.TAKEN
+        assert told(again) == answers[1:]
+
+
+def refused(tried: Tried, wrong: Sent) -> str:
+    """The reason, once it is certain that nothing was taken."""
+    if tried.office.exchange:
+        return refused_by_answer(tried, tried.folder / tried.office.exchange, wrong)
+    if tried.office.broker:
+        return refused_over_broker(tried, wrong)
+    outcome, reason = wrong.to(tried.desk)
+    assert outcome is Outcome.NEVER
+    assert asyncio.run(tried.desk.ask(wrong.key))[0] is Outcome.LATER
+    assert told(tried.desk) == []
+    assert tried.calls(wrong.key) == ["never"]
+    return reason
+
+
+def refused_by_answer(tried: Tried, exchange: Path, wrong: Sent) -> str:
+    """As `refused`, where the connection takes whatever it is given."""
+    assert wrong.to(tried.desk) == (Outcome.TAKEN, "")
+    assert asyncio.run(tried.desk.ask(wrong.key))[0] is Outcome.TAKEN
+    (answer,) = told(tried.desk)
+    assert (answer.key, answer.name) == (wrong.key, f"Failed_{wrong.key}.xml")
+    assert values(answer)["ResponseCode"] == "1"
+    assert tried.calls(wrong.key) == ["never"]
+    assert [file.name for file in (exchange / "refused").glob("*.zip")] == [f"{wrong.key}.zip"]
+    assert not list((exchange / "taken").iterdir())
+    reason = values(answer)["ErrorMessage"]
+    assert (exchange / "refused" / f"{wrong.key}.txt").read_text("utf-8") == f"{reason}\n"
+    return reason
+
+
+def refused_over_broker(tried: Tried, wrong: Sent) -> str:
+    """As `refused_by_answer`, where customs is asked itself."""
+    assert wrong.to(tried.desk) == (Outcome.TAKEN, "")
+    assert asyncio.run(tried.desk.ask(wrong.key))[0] is None
+    assert tried.calls(wrong.key) == ["never"]
+    deadline = time.monotonic() + 10
+    while not (answers := told(tried.desk)):
+        assert time.monotonic() < deadline
+    (answer,) = answers
+    assert (answer.key, answer.name) == (wrong.key, f"Failed_{wrong.key}.xml")
+    assert values(answer)["ResponseCode"] == "1"
+    return values(answer)["ErrorMessage"]
+
+
+def test_an_envelope_that_another_signed_is_refused(tried: Tried) -> None:
+    assert "certificate-unknown" in refused(tried, tried.sent(signatory=STRANGER))
+
+
+def test_an_envelope_that_no_one_signed_is_refused(tried: Tried) -> None:
+    signed = tried.sent()
+    root = trusted(signed.submission.envelope)
+    root.remove(root[-1])
+
+    unsigned = replace(signed, submission=replace(signed.submission, envelope=etree.tostring(root)))
+    assert "signature-missing" in refused(tried, unsigned)
+
+
+def test_an_envelope_that_was_changed_is_refused(tried: Tried) -> None:
+    signed = tried.sent()
+    altered = signed.submission.envelope.replace(b">22", b">53")
+    assert altered != signed.submission.envelope
+
+    wrong = replace(signed, submission=replace(signed.submission, envelope=altered))
+    assert "signature-invalid" in refused(tried, wrong)
+
+
+def test_an_envelope_of_another_message_is_refused(tried: Tried) -> None:
+    first, second = tried.sent("A"), tried.sent("B")
+    mixed = Sent(replace(second.submission, envelope=first.submission.envelope), first.package)
+    assert refused(tried, mixed) == "the envelope belongs to another message"
+
+
+@pytest.mark.parametrize("at", [0, 40, -1])
+def test_a_package_with_one_other_byte_is_refused(tried: Tried, at: int) -> None:
+    right = tried.sent()
+    body = bytearray(right.package)
+    body[at] ^= 1
+    assert "报关单.zip" in refused(tried, replace(right, package=bytes(body)))
+
+
+def changed(name: str, **change: Any) -> Callable[[tuple[Part, ...]], tuple[Part, ...]]:
+    return lambda parts: tuple(replace(part, **change) if part.name == name else part for part in parts)
+
+
+@pytest.mark.parametrize("name", ["报关单.xml", "发票.pdf"])
+@pytest.mark.parametrize("change", [{"sha256": "ab" * 32}, {"size": 1}], ids=["digest", "size"])
+def test_a_part_that_is_not_as_the_envelope_states_is_refused(
+    tried: Tried, name: str, change: dict[str, Any]
+) -> None:
+    assert name in refused(tried, tried.sent(stated=changed(name, **change)))
+
+
+def test_a_part_that_the_envelope_does_not_name_is_refused(tried: Tried) -> None:
+    assert "other parts" in refused(tried, tried.sent(stated=lambda parts: parts[:1]))
+
+
+def test_a_part_that_is_not_in_the_package_is_refused(tried: Tried) -> None:
+    missing = Part(name="more.pdf", sha256="ab" * 32, size=1, pdf=Pdf())
+    assert "other parts" in refused(tried, tried.sent(stated=lambda parts: (*parts, missing)))
+
+
+def test_a_bare_document_is_taken(tried: Tried) -> None:
+    bare = tried.sent(parts={"报关单.xml": b"<DecMessage/>"}, bare=True)
+    assert bare.to(tried.desk) == (Outcome.TAKEN, "")
+
+
+@pytest.mark.parametrize("name", ["envelope.xml", "../envelope.xml", "C:\\up.xml", "con\u202e.xml"])
+def test_a_file_with_a_dangerous_name_is_taken_under_a_harmless_one(tried: Tried, name: str) -> None:
+    named = tried.sent(parts={"报关单.xml": b"<DecMessage/>"}, bare=True, name=name)
+    assert named.to(tried.desk)[0] is Outcome.TAKEN
+
+
+def test_a_large_package_leaves_nothing_behind(tried: Tried) -> None:
+    parts = {"报关单.xml": b"<DecMessage/>", "照片.pdf": b"%PDF-1.4" + bytes(range(256)) * (20 << 10)}
+    assert tried.sent(parts=parts).to(tried.desk) == (Outcome.TAKEN, "")
+
+    database = tried.office.file
+    left = {file.name for file in tried.folder.iterdir()} - {tried.office.exchange}
+    assert left <= {database, f"{database}-wal", f"{database}-shm"}
+    assert not list(tried.folder.rglob("*.tmp"))
+
+
+SUBMITTER = """
+import asyncio, io, pickle, sys
+from pathlib import Path
+import structlog
+from tests.support.amqp_office import lodge
+from tests.support.submissions import OFFICES
+
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+work = pickle.loads(sys.stdin.buffer.read())
+desk = OFFICES[sys.argv[1]].open(Path(sys.argv[2]), work["certificate"])
+for submission, package in work["sent"]:
+    outcome, reason = asyncio.run(desk.submit(submission, lambda _: io.BytesIO(package)))
+    print(submission.key, outcome, flush=True)
+"""
+
+
+@pytest.mark.parametrize("name", OFFICES)
+def test_what_it_said_it_took_survives_being_killed(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str
+) -> None:
+    office = OFFICES[name]
+    if office.broker:
+        lodge(tmp_path, request.getfixturevalue("rabbit"))
+    work = [office.send(f"C-{number}") for number in range(60)]
+    child = subprocess.Popen(
+        [sys.executable, "-c", SUBMITTER, name, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        pairs = [(one.submission, one.package) for one in work]
+        child.stdin.write(pickle.dumps({"certificate": GATEWAY.certificate_pem, "sent": pairs}))
+        child.stdin.close()
+        said = [child.stdout.readline().split() for _ in range(10)]
+        child.kill()
+        said += [line.split() for line in child.stdout]
+
+    with closing(office.open(tmp_path)) as again:
+        for key, outcome in said:
+            assert outcome == b"taken"
+            assert asyncio.run(again.ask(key.decode()))[0] is Outcome.TAKEN
+        for one in work:
+            assert one.to(again)[0] is Outcome.TAKEN
+        # Over a broker, one that was killed before it noted what it had said says it again.
+        answers = list({(answer.key, answer.name): answer for answer in told(again)}.values())
+        assert Tried(office, again, tmp_path).answered(answers, len(work))
+        assert {answer.key for answer in answers} == {one.key for one in work}
+        numbers = {number for answer in answers if (number := office.number_in(answer))}
+        assert len(numbers) == len(work)

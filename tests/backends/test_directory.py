@@ -1,0 +1,202 @@
+"""What a folder as a back-end promises beyond the contract of all, each of its two sides by itself."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from adapters.backends.directory import DirectoryBackend
+from adapters.backends.exchange import Exchange
+from adapters.sandbox.customs.serving import ServedElsewhere, Serving, alone
+from gateway.model.ports import Answer, Outcome
+from tests.support.submissions import CUSTOMS, reference_customs, sent, told
+from tests.support.unfinished import UNFINISHED
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Exchange:
+    return Exchange(tmp_path / "exchange")
+
+
+@pytest.fixture
+def gateway(exchange: Exchange) -> Iterator[DirectoryBackend]:
+    with closing(DirectoryBackend(exchange.folder)) as gateway:
+        yield gateway
+
+
+def ask(gateway: DirectoryBackend, key: str) -> Outcome:
+    return asyncio.run(gateway.ask(key))[0]
+
+
+def look(exchange: Exchange) -> bool:
+    """What customs does when it is started and looks into the folder once; whether it went well."""
+    with closing(reference_customs(exchange.folder / "customs")) as customs:
+        return asyncio.run(Serving(exchange, customs).turn())
+
+
+def say(exchange: Exchange, name: str, body: bytes = b"<DEC_RESULT/>", at: int = 1) -> None:
+    (exchange.into / name).write_bytes(body)
+    os.utime(exchange.into / name, (at, at))
+
+
+def bodies(answers: Sequence[Answer]) -> list[bytes]:
+    return [answer.body for answer in answers]
+
+
+def test_what_the_other_side_deletes_stays_handed_over(exchange: Exchange, gateway: DirectoryBackend) -> None:
+    once = sent()
+    assert once.to(gateway) == (Outcome.TAKEN, "")
+    (exchange.out / f"{once.key}.zip").unlink()
+
+    with closing(DirectoryBackend(exchange.folder)) as again:
+        assert ask(again, once.key) is Outcome.TAKEN
+        assert once.to(again)[0] is Outcome.TAKEN
+    assert list(exchange.out.iterdir()) == []
+
+
+def test_what_was_prepared_and_not_handed_over_is_prepared_anew(
+    exchange: Exchange, gateway: DirectoryBackend
+) -> None:
+    once = sent()
+    exchange.sent.mkdir()
+    (exchange.sent / f"{once.key}.tmp").write_bytes(b"half a submission")
+    (exchange.sent / once.key).touch()
+
+    assert ask(gateway, once.key) is Outcome.LATER
+    assert once.to(gateway) == (Outcome.TAKEN, "")
+    assert once.package in (exchange.out / f"{once.key}.zip").read_bytes()
+
+
+def test_a_folder_that_is_not_mounted_takes_nothing_and_says_nothing(tmp_path: Path) -> None:
+    once = sent()
+    with closing(DirectoryBackend(tmp_path)) as gateway:
+        outcome, reason = once.to(gateway)
+        assert (outcome, reason.partition(": ")[2]) == (Outcome.LATER, "No such file or directory")
+        assert told(gateway) == []
+        assert ask(gateway, once.key) is Outcome.UNKNOWN
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["", "../" + "0" * 23, "0" * 26 + "/..", "0" * 25 + "\n", "0" * 27])
+def test_nothing_but_the_key_of_a_submission_becomes_a_file_name(gateway: DirectoryBackend, key: str) -> None:
+    with pytest.raises(ValueError, match="not the key"):
+        ask(gateway, key)
+
+
+def test_answers_are_heard_by_time_and_number_and_named_for_what_they_answer(
+    exchange: Exchange, gateway: DirectoryBackend
+) -> None:
+    key = sent().key
+    say(exchange, "of-no-key.xml", b"3", at=3)
+    say(exchange, f"{key}__10__Receipt_L.xml", b"2", at=2)
+    say(exchange, f"{key}__9__Successed_1.xml", b"1", at=2)
+    say(exchange, f"{key}-0202__1__Receipt_R.xml", b"4", at=4)
+
+    answers = told(gateway)
+    assert bodies(answers) == [b"1", b"2", b"3", b"4"]
+    assert [(answer.key, answer.name) for answer in answers] == [
+        (key, "Successed_1.xml"),
+        (key, "Receipt_L.xml"),
+        (None, "of-no-key.xml"),
+        (f"{key}-0202", "Receipt_R.xml"),
+    ]
+
+
+def test_what_is_unfinished_a_folder_or_a_link_is_no_answer(
+    exchange: Exchange, gateway: DirectoryBackend, tmp_path: Path
+) -> None:
+    for name in UNFINISHED:
+        say(exchange, name)
+    (exchange.into / "folder.xml").mkdir()
+    (tmp_path / "secret").write_text("of the gateway's machine")
+    (exchange.into / "link.xml").symlink_to(tmp_path / "secret")
+    os.mkfifo(exchange.into / "pipe.xml")
+
+    assert told(gateway) == []
+
+
+def test_a_name_that_is_no_text_is_told_in_one_that_is(exchange: Exchange, gateway: DirectoryBackend) -> None:
+    say(exchange, os.fsdecode(b"\xff\n.xml"))
+    (answer,) = told(gateway)
+    assert answer.name.encode() == b"\\u{dcff}\\u{a}.xml"
+    asyncio.run(gateway.acknowledge([answer.id]))
+    assert told(gateway) == []
+
+
+def test_no_answer_is_read_beyond_what_any_document_may_have(
+    exchange: Exchange, gateway: DirectoryBackend
+) -> None:
+    say(exchange, "endless.xml")
+    os.truncate(exchange.into / "endless.xml", 1 << 40)
+    (answer,) = told(gateway)
+    assert len(answer.body) == 32 * 1024 * 1024 + 1
+
+
+def test_an_answer_that_took_the_name_of_one_that_was_read_is_heard_too(
+    exchange: Exchange, gateway: DirectoryBackend
+) -> None:
+    say(exchange, "answer.xml", b"first")
+    (first,) = told(gateway)
+    say(exchange, "answer.xml", b"second")
+    asyncio.run(gateway.acknowledge([first.id]))
+    assert bodies(told(gateway)) == [b"second"]
+
+
+def test_an_answer_that_cannot_be_put_away_keeps_no_other_from_being_heard_and_is_heard_once(
+    exchange: Exchange, gateway: DirectoryBackend
+) -> None:
+    say(exchange, "stuck.xml", b"1", at=1)
+    say(exchange, "next.xml", b"2", at=2)
+    (exchange.done / "stuck.xml").mkdir(parents=True)
+    heard = told(gateway)
+    assert bodies(heard) == [b"1", b"2"]
+
+    asyncio.run(gateway.acknowledge([answer.id for answer in heard]))
+
+    assert told(gateway) == []
+    assert (exchange.done / "next.xml").read_bytes() == b"2"
+    say(exchange, "stuck.xml", b"another", at=3)
+    assert bodies(told(gateway)) == [b"another"]
+
+
+def test_customs_refuses_what_is_no_submission_and_takes_what_waits_beside_it(
+    exchange: Exchange, gateway: DirectoryBackend
+) -> None:
+    once, broken = sent(), sent()
+    once.to(gateway)
+    (exchange.out / f"{broken.key}.zip").write_bytes(b"no zip at all")
+    (exchange.out / "letter.zip").write_bytes(b"to whom it may concern")
+
+    assert look(exchange)
+    assert sorted(file.name for file in exchange.refused.iterdir()) == sorted(
+        [f"{broken.key}.txt", f"{broken.key}.zip", "letter.txt", "letter.zip"]
+    )
+    answers = told(gateway)
+    assert [answer.name for answer in answers if answer.key == broken.key] == [f"Failed_{broken.key}.xml"]
+    assert len([answer for answer in answers if answer.key == once.key]) == len(CUSTOMS.answers)
+    assert list(exchange.out.iterdir()) == []
+
+
+def test_what_customs_took_before_it_was_killed_is_put_away_without_a_second_effect(
+    exchange: Exchange, gateway: DirectoryBackend
+) -> None:
+    once = sent()
+    once.to(gateway)
+    assert look(exchange)
+    answers = told(gateway)
+    (exchange.taken / f"{once.key}.zip").rename(exchange.out / f"{once.key}.zip")
+
+    assert look(exchange)
+    assert told(gateway) == answers
+    assert CUSTOMS.calls(exchange.folder / "customs", once.key) == ["taken"]
+    assert [file.name for file in exchange.taken.iterdir()] == [f"{once.key}.zip"]
+
+
+def test_one_folder_has_one_customs(tmp_path: Path) -> None:
+    with alone(tmp_path), pytest.raises(ServedElsewhere), alone(tmp_path):
+        pass
+    with alone(tmp_path):
+        pass

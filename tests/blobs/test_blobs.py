@@ -1,0 +1,156 @@
+"""The contract of `ports.BlobStore`, for each implementation of it."""
+
+import errno
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.blobs.filesystem import FilesystemBlobs
+from gateway.model.ports import BlobStore
+
+STORES: dict[str, Callable[[Path], BlobStore]] = {"filesystem": FilesystemBlobs}
+
+
+@pytest.fixture(params=STORES)
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    return STORES[request.param](tmp_path / "blobs")
+
+
+def kept(blobs: BlobStore, data: bytes) -> str:
+    spool = blobs.spool()
+    spool.write(0, data)
+    return spool.keep()[0]
+
+
+def test_what_was_kept_can_be_read_again_under_its_digest(blobs: BlobStore) -> None:
+    spool = blobs.spool()
+    spool.write(0, b"abc")
+    spool.write(3, b"def")
+    assert spool.keep() == (hashlib.sha256(b"abcdef").hexdigest(), 6)
+    with blobs.open(hashlib.sha256(b"abcdef").hexdigest()) as stream:
+        stream.seek(2)
+        assert stream.read() == b"cdef"
+
+
+def test_an_empty_spool_is_kept_as_an_empty_blob(blobs: BlobStore) -> None:
+    assert blobs.spool().keep() == (hashlib.sha256(b"").hexdigest(), 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.integers(0, 40), st.binary(min_size=1, max_size=20)),
+            st.tuples(st.integers(0, 40), st.none()),
+        ),
+        max_size=12,
+    )
+)
+def test_writes_in_any_order_and_truncations_give_the_digest_of_what_is_there(
+    steps: list[tuple[int, bytes | None]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for make in STORES.values():
+        blobs = make(tmp_path_factory.mktemp("blobs"))
+        spool = blobs.spool()
+        model = bytearray()
+        for offset, data in steps:
+            if data is None:
+                spool.truncate(offset)
+                model[offset:] = b""
+                model.extend(bytes(offset - len(model)))
+            else:
+                spool.write(offset, data)
+                model.extend(bytes(max(0, offset + len(data) - len(model))))
+                model[offset : offset + len(data)] = data
+        assert spool.size == len(model)
+        assert spool.read(0, 100) == bytes(model)
+        assert spool.keep() == (hashlib.sha256(model).hexdigest(), len(model))
+
+
+def test_the_same_bytes_are_kept_once(blobs: BlobStore, tmp_path: Path) -> None:
+    assert kept(blobs, b"same") == kept(blobs, b"same")
+    assert [path.name for path in files(tmp_path)] == [hashlib.sha256(b"same").hexdigest()]
+
+
+def test_a_discarded_spool_leaves_nothing(blobs: BlobStore, tmp_path: Path) -> None:
+    spool = blobs.spool()
+    spool.write(0, b"half of it")
+    spool.discard()
+    spool.discard()
+    assert files(tmp_path) == []
+
+
+def test_discarding_after_keeping_keeps(blobs: BlobStore) -> None:
+    spool = blobs.spool()
+    spool.write(0, b"whole")
+    sha256, _ = spool.keep()
+    spool.discard()
+    with blobs.open(sha256) as stream:
+        assert stream.read() == b"whole"
+
+
+@pytest.mark.parametrize(
+    "name", ["0" * 64, "", "../spool/x", "/etc/passwd", "A" * 64, "0" * 63, "0" * 64 + "\n", "..", "０" * 64]
+)
+def test_what_is_not_the_digest_of_a_blob_is_not_found(blobs: BlobStore, name: str) -> None:
+    with pytest.raises(KeyError):
+        blobs.open(name)
+
+
+def test_a_sweep_removes_what_a_crash_left_and_no_blob(blobs: BlobStore, tmp_path: Path) -> None:
+    sha256 = kept(blobs, b"kept")
+    # A child that writes to two spools and is gone without a word, as by a crash.
+    child = (
+        "import os; from pathlib import Path; from adapters.blobs.filesystem import FilesystemBlobs as B\n"
+        f"blobs = B(Path({str(tmp_path / 'blobs')!r}))\n"
+        "for _ in range(2): blobs.spool().write(0, b'x')\n"
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", child], check=True, cwd=Path(__file__).parents[2])
+    assert len(files(tmp_path)) == 3
+    assert blobs.sweep() == 2
+    assert [path.name for path in files(tmp_path)] == [sha256]
+    assert blobs.sweep() == 0
+
+
+@pytest.fixture
+def files_of_at_most_64_kb() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65536, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_spool_that_could_not_be_written_keeps_nothing(
+    blobs: BlobStore, tmp_path: Path, files_of_at_most_64_kb: None
+) -> None:
+    spool = blobs.spool()
+    spool.write(0, bytes(60000))
+    with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+        spool.write(60000, bytes(60000))
+    with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+        spool.keep()
+    assert files(tmp_path) == []
+
+
+def test_a_spool_that_could_not_be_lengthened_keeps_nothing(
+    blobs: BlobStore, tmp_path: Path, files_of_at_most_64_kb: None
+) -> None:
+    spool = blobs.spool()
+    with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+        spool.truncate(1 << 20)
+    with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+        spool.keep()
+    assert files(tmp_path) == []
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]

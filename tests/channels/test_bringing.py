@@ -1,0 +1,75 @@
+"""Receipts into folders that somebody else can write to: what they find there, and what is told of it."""
+
+import asyncio
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.channels.sftp_partner.office import Office, Thread
+from adapters.channels.sftp_partner.push_receipts import bring
+from adapters.store.read.mailbox import SqlMailbox
+from adapters.store.write.receipt_delivery import SqlPostings
+from adapters.transport.files.local import LocalFiles
+from gateway.model.parties import Delivery
+from tests.store.test_postings import given, register
+from tests.support.stores import NOW, Store
+
+
+def brought(store: Store, root: Path) -> None:
+    postings = SqlPostings(store.database)
+    office = Office(
+        intake=store.messages,
+        mailbox=SqlMailbox(store.database),
+        postings=postings,
+        blobs=FilesystemBlobs(root / "blobs"),
+        clock=lambda: NOW,
+        mark="0123abcd",
+    )
+    with closing(Thread()) as thread:
+        asyncio.run(bring("broker", LocalFiles(root / "theirs"), thread, office, asyncio.Event()))
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, store: Store) -> Path:
+    """Of a party that has two receipts to get."""
+    register(store, "broker", Delivery.FOLDER, 1)
+    given(store)
+    folder = tmp_path / "theirs" / "InBox"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_one_trouble_of_many_receipts_is_told_once(store: Store, inbox: Path, tmp_path: Path) -> None:
+    inbox.rmdir()
+    inbox.write_bytes(b"no folder")
+    with capture_logs() as logs:
+        brought(store, tmp_path)
+    assert [(each["event"], each["receipts"]) for each in logs] == [("receipts cannot be brought", 2)]
+
+
+@pytest.mark.parametrize("planted", ["link", "pipe", "other name", "dangling link"])
+def test_what_was_planted_where_a_receipt_is_written_is_not_written_to(
+    store: Store, inbox: Path, tmp_path: Path, planted: str
+) -> None:
+    ours = tmp_path / "ours"
+    ours.write_bytes(b"of the gateway")
+    for posting in asyncio.run(SqlPostings(store.database).due(["broker"], 9, NOW)):
+        place = inbox / f".receipt-{posting.receipt}.tmp"
+        match planted:
+            case "link":
+                place.symlink_to(ours)
+            case "dangling link":
+                place.symlink_to(tmp_path / "made")
+            case "pipe":
+                os.mkfifo(place)
+            case _:
+                place.hardlink_to(ours)
+    brought(store, tmp_path)
+    assert sorted(each.name for each in inbox.iterdir()) == ["Gateway_1.zip", "Gateway_2.zip"]
+    assert all(each.read_bytes() == b"accepted" and not each.is_symlink() for each in inbox.iterdir())
+    assert ours.read_bytes() == b"of the gateway"
+    assert not (tmp_path / "made").exists()

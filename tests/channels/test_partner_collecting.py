@@ -1,0 +1,288 @@
+"""Looks into a party's OutBox, one at a time: what is taken at which, over real folders and a real store."""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.channels.sftp_partner.claim_names import Claim, claim_of
+from adapters.channels.sftp_partner.office import Office, Thread
+from adapters.channels.sftp_partner.pull_uploads import Collector
+from adapters.store.database import Database, sqlite_engine
+from adapters.store.read.mailbox import SqlMailbox
+from adapters.store.tables.messages import metadata
+from adapters.store.write.messages import SqlMessages
+from adapters.store.write.receipt_delivery import SqlPostings
+from adapters.transport.files.local import LocalFiles
+from gateway.model.message import Arrival, new_id
+from gateway.model.parties import Account
+from gateway.model.ports import Intake
+from gateway.receive.allowance import Disk, Room, Sent, room
+
+MARK = "0123abcd"
+PARTY = Account(name="party", keys=(), max_package=4096)
+
+
+class Looking:
+    """`before_add` is called when a file was fetched and is about to be added."""
+
+    def __init__(self, root: Path) -> None:
+        self.out, self.fail = root / "theirs" / "OutBox", root / "theirs" / "FailBox"
+        for folder in ("OutBox", "InBox", "SentBox", "FailBox"):
+            (root / "theirs" / folder).mkdir(parents=True)
+        self.now = datetime.now(UTC)
+        self.before_add: Callable[[], None] = lambda: None
+        self.arrived: list[Arrival] = []
+        engine = sqlite_engine(root / "store.sqlite")
+        metadata.create_all(engine)
+        self.database = Database(engine)
+        self.thread = Thread()
+        self._messages: Intake = SqlMessages(self.database)
+        self.office = Office(
+            intake=self,
+            mailbox=SqlMailbox(self.database),
+            postings=SqlPostings(self.database),
+            blobs=FilesystemBlobs(root / "blobs"),
+            clock=lambda: self.now,
+            mark=MARK,
+        )
+        self.spools = root / "blobs" / "spool"
+        self.collector = Collector("theirs", LocalFiles(root / "theirs"), self.thread, self.office)
+
+    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
+        self.before_add()
+        await self._messages.add(arrival, sender)
+        self.arrived.append(arrival)
+
+    def look(self, times: int = 1) -> None:
+        for _ in range(times):
+            run(self.collector.collect(PARTY, asyncio.Event()))
+
+    def names(self) -> list[str]:
+        return sorted(os.listdir(self.out))
+
+    def close(self) -> None:
+        self.thread.close()
+        self.database.close()
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+@pytest.fixture
+def looking(tmp_path: Path) -> Iterator[Looking]:
+    with closing(Looking(tmp_path)) as looking:
+        yield looking
+
+
+def test_a_file_is_taken_when_two_looks_found_it_the_same(looking: Looking) -> None:
+    file = looking.out / "a.xml"
+    file.write_bytes(b"<a")
+    looking.look()
+    file.write_bytes(b"<a/>")
+    looking.look()
+    os.utime(file, ns=(0, 0))
+    looking.look()
+    assert looking.arrived == []
+
+    looking.look()
+    (arrival,) = looking.arrived
+    assert (arrival.name, arrival.size, arrival.account) == ("a.xml", 4, "party")
+    assert looking.names() == [Claim("a.xml", arrival.id, MARK).file]
+    looking.look(3)
+    assert looking.arrived == [arrival]
+
+
+def test_what_is_beyond_the_accounts_allowance_lies_there_until_there_is_room(looking: Looking) -> None:
+    bound = replace(PARTY, daily_bytes=2)
+    sent = Sent()
+
+    async def asked(_account: Account) -> Room:
+        return room(bound, sent, Disk(free=1, reserve=0))
+
+    office = replace(looking.office, room=asked)
+    looking.collector = Collector("theirs", LocalFiles(looking.out.parent), looking.thread, office)
+    (looking.out / "a.xml").write_bytes(b"<a/>")
+    looking.look(3)
+    assert (looking.names(), looking.arrived) == (["a.xml"], [])
+
+    bound = replace(bound, daily_bytes=None)
+    looking.look()
+    assert len(looking.arrived) == 1
+
+
+def test_what_others_used_up_while_it_was_fetched_gets_its_name_back_and_waits(looking: Looking) -> None:
+    sender = replace(PARTY, daily_messages=1)
+
+    async def asked(_account: Account) -> Room:
+        return room(sender, Sent(), Disk(free=1, reserve=0))
+
+    office = replace(looking.office, room=asked)
+    looking.collector = Collector("theirs", LocalFiles(looking.out.parent), looking.thread, office)
+    for name in ("a.xml", "b.xml"):
+        (looking.out / name).write_bytes(b"<a/>")
+    for _ in range(3):
+        run(looking.collector.collect(sender, asyncio.Event()))
+    (arrival,) = looking.arrived
+    assert looking.names() == sorted([Claim("a.xml", arrival.id, MARK).file, "b.xml"])
+
+
+def test_a_file_that_could_not_be_added_gets_its_name_back(looking: Looking) -> None:
+    def full() -> None:
+        raise RuntimeError("disk full")
+
+    (looking.out / "a.xml").write_bytes(b"<a/>")
+    looking.look()
+    looking.before_add = full
+    with pytest.raises(RuntimeError):
+        looking.look()
+    assert looking.names() == ["a.xml"]
+    assert not list(looking.spools.iterdir())
+
+    looking.before_add = lambda: None
+    looking.look(2)
+    assert len(looking.arrived) == 1
+
+
+def test_a_new_file_of_the_same_name_is_not_lost_when_a_claim_cannot_be_kept(looking: Looking) -> None:
+    def replaced() -> None:
+        (looking.out / "a.xml").write_bytes(b"<second/>")
+        raise RuntimeError("disk full")
+
+    (looking.out / "a.xml").write_bytes(b"<a/>")
+    looking.look()
+    looking.before_add = replaced
+    with pytest.raises(RuntimeError):
+        looking.look()
+    looking.before_add = lambda: None
+    looking.look(3)
+    assert [arrival.size for arrival in looking.arrived] == [4, 9]
+
+
+def test_a_file_that_is_still_written_to_after_its_claim_is_given_back(looking: Looking) -> None:
+    with (looking.out / "a.xml").open("wb", buffering=0) as writing:
+        writing.write(b"<a>")
+        looking.look()
+        claim = Claim("a.xml", new_id(looking.now, bytes(10)), MARK)
+        # The claim of a node that died, with what its writer has written since.
+        (looking.out / "a.xml").rename(looking.out / claim.file)
+        writing.write(b"</a>")
+    looking.look()
+    (arrival,) = looking.arrived
+    assert (arrival.id, arrival.size) == (claim.message, 7)
+
+
+def test_a_file_that_vanishes_is_no_trouble(looking: Looking) -> None:
+    (looking.out / "a.xml").write_bytes(b"<a/>")
+    looking.look()
+    (looking.out / "a.xml").unlink()
+    looking.look()
+    assert looking.arrived == []
+
+
+def test_a_file_that_cannot_be_read_is_told_once_and_keeps_no_other_waiting(
+    looking: Looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.xml", "b.xml"):
+        (looking.out / name).write_bytes(b"<x/>")
+    really = os.open
+
+    def refusing(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if ".a.xml." in str(path):
+            raise PermissionError(13, "Permission denied")
+        return really(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", refusing)
+    with capture_logs() as logs:
+        looking.look(5)
+    assert [arrival.name for arrival in looking.arrived] == ["b.xml"]
+    assert "a.xml" in looking.names()
+    assert [each["event"] for each in logs if each["log_level"] == "warning"] == ["a file cannot be taken"]
+
+    monkeypatch.undo()
+    looking.now += timedelta(minutes=11)
+    looking.look()
+    assert [arrival.name for arrival in looking.arrived] == ["b.xml", "a.xml"]
+
+
+def test_a_file_that_is_larger_than_allowed_is_reported_and_not_read(looking: Looking) -> None:
+    (looking.out / "a.xml").write_bytes(bytes(5000))
+    looking.look(2)
+    refused, report = sorted(path.name for path in looking.fail.iterdir() if not path.name.startswith("."))[
+        ::-1
+    ]
+    assert {refused, report.split("_")[0]} == {"a.xml", "Report"}
+    assert (looking.names(), looking.arrived) == ([], [])
+
+
+def test_what_is_claimed_and_not_finished_for_an_hour_is_told_once(looking: Looking) -> None:
+    (looking.out / "a.xml").write_bytes(b"<a/>")
+    with capture_logs() as logs:
+        looking.look(3)
+        assert not [each for each in logs if each["log_level"] == "warning"]
+        looking.now += timedelta(minutes=61)
+        looking.look(3)
+    (warning,) = [each for each in logs if each["log_level"] == "warning"]
+    assert warning["event"] == "claimed and not finished for an hour"
+
+
+def test_what_is_left_unfinished_for_an_hour_is_told_in_its_in_box_once(
+    looking: Looking, tmp_path: Path
+) -> None:
+    inbox = tmp_path / "theirs" / "InBox"
+    (looking.out / "a.xml.part").write_bytes(b"<a")
+    looking.look(2)
+    assert (os.listdir(inbox), looking.collector.left) == ([], {})
+    looking.now += timedelta(minutes=61)
+    looking.look(2)
+    (name,) = os.listdir(inbox)
+    assert name.startswith("Unfinished_a.xml.part_")
+    assert "a.xml.part" in (inbox / name).read_text("utf-8")
+    assert list(looking.collector.left) == ["a.xml.part"]
+    (inbox / name).unlink()
+    looking.look(2)
+    assert os.listdir(inbox) == []  # they have read it
+    (looking.out / "a.xml.part").rename(looking.out / "a.xml")
+    looking.look(2)
+    assert (looking.collector.left, [each.name for each in looking.arrived]) == ({}, ["a.xml"])
+
+
+def test_a_link_in_place_of_out_box_leads_nowhere(looking: Looking, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.xml").write_bytes(b"<a/>")
+    looking.out.rmdir()
+    looking.out.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="OutBox"):
+        looking.look()
+    assert [each.name for each in (tmp_path / "elsewhere").iterdir()] == ["a.xml"]
+
+
+@pytest.mark.parametrize("name", ["a.xml", "报关单.zip", "a.b.c", "x" * 200])
+def test_a_claim_says_the_name_and_the_message_that_it_is_of(name: str) -> None:
+    now = datetime.now(UTC).replace(microsecond=123000)  # a claim's id tells milliseconds
+    claim = Claim(name, new_id(now, os.urandom(10)), MARK)
+    assert claim_of(claim.file) == claim
+    assert claim.at == now
+    assert len(claim.file.encode()) <= 255
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "a.xml",
+        ".a.xml.taken",
+        "..." + "0" * 26 + ".0123abcd.taken",
+        ".a\n.xml." + "0" * 26 + ".0123abcd.taken",
+    ],
+)
+def test_other_names_are_no_claims(file: str) -> None:
+    assert claim_of(file) is None

@@ -1,0 +1,163 @@
+"""What operators see in Chinese: heads, states and sentences, and no word of ours among them."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from adapters.cli import chinese
+from adapters.cli.chinese_heads import HEADS
+from adapters.cli.doctor import examine
+from adapters.cli.output import Language, spoken
+from adapters.store.tables.operations import alarms
+from gateway.deliver.circuit_breaker import BreakerState
+from gateway.model.agreements import STATES_ZH as AGREEMENT_STATES_ZH
+from gateway.model.agreements import Act, AgreementKind, AgreementState
+from gateway.model.message import ReceiptKind
+from gateway.model.reform import Due
+from gateway.model.states import CUSTOMS_STATUSES_ZH, STATES_ZH, CustomsStatus, DeliveryState, Event, State
+from gateway.monitor.alarms import Severity
+from gateway.operate.bulk_requests import Outcome, Progress
+from tests.support.association import shown
+from tests.support.declarations import Declaration, owing_nothing
+from tests.support.desk import NOW, Desk
+from tests.support.operating import BROKER, NUMBER, gateway, refused
+from tests.support.rendering import render
+
+OPERATORS = Path(__file__).parents[2] / "adapters" / "cli"
+# The words that scripts know: fields and states. Who acts may be called by one of them.
+OURS = {
+    *(name.replace("_", " ") for name in HEADS if name.islower()),
+    *(
+        str(each)
+        for every in (State, CustomsStatus, DeliveryState, Event, Act, AgreementKind)
+        for each in every
+    ),
+    *(
+        str(each)
+        for every in (AgreementState, Severity, Due, Progress, Outcome, ReceiptKind)
+        for each in every
+    ),
+    *("yes", "no", "none", "true", "false", "inbound", "answer", "open"),
+} - {"gateway"}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """No test changes it."""
+    with Desk.at(tmp_path_factory.mktemp("screens") / "home") as opened:
+        refused(opened, "R1")
+        opened.judged(BROKER, "R2.xml", render(Declaration(reference="R2", documents=(shown(NUMBER),))))
+        opened.judged(BROKER, "R3.xml", render(owing_nothing("R3")))
+        opened.judged(BROKER, "R4.xml", render(Declaration(reference="R4", head={"GrossWet": "1"})))
+        with opened.database.engine.begin() as connection:
+            values = {
+                "zh": "磁盘剩余空间 3%，请清理或扩容",
+                "en": "3% free",
+                "opened_at": NOW,
+                "seen_at": NOW,
+            }
+            connection.execute(insert(alarms).values(key="disk", severity=Severity.CRITICAL, **values))
+        yield opened
+
+
+SCREENS = [
+    ("messages", "list"),
+    *(("messages", act, each) for act in ("show", "trace") for each in ("R1", "R2", "R3", "R4")),
+    ("alarms", "list"),
+    ("documents", "list"),
+    ("documents", "show", "R3"),
+    ("agreements", "list"),
+    ("association", "list"),
+    ("customs", "queue"),
+    ("parties", "list"),
+    ("parties", "show", BROKER),
+    ("doctor",),
+]
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=" ".join)
+def test_no_word_of_ours_stands_on_a_screen_in_chinese(desk: Desk, screen: tuple[str, ...]) -> None:
+    seen = gateway(desk, *screen, "--lang", "zh").out
+    assert re.search("[\u4e00-\u9fff]", seen)
+    cells = {cell for line in seen.splitlines() for cell in re.split(r"\s{2,}|[：；]", line)}
+    assert cells & OURS == set()
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=" ".join)
+def test_scripts_get_the_same_in_any_language(desk: Desk, screen: tuple[str, ...]) -> None:
+    told = [gateway(desk, *screen, "--json", "--lang", lang).json for lang in ("zh", "en")]
+    assert told[0] == told[1]
+
+
+def test_every_column_of_a_command_that_speaks_chinese_has_a_head() -> None:
+    missing = {
+        f"{path.name}: {name!r}"
+        for path in OPERATORS.glob("*.py")
+        if "LangOption" in (text := path.read_text("utf-8")) and path.name not in ("output.py", "check.py")
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Tuple) and _is_columns(node)
+        for name in (each.value for each in node.elts if isinstance(each, ast.Constant))
+        if name not in HEADS
+    }
+    assert missing == set()
+
+
+def _is_columns(node: ast.Tuple) -> bool:
+    """A tuple of field names: at least three words of small letters, most of which are heads."""
+    names = [each.value for each in node.elts if isinstance(each, ast.Constant)]
+    words = [each for each in names if isinstance(each, str) and re.fullmatch("[a-z_]+", each)]
+    return len(words) == len(node.elts) > 2 and sum(each in HEADS for each in words) * 2 > len(words)
+
+
+@pytest.mark.parametrize(
+    ("known", "every"),
+    [
+        (STATES_ZH, State),
+        (CUSTOMS_STATUSES_ZH, CustomsStatus),
+        (chinese.DELIVERY_STATES, DeliveryState),
+        (chinese.EVENTS, Event),
+        (chinese.BREAKERS, BreakerState),
+        (chinese.SEVERITIES, Severity),
+        (chinese.AGREEMENT_ACTS, Act),
+        (chinese.AGREEMENT_KINDS, AgreementKind),
+        (AGREEMENT_STATES_ZH, AgreementState),
+    ],
+    ids=str,
+)
+def test_every_state_event_and_act_has_a_word(known: dict[str, str], every: type[State]) -> None:
+    assert [each for each in every if each not in known] == []
+
+
+def test_every_check_of_doctor_is_named_and_told_in_chinese(desk: Desk) -> None:
+    for found in examine(desk.home, NOW):
+        assert chinese.DOCTOR.words["check"](found["check"]) != found["check"]
+        assert re.search("[\u4e00-\u9fff]", found["zh"]) or "SHA256" in found["zh"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "lang"),
+    [
+        ({}, Language.EN),
+        ({"LANG": "zh_CN.UTF-8"}, Language.ZH),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C.UTF-8"}, Language.EN),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "zh_CN"}, Language.ZH),
+        ({"LANG": "", "LC_ALL": ""}, Language.EN),
+    ],
+)
+def test_commands_speak_the_language_of_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], lang: Language
+) -> None:
+    for name in ("LANG", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert spoken() is lang
+
+
+def test_a_command_without_lang_speaks_it_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert "已受理" in gateway(desk, "messages", "show", "R3").out

@@ -1,0 +1,36 @@
+"""What `doctor` looks at of a home, and what only where it is asked to."""
+
+from pathlib import Path
+
+from adapters.cli.doctor import examine
+from adapters.home.home import Home
+from tests.support.desk import NOW, Desk
+
+
+def test_doctor_names_what_others_may_read_but_not_what_was_given_to_them(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk:
+        home = desk.home
+        with (home.path / "gateway.toml").open("a") as settings:
+            settings.write('[backend.office]\nkind = "directory"\nfolder = "office"\n')
+        (home.path / "office").mkdir(mode=0o755)
+        assert _found(home) == "for their owner only"
+        (home.path / "policy.toml").chmod(0o644)
+        assert _found(home).startswith("1 can be read by others: policy.toml; to end that: chmod")
+
+
+def _found(home: Home) -> str:
+    (found,) = [each for each in examine(home, NOW) if each["check"] == "files of the home"]
+    assert found["ok"]
+    return str(found["detail"])
+
+
+def test_doctor_reads_the_whole_store_only_where_it_is_asked_to(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk:
+        said = [
+            each["detail"]
+            for whole in (False, True)
+            for each in examine(desk.home, NOW, whole=whole)
+            if each["check"] == "store"
+        ]
+    assert said[0].startswith("it can be read (--whole reads every page)")
+    assert said[1].startswith("no damaged page")

@@ -1,0 +1,37 @@
+"""What a submission says of its declaration and of other ways, from routes and from what was before."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.config.settings import BadSettings
+from tests.support.declarations import Declaration, Document
+from tests.support.desk import Desk
+from tests.support.pdfs import pdf
+from tests.support.rendering import packed
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path / "home") as desk:
+        yield desk
+
+
+def test_a_route_that_fails_over_to_what_is_no_back_end_is_refused_by_name(desk: Desk) -> None:
+    path = desk.home.path / "routes.toml"
+    text = path.read_text("utf-8")
+    path.write_text(
+        text.replace('backend = "customs"\n', 'backend = "customs"\nfailover = ["moon"]\n', 1), "utf-8"
+    )
+    with pytest.raises(BadSettings, match=r"route.failover: .* named moon"):
+        desk.home.routes()
+
+
+def test_a_declaration_after_a_temporary_save_is_about_what_that_is_about(desk: Desk) -> None:
+    documents = (Document(body=pdf()),)
+    saved = desk.judged("broker-aa", "a.zip", packed(Declaration(operation="G", documents=documents)))
+    declared = desk.judged("broker-aa", "b.zip", packed(Declaration(operation="C", documents=documents)))
+    other = desk.judged("broker-aa", "c.zip", packed(Declaration(reference="R2", documents=documents)))
+    about = [decision.submissions[0].about for decision in (saved, declared, other)]
+    assert about == [saved.message, saved.message, other.message]

@@ -1,0 +1,137 @@
+"""Bad input gets a clear answer, and nothing else is touched: each file through pipeline and store."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.model.decision import Decision
+from gateway.model.faults import Fault, Severity
+from tests.support import bad_signatures, hostile_zips
+from tests.support.bad_messages import BARE, CASES, FOLDER, LARGE, Case, Told
+from tests.support.declarations import Declaration
+from tests.support.desk import Desk
+from tests.support.receipts import assert_refusal_is_told
+from tests.support.rendering import packed
+
+ACCOUNT = "broker-aa"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """With one declaration accepted before, which nothing may touch."""
+    with Desk.at(tmp_path / "home") as desk:
+        desk.judged(ACCOUNT, "before.zip", packed(Declaration(reference="BEFORE")))
+        yield desk
+
+
+def refused(desk: Desk, name: str, body: bytes, account: str = ACCOUNT) -> Decision:
+    with desk.nothing_else_touched():
+        decision = desk.judged(account, name, body)
+    assert_refusal_is_told(desk, decision, name)
+    return decision
+
+
+def errors(
+    decision: Decision,
+) -> list[tuple[str, str | None, str | None, int | None, str | None, str | None]]:
+    return [
+        (each.code, each.rule, each.place.file, each.place.line, each.place.xpath, each.value)
+        for each in decision.findings
+        if each.severity is Severity.ERROR
+    ]
+
+
+def expected(told: Told) -> tuple[str, str | None, str | None, int | None, str | None, str | None]:
+    return (told.fault.code, told.rule, told.file, told.line, told.xpath, told.value)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input_is_refused_with_every_fault_and_its_place(name: str, desk: Desk) -> None:
+    case = CASES[name]
+    body = (FOLDER / f"{name}.{case.suffix}").read_bytes()
+    sent_as = BARE if case.suffix == "xml" else "upload.zip"
+    assert errors(refused(desk, sent_as, body)) == [expected(told) for told in case.told]
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_bad_input_that_is_large_is_refused_too(name: str, desk: Desk) -> None:
+    case: Case = LARGE[name]
+    body = case.make()
+    sent_as = BARE if body.startswith(b"<") else "upload.zip"
+    assert errors(refused(desk, sent_as, body)) == [expected(told) for told in case.told]
+
+
+@pytest.mark.parametrize("name", hostile_zips.CASES)
+def test_a_hostile_zip_is_refused(name: str, desk: Desk) -> None:
+    body = (hostile_zips.FOLDER / f"{name}.zip").read_bytes()
+    decision = refused(desk, f"{name}.zip", body)
+    assert {found[0] for found in errors(decision)} == {hostile_zips.CASES[name].fault.code}
+
+
+def test_the_folder_holds_what_the_cases_make_and_nothing_else() -> None:
+    shipped = {path.name: path.read_bytes() for path in FOLDER.iterdir() if path.suffix in (".xml", ".zip")}
+    assert shipped == {f"{name}.{case.suffix}": case.make() for name, case in CASES.items()}
+
+
+# Where the faults that no file above shows are raised.
+ELSEWHERE = {
+    Fault.XML_SCHEMA_LOCATION: "tests/formats/test_reading.py",
+    Fault.ZIP_IGNORED: "tests/judge/test_unpack_habits.py",
+    Fault.ALLOWANCE_USED: "tests/receive/test_allowance.py",
+    Fault.DISK_RESERVE: "tests/receive/test_allowance.py",
+    Fault.ANSWER_SEVERAL: "tests/respond/test_answers_that_disagree.py",
+    Fault.AMQP_ENCODING: "tests/system/test_amqp_refused.py",
+    Fault.PACKAGE_TOO_COSTLY: "tests/run/test_workers.py",
+    Fault.DOCUMENT_AMBIGUOUS: "tests/judge/rule_cases.py",
+    Fault.CUSTOMS_UNREACHABLE: "tests/judge/test_receipt.py",
+    Fault.ACCOUNT_UNKNOWN: "tests/judge/test_authorise.py",
+    Fault.DUPLICATE_REFERENCE: "tests/judge/test_bad_input_duplicates.py",
+    Fault.SAME_CONTENT: "tests/judge/test_bad_input_duplicates.py",
+    Fault.SIGNATURE_MISSING: "tests/judge/test_bad_input_signatures.py",
+    Fault.SIGNATURE_UNWANTED: "tests/judge/test_bad_input_signatures.py",
+    Fault.CERTIFICATE_REVOKED: "tests/judge/test_bad_input_signatures.py",
+    Fault.PAPERLESS_SCOPE: "tests/rules/test_reform.py",
+    Fault.PAPERLESS_CLASS: "tests/rules/test_reform.py",
+    Fault.PAPERLESS_CONTRACT: "tests/rules/test_reform.py",
+    Fault.DECLARATION_UNKNOWN: "tests/judge/test_relate.py",
+    Fault.DECLARATION_ENDED: "tests/judge/test_relate.py",
+    Fault.DOCUMENTS_DUE: "tests/judge/test_admit.py",
+    Fault.DOCUMENT_REPLACED: "tests/judge/test_loose_documents.py",
+    Fault.AGREEMENT_UNFIT: "tests/model/test_agreements.py",
+    Fault.TRADERS_DIFFER: "tests/judge/test_agency.py",
+    Fault.AGREEMENT_MISSING: "tests/judge/test_agency.py",
+    Fault.AGREEMENT_ACT: "tests/judge/test_agency.py",
+    Fault.AGREEMENT_NOTICE: "tests/judge/test_note.py",
+    Fault.AGREEMENT_CHOSEN: "tests/judge/test_agreement_terms.py",
+    Fault.REPLACED: "tests/judge/test_order_of_waiting.py",
+    Fault.SENDER_ROLE: "tests/judge/test_who_may_declare.py",
+    Fault.TRADER_ROLE: "tests/judge/test_who_may_declare.py",
+    Fault.NOT_ASSOCIATION: "tests/judge/test_agency.py",
+    Fault.AWAITED: "tests/judge/test_agency.py",
+    Fault.WAIT_EXPIRED: "tests/judge/test_agency.py",
+    Fault.DISMISSED: "tests/operate/test_operator_acts.py",
+    Fault.AMQP_USER: "tests/system/test_amqp_refused.py",
+    Fault.AMQP_MESSAGE_ID: "tests/system/test_amqp_refused.py",
+    Fault.AMQP_UNREADABLE: "tests/system/test_amqp_hostile.py",
+    Fault.AMQP_CONTENT_TYPE: "tests/system/test_amqp_refused.py",
+    Fault.AMQP_NAME: "tests/system/test_amqp_refused.py",
+    Fault.AMQP_SIZE: "tests/system/test_amqp_refused.py",
+    Fault.CLAIM_UNREADABLE: "tests/system/test_amqp_refused.py",
+    Fault.CLAIM_MISSING: "tests/system/test_amqp_refused.py",
+    Fault.CLAIM_OPEN: "tests/system/test_amqp_refused.py",
+    Fault.CLAIM_DIFFERS: "tests/system/test_amqp_refused.py",
+}
+
+
+def test_every_fault_of_the_catalogue_is_raised_by_some_test() -> None:
+    cases = [*CASES.values(), *LARGE.values()]
+    shown = {told.fault for case in cases for told in case.told}
+    shown |= {case.fault for case in hostile_zips.CASES.values()}
+    shown |= {case.fault for case in bad_signatures.CASES.values()}
+    for fault, file in ELSEWHERE.items():
+        text = (ROOT / file).read_text("utf-8")
+        assert f"Fault.{fault.name}" in text or f'"{fault.code}"' in text
+    assert set(Fault) == shown | ELSEWHERE.keys()
+    assert not shown & ELSEWHERE.keys()

@@ -1,0 +1,199 @@
+"""What waits for one thing is served in the order of receipt, and a newer version takes the older one's
+place: whichever is judged first, however judgements and commits fall between one another."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+
+import pytest
+
+from adapters.store.database import Transaction
+from adapters.store.tables.messages import agreements, messages
+from adapters.store.write.agreements import tell
+from gateway.model.agreements import Act, Change
+from gateway.model.decision import Decision
+from gateway.model.faults import Fault
+from gateway.model.message import Arrival, Received, new_id
+from gateway.model.ports import Superseded
+from gateway.model.states import State
+from tests.support.association import ACCOUNT, agreement, shown
+from tests.support.declarations import Declaration
+from tests.support.desk import NOW, Desk
+from tests.support.rendering import render
+
+RUNS = 200
+LATER = NOW + timedelta(hours=1)
+LEASE = timedelta(minutes=15)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path / "home") as opened:
+        yield opened
+
+
+class Course:
+    """Messages come, are judged by what stands in the store at that time, and are committed at any later."""
+
+    def __init__(self, desk: Desk, seed: int = 2026) -> None:
+        self._desk = desk
+        self._random = Random(seed)  # noqa: S311  interleavings, no secret
+        self._sent = 0
+        self._at = LATER
+
+    def send(self, *bodies: bytes) -> list[str]:
+        """Received in this order."""
+        sent = []
+        for body in bodies:
+            self._sent += 1
+            at = NOW + timedelta(seconds=self._sent)
+            spool = self._desk.blobs.spool()
+            spool.write(0, body)
+            sha256, size = spool.keep()
+            id_ = new_id(at, self._sent.to_bytes(10, "big"))
+            arrival = Arrival(
+                id=id_,
+                account="broker-aa",
+                channel="sftp",
+                name=f"{self._sent}.xml",
+                sha256=sha256,
+                size=size,
+                received_at=at,
+            )
+            asyncio.run(self._desk.messages.add(arrival))
+            sent.append(id_)
+        return sent
+
+    def come(self, *numbers: str, **terms: Any) -> None:
+        """The association tells of all of these in one commit, so that all that waits is woken at once."""
+        kept = Arrival(
+            id="", account=ACCOUNT, channel="tests", name="n.xml", sha256="0", size=0, received_at=NOW
+        )
+
+        def told(transaction: Transaction) -> None:
+            for number in numbers:
+                after = agreement(number, **terms)
+                change = Change(after=after, act=Act.CONFIRMED, at=NOW, reason="", seen=0)
+                tell(transaction, change, kept, ACCOUNT, NOW)
+
+        self._desk.database.submit(told).result()
+
+    def run(self) -> None:
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        """Until nothing is left: now one more is claimed and judged, now one that was judged is committed."""
+        store, in_hand = self._desk.messages, list[tuple[Received, Decision]]()
+        while True:
+            at = self._at = self._at + timedelta(milliseconds=1)
+            claimed = await store.claim(1, at, LEASE) if len(in_hand) < 6 else ()
+            in_hand += [(each, self._desk.judgement(each, at)) for each in claimed]
+            if not in_hand:
+                return
+            while in_hand and (not claimed or self._random.random() < 0.5):
+                received, decision = in_hand.pop(self._random.randrange(len(in_hand)))
+                try:
+                    await store.decide(decision, at)
+                except Superseded:
+                    await store.put_back(received.arrival.id, received.attempts, at, crashed=False)
+                claimed = claimed or (received,)
+
+    def ended(self, message: str) -> tuple[str, list[str]]:
+        row = self._desk.message(message)
+        return row["state"], [found["code"] for found in row["findings"]]
+
+
+def numbered(run: int) -> str:
+    return f"1952000{run:08}"
+
+
+def declaration(
+    reference: str, number: str, name: str = "深沟球轴承", direction: Literal["I", "E"] = "I"
+) -> bytes:
+    plain = Declaration(reference=reference, documents=(shown(number),))
+    line = replace(plain.lines[0], name=name)
+    return render(replace(plain, lines=(line,), direction=direction))
+
+
+@pytest.mark.slow
+def test_of_two_versions_that_wait_the_newer_is_filed_whichever_is_judged_first(desk: Desk) -> None:
+    course = Course(desk)
+    pairs = [
+        course.send(*(declaration(f"V{run}", numbered(run), name) for name in ("轴承", "滚珠轴承")))
+        for run in range(RUNS)
+    ]
+    course.run()
+    for older, newer in pairs:
+        assert course.ended(older) == (State.REJECTED, [Fault.REPLACED.code])
+        assert course.ended(newer) == (State.WAITING, [Fault.AWAITED.code])
+    course.come(*map(numbered, range(RUNS)))
+    course.run()
+    for older, newer in pairs:
+        assert course.ended(older)[0] == State.REJECTED
+        assert course.ended(newer) == (State.ACCEPTED, [])
+
+
+@pytest.mark.slow
+def test_what_several_wait_for_goes_to_the_first_received_that_fits(desk: Desk) -> None:
+    course = Course(desk)
+
+    def three(run: int) -> list[bytes]:
+        # Of every fourth the first does not fit: the agreement is for imports.
+        directions: tuple[Literal["I", "E"], ...] = ("E" if run % 4 == 0 else "I", "I", "I")
+        return [
+            declaration(f"{place}-{run}", numbered(run), f"轴承{place}", direction)
+            for place, direction in zip("ABC", directions, strict=True)
+        ]
+
+    bodies = [three(run) for run in range(RUNS)]
+    waiting = [course.send(*each[:2]) for each in bodies]
+    course.run()
+    assert {course.ended(message)[0] for each in waiting for message in each} == {State.WAITING}
+    # One more comes while they are woken, and has not waited.
+    fresh = [course.send(each[2]) for each in bodies]
+    course.come(*map(numbered, range(RUNS)), direction="I")
+    course.run()
+    for run, (first, second) in enumerate(waiting):
+        served = second if run % 4 == 0 else first
+        (row,) = desk.rows(agreements, number=numbered(run))
+        assert row["used_by"] == served
+        for other in {first, second, *fresh[run]} - {served}:
+            assert course.ended(other)[0] == State.REJECTED
+
+
+def test_the_same_content_ends_as_a_repetition_of_the_one_that_waits(desk: Desk) -> None:
+    course = Course(desk)
+    first, again = course.send(*[declaration("R", numbered(1))] * 2)
+    course.run()
+    assert (course.ended(first)[0], course.ended(again)[0]) == (State.WAITING, State.CLOSED)
+    assert desk.message(again)["linked"] == first
+    told = [row for row in desk.rows(messages) if row["id"] in (first, again)]
+    assert [row["waiting_for"] for row in told] == [f"agreement {numbered(1)}", None]
+
+
+def test_a_newer_one_that_is_refused_replaces_nothing(desk: Desk) -> None:
+    course = Course(desk)
+    (older,) = course.send(declaration("R", numbered(1)))
+    course.run()
+    wrong = render(Declaration(reference="R", documents=(shown(numbered(1)),), head={"TradeCode": "1"}))
+    (newer,) = course.send(wrong)
+    course.run()
+    assert (course.ended(older)[0], course.ended(newer)[0]) == (State.WAITING, State.REJECTED)
+    course.come(numbered(1))
+    course.run()
+    assert course.ended(older)[0] == State.ACCEPTED
+
+
+def test_a_newer_one_that_is_accepted_at_once_replaces_the_one_that_waits(desk: Desk) -> None:
+    course = Course(desk)
+    (older,) = course.send(declaration("R", numbered(1)))
+    course.run()
+    course.come(numbered(2))
+    (newer,) = course.send(declaration("R", numbered(2)))
+    course.run()
+    assert course.ended(older) == (State.REJECTED, [Fault.REPLACED.code])
+    assert course.ended(newer)[0] == State.ACCEPTED

@@ -1,0 +1,91 @@
+"""The same shipment proposed to the association once more."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.sandbox.association.answers import import_agr_response
+from adapters.store.write.answers import SqlAnswers
+from gateway.model.agreements import PROPOSED, Act, Told
+from gateway.model.china import china_date
+from gateway.model.ports import Answer
+from gateway.model.states import Event
+from gateway.respond.answer_intake import CustomsAnswers
+from tests.support.agreement_requests import request
+from tests.support.association import ACCOUNT, agreement, signed_notice
+from tests.support.customs import clock
+from tests.support.declarations import enterprise
+from tests.support.desk import NOW, Desk
+from tests.support.judging import families
+
+NUMBER = "20260000000000001"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path / "home") as opened:
+        yield opened
+
+
+def imported(desk: Desk, message: str) -> None:
+    """The association answers the request with a number."""
+    code = enterprise("broker-aa").code
+    body = import_agr_response(code=0, message="导入成功", cop_code=code, consign_no=NUMBER)
+    answers = CustomsAnswers(
+        SqlAnswers(desk.database, clock), desk.register, families(), desk.rules.policy, desk.judges, clock
+    )
+    asyncio.run(answers.take_in("association", [Answer(id="1", name="a.xml", body=body, key=message)]))
+
+
+def told(desk: Desk, act: Told, **terms: Any) -> None:
+    body = signed_notice(desk.home, agreement(NUMBER, **terms), act)
+    assert desk.judged(ACCOUNT, f"{act}.xml", body).event is not Event.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("acts", "again"),
+    [
+        ((), False),
+        ((PROPOSED,), False),
+        ((Act.CONFIRMED,), False),
+        ((Act.CONFIRMED, Act.USED), False),
+        ((PROPOSED, Act.REFUSED), True),
+        ((PROPOSED, Act.WITHDRAWN), True),
+        ((Act.CONFIRMED, Act.TERMINATED), True),
+    ],
+    ids=lambda acts: "-".join(acts) if isinstance(acts, tuple) else "",
+)
+def test_a_shipment_is_proposed_anew_once_its_agreement_came_to_nothing(
+    desk: Desk, acts: tuple[Told, ...], again: bool
+) -> None:
+    body = request("broker-aa")
+    first = desk.judged("broker-aa", "1.xml", body)
+    imported(desk, first.message)
+    for act in acts:
+        told(desk, act)
+
+    second = desk.judged("broker-aa", "2.xml", body)
+    third = desk.judged("broker-aa", "3.xml", body)
+
+    assert second.event is (Event.PASSED if again else Event.REPEATED)
+    assert third.event is Event.REPEATED
+    if again:  # with a submission of its own, so that it gets another number
+        (submission,) = second.submissions
+        assert submission.key == second.message
+        assert third.linked == second.message
+
+
+@pytest.mark.parametrize(("days", "again"), [(0, False), (1, True)])
+def test_a_shipment_is_proposed_anew_once_its_agreement_is_out_of_date(
+    desk: Desk, days: int, again: bool
+) -> None:
+    body = request("broker-aa")
+    first = desk.judged("broker-aa", "1.xml", body)
+    imported(desk, first.message)
+    told(desk, Act.CONFIRMED, valid_until=china_date(NOW) - timedelta(days=days))
+    second = desk.judged("broker-aa", "2.xml", body)
+    assert second.event is (Event.PASSED if again else Event.REPEATED)

@@ -1,0 +1,282 @@
+"""Alarms: their life as values, what is wrong enough for one, and that they are kept."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from adapters.store.database import Database, sqlite_engine
+from adapters.store.migrate import migrate
+from adapters.store.write.alarms import list_alarms, open_alarms, to_tell, told, write
+from gateway.config.monitoring import AlarmSettings
+from gateway.monitor.alarm_conditions import conditions
+from gateway.monitor.alarms import Alarm, Changes, Condition, News, Severity, Telling, changes, tellings
+from gateway.monitor.snapshot import Ending, Host, Link, Queue, Sight, Way
+
+NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+QUIET: Final = timedelta(minutes=5)
+DAY: Final = timedelta(days=1)
+WELL: Final = Sight(
+    unfit="",
+    overdue_answers=0,
+    overdue_documents=0,
+    at=NOW,
+    queues=(),
+    ways=(),
+    endings=(),
+    deaf={},
+    held_answers=0,
+    nearly_used={},
+    free=0.5,
+    free_bytes=1 << 40,
+    link=None,
+    hosts=(),
+    left={},
+    open_alarms=(),
+)
+
+
+def condition(key: str = "disk", severity: Severity = Severity.WARNING) -> Condition:
+    return Condition(key=key, severity=severity, zh="磁盘", en="disk")
+
+
+def alarm(number: int = 1, severity: Severity = Severity.WARNING, **fields: datetime) -> Alarm:
+    times = {"opened_at": NOW, "seen_at": NOW, **fields}
+    told = severity if "told_at" in fields else None
+    return Alarm(
+        id=number, key=f"key:{number}", severity=severity, zh="z", en="e", told_severity=told, **times
+    )
+
+
+def told_now(alarms: list[Alarm], told: list[datetime], hourly: int = 3) -> list[tuple[News, int]]:
+    return [(each.news, len(each.alarms)) for each in tellings(alarms, told, NOW, hourly, DAY)]
+
+
+def test_what_is_wrong_opens_one_alarm_and_stays_one() -> None:
+    assert changes([], [condition(), condition()], NOW, QUIET).opened == (condition(),)
+    standing = replace(alarm(), key="disk")
+    found = changes([standing], [condition()], NOW + timedelta(hours=1), QUIET)
+    assert found == Changes(seen=((standing, condition()),))
+
+
+def test_of_two_words_for_one_thing_the_graver_counts() -> None:
+    grave = condition(severity=Severity.CRITICAL)
+    assert changes([], [grave, condition()], NOW, QUIET).opened == (grave,)
+
+
+def test_what_comes_and_goes_stays_open_until_it_was_well_for_a_while() -> None:
+    standing = alarm()
+    assert changes([standing], [], NOW + timedelta(minutes=4), QUIET) == Changes()
+    assert changes([standing], [], NOW + QUIET, QUIET) == Changes(cleared=(standing,))
+
+
+def test_what_grows_worse_is_told_again_and_what_gets_better_is_not() -> None:
+    standing = replace(alarm(severity=Severity.SERIOUS), key="disk")
+    worse, better = condition(severity=Severity.CRITICAL), condition(severity=Severity.NOTICE)
+    assert changes([standing], [worse], NOW, QUIET).worse == ((standing, worse),)
+    assert changes([standing], [better], NOW, QUIET).seen == ((standing, better),)
+
+
+def test_an_alarm_is_told_when_it_opens_once_a_day_and_when_it_clears() -> None:
+    assert told_now([alarm()], []) == [(News.OPEN, 1)]
+    assert told_now([alarm(told_at=NOW - timedelta(hours=23))], []) == []
+    assert told_now([alarm(told_at=NOW - DAY)], []) == [(News.STILL_OPEN, 1)]
+    cleared = alarm(told_at=NOW - timedelta(hours=2), cleared_at=NOW)
+    assert told_now([cleared], []) == [(News.CLEAR, 1)]
+    assert told_now([replace(cleared, clear_told_at=NOW)], []) == []
+
+
+def test_what_has_grown_worse_is_told_again_and_its_end_is_told_though_nobody_heard_of_that() -> None:
+    worse = replace(alarm(told_at=NOW), severity=Severity.CRITICAL)
+    assert told_now([worse], []) == [(News.OPEN, 1)]
+    assert told_now([replace(worse, cleared_at=NOW)], []) == [(News.CLEAR, 1)]
+
+
+def test_what_cleared_before_anybody_was_told_is_not_told() -> None:
+    assert told_now([alarm(cleared_at=NOW)], []) == []
+
+
+def test_more_than_may_be_told_in_an_hour_is_told_as_a_number() -> None:
+    many = [alarm(number) for number in range(10)]
+    assert told_now(many, []) == [(News.OPEN, 1)] * 3 + [(News.MORE, 7)]
+    assert told_now(many, [NOW] * 2) == [(News.OPEN, 1), (News.MORE, 9)]
+    assert told_now(many, [NOW] * 3) == [(News.MORE, 10)]
+    assert told_now(many, [NOW] * 4) == []
+    assert told_now(many[:2], [NOW - timedelta(hours=1)] * 4) == [(News.OPEN, 1)] * 2
+
+
+def test_the_limit_holds_back_what_is_light_and_nothing_that_is_critical() -> None:
+    light = [alarm(number) for number in range(5)]
+    grave = [alarm(number, Severity.CRITICAL) for number in range(10, 15)]
+    for recent, lighter in (([], [(News.OPEN, 1)] * 3 + [(News.MORE, 2)]), ([NOW] * 3, [(News.MORE, 5)])):
+        assert told_now([*light, *grave], recent) == [(News.OPEN, 1)] * 5 + lighter
+    assert told_now([*light, *grave], [NOW] * 4) == [(News.OPEN, 1)] * 5
+
+
+def test_the_gravest_is_told_first() -> None:
+    (first, *_rest) = tellings([alarm(1), alarm(2, Severity.CRITICAL)], [], NOW, 1, DAY)
+    assert [each.id for each in first.alarms] == [2]
+
+
+@pytest.mark.parametrize(
+    ("sight", "key", "severity"),
+    [
+        (replace(WELL, queues=[Queue(stage="held", of="", count=1, age=1)]), "held", Severity.WARNING),
+        (
+            replace(WELL, queues=[Queue(stage="to_judge", of="", count=1, age=301)]),
+            "to_judge",
+            Severity.SERIOUS,
+        ),
+        (
+            replace(WELL, queues=[Queue(stage="to_send", of="customs", count=1, age=901)]),
+            "to_send:customs",
+            Severity.SERIOUS,
+        ),
+        (
+            replace(WELL, queues=[Queue(stage="unknown", of="customs", count=1, age=601)]),
+            "unknown:customs",
+            Severity.SERIOUS,
+        ),
+        (
+            replace(WELL, queues=[Queue(stage="to_post", of="broker-aa", count=1, age=901)]),
+            "to_post:broker-aa",
+            Severity.SERIOUS,
+        ),
+        (
+            replace(
+                WELL,
+                ways=[Way(name="a", breaker="open", since=NOW - timedelta(seconds=61), paused_at=None)],
+            ),
+            "breaker:a",
+            Severity.SERIOUS,
+        ),
+        (
+            replace(
+                WELL,
+                ways=[
+                    Way(name="a", breaker="closed", since=NOW, paused_at=NOW - timedelta(minutes=61)),
+                ],
+            ),
+            "paused:a",
+            Severity.WARNING,
+        ),
+        (replace(WELL, unfit="the certificate ended"), "unfit", Severity.CRITICAL),
+        (replace(WELL, overdue_answers=2), "answers-overdue", Severity.WARNING),
+        (replace(WELL, overdue_documents=1), "documents-overdue", Severity.WARNING),
+        (
+            replace(WELL, hosts=[Host(name="a", failing_since=None, trouble="OutBox: x")]),
+            "partner-folder:a",
+            Severity.WARNING,
+        ),
+        (replace(WELL, free=0.09), "disk", Severity.WARNING),
+        (replace(WELL, free=0.04), "disk", Severity.CRITICAL),
+        (
+            replace(WELL, link=Link(connected=False, blocked=False, since=NOW - timedelta(seconds=61))),
+            "amqp",
+            Severity.SERIOUS,
+        ),
+        (
+            replace(WELL, link=Link(connected=True, blocked=True, since=NOW - timedelta(seconds=61))),
+            "amqp",
+            Severity.SERIOUS,
+        ),
+        (
+            replace(WELL, link=Link(connected=True, blocked=False, since=NOW, put_aside=3)),
+            "amqp-dead",
+            Severity.WARNING,
+        ),
+        (
+            replace(WELL, hosts=[Host(name="hosted", failing_since=NOW - timedelta(minutes=16))]),
+            "partner:hosted",
+            Severity.SERIOUS,
+        ),
+        (
+            replace(WELL, deaf={"customs": NOW - timedelta(minutes=6)}),
+            "answers:customs",
+            Severity.SERIOUS,
+        ),
+        (replace(WELL, held_answers=1), "answers-held", Severity.WARNING),
+    ],
+)
+def test_what_is_wrong_is_named(sight: Sight, key: str, severity: Severity) -> None:
+    (found,) = conditions(sight, AlarmSettings())
+    assert (found.key, found.severity) == (key, severity)
+    assert found.zh
+    assert found.en
+
+
+@pytest.mark.parametrize(
+    ("days", "severity"),
+    [
+        (91, None),
+        (89, Severity.NOTICE),
+        (29, Severity.WARNING),
+        (6, Severity.SERIOUS),
+        (0.5, Severity.CRITICAL),
+        (-3, Severity.CRITICAL),
+    ],
+)
+def test_a_certificate_is_told_of_in_steps(days: float, severity: Severity | None) -> None:
+    ending = Ending(kind="party", owner="1207980011", ends=NOW + days * DAY)
+    found = conditions(replace(WELL, endings=[ending]), AlarmSettings())
+    assert [each.severity for each in found] == ([] if severity is None else [severity])
+
+
+def test_what_is_in_bounds_is_no_alarm() -> None:
+    sight = replace(
+        WELL,
+        queues=[
+            Queue(stage="held", of="", count=0, age=0),
+            Queue(stage="to_judge", of="", count=9, age=299),
+            Queue(stage="waiting", of="", count=9, age=10**6),
+        ],
+        ways=[Way(name="a", breaker="open", since=NOW - timedelta(seconds=30), paused_at=NOW)],
+        deaf={"a": NOW - DAY, "b": NOW - timedelta(minutes=4)},
+        link=Link(connected=False, blocked=False, since=NOW),
+        hosts=[Host(name="a", failing_since=NOW - timedelta(minutes=14)), Host(name="b", failing_since=None)],
+    )
+    assert conditions(sight, AlarmSettings()) == []
+
+
+def test_the_life_of_an_alarm_is_kept(tmp_path: Path) -> None:
+    asyncio.run(_life(tmp_path / "store.db"))
+
+
+async def _life(path: Path) -> None:
+    migrate(path)
+    database = Database(sqlite_engine(path))
+    try:
+        await database.write(lambda to: write(to, Changes(opened=(condition(),)), NOW))
+        (standing,) = await database.read(open_alarms)
+        await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), "mail", NOW))
+        (standing,) = await database.read(lambda reader: to_tell(reader, "mail"))
+        assert standing.told_at == NOW
+        (unheard,) = await database.read(lambda reader: to_tell(reader, "webhook"))
+        assert unheard.told_at is None
+        grave = condition(severity=Severity.CRITICAL)
+        await database.write(lambda to: write(to, Changes(worse=((standing, grave),)), NOW))
+        # A telling of what it was before does not count for what it has become.
+        await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), "mail", NOW))
+        (standing,) = await database.read(lambda reader: to_tell(reader, "mail"))
+        assert (standing.severity, standing.told_severity) == (Severity.CRITICAL, Severity.WARNING)
+        await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), "mail", NOW))
+        await database.write(lambda to: write(to, Changes(cleared=(standing,)), NOW + QUIET))
+        assert await database.read(open_alarms) == []
+        (over,) = await database.read(lambda reader: to_tell(reader, "mail"))
+        await database.write(
+            lambda to: told(to, Telling(news=News.CLEAR, alarms=(over,)), "mail", NOW + QUIET)
+        )
+        assert await database.read(lambda reader: to_tell(reader, "mail")) == []
+        assert await database.read(lambda reader: list_alarms(reader, all_=False, limit=0)) == []
+        (row,) = await database.read(lambda reader: list_alarms(reader, all_=True, limit=0))
+        assert (row["key"], row["cleared_at"]) == ("disk", (NOW + QUIET).isoformat())
+        # The same thing again is another alarm.
+        await database.write(lambda to: write(to, Changes(opened=(condition(),)), NOW + DAY))
+        assert len(await database.read(lambda reader: list_alarms(reader, all_=True, limit=0))) == 2
+        (late,) = await database.read(lambda reader: list_alarms(reader, all_=True, since=NOW + DAY, limit=0))
+        assert late["opened_at"] == (NOW + DAY).isoformat()
+    finally:
+        database.close()

@@ -1,0 +1,253 @@
+"""Alarms and ways to tell them that are not as they should be: nobody is told too often, led astray, or kept
+waiting."""
+
+import asyncio
+import json
+import time
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Update, update
+from structlog.testing import capture_logs
+
+from adapters.cli.init.init import free_port
+from adapters.monitor import alarm_notifiers
+from adapters.monitor import alarm_watch as watch
+from adapters.store.database import Transaction
+from adapters.store.tables.messages import messages
+from gateway.model.backoff import Backoff
+from tests.monitor.test_telling import Watched, break_, mend, watched, webhook
+from tests.support.desk import NOW, Desk
+from tests.support.mute import Mute
+from tests.support.operating import accepted, gateway, refused
+from tests.support.receivers import http_receiver, mail_server
+from tests.support.tls import issued
+
+
+def mail(port: int, *to: str, **more: Any) -> dict[str, Any]:
+    addresses = list(to) or ["night@example.org"]
+    return {"mail": {"host": "127.0.0.1", "port": port, "sender": "gw@example.org", "to": addresses, **more}}
+
+
+async def told(watch: Watched, _desk: Desk) -> None:
+    await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
+
+
+def test_no_name_adds_a_header_to_a_mail(tmp_path: Path) -> None:
+    server = issued(tmp_path / "tls", "mail")
+
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk, "customs\r\nBcc: eve@example.org\r\n\r\nforged")
+        await told(watch, desk)
+
+    with mail_server(server) as box:
+        watched(tmp_path, mail(box.port, ca=str(server.ca)), course)
+        (taken,) = box.mails
+    assert (taken["Bcc"], taken["To"]) == (None, "night@example.org")
+    assert taken["Subject"].startswith("[gateway] serious: back-end customs\\u{d}\\u{a}Bcc: eve")
+    assert "\nforged" not in taken.get_content()
+
+
+def test_an_address_that_is_refused_brings_the_others_no_second_mail(tmp_path: Path) -> None:
+    server = issued(tmp_path / "tls", "mail")
+
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await told(watch, desk)
+
+    with mail_server(server) as box, capture_logs() as logs:
+        box.unknown.add("gone@example.org")
+        watched(tmp_path, mail(box.port, "gone@example.org", "night@example.org", ca=str(server.ca)), course)
+        assert len(box.mails) == 1
+    (warning,) = [each for each in logs if each["event"] == "addresses refused"]
+    assert (warning["refused"], warning["of"]) == (1, 2)
+    assert "example.org" not in json.dumps(warning)
+
+
+def test_a_store_that_takes_nothing_is_told_of_from_memory_and_once(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        writable(desk, False)
+        await watch.rounds_until(lambda: len(posts.taken) == 1)
+        for _ in range(3):
+            await watch.rounds_until(lambda: True)
+        writable(desk, True)
+        await watch.rounds_until(lambda: len(posts.taken) == 3)
+        assert [each["key"] for each in watch.alarms()] == ["breaker:customs"]
+
+    def writable(desk: Desk, yes: bool) -> None:
+        full = "CREATE TRIGGER disk_is_full BEFORE INSERT ON alarms BEGIN SELECT RAISE(ABORT, 'full'); END"
+        change = "DROP TRIGGER disk_is_full" if yes else full
+        desk.database.submit(lambda to: to.connection.exec_driver_sql(change)).result()
+
+    with http_receiver() as posts, capture_logs() as logs:
+        watched(tmp_path, webhook(posts), course)
+        said = [json.loads(each.body) for each in posts.taken]
+    told_from_memory = [each["news"] for each in said if each["alarms"][0]["key"] == "store"]
+    assert told_from_memory == ["open", "clear"]
+    assert [each["news"] for each in logs if each.get("keys") == ["critical store"]] == ["open", "clear"]
+
+
+def test_a_webhook_that_redirects_has_not_taken_it_and_is_not_followed(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await watch.look_until(lambda: len(posts.taken) == 1)
+        await watch.look_until(lambda: len(posts.taken) == 2)
+        assert watch.alarms()[0]["told_at"] is None
+
+    with http_receiver() as posts:
+        posts.failing, posts.failing_with = 9, 307
+        watched(tmp_path, webhook(posts), course)
+        assert {each.path for each in posts.taken} == {"/alarms"}
+
+
+@pytest.mark.parametrize(
+    "first", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1"]
+)
+def test_a_webhook_that_does_not_come_to_an_end_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bytes
+) -> None:
+    monkeypatch.setattr(alarm_notifiers, "_SECONDS", 0.3)
+    whole = first.endswith(b"1")  # what it says after its status is of no interest
+
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        if whole:
+            await told(watch, desk)
+        else:
+            await watch.look_until(lambda: any(each["event"] == "alarm not told" for each in logs))
+
+    with closing(Mute(first)) as server, capture_logs() as logs:
+        hook = {"url": f"http://127.0.0.1:{server.port}/", "secret_file": "secret"}
+        watched(tmp_path, {"webhook": hook}, course)
+
+
+def test_a_mail_server_that_says_nothing_keeps_no_node_from_its_end(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await watch.look_until(lambda: bool(watch.alarms()))
+        assert await asyncio.to_thread(server.met.wait, 20)
+
+    with closing(Mute()) as server:
+        began = time.monotonic()
+        watched(tmp_path, mail(server.port), course)
+        assert time.monotonic() - began < 15
+
+
+def test_what_fails_is_logged_without_address_or_secret(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await watch.look_until(lambda: any(each["event"] == "alarm not told" for each in logs))
+
+    with closing(Mute(b"500 known-to-them night@example.org\r\n")) as server, capture_logs() as logs:
+        watched(tmp_path, mail(server.port), course)
+    text = json.dumps(logs, default=str)
+    assert "known-to-them" not in text
+    assert "example.org" not in text
+
+
+@pytest.mark.parametrize("content", [b"no certificate", None])
+def test_a_certificate_that_cannot_be_read_is_an_alarm_and_hides_no_other(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        if content is None:
+            desk.home.certificate.unlink()
+        else:
+            desk.home.certificate.write_bytes(content)
+        break_(desk)
+        await watch.look_until(lambda: len(watch.alarms()) == 2)
+        found = {each["key"]: each["en"] for each in watch.alarms()}
+        assert found["certificate:signing:gateway"] == "the certificate (signing gateway) cannot be read"
+        assert "breaker:customs" in found
+
+    watched(tmp_path, {}, course)
+
+
+def test_what_was_over_before_anybody_could_be_told_is_not_told_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_BACKOFF", Backoff(first=0.05, longest=0.05))
+
+    async def course(looking: Watched, desk: Desk) -> None:
+        break_(desk)
+        await looking.look_until(lambda: len(posts.taken) > 1)
+        mend(desk)
+        await looking.look_until(
+            lambda: any(each["event"] == "alarm over before it was told" for each in logs)
+        )
+        posts.failing = 0
+        posts.taken.clear()
+        break_(desk, "second")
+        await looking.look_until(lambda: looking.alarms()[-1]["told_at"] is not None)
+        assert looking.alarms()[0]["told_at"] is None
+
+    with http_receiver() as posts, capture_logs() as logs:
+        posts.failing = 9999
+        watched(tmp_path, webhook(posts, quiet_minutes=0), course)
+        told_of = [each["key"] for post in posts.taken for each in json.loads(post.body)["alarms"]]
+        assert told_of == ["breaker:second"]
+
+
+def test_a_webhook_that_is_dead_silences_no_mail(tmp_path: Path) -> None:
+    server = issued(tmp_path / "tls", "mail")
+
+    async def course(watch: Watched, desk: Desk) -> None:
+        break_(desk)
+        await told(watch, desk)
+        mend(desk)
+        await watch.look_until(lambda: watch.alarms()[0]["clear_told_at"] is not None)
+        break_(desk, "another")
+        await watch.look_until(lambda: len(watch.alarms()) == 2 and watch.alarms()[1]["told_at"] is not None)
+        assert [each["told_by"] for each in watch.alarms()] == [["log", "mail"]] * 2
+
+    with mail_server(server) as box, closing(Mute()) as dead:
+        url = f"http://127.0.0.1:{dead.port}/"
+        ways = mail(box.port, ca=str(server.ca)) | {"webhook": {"url": url, "secret_file": "secret"}}
+        watched(tmp_path, ways | {"quiet_minutes": 0}, course)
+        subjects = [each["Subject"].partition(":")[2].split()[0] for each in box.mails]
+        assert subjects == ["back-end", "cleared:", "back-end"]
+
+
+def test_an_operator_tries_each_way_and_sees_which_took_it(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk, http_receiver() as posts:
+        (desk.home.path / "secret").write_text("secret")
+        settings = desk.home.path / "gateway.toml"
+        before = settings.read_text("utf-8")
+        section = f'\n[alarms.webhook]\nurl = "{posts.url}/"\nsecret_file = "secret"\n'
+        settings.write_text(before + section, "utf-8")
+        good = gateway(desk, "alarms", "test", "--json")
+        assert (good.code, [each["way"] for each in good.json if each["taken"]]) == (0, ["webhook"])
+        assert json.loads(posts.taken[0].body)["alarms"][0]["key"] == "test"
+        nobody = f'[alarms.mail]\nhost = "127.0.0.1"\nport = {free_port()}\nstarttls = false\n'
+        addresses = 'sender = "a@example.org"\nto = ["b@example.org"]\n'
+        settings.write_text(before + section + nobody + addresses, "utf-8")
+        bad = gateway(desk, "alarms", "test", "--json")
+        assert (bad.code, [each["taken"] for each in bad.json]) == (1, [False, True])
+        assert bad.json[0]["why"] == "ConnectionRefusedError"
+        assert gateway(desk, "alarms", "list", "--all", "--json").json == []
+
+
+def executed(statement: Update, transaction: Transaction) -> None:
+    transaction.connection.execute(statement)
+
+
+def test_answers_that_customs_owes_are_listed_and_are_an_alarm(tmp_path: Path) -> None:
+    async def course(watch: Watched, desk: Desk) -> None:
+        late = await asyncio.to_thread(accepted, desk, "R1")
+        early = await asyncio.to_thread(refused, desk, "R2")
+        for message, due in ((late, NOW), (early, NOW + timedelta(days=2))):
+            taken = update(messages).where(messages.c.id == message).values(answer_due=due)
+            desk.database.submit(partial(executed, taken)).result()
+        listed = gateway(desk, "messages", "list", "--overdue", "--json").json
+        assert [each["id"] for each in listed] == [late]
+        assert gateway(desk, "messages", "list", "--overdue", "--text", "R2", "--json").json == []
+        await watch.look_until(lambda: "answers-overdue" in [each["key"] for each in watch.alarms()])
+        (alarm,) = [each for each in watch.alarms() if each["key"] == "answers-overdue"]
+        assert ": 1 (" in alarm["en"]
+
+    watched(tmp_path, {}, course)

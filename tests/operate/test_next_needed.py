@@ -1,0 +1,99 @@
+"""What `messages show` says is needed next: every state, in both languages."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gateway.model.states import CustomsStatus, DeliveryState, State
+from gateway.operate.message_actions import Sent, Standing, possible
+from gateway.operate.next_step import Repeated, Situation, next_needed
+
+NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+SITUATION = Situation(
+    standing=Standing(state=State.WAITING),
+    reason="",
+    waiting_for="agreement 195200016172325",
+    until=NOW + timedelta(hours=48),
+    answer_due=None,
+    customs_status=CustomsStatus.NONE,
+)
+
+
+def situation(state: State, *deliveries: Sent, **changed: Any) -> Situation:
+    standing = Standing(state=state, deliveries=deliveries)
+    return replace(SITUATION, standing=standing, **changed)
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_is_told_in_both_languages_with_the_acts_that_it_allows(state: State) -> None:
+    told = situation(state, reason="agreement 1 was terminated", answer_due=NOW)
+    said = next_needed(told, NOW)
+    assert said.en.isascii()
+    assert not said.zh.isascii()
+    for act in possible(told.standing):
+        assert f"{act} (" in said.en
+        assert f"{act}（" in said.zh
+
+
+def test_what_waits_says_for_what_and_until_when() -> None:
+    said = next_needed(SITUATION, NOW)
+    assert "It waits for agreement 195200016172325 until 2026-11-25 04:00 UTC" in said.en
+    assert "等待委托协议 195200016172325，最迟至北京时间2026年11月25日12:00；" in said.zh
+
+
+@pytest.mark.parametrize(
+    ("thing", "said"),
+    [
+        ("mandate 1207940101 1207980011", "a mandate between 1207940101 and 1207980011"),
+        ("document 1207980011 invoice", "document invoice"),
+        ("declaration 1207980011 invoice.pdf", "declaration that lists invoice.pdf"),
+        ("something else", "something else"),
+    ],
+)
+def test_things_that_are_waited_for_are_named(thing: str, said: str) -> None:
+    assert f"It waits for {said} until" in next_needed(replace(SITUATION, waiting_for=thing), NOW).en
+
+
+def test_a_replay_is_told_as_what_it_does_by_default() -> None:
+    refused = next_needed(situation(State.REJECTED), NOW)
+    stopped = next_needed(situation(State.HELD, Sent(DeliveryState.HELD), reason="stopped"), NOW)
+    assert ("judge it again" in refused.en, "重新校验" in refused.zh) == (True, True)
+    assert ("send it again" in stopped.en, "重新递交" in stopped.zh) == (True, True)
+
+
+def test_an_answer_that_is_due_and_one_that_is_overdue_differ() -> None:
+    delivered = situation(State.DELIVERED, answer_due=NOW)
+    assert "its answer is due by 2026-11-23 04:00 UTC" in next_needed(delivered, NOW).en
+    assert "ask customs" in next_needed(delivered, NOW + timedelta(seconds=1)).en
+
+
+def test_what_customs_lost_is_handed_over_again_by_an_act_that_is_named_when_the_answer_is_overdue() -> None:
+    later = NOW + timedelta(seconds=1)
+    taken = situation(State.DELIVERED, Sent(DeliveryState.DELIVERED), answer_due=NOW)
+    for said in (next_needed(taken, later).en, next_needed(taken, later).zh):
+        assert "gateway deliveries replay" in said
+    assert "replay" not in next_needed(taken, NOW).en
+    again = situation(State.DELIVERED, Sent(DeliveryState.UNKNOWN), answer_due=NOW)
+    assert "it is asked for it now" in next_needed(again, later).en
+
+
+def test_what_customs_refused_is_its_senders_to_mend() -> None:
+    closed = situation(State.CLOSED, customs_status=CustomsStatus.REFUSED)
+    assert next_needed(closed, NOW).en.startswith("Customs refused it: its sender mends it")
+
+
+def test_what_customs_may_have_is_not_said_to_be_rejected() -> None:
+    held = situation(State.HELD, Sent(DeliveryState.HELD, unsure=True), reason="look at it")
+    said = next_needed(held, NOW)
+    assert said.en.startswith("It is held: look at it. Customs may have it, so it cannot be rejected")
+    assert "reject (" not in said.en
+
+
+def test_a_repeat_names_what_it_repeats_and_how_that_stands() -> None:
+    first = Repeated(message="01KA0000000000000000000000", state=State.REJECTED)
+    said = next_needed(situation(State.CLOSED, repeats=first), NOW)
+    assert said.en.startswith("It is a repeat of 01KA0000000000000000000000, which is rejected: look at that")
+    assert "与先收到的报文 01KA0000000000000000000000 相同" in said.zh
+    assert "该报文现为网关已拒收" in said.zh

@@ -1,0 +1,33 @@
+"""What is not whole yet: one list for every door, and for each account what its own software does."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.model.parties import Account
+from gateway.model.unfinished_names import SUFFIXES, is_unfinished, whole_name
+from tests.support.unfinished import UNFINISHED
+
+
+@pytest.mark.parametrize("name", UNFINISHED)
+def test_what_clients_write_under_is_unfinished_in_any_case(name: str) -> None:
+    assert is_unfinished(name)
+    assert is_unfinished(name.upper())
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.zip", "报关单.ZIP", "a.tmp.xml", "part", "a~b.pdf", "a.parts"])
+def test_whole_files_are_none(name: str) -> None:
+    assert not is_unfinished(name)
+
+
+@given(st.sampled_from(SUFFIXES), st.text(min_size=1, max_size=50))
+def test_a_suffix_counts_whatever_stands_before_it(suffix: str, before: str) -> None:
+    assert is_unfinished(before + suffix)
+    assert whole_name(before + suffix) == before or before.lower().endswith(SUFFIXES)
+
+
+def test_an_account_may_have_further_suffixes() -> None:
+    account = Account(name="broker", keys=(), unfinished=(".sending",))
+    assert account.is_unfinished("a.xml.SENDING")
+    assert not Account(name="other", keys=()).is_unfinished("a.xml.sending")
+    assert whole_name("a.xml.sending", account.unfinished) == "a.xml"

@@ -1,0 +1,301 @@
+"""An answer that names two declarations, or holds several returns, is held and changes none of them."""
+
+import asyncio
+import itertools
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import aio_pika
+import pytest
+from aiohttp import web
+
+from adapters.backends import amqp_exchange
+from adapters.backends.amqp import AmqpBackend
+from adapters.backends.directory import DirectoryBackend
+from adapters.backends.exchange import Exchange
+from adapters.store.tables.messages import messages, receipts
+from adapters.store.write.answers import SqlAnswers
+from gateway.model.faults import Fault
+from gateway.model.ports import Answer, Backend
+from gateway.respond.answer_intake import CustomsAnswers
+from tests.backends.test_http import answering, gateway
+from tests.support.amqp_office import backend_settings
+from tests.support.declarations import Declaration, Document, enterprise
+from tests.support.desk import NOW, Desk
+from tests.support.pdfs import pdf
+from tests.support.rabbitmq import Rabbit
+from tests.support.rendering import packed
+from tests.support.validating import families
+
+MESSAGES: Final = Path(__file__).parents[1] / "messages"
+RESULT: Final = (
+    "<DEC_RESULT><CUS_CIQ_NO>{seq_no}</CUS_CIQ_NO><ENTRY_ID>{entry_id}</ENTRY_ID>"
+    "<CLIENTSEQ_NO>{reference}</CLIENTSEQ_NO><NOTICE_DATE>2026-11-02T09:00:00</NOTICE_DATE>"
+    "<CHANNEL>{channel}</CHANNEL><NOTE>n</NOTE></DEC_RESULT>"
+)
+RESPONSE: Final = (
+    '<DecImportResponse xmlns="http://www.chinaport.gov.cn/dec"><ResponseCode>0</ResponseCode>'
+    "<ErrorMessage/><ClientSeqNo>{reference}</ClientSeqNo><SeqNo>{seq_no}</SeqNo></DecImportResponse>"
+)
+_TICKS: Final = count()
+
+
+def clock() -> datetime:
+    return NOW + timedelta(microseconds=next(_TICKS))
+
+
+def say(desk: Desk, *answers: Answer) -> None:
+    book = SqlAnswers(desk.database, clock)
+    told = CustomsAnswers(book, desk.register, families(), desk.rules.policy, desk.judges, clock)
+    asyncio.run(told.take_in("customs", answers))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a declaration is called: each of these names it alone."""
+
+    key: str
+    seq_no: str
+    entry_id: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class Two:
+    desk: Desk
+    own: Known
+    other: Known
+
+    def stand(self) -> list[object]:
+        rows = [self.desk.message(each.key) for each in (self.own, self.other)]
+        told = self.desk.rows(receipts)
+        return [
+            *((row["customs_status"], row["seq_no"], row["entry_id"], row["state"]) for row in rows),
+            len(told),
+        ]
+
+    def held(self) -> list[str]:
+        rows = self.desk.rows(messages, kind="answer", state="held")
+        return [row["reason"] for row in rows]
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Two]:
+    with Desk.at(tmp_path / "home") as desk:
+        documents = (Document(body=pdf()),)
+        known = []
+        for number in (1, 2):
+            reference = f"R{number}"
+            declaration = Declaration(reference=reference, documents=documents)
+            decision = desk.judged("broker-aa", f"{number}.zip", packed(declaration))
+            assert decision.submissions
+            seq_no, entry_id = f"I2026000000000000{number}", f"02022026100000000{number}"
+            body = RESULT.format(seq_no=seq_no, entry_id=entry_id, reference=reference, channel="L")
+            key = decision.message
+            say(desk, Answer(id=key, name="r.xml", body=body.encode(), key=key))
+            known.append(Known(key, seq_no, entry_id, reference))
+        yield Two(desk, *known)
+
+
+WAYS: Final = ("key", "seq_no", "entry_id", "reference")
+
+
+def answer(form: str, channel: str, **named: str) -> Answer:
+    said = {"seq_no": "", "entry_id": "", "reference": "", **named}
+    key = said.pop("key", None)
+    return Answer(id=str(named), name="r.xml", body=form.format(channel=channel, **said).encode(), key=key)
+
+
+@pytest.mark.parametrize(("one", "another"), list(itertools.combinations(WAYS, 2)))
+def test_an_answer_that_names_one_declaration_so_and_another_so_is_held(
+    two: Two, one: str, another: str
+) -> None:
+    before = two.stand()
+    named = {one: getattr(two.own, one), another: getattr(two.other, another)}
+    say(two.desk, answer(RESULT, "R", **named))
+    assert two.stand() == before
+    assert len(two.held()) == 1
+    # What names one in both ways is its own.
+    say(two.desk, answer(RESULT, "J", **{each: getattr(two.own, each) for each in (one, another)}))
+    assert two.desk.message(two.own.key)["customs_status"] == "reviewed"
+
+
+@pytest.mark.parametrize("technical", [True, False])
+def test_the_key_of_one_and_a_number_that_is_known_of_another_are_held_also_before_the_first_has_one(
+    tmp_path: Path, technical: bool
+) -> None:
+    with Desk.at(tmp_path / "home") as desk:
+        fresh, known = (
+            desk.judged(
+                "broker-aa",
+                f"{each}.zip",
+                packed(Declaration(reference=each, documents=(Document(body=pdf()),))),
+            ).message
+            for each in ("R1", "R2")
+        )
+        say(desk, answer(RESULT, "L", key=known, seq_no="I20260000000000002"))
+        form = RESPONSE if technical else RESULT
+        # One after the other in one turn: the first gives it no number.
+        say(
+            desk,
+            answer(RESPONSE, "", key=fresh, reference="R1"),
+            answer(form, "R", key=fresh, seq_no="I20260000000000002"),
+        )
+        assert desk.message(fresh)["seq_no"] is None
+        assert desk.message(fresh)["customs_status"] != "released"
+        (held,) = desk.rows(messages, kind="answer", state="held")
+        assert known in held["reason"]
+
+
+def test_the_key_of_nothing_that_this_back_end_has_is_no_key_of_what_the_number_names(two: Two) -> None:
+    before = two.stand()
+    say(two.desk, answer(RESULT, "R", key="01M6CY1EB00000000000000004", seq_no=two.own.seq_no))
+    assert two.stand() == before
+    assert len(two.held()) == 1
+
+
+def test_two_that_use_one_reference_are_told_apart_by_the_number(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk:
+        documents = (Document(body=pdf()),)
+        first = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="C", documents=documents)))
+        say(desk, answer(RESULT, "L", key=first.message, seq_no="I20260000000000001"))
+        declaration = Declaration(reference="C", agent=enterprise("broker-b"), documents=documents)
+        second = desk.judged("broker-b", "b.zip", packed(declaration))
+        assert second.submissions
+        say(desk, answer(RESPONSE, "", reference="C", seq_no="I20260000000000001"))
+        assert desk.message(second.message)["seq_no"] is None
+
+
+def test_an_answer_for_another_declaration_in_a_folder_under_this_ones_key_is_held(
+    two: Two, tmp_path: Path
+) -> None:
+    """The connection tells the key by the file's name; what is inside names the other."""
+    folder = tmp_path / "exchange"
+    back_end = DirectoryBackend(folder)
+    body = (MESSAGES / "answer-for-another-declaration.xml").read_text()
+    body = body.replace("I20260000000000001", two.other.seq_no)
+    body = body.replace("020220261000000001", two.other.entry_id)
+    (Exchange(folder).into / f"{two.own.key}__1__Receipt_a.xml").write_text(body)
+    before = two.stand()
+    heard = asyncio.run(back_end.answers(10))
+    back_end.close()
+    assert [each.key for each in heard] == [two.own.key]
+    say(two.desk, *heard)
+    assert two.stand() == before
+    assert len(two.held()) == 1
+
+
+Served = AsyncIterator[Backend]
+
+
+@asynccontextmanager
+async def over_amqp(request: pytest.FixtureRequest, home: Path, said: Sequence[Answer]) -> Served:
+    rabbit: Rabbit = request.getfixturevalue("rabbit")
+    settings = backend_settings(rabbit, home, rabbit.vhost())
+    async with AmqpBackend(settings, home, "customs") as backend:
+        await backend.until_connected()
+        async with await aio_pika.connect(rabbit.url(settings.vhost, settings.user)) as customs:
+            channel = await customs.channel()
+            for each in said:
+                message = amqp_exchange.answer(each.id, each.key, each.name, each.body)
+                await channel.default_exchange.publish(message, settings.answers)
+            yield backend
+
+
+@asynccontextmanager
+async def over_http(request: pytest.FixtureRequest, home: Path, said: Sequence[Answer]) -> Served:
+    left = {each.id: each for each in said}
+
+    async def handler(asked: web.Request) -> web.Response:
+        if asked.method == "POST":
+            for id_ in (await asked.json())["ids"]:
+                left.pop(id_, None)
+            return web.Response(status=204)
+        listed = [asdict(each) | {"body": b64encode(each.body).decode()} for each in left.values()]
+        return web.json_response(listed)
+
+    async with answering(handler) as url, gateway(home, url) as backend:
+        yield backend
+
+
+@pytest.mark.parametrize("connection", [over_amqp, over_http])
+def test_they_are_held_over_every_connection_and_keep_none_behind_them_from_being_heard(
+    request: pytest.FixtureRequest,
+    two: Two,
+    tmp_path: Path,
+    connection: Callable[..., AbstractAsyncContextManager[Backend]],
+) -> None:
+    of_two = RESULT.format(seq_no=two.other.seq_no, entry_id="", reference="", channel="R")
+    several = SEVERAL["two codes"]
+    sound = RESULT.format(seq_no=two.own.seq_no, entry_id="", reference="", channel="J")
+    said = [
+        Answer(id=str(number), name=f"r{number}.xml", body=body.encode(), key=two.own.key)
+        for number, body in enumerate((of_two, several, sound), 1)
+    ]
+
+    async def heard(backend: Backend, number: int) -> Sequence[Answer]:
+        async with asyncio.timeout(120):
+            while len(answers := await backend.answers(10)) != number:
+                await asyncio.sleep(0.02)
+        return answers
+
+    async def test() -> None:
+        async with connection(request, tmp_path, said) as backend:
+            answers = await heard(backend, len(said))
+            await asyncio.to_thread(say, two.desk, *answers)
+            await backend.acknowledge([each.id for each in answers])
+            await heard(backend, 0)
+
+    other = two.desk.message(two.other.key)
+    asyncio.run(test())
+    assert two.desk.message(two.other.key) == other
+    assert two.desk.message(two.own.key)["customs_status"] == "reviewed"
+    assert set(two.held()) == {
+        f"it names {two.other.seq_no}, which is that of {two.other.key}, and {two.own.key}",
+        f"cannot be read: {Fault.ANSWER_SEVERAL.code}",
+    }
+
+
+SEVERAL: Final = {
+    "in one wrapper": "<DEC_DATA>{0}{1}</DEC_DATA>",
+    "one inside the other's root": "<DEC_RESULT>{0}{1}</DEC_RESULT>",
+    "two numbers": "<DEC_RESULT><CUS_CIQ_NO>I20260000000000001</CUS_CIQ_NO>"
+    "<SEQ_NO>I20260000000000002</SEQ_NO><CHANNEL>R</CHANNEL></DEC_RESULT>",
+    "two codes": "<DEC_RESULT><CUS_CIQ_NO>I20260000000000001</CUS_CIQ_NO>"
+    "<CHANNEL>R</CHANNEL><CHANNEL>E</CHANNEL></DEC_RESULT>",
+    "two entries": "<DEC_RESULT><CUS_CIQ_NO>I20260000000000001</CUS_CIQ_NO>"
+    "<ENTRY_ID>020220261000000001</ENTRY_ID><ENTRY_ID>020220261000000002</ENTRY_ID>"
+    "<CHANNEL>R</CHANNEL></DEC_RESULT>",
+    "two technical ones": '<DecImportResponse xmlns="http://www.chinaport.gov.cn/dec">'
+    "<ResponseCode>0</ResponseCode><ResponseCode>1</ResponseCode>"
+    "<SeqNo>I20260000000000001</SeqNo></DecImportResponse>",
+    "two failures": "<Root><failCode>1</failCode><failCode>2</failCode><failInfo>x</failInfo></Root>",
+    "two agreements": "<ImportAgrResponse><ConsignNo>1</ConsignNo><ConsignNo>2</ConsignNo>"
+    "</ImportAgrResponse>",
+}
+
+
+@pytest.mark.parametrize("several", SEVERAL)
+@pytest.mark.parametrize("keyed", [True, False])
+def test_an_answer_with_several_returns_is_held_and_applied_to_none(
+    two: Two, several: str, keyed: bool
+) -> None:
+    before = two.stand()
+    parts = [
+        RESULT.format(seq_no=each.seq_no, entry_id="", reference="", channel=channel)
+        for each, channel in ((two.own, "R"), (two.other, "E"))
+    ]
+    body = SEVERAL[several].format(*parts)
+    say(two.desk, Answer(id="1", name="r.xml", body=body.encode(), key=two.own.key if keyed else None))
+    assert two.stand() == before
+    (reason,) = two.held()
+    # A root that only holds others has no code of its own.
+    root_only = several == "one inside the other's root"
+    why = Fault.SCHEMA_MISSING if root_only else Fault.ANSWER_SEVERAL
+    assert reason == f"cannot be read: {why.code}"

@@ -1,0 +1,157 @@
+"""What the node hands to its worker processes besides judgement."""
+
+import asyncio
+import base64
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from hashlib import shake_128
+from multiprocessing import active_children
+from pathlib import Path
+
+import pytest
+
+from adapters.run.judge_pool import WorkerJudges
+from adapters.run.worker import Judging
+from adapters.store.tables.messages import messages
+from adapters.store.write.answers import SqlAnswers
+from gateway.formats.xml import trusted
+from gateway.model.ports import Answer, WorkerDied
+from gateway.model.states import Event
+from gateway.respond.answer import Unreadable
+from gateway.respond.answer_intake import CustomsAnswers
+from tests.support.costly_pdfs import in_object_streams
+from tests.support.declarations import Declaration
+from tests.support.desk import NOW, Desk
+from tests.support.keys import xmlsec1_trusts
+from tests.support.rendering import package, render
+from tests.support.validating import families
+
+
+@contextmanager
+def _judges(
+    desk: Desk,
+    seconds: float = 30,
+    seconds_to_read: float = 10,
+    memory: int = 768,
+    patience: float = 1,
+) -> Iterator[WorkerJudges]:
+    """With one worker."""
+    rules = desk.rules
+    judges = WorkerJudges(
+        *(desk.home, Judging.of(desk.home, rules.policy, rules.routes)),
+        workers=1,
+        seconds=seconds,
+        seconds_to_read=seconds_to_read,
+        memory=memory,
+        patience=patience,
+    )
+    try:
+        yield judges
+    finally:
+        judges.close()
+
+
+@contextmanager
+def _at_a_standstill() -> Iterator[None]:
+    """Workers that are started inside do nothing when it is left."""
+    before = set(active_children())
+    yield
+    for child in set(active_children()) - before:
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGSTOP)
+
+
+def test_documents_come_back_from_a_worker_signed_and_in_their_order(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk:
+        with _judges(desk) as judges:
+            signed = asyncio.run(judges.signed([b"<a>1</a>", b"<a>2</a>"]))
+            nothing = asyncio.run(judges.signed([]))
+        certificate = desk.home.certificate.read_text()
+    assert [trusted(document).text for document in signed] == ["1", "2"]
+    assert all(xmlsec1_trusts(document, certificate, NOW) for document in signed)
+    assert list(nothing) == []
+
+
+def test_an_answer_that_takes_too_long_is_held_with_its_reason_and_counts_as_heard(tmp_path: Path) -> None:
+    said = Answer(id="1", name="r.xml", body=b"<r/>")
+    with ExitStack() as stack:
+        desk = stack.enter_context(Desk.at(tmp_path / "home"))
+        with _at_a_standstill():
+            judges = stack.enter_context(_judges(desk, seconds_to_read=0))
+        book = SqlAnswers(desk.database, lambda: NOW)
+        answers = CustomsAnswers(book, desk.register, families(), desk.rules.policy, judges, lambda: NOW)
+        assert asyncio.run(answers.take_in("customs", [said])) == []
+        (held,) = desk.rows(messages, kind="answer")
+    assert (held["state"], held["reason"]) == ("held", "cannot be read: it took longer than 0 s")
+
+
+def test_what_a_back_end_says_is_read_in_a_worker_as_it_would_be_here(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk, _judges(desk) as judges:
+        notice = b'<AgreementNotice xmlns="urn:customs-edi-gateway:1"/>'
+        assert asyncio.run(judges.told(notice)) is None
+        for unreadable, why in ((b"<r", "xml-malformed"), (b"<r/>", "family-unknown")):
+            with pytest.raises(Unreadable, match=why):
+                asyncio.run(judges.told(unreadable))
+
+
+def test_the_time_of_a_judgement_grows_with_the_size_of_its_package(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        desk = stack.enter_context(Desk.at(tmp_path / "home"))
+        with _at_a_standstill():
+            judges = stack.enter_context(_judges(desk, seconds=0))
+        small = desk.received("broker-aa", "a.xml", b"<r/>")
+        with pytest.raises(WorkerDied, match="took longer than 0 s"):
+            asyncio.run(judges.judge(small, NOW))
+        large = replace(small, arrival=replace(small.arrival, size=1_000_000_000))
+        assert asyncio.run(judges.judge(large, NOW)).findings
+
+
+ELEMENTS = b"<r>" + b"<a/>" * 1_500_000 + b"</r>"
+SHAPES = {
+    "elements": ELEMENTS,
+    "comments": b"<r>" + b"<!---->" * 1_000_000 + b"</r>",
+    "GBK": b'<?xml version="1.0" encoding="GBK"?><r>' + ("发" * 4_500_000).encode("gbk") + b"</r>",
+    "broken after much": b"<r>" + b"<a/>" * 500_000,
+    "a PDF": in_object_streams(1, 3_900_000),
+}
+
+
+def test_what_exhausts_the_memory_of_a_worker_twice_is_refused_with_the_limit(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk, _judges(desk, memory=64) as judges:
+        costly = desk.received("broker-aa", "costly.xml", ELEMENTS)
+        refused = asyncio.run(judges.judge(costly, NOW))
+        asyncio.run(desk.messages.decide(refused, NOW))
+        assert refused.event is Event.REFUSED
+        assert [each.code for each in refused.findings] == ["package-too-costly"]
+        assert "64 MB of memory" in refused.findings[0].en
+        assert [each.verdict for each in refused.receipts if each.final] == ["rejected"]
+        sound = desk.received("broker-aa", "sound.xml", render(Declaration()))
+        assert asyncio.run(judges.judge(sound, NOW)).event is Event.PASSED
+
+
+def test_want_of_memory_is_never_told_as_another_fault(tmp_path: Path) -> None:
+    with Desk.at(tmp_path / "home") as desk:
+        told: dict[tuple[str, int], list[str]] = {}
+        received = {shape: desk.received("broker-aa", shape, body) for shape, body in SHAPES.items()}
+        for memory in (768, 16):
+            with _judges(desk, memory=memory) as judges:
+                for shape, each in received.items():
+                    found = asyncio.run(judges.judge(each, NOW)).findings
+                    told[shape, memory] = [finding.code for finding in found]
+    for (shape, memory), codes in told.items():
+        assert codes in (told[shape, 768], ["package-too-costly"]), (shape, memory)
+    assert ["package-too-costly"] in told.values()
+
+
+def test_what_exhausts_the_time_of_a_worker_twice_is_refused_with_the_limit(tmp_path: Path) -> None:
+    # Packed, since a larger package may take longer; what does not deflate keeps the ratio in bounds.
+    noise = base64.b64encode(shake_128(b"noise").digest(300_000))
+    costly = package(b"<r><!--" + noise + b"-->" + b"<a/>" * 5_000_000 + b"</r>", {}, "costly.xml")
+    with Desk.at(tmp_path / "home") as desk, _judges(desk, seconds=0.5, memory=3000, patience=1000) as judges:
+        refused = asyncio.run(judges.judge(desk.received("broker-aa", "costly.zip", costly), NOW))
+    assert [each.code for each in refused.findings] == ["package-too-costly"]
+    assert re.search(r"\(0\.5 s of CPU time\)", refused.findings[0].en)

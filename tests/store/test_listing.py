@@ -1,0 +1,215 @@
+"""`messages list`: what each filter takes, paging; each reads an index in order and sorts nothing."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from sqlalchemy import Connection, event, select
+
+from adapters.cli.times import age
+from adapters.store.read import message_search
+from adapters.store.read.delivery_detail import list_deliveries
+from adapters.store.read.message_search import Wanted, count_messages, list_messages
+from adapters.store.tables.messages import messages
+from adapters.store.write.search_index import note_faults
+from gateway.model.decision import Decision
+from gateway.model.faults import Fault
+from gateway.model.states import State
+from tests.support.declarations import owing_nothing
+from tests.support.desk import NOW, Desk
+from tests.support.rendering import render
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path / "home") as opened:
+        yield opened
+
+
+def sent(desk: Desk, reference: str) -> Decision:
+    return desk.judged("broker-aa", f"file-{reference}.xml", render(owing_nothing(reference)))
+
+
+def names(desk: Desk, limit: int = 100, **wanted: Any) -> list[str]:
+    with desk.database.engine.connect() as reader:
+        found = [row["id"] for row in list_messages(reader, Wanted(**wanted), limit)]
+    known = {row["id"]: row["name"] for row in desk.rows(messages)}
+    return [known[id_].removeprefix("file-").removesuffix(".xml") for id_ in found]
+
+
+@pytest.fixture
+def four(desk: Desk) -> list[str]:
+    """R1, R2 and R3 are accepted; the fourth is refused, of another account, and never had a reference."""
+    ids = [sent(desk, reference).message for reference in ("R1", "R2", "R3")]
+    return [*ids, desk.judged("trader-b", "file-bad.xml", b"<nothing/>").message]
+
+
+def test_each_filter_takes_what_it_says(desk: Desk, four: list[str]) -> None:
+    broker, first = desk.party("broker-aa").code, NOW + timedelta(seconds=1)
+    accepted = ["R1", "R2", "R3"]
+    for wanted, expected in (
+        ({}, [*accepted, "bad"]),
+        ({"state": State.REJECTED}, ["bad"]),
+        ({"party": broker}, accepted),
+        ({"account": "broker-aa"}, accepted),
+        ({"account": "trader-b", "state": State.ACCEPTED}, []),
+        ({"office": "0202"}, accepted),
+        ({"office": "02"}, accepted),
+        ({"office": "0201"}, []),
+        ({"office": "22", "everything": True}, []),
+        ({"office": "02", "account": "broker-aa", "state": State.ACCEPTED}, accepted),
+        ({"account": "broker-aa", "party": broker, "type": "Nothing"}, []),
+        ({"family": "cn-dec"}, accepted),
+        ({"everything": True}, [*accepted, "bad"]),
+        ({"family": "cn-dec", "type": "DecMessage", "office": "02"}, accepted),
+        ({"type": "DecMessage"}, accepted),
+        ({"type": "Nothing"}, []),
+        ({"fault": Fault.FAMILY_UNKNOWN.code}, ["bad"]),
+        ({"fault": Fault.FAMILY_UNKNOWN.code[:-1]}, []),
+        ({"fault": '"%'}, []),
+        ({"fault": Fault.FAMILY_UNKNOWN.code, "state": State.REJECTED, "account": "trader-b"}, ["bad"]),
+        ({"fault": Fault.FAMILY_UNKNOWN.code, "state": State.HELD}, []),
+        ({"fault": Fault.FAMILY_UNKNOWN.code, "account": "broker-aa"}, []),
+        ({"fault": Fault.FAMILY_UNKNOWN.code, "since": first}, ["bad"]),
+        ({"text": "R", "state": State.ACCEPTED, "office": "02"}, accepted),
+        ({"text": "file-", "fault": Fault.FAMILY_UNKNOWN.code}, ["bad"]),
+        ({"text": "R2"}, ["R2"]),
+        ({"text": "R"}, accepted),
+        ({"text": "file-b"}, ["bad"]),
+        ({"text": "%"}, []),
+        ({"since": first + timedelta(seconds=2)}, ["R3", "bad"]),
+        ({"before": first + timedelta(seconds=2)}, ["R1", "R2"]),
+        ({"since": first + timedelta(days=1)}, []),
+    ):
+        assert names(desk, **wanted) == expected, wanted
+        with desk.database.engine.connect() as reader:
+            assert count_messages(reader, Wanted(**wanted)) == len(expected), wanted
+
+
+def test_the_newest_are_shown_oldest_first_and_pages_go_on_from_an_id(desk: Desk, four: list[str]) -> None:
+    assert names(desk, limit=2) == ["R3", "bad"]
+    assert names(desk, limit=2, after="0") == ["R1", "R2"]
+    assert names(desk, limit=2, after=four[1]) == ["R3", "bad"]
+    assert names(desk, limit=0, after=four[0], state=State.ACCEPTED) == ["R2", "R3"]
+    assert names(desk, after=four[3]) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        ({}, "messages_by_state (state=? AND kind=?"),
+        ({"state": State.CLOSED}, "messages_by_state (state=? AND kind=?"),
+        ({"account": "broker-aa"}, "listed_by_account (account=? AND state=?"),
+        ({"account": "broker-aa", "state": State.CLOSED}, "listed_by_account (account=? AND state=?"),
+        ({"party": "1207980011", "office": "02"}, "listed_by_party (party=? AND state=?"),
+        ({"party": "1207980011", "type": "DecMessage"}, "listed_by_party (party=? AND state=?"),
+        ({"office": "02"}, "listed_by_office (office=? AND state=?"),
+        ({"type": "DecMessage", "after": "0"}, "listed_by_type (family=? AND type=? AND state=?"),
+        ({"family": "cn-dec"}, "listed_by_type (family=? AND type=? AND state=?"),
+        ({"since": NOW}, "messages_by_state (state=? AND kind=? AND seq>?"),
+        ({"fault": Fault.FAMILY_UNKNOWN.code}, "PRIMARY KEY (fault=?"),
+        ({"state": State.ACCEPTED, "fault": "any"}, "messages_by_state (state=? AND kind=?"),
+    ],
+    ids=str,
+)
+def test_a_list_walks_an_index_of_its_own_in_order_and_sorts_nothing(
+    desk: Desk, four: list[str], wanted: dict[str, Any], index: str
+) -> None:
+    plans = _plans(desk, lambda reader: list_messages(reader, Wanted(**wanted), 100))
+    walks = [plan for statement, plan in plans if "LIMIT" in statement and "kind" in statement]
+    walks += [plan for statement, plan in plans if "FROM message_faults" in statement]
+    ordered = [plan for plan in walks if any(index in step for step in plan)]
+    assert ordered, walks
+    assert not any("SCAN" in step or "TEMP B-TREE" in step for plan in ordered for step in plan), walks
+
+
+@pytest.mark.parametrize("wanted", [{"text": "R"}, {"text": "R", "party": "1", "state": State.HELD}], ids=str)
+def test_a_text_is_looked_for_by_the_index_of_each_of_its_columns(desk: Desk, wanted: dict[str, Any]) -> None:
+    plans = _plans(desk, lambda reader: list_messages(reader, Wanted(**wanted), 100))
+    found = [step for _statement, plan in plans for step in plan if "SEARCH" in step]
+    for index in ("messages_by_reference", "messages_by_seq_no", "messages_by_entry", "listed_by_name"):
+        assert sum(f"INDEX {index} (" in step for step in found) == 2, found  # how many, and which
+
+
+def test_what_most_texts_begin_with_is_found_among_the_newest(
+    desk: Desk, four: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(message_search, "_BROAD", 2)
+    for wanted, limit, expected in (
+        ({"text": "R"}, 2, ["R2", "R3"]),
+        ({"text": "file-"}, 2, ["R3", "bad"]),
+        ({"text": "file-", "after": four[0]}, 2, ["R2", "R3"]),
+        ({"text": "file-", "state": State.ACCEPTED}, 10, ["R1", "R2", "R3"]),
+    ):
+        assert names(desk, limit=limit, **wanted) == expected, wanted
+    monkeypatch.setattr(message_search, "_WINDOW", 1)
+    assert names(desk, limit=2, text="R") == ["R2", "R3"]
+    assert names(desk, limit=1, text="file-", after=four[0]) == ["R2"]
+
+
+def test_a_message_is_found_by_the_faults_that_it_has_now(desk: Desk) -> None:
+    """Refused, then replayed after what was missing had been registered: nothing is left to find it by."""
+    refused = desk.judged("broker-aa", "file-late.xml", b"<nothing/>")
+    assert names(desk, fault=Fault.FAMILY_UNKNOWN.code) == ["late"]
+    with desk.database.engine.connect() as reader:
+        seq = reader.execute(select(messages.c.seq).where(messages.c.id == refused.message)).scalar_one()
+    desk.database.submit(lambda to: note_faults(to, seq, [], revision=1)).result()
+    assert names(desk, fault=Fault.FAMILY_UNKNOWN.code) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "plan"),
+    [
+        ({"state": "held"}, "SEARCH deliveries USING INDEX deliveries_by_state (state=?)"),
+        (
+            {"state": "unknown", "destination": "customs", "account": "broker-aa", "before": NOW},
+            "SEARCH deliveries USING INDEX deliveries_by_state (state=?)",
+        ),
+        (
+            {"state": "held", "message": "1", "destination": "customs"},
+            "SEARCH deliveries USING INDEX deliveries_of_message (message=?)",
+        ),
+        # From the newest on, until enough are found.
+        ({"state": "delivered", "destination": "customs"}, "SCAN deliveries"),
+        ({"destination": "customs"}, "SCAN deliveries"),
+    ],
+    ids=str,
+)
+def test_a_list_of_deliveries_reads_those_of_its_state_or_the_newest_and_sorts_nothing(
+    desk: Desk, asked: dict[str, Any], plan: str
+) -> None:
+    plans = _plans(desk, lambda reader: list_deliveries(reader, **asked, limit=100))
+    assert [steps for _statement, steps in plans] == [[plan]]
+
+
+def _plans(desk: Desk, query: Callable[[Connection], object]) -> list[tuple[str, list[str]]]:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_others: Any) -> None:
+        asked.append((statement, parameters))
+
+    with desk.database.engine.connect() as reader:
+        event.listen(desk.database.engine, "before_cursor_execute", note)
+        query(reader)
+        event.remove(desk.database.engine, "before_cursor_execute", note)
+        return [
+            (
+                statement,
+                [str(row[3]) for row in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)],
+            )
+            for statement, given in asked
+        ]
+
+
+@pytest.mark.parametrize(("text", "minutes"), [("30m", 30), ("2h", 120), ("3d", 4320)])
+def test_an_age_is_a_number_with_its_unit(text: str, minutes: int) -> None:
+    assert age(text) == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("text", ["", "h", "2", "-2h", "2 h", "999999d"])
+def test_what_is_no_age_is_a_wrong_use(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        age(text)

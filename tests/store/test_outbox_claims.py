@@ -1,0 +1,295 @@
+"""What the outbox gives out: in turns between accounts, in order within a declaration, each place alone."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from adapters.store.tables.messages import deliveries, events, messages
+from adapters.store.write.destinations import SqlDestinations, pause, resume
+from adapters.store.write.hold import stop
+from gateway.deliver.circuit_breaker import Breaker, BreakerState
+from gateway.model.message import Arrival, Key, Submission
+from gateway.model.ports import Folder, Outgoing
+from gateway.model.states import DeliveryState, Event, State
+from tests.support.stores import NOW, Store, accepted, arrival, names, receipt
+
+SOON = NOW + timedelta(seconds=1)
+
+
+def run(store: Store, test: Callable[[Store], Awaitable[None]]) -> None:
+    asyncio.run(_run(store, test))
+
+
+async def _run(store: Store, test: Callable[[Store], Awaitable[None]]) -> None:
+    await test(store)
+
+
+async def send(store: Store, sent: Arrival, **changes: Any) -> str:
+    """Accepts a message of this account, its submission changed so; the message's id."""
+    await store.messages.add(sent)
+    (claimed,) = await store.messages.claim(1, NOW, timedelta(minutes=5))
+    assert claimed.arrival == sent
+    decision = accepted(sent)
+    assert decision.facts is not None
+    key = Key(party="1207980011", family="f", type="T", reference=sent.id)
+    told = replace(receipt("accepted", f"Gateway_{sent.id}"), account=sent.account)
+    submissions: Sequence[Submission] = [replace(each, **changes) for each in decision.submissions]
+    await store.messages.decide(
+        replace(
+            decision,
+            facts=replace(decision.facts, key=key),
+            submissions=tuple(submissions),
+            receipts=(told,),
+        ),
+        NOW,
+    )
+    return sent.id
+
+
+async def claimed(store: Store, limit: int = 10, destination: str = "customs") -> list[str]:
+    return [item.message for item in await store.outbox.claim(destination, limit, NOW)]
+
+
+async def settle(store: Store, item: Outgoing, state: DeliveryState, **options: bool) -> None:
+    await store.outbox.settle(item, state, "said so", NOW, SOON, **options)
+
+
+def row(store: Store, message: str) -> Any:
+    with store.database.engine.connect() as reader:
+        return reader.execute(select(deliveries).where(deliveries.c.message == message)).one()
+
+
+def test_a_party_with_thousands_delays_anothers_only_one_by_no_more_than_one_of_them(store: Store) -> None:
+    async def test(store: Store) -> None:
+        many = [await send(store, arrival(number, "busy")) for number in range(1, 30)]
+        one = await send(store, arrival(50, "other"))
+        assert await claimed(store, 2) == [many[0], one]
+        late = await send(store, arrival(51, "other"))
+        # One at a time, as after an outage: they take turns all the same.
+        assert await claimed(store, 1) == [many[1]]
+        assert await claimed(store, 1) == [late]
+
+    run(store, test)
+
+
+def test_accounts_take_turns_where_only_one_may_go_at_a_time(store: Store) -> None:
+    async def test(store: Store) -> None:
+        for number in range(1, 5):
+            await send(store, arrival(number, "busy"))
+        for number in range(5, 7):
+            await send(store, arrival(number, "other"))
+        order = []
+        for _ in range(6):
+            (item,) = await store.outbox.claim("customs", 1, NOW)
+            await settle(store, item, DeliveryState.DELIVERED)
+            order.append("busy" if int(item.submission.package_name[0]) < 5 else "other")
+        assert order == ["busy", "other", "busy", "other", "busy", "busy"]
+
+    run(store, test)
+
+
+def test_a_destination_gets_its_own_and_says_where_something_waits(store: Store) -> None:
+    async def test(store: Store) -> None:
+        here = await send(store, arrival(1))
+        there = await send(store, arrival(2), destination="association")
+        assert sorted(await store.outbox.destinations()) == ["association", "customs"]
+        assert await claimed(store, destination="association") == [there]
+        assert await store.outbox.destinations() == ["customs"]
+        assert await claimed(store) == [here]
+        assert await store.outbox.destinations() == []
+
+    run(store, test)
+
+
+def test_what_is_about_one_declaration_goes_in_order(store: Store) -> None:
+    async def test(store: Store) -> None:
+        first = await send(store, arrival(1), about="A" * 26)
+        second = await send(store, arrival(2, "other"), about="A" * 26)
+        third = await send(store, arrival(3), about="B" * 26)
+        assert await claimed(store) == [first, third]  # also within one claim
+        assert await claimed(store) == []  # it is being sent
+        await store.outbox.recover()
+        assert second not in await claimed(store)  # its outcome is not known
+        assert row(store, second).state == DeliveryState.PENDING
+
+    run(store, test)
+
+
+def test_the_next_of_a_declaration_goes_when_the_one_before_is_delivered(store: Store) -> None:
+    async def test(store: Store) -> None:
+        await send(store, arrival(1), about="A" * 26)
+        second = await send(store, arrival(2), about="A" * 26)
+        elsewhere = await send(store, arrival(3), about="A" * 26, destination="association")
+        (item,) = await store.outbox.claim("customs", 10, NOW)
+        assert await claimed(store, destination="association") == [elsewhere]
+        await settle(store, item, DeliveryState.PENDING)  # later: it is not due now, and still before
+        assert await claimed(store) == []
+        (item,) = await store.outbox.claim("customs", 10, SOON)
+        await settle(store, item, DeliveryState.DELIVERED)
+        assert await claimed(store) == [second]
+
+    run(store, test)
+
+
+def test_nothing_overtakes_what_is_held(store: Store) -> None:
+    async def test(store: Store) -> None:
+        first = await send(store, arrival(1), about="A" * 26)
+        await send(store, arrival(2), about="A" * 26)
+        with store.database.engine.connect() as reader:
+            held = reader.execute(select(messages).where(messages.c.id == first)).one()
+        await store.database.write(lambda to: stop(to, held, "op", "why", NOW))
+        assert await claimed(store) == []
+
+    run(store, test)
+
+
+def test_an_attempt_that_does_not_count_is_taken_back(store: Store) -> None:
+    async def test(store: Store) -> None:
+        await send(store, arrival(1))
+        (item,) = await store.outbox.claim("customs", 10, NOW)
+        await settle(store, item, DeliveryState.PENDING, counted=False)
+        (item,) = await store.outbox.claim("customs", 10, SOON)
+        assert item.attempts == 1
+        await settle(store, item, DeliveryState.PENDING)
+        (item,) = await store.outbox.claim("customs", 10, SOON)
+        assert item.attempts == 2
+
+    run(store, test)
+
+
+def test_what_waits_too_long_is_held_with_its_message_and_says_why(store: Store) -> None:
+    async def test(store: Store) -> None:
+        waits, unknown = await send(store, arrival(1)), await send(store, arrival(2))
+        items = await store.outbox.claim("customs", 10, NOW)
+        await settle(store, items[0], DeliveryState.PENDING)
+        await settle(store, items[1], DeliveryState.UNKNOWN, unsure=True)
+        assert await store.outbox.give_up("customs", NOW, "over", SOON) == 0
+        assert await store.outbox.give_up("customs", SOON, "over", SOON) == 2
+        assert [row(store, each).unsure for each in (waits, unknown)] == [False, True]
+        with store.database.engine.connect() as reader:
+            rows = reader.execute(select(messages.c.state, messages.c.reason)).all()
+        assert [tuple(each) for each in rows] == [(State.HELD, "over")] * 2
+        (told, _other) = await store.messages.untold(NOW + timedelta(hours=1), NOW, {}, 10)
+        assert told.received.arrival.id == waits  # its sender has a final receipt, and hears of it
+
+    run(store, test)
+
+
+def test_a_delivery_is_diverted_to_the_first_alternative_that_is_usable(store: Store) -> None:
+    async def test(store: Store) -> None:
+        message = await send(store, arrival(1), about="A" * 26, alternatives=("one", "two"))
+        follows = await send(store, arrival(2), about="A" * 26)
+        stays = await send(store, arrival(3))
+        assert await store.outbox.divert("customs", {"three"}, "down", SOON) == 0
+        assert await store.outbox.divert("customs", {"two"}, "down", SOON) == 2
+        assert await store.outbox.divert("customs", {"two"}, "down", SOON) == 0
+        assert [row(store, each).destination for each in (message, follows, stays)] == [
+            "two",
+            "two",
+            "customs",
+        ]
+        assert row(store, message).alternatives == ["one", "customs"]
+        assert await claimed(store) == [stays]
+        with store.database.engine.connect() as reader:
+            said = reader.execute(
+                select(events).where(events.c.message == message, events.c.event == Event.DIVERTED)
+            ).one()
+        assert '"instead_of": "customs"' in said.detail
+        assert said.state == State.ACCEPTED
+
+    run(store, test)
+
+
+def test_what_may_have_been_taken_is_never_diverted_nor_what_is_about_the_same(store: Store) -> None:
+    async def test(store: Store) -> None:
+        options = {"about": "A" * 26, "alternatives": ("two",)}
+        first = await send(store, arrival(1), **options)
+        await send(store, arrival(2), **options)
+        (item,) = await store.outbox.claim("customs", 10, NOW)
+        assert await store.outbox.divert("customs", {"two"}, "down", NOW) == 0  # it is being sent
+        await settle(store, item, DeliveryState.UNKNOWN, unsure=True)
+        assert await store.outbox.divert("customs", {"two"}, "down", NOW) == 0
+        (item,) = await store.outbox.claim("customs", 10, SOON)
+        await settle(store, item, DeliveryState.PENDING)  # asked, and customs says that it has not got it
+        assert row(store, first).alternatives == []
+        assert await store.outbox.divert("customs", {"two"}, "down", SOON) == 0
+
+    run(store, test)
+
+
+def test_the_sender_of_what_waits_for_a_destination_that_is_down_hears_of_it_once(store: Store) -> None:
+    async def test(store: Store) -> None:
+        message = await send(store, arrival(1))
+        down = {"customs": NOW}
+        assert await store.messages.untold(NOW, NOW, down, 10) == []  # not for long enough
+        assert await store.messages.untold(NOW, SOON, {"association": NOW}, 10) == []
+        (untold,) = await store.messages.untold(NOW, SOON, down, 10)
+        assert (untold.received.arrival.id, untold.down_since) == (message, NOW)
+        assert untold.facts is not None
+        pending = replace(receipt("waiting", "Gateway_waits"), final=False)
+        await store.messages.announce(untold, pending, SOON)
+        await store.messages.announce(untold, pending, SOON)
+        assert await names(store, Folder.INBOX) == [f"Gateway_{message}", "Gateway_waits"]
+        assert await store.messages.untold(NOW, SOON, down, 10) == []
+
+    run(store, test)
+
+
+def test_nobody_hears_that_a_message_waits_which_customs_has_taken_meanwhile(store: Store) -> None:
+    async def test(store: Store) -> None:
+        message = await send(store, arrival(1))
+        (untold,) = await store.messages.untold(NOW, SOON, {"customs": NOW}, 10)
+        (item,) = await store.outbox.claim("customs", 1, NOW)
+        await settle(store, item, DeliveryState.DELIVERED)
+        await store.messages.announce(untold, replace(receipt("waiting", "w"), final=False), SOON)
+        assert await names(store, Folder.INBOX) == [f"Gateway_{message}"]
+
+    run(store, test)
+
+
+def test_how_a_destination_stands_is_kept_beside_a_pause_and_each_pause_is_an_event(store: Store) -> None:
+    async def test(store: Store) -> None:
+        known = SqlDestinations(store.database)
+        opened = Breaker(state=BreakerState.OPEN, failures=7, since=NOW, probe_at=SOON, note="no route")
+        await known.turned("customs", opened)
+        await store.database.write(lambda to: pause(to, "customs", "op", "maintenance", SOON))
+        await known.turned("customs", opened.probing())
+        ((breaker, paused),) = (await known.known()).values()
+        assert breaker == opened.probing()
+        assert paused is not None
+        assert (paused.actor, paused.at, paused.reason) == ("op", SOON, "maintenance")
+        assert await store.database.write(lambda to: resume(to, "customs", "op2", "done", SOON))
+        assert not await store.database.write(lambda to: resume(to, "customs", "op2", "done", SOON))
+        assert (await known.known())["customs"] == (opened.probing().tried(SOON), None)
+        with store.database.engine.connect() as reader:
+            said = reader.execute(select(events.c.event, events.c.actor)).all()
+        assert [tuple(each) for each in said] == [("backend-paused", "op"), ("backend-resumed", "op2")]
+
+    run(store, test)
+
+
+def test_claims_from_thousands_that_wait_take_milliseconds(store: Store) -> None:
+    async def test(store: Store) -> None:
+        await send(store, arrival(1))
+        await store.database.write(_fill)
+        await claimed(store, 1)
+        begun = time.process_time()
+        for _ in range(20):
+            assert len(await claimed(store, 4)) == 4
+        assert (time.process_time() - begun) / 20 < 0.1
+
+    run(store, test)
+
+
+def _fill(transaction: Any) -> None:
+    (first,) = transaction.connection.execute(select(deliveries)).mappings()
+    rows = [
+        {**first, "id": None, "key": f"k{number}", "account": f"a{number % 997}", "about": f"d{number}"}
+        for number in range(20_000)
+    ]
+    transaction.connection.execute(insert(deliveries), rows)

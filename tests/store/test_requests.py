@@ -1,0 +1,231 @@
+"""What every store must promise about documents that are owed: deadlines, requests, and what comes later."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import select
+
+from adapters.store.read.documents_due import list_owed, show_owed
+from adapters.store.tables.messages import events
+from gateway.model.decision import Decision, Matter
+from gateway.model.message import Arrival, Declared, Facts, Operation, Receipt, ReceiptKind
+from gateway.model.obligation import Obligation
+from gateway.model.ports import Folder
+from gateway.model.reform import Due
+from gateway.model.states import CustomsStatus
+from gateway.notify.document_requests import Asked, Why
+from gateway.rules.deadlines import Deadline
+from tests.support.stores import (
+    KEY,
+    NOW,
+    Store,
+    accepted,
+    add_and_claim,
+    arrival,
+    customs_says,
+    names,
+    said,
+    target_of,
+)
+
+INVOICE, CONTRACT = "00000001", "00000004"
+DUE_AT: Final = NOW + timedelta(days=10)
+REMINDERS: Final = (3, 0)
+DAY: Final = timedelta(days=1)
+
+
+async def declare(store: Store, due: Due = Due.AFTER_RELEASE, attached: str = "") -> Arrival:
+    sent = arrival()
+    owed = Obligation(due=due, documents=(INVOICE, CONTRACT), sources=("GAC",))
+    decision = accepted(sent)
+    await add_and_claim(store, sent)
+    brought = Matter(obligation=owed, brings=tuple(attached.split()))
+    await store.messages.decide(replace(decision, matter=brought), NOW)
+    return sent
+
+
+async def release(store: Store, sent: Arrival, status: CustomsStatus = CustomsStatus.RELEASED) -> None:
+    matched = said(status, status.encode(), await target_of(store, sent))
+    deadline = Deadline(due_at=DUE_AT, remind_at=DUE_AT - 3 * DAY)
+    await store.answers.file([replace(matched, answered=replace(matched.answered, deadline=deadline))])
+
+
+async def bring(store: Store, declaration: Arrival, *codes: str, number: int = 2) -> None:
+    sent = arrival(number)
+    belongs_to = Declared(
+        about="",
+        customs_status=CustomsStatus.NONE,
+        id=declaration.id,
+        reference="R-1",
+        entry_id="",
+        destination="customs",
+        parties=frozenset(),
+        facts={},
+    )
+    decision = Decision(
+        **{name: getattr(accepted(sent), name) for name in ("message", "attempt", "event", "receipts")},
+        facts=Facts(
+            key=replace(KEY, reference=sent.name),
+            content="d" * 64,
+            body=f"{number:064}",
+            operation=Operation.INFORM,
+            values={"codes": " ".join(codes)},
+        ),
+        linked=declaration.id,
+        matter=Matter(belongs_to=belongs_to, brings=codes),
+    )
+    await add_and_claim(store, sent)
+    await store.messages.decide(decision, NOW)
+
+
+async def tell(store: Store, now: datetime = NOW) -> list[tuple[Why, tuple[str, ...]]]:
+    """What is asked now, told under the number of the request."""
+    await store.requests.remind(now, REMINDERS)
+    asked = await store.requests.untold(10)
+    for each in asked:
+        await store.requests.tell(each, _receipts(each), now)
+    return [(each.why, each.documents) for each in asked]
+
+
+def _receipts(asked: Asked) -> Sequence[Receipt]:
+    name = f"Request_{asked.id}.xml"
+    return [Receipt(account=asked.account, name=name, kind=ReceiptKind.REQUEST, body=b"<r/>")]
+
+
+async def owed(store: Store, now: datetime, *, overdue: bool = False) -> list[str]:
+    rows = await store.database.read(
+        lambda reader: list_owed(reader, now, only_open=True, overdue=overdue, account=None, limit=0)
+    )
+    return [code for row in rows for code in row["missing"]]
+
+
+def test_what_is_missing_after_a_release_is_asked_for_once(store: Store) -> None:
+    async def run() -> None:
+        sent = await declare(store, attached=INVOICE)
+        assert await tell(store) == []
+        await release(store, sent)
+        assert await tell(store) == [(Why.DUE, (CONTRACT,))]
+        assert await tell(store) == []
+        await release(store, sent, CustomsStatus.CLOSED)
+        assert await tell(store) == []
+        assert [name for name in await names(store, Folder.INBOX) if "Request" in name] == ["Request_1.xml"]
+
+    asyncio.run(run())
+
+
+def test_nothing_is_asked_where_nothing_is_missing_or_the_papers_are_kept(store: Store) -> None:
+    async def run() -> None:
+        sent = await declare(store, attached=f"{INVOICE} {CONTRACT}")
+        await release(store, sent)
+        assert await tell(store, DUE_AT + DAY) == []
+
+    asyncio.run(run())
+
+
+def test_nobody_is_chased_for_papers_that_are_kept(store: Store) -> None:
+    async def run() -> None:
+        sent = await declare(store, Due.KEPT)
+        await release(store, sent)
+        assert await tell(store, DUE_AT + DAY) == []
+        assert await owed(store, DUE_AT + DAY) == []
+
+    asyncio.run(run())
+
+
+def test_reminders_follow_and_end_when_it_is_overdue(store: Store) -> None:
+    async def run() -> None:
+        sent = await declare(store)
+        await release(store, sent)
+        await tell(store)
+        said_on = {days: await tell(store, NOW + days * DAY) for days in range(14)}
+        assert {days: why for days, told in said_on.items() for why, _documents in told} == {
+            7: Why.REMINDER,
+            10: Why.REMINDER,
+            11: Why.OVERDUE,
+        }
+        assert await owed(store, NOW + 12 * DAY, overdue=True) == [INVOICE, CONTRACT]
+
+    asyncio.run(run())
+
+
+def test_of_reminders_that_a_stopped_node_missed_only_the_last_is_told(store: Store) -> None:
+    async def run() -> None:
+        sent = await declare(store)
+        await release(store, sent)
+        assert [why for why, _documents in await tell(store, NOW + 30 * DAY)] == [Why.DUE, Why.OVERDUE]
+
+    asyncio.run(run())
+
+
+def test_what_comes_later_is_taken_off_and_the_last_ends_it(store: Store) -> None:
+    async def run() -> None:
+        sent = await declare(store)
+        await release(store, sent)
+        await bring(store, sent, CONTRACT)
+        assert await owed(store, NOW) == [INVOICE]
+        assert (await tell(store, NOW + 7 * DAY))[-1] == (Why.REMINDER, (INVOICE,))
+        await bring(store, sent, INVOICE, number=3)
+        assert await owed(store, NOW) == []
+        assert await tell(store, DUE_AT + DAY) == []
+        shown = await store.database.read(lambda reader: show_owed(reader, sent.id, NOW))
+        assert shown is not None
+        assert [each["documents"] for each in shown["packages"]] == [[CONTRACT], [INVOICE]]
+        assert [each["why"] for each in shown["requests"]] == [Why.DUE, Why.REMINDER]
+        assert shown["fulfilled_at"] is not None
+
+    asyncio.run(run())
+
+
+def test_documents_that_come_before_the_release_are_not_asked_for(store: Store) -> None:
+    async def run() -> None:
+        sent = await declare(store)
+        await bring(store, sent, CONTRACT, INVOICE)
+        await release(store, sent)
+        assert await tell(store, DUE_AT + DAY) == []
+
+    asyncio.run(run())
+
+
+def test_nobody_is_reminded_of_a_declaration_that_customs_has_deleted(store: Store) -> None:
+    async def run() -> None:
+        sent = await declare(store)
+        await release(store, sent)
+        await tell(store)
+        await customs_says(store, sent, CustomsStatus.DELETED, b"D")
+        assert await tell(store, DUE_AT + DAY) == []
+        assert await owed(store, DUE_AT + DAY) == []
+
+    asyncio.run(run())
+
+
+def test_what_customs_asks_for_is_told_with_its_words(store: Store) -> None:
+    async def run() -> None:
+        sent = await declare(store, Due.KEPT)
+        matched = said(CustomsStatus.SUPPLEMENT_ASKED, b"Sp1", await target_of(store, sent))
+        told, answered = (
+            replace(matched.told, note="价格构成"),
+            replace(matched.answered, asks=Why.SUPPLEMENT),
+        )
+        await store.answers.file([replace(matched, told=told, answered=answered)])
+        (asked,) = await store.requests.untold(10)
+        assert (asked.why, asked.note, asked.documents) == (Why.SUPPLEMENT, "价格构成", ())
+        assert (asked.message, asked.seq_no, asked.reference) == (sent.id, "I1", "R-1")
+
+    asyncio.run(run())
+
+
+def test_a_request_is_handed_out_once_and_stands_in_the_trail(store: Store) -> None:
+    async def run() -> None:
+        sent = await declare(store)
+        await release(store, sent)
+        (asked,) = await store.requests.untold(10)
+        await store.requests.tell(asked, _receipts(asked), NOW)
+        await store.requests.tell(asked, _receipts(asked), NOW)
+        trail = select(events.c.event).where(events.c.message == sent.id).order_by(events.c.sequence)
+        told = await store.database.read(lambda reader: reader.execute(trail).scalars().all())
+        assert list(told).count("requested") == 1
+
+    asyncio.run(run())

@@ -1,0 +1,385 @@
+"""What every store must promise of messages that wait, and of the agreements that they wait for."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import partial
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import select
+
+from adapters.store.tables.messages import agreement_acts, agreements, deliveries, events, messages, receipts
+from adapters.store.write.agreements import tell
+from adapters.store.write.operations import replay
+from gateway.model.agreements import (
+    PROPOSED,
+    Act,
+    Agreement,
+    AgreementKind,
+    AgreementState,
+    Change,
+    Told,
+    state_after,
+)
+from gateway.model.decision import Decision, Lack, Matter
+from gateway.model.message import Arrival, Receipt, ReceiptKind
+from gateway.model.ports import Folder, Superseded
+from gateway.model.states import CustomsStatus, DeliveryState, Event, State
+from tests.support.stores import (
+    KEY,
+    LEASE,
+    NOW,
+    Store,
+    accepted,
+    add_and_claim,
+    arrival,
+    customs_says,
+    names,
+    receipt,
+)
+
+NUMBER: Final = "195200016172325"
+THING: Final = f"agreement {NUMBER}"
+UNTIL: Final = NOW + timedelta(hours=48)
+AGREEMENT: Final = Agreement(
+    number=NUMBER,
+    kind=AgreementKind.PER_SHIPMENT,
+    trader="1207940101",
+    broker="1207980011",
+    state=AgreementState.IN_FORCE,
+    valid_from=date(2026, 1, 1),
+)
+
+
+def lacking(sent: Arrival, attempt: int = 1, *, thing: str = THING, seen: int = 0) -> Decision:
+    told = Receipt(
+        account="broker",
+        name=f"Gateway_waits_{attempt}_{sent.name}",
+        kind=ReceiptKind.GATEWAY,
+        body=f"waits {attempt}".encode(),
+        verdict="waiting",
+    )
+    return Decision(
+        message=sent.id,
+        attempt=attempt,
+        event=Event.LACKS,
+        receipts=(told,),
+        lack=Lack(thing=thing, seen=seen, until=UNTIL),
+    )
+
+
+def under(sent: Arrival, store: Store, attempt: int = 1) -> Decision:
+    """Accepted under the agreement as the register has it now, with a key of its own."""
+    decision = accepted(sent, attempt)
+    assert decision.facts is not None
+    used = store.register.agreement(NUMBER)
+    assert used is not None
+    facts = replace(decision.facts, key=replace(KEY, reference=sent.name))
+    return replace(decision, facts=facts, matter=Matter(use=used))
+
+
+async def told(store: Store, act: Told = Act.CONFIRMED, *, holds: bool = False, **terms: Any) -> None:
+    """The commit of a notice of the association."""
+    number = 100 + len(rows(store, messages))
+    notice = arrival(number, "association")
+    present = store.register.agreement(NUMBER)
+    after = replace(AGREEMENT, state=state_after(act), **terms)
+    if present is not None:
+        after = replace(after, used_by=present.agreement.used_by)
+    change = Change(after=after, act=act, at=NOW, reason="", seen=0 if present is None else present.revision)
+    await store.messages.add(notice)
+    claimed = await store.messages.claim(10, NOW, LEASE)
+    assert notice in [each.arrival for each in claimed]
+    decision = Decision(
+        message=notice.id, attempt=1, event=Event.KEPT, matter=Matter(change=change, holds=holds)
+    )
+    assert await store.messages.decide(decision, NOW) is State.CLOSED
+
+
+async def wait(store: Store, sent: Arrival, **lack: Any) -> None:
+    await add_and_claim(store, sent)
+    assert await store.messages.decide(lacking(sent, **lack), NOW) is State.WAITING
+
+
+def rows(store: Store, table: Any, **where: object) -> list[Any]:
+    with store.database.engine.connect() as reader:
+        return list(reader.execute(select(table).filter_by(**where).order_by(*table.primary_key)))
+
+
+def row_of(store: Store, sent: Arrival) -> Any:
+    (row,) = rows(store, messages, id=sent.id)
+    return row
+
+
+def events_of(store: Store, sent: Arrival) -> list[str]:
+    return [row.event for row in rows(store, events, message=sent.id)]
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(test())
+
+
+def test_what_waits_says_for_what_and_until_when_and_stays_where_its_sender_sees_it(store: Store) -> None:
+    async def test() -> None:
+        sent = arrival()
+        await wait(store, sent)
+        row = row_of(store, sent)
+        assert (row.state, row.waiting_for, row.until) == (State.WAITING, THING, UNTIL)
+        assert await names(store, Folder.OUTBOX) == [sent.name]
+        assert await names(store, Folder.INBOX) == [f"Gateway_waits_1_{sent.name}"]
+        assert await store.messages.claim(10, NOW + LEASE * 2, LEASE) == ()
+
+    run(test)
+
+
+def test_the_coming_of_the_thing_wakes_what_waits_for_it_and_nothing_else(store: Store) -> None:
+    async def test() -> None:
+        sent, other = arrival(1), arrival(2)
+        await wait(store, sent)
+        await wait(store, other, thing="agreement 9")
+        await told(store)
+        assert (row_of(store, sent).state, row_of(store, other).state) == (State.RECEIVED, State.WAITING)
+        (woken,) = await store.messages.claim(10, NOW, LEASE)
+        assert (woken.arrival, woken.attempts, woken.overdue) == (sent, 1, "")
+        assert events_of(store, sent) == [Event.RECEIVED, Event.LACKS, Event.CAME]
+
+    run(test)
+
+
+def test_what_waits_again_is_told_so_once(store: Store) -> None:
+    async def test() -> None:
+        sent = arrival()
+        await wait(store, sent)
+        await told(store, PROPOSED)
+        await store.messages.claim(1, NOW, LEASE)
+        assert await store.messages.decide(lacking(sent, seen=1), NOW) is State.WAITING
+        assert len(rows(store, receipts, message=sent.id)) == 1
+
+    run(test)
+
+
+def test_a_thing_that_came_while_a_message_was_judged_keeps_it_from_waiting(store: Store) -> None:
+    async def test() -> None:
+        sent = arrival()
+        await add_and_claim(store, sent)
+        await told(store)
+        with pytest.raises(Superseded):
+            await store.messages.decide(lacking(sent), NOW)
+        row = row_of(store, sent)
+        assert (row.state, row.waiting_for) == (State.RECEIVED, None)
+        assert rows(store, receipts, message=sent.id) == []
+        await store.messages.put_back(sent.id, 1, NOW, crashed=False)
+        await store.messages.claim(1, NOW, LEASE)
+        assert await store.messages.decide(under(sent, store), NOW) is State.ACCEPTED
+
+    run(test)
+
+
+def test_what_waited_too_long_is_judged_a_last_time_and_knows_what_did_not_come(store: Store) -> None:
+    async def test() -> None:
+        sent = arrival()
+        await wait(store, sent)
+        assert await store.messages.expire(UNTIL - timedelta(microseconds=1)) == 0
+        assert await store.messages.claim(1, UNTIL, LEASE) == ()
+        assert await store.messages.expire(UNTIL) == 1
+        assert await store.messages.expire(UNTIL) == 0
+        (overdue,) = await store.messages.claim(1, UNTIL, LEASE)
+        assert (overdue.arrival, overdue.overdue) == (sent, THING)
+        refusal = Decision(
+            message=sent.id,
+            attempt=1,
+            event=Event.REFUSED,
+            receipts=(receipt("rejected", "Gateway_1.xml"),),
+        )
+        assert await store.messages.decide(refusal, UNTIL) is State.REJECTED
+        row = row_of(store, sent)
+        assert (row.waiting_for, row.until) == (None, None)
+        assert events_of(store, sent) == [Event.RECEIVED, Event.LACKS, Event.EXPIRED, Event.REFUSED]
+
+    run(test)
+
+
+def test_what_was_overdue_and_is_replayed_may_wait_anew(store: Store) -> None:
+    async def test() -> None:
+        sent = arrival()
+        await wait(store, sent)
+        await store.messages.expire(UNTIL)
+        await store.messages.claim(1, UNTIL, LEASE)
+        refusal = Decision(message=sent.id, attempt=1, event=Event.REFUSED)
+        await store.messages.decide(refusal, UNTIL)
+        store.database.submit(lambda to: replay(to, sent.id, "operator", "it is on its way", NOW)).result()
+        (again,) = await store.messages.claim(1, UNTIL, LEASE)
+        assert again.overdue == ""
+
+    run(test)
+
+
+def test_of_two_declarations_under_one_agreement_for_one_shipment_the_second_is_judged_again(
+    store: Store,
+) -> None:
+    async def test() -> None:
+        await told(store)
+        first, second = arrival(1), arrival(2)
+        await add_and_claim(store, first, second)
+        outcomes = await asyncio.gather(
+            *(store.messages.decide(under(each, store), NOW) for each in (first, second)),
+            return_exceptions=True,
+        )
+        assert [type(outcome) for outcome in outcomes] == [State, Superseded]
+        (row,) = rows(store, agreements, number=NUMBER)
+        assert (row.state, row.used_by) == (AgreementState.USED, first.id)
+        assert [each.message for each in rows(store, deliveries)] == [first.id]
+
+    run(test)
+
+
+def test_a_long_term_mandate_is_used_by_many(store: Store) -> None:
+    async def test() -> None:
+        await told(store, kind=AgreementKind.LONG_TERM)
+        first, second = arrival(1), arrival(2)
+        await add_and_claim(store, first, second)
+        for each in (first, second):
+            assert await store.messages.decide(under(each, store), NOW) is State.ACCEPTED
+        (row,) = rows(store, agreements, number=NUMBER)
+        assert (row.state, row.used_by) == (AgreementState.IN_FORCE, None)
+        acts = [(each.act, each.message) for each in rows(store, agreement_acts, number=NUMBER)][1:]
+        assert acts == [(Act.USED, first.id), (Act.USED, second.id)]
+
+    run(test)
+
+
+def test_a_notice_that_was_judged_on_an_older_state_is_not_written(store: Store) -> None:
+    async def test() -> None:
+        await told(store)
+        sent = arrival()
+        await add_and_claim(store, sent)
+        await store.messages.decide(under(sent, store), NOW)
+        late = Change(
+            after=replace(AGREEMENT, state=AgreementState.TERMINATED),
+            act=Act.TERMINATED,
+            at=NOW,
+            reason="",
+            seen=1,
+        )
+        for change in (late, replace(late, seen=0)):
+            with pytest.raises(Superseded):
+                store.database.submit(
+                    partial(tell, change=change, notice=arrival(9), actor="association", now=NOW)
+                ).result()
+        assert [each.act for each in rows(store, agreement_acts)] == [Act.CONFIRMED, Act.USED]
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "acts"),
+    [
+        (CustomsStatus.REFUSED, AgreementState.IN_FORCE, [Act.FREED]),
+        (CustomsStatus.DELETED, AgreementState.USED, []),
+        (CustomsStatus.CLOSED, AgreementState.USED, []),
+        (CustomsStatus.STORED, AgreementState.USED, []),
+    ],
+)
+def test_an_agreement_comes_free_when_customs_refuses_and_only_then(
+    store: Store, status: CustomsStatus, state: AgreementState, acts: list[Act]
+) -> None:
+    async def test() -> None:
+        await told(store)
+        sent = arrival()
+        await add_and_claim(store, sent)
+        await store.messages.decide(under(sent, store), NOW)
+        assert await customs_says(store, sent, status, b"<a/>")
+        assert await customs_says(store, sent, status, b"<b/>")
+        (row,) = rows(store, agreements, number=NUMBER)
+        assert (row.state, row.used_by) == (state, None if acts else sent.id)
+        assert [each.act for each in rows(store, agreement_acts)] == [Act.CONFIRMED, Act.USED, *acts]
+        assert row_of(store, sent).agreement == NUMBER  # the verdict is frozen
+
+    run(test)
+
+
+def test_a_terminated_agreement_does_not_come_in_force_again_when_its_declaration_is_refused(
+    store: Store,
+) -> None:
+    async def test() -> None:
+        await told(store)
+        sent = arrival()
+        await add_and_claim(store, sent)
+        await store.messages.decide(under(sent, store), NOW)
+        await told(store, Act.TERMINATED)
+        assert await customs_says(store, sent, CustomsStatus.REFUSED, b"<a/>")
+        (row,) = rows(store, agreements, number=NUMBER)
+        assert (row.state, row.used_by) == (AgreementState.TERMINATED, None)
+
+    run(test)
+
+
+def test_a_revoked_agreement_holds_what_customs_has_not_taken_where_the_notice_says_so(store: Store) -> None:
+    async def test() -> None:
+        await told(store, kind=AgreementKind.LONG_TERM)
+        taken, sending, waiting = arrival(1), arrival(2), arrival(3)
+        await add_and_claim(store, taken, sending, waiting)
+        for each in (taken, sending):
+            await store.messages.decide(under(each, store), NOW)
+        first, second = await store.outbox.claim("customs", 10, NOW)
+        await store.outbox.settle(first, DeliveryState.DELIVERED, "", NOW, NOW)
+        await store.messages.decide(under(waiting, store), NOW)
+        await told(store, Act.TERMINATED, holds=True, kind=AgreementKind.LONG_TERM)
+
+        states = [row_of(store, each).state for each in (taken, sending, waiting)]
+        assert states == [State.DELIVERED, State.HELD, State.HELD]
+        assert NUMBER in row_of(store, waiting).reason
+        assert [row.state for row in rows(store, deliveries)] == ["delivered", "sending", "held"]
+        assert await store.outbox.claim("customs", 10, NOW + LEASE) == ()
+        # What was on the wire when it happened is not sent again by itself.
+        await store.outbox.settle(second, DeliveryState.PENDING, "refused connection", NOW, NOW)
+        assert await store.outbox.claim("customs", 10, NOW + LEASE) == ()
+        assert [row.state for row in rows(store, deliveries)] == ["delivered", "held", "held"]
+
+    run(test)
+
+
+def test_what_was_sent_when_it_was_held_and_was_taken_is_delivered(store: Store) -> None:
+    async def test() -> None:
+        await told(store)
+        sent = arrival()
+        await add_and_claim(store, sent)
+        await store.messages.decide(under(sent, store), NOW)
+        (item,) = await store.outbox.claim("customs", 10, NOW)
+        await told(store, Act.TERMINATED, holds=True)
+        await store.outbox.settle(item, DeliveryState.DELIVERED, "", NOW, NOW)
+        assert row_of(store, sent).state == State.DELIVERED
+
+    run(test)
+
+
+def test_a_node_that_dies_does_not_send_what_was_held_while_it_was_sent(store: Store) -> None:
+    async def test() -> None:
+        await told(store)
+        sent = arrival()
+        await add_and_claim(store, sent)
+        await store.messages.decide(under(sent, store), NOW)
+        await store.outbox.claim("customs", 10, NOW)
+        await told(store, Act.TERMINATED, holds=True)
+        assert await store.outbox.recover() == 1
+        assert await store.outbox.claim("customs", 10, NOW) == ()
+        store.database.submit(lambda to: replay(to, sent.id, "operator", "it may go", NOW)).result()
+        (again,) = await store.outbox.claim("customs", 10, NOW)
+        assert again.unknown
+
+    run(test)
+
+
+def test_a_revoked_agreement_stops_nothing_where_the_notice_does_not_say_so(store: Store) -> None:
+    async def test() -> None:
+        await told(store)
+        sent = arrival()
+        await add_and_claim(store, sent)
+        await store.messages.decide(under(sent, store), NOW)
+        await told(store, Act.TERMINATED)
+        assert row_of(store, sent).state == State.ACCEPTED
+        assert len(await store.outbox.claim("customs", 10, NOW)) == 1
+
+    run(test)

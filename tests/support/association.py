@@ -1,0 +1,77 @@
+"""The brokers' association for tests: its notices, signed with its own key from the home."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.home.home import Home
+from adapters.store.database import Database
+from adapters.store.write.agreements import tell
+from gateway.formats.signing import XadesSigner
+from gateway.model.agreements import (
+    Act,
+    Agreement,
+    AgreementKind,
+    AgreementState,
+    Change,
+    Notice,
+    Side,
+    Told,
+    state_after,
+)
+from gateway.model.message import Arrival
+from gateway.notify.agreement_notices import build_notice
+from tests.support.declarations import AGREEMENT as AGREEMENT_CODE
+from tests.support.declarations import Document, enterprise
+
+ACCOUNT: Final = "association"
+AT: Final = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)
+
+
+def agreement(number: str = "195200016172325", **terms: Any) -> Agreement:
+    """For one shipment of trader-a by broker-aa, in force; `terms` change it."""
+    plain = Agreement(
+        number=number,
+        kind=AgreementKind.PER_SHIPMENT,
+        trader=enterprise("trader-a").code,
+        broker=enterprise("broker-aa").code,
+        state=AgreementState.IN_FORCE,
+        valid_from=date(2026, 1, 1),
+    )
+    return replace(plain, **terms)
+
+
+def signed_notice(
+    home: Home, of: Agreement, act: Told = Act.CONFIRMED, account: str = ACCOUNT, **said: Any
+) -> bytes:
+    """The notice of an act, signed by the key of `account`; the agreement's state is what it leads to."""
+    notice = Notice(
+        id=said.pop("id", f"{of.number}-{act}"),
+        act=act,
+        at=said.pop("at", AT),
+        agreement=replace(of, state=state_after(act)),
+        proposed_by=Side.BROKER,
+        **said,
+    )
+    client = home.path / "clients" / account
+    signer = XadesSigner((client / "sign.key").read_bytes(), (client / "sign.crt").read_text())
+    return signer.sign(build_notice(notice))
+
+
+def shown(number: str) -> Document:
+    """How a declaration shows an agreement."""
+    return Document(code=AGREEMENT_CODE, number=number)
+
+
+def grant(home: Home, database: Database, of: Agreement) -> None:
+    """Registers a long-term mandate as if the association had told of it, its signed notice kept beside."""
+    mandate = replace(of, kind=AgreementKind.LONG_TERM)
+    spool = FilesystemBlobs(home.blobs).spool()
+    spool.write(0, signed_notice(home, mandate))
+    sha256, size = spool.keep()
+    kept = Arrival(
+        id="", account=ACCOUNT, channel="tests", name="mandate.xml", sha256=sha256, size=size, received_at=AT
+    )
+    change = Change(after=mandate, act=Act.CONFIRMED, at=AT, reason="", seen=0)
+    database.submit(lambda transaction: tell(transaction, change, kept, ACCOUNT, AT)).result()

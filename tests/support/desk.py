@@ -1,0 +1,206 @@
+"""A home with its real store, blobs, register and signer, at which messages are judged one at a time."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Self
+
+from sqlalchemy import Table, select
+
+from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.cli.init.init import found
+from adapters.home.clock import telling
+from adapters.home.home import Home
+from adapters.store.database import Database, sqlite_engine
+from adapters.store.read.register import SqlRegister
+from adapters.store.tables.messages import deliveries, events, holders, messages, parties, receipts
+from adapters.store.write.messages import SqlMessages
+from adapters.store.write.parties import Change, write
+from gateway.formats.signing import XadesSigner
+from gateway.formats.xml import trusted
+from gateway.judge.pipeline import Rules, judge, pending_receipt
+from gateway.model.decision import Decision
+from gateway.model.faults import Rejected
+from gateway.model.message import Arrival, Receipt, Received, new_id
+from gateway.model.parties import Party
+from gateway.model.ports import Untold
+from gateway.respond.answer import NoAnswer, Told, Unreadable, read
+from tests.support.judging import families
+from tests.support.keys import identity
+
+NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+LATER: Final = NOW + timedelta(hours=1)
+_TABLES: Final = (messages, deliveries, holders, receipts, events, parties)
+
+Row = dict[str, Any]
+
+
+@cache
+def _founded() -> TemporaryDirectory[str]:
+    """Made once in a test run, since it makes nine pairs of keys; it goes with the process. What the gateway
+    signs bears the real time, so its own certificate is valid on any day that tests are run."""
+    folder = TemporaryDirectory(prefix="gateway-home-")
+    home, pair = found(Path(folder.name), 0, NOW), identity("p-256", "gateway")
+    home.signing_key.write_bytes(pair.key_pem)
+    home.certificate.write_text(pair.certificate_pem)
+    return folder
+
+
+class _Judges:
+    """ports.Judges at the desk: in this process, with the home's own signer."""
+
+    slots = 1
+
+    def __init__(self, desk: "Desk") -> None:
+        self._desk = desk
+
+    async def judge(self, received: Received, now: datetime) -> Decision:
+        blob = partial(self._desk.blobs.open, received.arrival.sha256)
+        return judge(received, blob, self._desk.rules, self._desk.register, self._desk.signer, now)
+
+    async def told(self, answer: bytes) -> Told | None:
+        try:
+            return read(answer, self._desk.rules.families)
+        except NoAnswer:
+            return None
+        except Rejected as refused:
+            raise Unreadable(str(refused)) from None
+
+    async def pending_receipt(self, untold: Untold, now: datetime) -> Receipt:
+        return pending_receipt(untold, self._desk.rules, self._desk.register, self._desk.signer, now)
+
+    async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
+        return [self._desk.signer.sign(trusted(document)) for document in documents]
+
+
+class Desk:
+    """Closed by `close`. Each message arrives a second after the one before, the first after `start`. A
+    command that runs in this process while it is open is told `now`, from an hour later on, so that no
+    real clock meets fixed dates. Where another process works on the home, `start` is the real time."""
+
+    def __init__(self, path: Path, start: datetime = NOW) -> None:
+        self.start, self.now = start, start + (LATER - NOW)
+        self._told = ExitStack()
+        self._told.enter_context(telling(self._tick))
+        shutil.copytree(_founded().name, path)
+        self.home = Home(path)
+        self.blobs = FilesystemBlobs(self.home.blobs)
+        self.database = Database(sqlite_engine(self.home.database))
+        self.messages = SqlMessages(self.database)
+        self._reader = sqlite_engine(self.home.database, read_only=True)
+        self.register = SqlRegister(self._reader)
+        self.signer = XadesSigner(self.home.signing_key.read_bytes(), self.home.certificate.read_text())
+        self.rules = Rules(families=families(), policy=self.home.policy(), routes=self.home.routes())
+        self.judges = _Judges(self)
+        self._numbers = count(1)
+
+    @classmethod
+    @contextmanager
+    def at(cls, path: Path, start: datetime = NOW) -> Iterator[Self]:
+        desk = cls(path, start)
+        try:
+            yield desk
+        finally:
+            desk.close()
+
+    def _tick(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def close(self) -> None:
+        self._told.close()
+        self.database.close()
+        self._reader.dispose()
+
+    def change(self, account: str, /, **changes: Any) -> Party:
+        """Registers the party of this account anew, with these fields changed."""
+        party = self.party(account)
+        changed = replace(party, **changes)
+        change = Change(before=party, after=changed)
+        self.database.submit(lambda to: write(to, [change], "tests", "", NOW)).result()
+        return changed
+
+    def change_account(self, account: str, **changes: Any) -> Party:
+        """The same for the account itself."""
+        present = self.party(account).account
+        assert present is not None
+        return self.change(account, account=replace(present, **changes))
+
+    def party(self, account: str) -> Party:
+        party = self.register.party_of(account)
+        assert party is not None
+        return party
+
+    def received(self, account: str, name: str, body: bytes) -> Received:
+        """Stored, added and claimed, as a channel and the node would."""
+        spool = self.blobs.spool()
+        spool.write(0, body)
+        sha256, size = spool.keep()
+        number = next(self._numbers)
+        at = self.start + timedelta(seconds=number)
+        arrival = Arrival(
+            id=new_id(at, number.to_bytes(10, "big")),
+            account=account,
+            channel="sftp",
+            name=name,
+            sha256=sha256,
+            size=size,
+            received_at=at,
+        )
+        asyncio.run(self.messages.add(arrival))
+        received = self.claimed(at)
+        assert received.arrival == arrival
+        return received
+
+    def expired(self, at: datetime) -> int:
+        """How many messages waited too long and are to be judged a last time."""
+        return asyncio.run(self.messages.expire(at))
+
+    def claimed(self, at: datetime) -> Received:
+        """The one message that is to be judged."""
+        (received,) = asyncio.run(self.messages.claim(2, at, timedelta(minutes=1)))
+        return received
+
+    def judgement(self, received: Received, at: datetime | None = None) -> Decision:
+        """What the pipeline says, not committed. A second one of the same message needs a time of its own:
+        receipts are named by it."""
+        blob = partial(self.blobs.open, received.arrival.sha256)
+        at = at or received.arrival.received_at + timedelta(milliseconds=250)
+        return judge(received, blob, self.rules, self.register, self.signer, at)
+
+    def judged(self, account: str, name: str, body: bytes) -> Decision:
+        """The decision on a new message, committed."""
+        received = self.received(account, name, body)
+        decision = self.judgement(received)
+        at = received.arrival.received_at + timedelta(milliseconds=500)
+        asyncio.run(self.messages.decide(decision, at))
+        return decision
+
+    def rows(self, table: Table, **where: object) -> list[Row]:
+        with self.database.engine.connect() as reader:
+            found_rows = reader.execute(select(table).filter_by(**where).order_by(*table.primary_key))
+            return [dict(row._mapping) for row in found_rows]
+
+    def message(self, id_: str) -> Row:
+        (row,) = self.rows(messages, id=id_)
+        return row
+
+    @contextmanager
+    def nothing_else_touched(self) -> Iterator[None]:
+        """What happens inside may add messages with receipts and events of their own; no row that was there
+        changes, no key is taken and no delivery is made."""
+        before = {table.name: self.rows(table) for table in _TABLES}
+        yield
+        after = {table.name: self.rows(table) for table in _TABLES}
+        known = {row["id"] for row in before["messages"]}
+        for name in ("deliveries", "holders", "parties"):
+            assert after[name] == before[name]
+        for name, of in (("messages", "id"), ("receipts", "message"), ("events", "message")):
+            assert [row for row in after[name] if row[of] in known] == before[name]

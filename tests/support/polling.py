@@ -1,0 +1,75 @@
+"""What a node asks its store again and again, taken from the node's own loops, and the statements of it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Engine, event
+
+from adapters.monitor.snapshot import Looking
+from adapters.store.database import Database
+from adapters.store.read.amqp_dedup import SqlReplies
+from adapters.store.read.mailbox import SqlMailbox
+from adapters.store.read.office_stats import figures
+from adapters.store.read.operator_acts import acts_since
+from adapters.store.write.alarms import open_alarms, to_tell
+from adapters.store.write.deliveries import SqlOutbox
+from adapters.store.write.destinations import SqlDestinations
+from adapters.store.write.document_requests import SqlRequests
+from adapters.store.write.messages import SqlMessages
+from adapters.store.write.receipt_delivery import SqlPostings
+from gateway.families.families import Families
+from gateway.model.band_policy import MonitoringPolicy
+from gateway.monitor.alarm_conditions import ACTS_OF
+
+_HOUR: Final = timedelta(hours=1)
+WINDOW: Final = timedelta(hours=MonitoringPolicy().window_hours)
+
+
+class Asked:
+    """The statements that engines were given, with their parameters; each once."""
+
+    def __init__(self) -> None:
+        self.statements: dict[str, Any] = {}
+
+    def listen(self, engine: Engine) -> None:
+        event.listen(engine, "before_cursor_execute", self._note)
+
+    def _note(self, _connection: object, _cursor: object, statement: str, given: Any, *_more: object) -> None:
+        if statement.lstrip().startswith(("SELECT", "UPDATE", "WITH", "DELETE")):
+            self.statements.setdefault(statement, given[0] if isinstance(given, list) else given)
+
+
+async def rounds(
+    database: Database,
+    looking: Looking,
+    families: Families,
+    now: datetime,
+    accounts: Sequence[str] = ("broker-aa",),
+) -> None:
+    """What the loops of the node, of its channels and of its monitoring do at each round, twice."""
+    messages = SqlMessages(database)
+    for _twice in range(2):
+        await messages.claim(4, now, _HOUR)
+        await messages.expire(now)
+        await messages.untold(now, now, {"customs": now}, 50)
+        await messages.recover()
+        await looking.sight()
+        await looking.read(lambda reader: figures(reader, now - WINDOW, now, families))
+        await looking.read(lambda reader: acts_since(reader, now - ACTS_OF))
+        await database.read(open_alarms)
+        await database.read(lambda reader: to_tell(reader, "mail"))
+        for of in (None, list(accounts)):
+            await SqlPostings(database).due(of, 10, now)
+        await SqlReplies(database).known(accounts[0], "1", "0" * 64)
+        await SqlMailbox(database).whereabouts(accounts[0], ["0" * 26])
+        requests = SqlRequests(database)
+        await requests.remind(now, (10,))
+        await requests.untold(10)
+        await SqlDestinations(database).known()
+        outbox = SqlOutbox(database, _HOUR)
+        await outbox.recover()
+        for destination in ["customs", *await outbox.destinations()]:
+            await outbox.divert(destination, {"other"}, "", now)
+            await outbox.give_up(destination, now - 1000 * _HOUR, "", now)
+            await outbox.claim(destination, 4, now)

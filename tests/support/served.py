@@ -1,0 +1,176 @@
+"""A real `gateway serve` of its own process, home and port, and what a broker's software does with it."""
+
+import atexit
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from sqlalchemy import Connection
+
+from adapters.cli.init.init import found, free_port
+from adapters.home.home import Home
+from adapters.store.database import sqlite_engine
+from tests.support.sftp_client import Login
+
+ROOT: Final = Path(__file__).parents[2]
+SERVE: Final = ("-m", "cli", "serve")
+# Bounds against hanging for ever, not expectations: the machine may be busy with other work.
+READY_WITHIN: Final = 300.0
+DONE_WITHIN: Final = 300.0
+
+
+@cache
+def _founded() -> Path:
+    """One home for all tests of a run, since making the keys takes a second; never served itself."""
+    folder = Path(tempfile.mkdtemp(prefix="gateway-"))
+    atexit.register(shutil.rmtree, folder)
+    return found(folder / "home", 0, datetime.now(UTC)).path
+
+
+class Gateway:
+    """A home below `folder` with a port of its own, kept over restarts; served while the context is open.
+
+    `arguments` are those of the Python interpreter that serves it, without `--home`.
+    """
+
+    def __init__(self, folder: Path, arguments: Sequence[str] = SERVE) -> None:
+        self.home = Home(folder / "home")
+        self.port = free_port()
+        self.log = folder / "serve.log"
+        self._arguments = arguments
+        self._node: subprocess.Popen[bytes] | None = None
+        shutil.copytree(_founded(), self.home.path)
+        founded = str(self.home.settings().sftp.port)
+        self.configure("port", str(self.port))
+        for known in self.home.path.glob("clients/*/known_hosts"):
+            known.write_text(known.read_text().replace(f":{founded}", f":{self.port}"))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.running:
+            self.kill()
+
+    def configure(self, key: str, value: str) -> None:
+        """Sets a key of `gateway.toml`, as TOML has it, for the next start."""
+        path = self.home.path / "gateway.toml"
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+        path.write_text(
+            "".join(f"{key} = {value}\n" if line.startswith(f"{key} = ") else line for line in lines), "utf-8"
+        )
+
+    @property
+    def running(self) -> bool:
+        return self._node is not None
+
+    @property
+    def pid(self) -> int:
+        assert self._node is not None
+        return self._node.pid
+
+    def start(self, arguments: Sequence[str] | None = None) -> None:
+        """Returns when it has said that it is ready; raises `RuntimeError` with its log where it does not."""
+        command = [sys.executable, *(arguments or self._arguments), "--home", str(self.home.path)]
+        with self.log.open("ab") as log:
+            self._node = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
+        assert self._node.stdout is not None
+        with self._node.stdout as stdout:
+            said = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
+        if not said:
+            self.kill()
+            raise RuntimeError(f"the node did not start: {self.log.read_text('utf-8')[-3000:]}")
+        ready = json.loads(said)
+        # As CONTRACT.md has it: scripts read it.
+        assert list(ready) == ["ready", "sftp", "amqp", "metrics", "home", "pid"]
+        assert ready["sftp"] == f"127.0.0.1:{self.port}"
+
+    def stop(self) -> int:
+        """Asks it to drain, as an administrator does; its exit code."""
+        self.signal(signal.SIGTERM)
+        return self.ended()
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.ended()
+
+    def ended(self) -> int:
+        """Waits for it to end by itself; its exit code, negative for a signal."""
+        assert self._node is not None
+        node, self._node = self._node, None
+        try:
+            return node.wait(DONE_WITHIN)
+        except subprocess.TimeoutExpired:
+            node.kill()
+            node.wait()
+            raise
+
+    def signal(self, number: int) -> None:
+        assert self._node is not None
+        self._node.send_signal(number)
+
+    def login(self, account: str) -> Login:
+        return Login(account, self.home.path / "clients" / account, "127.0.0.1", self.port)
+
+    def send(self, account: str, name: str, body: bytes) -> None:
+        """Uploads under an unfinished name and renames; that it returns is the acknowledgement.
+
+        Raises `OSError`, `EOFError` or `paramiko.SSHException` where there is none.
+        """
+        with self.login(account).session() as client:
+            with client.open(f"/OutBox/{name}.tmp", "wb") as file:
+                file.write(body)
+            client.rename(f"/OutBox/{name}.tmp", f"/OutBox/{name}")
+
+    def inbox(self, account: str) -> list[str]:
+        with self.login(account).session() as client:
+            return client.listdir("/InBox")
+
+    def read(self, account: str, path: str) -> bytes:
+        with self.login(account).session() as client, client.open(path) as file:
+            return file.read()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """The store, read-only, beside the running node or after it."""
+        engine = sqlite_engine(self.home.database, read_only=True)
+        with engine.connect() as connection:
+            yield connection
+        engine.dispose()
+
+    def until(self, condition: Callable[[], Any], seconds: float = DONE_WITHIN) -> Any:
+        """The first true value of `condition`; raises `AssertionError` with the log where none comes."""
+        deadline = time.monotonic() + seconds
+        while not (value := condition()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {seconds} s: {self.log.read_text('utf-8')[-3000:]}")
+            time.sleep(0.02)
+        return value
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`gateway` with these arguments on this home."""
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "GATEWAY_HOME": str(self.home.path)},
+            capture_output=True,
+            text=True,
+            timeout=DONE_WITHIN,
+            check=False,
+        )

@@ -1,0 +1,166 @@
+"""A store with all that stands on it, and what tests of every store put into it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from adapters.store.database import Database, sqlite_engine
+from adapters.store.read.mailbox import SqlMailbox
+from adapters.store.read.register import SqlRegister
+from adapters.store.write.answers import SqlAnswers
+from adapters.store.write.deliveries import SqlOutbox
+from adapters.store.write.document_requests import SqlRequests
+from adapters.store.write.messages import SqlMessages
+from gateway.families.customs_codes import AnswerKind
+from gateway.model.decision import Decision
+from gateway.model.faults import Fault, finding
+from gateway.model.message import Arrival, Facts, Key, Operation, Receipt, ReceiptKind, Submission, new_id
+from gateway.model.ports import Answer, Folder
+from gateway.model.states import CustomsStatus, Event, State
+from gateway.respond.answer import Answered, Target, Told
+from gateway.respond.answer_intake import Matched, Unmatched
+
+NOW: Final = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
+LEASE: Final = timedelta(minutes=5)
+KEY: Final = Key(party="1207980011", family="f", type="T", reference="R-1")
+
+
+class Store:
+    """One SQLite store with everything that stands on it."""
+
+    def __init__(self, path: Path) -> None:
+        self.database = Database(sqlite_engine(path))
+        self.messages = SqlMessages(self.database)
+        self.outbox = SqlOutbox(self.database, timedelta(hours=24))
+        self.mailbox = SqlMailbox(self.database)
+        self.register = SqlRegister(sqlite_engine(path, read_only=True))
+        self.answers = SqlAnswers(self.database, lambda: NOW)
+        self.requests = SqlRequests(self.database)
+
+
+# A store that is added here inherits every test.
+STORES: Final = {"sqlite": Store}
+
+
+def arrival(number: int = 1, account: str = "broker") -> Arrival:
+    return Arrival(
+        id=new_id(NOW + timedelta(seconds=number), number.to_bytes(10)),
+        account=account,
+        channel="sftp",
+        name=f"{number}.zip",
+        sha256=f"{number:064x}",
+        size=100,
+        received_at=NOW,
+    )
+
+
+def receipt(verdict: str, name: str) -> Receipt:
+    return Receipt(
+        account="broker",
+        name=name,
+        kind=ReceiptKind.GATEWAY,
+        body=verdict.encode(),
+        verdict=verdict,
+        final=True,
+    )
+
+
+def accepted(sent: Arrival, attempt: int = 1, content: str = "c" * 64, holder: str | None = None) -> Decision:
+    return Decision(
+        message=sent.id,
+        attempt=attempt,
+        event=Event.PASSED,
+        facts=Facts(key=KEY, content=content, body="b" * 64, operation=Operation.DECLARE),
+        receipts=(receipt("accepted", f"Gateway_{sent.name}"),),
+        submissions=(
+            Submission(
+                key=sent.id,
+                destination="customs",
+                envelope=b"<envelope/>",
+                package_sha256=sent.sha256,
+                package_name=sent.name,
+                package_size=sent.size,
+            ),
+        ),
+        holder=holder,
+    )
+
+
+def refused(sent: Arrival, attempt: int = 1) -> Decision:
+    return Decision(
+        message=sent.id,
+        attempt=attempt,
+        event=Event.REFUSED,
+        findings=(finding(Fault.ZIP_BROKEN, detail="end"),),
+        facts=Facts(key=KEY, content="c" * 64, body="b" * 64, operation=Operation.DECLARE),
+        receipts=(receipt("rejected", f"Gateway_{sent.name}"),),
+    )
+
+
+async def add_and_claim(store: Store, *sent: Arrival) -> None:
+    for each in sent:
+        await store.messages.add(each)
+    claimed = await store.messages.claim(len(sent), NOW, LEASE)
+    assert [received.arrival for received in claimed] == list(sent)
+
+
+async def accept(store: Store, sent: Arrival) -> None:
+    await add_and_claim(store, sent)
+    assert await store.messages.decide(accepted(sent), NOW) is State.ACCEPTED
+
+
+async def names(store: Store, folder: Folder, account: str = "broker") -> list[str]:
+    return [entry.name for entry in await store.mailbox.page(account, folder, "", 1000)]
+
+
+TOLD: Final = Told(
+    kind=AnswerKind.BUSINESS,
+    family="f",
+    client_reference="",
+    seq_no="I1",
+    entry_id="",
+    status=CustomsStatus.STORED,
+    code="x",
+    note="",
+    at=None,
+)
+
+
+WAITS: Final = Unmatched(
+    backend="customs",
+    answer=Answer(id="1", name="answer.xml", body=b"L"),
+    told=TOLD,
+    state=State.WAITING,
+    waiting_for="seq_no I1",
+)
+
+
+async def target_of(store: Store, sent: Arrival) -> Target:
+    target = await store.answers.target(TOLD, sent.id, "customs")
+    assert target is not None
+    return target
+
+
+def said(status: CustomsStatus, body: bytes, target: Target) -> Matched:
+    """What an answer with this body makes of its declaration; its receipt is called like the body."""
+    answered = Answered(
+        event=Event.SETTLED if status.final else Event.ANSWERED,
+        customs_status=status,
+        seq_no="I1",
+        entry_id="",
+        receipts=(Receipt(account="broker", name=body.decode(), kind=ReceiptKind.BUSINESS, body=body),),
+    )
+    return Matched(
+        backend="customs",
+        answer=Answer(id="1", name="answer.xml", body=body),
+        told=replace(TOLD, status=status),
+        target=target,
+        answered=answered,
+    )
+
+
+async def customs_says(
+    store: Store, sent: Arrival, status: CustomsStatus, body: bytes, target: Target | None = None
+) -> bool:
+    return bool(await store.answers.file([said(status, body, target or await target_of(store, sent))]))

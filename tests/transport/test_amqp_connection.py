@@ -1,0 +1,275 @@
+"""The supervised connection to a broker, against a real one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+from aio_pika.abc import AbstractChannel
+
+from adapters.transport.amqp.connection import BrokerConnection, Sent
+from adapters.transport.tls_trouble import OURS, THEIRS
+from tests.support.rabbitmq import Rabbit
+from tests.support.tls import issued
+
+SECONDS = 240.0  # a bound against hanging for ever: the machine may be busy
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(SECONDS):
+            await test()
+
+    asyncio.run(bounded())
+
+
+async def nothing(_: AbstractChannel) -> Sequence[str]:
+    return ()
+
+
+def note(text: str, body: bytes = b"<a/>") -> aio_pika.Message:
+    return aio_pika.Message(body, message_id=text, delivery_mode=2)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.02)
+
+
+async def told(connection: BrokerConnection, why: str) -> None:
+    """Waits for an attempt that failed of this: the alert of TLS is lost where a reset overtakes it."""
+    await until(lambda: connection.why_not.startswith(why))
+
+
+def consuming(
+    queue: str, heard: "asyncio.Queue[bytes]"
+) -> Callable[[AbstractChannel], Awaitable[Sequence[str]]]:
+    async def set_up(channel: AbstractChannel) -> Sequence[str]:
+        declared = await channel.declare_queue(queue, durable=True, arguments={"x-queue-type": "quorum"})
+
+        async def hear(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+            await message.ack()
+            heard.put_nowait(message.body)
+
+        await declared.consume(hear)
+        return [queue]
+
+    return set_up
+
+
+def test_a_connection_ends_though_a_cancellation_is_swallowed_while_it_is_made(
+    rabbit: Rabbit, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        begun = asyncio.Event()
+
+        async def swallowing(_: AbstractChannel) -> Sequence[str]:
+            begun.set()
+            with suppress(asyncio.CancelledError):  # as the library does now and then
+                await asyncio.Event().wait()
+            return ()
+
+        settings = rabbit.settings(tmp_path, rabbit.vhost())
+        async with BrokerConnection(settings, tmp_path, "test", swallowing) as connection:
+            await begun.wait()
+        assert not connection.connected
+
+    run(test)
+
+
+def test_publishing_tells_what_became_of_it(rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        settings = rabbit.settings(tmp_path, rabbit.vhost(), largest=2048)
+        connection = BrokerConnection(settings, tmp_path, "test", nothing)
+        assert await connection.publish("", "nowhere", note("0")) is Sent.AWAY
+        async with connection:
+            await connection.until_connected()
+            async with await aio_pika.connect(rabbit.url(settings.vhost, "gateway")) as peer:
+                channel = await peer.channel()
+                queue = await channel.declare_queue("there", durable=True)
+                assert await connection.publish("", "there", note("1")) is Sent.CONFIRMED
+                assert await connection.publish("", "nowhere", note("2")) is Sent.RETURNED
+                assert await connection.publish("", "there", note("3", bytes(2049))) is Sent.REFUSED
+                assert await connection.publish("no.such.exchange", "x", note("4")) is Sent.REFUSED
+                got = await queue.get()
+                assert (got.message_id, got.body) == ("1", b"<a/>")
+                await connection.until_connected()
+                assert await connection.publish("", "there", note("5")) is Sent.CONFIRMED
+
+    run(test)
+
+
+def test_messages_of_one_id_at_the_same_time_are_told_apart(rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        settings = rabbit.settings(tmp_path, rabbit.vhost())
+        async with BrokerConnection(settings, tmp_path, "test", nothing) as connection:
+            await connection.until_connected()
+            async with await aio_pika.connect(rabbit.url(settings.vhost, "gateway")) as peer:
+                await (await peer.channel()).declare_queue("there", durable=True)
+                said = await asyncio.gather(
+                    *(
+                        connection.publish("", "there" if each % 2 else "nowhere", note("same"))
+                        for each in range(20)
+                    )
+                )
+        assert said == [Sent.RETURNED, Sent.CONFIRMED] * 10
+
+    run(test)
+
+
+def test_a_consumer_whose_queue_was_deleted_is_there_again(rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        settings = rabbit.settings(tmp_path, rabbit.vhost())
+        set_up = consuming("q", heard)
+        async with BrokerConnection(settings, tmp_path, "test", set_up) as connection:
+            await connection.until_connected()
+            async with await aio_pika.connect(rabbit.url(settings.vhost, "gateway")) as peer:
+                channel = await peer.channel()
+                await channel.queue_delete("q")
+                await until(lambda: not connection.connected)
+                await connection.until_connected()
+                await channel.default_exchange.publish(note("1", b"again"), "q")
+                assert await heard.get() == b"again"
+
+    run(test)
+
+
+def test_a_broker_that_was_killed_is_found_again(mortal_rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        settings = mortal_rabbit.settings(tmp_path, mortal_rabbit.vhost())
+        async with (
+            BrokerConnection(settings, tmp_path, "in", consuming("q", heard)) as consumer,
+            BrokerConnection(settings, tmp_path, "out", nothing) as publisher,
+        ):
+            await consumer.until_connected()
+            await publisher.until_connected()
+            mortal_rabbit.kill()
+            await until(lambda: not consumer.connected and not publisher.connected)
+            assert await publisher.publish("", "q", note("1")) is Sent.AWAY
+            await asyncio.to_thread(mortal_rabbit.start)
+            await consumer.until_connected()
+            await publisher.until_connected()
+            assert await publisher.publish("", "q", note("2", b"after")) is Sent.CONFIRMED
+            assert await heard.get() == b"after"
+
+    run(test)
+
+
+def test_a_broker_without_memory_makes_publishing_busy_and_loses_nothing(
+    mortal_rabbit: Rabbit, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        settings = mortal_rabbit.settings(tmp_path, mortal_rabbit.vhost())
+        async with (
+            BrokerConnection(settings, tmp_path, "in", consuming("q", heard)) as consumer,
+            BrokerConnection(settings, tmp_path, "out", nothing) as publisher,
+        ):
+            await consumer.until_connected()
+            await publisher.until_connected()
+            assert await publisher.publish("", "q", note("1", b"1")) is Sent.CONFIRMED
+            await asyncio.to_thread(mortal_rabbit.ctl, "set_vm_memory_high_watermark", "absolute", "1000000")
+            try:
+                said = await publisher.publish("", "q", note("2", b"2"))
+                assert said in (Sent.BUSY, Sent.UNKNOWN)
+                assert await publisher.publish("", "q", note("3", b"3")) is Sent.BUSY
+                assert consumer.connected
+                await until(lambda: publisher.blocked)
+            finally:
+                await asyncio.to_thread(mortal_rabbit.ctl, "set_vm_memory_high_watermark", "0.4")
+            await until(lambda: not publisher.blocked and publisher.connected)
+            assert await publisher.publish("", "q", note("4", b"4")) is Sent.CONFIRMED
+            bodies = [await heard.get()]
+            while bodies[-1] != b"4":
+                bodies.append(await heard.get())
+            assert bodies == [b"1", *([b"2"] if said is Sent.UNKNOWN else []), b"4"]
+
+    run(test)
+
+
+def test_over_tls_each_end_knows_the_other_by_its_certificate(rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        ours, theirs = issued(tmp_path / "ours", "gateway"), issued(tmp_path / "x", "stranger", "another")
+        vhost = rabbit.vhost()
+
+        def over_tls(**more: object) -> BrokerConnection:
+            settings = rabbit.settings(tmp_path, vhost, "gateway", **{"port": rabbit.tls_port} | more)
+            return BrokerConnection(settings, tmp_path, "tls", nothing)
+
+        pair = {"certificate": str(ours.certificate), "key": str(ours.key)}
+        async with over_tls(ca=str(ours.ca), **pair) as connection:
+            await connection.until_connected()
+            assert await connection.publish("", "nowhere", note("1")) is Sent.RETURNED
+        stranger = {"certificate": str(theirs.certificate), "key": str(theirs.key)}
+        for broken, why in (
+            (over_tls(ca=str(ours.ca)), OURS),
+            (over_tls(ca=str(ours.ca), **stranger), OURS),
+            (over_tls(ca=str(theirs.ca), **pair), THEIRS),
+        ):
+            async with broken:
+                await told(broken, why)
+                assert not broken.connected
+
+    run(test)
+
+
+def test_a_connection_is_made_anew_with_other_files_and_goes_on_with_the_same(
+    rabbit: Rabbit, tmp_path: Path
+) -> None:
+    ours, other = issued(tmp_path / "tls", "gateway"), issued(tmp_path / "tls", "gateway next")
+    made: list[AbstractChannel] = []
+
+    async def set_up(channel: AbstractChannel) -> Sequence[str]:
+        made.append(channel)
+        return ()
+
+    async def test() -> None:
+        certificate, key = tmp_path / "own.crt", tmp_path / "own.key"
+        certificate.write_bytes(ours.certificate.read_bytes())
+        key.write_bytes(ours.key.read_bytes())
+        files = {"ca": str(ours.ca), "certificate": str(certificate), "key": str(key)}
+        settings = rabbit.settings(tmp_path, rabbit.vhost(), "gateway", port=rabbit.tls_port, **files)
+        async with BrokerConnection(settings, tmp_path, "tls", set_up) as connection:
+            await connection.until_connected()
+            connection.renewal()()
+            assert await connection.publish("", "nowhere", note("1")) is Sent.RETURNED
+            assert (len(made), connection.connected) == (1, True)
+            certificate.write_bytes(other.certificate.read_bytes())
+            key.write_bytes(other.key.read_bytes())
+            connection.renewal()()
+            await until(lambda: len(made) == 2)
+            await connection.until_connected()
+            assert await connection.publish("", "nowhere", note("2")) is Sent.RETURNED
+
+    run(test)
+
+
+def test_what_was_put_aside_is_counted(rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        settings = rabbit.settings(tmp_path, rabbit.vhost())
+
+        async def set_up(channel: AbstractChannel) -> Sequence[str]:
+            await channel.declare_queue("aside", durable=True, arguments={"x-queue-type": "quorum"})
+            return ()
+
+        async with BrokerConnection(settings, tmp_path, "test", set_up, "aside") as connection:
+            await connection.until_connected()
+            assert await connection.publish("", "aside", note("1")) is Sent.CONFIRMED
+            await until(lambda: connection.put_aside == 1)
+            assert connection.connected
+
+    run(test)
+
+
+def test_a_wrong_password_is_said(rabbit: Rabbit, tmp_path: Path) -> None:
+    async def test() -> None:
+        settings = rabbit.settings(tmp_path, rabbit.vhost())
+        (tmp_path / settings.password_file).write_text("another")
+        async with BrokerConnection(settings, tmp_path, "test", nothing) as connection:
+            await until(lambda: "ACCESS_REFUSED" in connection.why_not)
+
+    run(test)

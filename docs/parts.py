@@ -4,9 +4,8 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final, Literal, cast, get_args, get_origin
 
-import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer.core import TyperCommand, TyperGroup
@@ -110,7 +109,7 @@ def rules() -> str:
 
 def commands() -> str:
     rows = []
-    for name, command in leaves("gateway", typer.main.get_group(cli.app)):
+    for name, command in leaves():
         purpose, *rest = (command.help or "").split("\n\n")
         example = next(text for text in rest if text.startswith("Example:"))
         shown = example.removeprefix("Example:").strip()
@@ -118,13 +117,18 @@ def commands() -> str:
     return _table(("command", "what it does", "example"), rows)
 
 
-def leaves(name: str, group: TyperGroup) -> Iterator[tuple[str, TyperCommand]]:
+def leaves() -> Iterator[tuple[str, TyperCommand]]:
     """Every command that does something, by its full name."""
-    for each, command in group.commands.items():
-        if isinstance(command, TyperGroup):
-            yield from leaves(f"{name} {each}", command)
-        elif isinstance(command, TyperCommand):
-            yield f"{name} {each}", command
+    for name in cli.COMMANDS:
+        yield from _leaves(f"gateway {name}", cli.loaded(name))
+
+
+def _leaves(name: str, command: TyperGroup | TyperCommand) -> Iterator[tuple[str, TyperCommand]]:
+    if isinstance(command, TyperCommand):
+        yield name, command
+        return
+    for each, inner in command.commands.items():
+        yield from _leaves(f"{name} {each}", cast(TyperGroup | TyperCommand, inner))
 
 
 def settings() -> str:

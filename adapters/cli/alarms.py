@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from adapters.cli import chinese
+from adapters.cli.exit_codes import NO
 from adapters.cli.output import (
-    NO,
     HomeOption,
     JsonOption,
     LangOption,

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
+from adapters.cli.exit_codes import NO, UNREACHABLE, USAGE
 from adapters.cli.messages.actions import ReasonOption
 from adapters.cli.output import (
-    NO,
-    UNREACHABLE,
-    USAGE,
     HomeOption,
     JsonOption,
     LimitOption,

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from adapters.cli.output import NO, HomeOption, JsonOption, cell, console, opened, say_json, say_rows, told
+from adapters.cli.exit_codes import NO
+from adapters.cli.output import HomeOption, JsonOption, cell, console, opened, say_json, say_rows, told
 from adapters.home.audit import Audit
 
 app = typer.Typer(no_args_is_help=True, help="Whether the store is as it was written.")

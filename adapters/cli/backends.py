@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from adapters.backends.rest import Rest
+from adapters.cli.exit_codes import NO
 from adapters.cli.messages.actions import ReasonOption
 from adapters.cli.output import (
-    NO,
     HomeOption,
     JsonOption,
     LimitOption,

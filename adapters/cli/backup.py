@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from adapters.cli.output import NO, HomeOption, JsonOption, cell, console, fail, opened, say_json, told
+from adapters.cli.exit_codes import NO
+from adapters.cli.output import HomeOption, JsonOption, cell, console, fail, opened, say_json, told
 from adapters.home.actor import actor
 from adapters.home.backup import BadBackup, Moment, back_up
 from adapters.home.clock import utc_now

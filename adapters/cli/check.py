@@ -11,10 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+from adapters.cli.exit_codes import NO, USAGE
 from adapters.cli.init.init import found
 from adapters.cli.output import (
-    NO,
-    USAGE,
     JsonOption,
     LangOption,
     Language,

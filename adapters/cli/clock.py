@@ -2,8 +2,9 @@
 
 import typer
 
+from adapters.cli.exit_codes import NO
 from adapters.cli.messages.actions import ReasonOption
-from adapters.cli.output import NO, HomeOption, JsonOption, fail, opened, say_json, told
+from adapters.cli.output import HomeOption, JsonOption, fail, opened, say_json, told
 from adapters.cli.parties.keys import commit
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
+from adapters.cli.exit_codes import NO
 from adapters.cli.messages.execute import Hand
 from adapters.cli.messages.lookup import meant, read
 from adapters.cli.output import (
-    NO,
     HomeOption,
     JsonOption,
     LimitOption,

@@ -8,8 +8,8 @@ import typer
 from sqlalchemy import Connection
 
 from adapters.cli import chinese
+from adapters.cli.exit_codes import NO
 from adapters.cli.output import (
-    NO,
     HomeOption,
     JsonOption,
     LangOption,

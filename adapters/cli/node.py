@@ -14,20 +14,10 @@ import typer
 
 from adapters.cli import chinese
 from adapters.cli.doctor import examine
+from adapters.cli.exit_codes import NO, USAGE
 from adapters.cli.init.init import HomeExists, found
 from adapters.cli.libraries import hear_libraries
-from adapters.cli.output import (
-    NO,
-    USAGE,
-    HomeOption,
-    JsonOption,
-    LangOption,
-    Language,
-    fail,
-    opened,
-    say_rows,
-    told,
-)
+from adapters.cli.output import HomeOption, JsonOption, LangOption, Language, fail, opened, say_rows, told
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
 from adapters.home.home import Home

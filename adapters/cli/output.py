@@ -19,18 +19,13 @@ from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
 from adapters.cli.chinese_heads import HEADS
+from adapters.cli.exit_codes import UNREACHABLE, USAGE
 from adapters.cli.tables import in_words, instant, laid_out
 from adapters.home.differing import differing
 from adapters.home.home import Home, HomeLocked, NotAHome
 from gateway.config.settings import BadSettings
 from gateway.model.faults import Deferred, printable
 from gateway.model.waits import Words
-
-NO: Final = 1  # the answer is no
-USAGE: Final = 2
-UNREACHABLE: Final = 3  # the home is locked, or a server cannot be reached
-INTERNAL: Final = 4
-WAITS: Final = 5  # written down, for a second person to approve
 
 
 @dataclass(frozen=True, slots=True)

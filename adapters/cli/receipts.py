@@ -8,7 +8,8 @@ import typer
 from lxml import etree
 
 from adapters.cli import receipt_actions
-from adapters.cli.output import NO, USAGE, JsonOption, cell, console, fail, opened, say_json, told
+from adapters.cli.exit_codes import NO, USAGE
+from adapters.cli.output import JsonOption, cell, console, fail, opened, say_json, told
 from adapters.home.clock import utc_now
 from gateway.formats import xml
 from gateway.formats.certificates import certificate, outside

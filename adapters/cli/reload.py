@@ -5,10 +5,9 @@ import signal
 import time
 from typing import Any, Final
 
+from adapters.cli.exit_codes import NO, UNREACHABLE
 from adapters.cli.messages.lookup import read
 from adapters.cli.output import (
-    NO,
-    UNREACHABLE,
     HomeOption,
     JsonOption,
     LangOption,

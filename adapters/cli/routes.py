@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from adapters.cli.output import NO, HomeOption, JsonOption, fail, opened, say_rows, told, warn_of_differing
+from adapters.cli.exit_codes import NO
+from adapters.cli.output import HomeOption, JsonOption, fail, opened, say_rows, told, warn_of_differing
 from adapters.home.home import Home
 from gateway.families.families import Families
 from gateway.judge.route import Routes, second_office

@@ -6,11 +6,11 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from adapters.cli.exit_codes import NO
 from adapters.cli.messages.execute import Hand
 from adapters.cli.messages.lookup import read
 from adapters.cli.messages.request import finish
 from adapters.cli.output import (
-    NO,
     HomeOption,
     JsonOption,
     LimitOption,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from adapters.cli.output import NO, USAGE
+from adapters.cli.exit_codes import NO, USAGE
 from cli import app
 from gateway.model.agreements import Act
 from tests.support.association import agreement, shown, signed_notice

@@ -96,7 +96,7 @@ def test_scripts_get_the_same_in_any_language(desk: Desk, screen: tuple[str, ...
 def test_every_column_of_a_command_that_speaks_chinese_has_a_head() -> None:
     missing = {
         f"{path.name}: {name!r}"
-        for path in OPERATORS.glob("*.py")
+        for path in OPERATORS.rglob("*.py")
         if "LangOption" in (text := path.read_text("utf-8")) and path.name not in ("output.py", "check.py")
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Tuple) and _is_columns(node)

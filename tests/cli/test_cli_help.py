@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.core import TyperCommand
 
 import cli
+from adapters.cli.exit_codes import INTERNAL, NO, UNREACHABLE, USAGE
 from adapters.cli.init.init import found
-from adapters.cli.output import INTERNAL, NO, UNREACHABLE, USAGE
 from adapters.home.home import Home
 from docs.parts import leaves
 
-LEAVES = dict(leaves("gateway", typer.main.get_group(cli.app)))
+LEAVES = dict(leaves())
 # What reads: each speaks JSON. `replay` says what it did, `init`, `serve` and `demo` have their own form.
 READING = sorted(set(LEAVES) - {"gateway init", "gateway serve", "gateway demo", "gateway customs serve"})
 MESSAGE = (
@@ -287,3 +286,9 @@ def test_the_release_is_told() -> None:
         cli.app(["--version"])
     assert ended.value.code == 0
     assert said.getvalue().strip() == version("customs-edi-gateway")
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_list_of_commands_says_of_each_what_it_says_of_itself(name: str) -> None:
+    own = (cli.loaded(name).help or "").split("\n\n")[0]
+    assert cli.COMMANDS[name].help == " ".join(own.split())

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import cli
-from adapters.cli.output import NO, USAGE
+from adapters.cli.exit_codes import NO, USAGE
 from adapters.home.audit import Audit
 from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.tables.messages import receipts

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from adapters.cli.doctor import examine
+from adapters.cli.exit_codes import USAGE
 from adapters.cli.init.init import found
-from adapters.cli.output import USAGE
 from adapters.home.certificates import make_p256_pair
 from adapters.home.home import Home
 from adapters.home.listeners import check_listeners

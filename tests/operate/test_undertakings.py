@@ -226,6 +226,8 @@ def test_an_undertaking_that_is_not_known_ends_with_1(desk: Desk) -> None:
 AS_ANOTHER = """
 import os, pwd, sys
 import cli
+for name in cli.COMMANDS:
+    cli.loaded(name)
 os.setuid(pwd.getpwnam(sys.argv.pop(1)).pw_uid)
 cli.app(prog_name="gateway")
 """

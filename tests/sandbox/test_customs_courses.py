@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from adapters.cli.output import NO
+from adapters.cli.exit_codes import NO
 from adapters.sandbox.customs.courses import FORCED
 from docs.generate import ROOT
 from gateway.formats.xml import trusted

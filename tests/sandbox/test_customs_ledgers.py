@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 import cli
-from adapters.cli.output import USAGE
+from adapters.cli.exit_codes import USAGE
 from adapters.sandbox.customs.customs import BOOK
 from adapters.sandbox.customs.record_files import BadRecords, read_records
 from adapters.sandbox.customs.records import Kind

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from adapters.cli.output import USAGE
+from adapters.cli.exit_codes import USAGE
 from tests.support.served import Gateway
 
 

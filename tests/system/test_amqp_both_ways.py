@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from adapters.cli.output import UNREACHABLE
+from adapters.cli.exit_codes import UNREACHABLE
 from adapters.home.clock import utc_now
 from gateway.formats.xml import trusted
 from tests.support.amqp import Place, Platform, connected, run

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 from sqlalchemy import select
 
-from adapters.cli.output import NO, USAGE
+from adapters.cli.exit_codes import NO, USAGE
 from adapters.store.tables.messages import agreements, deliveries, messages
 from gateway.formats.xml import trusted
 from gateway.model.agreements import Act, Agreement, AgreementState

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy
 from lxml import etree
 
-from adapters.cli.output import UNREACHABLE
+from adapters.cli.exit_codes import UNREACHABLE
 from adapters.store.tables.messages import messages
 from gateway.formats.xml import trusted
 from tests.support.declarations import Declaration

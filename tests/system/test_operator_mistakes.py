@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli.output import NO, UNREACHABLE, USAGE, cell
+from adapters.cli.exit_codes import NO, UNREACHABLE, USAGE
+from adapters.cli.output import cell
 from tests.support.served import ROOT, Gateway
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "GATEWAY_HOME"}

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 import cli
+from adapters.cli.exit_codes import NO, USAGE
 from adapters.cli.init.init import found
-from adapters.cli.output import NO, USAGE
 from adapters.home.actor import actor
 from adapters.home.ssh_keys import make_ed25519
 from adapters.store.database import sqlite_engine

@@ -13,9 +13,10 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
+from adapters.cli.exit_codes import NO
 from adapters.cli.init.init import found
 from adapters.cli.init.samples import FURTHER_PARTY, read_samples
-from adapters.cli.output import NO, LangOption, Language, cell, console
+from adapters.cli.output import LangOption, Language, cell, console
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
 from adapters.home.home import Home

@@ -12,18 +12,8 @@ from sqlalchemy import Connection
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.cli.dossier.export import export_to
 from adapters.cli.dossier.text import say, words
-from adapters.cli.output import (
-    UNREACHABLE,
-    USAGE,
-    HomeOption,
-    JsonOption,
-    LimitOption,
-    fail,
-    opened,
-    say_json,
-    say_rows,
-    told,
-)
+from adapters.cli.exit_codes import UNREACHABLE, USAGE
+from adapters.cli.output import HomeOption, JsonOption, LimitOption, fail, opened, say_json, say_rows, told
 from adapters.cli.parties.keys import No, commit, read
 from adapters.cli.times import SinceOption, first_of
 from adapters.home.actor import actor

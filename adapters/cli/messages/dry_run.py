@@ -17,9 +17,10 @@ from rich.progress import track
 from sqlalchemy import Connection, Engine, Row, select
 
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.cli.exit_codes import NO
 from adapters.cli.messages.filters import Filters
 from adapters.cli.messages.request import chosen
-from adapters.cli.output import NO, cell, console, fail, opened, say_json, say_rows, told
+from adapters.cli.output import cell, console, fail, opened, say_json, say_rows, told
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.store.database import sqlite_engine

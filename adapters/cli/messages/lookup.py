@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection, Row
 
-from adapters.cli.output import NO, fail
+from adapters.cli.exit_codes import NO
+from adapters.cli.output import fail
 from adapters.home.home import Home
 from adapters.store.database import sqlite_engine
 from adapters.store.read.message_detail import find_messages

@@ -10,10 +10,11 @@ from typing import Any, Final, NoReturn
 import typer
 from sqlalchemy import Connection, select
 
+from adapters.cli.exit_codes import NO, UNREACHABLE, USAGE, WAITS
 from adapters.cli.messages.execute import Hand
 from adapters.cli.messages.filters import Filters
 from adapters.cli.messages.lookup import meant
-from adapters.cli.output import NO, UNREACHABLE, USAGE, WAITS, fail, opened, say_json, told
+from adapters.cli.output import fail, opened, say_json, told
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.message_search import count_messages, list_messages

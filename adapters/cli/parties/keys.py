@@ -10,7 +10,8 @@ import typer
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Connection
 
-from adapters.cli.output import NO, HomeOption, JsonOption, fail, opened, say_rows, told
+from adapters.cli.exit_codes import NO
+from adapters.cli.output import HomeOption, JsonOption, fail, opened, say_rows, told
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.home.home import Home

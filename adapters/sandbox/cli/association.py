@@ -12,10 +12,8 @@ from typing import Annotated
 import typer
 
 from adapters.cli import chinese
+from adapters.cli.exit_codes import NO, UNREACHABLE, USAGE
 from adapters.cli.output import (
-    NO,
-    UNREACHABLE,
-    USAGE,
     HomeOption,
     JsonOption,
     LangOption,

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from adapters.cli import chinese
-from adapters.cli.output import NO, JsonOption, LangOption, Language, fail, say_json, say_rows, told
+from adapters.cli.exit_codes import NO
+from adapters.cli.output import JsonOption, LangOption, Language, fail, say_json, say_rows, told
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
-from adapters.sandbox.cli import customs_ledgers
+from adapters.sandbox.cli import customs_ledgers, customs_serve
 from adapters.sandbox.cli.customs_books import FolderOption, HomeOption, ledgers
 from adapters.sandbox.customs import reviews
 from adapters.sandbox.customs.decisions import Act
@@ -89,3 +90,6 @@ def _key(books: Sequence[Ledger], wanted: str) -> str:
     if len(keys) > 1:
         fail(NO, f"{printable(wanted)}: several wait under it, so give one of the keys: {', '.join(keys)}")
     return keys[0] if keys else wanted
+
+
+app.command()(customs_serve.serve)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from adapters.cli.output import UNREACHABLE, USAGE, fail, opened
+from adapters.cli.exit_codes import UNREACHABLE, USAGE
+from adapters.cli.output import fail, opened
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
 from adapters.sandbox.customs.customs import BOOK

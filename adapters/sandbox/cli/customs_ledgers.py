@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from adapters.cli.output import USAGE, JsonOption, LimitOption, fail, say_json, say_rows, told
+from adapters.cli.exit_codes import USAGE
+from adapters.cli.output import JsonOption, LimitOption, fail, say_json, say_rows, told
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.home.party_fields import wrong

@@ -13,8 +13,9 @@ from typing import Annotated, Final
 import typer
 
 from adapters.backends.exchange import Exchange
+from adapters.cli.exit_codes import UNREACHABLE, USAGE
 from adapters.cli.node import log_to_stderr
-from adapters.cli.output import UNREACHABLE, USAGE, fail, opened, told
+from adapters.cli.output import fail, opened, told
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
 from adapters.sandbox.cli.customs_serve_http import Door, Tls, serve_http

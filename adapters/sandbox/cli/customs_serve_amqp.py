@@ -8,8 +8,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from adapters.cli.exit_codes import UNREACHABLE, USAGE
 from adapters.cli.node import log_to_stderr
-from adapters.cli.output import UNREACHABLE, USAGE, fail
+from adapters.cli.output import fail
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
 from adapters.home.home import Home

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from adapters.cli.output import USAGE, fail
+from adapters.cli.exit_codes import USAGE
+from adapters.cli.output import fail
 from adapters.home.clock import utc_now
 from adapters.sandbox.customs.customs import ReferenceCustoms
 from gateway.config.connections import DxpSettings, is_loopback

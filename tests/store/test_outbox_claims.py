@@ -252,6 +252,22 @@ def test_nobody_hears_that_a_message_waits_which_customs_has_taken_meanwhile(sto
     run(store, test)
 
 
+def test_the_sender_of_what_is_tried_just_then_hears_that_it_waits_once_it_waits_again(store: Store) -> None:
+    async def test(store: Store) -> None:
+        message = await send(store, arrival(1))
+        pending = replace(receipt("waiting", "Gateway_waits"), final=False)
+        (untold,) = await store.messages.untold(NOW, SOON, {"customs": NOW}, 10)
+        (item,) = await store.outbox.claim("customs", 1, NOW)
+        await store.messages.announce(untold, pending, SOON)
+        assert await names(store, Folder.INBOX) == [f"Gateway_{message}"]
+        await settle(store, item, DeliveryState.PENDING)
+        (untold,) = await store.messages.untold(NOW, SOON, {"customs": NOW}, 10)
+        await store.messages.announce(untold, pending, SOON)
+        assert await names(store, Folder.INBOX) == [f"Gateway_{message}", "Gateway_waits"]
+
+    run(store, test)
+
+
 def test_how_a_destination_stands_is_kept_beside_a_pause_and_each_pause_is_an_event(store: Store) -> None:
     async def test(store: Store) -> None:
         known = SqlDestinations(store.database)

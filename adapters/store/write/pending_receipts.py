@@ -90,7 +90,11 @@ def announce(transaction: Transaction, untold: Untold, receipt: Receipt, now: da
         wanted = state == State.HELD
     else:
         waits = transaction.connection.execute(_STILL, message).first() is not None
-        marked = transaction.connection.execute(_TELL, {**message, "told_at": now}).rowcount
-        wanted = state == State.ACCEPTED and waits and marked > 0
+        # One that is under way now may come back to waiting: it is told then.
+        wanted = (
+            state == State.ACCEPTED
+            and waits
+            and transaction.connection.execute(_TELL, {**message, "told_at": now}).rowcount > 0
+        )
     if wanted:
         put_receipts(transaction, message["wanted"], [receipt], now)

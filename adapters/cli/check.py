@@ -29,7 +29,6 @@ from adapters.store.database import sqlite_engine
 from adapters.store.read.register import SqlRegister
 from gateway.families.families import Families
 from gateway.formats.report import filled, heading
-from gateway.formats.signing import XadesSigner
 from gateway.judge.pipeline import Rules, judge
 from gateway.judge.unpack import unpack
 from gateway.judge.validate import recognise
@@ -103,7 +102,7 @@ def _judged(file: Path, account: str | None, home: Home) -> Decision:
         attempts=1,
         link=ChainLink(sequence=0, digest="0" * 64),
     )
-    signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
+    signer = home.signer()
     return judge(received, partial(file.open, "rb"), rules, register, signer, now)
 
 

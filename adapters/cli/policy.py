@@ -24,7 +24,6 @@ from adapters.store.rows import received_of
 from adapters.store.tables.messages import messages
 from gateway.config.settings import decoded, read_policy
 from gateway.families.families import Families
-from gateway.formats.signing import XadesSigner
 from gateway.judge.pipeline import Rules, judge
 from gateway.model.china import china_date
 from gateway.model.faults import Fault, Severity
@@ -128,7 +127,7 @@ def _tried(home: Home, policy: Policy, last: int) -> list[dict[str, Any]]:
     engine = sqlite_engine(home.database, read_only=True)
     rules = Rules(families=Families.load(files("schemas")), policy=policy, routes=home.routes())
     present = replace(rules, policy=home.policy())
-    signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
+    signer = home.signer()
     register, blobs = _Unseen(engine), FilesystemBlobs(home.blobs)
     newest = (
         select(messages)

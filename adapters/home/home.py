@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config.settings import BadSettings, Settings, decoded, read_policy, read_routes, read_settings
+from gateway.formats.certificates import Unusable
+from gateway.formats.signing import XadesSigner
 from gateway.judge.route import Routes
 from gateway.model.policy import Policy
 from gateway.run.in_force import InForce
@@ -64,6 +66,17 @@ class Home:
     def older_certificates(self) -> list[Path]:
         """Those that the gateway signed with before, as the runbook has them kept at an exchange."""
         return sorted(self.keys.glob("gateway-until-*.crt"))
+
+    def signer(self) -> XadesSigner:
+        """Signs as this gateway. Raises `BadSettings` where its key or certificate cannot be used."""
+        try:
+            return XadesSigner(self.signing_key.read_bytes(), self.certificate.read_text("utf-8"))
+        except (Unusable, UnicodeDecodeError) as error:
+            why, why_zh = ("is not UTF-8", "不是 UTF-8 编码")
+            if isinstance(error, Unusable):
+                why, why_zh = str(error), error.zh
+            pair = f"keys/{self.signing_key.name}, keys/{self.certificate.name}"
+            raise BadSettings(f"{pair}: {why}", f"{pair}：{why_zh}") from None
 
     @property
     def parties(self) -> Path:

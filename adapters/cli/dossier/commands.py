@@ -28,7 +28,6 @@ from adapters.store.write.dossier_access_log import list_readings, list_reviews,
 from gateway.dossier.index import Export
 from gateway.dossier.sampling import count_of, drawn, lot
 from gateway.families.families import Families
-from gateway.formats.signing import XadesSigner
 from gateway.model.china import CHINA, china_date
 from gateway.model.dossier import Dossier, Reading, Review, ReviewOutcome
 from gateway.model.faults import printable
@@ -102,7 +101,7 @@ def export(
         if not to.parent.is_dir():  # before the reading is noted
             fail(UNREACHABLE, f"{to.parent}: No such folder")
         dossier = read(base, lambda reader: _meant(reader, entry))
-        signer = XadesSigner(base.signing_key.read_bytes(), base.certificate.read_text())
+        signer = base.signer()
         reading = _reading(dossier, "export", why)
         commit(base, lambda transaction: note_reading(transaction, reading))
         taken = Export(at=reading.at, actor=reading.actor, reason=why)

@@ -30,6 +30,7 @@ from adapters.store.tables.messages import deliveries, events, receipts
 from adapters.store.write.operations import standing
 from adapters.store.write.receipts import has_already
 from adapters.store.write.reject import stopped
+from gateway.config.settings import BadSettings
 from gateway.families.families import Families
 from gateway.formats.signing import XadesSigner
 from gateway.judge.pipeline import Rules, judge
@@ -105,7 +106,7 @@ class _Trial:
 
     @cached_property
     def _signer(self) -> XadesSigner:
-        return XadesSigner(self._home.signing_key.read_bytes(), self._home.certificate.read_text())
+        return self._home.signer()
 
     def judgement(self, row: Message) -> Decision:
         blob = partial(self._blobs.open, row.sha256)
@@ -190,6 +191,8 @@ def _rejected(reader: Connection, said: Dismissal) -> dict[str, Any]:
 def _judged(reader: Connection, row: Message, trial: _Trial) -> dict[str, Any]:
     try:
         decision = trial.judgement(row)
+    except BadSettings:
+        raise  # nothing of the message: the home's own files cannot be used
     except Exception as error:  # of our own: the node would hold the message, and says as little
         return {
             "state": State.HELD,

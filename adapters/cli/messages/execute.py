@@ -60,7 +60,7 @@ class Hand:
 
     @cached_property
     def signer(self) -> XadesSigner:
-        return XadesSigner(self.home.signing_key.read_bytes(), self.home.certificate.read_text())
+        return self.home.signer()
 
     @cached_property
     def register(self) -> SqlRegister:

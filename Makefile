@@ -25,11 +25,11 @@ bench: setup
 
 # Five thousand messages while the broker, and then the node, is killed; the tests have a few.
 storm: setup-test
-	STORM_MESSAGES=5000 $(BIN)/pytest -s tests/system/test_amqp_storm.py
+	STORM_MESSAGES=5000 $(BIN)/pytest -s -o timeout=0 tests/system/test_amqp_storm.py
 
 # Uploads over SFTP and AMQP while node, customs and broker are killed 260 times; the tests kill a few times.
 kills: setup-test
-	KILLS='{"amqp": 200, "folder": 60}' $(BIN)/pytest -s tests/system/test_kills.py
+	KILLS='{"amqp": 200, "folder": 60}' $(BIN)/pytest -s -o timeout=0 tests/system/test_kills.py
 
 setup: $(VENV)/.ready
 

@@ -1,11 +1,18 @@
 """What tests of several folders share because it is expensive."""
 
 import os
+import shutil
+import sqlite3
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from adapters.store.migrate import migrate
 from tests.support.rabbitmq import Rabbit, Tls
+from tests.support.stores import STORES, Store
 from tests.support.tls import issued
 
 # Commands speak the language of the terminal; what tests read of them is English unless they ask.
@@ -26,3 +33,31 @@ def mortal_rabbit() -> Iterator[Rabbit]:
     """A broker for tests that kill it and start it again, or take its memory; each leaves it running well."""
     with Rabbit() as broker:
         yield broker
+
+
+@pytest.fixture(autouse=True)
+def _temporary_files_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that serves has its process keep temporary files in its home, and the process of the tests is
+    not its own."""
+    monkeypatch.setattr(tempfile, "tempdir", kept := tempfile.tempdir)
+    monkeypatch.setenv("SQLITE_TMPDIR", "")
+    yield
+    if tempfile.tempdir != kept:
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute("PRAGMA temp_store_directory = ''")
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "gateway.db"
+    migrate(path)
+    return path
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Iterator[Store]:
+    path = tmp_path / "gateway.db"
+    shutil.copy(migrated, path)
+    made = STORES[request.param](path)
+    yield made
+    made.database.close()

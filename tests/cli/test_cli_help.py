@@ -4,7 +4,8 @@ import io
 import json
 import shlex
 import shutil
-from contextlib import redirect_stderr, redirect_stdout
+import sqlite3
+from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -256,7 +257,8 @@ def test_commands_that_read_do_not_mind_a_home_that_is_served(home: Path) -> Non
 
 def test_a_failure_of_our_own_ends_with_4(home: Path, tmp_path: Path) -> None:
     shutil.copytree(home, tmp_path / "home")
-    (tmp_path / "home" / "keys" / "gateway.key").write_text("this is no key")
+    with closing(sqlite3.connect(tmp_path / "home" / "gateway.db", isolation_level=None)) as store:
+        store.execute("UPDATE parties SET record = '[]'")
     sample = home / "samples" / "broker-aa" / "02-import-by-broker.zip"
     assert _gateway("check", sample, "--home", tmp_path / "home").returncode == INTERNAL
 

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -40,8 +41,10 @@ def test_what_is_made_in_a_home_is_its_owners_alone_whatever_the_umask(tmp_path:
 
 
 def open_to_others(folder: Path) -> dict[str, str]:
-    paths = (folder, *folder.rglob("*"))
-    modes = {str(path.relative_to(folder)): stat.S_IMODE(path.lstat().st_mode) for path in paths}
+    modes = {}
+    for path in (folder, *folder.rglob("*")):
+        with suppress(FileNotFoundError):  # a node that runs may have taken it away
+            modes[str(path.relative_to(folder))] = stat.S_IMODE(path.lstat().st_mode)
     return {name: oct(mode) for name, mode in modes.items() if mode & 0o077}
 
 

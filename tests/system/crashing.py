@@ -19,7 +19,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -83,7 +84,8 @@ class _Killing:
             due = self._due()
             if due == "before":
                 _end()
-            result = function(*arguments, **named)
+            with self._counted(due):
+                result = function(*arguments, **named)
             if due == "after":
                 _end()
             return result
@@ -92,12 +94,22 @@ class _Killing:
             due = self._due()
             if due == "before":
                 _end()
-            result = await function(*arguments, **named)
+            with self._counted(due):
+                result = await function(*arguments, **named)
             if due == "after":
                 _end()
             return result
 
         return wrapped_async if inspect.iscoroutinefunction(function) else wrapped
+
+    @contextmanager
+    def _counted(self, due: str) -> Iterator[None]:
+        """A call that raises, as one that came too late does, is not the one after which the node dies."""
+        try:
+            yield
+        except BaseException:
+            self._calls -= due == "after"
+            raise
 
     def _due(self) -> str:
         plan = _plan()

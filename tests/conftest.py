@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from adapters.store.migrate import migrate
 from tests.support.rabbitmq import Rabbit, Tls
@@ -17,6 +18,9 @@ from tests.support.tls import issued
 
 # Commands speak the language of the terminal; what tests read of them is English unless they ask.
 os.environ["LC_ALL"] = "C.UTF-8"
+# How long an example takes says how busy the machine is.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from tests.support.served import Gateway
 ACCOUNTS: Final = ("broker-aa", "broker-b")  # whose receipts go out over AMQP here
 XML: Final = "application/xml"
 LARGEST: Final = 1024 * 1024
-_PATIENCE: Final = 30.0
+_PATIENCE: Final = 300.0  # a bound against hanging for ever: the machine may be busy
 _CONNECTIONS: Final = ("gateway incoming", "gateway outgoing", "gateway replying")
 
 

@@ -122,7 +122,7 @@ def test_a_look_costs_nothing_however_often_and_leaves_the_order(amqp: Place) ->
     async def test() -> None:
         async with await aio_pika.connect(amqp.rabbit.url(amqp.vhost, "gateway")) as connection:
             exchange = await (await connection.channel()).get_exchange("gateway.dead", ensure=False)
-            sent = [f"look-{number}" for number in range(5)]
+            sent = [f"look-{number}" for number in range(40)]
             for name in sent:
                 await exchange.publish(aio_pika.Message(b"", message_id=name, correlation_id=name), "")
         for _ in range(30):

@@ -5,9 +5,10 @@ lay, in its order, also where the command was killed. How often a message was lo
 RabbitMQ 4, which drops what came back twenty times from a queue that says nothing else: see `topology`.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -61,14 +62,28 @@ async def looking(aside: Aside, wanted: str | None = None) -> AsyncIterator[Look
     )
     async with connection:
         channel = await connection.channel(on_return_raises=True)
-        queue = await channel.get_queue(aside.queue, ensure=False)
+        queue = await channel.declare_queue(aside.queue, passive=True)
+        there = min(queue.declaration_result.message_count or 0, MOST)
         found: list[dict[str, Any]] = []
         those: dict[str, AbstractIncomingMessage] = {}
-        while len(found) < MOST and (message := await queue.get(fail=False, timeout=WITHIN)) is not None:
+        came = asyncio.Event()
+
+        async def take(message: AbstractIncomingMessage) -> None:
             facts = facts_of(message)  # and not its bytes: there may be many
             found.append(facts)
             if wanted is not None and wanted in (facts["id"], facts["message_id"]):
                 those.setdefault(facts["id"], message)
+            came.set()
+
+        # By one consumer: what each of several gets had goes back in an order that is nobody's.
+        if there:
+            await channel.set_qos(prefetch_count=there)
+            consumer = await queue.consume(take)
+            with suppress(TimeoutError):  # another look may have taken what was counted
+                while len(found) < there:
+                    came.clear()
+                    await asyncio.wait_for(came.wait(), WITHIN)
+            await queue.cancel(consumer)
         yield Look(channel, found, list(those.values()))
 
 

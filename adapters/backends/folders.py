@@ -26,6 +26,7 @@ from adapters.backends.body import opened_answer, write_body
 from adapters.backends.exchange import KEY
 from adapters.transport.files.folders import OUTAGES, Files, Found, Overloaded, Unreachable
 from gateway.config.connections import DxpSettings
+from gateway.model.backoff import Backoff
 from gateway.model.faults import printable
 from gateway.model.message import Submission
 from gateway.model.ports import Answer, Outcome
@@ -34,7 +35,9 @@ from gateway.model.unfinished_names import is_unfinished
 # More than any document that the gateway reads, so that a longer one is refused where it is read.
 _LONGEST: Final = 32 * 1024 * 1024 + 1
 _AT_ONCE: Final = 2 * _LONGEST  # bytes of answers in one turn, beyond the first answer
-_LONGEST_PAUSE: Final = 60.0  # seconds without a look for answers where the place cannot be reached
+# Between looks for answers where the place cannot be reached: who is asked twice a second is not to be
+# knocked at so when it is down.
+_AGAIN: Final = Backoff(first=1.0, longest=60.0)
 _ANSWER: Final = re.compile(rf"(?P<key>{KEY.pattern})__(?P<number>[0-9]{{1,18}})__(?P<name>.+)")
 
 _ZIP, _XML = ".zip", ".xml"  # the second one in an envelope of DXP
@@ -149,9 +152,8 @@ class FolderBackend:
                 log.error("answers cannot be looked for", error=said)
             self.deaf = said
             if isinstance(error, OUTAGES):
-                # Who is asked for answers twice a second is not to be knocked at so when it is down.
-                self._failed = min(self._failed + 1, 7)
-                self._not_before = monotonic() + min(2.0 ** (self._failed - 1), _LONGEST_PAUSE)
+                self._failed += 1
+                self._not_before = monotonic() + _AGAIN.pause(self._failed)
             return []
         if self.deaf:
             log.info("answers are looked for again")

@@ -26,7 +26,6 @@ from adapters.store.write.alarms import open_alarms
 from gateway.config.settings import BadSettings
 from gateway.families.families import Families
 from gateway.formats.certificates import Unusable, certificate, outside
-from gateway.formats.signing import XadesSigner
 from gateway.model.china import china_date, day_zh, moment_zh
 from gateway.model.parties import Delivery
 from gateway.model.waits import Words, joined
@@ -172,7 +171,7 @@ def _host_keys(home: Home) -> Words:
 
 def _certificate(home: Home, now: datetime) -> Words:
     pem = home.certificate.read_text()
-    XadesSigner(home.signing_key.read_bytes(), pem)
+    home.signer()
     known = certificate(pem)
     if why := outside(known, now):
         valid = f"有效期{moment_zh(known.begins)}至{moment_zh(known.ends)}"

@@ -17,6 +17,7 @@ from adapters.channels.sftp_partner.office import Office, Thread
 from adapters.channels.sftp_partner.pull_uploads import Collector
 from adapters.channels.sftp_partner.push_receipts import bring
 from adapters.transport.files.folders import Files
+from gateway.model.backoff import Backoff
 from gateway.model.faults import printable
 from gateway.model.parties import Account
 from gateway.model.ports import Folder
@@ -153,8 +154,8 @@ def _pause(seconds: float, failures: int) -> float:
     """Longer with each failure, and never the same for two that failed together."""
     if failures == 0:
         return seconds
-    longest = max(seconds, _LONGEST_PAUSE)
-    return min(longest, seconds * 2.0 ** min(failures, 16)) * (0.5 + random.random() / 2)  # noqa: S311  no secret
+    again = Backoff(first=2 * seconds, longest=max(seconds, _LONGEST_PAUSE))
+    return again.pause(failures) * random.uniform(0.5, 1)  # noqa: S311  spreads visits, no secret
 
 
 def _said(error: Exception) -> str:

@@ -24,6 +24,7 @@ from aio_pika.exceptions import ChannelClosed, DeliveryError, PublishError
 from adapters.transport.amqp.frames import can_be_written, read_all_there_is
 from adapters.transport.tls_trouble import certificate_trouble
 from gateway.config.connections import BrokerSettings
+from gateway.model.backoff import Backoff
 from gateway.model.faults import printable
 
 HEARTBEAT: Final = 10  # seconds
@@ -36,10 +37,9 @@ PROOF_WITHIN: Final = 5.0
 CONFIRM_WITHIN: Final = 10.0  # beside what the body takes on the way
 SLOWEST: Final = 128 * 1024  # bytes a second: a body may take so long, and no longer
 UNBLOCKED_WITHIN: Final = 2.0  # how long publishing waits for a broker that takes nothing
-FIRST_PAUSE: Final = 0.2
-LONGEST_PAUSE: Final = 10.0
+AGAIN: Final = Backoff(first=0.2, longest=10.0)
 _LOOK_EVERY: Final = 0.05  # for the end of what is under way
-STEADY_AFTER: Final = 30.0  # a connection that held so long was a good one: the next pause is the first again
+STEADY_AFTER: Final = 30.0  # a connection that held so long was a good one: what fails next fails first
 
 log = structlog.get_logger()
 
@@ -218,7 +218,7 @@ class BrokerConnection:
         return Sent.CONFIRMED
 
     async def _supervise(self) -> None:
-        pause, clock = FIRST_PAUSE, asyncio.get_running_loop().time
+        failures, clock = 0, asyncio.get_running_loop().time
         while True:
             began = clock()
             try:
@@ -232,10 +232,9 @@ class BrokerConnection:
                 said = str(error) or type(error).__name__
                 self.why_not = certificate_trouble(error) or printable(said, 300)
             log.warning("broker lost", connection=self.name, why=self.why_not)
-            if clock() - began > STEADY_AFTER:
-                pause = FIRST_PAUSE
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  spreads retries, no secret
-            pause = min(pause * 2, LONGEST_PAUSE)
+            failures = 1 if clock() - began > STEADY_AFTER else failures + 1
+            spread = random.uniform(0.5, 1)  # noqa: S311  spreads retries, no secret
+            await asyncio.sleep(AGAIN.pause(failures) * spread)
 
     async def _serve(self) -> None:
         """One connection from its beginning to its end, which it raises."""

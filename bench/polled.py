@@ -26,8 +26,8 @@ from tests.support.polling import Asked, rounds
 
 _ROUNDS: Final = 5
 _WORDS: Final = 90  # characters of a statement that are shown
-# Beside the messages of `listing`: of each an event, a receipt and a delivery; what still is to be done is as
-# much as on a busy day, and one in two thousand was acted on by an operator.
+# Beside the messages of `bench.listing`: of each an event, a receipt and a delivery; what still is to be done
+# is as much as on a busy day, and one in two thousand was acted on by an operator.
 _REST: Final = (
     """
 INSERT INTO events (message, at, event, actor, state, detail, digest)

@@ -64,7 +64,7 @@ class Client(httpx.AsyncClient):
         )
 
     def renewal(self) -> Callable[[], None]:
-        """See `reloading.Renewal`."""
+        """See `named_files.Renewal`."""
         return self._lines.renewal()
 
 

@@ -21,8 +21,8 @@ _T = TypeVar("_T")
 class Desk(ABC):
     """ports.Backend. `certificate_pem` is the gateway's, by which envelopes are verified.
 
-    What it took and has to say stands in `book` before `submit` returns; every call of `submit` is counted
-    there, table `calls`. `folder` holds large packages while they are looked at.
+    What it took and has to say stands in `answer_log` before `submit` returns; every call of `submit` is
+    counted there, table `calls`. `folder` holds large packages while they are looked at.
     """
 
     def __init__(self, folder: Path, book: Book, certificate_pem: str, clock: Clock) -> None:

@@ -2,7 +2,7 @@
 
 A turn looks where something waits, asks the breaker and the pace of each such destination how much may go,
 and claims that much; each submission is then on its way by itself. What its outcome means for the delivery
-says `outbox`, what for the destination `breaker` and `pace`.
+says `retry`, what for the destination `circuit_breaker` and `rate_limit`.
 """
 
 import asyncio

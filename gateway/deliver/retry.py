@@ -2,7 +2,7 @@
 
 Every retry of the gateway is decided here and nowhere else. A submission has one key however often it is
 sent, so a second sending can have no second effect; still, after an unknown outcome the back-end is asked
-first. How a destination that fails is spared stands in `breaker`.
+first. How a destination that fails is spared stands in `circuit_breaker`.
 """
 
 from collections.abc import Mapping

@@ -42,8 +42,8 @@ def admit(received: Received, authority: Authority, party: Party, policy: Policy
 
 
 def brought(authority: Authority) -> tuple[str, ...]:
-    """The document classes that come with a declaration. `agency`, which judges it next, lets none pass whose
-    agreement does not cover it; who declares for itself shows none."""
+    """The document classes that come with a declaration. `check_agency`, which judges it next, lets none pass
+    whose agreement does not cover it; who declares for itself shows none."""
     return there(authority.facts.values.get("documents", ""), authority.brokered)
 
 

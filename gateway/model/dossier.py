@@ -1,7 +1,7 @@
 """The electronic dossier of an entry (REFORM R12): what belongs to it, under which name, and what is missing.
 
-The store says what there is (`Sent`, `Told`, `Owed`), `filing.compiled` makes the dossier of it. Nothing is
-copied: a part says where its bytes stand.
+The store says what there is (`Sent`, `Told`, `Owed`), `dossier.contents.compiled` makes the dossier of it.
+Nothing is copied: a part says where its bytes stand.
 """
 
 import re

@@ -94,7 +94,7 @@ class Readers(Judges, Protocol):
     """The workers, which read answers too: one that takes long must not stop the node."""
 
     async def told(self, answer: bytes) -> Told | None:
-        """What an answer of customs says (`answers.read`); None for a message of a known type that is none.
+        """What an answer of customs says (`answer.read`); None for a message of a known type that is none.
         Raises `Unreadable`, also where reading it takes longer than any answer may, `Deferred`, or anything
         else for a failure of our own."""
         ...

@@ -16,7 +16,7 @@ Given = TypeVarTuple("Given")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
-    """The store behind its ports. `mark` is the gateway's own, see `names.MARK`."""
+    """The store behind its ports. `mark` is the gateway's own, see `claim_names.MARK`."""
 
     intake: Intake
     mailbox: Mailbox

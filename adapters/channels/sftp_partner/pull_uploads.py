@@ -1,7 +1,7 @@
 """From a party's OutBox to the store, and what was judged to its SentBox or FailBox.
 
 1. A finished file whose size and time were the same at two looks is settled.
-2. It is claimed (`names.Claim`), fetched into a spool, kept, and added; only then is it the gateway's.
+2. It is claimed (`claim_names.Claim`), fetched into a spool, kept, and added; only then is it the gateway's.
 3. A claim whose message the store does not know is taken up again under the same id; one whose message is
    judged leaves OutBox. What a claim stands for is read from the store at every look and kept nowhere else.
 """

@@ -1,4 +1,4 @@
-"""`gateway messages`: find and understand them. What is done to them stands in `message_acts`."""
+"""`gateway messages`: find and understand them. What is done to them stands in `actions`."""
 
 from collections.abc import Mapping
 from dataclasses import replace

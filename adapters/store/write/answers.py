@@ -25,7 +25,7 @@ from gateway.respond.answer_intake import Filed, Matched, Parked, Unclear, Unmat
 
 
 class SqlAnswers:
-    """customs_answers.AnswerBook over a `Database`."""
+    """answer_intake.AnswerBook over a `Database`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

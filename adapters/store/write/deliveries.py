@@ -23,7 +23,7 @@ _ENCLOSURE: Final = TypeAdapter(Enclosure)
 
 
 class SqlOutbox:
-    """destinations.Outbox over a `Database`. `answer_within` is how long customs has to answer."""
+    """deliver.ports.Outbox over a `Database`. `answer_within` is how long customs has to answer."""
 
     def __init__(self, database: Database, answer_within: timedelta) -> None:
         self._database = database

@@ -23,7 +23,7 @@ Waiting = Mapping[str, tuple[int, datetime]]  # by state of delivery: how many, 
 
 
 class SqlDestinations:
-    """destinations.Destinations over a `Database`."""
+    """deliver.ports.Destinations over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

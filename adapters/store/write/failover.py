@@ -61,7 +61,7 @@ _MOVE: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"))
 async def divert(
     database: Database, destination: str, usable: Collection[str], note: str, now: datetime
 ) -> int:
-    """See `destinations.Outbox.divert`."""
+    """See `deliver.ports.Outbox.divert`."""
     where = {"destination": destination}
     rows = await database.read(lambda reader: reader.execute(_WAITING, where).all())
     if not any(usable_of(row.alternatives, usable) for row in rows):

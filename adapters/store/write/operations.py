@@ -1,4 +1,4 @@
-"""Operators' acts on messages, each one commit with its event. How one is rejected stands in `dismissing`."""
+"""Operators' acts on messages, each one commit with its event. How one is rejected stands in `reject`."""
 
 from collections.abc import Mapping
 from datetime import datetime

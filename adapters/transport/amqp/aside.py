@@ -2,7 +2,7 @@
 
 A look takes each message from the broker and lets go of it when the connection ends: it lies again where it
 lay, in its order, also where the command was killed. How often a message was looked at decides nothing before
-RabbitMQ 4, which drops what came back twenty times from a queue that says nothing else: see `topology`.
+RabbitMQ 4, which drops what came back twenty times from a queue that says nothing else: see `queues`.
 """
 
 import asyncio

@@ -282,7 +282,7 @@ class BrokerConnection:
         self._login = other._login
 
     def renewal(self) -> Callable[[], None]:
-        """See `reloading.Renewal`. A connection that was made with other files ends once what is being
+        """See `named_files.Renewal`. A connection that was made with other files ends once what is being
         published is confirmed, and is made anew with these."""
         login = self._read_login()
 

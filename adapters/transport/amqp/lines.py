@@ -56,7 +56,7 @@ class Lines:
                 return
 
     def renewal(self) -> Callable[[], None]:
-        """See `reloading.Renewal`."""
+        """See `named_files.Renewal`."""
         takes = [each.renewal() for each in self._all]
 
         def take() -> None:

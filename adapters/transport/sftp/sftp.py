@@ -59,7 +59,7 @@ class SftpFiles:
         self._wire: Wire | None = None
 
     def renewal(self) -> Callable[[], None]:
-        """See `reloading.Renewal`. A connection that was made with another key ends with what it is at; the
+        """See `named_files.Renewal`. A connection that was made with another key ends with what it is at; the
         next use makes one with this. Raises `NotLetIn`."""
         key = read_key(self._key_file)
 

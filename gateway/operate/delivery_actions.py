@@ -1,8 +1,8 @@
 """What operators may do to one delivery of a message that has several: transit goes to two offices.
 
 A message is held, released and replayed with all its deliveries (`message_actions`). What is done to one
-alone must leave the two in agreement: a message that is accepted has a delivery on its way, one that is held has
-one that is held or refused. Where an act would break that, the message's own act is to be used.
+alone must leave the two in agreement: a message that is accepted has a delivery on its way, one that is held
+has one that is held or refused. Where an act would break that, the message's own act is to be used.
 
 What customs took and then lost is handed over again by a replay of its delivery. Its message stays delivered
 meanwhile, whatever comes of it: customs took it once, and an answer may still come.

@@ -49,7 +49,7 @@ def open_to_others(folder: Path) -> dict[str, str]:
 
 
 def test_what_commands_make_and_export_is_their_users_alone_whatever_the_umask(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home", start=datetime.now(UTC)) as desk:
+    with Desk.until_now(tmp_path / "home") as desk:
         accepted = desk.judged("broker-aa", "R1.xml", render(owing_nothing("R1")))
         say(desk, accepted.message, "000000001230540010", ENTRY, "L")
         home = str(desk.home.path)

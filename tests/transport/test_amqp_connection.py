@@ -1,6 +1,7 @@
 """The supervised connection to a broker, against a real one."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -273,3 +274,23 @@ def test_a_wrong_password_is_said(rabbit: Rabbit, tmp_path: Path) -> None:
             await until(lambda: "ACCESS_REFUSED" in connection.why_not)
 
     run(test)
+
+
+def test_a_connection_that_could_not_be_made_leaves_nothing_to_the_garbage_collector(
+    rabbit: Rabbit, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        settings = rabbit.settings(tmp_path, rabbit.vhost())
+        (tmp_path / settings.password_file).write_text("another")
+        async with BrokerConnection(settings, tmp_path, "test", nothing) as connection:
+            await until(lambda: "ACCESS_REFUSED" in connection.why_not)
+
+    gc.disable()  # so that it is collected only where no loop runs
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(test())
+        asyncio.set_event_loop(None)
+        gc.collect()
+    finally:
+        gc.enable()
+        loop.close()

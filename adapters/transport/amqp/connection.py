@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection, TimeoutType
 from aio_pika.exceptions import ChannelClosed, DeliveryError, PublishError
 
 from adapters.transport.amqp.frames import can_be_written, read_all_there_is
@@ -82,6 +82,18 @@ class _Login:
     password: str = field(repr=False)
     tls: ssl.SSLContext | None
     files: tuple[bytes, ...] = field(repr=False)
+
+
+class _Connection(aio_pika.Connection):
+    """One that could not be made is closed at once: the library would close it when it is collected, where
+    there may be no loop any more."""
+
+    async def connect(self, timeout: TimeoutType = None) -> None:
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
 
 
 class BrokerConnection:
@@ -273,6 +285,7 @@ class BrokerConnection:
             ssl=settings.ca is not None,
             ssl_context=self._login.tls,
             timeout=CONNECT_WITHIN,
+            connection_class=_Connection,
             client_properties={"connection_name": self.name},
             heartbeat=HEARTBEAT,
         )

@@ -3,7 +3,6 @@
 import traceback
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import version
 from typing import Annotated, Any, Final, NamedTuple, cast
 
 import typer
@@ -184,6 +183,8 @@ app = _Command(
 
 def _say_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version  # only here: it takes as long as the list of commands
+
         typer.echo(version("customs-edi-gateway"))
         raise typer.Exit
 

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from adapters.cli import chinese
 from adapters.cli.exit_codes import NO
@@ -21,7 +20,6 @@ from adapters.cli.output import (
     say_rows,
     told,
 )
-from adapters.cli.parties.keys import read
 from adapters.store.read.agreements import list_agreements, show_agreement, trace_agreement
 from adapters.store.write.parties import named, registered
 from gateway.model.agreements import AgreementKind, AgreementState
@@ -52,17 +50,14 @@ def list_(
     Example: gateway agreements list --broker broker-aa --state in_force --home /srv/gateway
     """
 
-    def found(reader: Connection) -> list[dict[str, object]]:
-        given = {"state": state, "kind": kind, "trader": trader, "broker": broker}
-        wanted = {name: str(value) for name, value in given.items() if value}
+    given = {"state": state, "kind": kind, "trader": trader, "broker": broker}
+    wanted = {name: str(value) for name, value in given.items() if value}
+    with told(), opened(home).reading() as reader:
         for side in {"trader", "broker"} & wanted.keys():
             party = named(registered(reader), wanted[side])
             # The association may tell of parties that are not registered here.
             wanted[side] = wanted[side] if party is None else party.code
-        return list_agreements(reader, wanted, limit)
-
-    with told():
-        rows = read(opened(home), found)
+        rows = list_agreements(reader, wanted, limit)
     columns = ("number", "kind", "trader", "broker", "state", "valid_from", "valid_until", "used_by")
     say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.AGREEMENT)
 
@@ -76,8 +71,8 @@ def show(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: Js
 
     Example: gateway agreements show 195200016172325 --home /srv/gateway
     """
-    with told():
-        found = read(opened(home), lambda reader: show_agreement(reader, number))
+    with told(), opened(home).reading() as reader:
+        found = show_agreement(reader, number)
     if found is None:
         fail(NO, f"no agreement is known by {number}")
     if as_json:
@@ -100,8 +95,8 @@ def trace(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: J
 
     Example: gateway agreements trace 195200016172325 --home /srv/gateway
     """
-    with told():
-        acts = read(opened(home), lambda reader: trace_agreement(reader, number))
+    with told(), opened(home).reading() as reader:
+        acts = trace_agreement(reader, number)
     if not acts:
         fail(NO, f"no agreement is known by {number}")
     columns = ("at", "act", "actor", "state", "message", "reason")

@@ -18,7 +18,6 @@ from adapters.cli.output import (
     say_rows,
     told,
 )
-from adapters.cli.parties.keys import read
 from adapters.cli.times import SinceOption, first_of
 from adapters.home.clock import utc_now
 from adapters.monitor.alarm_notifiers import NotTold, Teller, tellers
@@ -42,8 +41,8 @@ def list_(
     Example: gateway alarms list --all --home /srv/gateway
     """
     first = first_of(since)
-    with told():
-        rows = read(opened(home), lambda reader: list_alarms(reader, all_=all_, since=first, limit=limit))
+    with told(), opened(home).reading() as reader:
+        rows = list_alarms(reader, all_=all_, since=first, limit=limit)
     columns = ("id", "severity", "key", lang.value, "opened_at", "told_by", "cleared_at")
     say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.ALARM)
 

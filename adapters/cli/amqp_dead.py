@@ -24,7 +24,6 @@ from adapters.cli.output import (
     say_rows,
     told,
 )
-from adapters.cli.parties.keys import commit
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.write.in_force import NodeEvent, note
@@ -237,7 +236,8 @@ def _write(path: Path, event: NodeEvent, aside: "Aside", facts: dict[str, Any], 
     who, now = actor(), utc_now()
     told_of = {name: printable(str(facts[name] or ""), 80) for name in ("message_id", "user", "reason")}
     said = {"of": told_of, "size": facts["size"], "sha256": facts["sha256"], "queue": aside.queue}
-    commit(opened(path), lambda to: note(to, event, who, now, reason=reason, **said))
+    with opened(path).store() as database:
+        database.submit(lambda to: note(to, event, who, now, reason=reason, **said)).result()
 
 
 def _say(facts: dict[str, Any], done: str, as_json: bool) -> None:

@@ -18,7 +18,6 @@ from adapters.cli.output import (
     say_rows,
     told,
 )
-from adapters.cli.parties.keys import commit, read
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
@@ -63,7 +62,9 @@ def pause(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: J
     with told():
         base = opened(home)
         _checked(base, name)
-        changed = commit(base, lambda to: destinations.pause(to, name, actor(), reason, utc_now()))
+        who, now = actor(), utc_now()
+        with base.store() as database:
+            changed = database.submit(lambda to: destinations.pause(to, name, who, reason, now)).result()
         _say(base, name, "paused" if changed else "paused already; nothing is changed", changed, as_json)
 
 
@@ -78,7 +79,9 @@ def resume(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: 
     with told():
         base = opened(home)
         _checked(base, name)
-        changed = commit(base, lambda to: destinations.resume(to, name, actor(), reason, utc_now()))
+        who, now = actor(), utc_now()
+        with base.store() as database:
+            changed = database.submit(lambda to: destinations.resume(to, name, who, reason, now)).result()
         _say(base, name, "resumed" if changed else "not paused; nothing is changed", changed, as_json)
 
 
@@ -95,7 +98,9 @@ def try_(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: Js
         base = opened(home)
         _checked(base, name)
         Rest(base.path / "backends" / name).end()
-        commit(base, lambda to: destinations.try_now(to, name, actor(), reason, utc_now()))
+        who, now = actor(), utc_now()
+        with base.store() as database:
+            database.submit(lambda to: destinations.try_now(to, name, who, reason, now)).result()
         _say(base, name, "to be tried now", True, as_json)
 
 
@@ -118,7 +123,8 @@ def _rows(home: Home) -> list[dict[str, Any]]:
     """Those of `gateway.toml` in its order, then those that are not there any more and have something
     waiting."""
     configured = home.settings().backend
-    known, waiting = read(home, lambda reader: (destinations.known(reader), destinations.waiting(reader)))
+    with home.reading() as reader:
+        known, waiting = destinations.known(reader), destinations.waiting(reader)
     return [
         _row(name, configured[name].kind if name in configured else "", known, waiting.get(name, {}))
         for name in dict.fromkeys((*configured, *sorted(waiting)))

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from hashlib import file_digest
-from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
+from adapters.cli.differing import warn_of_differing
 from adapters.cli.exit_codes import NO, USAGE
 from adapters.cli.init.init import found
 from adapters.cli.output import (
@@ -21,13 +21,10 @@ from adapters.cli.output import (
     opened,
     say_json,
     told,
-    warn_of_differing,
 )
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
-from adapters.store.database import sqlite_engine
 from adapters.store.read.register import SqlRegister
-from gateway.families.families import Families
 from gateway.formats.report import filled, heading
 from gateway.judge.pipeline import Rules, judge
 from gateway.judge.unpack import unpack
@@ -83,27 +80,25 @@ def _home(path: Path | None) -> Iterator[Home]:
 
 
 def _judged(file: Path, account: str | None, home: Home) -> Decision:
-    policy, families = home.policy(), Families.load(files("schemas"))
-    rules = Rules(families=families, policy=policy, routes=home.routes())
-    register = SqlRegister(sqlite_engine(home.database, read_only=True))
+    rules = home.rules()
     with file.open("rb") as stream:
         sha256 = file_digest(stream, "sha256").hexdigest()
     now = utc_now()
-    received = Received(
-        arrival=Arrival(
-            id="0" * 26,
-            account=printable(account) if account else _named_sender(file, rules, register),
-            channel="check",
-            name=printable(file.name),
-            sha256=sha256,
-            size=file.stat().st_size,
-            received_at=now,
-        ),
-        attempts=1,
-        link=ChainLink(sequence=0, digest="0" * 64),
-    )
-    signer = home.signer()
-    return judge(received, partial(file.open, "rb"), rules, register, signer, now)
+    with home.register() as register:
+        received = Received(
+            arrival=Arrival(
+                id="0" * 26,
+                account=printable(account) if account else _named_sender(file, rules, register),
+                channel="check",
+                name=printable(file.name),
+                sha256=sha256,
+                size=file.stat().st_size,
+                received_at=now,
+            ),
+            attempts=1,
+            link=ChainLink(sequence=0, digest="0" * 64),
+        )
+        return judge(received, partial(file.open, "rb"), rules, register, home.signer(), now)
 
 
 def _named_sender(file: Path, rules: Rules, register: SqlRegister) -> str:

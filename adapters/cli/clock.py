@@ -5,7 +5,6 @@ import typer
 from adapters.cli.exit_codes import NO
 from adapters.cli.messages.actions import ReasonOption
 from adapters.cli.output import HomeOption, JsonOption, fail, opened, say_json, told
-from adapters.cli.parties.keys import commit
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.standing import accept_clock
@@ -23,9 +22,9 @@ def accept(home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) 
 
     Example: gateway clock accept --reason "the clock was an hour fast until 10:20" --home /srv/gateway
     """
-    with told():
-        who, now = actor(), utc_now()
-        was = commit(opened(home), lambda to: accept_clock(to, who, reason, now))
+    who, now = actor(), utc_now()
+    with told(), opened(home).store() as database:
+        was = database.submit(lambda to: accept_clock(to, who, reason, now)).result()
     if not was:
         fail(NO, "the clock is not behind the log; nothing is changed")
     if as_json:

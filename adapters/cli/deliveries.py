@@ -2,14 +2,12 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from adapters.cli.exit_codes import NO
-from adapters.cli.messages.execute import Hand
-from adapters.cli.messages.lookup import meant, read
+from adapters.cli.messages.lookup import meant
 from adapters.cli.output import (
     HomeOption,
     JsonOption,
@@ -65,13 +63,10 @@ def list_(
     before = None if older is None else utc_now() - older
     asked = {"state": state, "destination": destination, "account": account}
 
-    def listed(reader: Connection) -> list[dict[str, Any]]:
+    with told(), opened(home).reading() as reader:
         own = None if message is None else meant(reader, message).id
         first = first_of(since)
-        return list_deliveries(reader, message=own, **asked, before=before, since=first, limit=limit)
-
-    with told():
-        rows = read(opened(home), listed)
+        rows = list_deliveries(reader, message=own, **asked, before=before, since=first, limit=limit)
     columns = ("id", "message", "destination", "state", "attempts", "changed_at", "next_at", "note")
     say_rows(rows, columns, as_json=as_json)
 
@@ -82,8 +77,8 @@ def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> N
 
     Example: gateway deliveries show 17 --home /srv/gateway
     """
-    with told():
-        found: dict[str, Any] | None = read(opened(home), lambda reader: show_delivery(reader, wanted))
+    with told(), opened(home).reading() as reader:
+        found = show_delivery(reader, wanted)
     if found is None:
         fail(NO, f"no delivery has the number {wanted}")
     if as_json:
@@ -128,14 +123,16 @@ def replay(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: 
 def _done(act: DeliveryAct, wanted: int, path: Path, reason: str, as_json: bool) -> None:
     if not reason.strip():
         raise typer.BadParameter("it must say why", param_hint="'--reason'")
-    with told(), Hand.on(opened(path)) as hand:
-        if act.value in hand.home.policy().operations.four_eyes:
+    with told():
+        home = opened(path)
+        if act.value in home.policy().operations.four_eyes:
             taken = "; what is delivered has no replay then" if act is DeliveryAct.REPLAY else ""
             fail(NO, f"the policy has a second person for {act}; use: gateway messages {act}{taken}")
         who, now = actor(), utc_now()
-        written = hand.database.submit(lambda to: act_on(to, act, wanted, who, reason, now))
         try:
-            delivery, message = written.result()
+            with home.store() as database:
+                written = database.submit(lambda to: act_on(to, act, wanted, who, reason, now))
+                delivery, message = written.result()
         except Impossible as error:
             fail(NO, f"{wanted}: {error}")
         except KeyError:

@@ -5,7 +5,6 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from importlib.resources import files
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -18,13 +17,10 @@ from adapters.home.home import Home
 from adapters.home.host_keys import KINDS, host_key_files, read_host_keys
 from adapters.home.listeners import taken
 from adapters.home.named_files import named_files
-from adapters.store.database import sqlite_engine
 from adapters.store.read.agreements import one_side_unknown
-from adapters.store.read.register import SqlRegister
 from adapters.store.read.standing import behind
 from adapters.store.write.alarms import open_alarms
-from gateway.config.settings import BadSettings
-from gateway.families.families import Families
+from gateway.config.bad_settings import BadSettings
 from gateway.formats.certificates import Unusable, certificate, outside
 from gateway.model.china import china_date, day_zh, moment_zh
 from gateway.model.parties import Delivery
@@ -45,7 +41,7 @@ def examine(home: Home, now: datetime, *, whole: bool = False) -> list[dict[str,
     checks: Checks = (
         ("configuration", lambda: _configuration(home)),
         ("in force", lambda: _in_force(home)),
-        ("message families", _families),
+        ("message families", lambda: _families(home)),
         ("private keys", lambda: _private_keys(home)),
         ("files of the home", lambda: _files(home)),
         ("host keys", lambda: _host_keys(home)),
@@ -104,8 +100,8 @@ def _in_force(home: Home) -> Words:
     return Words("网关所用的与现有文件一致", "the node runs by the files as they are")
 
 
-def _families() -> Words:
-    families = Families.load(files("schemas"))
+def _families(home: Home) -> Words:
+    families = home.families()
     number, digest = len(families.types), families.digest[:12]
     return Words(f"报文种类 {number} 种，规则集 {digest}", f"{number} message types, rule set {digest}")
 
@@ -188,10 +184,8 @@ def _day_zh(at: datetime) -> str:
 
 
 def _clock(home: Home, now: datetime) -> Words:
-    engine = sqlite_engine(home.database, read_only=True)
-    with engine.connect() as reader:
+    with home.reading() as reader:
         why = behind(reader, now)
-    engine.dispose()
     if why:
         raise _Unwell(
             Words(
@@ -203,7 +197,8 @@ def _clock(home: Home, now: datetime) -> Words:
 
 
 def _parties(home: Home, now: datetime) -> Words:
-    parties = SqlRegister(sqlite_engine(home.database, read_only=True)).parties()
+    with home.register() as register:
+        parties = register.parties()
     last = {party.code: last_end(party.certificates) for party in parties}
     ending = {code: ends for code, ends in last.items() if ends is not None and ends < now + WARN_BEFORE}
     if ending:
@@ -218,12 +213,8 @@ def _parties(home: Home, now: datetime) -> Words:
 
 def _agreements(home: Home) -> Words:
     """That one side is not registered yet keeps nothing from its work: it is named, not found fault with."""
-    engine = sqlite_engine(home.database, read_only=True)
-    try:
-        with engine.connect() as reader:
-            found = one_side_unknown(reader, _NAMED)
-    finally:
-        engine.dispose()
+    with home.reading() as reader:
+        found = one_side_unknown(reader, _NAMED)
     if not found:
         return Words("委托双方均已登记", "both sides of each are registered")
     named = ", ".join(f"{number} ({code})" for number, code in found)
@@ -238,7 +229,8 @@ def _agreements(home: Home) -> Words:
 def _partners(home: Home) -> Words:
     """Those that host their folders: what is theirs in the settings and what in the register fit together."""
     visited = {name: each.account for name, each in home.settings().partner.items()}
-    registered = SqlRegister(sqlite_engine(home.database, read_only=True)).parties()
+    with home.register() as register:
+        registered = register.parties()
     ways = {each.account.name: each.account.delivery for each in registered if each.account is not None}
     wrong = []
     for name, account in visited.items():
@@ -281,7 +273,8 @@ def _connections(home: Home, now: datetime) -> Words:
         if each.ends is not None and each.ends < now + WARN_BEFORE
     ]
     if settings.amqp is None:
-        registered = SqlRegister(sqlite_engine(home.database, read_only=True)).parties()
+        with home.register() as register:
+            registered = register.parties()
         wrong += [
             Words(
                 f"账户 {each.account.name}：回执应经 AMQP 送达，但 gateway.toml 中没有 [amqp]",
@@ -318,21 +311,17 @@ def _addresses(home: Home) -> Words:
 
 def _left(home: Home) -> Words:
     """As the node sees it, which alone knows its uploads."""
-    engine = sqlite_engine(home.database, read_only=True)
-    with engine.connect() as reader:
+    with home.reading() as reader:
         left = [alarm for alarm in open_alarms(reader) if alarm.key.startswith(UNFINISHED)]
-    engine.dispose()
     if told := joined([Words(alarm.zh, alarm.en) for alarm in left]):
         raise _Unwell(told)
     return Words("没有", "none is left")
 
 
 def _store(home: Home, whole: bool) -> Words:
-    engine = sqlite_engine(home.database, read_only=True)
-    with engine.connect() as reader:
+    with home.reading() as reader:
         found = reader.execute(text("PRAGMA quick_check")).scalars().all() if whole else ["ok"]
         held = reader.execute(text("SELECT count(*) FROM messages WHERE state = 'held'")).scalar_one()
-    engine.dispose()
     if found != ["ok"]:
         damage = "; ".join(found)
         raise _Unwell(Words(f"数据库已损坏（{damage}）", damage))

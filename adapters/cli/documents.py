@@ -1,11 +1,9 @@
 """`gateway documents`: what declarations owe, what was asked for, and what came (REFORM R3, R4)."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from adapters.cli import chinese
 from adapters.cli.exit_codes import NO
@@ -25,12 +23,9 @@ from adapters.cli.output import (
     told,
 )
 from adapters.home.clock import utc_now
-from adapters.store.database import sqlite_engine
 from adapters.store.read.documents_due import list_owed, show_owed
 
 app = typer.Typer(cls=Listing, help="Documents that declarations owe.")
-
-T = TypeVar("T")
 
 
 @app.command("list")
@@ -49,12 +44,8 @@ def list_(
 
     Example: gateway documents list --overdue --home /srv/gateway
     """
-    rows = _read(
-        home,
-        lambda reader: list_owed(
-            reader, utc_now(), only_open=open_, overdue=overdue, account=account, limit=limit
-        ),
-    )
+    with told(), opened(home).reading() as reader:
+        rows = list_owed(reader, utc_now(), only_open=open_, overdue=overdue, account=account, limit=limit)
     columns = ("reference", "account", "entry_id", "customs_status", "due", "missing", "due_at", "reminded")
     if not as_json:
         # Nothing is due of a declaration that owes nothing, as on paper.
@@ -75,7 +66,8 @@ def show(
 
     Example: gateway documents show 020220261000000001 --home /srv/gateway
     """
-    found = _read(home, lambda reader: show_owed(reader, wanted, utc_now()))
+    with told(), opened(home).reading() as reader:
+        found = show_owed(reader, wanted, utc_now())
     if found is None:
         fail(NO, f"no accepted declaration is known by {wanted}")
     if as_json:
@@ -104,13 +96,3 @@ def _words(home: Path, lang: Language) -> Vocabulary:
         return Vocabulary()
     with told():
         return chinese.owed(opened(home).policy().reform)
-
-
-def _read(home: Path, query: Callable[[Connection], T]) -> T:
-    with told():
-        engine = sqlite_engine(opened(home).database, read_only=True)
-        try:
-            with engine.connect() as reader:
-                return query(reader)
-        finally:
-            engine.dispose()

@@ -19,13 +19,11 @@ from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
 from adapters.cli.chinese_heads import HEADS
-from adapters.cli.exit_codes import UNREACHABLE, USAGE
+from adapters.cli.exit_codes import NO, UNREACHABLE, USAGE
 from adapters.cli.tables import in_words, instant, laid_out
-from adapters.home.differing import differing
 from adapters.home.home import Home, HomeLocked, NotAHome
-from gateway.config.settings import BadSettings
+from gateway.config.bad_settings import BadSettings
 from gateway.model.faults import Deferred, printable
-from gateway.model.waits import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +167,17 @@ def fail(code: int, text: str) -> NoReturn:
     raise typer.Exit(code)
 
 
+class No(Exception):
+    """The answer is no; the text says why."""
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """Turns what can go wrong with a home into one sentence and an exit code."""
     try:
         yield
+    except No as error:
+        fail(NO, str(error))
     except (NotAHome, BadSettings) as error:
         fail(USAGE, str(error))
     except HomeLocked as error:
@@ -194,17 +198,3 @@ def told() -> Iterator[None]:
 
 def opened(path: Path) -> Home:
     return Home(path).checked()
-
-
-def warn_of_differing(home: Home, lang: Language = Language.EN) -> None:
-    """On standard error, before something is said or done by the files: that the node runs by others."""
-    try:
-        different = differing(home)
-    except (BadSettings, OSError) as error:
-        different = Words(
-            f"网关所用的与现有文件无法比较（{error}）",
-            f"what the node runs by cannot be compared with the files: {error}",
-        )
-    if different is not None:
-        said = different.zh if lang is Language.ZH else different.en
-        typer.echo(f"gateway: {printable(said, 1000)}", err=True)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
-from importlib.resources import files
 from itertools import chain
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -18,12 +17,10 @@ from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.cli.output import HomeOption, JsonOption, opened, say_rows, told
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
-from adapters.store.database import sqlite_engine
 from adapters.store.read.register import SqlRegister
 from adapters.store.rows import received_of
 from adapters.store.tables.messages import messages
 from gateway.config.settings import decoded, read_policy
-from gateway.families.families import Families
 from gateway.judge.pipeline import Rules, judge
 from gateway.model.china import china_date
 from gateway.model.faults import Fault, Severity
@@ -124,10 +121,10 @@ class _Unseen(SqlRegister):
 
 
 def _tried(home: Home, policy: Policy, last: int) -> list[dict[str, Any]]:
-    engine = sqlite_engine(home.database, read_only=True)
-    rules = Rules(families=Families.load(files("schemas")), policy=policy, routes=home.routes())
-    present = replace(rules, policy=home.policy())
+    present = home.rules()
+    rules = replace(present, policy=policy)
     signer = home.signer()
+    engine = home.reader()
     register, blobs = _Unseen(engine), FilesystemBlobs(home.blobs)
     newest = (
         select(messages)

@@ -7,8 +7,7 @@ import typer
 from sqlalchemy import Connection, Row
 
 from adapters.cli.exit_codes import NO
-from adapters.cli.messages.execute import Hand
-from adapters.cli.messages.lookup import meant, read
+from adapters.cli.messages.lookup import meant
 from adapters.cli.output import (
     HomeOption,
     JsonOption,
@@ -56,14 +55,10 @@ def list_(
     Example: gateway receipts list --account broker-aa --removed --home /srv/gateway
     """
 
-    def query(reader: Connection) -> list[dict[str, Any]]:
+    with told(), opened(home).reading() as reader:
         of = None if message is None else meant(reader, message).id
-        return list_receipts(
-            reader, Asked(account=account, message=of, since=first_of(since), removed=removed), limit
-        )
-
-    with told():
-        rows = read(opened(home), query)
+        asked = Asked(account=account, message=of, since=first_of(since), removed=removed)
+        rows = list_receipts(reader, asked, limit)
     columns = ("created_at", "id", "account", "verdict", "collected_at", "removed_at", "name")
     say_rows(rows, columns, as_json=as_json)
     if wrong := {row["id"]: row["damaged"] for row in rows if "damaged" in row}:
@@ -80,8 +75,8 @@ def show(
 
     Example: gateway receipts show 17 --raw --home /srv/gateway
     """
-    with told():
-        row = read(opened(home), lambda reader: _one(reader, wanted))
+    with told(), opened(home).reading() as reader:
+        row = _one(reader, wanted)
     if raw:
         sys.stdout.buffer.write(row.body)
     elif as_json:
@@ -104,12 +99,12 @@ def restore(
     """
     if not reason.strip():
         raise typer.BadParameter("it must say why", param_hint="'--reason'")
-    with told(), Hand.on(opened(home)) as hand:
-        with hand.database.engine.connect() as reader:
+    with told(), opened(home).store() as database:
+        with database.engine.connect() as reader:
             row = _one(reader, wanted)
         who, now = actor(), utc_now()
         try:
-            hand.database.submit(lambda to: restore_receipt(to, row.id, who, reason, now)).result()
+            database.submit(lambda to: restore_receipt(to, row.id, who, reason, now)).result()
         except NotRemoved:
             fail(NO, printable(f"{row.name} is where it was put, in {row.folder} of {row.account}"))
     if as_json:

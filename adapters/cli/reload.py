@@ -6,7 +6,6 @@ import time
 from typing import Any, Final
 
 from adapters.cli.exit_codes import NO, UNREACHABLE
-from adapters.cli.messages.lookup import read
 from adapters.cli.output import (
     HomeOption,
     JsonOption,
@@ -22,7 +21,6 @@ from adapters.cli.output import (
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
-from adapters.store.database import Database, sqlite_engine
 from adapters.store.read.event_log import end_of_log
 from adapters.store.write.in_force import NodeEvent, Noted, note, noted
 
@@ -57,11 +55,11 @@ def _asked(home: Home) -> dict[str, Any]:
     process = home.served_by()
     if not process:
         fail(UNREACHABLE, f"no gateway serves {home.path}: what its files say counts from its start on")
-    before = read(home, end_of_log)
-    database = Database(sqlite_engine(home.database))
     who, now = actor(), utc_now()
-    database.submit(lambda to: note(to, NodeEvent.ASKED, who, now)).result()
-    database.close()
+    with home.store() as database:
+        with database.engine.connect() as reader:
+            before = end_of_log(reader)
+        database.submit(lambda to: note(to, NodeEvent.ASKED, who, now)).result()
     os.kill(process, signal.SIGHUP)
     outcome = _outcome(home, before)
     return {
@@ -79,7 +77,8 @@ def _asked(home: Home) -> dict[str, Any]:
 def _outcome(home: Home, before: int) -> Noted:
     deadline = time.monotonic() + _WITHIN
     while time.monotonic() < deadline:
-        found: Noted | None = read(home, lambda reader: noted(reader, before))
+        with home.reading() as reader:
+            found = noted(reader, before)
         if found is not None:
             return found
         if home.served_by() is None:

@@ -3,16 +3,15 @@
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from adapters.cli.differing import warn_of_differing
 from adapters.cli.exit_codes import NO
-from adapters.cli.output import HomeOption, JsonOption, fail, opened, say_rows, told, warn_of_differing
+from adapters.cli.output import HomeOption, JsonOption, fail, opened, say_rows, told
 from adapters.home.home import Home
-from gateway.families.families import Families
 from gateway.judge.route import Routes, second_office
 from gateway.judge.unpack import unpack
 from gateway.judge.validate import recognise
@@ -47,7 +46,7 @@ def try_(
 
 
 def _tried(file: Path, home: Home) -> Iterator[dict[str, Any]]:
-    policy, families = home.policy(), Families.load(files("schemas"))
+    policy, families = home.policy(), home.families()
     size, any_size = file.stat().st_size, sys.maxsize  # that is for `check` to say
     try:
         package = unpack(

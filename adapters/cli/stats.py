@@ -1,20 +1,16 @@
 """`gateway stats`: how messages flow, and what became of declarations, as counts."""
 
 from datetime import timedelta
-from importlib.resources import files
 from typing import Annotated, Final
 
 import typer
 
-from adapters.cli.dossier.commands import UntilOption, bounds
 from adapters.cli.output import HomeOption, JsonOption, Listing, opened, say_json, say_rows, told
-from adapters.cli.parties.keys import read
-from adapters.cli.times import SinceOption
+from adapters.cli.times import SinceOption, UntilOption, bounds
 from adapters.home.clock import utc_now
 from adapters.store.read.office_stats import figures
 from adapters.store.read.outcome_stats import counts_by_fault, counts_by_triage
 from adapters.store.read.queue_stats import COUNTS, By, depths, rates, waits
-from gateway.families.families import Families
 from gateway.model.dossier import ReviewOutcome
 from gateway.monitor.statistics_bands import OUTCOMES, bands
 
@@ -53,8 +49,7 @@ def flow_(
     first, before = bounds(since, until)
     end = min(before or now, now)
     begin = first or end - timedelta(hours=hours)
-    with told():
-        base = opened(home)
+    with told(), opened(home).reading() as reader:
         standing = [
             {
                 "stage": each.stage,
@@ -63,10 +58,10 @@ def flow_(
                 "oldest": None if each.oldest is None else each.oldest.isoformat(),
                 "seconds": round(each.age(now)),
             }
-            for each in read(base, depths)
+            for each in depths(reader)
         ]
-        counted = read(base, lambda reader: rates(reader, begin, end, by))
-        waited = read(base, lambda reader: waits(reader, begin, end))
+        counted = rates(reader, begin, end, by)
+        waited = waits(reader, begin, end)
     if as_json:
         say_json({"standing": standing, "hours": counted, "seconds": waited})
         return
@@ -95,9 +90,10 @@ def findings(
     period = (first or (before or utc_now()) - _LOOKED_AT, before)
     with told():
         base = opened(home)
-        families = Families.load(files("schemas"))
-        triage = read(base, lambda reader: counts_by_triage(reader, *period, families))
-        faults = read(base, lambda reader: counts_by_fault(reader, *period))
+        families = base.families()
+        with base.reading() as reader:
+            triage = counts_by_triage(reader, *period, families)
+            faults = counts_by_fault(reader, *period)
     if as_json:
         say_json({"triage": triage, "faults": faults})
         return
@@ -119,8 +115,9 @@ def bands_(home: HomeOption, as_json: JsonOption = False) -> None:
         base = opened(home)
         policy = base.policy().monitoring
         since = now - timedelta(hours=policy.window_hours)
-        families = Families.load(files("schemas"))
-        found = bands(read(base, lambda reader: figures(reader, since, now, families)), policy)
+        families = base.families()
+        with base.reading() as reader:
+            found = bands(figures(reader, since, now, families), policy)
     rows = [
         {
             "by": band.by,

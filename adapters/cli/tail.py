@@ -20,7 +20,6 @@ from adapters.cli.messages.lookup import meant
 from adapters.cli.output import HomeOption, JsonOption, opened, told
 from adapters.cli.times import beginning, begun
 from adapters.home.clock import utc_now
-from adapters.store.database import sqlite_engine
 from adapters.store.read.event_log import Followed, end_of_log, events_after, sequence_before
 from gateway.model.faults import printable
 from gateway.model.states import State
@@ -68,19 +67,16 @@ def tail(
     ended = Flag()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with told():
-        engine = sqlite_engine(opened(home).database, read_only=True)
-        with engine.connect() as reader:
-            after = _from(reader, since)
-            wanted = Followed(
-                account=account,
-                party=party,
-                event=event,
-                state=state,
-                message=None if message is None else meant(reader, message).id,
-            )
-            _follow(reader, after, wanted, ended, as_json, ends=no_follow)
-        engine.dispose()
+    with told(), opened(home).reading() as reader:
+        after = _from(reader, since)
+        wanted = Followed(
+            account=account,
+            party=party,
+            event=event,
+            state=state,
+            message=None if message is None else meant(reader, message).id,
+        )
+        _follow(reader, after, wanted, ended, as_json, ends=no_follow)
 
 
 def _from(reader: Connection, since: str | None) -> int:

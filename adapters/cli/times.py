@@ -6,6 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
+from adapters.cli.exit_codes import USAGE
+from adapters.cli.output import fail
 from adapters.home.clock import utc_now
 from gateway.model.china import CHINA
 
@@ -44,8 +46,22 @@ SinceOption = Annotated[
         help="Nothing older than this (30m, 2h, 3d), or than the beginning of this day in China.",
     ),
 ]
+UntilOption = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="Only what was received on this day in China or before."),
+]
 
 
 def first_of(since: str | None) -> datetime | None:
     """The moment that a `SinceOption` means."""
     return None if since is None else begun(since, utc_now())
+
+
+def bounds(since: str | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
+    """From the first instant of `since` until before the first after `until`, days as China counts them.
+    Ends with 2 where the period ends before it begins."""
+    first = first_of(since)
+    before = None if until is None else until.replace(tzinfo=CHINA) + timedelta(days=1)
+    if first is not None and before is not None and before <= first:
+        fail(USAGE, f"--until: {until:%Y-%m-%d} is before --since {since}")
+    return first, before

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from adapters.cli.exit_codes import NO
 from adapters.cli.messages.execute import Hand
-from adapters.cli.messages.lookup import read
 from adapters.cli.messages.request import finish
 from adapters.cli.output import (
     HomeOption,
@@ -55,10 +54,9 @@ def list_(
 
     Example: gateway undertakings list --state asked --home /srv/gateway
     """
-    with told():
-        base, first, day = opened(home), first_of(since), utc_now() - ACTS_OF
-        rows = read(base, lambda reader: list_undertakings(reader, state, limit, first))
-        acts: dict[str, int] = read(base, lambda reader: acts_since(reader, day))
+    with told(), opened(home).reading() as reader:
+        rows = list_undertakings(reader, state, limit, first_of(since))
+        acts = acts_since(reader, utc_now() - ACTS_OF)
     columns = ("created_at", "id", "act", "stage", "state", "actor", "messages", "open", "done", "impossible")
     say_rows(rows, (*columns, "reason"), as_json=as_json)
     if acts:
@@ -72,10 +70,8 @@ def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> N
 
     Example: gateway undertakings show 01JD0000000000000000000000 --home /srv/gateway
     """
-    with told():
-        found: dict[str, Any] = _known(
-            wanted, lambda: read(opened(home), lambda reader: show_undertaking(reader, wanted))
-        )
+    with told(), opened(home).reading() as reader:
+        found = _known(wanted, lambda: show_undertaking(reader, wanted))
     if as_json:
         say_json(found)
         return

@@ -17,7 +17,7 @@ from lxml import etree
 from sqlalchemy import Column, Connection, Row, Select, select, text
 
 from adapters.home.home import Home
-from adapters.store.database import GENESIS, chained, sqlite_engine
+from adapters.store.database import GENESIS, chained
 from adapters.store.read.packages import packages
 from adapters.store.tables.messages import UNREADABLE, events, messages, receipts
 from adapters.store.write.receipts import SIGNED
@@ -74,16 +74,12 @@ class Audit:
         self.unused = 0  # packages that nothing refers to, as a crash leaves them
 
     def run(self) -> Iterator[Wrong]:
-        engine = sqlite_engine(self._home.database, read_only=True)
-        try:
-            with engine.connect() as reader:
-                reader.exec_driver_sql("BEGIN")  # one moment, for all that follows
-                yield from self._log(reader)
-                yield from self._messages(reader)
-                yield from self._packages(reader)
-                yield from self._receipts(reader)
-        finally:
-            engine.dispose()
+        with self._home.reading() as reader:
+            reader.exec_driver_sql("BEGIN")  # one moment, for all that follows
+            yield from self._log(reader)
+            yield from self._messages(reader)
+            yield from self._packages(reader)
+            yield from self._receipts(reader)
 
     def _log(self, reader: Connection) -> Iterator[Wrong]:
         digest, expected = GENESIS, 1

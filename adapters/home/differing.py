@@ -2,7 +2,6 @@
 
 from adapters.home.home import Home
 from adapters.home.named_files import file_digests
-from adapters.store.database import sqlite_engine
 from adapters.store.write.in_force import noted
 from gateway.model.china import moment_zh
 from gateway.model.waits import Words, joined
@@ -13,10 +12,8 @@ def differing(home: Home) -> Words | None:
     files that cannot be read, and `OSError`."""
     if home.served_by() is None:
         return None
-    engine = sqlite_engine(home.database, read_only=True)
-    with engine.connect() as reader:
+    with home.reading() as reader:
         runs_by = noted(reader)
-    engine.dispose()
     if runs_by is None:
         return None
     said = home.in_force()

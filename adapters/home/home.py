@@ -7,15 +7,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.config.settings import BadSettings, Settings, decoded, read_policy, read_routes, read_settings
-from gateway.formats.certificates import Unusable
-from gateway.formats.signing import XadesSigner
-from gateway.judge.route import Routes
-from gateway.model.policy import Policy
-from gateway.run.in_force import InForce
+from sqlalchemy import Connection, Engine
+
+from adapters.store.database import Database, sqlite_engine
+from gateway.config.bad_settings import BadSettings
+
+if TYPE_CHECKING:
+    from adapters.store.read.register import SqlRegister
+    from gateway.config.settings import Settings
+    from gateway.families.families import Families
+    from gateway.formats.signing import XadesSigner
+    from gateway.judge.pipeline import Rules
+    from gateway.judge.route import Routes
+    from gateway.model.policy import Policy
+    from gateway.run.in_force import InForce
+
+# What reads settings, judges or signs is imported by the method that gives it: every command has a home, and
+# most only read the store.
 
 _TRIES: Final = 10
 _PAUSE: Final = 0.02  # seconds
@@ -36,6 +48,40 @@ class Home:
     @property
     def database(self) -> Path:
         return self.path / "gateway.db"
+
+    @contextmanager
+    def store(self) -> Iterator[Database]:
+        """The store, to be written to. At the end what was handed in is written, and its files are closed."""
+        database = Database(sqlite_engine(self.database))
+        try:
+            yield database
+        finally:
+            database.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to the store that only reads."""
+        engine = self.reader()
+        try:
+            with engine.connect() as reader:
+                yield reader
+        finally:
+            engine.dispose()
+
+    def reader(self) -> Engine:
+        """Connections that only read, for what reads as long as it lives and then disposes of them."""
+        return sqlite_engine(self.database, read_only=True)
+
+    @contextmanager
+    def register(self) -> Iterator["SqlRegister"]:
+        """Parties, agreements and earlier messages, as judgement looks them up."""
+        from adapters.store.read.register import SqlRegister
+
+        engine = self.reader()
+        try:
+            yield SqlRegister(engine)
+        finally:
+            engine.dispose()
 
     @property
     def blobs(self) -> Path:
@@ -67,8 +113,23 @@ class Home:
         """Those that the gateway signed with before, as the runbook has them kept at an exchange."""
         return sorted(self.keys.glob("gateway-until-*.crt"))
 
-    def signer(self) -> XadesSigner:
+    def families(self) -> "Families":
+        """The message families that are shipped: every home has them all."""
+        from gateway.families.families import Families
+
+        return Families.load(files("schemas"))
+
+    def rules(self) -> "Rules":
+        """What the files say now that judgement goes by. Raises `BadSettings`."""
+        from gateway.judge.pipeline import Rules
+
+        return Rules(families=self.families(), policy=self.policy(), routes=self.routes())
+
+    def signer(self) -> "XadesSigner":
         """Signs as this gateway. Raises `BadSettings` where its key or certificate cannot be used."""
+        from gateway.formats.certificates import Unusable
+        from gateway.formats.signing import XadesSigner
+
         try:
             return XadesSigner(self.signing_key.read_bytes(), self.certificate.read_text("utf-8"))
         except (Unusable, UnicodeDecodeError) as error:
@@ -82,15 +143,21 @@ class Home:
     def parties(self) -> Path:
         return self.path / "parties.toml"
 
-    def settings(self) -> Settings:
+    def settings(self) -> "Settings":
+        from gateway.config.settings import read_settings
+
         return read_settings("gateway.toml", self._text("gateway.toml"))
 
-    def policy(self) -> Policy:
+    def policy(self) -> "Policy":
+        from gateway.config.settings import read_policy
+
         return read_policy("policy.toml", self._text("policy.toml"))
 
-    def routes(self, settings: Settings | None = None) -> Routes:
+    def routes(self, settings: "Settings | None" = None) -> "Routes":
         """Raises `BadSettings`, also for a route to a back-end that `settings` does not name; by default that
         is what `gateway.toml` says."""
+        from gateway.config.settings import read_routes
+
         routes = read_routes("routes.toml", self._text("routes.toml"))
         known = (settings or self.settings()).backend
         named = {
@@ -104,12 +171,16 @@ class Home:
                 )
         return routes
 
-    def in_force(self) -> InForce:
+    def in_force(self) -> "InForce":
         """What the files say now; a node that started earlier may run by something else (`NodeEvent`).
         Raises `BadSettings`."""
+        from gateway.run.in_force import InForce
+
         return InForce(policy=self.policy(), routes=self.routes(), settings=self.settings())
 
     def _text(self, name: str) -> str:
+        from gateway.config.settings import decoded
+
         return decoded(name, (self.path / name).read_bytes())
 
     def checked(self) -> "Home":

@@ -15,7 +15,7 @@ from typing import Final
 import paramiko
 from paramiko import PKey
 
-from gateway.config.settings import BadSettings
+from gateway.config.bad_settings import BadSettings
 
 # By their names in `ssh_host_<kind>`; the kinds that clients of all ages agree on (JSch before 0.2: ECDSA).
 KINDS: Final = ("ed25519", "ecdsa", "rsa")

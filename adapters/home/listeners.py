@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from typing import Final
 
-from gateway.config.settings import BadSettings, Settings
+from gateway.config.bad_settings import BadSettings
+from gateway.config.settings import Settings
 from gateway.model.waits import Words, joined
 
 _SYSTEM_ZH: Final = {

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from adapters.home.home import Home
 from adapters.home.host_keys import read_host_keys
-from gateway.config.settings import BadSettings, Settings
+from gateway.config.bad_settings import BadSettings
+from gateway.config.settings import Settings
 from gateway.formats.certificates import Unusable
 from gateway.formats.signing import XadesSigner
 from gateway.model.waits import Words, joined

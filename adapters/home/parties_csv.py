@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from adapters.home.party_fields import COLUMNS, read_cells, twice, wrong
-from gateway.config.settings import BadSettings
+from gateway.config.bad_settings import BadSettings
 from gateway.operate.party_changes import Stated
 
 

@@ -30,7 +30,8 @@ from adapters.home.party_fields import (
     twice,
     wrong,
 )
-from gateway.config.settings import UNKNOWN_KEY, BadSettings, toml
+from gateway.config.bad_settings import BadSettings
+from gateway.config.settings import UNKNOWN_KEY, toml
 from gateway.model.parties import (
     EVER,
     ClassPeriod,

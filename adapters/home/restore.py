@@ -1,7 +1,6 @@
 """A home made of a copy of one: everything is as it was copied; what may have happened since is asked."""
 
 import json
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +21,7 @@ from adapters.home.backup import (
     walked,
 )
 from adapters.home.home import Home, HomeLocked
-from adapters.store.database import Database, Transaction, sqlite_engine
+from adapters.store.database import Transaction
 from adapters.store.migrate import migrate
 from adapters.store.tables.messages import deliveries
 from adapters.store.write.in_force import NodeEvent, note
@@ -104,5 +103,5 @@ def _say(to: Path, moment: Moment, contents: _Contents, actor: str, now: datetim
         transaction.connection.execute(held.values(**maybe_sent))
         note(transaction, NodeEvent.RESTORED, actor, now, **said, asked_about=asked.rowcount)
 
-    with closing(Database(sqlite_engine(to / "gateway.db"))) as database:
+    with Home(to).store() as database:
         database.submit(change).result()

@@ -15,8 +15,9 @@ from adapters.monitor.http_listener import listening
 from adapters.monitor.metrics import Measures
 from adapters.monitor.snapshot import Connected, Hearing, Looking, Visited
 from adapters.store.database import Database
+from gateway.config.bad_settings import BadSettings
 from gateway.config.monitoring import TracingSettings
-from gateway.config.settings import BadSettings, Settings
+from gateway.config.settings import Settings
 from gateway.families.families import Families
 from gateway.model.policy import Policy
 from gateway.model.ports import Clock

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, func, select
 
 from adapters.home.certificates import last_end
 from adapters.home.home import Home
-from adapters.store.database import sqlite_engine
 from adapters.store.read.documents_due import count_overdue
 from adapters.store.read.message_search import Wanted, count_messages
 from adapters.store.read.queue_stats import depths
@@ -107,7 +106,7 @@ class Looking:
         self._backends = backends
         self._deaf: Mapping[str, datetime] = {}
         self._link: Link | None = None
-        self._engine = sqlite_engine(home.database, read_only=True)
+        self._engine = home.reader()
         self._register = SqlRegister(self._engine)
         self._one_at_a_time = asyncio.Lock()
         self._last: Sight | None = None

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from importlib.resources import files
 from typing import Final
 
 import structlog
@@ -29,7 +28,6 @@ from adapters.run.judge_pool import WorkerJudges
 from adapters.run.partners import visited_partners
 from adapters.run.reload import Reloading
 from adapters.run.worker import Judging
-from adapters.store.database import Database, sqlite_engine
 from adapters.store.migrate import migrate
 from adapters.store.read.amqp_dedup import SqlReplies
 from adapters.store.read.dossiers import SqlDossiers
@@ -46,7 +44,6 @@ from adapters.store.write.receipt_delivery import SqlPostings
 from gateway.config.connections import AssociationSettings
 from gateway.deliver.dispatcher import Dispatch, Roads
 from gateway.deliver.rate_limit import Limits
-from gateway.families.families import Families
 from gateway.model.parties import Account
 from gateway.model.policy import Policy
 from gateway.notify.reminders import Reminders
@@ -88,8 +85,8 @@ async def running(home: Home) -> AsyncIterator[Running]:
     blobs.sweep()
     observing = Observing(home, settings, clock)
     async with AsyncExitStack() as stack:
-        database = stack.enter_context(closing(Database(sqlite_engine(home.database))))
-        register = SqlRegister(sqlite_engine(home.database, read_only=True))
+        database = stack.enter_context(home.store())
+        register = stack.enter_context(home.register())
         judging = settings.judging
         judges = stack.enter_context(
             closing(
@@ -100,8 +97,8 @@ async def running(home: Home) -> AsyncIterator[Running]:
                 )
             )
         )
-        standing = Standing(sqlite_engine(home.database, read_only=True), lambda: judges.certificate)
-        families = Families.load(files("schemas"))
+        standing = Standing(home.reader(), lambda: judges.certificate)
+        families = home.families()
         backends = {
             name: await stack.enter_async_context(opened_backend(home, name, each, register, clock, renewals))
             for name, each in settings.backend.items()

@@ -17,7 +17,7 @@ from adapters.run.judge_pool import WorkerJudges
 from adapters.run.worker import Judging
 from adapters.store.database import Database
 from adapters.store.write.in_force import NODE, NodeEvent, note
-from gateway.config.settings import BadSettings
+from gateway.config.bad_settings import BadSettings
 from gateway.formats.certificates import Unusable
 from gateway.model.faults import printable
 from gateway.model.policy import Policy

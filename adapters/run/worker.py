@@ -6,7 +6,6 @@ import traceback
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from importlib.resources import files
 from multiprocessing.connection import Connection
 from time import perf_counter
 from typing import Any, Final, Literal, Self
@@ -14,9 +13,8 @@ from typing import Any, Final, Literal, Self
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home.home import Home
 from adapters.run.worker_limits import Spending
-from adapters.store.database import sqlite_engine
 from adapters.store.read.register import SqlRegister
-from gateway.config.settings import BadSettings
+from gateway.config.bad_settings import BadSettings
 from gateway.families.families import Families
 from gateway.formats.certificates import Unusable
 from gateway.formats.signing import XadesSigner
@@ -178,10 +176,10 @@ class _Desk:
     """What a worker works with, made once."""
 
     def __init__(self, home: Home, judging: Judging) -> None:
-        self.families = Families.load(files("schemas"))
+        self.families = home.families()
         self.rules = Rules(families=self.families, policy=judging.policy, routes=judging.routes)
         self.signer = XadesSigner(judging.key, judging.certificate)
-        self.register = SqlRegister.of_one_thread(sqlite_engine(home.database, read_only=True))
+        self.register = SqlRegister.of_one_thread(home.reader())
         self.blobs = FilesystemBlobs(home.blobs)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from gateway.config.bad_settings import BadSettings
 from gateway.config.connections import AmqpSettings, BackendSettings, PartnerSettings, PushSettings, Section
 from gateway.config.monitoring import AlarmSettings, MetricsSettings, TracingSettings
 from gateway.judge.route import Routes
@@ -16,15 +17,6 @@ from gateway.model.faults import printable
 from gateway.model.policy import Policy
 
 _NAME: Final = re.compile(r"[^\W_][\w.-]{0,63}")  # of a folder, and a step of an address
-
-
-class BadSettings(Exception):
-    """A configuration file that cannot be used; the text names file, key and what is wrong, `zh` the same in
-    Chinese."""
-
-    def __init__(self, en: str, zh: str = "") -> None:
-        super().__init__(en)
-        self.zh = zh or f"配置不能使用（{en}）"
 
 
 class SftpSettings(Section):

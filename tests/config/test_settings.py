@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from adapters.home.home import Home
+from gateway.config.bad_settings import BadSettings
 from gateway.config.connections import DirectorySettings
-from gateway.config.settings import BadSettings, read_policy, read_routes, read_settings
+from gateway.config.settings import read_policy, read_routes, read_settings
 from tests.support.served import ROOT
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.settings import BadSettings
+from gateway.config.bad_settings import BadSettings
 from tests.support.declarations import Declaration, Document
 from tests.support.desk import Desk
 from tests.support.pdfs import pdf

@@ -23,7 +23,7 @@ from adapters.home.home import Home
 from adapters.home.listeners import check_listeners
 from adapters.home.named_files import check_named_files
 from adapters.home.ssh_keys import make_ed25519
-from gateway.config.settings import BadSettings
+from gateway.config.bad_settings import BadSettings
 from tests.support.served import Gateway
 from tests.support.tls import issued
 

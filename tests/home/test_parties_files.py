@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from adapters.home.parties_csv import read_table
 from adapters.home.parties_toml import read_parties
 from adapters.home.ssh_keys import make_ed25519
-from gateway.config.settings import BadSettings
+from gateway.config.bad_settings import BadSettings
 from gateway.model.parties import (
     EVER,
     ClassPeriod,

@@ -22,7 +22,8 @@ from gateway.model.faults import Fault
 from gateway.model.message import ReceiptKind
 from gateway.model.ports import Folder, LateDecision, Outgoing, Superseded
 from gateway.model.states import DeliveryState, Event, State
-from gateway.operate.message_actions import Dismissal, Impossible, dismissal
+from gateway.operate.dismissal import Dismissal, dismissal
+from gateway.operate.message_actions import Impossible
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration
 from tests.support.desk import NOW, Desk

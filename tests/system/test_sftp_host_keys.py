@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA1
 
 from adapters.home.host_keys import KINDS, read_host_keys
 from adapters.home.ssh_keys import make_ecdsa, make_ed25519, make_rsa, write_private
-from gateway.config.settings import BadSettings
+from gateway.config.bad_settings import BadSettings
 from tests.support.sftp_client import Login
 from tests.support.sftp_served import Served, serving
 

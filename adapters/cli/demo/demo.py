@@ -21,7 +21,6 @@ from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
 from adapters.home.home import Home
 from adapters.home.parties_toml import read_parties
-from adapters.store.database import Database, sqlite_engine
 from adapters.store.write.parties import say
 from gateway.model.states import CUSTOMS_STATUSES_ZH
 
@@ -90,10 +89,9 @@ def _ended(course: "Course", lang: Language) -> tuple[str, str]:
 
 def _register(home: Home, file: Path) -> None:
     """The party that one of the samples is about and no new home has."""
-    database = Database(sqlite_engine(home.database))
     said, now = read_parties(file), utc_now()
-    database.submit(lambda transaction: say(transaction, said, "demo", "story", now)).result()
-    database.close()
+    with home.store() as database:
+        database.submit(lambda transaction: say(transaction, said, "demo", "story", now)).result()
 
 
 @contextmanager

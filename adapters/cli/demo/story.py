@@ -14,7 +14,6 @@ from sqlalchemy import select
 from adapters.cli.init.samples import FollowUp, Sample, read_follow_ups
 from adapters.cli.output import Language
 from adapters.home.home import Home
-from adapters.store.database import sqlite_engine
 from adapters.store.tables.messages import messages
 from gateway.formats import xml
 from gateway.formats.submission import NAMESPACE
@@ -167,12 +166,10 @@ def _reached(home: Home, sample: Sample) -> tuple[str, ...]:
 
 
 def _stand(home: Home, sample: Sample) -> _Stand | None:
-    engine = sqlite_engine(home.database, read_only=True)
-    with engine.connect() as reader:
+    with home.reading() as reader:
         row = reader.execute(
             select(messages.c.id, messages.c.state, messages.c.customs_status).where(
                 messages.c.name == sample.package
             )
         ).first()
-    engine.dispose()
     return None if row is None else _Stand(row.id, row.state, row.customs_status)

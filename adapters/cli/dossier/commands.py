@@ -1,34 +1,37 @@
 """`gateway dossier`: what belongs to an entry, taken out, drawn and reviewed again after release."""
 
-from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.cli.dossier.export import export_to
 from adapters.cli.dossier.text import say, words
 from adapters.cli.exit_codes import UNREACHABLE, USAGE
-from adapters.cli.output import HomeOption, JsonOption, LimitOption, fail, opened, say_json, say_rows, told
-from adapters.cli.parties.keys import No, commit, read
-from adapters.cli.times import SinceOption, first_of
+from adapters.cli.output import (
+    HomeOption,
+    JsonOption,
+    LimitOption,
+    No,
+    fail,
+    opened,
+    say_json,
+    say_rows,
+    told,
+)
+from adapters.cli.times import SinceOption, UntilOption, bounds
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
-from adapters.store.database import sqlite_engine
 from adapters.store.read.dossiers import dossier_of_entry, dossier_of_message, recorded_body
 from adapters.store.read.message_detail import find_messages
 from adapters.store.read.outcome_stats import Declared, outcomes, released
-from adapters.store.read.register import SqlRegister
 from adapters.store.write.dossier_access_log import list_readings, list_reviews, note_reading, put_review
 from gateway.dossier.index import Export
 from gateway.dossier.sampling import count_of, drawn, lot
-from gateway.families.families import Families
-from gateway.model.china import CHINA, china_date
+from gateway.model.china import china_date
 from gateway.model.dossier import Dossier, Reading, Review, ReviewOutcome
 from gateway.model.faults import printable
 from gateway.model.parties import TraderClass
@@ -39,20 +42,6 @@ EntryArgument = Annotated[
     str, typer.Argument(help="Entry number; also SeqNo, reference or message id of its declaration.")
 ]
 ReasonOption = Annotated[str, typer.Option(help="Why you read it; it is kept.", show_default=False)]
-UntilOption = Annotated[
-    datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="Only what was received on this day in China or before."),
-]
-
-
-def bounds(since: str | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
-    """From the first instant of `since` until before the first after `until`, days as China counts them.
-    Ends with 2 where the period ends before it begins."""
-    first = first_of(since)
-    before = None if until is None else until.replace(tzinfo=CHINA) + timedelta(days=1)
-    if first is not None and before is not None and before <= first:
-        fail(USAGE, f"--until: {until:%Y-%m-%d} is before --since {since}")
-    return first, before
 
 
 @app.command()
@@ -64,15 +53,13 @@ def show(entry: EntryArgument, home: HomeOption, reason: ReasonOption, as_json: 
     why = _reason(reason)
     with told():
         base = opened(home)
-        dossier = read(base, lambda reader: _meant(reader, entry))
-        commit(base, lambda transaction: note_reading(transaction, _reading(dossier, "", why)))
-        shown = words(dossier) | read(
-            base,
-            lambda reader: {
+        dossier = _meant(base, entry)
+        _note(base, _reading(dossier, "", why))
+        with base.reading() as reader:
+            shown = words(dossier) | {
                 "reviews": list_reviews(reader, dossier.names),
                 "readings": list_readings(reader, dossier.names, 0),
-            },
-        )
+            }
     if as_json:
         say_json(shown)
     else:
@@ -100,16 +87,14 @@ def export(
             fail(USAGE, f"{to} is there already")
         if not to.parent.is_dir():  # before the reading is noted
             fail(UNREACHABLE, f"{to.parent}: No such folder")
-        dossier = read(base, lambda reader: _meant(reader, entry))
+        dossier = _meant(base, entry)
         signer = base.signer()
         reading = _reading(dossier, "export", why)
-        commit(base, lambda transaction: note_reading(transaction, reading))
+        _note(base, reading)
         taken = Export(at=reading.at, actor=reading.actor, reason=why)
-        engine = sqlite_engine(base.database, read_only=True)
-        with engine.connect() as reader:
-            blobs = FilesystemBlobs(base.blobs)
+        blobs = FilesystemBlobs(base.blobs)
+        with base.reading() as reader:
             export_to(to, dossier, taken, signer, blobs.open, lambda row: recorded_body(reader, row))
-        engine.dispose()
     if as_json:
         say_json({"dossier": dossier.name, "file": str(to), "parts": len(dossier.leaves)})
     else:
@@ -139,7 +124,8 @@ def sample(
         fail(USAGE, "give either --share or --count")
     with told():
         base = opened(home)
-        found = read(base, lambda reader: released(reader, *bounds(since, until)))
+        with base.reading() as reader:
+            found = released(reader, *bounds(since, until))
         classes = _classes(base, found)
         fit = {
             each.entry: each
@@ -152,7 +138,8 @@ def sample(
         except ValueError as wrong:
             fail(USAGE, f"--share: {wrong}")
         entries = drawn(seed, fit, number)
-        reviewed = read(base, lambda reader: outcomes(reader, entries))
+        with base.reading() as reader:
+            reviewed = outcomes(reader, entries)
     rows = [
         {
             "entry": entry,
@@ -187,7 +174,7 @@ def review(
         fail(USAGE, "--note must say something")
     with told():
         base = opened(home)
-        dossier = read(base, lambda reader: _meant(reader, entry))
+        dossier = _meant(base, entry)
         done = Review(
             at=utc_now(),
             actor=actor(),
@@ -196,7 +183,8 @@ def review(
             outcome=outcome,
             note=printable(note, 1000),
         )
-        commit(base, lambda transaction: put_review(transaction, done))
+        with base.store() as database:
+            database.submit(lambda transaction: put_review(transaction, done)).result()
     if as_json:
         say_json({"dossier": done.entry, "outcome": done.outcome, "note": done.note})
     else:
@@ -215,12 +203,10 @@ def readings(
     Example: gateway dossier readings 022020261000000001 --home /srv/gateway
     """
     with told():
-        rows = read(
-            opened(home),
-            lambda reader: list_readings(
-                reader, None if entry is None else _meant(reader, entry).names, limit
-            ),
-        )
+        base = opened(home)
+        names = None if entry is None else _meant(base, entry).names
+        with base.reading() as reader:
+            rows = list_readings(reader, names, limit)
     say_rows(rows, ("at", "actor", "entry", "part", "purpose"), as_json=as_json)
 
 
@@ -241,27 +227,31 @@ def _reading(dossier: Dossier, part: str, reason: str) -> Reading:
     )
 
 
-def _meant(reader: Connection, wanted: str) -> Dossier:
-    families = Families.load(files("schemas"))
-    dossier = dossier_of_entry(reader, wanted, families)
-    if dossier is not None:
-        return dossier
-    for row in find_messages(reader, wanted):
-        # Later documents are linked to their declaration.
-        for message in (row.id, row.linked):
-            dossier = message and dossier_of_message(reader, message, families)
-            if dossier:
-                return dossier
+def _note(home: Home, reading: Reading) -> None:
+    with home.store() as database:
+        database.submit(lambda transaction: note_reading(transaction, reading)).result()
+
+
+def _meant(home: Home, wanted: str) -> Dossier:
+    families = home.families()
+    with home.reading() as reader:
+        dossier = dossier_of_entry(reader, wanted, families)
+        if dossier is not None:
+            return dossier
+        for row in find_messages(reader, wanted):
+            # Later documents are linked to their declaration.
+            for message in (row.id, row.linked):
+                dossier = message and dossier_of_message(reader, message, families)
+                if dossier:
+                    return dossier
     raise No(f"no accepted declaration is known by {wanted}")
 
 
 def _classes(home: Home, found: list[Declared]) -> dict[str, TraderClass | None]:
-    engine = sqlite_engine(home.database, read_only=True)
-    register = SqlRegister(engine)
     classes = {}
-    for each in found:
-        trader = register.party_called(each.facts.get("trader_code", ""))
-        day = china_date(each.received_at)
-        classes[each.entry] = None if trader is None else trader.class_on(day)
-    engine.dispose()
+    with home.register() as register:
+        for each in found:
+            trader = register.party_called(each.facts.get("trader_code", ""))
+            day = china_date(each.received_at)
+            classes[each.entry] = None if trader is None else trader.class_on(day)
     return classes

@@ -17,7 +17,6 @@ from adapters.home.home import Home
 from adapters.home.host_keys import KINDS
 from adapters.home.parties_toml import read_parties
 from adapters.home.ssh_keys import make_ecdsa, make_ed25519, make_rsa, write_private
-from adapters.store.database import Database, sqlite_engine
 from adapters.store.migrate import migrate
 from adapters.store.write.parties import say
 from gateway.config.settings import toml
@@ -51,12 +50,11 @@ def _made(path: Path, port: int | None, now: datetime) -> Home:
     _write_pair(home.signing_key, home.certificate, make_p256_pair, "gateway", now)
     _make_clients(home, host_lines, now)
     migrate(home.database)
-    database = Database(sqlite_engine(home.database))
     said = read_parties(home.parties)
-    database.submit(lambda transaction: say(transaction, said, actor(), "init", now)).result()
     home.blobs.mkdir()
-    grant_mandates(home, database, now)
-    database.close()
+    with home.store() as database:
+        database.submit(lambda transaction: say(transaction, said, actor(), "init", now)).result()
+        grant_mandates(home, database, now)
     write_samples(path)
     return home
 

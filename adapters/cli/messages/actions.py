@@ -1,14 +1,16 @@
-"""`gateway messages hold|release|reject|replay`: what operators do to messages, beside a running node."""
+"""`gateway messages hold|release|reject|replay`: what operators do to messages, beside a running node.
+
+What does it is imported when it is to be done: `gateway messages list` has these commands beside it, and
+needs no judgement.
+"""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from adapters.cli.messages.dry_run import dry_run as run_dry
 from adapters.cli.messages.filters import Filters, filtered
-from adapters.cli.messages.request import Ask, asked, check_choice
-from adapters.cli.output import HomeOption, JsonOption, opened, told, warn_of_differing
+from adapters.cli.output import HomeOption, JsonOption, opened, told
 from gateway.operate.message_actions import Act, Stage
 
 
@@ -64,11 +66,15 @@ def _acted(
     as_json: bool,
     stage: Stage | None = None,
 ) -> None:
+    from adapters.cli.differing import warn_of_differing
+    from adapters.cli.messages import dry_run as trial
+    from adapters.cli.messages.request import Ask, asked, check_choice
+
     check_choice(wanted, filters)  # who has said neither is told first what it is about
     with told():
         warn_of_differing(opened(home))
     if dry_run:
-        run_dry(act, wanted, filters, stage, home, as_json)
+        trial.dry_run(act, wanted, filters, stage, home, as_json)
     elif reason is None:
         raise typer.BadParameter("it must say why", param_hint="'--reason'")
     else:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from adapters.cli import chinese
 from adapters.cli.messages import actions, diff
 from adapters.cli.messages.filters import Filters, filtered
-from adapters.cli.messages.lookup import WantedArgument, meant, read
+from adapters.cli.messages.lookup import WantedArgument, meant
 from adapters.cli.output import (
     HomeOption,
     JsonOption,
@@ -93,11 +93,10 @@ def list_(
     Example: gateway messages list --state rejected --fault schema-missing --older 2h --home /srv/gateway
     """
     wanted = replace(filters.wanted(utc_now()), after=after, everything=all_)
-    with told():
-        base = opened(home)
-        rows: list[dict[str, Any]] = read(base, lambda reader: list_messages(reader, wanted, filters.limit))
+    with told(), opened(home).reading() as reader:
+        rows = list_messages(reader, wanted, filters.limit)
         if not as_json:  # the columns of which are a contract
-            more = read(base, lambda reader: beside(reader, [row["id"] for row in rows]))
+            more = beside(reader, [row["id"] for row in rows])
             rows = [row | more[row["id"]] for row in rows]
     columns = (
         *("received_at", "id", "account", "reference", "type", "state", "customs_status", "faults"),
@@ -112,8 +111,8 @@ def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: Js
 
     Example: gateway messages show 01JD0000000000000000000000 --home /srv/gateway
     """
-    with told():
-        found = read(opened(home), lambda reader: show_message(reader, meant(reader, wanted), utc_now()))
+    with told(), opened(home).reading() as reader:
+        found = show_message(reader, meant(reader, wanted), utc_now())
     if as_json:
         say_json(found)
         return
@@ -144,8 +143,8 @@ def trace(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: J
 
     Example: gateway messages trace TB20261102000001 --home /srv/gateway
     """
-    with told():
-        found = read(opened(home), lambda reader: _trail(reader, meant(reader, wanted).id))
+    with told(), opened(home).reading() as reader:
+        found = _trail(reader, meant(reader, wanted).id)
     short = [{**row, "detail": in_short(row["detail"]), "digest": row["digest"][:12]} for row in found]
     columns = ("sequence", "at", "event", "actor", "state", "detail", "digest")
     say_rows(found if as_json else short, columns, as_json=as_json, lang=lang, words=chinese.STEP)

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, Row, select
 
-from adapters.cli.messages.lookup import WantedArgument, meant, read
+from adapters.cli.messages.lookup import WantedArgument, meant
 from adapters.cli.output import HomeOption, JsonOption, cell, console, opened, say_json, told
 from adapters.store.read.message_detail import trace_message
 from adapters.store.tables.messages import deliveries, receipts
@@ -47,8 +47,8 @@ def diff(
 
     Example: gateway messages diff TB20261102000001 --home /srv/gateway
     """
-    with told():
-        shown = read(opened(home), lambda reader: _attempts(reader, wanted, other))
+    with told(), opened(home).reading() as reader:
+        shown = _attempts(reader, wanted, other)
     if as_json:
         say_json(shown)
         return

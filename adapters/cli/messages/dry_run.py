@@ -7,14 +7,13 @@ moment; a message that something else happens to before the act may come out oth
 import json
 from collections.abc import Sequence
 from functools import cached_property, partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 import typer
 from rich.console import Console
 from rich.progress import track
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Row, select
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.cli.exit_codes import NO
@@ -23,24 +22,22 @@ from adapters.cli.messages.request import chosen
 from adapters.cli.output import cell, console, fail, opened, say_json, say_rows, told
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
-from adapters.store.database import sqlite_engine
-from adapters.store.read.register import SqlRegister
 from adapters.store.rows import received_of
 from adapters.store.tables.messages import deliveries, events, receipts
 from adapters.store.write.operations import standing
 from adapters.store.write.receipts import has_already
 from adapters.store.write.reject import stopped
-from gateway.config.settings import BadSettings
-from gateway.families.families import Families
+from gateway.config.bad_settings import BadSettings
 from gateway.formats.signing import XadesSigner
 from gateway.judge.pipeline import Rules, judge
 from gateway.judge.receipt import Verdict
 from gateway.model.decision import Decision
 from gateway.model.faults import Severity
 from gateway.model.message import Receipt
-from gateway.model.ports import Folder
+from gateway.model.ports import Folder, Register
 from gateway.model.states import DeliveryState, Event, State, advance
-from gateway.operate.message_actions import Act, Dismissal, Impossible, Stage, dismissal, event_of
+from gateway.operate.dismissal import Dismissal, dismissal
+from gateway.operate.message_actions import Act, Impossible, Stage, event_of
 
 Message = Row[*tuple[Any, ...]]
 
@@ -61,17 +58,13 @@ def dry_run(
     """Says it of each message that is meant. Ends with 1 where none of it is possible, as the act would."""
     with told():
         home = opened(path)
-        engine = sqlite_engine(home.database, read_only=True)
-        try:
-            with engine.connect() as reader:
-                those = chosen(reader, wanted, filters)
-                trial = _Trial(home, engine)
-                bar = Console(stderr=True)
-                ids = those.messages
-                each = track(ids, "looking", console=bar, transient=True, disable=len(ids) < 2)
-                shown = [_shown(reader, id_, act, stage, trial) for id_ in each]
-        finally:
-            engine.dispose()
+        with home.reading() as reader, home.register() as register:
+            those = chosen(reader, wanted, filters)
+            trial = _Trial(home, register)
+            bar = Console(stderr=True)
+            ids = those.messages
+            each = track(ids, "looking", console=bar, transient=True, disable=len(ids) < 2)
+            shown = [_shown(reader, id_, act, stage, trial) for id_ in each]
     if not shown:
         fail(NO, "no message meets the filters")
     if as_json:
@@ -94,15 +87,14 @@ def dry_run(
 class _Trial:
     """What a judgement or a rejection would write. Rules and key are read when the first is asked for."""
 
-    def __init__(self, home: Home, engine: Engine) -> None:
+    def __init__(self, home: Home, register: Register) -> None:
         self._home = home
-        self._register = SqlRegister(engine)
+        self._register = register
         self._blobs = FilesystemBlobs(home.blobs)
 
     @cached_property
     def _rules(self) -> Rules:
-        families = Families.load(files("schemas"))
-        return Rules(families=families, policy=self._home.policy(), routes=self._home.routes())
+        return self._home.rules()
 
     @cached_property
     def _signer(self) -> XadesSigner:

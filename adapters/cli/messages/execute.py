@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from importlib.resources import files
 from typing import Final, Self, TypeVar
 
 from rich.console import Console
@@ -13,19 +12,19 @@ from rich.progress import track
 
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
-from adapters.store.database import Database, Transaction, sqlite_engine
+from adapters.store.database import Database, Transaction
 from adapters.store.read.register import SqlRegister
 from adapters.store.write import operations
 from adapters.store.write.bulk_requests import carry_out, end, open_messages, undertaking
 from adapters.store.write.hold import NOTHING
 from adapters.store.write.reject import reject, stopped
-from gateway.families.families import Families
 from gateway.formats.signing import XadesSigner
 from gateway.judge.pipeline import Rules
 from gateway.model.ports import Superseded
 from gateway.model.states import State
 from gateway.operate.bulk_requests import Progress, Request, Undertaking
-from gateway.operate.message_actions import Act, Impossible, dismissal
+from gateway.operate.dismissal import dismissal
+from gateway.operate.message_actions import Act, Impossible
 
 Change = Callable[[Transaction], State]
 _T = TypeVar("_T")
@@ -37,26 +36,22 @@ _AT_ONCE: Final = (
 
 
 class Hand:
-    """What acts on one home; closed by `close`. Judgement's rules and the home's key are read when a receipt
+    """What acts on one home. Judgement's rules and the home's key are read when a receipt
     is to be signed."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, database: Database) -> None:
         self.home = home
-        self.database = Database(sqlite_engine(home.database))
+        self.database = database
 
     @classmethod
     @contextmanager
     def on(cls, home: Home) -> Iterator[Self]:
-        hand = cls(home)
-        try:
-            yield hand
-        finally:
-            hand.database.close()
+        with home.store() as database:
+            yield cls(home, database)
 
     @cached_property
     def rules(self) -> Rules:
-        families = Families.load(files("schemas"))
-        return Rules(families=families, policy=self.home.policy(), routes=self.home.routes())
+        return self.home.rules()
 
     @cached_property
     def signer(self) -> XadesSigner:

@@ -10,9 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.cli.dossier.commands import UntilOption, bounds
 from adapters.cli.output import LimitOption
-from adapters.cli.times import SinceOption, age
+from adapters.cli.times import SinceOption, UntilOption, age, bounds
 from adapters.store.read.message_search import Wanted
 from gateway.model.states import State
 

@@ -7,8 +7,6 @@ from sqlalchemy import Connection, Row
 
 from adapters.cli.exit_codes import NO
 from adapters.cli.output import fail
-from adapters.home.home import Home
-from adapters.store.database import sqlite_engine
 from adapters.store.read.message_detail import find_messages
 
 WantedArgument = Annotated[
@@ -18,15 +16,6 @@ WantedArgument = Annotated[
         "newest that is no repeat."
     ),
 ]
-
-
-def read(home: Home, query: Any) -> Any:
-    engine = sqlite_engine(home.database, read_only=True)
-    try:
-        with engine.connect() as reader:
-            return query(reader)
-    finally:
-        engine.dispose()
 
 
 def meant(reader: Connection, wanted: str) -> Row[*tuple[Any, ...]]:

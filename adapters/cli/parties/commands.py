@@ -16,6 +16,7 @@ from adapters.cli.output import (
     Language,
     LimitOption,
     Listing,
+    No,
     cell,
     console,
     fail,
@@ -26,18 +27,17 @@ from adapters.cli.output import (
     say_rows,
     told,
 )
-from adapters.cli.parties.keys import No, ReasonOption, WantedArgument, commit, keys, read
+from adapters.cli.parties.keys import ReasonOption, WantedArgument, keys
 from adapters.cli.parties.text import differences, row, whole, words
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
-from adapters.home.home import Home
 from adapters.home.key_files import BadFile, read_keys
 from adapters.home.parties_csv import read_table
 from adapters.home.parties_toml import read_parties
 from adapters.home.party_fields import read_cells, wrong
 from adapters.store.database import Transaction
 from adapters.store.write.parties import Change, changes_of, named, plan, registered, say, write
-from gateway.config.settings import BadSettings
+from gateway.config.bad_settings import BadSettings
 from gateway.model.china import china_date
 from gateway.model.parties import Role, TraderClass
 from gateway.operate.party_changes import Stated
@@ -53,8 +53,8 @@ def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json:
 
     Example: gateway parties list --home /srv/gateway
     """
-    with told():
-        register = read(opened(home), registered)
+    with told(), opened(home).reading() as reader:
+        register = registered(reader)
     rows = [row(party, china_date(utc_now())) for party in register.values()][-limit:]
     columns = ("account", "code", "scc", "name", "class", "role")
     say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.PARTY)
@@ -66,10 +66,9 @@ def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: Js
 
     Example: gateway parties show broker-aa --home /srv/gateway
     """
-    with told():
-        base = opened(home)
-        party = named(read(base, registered), wanted) or fail(NO, f"no party is known by {wanted}")
-        history = read(base, lambda reader: changes_of(reader, party.code))
+    with told(), opened(home).reading() as reader:
+        party = named(registered(reader), wanted) or fail(NO, f"no party is known by {wanted}")
+        history = changes_of(reader, party.code)
     today = china_date(utc_now())
     shown = whole(party, today) | {
         "changes": [
@@ -126,8 +125,11 @@ def add(
             raise BadSettings("\n".join(wrong("add", error))) from None
         except BadFile as error:
             raise BadSettings(str(error)) from None
-        commit(opened(home), lambda transaction: _added(transaction, said, reason))
-    party = read(Home(home), registered)[code]
+        base = opened(home)
+        with base.store() as database:
+            database.submit(lambda transaction: _added(transaction, said, reason)).result()
+        with base.reading() as reader:
+            party = registered(reader)[code]
     if as_json:
         say_json(row(party, china_date(utc_now())))
     else:
@@ -160,10 +162,12 @@ def import_(
         base = opened(home)
         said = read_table(file) if file.suffix.lower() == ".csv" else read_parties(file)
         if dry_run:
-            changes = read(base, lambda reader: plan(reader, said, now))
+            with base.reading() as reader:
+                changes = plan(reader, said, now)
         else:
-            why = reason or f"import {file.name}"
-            changes = commit(base, lambda transaction: say(transaction, said, actor(), why, now))
+            who, why = actor(), reason or f"import {file.name}"
+            with base.store() as database:
+                changes = database.submit(lambda transaction: say(transaction, said, who, why, now)).result()
     report = _report(changes, dry_run=dry_run)
     if as_json:
         say_json(report)

@@ -1,38 +1,29 @@
 """`gateway parties keys`: what a party logs in and signs with."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Connection
 
-from adapters.cli.exit_codes import NO
-from adapters.cli.output import HomeOption, JsonOption, fail, opened, say_rows, told
+from adapters.cli.output import HomeOption, JsonOption, No, opened, say_rows, told
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
-from adapters.home.home import Home
 from adapters.home.key_files import BadFile, read_certificate, read_keys
-from adapters.store.database import Database, Transaction, sqlite_engine
+from adapters.store.database import Transaction
 from adapters.store.write.parties import Change, named, registered, write
-from gateway.config.settings import BadSettings
+from gateway.config.bad_settings import BadSettings
 from gateway.formats.certificates import certificate
 from gateway.model.parties import Party, RegisteredCertificate
 from gateway.operate.party_keys import key_fingerprint, merged, revoked, with_keys
-
-T = TypeVar("T")
 
 WantedArgument = Annotated[
     str, typer.Argument(help="Account, customs code, social credit code or organisation code.")
 ]
 ReasonOption = Annotated[str, typer.Option(help="Why; it is kept with each change.")]
-
-
-class No(Exception):
-    """Why the register is not changed as asked: the answer is no."""
 
 
 def keys(
@@ -75,8 +66,10 @@ def keys(
             write(transaction, [Change(before=before, after=after)], actor(), why, now)
 
         if asked:
-            commit(base, change)
-        party = read(base, lambda reader: _party(reader, wanted))
+            with base.store() as database:
+                database.submit(change).result()
+        with base.reading() as reader:
+            party = _party(reader, wanted)
     columns = ("kind", "fingerprint", "type", "valid_from", "valid_until", "revoked_at", "state")
     say_rows([*_keys(party), *_certificates(party, now)], columns, as_json=as_json)
 
@@ -158,25 +151,3 @@ def _certificate(registered: RegisteredCertificate, now: datetime) -> dict[str, 
         "revoked_at": None if registered.revoked_at is None else registered.revoked_at.isoformat(),
         "state": state,
     }
-
-
-def read(home: Home, query: Callable[[Connection], T]) -> T:
-    engine = sqlite_engine(home.database, read_only=True)
-    try:
-        with engine.connect() as connection:
-            return query(connection)
-    except No as error:
-        fail(NO, str(error))
-    finally:
-        engine.dispose()
-
-
-def commit(home: Home, change: Callable[[Transaction], T]) -> T:
-    """What the change gave, once it is written; nothing is where it raises."""
-    database = Database(sqlite_engine(home.database))
-    try:
-        return database.submit(change).result()
-    except No as error:
-        fail(NO, str(error))
-    finally:
-        database.close()

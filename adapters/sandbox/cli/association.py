@@ -29,8 +29,6 @@ from adapters.cli.output import (
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
 from adapters.sandbox.association.association import ReferenceAssociation
-from adapters.store.database import sqlite_engine
-from adapters.store.read.register import SqlRegister
 from gateway.config.connections import AssociationSettings
 from gateway.formats.reading import number as number_in
 from gateway.model.agreements import Act, IllegalAct, Notice
@@ -221,9 +219,9 @@ def _associations(path: Path) -> Iterator[Sequence[ReferenceAssociation]]:
     # Late: other commands need not wait for its libraries.
     from adapters.run.backends import association
 
-    register = SqlRegister(sqlite_engine(home.database, read_only=True))
     try:
         with private(), ExitStack() as stack:
+            register = stack.enter_context(home.register())
             yield [
                 stack.enter_context(closing(association(home, name, settings, register, utc_now)))
                 for name, settings in shipped.items()

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import parties, party_changes
-from gateway.config.settings import BadSettings
+from gateway.config.bad_settings import BadSettings
 from gateway.model.china import china_date
 from gateway.model.parties import Delivery, Party
 from gateway.operate.party_changes import NotPossible, Stated, changed

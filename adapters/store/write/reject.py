@@ -18,7 +18,8 @@ from adapters.store.write.search_index import note_faults
 from gateway.model.agreements import AgreementKind, Used
 from gateway.model.ports import Folder, Superseded
 from gateway.model.states import State, advance
-from gateway.operate.message_actions import Act, Dismissal, Stopped, event_of
+from gateway.operate.dismissal import Dismissal, Stopped
+from gateway.operate.message_actions import Act, event_of
 
 _USED: Final = select(agreements.c.number, agreements.c.kind).where(
     agreements.c.number == bindparam("number"), agreements.c.used_by == bindparam("by")

@@ -1,0 +1,10 @@
+"""What is raised for a configuration that cannot be used."""
+
+
+class BadSettings(Exception):
+    """A configuration file that cannot be used; the text names file, key and what is wrong, `zh` the same in
+    Chinese."""
+
+    def __init__(self, en: str, zh: str = "") -> None:
+        super().__init__(en)
+        self.zh = zh or f"配置不能使用（{en}）"

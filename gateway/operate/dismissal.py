@@ -1,0 +1,72 @@
+"""The final receipt of a message that an operator rejects, and what others are told of it."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.judge.pipeline import Rules
+from gateway.judge.receipt import Known, Verdict, gateway_receipt, refusal, wanted
+from gateway.model.agreements import Used
+from gateway.model.faults import Fault, Finding, finding
+from gateway.model.message import Facts, Receipt, Received
+from gateway.model.ports import Register, Signer
+from gateway.notify.recipients import told_of_freeing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A message that is to be rejected, as the store has it; `revision` is for the commit that follows.
+
+    `facts` are None where its judgement never came so far; `uses` is the agreement that it used up, if any.
+    """
+
+    received: Received
+    facts: Facts | None
+    linked: str | None
+    uses: Used | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dismissal:
+    """A rejection by an operator: everything that one commit writes."""
+
+    message: str
+    revision: int
+    findings: tuple[Finding, ...]
+    receipts: tuple[Receipt, ...]
+    trail: dict[str, str]
+
+
+def dismissal(
+    stopped: Stopped, reason: str, rules: Rules, register: Register, signer: Signer, now: datetime
+) -> Dismissal:
+    """The final receipt of a message that an operator rejects, and what others are told of it.
+
+    By what the store knows of it: the package itself may be what no judgement survives, so it is not opened.
+    """
+    received, arrival = stopped.received, stopped.received.arrival
+    party = register.party_of(arrival.account)
+    known = Known(party=party, facts=stopped.facts, linked=stopped.linked)
+    findings = (finding(Fault.DISMISSED, detail=reason),)
+    receipt = gateway_receipt(
+        received, Verdict.REJECTED, known, findings, rules.families, rules.policy, signer, now
+    )
+    answers: Sequence[Receipt] = refusal(received, known, findings, rules.families, now)
+    freed: tuple[Receipt, ...] = ()
+    if stopped.uses is not None and stopped.facts is not None:
+        reference = stopped.facts.key.reference
+        drafts = told_of_freeing(stopped.uses, arrival.id, reference, "", register, party, now)
+        freed = tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
+    return Dismissal(
+        message=arrival.id,
+        revision=stopped.revision,
+        findings=findings,
+        receipts=wanted([receipt, *answers], party) + freed,
+        trail={
+            "rules": rules.families.digest,
+            "policy": rules.policy.digest,
+            "receipt": hashlib.sha256(receipt.body).hexdigest(),
+        },
+    )

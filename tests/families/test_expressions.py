@@ -18,8 +18,10 @@ from lxml import etree
 
 _ROOT: Final = Path(__file__).parents[2]
 _METHODS: Final = ("match", "fullmatch", "search", "findall", "finditer", "sub", "split")
-_GROWING: Final = (12, 18, 22, 200, 2000, 8000, 32_000)
-# Linear ones take less than a thousandth of this for the longest, square ones ten times as much.
+# By twos where an expression may take twice as long with every letter: the next length is to come to an end.
+_GROWING: Final = (12, 18, 20, 22, 24, 26, 28, 30, 200, 2000, 8000, 32_000, 128_000)
+# Linear ones take less than a tenth of this for the longest, square ones several times as much, however
+# fast the machine.
 _SECONDS: Final = 0.1
 
 _SYNTAX: Final[Any] = importlib.import_module("re._parser")

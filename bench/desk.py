@@ -4,19 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.cli.init.init import found
 from adapters.home.home import Home
-from adapters.store.database import sqlite_engine
 from adapters.store.read.register import SqlRegister
 from bench.traffic import ACCOUNT, Sent
-from gateway.families.families import Families
-from gateway.formats.signing import XadesSigner
-from gateway.judge.pipeline import Rules, judge
+from gateway.judge.pipeline import judge
 from gateway.model.decision import Decision
 from gateway.model.message import Arrival, ChainLink, Received, new_id
 from gateway.model.states import Event
@@ -37,12 +33,10 @@ class Desk:
     """Everything that judging needs, loaded once."""
 
     def __init__(self, home: Home) -> None:
-        self.rules = Rules(
-            families=Families.load(files("schemas")), policy=home.policy(), routes=home.routes()
-        )
-        self.signer = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text())
+        self.rules = home.rules()
+        self.signer = home.signer()
         self.blobs = FilesystemBlobs(home.blobs)
-        self._register = SqlRegister.of_one_thread(sqlite_engine(home.database, read_only=True))
+        self._register = SqlRegister.of_one_thread(home.reader())
 
     def keep(self, sent: Sent) -> Received:
         """The message that this package would be, its bytes among the blobs."""

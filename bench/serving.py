@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, Select, func, select
 
 from adapters.home.home import Home
-from adapters.store.database import sqlite_engine
 from adapters.store.tables.messages import messages, receipts
 from gateway.model.states import CustomsStatus
 
@@ -49,7 +48,7 @@ class Progress:
     """Counts what a node has finished, by looking into its store."""
 
     def __init__(self, home: Home) -> None:
-        self._engine: Engine = sqlite_engine(home.database, read_only=True)
+        self._engine: Engine = home.reader()
 
     def finally_receipted(self) -> int:
         return self._count(select(func.count()).select_from(receipts).where(receipts.c.final))

@@ -172,6 +172,37 @@ def test_the_sandbox_is_known_to_its_factory_alone() -> None:
     assert outside == {"adapters.run.backends"}
 
 
+def _called(path: Path, name: str) -> bool:
+    return any(
+        isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == name
+        for node in ast.walk(_tree(path))
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [
+        ("sqlite_engine", {"adapters.home.home"}),
+        ("Database", {"adapters.home.home"}),
+        # A worker has what is in force, which the files need not say any more.
+        ("Rules", {"adapters.home.home", "adapters.run.worker"}),
+        # Those who sign by another key than the gateway's, and who try whether one can be used.
+        (
+            "XadesSigner",
+            {
+                "adapters.home.home",
+                "adapters.home.named_files",
+                "adapters.run.worker",
+                "adapters.cli.init.sample_mandates",
+                "adapters.run.backends",
+            },
+        ),
+    ],
+)
+def test_a_home_is_where_everything_is_put_together(name: str, places: Collection[str]) -> None:
+    assert {_name(path) for path in ALL if _called(path, name)} == set(places)
+
+
 def test_only_what_the_node_runs_is_asynchronous() -> None:
     asynchronous = {
         _folder(path)

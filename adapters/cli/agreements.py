@@ -21,7 +21,7 @@ from adapters.cli.output import (
     told,
 )
 from adapters.store.read.agreements import list_agreements, show_agreement, trace_agreement
-from adapters.store.write.parties import named, registered
+from adapters.store.read.parties import named, registered
 from gateway.model.agreements import AgreementKind, AgreementState
 
 app = typer.Typer(

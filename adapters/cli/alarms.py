@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,9 +20,11 @@ from adapters.cli.output import (
 )
 from adapters.cli.times import SinceOption, first_of
 from adapters.home.clock import utc_now
-from adapters.monitor.alarm_notifiers import NotTold, Teller, tellers
 from adapters.store.write.alarms import list_alarms
 from gateway.monitor.alarms import Alarm, News, Severity, Telling
+
+if TYPE_CHECKING:  # else late: to list alarms needs nothing of the network
+    from adapters.monitor.alarm_notifiers import Teller
 
 app = typer.Typer(cls=Listing, help="Alarms: what is wrong now, and what was.")
 
@@ -56,6 +58,8 @@ def tell_test(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -
 
     Example: gateway alarms test --home /srv/gateway
     """
+    from adapters.monitor.alarm_notifiers import tellers
+
     with told():
         base = opened(home)
         ways = [way for way in tellers(base.settings().alarms, base.path) if way.name != "log"]
@@ -66,7 +70,9 @@ def tell_test(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -
         raise typer.Exit(NO)
 
 
-async def _tried(way: Teller, now: datetime) -> dict[str, Any]:
+async def _tried(way: "Teller", now: datetime) -> dict[str, Any]:
+    from adapters.monitor.alarm_notifiers import NotTold
+
     alarm = Alarm(
         id=0,
         key="test",

@@ -13,7 +13,6 @@ from gateway.model.agreements import STATES_ZH as AGREEMENT_STATES
 from gateway.model.agreements import Act, AgreementKind, Side
 from gateway.model.message import ReceiptKind
 from gateway.model.parties import CLASSES_ZH, ROLES_ZH, ReceiptForm, SignaturePolicy
-from gateway.model.reform import Due, ReformPolicy, sources, sources_zh
 from gateway.model.states import CUSTOMS_STATUSES_ZH, STATES_ZH, DeliveryState, Event
 from gateway.model.trade_words import DIRECTIONS_ZH
 from gateway.model.waits import in_words
@@ -97,7 +96,6 @@ _PROGRESS: Final = {
     Progress.REFUSED: "未核准",
 }
 _OUTCOMES: Final = {Outcome.OPEN: "未办理", Outcome.DONE: "已办理", Outcome.IMPOSSIBLE: "不能办理"}
-_DUE: Final = {Due.WITH: "随报关单提交", Due.AFTER_RELEASE: "放行后补交", Due.KEPT: "企业存单"}
 _WHY: Final = {
     Why.DUE: "放行后补交",
     Why.REMINDER: "催交",
@@ -256,24 +254,3 @@ PARTY: Final = Vocabulary(
 )
 DOCTOR: Final = Vocabulary({"check": of(_CHECKS)})
 QUEUE: Final = Vocabulary({"status": of(_WAITS)}, {"key": "报文号"})
-
-
-def owed(policy: ReformPolicy) -> Vocabulary:
-    """Documents and announcements by the names that the policy has for them."""
-    rows = (*policy.demand, *policy.due)
-    announced = {sources([row]): sources_zh([row]) for row in rows}
-
-    def named(codes: Any) -> object:
-        called = {code: f"{name.zh}（{code}）" for code, name in policy.documents.items()}
-        return "、".join(called.get(code, code) for code in codes)
-
-    return Vocabulary(
-        {
-            "customs_status": of(CUSTOMS_STATUSES_ZH),
-            "due": of(_DUE),
-            "documents": named,
-            "missing": named,
-            "sources": lambda told: "；".join(announced.get(each, each) for each in told),
-        },
-        {"id": "报文号"},
-    )

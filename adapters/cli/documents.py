@@ -1,7 +1,7 @@
 """`gateway documents`: what declarations owe, what was asked for, and what came (REFORM R3, R4)."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -24,6 +24,10 @@ from adapters.cli.output import (
 )
 from adapters.home.clock import utc_now
 from adapters.store.read.documents_due import list_owed, show_owed
+from gateway.model.reform import Due, ReformPolicy, sources, sources_zh
+from gateway.model.states import CUSTOMS_STATUSES_ZH
+
+_DUE: Final = {Due.WITH: "随报关单提交", Due.AFTER_RELEASE: "放行后补交", Due.KEPT: "企业存单"}
 
 app = typer.Typer(cls=Listing, help="Documents that declarations owe.")
 
@@ -95,4 +99,25 @@ def _words(home: Path, lang: Language) -> Vocabulary:
     if lang is Language.EN:
         return Vocabulary()
     with told():
-        return chinese.owed(opened(home).policy().reform)
+        return _owed(opened(home).policy().reform)
+
+
+def _owed(policy: ReformPolicy) -> Vocabulary:
+    """Documents and announcements by the names that the policy has for them."""
+    rows = (*policy.demand, *policy.due)
+    announced = {sources([row]): sources_zh([row]) for row in rows}
+
+    def named(codes: Any) -> object:
+        called = {code: f"{name.zh}（{code}）" for code, name in policy.documents.items()}
+        return "、".join(called.get(code, code) for code in codes)
+
+    return Vocabulary(
+        {
+            "customs_status": chinese.of(CUSTOMS_STATUSES_ZH),
+            "due": chinese.of(_DUE),
+            "documents": named,
+            "missing": named,
+            "sources": lambda told: "；".join(announced.get(each, each) for each in told),
+        },
+        {"id": "报文号"},
+    )

@@ -7,8 +7,6 @@ from typing import Annotated, TypeVar
 import typer
 
 from adapters.cli.exit_codes import NO
-from adapters.cli.messages.execute import Hand
-from adapters.cli.messages.request import finish
 from adapters.cli.output import (
     HomeOption,
     JsonOption,
@@ -114,6 +112,9 @@ def resume(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) ->
 
     Example: gateway undertakings resume 01JD0000000000000000000000 --home /srv/gateway
     """
+    from adapters.cli.messages.execute import Hand
+    from adapters.cli.messages.request import finish
+
     with told(), Hand.on(opened(home)) as hand:
         with hand.database.engine.connect() as reader:
             _known(wanted, lambda: undertaking(reader, wanted))
@@ -121,6 +122,9 @@ def resume(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) ->
 
 
 def _decided(wanted: str, home: Path, decision: Progress, words: str, as_json: bool) -> None:
+    from adapters.cli.messages.execute import Hand
+    from adapters.cli.messages.request import finish
+
     with told(), Hand.on(opened(home)) as hand:
         who, now = actor(), utc_now()
         written = hand.database.submit(lambda to: decide(to, wanted, who, decision, words, now))

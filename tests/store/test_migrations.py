@@ -12,7 +12,8 @@ from sqlalchemy import create_engine
 from adapters.sandbox.association.answers import import_agr_response
 from adapters.store.migrate import NEWEST, migrate
 from adapters.store.migrations import versions
-from adapters.store.write.parties import changes_of, registered
+from adapters.store.read.parties import registered
+from adapters.store.write.parties import changes_of
 from gateway.model.parties import Party, Role
 
 PARTY = Party(code="1207960303", scc="91120116MADEM0B11T", name="天津虚构", roles=(Role.TRADER,))

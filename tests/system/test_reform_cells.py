@@ -15,8 +15,9 @@ from sqlalchemy import select
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.store.database import Database, sqlite_engine
+from adapters.store.read.parties import registered
 from adapters.store.tables.messages import messages, obligations
-from adapters.store.write.parties import Change, registered, write
+from adapters.store.write.parties import Change, write
 from gateway.model.parties import Account, ClassPeriod, Contract, Party, Period, Role, TraderClass
 from gateway.model.states import State
 from tests.support.association import agreement, grant

@@ -8,8 +8,8 @@ from typing import Final
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home.home import Home
 from adapters.store.database import Database, Transaction
+from adapters.store.read.parties import registered
 from adapters.store.write.agreements import tell
-from adapters.store.write.parties import registered
 from gateway.formats.signing import XadesSigner
 from gateway.model.agreements import Act, Agreement, AgreementKind, AgreementState, Change, Notice, Side
 from gateway.model.china import china_date

@@ -36,7 +36,8 @@ from adapters.home.parties_csv import read_table
 from adapters.home.parties_toml import read_parties
 from adapters.home.party_fields import read_cells, wrong
 from adapters.store.database import Transaction
-from adapters.store.write.parties import Change, changes_of, named, plan, registered, say, write
+from adapters.store.read.parties import named, registered
+from adapters.store.write.parties import Change, changes_of, plan, say, write
 from gateway.config.bad_settings import BadSettings
 from gateway.model.china import china_date
 from gateway.model.parties import Role, TraderClass

@@ -14,7 +14,8 @@ from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.home.key_files import BadFile, read_certificate, read_keys
 from adapters.store.database import Transaction
-from adapters.store.write.parties import Change, named, registered, write
+from adapters.store.read.parties import named, registered
+from adapters.store.write.parties import Change, write
 from gateway.config.bad_settings import BadSettings
 from gateway.formats.certificates import certificate
 from gateway.model.parties import Party, RegisteredCertificate

@@ -2,17 +2,20 @@
 
 from collections import Counter, defaultdict
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
+from adapters.store.read.parties import registered
 from adapters.store.tables.messages import events, messages
-from adapters.store.write.parties import registered
-from gateway.families.families import Families
 from gateway.model.china import china_date
 from gateway.model.message import Operation, new_id
 from gateway.model.parties import Party
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.monitor.statistics_bands import Figure
+
+if TYPE_CHECKING:  # else late: what flows is counted without them
+    from gateway.families.families import Families
 
 _ACCEPTED = (State.ACCEPTED, State.DELIVERED, State.CLOSED)
 _RELEASED = (CustomsStatus.RELEASED, CustomsStatus.CLOSED)
@@ -21,7 +24,7 @@ _TRADER_SCC = messages.c.facts["trader_scc"].as_string()
 _BY = (messages.c.office, messages.c.party, _TRADER, _TRADER_SCC)
 
 
-def figures(reader: Connection, since: datetime, now: datetime, families: Families) -> list[Figure]:
+def figures(reader: Connection, since: datetime, now: datetime, families: "Families") -> list[Figure]:
     """The declarations that came in from `since` on. A trader counts by the class that it has today; one that
     is not registered has none. What is not judged yet, or is held, counts nowhere.
 
@@ -76,7 +79,7 @@ class _Classes:
         return self._by_code.get(code or "", "") or self._by_code.get(scc or "", "")
 
 
-def _says_inspection(families: Families) -> ColumnElement[bool]:
+def _says_inspection(families: "Families") -> ColumnElement[bool]:
     """The event of an answer whose code means inspection, as `Transaction.log` writes it."""
     said = [
         and_(

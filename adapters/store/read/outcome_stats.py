@@ -5,16 +5,18 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, select
 
 from adapters.store.tables.dossiers import reviews
 from adapters.store.tables.messages import deliveries, events, messages
-from gateway.families.families import Families
 from gateway.model.dossier import ReviewOutcome
 from gateway.model.message import Operation, new_id
 from gateway.model.states import CustomsStatus, Event
+
+if TYPE_CHECKING:  # else late: what flows is counted without them
+    from gateway.families.families import Families
 
 _IN_HAND: Final = timedelta(days=1)  # the longest from a message's id, given at a claim, to its receipt
 NOT_ASSESSED: Final = "not assessed"
@@ -66,7 +68,7 @@ def released(reader: Connection, since: datetime | None, until: datetime | None)
 
 
 def counts_by_triage(
-    reader: Connection, since: datetime | None, until: datetime | None, families: Families
+    reader: Connection, since: datetime | None, until: datetime | None, families: "Families"
 ) -> list[dict[str, Any]]:
     """What became of declarations, by the row of the triage table that decided: `rule` is the first reason
     of the hint, which names the classes and the source."""
@@ -132,7 +134,7 @@ def _received(since: datetime | None, until: datetime | None) -> ColumnElement[b
 
 
 def _inspected(
-    reader: Connection, since: datetime | None, until: datetime | None, families: Families
+    reader: Connection, since: datetime | None, until: datetime | None, families: "Families"
 ) -> set[str]:
     """The declarations whose goods customs ever inspected: the status now need not tell any more."""
     codes = {type_.answer.kind: type_.answer.codes for type_ in families.types if type_.answer is not None}

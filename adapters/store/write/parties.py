@@ -3,19 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from pydantic import TypeAdapter
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from adapters.store.database import Transaction
+from adapters.store.read.parties import PARTY, registered
 from adapters.store.tables.messages import parties, party_changes
 from gateway.config.bad_settings import BadSettings
 from gateway.model.china import china_date
 from gateway.model.parties import Delivery, Party
 from gateway.operate.party_changes import NotPossible, Stated, changed
-
-_PARTY: Final = TypeAdapter(Party)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,25 +22,6 @@ class Change:
 
     before: Party | None
     after: Party
-
-
-def registered(connection: Connection) -> dict[str, Party]:
-    """All parties by customs code, those that were registered first before the others."""
-    first = select(func.min(party_changes.c.id)).where(party_changes.c.party == parties.c.code)
-    rows = connection.execute(select(parties.c.code, parties.c.record).order_by(first.scalar_subquery()))
-    return {row.code: _PARTY.validate_python(row.record) for row in rows}
-
-
-def named(register: Mapping[str, Party], wanted: str) -> Party | None:
-    """The party with this account, or of this name (`Party.is_called`)."""
-    return next(
-        (
-            party
-            for party in register.values()
-            if party.is_called(wanted) or (party.account is not None and party.account.name == wanted)
-        ),
-        None,
-    )
 
 
 def plan(connection: Connection, said: Sequence[Stated], now: datetime) -> list[Change]:
@@ -128,8 +107,8 @@ def changes_of(connection: Connection, code: str) -> list[tuple[dict[str, Any], 
         (
             {"at": row.at, "actor": row.actor, "reason": row.reason},
             Change(
-                before=None if row.before is None else _PARTY.validate_python(row.before),
-                after=_PARTY.validate_python(row.after),
+                before=None if row.before is None else PARTY.validate_python(row.before),
+                after=PARTY.validate_python(row.after),
             ),
         )
         for row in rows
@@ -149,5 +128,5 @@ def _row(party: Party, now: datetime) -> dict[str, Any]:
 
 
 def _plain(party: Party) -> dict[str, Any]:
-    plain: dict[str, Any] = _PARTY.dump_python(party, mode="json")
+    plain: dict[str, Any] = PARTY.dump_python(party, mode="json")
     return plain

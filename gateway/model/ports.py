@@ -11,6 +11,7 @@ from lxml import etree
 from gateway.model.agreements import Registered
 from gateway.model.decision import Decision
 from gateway.model.dossier import Dossier, Reading, Recorded
+from gateway.model.folders import Folder
 from gateway.model.message import (
     Arrival,
     Declared,
@@ -200,7 +201,7 @@ class Posting:
     message_name: str
     reference: str
     name: str
-    folder: "Folder"
+    folder: Folder
     kind: ReceiptKind
     verdict: str
     final: bool
@@ -244,15 +245,6 @@ class Outgoing:
     submission: Submission
     since: datetime
     unsure: bool = False
-
-
-class Folder(StrEnum):
-    """The folders of an account that the store fills; names of the Single Window import client."""
-
-    OUTBOX = "OutBox"
-    INBOX = "InBox"
-    SENTBOX = "SentBox"
-    FAILBOX = "FailBox"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

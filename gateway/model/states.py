@@ -6,6 +6,7 @@ generated from `TRANSITIONS`.
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 
 class State(StrEnum):
@@ -195,3 +196,9 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"
     REFUSED = "refused"
     HELD = "held"
+
+
+# Words of the log for what happens to one delivery and leaves its message as it is.
+DELIVERY_HELD: Final = "delivery_held"
+DELIVERY_RESUMED: Final = "delivery_resumed"
+DELIVERY_REFUSED: Final = "delivery_refused"

@@ -8,18 +8,15 @@ What customs took and then lost is handed over again by a replay of its delivery
 meanwhile, whatever comes of it: customs took it once, and an answer may still come.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from gateway.model.states import DeliveryState, Event, State
+from gateway.model.states import DELIVERY_HELD, DELIVERY_RESUMED, DeliveryState, Event, State
+from gateway.model.transition import Columns, Note, Transition
 from gateway.operate.message_actions import Impossible
-
-# The words in the trail of what leaves the message as it is.
-HELD: Final = "delivery_held"
-RESUMED: Final = "delivery_resumed"
-REFUSED: Final = "delivery_refused"
 
 _ON_ITS_WAY: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 _ENDED: Final = (DeliveryState.HELD, DeliveryState.REFUSED)
@@ -86,3 +83,16 @@ def step_of(
     if any(each in _ENDED for each in others):
         raise Impossible("another delivery of its message is held or refused too; use messages release")
     return Step(after, Event.RESUMED)
+
+
+def change_of(
+    step: Step, message: str, actor: str, reason: str, now: datetime, detail: Mapping[str, object]
+) -> Transition | Note:
+    """What happens to the message of the delivery; `detail` names that in the log."""
+    told = {"reason": reason, **detail}
+    if step.event is None:
+        word = DELIVERY_HELD if step.delivery is DeliveryState.HELD else DELIVERY_RESUMED
+        return Note(message=message, word=word, actor=actor, at=now, detail=told)
+    return Transition(
+        message=message, event=step.event, actor=actor, at=now, detail=told, columns=Columns(reason="")
+    )

@@ -4,7 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from gateway.model.ports import Entry, Folder
+from gateway.model.folders import Folder
+from gateway.model.message import ATTACHMENT
+from gateway.model.ports import Entry
+from gateway.model.states import Event, State
+from gateway.model.transition import Columns, Note, Transition
 
 # For so long a client may give the name that it meant to a file that was taken under another one.
 RENAMED_WITHIN: Final = timedelta(minutes=10)
@@ -12,6 +16,26 @@ RENAMED_WITHIN: Final = timedelta(minutes=10)
 
 class NotRenamed(Exception):
     """The text is for the user of the client."""
+
+
+def renamed(
+    message: str, state: State, type_: str | None, account: str, name: str, to: str, now: datetime
+) -> Transition | Note:
+    """What another name changes of a message: a PDF that was sent on its own is judged again where it waits
+    or was refused, since it is found by its name. Raises `NotRenamed` where it is part of a declaration."""
+    detail = {"name": name, "to": to}
+    if type_ == ATTACHMENT and state in (State.ACCEPTED, State.DELIVERED, State.CLOSED):
+        raise NotRenamed("The document is part of a declaration already and keeps its name")
+    if type_ != ATTACHMENT or state not in (State.WAITING, State.REJECTED):
+        return Note(message=message, word=Event.RENAMED, actor=account, at=now, detail=detail)
+    return Transition(
+        message=message,
+        event=Event.RENAMED,
+        actor=account,
+        at=now,
+        detail={**detail, "anew": True},
+        columns=Columns(name=to, waiting_for=None, until=None),
+    )
 
 
 class Mailbox(Protocol):

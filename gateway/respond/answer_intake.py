@@ -23,6 +23,7 @@ from gateway.monitor.observer import UNOBSERVED, Observer
 from gateway.notify.notice_documents import Draft
 from gateway.notify.recipients import given
 from gateway.respond.answer import Answered, Target, Told, Unreadable, decide
+from gateway.respond.match import Unclear
 
 log = structlog.get_logger()
 
@@ -65,11 +66,6 @@ class Parked:
     id: str
     backend: str
     answer: Answer
-
-
-class Unclear(Exception):
-    """Which declaration an answer belongs to cannot be known: it names two, or nothing but a reference that
-    two parties have open declarations under. The text says so to operators."""
 
 
 class AnswerBook(Protocol):

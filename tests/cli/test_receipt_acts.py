@@ -15,7 +15,7 @@ from adapters.cli.exit_codes import NO, USAGE
 from adapters.home.audit import Audit
 from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.tables.messages import receipts
-from gateway.model.ports import Folder
+from gateway.model.folders import Folder
 from tests.support.declarations import Declaration
 from tests.support.desk import NOW, Desk
 from tests.support.rendering import render

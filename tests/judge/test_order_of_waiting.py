@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import pytest
 
+from adapters.store.apply import apply_notice
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import agreements, messages
-from adapters.store.write.agreements import tell
 from gateway.model.agreements import Act, Change
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault
@@ -78,7 +78,7 @@ class Course:
             for number in numbers:
                 after = agreement(number, **terms)
                 change = Change(after=after, act=Act.CONFIRMED, at=NOW, reason="", seen=0)
-                tell(transaction, change, kept, ACCOUNT, NOW)
+                apply_notice(transaction, change, kept, ACCOUNT, NOW)
 
         self._desk.database.submit(told).result()
 

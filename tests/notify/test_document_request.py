@@ -14,8 +14,8 @@ from adapters.store.tables.messages import receipts
 from adapters.store.write.document_requests import SqlRequests
 from gateway.formats import xml
 from gateway.formats.signing import XadesSigner
+from gateway.model.folders import Folder
 from gateway.model.message import ReceiptKind
-from gateway.model.ports import Folder
 from gateway.model.reform import DocumentName
 from gateway.notify.document_requests import Asked, Why, build_request
 from gateway.notify.reminders import Reminders

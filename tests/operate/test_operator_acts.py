@@ -13,14 +13,14 @@ import pytest
 from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.store.tables.messages import agreements, deliveries, events, holders, obligations, receipts
 from adapters.store.write.deliveries import SqlOutbox
-from adapters.store.write.operations import hold, release, replay
-from adapters.store.write.reject import reject as write_rejection
-from adapters.store.write.reject import stopped
+from adapters.store.write.operations import hold, release, replay, stopped
+from adapters.store.write.operations import reject as write_rejection
 from gateway.model.agreements import Act, AgreementState
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault
+from gateway.model.folders import Folder
 from gateway.model.message import ReceiptKind
-from gateway.model.ports import Folder, LateDecision, Outgoing, Superseded
+from gateway.model.ports import LateDecision, Outgoing, Superseded
 from gateway.model.states import DeliveryState, Event, State
 from gateway.operate.dismissal import Dismissal, dismissal
 from gateway.operate.message_actions import Impossible

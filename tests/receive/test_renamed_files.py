@@ -12,7 +12,8 @@ from adapters.store.read.message_detail import find_messages, trace_message
 from adapters.store.read.message_search import Wanted, list_messages
 from adapters.store.tables.messages import messages, receipts
 from gateway.model.decision import Decision
-from gateway.model.ports import Entry, Folder, Superseded
+from gateway.model.folders import Folder
+from gateway.model.ports import Entry, Superseded
 from gateway.model.states import Event, State
 from gateway.receive.mailbox import RENAMED_WITHIN, NotRenamed
 from tests.support.declarations import Declaration, Document

@@ -11,10 +11,11 @@ from sqlalchemy import insert, select
 
 from adapters.store.tables.messages import deliveries, events, messages
 from adapters.store.write.destinations import SqlDestinations, pause, resume
-from adapters.store.write.hold import stop
+from adapters.store.write.operations import hold
 from gateway.deliver.circuit_breaker import Breaker, BreakerState
+from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Key, Submission
-from gateway.model.ports import Folder, Outgoing
+from gateway.model.ports import Outgoing
 from gateway.model.states import DeliveryState, Event, State
 from tests.support.stores import NOW, Store, accepted, arrival, names, receipt
 
@@ -140,9 +141,7 @@ def test_nothing_overtakes_what_is_held(store: Store) -> None:
     async def test(store: Store) -> None:
         first = await send(store, arrival(1), about="A" * 26)
         await send(store, arrival(2), about="A" * 26)
-        with store.database.engine.connect() as reader:
-            held = reader.execute(select(messages).where(messages.c.id == first)).one()
-        await store.database.write(lambda to: stop(to, held, "op", "why", NOW))
+        await store.database.write(lambda to: hold(to, first, "op", "why", NOW))
         assert await claimed(store) == []
 
     run(store, test)

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import sqlite
 from adapters.store.database import sqlite_engine
 from adapters.store.migrate import migrate
 from adapters.store.read import mailbox, register_queries
-from adapters.store.write import deliveries, effects, failover, messages, pending_receipts, waits
+from adapters.store.write import deliveries, failover, messages, pending_receipts, waits
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ from adapters.store.write import deliveries, effects, failover, messages, pendin
     [
         (waits._FOR, "messages_in_wait (state=? AND waiting_for=?)"),
         (waits._OVERDUE, "messages_overdue (state=? AND until<?)"),
-        (effects._OF_ITS_NAME, "messages_in_wait (state=? AND waiting_for=?)"),
-        (effects._LOOSE.params(things=["a"]), "messages_in_wait_spelt (state=? AND spelt=?)"),
+        (waits._OF_ITS_NAME, "messages_in_wait (state=? AND waiting_for=?)"),
+        (waits._SEPARATE.params(things=["a"]), "messages_in_wait_spelt (state=? AND spelt=?)"),
         (register_queries.LOOSE, "messages_in_wait_spelt (state=? AND spelt=?)"),
         (waits._FOR_SPELT, "messages_in_wait_spelt (state=? AND spelt=?)"),
         (waits._BEFORE_SPELT, "messages_woken_spelt (state=? AND spelt=? AND seq<?)"),

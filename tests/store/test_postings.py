@@ -10,9 +10,10 @@ from sqlalchemy import insert
 from adapters.store.tables.messages import parties
 from adapters.store.tables.operations import replies
 from adapters.store.write.receipt_delivery import SqlPostings
+from gateway.model.folders import Folder
 from gateway.model.message import Reply
 from gateway.model.parties import Delivery
-from gateway.model.ports import Folder, Posting
+from gateway.model.ports import Posting
 from tests.support.stores import NOW, Store, accepted, add_and_claim, arrival
 
 LATER = NOW + timedelta(minutes=5)

@@ -11,9 +11,9 @@ from sqlalchemy import select
 from adapters.store.read.documents_due import list_owed, show_owed
 from adapters.store.tables.messages import events
 from gateway.model.decision import Decision, Matter
+from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Declared, Facts, Operation, Receipt, ReceiptKind
 from gateway.model.obligation import Obligation
-from gateway.model.ports import Folder
 from gateway.model.reform import Due
 from gateway.model.states import CustomsStatus
 from gateway.notify.document_requests import Asked, Why

@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import select
 
+from adapters.store.apply import apply_notice
 from adapters.store.tables.messages import agreement_acts, agreements, deliveries, events, messages, receipts
-from adapters.store.write.agreements import tell
 from adapters.store.write.operations import replay
 from gateway.model.agreements import (
     PROPOSED,
@@ -24,8 +24,9 @@ from gateway.model.agreements import (
     state_after,
 )
 from gateway.model.decision import Decision, Lack, Matter
+from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Receipt, ReceiptKind
-from gateway.model.ports import Folder, Superseded
+from gateway.model.ports import Superseded
 from gateway.model.states import CustomsStatus, DeliveryState, Event, State
 from tests.support.stores import (
     KEY,
@@ -266,7 +267,7 @@ def test_a_notice_that_was_judged_on_an_older_state_is_not_written(store: Store)
         for change in (late, replace(late, seen=0)):
             with pytest.raises(Superseded):
                 store.database.submit(
-                    partial(tell, change=change, notice=arrival(9), actor="association", now=NOW)
+                    partial(apply_notice, change=change, notice=arrival(9), actor="association", at=NOW)
                 ).result()
         assert [each.act for each in rows(store, agreement_acts)] == [Act.CONFIRMED, Act.USED]
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home.home import Home
+from adapters.store.apply import apply_notice
 from adapters.store.database import Database
-from adapters.store.write.agreements import tell
 from gateway.formats.signing import XadesSigner
 from gateway.model.agreements import (
     Act,
@@ -74,4 +74,4 @@ def grant(home: Home, database: Database, of: Agreement) -> None:
         id="", account=ACCOUNT, channel="tests", name="mandate.xml", sha256=sha256, size=size, received_at=AT
     )
     change = Change(after=mandate, act=Act.CONFIRMED, at=AT, reason="", seen=0)
-    database.submit(lambda transaction: tell(transaction, change, kept, ACCOUNT, AT)).result()
+    database.submit(lambda transaction: apply_notice(transaction, change, kept, ACCOUNT, AT)).result()

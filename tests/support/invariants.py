@@ -27,8 +27,16 @@ from adapters.store.tables.messages import (
 from adapters.store.write.receipt_actions import REMOVED, RESTORED
 from gateway.model.agreements import LIFE, PROPOSED, Act, AgreementKind, AgreementState
 from gateway.model.message import Operation, message_of
-from gateway.model.states import TRANSITIONS, CustomsStatus, DeliveryState, Event, State
-from gateway.operate.delivery_actions import HELD, REFUSED, RESUMED
+from gateway.model.states import (
+    DELIVERY_HELD,
+    DELIVERY_REFUSED,
+    DELIVERY_RESUMED,
+    TRANSITIONS,
+    CustomsStatus,
+    DeliveryState,
+    Event,
+    State,
+)
 
 Rows = Sequence[Row[*tuple[Any, ...]]]
 
@@ -39,8 +47,9 @@ _VERDICT: Final = {
     State.CLOSED: "accepted",
     State.REJECTED: "rejected",
 }
+_OF_A_DELIVERY: Final = (DELIVERY_HELD, DELIVERY_RESUMED, DELIVERY_REFUSED)
 # Somebody looks into the dossier, documents are asked for, or a receipt is put back: nothing moves.
-_LEAVES_AS_IT_IS: Final = ("read", "reviewed", "requested", HELD, RESUMED, REFUSED, REMOVED, RESTORED)
+_LEAVES_AS_IT_IS: Final = ("read", "reviewed", "requested", *_OF_A_DELIVERY, REMOVED, RESTORED)
 _ON_ITS_WAY: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 
 

@@ -12,8 +12,8 @@ from gateway.formats import xml
 from gateway.formats.submission import NAMESPACE
 from gateway.model.decision import Decision
 from gateway.model.faults import Finding, Severity
+from gateway.model.folders import Folder
 from gateway.model.message import Receipt, ReceiptKind
-from gateway.model.ports import Folder
 from gateway.model.states import Event, State
 from tests.support.desk import NOW, Desk
 from tests.support.keys import xmlsec1_trusts

@@ -23,10 +23,11 @@ from adapters.store.tables.messages import messages, metadata, receipts
 from adapters.store.write.allowances import Allowances
 from adapters.store.write.messages import SqlMessages
 from gateway.model.decision import Decision
+from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Receipt, ReceiptKind, Received
 from gateway.model.parties import Account
 from gateway.model.policy import Policy
-from gateway.model.ports import Folder, Intake
+from gateway.model.ports import Intake
 from gateway.model.states import Event
 from gateway.receive.allowance import Room
 from tests.support.judging import families

@@ -15,8 +15,9 @@ from adapters.store.write.messages import SqlMessages
 from gateway.families.customs_codes import AnswerKind
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault, finding
+from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Facts, Key, Operation, Receipt, ReceiptKind, Submission, new_id
-from gateway.model.ports import Answer, Folder
+from gateway.model.ports import Answer
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.respond.answer import Answered, Target, Told
 from gateway.respond.answer_intake import Matched, Unmatched

@@ -36,7 +36,7 @@ PLACES: Final = (
     "adapters.store.write.messages:SqlMessages.decide",
     "adapters.store.write.messages:_add",
     "adapters.store.write.messages:_claim",
-    "adapters.store.write.messages:_decide",
+    "adapters.store.write.messages:apply",
     "adapters.store.write.deliveries:SqlOutbox.settle",
     "adapters.store.write.deliveries:SqlOutbox._claim",
     "adapters.store.write.deliveries:_settle",

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from adapters.store.tables.messages import receipts
-from gateway.model.ports import Folder
+from gateway.model.folders import Folder
 from gateway.model.states import Event
 from tests.support.sftp_served import Served, serving
 

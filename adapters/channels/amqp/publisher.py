@@ -14,7 +14,8 @@ from adapters.channels.amqp.reply_queues import AccountQueues
 from adapters.transport.amqp.connection import BrokerConnection, Sent
 from gateway.model.backoff import WHILE_THE_STORE_FAILS
 from gateway.model.faults import printable
-from gateway.model.ports import Clock, Folder, Posting, Postings
+from gateway.model.folders import Folder
+from gateway.model.ports import Clock, Posting, Postings
 
 _AT_ONCE: Final = 100
 _LOOK_EVERY: Final = 0.3  # seconds

@@ -19,8 +19,8 @@ from adapters.channels.sftp_partner.push_receipts import bring
 from adapters.transport.files.folders import Files
 from gateway.model.backoff import Backoff
 from gateway.model.faults import printable
+from gateway.model.folders import Folder
 from gateway.model.parties import Account
-from gateway.model.ports import Folder
 
 _LONGEST_PAUSE: Final = 300.0  # seconds between attempts to reach a party that cannot be reached
 _STOP_WITHIN: Final = 5.0  # seconds for a visit that is under way

@@ -21,9 +21,10 @@ from adapters.channels.sftp_partner.office import Office, Thread
 from adapters.transport.files.folders import MOST, OUTAGES, Files, Found
 from gateway.formats.report import report
 from gateway.model.faults import Fault, Rejected, printable, too_large
+from gateway.model.folders import Folder
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account
-from gateway.model.ports import Folder, Spool
+from gateway.model.ports import Spool
 from gateway.model.receipt_names import receipt_name
 from gateway.model.unfinished_names import LEFT_AFTER
 from gateway.receive.left_unfinished import notice

@@ -16,9 +16,10 @@ from adapters.channels.sftp_server.remembered import Remembered
 from adapters.channels.sftp_server.uploads import Draft, Outbox
 from adapters.channels.sftp_server.wire import Refused, Status, no_such_file
 from gateway.model.faults import Finding, Rejected, printable
+from gateway.model.folders import Folder
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account
-from gateway.model.ports import BlobStore, Clock, Entry, Filing, Folder, Intake
+from gateway.model.ports import BlobStore, Clock, Entry, Filing, Intake
 from gateway.receive.allowance import Asked, Room
 from gateway.receive.mailbox import Mailbox
 

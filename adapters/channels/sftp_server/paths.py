@@ -3,7 +3,7 @@
 from typing import Final
 
 from adapters.channels.sftp_server.wire import LONGEST_NAME, Refused, Status, no_such_file
-from gateway.model.ports import Folder
+from gateway.model.folders import Folder
 
 _FOLDERS: Final = {folder.value: folder for folder in Folder}
 

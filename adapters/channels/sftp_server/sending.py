@@ -10,8 +10,8 @@ from adapters.channels.sftp_server.office import Office, no_room
 from adapters.channels.sftp_server.remembered import Lost
 from adapters.channels.sftp_server.uploads import Draft
 from adapters.channels.sftp_server.wire import Attributes, Mode, Refused, Space, Status, denied, no_such_file
+from gateway.model.folders import Folder
 from gateway.model.parties import Account
-from gateway.model.ports import Folder
 from gateway.receive.allowance import Room
 from gateway.receive.mailbox import NotRenamed
 

@@ -24,8 +24,9 @@ from adapters.channels.sftp_server.wire import (
     denied,
     no_such_file,
 )
+from gateway.model.folders import Folder
 from gateway.model.parties import Account
-from gateway.model.ports import Entry, Folder
+from gateway.model.ports import Entry
 from gateway.receive.left_unfinished import notice
 
 _FOLDER: Final = 0o040755

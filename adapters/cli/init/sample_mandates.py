@@ -7,9 +7,9 @@ from typing import Final
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home.home import Home
+from adapters.store.apply import apply_notice
 from adapters.store.database import Database, Transaction
 from adapters.store.read.parties import registered
-from adapters.store.write.agreements import tell
 from gateway.formats.signing import XadesSigner
 from gateway.model.agreements import Act, Agreement, AgreementKind, AgreementState, Change, Notice, Side
 from gateway.model.china import china_date
@@ -54,7 +54,7 @@ def grant_mandates(home: Home, database: Database, now: datetime) -> None:
 
 
 def _tell(change: Change, kept: Arrival, now: datetime, transaction: Transaction) -> None:
-    tell(transaction, change, kept, ACTOR, now)
+    apply_notice(transaction, change, kept, ACTOR, now)
 
 
 def _notice(serial: int, trader: Party, broker: Party, now: datetime) -> Notice:

@@ -24,17 +24,17 @@ from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.store.rows import received_of
 from adapters.store.tables.messages import deliveries, events, receipts
-from adapters.store.write.operations import standing
+from adapters.store.write.operations import standing, stopped
 from adapters.store.write.receipts import has_already
-from adapters.store.write.reject import stopped
 from gateway.config.bad_settings import BadSettings
 from gateway.formats.signing import XadesSigner
 from gateway.judge.pipeline import Rules, judge
 from gateway.judge.receipt import Verdict
 from gateway.model.decision import Decision
 from gateway.model.faults import Severity
+from gateway.model.folders import Folder
 from gateway.model.message import Receipt
-from gateway.model.ports import Folder, Register
+from gateway.model.ports import Register
 from gateway.model.states import DeliveryState, Event, State, advance
 from gateway.operate.dismissal import Dismissal, dismissal
 from gateway.operate.message_actions import Act, Impossible, Stage, event_of

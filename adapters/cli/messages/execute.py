@@ -16,8 +16,7 @@ from adapters.store.database import Database, Transaction
 from adapters.store.read.register import SqlRegister
 from adapters.store.write import operations
 from adapters.store.write.bulk_requests import carry_out, end, open_messages, undertaking
-from adapters.store.write.hold import NOTHING
-from adapters.store.write.reject import reject, stopped
+from adapters.store.write.operations import NOTHING, reject, stopped
 from gateway.formats.signing import XadesSigner
 from gateway.judge.pipeline import Rules
 from gateway.model.ports import Superseded

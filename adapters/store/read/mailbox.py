@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from adapters.store.database import Database
 from adapters.store.tables.messages import SHOWN, messages, receipts
 from adapters.store.write.renaming import rename
-from gateway.model.ports import Entry, Folder
+from gateway.model.folders import Folder
+from gateway.model.ports import Entry
 
 
 class SqlMailbox:

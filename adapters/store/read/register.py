@@ -231,7 +231,7 @@ class SqlRegister:
 
     def versions(self, key: Key, message: str) -> Sequence[Version]:
         rows = self._ask(self._versions, {**asdict(key), "message": message})
-        return [Version(id=row[1], content=row[4], later=bool(row[5])) for row in rows]
+        return [Version(id=row[0], content=row[1], later=bool(row[2])) for row in rows]
 
     def same_body(self, key: Key, body: str) -> Earlier | None:
         rows = self._ask(self._same_body, {**asdict(key), "body": body})

@@ -3,25 +3,24 @@
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, or_, select, update
 
+from adapters.store.apply import apply
 from adapters.store.database import Database, Transaction
 from adapters.store.tables.messages import ANSWERS, agreements, deliveries, messages, receipts
-from adapters.store.write.agreements import free
-from adapters.store.write.document_requests import ask
-from adapters.store.write.documents_due import release
-from adapters.store.write.receipts import put_receipts
-from gateway.families.customs_codes import AnswerKind
 from gateway.model.agreements import AgreementKind, Used
-from gateway.model.message import Operation, ReceiptKind, message_of, new_id
-from gateway.model.ports import Answer, Clock, Superseded
-from gateway.model.states import CustomsStatus, DeliveryState, Event, State, advance
+from gateway.model.message import Operation, ReceiptKind, new_id
+from gateway.model.ports import Answer, Clock
+from gateway.model.states import CustomsStatus, Event, State
 from gateway.respond.answer import Target, Told
-from gateway.respond.answer_intake import Filed, Matched, Parked, Unclear, Unmatched
+from gateway.respond.answer_intake import Filed, Matched, Parked, Unmatched
+from gateway.respond.match import match
+from gateway.respond.transitions import transitions
 
 
 class SqlAnswers:
@@ -83,7 +82,7 @@ _GIVEN: Final = (
     .where(deliveries.c.message == messages.c.id, deliveries.c.destination == bindparam("backend"))
     .exists()
 )
-_BY_KEY: Final = _INBOUND.where(messages.c.id == bindparam("key"), _GIVEN)
+_BY_ID: Final = _INBOUND.where(messages.c.id == bindparam("message"), _GIVEN)
 _BY_SEQ_NO: Final = _INBOUND.where(messages.c.seq_no == bindparam("seq_no"), _GIVEN)
 _BY_ENTRY: Final = _INBOUND.where(messages.c.entry_id == bindparam("entry_id"), _GIVEN)
 _BY_REFERENCE: Final = _INBOUND.where(
@@ -93,7 +92,7 @@ _BY_REFERENCE: Final = _INBOUND.where(
     _GIVEN,
 )
 # The parties that have an open declaration with a reference there, and its SeqNo where it is known.
-_WHOSE: Final = (
+_OPEN_UNDER: Final = (
     select(messages.c.party, messages.c.seq_no)
     .where(
         messages.c.kind == "inbound",
@@ -131,78 +130,48 @@ _KNOWN: Final = select(messages.c.id, messages.c.state, messages.c.sha256, messa
 )
 _INSERT: Final = insert(messages)
 _MATCHED: Final = update(messages).where(messages.c.id == bindparam("wanted"))
-_CHANGE: Final = update(messages).where(
-    messages.c.id == bindparam("wanted"), messages.c.revision == bindparam("seen")
-)
-# Whoever answers a submission has it, whatever became of the attempts to hand it over.
-_IS_THERE: Final = (
-    update(deliveries)
-    .where(
-        deliveries.c.message == bindparam("answered"),
-        deliveries.c.destination == bindparam("by"),
-        deliveries.c.state != DeliveryState.DELIVERED,
-    )
-    .values(unsure=True, alternatives=[])
-)
+
+_Inbound = Row[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """match.Candidates: what was sent to one back-end."""
+
+    reader: Connection
+    backend: str
+
+    def of_message(self, message: str) -> _Inbound | None:
+        return self._newest(_BY_ID, message=message)
+
+    def of_seq_no(self, seq_no: str) -> _Inbound | None:
+        return self._newest(_BY_SEQ_NO, seq_no=seq_no)
+
+    def of_entry(self, entry_id: str) -> _Inbound | None:
+        return self._newest(_BY_ENTRY, entry_id=entry_id)
+
+    def of_reference(self, reference: str, seq_no: str) -> _Inbound | None:
+        return self._newest(_BY_REFERENCE, reference=reference, seq_no=seq_no)
+
+    def open_under(self, reference: str, seq_no: str) -> Collection[tuple[str, str | None]]:
+        where = {"reference": reference, "seq_no": seq_no, "backend": self.backend}
+        return [(row.party, row.seq_no) for row in self.reader.execute(_OPEN_UNDER, where)]
+
+    def others_with(self, *, seq_no: str = "", entry_id: str = "", declaration: str) -> Sequence[str]:
+        name, number = ("seq_no", seq_no) if seq_no else ("entry_id", entry_id)
+        where = {"number": number, "own": declaration}
+        return list(self.reader.execute(_OTHERS[name], where).scalars())
+
+    def _newest(self, query: Select[Any], **where: str) -> _Inbound | None:
+        return self.reader.execute(query, {**where, "backend": self.backend}).first()
 
 
 def _target(reader: Connection, told: Told, key: str | None, backend: str) -> Target | None:
-    found = _named(reader, told, key, backend)
-    if found is None:
-        return None
-    _refuse_to_choose(reader, told, key, found)
-    return _target_of(reader, found)
+    found = match(told, key, _Candidates(reader, backend))
+    return None if found is None else _target_of(reader, found)
 
 
-def _named(reader: Connection, told: Told, key: str | None, backend: str) -> Row[*tuple[Any, ...]] | None:
-    reference = {"reference": told.client_reference, "seq_no": told.seq_no, "backend": backend}
-    by_reference = (told.client_reference, _BY_REFERENCE, reference)
-    by_number = (
-        (told.seq_no, _BY_SEQ_NO, {"seq_no": told.seq_no, "backend": backend}),
-        (told.entry_id, _BY_ENTRY, {"entry_id": told.entry_id, "backend": backend}),
-    )
-    of_key = None if key is None else message_of(key)
-    # A declaration that follows a temporary save has its SeqNo: the reference tells which is meant.
-    technical = told.kind is AnswerKind.TECHNICAL
-    ways = (by_reference, *by_number) if technical else (*by_number, by_reference)
-    for known, query, where in ((of_key, _BY_KEY, {"key": of_key, "backend": backend}), *ways):
-        row = reader.execute(query, where).first() if known else None
-        if row is not None:
-            if query is not _BY_REFERENCE:
-                return row
-            _refuse_to_guess(reader, reference)
-            numbered = reader.execute(_BY_SEQ_NO, reference).first() if told.seq_no else None
-            # The SeqNo tells whose it is, where two use this reference.
-            if numbered is None or numbered.declaration == row.declaration:
-                return row
-            return numbered if numbered.reference == told.client_reference else row
-    return None
-
-
-def _refuse_to_choose(reader: Connection, told: Told, key: str | None, found: Row[*tuple[Any, ...]]) -> None:
-    """Raises `Unclear` where anything by which the answer names its declaration is another's, at whatever
-    back-end: one of them is wrong, and which one cannot be known here."""
-    of_key = None if key is None else message_of(key)
-    if of_key not in (None, found.id):
-        raise Unclear(f"it bears the key of {of_key} and names {found.id}")
-    for name, number in (("seq_no", told.seq_no), ("entry_id", told.entry_id)):
-        others = reader.execute(_OTHERS[name], {"number": number, "own": found.declaration}) if number else ()
-        for other in others:
-            raise Unclear(f"it names {number}, which is that of {other.id}, and {found.id}")
-    # What follows a declaration has a reference of its own.
-    if told.client_reference not in ("", found.reference) and found.operation != Operation.INFORM:
-        raise Unclear(f"it names the reference {told.client_reference}, {found.id} has {found.reference}")
-
-
-def _refuse_to_guess(reader: Connection, where: dict[str, str]) -> None:
-    """Raises `Unclear` where the reference alone names the open declarations of two parties."""
-    found = reader.execute(_WHOSE, where).all()
-    certain = where["seq_no"] and any(row.seq_no == where["seq_no"] for row in found)
-    if not certain and len({row.party for row in found}) > 1:
-        raise Unclear(f"more than one party has an open declaration with reference {where['reference']}")
-
-
-def _target_of(reader: Connection, row: Row[*tuple[Any, ...]]) -> Target:
+def _target_of(reader: Connection, row: _Inbound) -> Target:
     status = CustomsStatus(row.customs_status)
     may_be_told = status.rank >= CustomsStatus.RELEASED.rank
     told = reader.execute(_RELEASED_TO, {"of": row.id}).scalars() if may_be_told else ()
@@ -241,7 +210,7 @@ def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> lis
     if rows:
         transaction.connection.execute(_INSERT, rows)
     for matched in changes.values():
-        _change(transaction, matched, now)
+        apply(transaction, *transitions(matched, now))
     return new
 
 
@@ -327,59 +296,6 @@ def _unpark(transaction: Transaction, filed: Filed, answer: str, now: datetime) 
         },
     )
     transaction.log(answer, now, "matched", filed.backend, state, linked=linked)
-
-
-def _change(transaction: Transaction, chain: Sequence[tuple[Matched, str]], now: datetime) -> None:
-    """What the answers of one declaration, in their order, make of it: one change for all."""
-    target = chain[0][0].target
-    state = target.state
-    for filed, answer in chain:
-        told = filed.told
-        state = advance(state, filed.answered.event)
-        transaction.log(
-            target.message,
-            now,
-            filed.answered.event,
-            "customs",
-            state,
-            kind=told.kind,
-            code=told.code,
-            step=told.step,
-            customs_status=filed.answered.customs_status,
-            seq_no=told.seq_no,
-            entry_id=told.entry_id,
-            answer=answer,
-            sha256=_digest(filed),
-        )
-    if target.state in (State.ACCEPTED, State.HELD):
-        for backend in dict.fromkeys(filed.backend for filed, _answer in chain):
-            transaction.connection.execute(_IS_THERE, {"answered": target.message, "by": backend})
-    last = chain[-1][0].answered
-    changed = transaction.connection.execute(
-        _CHANGE,
-        {
-            "wanted": target.message,
-            "seen": target.revision,
-            "state": state,
-            "customs_status": last.customs_status,
-            "revision": target.revision + 1,
-            "moved_at": now,
-            "seq_no": last.seq_no or None,
-            "entry_id": last.entry_id or None,
-            **({"answer_due": None} if state is State.CLOSED else {}),
-        },
-    )
-    if changed.rowcount == 0:
-        raise Superseded(target.message)
-    if last.customs_status is CustomsStatus.REFUSED:
-        free(transaction, target.message, "refused by customs", now)
-    for filed, _answer in chain:
-        if filed.answered.deadline is not None:
-            release(transaction, target.message, filed.answered.deadline, now)
-        if filed.answered.asks is not None:
-            ask(transaction, target.message, filed.answered.asks, now, note=filed.told.note)
-    receipts = [receipt for filed, _answer in chain for receipt in filed.answered.receipts]
-    put_receipts(transaction, target.message, receipts, now)
 
 
 def _parked(row: Row[*tuple[Any, ...]]) -> Parked:

@@ -9,16 +9,16 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from sqlalchemy import Boolean, Connection, Row, bindparam, func, literal_column, not_, or_, select, update
 
+from adapters.store.apply import apply
 from adapters.store.database import Database, Transaction
 from adapters.store.tables.messages import ON_THE_WAY, SENDING, TO_SEND, deliveries, messages
 from adapters.store.write.failover import divert
-from adapters.store.write.hold import stop
+from gateway.deliver.settlement import Attempt, Other, given_up, settled
 from gateway.model.message import Enclosure, Operation, Submission
 from gateway.model.ports import Outgoing
-from gateway.model.states import DeliveryState, Event, State, advance
-from gateway.operate.delivery_actions import HELD, REFUSED
+from gateway.model.states import DeliveryState, State
+from gateway.run.fairness import in_turn
 
-ACTOR: Final = "gateway"
 _ENCLOSURE: Final = TypeAdapter(Enclosure)
 
 
@@ -89,25 +89,19 @@ class SqlOutbox:
         return [_outgoing(row) for row in rows]
 
     def _fair(self, transaction: Transaction, destination: str, limit: int, now: datetime) -> list[int]:
-        """Which are next (`Outbox.claim`), so that one account's thousands keep another's only one
-        waiting for one of them."""
         connection = transaction.connection
+
+        def following(account: str, chosen: Sequence[int]) -> int | None:
+            where = {"destination": destination, "of": account, "now": now, "chosen": chosen}
+            return connection.execute(_FOLLOWING, where).scalar()
+
         at_work = Counter(connection.execute(_AT_WORK, {"destination": destination}).scalars())
         oldest = _oldest(connection, destination, now)
-        chosen: list[int] = []
-        while oldest and len(chosen) < limit:
-            account = min(
-                oldest,
-                key=lambda each: (at_work[each], self._served.get((destination, each), 0), oldest[each]),
-            )
-            chosen.append(oldest.pop(account))
-            at_work[account] += 1
+        served = {account: turn for (of, account), turn in self._served.items() if of == destination}
+        chosen = in_turn(limit, oldest, at_work, following, served)
+        for account, _number in chosen:
             self._served[destination, account] = next(self._turns)
-            where = {"destination": destination, "of": account, "now": now, "chosen": chosen}
-            following = connection.execute(_FOLLOWING, where).scalar()
-            if following is not None:
-                oldest[account] = following
-        return chosen
+        return [number for _account, number in chosen]
 
 
 _earlier = deliveries.alias("earlier")
@@ -257,61 +251,37 @@ _SETTLE: Final = (
         )
     )
 )
-_MESSAGE: Final = select(
-    messages.c.seq, messages.c.id, messages.c.state, messages.c.revision, messages.c.operation
-).where(messages.c.id == bindparam("wanted"))
+_MESSAGE: Final = select(messages.c.state, messages.c.operation).where(messages.c.id == bindparam("which"))
 _OTHERS: Final = select(deliveries.c.state, deliveries.c.note).where(
-    deliveries.c.message == bindparam("wanted"), deliveries.c.state != DeliveryState.DELIVERED
+    deliveries.c.message == bindparam("which"),
+    deliveries.c.id != bindparam("own"),
+    deliveries.c.state != DeliveryState.DELIVERED,
 )
-_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
-
-# What a delivery's end means for its message; the states that are left out are on the way.
-_EVENT_OF: Final = {
-    DeliveryState.DELIVERED: Event.TAKEN,
-    DeliveryState.REFUSED: Event.UNDELIVERABLE,
-    DeliveryState.HELD: Event.UNDELIVERABLE,
-}
 
 
 def _settle(transaction: Transaction, item: Outgoing, changed: dict[str, Any], answer_due: datetime) -> None:
-    state, note, now = changed["state"], changed["note"], changed["changed_at"]
-    row = transaction.connection.execute(_MESSAGE, {"wanted": item.message}).one()
-    happened = _EVENT_OF.get(state)
-    if happened is None and row.state == State.HELD:
-        changed["state"] = DeliveryState.HELD  # its message was held meanwhile: it is not tried again
-    in_vain = happened is Event.UNDELIVERABLE and row.state == State.DELIVERED
-    if in_vain and state is DeliveryState.HELD:
-        changed["doubtful"] = True  # customs took it once
-    transaction.connection.execute(_SETTLE, {"wanted": item.id, **changed})
-    if happened is None:
-        return
-    told = {"destination": item.submission.destination, "attempt": item.attempts, "key": item.submission.key}
-    if in_vain:
-        # It was handed over again (delivery_acts): the answer to the first time may still come.
-        word = HELD if state is DeliveryState.HELD else REFUSED
-        transaction.log(item.message, now, word, ACTOR, State.DELIVERED, **told, note=note)
-        return
-    others = transaction.connection.execute(_OTHERS, {"wanted": item.message}).all()
-    if happened is Event.TAKEN and others:
-        # It goes to two offices (transit), and is delivered when both have it.
-        transaction.log(item.message, now, happened, ACTOR, State(row.state), **told, note=note)
-        if row.state == State.ACCEPTED and all(each.state == DeliveryState.HELD for each in others):
-            stop(transaction, row, ACTOR, others[0].note, now)  # an operator holds the rest
-        return
-    if happened is Event.TAKEN and row.operation == Operation.INFORM:
-        happened = Event.SETTLED
-    after = advance(State(row.state), happened)
-    transaction.connection.execute(
-        _CHANGE,
-        {
-            "wanted": row.seq,
-            "state": after,
-            "revision": row.revision + 1,
-            "moved_at": now,
-            **({"answer_due": answer_due} if happened is Event.TAKEN else {"reason": note}),
-        },
+    row = transaction.connection.execute(_MESSAGE, {"which": item.message}).one()
+    others = transaction.connection.execute(_OTHERS, {"which": item.message, "own": item.id}).all()
+    settlement = settled(
+        Attempt(
+            message=item.message,
+            destination=item.submission.destination,
+            number=item.attempts,
+            key=item.submission.key,
+        ),
+        changed["state"],
+        changed["note"],
+        State(row.state),
+        None if row.operation is None else Operation(row.operation),
+        [Other(DeliveryState(each.state), each.note) for each in others],
+        changed["changed_at"],
+        answer_due,
+        unsure=changed["doubtful"],
     )
-    transaction.log(item.message, now, happened, ACTOR, after, **told, note=note)
+    changed |= {"state": settlement.state, "doubtful": settlement.unsure}
+    transaction.connection.execute(_SETTLE, {"wanted": item.id, **changed})
+    if settlement.changes:
+        apply(transaction, *settlement.changes)
 
 
 _OVERDUE: Final = (
@@ -332,25 +302,10 @@ _GIVE_UP: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"
 def _give_up(transaction: Transaction, where: Mapping[str, Any], note: str, now: datetime) -> int:
     rows = transaction.connection.execute(_OVERDUE, where).all()
     for row in rows:
-        held = {"state": DeliveryState.HELD, "note": note, "changed_at": now}
-        message = transaction.connection.execute(_MESSAGE, {"wanted": row.message}).one()
-        again = message.state == State.DELIVERED  # customs took it once
-        unsure = again or row.unsure
-        transaction.connection.execute(_GIVE_UP, {"wanted": row.id, "unsure": unsure, **held})
-        told = {"destination": row.destination, "attempt": row.attempts, "key": row.key, "note": note}
-        if again:
-            transaction.log(row.message, now, HELD, ACTOR, State.DELIVERED, **told)
-            continue
-        after = advance(State(message.state), Event.UNDELIVERABLE)
-        transaction.connection.execute(
-            _CHANGE,
-            {
-                "wanted": message.seq,
-                "state": after,
-                "revision": message.revision + 1,
-                "moved_at": now,
-                "reason": note,
-            },
-        )
-        transaction.log(row.message, now, Event.UNDELIVERABLE, ACTOR, after, **told)
+        message = transaction.connection.execute(_MESSAGE, {"which": row.message}).one()
+        attempt = Attempt(message=row.message, destination=row.destination, number=row.attempts, key=row.key)
+        settlement = given_up(attempt, note, State(message.state), now, unsure=row.unsure)
+        held = {"state": settlement.state, "unsure": settlement.unsure, "note": note, "changed_at": now}
+        transaction.connection.execute(_GIVE_UP, {"wanted": row.id, **held})
+        apply(transaction, *settlement.changes)
     return len(rows)

@@ -1,15 +1,16 @@
 """Operators' acts on one delivery, each one commit with its event and what it makes of the message."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
+from adapters.store.apply import apply
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import deliveries, messages
 from gateway.model.message import Operation
-from gateway.model.states import DeliveryState, State, advance
-from gateway.operate.delivery_actions import HELD, RESUMED, DeliveryAct, step_of
+from gateway.model.states import DeliveryState, State
+from gateway.operate.delivery_actions import DeliveryAct, change_of, step_of
 
 _DELIVERY: Final = select(deliveries).where(deliveries.c.id == bindparam("wanted"))
 _OTHERS: Final = select(deliveries.c.state).where(
@@ -31,9 +32,8 @@ _OVERTAKEN_BY: Final = (
     .order_by(deliveries.c.id.desc())
     .limit(1)
 )
-_MESSAGE: Final = select(messages).where(messages.c.id == bindparam("wanted"))
+_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wanted"))
 _CHANGE: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"))
-_MOVE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
 
 
 def act_on(
@@ -45,8 +45,8 @@ def act_on(
     if row is None:
         raise KeyError(wanted)
     others = transaction.connection.execute(_OTHERS, {"of": row.message, "own": wanted}).scalars()
-    message = transaction.connection.execute(_MESSAGE, {"wanted": row.message}).one()
-    present, state = DeliveryState(row.state), State(message.state)
+    state = State(transaction.connection.execute(_STATE, {"wanted": row.message}).scalar_one())
+    present = DeliveryState(row.state)
     later = {"about": row.about, "to": row.destination, "own": row.id, "of": row.message}
     overtaken_by = transaction.connection.execute(_OVERTAKEN_BY, later).scalar()
     step = step_of(act, present, state, [DeliveryState(each) for each in others], overtaken_by)
@@ -59,15 +59,6 @@ def act_on(
         # What was taken goes nowhere else any more, and its sender knows that it is accepted.
         changed |= {"alternatives": [], "told_at": now}
     transaction.connection.execute(_CHANGE, changed)
-    happened: str = HELD if step.delivery is DeliveryState.HELD else RESUMED
-    if step.event is not None:
-        happened, state = step.event, advance(state, step.event)
-        _move(transaction, message, state, now)
-    told = {"delivery": wanted, "destination": row.destination, "key": row.key}
-    transaction.log(row.message, now, happened, actor, state, reason=reason, **told)
-    return step.delivery, state
-
-
-def _move(transaction: Transaction, row: Row[*tuple[Any, ...]], state: State, now: datetime) -> None:
-    changed = {"state": state, "revision": row.revision + 1, "moved_at": now, "reason": ""}
-    transaction.connection.execute(_MOVE, {"wanted": row.seq, **changed})
+    detail = {"delivery": wanted, "destination": row.destination, "key": row.key}
+    after = apply(transaction, change_of(step, row.message, actor, reason, now, detail))
+    return step.delivery, after

@@ -51,7 +51,7 @@ _INSERT: Final = insert(requests)
 def ask(
     transaction: Transaction,
     message: str,
-    why: Why,
+    why: str,
     now: datetime,
     *,
     documents: Sequence[str] = (),

@@ -12,7 +12,6 @@ from adapters.store.write.document_requests import ask
 from gateway.model.obligation import Obligation
 from gateway.model.reform import Due
 from gateway.notify.document_requests import Why
-from gateway.rules.deadlines import Deadline
 
 _OWED: Final = select(obligations).where(obligations.c.message == bindparam("wanted"))
 _CHANGE: Final = update(obligations).where(obligations.c.message == bindparam("wanted"))
@@ -33,8 +32,10 @@ def owe(transaction: Transaction, message: str, obligation: Obligation, brought:
     )
 
 
-def release(transaction: Transaction, message: str, deadline: Deadline, now: datetime) -> None:
-    """Has what is missing of documents that follow a release due by the deadline, and their parties asked."""
+def start_deadline(
+    transaction: Transaction, message: str, due_at: datetime, remind_at: datetime | None, now: datetime
+) -> None:
+    """Has what is missing of documents that follow a release due by then, and their parties asked."""
     row = transaction.connection.execute(_OWED, {"wanted": message}).first()
     if row is None or row.due != Due.AFTER_RELEASE or row.released_at is not None or not row.missing:
         return
@@ -43,14 +44,14 @@ def release(transaction: Transaction, message: str, deadline: Deadline, now: dat
         {
             "wanted": message,
             "released_at": now,
-            "due_at": deadline.due_at,
-            "remind_at": deadline.remind_at,
+            "due_at": due_at,
+            "remind_at": remind_at,
         },
     )
-    ask(transaction, message, Why.DUE, now, documents=row.missing, due_at=deadline.due_at)
+    ask(transaction, message, Why.DUE, now, documents=row.missing, due_at=due_at)
 
 
-def deliver(transaction: Transaction, declaration: str, documents: Sequence[str], now: datetime) -> None:
+def bring(transaction: Transaction, declaration: str, documents: Sequence[str], now: datetime) -> None:
     """Takes document classes that came later off what a declaration owes."""
     row = transaction.connection.execute(_OWED, {"wanted": declaration}).first()
     if row is None or row.fulfilled_at is not None:

@@ -6,9 +6,11 @@ from typing import Final
 
 from sqlalchemy import bindparam, or_, select, update
 
+from adapters.store.apply import apply
 from adapters.store.database import Database, Transaction
 from adapters.store.tables.messages import DIVERTIBLE, deliveries, messages
-from gateway.model.states import DeliveryState, Event, State, advance
+from gateway.model.states import DeliveryState, Event
+from gateway.model.transition import Note
 
 ACTOR: Final = "gateway"
 
@@ -98,13 +100,18 @@ def _divert(
                     "note": note,
                 },
             )
-            after = advance(State(each.state), Event.DIVERTED)
-            transaction.log(
-                *(each.message, now, Event.DIVERTED, ACTOR, after),
-                key=each.key,
-                destination=to,
-                instead_of=destination,
-                note=note,
+            diverted = Note(
+                message=each.message,
+                word=Event.DIVERTED,
+                actor=ACTOR,
+                at=now,
+                detail={
+                    "key": each.key,
+                    "destination": to,
+                    "instead_of": destination,
+                    "note": note,
+                },
             )
+            apply(transaction, diverted)
             moved.add(each.id)
     return len(moved)

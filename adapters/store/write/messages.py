@@ -2,44 +2,29 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import bindparam, exists, func, insert, or_, select, text, update
 
+from adapters.store.apply import ACTOR, apply
 from adapters.store.database import Database, Transaction
-from adapters.store.rows import arrival_of, received_of
-from adapters.store.tables.messages import AT_WORK, TO_JUDGE, deliveries, holders, messages
+from adapters.store.rows import received_of
+from adapters.store.tables.messages import AT_WORK, TO_JUDGE, messages
 from adapters.store.tables.operations import replies
 from adapters.store.write.allowances import count
 from adapters.store.write.clock_set_back import end_waits
-from adapters.store.write.effects import write_consequences
-from adapters.store.write.in_force import restored_since
 from adapters.store.write.pending_receipts import announce, untold
-from adapters.store.write.receipts import give_again, named, put_receipts
-from adapters.store.write.release_claims import give_back
-from adapters.store.write.search_index import fact_columns, note_faults
-from adapters.store.write.waits import any_overdue, expire, settle_versions
+from adapters.store.write.waits import overdue
+from gateway.judge.transitions import transitions
 from gateway.model.decision import Decision
-from gateway.model.message import ATTACHMENT, Arrival, Key, Receipt, Received, Submission
+from gateway.model.folders import Folder
+from gateway.model.message import Arrival, Receipt, Received
 from gateway.model.parties import Account
-from gateway.model.ports import Folder, LateDecision, Superseded, Untold
-from gateway.model.states import DeliveryState, Event, State, advance
-from gateway.model.waits import spelt
-
-ACTOR: Final = "gateway"
-
-# A message moves when it is judged; what is waiting or held stays where the sender last saw it.
-_FOLDER_AFTER: Final[Mapping[State, Folder]] = {
-    State.RECEIVED: Folder.OUTBOX,
-    State.ACCEPTED: Folder.SENTBOX,
-    State.CLOSED: Folder.SENTBOX,
-    State.REJECTED: Folder.FAILBOX,
-}
-
-# Accepted, or sound so far.
-_SOUND: Final = (Event.PASSED, Event.KEPT, Event.LACKS)
+from gateway.model.ports import Untold
+from gateway.model.states import Event, State
+from gateway.model.transition import Columns, Transition
+from gateway.run.fairness import in_turn
 
 
 class SqlMessages:
@@ -61,12 +46,12 @@ class SqlMessages:
         return await self._database.write(lambda transaction: _claim(transaction, limit, now, now + lease))
 
     async def decide(self, decision: Decision, now: datetime) -> State:
-        return await self._database.write(lambda transaction: _decide(transaction, decision, now))
+        return await self._database.write(lambda transaction: apply(transaction, *transitions(decision, now)))
 
     async def expire(self, now: datetime) -> int:
-        if not await self._database.read(lambda reader: any_overdue(reader, now)):
+        if not await self._database.read(lambda reader: overdue(reader, now)):
             return 0
-        return await self._database.write(lambda transaction: expire(transaction, now))
+        return await self._database.write(lambda transaction: _expire(transaction, now))
 
     async def end_waits(self, now: datetime, longest: timedelta) -> int:
         return await self._database.write(lambda transaction: end_waits(transaction, now, longest))
@@ -154,21 +139,6 @@ _AT_WORK: Final = select(messages.c.account).where(AT_WORK)
 _CHOSEN: Final = (
     select(*_RECEIVED).where(messages.c.seq.in_(bindparam("chosen", expanding=True))).order_by(messages.c.seq)
 )
-_TO_DECIDE: Final = select(
-    messages.c.seq,
-    messages.c.id,
-    messages.c.account,
-    messages.c.channel,
-    messages.c.name,
-    messages.c.sha256,
-    messages.c.size,
-    messages.c.received_at,
-    messages.c.folder,
-    messages.c.state,
-    messages.c.attempts,
-    messages.c.revision,
-    messages.c.link_sequence,
-).where(messages.c.id == bindparam("wanted"))
 _INSERT: Final = insert(messages)
 _REPLY: Final = insert(replies)
 _TAKE: Final = (
@@ -176,22 +146,11 @@ _TAKE: Final = (
     .where(messages.c.seq.in_(bindparam("claimed", expanding=True)))
     .values(attempts=messages.c.attempts + 1, lease_until=bindparam("lease"))
 )
-_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
 _PUT_BACK: Final = update(messages).where(
     messages.c.id == bindparam("wanted"),
     messages.c.attempts == bindparam("attempt"),
     messages.c.state == State.RECEIVED,
 )
-_OF_KEY: Final = (
-    (holders.c.party == bindparam("of_party"))
-    & (holders.c.family == bindparam("of_family"))
-    & (holders.c.type == bindparam("of_type"))
-    & (holders.c.reference == bindparam("of_reference"))
-)
-_HOLDER: Final = select(holders.c.message).where(_OF_KEY)
-_HAND_ON: Final = update(holders).where(_OF_KEY)
-_HOLD: Final = insert(holders)
-_SEND: Final = insert(deliveries)
 
 
 def _add(transaction: Transaction, arrival: Arrival, sender: Account | None) -> None:
@@ -247,29 +206,17 @@ def _recover(transaction: Transaction) -> int:
     return freed.rowcount
 
 
-def _fair(transaction: Transaction, limit: int, now: datetime) -> list[int]:
-    """Which messages are next: the oldest of the account that has the fewest at work, so that one account's
-    thousand slow packages keep another's only message waiting for one of them."""
-    at_work = Counter(transaction.connection.execute(_AT_WORK).scalars())
-    oldest = {
-        account: seq
-        for account, seq in transaction.connection.execute(_OLDEST_DUE, {"now": now})
-        if seq is not None
-    }
-    chosen: list[int] = []
-    while oldest and len(chosen) < limit:
-        account = min(oldest, key=lambda each: (at_work[each], oldest[each]))
-        after = oldest.pop(account)
-        chosen.append(after)
-        at_work[account] += 1
-        following = transaction.connection.execute(_FOLLOWING, {"now": now, "of": account, "after": after})
-        if (seq := following.scalar()) is not None:
-            oldest[account] = seq
-    return chosen
-
-
 def _claim(transaction: Transaction, limit: int, now: datetime, until: datetime) -> list[Received]:
-    chosen = _fair(transaction, limit, now)
+    connection = transaction.connection
+
+    def following(account: str, chosen: Sequence[int]) -> int | None:
+        where = {"now": now, "of": account, "after": chosen[-1]}
+        return connection.execute(_FOLLOWING, where).scalar()
+
+    oldest = {row.account: row.seq for row in connection.execute(_OLDEST_DUE, {"now": now})}
+    due = {account: seq for account, seq in oldest.items() if seq is not None}
+    at_work = Counter(connection.execute(_AT_WORK).scalars())
+    chosen = [seq for _account, seq in in_turn(limit, due, at_work, following)]
     if not chosen:
         return []
     transaction.connection.execute(_TAKE, {"claimed": chosen, "lease": until})
@@ -277,105 +224,21 @@ def _claim(transaction: Transaction, limit: int, now: datetime, until: datetime)
     return [received_of(row) for row in transaction.connection.execute(_CHOSEN, {"chosen": chosen})]
 
 
-def _decide(transaction: Transaction, decision: Decision, now: datetime) -> State:
-    row = transaction.connection.execute(_TO_DECIDE, {"wanted": decision.message}).one()
-    if row.attempts != decision.attempt or row.state != State.RECEIVED:
-        raise LateDecision(decision.message)
-    if decision.name not in (None, row.name):
-        raise Superseded(decision.message)
-    state = advance(State(row.state), decision.event)
-    if decision.event is Event.REFUSED and row.revision:  # it may have been accepted before
-        give_back(transaction, decision.message, "judged again", now)
-    if decision.event in _SOUND and decision.facts is not None and decision.facts.key.type != ATTACHMENT:
-        settle_versions(transaction, decision.message, decision.facts, now)
-    if decision.event in (Event.PASSED, Event.KEPT) and decision.facts is not None:
-        _take_key(transaction, decision.message, decision.facts.key, decision.holder)
-    if decision.submissions:
-        # The home of which this one is a copy may have judged and sent it after it was copied.
-        unsure = restored_since(transaction.connection, row.link_sequence or 0)
-        for submission in decision.submissions:
-            _put_delivery(transaction, row.account, decision.message, submission, now, unsure=unsure)
-    given: Sequence[Receipt] = ()
-    if decision.event is Event.REPEATED and decision.linked is not None:
-        give_again(transaction, decision.message, row.name, decision.linked, now)
-    else:
-        given = put_receipts(transaction, decision.message, decision.receipts, now)
-    write_consequences(transaction, decision, arrival_of(row), now)
-    transaction.connection.execute(
-        _CHANGE,
-        {
-            "wanted": row.seq,
-            "state": state,
-            "folder": _FOLDER_AFTER.get(state, row.folder),
-            "moved_at": now,
-            "revision": row.revision + 1,
-            "lease_until": None,
-            "findings": [asdict(found) for found in decision.findings],
-            "reason": decision.reason,
-            "linked": decision.linked,
-            "waiting_for": None if decision.lack is None else decision.lack.thing,
-            "spelt": None if decision.lack is None else spelt(decision.lack.thing),
-            "until": None if decision.lack is None else decision.lack.until,
-            **({} if decision.facts is None else fact_columns(decision.facts)),
-            **({} if decision.matter.use is None else {"agreement": decision.matter.use.agreement.number}),
-            **({} if decision.matter.hint is None else {"hint": asdict(decision.matter.hint)}),
-        },
-    )
-    note_faults(transaction, row.seq, decision.findings, row.revision)
-    transaction.log(
-        decision.message,
-        now,
-        decision.event,
-        ACTOR,
-        state,
-        attempt=decision.attempt,
-        faults=[found.rule or found.code for found in decision.findings],
-        reason=decision.reason,
-        linked=decision.linked,
-        **({} if decision.lack is None else {"waiting_for": decision.lack.thing}),
-        **named(decision.trail, given),
-    )
-    return state
-
-
-def _take_key(transaction: Transaction, message: str, key: Key, expected: str | None) -> None:
-    where = {f"of_{name}": value for name, value in asdict(key).items()}
-    present = transaction.connection.execute(_HOLDER, where).scalar_one_or_none()
-    if present == message:  # replayed after it was accepted
-        return
-    if present != expected:
-        raise Superseded(message)
-    if present is None:
-        transaction.connection.execute(_HOLD, {**asdict(key), "message": message})
-    else:
-        transaction.connection.execute(_HAND_ON, {**where, "message": message})
-
-
-def _put_delivery(
-    transaction: Transaction,
-    account: str,
-    message: str,
-    submission: Submission,
-    now: datetime,
-    *,
-    unsure: bool,
-) -> None:
-    """`unsure`: customs may have it already, so that it is asked before it is sent, and nobody else is."""
-    values = asdict(submission) | ({"alternatives": []} if unsure else {})
-    transaction.connection.execute(
-        _SEND,
-        {
-            **values,
-            "message": message,
-            "account": account,
-            "state": DeliveryState.UNKNOWN if unsure else DeliveryState.PENDING,
-            "unsure": unsure,
-            "next_at": now,
-            "since": now,
-            "created_at": now,
-            "changed_at": now,
-        },
-    )
+def _expire(transaction: Transaction, now: datetime) -> int:
+    """Has what waited too long judged a last time, and returns how many that are; what it waited for stays
+    written, so that the judgement knows."""
+    rows = overdue(transaction.connection, now)
+    for row in rows:
+        expired = Transition(
+            message=row.id,
+            event=Event.EXPIRED,
+            actor=ACTOR,
+            at=now,
+            detail={"thing": row.waiting_for},
+            columns=Columns(until=None),
+        )
+        apply(transaction, expired)
+    return len(rows)
 
 
 def _put_back(

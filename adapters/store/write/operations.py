@@ -1,27 +1,27 @@
-"""Operators' acts on messages, each one commit with its event. How one is rejected stands in `reject`."""
+"""Operators' acts on messages, each one commit with its event."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, select
 
+from adapters.store.apply import apply
 from adapters.store.database import Transaction
-from adapters.store.tables.messages import deliveries, messages
-from adapters.store.write.hold import NOTHING, stop
-from adapters.store.write.receipts import overtake
-from gateway.model.ports import Folder
-from gateway.model.states import DeliveryState, Event, State, advance
+from adapters.store.rows import facts_of, received_of
+from adapters.store.tables.messages import agreements, deliveries, messages
+from gateway.model.agreements import AgreementKind, Used
+from gateway.model.states import DeliveryState, State
+from gateway.operate.dismissal import Dismissal, Stopped
 from gateway.operate.message_actions import Act, Impossible, Sent, Stage, Standing, event_of
+from gateway.operate.transitions import rejection, transition
 
 _MESSAGE: Final = select(messages).where(messages.c.id == bindparam("wanted"))
 _SENT: Final = select(deliveries.c.state, deliveries.c.unsure).where(deliveries.c.message == bindparam("of"))
-_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
-# Refused or given up: what became of it at the back-end is asked before it is sent again.
-_SEND_AGAIN: Final = update(deliveries).where(
-    deliveries.c.message == bindparam("wanted"),
-    deliveries.c.state.not_in((DeliveryState.DELIVERED, DeliveryState.SENDING)),
+_USED: Final = select(agreements.c.number, agreements.c.kind).where(
+    agreements.c.number == bindparam("number"), agreements.c.used_by == bindparam("by")
 )
+NOTHING: Final[Mapping[str, str]] = {}
 
 
 def standing(reader: Connection, message: str) -> tuple[Row[*tuple[Any, ...]], Standing]:
@@ -49,13 +49,11 @@ def hold(
     actor: str,
     reason: str,
     now: datetime,
-    told: Mapping[str, str] = NOTHING,
+    detail: Mapping[str, str] = NOTHING,
 ) -> State:
-    """The state after it; `told` stands in its event. Raises `Impossible`, and `KeyError` where there is no
+    """The state after it; `detail` stands in its event. Raises `Impossible`, and `KeyError` where there is no
     such message."""
-    row, present = standing(transaction.connection, message)
-    event_of(Act.HOLD, present)
-    return stop(transaction, row, actor, reason, now, told)
+    return _act(transaction, Act.HOLD, None, message, actor, reason, now, detail)
 
 
 def release(
@@ -64,10 +62,10 @@ def release(
     actor: str,
     reason: str,
     now: datetime,
-    told: Mapping[str, str] = NOTHING,
+    detail: Mapping[str, str] = NOTHING,
 ) -> State:
     """The state after it. Raises `Impossible`, and `KeyError` where there is no such message."""
-    return _go_on(Act.RELEASE, None, transaction, message, actor, reason, now, told)
+    return _act(transaction, Act.RELEASE, None, message, actor, reason, now, detail)
 
 
 def replay(
@@ -76,58 +74,55 @@ def replay(
     actor: str,
     reason: str,
     now: datetime,
-    told: Mapping[str, str] = NOTHING,
+    detail: Mapping[str, str] = NOTHING,
     stage: Stage | None = None,
 ) -> State:
-    """The state after it, from `stage` or where it fits (`stage_of`). One that was accepted and is judged
-    again keeps key and agreement for its judgement; its deliveries are withdrawn.
+    """The state after it, from `stage` or where it fits (`stage_of`).
 
     Raises `Impossible`, and `KeyError` where there is no such message.
     """
-    return _go_on(Act.REPLAY, stage, transaction, message, actor, reason, now, told)
+    return _act(transaction, Act.REPLAY, stage, message, actor, reason, now, detail)
 
 
-def _go_on(
+def _act(
+    transaction: Transaction,
     act: Act,
     stage: Stage | None,
-    transaction: Transaction,
     message: str,
     actor: str,
     reason: str,
     now: datetime,
-    told: Mapping[str, str],
+    detail: Mapping[str, str],
 ) -> State:
-    row, present = standing(transaction.connection, message)
-    event = event_of(act, present, stage)
-    state = advance(present.state, event)
-    changed: dict[str, object] = {
-        "wanted": row.seq,
-        "state": state,
-        "revision": row.revision + 1,
-        "moved_at": now,
-        "reason": "",
-    }
-    withdrawn = []
-    if event is Event.REPLAYED:
-        withdrawn = withdraw(transaction, message)
-        changed |= {"attempts": 0, "lease_until": None, "not_before": None, "folder": Folder.OUTBOX}
-    else:
-        again = {
-            "state": DeliveryState.UNKNOWN,
-            "attempts": 0,
-            "next_at": now,
-            "since": now,
-            "changed_at": now,
-        }
-        transaction.connection.execute(_SEND_AGAIN, {"wanted": message, **again})
-    transaction.connection.execute(_CHANGE, changed)
-    overtake(transaction, message)
-    transaction.log(message, now, event, actor, state, reason=reason, withdrawn=withdrawn, **told)
-    return state
+    _row, present = standing(transaction.connection, message)
+    return apply(transaction, transition(act, stage, present, message, actor, reason, now, detail))
 
 
-def withdraw(transaction: Transaction, message: str) -> list[str]:
-    """Takes back all deliveries of a message that customs does not have, and returns where they were to go:
-    what is judged again may need their keys."""
-    gone = delete(deliveries).where(deliveries.c.message == message).returning(deliveries.c.destination)
-    return list(transaction.connection.execute(gone).scalars())
+def stopped(reader: Connection, message: str) -> Stopped:
+    """What the final receipt of a rejection is written by. Raises `Impossible`, and `KeyError` where there is
+    no such message."""
+    row, present = standing(reader, message)
+    event_of(Act.REJECT, present)
+    used = reader.execute(_USED, {"number": row.agreement, "by": message}).first()
+    return Stopped(
+        received=received_of(row),
+        facts=facts_of(row),
+        linked=row.linked,
+        uses=None if used is None else Used(number=used.number, kind=AgreementKind(used.kind)),
+        revision=row.revision,
+    )
+
+
+def reject(
+    transaction: Transaction,
+    dismissal: Dismissal,
+    actor: str,
+    reason: str,
+    now: datetime,
+    detail: Mapping[str, str] = NOTHING,
+) -> State:
+    """The state after it; `detail` stands in its event. Raises `Impossible`, and `Superseded` where the
+    message has changed since it was read: then nothing is written."""
+    _row, present = standing(transaction.connection, dismissal.message)
+    event_of(Act.REJECT, present)
+    return apply(transaction, rejection(dismissal, actor, reason, now, detail))

@@ -9,9 +9,10 @@ from sqlalchemy import Row, and_, bindparam, select, update
 from adapters.store.database import Database
 from adapters.store.tables.messages import TO_POST, messages, parties, receipts
 from adapters.store.tables.operations import replies
+from gateway.model.folders import Folder
 from gateway.model.message import ReceiptKind, Reply
 from gateway.model.parties import Delivery
-from gateway.model.ports import Folder, Posting
+from gateway.model.ports import Posting
 
 
 class SqlPostings:

@@ -10,12 +10,17 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import messages, parties, receipts
-from adapters.store.write.renaming import NAMED_AT
+from adapters.store.tables.operations import former_names
+from gateway.model.folders import Folder
 from gateway.model.message import Receipt, ReceiptKind
 from gateway.model.parties import Delivery
-from gateway.model.ports import Folder
 from gateway.model.receipt_names import receipt_name
 
+_NAMED_AT: Final = (
+    select(func.max(former_names.c.at))
+    .join(messages, messages.c.seq == former_names.c.seq)
+    .where(messages.c.id == bindparam("of"))
+)
 _final = receipts.alias("final")
 _FINAL: Final = select(receipts.c.id, receipts.c.verdict).where(
     receipts.c.message == bindparam("of"), receipts.c.final, ~receipts.c.superseded
@@ -36,7 +41,7 @@ _TOLD: Final = _PENDING.where(
     receipts.c.verdict == bindparam("verdict"),
     ~receipts.c.superseded,
     # Under its present name: of one that it had before its sender knows nothing any more.
-    receipts.c.created_at >= func.coalesce(NAMED_AT.scalar_subquery(), 0),
+    receipts.c.created_at >= func.coalesce(_NAMED_AT.scalar_subquery(), 0),
 )
 _OVERTAKE: Final = (
     update(receipts)

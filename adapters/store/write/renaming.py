@@ -3,15 +3,17 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 
+from adapters.store.apply import apply
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import messages
 from adapters.store.tables.operations import former_names
-from gateway.model.message import ATTACHMENT
-from gateway.model.ports import Entry, Folder
-from gateway.model.states import Event, State, advance
-from gateway.receive.mailbox import RENAMED_WITHIN, NotRenamed
+from gateway.model.folders import Folder
+from gateway.model.ports import Entry
+from gateway.model.states import State
+from gateway.model.transition import Note
+from gateway.receive.mailbox import RENAMED_WITHIN, NotRenamed, renamed
 
 _NAMED: Final = select(messages).where(
     messages.c.account == bindparam("account"),
@@ -24,22 +26,8 @@ _TAKEN: Final = (
     .limit(1)
 )
 _IN_THE_WAY: Final = _NAMED.where(messages.c.folder == Folder.OUTBOX).limit(1)
-_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
-# What is to be judged: it is found by what it waits for or by its own name, and both change.
-_ANEW: Final = {
-    "folder": Folder.OUTBOX,
-    "attempts": 0,
-    "lease_until": None,
-    "not_before": None,
-    "waiting_for": None,
-    "until": None,
-}
+_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("which"))
 _NOTE: Final = insert(former_names)
-NAMED_AT: Final = (
-    select(func.max(former_names.c.at))
-    .join(messages, messages.c.seq == former_names.c.seq)
-    .where(messages.c.id == bindparam("of"))
-)
 
 
 def rename(transaction: Transaction, account: str, name: str, to: str, now: datetime) -> Entry | None:
@@ -52,18 +40,13 @@ def rename(transaction: Transaction, account: str, name: str, to: str, now: date
         return None if row is None else _entry(row.name, row)
     if connection.execute(_IN_THE_WAY, {"account": account, "name": to}).first() is not None:
         raise NotRenamed("OutBox has another file of the new name")
-    before = state = State(row.state)
-    anew: dict[str, object] = {}
-    if row.type == ATTACHMENT:
-        if before in (State.ACCEPTED, State.DELIVERED, State.CLOSED):
-            raise NotRenamed("The document is part of a declaration already and keeps its name")
-        if before in (State.WAITING, State.REJECTED):
-            state, anew = advance(before, Event.RENAMED), {**_ANEW, "moved_at": now}
-    # What is still to be judged for the first time stays so: it is counted then.
-    revision = row.revision + (before is not State.RECEIVED)
-    connection.execute(_CHANGE, {"wanted": row.seq, "name": to, "state": state, "revision": revision, **anew})
+    change = renamed(row.id, State(row.state), row.type, account, name, to, now)
     connection.execute(_NOTE, {"seq": row.seq, "name": name, "at": now})
-    transaction.log(row.id, now, Event.RENAMED, account, state, name=name, to=to, anew=bool(anew) or None)
+    if isinstance(change, Note):
+        # What is still to be judged for the first time stays so: it is counted then.
+        revision = row.revision + (row.state != State.RECEIVED)
+        connection.execute(_CHANGE, {"which": row.seq, "name": to, "revision": revision})
+    apply(transaction, change)
     return _entry(to, row)
 
 

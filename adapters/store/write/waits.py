@@ -1,29 +1,32 @@
-"""Messages that wait for a named thing: what wakes them is the thing's coming, in the same commit."""
+"""Messages that wait for a named thing, and those that were woken by it: who is to have it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, or_, select
 
 from adapters.store.database import Transaction
-from adapters.store.tables.messages import IN_WAIT, WOKEN, messages
-from adapters.store.write.receipts import put_receipts, unsigned
-from adapters.store.write.search_index import note_faults
-from gateway.model.decision import Finished
-from gateway.model.message import Facts, Version, repeated, replaces
-from gateway.model.ports import Folder, Superseded
-from gateway.model.states import Event, State, advance
+from adapters.store.read.register_queries import spelt_things
+from adapters.store.tables.messages import IN_WAIT, WOKEN, agreements, messages
+from gateway.model.agreements import AgreementKind
+from gateway.model.decision import Lack
+from gateway.model.message import ATTACHMENT, Facts, Version, repeated, replaces
 from gateway.model.waits import spelt
 
-ACTOR: Final = "gateway"
-
+_KNOWN: Final = select(agreements.c.revision).where(agreements.c.number == bindparam("wanted"))
+_BETWEEN: Final = select(func.coalesce(func.sum(agreements.c.revision), 0)).where(
+    agreements.c.trader == bindparam("trader"),
+    agreements.c.broker == bindparam("broker"),
+    agreements.c.kind == AgreementKind.LONG_TERM,
+)
 _own = messages.alias("own")
 _OWN_SEQ: Final = select(_own.c.seq).where(_own.c.id == bindparam("message")).scalar_subquery()
-_STATE: Final = (messages.c.seq, messages.c.id, messages.c.state, messages.c.revision)
-_FOR: Final = select(*_STATE).where(IN_WAIT, messages.c.waiting_for == bindparam("thing"))
-_FOR_SPELT: Final = select(*_STATE).where(IN_WAIT, messages.c.spelt == bindparam("thing"))
-_ONE_OF: Final = select(*_STATE, messages.c.waiting_for).where(
+_STATE: Final = (messages.c.seq, messages.c.state, messages.c.revision, messages.c.folder)
+_FOR: Final = select(messages.c.id, *_STATE).where(IN_WAIT, messages.c.waiting_for == bindparam("thing"))
+_FOR_SPELT: Final = select(messages.c.id, *_STATE).where(IN_WAIT, messages.c.spelt == bindparam("thing"))
+_ONE_OF: Final = select(messages.c.id, *_STATE, messages.c.waiting_for).where(
     IN_WAIT, messages.c.waiting_for >= bindparam("least"), messages.c.waiting_for < bindparam("below")
 )
 _BEFORE: Final = (
@@ -37,7 +40,9 @@ _BEFORE_SPELT: Final = (
     .limit(1)
 )
 # The other messages of a key that are not decided, but were judged sound so far.
-VERSIONS: Final = select(*_STATE, messages.c.content, (messages.c.seq > _OWN_SEQ).label("later")).where(
+VERSIONS: Final = select(
+    messages.c.id, messages.c.content, (messages.c.seq > _OWN_SEQ).label("later"), *_STATE
+).where(
     messages.c.party == bindparam("party"),
     messages.c.family == bindparam("family"),
     messages.c.type == bindparam("type"),
@@ -45,33 +50,43 @@ VERSIONS: Final = select(*_STATE, messages.c.content, (messages.c.seq > _OWN_SEQ
     messages.c.id != bindparam("message"),
     or_(IN_WAIT, WOKEN),
 )
+# PDFs that came on their own.
+_ATTACHED = select(messages.c.id).where(IN_WAIT, messages.c.type == ATTACHMENT)
+_SEPARATE: Final = _ATTACHED.where(messages.c.spelt.in_(bindparam("things", expanding=True)))
+_OF_ITS_NAME: Final = _ATTACHED.where(messages.c.waiting_for == bindparam("thing"))
 _OVERDUE: Final = (
-    select(*_STATE, messages.c.waiting_for)
+    select(messages.c.id, *_STATE, messages.c.waiting_for)
     .where(IN_WAIT, messages.c.until <= bindparam("now"))
     .order_by(messages.c.until)
     .limit(100)
 )
-_ONE: Final = select(*_STATE, messages.c.name).where(messages.c.id == bindparam("wanted"))
-_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("wanted"))
+
+Waiting = Row[*tuple[Any, ...]]
 
 
-def wake(transaction: Transaction, thing: str, now: datetime) -> None:
-    """Has every message that waits for `thing` judged again, in the order of receipt where only one can have
-    it: each keeps its claim (`waiting_for`) until it is decided."""
+def revision_of(transaction: Transaction, number: str) -> int:
+    """How often the agreement has changed; 0 where it was never told of."""
+    return transaction.connection.execute(_KNOWN, {"wanted": number}).scalar_one_or_none() or 0
+
+
+def revisions_between(transaction: Transaction, trader: str, broker: str) -> int:
+    """How often all mandates between the two have changed."""
+    pair = {"trader": trader, "broker": broker}
+    return int(transaction.connection.execute(_BETWEEN, pair).scalar_one())
+
+
+def waiting_for(reader: Connection, thing: str) -> Sequence[Waiting]:
+    """The messages that wait for this thing, in the order of receipt."""
     key = spelt(thing)
-    waiting = (_FOR, thing) if key is None else (_FOR_SPELT, key)
-    for row in transaction.connection.execute(waiting[0], {"thing": waiting[1]}).all():
-        _judge_again(transaction, row, Event.CAME, thing, now)
+    query, name = (_FOR, thing) if key is None else (_FOR_SPELT, key)
+    return reader.execute(query, {"thing": name}).all()
 
 
-def wake_one_of(transaction: Transaction, kind: str, name: str, now: datetime) -> None:
-    """Has every message judged again that waits for one of several things of a kind, this among them."""
+def waiting_for_one_of(reader: Connection, kind: str, name: str) -> Sequence[Waiting]:
+    """The messages that wait for one of several things of a kind, this among them."""
     # By the index: "!" is the character after the blank.
-    rows = transaction.connection.execute(_ONE_OF, {"least": f"{kind} ", "below": f"{kind}!"}).all()
-    for row in rows:
-        if name in row.waiting_for.split()[1:]:
-            thing = f"{kind.removesuffix('s')} {name}"
-            _judge_again(transaction, row, Event.CAME, thing, now, waiting_for=thing)
+    rows = reader.execute(_ONE_OF, {"least": f"{kind} ", "below": f"{kind}!"}).all()
+    return [row for row in rows if name in row.waiting_for.split()[1:]]
 
 
 def claimed_before(transaction: Transaction, thing: str, message: str) -> bool:
@@ -83,80 +98,38 @@ def claimed_before(transaction: Transaction, thing: str, message: str) -> bool:
     return found.first() is not None
 
 
-def settle_versions(transaction: Transaction, message: str, facts: Facts, now: datetime) -> None:
-    """Has the versions of this message that wait judged again, in the commit of one that is sound: they end
-    by it. Raises `Superseded` where there is one by which it would end itself, since it was judged."""
-    rows = transaction.connection.execute(VERSIONS, {**asdict(facts.key), "message": message}).all()
-    standing = [Version(id=row.id, content=row.content, later=bool(row.later)) for row in rows]
-    if replaces(standing, facts.content) or repeated(standing, facts.content):
-        raise Superseded(message)
-    for row in rows:
-        if row.state == State.WAITING:
-            _judge_again(transaction, row, Event.CAME, f"version {message}", now, waiting_for=None)
+def versions_of(reader: Connection, message: str, facts: Facts) -> Sequence[Waiting]:
+    """The other versions of this message that wait, or were woken and are not decided yet."""
+    return reader.execute(VERSIONS, {**asdict(facts.key), "message": message}).all()
 
 
-def any_overdue(reader: Connection, now: datetime) -> bool:
-    return reader.execute(_OVERDUE, {"now": now}).first() is not None
+def ends_by_another(versions: Sequence[Waiting], facts: Facts) -> bool:
+    """Whether there is a version by which a message with these facts ends itself."""
+    standing = [Version(id=row.id, content=row.content, later=bool(row.later)) for row in versions]
+    return replaces(standing, facts.content) is not None or repeated(standing, facts.content) is not None
 
 
-def expire(transaction: Transaction, now: datetime) -> int:
-    """Has what waited too long judged a last time, and returns how many that are; what it waited for stays
-    written, so that the judgement knows."""
-    rows = transaction.connection.execute(_OVERDUE, {"now": now}).all()
-    for row in rows:
-        _judge_again(transaction, row, Event.EXPIRED, row.waiting_for, now, until=None)
-    return len(rows)
+def overdue(reader: Connection, now: datetime) -> Sequence[Waiting]:
+    """Some of the messages that have waited too long, the longest overdue first."""
+    return reader.execute(_OVERDUE, {"now": now}).all()
 
 
-def finish(transaction: Transaction, finished: Finished, event: Event, by: str, now: datetime) -> None:
-    """Brings a message to its end, linked to the one that does so: it joins that (`JOINED`) or gives it its
-    place (`REPLACED`). Raises `Superseded` where it does not wait any more, or not under that name."""
-    row = transaction.connection.execute(_ONE, {"wanted": finished.message}).one()
-    if row.state != State.WAITING or row.name != finished.name:
-        raise Superseded(finished.message)
-    state = advance(State(row.state), event)
-    transaction.connection.execute(
-        _CHANGE,
-        {
-            "wanted": row.seq,
-            "state": state,
-            "folder": Folder.SENTBOX if event is Event.JOINED else Folder.FAILBOX,
-            "moved_at": now,
-            "revision": row.revision + 1,
-            "waiting_for": None,
-            "until": None,
-            "linked": by,
-            "findings": [asdict(found) for found in finished.findings],
-        },
-    )
-    note_faults(transaction, row.seq, finished.findings, row.revision)
-    given = put_receipts(transaction, finished.message, finished.receipts, now)
-    faults = [found.code for found in finished.findings]
-    told = {"linked": by, "faults": faults, **unsigned(given)}
-    transaction.log(finished.message, now, event, ACTOR, state, **told)
-
-
-def _judge_again(
-    transaction: Transaction,
-    row: Row[*tuple[Any, ...]],
-    event: Event,
-    thing: str,
-    now: datetime,
-    **changed: str | None,
-) -> None:
-    state = advance(State(row.state), event)
-    transaction.connection.execute(
-        _CHANGE,
-        {
-            "wanted": row.seq,
-            "state": state,
-            "folder": Folder.OUTBOX,
-            "moved_at": now,
-            "revision": row.revision + 1,
-            "attempts": 0,
-            "lease_until": None,
-            "not_before": None,
-            **changed,
-        },
-    )
-    transaction.log(row.id, now, event, ACTOR, state, thing=thing)
+def still_missing(transaction: Transaction, lack: Lack, replaced: Sequence[str]) -> bool:
+    """Whether the thing is as a judgement saw it, or has not come since; `replaced` are not that thing."""
+    kind, _space, name = lack.thing.partition(" ")
+    numbers = {"agreement": [name], "agreements": name.split()}.get(kind, [])
+    if numbers:
+        return sum(revision_of(transaction, number) for number in numbers) == lack.seen
+    if kind == "mandate":
+        trader, _space, broker = name.partition(" ")
+        return revisions_between(transaction, trader, broker) == lack.seen
+    if kind in ("document", "declaration"):
+        # The document is there now, or another PDF of the very name of one that waits for its declaration.
+        party, _space, file = name.partition(" ")
+        query, where = (
+            (_SEPARATE, {"things": spelt_things(party, file)})
+            if kind == "document"
+            else (_OF_ITS_NAME, {"thing": lack.thing})
+        )
+        return set(transaction.connection.execute(query, where).scalars()) <= set(replaced)
+    return True

@@ -1,0 +1,340 @@
+"""The one writer of states: transitions in, rows out, in the commit of whoever calls.
+
+What is written beside what a transition names follows from the state alone, and stands here: the folder, the
+end of claim and wait, the revision, the line in the log. What a transition does to others (it wakes, holds,
+releases) comes to them as transitions too.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, delete, select, update
+
+from adapters.store.database import Transaction
+from adapters.store.read.agreement_use import accepted_under
+from adapters.store.rows import arrival_of
+from adapters.store.tables.messages import messages, obligations
+from adapters.store.write.agreements import consume, may_be_used, record_notice, release
+from adapters.store.write.document_requests import ask
+from adapters.store.write.documents_due import bring, owe, start_deadline
+from adapters.store.write.in_force import restored_since
+from adapters.store.write.keys import holder, release_key, take_key
+from adapters.store.write.receipts import give_again, overtake, put_receipts, unsigned
+from adapters.store.write.search_index import fact_columns, note_faults
+from adapters.store.write.submissions import hold_waiting, known_at, send_again, submit, withdraw
+from adapters.store.write.waits import (
+    Waiting,
+    claimed_before,
+    ends_by_another,
+    revision_of,
+    still_missing,
+    versions_of,
+    waiting_for,
+    waiting_for_one_of,
+)
+from gateway.model.agreements import Agreement, AgreementKind
+from gateway.model.agreements import Change as AgreementChange
+from gateway.model.file_names import listed_as
+from gateway.model.folders import Folder, folder_of
+from gateway.model.message import Arrival, Receipt
+from gateway.model.ports import LateDecision, Superseded
+from gateway.model.states import Event, State, advance
+from gateway.model.transition import (
+    AskForDocuments,
+    BringDocuments,
+    Columns,
+    ConsumeAgreement,
+    Effect,
+    FirstInLine,
+    HoldDeliveries,
+    KnownAt,
+    Note,
+    OvertakePending,
+    OweDocuments,
+    RecordNotice,
+    ReleaseAgreement,
+    ReleaseHoldings,
+    RepeatReceipts,
+    SendAgain,
+    StartDeadline,
+    StillMissing,
+    Submit,
+    TakeKey,
+    Transition,
+    Wake,
+    WakeVersions,
+    WithdrawDeliveries,
+    hold,
+)
+from gateway.model.waits import spelt
+
+ACTOR: Final = "gateway"
+
+_MESSAGE: Final = select(messages).where(messages.c.id == bindparam("which"))
+_CHANGE: Final = update(messages).where(
+    messages.c.seq == bindparam("which"), messages.c.revision == bindparam("seen")
+)
+_RELEASE_DOCUMENTS: Final = delete(obligations).where(obligations.c.message == bindparam("of"))
+
+_AMessage = Row[*tuple[Any, ...]]
+
+
+@dataclass(slots=True)
+class _Present:
+    """A message as it is before its next transition."""
+
+    row: _AMessage
+    state: State
+    revision: int
+    folder: Folder | None
+
+    @classmethod
+    def of(cls, row: _AMessage) -> "_Present":
+        return cls(row, State(row.state), row.revision, None if row.folder is None else Folder(row.folder))
+
+
+def apply(transaction: Transaction, *changes: Transition | Note) -> State:
+    """Writes changes that stand or fall together, and returns the state after the last of them.
+
+    Raises `LateDecision`, `Superseded` or `IllegalTransition` before anything of them is written.
+    """
+    present: dict[str, _Present] = {}
+    for change in changes:
+        if change.message not in present:
+            row = transaction.connection.execute(_MESSAGE, {"which": change.message}).one()
+            present[change.message] = _Present.of(row)
+    _check(transaction, changes, {each: found.state for each, found in present.items()}, present)
+    for change in changes:
+        _write(transaction, change, present[change.message])
+    return present[changes[-1].message].state
+
+
+def apply_notice(
+    transaction: Transaction, change: AgreementChange, notice: Arrival, actor: str, at: datetime
+) -> None:
+    """Writes what a notice that was handed in beside the channels makes of an agreement. Raises `Superseded`
+    where the agreement has changed since the notice was judged."""
+    if revision_of(transaction, change.after.number) != change.seen:
+        raise Superseded(change.after.number)
+    _record(transaction, change, notice, actor, at)
+
+
+def _record(
+    transaction: Transaction, change: AgreementChange, notice: Arrival, actor: str, at: datetime
+) -> None:
+    record_notice(transaction, change, notice, actor, at)
+    _wake_for(transaction, change.after, at)
+
+
+def _check(
+    transaction: Transaction,
+    changes: Sequence[Transition | Note],
+    states: dict[str, State],
+    present: Mapping[str, _Present],
+) -> None:
+    """Raises where a change was decided on what is no longer so."""
+    for change in changes:
+        if isinstance(change, Note):
+            continue
+        row, state, seen = present[change.message].row, states[change.message], change.seen
+        if seen.attempt is not None and (row.attempts != seen.attempt or state is not State.RECEIVED):
+            raise LateDecision(change.message)
+        if (
+            seen.revision not in (None, row.revision)
+            or seen.state not in (None, state)
+            or seen.name not in (None, row.name)
+            or any(_is_superseded(transaction, effect, change.message) for effect in change.effects)
+        ):
+            raise Superseded(change.message)
+        states[change.message] = advance(state, change.event)
+
+
+def _is_superseded(transaction: Transaction, effect: Effect, message: str) -> bool:
+    """Whether what an effect was decided on is otherwise by now."""
+    match effect:
+        case TakeKey():
+            return holder(transaction, effect.key) not in (effect.expected, message)
+        case WakeVersions():
+            return ends_by_another(versions_of(transaction.connection, message, effect.facts), effect.facts)
+        case StillMissing():
+            return not still_missing(transaction, effect.lack, effect.replaced)
+        case FirstInLine():
+            things = (f"document {effect.party} {name}" for name in listed_as(effect.file))
+            return any(claimed_before(transaction, thing, message) for thing in things)
+        case ConsumeAgreement():
+            return not may_be_used(transaction, effect.registered, message)
+        case RecordNotice():
+            return revision_of(transaction, effect.change.after.number) != effect.change.seen
+        case _:
+            return False
+
+
+def _write(transaction: Transaction, change: Transition | Note, present: _Present) -> None:
+    if isinstance(change, Note):
+        transaction.log(change.message, change.at, change.word, change.actor, present.state, **change.detail)
+        return
+    state = advance(present.state, change.event)
+    detail: dict[str, object] = dict(change.detail)
+    for effect in change.effects:
+        detail |= _bring_about(transaction, effect, change, present)
+    given = put_receipts(transaction, change.message, change.receipts, change.at)
+    if detail.get("receipt") not in _digests(given):
+        detail.pop("receipt", None)
+    folder = folder_of(state, present.folder)
+    changed = transaction.connection.execute(
+        _CHANGE,
+        {
+            "which": present.row.seq,
+            "seen": present.revision,
+            "state": state,
+            "folder": folder,
+            "moved_at": change.at,
+            "revision": present.revision + 1,
+            **_follows(state),
+            **_columns(change.columns),
+            **({} if change.facts is None else fact_columns(change.facts)),
+            **({} if change.findings is None else {"findings": [asdict(each) for each in change.findings]}),
+        },
+    )
+    if changed.rowcount == 0:
+        raise Superseded(change.message)
+    if change.findings is not None:
+        note_faults(transaction, present.row.seq, change.findings, present.revision)
+    detail |= unsigned(given)
+    transaction.log(change.message, change.at, change.event, change.actor, state, **detail)
+    present.state, present.revision, present.folder = state, present.revision + 1, folder
+
+
+def _follows(state: State) -> dict[str, object]:
+    """What the state a message comes into says of its claim, its wait and its answer. What is judged again
+    keeps its claim on the thing that it waited for until it is decided."""
+    match state:
+        case State.RECEIVED:
+            return {"attempts": 0, "lease_until": None, "not_before": None}
+        case State.WAITING:
+            return {"lease_until": None}
+        case State.CLOSED:
+            return {"lease_until": None, "waiting_for": None, "until": None, "answer_due": None}
+        case _:
+            return {"lease_until": None, "waiting_for": None, "until": None}
+
+
+def _columns(columns: Columns) -> dict[str, object]:
+    changed: dict[str, object] = dict(columns)
+    if "waiting_for" in columns:
+        thing = columns["waiting_for"]
+        changed["spelt"] = None if thing is None else spelt(thing)
+    if "hint" in columns:
+        changed["hint"] = asdict(columns["hint"])
+    return changed
+
+
+def _digests(given: Sequence[Receipt]) -> set[str]:
+    return {hashlib.sha256(receipt.body).hexdigest() for receipt in given}
+
+
+def _bring_about(
+    transaction: Transaction, effect: Effect, change: Transition, present: _Present
+) -> dict[str, object]:
+    """Writes an effect, and returns what is said of it in the log."""
+    message, at = change.message, change.at
+    match effect:
+        case WakeVersions():
+            for row in versions_of(transaction.connection, message, effect.facts):
+                if row.state == State.WAITING:
+                    _judge_again(transaction, row, f"version {message}", at, Columns(waiting_for=None))
+        case TakeKey():
+            take_key(transaction, message, effect.key)
+        case Submit():
+            # The home of which this one is a copy may have judged and sent it after it was copied.
+            unsure = restored_since(transaction.connection, present.row.link_sequence or 0)
+            submit(transaction, message, present.row.account, effect.submissions, at, unsure=unsure)
+        case HoldDeliveries():
+            hold_waiting(transaction, message, effect.note, at)
+        case WithdrawDeliveries():
+            return {"withdrawn": withdraw(transaction, message)}
+        case SendAgain():
+            send_again(transaction, message, at)
+        case KnownAt():
+            for backend in effect.backends:
+                known_at(transaction, message, backend)
+        case OvertakePending():
+            overtake(transaction, message)
+        case RepeatReceipts():
+            give_again(transaction, message, present.row.name, effect.earlier, at)
+        case ReleaseHoldings():
+            if present.revision:  # else it has taken nothing yet
+                reason = f"its declaration was rejected: {effect.reason}"
+                freed = _release_agreement(transaction, message, reason, at, change.actor)
+                transaction.connection.execute(_RELEASE_DOCUMENTS, {"of": message})
+                release_key(transaction, message)
+                return {} if change.event is Event.REFUSED else {"freed": freed}
+        case ReleaseAgreement():
+            _release_agreement(transaction, message, effect.reason, at, ACTOR)
+        case ConsumeAgreement():
+            consume(transaction, effect.registered, message, at)
+        case RecordNotice():
+            notice = arrival_of(present.row)
+            _record(transaction, effect.change, notice, notice.account, at)
+            if effect.holds:
+                _hold_under(transaction, effect.change.after.number, at)
+        case OweDocuments():
+            owe(transaction, message, effect.obligation, effect.brought)
+        case BringDocuments():
+            bring(transaction, effect.declaration, effect.documents, at)
+        case StartDeadline():
+            start_deadline(transaction, message, effect.due_at, effect.remind_at, at)
+        case AskForDocuments():
+            ask(transaction, message, effect.why, at, note=effect.note)
+        case Wake():
+            _wake(transaction, effect.thing, at)
+        case StillMissing() | FirstInLine():
+            pass  # these only guard
+    return {}
+
+
+def _release_agreement(
+    transaction: Transaction, message: str, reason: str, at: datetime, actor: str
+) -> str | None:
+    """Returns the number of the agreement; None where the message used none."""
+    freed = release(transaction, message, reason, at, actor)
+    if freed is None:
+        return None
+    _wake_for(transaction, freed, at)
+    return freed.number
+
+
+def _wake_for(transaction: Transaction, agreement: Agreement, at: datetime) -> None:
+    """What waits for this agreement by its number, for one of several, or for any mandate between its
+    parties is judged again."""
+    thing = f"agreement {agreement.number}"
+    _wake(transaction, thing, at)
+    for row in waiting_for_one_of(transaction.connection, "agreements", agreement.number):
+        _judge_again(transaction, row, thing, at, Columns(waiting_for=thing))
+    if agreement.kind is AgreementKind.LONG_TERM:
+        _wake(transaction, f"mandate {agreement.trader} {agreement.broker}", at)
+
+
+def _wake(transaction: Transaction, thing: str, at: datetime) -> None:
+    for row in waiting_for(transaction.connection, thing):
+        _judge_again(transaction, row, thing, at, Columns())
+
+
+def _judge_again(transaction: Transaction, row: Waiting, thing: str, at: datetime, columns: Columns) -> None:
+    """Each keeps its claim (`waiting_for`) until it is decided: where only one can have the thing, the one
+    that was received first is judged first."""
+    came = Transition(
+        message=row.id, event=Event.CAME, actor=ACTOR, at=at, detail={"thing": thing}, columns=columns
+    )
+    _write(transaction, came, _Present.of(row))
+
+
+def _hold_under(transaction: Transaction, number: str, at: datetime) -> None:
+    """Holds what was accepted under the agreement, or under one that stands under this mandate, and that
+    customs has not taken."""
+    reason = f"agreement {number} was terminated"
+    for row in accepted_under(transaction.connection, number):
+        _write(transaction, hold(row.id, ACTOR, reason, at), _Present.of(row))

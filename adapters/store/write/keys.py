@@ -1,0 +1,59 @@
+"""Which accepted message holds a key (CONTRACT.md, "Duplicates"): taken with the acceptance, handed on when
+it is undone."""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from adapters.store.database import Transaction
+from adapters.store.tables.messages import holders, messages
+from gateway.model.message import Key
+from gateway.model.states import State
+
+_COLUMNS: Final = (holders.c.party, holders.c.family, holders.c.type, holders.c.reference)
+_OF_KEY: Final = tuple(column == bindparam(f"of_{column.name}") for column in _COLUMNS)
+_HOLDER: Final = select(holders.c.message).where(*_OF_KEY)
+_HAND_ON: Final = update(holders).where(*_OF_KEY)
+_HOLD: Final = insert(holders)
+_LET_GO: Final = delete(holders).where(*_OF_KEY, holders.c.message == bindparam("held_by"))
+_OWN: Final = select(messages.c.linked, *(messages.c[column.name] for column in _COLUMNS)).where(
+    messages.c.id == bindparam("wanted")
+)
+_LINKED: Final = select(messages.c.id).where(
+    messages.c.id == bindparam("wanted"),
+    messages.c.kind == "inbound",
+    messages.c.state != State.REJECTED,
+    *(messages.c[column.name] == bindparam(f"of_{column.name}") for column in _COLUMNS),
+)
+
+
+def holder(transaction: Transaction, key: Key) -> str | None:
+    return transaction.connection.execute(_HOLDER, _where(asdict(key))).scalar_one_or_none()
+
+
+def take_key(transaction: Transaction, message: str, key: Key) -> None:
+    """Makes the message the one that holds the key, in the place of whoever did."""
+    columns = asdict(key)
+    if transaction.connection.execute(_HAND_ON, {**_where(columns), "message": message}).rowcount == 0:
+        transaction.connection.execute(_HOLD, {**columns, "message": message})
+
+
+def release_key(transaction: Transaction, message: str) -> None:
+    """Gives the key of a message to the one that it corrected or updated, where that still stands, else to
+    nobody. Nothing where it holds none."""
+    row = transaction.connection.execute(_OWN, {"wanted": message}).one()
+    if row.reference is None:
+        return
+    columns = {column.name: row._mapping[column.name] for column in _COLUMNS}
+    let_go = transaction.connection.execute(_LET_GO, {"held_by": message, **_where(columns)})
+    if let_go.rowcount == 0 or row.linked is None:
+        return
+    linked = {"wanted": row.linked, **_where(columns)}
+    before = transaction.connection.execute(_LINKED, linked).scalar_one_or_none()
+    if before is not None:
+        transaction.connection.execute(_HOLD, {**columns, "message": before})
+
+
+def _where(columns: dict[str, Any]) -> dict[str, Any]:
+    return {f"of_{name}": value for name, value in columns.items()}

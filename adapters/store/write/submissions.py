@@ -1,0 +1,84 @@
+"""The deliveries of one message, changed together with it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import bindparam, delete, insert, update
+
+from adapters.store.database import Transaction
+from adapters.store.tables.messages import TO_SEND, deliveries
+from gateway.model.message import Submission
+from gateway.model.states import DeliveryState
+
+_INSERT: Final = insert(deliveries)
+_HOLD: Final = update(deliveries).where(deliveries.c.message == bindparam("of"), TO_SEND)
+_WITHDRAW: Final = (
+    delete(deliveries).where(deliveries.c.message == bindparam("of")).returning(deliveries.c.destination)
+)
+# Refused or given up: what became of it at the back-end is asked before it is sent again.
+_SEND_AGAIN: Final = update(deliveries).where(
+    deliveries.c.message == bindparam("of"),
+    deliveries.c.state.not_in((DeliveryState.DELIVERED, DeliveryState.SENDING)),
+)
+_KNOWN_AT: Final = (
+    update(deliveries)
+    .where(
+        deliveries.c.message == bindparam("of"),
+        deliveries.c.destination == bindparam("by"),
+        deliveries.c.state != DeliveryState.DELIVERED,
+    )
+    .values(unsure=True, alternatives=[])
+)
+
+
+def submit(
+    transaction: Transaction,
+    message: str,
+    account: str,
+    submissions: Sequence[Submission],
+    now: datetime,
+    *,
+    unsure: bool,
+) -> None:
+    """Puts submissions into the outbox. `unsure`: customs may have them already, so that it is asked before
+    they are sent, and nobody else is."""
+    for submission in submissions:
+        values = asdict(submission) | ({"alternatives": []} if unsure else {})
+        transaction.connection.execute(
+            _INSERT,
+            {
+                **values,
+                "message": message,
+                "account": account,
+                "state": DeliveryState.UNKNOWN if unsure else DeliveryState.PENDING,
+                "unsure": unsure,
+                "next_at": now,
+                "since": now,
+                "created_at": now,
+                "changed_at": now,
+            },
+        )
+
+
+def hold_waiting(transaction: Transaction, message: str, note: str, now: datetime) -> None:
+    """Holds the deliveries that wait. One that is being sent right now is held when it turns out not to be
+    taken."""
+    held = {"state": DeliveryState.HELD, "note": note, "changed_at": now}
+    transaction.connection.execute(_HOLD, {"of": message, **held})
+
+
+def withdraw(transaction: Transaction, message: str) -> list[str]:
+    """Takes all of them back, and returns where they were to go."""
+    return list(transaction.connection.execute(_WITHDRAW, {"of": message}).scalars())
+
+
+def send_again(transaction: Transaction, message: str, now: datetime) -> None:
+    again = {"state": DeliveryState.UNKNOWN, "attempts": 0, "next_at": now, "since": now, "changed_at": now}
+    transaction.connection.execute(_SEND_AGAIN, {"of": message, **again})
+
+
+def known_at(transaction: Transaction, message: str, backend: str) -> None:
+    """Whoever answers for a submission has it, whatever became of the attempts to hand it over."""
+    transaction.connection.execute(_KNOWN_AT, {"of": message, "by": backend})

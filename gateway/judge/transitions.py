@@ -1,0 +1,111 @@
+"""What a judgement changes: the transition of its message, and those of the messages that end with it."""
+
+from datetime import datetime
+from typing import Final
+
+from gateway.model.decision import Decision, Finished
+from gateway.model.message import ATTACHMENT
+from gateway.model.states import Event, State
+from gateway.model.transition import (
+    BringDocuments,
+    Columns,
+    ConsumeAgreement,
+    Effect,
+    FirstInLine,
+    OweDocuments,
+    RecordNotice,
+    ReleaseHoldings,
+    RepeatReceipts,
+    Seen,
+    StillMissing,
+    Submit,
+    TakeKey,
+    Transition,
+    Wake,
+    WakeVersions,
+)
+
+ACTOR: Final = "gateway"
+# Accepted, or sound so far.
+_SOUND: Final = (Event.PASSED, Event.KEPT, Event.LACKS)
+
+
+def transitions(decision: Decision, now: datetime) -> list[Transition]:
+    """Its own, then those of the messages that end with it; all of them are written, or none."""
+    ended = [_ended(each, Event.REPLACED, decision.message, now) for each in decision.replaced]
+    ended += [_ended(each, Event.JOINED, decision.message, now) for each in decision.joined]
+    columns = Columns(
+        reason=decision.reason,
+        linked=decision.linked,
+        waiting_for=None if decision.lack is None else decision.lack.thing,
+        until=None if decision.lack is None else decision.lack.until,
+    )
+    if decision.matter.use is not None:
+        columns["agreement"] = decision.matter.use.agreement.number
+    if decision.matter.hint is not None:
+        columns["hint"] = decision.matter.hint
+    own = Transition(
+        message=decision.message,
+        event=decision.event,
+        actor=ACTOR,
+        at=now,
+        seen=Seen(attempt=decision.attempt, state=State.RECEIVED, name=decision.name),
+        detail={
+            "attempt": decision.attempt,
+            "faults": [found.rule or found.code for found in decision.findings],
+            "reason": decision.reason,
+            "linked": decision.linked,
+            "waiting_for": None if decision.lack is None else decision.lack.thing,
+            **decision.trail,
+        },
+        columns=columns,
+        findings=decision.findings,
+        facts=decision.facts,
+        receipts=decision.receipts,
+        effects=_effects(decision),
+    )
+    return [own, *ended]
+
+
+def _ended(finished: Finished, event: Event, by: str, now: datetime) -> Transition:
+    return Transition(
+        message=finished.message,
+        event=event,
+        actor=ACTOR,
+        at=now,
+        seen=Seen(state=State.WAITING, name=finished.name),
+        detail={"linked": by, "faults": [found.code for found in finished.findings]},
+        columns=Columns(linked=by),
+        findings=finished.findings,
+        receipts=finished.receipts,
+    )
+
+
+def _effects(decision: Decision) -> tuple[Effect, ...]:
+    effects: list[Effect] = []
+    facts, matter, event = decision.facts, decision.matter, decision.event
+    if event is Event.REFUSED:
+        effects.append(ReleaseHoldings(reason="judged again"))
+    if facts is not None and event in _SOUND and facts.key.type != ATTACHMENT:
+        effects.append(WakeVersions(facts=facts))
+    if facts is not None and event in (Event.PASSED, Event.KEPT):
+        effects.append(TakeKey(key=facts.key, expected=decision.holder))
+    if decision.submissions:
+        effects.append(Submit(submissions=decision.submissions))
+    if event is Event.REPEATED and decision.linked is not None:
+        effects.append(RepeatReceipts(earlier=decision.linked))
+    if decision.lack is not None:
+        replaced = tuple(each.message for each in decision.replaced)
+        effects.append(StillMissing(lack=decision.lack, replaced=replaced))
+    if facts is not None:
+        effects += [FirstInLine(party=facts.key.party, file=each.name) for each in decision.joined]
+    if matter.use is not None:
+        effects.append(ConsumeAgreement(registered=matter.use))
+    if matter.change is not None:
+        effects.append(RecordNotice(change=matter.change, holds=matter.holds))
+    if matter.obligation is not None:
+        effects.append(OweDocuments(obligation=matter.obligation, brought=matter.brings))
+    elif matter.brings and decision.linked is not None:
+        effects.append(BringDocuments(declaration=decision.linked, documents=matter.brings))
+    effects += [Wake(thing=thing) for thing in decision.brings]
+    return tuple(effects)

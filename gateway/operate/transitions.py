@@ -1,0 +1,73 @@
+"""What an operator's act changes of a message."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from gateway.model.states import Event
+from gateway.model.transition import (
+    Columns,
+    Effect,
+    OvertakePending,
+    ReleaseHoldings,
+    Seen,
+    SendAgain,
+    Transition,
+    WithdrawDeliveries,
+    hold,
+)
+from gateway.operate.dismissal import Dismissal
+from gateway.operate.message_actions import Act, Stage, Standing, event_of
+
+
+def transition(
+    act: Act,
+    stage: Stage | None,
+    standing: Standing,
+    message: str,
+    actor: str,
+    reason: str,
+    now: datetime,
+    detail: Mapping[str, str],
+) -> Transition:
+    """What hold, release or replay change; `detail` stands in the event. Raises `Impossible`.
+
+    One that was accepted and is judged again keeps key and agreement for its judgement; its deliveries are
+    withdrawn.
+    """
+    event = event_of(act, standing, stage)
+    if event is Event.STOPPED:
+        return hold(message, actor, reason, now, **detail)
+    again: Effect = WithdrawDeliveries() if event is Event.REPLAYED else SendAgain()
+    return Transition(
+        message=message,
+        event=event,
+        actor=actor,
+        at=now,
+        detail={"reason": reason, **detail},
+        columns=Columns(reason=""),
+        effects=(again, OvertakePending()),
+    )
+
+
+def rejection(
+    dismissal: Dismissal, actor: str, reason: str, now: datetime, detail: Mapping[str, str]
+) -> Transition:
+    """What a rejection changes: with the message whatever it had taken is released. Nothing of it is on its
+    way any more, and a replay may need the keys of its deliveries."""
+    return Transition(
+        message=dismissal.message,
+        event=Event.DISMISSED,
+        actor=actor,
+        at=now,
+        seen=Seen(revision=dismissal.revision),
+        detail={
+            "reason": reason,
+            "faults": [found.code for found in dismissal.findings],
+            **dismissal.trail,
+            **detail,
+        },
+        columns=Columns(reason=""),
+        findings=dismissal.findings,
+        receipts=dismissal.receipts,
+        effects=(ReleaseHoldings(reason=reason), WithdrawDeliveries()),
+    )

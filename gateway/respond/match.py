@@ -1,0 +1,118 @@
+"""Which declaration an answer belongs to: by the submission key where the connection told it, by SeqNo, by
+entry number, or by the client's reference.
+
+To guess would give one party what customs says of another's, so where two are possible, or where not all that
+an answer names is of one declaration, nothing is matched.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol, TypeVar
+
+from gateway.families.customs_codes import AnswerKind
+from gateway.model.message import Operation, message_of
+from gateway.respond.answer import Told
+
+
+class Unclear(Exception):
+    """Which declaration an answer belongs to cannot be known: it names two, or nothing but a reference that
+    two parties have open declarations under. The text says so to operators."""
+
+
+class Candidate(Protocol):
+    """A message that an answer may belong to. `declaration` is the message that began the declaration which
+    it belongs to: several messages may be of one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def declaration(self) -> str: ...
+    @property
+    def reference(self) -> str | None: ...
+    @property
+    def operation(self) -> str | None: ...
+
+
+T = TypeVar("T", bound=Candidate)
+T_co = TypeVar("T_co", bound=Candidate, covariant=True)
+
+
+class Candidates(Protocol[T_co]):
+    """What was sent to the back-end that answers; of several, the newest. A back-end speaks of what it was
+    given, and of nothing that another one has."""
+
+    def of_message(self, message: str) -> T_co | None: ...
+
+    def of_seq_no(self, seq_no: str) -> T_co | None: ...
+
+    def of_entry(self, entry_id: str) -> T_co | None: ...
+
+    def of_reference(self, reference: str, seq_no: str) -> T_co | None:
+        """Of those that have no SeqNo yet, or this one: two parties may use the same reference."""
+        ...
+
+    def open_under(self, reference: str, seq_no: str) -> Collection[tuple[str, str | None]]:
+        """The parties that have an open declaration with this reference, each with its SeqNo; as above."""
+        ...
+
+    def others_with(self, *, seq_no: str = "", entry_id: str = "", declaration: str) -> Sequence[str]:
+        """Messages of other declarations that have this number, whatever back-end they were sent to."""
+        ...
+
+
+def match(told: Told, key: str | None, candidates: Candidates[T]) -> T | None:
+    """The message that an answer belongs to; None where there is none yet. Raises `Unclear`."""
+    found = _named(told, key, candidates)
+    if found is not None:
+        _check_all_names(told, key, found, candidates)
+    return found
+
+
+def _named(told: Told, key: str | None, candidates: Candidates[T]) -> T | None:
+    if key is not None and (of_key := candidates.of_message(message_of(key))) is not None:
+        return of_key
+    # A declaration that follows a temporary save has its SeqNo: the reference tells which is meant.
+    if told.kind is AnswerKind.TECHNICAL:
+        return _by_reference(told, candidates) or _by_number(told, candidates)
+    return _by_number(told, candidates) or _by_reference(told, candidates)
+
+
+def _by_number(told: Told, candidates: Candidates[T]) -> T | None:
+    found = candidates.of_seq_no(told.seq_no) if told.seq_no else None
+    return found or (candidates.of_entry(told.entry_id) if told.entry_id else None)
+
+
+def _by_reference(told: Told, candidates: Candidates[T]) -> T | None:
+    reference, seq_no = told.client_reference, told.seq_no
+    found = candidates.of_reference(reference, seq_no) if reference else None
+    if found is None:
+        return None
+    open_under = candidates.open_under(reference, seq_no)
+    certain = seq_no and any(number == seq_no for _party, number in open_under)
+    if not certain and len({party for party, _number in open_under}) > 1:
+        raise Unclear(f"more than one party has an open declaration with reference {reference}")
+    # The SeqNo tells whose it is, where two use this reference.
+    numbered = candidates.of_seq_no(seq_no) if seq_no else None
+    if numbered is None or numbered.declaration == found.declaration:
+        return found
+    return numbered if numbered.reference == reference else found
+
+
+def _check_all_names(told: Told, key: str | None, found: T, candidates: Candidates[T]) -> None:
+    """Raises `Unclear` where anything by which the answer names its declaration is another's: one of them is
+    wrong, and which one cannot be known here."""
+    of_key = None if key is None else message_of(key)
+    if of_key not in (None, found.id):
+        raise Unclear(f"it bears the key of {of_key} and names {found.id}")
+    own = found.declaration
+    for number, others in (
+        (told.seq_no, candidates.others_with(seq_no=told.seq_no, declaration=own) if told.seq_no else ()),
+        (
+            told.entry_id,
+            candidates.others_with(entry_id=told.entry_id, declaration=own) if told.entry_id else (),
+        ),
+    ):
+        for other in others:
+            raise Unclear(f"it names {number}, which is that of {other}, and {found.id}")
+    # What follows a declaration has a reference of its own.
+    if told.client_reference not in ("", found.reference) and found.operation != Operation.INFORM:
+        raise Unclear(f"it names the reference {told.client_reference}, {found.id} has {found.reference}")

@@ -292,3 +292,21 @@ def test_the_document_of_the_architecture_names_what_is_there() -> None:
     named = set(re.findall(r"`([\w.]+/[\w./]*)`", text))
     assert len(named) > 40
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_the_state_of_a_message_is_written_in_one_place() -> None:
+    """Nobody but `apply` changes a row of `messages` and its state; who adds one says in which it begins."""
+    for path in _sources("adapters"):
+        changes = any(
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "update"
+            and ast.unparse(node.args[0]) == "messages"
+            for node in ast.walk(_tree(path))
+        )
+        if not changes or _name(path) == "adapters.store.apply":
+            continue
+        named = {node.value for node in ast.walk(_tree(path)) if isinstance(node, ast.Constant)}
+        named |= {node.arg for node in ast.walk(_tree(path)) if isinstance(node, ast.keyword)}
+        inserts = {"adapters.store.write.messages"}  # a message that is received
+        assert "state" not in named or _name(path) in inserts, _name(path)

@@ -72,11 +72,13 @@ from gateway.model.transition import (
 from gateway.model.waits import spelt
 
 ACTOR: Final = "gateway"
+MATCHED: Final = "matched"  # the word in the trail of an answer
 
 _MESSAGE: Final = select(messages).where(messages.c.id == bindparam("which"))
 _CHANGE: Final = update(messages).where(
     messages.c.seq == bindparam("which"), messages.c.revision == bindparam("seen")
 )
+_ANSWER: Final = update(messages).where(messages.c.id == bindparam("which"))
 _RELEASE_DOCUMENTS: Final = delete(obligations).where(obligations.c.message == bindparam("of"))
 
 _AMessage = Row[*tuple[Any, ...]]
@@ -127,6 +129,22 @@ def _record(
 ) -> None:
     record_notice(transaction, change, notice, actor, at)
     _wake_for(transaction, change.after, at)
+
+
+def apply_to_answer(
+    transaction: Transaction,
+    answer: str,
+    state: State,
+    backend: str,
+    at: datetime,
+    *,
+    linked: str | None,
+    reason: str,
+) -> None:
+    """Ends the wait of an answer of customs: its declaration is there, or it is held for an operator."""
+    changed = {"state": state, "reason": reason, "moved_at": at, "waiting_for": None, "linked": linked}
+    transaction.connection.execute(_ANSWER, {"which": answer, **changed})
+    transaction.log(answer, at, MATCHED, backend, state, linked=linked)
 
 
 def _check(

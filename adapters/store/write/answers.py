@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, or_, select
 
-from adapters.store.apply import apply
+from adapters.store.apply import apply, apply_to_answer
 from adapters.store.database import Database, Transaction
 from adapters.store.tables.messages import ANSWERS, agreements, deliveries, messages, receipts
 from gateway.model.agreements import AgreementKind, Used
@@ -129,7 +129,6 @@ _KNOWN: Final = select(messages.c.id, messages.c.state, messages.c.sha256, messa
     ANSWERS, messages.c.sha256.in_(bindparam("digests", expanding=True))
 )
 _INSERT: Final = insert(messages)
-_MATCHED: Final = update(messages).where(messages.c.id == bindparam("wanted"))
 
 _Inbound = Row[*tuple[Any, ...]]
 
@@ -282,20 +281,8 @@ def _row(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> 
 
 def _unpark(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> None:
     state = State.CLOSED if isinstance(filed, Matched) else filed.state
-    linked = _linked(filed)
     reason = filed.reason if isinstance(filed, Unmatched) else ""
-    transaction.connection.execute(
-        _MATCHED,
-        {
-            "wanted": answer,
-            "state": state,
-            "reason": reason,
-            "moved_at": now,
-            "waiting_for": None,
-            "linked": linked,
-        },
-    )
-    transaction.log(answer, now, "matched", filed.backend, state, linked=linked)
+    apply_to_answer(transaction, answer, state, filed.backend, now, linked=_linked(filed), reason=reason)
 
 
 def _parked(row: Row[*tuple[Any, ...]]) -> Parked:

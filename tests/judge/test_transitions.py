@@ -1,0 +1,90 @@
+"""What a judgement changes, as values; without a store."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.judge.transitions import transitions
+from gateway.model.decision import Decision, Finished, Lack
+from gateway.model.message import ATTACHMENT, Facts, Key, Operation, Submission
+from gateway.model.states import Event, State
+from gateway.model.transition import (
+    FirstInLine,
+    ReleaseHoldings,
+    RepeatReceipts,
+    Seen,
+    StillMissing,
+    Submit,
+    TakeKey,
+    Transition,
+    Wake,
+    WakeVersions,
+)
+
+NOW = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
+KEY = Key(party="4401ABCDEF", family="cn-dec", type="DecMessage", reference="C-1")
+FACTS = Facts(key=KEY, content="c", body="b", operation=Operation.DECLARE)
+SUBMISSION = Submission(
+    key="01", destination="customs", envelope=b"", package_sha256="", package_name="a.xml", package_size=1
+)
+
+
+def decision(event: Event, **changes: object) -> Decision:
+    values: dict[str, object] = {"facts": FACTS, "name": "a.zip", **changes}
+    return Decision(message="01", attempt=2, event=event, **values)  # type: ignore[arg-type]
+
+
+def own(event: Event, **changes: object) -> Transition:
+    return transitions(decision(event, **changes), NOW)[0]
+
+
+def kinds(transition: Transition) -> list[type]:
+    return [type(each) for each in transition.effects]
+
+
+def test_a_judgement_is_written_only_for_the_attempt_and_the_name_that_it_judged() -> None:
+    assert own(Event.PASSED).seen == Seen(attempt=2, state=State.RECEIVED, name="a.zip")
+
+
+def test_what_is_accepted_takes_its_key_and_is_sent() -> None:
+    passed = own(Event.PASSED, submissions=(SUBMISSION,), holder="00")
+    assert passed.effects == (
+        WakeVersions(facts=FACTS),
+        TakeKey(key=KEY, expected="00"),
+        Submit(submissions=(SUBMISSION,)),
+    )
+
+
+def test_what_is_refused_keeps_nothing_and_takes_no_key() -> None:
+    assert kinds(own(Event.REFUSED)) == [ReleaseHoldings]
+
+
+def test_what_repeats_another_is_given_that_ones_receipts() -> None:
+    assert own(Event.REPEATED, linked="00").effects == (RepeatReceipts(earlier="00"),)
+
+
+def test_what_waits_names_what_for_and_waits_only_while_that_is_not_there() -> None:
+    lack = Lack(thing="agreement 7", seen=0, until=NOW + timedelta(hours=48))
+    waits = own(Event.LACKS, lack=lack)
+    assert waits.columns == {"reason": "", "linked": None, "waiting_for": "agreement 7", "until": lack.until}
+    assert StillMissing(lack=lack, replaced=()) in waits.effects
+
+
+def test_a_document_on_its_own_replaces_no_versions() -> None:
+    alone = replace(FACTS, key=replace(KEY, type=ATTACHMENT))
+    assert WakeVersions not in kinds(own(Event.LACKS, facts=alone))
+
+
+@pytest.mark.parametrize(("given", "event"), [("joined", Event.JOINED), ("replaced", Event.REPLACED)])
+def test_what_ends_with_it_is_written_with_it_where_it_still_waits(given: str, event: Event) -> None:
+    ended = Finished(message="02", name="x.pdf", receipts=())
+    first, second = transitions(decision(Event.PASSED, **{given: (ended,)}), NOW)
+    assert (first.message, second.message, second.event) == ("01", "02", event)
+    assert second.seen == Seen(state=State.WAITING, name="x.pdf")
+    assert second.columns == {"linked": "01"}
+    assert (FirstInLine(party=KEY.party, file="x.pdf") in first.effects) is (event is Event.JOINED)
+
+
+def test_what_it_brings_wakes_those_that_wait_for_it() -> None:
+    assert own(Event.LACKS, brings=("document P x.pdf",)).effects[-1] == Wake(thing="document P x.pdf")

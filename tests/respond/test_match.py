@@ -1,0 +1,138 @@
+"""Which declaration an answer belongs to, without a store."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from gateway.families.customs_codes import AnswerKind
+from gateway.model.message import Operation
+from gateway.respond.answer import Told
+from gateway.respond.match import Unclear, match
+
+KEY = "01JD0000000000000000000000"
+OTHER_KEY = "01JD0000000000000000000001"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    id: str = KEY
+    declaration: str = KEY
+    reference: str = "C-1"
+    operation: str = Operation.DECLARE
+    party: str = "A"
+    seq_no: str | None = None
+    entry_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """match.Candidates over a list, the newest first."""
+
+    sent: Sequence[Sent] = field(default_factory=list)
+
+    def of_message(self, message: str) -> Sent | None:
+        return next((each for each in self.sent if each.id == message), None)
+
+    def of_seq_no(self, seq_no: str) -> Sent | None:
+        return next((each for each in self.sent if each.seq_no == seq_no), None)
+
+    def of_entry(self, entry_id: str) -> Sent | None:
+        return next((each for each in self.sent if each.entry_id == entry_id), None)
+
+    def of_reference(self, reference: str, seq_no: str) -> Sent | None:
+        return next(iter(self._under(reference, seq_no)), None)
+
+    def open_under(self, reference: str, seq_no: str) -> Collection[tuple[str, str | None]]:
+        return [(each.party, each.seq_no) for each in self._under(reference, seq_no)]
+
+    def others_with(self, *, seq_no: str = "", entry_id: str = "", declaration: str) -> Sequence[str]:
+        return [
+            each.id
+            for each in self.sent
+            if each.declaration != declaration
+            and ((seq_no and each.seq_no == seq_no) or (entry_id and each.entry_id == entry_id))
+        ]
+
+    def _under(self, reference: str, seq_no: str) -> list[Sent]:
+        return [each for each in self.sent if each.reference == reference and each.seq_no in (None, seq_no)]
+
+
+ANSWER = Told(
+    kind=AnswerKind.BUSINESS,
+    family="cn-dec",
+    client_reference="",
+    seq_no="",
+    entry_id="",
+    status=None,
+    code="J",
+    note="",
+    at=None,
+)
+
+
+def named(*, client_reference: str = "", seq_no: str = "", entry_id: str = "") -> Told:
+    return replace(ANSWER, client_reference=client_reference, seq_no=seq_no, entry_id=entry_id)
+
+
+FIRST = Sent(seq_no="S1", entry_id="E1")
+SECOND = Sent(id=OTHER_KEY, declaration=OTHER_KEY, reference="C-2", party="B", seq_no="S2", entry_id="E2")
+
+
+@pytest.mark.parametrize(
+    ("key", "names", "expected"),
+    [
+        (OTHER_KEY, {}, SECOND),
+        (f"{OTHER_KEY}-5301", {}, SECOND),
+        (None, {"seq_no": "S1"}, FIRST),
+        (None, {"entry_id": "E2"}, SECOND),
+        (None, {"seq_no": "unknown", "entry_id": "E2"}, SECOND),
+        (None, {"seq_no": "S9"}, None),
+        (None, {}, None),
+    ],
+)
+def test_an_answer_is_matched_by_its_key_then_by_its_numbers(
+    key: str | None, names: dict[str, str], expected: Sent | None
+) -> None:
+    assert match(named(**names), key, Known([SECOND, FIRST])) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "names", "why"),
+    [
+        (KEY, {"seq_no": "S2"}, "it names S2"),
+        (KEY, {"entry_id": "E2"}, "it names E2"),
+        (None, {"seq_no": "S1", "entry_id": "E2"}, "it names E2"),
+        (KEY, {"client_reference": "C-9"}, "it names the reference C-9"),
+        ("01JD0000000000000000000009", {"seq_no": "S1"}, "it bears the key of"),
+    ],
+)
+def test_an_answer_that_names_two_declarations_is_matched_with_neither(
+    key: str | None, names: dict[str, str], why: str
+) -> None:
+    with pytest.raises(Unclear, match=why):
+        match(named(**names), key, Known([SECOND, FIRST]))
+
+
+def test_a_reference_that_two_parties_use_names_nobody() -> None:
+    both = Known([Sent(party="A"), Sent(id=OTHER_KEY, declaration=OTHER_KEY, party="B")])
+    with pytest.raises(Unclear, match="more than one party"):
+        match(replace(ANSWER, client_reference="C-1"), None, both)
+
+
+def test_a_reference_that_two_parties_use_is_told_apart_by_the_number_that_one_of_them_has() -> None:
+    open_ = Sent(id=OTHER_KEY, declaration=OTHER_KEY, party="B")
+    both = Known([open_, FIRST])
+    assert match(replace(ANSWER, client_reference="C-1", seq_no="S1"), None, both) == FIRST
+
+
+def test_the_first_word_on_a_declaration_goes_by_its_reference_where_a_saved_one_has_the_number() -> None:
+    saved = Sent(id=OTHER_KEY, declaration=KEY, reference="C-1", operation=Operation.SAVE, seq_no="S1")
+    declared = Sent(reference="C-2", seq_no=None)
+    technical = replace(ANSWER, kind=AnswerKind.TECHNICAL, client_reference="C-2", seq_no="S1")
+    assert match(technical, None, Known([declared, saved])) == declared
+
+
+def test_what_follows_a_declaration_has_a_reference_of_its_own() -> None:
+    informs = Sent(operation=Operation.INFORM, seq_no="S1")
+    assert match(replace(ANSWER, client_reference="C-9", seq_no="S1"), KEY, Known([informs])) == informs

@@ -274,7 +274,7 @@ def _acts(agreement: Row[*tuple[Any, ...]], acts: Rows) -> Iterator[str]:
     state, changes = None, 0
     for act in acts:
         mandate_used = agreement.kind == AgreementKind.LONG_TERM and act.act == Act.USED
-        if not mandate_used:
+        if not mandate_used or state is None:  # the first word on it registers it, whatever it tells
             changes += 1
         if state is not None and not mandate_used:
             allowed = None if act.act == PROPOSED else LIFE[state].get(Act(act.act))

@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import select
 
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.store.read.message_status import standing
 from adapters.store.tables.messages import deliveries
 from adapters.store.write.delivery_actions import act_on
 from adapters.store.write.destinations import SqlDestinations
-from adapters.store.write.operations import hold, release, standing
+from adapters.store.write.operations import hold, release
 from gateway.deliver.dispatcher import Dispatch, Roads
 from gateway.model.message import Key, Submission
 from gateway.model.ports import Answer, Outcome

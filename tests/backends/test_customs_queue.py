@@ -17,9 +17,10 @@ from sqlalchemy import select
 from adapters.backends.amqp import AmqpBackend
 from adapters.backends.amqp_exchange import Word, word
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.store.read.message_status import standing
 from adapters.store.tables.messages import deliveries
 from adapters.store.write.destinations import SqlDestinations
-from adapters.store.write.operations import hold, standing
+from adapters.store.write.operations import hold
 from adapters.transport.amqp import connection
 from gateway.config.connections import AmqpBackendSettings
 from gateway.deliver.dispatcher import Dispatch, Roads

@@ -22,9 +22,10 @@ from adapters.cli.messages.request import chosen
 from adapters.cli.output import cell, console, fail, opened, say_json, say_rows, told
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
+from adapters.store.read.message_status import standing
 from adapters.store.rows import received_of
 from adapters.store.tables.messages import deliveries, events, receipts
-from adapters.store.write.operations import standing, stopped
+from adapters.store.write.operations import stopped
 from adapters.store.write.receipts import has_already
 from gateway.config.bad_settings import BadSettings
 from gateway.formats.signing import XadesSigner

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Row, exists, or_, select, union
 from adapters.store.read.delivery_detail import list_deliveries
 from adapters.store.read.message_context import surroundings
 from adapters.store.read.message_search import listed, plain
+from adapters.store.read.message_status import standing_of
 from adapters.store.tables.messages import events, messages, receipts
 from adapters.store.tables.operations import former_names, replies
-from adapters.store.write.operations import standing_of
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.operate.next_step import Repeated, Situation, next_needed
 

@@ -2,45 +2,25 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from adapters.store.apply import apply
 from adapters.store.database import Transaction
+from adapters.store.read.message_status import standing
 from adapters.store.rows import facts_of, received_of
-from adapters.store.tables.messages import agreements, deliveries, messages
+from adapters.store.tables.messages import agreements
 from gateway.model.agreements import AgreementKind, Used
-from gateway.model.states import DeliveryState, State
+from gateway.model.states import State
 from gateway.operate.dismissal import Dismissal, Stopped
-from gateway.operate.message_actions import Act, Impossible, Sent, Stage, Standing, event_of
+from gateway.operate.message_actions import Act, Stage, event_of
 from gateway.operate.transitions import rejection, transition
 
-_MESSAGE: Final = select(messages).where(messages.c.id == bindparam("wanted"))
-_SENT: Final = select(deliveries.c.state, deliveries.c.unsure).where(deliveries.c.message == bindparam("of"))
 _USED: Final = select(agreements.c.number, agreements.c.kind).where(
     agreements.c.number == bindparam("number"), agreements.c.used_by == bindparam("by")
 )
 NOTHING: Final[Mapping[str, str]] = {}
-
-
-def standing(reader: Connection, message: str) -> tuple[Row[*tuple[Any, ...]], Standing]:
-    """What a party sent, and how it stands. Raises `KeyError` where there is no such message, `Impossible`
-    for an answer of customs."""
-    row = reader.execute(_MESSAGE, {"wanted": message}).first()
-    if row is None:
-        raise KeyError(message)
-    if row.kind != "inbound":
-        raise Impossible("it is an answer; only what a party sent can be held, released, rejected, replayed")
-    return row, standing_of(reader, row)
-
-
-def standing_of(reader: Connection, row: Row[*tuple[Any, ...]]) -> Standing:
-    sent = reader.execute(_SENT, {"of": row.id})
-    return Standing(
-        state=State(row.state),
-        deliveries=tuple(Sent(DeliveryState(each.state), each.unsure) for each in sent),
-    )
 
 
 def hold(

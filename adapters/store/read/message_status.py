@@ -1,0 +1,31 @@
+"""How a message stands, as far as it decides what operators may do to it."""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, select
+
+from adapters.store.tables.messages import deliveries, messages
+from gateway.model.states import DeliveryState, State
+from gateway.operate.message_actions import Impossible, Sent, Standing
+
+_MESSAGE: Final = select(messages).where(messages.c.id == bindparam("wanted"))
+_SENT: Final = select(deliveries.c.state, deliveries.c.unsure).where(deliveries.c.message == bindparam("of"))
+
+
+def standing(reader: Connection, message: str) -> tuple[Row[*tuple[Any, ...]], Standing]:
+    """What a party sent, and how it stands. Raises `KeyError` where there is no such message, `Impossible`
+    for an answer of customs."""
+    row = reader.execute(_MESSAGE, {"wanted": message}).first()
+    if row is None:
+        raise KeyError(message)
+    if row.kind != "inbound":
+        raise Impossible("it is an answer; only what a party sent can be held, released, rejected, replayed")
+    return row, standing_of(reader, row)
+
+
+def standing_of(reader: Connection, row: Row[*tuple[Any, ...]]) -> Standing:
+    sent = reader.execute(_SENT, {"of": row.id})
+    return Standing(
+        state=State(row.state),
+        deliveries=tuple(Sent(DeliveryState(each.state), each.unsure) for each in sent),
+    )

@@ -25,7 +25,6 @@ from adapters.cli.times import SinceOption, age, first_of
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.delivery_detail import list_deliveries, show_delivery
-from adapters.store.write.delivery_actions import act_on
 from gateway.model.states import DeliveryState
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.message_actions import Impossible
@@ -123,16 +122,16 @@ def replay(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: 
 def _done(act: DeliveryAct, wanted: int, path: Path, reason: str, as_json: bool) -> None:
     if not reason.strip():
         raise typer.BadParameter("it must say why", param_hint="'--reason'")
+    from adapters.cli.messages.execute import operating
+
     with told():
         home = opened(path)
         if act.value in home.policy().operations.four_eyes:
             taken = "; what is delivered has no replay then" if act is DeliveryAct.REPLAY else ""
             fail(NO, f"the policy has a second person for {act}; use: gateway messages {act}{taken}")
-        who, now = actor(), utc_now()
         try:
-            with home.store() as database:
-                written = database.submit(lambda to: act_on(to, act, wanted, who, reason, now))
-                delivery, message = written.result()
+            with operating(home) as on:
+                delivery, message = on.service.act_on_delivery(act, wanted, actor(), reason)
         except Impossible as error:
             fail(NO, f"{wanted}: {error}")
         except KeyError:

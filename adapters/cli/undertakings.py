@@ -24,7 +24,7 @@ from adapters.cli.times import SinceOption, first_of
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.operator_acts import acts_since
-from adapters.store.write.bulk_requests import decide, list_undertakings, show_undertaking, undertaking
+from adapters.store.write.bulk_requests import list_undertakings, show_undertaking, undertaking
 from gateway.model.faults import printable
 from gateway.monitor.alarm_conditions import ACTS_OF
 from gateway.operate.bulk_requests import Progress
@@ -112,27 +112,25 @@ def resume(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) ->
 
     Example: gateway undertakings resume 01JD0000000000000000000000 --home /srv/gateway
     """
-    from adapters.cli.messages.execute import Hand
+    from adapters.cli.messages.execute import operating
     from adapters.cli.messages.request import finish
 
-    with told(), Hand.on(opened(home)) as hand:
-        with hand.database.engine.connect() as reader:
+    with told(), operating(opened(home)) as on:
+        with on.reading() as reader:
             _known(wanted, lambda: undertaking(reader, wanted))
-        finish(hand, wanted, as_json)
+        finish(on, wanted, as_json)
 
 
 def _decided(wanted: str, home: Path, decision: Progress, words: str, as_json: bool) -> None:
-    from adapters.cli.messages.execute import Hand
+    from adapters.cli.messages.execute import operating
     from adapters.cli.messages.request import finish
 
-    with told(), Hand.on(opened(home)) as hand:
-        who, now = actor(), utc_now()
-        written = hand.database.submit(lambda to: decide(to, wanted, who, decision, words, now))
+    with told(), operating(opened(home)) as on:
         try:
-            _known(wanted, written.result)
+            _known(wanted, lambda: on.service.decide(wanted, actor(), decision, words))
         except Impossible as error:
             fail(NO, f"{wanted}: {error}")
-        finish(hand, wanted, as_json)
+        finish(on, wanted, as_json)
 
 
 def _known(wanted: str, ask: Callable[[], _T]) -> _T:

@@ -161,6 +161,15 @@ class Database:
         self._jobs.put((change, future))
         return future
 
+    def rehearsed(self, change: Callable[[Transaction], T]) -> T:
+        """The result of a change, or what it raises; nothing of it is kept. Others wait for it meanwhile."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                return change(Transaction(connection))
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
+
     async def write(self, change: Callable[[Transaction], T]) -> T:
         return await asyncio.wrap_future(self.submit(change))
 

@@ -64,6 +64,10 @@ class OtherRequest(Exception):
     """The request key was used before, for something else."""
 
 
+class NothingChosen(Exception):
+    """No message meets what was asked for; nothing is written."""
+
+
 def check_same(before: Request, again: Request) -> None:
     """Raises `OtherRequest` unless both ask for the same: act, stage and messages. Whose hand it was and in
     what words makes no difference."""

@@ -16,13 +16,13 @@ from adapters.store.read.message_status import standing
 from adapters.store.tables.messages import deliveries
 from adapters.store.write.delivery_actions import act_on
 from adapters.store.write.destinations import SqlDestinations
-from adapters.store.write.operations import hold, release
 from gateway.deliver.dispatcher import Dispatch, Roads
 from gateway.model.message import Key, Submission
 from gateway.model.ports import Answer, Outcome
 from gateway.model.states import CustomsStatus, DeliveryState, State
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.message_actions import Act, Impossible, Stage, event_of
+from tests.support.acts import hold, release
 from tests.support.stores import LEASE, NOW, Store, accept, accepted, arrival, customs_says, receipt
 
 # What an attempt comes to: sent and no word of it, customs having it or not; what says nothing of customs;

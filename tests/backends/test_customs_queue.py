@@ -20,12 +20,12 @@ from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.store.read.message_status import standing
 from adapters.store.tables.messages import deliveries
 from adapters.store.write.destinations import SqlDestinations
-from adapters.store.write.operations import hold
 from adapters.transport.amqp import connection
 from gateway.config.connections import AmqpBackendSettings
 from gateway.deliver.dispatcher import Dispatch, Roads
 from gateway.model.states import DeliveryState
 from gateway.operate.message_actions import Act, Impossible, event_of
+from tests.support.acts import hold
 from tests.support.amqp_office import WITHIN, backend_settings
 from tests.support.rabbitmq import Rabbit
 from tests.support.stores import NOW, Store, accept, arrival

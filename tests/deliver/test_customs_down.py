@@ -20,7 +20,6 @@ from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.destinations import SqlDestinations, pause, resume, try_now
 from adapters.store.write.document_requests import SqlRequests
-from adapters.store.write.operations import hold, replay
 from gateway.deliver.circuit_breaker import BreakerState
 from gateway.deliver.dispatcher import Dispatch, Roads
 from gateway.deliver.rate_limit import Limits
@@ -30,6 +29,7 @@ from gateway.model.states import DeliveryState, State
 from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
 from gateway.run.worker import Node, Parts
+from tests.support.acts import hold, replay
 from tests.support.declarations import INVOICE, Declaration, Document, owing_nothing
 from tests.support.desk import NOW, Desk
 from tests.support.pdfs import pdf

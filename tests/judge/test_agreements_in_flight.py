@@ -11,13 +11,13 @@ import pytest
 
 from adapters.store.tables.messages import agreements, deliveries, events, receipts
 from adapters.store.write.deliveries import SqlOutbox
-from adapters.store.write.operations import replay
 from gateway.model.agreements import Act, Agreement, AgreementKind, AgreementState
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault
 from gateway.model.policy import Policy
 from gateway.model.ports import Outgoing, Superseded
 from gateway.model.states import DeliveryState, Event, State
+from tests.support.acts import replay
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration, enterprise
 from tests.support.desk import NOW, Desk

@@ -12,7 +12,6 @@ from lxml import etree
 
 from adapters.store.tables.messages import deliveries, holders, receipts
 from adapters.store.write.answers import SqlAnswers
-from adapters.store.write.operations import replay
 from gateway.judge.pipeline import Rules
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault, Severity
@@ -20,6 +19,7 @@ from gateway.model.policy import DeclarationPolicy
 from gateway.model.ports import Answer
 from gateway.model.states import Event, State
 from gateway.respond.answer_intake import CustomsAnswers
+from tests.support.acts import replay
 from tests.support.declarations import INVOICE, Declaration, Document, Line
 from tests.support.desk import NOW, Desk
 from tests.support.judging import families

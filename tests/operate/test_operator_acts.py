@@ -13,8 +13,7 @@ import pytest
 from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.store.tables.messages import agreements, deliveries, events, holders, obligations, receipts
 from adapters.store.write.deliveries import SqlOutbox
-from adapters.store.write.operations import hold, release, replay, stopped
-from adapters.store.write.operations import reject as write_rejection
+from adapters.store.write.operator_store import stopped
 from gateway.model.agreements import Act, AgreementState
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault
@@ -24,6 +23,8 @@ from gateway.model.ports import LateDecision, Outgoing, Superseded
 from gateway.model.states import DeliveryState, Event, State
 from gateway.operate.dismissal import Dismissal, dismissal
 from gateway.operate.message_actions import Impossible
+from tests.support.acts import hold, release, replay
+from tests.support.acts import reject as write_rejection
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration
 from tests.support.desk import NOW, Desk

@@ -10,13 +10,13 @@ import pytest
 
 from adapters.store.tables.messages import agreements, deliveries, holders, obligations, receipts
 from adapters.store.write.deliveries import SqlOutbox
-from adapters.store.write.operations import hold, replay
 from gateway.model.agreements import AgreementState
 from gateway.model.decision import Decision
 from gateway.model.message import ReceiptKind
 from gateway.model.states import DeliveryState, Event, State
 from gateway.operate.message_actions import Act, Impossible, Sent, Stage, Standing, event_of
 from tests.judge.test_loose_documents import LISTED
+from tests.support.acts import hold, replay
 from tests.support.desk import LATER, Desk
 from tests.support.habits import AU3
 from tests.support.invariants import agreement_violations

@@ -12,11 +12,11 @@ from typing import Final
 import pytest
 
 from adapters.store.tables.messages import receipts
-from adapters.store.write.operations import hold, release, replay
 from gateway.model.decision import Decision
 from gateway.model.policy import DeclarationPolicy
 from gateway.model.states import Event, State
 from gateway.operate.message_actions import Stage
+from tests.support.acts import hold, release, replay
 from tests.support.association import shown
 from tests.support.declarations import Declaration, lines
 from tests.support.desk import LATER, Desk

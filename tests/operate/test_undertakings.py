@@ -16,17 +16,17 @@ import pytest
 
 from adapters.cli import undertakings
 from adapters.cli.messages import request as message_asking
-from adapters.cli.messages.execute import Hand
+from adapters.cli.messages.execute import operating
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.message_search import list_messages
 from adapters.store.tables.operations import undertakings as table
 from adapters.store.write.bulk_requests import open_messages, undertaking, write_request
-from adapters.store.write.operations import replay
 from gateway.model.policy import DeclarationPolicy, OperationsPolicy
 from gateway.model.states import Event, State
 from gateway.operate.bulk_requests import Progress, Request, begins_as, check_decision, check_still
 from gateway.operate.message_actions import Act, Impossible
+from tests.support.acts import replay
 from tests.support.desk import LATER, NOW, Desk
 from tests.support.operating import gateway, held, judge_again, refused, trail
 from tests.support.served import ROOT
@@ -169,8 +169,8 @@ def test_hands_that_go_on_at_the_same_time_do_each_message_once(desk: Desk) -> N
     id_ = written(desk, messages)
 
     def go_on(_number: int) -> None:
-        with Hand.on(desk.home) as hand:
-            hand.carry_on(id_)
+        with operating(desk.home) as on:
+            on.service.resume(id_)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(go_on, range(4)))

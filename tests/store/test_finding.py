@@ -9,8 +9,8 @@ from sqlalchemy import event, insert
 
 from adapters.store.read.message_detail import find_messages
 from adapters.store.tables.operations import replies
-from adapters.store.write.operations import hold
 from gateway.model.states import Event, State
+from tests.support.acts import hold
 from tests.support.declarations import owing_nothing
 from tests.support.desk import LATER, Desk
 from tests.support.operating import BROKER, accepted, gateway

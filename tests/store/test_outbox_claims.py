@@ -11,12 +11,12 @@ from sqlalchemy import insert, select
 
 from adapters.store.tables.messages import deliveries, events, messages
 from adapters.store.write.destinations import SqlDestinations, pause, resume
-from adapters.store.write.operations import hold
 from gateway.deliver.circuit_breaker import Breaker, BreakerState
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Key, Submission
 from gateway.model.ports import Outgoing
 from gateway.model.states import DeliveryState, Event, State
+from tests.support.acts import hold
 from tests.support.stores import NOW, Store, accepted, arrival, names, receipt
 
 SOON = NOW + timedelta(seconds=1)

@@ -10,11 +10,11 @@ from sqlalchemy import select
 
 from adapters.store.database import GENESIS, chained
 from adapters.store.tables.messages import events
-from adapters.store.write.operations import replay
 from gateway.model.decision import Decision
 from gateway.model.folders import Folder
 from gateway.model.ports import Answer, LateDecision, Outgoing, Superseded
 from gateway.model.states import CustomsStatus, DeliveryState, Event, State
+from tests.support.acts import replay
 from tests.support.stores import (
     KEY,
     LEASE,

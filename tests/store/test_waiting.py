@@ -12,7 +12,6 @@ from sqlalchemy import select
 
 from adapters.store.apply import apply_notice
 from adapters.store.tables.messages import agreement_acts, agreements, deliveries, events, messages, receipts
-from adapters.store.write.operations import replay
 from gateway.model.agreements import (
     PROPOSED,
     Act,
@@ -28,6 +27,7 @@ from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Receipt, ReceiptKind
 from gateway.model.ports import Superseded
 from gateway.model.states import CustomsStatus, DeliveryState, Event, State
+from tests.support.acts import replay
 from tests.support.stores import (
     KEY,
     LEASE,

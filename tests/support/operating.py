@@ -12,11 +12,11 @@ import pytest
 
 import cli
 from adapters.store.tables.messages import agreements, events
-from adapters.store.write.operations import hold
 from gateway.model.agreements import Act
 from gateway.model.decision import Decision
 from gateway.model.policy import DeclarationPolicy
 from gateway.model.states import Event
+from tests.support.acts import hold
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration, lines
 from tests.support.desk import LATER, Desk

@@ -11,7 +11,7 @@ import typer
 from sqlalchemy import Connection, select
 
 from adapters.cli.exit_codes import NO, UNREACHABLE, USAGE, WAITS
-from adapters.cli.messages.execute import Hand
+from adapters.cli.messages.execute import Operating, operating, resume
 from adapters.cli.messages.filters import Filters
 from adapters.cli.messages.lookup import meant
 from adapters.cli.output import fail, opened, say_json, told
@@ -19,12 +19,12 @@ from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.message_search import count_messages, list_messages
 from adapters.store.tables.messages import events
-from adapters.store.write.bulk_requests import NothingChosen, show_undertaking, write_request
+from adapters.store.write.bulk_requests import show_undertaking
 from gateway.model.faults import printable
 from gateway.model.message import new_id
 from gateway.model.ports import Superseded
 from gateway.model.states import Event
-from gateway.operate.bulk_requests import OtherRequest, Outcome, Progress, Request
+from gateway.operate.bulk_requests import NothingChosen, OtherRequest, Outcome, Progress, Request
 from gateway.operate.message_actions import Act, Impossible, Stage
 
 _OPERATORS: Final = (Event.REPLAYED, Event.RESUMED, Event.STOPPED, Event.DISMISSED)
@@ -75,10 +75,11 @@ def chosen(reader: Connection, wanted: str | None, filters: Filters) -> Chosen:
 
 def asked(ask: Ask, path: Path, as_json: bool) -> None:
     """Does it, or writes it down for a second person, and says what became of it."""
-    with told(), Hand.on(opened(path)) as hand:
-        policy = hand.home.policy().operations
+    home = opened(path)
+    with told(), operating(home) as on:
+        policy = home.policy().operations
         before = utc_now()  # of choosing: what goes on while it is chosen went on since
-        with hand.database.engine.connect() as reader:
+        with on.reading() as reader:
             those = chosen(reader, ask.wanted, ask.filters)
         single = those.messages[0] if ask.wanted is not None else None
         by = (
@@ -90,11 +91,11 @@ def asked(ask: Ask, path: Path, as_json: bool) -> None:
             act=ask.act, stage=ask.stage, wanted=by, reason=ask.reason, actor=actor(), key=ask.key
         )
         if single is not None and ask.key is None and ask.act not in policy.four_eyes:
-            _at_once(hand, request, single, as_json)
+            _at_once(on, request, single, as_json)
             return
-        undertaking, is_new = _written(hand, request, those.messages, before)
+        undertaking, is_new = _written(on, request, those.messages, before)
         try:
-            finish(hand, undertaking, as_json, single=single)
+            finish(on, undertaking, as_json, single=single)
         finally:
             if those.more and is_new:
                 key = "" if ask.key is None else " and another --request-key"
@@ -105,11 +106,11 @@ def asked(ask: Ask, path: Path, as_json: bool) -> None:
                 )
 
 
-def _at_once(hand: Hand, request: Request, message: str, as_json: bool) -> None:
+def _at_once(on: Operating, request: Request, message: str, as_json: bool) -> None:
     try:
-        state = hand.once(request, message)
+        state = on.service.act(request, message)
     except Impossible as error:
-        fail(NO, f"{message}: {error}{_last_act(hand, message)}")
+        fail(NO, f"{message}: {error}{_last_act(on, message)}")
     except Superseded:
         _never_still(message)
     _say_one(message, state, as_json)
@@ -126,24 +127,22 @@ def _never_still(message: str) -> NoReturn:
     fail(UNREACHABLE, f"{message} changes all the time; try again")
 
 
-def _last_act(hand: Hand, message: str) -> str:
+def _last_act(on: Operating, message: str) -> str:
     """Who acted on it last: to press Enter twice should not leave one guessing."""
     query = select(events).where(events.c.message == message).order_by(events.c.sequence.desc()).limit(20)
-    with hand.database.engine.connect() as reader:
+    with on.reading() as reader:
         for row in reader.execute(query):
             if row.event in _OPERATORS:
                 return printable(f"; it was {row.event} at {row.at:%Y-%m-%d %H:%M:%S} UTC by {row.actor}")
     return ""
 
 
-def _written(hand: Hand, request: Request, messages: Sequence[str], now: datetime) -> tuple[str, bool]:
+def _written(on: Operating, request: Request, messages: Sequence[str], now: datetime) -> tuple[str, bool]:
     """The id of the undertaking, and whether it is a new one: else it has the same request key."""
     id_ = new_id(now, os.urandom(10))
-    policy = hand.home.policy().operations
+    policy = on.home.policy().operations
     try:
-        written = hand.database.submit(
-            lambda to: write_request(to, id_, request, lambda _reader: messages, policy, now)
-        ).result()
+        written = on.service.write_request(id_, request, messages, policy, now)
     except NothingChosen:
         fail(NO, "no message meets the filters")
     except OtherRequest as error:
@@ -151,14 +150,14 @@ def _written(hand: Hand, request: Request, messages: Sequence[str], now: datetim
     return written, written == id_
 
 
-def finish(hand: Hand, undertaking: str, as_json: bool, *, single: str | None = None) -> None:
+def finish(on: Operating, undertaking: str, as_json: bool, *, single: str | None = None) -> None:
     """Goes on with an undertaking as far as it may, and says how it stands. Ends with 1 where nothing of it
     was possible."""
     try:
-        hand.carry_on(undertaking)
+        resume(on.service, undertaking)
     except Superseded as error:
         _never_still(str(error))
-    with hand.database.engine.connect() as reader:
+    with on.reading() as reader:
         shown = show_undertaking(reader, undertaking)
     outcome = shown["items"][0]
     failed = shown["state"] == Progress.DONE and shown[Outcome.DONE] == 0
@@ -166,7 +165,7 @@ def finish(hand: Hand, undertaking: str, as_json: bool, *, single: str | None = 
         _say_one(single, outcome["note"], as_json)
         return
     if single is not None and failed:
-        fail(NO, f"{single}: {outcome['note']}{_last_act(hand, single)}")
+        fail(NO, f"{single}: {outcome['note']}{_last_act(on, single)}")
     if as_json:
         say_json(shown)
     else:

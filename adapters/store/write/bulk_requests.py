@@ -17,6 +17,7 @@ from adapters.store.tables.operations import undertakings
 from gateway.model.policy import OperationsPolicy
 from gateway.model.states import State
 from gateway.operate.bulk_requests import (
+    NothingChosen,
     Outcome,
     Progress,
     Request,
@@ -40,10 +41,6 @@ _OPEN_ITEM: Final = (
 _ITEM: Final = select(items.c.message).where(*_OPEN_ITEM)
 _SETTLE: Final = update(items).where(*_OPEN_ITEM)
 _MOVED: Final = select(messages.c.moved_at).where(messages.c.id == bindparam("wanted"))
-
-
-class NothingChosen(Exception):
-    """No message meets what was asked for; nothing is written."""
 
 
 def write_request(

@@ -1,0 +1,52 @@
+"""Judging and refusing in this process, by the files of a home."""
+
+from datetime import datetime
+from functools import cached_property, partial
+
+from sqlalchemy import Engine
+
+from adapters.home.home import Home
+from adapters.store.read.register import SqlRegister
+from gateway.formats.signing import XadesSigner
+from gateway.judge.pipeline import Rules, judge
+from gateway.model.decision import Decision
+from gateway.model.message import Received
+from gateway.model.ports import BlobStore, Clock
+from gateway.model.states import Event
+from gateway.operate.dismissal import Dismissal, Stopped, dismissal
+
+
+class HomeJudgement:
+    """operate.ports.Judgement by the files of a home as they are now; rules and key are read when they are
+    first asked for. Raises `BadSettings` where one of them cannot be used."""
+
+    def __init__(self, home: Home, engine: Engine, blobs: BlobStore, clock: Clock) -> None:
+        self._home = home
+        self._register = SqlRegister(engine)
+        self._blobs = blobs
+        self._clock = clock
+
+    @cached_property
+    def _rules(self) -> Rules:
+        return self._home.rules()
+
+    @cached_property
+    def _signer(self) -> XadesSigner:
+        return self._home.signer()
+
+    def judge(self, received: Received) -> Decision:
+        """A failure of our own holds the message, as the node would, and names only its kind."""
+        rules, signer = self._rules, self._signer
+        blob = partial(self._blobs.open, received.arrival.sha256)
+        try:
+            return judge(received, blob, rules, self._register, signer, self._clock())
+        except Exception as error:
+            return Decision(
+                message=received.arrival.id,
+                attempt=received.attempts,
+                event=Event.BROKE,
+                reason=type(error).__name__,
+            )
+
+    def dismissal(self, stopped: Stopped, reason: str, now: datetime) -> Dismissal:
+        return dismissal(stopped, reason, self._rules, self._register, self._signer, now)

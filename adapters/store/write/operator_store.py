@@ -1,0 +1,135 @@
+"""What operators change, over a `Database`: each act one commit with its event."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, select
+
+from adapters.store.apply import apply
+from adapters.store.database import Database, Transaction
+from adapters.store.read.message_snapshot import asked_about, given_after, last_receipt, snapshot
+from adapters.store.read.message_status import standing
+from adapters.store.rows import facts_of, received_of
+from adapters.store.tables.messages import agreements
+from adapters.store.write.bulk_requests import (
+    carry_out,
+    decide,
+    end,
+    open_messages,
+    undertaking,
+    write_request,
+)
+from adapters.store.write.delivery_actions import act_on
+from gateway.judge.transitions import transitions
+from gateway.model.agreements import AgreementKind, Used
+from gateway.model.decision import Decision
+from gateway.model.message import Received
+from gateway.model.policy import OperationsPolicy
+from gateway.model.states import DeliveryState, Event, State
+from gateway.operate.bulk_requests import Progress, Request, Undertaking
+from gateway.operate.delivery_actions import DeliveryAct
+from gateway.operate.dismissal import Stopped
+from gateway.operate.dry_run import Trial
+from gateway.operate.message_actions import Act, Stage, event_of
+from gateway.operate.ports import Change
+
+_USED: Final = select(agreements.c.number, agreements.c.kind).where(
+    agreements.c.number == bindparam("number"), agreements.c.used_by == bindparam("by")
+)
+_STAGES: Final = {Event.REPLAYED: Stage.JUDGEMENT, Event.RESUMED: Stage.DELIVERY}
+
+
+class SqlOperatorStore:
+    """operate.ports.OperatorStore over a `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def act(self, message: str, change: Change) -> Future[State]:
+        return self._database.submit(lambda to: change_message(to, message, change))
+
+    def act_on_delivery(
+        self, act: DeliveryAct, delivery: int, actor: str, reason: str, now: datetime
+    ) -> Future[tuple[DeliveryState, State]]:
+        return self._database.submit(lambda to: act_on(to, act, delivery, actor, reason, now))
+
+    def stopped(self, message: str) -> Stopped:
+        with self._database.engine.connect() as reader:
+            return stopped(reader, message)
+
+    def try_out(
+        self, message: str, change: Change, judged: Callable[[Received], Decision], now: datetime
+    ) -> Trial:
+        with self._database.engine.connect() as reader:
+            row, present = standing(reader, message)
+        event = change(present).event
+        decision = judged(received_of(row)) if event is Event.REPLAYED else None
+
+        def tried(transaction: Transaction) -> Trial:
+            connection = transaction.connection
+            before, newest = snapshot(connection, message), last_receipt(connection)
+            asked = asked_about(connection, message) if event is Event.RESUMED else ()
+            change_message(transaction, message, change)
+            if decision is not None:  # nobody claims it meanwhile: the attempt is the first one after
+                apply(transaction, *transitions(replace(decision, attempt=0), now))
+            transaction.write_log()
+            return Trial(
+                before=before,
+                after=snapshot(connection, message),
+                stage=_STAGES.get(event),
+                receipts=given_after(connection, message, newest),
+                deliveries=asked,
+            )
+
+        return self._database.rehearsed(tried)
+
+    def write_request(
+        self, id_: str, request: Request, messages: Sequence[str], policy: OperationsPolicy, now: datetime
+    ) -> str:
+        return self._database.submit(
+            lambda to: write_request(to, id_, request, lambda _reader: messages, policy, now)
+        ).result()
+
+    def request(self, id_: str) -> Undertaking:
+        with self._database.engine.connect() as reader:
+            return undertaking(reader, id_)
+
+    def open_messages(self, id_: str) -> Sequence[str]:
+        with self._database.engine.connect() as reader:
+            return open_messages(reader, id_)
+
+    def decide(self, id_: str, actor: str, decision: Progress, words: str, now: datetime) -> None:
+        self._database.submit(lambda to: decide(to, id_, actor, decision, words, now)).result()
+
+    def carry_out(self, request: Undertaking, message: str, change: Change, now: datetime) -> Future[None]:
+        return self._database.submit(
+            lambda to: carry_out(to, request, message, lambda of: change_message(of, message, change), now)
+        )
+
+    def end(self, id_: str, now: datetime) -> None:
+        self._database.submit(lambda to: end(to, id_, now)).result()
+
+
+def change_message(transaction: Transaction, message: str, change: Change) -> State:
+    """The state after a change that is decided on how the message stands in this commit. Raises `KeyError`
+    where there is no such message, `Impossible`, and `Superseded`."""
+    _row, present = standing(transaction.connection, message)
+    return apply(transaction, change(present))
+
+
+def stopped(reader: Connection, message: str) -> Stopped:
+    """What the final receipt of a rejection is written by. Raises `Impossible`, and `KeyError` where there is
+    no such message."""
+    row, present = standing(reader, message)
+    event_of(Act.REJECT, present)
+    used = reader.execute(_USED, {"number": row.agreement, "by": message}).first()
+    return Stopped(
+        received=received_of(row),
+        facts=facts_of(row),
+        linked=row.linked,
+        uses=None if used is None else Used(number=used.number, kind=AgreementKind(used.kind)),
+        revision=row.revision,
+    )

@@ -1,0 +1,136 @@
+"""What operators do to messages, deliveries and requests: the command line calls this."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final, TypeVar
+
+from gateway.model.policy import OperationsPolicy
+from gateway.model.ports import Clock, Superseded
+from gateway.model.states import DeliveryState, State
+from gateway.model.transition import Transition
+from gateway.operate.bulk_requests import Progress, Request, Undertaking
+from gateway.operate.delivery_actions import DeliveryAct
+from gateway.operate.dry_run import Trial
+from gateway.operate.message_actions import Act, Impossible, Stage, Standing, event_of
+from gateway.operate.ports import Change, Judgement, OperatorStore, Pending
+from gateway.operate.transitions import rejection, transition
+
+_T = TypeVar("_T")
+
+_TRIES: Final = 5  # a message that changes between reading and writing is read again
+# Messages handed to the store together: they share a sync, and a node beside gets its turn.
+_AT_ONCE: Final = 32
+_NOTHING: Final[Mapping[str, str]] = {}
+
+
+def _unseen(_done: int, _all: int) -> None:
+    pass
+
+
+class OperatorService:
+    """Every act is one commit with its event, its actor and its reason. Raises `KeyError` for what is not
+    there, `Impossible` for what cannot be done to it as it stands, and `Superseded` for a message that never
+    stands still."""
+
+    def __init__(self, store: OperatorStore, judgement: Judgement, clock: Clock) -> None:
+        self._store = store
+        self._judgement = judgement
+        self._clock = clock
+
+    def act(self, request: Request, message: str) -> State:
+        """Does it to one message, and returns the state after it."""
+        return _retried(lambda: self._store.act(message, self._change(request, message, _NOTHING)).result())
+
+    def act_on_delivery(
+        self, act: DeliveryAct, delivery: int, actor: str, reason: str
+    ) -> tuple[DeliveryState, State]:
+        """Does it to one delivery, and returns the states of the delivery and of its message after it."""
+        return self._store.act_on_delivery(act, delivery, actor, reason, self._clock()).result()
+
+    def dry_run(self, act: Act, stage: Stage | None, message: str, actor: str) -> Trial:
+        """What the act would come to at this moment, under today's rules, policy and register. A message that
+        something else happens to before the act may come out otherwise."""
+        request = Request(act=act, stage=stage, reason="", actor=actor)
+        return _retried(
+            lambda: self._store.try_out(
+                message,
+                self._change(request, message, _NOTHING),
+                self._judgement.judge,
+                self._clock(),
+            )
+        )
+
+    def write_request(
+        self,
+        id_: str,
+        request: Request,
+        messages: Sequence[str],
+        policy: OperationsPolicy,
+        chosen_at: datetime,
+    ) -> str:
+        """See `OperatorStore.write_request`. What goes on after `chosen_at` is not acted on."""
+        return self._store.write_request(id_, request, messages, policy, chosen_at)
+
+    def decide(self, id_: str, actor: str, decision: Progress, words: str) -> None:
+        """Approves or refuses a request that waits for a second person."""
+        self._store.decide(id_, actor, decision, words, self._clock())
+
+    def resume(self, id_: str, progress: Callable[[int, int], None] = _unseen) -> None:
+        """Does what is open of a request; nothing of one that is not `OPEN`. Killed in between, the next call
+        goes on: each message is done once. `progress` is told how many are done, of how many."""
+        request = self._store.request(id_)
+        if request.progress is not Progress.OPEN:
+            return
+        messages = self._store.open_messages(id_)
+        for start in range(0, len(messages), _AT_ONCE):
+            some = messages[start : start + _AT_ONCE]
+            handed = [self._hand_over(request, message) for message in some]
+            for message, written in zip(some, handed, strict=True):
+                try:
+                    written.result()
+                except Superseded:
+                    _retried(partial(self._carry_out, request, message))
+            progress(start + len(some), len(messages))
+        self._store.end(id_, self._clock())
+
+    def _carry_out(self, request: Undertaking, message: str) -> None:
+        self._hand_over(request, message).result()
+
+    def _hand_over(self, request: Undertaking, message: str) -> Pending[None]:
+        try:
+            change = self._change(request.request, message, request.told)
+        except Impossible as error:
+            change = _failing(error)
+        return self._store.carry_out(request, message, change, self._clock())
+
+    def _change(self, request: Request, message: str, detail: Mapping[str, str]) -> Change:
+        """What the act makes of the message. The receipt of a rejection is signed here and committed together
+        with the state: there is no moment at which the message is rejected and its sender has no receipt."""
+        now, actor, reason = self._clock(), request.actor, request.reason
+        if request.act is not Act.REJECT:
+            return lambda standing: transition(
+                request.act, request.stage, standing, message, actor, reason, now, detail
+            )
+        signed = self._judgement.dismissal(self._store.stopped(message), reason, now)
+
+        def reject(standing: Standing) -> Transition:
+            event_of(Act.REJECT, standing)
+            return rejection(signed, actor, reason, now, detail)
+
+        return reject
+
+
+def _retried(attempt: Callable[[], _T]) -> _T:
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(Superseded):
+            return attempt()
+    return attempt()
+
+
+def _failing(error: Impossible) -> Change:
+    def change(_standing: Standing) -> Transition:
+        raise error
+
+    return change

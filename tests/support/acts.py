@@ -1,0 +1,43 @@
+"""Operators' acts within a transaction that a test has open."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+
+from adapters.store.database import Transaction
+from adapters.store.write.operator_store import change_message
+from gateway.model.states import State
+from gateway.model.transition import Transition
+from gateway.operate.dismissal import Dismissal
+from gateway.operate.message_actions import Act, Stage, Standing, event_of
+from gateway.operate.transitions import rejection, transition
+
+
+def _act(
+    act: Act,
+    to: Transaction,
+    message: str,
+    actor: str,
+    reason: str,
+    now: datetime,
+    detail: Mapping[str, str] | None = None,
+    stage: Stage | None = None,
+) -> State:
+    return change_message(
+        to,
+        message,
+        lambda standing: transition(act, stage, standing, message, actor, reason, now, detail or {}),
+    )
+
+
+hold = partial(_act, Act.HOLD)
+release = partial(_act, Act.RELEASE)
+replay = partial(_act, Act.REPLAY)
+
+
+def reject(to: Transaction, dismissal: Dismissal, actor: str, reason: str, now: datetime) -> State:
+    def change(standing: Standing) -> Transition:
+        event_of(Act.REJECT, standing)
+        return rejection(dismissal, actor, reason, now, {})
+
+    return change_message(to, dismissal.message, change)

@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Annotated, Any, Final, NamedTuple, cast
 
 import typer
@@ -133,6 +134,12 @@ COMMANDS: Final[Mapping[str, Place]] = {
 }
 
 
+def installed() -> list[str]:
+    """The commands that there are: those of the sandbox where that is installed."""
+    sandbox = find_spec("adapters.sandbox") is not None
+    return [name for name, place in COMMANDS.items() if sandbox or ".sandbox." not in place.module]
+
+
 def loaded(name: str) -> TyperGroup | TyperCommand:
     """The command of this name, with what it needs."""
     place = COMMANDS[name]
@@ -149,13 +156,15 @@ class _Commands(TyperGroup):
     """Where commands are listed, their names and help are enough; the one that is called is loaded."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
+        return installed()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         place = COMMANDS.get(cmd_name)
         return None if place is None else TyperCommand(cmd_name, help=place.help)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] in COMMANDS and args[0] not in installed():
+            ctx.fail(f"{args[0]} is a command of the sandbox, which is not installed")
         name, command, rest = super().resolve_command(ctx, args)
         return name, None if name is None or command is None else loaded(name), rest
 

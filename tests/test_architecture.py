@@ -42,7 +42,7 @@ ADAPTER_IMPORTS: Mapping[str, Collection[str]] = {
     "monitor": ("store", "home"),
     "run": ("channels", "backends", "transport", "store", "blobs", "home", "monitor", "sandbox"),
     "cli": ("run", "backends", "transport", "store", "blobs", "home", "monitor"),
-    "sandbox": ("backends", "transport", "store", "home", "run", "cli"),
+    "sandbox": ("backends", "transport", "store", "home", "cli"),
 }
 OUTSIDE = {
     "adapters", "alembic", "asyncio", "boto3", "cli", "fcntl", "glob", "http", "logging",
@@ -167,9 +167,13 @@ def test_adapters_of_one_role_do_not_know_those_of_another(path: Path) -> None:
 
 
 def test_the_sandbox_is_known_to_its_factory_alone() -> None:
-    users = {_name(path) for path in ALL if any("adapters.sandbox." in name for name in _imported(path))}
-    outside = {name for name in users if not name.startswith("adapters.sandbox.")}
-    assert outside == {"adapters.run.backends"}
+    users = {
+        (_name(path), name)
+        for path in ALL
+        for name in _imported(path)
+        if name.startswith("adapters.sandbox.") and not _name(path).startswith("adapters.sandbox.")
+    }
+    assert users == {("adapters.run.backends", "adapters.sandbox.backends.opened_sandbox")}
 
 
 def _called(path: Path, name: str) -> bool:
@@ -194,7 +198,7 @@ def _called(path: Path, name: str) -> bool:
                 "adapters.home.named_files",
                 "adapters.run.worker",
                 "adapters.cli.init.sample_mandates",
-                "adapters.run.backends",
+                "adapters.sandbox.backends",
             },
         ),
     ],

@@ -17,6 +17,7 @@ from adapters.home.home import Home
 from adapters.home.host_keys import KINDS, host_key_files, read_host_keys
 from adapters.home.listeners import taken
 from adapters.home.named_files import named_files
+from adapters.home.sandbox import check_sandbox
 from adapters.store.read.agreements import one_side_unknown
 from adapters.store.read.standing import behind
 from adapters.store.write.alarms import open_alarms
@@ -88,6 +89,8 @@ def _unforeseen(error: Exception) -> Words:
 
 def _configuration(home: Home) -> Words:
     policy, routes = home.policy(), home.routes()
+    for name, each in home.settings().backend.items():
+        check_sandbox(name, each)
     number = len(routes.route)
     return Words(f"策略 {policy.version}，递交线路 {number} 条", f"policy {policy.version}, {number} routes")
 

@@ -1,6 +1,6 @@
 """Settings → the back-end that they describe: which class stands for which kind."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,7 @@ from adapters.backends.http_push import PushedBackend
 from adapters.backends.sftp import SftpBackend
 from adapters.home.home import Home
 from adapters.home.named_files import Renewal
-from adapters.sandbox.association.association import ReferenceAssociation
-from adapters.sandbox.customs.customs import ReferenceCustoms
-from adapters.sandbox.simulated_backend import Desk
+from adapters.home.sandbox import check_sandbox
 from gateway.config.connections import (
     AmqpBackendSettings,
     AssociationSettings,
@@ -28,33 +26,7 @@ from gateway.config.connections import (
     ReferenceSettings,
     SftpBackendSettings,
 )
-from gateway.formats.signing import XadesSigner
 from gateway.model.ports import Backend, Clock, Register
-
-
-def association(
-    home: Home, name: str, settings: AssociationSettings, register: Register, clock: Clock
-) -> ReferenceAssociation:
-    """The association that is shipped, with the key of its account. Raises `OSError` where it has none."""
-
-    def confirms(trader: str, broker: str) -> bool:
-        party = register.party_called(trader)
-        return party is not None and broker in party.confirms_automatically
-
-    return ReferenceAssociation(
-        home.path / "backends" / name,
-        home.certificate.read_text(),
-        _signer(home, settings),
-        clock,
-        confirms,
-    )
-
-
-def _signer(home: Home, settings: AssociationSettings) -> XadesSigner:
-    client = Path("clients", settings.account)
-    key = home.path / (settings.key or client / "sign.key")
-    certificate = home.path / (settings.certificate or client / "sign.crt")
-    return XadesSigner(key.read_bytes(), certificate.read_text())
 
 
 @asynccontextmanager
@@ -69,18 +41,13 @@ async def opened_backend(
     """The back-end, connected for as long as the context is open. What takes its keys and certificates anew
     is added to `renewals`."""
     match settings:
-        case AssociationSettings():
-            with closing(association(home, name, settings, register, clock)) as backend:
-                renewals += [
-                    partial(_trusting, backend, home),
-                    lambda: partial(backend.sign_by, _signer(home, settings)),
-                ]
-                yield backend
-        case ReferenceSettings():
-            certificate = home.certificate.read_text()
-            with closing(ReferenceCustoms(home.path / "backends" / name, certificate, clock)) as customs:
-                renewals.append(partial(_trusting, customs, home))
-                yield customs
+        case AssociationSettings() | ReferenceSettings():
+            check_sandbox(name, settings)
+            # Late: a node whose back-ends are real ones can be installed without it.
+            from adapters.sandbox.backends import opened_sandbox
+
+            with opened_sandbox(home, name, settings, register, clock, renewals) as sandbox:
+                yield sandbox
         case DirectorySettings():
             folder = home.path / settings.folder
             with closing(DirectoryBackend(folder, settings.dxp, settings.at_once)) as directory:
@@ -104,10 +71,6 @@ async def opened_backend(
                     pushed = PushedBackend(client, settings, spool, _der(pusher))
                     renewals.append(lambda: partial(setattr, pushed, "pusher", _der(pusher)))
                     yield pushed
-
-
-def _trusting(desk: Desk, home: Home) -> Callable[[], None]:
-    return partial(desk.trust, home.certificate.read_text())
 
 
 def _der(certificate: Path) -> bytes:

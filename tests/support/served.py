@@ -43,14 +43,15 @@ def _founded() -> Path:
 class Gateway:
     """A home below `folder` with a port of its own, kept over restarts; served while the context is open.
 
-    `arguments` are those of the Python interpreter that serves it, without `--home`.
+    `arguments` are those of the Python interpreter that serves it, without `--home`, in the folder `root`.
     """
 
-    def __init__(self, folder: Path, arguments: Sequence[str] = SERVE) -> None:
+    def __init__(self, folder: Path, arguments: Sequence[str] = SERVE, root: Path = ROOT) -> None:
         self.home = Home(folder / "home")
         self.port = free_port()
         self.log = folder / "serve.log"
         self._arguments = arguments
+        self._root = root
         self._node: subprocess.Popen[bytes] | None = None
         shutil.copytree(_founded(), self.home.path)
         founded = str(self.home.settings().sftp.port)
@@ -89,7 +90,7 @@ class Gateway:
         """Returns when it has said that it is ready; raises `RuntimeError` with its log where it does not."""
         command = [sys.executable, *(arguments or self._arguments), "--home", str(self.home.path)]
         with self.log.open("ab") as log:
-            self._node = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
+            self._node = subprocess.Popen(command, cwd=self._root, stdout=subprocess.PIPE, stderr=log)
         assert self._node.stdout is not None
         with self._node.stdout as stdout:
             said = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()

@@ -2,12 +2,12 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -29,6 +29,7 @@ from adapters.cli.output import (
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
 from adapters.sandbox.association.association import ReferenceAssociation
+from adapters.sandbox.backends import association
 from gateway.config.connections import AssociationSettings
 from gateway.formats.reading import number as number_in
 from gateway.model.agreements import Act, IllegalAct, Notice
@@ -57,64 +58,48 @@ def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json:
     say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.AGREEMENT)
 
 
-@app.command()
-def confirm(
-    number: NumberArgument,
-    home: HomeOption,
-    lang: LangOption,
-    reason: ReasonOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Accept what the other side proposed. Ends with 1 where nothing is proposed under this number.
-
-    Example: gateway association confirm 20260000000000001 --home /srv/gateway
-    """
-    _act(home, number, Act.CONFIRMED, reason, lang, as_json)
-
-
-@app.command()
-def refuse(
-    number: NumberArgument,
-    home: HomeOption,
-    lang: LangOption,
-    reason: ReasonOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Refuse what the other side proposed. Ends with 1 where nothing is proposed under this number.
-
-    Example: gateway association refuse 20260000000000001 --reason "other terms" --home /srv/gateway
-    """
-    _act(home, number, Act.REFUSED, reason, lang, as_json)
+# What a side says of what the other proposed, or of what is agreed: the act, its help, and an example.
+_ACTS: Final = {
+    "confirm": (
+        Act.CONFIRMED,
+        "Accept what the other side proposed. Ends with 1 where nothing is proposed under this number.",
+        "20260000000000001",
+    ),
+    "refuse": (
+        Act.REFUSED,
+        "Refuse what the other side proposed. Ends with 1 where nothing is proposed under this number.",
+        '20260000000000001 --reason "other terms"',
+    ),
+    "withdraw": (
+        Act.WITHDRAWN,
+        "Take a proposal back before the other side has answered. Ends with 1 where it has, or there is "
+        "none.",
+        "20260000000000001",
+    ),
+    "terminate": (
+        Act.TERMINATED,
+        "End an agreement that is in force. Ends with 1 where it is not.",
+        '20260000000000001 --reason "contract ended"',
+    ),
+}
 
 
-@app.command()
-def withdraw(
-    number: NumberArgument,
-    home: HomeOption,
-    lang: LangOption,
-    reason: ReasonOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Take a proposal back before the other side has answered. Ends with 1 where it has, or there is none.
+def _command_of(act: Act) -> Callable[..., None]:
+    def command(
+        number: NumberArgument,
+        home: HomeOption,
+        lang: LangOption,
+        reason: ReasonOption = "",
+        as_json: JsonOption = False,
+    ) -> None:
+        _act(home, number, act, reason, lang, as_json)
 
-    Example: gateway association withdraw 20260000000000001 --home /srv/gateway
-    """
-    _act(home, number, Act.WITHDRAWN, reason, lang, as_json)
+    return command
 
 
-@app.command()
-def terminate(
-    number: NumberArgument,
-    home: HomeOption,
-    lang: LangOption,
-    reason: ReasonOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """End an agreement that is in force. Ends with 1 where it is not.
-
-    Example: gateway association terminate 20260000000000001 --reason "contract ended" --home /srv/gateway
-    """
-    _act(home, number, Act.TERMINATED, reason, lang, as_json)
+for name, (act, said, example) in _ACTS.items():
+    whole = f"{said}\n\nExample: gateway association {name} {example} --home /srv/gateway"
+    app.command(name, help=whole)(_command_of(act))
 
 
 @app.command()
@@ -216,9 +201,6 @@ def _associations(path: Path) -> Iterator[Sequence[ReferenceAssociation]]:
     }
     if not shipped:
         fail(USAGE, "gateway.toml has no back-end of kind association")
-    # Late: other commands need not wait for its libraries.
-    from adapters.run.backends import association
-
     try:
         with private(), ExitStack() as stack:
             register = stack.enter_context(home.register())

@@ -1,0 +1,70 @@
+"""The back-ends of the sandbox as `gateway.toml` describes them: all that the node imports of it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+from adapters.home.home import Home
+from adapters.home.named_files import Renewal
+from adapters.sandbox.association.association import ReferenceAssociation
+from adapters.sandbox.customs.customs import ReferenceCustoms
+from adapters.sandbox.simulated_backend import Desk
+from gateway.config.connections import AssociationSettings, ReferenceSettings
+from gateway.formats.signing import XadesSigner
+from gateway.model.ports import Clock, Register
+
+
+@contextmanager
+def opened_sandbox(
+    home: Home,
+    name: str,
+    settings: AssociationSettings | ReferenceSettings,
+    register: Register,
+    clock: Clock,
+    renewals: list[Renewal],
+) -> Iterator[Desk]:
+    """The back-end for as long as the context is open. What takes its keys and certificates anew is added to
+    `renewals`."""
+    match settings:
+        case AssociationSettings():
+            with closing(association(home, name, settings, register, clock)) as backend:
+                renewals += [
+                    partial(_trusting, backend, home),
+                    lambda: partial(backend.sign_by, _signer(home, settings)),
+                ]
+                yield backend
+        case ReferenceSettings():
+            certificate = home.certificate.read_text()
+            with closing(ReferenceCustoms(home.path / "backends" / name, certificate, clock)) as customs:
+                renewals.append(partial(_trusting, customs, home))
+                yield customs
+
+
+def association(
+    home: Home, name: str, settings: AssociationSettings, register: Register, clock: Clock
+) -> ReferenceAssociation:
+    """The association that is shipped, with the key of its account. Raises `OSError` where it has none."""
+
+    def confirms(trader: str, broker: str) -> bool:
+        party = register.party_called(trader)
+        return party is not None and broker in party.confirms_automatically
+
+    return ReferenceAssociation(
+        home.path / "backends" / name,
+        home.certificate.read_text(),
+        _signer(home, settings),
+        clock,
+        confirms,
+    )
+
+
+def _signer(home: Home, settings: AssociationSettings) -> XadesSigner:
+    client = Path("clients", settings.account)
+    key = home.path / (settings.key or client / "sign.key")
+    certificate = home.path / (settings.certificate or client / "sign.crt")
+    return XadesSigner(key.read_bytes(), certificate.read_text())
+
+
+def _trusting(desk: Desk, home: Home) -> Callable[[], None]:
+    return partial(desk.trust, home.certificate.read_text())

@@ -12,6 +12,7 @@ from typing import IO, Final
 
 from gateway.model.message import SUBMISSION_KEY
 from gateway.model.unfinished_names import is_unfinished
+from gateway.run.crash_points import crash_point
 
 # Nothing else of a submission becomes a file name.
 KEY: Final = SUBMISSION_KEY
@@ -69,6 +70,7 @@ def finished(folder: Path) -> Iterator[os.DirEntry[str]]:
                 yield entry
 
 
+@crash_point("put-a-file-of-an-exchange")
 def put(target: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Writes a file that is seen whole or not at all, and is durable when this returns; replaces one of that
     name. One that could not be finished stays under an unfinished name, for the next attempt to replace."""
@@ -91,6 +93,7 @@ def reading(path: str) -> IO[bytes]:
     return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
 
 
+@crash_point("move-a-file-of-an-exchange")
 def move(source: Path, target: Path) -> None:
     """Durable when it returns. Replaces a file that is there already."""
     os.replace(source, target)

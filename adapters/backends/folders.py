@@ -31,6 +31,7 @@ from gateway.model.faults import printable
 from gateway.model.message import Submission
 from gateway.model.ports import Answer, Outcome
 from gateway.model.unfinished_names import is_unfinished
+from gateway.run.crash_points import crash_point
 
 # More than any document that the gateway reads, so that a longer one is refused where it is read.
 _LONGEST: Final = 32 * 1024 * 1024 + 1
@@ -90,6 +91,7 @@ class FolderBackend:
     async def answers(self, limit: int) -> Sequence[Answer]:
         return await asyncio.get_running_loop().run_in_executor(self._ear, self._answers, limit)
 
+    @crash_point("clear-an-answer-away")
     async def acknowledge(self, ids: Sequence[str]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._ear, self._acknowledge, ids)
 

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
+from gateway.run.crash_points import crash_point
+
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _CHUNK: Final = 1024 * 1024
 
@@ -84,6 +86,7 @@ class FileSpool:
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self._descriptor, length, offset)
 
+    @crash_point("keep-a-blob")
     def keep(self) -> tuple[str, int]:
         try:
             if self._failure is not None:

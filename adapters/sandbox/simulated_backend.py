@@ -14,6 +14,7 @@ from gateway.formats.submission import Envelope, write_zip
 from gateway.model.message import Submission
 from gateway.model.parties import RegisteredCertificate
 from gateway.model.ports import Answer, Clock, Outcome
+from gateway.run.crash_points import crash_point
 
 _T = TypeVar("_T")
 
@@ -44,6 +45,7 @@ class Desk(ABC):
         """Takes a new submission that is whole and signed, notes the call and queues the answers, inside one
         transaction; raises `Refused`, and leaves nothing, where it will not."""
 
+    @crash_point("a-sandbox-takes-a-submission")
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         return await self._run(lambda: self._submit(submission, opened))
 
@@ -53,6 +55,7 @@ class Desk(ABC):
     async def answers(self, limit: int) -> Sequence[Answer]:
         return await self._run(lambda: self._book.answers(limit))
 
+    @crash_point("a-sandbox-hears-that-answers-are-filed")
     async def acknowledge(self, ids: Sequence[str]) -> None:
         await self._run(lambda: self._acknowledge(ids))
 

@@ -1,6 +1,8 @@
 """A served home that can be told where to kill itself; see `crashing`."""
 
+import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,13 @@ import pytest
 from tests.support.amqp import Place, founded
 from tests.support.invariants import unfinished, violations
 from tests.support.rabbitmq import Rabbit
-from tests.support.served import Gateway
+from tests.support.served import ROOT, Gateway
+
+
+@cache
+def _crash_points() -> frozenset[str]:
+    sources = (path.read_text("utf-8") for path in (ROOT / "adapters").rglob("*.py"))
+    return frozenset(name for text in sources for name in re.findall(r'@crash_point\("(.+?)"\)', text))
 
 
 class Mortal(Gateway):
@@ -22,6 +30,8 @@ class Mortal(Gateway):
         self.messages = 0
 
     def plan(self, *words: object) -> None:
+        if words[0] == "node":
+            assert words[1] in _crash_points(), f"no function of the product is marked {words[1]}"
         # In one step: the node may look at any moment.
         whole = self._plan.with_suffix(".whole")
         whole.write_text(" ".join(map(str, words)))

@@ -1,4 +1,4 @@
-"""`gateway serve` that kills itself where a file says so: no hook in the product, functions are wrapped.
+"""`gateway serve` that kills itself where a file says so: its crash points (`run.crash_points`) are wrapped.
 
     python -m tests.system.crashing PLAN serve --home HOME
 
@@ -6,14 +6,13 @@ It may as well be `customs serve`.
 
 While there is no file PLAN it serves as ever. Else that holds one line, either of
 
-    node MODULE:NAME before|after NTH       ends the node at the NTH call from then on, and removes PLAN
+    node NAME before|after NTH              ends the node at the NTH call of this crash point from then on,
+                                            and removes PLAN
     worker FILE dies|hangs|ends-node TIMES  the first TIMES judgements of that file end so
 
 Where there is a file PLAN.ahead, the node's clock is so many seconds ahead.
 """
 
-import functools
-import importlib
 import inspect
 import os
 import signal
@@ -25,39 +24,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import cli
-from adapters.run import node, worker
-from gateway.judge.pipeline import judge as judge_really
-from gateway.model.message import Received
+from gateway.run import crash_points
 
-PLACES: Final = (
-    "adapters.blobs.filesystem:FileSpool.keep",
-    "adapters.store.write.messages:SqlMessages.add",
-    "adapters.store.write.messages:SqlMessages.decide",
-    "adapters.store.write.messages:_add",
-    "adapters.store.write.messages:_claim",
-    "adapters.store.write.messages:apply",
-    "adapters.store.write.deliveries:SqlOutbox.settle",
-    "adapters.store.write.deliveries:SqlOutbox._claim",
-    "adapters.store.write.deliveries:_settle",
-    "adapters.store.write.deliveries:SqlOutbox.divert",
-    "adapters.store.write.failover:_divert",
-    "adapters.store.write.answers:SqlAnswers.file",
-    "adapters.store.write.receipt_delivery:SqlPostings.posted",
-    "adapters.store.write.answers:_file",
-    "adapters.sandbox.customs.customs:ReferenceCustoms.submit",
-    "adapters.sandbox.customs.customs:ReferenceCustoms.acknowledge",
-    "adapters.sandbox.customs.ledger:Ledger.take",
-    "adapters.sandbox.customs.serving:move",
-    "adapters.sandbox.customs.serving:put",
-    "adapters.backends.folders:FolderBackend.acknowledge",
-    "adapters.transport.files.local:LocalFiles.write",
-    "adapters.transport.files.local:LocalFiles.move",
-    "adapters.transport.sftp.sftp:SftpFiles.write",
-    "adapters.transport.sftp.sftp:SftpFiles.move",
-)
 _NODE: Final = "CRASHING_NODE"
-serve_worker_really = worker._serve
 
 
 def _plan() -> list[str]:
@@ -65,13 +34,6 @@ def _plan() -> list[str]:
         return Path(sys.argv[1]).read_text().split()
     except FileNotFoundError:
         return []
-
-
-def _wrap(place: str) -> None:
-    module, _, path = place.partition(":")
-    *owners, name = path.split(".")
-    owner = functools.reduce(getattr, owners, importlib.import_module(module))
-    setattr(owner, name, _Killing(place).over(getattr(owner, name)))
 
 
 class _Killing:
@@ -124,6 +86,17 @@ def _end() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+if __name__ == "__main__":  # before anything that has crash points is imported
+    crash_points.wrap = lambda name, function: _Killing(name).over(function)
+
+import cli  # noqa: E402
+from adapters.run import node, worker  # noqa: E402
+from gateway.judge.pipeline import judge as judge_really  # noqa: E402
+from gateway.model.message import Received  # noqa: E402
+
+serve_worker_really = worker._serve
+
+
 def serve_worker(*given: Any) -> None:
     """The life of a worker in which one file meets what the plan says."""
     vars(worker).update(judge=_judge)
@@ -148,8 +121,6 @@ def _ahead() -> datetime:
 
 
 if __name__ == "__main__":
-    for each in PLACES:
-        _wrap(each)
     vars(worker).update(_serve=serve_worker)
     vars(node).update(utc_now=_ahead)
     os.environ[_NODE] = str(os.getpid())

@@ -18,12 +18,7 @@ from tests.support.rendering import render
 from tests.system.conftest import Mortal
 
 ACCOUNT = "broker-aa"
-MESSAGES = "adapters.store.write.messages"
-OUTBOX = "adapters.store.write.deliveries"
-ANSWERS = "adapters.store.write.answers"
-LEDGER = "adapters.sandbox.customs.ledger"
-CUSTOMS = "adapters.sandbox.customs.customs:ReferenceCustoms"
-KEEP = "adapters.blobs.filesystem:FileSpool.keep"
+KEEP = "keep-a-blob"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +35,25 @@ class Crash:
 INTAKE = [
     Crash("before the blob is kept", KEEP, "before", stored=0),
     Crash("after the blob is kept", KEEP, "after", stored=0),
-    Crash("before the message is added", f"{MESSAGES}:SqlMessages.add", "before", stored=0),
-    Crash("before the message is committed", f"{MESSAGES}:_add", "after", stored=0),
-    Crash("after the message is committed", f"{MESSAGES}:SqlMessages.add", "after"),
+    Crash("before the message is added", "add-a-message", "before", stored=0),
+    Crash("before the message is committed", "add-a-message-uncommitted", "after", stored=0),
+    Crash("after the message is committed", "add-a-message", "after"),
 ]
 AFTER_INTAKE = [
-    Crash("before the decision", f"{MESSAGES}:SqlMessages.decide", "before"),
-    Crash("before the decision is committed", f"{MESSAGES}:_decide", "after"),
-    Crash("after the decision", f"{MESSAGES}:SqlMessages.decide", "after"),
-    Crash("before the delivery's claim is committed", f"{OUTBOX}:SqlOutbox._claim", "after"),
-    Crash("before the submission", f"{CUSTOMS}.submit", "before"),
-    Crash("before customs commits", f"{LEDGER}:Ledger.take", "after"),
-    Crash("after customs took it", f"{CUSTOMS}.submit", "after"),
-    Crash("before the settlement is committed", f"{OUTBOX}:_settle", "after"),
-    Crash("after the settlement", f"{OUTBOX}:SqlOutbox.settle", "after"),
-    Crash("before the answers are filed", f"{ANSWERS}:SqlAnswers.file", "before"),
-    Crash("before the answers are committed", f"{ANSWERS}:_file", "after"),
-    Crash("after the answers are filed", f"{ANSWERS}:SqlAnswers.file", "after"),
-    Crash("before the answers are acknowledged", f"{CUSTOMS}.acknowledge", "before"),
-    Crash("after the answers are acknowledged", f"{CUSTOMS}.acknowledge", "after"),
+    Crash("before the decision", "decide", "before"),
+    Crash("before the decision is committed", "decide-uncommitted", "after"),
+    Crash("after the decision", "decide", "after"),
+    Crash("before the delivery's claim is committed", "claim-a-delivery-uncommitted", "after"),
+    Crash("before the submission", "a-sandbox-takes-a-submission", "before"),
+    Crash("before customs commits", "customs-notes-a-submission", "after"),
+    Crash("after customs took it", "a-sandbox-takes-a-submission", "after"),
+    Crash("before the settlement is committed", "settle-a-delivery-uncommitted", "after"),
+    Crash("after the settlement", "settle-a-delivery", "after"),
+    Crash("before the answers are filed", "file-answers", "before"),
+    Crash("before the answers are committed", "file-answers-uncommitted", "after"),
+    Crash("after the answers are filed", "file-answers", "after"),
+    Crash("before the answers are acknowledged", "a-sandbox-hears-that-answers-are-filed", "before"),
+    Crash("after the answers are acknowledged", "a-sandbox-hears-that-answers-are-filed", "after"),
 ]
 
 
@@ -84,7 +79,7 @@ def test_an_upload_during_which_the_node_is_killed_is_not_acknowledged_and_can_b
 def test_a_close_during_which_the_node_is_killed_is_not_acknowledged(mortal: Mortal, tmp_path: Path) -> None:
     name = mortal.next_name()
     (tmp_path / f"{name}.xml").write_bytes(declaration(name))
-    mortal.plan("node", f"{MESSAGES}:_add", "after", 1)
+    mortal.plan("node", "add-a-message-uncommitted", "after", 1)
     put = mortal.login(ACCOUNT).sftp(f"put {tmp_path}/{name}.xml /OutBox/")
     assert put.returncode != 0
     assert mortal.ended() == -signal.SIGKILL
@@ -104,7 +99,7 @@ def test_what_was_acknowledged_goes_on_where_the_node_was_killed(mortal: Mortal,
 
 def test_a_message_goes_on_when_its_claim_is_all_that_was_written(mortal: Mortal) -> None:
     name = mortal.next_name()
-    mortal.plan("node", f"{MESSAGES}:_claim", "after", 1)
+    mortal.plan("node", "claim-a-message-uncommitted", "after", 1)
     mortal.send(ACCOUNT, f"{name}.xml", declaration(name))
     assert mortal.ended() == -signal.SIGKILL
     assert_goes_on(mortal, name)

@@ -13,7 +13,7 @@ from tests.support.rendering import render
 from tests.system.conftest import Mortal
 
 ACCOUNT = "broker-aa"
-FILE = "adapters.store.write.answers:SqlAnswers.file"
+FILE = "file-answers"
 
 
 def test_answers_that_waited_for_their_declaration_reach_it_when_the_node_is_killed_as_it_becomes_known(

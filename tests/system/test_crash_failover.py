@@ -35,8 +35,8 @@ def released(node: Mortal, backend: str) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("place", "moment"),
     [
-        ("adapters.store.write.failover:_divert", "after"),
-        ("adapters.store.write.deliveries:SqlOutbox.divert", "after"),
+        ("divert-deliveries-uncommitted", "after"),
+        ("divert-deliveries", "after"),
     ],
 )
 def test_killed_while_it_diverts_nothing_is_lost_and_nothing_is_at_both(

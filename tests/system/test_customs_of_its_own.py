@@ -27,10 +27,6 @@ from tests.support.submissions import STRANGER
 from tests.system.conftest import Mortal
 
 ACCOUNT: Final = "broker-aa"
-CUSTOMS: Final = "adapters.sandbox.customs.customs:ReferenceCustoms"
-SERVING: Final = "adapters.sandbox.customs.serving"
-FILES: Final = "adapters.transport.files.local:LocalFiles"
-BACKEND: Final = "adapters.backends.folders:FolderBackend"
 
 
 class Customs:
@@ -149,14 +145,14 @@ def released_once(node: Mortal, reference: str) -> None:
 @pytest.mark.parametrize(
     ("place", "moment"),
     [
-        (f"{CUSTOMS}.submit", "before"),
-        ("adapters.sandbox.customs.ledger:Ledger.take", "after"),
-        (f"{CUSTOMS}.submit", "after"),
-        (f"{SERVING}:move", "after"),
-        (f"{SERVING}:put", "before"),
-        (f"{SERVING}:put", "after"),
-        (f"{CUSTOMS}.acknowledge", "before"),
-        (f"{CUSTOMS}.acknowledge", "after"),
+        ("a-sandbox-takes-a-submission", "before"),
+        ("customs-notes-a-submission", "after"),
+        ("a-sandbox-takes-a-submission", "after"),
+        ("move-a-file-of-an-exchange", "after"),
+        ("put-a-file-of-an-exchange", "before"),
+        ("put-a-file-of-an-exchange", "after"),
+        ("a-sandbox-hears-that-answers-are-filed", "before"),
+        ("a-sandbox-hears-that-answers-are-filed", "after"),
     ],
 )
 def test_a_declaration_comes_back_released_once_though_customs_is_killed_on_its_way(
@@ -173,12 +169,12 @@ def test_a_declaration_comes_back_released_once_though_customs_is_killed_on_its_
 @pytest.mark.parametrize(
     ("place", "moment"),
     [
-        (f"{FILES}.write", "before"),
-        (f"{FILES}.write", "after"),
-        (f"{FILES}.move", "before"),
-        (f"{FILES}.move", "after"),
-        (f"{BACKEND}.acknowledge", "before"),
-        (f"{BACKEND}.acknowledge", "after"),
+        ("write-a-local-file", "before"),
+        ("write-a-local-file", "after"),
+        ("move-a-local-file", "before"),
+        ("move-a-local-file", "after"),
+        ("clear-an-answer-away", "before"),
+        ("clear-an-answer-away", "after"),
     ],
 )
 def test_a_declaration_is_handed_over_once_though_the_node_is_killed_on_the_way(

@@ -15,7 +15,7 @@ from adapters.store.tables.messages import deliveries
 from gateway.model.states import DeliveryState, State
 from tests.support.invariants import violations
 from tests.system.conftest import Mortal
-from tests.system.test_customs_of_its_own import FILES, Customs, behind_a_folder, found, released_once, send
+from tests.system.test_customs_of_its_own import Customs, behind_a_folder, found, released_once, send
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def at_rest(gateway: Mortal, message: str) -> bool:
         return bool(store.execute(own).scalar_one() == DeliveryState.DELIVERED)
 
 
-@pytest.mark.parametrize("place", ["", f"{FILES}.move"])
+@pytest.mark.parametrize("place", ["", "move-a-local-file"])
 def test_what_a_folder_lost_is_handed_over_again_though_the_node_is_killed_on_the_way(
     node: Mortal, tmp_path: Path, place: str
 ) -> None:

@@ -135,11 +135,11 @@ def test_folders_that_were_removed_while_it_was_served_are_there_again(hosted: H
 @pytest.mark.parametrize(
     ("place", "moment"),
     [
-        ("adapters.store.write.messages:SqlMessages.add", "before"),
-        ("adapters.store.write.messages:SqlMessages.add", "after"),
-        ("adapters.blobs.filesystem:FileSpool.keep", "after"),
-        ("adapters.transport.files.local:LocalFiles.move", "before"),
-        ("adapters.transport.files.local:LocalFiles.move", "after"),
+        ("add-a-message", "before"),
+        ("add-a-message", "after"),
+        ("keep-a-blob", "after"),
+        ("move-a-local-file", "before"),
+        ("move-a-local-file", "after"),
     ],
 )
 def test_a_file_is_taken_once_though_the_node_is_killed_on_the_way(
@@ -158,7 +158,7 @@ def test_a_receipt_comes_once_though_the_node_is_killed_before_it_knows_that_it_
     hosted: Hosted,
 ) -> None:
     reference = hosted.gateway.next_name()
-    hosted.gateway.plan("node", "adapters.store.write.receipt_delivery:SqlPostings.posted", "before", 1)
+    hosted.gateway.plan("node", "note-that-receipts-were-delivered", "before", 1)
     hosted.put(f"{reference}.xml", declaration(reference))
     assert hosted.gateway.ended() == -signal.SIGKILL
 

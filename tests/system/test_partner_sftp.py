@@ -103,9 +103,9 @@ def test_a_server_with_another_host_key_is_told_nothing(theirs: Theirs) -> None:
 @pytest.mark.parametrize(
     ("place", "moment"),
     [
-        ("adapters.store.write.messages:SqlMessages.add", "before"),
-        ("adapters.store.write.messages:SqlMessages.add", "after"),
-        ("adapters.transport.sftp.sftp:SftpFiles.move", "after"),
+        ("add-a-message", "before"),
+        ("add-a-message", "after"),
+        ("move-a-remote-file", "after"),
     ],
 )
 def test_a_file_is_taken_once_though_the_node_is_killed_on_the_way(

@@ -23,7 +23,7 @@ BROKER: Final = "broker-aa"
 TRADER: Final = "trader-a"
 # What each is told of a declaration that is released and closed.
 OTHERS: Final = {TRADER: 8, "premises": 1, "association": 1}
-FILE: Final = "adapters.store.write.answers:SqlAnswers.file"
+FILE: Final = "file-answers"
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from adapters.sandbox.answer_log import Book
 from adapters.sandbox.customs import papers, record_book
 from adapters.sandbox.customs.courses import Wait
 from gateway.model.ports import Answer, Clock
+from gateway.run.crash_points import crash_point
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS submissions (
@@ -108,6 +109,7 @@ class Ledger(Book):
         ).fetchone()
         return ("", "") if row is None else (str(row[0]), str(row[1]))
 
+    @crash_point("customs-notes-a-submission")
     def take(self, taken: Taken) -> None:
         self._connection.execute(
             "INSERT INTO submissions (key, agent, trader, reference, operation, seq_no, entry_id, transit_no,"

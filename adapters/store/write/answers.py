@@ -21,6 +21,7 @@ from gateway.respond.answer import Target, Told
 from gateway.respond.answer_intake import Filed, Matched, Parked, Unmatched
 from gateway.respond.match import match
 from gateway.respond.transitions import transitions
+from gateway.run.crash_points import crash_point
 
 
 class SqlAnswers:
@@ -33,6 +34,7 @@ class SqlAnswers:
     async def target(self, told: Told, key: str | None, backend: str) -> Target | None:
         return await self._database.read(lambda reader: _target(reader, told, key, backend))
 
+    @crash_point("file-answers")
     async def file(self, chain: Sequence[Filed]) -> Sequence[Filed]:
         return await self._database.write(lambda transaction: _file(transaction, chain, self._clock))
 
@@ -192,6 +194,7 @@ def _target_of(reader: Connection, row: _Inbound) -> Target:
     )
 
 
+@crash_point("file-answers-uncommitted")
 def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> list[Filed]:
     new, repeated = _new(transaction, chain)
     now = clock()

@@ -17,6 +17,7 @@ from gateway.deliver.settlement import Attempt, Other, given_up, settled
 from gateway.model.message import Enclosure, Operation, Submission
 from gateway.model.ports import Outgoing
 from gateway.model.states import DeliveryState, State
+from gateway.run.crash_points import crash_point
 from gateway.run.fairness import in_turn
 
 _ENCLOSURE: Final = TypeAdapter(Enclosure)
@@ -46,6 +47,7 @@ class SqlOutbox:
             lambda transaction: self._claim(transaction, destination, limit, now)
         )
 
+    @crash_point("settle-a-delivery")
     async def settle(
         self,
         item: Outgoing,
@@ -71,6 +73,7 @@ class SqlOutbox:
         due = now + self.answer_within
         await self._database.write(lambda transaction: _settle(transaction, item, changed, due))
 
+    @crash_point("divert-deliveries")
     async def divert(self, destination: str, usable: Collection[str], note: str, now: datetime) -> int:
         return await divert(self._database, destination, usable, note, now)
 
@@ -80,6 +83,7 @@ class SqlOutbox:
             return 0
         return await self._database.write(lambda transaction: _give_up(transaction, where, note, now))
 
+    @crash_point("claim-a-delivery-uncommitted")
     def _claim(self, transaction: Transaction, destination: str, limit: int, now: datetime) -> list[Outgoing]:
         chosen = self._fair(transaction, destination, limit, now)
         if not chosen:
@@ -259,6 +263,7 @@ _OTHERS: Final = select(deliveries.c.state, deliveries.c.note).where(
 )
 
 
+@crash_point("settle-a-delivery-uncommitted")
 def _settle(transaction: Transaction, item: Outgoing, changed: dict[str, Any], answer_due: datetime) -> None:
     row = transaction.connection.execute(_MESSAGE, {"which": item.message}).one()
     others = transaction.connection.execute(_OTHERS, {"which": item.message, "own": item.id}).all()

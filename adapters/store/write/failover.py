@@ -11,6 +11,7 @@ from adapters.store.database import Database, Transaction
 from adapters.store.tables.messages import DIVERTIBLE, deliveries, messages
 from gateway.model.states import DeliveryState, Event
 from gateway.model.transition import Note
+from gateway.run.crash_points import crash_point
 
 ACTOR: Final = "gateway"
 
@@ -76,6 +77,7 @@ def usable_of(alternatives: Collection[str], usable: Collection[str]) -> str | N
     return next((name for name in alternatives if name in usable), None)
 
 
+@crash_point("divert-deliveries-uncommitted")
 def _divert(
     transaction: Transaction, destination: str, usable: Collection[str], note: str, now: datetime
 ) -> int:

@@ -24,6 +24,7 @@ from gateway.model.parties import Account
 from gateway.model.ports import Untold
 from gateway.model.states import Event, State
 from gateway.model.transition import Columns, Transition
+from gateway.run.crash_points import crash_point
 from gateway.run.fairness import in_turn
 
 
@@ -33,6 +34,7 @@ class SqlMessages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @crash_point("add-a-message")
     async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
         await self._database.write(lambda transaction: _add(transaction, arrival, sender))
 
@@ -45,8 +47,9 @@ class SqlMessages:
             return ()
         return await self._database.write(lambda transaction: _claim(transaction, limit, now, now + lease))
 
+    @crash_point("decide")
     async def decide(self, decision: Decision, now: datetime) -> State:
-        return await self._database.write(lambda transaction: apply(transaction, *transitions(decision, now)))
+        return await self._database.write(lambda transaction: _decide(transaction, decision, now))
 
     async def expire(self, now: datetime) -> int:
         if not await self._database.read(lambda reader: overdue(reader, now)):
@@ -153,6 +156,7 @@ _PUT_BACK: Final = update(messages).where(
 )
 
 
+@crash_point("add-a-message-uncommitted")
 def _add(transaction: Transaction, arrival: Arrival, sender: Account | None) -> None:
     link = transaction.log(
         arrival.id,
@@ -206,6 +210,7 @@ def _recover(transaction: Transaction) -> int:
     return freed.rowcount
 
 
+@crash_point("claim-a-message-uncommitted")
 def _claim(transaction: Transaction, limit: int, now: datetime, until: datetime) -> list[Received]:
     connection = transaction.connection
 
@@ -222,6 +227,11 @@ def _claim(transaction: Transaction, limit: int, now: datetime, until: datetime)
     transaction.connection.execute(_TAKE, {"claimed": chosen, "lease": until})
     # As they are now: with this attempt counted.
     return [received_of(row) for row in transaction.connection.execute(_CHOSEN, {"chosen": chosen})]
+
+
+@crash_point("decide-uncommitted")
+def _decide(transaction: Transaction, decision: Decision, now: datetime) -> State:
+    return apply(transaction, *transitions(decision, now))
 
 
 def _expire(transaction: Transaction, now: datetime) -> int:

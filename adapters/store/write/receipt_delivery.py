@@ -13,6 +13,7 @@ from gateway.model.folders import Folder
 from gateway.model.message import ReceiptKind, Reply
 from gateway.model.parties import Delivery
 from gateway.model.ports import Posting
+from gateway.run.crash_points import crash_point
 
 
 class SqlPostings:
@@ -29,6 +30,7 @@ class SqlPostings:
             lambda reader: [_posting(row) for row in reader.execute(query, where)]
         )
 
+    @crash_point("note-that-receipts-were-delivered")
     async def posted(self, receipts: Sequence[int], now: datetime) -> None:
         await self._set(_POSTED, receipts, {"at": now})
 

@@ -11,6 +11,7 @@ from typing import IO, Final
 
 from adapters.home.file_modes import shared
 from adapters.transport.files.folders import FIRST, MOST, Found, anything, checked
+from gateway.run.crash_points import crash_point
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CHUNK: Final = 1024 * 1024
@@ -54,6 +55,7 @@ class LocalFiles:
             while chunk := file.read(_CHUNK):
                 yield chunk
 
+    @crash_point("write-a-local-file")
     def write(self, folder: str, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         # What lies there is not written to: it may be another name of some file of ours, or a pipe.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -67,6 +69,7 @@ class LocalFiles:
                 os.fsync(file.fileno())
             os.fsync(opened)
 
+    @crash_point("move-a-local-file")
     def move(self, folder: str, name: str, to_folder: str, to_name: str) -> None:
         with self._opened(folder) as source, self._opened(to_folder) as target:
             os.replace(checked(name), checked(to_name), src_dir_fd=source, dst_dir_fd=target)

@@ -34,6 +34,7 @@ from adapters.transport.sftp.sftp_login import logged_in, read_key
 from adapters.transport.sftp.sftp_wire import BadAnswer, Ended, Refused, Wire, string
 from gateway.config.connections import RemoteFolders
 from gateway.model.faults import printable
+from gateway.run.crash_points import crash_point
 
 _RENAME: Final = "posix-rename@openssh.com"  # OpenSSH PROTOCOL, 4.3: replaces, in one step
 _FSYNC: Final = "fsync@openssh.com"  # OpenSSH PROTOCOL, 4.6
@@ -117,6 +118,7 @@ class SftpFiles:
                 _forget(wire, under_way)
                 wire.done(wire.ask(CMD_CLOSE, handle))
 
+    @crash_point("write-a-remote-file")
     def write(self, folder: str, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         flags = SFTP_FLAG_WRITE | SFTP_FLAG_CREATE | SFTP_FLAG_TRUNC
         path = self._path(folder, checked(name))
@@ -131,6 +133,7 @@ class SftpFiles:
             finally:
                 wire.done(wire.ask(CMD_CLOSE, handle))
 
+    @crash_point("move-a-remote-file")
     def move(self, folder: str, name: str, to_folder: str, to_name: str) -> None:
         """Without the extension for it, what has the new name is removed first."""
         old, new = self._path(folder, checked(name)), self._path(to_folder, checked(to_name))

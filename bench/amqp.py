@@ -21,7 +21,7 @@ import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
 from adapters.home.home import Home
-from bench.desk import home
+from bench.harness import home
 from bench.limit import Judges
 from bench.report import show, table
 from bench.serving import PATIENCE, Progress, serving, when

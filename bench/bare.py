@@ -27,7 +27,7 @@ from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, Signatur
 from signxml.xades.xades import XAdESSigner
 
 from adapters.home.home import Home
-from bench.desk import Desk
+from bench.harness import Harness
 from bench.traffic import ACCOUNT
 from gateway.formats import xml
 from gateway.judge.unpack import unpack
@@ -39,14 +39,14 @@ _DS: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 class Bare:
     """One message, to be done again and again."""
 
-    def __init__(self, home: Home, desk: Desk, received: Received) -> None:
-        self._desk = desk
+    def __init__(self, home: Home, harness: Harness, received: Received) -> None:
+        self._harness = harness
         self._sha256 = received.arrival.sha256
-        policy = desk.rules.policy
+        policy = harness.rules.policy
         size = received.arrival.size
         self._package = unpack(received.arrival.name, self._open, size, policy.package, policy.pdf, 1 << 29)
-        self._type = desk.rules.families.recognise(xml.parse(self._package.document))
-        decision = desk.judge(received)
+        self._type = harness.rules.families.recognise(xml.parse(self._package.document))
+        decision = harness.judge(received)
         (submission,) = decision.submissions
         self._made = [_unsigned(submission.envelope), _unsigned(decision.receipts[0].body)]
         sender = (home.path / "clients" / ACCOUNT / "sign.crt").read_bytes()
@@ -64,13 +64,13 @@ class Bare:
         root = etree.fromstring(document, etree.XMLParser(resolve_entities=False, remove_comments=True))
         assert self._type.schema.validate(root)
         assert self._type.rules is not None
-        self._type.rules.check(root, self._package, self._desk.rules.policy)
+        self._type.rules.check(root, self._package, self._harness.rules.policy)
         self._verify(root)
         for made in self._made:
             self._sign(made)
 
     def _open(self) -> IO[bytes]:
-        return self._desk.blobs.open(self._sha256)
+        return self._harness.blobs.open(self._sha256)
 
     def _unpacked(self, stream: IO[bytes]) -> bytes:
         document = b""

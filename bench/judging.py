@@ -4,7 +4,7 @@ Both do the same message again and again; the register is the real SQLite one, t
 """
 
 from bench.bare import Bare
-from bench.desk import Desk, home
+from bench.harness import Harness, home
 from bench.report import paired, show, table
 from bench.traffic import SIZES, Broker, Sent
 
@@ -18,18 +18,18 @@ def main() -> None:
         *("message", "judge /s", "bare /s", "ratio", "goal"),
     )
     with home() as base:
-        desk, broker = Desk(base), Broker(base)
+        harness, broker = Harness(base), Broker(base)
         for size in SIZES:
             sent = {
                 f"{size} signed": broker.bare(size, "BENCH-BARE-1"),
                 f"{size} signed, PDF of 200 KB": broker.with_pdf(size, "BENCH-PDF-1"),
             }
             for name, package in sent.items():
-                rows.add_row(name, *_figures(Bare(base, desk, desk.keep(package)), desk, package))
+                rows.add_row(name, *_figures(Bare(base, harness, harness.keep(package)), harness, package))
     show(rows)
 
 
-def _figures(bare: Bare, desk: Desk, package: Sent) -> tuple[str, ...]:
-    received = desk.keep(package)
-    ours, limit, ratio = paired(lambda: desk.judge(received), bare, ROUNDS, SECONDS)
+def _figures(bare: Bare, harness: Harness, package: Sent) -> tuple[str, ...]:
+    received = harness.keep(package)
+    ours, limit, ratio = paired(lambda: harness.judge(received), bare, ROUNDS, SECONDS)
     return f"{ours:.0f}", f"{limit:.0f}", f"{ratio:.2f}", ">= 0.80"

@@ -9,11 +9,11 @@ from itertools import cycle
 from pathlib import Path
 
 from adapters.home.home import Home
-from bench.desk import Desk
+from bench.harness import Harness
 from bench.traffic import Sent
 
 _CORES = os.cpu_count() or 1
-_desks: list[Desk] = []
+_desks: list[Harness] = []
 
 
 class Judges:
@@ -35,18 +35,18 @@ class Judges:
 
 
 def _load(home: Path) -> None:
-    _desks.append(Desk(Home(home)))
+    _desks.append(Harness(Home(home)))
 
 
 def _judge(sent: list[Sent], begin: float, seconds: float) -> float:
-    (desk,) = _desks
-    kept = [desk.keep(each) for each in sent]
+    (harness,) = _desks
+    kept = [harness.keep(each) for each in sent]
     for received in kept:
-        desk.judge(received)
+        harness.judge(received)
     time.sleep(max(0.0, begin - time.time()))
     start = time.perf_counter()
     for done, received in enumerate(cycle(kept), 1):
-        desk.judge(received)
+        harness.judge(received)
         if (passed := time.perf_counter() - start) > seconds:
             return done / passed
     raise AssertionError("nothing to judge")

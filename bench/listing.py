@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from adapters.store.database import sqlite_engine
 from adapters.store.migrate import migrate
-from adapters.store.read.message_search import Wanted, list_messages
+from adapters.store.read.message_search import MessageFilter, list_messages
 from bench.report import show, table
 from gateway.model.message import new_id
 from gateway.model.states import State
@@ -61,41 +61,41 @@ FROM messages WHERE state = 'rejected'
 _BARE: Final = "SELECT * FROM messages WHERE state = ? AND kind = 'inbound' ORDER BY seq DESC LIMIT 100"
 
 _MIDDLE: Final = _FIRST + timedelta(days=15)
-FILTERS: Final[dict[str, Wanted]] = {
-    "nothing": Wanted(),
-    "state, of most": Wanted(state=State.CLOSED),
-    "state, of few": Wanted(state=State.HELD),
-    "state, of none": Wanted(state=State.WAITING),
-    "party": Wanted(party="1207980003"),
-    "party, of none": Wanted(party="9999999999"),
-    "account": Wanted(account="account-3"),
-    "office": Wanted(office="2203"),
-    "district": Wanted(office="02"),
-    "office, of none": Wanted(office="9"),
-    "family": Wanted(family="cn-dec"),
-    "type, of few": Wanted(type="DecAttach"),
-    "fault, of many": Wanted(fault="schema-missing"),
-    "fault, of few": Wanted(fault="rare-fault"),
-    "fault, of none": Wanted(fault="never"),
-    "text, one": Wanted(text="TB20260000500000"),
-    "text, of most": Wanted(text="TB2026"),
-    "text, of most, old": Wanted(text="file-1"),
-    "text, of none": Wanted(text="nothing"),
-    "party and state": Wanted(party="1207980003", state=State.REJECTED),
-    "party and state, of few": Wanted(party="1207980003", state=State.HELD),
-    "account and state, of none": Wanted(account="account-3", state=State.WAITING),
-    "district and state": Wanted(office="22", state=State.HELD),
-    "fault and party": Wanted(fault="schema-missing", party="1207980003"),
-    "fault and state": Wanted(fault="schema-missing", state=State.HELD),
-    "party and type, of few": Wanted(party="1207980003", type="DecAttach"),
-    "party and office": Wanted(party="1207980003", office="0203"),
-    "text of most and party": Wanted(text="TB2026", party="1207980003"),
-    "since": Wanted(since=_MIDDLE),
-    "a day": Wanted(since=_MIDDLE, before=_MIDDLE + timedelta(days=1)),
-    "older than all": Wanted(before=_FIRST),
-    "a day and fault": Wanted(since=_MIDDLE, before=_MIDDLE + timedelta(days=1), fault="rare-fault"),
-    "a page from the first": Wanted(after="0"),
-    "a page from the middle": Wanted(after=new_id(_MIDDLE, bytes(10)), state=State.REJECTED),
+FILTERS: Final[dict[str, MessageFilter]] = {
+    "nothing": MessageFilter(),
+    "state, of most": MessageFilter(state=State.CLOSED),
+    "state, of few": MessageFilter(state=State.HELD),
+    "state, of none": MessageFilter(state=State.WAITING),
+    "party": MessageFilter(party="1207980003"),
+    "party, of none": MessageFilter(party="9999999999"),
+    "account": MessageFilter(account="account-3"),
+    "office": MessageFilter(office="2203"),
+    "district": MessageFilter(office="02"),
+    "office, of none": MessageFilter(office="9"),
+    "family": MessageFilter(family="cn-dec"),
+    "type, of few": MessageFilter(type="DecAttach"),
+    "fault, of many": MessageFilter(fault="schema-missing"),
+    "fault, of few": MessageFilter(fault="rare-fault"),
+    "fault, of none": MessageFilter(fault="never"),
+    "text, one": MessageFilter(text="TB20260000500000"),
+    "text, of most": MessageFilter(text="TB2026"),
+    "text, of most, old": MessageFilter(text="file-1"),
+    "text, of none": MessageFilter(text="nothing"),
+    "party and state": MessageFilter(party="1207980003", state=State.REJECTED),
+    "party and state, of few": MessageFilter(party="1207980003", state=State.HELD),
+    "account and state, of none": MessageFilter(account="account-3", state=State.WAITING),
+    "district and state": MessageFilter(office="22", state=State.HELD),
+    "fault and party": MessageFilter(fault="schema-missing", party="1207980003"),
+    "fault and state": MessageFilter(fault="schema-missing", state=State.HELD),
+    "party and type, of few": MessageFilter(party="1207980003", type="DecAttach"),
+    "party and office": MessageFilter(party="1207980003", office="0203"),
+    "text of most and party": MessageFilter(text="TB2026", party="1207980003"),
+    "since": MessageFilter(since=_MIDDLE),
+    "a day": MessageFilter(since=_MIDDLE, before=_MIDDLE + timedelta(days=1)),
+    "older than all": MessageFilter(before=_FIRST),
+    "a day and fault": MessageFilter(since=_MIDDLE, before=_MIDDLE + timedelta(days=1), fault="rare-fault"),
+    "a page from the first": MessageFilter(after="0"),
+    "a page from the middle": MessageFilter(after=new_id(_MIDDLE, bytes(10)), state=State.REJECTED),
 }
 
 
@@ -105,8 +105,8 @@ def main() -> None:
             f"messages list --limit {_LIMIT} over {MESSAGES:,} messages, beside 100 rows by one index",
             *("filter", "ms", "bare ms", "ratio"),
         )
-        for name, wanted in FILTERS.items():
-            ours, bare = _paired(reader, wanted)
+        for name, filter_ in FILTERS.items():
+            ours, bare = _paired(reader, filter_)
             made.add_row(name, f"{ours:.1f}", f"{bare:.2f}", f"{ours / bare:.1f}")
         show(made)
 
@@ -148,11 +148,11 @@ def fill(path: Path, count: int) -> None:
     engine.dispose()
 
 
-def _paired(reader: Connection, wanted: Wanted, rounds: int = 5) -> tuple[float, float]:
+def _paired(reader: Connection, filter_: MessageFilter, rounds: int = 5) -> tuple[float, float]:
     """Median milliseconds of the list, and of the bare query between."""
     ours, bare = [], []
     for _ in range(rounds):
-        ours.append(_milliseconds(lambda: list_messages(reader, wanted, _LIMIT)))
+        ours.append(_milliseconds(lambda: list_messages(reader, filter_, _LIMIT)))
         bare.append(_milliseconds(lambda: reader.exec_driver_sql(_BARE, ("closed",)).all()))
     return median(ours), median(bare)
 

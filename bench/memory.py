@@ -13,7 +13,7 @@ from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile
 
 from bench.clients import Clients
-from bench.desk import home
+from bench.harness import home
 from bench.report import show, table
 from bench.serving import Progress, serving, when
 from bench.traffic import Broker, scan

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
 
-from adapters.cli.init.init import found
-from adapters.monitor.snapshot import Looking
+from adapters.cli.init.init import create_home
+from adapters.monitor.snapshot import SnapshotReader
 from adapters.store.database import Database, sqlite_engine
 from bench.listing import MESSAGES, fill
 from bench.report import show, table
@@ -62,7 +62,7 @@ FROM messages
 
 def main(count: int = MESSAGES) -> None:
     with TemporaryDirectory(prefix="bench-polled-") as folder:
-        home = found(Path(folder) / "home", 0, datetime.now(UTC))
+        home = create_home(Path(folder) / "home", 0, datetime.now(UTC))
         begun = time.perf_counter()
         fill(home.database, count)
         engine = sqlite_engine(home.database)
@@ -89,16 +89,16 @@ def main(count: int = MESSAGES) -> None:
 def _asked(home: Any, now: datetime) -> Asked:
     asked, families = Asked(), Families.load(files("schemas"))
     database = Database(sqlite_engine(home.database))
-    looking = Looking(home, home.settings(), lambda: now, (), (), {}, lambda _now: "", dict)
-    for engine in (database.engine, _engine_of(looking)):
+    reader = SnapshotReader(home, home.settings(), lambda: now, (), (), {}, lambda _now: "", dict)
+    for engine in (database.engine, _engine_of(reader)):
         asked.listen(engine)
-    with closing(looking), closing(database):
-        asyncio.run(rounds(database, looking, families, now, ("account-3",)))
+    with closing(reader), closing(database):
+        asyncio.run(rounds(database, reader, families, now, ("account-3",)))
     return asked
 
 
-def _engine_of(looking: Looking) -> Engine:
-    return looking._engine
+def _engine_of(reader: SnapshotReader) -> Engine:
+    return reader._engine
 
 
 def _timed(connection: Connection, statement: str, given: Any) -> tuple[float, float]:

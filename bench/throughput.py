@@ -13,7 +13,7 @@ from statistics import median
 
 from adapters.home.home import Home
 from bench.clients import Clients, written
-from bench.desk import home
+from bench.harness import home
 from bench.limit import Judges
 from bench.report import show, table
 from bench.serving import Progress, Serving, serving, when

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from adapters.home.clock import telling, utc_now
-from tests.support.desk import LATER, Desk
+from tests.support.harness import LATER, Harness
 
 TESTS: Final = Path(__file__).parent
 REAL: Final = {("datetime", "now"), ("datetime", "today"), ("date", "today"), ("time", "time")}
@@ -66,7 +66,7 @@ def test_no_test_holds_a_fixed_date_against_the_real_clock() -> None:
         "def test_a() -> None:\n    assert datetime(2026, 1, 1) < datetime.now(UTC)",
         "def test_a() -> None:\n    age = time.time() - NOW.timestamp()",
         "def test_a() -> None:\n    with Gateway(folder) as gateway:\n        listed(gateway, since=LATER)",
-        "from tests.support.desk import NOW\nfrom tests.support.served import Gateway",
+        "from tests.support.harness import NOW\nfrom tests.support.served import Gateway",
     ],
 )
 def test_a_test_that_does_so_would_be_seen(source: str) -> None:
@@ -74,9 +74,9 @@ def test_a_test_that_does_so_would_be_seen(source: str) -> None:
 
 
 def test_a_command_at_a_desk_is_told_the_desks_time(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
+    with Harness.at(tmp_path / "home") as harness:
         told = utc_now()
-        assert LATER < told < utc_now() < desk.start + timedelta(hours=2)
+        assert LATER < told < utc_now() < harness.start + timedelta(hours=2)
     assert utc_now() > told
 
 

@@ -23,7 +23,7 @@ from typer.core import TyperOption
 
 from adapters.cli.messages.filters import Filters
 from adapters.home.audit import Wrong
-from adapters.monitor.metrics import Measures
+from adapters.monitor.metrics import Metrics
 from adapters.store.tables import operations
 from docs.generate import ROOT
 from docs.parts import leaves
@@ -89,7 +89,7 @@ def _commands() -> Words:
 
 
 def _metrics() -> list[str]:
-    return sorted(each.name for each in Measures().registry.collect())
+    return sorted(each.name for each in Metrics().registry.collect())
 
 
 def _log_events() -> Words:

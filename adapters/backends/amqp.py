@@ -18,9 +18,9 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 
 from adapters.backends import amqp_exchange
-from adapters.backends.amqp_exchange import REPLIES, XML, ZIP, dead, said_in, word_in
-from adapters.transport.amqp.connection import BrokerConnection, Sent
-from adapters.transport.amqp.lines import Lines
+from adapters.backends.amqp_exchange import REPLIES, XML, ZIP, dead, text_in, word_in
+from adapters.transport.amqp.connection import BrokerConnection, PublishResult
+from adapters.transport.amqp.lines import ConnectionPool
 from adapters.transport.amqp.queues import stood
 from adapters.transport.tls_trouble import OURS, THEIRS
 from gateway.config.connections import AmqpBackendSettings, DxpSettings
@@ -54,7 +54,7 @@ class AmqpBackend:
         # What is put aside may be larger than what we send, which `submit` looks at itself.
         aside = settings.model_copy(update={"largest": _LARGEST_ASIDE})
         self._asking = BrokerConnection(aside, home, f"{name} asking", self._begin_asking)
-        self._sending = Lines(
+        self._sending = ConnectionPool(
             [
                 BrokerConnection(settings, home, f"{name} sending {number}", _begin_sending)
                 for number in range(1, settings.at_once + 1)
@@ -114,7 +114,7 @@ class AmqpBackend:
         try:
             question = amqp_exchange.question(number, key)
             sent = await self._asking.publish("", self._settings.questions, question)
-            if sent is not Sent.CONFIRMED:
+            if sent is not PublishResult.CONFIRMED:
                 return Outcome.UNKNOWN, _outcome(sent, self._settings.questions, self._asking.why_not)[1]
             return await asyncio.wait_for(word, _WORD_WITHIN), ""
         except TimeoutError:
@@ -153,14 +153,14 @@ class AmqpBackend:
     async def _hear(self, message: AbstractIncomingMessage) -> None:
         longest = min(self._settings.largest, xml.DEFAULT_LIMITS.size)
         if 0 < len(message.body) <= longest:
-            answer = said_in(message)
+            answer = text_in(message)
             self._held[message] = answer if self._settings.dxp is None else unwrapped(answer)
             return
         reason = f"larger than {longest} bytes" if message.body else "empty"
         log.error("answer put aside", reason=reason, size=len(message.body))
         aside = amqp_exchange.put_aside(message, reason)
         # Unless the broker has it there, it stays where it is and comes again with the next connection.
-        if await self._asking.publish("", dead(self._settings.answers), aside) is Sent.CONFIRMED:
+        if await self._asking.publish("", dead(self._settings.answers), aside) is PublishResult.CONFIRMED:
             with contextlib.suppress(AMQPError):
                 await message.ack()
 
@@ -174,19 +174,19 @@ async def _begin_sending(_channel: AbstractChannel) -> Sequence[str]:
     return ()  # what it needs is made by the one that asks
 
 
-def _outcome(sent: Sent, queue: str, why_not: str) -> tuple[Outcome, str]:
+def _outcome(sent: PublishResult, queue: str, why_not: str) -> tuple[Outcome, str]:
     match sent:
-        case Sent.CONFIRMED:
+        case PublishResult.CONFIRMED:
             return Outcome.TAKEN, ""
-        case Sent.RETURNED:
+        case PublishResult.RETURNED:
             return Outcome.LATER, f"there is no queue {queue}"
-        case Sent.BUSY:
+        case PublishResult.BUSY:
             return Outcome.BUSY, "the broker takes nothing now"
-        case Sent.REFUSED:
+        case PublishResult.REFUSED:
             return Outcome.DENIED, "the broker refuses it: no permission, or over its own limit of size"
-        case Sent.AWAY:
+        case PublishResult.AWAY:
             return (Outcome.DENIED if why_not.startswith(_DENIED) else Outcome.LATER), why_not
-        case Sent.UNKNOWN:
+        case PublishResult.UNKNOWN:
             return Outcome.UNKNOWN, "the broker has not confirmed it"
 
 

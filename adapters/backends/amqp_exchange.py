@@ -107,7 +107,7 @@ def key_of(message: AbstractIncomingMessage) -> str | None:
     return said if isinstance(said, str) and SUBMISSION_KEY.fullmatch(said) else None
 
 
-def said_in(message: AbstractIncomingMessage) -> Answer:
+def text_in(message: AbstractIncomingMessage) -> Answer:
     """The answer in a message. Its id is the same when it comes again, on whatever connection, and another
     where anything of it is another; its name is the other side's word, made printable."""
     named = message.headers.get(NAME)

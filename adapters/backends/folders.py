@@ -24,7 +24,7 @@ import structlog
 
 from adapters.backends.body import opened_answer, write_body
 from adapters.backends.exchange import KEY
-from adapters.transport.files.folders import OUTAGES, Files, Found, Overloaded, Unreachable
+from adapters.transport.files.folders import OUTAGES, Files, FolderEntry, Overloaded, Unreachable
 from gateway.config.connections import DxpSettings
 from gateway.model.backoff import Backoff
 from gateway.model.faults import printable
@@ -256,8 +256,8 @@ def _number(name: str) -> int:
     return int(found["number"]) if found else 0
 
 
-def _identity(found: Found) -> str:
-    return f"{found.mark}:{found.name}"
+def _identity(entry: FolderEntry) -> str:
+    return f"{entry.mark}:{entry.name}"
 
 
 def _answer(id_: str, file_name: str, body: bytes) -> Answer:

@@ -31,7 +31,7 @@ _MOST: Final = 1000
 log = structlog.get_logger()
 
 
-class _Told(BaseModel):
+class _ListedAnswer(BaseModel):
     """An answer as it stands in the list. What else stands there is of a later version and passed over."""
 
     model_config = ConfigDict(strict=True)
@@ -103,7 +103,7 @@ class PolledBackend(HttpSubmissions):
 
     def _answer(self, told: Any) -> Answer | None:
         try:
-            each = _Told.model_validate(told)
+            each = _ListedAnswer.model_validate(told)
             body = base64.b64decode(each.body, validate=True)
         except (ValidationError, binascii.Error, ValueError):
             return None

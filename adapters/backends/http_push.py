@@ -110,7 +110,7 @@ async def listening(
     trust = _Trust(settings, home)
     renewals.append(trust.renewal)
     app = web.Application()
-    app.router.add_post("/answers/{backend}", _Door(backends).take)
+    app.router.add_post("/answers/{backend}", _PushEndpoint(backends).take)
     # aiohttp would wait an hour for a request that does not come to its end.
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=_STOP_WITHIN, keepalive_timeout=_READ_WITHIN
@@ -158,7 +158,7 @@ class _Trust:
         return take
 
 
-class _Door:
+class _PushEndpoint:
     def __init__(self, backends: Mapping[str, PushedBackend]) -> None:
         self._backends = backends
 

@@ -13,12 +13,12 @@ from adapters.cli.output import (
     Language,
     LimitOption,
     Listing,
+    exit_codes,
     fail,
     opened,
     say_fields,
     say_json,
     say_rows,
-    told,
 )
 from adapters.store.read.agreements import list_agreements, show_agreement, trace_agreement
 from adapters.store.read.parties import named, registered
@@ -52,7 +52,7 @@ def list_(
 
     given = {"state": state, "kind": kind, "trader": trader, "broker": broker}
     wanted = {name: str(value) for name, value in given.items() if value}
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         for side in {"trader", "broker"} & wanted.keys():
             party = named(registered(reader), wanted[side])
             # The association may tell of parties that are not registered here.
@@ -71,7 +71,7 @@ def show(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: Js
 
     Example: gateway agreements show 195200016172325 --home /srv/gateway
     """
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         found = show_agreement(reader, number)
     if found is None:
         fail(NO, f"no agreement is known by {number}")
@@ -95,7 +95,7 @@ def trace(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: J
 
     Example: gateway agreements trace 195200016172325 --home /srv/gateway
     """
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         acts = trace_agreement(reader, number)
     if not acts:
         fail(NO, f"no agreement is known by {number}")

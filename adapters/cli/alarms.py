@@ -14,17 +14,17 @@ from adapters.cli.output import (
     LangOption,
     LimitOption,
     Listing,
+    exit_codes,
     opened,
     say_rows,
-    told,
 )
 from adapters.cli.times import SinceOption, first_of
 from adapters.home.clock import utc_now
 from adapters.store.write.alarms import list_alarms
-from gateway.monitor.alarms import Alarm, News, Severity, Telling
+from gateway.monitor.alarms import Alarm, AlarmNotice, NoticeKind, Severity
 
 if TYPE_CHECKING:  # else late: to list alarms needs nothing of the network
-    from adapters.monitor.alarm_notifiers import Teller
+    from adapters.monitor.alarm_notifiers import Notifier
 
 app = typer.Typer(cls=Listing, help="Alarms: what is wrong now, and what was.")
 
@@ -43,7 +43,7 @@ def list_(
     Example: gateway alarms list --all --home /srv/gateway
     """
     first = first_of(since)
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         rows = list_alarms(reader, all_=all_, since=first, limit=limit)
     columns = ("id", "severity", "key", lang.value, "opened_at", "told_by", "cleared_at")
     say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.ALARM)
@@ -58,20 +58,22 @@ def tell_test(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -
 
     Example: gateway alarms test --home /srv/gateway
     """
-    from adapters.monitor.alarm_notifiers import tellers
+    from adapters.monitor.alarm_notifiers import notifiers
 
-    with told():
+    with exit_codes():
         base = opened(home)
-        ways = [way for way in tellers(base.settings().alarms, base.path) if way.name != "log"]
+        ways = [
+            notifier for notifier in notifiers(base.settings().alarms, base.path) if notifier.name != "log"
+        ]
     now = utc_now()
-    rows = [asyncio.run(_tried(way, now)) for way in ways]
+    rows = [asyncio.run(_tried(notifier, now)) for notifier in ways]
     say_rows(rows, ("way", "taken", "why"), as_json=as_json, lang=lang)
     if not all(row["taken"] for row in rows):
         raise typer.Exit(NO)
 
 
-async def _tried(way: "Teller", now: datetime) -> dict[str, Any]:
-    from adapters.monitor.alarm_notifiers import NotTold
+async def _tried(notifier: "Notifier", now: datetime) -> dict[str, Any]:
+    from adapters.monitor.alarm_notifiers import NotNotified
 
     alarm = Alarm(
         id=0,
@@ -84,9 +86,9 @@ async def _tried(way: "Teller", now: datetime) -> dict[str, Any]:
     )
     why = ""
     try:
-        await way.tell(Telling(news=News.OPEN, alarms=(alarm,)), now)
-    except NotTold as error:
+        await notifier.notify(AlarmNotice(news=NoticeKind.OPEN, alarms=(alarm,)), now)
+    except NotNotified as error:
         why = str(error)
     except Exception as error:  # whatever the network or the server does: its words may hold an address
         why = type(error).__name__
-    return {"way": way.name, "taken": not why, "why": why}
+    return {"way": notifier.name, "taken": not why, "why": why}

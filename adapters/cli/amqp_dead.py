@@ -18,11 +18,11 @@ from adapters.cli.output import (
     Listing,
     cell,
     console,
+    exit_codes,
     fail,
     opened,
     say_json,
     say_rows,
-    told,
 )
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
@@ -31,7 +31,7 @@ from gateway.config.connections import AmqpBackendSettings, BrokerSettings
 from gateway.model.faults import printable
 
 if TYPE_CHECKING:  # else late: other commands need not wait for the library
-    from adapters.transport.amqp.aside import Aside, Look
+    from adapters.transport.amqp.aside import DeadLetterQueue, DeadLetterView
 
 app = typer.Typer(no_args_is_help=True, help="The AMQP channel.")
 dead = typer.Typer(cls=Listing, help="Messages that were put aside: list, show, give back, drop.")
@@ -69,8 +69,8 @@ def list_(
     """
     from adapters.transport.amqp.aside import MOST
 
-    async def look(_: "Aside", look: "Look") -> list[dict[str, Any]]:
-        return look.facts
+    async def look(_: "DeadLetterQueue", view: "DeadLetterView") -> list[dict[str, Any]]:
+        return view.facts
 
     rows = _asked(_aside(home, backend, user, password_file), None, look)
     say_rows(rows[-limit:] if limit else rows, _SHOWN, as_json=as_json)
@@ -93,10 +93,10 @@ def show(
     Example: gateway amqp dead show 3f2a9c01b7de --home /srv/gateway
     """
 
-    async def look(_: "Aside", look: "Look") -> tuple[dict[str, Any], bytes]:
-        (one,) = look.those
+    async def look(_: "DeadLetterQueue", view: "DeadLetterView") -> tuple[dict[str, Any], bytes]:
+        (one,) = view.those
         headers = {printable(str(name)): str(value) for name, value in one.headers.items()}
-        return {**_facts(look), "content_type": one.content_type, "headers": headers}, one.body
+        return {**_facts(view), "content_type": one.content_type, "headers": headers}, one.body
 
     facts, body = _asked(_aside(home, backend, user, password_file), wanted, look)
     if raw:
@@ -123,19 +123,19 @@ def return_(
 
     Example: gateway amqp dead return 3f2a9c01b7de --reason "registered now" --home /srv/gateway
     """
-    from adapters.transport.amqp.aside import give_back
+    from adapters.transport.amqp.aside import put_back
 
-    async def back(aside: "Aside", look: "Look") -> dict[str, Any]:
-        facts = _facts(look)
+    async def back(queue: "DeadLetterQueue", view: "DeadLetterView") -> dict[str, Any]:
+        facts = _facts(view)
 
         async def written() -> None:
-            _write(home, NodeEvent.GIVEN_BACK, aside, facts, reason)
+            _write(home, NodeEvent.GIVEN_BACK, queue, facts, reason)
 
-        await give_back(aside, look, written)
+        await put_back(queue, view, written)
         return facts
 
-    aside = _aside(home, backend, user, password_file)
-    _say(_asked(aside, wanted, back), f"given back to {aside.exchange or aside.key}", as_json)
+    queue = _aside(home, backend, user, password_file)
+    _say(_asked(queue, wanted, back), f"given back to {queue.exchange or queue.key}", as_json)
 
 
 @dead.command()
@@ -156,8 +156,8 @@ def drop(
     Example: gateway amqp dead drop 3f2a9c01b7de --to kept.zip --reason "sent again" --home /srv/gateway
     """
 
-    async def out(aside: "Aside", look: "Look") -> dict[str, Any]:
-        (one,), facts = look.those, _facts(look)
+    async def out(queue: "DeadLetterQueue", view: "DeadLetterView") -> dict[str, Any]:
+        (one,), facts = view.those, _facts(view)
         try:
             with open(to, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
                 file.write(one.body)
@@ -165,7 +165,7 @@ def drop(
                 os.fsync(file.fileno())
         except FileExistsError:
             fail(USAGE, f"{to} is there already")
-        _write(home, NodeEvent.DROPPED, aside, facts, reason)
+        _write(home, NodeEvent.DROPPED, queue, facts, reason)
         await one.ack()
         return facts
 
@@ -173,17 +173,17 @@ def drop(
     _say(facts, f"taken out; its bytes are in {to}", as_json)
 
 
-def _aside(path: Path, backend: str | None, user: str | None, password: Path | None) -> "Aside":
-    with told():
+def _aside(path: Path, backend: str | None, user: str | None, password: Path | None) -> "DeadLetterQueue":
+    with exit_codes():
         home = opened(path)
         settings = home.settings()
     if (user is None) != (password is None):
         fail(USAGE, "--user and --password-file are given together")
 
-    def at(broker: BrokerSettings, queue: str, exchange: str, key: str) -> "Aside":
-        from adapters.transport.amqp.aside import Aside
+    def at(broker: BrokerSettings, queue: str, exchange: str, key: str) -> "DeadLetterQueue":
+        from adapters.transport.amqp.aside import DeadLetterQueue
 
-        return Aside(
+        return DeadLetterQueue(
             broker=broker,
             home=home.path,
             user=user or broker.user,
@@ -204,38 +204,42 @@ def _aside(path: Path, backend: str | None, user: str | None, password: Path | N
 
 
 def _asked(
-    aside: "Aside", wanted: str | None, ask: Callable[["Aside", "Look"], Coroutine[Any, Any, _T]]
+    queue: "DeadLetterQueue",
+    wanted: str | None,
+    ask: Callable[["DeadLetterQueue", "DeadLetterView"], Coroutine[Any, Any, _T]],
 ) -> _T:
     from aio_pika.exceptions import AMQPError
 
-    from adapters.transport.amqp.aside import looking
+    from adapters.transport.amqp.aside import browse
 
     async def asking() -> _T:
-        async with looking(aside, wanted) as look:
-            if wanted is not None and not look.those:
+        async with browse(queue, wanted) as view:
+            if wanted is not None and not view.those:
                 fail(NO, printable(f"nothing that was put aside is known by {wanted}"))
-            if len(look.those) > 1:
+            if len(view.those) > 1:
                 fail(NO, printable(f"several have the message id {wanted}; give the id of one, as listed"))
-            return await ask(aside, look)
+            return await ask(queue, view)
 
-    with told():
+    with exit_codes():
         try:
             return asyncio.run(asking())
         except (AMQPError, ConnectionError, TimeoutError) as error:
-            fail(UNREACHABLE, printable(f"{aside.queue}: {type(error).__name__} {error}"))
+            fail(UNREACHABLE, printable(f"{queue.queue}: {type(error).__name__} {error}"))
 
 
-def _facts(look: "Look") -> dict[str, Any]:
+def _facts(view: "DeadLetterView") -> dict[str, Any]:
     from adapters.transport.amqp.aside import facts_of
 
-    return facts_of(look.those[0])
+    return facts_of(view.those[0])
 
 
-def _write(path: Path, event: NodeEvent, aside: "Aside", facts: dict[str, Any], reason: str) -> None:
+def _write(
+    path: Path, event: NodeEvent, queue: "DeadLetterQueue", facts: dict[str, Any], reason: str
+) -> None:
     """In the log before it is out of the queue: killed in between, it lies there still."""
     who, now = actor(), utc_now()
     told_of = {name: printable(str(facts[name] or ""), 80) for name in ("message_id", "user", "reason")}
-    said = {"of": told_of, "size": facts["size"], "sha256": facts["sha256"], "queue": aside.queue}
+    said = {"of": told_of, "size": facts["size"], "sha256": facts["sha256"], "queue": queue.queue}
     with opened(path).store() as database:
         database.submit(lambda to: note(to, event, who, now, reason=reason, **said)).result()
 

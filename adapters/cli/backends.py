@@ -12,11 +12,11 @@ from adapters.cli.output import (
     JsonOption,
     LimitOption,
     Listing,
+    exit_codes,
     fail,
     opened,
     say_json,
     say_rows,
-    told,
 )
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
@@ -40,7 +40,7 @@ def list_(home: HomeOption, limit: LimitOption = 100, as_json: JsonOption = Fals
 
     Example: gateway backends list --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         rows = _rows(opened(home))
     columns = (
         *("name", "kind", "breaker", "since", "failures", "paused_by", "pause_reason"),
@@ -59,7 +59,7 @@ def pause(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: J
 
     Example: gateway backends pause customs --reason "announced maintenance" --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         base = opened(home)
         _checked(base, name)
         who, now = actor(), utc_now()
@@ -76,7 +76,7 @@ def resume(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: 
 
     Example: gateway backends resume customs --reason "maintenance is over" --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         base = opened(home)
         _checked(base, name)
         who, now = actor(), utc_now()
@@ -94,7 +94,7 @@ def try_(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: Js
 
     Example: gateway backends try customs --reason "its certificate is renewed" --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         base = opened(home)
         _checked(base, name)
         Rest(base.path / "backends" / name).end()
@@ -131,8 +131,10 @@ def _rows(home: Home) -> list[dict[str, Any]]:
     ]
 
 
-def _row(name: str, kind: str, known: destinations.Known, waiting: destinations.Waiting) -> dict[str, Any]:
-    breaker, paused = known.get(name, (None, None))
+def _row(
+    name: str, kind: str, status: destinations.DestinationStatus, waiting: destinations.Waiting
+) -> dict[str, Any]:
+    breaker, paused = status.get(name, (None, None))
     return {
         "name": name,
         "kind": kind,

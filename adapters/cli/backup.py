@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from adapters.cli.exit_codes import NO
-from adapters.cli.output import HomeOption, JsonOption, cell, console, fail, opened, say_json, told
+from adapters.cli.output import HomeOption, JsonOption, cell, console, exit_codes, fail, opened, say_json
 from adapters.home.actor import actor
 from adapters.home.backup import BadBackup, Moment, back_up
 from adapters.home.clock import utc_now
@@ -25,7 +25,7 @@ def backup(
 
     Example: gateway backup /backup/2026-11-30 --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         try:
             moment = back_up(opened(home), folder.absolute(), utc_now())
         except BadBackup as error:
@@ -49,7 +49,7 @@ def restore(
 
     Example: gateway restore /backup/2026-11-30 --home /srv/gateway-2
     """
-    with told():
+    with exit_codes():
         try:
             moment = restored(folder.absolute(), home.absolute(), actor(), utc_now())
         except BadBackup as error:

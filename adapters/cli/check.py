@@ -12,15 +12,15 @@ import typer
 
 from adapters.cli.differing import warn_of_differing
 from adapters.cli.exit_codes import NO, USAGE
-from adapters.cli.init.init import found
+from adapters.cli.init.init import create_home
 from adapters.cli.output import (
     JsonOption,
     LangOption,
     Language,
+    exit_codes,
     fail,
     opened,
     say_json,
-    told,
 )
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
@@ -30,7 +30,7 @@ from gateway.judge.pipeline import Rules, judge
 from gateway.judge.unpack import unpack
 from gateway.judge.validate import recognise
 from gateway.model.decision import Decision
-from gateway.model.faults import Rejected, printable
+from gateway.model.faults import MessageRejected, printable
 from gateway.model.message import Arrival, ChainLink, Received
 from gateway.model.states import Event
 
@@ -58,7 +58,7 @@ def check(
     """
     if not file.is_file():
         fail(USAGE, f"{file} is no regular file")
-    with told(), _home(home) as base:
+    with exit_codes(), _home(home) as base:
         warn_of_differing(base, lang)
         decision = _judged(file, account, base)
     accepted = decision.event is not Event.REFUSED
@@ -76,7 +76,7 @@ def _home(path: Path | None) -> Iterator[Home]:
         yield opened(path)
         return
     with TemporaryDirectory() as folder:
-        yield found(Path(folder) / "home", 0, utc_now())
+        yield create_home(Path(folder) / "home", 0, utc_now())
 
 
 def _judged(file: Path, account: str | None, home: Home) -> Decision:
@@ -112,7 +112,7 @@ def _named_sender(file: Path, rules: Rules, register: SqlRegister) -> str:
             printable(file.name), partial(file.open, "rb"), size, policy.package, policy.pdf, most
         )
         recognised = recognise(package, rules.families, policy)
-    except Rejected:
+    except MessageRejected:
         return accounts[0].name
     values = recognised.type.facts(recognised.root)
     named = [values[fact] for fact in recognised.type.sender_facts if fact in values]
@@ -125,7 +125,7 @@ def _named_sender(file: Path, rules: Rules, register: SqlRegister) -> str:
 def _plain(decision: Decision, accepted: bool) -> dict[str, Any]:
     facts = decision.facts
     return {
-        "verdict": "waiting" if decision.event is Event.LACKS else "accepted" if accepted else "rejected",
+        "verdict": "waiting" if decision.event is Event.WAITING else "accepted" if accepted else "rejected",
         "repeats": decision.linked if decision.event is Event.REPEATED else None,
         "family": None if facts is None else facts.key.family,
         "type": None if facts is None else facts.key.type,
@@ -151,8 +151,8 @@ def _plain(decision: Decision, accepted: bool) -> dict[str, Any]:
 def _print(file: Path, decision: Decision, lang: Language) -> None:
     words = {
         Event.PASSED: ("would be accepted", "将受理"),
-        Event.KEPT: ("would be accepted", "将受理"),
-        Event.LACKS: ("would wait", "将等待"),
+        Event.ACCEPTED_NO_DELIVERY: ("would be accepted", "将受理"),
+        Event.WAITING: ("would wait", "将等待"),
         Event.REPEATED: (
             "was accepted before; its receipts would be given again",
             "此前已受理，将重发回执",

@@ -17,7 +17,7 @@ from gateway.model.states import CUSTOMS_STATUSES_ZH, STATES_ZH, DeliveryState, 
 from gateway.model.trade_words import DIRECTIONS_ZH
 from gateway.model.waits import in_words
 from gateway.monitor.alarms import Severity
-from gateway.notify.document_requests import Why
+from gateway.notify.document_requests import RequestReason
 from gateway.operate.bulk_requests import Outcome, Progress
 
 Word = Callable[[Any], object]
@@ -46,10 +46,10 @@ EVENTS: Final = {
     Event.PASSED: "校验通过",
     Event.REFUSED: "校验拒收",
     Event.REPEATED: "重复，重发回执",
-    Event.KEPT: "校验通过，无须递交",
-    Event.LACKS: "校验通过，等待",
-    Event.BROKE: "网关故障",
-    Event.CAME: "所等内容已到",
+    Event.ACCEPTED_NO_DELIVERY: "校验通过，无须递交",
+    Event.WAITING: "校验通过，等待",
+    Event.FAILED: "网关故障",
+    Event.ARRIVED: "所等内容已到",
     Event.JOINED: "并入报关单",
     Event.RENAMED: "发送方改名",
     Event.REPLACED: "由后一份取代",
@@ -62,7 +62,7 @@ EVENTS: Final = {
     Event.REPLAYED: "人工重新处理",
     Event.RESUMED: "人工继续处理",
     Event.DISMISSED: "人工拒收",
-    Event.STOPPED: "人工暂停",
+    Event.HELD: "人工暂停",
     "receipt-removed": "账户取走回执",
     "receipt-restored": "人工放回回执",
 }
@@ -97,11 +97,11 @@ _PROGRESS: Final = {
 }
 _OUTCOMES: Final = {Outcome.OPEN: "未办理", Outcome.DONE: "已办理", Outcome.IMPOSSIBLE: "不能办理"}
 _WHY: Final = {
-    Why.DUE: "放行后补交",
-    Why.REMINDER: "催交",
-    Why.OVERDUE: "逾期",
-    Why.SUPPLEMENT: "海关要求补充",
-    Why.PAPER: "现场交单",
+    RequestReason.DUE: "放行后补交",
+    RequestReason.REMINDER: "催交",
+    RequestReason.OVERDUE: "逾期",
+    RequestReason.SUPPLEMENT: "海关要求补充",
+    RequestReason.PAPER: "现场交单",
 }
 AGREEMENT_KINDS: Final = {AgreementKind.LONG_TERM: "长期委托书", AgreementKind.PER_SHIPMENT: "逐票委托协议"}
 AGREEMENT_ACTS: Final = {

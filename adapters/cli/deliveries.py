@@ -15,11 +15,11 @@ from adapters.cli.output import (
     Listing,
     cell,
     console,
+    exit_codes,
     fail,
     opened,
     say_json,
     say_rows,
-    told,
 )
 from adapters.cli.times import SinceOption, age, first_of
 from adapters.home.actor import actor
@@ -62,7 +62,7 @@ def list_(
     before = None if older is None else utc_now() - older
     asked = {"state": state, "destination": destination, "account": account}
 
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         own = None if message is None else meant(reader, message).id
         first = first_of(since)
         rows = list_deliveries(reader, message=own, **asked, before=before, since=first, limit=limit)
@@ -76,7 +76,7 @@ def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> N
 
     Example: gateway deliveries show 17 --home /srv/gateway
     """
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         found = show_delivery(reader, wanted)
     if found is None:
         fail(NO, f"no delivery has the number {wanted}")
@@ -124,7 +124,7 @@ def _done(act: DeliveryAct, wanted: int, path: Path, reason: str, as_json: bool)
         raise typer.BadParameter("it must say why", param_hint="'--reason'")
     from adapters.cli.messages.execute import operating
 
-    with told():
+    with exit_codes():
         home = opened(path)
         if act.value in home.policy().operations.four_eyes:
             taken = "; what is delivered has no replay then" if act is DeliveryAct.REPLAY else ""

@@ -15,9 +15,18 @@ import typer
 from adapters.cli import chinese
 from adapters.cli.doctor import examine
 from adapters.cli.exit_codes import NO, USAGE
-from adapters.cli.init.init import HomeExists, found
+from adapters.cli.init.init import HomeExists, create_home
 from adapters.cli.libraries import hear_libraries
-from adapters.cli.output import HomeOption, JsonOption, LangOption, Language, fail, opened, say_rows, told
+from adapters.cli.output import (
+    HomeOption,
+    JsonOption,
+    LangOption,
+    Language,
+    exit_codes,
+    fail,
+    opened,
+    say_rows,
+)
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
 from adapters.home.home import Home
@@ -37,9 +46,9 @@ def init(
 
     Example: gateway init /srv/gateway --sftp-port 2222
     """
-    with told():
+    with exit_codes():
         try:
-            made = found(home.absolute(), sftp_port, utc_now())
+            made = create_home(home.absolute(), sftp_port, utc_now())
         except HomeExists as error:
             fail(USAGE, str(error))
     port = made.settings().sftp.port
@@ -59,7 +68,7 @@ def serve(home: HomeOption) -> None:
 
     Example: gateway serve --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         base = opened(home.absolute())
         with base.locked(), private():
             keep_temporary(base.temporary)
@@ -134,7 +143,7 @@ def doctor(
 
     Example: gateway doctor --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         checks = examine(opened(home), utc_now(), whole=whole)
     detail = "zh" if lang is Language.ZH else "detail"
     say_rows(checks, ("check", "ok", detail), as_json=as_json, lang=lang, words=chinese.DOCTOR)

@@ -23,7 +23,7 @@ from adapters.cli.exit_codes import NO, UNREACHABLE, USAGE
 from adapters.cli.tables import in_words, instant, laid_out
 from adapters.home.home import Home, HomeLocked, NotAHome
 from gateway.config.bad_settings import BadSettings
-from gateway.model.faults import Deferred, printable
+from gateway.model.faults import JudgementDeferred, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class No(Exception):
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def exit_codes() -> Iterator[None]:
     """Turns what can go wrong with a home into one sentence and an exit code."""
     try:
         yield
@@ -182,7 +182,7 @@ def told() -> Iterator[None]:
         fail(USAGE, str(error))
     except HomeLocked as error:
         fail(UNREACHABLE, str(error))
-    except Deferred as error:
+    except JudgementDeferred as error:
         fail(UNREACHABLE, f"not now: {error}")
     except OperationalError as error:
         fail(UNREACHABLE, f"the store cannot be opened: {error.orig}")

@@ -14,7 +14,7 @@ from rich.progress import track
 from sqlalchemy import select
 
 from adapters.blobs.filesystem import FilesystemBlobs
-from adapters.cli.output import HomeOption, JsonOption, opened, say_rows, told
+from adapters.cli.output import HomeOption, JsonOption, exit_codes, opened, say_rows
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.store.read.register import SqlRegister
@@ -24,7 +24,7 @@ from gateway.config.settings import decoded, read_policy
 from gateway.judge.pipeline import Rules, judge
 from gateway.model.china import china_date
 from gateway.model.faults import Fault, Severity
-from gateway.model.message import Earlier, Key, Received
+from gateway.model.message import EarlierMessage, Key, Received
 from gateway.model.policy import Policy
 from gateway.model.ports import Register, Signer
 from gateway.model.reform import in_force
@@ -45,7 +45,7 @@ def show(
 
     Example: gateway policy show --on 2013-05-01 --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         policy = opened(home).policy()
     rows = [*_limits(policy), *_rows(policy, china_date(utc_now()) if on is None else on.date())]
     say_rows(rows, ("section", "says", "since", "until", "source"), as_json=as_json)
@@ -66,7 +66,7 @@ def try_(
 
     Example: gateway policy try policy-2027.toml --last 500 --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         base = opened(home)
         policy = read_policy(file.name, decoded(file.name, file.read_bytes()))
         rows = _tried(base, policy, last)
@@ -113,10 +113,10 @@ def _value(value: object) -> str:
 class _Unseen(SqlRegister):
     """The register without what was sent before: else each message would repeat itself."""
 
-    def holder(self, key: Key, message: str = "") -> Earlier | None:
+    def holder(self, key: Key, message: str = "") -> EarlierMessage | None:
         return None
 
-    def same_body(self, key: Key, body: str) -> Earlier | None:
+    def same_body(self, key: Key, body: str) -> EarlierMessage | None:
         return None
 
 

@@ -14,19 +14,19 @@ from adapters.cli.output import (
     LimitOption,
     cell,
     console,
+    exit_codes,
     fail,
     opened,
     say_json,
     say_rows,
-    told,
 )
 from adapters.cli.times import SinceOption, first_of
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.write.receipt_actions import (
-    Asked,
     Damaged,
     NotRemoved,
+    ReceiptFilter,
     facts,
     find_receipts,
     list_receipts,
@@ -55,10 +55,10 @@ def list_(
     Example: gateway receipts list --account broker-aa --removed --home /srv/gateway
     """
 
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         of = None if message is None else meant(reader, message).id
-        asked = Asked(account=account, message=of, since=first_of(since), removed=removed)
-        rows = list_receipts(reader, asked, limit)
+        filter_ = ReceiptFilter(account=account, message=of, since=first_of(since), removed=removed)
+        rows = list_receipts(reader, filter_, limit)
     columns = ("created_at", "id", "account", "verdict", "collected_at", "removed_at", "name")
     say_rows(rows, columns, as_json=as_json)
     if wrong := {row["id"]: row["damaged"] for row in rows if "damaged" in row}:
@@ -75,7 +75,7 @@ def show(
 
     Example: gateway receipts show 17 --raw --home /srv/gateway
     """
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         row = _one(reader, wanted)
     if raw:
         sys.stdout.buffer.write(row.body)
@@ -99,7 +99,7 @@ def restore(
     """
     if not reason.strip():
         raise typer.BadParameter("it must say why", param_hint="'--reason'")
-    with told(), opened(home).store() as database:
+    with exit_codes(), opened(home).store() as database:
         with database.engine.connect() as reader:
             row = _one(reader, wanted)
         who, now = actor(), utc_now()

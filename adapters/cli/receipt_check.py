@@ -10,7 +10,7 @@ from gateway.formats import xml
 from gateway.formats.certificates import certificate, outside
 from gateway.formats.signatures import verify_enveloped
 from gateway.formats.submission import NAMESPACE
-from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.parties import RegisteredCertificate
 
 # What the catalogue says of these is meant for messages of parties.
@@ -40,10 +40,10 @@ def signed_in_time(pem: str) -> datetime:
 
 
 def verified_facts(body: bytes, pem: str, counting: datetime) -> dict[str, object]:
-    """What a file says whose signature is good by the certificate. Raises `Rejected`."""
+    """What a file says whose signature is good by the certificate. Raises `MessageRejected`."""
     verified = verify_enveloped(xml.parse(body), [RegisteredCertificate(pem=pem)], counting)
     if verified.signed_at is not None and (late := outside(certificate(pem), verified.signed_at)):
-        raise Rejected(finding(Fault.CERTIFICATE_EXPIRED, detail=late))
+        raise MessageRejected(finding(Fault.CERTIFICATE_EXPIRED, detail=late))
     root = verified.root
     said = {name: root.findtext(f"{{{NAMESPACE}}}{tag}") for name, tag in _SAID.items()}
     return {
@@ -57,7 +57,7 @@ def verified_facts(body: bytes, pem: str, counting: datetime) -> dict[str, objec
     }
 
 
-def why_not(refused: Rejected) -> tuple[str, str, str]:
+def why_not(refused: MessageRejected) -> tuple[str, str, str]:
     """Code, English and Chinese of what is wrong with a receipt."""
     found = refused.findings[0]
     return found.code, *_OF_RECEIPTS.get(found.code, (found.en, found.zh))

@@ -7,8 +7,8 @@ import typer
 
 from adapters.cli import receipt_actions
 from adapters.cli.exit_codes import NO, USAGE
-from adapters.cli.output import JsonOption, cell, console, fail, opened, say_json, told
-from gateway.model.faults import Rejected
+from adapters.cli.output import JsonOption, cell, console, exit_codes, fail, opened, say_json
+from gateway.model.faults import MessageRejected
 
 app = typer.Typer(no_args_is_help=True, help="Where receipts are, and whether one is what the gateway gave.")
 app.command("list")(receipt_actions.list_)
@@ -41,7 +41,7 @@ def verify(
     """
     from adapters.cli.receipt_check import signed_in_time, verified_facts, why_not  # to list takes no XML
 
-    with told():
+    with exit_codes():
         text = _certificate_of(pem, home)
         body = file.read_bytes()
     try:
@@ -50,7 +50,7 @@ def verify(
         fail(USAGE, f"{pem or home} holds no certificate in PEM form")
     try:
         facts = verified_facts(body, text, counting)
-    except Rejected as refused:
+    except MessageRejected as refused:
         code, en, zh = why_not(refused)
         if as_json:
             say_json({"valid": False, "code": code, "zh": zh, "en": en})

@@ -13,10 +13,10 @@ from adapters.cli.output import (
     Language,
     cell,
     console,
+    exit_codes,
     fail,
     opened,
     say_json,
-    told,
 )
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
@@ -38,7 +38,7 @@ def reload(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> N
 
     Example: gateway reload --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         said = _asked(opened(home))
     if as_json:
         say_json(said)

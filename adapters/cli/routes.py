@@ -10,12 +10,12 @@ import typer
 
 from adapters.cli.differing import warn_of_differing
 from adapters.cli.exit_codes import NO
-from adapters.cli.output import HomeOption, JsonOption, fail, opened, say_rows, told
+from adapters.cli.output import HomeOption, JsonOption, exit_codes, fail, opened, say_rows
 from adapters.home.home import Home
 from gateway.judge.route import Routes, second_office
 from gateway.judge.unpack import unpack
 from gateway.judge.validate import recognise
-from gateway.model.faults import Rejected, printable
+from gateway.model.faults import MessageRejected, printable
 
 # They go where the declaration went that they belong to, whatever the routes say.
 _AS_THE_DECLARATION: Final = ("documents", "agreement-notice")
@@ -36,7 +36,7 @@ def try_(
 
     Example: gateway routes try declaration.zip --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         base = opened(home)
         warn_of_differing(base)
         rows = list(_tried(file, base))
@@ -53,7 +53,7 @@ def _tried(file: Path, home: Home) -> Iterator[dict[str, Any]]:
             printable(file.name), partial(file.open, "rb"), size, policy.package, policy.pdf, any_size
         )
         recognised = recognise(package, families, policy)
-    except Rejected as refused:
+    except MessageRejected as refused:
         fail(NO, f"{file.name} is no message that has a route: {refused.findings[0].en}")
     kind = recognised.type
     if kind.kind in _AS_THE_DECLARATION:

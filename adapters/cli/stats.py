@@ -5,10 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
-from adapters.cli.output import HomeOption, JsonOption, Listing, opened, say_json, say_rows, told
+from adapters.cli.output import HomeOption, JsonOption, Listing, exit_codes, opened, say_json, say_rows
 from adapters.cli.times import SinceOption, UntilOption, bounds
 from adapters.home.clock import utc_now
-from adapters.store.read.office_stats import figures
+from adapters.store.read.office_stats import office_statistics
 from adapters.store.read.outcome_stats import counts_by_fault, counts_by_triage
 from adapters.store.read.queue_stats import COUNTS, By, depths, rates, waits
 from gateway.model.dossier import ReviewOutcome
@@ -49,7 +49,7 @@ def flow_(
     first, before = bounds(since, until)
     end = min(before or now, now)
     begin = first or end - timedelta(hours=hours)
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         standing = [
             {
                 "stage": each.stage,
@@ -88,7 +88,7 @@ def findings(
     """
     first, before = bounds(since, until)
     period = (first or (before or utc_now()) - _LOOKED_AT, before)
-    with told():
+    with exit_codes():
         base = opened(home)
         families = base.families()
         with base.reading() as reader:
@@ -111,13 +111,13 @@ def bands_(home: HomeOption, as_json: JsonOption = False) -> None:
     Example: gateway stats bands --home /srv/gateway
     """
     now = utc_now()
-    with told():
+    with exit_codes():
         base = opened(home)
         policy = base.policy().monitoring
         since = now - timedelta(hours=policy.window_hours)
         families = base.families()
         with base.reading() as reader:
-            found = bands(figures(reader, since, now, families), policy)
+            found = bands(office_statistics(reader, since, now, families), policy)
     rows = [
         {
             "by": band.by,

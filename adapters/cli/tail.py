@@ -17,10 +17,10 @@ from sqlalchemy import Connection
 
 from adapters.cli.messages.commands import in_short
 from adapters.cli.messages.lookup import meant
-from adapters.cli.output import HomeOption, JsonOption, opened, told
+from adapters.cli.output import HomeOption, JsonOption, exit_codes, opened
 from adapters.cli.times import beginning, begun
 from adapters.home.clock import utc_now
-from adapters.store.read.event_log import Followed, end_of_log, events_after, sequence_before
+from adapters.store.read.event_log import EventFilter, end_of_log, events_after, sequence_before
 from gateway.model.faults import printable
 from gateway.model.states import State
 
@@ -67,16 +67,16 @@ def tail(
     ended = Flag()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         after = _from(reader, since)
-        wanted = Followed(
+        filter_ = EventFilter(
             account=account,
             party=party,
             event=event,
             state=state,
             message=None if message is None else meant(reader, message).id,
         )
-        _follow(reader, after, wanted, ended, as_json, ends=no_follow)
+        _follow(reader, after, filter_, ended, as_json, ends=no_follow)
 
 
 def _from(reader: Connection, since: str | None) -> int:
@@ -86,12 +86,12 @@ def _from(reader: Connection, since: str | None) -> int:
 
 
 def _follow(
-    reader: Connection, after: int, wanted: Followed, ended: Flag, as_json: bool, *, ends: bool
+    reader: Connection, after: int, filter_: EventFilter, ended: Flag, as_json: bool, *, ends: bool
 ) -> None:
     try:
         while not ended.is_set() and not _nobody_reads():
             end = end_of_log(reader)
-            for each in _until(ended, events_after(reader, after, end, wanted)):
+            for each in _until(ended, events_after(reader, after, end, filter_)):
                 sys.stdout.write(f"{json.dumps(each, ensure_ascii=False) if as_json else _line(each)}\n")
             sys.stdout.flush()
             if ends:

@@ -14,17 +14,17 @@ from adapters.cli.output import (
     Listing,
     cell,
     console,
+    exit_codes,
     fail,
     opened,
     say_json,
     say_rows,
-    told,
 )
 from adapters.cli.times import SinceOption, first_of
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.operator_acts import acts_since
-from adapters.store.write.bulk_requests import list_undertakings, show_undertaking, undertaking
+from adapters.store.write.bulk_requests import find_request, list_requests, show_request
 from gateway.model.faults import printable
 from gateway.monitor.alarm_conditions import ACTS_OF
 from gateway.operate.bulk_requests import Progress
@@ -52,8 +52,8 @@ def list_(
 
     Example: gateway undertakings list --state asked --home /srv/gateway
     """
-    with told(), opened(home).reading() as reader:
-        rows = list_undertakings(reader, state, limit, first_of(since))
+    with exit_codes(), opened(home).reading() as reader:
+        rows = list_requests(reader, state, limit, first_of(since))
         acts = acts_since(reader, utc_now() - ACTS_OF)
     columns = ("created_at", "id", "act", "stage", "state", "actor", "messages", "open", "done", "impossible")
     say_rows(rows, (*columns, "reason"), as_json=as_json)
@@ -68,8 +68,8 @@ def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> N
 
     Example: gateway undertakings show 01JD0000000000000000000000 --home /srv/gateway
     """
-    with told(), opened(home).reading() as reader:
-        found = _known(wanted, lambda: show_undertaking(reader, wanted))
+    with exit_codes(), opened(home).reading() as reader:
+        found = _known(wanted, lambda: show_request(reader, wanted))
     if as_json:
         say_json(found)
         return
@@ -115,9 +115,9 @@ def resume(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) ->
     from adapters.cli.messages.execute import operating
     from adapters.cli.messages.request import finish
 
-    with told(), operating(opened(home)) as on:
+    with exit_codes(), operating(opened(home)) as on:
         with on.reading() as reader:
-            _known(wanted, lambda: undertaking(reader, wanted))
+            _known(wanted, lambda: find_request(reader, wanted))
         finish(on, wanted, as_json)
 
 
@@ -125,7 +125,7 @@ def _decided(wanted: str, home: Path, decision: Progress, words: str, as_json: b
     from adapters.cli.messages.execute import operating
     from adapters.cli.messages.request import finish
 
-    with told(), operating(opened(home)) as on:
+    with exit_codes(), operating(opened(home)) as on:
         try:
             _known(wanted, lambda: on.service.decide(wanted, actor(), decision, words))
         except Impossible as error:

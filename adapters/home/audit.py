@@ -25,14 +25,14 @@ from gateway.formats import xml
 from gateway.formats.certificates import certificate
 from gateway.formats.signatures import verify_enveloped
 from gateway.formats.submission import NAMESPACE
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from gateway.model.message import ReceiptKind
 from gateway.model.parties import RegisteredCertificate
 from gateway.model.states import Event
 
 _VERDICTS: Final = {
     Event.PASSED: "accepted",
-    Event.KEPT: "accepted",
+    Event.ACCEPTED_NO_DELIVERY: "accepted",
     Event.REFUSED: "rejected",
     Event.DISMISSED: "rejected",
     Event.JOINED: "accepted",
@@ -217,7 +217,7 @@ class Audit:
         at = min(row.created_at + timedelta(minutes=1), self._ends)
         try:
             root = verify_enveloped(xml.parse(row.body), self._certificates, at).root
-        except Rejected as refused:
+        except MessageRejected as refused:
             return refused.findings[0].en
         if row.kind != ReceiptKind.GATEWAY:
             return ""

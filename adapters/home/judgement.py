@@ -13,7 +13,7 @@ from gateway.model.decision import Decision
 from gateway.model.message import Received
 from gateway.model.ports import BlobStore, Clock
 from gateway.model.states import Event
-from gateway.operate.dismissal import Dismissal, Stopped, dismissal
+from gateway.operate.rejection import Hold, Rejection, rejection_of
 
 
 class HomeJudgement:
@@ -44,9 +44,9 @@ class HomeJudgement:
             return Decision(
                 message=received.arrival.id,
                 attempt=received.attempts,
-                event=Event.BROKE,
+                event=Event.FAILED,
                 reason=type(error).__name__,
             )
 
-    def dismissal(self, stopped: Stopped, reason: str, now: datetime) -> Dismissal:
-        return dismissal(stopped, reason, self._rules, self._register, self._signer, now)
+    def dismissal(self, hold: Hold, reason: str, now: datetime) -> Rejection:
+        return rejection_of(hold, reason, self._rules, self._register, self._signer, now)

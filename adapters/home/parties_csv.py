@@ -9,16 +9,16 @@ from pydantic import ValidationError
 
 from adapters.home.party_fields import COLUMNS, read_cells, twice, wrong
 from gateway.config.bad_settings import BadSettings
-from gateway.operate.party_changes import Stated
+from gateway.operate.party_changes import PartyRecord
 
 
-def read_table(path: Path) -> list[Stated]:
+def read_table(path: Path) -> list[PartyRecord]:
     """What the table says of parties; an empty cell says nothing. UTF-8, with or without BOM, else GBK.
 
     Raises `BadSettings` with every error, each with its line and column.
     """
     errors: list[str] = []
-    stated: list[Stated] = []
+    stated: list[PartyRecord] = []
     for line, cells in _rows(path, errors):
         place = f"{path.name}, line {line}"
         try:

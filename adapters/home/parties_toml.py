@@ -44,7 +44,7 @@ from gateway.model.parties import (
     SignaturePolicy,
     TraderClass,
 )
-from gateway.operate.party_changes import Stated, StatedAccount
+from gateway.operate.party_changes import AccountRecord, PartyRecord
 
 _HEADER: Final = re.compile(r"^[ \t]*\[\[[ \t]*party[ \t]*\]\]", re.MULTILINE)
 
@@ -133,7 +133,7 @@ class _Party(_Section):
         return self
 
 
-def read_parties(path: Path) -> list[Stated]:
+def read_parties(path: Path) -> list[PartyRecord]:
     """What the file says of parties; files that it names are relative to its folder.
 
     Raises `BadSettings` with every error, each with its party, the line where that begins, and the key.
@@ -190,8 +190,8 @@ class _Files:
         return (RegisteredCertificate(pem=pem, revoked_at=known.revoked_at),)
 
 
-def _stated(place: str, listed: _Party, files: _Files) -> Stated:
-    return Stated(
+def _stated(place: str, listed: _Party, files: _Files) -> PartyRecord:
+    return PartyRecord(
         place=place,
         code=listed.code,
         scc=listed.scc,
@@ -225,8 +225,8 @@ def _stated(place: str, listed: _Party, files: _Files) -> Stated:
     )
 
 
-def _account(files: _Files, listed: _Account) -> StatedAccount:
-    return StatedAccount(
+def _account(files: _Files, listed: _Account) -> AccountRecord:
+    return AccountRecord(
         name=listed.name,
         keys=tuple(line for file in listed.keys for line in files.keys(file)),
         max_package=listed.max_package,

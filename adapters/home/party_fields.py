@@ -21,7 +21,7 @@ from pydantic import (
 from gateway.config.settings import complaint
 from gateway.families.rule_functions import is_organisation_code, is_scc
 from gateway.model.parties import Role, TraderClass, in_order
-from gateway.operate.party_changes import Stated, StatedAccount
+from gateway.operate.party_changes import AccountRecord, PartyRecord
 
 _CODE: Final = re.compile(r"[0-9A-Z]{10}")
 _ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -128,10 +128,10 @@ class _Row(BaseModel):
 COLUMNS: Final = ("code", "scc", "name", "role", "class", "since", "account", "places")
 
 
-def read_cells(place: str, cells: Mapping[str, str], keys: tuple[str, ...] = ()) -> Stated:
+def read_cells(place: str, cells: Mapping[str, str], keys: tuple[str, ...] = ()) -> PartyRecord:
     """What `cells`, by `COLUMNS`, say of a party; an empty one says nothing. Raises `ValidationError`."""
     row = _Row.model_validate({column: cell for column, cell in cells.items() if cell})
-    return Stated(
+    return PartyRecord(
         place=place,
         code=row.code,
         scc=row.scc,
@@ -140,7 +140,7 @@ def read_cells(place: str, cells: Mapping[str, str], keys: tuple[str, ...] = ())
         trader_class=row.trader_class,
         since=row.since,
         places=row.places,
-        account=None if row.account is None else StatedAccount(name=row.account, keys=keys),
+        account=None if row.account is None else AccountRecord(name=row.account, keys=keys),
     )
 
 
@@ -154,7 +154,7 @@ def _where(place: str, steps: Iterable[int | str]) -> str:
     return f"{place}, {named}" if named else place
 
 
-def twice(name: str, stated: Iterable[Stated]) -> list[str]:
+def twice(name: str, stated: Iterable[PartyRecord]) -> list[str]:
     """A line for each customs code that is spoken of more than once."""
     counted = Counter(each.code for each in stated)
     return [

@@ -21,7 +21,7 @@ import structlog
 
 from gateway.config.monitoring import AlarmSettings, MailSettings, WebhookSettings
 from gateway.model.faults import printable
-from gateway.monitor.alarms import Alarm, News, Telling
+from gateway.monitor.alarms import Alarm, AlarmNotice, NoticeKind
 
 _SECONDS: Final = 20.0
 _NAMED: Final = 50  # alarms that one telling names
@@ -30,21 +30,21 @@ _NAMED: Final = 50  # alarms that one telling names
 log = structlog.get_logger()
 
 
-class Teller(Protocol):
+class Notifier(Protocol):
     name: str
 
-    async def tell(self, telling: Telling, at: datetime) -> None:
+    async def notify(self, notice: AlarmNotice, at: datetime) -> None:
         """Returns when the other end has taken it; raises where it has not."""
         ...
 
 
-class NotTold(Exception):
+class NotNotified(Exception):
     """The other end did not take it; the text is ours and safe to log."""
 
 
-def tellers(settings: AlarmSettings, home: Path) -> tuple[Teller, ...]:
+def notifiers(settings: AlarmSettings, home: Path) -> tuple[Notifier, ...]:
     """The log first, which always is one. Paths of the settings are relative to `home`."""
-    found: list[Teller] = [Log()]
+    found: list[Notifier] = [Log()]
     if settings.mail is not None:
         found.append(Mail(settings.mail, home))
     if settings.webhook is not None:
@@ -55,10 +55,10 @@ def tellers(settings: AlarmSettings, home: Path) -> tuple[Teller, ...]:
 class Log:
     name = "log"
 
-    async def tell(self, telling: Telling, at: datetime) -> None:
-        keys = [printable(f"{alarm.severity} {alarm.key}") for alarm in telling.alarms[:20]]
-        text = printable(telling.alarms[0].en) if len(telling.alarms) == 1 else ""
-        log.warning("alarm", news=telling.news.value, keys=keys, count=len(telling.alarms), text=text)
+    async def notify(self, notice: AlarmNotice, at: datetime) -> None:
+        keys = [printable(f"{alarm.severity} {alarm.key}") for alarm in notice.alarms[:20]]
+        text = printable(notice.alarms[0].en) if len(notice.alarms) == 1 else ""
+        log.warning("alarm", news=notice.news.value, keys=keys, count=len(notice.alarms), text=text)
 
 
 class Mail:
@@ -68,19 +68,19 @@ class Mail:
         self._settings = settings
         self._home = home
 
-    async def tell(self, telling: Telling, at: datetime) -> None:
-        await _apart(partial(self._send, telling, at))
+    async def notify(self, notice: AlarmNotice, at: datetime) -> None:
+        await _apart(partial(self._send, notice, at))
 
-    def _send(self, telling: Telling, at: datetime) -> None:
+    def _send(self, notice: AlarmNotice, at: datetime) -> None:
         settings = self._settings
         mail = EmailMessage()
-        mail["Subject"] = subject(telling)
+        mail["Subject"] = subject(notice)
         mail["From"] = settings.sender
         mail["To"] = ", ".join(settings.to)
         mail["Date"] = format_datetime(at)
         mail["Message-ID"] = make_msgid(domain=settings.sender.partition("@")[2])
         mail["Auto-Submitted"] = "auto-generated"
-        mail.set_content("\n\n".join(_paragraph(alarm) for alarm in telling.alarms[:_NAMED]))
+        mail.set_content("\n\n".join(_paragraph(alarm) for alarm in notice.alarms[:_NAMED]))
         with self._connected() as server:
             if settings.starttls and not settings.implicit_tls:
                 server.starttls(context=_trusting(settings.ca, self._home))
@@ -106,8 +106,8 @@ class Webhook:
         self._home = home
         self._verify = _trusting(settings.ca, home)
 
-    async def tell(self, telling: Telling, at: datetime) -> None:
-        body = json.dumps(shown(telling, at), ensure_ascii=False).encode()
+    async def notify(self, notice: AlarmNotice, at: datetime) -> None:
+        body = json.dumps(shown(notice, at), ensure_ascii=False).encode()
         key = _secret(self._home / self._settings.secret_file).encode()
         signature = hmac.new(key, body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "Gateway-Signature": f"sha256={signature}"}
@@ -119,24 +119,24 @@ class Webhook:
             client.stream("POST", self._settings.url, content=body, headers=headers) as answer,
         ):
             if not answer.is_success:
-                raise NotTold(f"HTTP status {answer.status_code}")
+                raise NotNotified(f"HTTP status {answer.status_code}")
 
 
-def subject(telling: Telling) -> str:
+def subject(notice: AlarmNotice) -> str:
     """One line for a list of mails."""
-    if telling.news is News.MORE:
-        return f"[gateway] {len(telling.alarms)} more alarms: gateway alarms list"
-    (alarm,) = telling.alarms
-    word = {News.CLEAR: "cleared: ", News.STILL_OPEN: "still open: "}.get(telling.news, "")
+    if notice.news is NoticeKind.MORE:
+        return f"[gateway] {len(notice.alarms)} more alarms: gateway alarms list"
+    (alarm,) = notice.alarms
+    word = {NoticeKind.CLEAR: "cleared: ", NoticeKind.STILL_OPEN: "still open: "}.get(notice.news, "")
     return printable(f"[gateway] {alarm.severity}: {word}{alarm.en}")
 
 
-def shown(telling: Telling, at: datetime) -> dict[str, Any]:
+def shown(notice: AlarmNotice, at: datetime) -> dict[str, Any]:
     """As JSON has it: what happened (`news`), when it was told, and the alarms that it is about."""
     return {
-        "news": telling.news.value,
+        "news": notice.news.value,
         "at": at.isoformat(),
-        "count": len(telling.alarms),
+        "count": len(notice.alarms),
         "alarms": [
             {
                 "id": alarm.id,
@@ -147,7 +147,7 @@ def shown(telling: Telling, at: datetime) -> dict[str, Any]:
                 "opened_at": alarm.opened_at.isoformat(),
                 "cleared_at": None if alarm.cleared_at is None else alarm.cleared_at.isoformat(),
             }
-            for alarm in telling.alarms[:_NAMED]
+            for alarm in notice.alarms[:_NAMED]
         ],
     }
 

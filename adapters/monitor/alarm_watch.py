@@ -16,11 +16,11 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from adapters.monitor.alarm_notifiers import NotTold, Teller
+from adapters.monitor.alarm_notifiers import Notifier, NotNotified
 from adapters.monitor.gauges import Gauges
-from adapters.monitor.snapshot import Looking
+from adapters.monitor.snapshot import SnapshotReader
 from adapters.store.database import Database
-from adapters.store.read.office_stats import figures
+from adapters.store.read.office_stats import office_statistics
 from adapters.store.read.operator_acts import acts_since
 from adapters.store.write.alarms import open_alarms, to_tell, told, write
 from gateway.config.monitoring import AlarmSettings
@@ -31,7 +31,16 @@ from gateway.model.faults import printable
 from gateway.model.policy import OperationsPolicy
 from gateway.model.ports import Clock
 from gateway.monitor.alarm_conditions import ACTS_OF, conditions, many_acts
-from gateway.monitor.alarms import Alarm, Changes, Condition, News, Severity, Telling, changes, tellings
+from gateway.monitor.alarms import (
+    Alarm,
+    AlarmNotice,
+    Changes,
+    Condition,
+    NoticeKind,
+    Severity,
+    changes,
+    notices_due,
+)
 from gateway.monitor.statistics_bands import bands, warnings
 
 _BACKOFF: Final = Backoff(first=1.0, longest=300.0)  # of a way that does not take what it is to tell
@@ -40,20 +49,20 @@ _FAILURES: Final = 2  # looks that fail one after the other; a single one may ha
 log = structlog.get_logger()
 
 
-class Watch:
+class AlarmWatch:
     def __init__(
         self,
         database: Database,
-        looking: Looking,
+        reader: SnapshotReader,
         gauges: Gauges,
         settings: AlarmSettings,
         policy: MonitoringPolicy,
         families: Families,
-        ways: Sequence[Teller],
+        ways: Sequence[Notifier],
         clock: Clock,
     ) -> None:
         self._database = database
-        self._looking = looking
+        self._reader = reader
         self._gauges = gauges
         self._settings = settings
         self.policy = policy
@@ -63,7 +72,7 @@ class Watch:
         self._clock = clock
         self._warnings: list[Condition] = []
         self._figures_due: datetime | None = None
-        self._told: dict[str, list[datetime]] = {way.name: [] for way in ways}
+        self._told: dict[str, list[datetime]] = {notifier.name: [] for notifier in ways}
         self._in_hand: dict[tuple[str, int], asyncio.Task[None]] = {}  # by way and alarm
         self._over: set[tuple[str, int]] = set()  # of those, the ones whose alarms have cleared meanwhile
         self._failures = 0  # looks in a row that failed
@@ -81,49 +90,49 @@ class Watch:
             self._failures += 1
             if self._failures == _FAILURES:
                 self._failing = _failing(now)
-                self._tell_unnoted(Telling(news=News.OPEN, alarms=(self._failing,)), now)
+                self._tell_unnoted(AlarmNotice(news=NoticeKind.OPEN, alarms=(self._failing,)), now)
             return
         self._failures = 0
         if self._failing is not None:
             cleared, self._failing = replace(self._failing, cleared_at=now), None
-            self._tell_unnoted(Telling(news=News.CLEAR, alarms=(cleared,)), now)
+            self._tell_unnoted(AlarmNotice(news=NoticeKind.CLEAR, alarms=(cleared,)), now)
 
-    def _tell_unnoted(self, telling: Telling, now: datetime) -> None:
+    def _tell_unnoted(self, notice: AlarmNotice, now: datetime) -> None:
         def over() -> bool:
-            return telling.news is News.OPEN and self._failing is None
+            return notice.news is NoticeKind.OPEN and self._failing is None
 
-        for way in self._ways:
-            task = asyncio.create_task(_until_taken(way, telling, now, over))
+        for notifier in self._ways:
+            task = asyncio.create_task(_until_taken(notifier, notice, now, over))
             self._unnoted.add(task)
             task.add_done_callback(self._unnoted.discard)
 
     async def look(self) -> None:
         """One round: what is wrong now becomes alarms, and what is to be told is on its way."""
-        sight, now = await self._looking.sight(), self._clock()
+        snapshot, now = await self._reader.snapshot(), self._clock()
         await self._take_figures(now)
-        met = [*conditions(sight, self._settings), *self._warnings]
+        met = [*conditions(snapshot, self._settings), *self._warnings]
         quiet = timedelta(minutes=self._settings.quiet_minutes)
         found = changes(await self._database.read(open_alarms), met, now, quiet)
         if found != Changes():
             await self._database.write(lambda transaction: write(transaction, found, now))
         cleared = {alarm.id for alarm in found.cleared}
         self._over |= {hand for hand in self._in_hand if hand[1] in cleared}
-        for way in self._ways:
-            await self._tell_all(way, now)
+        for notifier in self._ways:
+            await self._tell_all(notifier, now)
 
-    async def _tell_all(self, way: Teller, now: datetime) -> None:
+    async def _tell_all(self, notifier: Notifier, now: datetime) -> None:
         """Sets everything on its way that this one has to tell."""
-        found = await self._database.read(lambda reader: to_tell(reader, way.name))
-        waiting = [each for each in found if (way.name, each.id) not in self._in_hand]
+        found = await self._database.read(lambda reader: to_tell(reader, notifier.name))
+        waiting = [each for each in found if (notifier.name, each.id) not in self._in_hand]
         remind = timedelta(hours=self._settings.remind_hours)
-        recent = [at for at in self._told[way.name] if now - at < timedelta(hours=1)]
-        for telling in tellings(waiting, recent, now, self._settings.hourly, remind):
-            if not telling.critical:
+        recent = [at for at in self._told[notifier.name] if now - at < timedelta(hours=1)]
+        for notice in notices_due(waiting, recent, now, self._settings.hourly, remind):
+            if not notice.critical:
                 recent.append(now)
-            task = asyncio.create_task(self._tell(way, telling, now))
-            for alarm in telling.alarms:
-                self._in_hand[way.name, alarm.id] = task
-        self._told[way.name] = recent
+            task = asyncio.create_task(self._tell(notifier, notice, now))
+            for alarm in notice.alarms:
+                self._in_hand[notifier.name, alarm.id] = task
+        self._told[notifier.name] = recent
 
     async def _take_figures(self, now: datetime) -> None:
         if self._figures_due is not None and now < self._figures_due:
@@ -132,21 +141,21 @@ class Watch:
         since = now - timedelta(hours=self.policy.window_hours)
 
         def query(reader: Connection) -> list[Condition]:
-            self._gauges.bands = bands(figures(reader, since, now, self._families), self.policy)
+            self._gauges.bands = bands(office_statistics(reader, since, now, self._families), self.policy)
             acts = acts_since(reader, now - ACTS_OF)
             return [*warnings(self._gauges.bands), *many_acts(acts, self.operations.four_eyes_from)]
 
-        self._warnings = await self._looking.read(query)
+        self._warnings = await self._reader.read(query)
 
-    async def _tell(self, way: Teller, telling: Telling, now: datetime) -> None:
-        hands = [(way.name, alarm.id) for alarm in telling.alarms]
+    async def _tell(self, notifier: Notifier, notice: AlarmNotice, now: datetime) -> None:
+        hands = [(notifier.name, alarm.id) for alarm in notice.alarms]
 
         def over() -> bool:
-            return telling.news is not News.CLEAR and all(hand in self._over for hand in hands)
+            return notice.news is not NoticeKind.CLEAR and all(hand in self._over for hand in hands)
 
         try:
-            if await _until_taken(way, telling, now, over):
-                await self._database.write(lambda to: told(to, telling, way.name, self._clock()))
+            if await _until_taken(notifier, notice, now, over):
+                await self._database.write(lambda to: told(to, notice, notifier.name, self._clock()))
         except Exception as error:  # the store did not take the note: told again
             log.error("telling not noted", error=type(error).__name__)
         finally:
@@ -178,21 +187,25 @@ def _failing(now: datetime) -> Alarm:
     )
 
 
-async def _until_taken(way: Teller, telling: Telling, now: datetime, over: Callable[[], bool]) -> bool:
+async def _until_taken(
+    notifier: Notifier, notice: AlarmNotice, now: datetime, over: Callable[[], bool]
+) -> bool:
     """Whether it was, since there is no more to tell when it is `over`: after an outage of a mail server
     nobody gets what was wrong for a moment while it lasted."""
     failures = 0
     while not over():
         try:
-            await way.tell(telling, now)
-        except NotTold as error:
-            log.warning("alarm not told", by=way.name, reason=str(error))
+            await notifier.notify(notice, now)
+        except NotNotified as error:
+            log.warning("alarm not told", by=notifier.name, reason=str(error))
         except Exception as error:  # whatever the network does: its words may hold an address book
-            log.warning("alarm not told", by=way.name, reason=type(error).__name__)
+            log.warning("alarm not told", by=notifier.name, reason=type(error).__name__)
         else:
             return True
         await asyncio.sleep(_BACKOFF.pause(failures := failures + 1))
-    log.info("alarm over before it was told", by=way.name, keys=[_key(each) for each in telling.alarms[:20]])
+    log.info(
+        "alarm over before it was told", by=notifier.name, keys=[_key(each) for each in notice.alarms[:20]]
+    )
     return False
 
 
@@ -201,7 +214,7 @@ def _key(alarm: Alarm) -> str:
 
 
 @asynccontextmanager
-async def watching(watch: Watch) -> AsyncIterator[None]:
+async def watching(watch: AlarmWatch) -> AsyncIterator[None]:
     work = asyncio.create_task(watch.run())
     try:
         yield

@@ -8,9 +8,9 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from adapters.monitor.metrics import Measures, ages
+from adapters.monitor.metrics import Metrics, ages
 from gateway.monitor.alarms import Severity
-from gateway.monitor.snapshot import Sight
+from gateway.monitor.snapshot import SystemSnapshot
 from gateway.monitor.statistics_bands import Band
 
 _STATES: Final = ("closed", "open", "probing")
@@ -20,41 +20,45 @@ _MOST: Final = 200  # offices, and brokers: what a declaration says of its offic
 class Gauges(Collector):
     """Metrics of the last look that was shown to it."""
 
-    def __init__(self, measures: Measures) -> None:
-        self._measures = measures
-        self.sight: Sight | None = None
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.snapshot: SystemSnapshot | None = None
         self.bands: tuple[Band, ...] = ()
-        measures.registry.register(self)
+        metrics.registry.register(self)
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        if self.sight is not None:
-            yield from self._of_sight(self.sight)
+        if self.snapshot is not None:
+            yield from self._of_sight(self.snapshot)
         yield from self._of_bands()
 
-    def _of_sight(self, sight: Sight) -> Iterator[GaugeMetricFamily]:
+    def _of_sight(self, snapshot: SystemSnapshot) -> Iterator[GaugeMetricFamily]:
         yield _family(
             "queue_depth",
             "How many stand at a stage, for a destination or account where it has several",
             ("stage", "of"),
-            (((queue.stage, queue.of), queue.count) for queue in sight.queues),
+            (((queue.stage, queue.of), queue.count) for queue in snapshot.queues),
         )
         yield _family(
             "queue_oldest_seconds",
             "Age of the oldest there, 0 where there is none",
             ("stage", "of"),
-            (((queue.stage, queue.of), queue.age) for queue in sight.queues),
+            (((queue.stage, queue.of), queue.age) for queue in snapshot.queues),
         )
         yield _family(
             "backend_breaker",
             "1 for the state that the breaker of a back-end is in",
             ("backend", "state"),
-            (((way.name, state), way.breaker == state) for way in sight.ways for state in _STATES),
+            (
+                ((backend.name, state), backend.breaker == state)
+                for backend in snapshot.backends
+                for state in _STATES
+            ),
         )
         yield _family(
             "backend_paused",
             "1 where an operator paused a back-end",
             ("backend",),
-            (((way.name,), way.paused_at is not None) for way in sight.ways),
+            (((backend.name,), backend.paused_at is not None) for backend in snapshot.backends),
         )
         day = timedelta(days=1)
         yield _family(
@@ -62,41 +66,47 @@ class Gauges(Collector):
             "Days to the end of a certificate: our own, and the last one of a party where it ends soon",
             ("kind", "owner"),
             (
-                ((ending.kind, ending.owner), (ending.ends - sight.at) / day)
-                for ending in sight.endings
+                ((ending.kind, ending.owner), (ending.ends - snapshot.at) / day)
+                for ending in snapshot.expiries
                 if ending.ends is not None
             ),
         )
-        yield _family("answers_held", "Answers that belong to no message", (), (((), sight.held_answers),))
-        yield _family("disk_free_bytes", "Free on the disk of the home", (), (((), float(sight.free_bytes)),))
-        yield _family("disk_free_ratio", "Share of that disk that is free", (), (((), sight.free),))
-        if sight.link is not None:
-            yield _family("amqp_connected", "1 with a broker to talk to", (), (((), sight.link.connected),))
-            yield _family("amqp_put_aside", "In gateway.dead", (), (((), float(sight.link.put_aside)),))
-            yield _family("amqp_blocked", "1 while the broker takes nothing", (), (((), sight.link.blocked),))
+        yield _family("answers_held", "Answers that belong to no message", (), (((), snapshot.held_answers),))
+        yield _family(
+            "disk_free_bytes", "Free on the disk of the home", (), (((), float(snapshot.free_bytes)),)
+        )
+        yield _family("disk_free_ratio", "Share of that disk that is free", (), (((), snapshot.free),))
+        if snapshot.link is not None:
+            yield _family(
+                "amqp_connected", "1 with a broker to talk to", (), (((), snapshot.link.connected),)
+            )
+            yield _family("amqp_put_aside", "In gateway.dead", (), (((), float(snapshot.link.put_aside)),))
+            yield _family(
+                "amqp_blocked", "1 while the broker takes nothing", (), (((), snapshot.link.blocked),)
+            )
         yield _family(
             "backend_deaf",
             "1 for a back-end whose answers cannot be fetched",
             ("backend",),
-            (((way.name,), way.name in sight.deaf) for way in sight.ways),
+            (((backend.name,), backend.name in snapshot.deaf) for backend in snapshot.backends),
         )
         yield _family(
             "partner_visited",
             "1 while a partner's folders can be visited",
             ("partner",),
-            (((host.name,), host.failing_since is None) for host in sight.hosts),
+            (((host.name,), host.failing_since is None) for host in snapshot.hosts),
         )
         yield _family(
             "alarms_open",
             "Open alarms (gateway alarms list)",
             ("severity",),
-            (((severity.value,), sight.open_alarms.count(severity)) for severity in Severity),
+            (((severity.value,), snapshot.open_alarms.count(severity)) for severity in Severity),
         )
         yield _family(
             "loop_age_seconds",
             "Since a loop of the node began its last round",
             ("loop",),
-            (((loop,), age) for loop, age in ages(self._measures.ticks, sight.at).items()),
+            (((loop,), age) for loop, age in ages(self._metrics.ticks, snapshot.at).items()),
         )
 
     def _of_bands(self) -> Iterator[GaugeMetricFamily]:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from adapters.monitor.metrics import Measures, ages
-from adapters.monitor.snapshot import Looking
+from adapters.monitor.metrics import Metrics, ages
+from adapters.monitor.snapshot import SnapshotReader
 from adapters.store.database import Database, Transaction
 from gateway.model.ports import Clock
 
@@ -34,14 +34,14 @@ class Health:
     def __init__(
         self,
         database: Database,
-        looking: Looking,
-        measures: Measures,
+        reader: SnapshotReader,
+        metrics: Metrics,
         ailing: Callable[[], str],
         clock: Clock,
     ) -> None:
         self._database = database
-        self._looking = looking
-        self._measures = measures
+        self._reader = reader
+        self._metrics = metrics
         self._ailing = ailing
         self._clock = clock
 
@@ -60,14 +60,14 @@ class Health:
         ]
 
     def _loops(self) -> Check:
-        turning = ages(self._measures.ticks, self._clock())
+        turning = ages(self._metrics.ticks, self._clock())
         stuck = sorted(loop for loop, age in turning.items() if age > STUCK_AFTER)
         why = f"no round for long: {', '.join(stuck)}" if stuck else ""
         return Check(name="loops", why=why if turning else "not begun yet")
 
     async def _readable(self) -> Check:
         try:
-            await asyncio.wait_for(self._looking.sight(), _COMMIT_WITHIN)
+            await asyncio.wait_for(self._reader.snapshot(), _COMMIT_WITHIN)
         except Exception as error:  # whatever it is, its name is what the operator wants
             return Check(name="store read", why=type(error).__name__)
         return Check(name="store read", why="")
@@ -83,14 +83,14 @@ class Health:
 
     async def _outside(self) -> Sequence[Check]:
         try:
-            sight = await asyncio.wait_for(self._looking.sight(), _COMMIT_WITHIN)
+            snapshot = await asyncio.wait_for(self._reader.snapshot(), _COMMIT_WITHIN)
         except Exception:
             return ()  # told by the store's own check
-        full = "" if sight.free_bytes >= LEAST_FREE else f"{sight.free_bytes // 1024**2} MB free"
-        checks = [Check(name="disk", why=full), Check(name="fit to judge", why=sight.unfit)]
-        if sight.link is not None:
-            blocked = "blocked by the broker" if sight.link.blocked else ""
-            checks.append(Check(name="amqp", why=blocked if sight.link.connected else "not connected"))
+        full = "" if snapshot.free_bytes >= LEAST_FREE else f"{snapshot.free_bytes // 1024**2} MB free"
+        checks = [Check(name="disk", why=full), Check(name="fit to judge", why=snapshot.unfit)]
+        if snapshot.link is not None:
+            blocked = "blocked by the broker" if snapshot.link.blocked else ""
+            checks.append(Check(name="amqp", why=blocked if snapshot.link.connected else "not connected"))
         return checks
 
 

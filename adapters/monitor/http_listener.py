@@ -13,8 +13,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from adapters.monitor.gauges import Gauges
 from adapters.monitor.health import Check, Health
-from adapters.monitor.metrics import Measures
-from adapters.monitor.snapshot import Looking
+from adapters.monitor.metrics import Metrics
+from adapters.monitor.snapshot import SnapshotReader
 from gateway.config.monitoring import MetricsSettings
 
 log = structlog.get_logger()
@@ -25,19 +25,19 @@ _ASKED_WITHIN: Final = 60.0  # seconds for a request, or the next one; aiohttp w
 
 
 class _Pages:
-    def __init__(self, measures: Measures, gauges: Gauges, looking: Looking, health: Health) -> None:
-        self._measures = measures
+    def __init__(self, metrics: Metrics, gauges: Gauges, reader: SnapshotReader, health: Health) -> None:
+        self._metrics = metrics
         self._gauges = gauges
-        self._looking = looking
+        self._reader = reader
         self._health = health
 
     async def metrics(self, _request: web.Request) -> web.Response:
         try:
-            self._gauges.sight = await asyncio.wait_for(self._looking.sight(), _LOOK_WITHIN)
+            self._gauges.snapshot = await asyncio.wait_for(self._reader.snapshot(), _LOOK_WITHIN)
         except Exception as error:
             log.error("no look at the store", error=type(error).__name__)
-            self._gauges.sight = None  # what is counted in the process is told all the same
-        body = generate_latest(self._measures.registry)
+            self._gauges.snapshot = None  # what is counted in the process is told all the same
+        body = generate_latest(self._metrics.registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def healthz(self, _request: web.Request) -> web.Response:
@@ -55,10 +55,10 @@ def _told(checks: Sequence[Check]) -> web.Response:
 
 @asynccontextmanager
 async def listening(
-    settings: MetricsSettings, measures: Measures, gauges: Gauges, looking: Looking, health: Health
+    settings: MetricsSettings, metrics: Metrics, gauges: Gauges, reader: SnapshotReader, health: Health
 ) -> AsyncIterator[tuple[str, int]]:
     """Answers while the context is open, at the address that it gives. Raises `OSError` where it is taken."""
-    pages = _Pages(measures, gauges, looking, health)
+    pages = _Pages(metrics, gauges, reader, health)
     application = web.Application()
     routes: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
         "/metrics": pages.metrics,

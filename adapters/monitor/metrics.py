@@ -20,7 +20,7 @@ _VERDICT: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 900.
 _DELIVERY: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0)
 
 
-class Measures:
+class Metrics:
     """An `Observer` as metrics of `registry`, and when each loop was last seen (`ticks`)."""
 
     def __init__(self) -> None:
@@ -71,8 +71,8 @@ class Measures:
         if not received.again:
             self._verdict.observe(max(0.0, (now - received.arrival.received_at).total_seconds()))
 
-    def attempted(self, item: Outgoing, outcome: Outcome, since: datetime, now: datetime) -> None:
-        destination = item.submission.destination
+    def attempted(self, delivery: Outgoing, outcome: Outcome, since: datetime, now: datetime) -> None:
+        destination = delivery.submission.destination
         self._attempts.labels(destination, outcome.value).inc()
         self._delivery.labels(destination).observe(max(0.0, (now - since).total_seconds()))
 

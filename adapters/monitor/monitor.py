@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from adapters.home.home import Home
-from adapters.monitor.alarm_notifiers import tellers
-from adapters.monitor.alarm_watch import Watch, watching
+from adapters.monitor.alarm_notifiers import notifiers
+from adapters.monitor.alarm_watch import AlarmWatch, watching
 from adapters.monitor.gauges import Gauges
 from adapters.monitor.health import Health
 from adapters.monitor.http_listener import listening
-from adapters.monitor.metrics import Measures
-from adapters.monitor.snapshot import Connected, Hearing, Looking, Visited
+from adapters.monitor.metrics import Metrics
+from adapters.monitor.snapshot import AnswerSource, BrokerLink, PolledHost, SnapshotReader
 from adapters.store.database import Database
 from gateway.config.bad_settings import BadSettings
 from gateway.config.monitoring import TracingSettings
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from adapters.monitor.tracing import Tracer
 
 
-class Observing:
+class Monitor:
     """`observer` is what the node tells. Raises `BadSettings` where traces are wanted and cannot be made."""
 
     def __init__(self, home: Home, settings: Settings, clock: Clock) -> None:
         self._home = home
         self._settings = settings
         self._clock = clock
-        self._measures = Measures()
-        observers: list[Observer] = [self._measures]
+        self._metrics = Metrics()
+        observers: list[Observer] = [self._metrics]
         self._end_tracing: Callable[[], None] | None = None
-        self._watch: Watch | None = None
+        self._watch: AlarmWatch | None = None
         if settings.tracing is not None:
             tracer = _tracer(settings.tracing)
             observers.append(tracer)
@@ -55,9 +55,9 @@ class Observing:
         policy: Policy,
         families: Families,
         ailing: Callable[[], str],
-        connections: Sequence[Connected],
-        partners: Sequence[Visited],
-        backends: Mapping[str, Hearing],
+        connections: Sequence[BrokerLink],
+        partners: Sequence[PolledHost],
+        backends: Mapping[str, AnswerSource],
         unfit: Callable[[datetime], str],
         left: Callable[[], Mapping[str, int]],
     ) -> AsyncIterator[tuple[str, int] | None]:
@@ -65,16 +65,16 @@ class Observing:
         `partners`, what `backends` say of themselves, where it has some, whether it is `unfit` to judge, and
         what accounts `left` unfinished; gives the address of the listener, where there is one."""
         home, settings, clock = self._home, self._settings, self._clock
-        gauges = Gauges(self._measures)
+        gauges = Gauges(self._metrics)
         async with AsyncExitStack() as stack:
             if self._end_tracing is not None:
                 stack.push_async_callback(asyncio.to_thread, self._end_tracing)
-            looking = stack.enter_context(
-                closing(Looking(home, settings, clock, connections, partners, backends, unfit, left))
+            reader = stack.enter_context(
+                closing(SnapshotReader(home, settings, clock, connections, partners, backends, unfit, left))
             )
-            ways = tellers(settings.alarms, home.path)
-            watch = self._watch = Watch(
-                *(database, looking, gauges, settings.alarms),
+            ways = notifiers(settings.alarms, home.path)
+            watch = self._watch = AlarmWatch(
+                *(database, reader, gauges, settings.alarms),
                 *(policy.monitoring, families, ways, clock),
             )
             watch.operations = policy.operations
@@ -82,8 +82,8 @@ class Observing:
             if settings.metrics is None:
                 yield None
             else:
-                health = Health(database, looking, self._measures, ailing, clock)
-                pages = listening(settings.metrics, self._measures, gauges, looking, health)
+                health = Health(database, reader, self._metrics, ailing, clock)
+                pages = listening(settings.metrics, self._metrics, gauges, reader, health)
                 yield await stack.enter_async_context(pages)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from adapters.home.certificates import last_end
 from adapters.home.home import Home
 from adapters.store.read.documents_due import count_overdue
-from adapters.store.read.message_search import Wanted, count_messages
+from adapters.store.read.message_search import MessageFilter, count_messages
 from adapters.store.read.queue_stats import depths
 from adapters.store.read.register import SqlRegister
 from adapters.store.tables.messages import messages
@@ -25,7 +25,14 @@ from gateway.config.settings import Settings
 from gateway.model.parties import Party
 from gateway.model.ports import Clock
 from gateway.model.states import State
-from gateway.monitor.snapshot import Ending, Host, Link, Queue, Sight, Way
+from gateway.monitor.snapshot import (
+    AmqpLinkStatus,
+    BackendStatus,
+    Expiry,
+    PartnerHostStatus,
+    Queue,
+    SystemSnapshot,
+)
 from gateway.receive.allowance import WARN_FROM, share
 
 T = TypeVar("T")
@@ -42,7 +49,7 @@ _HELD_ANSWERS: Final = (
 )
 
 
-class Connected(Protocol):
+class BrokerLink(Protocol):
     """A connection to a broker, as far as it knows itself how it stands."""
 
     @property
@@ -56,14 +63,14 @@ class Connected(Protocol):
 
 
 @runtime_checkable
-class Hearing(Protocol):
+class AnswerSource(Protocol):
     """A back-end that knows why its answers cannot be heard; empty where they can."""
 
     @property
     def deaf(self) -> str: ...
 
 
-class Visited(Protocol):
+class PolledHost(Protocol):
     """A party that hosts its folders itself, and since when it could not be visited."""
 
     @property
@@ -81,7 +88,7 @@ class Visited(Protocol):
     def trouble(self) -> str: ...
 
 
-class Looking:
+class SnapshotReader:
     """Looks when it is asked to, at most once a second. `connections` are those of the AMQP channel, none
     where there is none. Closed by `close`."""
 
@@ -90,9 +97,9 @@ class Looking:
         home: Home,
         settings: Settings,
         clock: Clock,
-        connections: Sequence[Connected],
-        partners: Sequence[Visited],
-        backends: Mapping[str, Hearing],
+        connections: Sequence[BrokerLink],
+        partners: Sequence[PolledHost],
+        backends: Mapping[str, AnswerSource],
         unfit: Callable[[datetime], str],
         left: Callable[[], Mapping[str, int]],
     ) -> None:
@@ -105,14 +112,14 @@ class Looking:
         self._partners = partners
         self._backends = backends
         self._deaf: Mapping[str, datetime] = {}
-        self._link: Link | None = None
+        self._link: AmqpLinkStatus | None = None
         self._engine = home.reader()
         self._register = SqlRegister(self._engine)
         self._one_at_a_time = asyncio.Lock()
-        self._last: Sight | None = None
-        self._endings: tuple[datetime, list[Ending]] | None = None
+        self._last: SystemSnapshot | None = None
+        self._endings: tuple[datetime, list[Expiry]] | None = None
 
-    async def sight(self) -> Sight:
+    async def snapshot(self) -> SystemSnapshot:
         """Raises what the store or the disk raises where they cannot be read."""
         async with self._one_at_a_time:
             now = self._clock()
@@ -131,25 +138,25 @@ class Looking:
     def close(self) -> None:
         self._engine.dispose()
 
-    def _look(self, now: datetime) -> Sight:
+    def _look(self, now: datetime) -> SystemSnapshot:
         if self._endings is None or now - self._endings[0] >= _ENDINGS_FOR:
             self._endings = (now, [*self._own_endings(), *_of_parties(self._register.parties(), now)])
         link = self._linked(now)
         self._deaf = {name: self._deaf.get(name, now) for name, each in self._backends.items() if each.deaf}
         disk = shutil.disk_usage(self._home.path)
         with self._engine.connect() as reader:
-            return Sight(
+            return SystemSnapshot(
                 at=now,
                 unfit=self._unfit(now),
                 queues=[
                     Queue(stage=each.stage.value, of=each.of, count=each.count, age=each.age(now))
                     for each in depths(reader)
                 ],
-                ways=list(_ways(reader)),
-                endings=self._endings[1],
+                backends=list(_ways(reader)),
+                expiries=self._endings[1],
                 deaf=self._deaf,
                 nearly_used=dict(self._nearly_used(reader, now)),
-                overdue_answers=count_messages(reader, Wanted(overdue=now)),
+                overdue_answers=count_messages(reader, MessageFilter(overdue=now)),
                 overdue_documents=count_overdue(reader, now),
                 held_answers=reader.execute(_HELD_ANSWERS).scalar_one(),
                 free=disk.free / disk.total,
@@ -157,7 +164,7 @@ class Looking:
                 link=link,
                 left={**self._left(), **{each.name: each.left for each in self._partners if each.left}},
                 hosts=[
-                    Host(name=each.name, failing_since=each.failing_since, trouble=each.trouble)
+                    PartnerHostStatus(name=each.name, failing_since=each.failing_since, trouble=each.trouble)
                     for each in self._partners
                 ],
                 open_alarms=[alarm.severity for alarm in open_alarms(reader)],
@@ -170,7 +177,7 @@ class Looking:
             if used >= WARN_FROM:
                 yield name, used
 
-    def _linked(self, now: datetime) -> Link | None:
+    def _linked(self, now: datetime) -> AmqpLinkStatus | None:
         """How all connections stand together, and since which look."""
         if not self._connections:
             return None
@@ -178,7 +185,7 @@ class Looking:
         blocked = any(each.blocked for each in self._connections)
         last = self._link
         same = last is not None and (last.connected, last.blocked) == (connected, blocked)
-        self._link = Link(
+        self._link = AmqpLinkStatus(
             connected=connected,
             blocked=blocked,
             since=last.since if same and last is not None else now,
@@ -186,12 +193,12 @@ class Looking:
         )
         return self._link
 
-    def _own_endings(self) -> Iterator[Ending]:
+    def _own_endings(self) -> Iterator[Expiry]:
         for owner, path in self._certificates.items():
             ends = None
             with suppress(OSError, ValueError):  # it may just be changed; all else is to be seen all the same
                 ends = load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
-            yield Ending(kind="signing" if owner == "gateway" else "connection", owner=owner, ends=ends)
+            yield Expiry(kind="signing" if owner == "gateway" else "connection", owner=owner, ends=ends)
 
 
 def _configured(home: Home, settings: Settings) -> Iterator[tuple[str, Path]]:
@@ -205,14 +212,14 @@ def _configured(home: Home, settings: Settings) -> Iterator[tuple[str, Path]]:
             yield name, home.path / certificate
 
 
-def _of_parties(parties: list[Party], now: datetime) -> Iterator[Ending]:
+def _of_parties(parties: list[Party], now: datetime) -> Iterator[Expiry]:
     """The end of the last certificate of each party, where it comes soon."""
     for party in parties:
         ends = last_end(party.certificates)
         if ends is not None and ends - now <= ENDING_WITHIN:
-            yield Ending(kind="party", owner=party.code, ends=ends)
+            yield Expiry(kind="party", owner=party.code, ends=ends)
 
 
-def _ways(reader: Connection) -> Iterator[Way]:
+def _ways(reader: Connection) -> Iterator[BackendStatus]:
     for row in reader.execute(select(destinations).order_by(destinations.c.name)):
-        yield Way(name=row.name, breaker=row.breaker, since=row.since, paused_at=row.paused_at)
+        yield BackendStatus(name=row.name, breaker=row.breaker, since=row.since, paused_at=row.paused_at)

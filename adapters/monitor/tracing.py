@@ -104,9 +104,9 @@ class Tracer:
             span.add_event(stage, {"seconds": seconds}, timestamp=_nanoseconds(begun))
         span.end(_nanoseconds(now))
 
-    def attempted(self, item: Outgoing, outcome: Outcome, since: datetime, now: datetime) -> None:
-        shown = {"gateway.destination": item.submission.destination, "gateway.outcome": outcome.value}
-        self._child("deliver", item.message, SpanKind.PRODUCER, since, now, shown)
+    def attempted(self, delivery: Outgoing, outcome: Outcome, since: datetime, now: datetime) -> None:
+        shown = {"gateway.destination": delivery.submission.destination, "gateway.outcome": outcome.value}
+        self._child("deliver", delivery.message, SpanKind.PRODUCER, since, now, shown)
 
     def answered(self, message: str, backend: str, kind: str, now: datetime) -> None:
         shown = {"gateway.destination": backend, "gateway.kind": kind}

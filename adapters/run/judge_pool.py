@@ -11,13 +11,13 @@ from threading import Lock
 from typing import Final, TypeVar
 
 from adapters.home.home import Home
-from adapters.run.worker import CONTEXT, Exhausted, Judgement, Judging, Raised, Read, Task, Worker
+from adapters.run.worker import CONTEXT, Exhausted, Judgement, Judging, RaisedError, ReadAnswer, Task, Worker
 from gateway.model.decision import Decision
-from gateway.model.faults import Deferred
+from gateway.model.faults import JudgementDeferred
 from gateway.model.message import Receipt, Received
-from gateway.model.ports import Untold, WorkerDied
+from gateway.model.ports import PendingReceipt, WorkerDied
 from gateway.monitor.observer import UNOBSERVED, Observer
-from gateway.respond.answer import Told, Unreadable
+from gateway.respond.answer import CustomsAnswer, Unreadable
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class _Pool:
             worker.wait()
         except WorkerDied as error:
             worker.end()
-            raise Deferred(str(error), _AGAIN_SECONDS) from None
+            raise JudgementDeferred(str(error), _AGAIN_SECONDS) from None
         return worker
 
     def end(self) -> None:
@@ -145,17 +145,17 @@ class WorkerJudges:
         self._observer.timed(received.arrival.id, judgement.timings)
         return judgement.decision
 
-    async def told(self, answer: bytes) -> Told | None:
+    async def told(self, answer: bytes) -> CustomsAnswer | None:
         try:
-            read = await self._ask(("told", answer), Read, self._seconds_to_read)
+            read = await self._ask(("told", answer), ReadAnswer, self._seconds_to_read)
         except WorkerDied as died:
             raise Unreadable(str(died)) from None
         if read.unreadable:
             raise Unreadable(read.unreadable)
-        return read.told
+        return read.parsed
 
-    async def pending_receipt(self, untold: Untold, now: datetime) -> Receipt:
-        return await self._ask(("pending_receipt", untold, now), Receipt, self._seconds)
+    async def pending_receipt(self, pending: PendingReceipt, now: datetime) -> Receipt:
+        return await self._ask(("pending_receipt", pending, now), Receipt, self._seconds)
 
     async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
         # A worker that dies takes no message with it here, so whoever asked may simply ask again.
@@ -170,8 +170,8 @@ class WorkerJudges:
         outcome = await loop.run_in_executor(self._threads, self._do, task, seconds, alone)
         if isinstance(outcome, kind):
             return outcome
-        if isinstance(outcome, Raised) and outcome.deferred:
-            raise Deferred(outcome.text)
+        if isinstance(outcome, RaisedError) and outcome.deferred:
+            raise JudgementDeferred(outcome.text)
         raise JudgementFailed(str(outcome))
 
     def _do(self, task: Task, seconds: float, alone: bool) -> object:
@@ -196,7 +196,7 @@ class WorkerJudges:
     def _started(self, pool: _Pool) -> Worker:
         try:
             worker = pool.started()
-        except Deferred as error:
+        except JudgementDeferred as error:
             self.ailing = str(error)
             raise
         self.ailing = ""

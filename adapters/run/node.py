@@ -15,40 +15,40 @@ import structlog
 from adapters.backends.http_push import listening, pushed_among
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.channels.amqp.channel import AmqpChannel, amqp_channel
-from adapters.channels.amqp.consumer import Office
+from adapters.channels.amqp.consumer import IntakePorts
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.home.host_keys import read_host_keys
 from adapters.home.named_files import Renewal
-from adapters.monitor.monitor import Observing
-from adapters.monitor.snapshot import Hearing
+from adapters.monitor.monitor import Monitor
+from adapters.monitor.snapshot import AnswerSource
 from adapters.run.backends import opened_backend
 from adapters.run.judge_pool import WorkerJudges
 from adapters.run.partners import visited_partners
-from adapters.run.reload import Reloading
+from adapters.run.reload import Reloader
 from adapters.run.worker import Judging
 from adapters.store.migrate import migrate
-from adapters.store.read.amqp_dedup import SqlReplies
+from adapters.store.read.amqp_dedup import SqlAmqpDuplicates
 from adapters.store.read.dossiers import SqlDossiers
 from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.read.register import SqlRegister
-from adapters.store.read.standing import Standing
+from adapters.store.read.standing import StoreStatus
 from adapters.store.write.allowances import Allowances
 from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.destinations import SqlDestinations
-from adapters.store.write.document_requests import SqlRequests
+from adapters.store.write.document_requests import SqlDocumentRequests
 from adapters.store.write.messages import SqlMessages
-from adapters.store.write.receipt_delivery import SqlPostings
+from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from gateway.config.connections import AssociationSettings
-from gateway.deliver.dispatcher import Dispatch, Roads
+from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
 from gateway.deliver.rate_limit import Limits
 from gateway.model.parties import Account
 from gateway.model.policy import Policy
 from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
-from gateway.run.worker import Node, Parts
+from gateway.run.worker import Node, NodeConfig
 
 STOP_WITHIN: Final = 20.0  # seconds for sessions in hand
 # Seconds for what is judged and delivered then. A back-end may keep us waiting for many minutes; what is
@@ -83,7 +83,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
     migrate(home.database)
     blobs = FilesystemBlobs(home.blobs)
     blobs.sweep()
-    observing = Observing(home, settings, clock)
+    monitor = Monitor(home, settings, clock)
     async with AsyncExitStack() as stack:
         database = stack.enter_context(home.store())
         register = stack.enter_context(home.register())
@@ -93,11 +93,11 @@ async def running(home: Home) -> AsyncIterator[Running]:
                 WorkerJudges(
                     home,
                     Judging.of(home, policy, in_force.routes),
-                    *(judging.workers, judging.seconds, judging.memory, observing.observer),
+                    *(judging.workers, judging.seconds, judging.memory, monitor.observer),
                 )
             )
         )
-        standing = Standing(home.reader(), lambda: judges.certificate)
+        store_status = StoreStatus(home.reader(), lambda: judges.certificate)
         families = home.families()
         backends = {
             name: await stack.enter_async_context(opened_backend(home, name, each, register, clock, renewals))
@@ -106,21 +106,21 @@ async def running(home: Home) -> AsyncIterator[Running]:
         outbox = SqlOutbox(database, timedelta(hours=policy.answer.due_hours))
         answers = CustomsAnswers(
             *(SqlAnswers(database, clock), register, families, policy, judges, clock),
-            observing.observer,
+            monitor.observer,
         )
-        reminders = Reminders(SqlRequests(database), register, judges, policy, clock)
+        reminders = Reminders(SqlDocumentRequests(database), register, judges, policy, clock)
 
         def judge_by(policy: Policy) -> None:
             outbox.answer_within = timedelta(hours=policy.answer.due_hours)
             answers.policy = reminders.policy = policy
-            observing.judge_by(policy)
+            monitor.judge_by(policy)
 
-        reload = Reloading(home, in_force, judges, database, clock, judge_by, renewals)
+        reload = Reloader(home, in_force, judges, database, clock, judge_by, renewals)
         await reload.begin()
-        parts = Parts(
+        config = NodeConfig(
             messages=SqlMessages(database),
-            dispatch=Dispatch(
-                Roads(
+            dispatch=Dispatcher(
+                DispatchConfig(
                     outbox=outbox,
                     destinations=SqlDestinations(database),
                     backends=backends,
@@ -131,7 +131,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
                     budget=timedelta(hours=settings.outbox.budget_hours),
                     blobs=blobs,
                     clock=clock,
-                    observer=observing.observer,
+                    observer=monitor.observer,
                 )
             ),
             answers=answers,
@@ -145,10 +145,10 @@ async def running(home: Home) -> AsyncIterator[Running]:
             },
             blobs=blobs,
             clock=clock,
-            unfit=standing.why_not,
-            observer=observing.observer,
+            unfit=store_status.why_not,
+            observer=monitor.observer,
         )
-        node = Node(parts)
+        node = Node(config)
         await stack.enter_async_context(_at_work(node))
         account, mailbox = partial(_account, register), SqlMailbox(database)
         room = Allowances(
@@ -156,12 +156,14 @@ async def running(home: Home) -> AsyncIterator[Running]:
         ).room
         visits = await stack.enter_async_context(
             visited_partners(
-                *(home, account, node, mailbox, SqlPostings(database), blobs, clock, renewals, room)
+                *(home, account, node, mailbox, SqlReceiptDeliveries(database), blobs, clock, renewals, room)
             )
         )
         if settings.push is not None:
             pushed_to = await stack.enter_async_context(
-                listening(*(settings.push, home.path, pushed_among(backends), parts.dispatch.taken), renewals)
+                listening(
+                    *(settings.push, home.path, pushed_among(backends), config.dispatch.taken), renewals
+                )
             )
             log.info("answers may be brought", host=pushed_to[0], port=pushed_to[1])
         server = SftpServer(
@@ -182,26 +184,26 @@ async def running(home: Home) -> AsyncIterator[Running]:
         stack.push_async_callback(asyncio.to_thread, server.stop, STOP_WITHIN)
         sftp, amqp = server.start(), None
         if settings.amqp is not None:
-            office = Office(
+            ports = IntakePorts(
                 account=account,
                 intake=node,
-                replies=SqlReplies(database),
-                uploads=server.claims,
+                duplicates=SqlAmqpDuplicates(database),
+                uploads=server.claim_check,
                 blobs=blobs,
                 clock=clock,
                 room=room,
             )
             amqp = await stack.enter_async_context(
-                amqp_channel(settings.amqp, home.path, office, SqlPostings(database))
+                amqp_channel(settings.amqp, home.path, ports, SqlReceiptDeliveries(database))
             )
             renewals += amqp.renewals
         metrics = await stack.enter_async_context(
-            observing.at_work(
+            monitor.at_work(
                 *(database, policy, families, lambda: judges.ailing),
                 () if amqp is None else (amqp.incoming, amqp.outgoing),
                 visits,
-                {name: each for name, each in backends.items() if isinstance(each, Hearing)},
-                standing.why_not,
+                {name: each for name, each in backends.items() if isinstance(each, AnswerSource)},
+                store_status.why_not,
                 server.left_unfinished,
             )
         )

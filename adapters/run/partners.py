@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from adapters.channels.sftp_partner.office import Office
-from adapters.channels.sftp_partner.poller import Partner, Visits, visiting
+from adapters.channels.sftp_partner.poller import PolledPartner, Poller, polling
+from adapters.channels.sftp_partner.ports import PartnerPorts
 from adapters.home.home import Home
 from adapters.home.named_files import Renewal
 from adapters.transport.files.folders import Files
@@ -14,8 +14,8 @@ from adapters.transport.files.local import LocalFiles
 from adapters.transport.sftp.sftp import SftpFiles
 from gateway.config.connections import DirectoryPartner, PartnerSettings, SftpPartner
 from gateway.model.parties import Account
-from gateway.model.ports import BlobStore, Clock, Intake, Postings
-from gateway.receive.allowance import Asked
+from gateway.model.ports import BlobStore, Clock, Intake, ReceiptDeliveries
+from gateway.receive.allowance import AllowanceQuery
 from gateway.receive.mailbox import Mailbox
 
 
@@ -25,25 +25,25 @@ async def visited_partners(
     account: Callable[[str], Account | None],
     intake: Intake,
     mailbox: Mailbox,
-    postings: Postings,
+    deliveries: ReceiptDeliveries,
     blobs: BlobStore,
     clock: Clock,
     renewals: list[Renewal],
-    room: Asked,
-) -> AsyncIterator[Sequence[Visits]]:
+    room: AllowanceQuery,
+) -> AsyncIterator[Sequence[Poller]]:
     """Visits those that `gateway.toml` names while the context is open. What takes its keys anew is added to
     `renewals`."""
-    office = Office(
+    ports = PartnerPorts(
         intake=intake,
         mailbox=mailbox,
-        postings=postings,
+        deliveries=deliveries,
         blobs=blobs,
         clock=clock,
         mark=_mark(home),
         room=room,
     )
     partners = [
-        Partner(
+        PolledPartner(
             name=name,
             account=partial(account, each.account),
             seconds=each.seconds,
@@ -52,7 +52,7 @@ async def visited_partners(
         for name, each in home.settings().partner.items()
     ]
     renewals += [each.files.renewal for each in partners if isinstance(each.files, SftpFiles)]
-    async with visiting(partners, office) as visits:
+    async with polling(partners, ports) as visits:
         yield visits
 
 

@@ -67,7 +67,7 @@ def _why(error: Exception) -> Words:
     return Words(printable(zh, 1000), printable(en, 1000))
 
 
-class Reloading:
+class Reloader:
     """`present` is what the node runs by. `judge_by` gives a policy to whoever judges by it beside the
     workers."""
 

@@ -22,17 +22,17 @@ from gateway.formats.xml import trusted
 from gateway.judge.pipeline import Rules, judge, pending_receipt, too_costly
 from gateway.judge.route import Routes
 from gateway.model.decision import Decision
-from gateway.model.faults import Deferred, Rejected
+from gateway.model.faults import JudgementDeferred, MessageRejected
 from gateway.model.message import Received
 from gateway.model.policy import Policy
-from gateway.model.ports import Untold, WorkerDied
-from gateway.respond.answer import NoAnswer, Told, read
+from gateway.model.ports import PendingReceipt, WorkerDied
+from gateway.respond.answer import CustomsAnswer, NoAnswer, read
 
 Task = (
     tuple[Literal["judge"], Received, datetime]
     | tuple[Literal["too_costly"], Received, datetime, str, str]
     | tuple[Literal["told"], bytes]
-    | tuple[Literal["pending_receipt"], Untold, datetime]
+    | tuple[Literal["pending_receipt"], PendingReceipt, datetime]
     | tuple[Literal["sign"], tuple[bytes, ...]]
 )
 
@@ -123,8 +123,8 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    told: Told | None
+class ReadAnswer:
+    parsed: CustomsAnswer | None
     unreadable: str = ""
 
 
@@ -134,7 +134,7 @@ class _Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Raised:
+class RaisedError:
     deferred: bool
     text: str
 
@@ -156,7 +156,7 @@ def _serve(home: Home, judging: Judging, memory: int, connection: Connection) ->
     """The life of a worker: ends when the node closes the pipe or dies, or it has spent too much."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    desk = _Desk(home, judging)
+    context = _WorkerContext(home, judging)
     spending = Spending(memory * 1024 * 1024)
     connection.send(None)
     while True:
@@ -165,14 +165,14 @@ def _serve(home: Home, judging: Judging, memory: int, connection: Connection) ->
         except EOFError:
             return
         spending.begin(seconds)
-        outcome = _outcome(desk, task)
+        outcome = _outcome(context, task)
         if isinstance(outcome, _Spent) or spending.exceeded:
             connection.send(_Spent())
             return
         connection.send(outcome)
 
 
-class _Desk:
+class _WorkerContext:
     """What a worker works with, made once."""
 
     def __init__(self, home: Home, judging: Judging) -> None:
@@ -183,37 +183,37 @@ class _Desk:
         self.blobs = FilesystemBlobs(home.blobs)
 
 
-def _outcome(desk: _Desk, task: Task) -> object:
-    at_it = (desk.rules, desk.register, desk.signer)
+def _outcome(context: _WorkerContext, task: Task) -> object:
+    at_it = (context.rules, context.register, context.signer)
     try:
         match task:
             case ("judge", received, now):
-                blob = partial(desk.blobs.open, received.arrival.sha256)
+                blob = partial(context.blobs.open, received.arrival.sha256)
                 stages = _Stages()
                 decision = judge(received, blob, *at_it, now, stages.mark)
                 return Judgement(decision, tuple(stages.taken))
             case ("too_costly", received, now, limit, limit_zh):
                 return too_costly(received, limit, limit_zh, *at_it, now)
             case ("told", answer):
-                return _read(answer, desk.families)
-            case ("pending_receipt", untold, now):
-                return pending_receipt(untold, *at_it, now)
+                return _read(answer, context.families)
+            case ("pending_receipt", pending, now):
+                return pending_receipt(pending, *at_it, now)
             case ("sign", documents):
-                return tuple(desk.signer.sign(trusted(document)) for document in documents)
-    except Deferred as deferred:
-        return Raised(True, str(deferred))
+                return tuple(context.signer.sign(trusted(document)) for document in documents)
+    except JudgementDeferred as deferred:
+        return RaisedError(True, str(deferred))
     except MemoryError:
         return _Spent()
     except Exception as error:
         # Where it happened, but not the exception's own words: they may quote the message.
         where = "".join(traceback.format_tb(error.__traceback__, limit=-5))
-        return Raised(False, f"{type(error).__name__}\n{where}")
+        return RaisedError(False, f"{type(error).__name__}\n{where}")
 
 
-def _read(answer: bytes, families: Families) -> Read:
+def _read(answer: bytes, families: Families) -> ReadAnswer:
     try:
-        return Read(read(answer, families))
+        return ReadAnswer(read(answer, families))
     except NoAnswer:
-        return Read(None)
-    except Rejected as refused:
-        return Read(None, str(refused))
+        return ReadAnswer(None)
+    except MessageRejected as refused:
+        return ReadAnswer(None, str(refused))

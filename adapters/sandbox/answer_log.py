@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS serials (name TEXT PRIMARY KEY, last INTEGER NOT NULL
 """
 
 
-class Book:
+class AnswerLog:
     """Calls, answers and serial numbers. `tables` is SQL that makes what else is kept, among it a table
     `submissions` with the submission's `key` as its primary key."""
 

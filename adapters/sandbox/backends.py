@@ -9,7 +9,7 @@ from adapters.home.home import Home
 from adapters.home.named_files import Renewal
 from adapters.sandbox.association.association import ReferenceAssociation
 from adapters.sandbox.customs.customs import ReferenceCustoms
-from adapters.sandbox.simulated_backend import Desk
+from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.config.connections import AssociationSettings, ReferenceSettings
 from gateway.formats.signing import XadesSigner
 from gateway.model.ports import Clock, Register
@@ -23,7 +23,7 @@ def opened_sandbox(
     register: Register,
     clock: Clock,
     renewals: list[Renewal],
-) -> Iterator[Desk]:
+) -> Iterator[SimulatedBackend]:
     """The back-end for as long as the context is open. What takes its keys and certificates anew is added to
     `renewals`."""
     match settings:
@@ -66,5 +66,5 @@ def _signer(home: Home, settings: AssociationSettings) -> XadesSigner:
     return XadesSigner(key.read_bytes(), certificate.read_text())
 
 
-def _trusting(desk: Desk, home: Home) -> Callable[[], None]:
-    return partial(desk.trust, home.certificate.read_text())
+def _trusting(backend: SimulatedBackend, home: Home) -> Callable[[], None]:
+    return partial(backend.trust, home.certificate.read_text())

@@ -15,7 +15,7 @@ from gateway.formats import xml
 from gateway.formats.archive import Archive, ArchiveLimits, Entry, open_archive
 from gateway.formats.signatures import verify_enveloped
 from gateway.formats.submission import ENVELOPE_NAME, ROOT, Envelope, read_envelope
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from gateway.model.message import Enclosure, Part
 from gateway.model.parties import RegisteredCertificate
 
@@ -63,7 +63,7 @@ def inspect(
         with scratch(folder) as package:
             _check_whole(archive, entries[envelope.package.name], envelope.package, package)
             _check_parts(package, envelope)
-    except Rejected as trouble:
+    except MessageRejected as trouble:
         raise Refused("; ".join(f"{found.code}: {found.en}" for found in trouble.findings)) from trouble
     return envelope
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TypeVar
 
-from adapters.sandbox.answer_log import Book
+from adapters.sandbox.answer_log import AnswerLog
 from adapters.sandbox.inspection import Refused, inspect, scratch
 from gateway.formats.submission import Envelope, write_zip
 from gateway.model.message import Submission
@@ -19,16 +19,16 @@ from gateway.run.crash_points import crash_point
 _T = TypeVar("_T")
 
 
-class Desk(ABC):
+class SimulatedBackend(ABC):
     """ports.Backend. `certificate_pem` is the gateway's, by which envelopes are verified.
 
     What it took and has to say stands in `answer_log` before `submit` returns; every call of `submit` is
     counted there, table `calls`. `folder` holds large packages while they are looked at.
     """
 
-    def __init__(self, folder: Path, book: Book, certificate_pem: str, clock: Clock) -> None:
+    def __init__(self, folder: Path, log: AnswerLog, certificate_pem: str, clock: Clock) -> None:
         self._folder = folder
-        self._book = book
+        self._log = log
         self._certificates: tuple[RegisteredCertificate, ...] = (RegisteredCertificate(pem=certificate_pem),)
         self._clock = clock
         # One thread: one after the other is what makes "the same key again" a question with one answer.
@@ -50,10 +50,10 @@ class Desk(ABC):
         return await self._run(lambda: self._submit(submission, opened))
 
     async def ask(self, key: str) -> tuple[Outcome, str]:
-        return Outcome.TAKEN if await self._run(lambda: self._book.has(key)) else Outcome.LATER, ""
+        return Outcome.TAKEN if await self._run(lambda: self._log.has(key)) else Outcome.LATER, ""
 
     async def answers(self, limit: int) -> Sequence[Answer]:
-        return await self._run(lambda: self._book.answers(limit))
+        return await self._run(lambda: self._log.answers(limit))
 
     @crash_point("a-sandbox-hears-that-answers-are-filed")
     async def acknowledge(self, ids: Sequence[str]) -> None:
@@ -62,14 +62,14 @@ class Desk(ABC):
     def close(self) -> None:
         """Waits for what is under way. Nothing may be asked of it afterwards."""
         self._thread.shutdown()
-        self._book.close()
+        self._log.close()
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         now = self._clock()
-        if self._book.has(submission.key):
+        if self._log.has(submission.key):
             return self._note(submission.key, Outcome.TAKEN, "taken before", now)
         try:
             with scratch(self._folder) as sent:
@@ -83,10 +83,10 @@ class Desk(ABC):
         return Outcome.TAKEN, ""
 
     def _note(self, key: str, outcome: Outcome, reason: str, now: datetime) -> tuple[Outcome, str]:
-        with self._book.transaction():
-            self._book.note_call(key, outcome, reason, now)
+        with self._log.transaction():
+            self._log.note_call(key, outcome, reason, now)
         return outcome, reason
 
     def _acknowledge(self, ids: Sequence[str]) -> None:
-        with self._book.transaction():
-            self._book.acknowledge(ids)
+        with self._log.transaction():
+            self._log.acknowledge(ids)

@@ -36,7 +36,7 @@ from adapters.store.write.waits import (
     waiting_for_one_of,
 )
 from gateway.model.agreements import Agreement, AgreementKind
-from gateway.model.agreements import Change as AgreementChange
+from gateway.model.agreements import AgreementChange as AgreementChange
 from gateway.model.file_names import listed_as
 from gateway.model.folders import Folder, folder_of
 from gateway.model.message import Arrival, Receipt
@@ -178,7 +178,7 @@ def _is_superseded(transaction: Transaction, effect: Effect, message: str) -> bo
         case WakeVersions():
             return ends_by_another(versions_of(transaction.connection, message, effect.facts), effect.facts)
         case StillMissing():
-            return not still_missing(transaction, effect.lack, effect.replaced)
+            return not still_missing(transaction, effect.awaited, effect.replaced)
         case FirstInLine():
             things = (f"document {effect.party} {name}" for name in listed_as(effect.file))
             return any(claimed_before(transaction, thing, message) for thing in things)
@@ -345,7 +345,7 @@ def _judge_again(transaction: Transaction, row: Waiting, thing: str, at: datetim
     """Each keeps its claim (`waiting_for`) until it is decided: where only one can have the thing, the one
     that was received first is judged first."""
     came = Transition(
-        message=row.id, event=Event.CAME, actor=ACTOR, at=at, detail={"thing": thing}, columns=columns
+        message=row.id, event=Event.ARRIVED, actor=ACTOR, at=at, detail={"thing": thing}, columns=columns
     )
     _write(transaction, came, _Present.of(row))
 

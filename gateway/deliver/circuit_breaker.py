@@ -17,7 +17,7 @@ class BreakerState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Breaker:
+class CircuitBreaker:
     """`failures` in a row; `since` it is closed, or else not; `note` is what was said last, for operators."""
 
     state: BreakerState
@@ -27,7 +27,7 @@ class Breaker:
     note: str = ""
 
     @classmethod
-    def new(cls, now: datetime) -> "Breaker":
+    def new(cls, now: datetime) -> "CircuitBreaker":
         return cls(state=BreakerState.CLOSED, failures=0, since=now)
 
     @property
@@ -40,33 +40,33 @@ class Breaker:
         # One that is further ahead than any pause was written before the clock was set back.
         return not now < self.probe_at <= now + LONGEST_PAUSE
 
-    def probing(self) -> "Breaker":
+    def probing(self) -> "CircuitBreaker":
         """A probe is under way; there is no second one until its outcome is known."""
         return replace(self, state=BreakerState.PROBING, probe_at=None)
 
-    def found(self, now: datetime) -> "Breaker":
+    def found(self, now: datetime) -> "CircuitBreaker":
         """As a node finds it that was not there: the probe that was under way is nobody's any more, and what
         was mended meanwhile is not to wait."""
         return self if self.closed else self.tried(now)
 
-    def tried(self, now: datetime) -> "Breaker":
+    def tried(self, now: datetime) -> "CircuitBreaker":
         """Let through one probe now."""
         return replace(self, state=BreakerState.OPEN, probe_at=now)
 
-    def worked(self, now: datetime) -> "Breaker":
+    def worked(self, now: datetime) -> "CircuitBreaker":
         """Closed, whatever it was."""
         if self.closed and self.failures == 0:
             return self
-        return Breaker(state=BreakerState.CLOSED, failures=0, since=self.since if self.closed else now)
+        return CircuitBreaker(state=BreakerState.CLOSED, failures=0, since=self.since if self.closed else now)
 
-    def failed(self, note: str, now: datetime, *, probe: bool) -> "Breaker":
+    def failed(self, note: str, now: datetime, *, probe: bool) -> "CircuitBreaker":
         """While it is not closed, only a probe's failure counts: what was on its way when it opened says
         nothing new."""
         if self.closed:
             failures = self.failures + 1
             if failures < FAILURES:
                 return replace(self, failures=failures, note=note)
-            return Breaker(
+            return CircuitBreaker(
                 state=BreakerState.OPEN,
                 failures=failures,
                 since=now,

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.deliver.circuit_breaker import Breaker, BreakerState
+from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
 from gateway.deliver.ports import Destinations, Outbox, Pause
-from gateway.deliver.rate_limit import Limits, Pace
-from gateway.deliver.retry import FAILING, Step, next_step
+from gateway.deliver.rate_limit import Limits, RateLimit
+from gateway.deliver.retry import FAILING, NextAttempt, next_step
 from gateway.model.backoff import WHILE_THE_STORE_FAILS, Backoff
 from gateway.model.faults import printable
 from gateway.model.ports import Backend, BlobStore, Clock, Outcome, Outgoing
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Roads:
+class DispatchConfig:
     """Where submissions can go: the back-ends, and the limits of those that have any. `budget` is how long a
     delivery is tried, `backoff` of an outcome that cannot be written."""
 
@@ -49,8 +49,8 @@ class Roads:
 class _Lane:
     """One destination as the node knows it."""
 
-    breaker: Breaker
-    pace: Pace
+    breaker: CircuitBreaker
+    rate_limit: RateLimit
     at_work: int = 0
     pause: Pause | None = None
 
@@ -58,7 +58,7 @@ class _Lane:
         if self.pause is not None:
             return 0
         if self.breaker.closed:
-            return self.pace.free(self.at_work, now)
+            return self.rate_limit.free(self.at_work, now)
         return 1 if self.breaker.may_probe(now) else 0
 
     def down_since(self) -> datetime | None:
@@ -67,21 +67,21 @@ class _Lane:
         return None if self.breaker.closed else self.breaker.since
 
 
-class Dispatch:
+class Dispatcher:
     """`wake` is set when there may be something to do; `taken` has an event for each back-end, which is set
     when it took something and may answer."""
 
-    def __init__(self, roads: Roads) -> None:
-        self._roads = roads
+    def __init__(self, config: DispatchConfig) -> None:
+        self._config = config
         self._lanes: dict[str, _Lane] = {}
         self._at_work: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self.wake = asyncio.Event()
-        self.taken = {name: asyncio.Event() for name in roads.backends}
+        self.taken = {name: asyncio.Event() for name in config.backends}
 
     async def recover(self) -> None:
         """Takes up what a node before this one left."""
-        await self._roads.outbox.recover()
+        await self._config.outbox.recover()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -105,24 +105,24 @@ class Dispatch:
 
     async def turn(self) -> bool:
         """Hands over what may go now; whether there may be more at once."""
-        now, more, waits = self._roads.clock(), False, list[float]()
+        now, more, waits = self._config.clock(), False, list[float]()
         await self._look()
-        for name in await self._roads.outbox.destinations():
+        for name in await self._config.outbox.destinations():
             lane = self._lane(name)
             free = lane.free(now)
-            claimed = await self._roads.outbox.claim(name, free, now) if free else ()
+            claimed = await self._config.outbox.claim(name, free, now) if free else ()
             if claimed:
                 # Nothing may come between: what is claimed and not on its way is nobody's.
                 probe = not lane.breaker.closed
-                lane.pace = lane.pace.handed(len(claimed), now)
+                lane.rate_limit = lane.rate_limit.handed(len(claimed), now)
                 lane.at_work += len(claimed)
-                for item in claimed:
-                    self._start(self._deliver(name, lane, item, probe))
+                for delivery in claimed:
+                    self._start(self._deliver(name, lane, delivery, probe))
                 if probe:
                     lane.breaker = lane.breaker.probing()
                     await self._write(name, lane)
                 more = True
-            elif free == 0 and lane.breaker.closed and (wait := lane.pace.wait(now)):
+            elif free == 0 and lane.breaker.closed and (wait := lane.rate_limit.wait(now)):
                 waits.append(wait)
         if waits:
             asyncio.get_running_loop().call_later(min(waits), self.wake.set)
@@ -130,23 +130,23 @@ class Dispatch:
 
     async def give_up(self) -> bool:
         """Holds what was tried for as long as it may; whether there may be more."""
-        roads, now = self._roads, self._roads.clock()
-        since = now - roads.budget
+        config, now = self._config, self._config.clock()
+        since = now - config.budget
         given_up = 0
-        for name in await roads.outbox.destinations():
+        for name in await config.outbox.destinations():
             lane = self._lanes.get(name)
             last = "" if lane is None or not lane.breaker.note else f"; last: {lane.breaker.note}"
-            note = f"not handed over within {roads.budget / timedelta(hours=1):g} hours{last}"
-            given_up += await roads.outbox.give_up(name, since, note, now)
+            note = f"not handed over within {config.budget / timedelta(hours=1):g} hours{last}"
+            given_up += await config.outbox.give_up(name, since, note, now)
         return given_up > 0
 
     async def _look(self) -> None:
         """What is written of destinations: breakers, as a node before this one left them, and pauses."""
-        now, known = self._roads.clock(), await self._roads.destinations.known()
+        now, known = self._config.clock(), await self._config.destinations.known()
         for name, (breaker, pause) in known.items():
             if name not in self._lanes:
                 lane = self._lanes[name] = self._new(name, breaker.found(now), now)
-                lane.pace = lane.pace if breaker.closed else lane.pace.slow()
+                lane.rate_limit = lane.rate_limit if breaker.closed else lane.rate_limit.slow()
             lane = self._lanes[name]
             lane.pause = pause
             if lane.breaker.state is BreakerState.OPEN and _sooner(breaker, lane.breaker):
@@ -154,24 +154,26 @@ class Dispatch:
 
     def _lane(self, name: str) -> _Lane:
         if name not in self._lanes:
-            now = self._roads.clock()
-            self._lanes[name] = self._new(name, Breaker.new(now), now)
+            now = self._config.clock()
+            self._lanes[name] = self._new(name, CircuitBreaker.new(now), now)
         return self._lanes[name]
 
-    def _new(self, name: str, breaker: Breaker, now: datetime) -> _Lane:
-        return _Lane(breaker=breaker, pace=Pace.full(self._roads.limits.get(name, _UNLIMITED), now))
+    def _new(self, name: str, breaker: CircuitBreaker, now: datetime) -> _Lane:
+        return _Lane(
+            breaker=breaker, rate_limit=RateLimit.full(self._config.limits.get(name, _UNLIMITED), now)
+        )
 
     async def _divert(self, now: datetime) -> bool:
         down = self.down(now)
         usable = {
             name
-            for name in self._roads.backends
+            for name in self._config.backends
             if (lane := self._lanes.get(name)) is None or lane.down_since() is None
         }
         moved = 0
         for name, since in down.items():
             note = f"{name} is down or paused since {since.isoformat(timespec='seconds')}"
-            moved += await self._roads.outbox.divert(name, usable, note, now)
+            moved += await self._config.outbox.divert(name, usable, note, now)
         return moved > 0
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -179,28 +181,28 @@ class Dispatch:
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)
 
-    async def _deliver(self, name: str, lane: _Lane, item: Outgoing, probe: bool) -> None:
+    async def _deliver(self, name: str, lane: _Lane, delivery: Outgoing, probe: bool) -> None:
         try:
-            begun = self._roads.clock()
-            outcome, said, unsure = await self._attempt(item)
-            note, now = printable(said, 500), self._roads.clock()
-            self._roads.observer.attempted(item, outcome, begun, now)
+            begun = self._config.clock()
+            outcome, said, unsure = await self._attempt(delivery)
+            note, now = printable(said, 500), self._config.clock()
+            self._config.observer.attempted(delivery, outcome, begun, now)
             step = next_step(
                 outcome,
-                item.attempts,
+                delivery.attempts,
                 now,
                 random.random(),  # noqa: S311  spreads retries, no secret
-                until=item.since + self._roads.budget,
+                until=delivery.since + self._config.budget,
                 probe=probe,
                 unsure=unsure,
             )
             if step.note:
                 note = f"{step.note}: {note}"
-            await self._settle(item, step, note, now, unsure=unsure)
+            await self._settle(delivery, step, note, now, unsure=unsure)
         finally:
             lane.at_work -= 1
         await self._learn(name, lane, outcome, note, now, probe)
-        log.info("dispatched", message=item.message, to=name, outcome=outcome.value)
+        log.info("dispatched", message=delivery.message, to=name, outcome=outcome.value)
         if outcome is Outcome.TAKEN and name in self.taken:
             self.taken[name].set()
         self.wake.set()
@@ -214,56 +216,60 @@ class Dispatch:
             lane.breaker = before.failed(note, now, probe=probe)
         else:
             lane.breaker = before.worked(now)
-            lane.pace = lane.pace.busy(now) if outcome is Outcome.BUSY else lane.pace.taken()
+            lane.rate_limit = (
+                lane.rate_limit.busy(now) if outcome is Outcome.BUSY else lane.rate_limit.taken()
+            )
         if lane.breaker == before:
             return
         if not lane.breaker.closed:
-            lane.pace = lane.pace.slow()
+            lane.rate_limit = lane.rate_limit.slow()
         if lane.breaker.closed != before.closed:
             log.warning("breaker turned", backend=name, state=lane.breaker.state.value, note=note)
         await self._write(name, lane)
 
     async def _write(self, name: str, lane: _Lane) -> None:
         try:
-            await self._roads.destinations.turned(name, lane.breaker)
+            await self._config.destinations.turned(name, lane.breaker)
         except Exception as error:
             # It is known here, and written with the next change.
             log.error("breaker not written", backend=name, error=type(error).__name__)
 
-    async def _settle(self, item: Outgoing, step: Step, note: str, now: datetime, *, unsure: bool) -> None:
+    async def _settle(
+        self, delivery: Outgoing, step: NextAttempt, note: str, now: datetime, *, unsure: bool
+    ) -> None:
         """Writes the outcome. As long as the store cannot take it, it is tried again: nobody else would take
         up an item that is being sent. A node that stops leaves it for the next, which asks."""
         failures = 0
         while True:
             try:
-                await self._roads.outbox.settle(
-                    item, step.state, note, now, step.next_at, unsure=unsure, counted=step.counted
+                await self._config.outbox.settle(
+                    delivery, step.state, note, now, step.next_at, unsure=unsure, counted=step.counted
                 )
                 return
             except Exception as error:
-                why, pause = type(error).__name__, self._roads.backoff.pause(failures := failures + 1)
-                log.error("outcome not written", message=item.message, error=why, again_in=pause)
+                why, pause = type(error).__name__, self._config.backoff.pause(failures := failures + 1)
+                log.error("outcome not written", message=delivery.message, error=why, again_in=pause)
             if self._stopping.is_set():
                 return
             await _pause(self._stopping, pause)
 
-    async def _attempt(self, item: Outgoing) -> tuple[Outcome, str, bool]:
+    async def _attempt(self, delivery: Outgoing) -> tuple[Outcome, str, bool]:
         """The outcome, why, and whether customs may have it although it has not said so. What an attempt
         before may have left there is denied by customs' answer to a question, and by nothing else: that this
         attempt failed says nothing of that one."""
-        submission, unsure, sent = item.submission, item.unsure, False
-        backend = self._roads.backends.get(submission.destination)
+        submission, unsure, sent = delivery.submission, delivery.unsure, False
+        backend = self._config.backends.get(submission.destination)
         if backend is None:
             return Outcome.LATER, f"no back-end is named {submission.destination}", unsure
         try:
-            if item.unknown:
+            if delivery.unknown:
                 asked, why = await backend.ask(submission.key)
                 if asked not in (Outcome.LATER, None):
                     note = f"asked by key: {why}" if why else "asked by key"
                     return asked, note, unsure and asked is not Outcome.TAKEN
                 unsure = unsure and asked is None
             sent = True
-            outcome, note = await backend.submit(submission, self._roads.blobs.open)
+            outcome, note = await backend.submit(submission, self._config.blobs.open)
         except Exception as error:
             log.error("back-end failed", backend=submission.destination, error=printable(str(error), 500))
             return Outcome.UNKNOWN, type(error).__name__, unsure or sent
@@ -272,7 +278,7 @@ class Dispatch:
         return outcome, note, unsure or outcome is Outcome.UNKNOWN
 
 
-def _sooner(said: Breaker, known: Breaker) -> bool:
+def _sooner(said: CircuitBreaker, known: CircuitBreaker) -> bool:
     return said.probe_at is not None and (known.probe_at is None or said.probe_at < known.probe_at)
 
 

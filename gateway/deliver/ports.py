@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from gateway.deliver.circuit_breaker import Breaker
+from gateway.deliver.circuit_breaker import CircuitBreaker
 from gateway.model.ports import Outgoing
 from gateway.model.states import DeliveryState
 
@@ -28,7 +28,7 @@ class Outbox(Protocol):
 
     async def settle(
         self,
-        item: Outgoing,
+        delivery: Outgoing,
         state: DeliveryState,
         note: str,
         now: datetime,
@@ -64,8 +64,8 @@ class Pause:
 class Destinations(Protocol):
     """How back-ends stand, for whoever looks beside the node and for the node after it."""
 
-    async def known(self) -> Mapping[str, tuple[Breaker, Pause | None]]: ...
+    async def known(self) -> Mapping[str, tuple[CircuitBreaker, Pause | None]]: ...
 
-    async def turned(self, name: str, breaker: Breaker) -> None:
+    async def turned(self, name: str, breaker: CircuitBreaker) -> None:
         """Writes the breaker, and leaves a pause as it is."""
         ...

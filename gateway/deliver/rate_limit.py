@@ -18,7 +18,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class RateLimit:
     """`allowed` of `at_once` may be on their way; `run` were taken since that last changed. `tokens` of the
     rate were there at `at`. Before `rest_until` nothing goes, since the destination asked for it."""
 
@@ -31,10 +31,10 @@ class Pace:
     rest_until: datetime | None = None
 
     @classmethod
-    def full(cls, limits: Limits, now: datetime) -> "Pace":
+    def full(cls, limits: Limits, now: datetime) -> "RateLimit":
         return cls(limits=limits, allowed=limits.at_once, tokens=_most(limits), at=now)
 
-    def slow(self) -> "Pace":
+    def slow(self) -> "RateLimit":
         """After an outage: one at a time, then two, four, up to all."""
         return replace(self, allowed=1, run=0)
 
@@ -50,10 +50,10 @@ class Pace:
         missing = 1.0 - self._filled(now) if self.limits.rate else 0.0
         return max(0.0, missing / self.limits.rate) if missing > 0 else 0.0
 
-    def handed(self, number: int, now: datetime) -> "Pace":
+    def handed(self, number: int, now: datetime) -> "RateLimit":
         return replace(self, tokens=self._filled(now) - number, at=now) if self.limits.rate else self
 
-    def taken(self) -> "Pace":
+    def taken(self) -> "RateLimit":
         """One more was taken: when all that are allowed at once were, twice as many are."""
         if self.allowed == self.limits.at_once and self.rest == FIRST_REST:
             return self
@@ -62,7 +62,7 @@ class Pace:
             return replace(self, run=run, rest=FIRST_REST)
         return replace(self, allowed=min(self.limits.at_once, self.allowed * 2), run=0, rest=FIRST_REST)
 
-    def busy(self, now: datetime) -> "Pace":
+    def busy(self, now: datetime) -> "RateLimit":
         """It asks for less: half as many at once, after a rest that grows as long as it asks. What was on its
         way together asks once."""
         if self._rests(now):

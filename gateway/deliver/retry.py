@@ -15,7 +15,7 @@ from gateway.model.states import DeliveryState
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long one delivery is tried again: delays from `first`, doubled up to `longest`, and after
     `attempts` no more. None sets no bound beyond the budget of time, and such attempts are not counted."""
 
@@ -24,14 +24,14 @@ class Patience:
     attempts: int | None
 
 
-_OUTAGE: Final = Patience(timedelta(seconds=1), timedelta(minutes=5), 300)
-PATIENCE: Final[Mapping[Outcome, Patience]] = {
+_OUTAGE: Final = RetryPolicy(timedelta(seconds=1), timedelta(minutes=5), 300)
+PATIENCE: Final[Mapping[Outcome, RetryPolicy]] = {
     Outcome.LATER: _OUTAGE,
     Outcome.UNKNOWN: _OUTAGE,
     # It works, and has too much to do: what it has to be spared is told to its pace.
-    Outcome.BUSY: Patience(timedelta(seconds=5), timedelta(seconds=5), None),
+    Outcome.BUSY: RetryPolicy(timedelta(seconds=5), timedelta(seconds=5), None),
     # Nothing changes before an operator mends the connection.
-    Outcome.DENIED: Patience(timedelta(minutes=5), timedelta(minutes=5), None),
+    Outcome.DENIED: RetryPolicy(timedelta(minutes=5), timedelta(minutes=5), None),
 }
 
 
@@ -40,7 +40,7 @@ FAILING: Final = (Outcome.LATER, Outcome.UNKNOWN, Outcome.DENIED)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NextAttempt:
     """The state that a delivery gets, and when it is taken up again where that state asks for it. `counted`:
     the attempt was the delivery's own. `note` is for operators, where the decision adds to what was said."""
 
@@ -59,7 +59,7 @@ def next_step(
     until: datetime,
     probe: bool = False,
     unsure: bool = False,
-) -> Step:
+) -> NextAttempt:
     """What becomes of a delivery after its `attempts`-th attempt; `jitter` is drawn from [0, 1).
 
     `until` is the end of its time (budget). A `probe` was sent to a destination that is known to be down: it
@@ -67,22 +67,22 @@ def next_step(
     all the same, from an attempt before.
     """
     if outcome is Outcome.TAKEN:
-        return Step(DeliveryState.DELIVERED, now)
+        return NextAttempt(DeliveryState.DELIVERED, now)
     if outcome is Outcome.NEVER:
-        return Step(DeliveryState.REFUSED, now)
-    patience = PATIENCE[outcome]
-    counted = patience.attempts is not None and not probe
+        return NextAttempt(DeliveryState.REFUSED, now)
+    policy = PATIENCE[outcome]
+    counted = policy.attempts is not None and not probe
     if now >= until:
-        return Step(DeliveryState.HELD, now, counted, "its time is over")
-    if counted and patience.attempts is not None and attempts >= patience.attempts:
-        return Step(DeliveryState.HELD, now, counted, f"given up after {attempts} attempts")
+        return NextAttempt(DeliveryState.HELD, now, counted, "its time is over")
+    if counted and policy.attempts is not None and attempts >= policy.attempts:
+        return NextAttempt(DeliveryState.HELD, now, counted, f"given up after {attempts} attempts")
     ask = unsure or outcome is Outcome.UNKNOWN
     state = DeliveryState.UNKNOWN if ask else DeliveryState.PENDING
-    return Step(state, now + delay(patience, attempts, jitter), counted)
+    return NextAttempt(state, now + delay(policy, attempts, jitter), counted)
 
 
-def delay(patience: Patience, attempts: int, jitter: float) -> timedelta:
+def delay(policy: RetryPolicy, attempts: int, jitter: float) -> timedelta:
     """Exponential from `first`, at most `longest`, of which between a half and all is waited, so that what
     failed together does not come back together."""
-    full = min(patience.longest, patience.first * (1 << min(attempts - 1, 16)))
+    full = min(policy.longest, policy.first * (1 << min(attempts - 1, 16)))
     return full * (0.5 + jitter / 2)

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from gateway.model.dossier import (
-    Asked,
+    DocumentRequest,
     Dossier,
-    Leaf,
-    Owed,
+    DossierDeclaration,
+    DossierFile,
+    DossierReceipt,
+    OwedDocuments,
     Record,
     Recorded,
-    Sent,
     Shelf,
     Source,
     Stored,
-    Told,
 )
 from gateway.model.message import Enclosure, EnclosureKind, Operation, Part, ReceiptKind
 from gateway.model.states import CustomsStatus
@@ -37,21 +37,26 @@ _ASKING: Final = frozenset(
 _LICENCES: Final = {"licences": "licence", "manual_no": "manual", "agreement": "agreement"}
 
 
-def compiled(name: str, sent: Sequence[Sent], told: Sequence[Told], owed: Owed | None) -> Dossier:
+def compiled(
+    name: str,
+    sent: Sequence[DossierDeclaration],
+    receipts: Sequence[DossierReceipt],
+    owed: OwedDocuments | None,
+) -> Dossier:
     """The dossier of accepted messages, oldest first, among them at least one declaration; `told` is what was
     said of any of them, in the order of their rows."""
     names = _Names()
-    leaves: list[Leaf] = []
+    leaves: list[DossierFile] = []
     for message in sent:
         leaves += _of_message(message, names)
     asked = []
-    for each in _once(told):
-        leaf = _of_told(each, names)
-        leaves.append(leaf)
+    for each in _once(receipts):
+        file = _of_told(each, names)
+        leaves.append(file)
         if each.status in _ASKING:
-            asked.append(Asked(at=each.at, what=each.status, note=each.note, part=leaf.path))
+            asked.append(DocumentRequest(at=each.at, what=each.status, note=each.note, part=file.path))
         elif each.kind == ReceiptKind.REQUEST:
-            asked.append(Asked(at=each.at, what=each.kind, note=each.note, part=leaf.path))
+            asked.append(DocumentRequest(at=each.at, what=each.kind, note=each.note, part=file.path))
     declarations = tuple(message for message in sent if message.operation is not Operation.INFORM)
     facts = declarations[-1].facts
     return Dossier(
@@ -66,10 +71,10 @@ def compiled(name: str, sent: Sequence[Sent], told: Sequence[Told], owed: Owed |
     )
 
 
-def _once(told: Iterable[Told]) -> Iterable[Told]:
+def _once(receipts: Iterable[DossierReceipt]) -> Iterable[DossierReceipt]:
     """A receipt that several accounts were given is one document."""
     given = set()
-    for each in told:
+    for each in receipts:
         if each.record is Record.RECEIPT:
             if each.sha256 in given:
                 continue
@@ -110,12 +115,12 @@ def _cut(text: str, most: int) -> str:
     return text.encode()[:most].decode(errors="ignore")
 
 
-def _of_message(message: Sent, names: _Names) -> Iterable[Leaf]:
+def _of_message(message: DossierDeclaration, names: _Names) -> Iterable[DossierFile]:
     # The package of a declaration stands with it, that of later documents with the documents.
     own = Shelf.DOCUMENTS if message.operation is Operation.INFORM else Shelf.DECLARATION
 
-    def leaf(shelf: Shelf, kind: str, part: Part | Enclosure, source: Source, came_in: str) -> Leaf:
-        return Leaf(
+    def leaf(shelf: Shelf, kind: str, part: Part | Enclosure, source: Source, came_in: str) -> DossierFile:
+        return DossierFile(
             shelf=shelf,
             name=names.give(shelf, part.name),
             kind=kind,
@@ -140,7 +145,7 @@ def _of_message(message: Sent, names: _Names) -> Iterable[Leaf]:
         shelf = Shelf.AGREEMENT if each.kind is EnclosureKind.AGREEMENT else Shelf.DOCUMENTS
         yield leaf(shelf, each.kind.value, each, Stored(each.sha256), each.message)
     for copy in message.copies:
-        yield Leaf(
+        yield DossierFile(
             shelf=Shelf.ENVELOPE,
             name=names.give(Shelf.ENVELOPE, f"{copy.key}-{copy.destination}.xml"),
             kind="envelope",
@@ -152,15 +157,15 @@ def _of_message(message: Sent, names: _Names) -> Iterable[Leaf]:
         )
 
 
-def _of_told(told: Told, names: _Names) -> Leaf:
-    shelf = Shelf.CUSTOMS if told.record is Record.ANSWER else Shelf.RECEIPTS
-    return Leaf(
+def _of_told(receipt: DossierReceipt, names: _Names) -> DossierFile:
+    shelf = Shelf.CUSTOMS if receipt.record is Record.ANSWER else Shelf.RECEIPTS
+    return DossierFile(
         shelf=shelf,
-        name=names.give(shelf, told.name),
-        kind=told.kind,
-        size=told.size,
-        sha256=told.sha256,
-        at=told.at,
-        message=told.message,
-        source=Recorded(told.record, told.row),
+        name=names.give(shelf, receipt.name),
+        kind=receipt.kind,
+        size=receipt.size,
+        sha256=receipt.sha256,
+        at=receipt.at,
+        message=receipt.message,
+        source=Recorded(receipt.record, receipt.row),
     )

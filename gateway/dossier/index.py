@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from lxml import etree
 
 from gateway.formats.submission import NAMESPACE
-from gateway.model.dossier import Dossier, Leaf, Sent
+from gateway.model.dossier import Dossier, DossierDeclaration, DossierFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,8 @@ def build_index(dossier: Dossier, export: Export | None = None) -> etree._Elemen
     for asked in dossier.asked:
         _put(root, "Asked", at=_at(asked.at), what=asked.what, note=asked.note, path=asked.part)
     parts = _put(root, "Parts")
-    for leaf in dossier.leaves:
-        _put_leaf(parts, leaf)
+    for file in dossier.leaves:
+        _put_leaf(parts, file)
     return root
 
 
@@ -55,32 +55,32 @@ def _put(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
     return etree.SubElement(parent, f"{{{NAMESPACE}}}{tag}", attributes)
 
 
-def _put_declaration(root: etree._Element, sent: Sent) -> None:
-    numbers = {"seqNo": sent.seq_no, "entryId": sent.entry_id, "linked": sent.linked}
+def _put_declaration(root: etree._Element, declaration: DossierDeclaration) -> None:
+    numbers = {"seqNo": declaration.seq_no, "entryId": declaration.entry_id, "linked": declaration.linked}
     _put(
         root,
         "Declaration",
-        message=sent.id,
-        reference=sent.reference,
-        operation=sent.operation.value,
-        account=sent.account,
-        receivedAt=_at(sent.received_at),
-        customsStatus=sent.customs_status.value,
+        message=declaration.id,
+        reference=declaration.reference,
+        operation=declaration.operation.value,
+        account=declaration.account,
+        receivedAt=_at(declaration.received_at),
+        customsStatus=declaration.customs_status.value,
         **{name: value for name, value in numbers.items() if value},
     )
 
 
-def _put_leaf(parts: etree._Element, leaf: Leaf) -> None:
+def _put_leaf(parts: etree._Element, file: DossierFile) -> None:
     _put(
         parts,
         "Part",
-        path=leaf.path,
-        kind=leaf.kind,
-        size=str(leaf.size),
-        sha256=leaf.sha256,
-        at=_at(leaf.at),
+        path=file.path,
+        kind=file.kind,
+        size=str(file.size),
+        sha256=file.sha256,
+        at=_at(file.at),
         # Empty for an agreement that was handed in when the gateway was set up.
-        **({"message": leaf.message} if leaf.message else {}),
+        **({"message": file.message} if file.message else {}),
     )
 
 

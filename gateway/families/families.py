@@ -31,7 +31,7 @@ from gateway.families.notice_texts import NoticeTexts
 from gateway.families.schema import Schema
 from gateway.families.schematron import RuleSet
 from gateway.formats.wrapper import Wrapper
-from gateway.model.faults import Fault, Finding, Rejected, finding
+from gateway.model.faults import Fault, Finding, MessageRejected, finding
 from gateway.model.message import Operation
 from gateway.model.parties import Role
 from gateway.model.states import CustomsStatus
@@ -246,11 +246,11 @@ class Families:
         )
 
     def recognise(self, root: etree._Element) -> MessageType:
-        """The type of this message; raises `Rejected` where no family knows its root element."""
+        """The type of this message; raises `MessageRejected` where no family knows its root element."""
         name = etree.QName(root).text
         found = self._by_root.get(name)
         if found is None:
-            raise Rejected(self._unknown(root))
+            raise MessageRejected(self._unknown(root))
         return found
 
     def wrapper(self, root: etree._Element) -> Wrapper | None:

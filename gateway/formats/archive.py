@@ -26,7 +26,7 @@ from gateway.formats.zip_records import (
     records,
     shown,
 )
-from gateway.model.faults import Fault, Rejected, finding, in_bytes, too_large
+from gateway.model.faults import Fault, MessageRejected, finding, in_bytes, too_large
 from gateway.model.file_names import spelling
 
 # Unpacked bytes from which the ratio counts: below it fifty equal lines of goods may pack better than 100:1,
@@ -82,8 +82,8 @@ class Archive:
     def open(self, entry: Entry) -> Iterator[bytes]:
         """The unpacked bytes in chunks of at most 64 KB: never more than `entry.size` of them.
 
-        Raises `Rejected` when the data are not what was declared (size, checksum, ratio), at the latest
-        at the end: what was read counts only when the iterator is exhausted.
+        Raises `MessageRejected` when the data are not what was declared (size, checksum, ratio), at the
+        latest at the end: what was read counts only when the iterator is exhausted.
         """
         crc = 0
         unpacked = (
@@ -99,11 +99,11 @@ class Archive:
 def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
     """Reads the structure of a zip from a seekable stream, which must stay open while the archive is used.
 
-    Raises `Rejected` for whatever the bytes are, and nothing else of its own.
+    Raises `MessageRejected` for whatever the bytes are, and nothing else of its own.
     """
     directory = find_directory(stream)
     if directory.entries > limits.entries:
-        raise Rejected(
+        raise MessageRejected(
             finding(
                 Fault.ZIP_TOO_MANY,
                 detail=f"{directory.entries} > {limits.entries}",
@@ -119,7 +119,7 @@ def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
         # Systems behind us may ignore case or normalise: two names must differ to all of them.
         spelt = spelling(name)
         if spelt in names:
-            raise Rejected(finding(Fault.ZIP_DUPLICATE, file=name))
+            raise MessageRejected(finding(Fault.ZIP_DUPLICATE, file=name))
         names[spelt] = name
     starts = data_starts(stream, found, directory)
     _refuse_sizes(found, limits)
@@ -147,7 +147,7 @@ def _refuse_one_folder(found: Sequence[Record]) -> None:
     names = [name for record in found if not _is_litter(name := shown(record.name).replace("\\", "/"))]
     folders = {folder if slash else "" for folder, slash, _ in (name.partition("/") for name in names)}
     if len(folders) == 1 and (folder := folders.pop()) not in ("", ".", "..") and ":" not in folder:
-        raise Rejected(
+        raise MessageRejected(
             finding(
                 Fault.ZIP_PATH,
                 detail=f" All of it is in the folder {folder}: zip the files in it, not the folder itself.",
@@ -162,16 +162,16 @@ def _refuse_all_but_plain_files(record: Record) -> None:
     kind = stat.S_IFMT(record.mode)
     is_folder = stat.S_ISDIR(kind) or record.dos_attributes & _DOS_DIRECTORY
     if is_folder and not (file.lower().startswith(_MACOSX) and file.endswith("/") and not record.size):
-        raise Rejected(finding(Fault.ZIP_PATH, file=file))
+        raise MessageRejected(finding(Fault.ZIP_PATH, file=file))
     if kind and not stat.S_ISREG(kind) and not is_folder:
-        raise Rejected(finding(Fault.ZIP_SYMLINK, file=file))
+        raise MessageRejected(finding(Fault.ZIP_SYMLINK, file=file))
     if record.flags & ENCRYPTED or record.method == _AES or record.extras.keys() & _EXTRAS_OF_ENCRYPTION:
-        raise Rejected(finding(Fault.ZIP_ENCRYPTED, file=file))
+        raise MessageRejected(finding(Fault.ZIP_ENCRYPTED, file=file))
     if record.version_needed > _NEWEST_VERSION or record.flags & PATCH:
         detail = f"{record.version_needed / 10}, {record.flags:#x}"
-        raise Rejected(finding(Fault.ZIP_METHOD, detail=detail, file=file))
+        raise MessageRejected(finding(Fault.ZIP_METHOD, detail=detail, file=file))
     if record.method not in (STORED, _DEFLATED):
-        raise Rejected(finding(Fault.ZIP_METHOD, detail=str(record.method), file=file))
+        raise MessageRejected(finding(Fault.ZIP_METHOD, detail=str(record.method), file=file))
     if record.method == STORED and record.packed != record.size:
         raise broken("wrong size", "大小不符", file)
 
@@ -179,11 +179,11 @@ def _refuse_all_but_plain_files(record: Record) -> None:
 def _name(record: Record) -> str:
     name = _decoded(record)
     if not 0 < len(name) <= LONGEST_NAME or any(map(_is_control, name)):
-        raise Rejected(finding(Fault.ZIP_NAME, file=name))
+        raise MessageRejected(finding(Fault.ZIP_NAME, file=name))
     # A colon makes a drive or an alternate stream of it, for a Windows system behind us.
     flat = name.replace("/", "") if name.lower().startswith(_MACOSX) else name
     if ".." in name.split("/") or flat == "." or any(character in flat for character in "/\\:"):
-        raise Rejected(finding(Fault.ZIP_PATH, file=name))
+        raise MessageRejected(finding(Fault.ZIP_PATH, file=name))
     return name
 
 
@@ -197,7 +197,7 @@ def _decoded(record: Record) -> str:
     if path is not None and path[:5] == b"\x01" + zlib.crc32(record.name).to_bytes(4, "little"):
         readings = [reading for reading in readings if reading.encode() == path[5:]]
     if not readings:
-        raise Rejected(finding(Fault.ZIP_NAME, file=shown(record.name)))
+        raise MessageRejected(finding(Fault.ZIP_NAME, file=shown(record.name)))
     return readings[0]
 
 
@@ -213,7 +213,7 @@ def _is_control(character: str) -> bool:
 def _refuse_sizes(found: Sequence[Record], limits: ArchiveLimits) -> None:
     size = sum(record.size for record in found)
     if size > limits.size:
-        raise Rejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limits.size))
+        raise MessageRejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limits.size))
     for record in found:
         _refuse_ratio(record.size, record.packed, limits.ratio, shown(record.name))
     _refuse_ratio(size, sum(record.packed for record in found), limits.ratio)
@@ -224,8 +224,8 @@ def _refuse_ratio(size: int, packed: int, ratio: int, file: str | None = None) -
         raise _bomb(size, packed, ratio, file)
 
 
-def _bomb(size: int, packed: int, ratio: int, file: str | None) -> Rejected:
-    return Rejected(
+def _bomb(size: int, packed: int, ratio: int, file: str | None) -> MessageRejected:
+    return MessageRejected(
         finding(
             Fault.ZIP_RATIO,
             detail=f"{size}:{packed} > {ratio}:1",
@@ -262,6 +262,6 @@ def _inflated(stream: IO[bytes], entry: Entry, ratio: int) -> Iterator[bytes]:
             raise broken("data end too early", "数据不完整", entry.name)
         yield chunk
     if fed < entry.packed or inflater.unused_data:
-        raise Rejected(finding(Fault.ZIP_HIDDEN, file=entry.name))
+        raise MessageRejected(finding(Fault.ZIP_HIDDEN, file=entry.name))
     if made != entry.size:
         raise broken("wrong size", "大小不符", entry.name)

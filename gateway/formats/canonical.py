@@ -6,7 +6,7 @@ from typing import Final
 from lxml import etree
 
 from gateway.formats import xml
-from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.faults import Fault, MessageRejected, finding
 
 EXCLUSIVE: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
 
@@ -30,7 +30,7 @@ class Canonicalisation:
     def of_document(self, root: etree._Element) -> bytes:
         """The whole document of `root`, with the processing instructions before and after the root element.
 
-        Raises `Rejected` where libxml2 cannot, as with a relative namespace (C14N 1.0, section 1.3).
+        Raises `MessageRejected` where libxml2 cannot, as with a relative namespace (C14N 1.0, section 1.3).
         """
         try:
             return etree.tostring(
@@ -45,8 +45,9 @@ class Canonicalisation:
 
     def of_part(self, element: etree._Element) -> bytes:
         """An element of a document: serialised with the namespaces in scope and parsed again as a root, since
-        lxml 6.1 canonicalises a sub-element with a wrong `xmlns=""`. Raises `Rejected` where it is longer
-        than any part of a signature need be: libxml2 takes the square of the attributes of an element."""
+        lxml 6.1 canonicalises a sub-element with a wrong `xmlns=""`. Raises `MessageRejected` where it is
+        longer than any part of a signature need be: libxml2 takes the square of the attributes of an
+        element."""
         text = etree.tostring(element, encoding="utf-8", with_tail=False)
         if len(text) > _LONGEST_PART:
             raise _refusal(f"{len(text)} > {_LONGEST_PART}", f"{len(text)} > {_LONGEST_PART}", element)
@@ -81,7 +82,8 @@ _WITH_COMMENTS: Final = {
 
 
 def canonicalisation(method: etree._Element) -> Canonicalisation:
-    """What a CanonicalizationMethod or Transform element names; raises `Rejected` for any other algorithm.
+    """What a CanonicalizationMethod or Transform element names; raises `MessageRejected` for any other
+    algorithm.
 
     `#default` in a PrefixList is refused: lxml would leave it out without a word.
     """
@@ -93,23 +95,23 @@ def canonicalisation(method: etree._Element) -> Canonicalisation:
             raise _superfluous(method)
         prefixes = tuple(dict.fromkeys(children[0].get("PrefixList", "").split())) if children else ()
         if "#default" in prefixes:
-            raise Rejected(
+            raise MessageRejected(
                 finding(Fault.SIGNATURE_ALGORITHM, detail="PrefixList #default", line=method.sourceline)
             )
         return Canonicalisation(exclusive=True, prefixes=prefixes)
     if algorithm not in _INCLUSIVE:
-        raise Rejected(finding(Fault.SIGNATURE_ALGORITHM, detail=algorithm, line=method.sourceline))
+        raise MessageRejected(finding(Fault.SIGNATURE_ALGORITHM, detail=algorithm, line=method.sourceline))
     if children:
         raise _superfluous(method)
     return _INCLUSIVE[algorithm]
 
 
-def _superfluous(method: etree._Element) -> Rejected:
+def _superfluous(method: etree._Element) -> MessageRejected:
     said_zh = "规范化方法（CanonicalizationMethod）中有多余内容"
     return _refusal("children of a canonicalisation", said_zh, method)
 
 
-def _refusal(detail: str, detail_zh: str, element: etree._Element) -> Rejected:
-    return Rejected(
+def _refusal(detail: str, detail_zh: str, element: etree._Element) -> MessageRejected:
+    return MessageRejected(
         finding(Fault.SIGNATURE_FORM, detail=detail, detail_zh=detail_zh, line=element.sourceline)
     )

@@ -19,7 +19,7 @@ from gateway.config.connections import DxpSettings
 from gateway.formats import xml
 from gateway.formats.submission import is_safe
 from gateway.model.china import CHINA
-from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import SUBMISSION_KEY, Submission, made_at, message_of
 from gateway.model.ports import Answer
 
@@ -91,8 +91,8 @@ def write(head: Head, at: datetime, data: IO[bytes], out: IO[bytes]) -> None:
 
 
 def read(stream: IO[bytes], out: IO[bytes]) -> Head:
-    """Writes the data of a DxpMsg to `out`, in constant memory; raises `Rejected` for anything else, and then
-    what was written counts for nothing."""
+    """Writes the data of a DxpMsg to `out`, in constant memory; raises `MessageRejected` for anything else,
+    and then what was written counts for nothing."""
     start, rest = _until_data(stream)
     return _head(start + _decode(stream, rest, out))
 
@@ -107,7 +107,7 @@ def unwrapped(answer: Answer) -> Answer:
     out = io.BytesIO()
     try:
         head = read(io.BytesIO(answer.body), out)
-    except Rejected:
+    except MessageRejected:
         return answer
     told = head.keys.get(ANSWERS, "")
     return replace(
@@ -200,7 +200,7 @@ def _said(root: etree._Element, path: str) -> str:
     return (root.findtext(steps) or "").strip()
 
 
-def _no_envelope(why: str) -> Rejected:
-    return Rejected(
+def _no_envelope(why: str) -> MessageRejected:
+    return MessageRejected(
         finding(Fault.XML_MALFORMED, detail=f"no DXP envelope: {why}", detail_zh="不是完整的 DXP 信封")
     )

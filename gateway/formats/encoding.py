@@ -8,7 +8,7 @@ what is not wholly well-formed (XML 1.0, productions 23 to 26, 32, 80 and 81) is
 import re
 from typing import Final
 
-from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.faults import Fault, MessageRejected, finding
 
 # GB2312 is a subset of GBK under its IANA name, as older broker software declares it.
 _CODECS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "gbk": "gbk", "gb2312": "gbk", "gb18030": "gb18030"}
@@ -31,22 +31,22 @@ _WHOLE: Final = re.compile(
 
 
 def as_utf8(data: bytes) -> bytes:
-    """The document in UTF-8 without its byte order mark, decoded as it declares; raises `Rejected`."""
+    """The document in UTF-8 without its byte order mark, decoded as it declares; raises `MessageRejected`."""
     body = data.removeprefix(_MARK)
     had_mark = len(body) != len(data)
     if body.startswith(_FORMS_OF_UTF16_32):
-        raise Rejected(finding(Fault.XML_ENCODING, detail="UTF-16/UTF-32"))
+        raise MessageRejected(finding(Fault.XML_ENCODING, detail="UTF-16/UTF-32"))
     name = _declared(body)
     codec = _CODECS.get(name.lower())
     if codec is None or (had_mark and codec != "utf-8"):
-        raise Rejected(finding(Fault.XML_ENCODING, detail=name))
+        raise MessageRejected(finding(Fault.XML_ENCODING, detail=name))
     try:
         text = body.decode(codec)
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        raise Rejected(finding(Fault.XML_ENCODING, detail=name, line=line)) from None
+        raise MessageRejected(finding(Fault.XML_ENCODING, detail=name, line=line)) from None
     if text.startswith("\ufeff"):
-        raise Rejected(
+        raise MessageRejected(
             finding(
                 Fault.XML_ENCODING,
                 detail="more than the one byte order mark of UTF-8",
@@ -63,5 +63,5 @@ def _declared(body: bytes) -> str:
     match = _WHOLE.match(body)
     if match is None or match["version"][1:-1] != b"1.0":
         shown = body[:_SHOWN].partition(b"?>")[0].decode("ascii", "replace")
-        raise Rejected(finding(Fault.XML_DECLARATION, detail=shown, line=1))
+        raise MessageRejected(finding(Fault.XML_DECLARATION, detail=shown, line=1))
     return (match["encoding"] or b'"UTF-8"')[1:-1].decode()

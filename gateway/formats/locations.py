@@ -7,7 +7,7 @@ from typing import Final
 
 from lxml import etree
 
-from gateway.model.faults import Finding, Rejected
+from gateway.model.faults import Finding, MessageRejected
 
 MOST_FINDINGS: Final = 200  # of one kind in one receipt; more help nobody and only grow it
 
@@ -32,8 +32,8 @@ def told_of(document: str) -> Iterator[None]:
     """Adds the document's name to what is found inside, which knows lines and elements only."""
     try:
         yield
-    except Rejected as refused:
-        raise Rejected(in_document(document, refused.findings)) from None
+    except MessageRejected as refused:
+        raise MessageRejected(in_document(document, refused.findings)) from None
 
 
 def in_document(document: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -17,7 +17,7 @@ import pikepdf
 
 from gateway.formats.pdf_active import active_content
 from gateway.formats.xml import Limits, parse
-from gateway.model.faults import Rejected, in_bytes, printable
+from gateway.model.faults import MessageRejected, in_bytes, printable
 from gateway.model.message import Pdf
 
 # What all object and cross-reference streams of one file may unfold to: qpdf's own bounds are for each stream
@@ -253,7 +253,7 @@ def _without_trailer(data: bytes) -> tuple[bytes, _Trailer]:
         return data, {}
     try:
         root = parse(block, _TRAILER_LIMITS)
-    except Rejected:
+    except MessageRejected:
         return data, {}
     if root.tag != _DATA_INFO:
         return data, {}

@@ -17,7 +17,7 @@ from lxml import etree
 
 from gateway.formats.canonical import C14N_1_0, Canonicalisation, canonicalisation
 from gateway.formats.certificates import Algorithm
-from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.faults import Fault, MessageRejected, finding
 
 DS: Final = "http://www.w3.org/2000/09/xmldsig#"
 XADES: Final = "http://uri.etsi.org/01903/v1.3.2#"
@@ -76,7 +76,8 @@ class Form:
 
 
 def read_form(root: etree._Element) -> Form:
-    """The only Signature of a document; raises `Rejected` with SIGNATURE_FORM or SIGNATURE_ALGORITHM."""
+    """The only Signature of a document; raises `MessageRejected` with SIGNATURE_FORM or
+    SIGNATURE_ALGORITHM."""
     signature = _only_signature(root)
     parts = {
         etree.QName(part).localname: part
@@ -115,7 +116,7 @@ def read_form(root: etree._Element) -> Form:
 def _only_signature(root: etree._Element) -> etree._Element:
     signatures = list(islice(root.iter(SIGNATURE), 2))
     if not signatures:
-        raise Rejected(finding(Fault.SIGNATURE_MISSING))
+        raise MessageRejected(finding(Fault.SIGNATURE_MISSING))
     if len(signatures) > 1:
         raise refusal("more than one signature", "只能有一个签名（Signature）", signatures[1])
     # Any child of the root, not the last alone: where the one thing stands that is left out proves nothing,
@@ -170,13 +171,13 @@ def _refuse_another_target(reference: etree._Element, part: etree._Element | Non
 
 
 def read_digest(method: etree._Element, value: etree._Element) -> Digest:
-    """Raises `Rejected` with SIGNATURE_ALGORITHM for any digest but SHA-256, SHA-384 and SHA-512."""
+    """Raises `MessageRejected` with SIGNATURE_ALGORITHM for any digest but SHA-256, SHA-384 and SHA-512."""
     return Digest(hash=_algorithm(method, _DIGESTS), value=_decoded(value))
 
 
 def children(element: etree._Element, *shapes: tuple[str, ...]) -> list[etree._Element]:
-    """The children of an element; raises `Rejected` unless their names are one of `shapes`, in that order,
-    with no text between them."""
+    """The children of an element; raises `MessageRejected` unless their names are one of `shapes`, in that
+    order, with no text between them."""
     found = list(element)
     texts = [element.text, *(child.tail for child in found)] if found else []
     if tuple(child.tag for child in found) not in shapes or any(
@@ -187,9 +188,9 @@ def children(element: etree._Element, *shapes: tuple[str, ...]) -> list[etree._E
     return found
 
 
-def refusal(detail: str, detail_zh: str, element: etree._Element) -> Rejected:
+def refusal(detail: str, detail_zh: str, element: etree._Element) -> MessageRejected:
     """A SIGNATURE_FORM at the line of `element`."""
-    return Rejected(
+    return MessageRejected(
         finding(Fault.SIGNATURE_FORM, detail=detail, detail_zh=detail_zh, line=element.sourceline)
     )
 
@@ -202,7 +203,7 @@ def _ds(*names: str) -> tuple[str, ...]:
 def _algorithm(method: etree._Element, accepted: Mapping[str, _T]) -> _T:
     name = method.get("Algorithm", "")
     if name not in accepted:
-        raise Rejected(finding(Fault.SIGNATURE_ALGORITHM, detail=name, line=method.sourceline))
+        raise MessageRejected(finding(Fault.SIGNATURE_ALGORITHM, detail=name, line=method.sourceline))
     children(method, ())  # no HMACOutputLength, no parameters
     return accepted[name]
 
@@ -212,4 +213,4 @@ def _decoded(element: etree._Element) -> bytes:
     try:
         return b64decode("".join((element.text or "").split()), validate=True)
     except ValueError:
-        raise Rejected(finding(Fault.SIGNATURE_INVALID, line=element.sourceline)) from None
+        raise MessageRejected(finding(Fault.SIGNATURE_INVALID, line=element.sourceline)) from None

@@ -13,7 +13,7 @@ from lxml import etree
 
 from gateway.formats.certificates import Algorithm, Certificate, certificate, why_not
 from gateway.formats.signature_form import DS, SIGNATURE, XADES, children, read_digest, read_form, refusal
-from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.parties import RegisteredCertificate
 
 _CERTIFICATE: Final = f"{{{DS}}}X509Certificate"
@@ -26,7 +26,7 @@ _CERT_DIGEST: Final = (f"{{{DS}}}DigestMethod", f"{{{DS}}}DigestValue")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class VerifiedSignature:
     """What a signature was found to cover, and whose it is.
 
     `root` is the tree without its Signature, the very one whose canonical form was digested: later stages use
@@ -47,12 +47,12 @@ def is_signed(root: etree._Element) -> bool:
 
 def verify_enveloped(
     root: etree._Element, certificates: Sequence[RegisteredCertificate], now: datetime
-) -> Verified:
+) -> VerifiedSignature:
     """Verifies the Signature of a document that `xml.parse` has read, and takes it out of the tree.
 
-    Raises `Rejected` with one SIGNATURE_ or CERTIFICATE_ fault; the tree is of no use after that. The key
-    comes from `certificates` alone: a certificate in KeyInfo only says which of them it is. They may overlap;
-    the one that verifies must be in its validity at `now` and not revoked by then.
+    Raises `MessageRejected` with one SIGNATURE_ or CERTIFICATE_ fault; the tree is of no use after that. The
+    key comes from `certificates` alone: a certificate in KeyInfo only says which of them it is. They may
+    overlap; the one that verifies must be in its validity at `now` and not revoked by then.
     """
     form = read_form(root)
     candidates = _candidates(form.key_info, certificates, form.algorithm)
@@ -77,7 +77,7 @@ def verify_enveloped(
     if not form.document.digest.is_of(form.document.method.of_document(root)):
         raise _invalid(form.signed_info)
 
-    return Verified(
+    return VerifiedSignature(
         root=root,
         fingerprint=_in_force(signers, now).fingerprint,
         algorithm=form.algorithm,
@@ -98,10 +98,10 @@ def _candidates(
         if (certificate(one.pem).base64 in held if held else certificate(one.pem).fits(algorithm))
     ]
     if not chosen:
-        raise Rejected(finding(Fault.CERTIFICATE_UNKNOWN))
+        raise MessageRejected(finding(Fault.CERTIFICATE_UNKNOWN))
     weaknesses = [certificate(one.pem).weakness for one in chosen]
     if all(weaknesses):
-        raise Rejected(finding(Fault.SIGNATURE_ALGORITHM, detail=weaknesses[0]))
+        raise MessageRejected(finding(Fault.SIGNATURE_ALGORITHM, detail=weaknesses[0]))
     return chosen
 
 
@@ -136,8 +136,8 @@ def _in_force(signers: Sequence[RegisteredCertificate], now: datetime) -> Certif
         if reason is None:
             return certificate(signer.pem)
         reasons.append(reason)
-    raise Rejected(reasons[0])
+    raise MessageRejected(reasons[0])
 
 
-def _invalid(element: etree._Element) -> Rejected:
-    return Rejected(finding(Fault.SIGNATURE_INVALID, line=element.sourceline))
+def _invalid(element: etree._Element) -> MessageRejected:
+    return MessageRejected(finding(Fault.SIGNATURE_INVALID, line=element.sourceline))

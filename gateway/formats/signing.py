@@ -12,7 +12,7 @@ from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, Signatur
 from signxml.xades.xades import XAdESDataObjectFormat, XAdESSigner
 
 from gateway.formats.certificates import Unusable, certificate, outside
-from gateway.model.faults import Deferred
+from gateway.model.faults import JudgementDeferred
 
 # Inclusive: with exclusive canonicalisation signxml 5.2 makes a digest of SignedProperties that is wrong.
 _C14N: Final = CanonicalizationMethod.CANONICAL_XML_1_0
@@ -65,9 +65,9 @@ class XadesSigner:
 
     def sign(self, root: etree._Element) -> bytes:
         """See `ports.Signer`. Nothing is signed outside the validity of the certificate (CONTRACT.md,
-        "Receipts"): then it raises `Deferred`. Raises `ValueError` where `root` bears an attribute with which
-        signxml would make a signature that nobody accepts: an Id (it signs by that name, not the document as
-        such), or one of the xml namespace (it leaves it out of what SignedInfo inherits)."""
+        "Receipts"): then it raises `JudgementDeferred`. Raises `ValueError` where `root` bears an attribute
+        with which signxml would make a signature that nobody accepts: an Id (it signs by that name, not the
+        document as such), or one of the xml namespace (it leaves it out of what SignedInfo inherits)."""
         for name in root.attrib:
             if name in ("Id", "ID") or name.startswith("{http://www.w3.org/XML/1998/namespace}"):
                 raise ValueError(f"the root element must not bear {name}")
@@ -81,5 +81,5 @@ class XadesSigner:
         signed = signer.sign(root, key=self._key, cert=self._chain, always_add_key_value=False)
         (at,) = signed.iter(_SIGNING_TIME)
         if why_not := outside(self._known, datetime.fromisoformat(at.text or "")):
-            raise Deferred(why_not, _AGAIN_SECONDS)
+            raise JudgementDeferred(why_not, _AGAIN_SECONDS)
         return etree.tostring(signed, xml_declaration=True, encoding="UTF-8")

@@ -15,7 +15,7 @@ from typing import IO, Final
 
 from lxml import etree
 
-from gateway.model.agreements import Registered
+from gateway.model.agreements import RegisteredAgreement
 from gateway.model.china import china_date
 from gateway.model.faults import Finding, Severity
 from gateway.model.message import (
@@ -74,7 +74,7 @@ def build_envelope(
     hint: Hint | None = None,
     office: str = "",
     enclosures: Sequence[Enclosure] = (),
-    agreement: Registered | None = None,
+    agreement: RegisteredAgreement | None = None,
 ) -> etree._Element:
     """The envelope of an accepted message, not yet signed.
 

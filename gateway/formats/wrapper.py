@@ -12,7 +12,7 @@ from lxml import etree
 from gateway.formats.locations import xml_path
 from gateway.formats.reading import said
 from gateway.formats.signature_form import SIGNATURE
-from gateway.model.faults import Fault, Finding, Rejected, finding
+from gateway.model.faults import Fault, Finding, MessageRejected, finding
 from gateway.model.shown import shown
 
 _UNCOMPRESSED: Final = ("", "0")
@@ -32,8 +32,8 @@ class Wrapper:
     def wrapped(self, root: etree._Element) -> etree._Element:
         """The one message in a wrapper, as the root of a tree of its own.
 
-        Raises `Rejected` where the wrapper says that it is compressed, or holds anything but one message:
-        what is judged is all that anybody can find in it.
+        Raises `MessageRejected` where the wrapper says that it is compressed, or holds anything but one
+        message: what is judged is all that anybody can find in it.
         """
         for head in root.findall(self.head):
             self._refuse_compressed(head)
@@ -73,7 +73,7 @@ class Wrapper:
         for stated in head.iter(f"{{*}}{self.compressed}"):
             if said("".join(map(str, stated.itertext()))) not in _UNCOMPRESSED:
                 value = shown(stated, frozenset())
-                raise Rejected(_about(Fault.WRAPPER_COMPRESSED, stated, value=value))
+                raise MessageRejected(_about(Fault.WRAPPER_COMPRESSED, stated, value=value))
 
     def _refuse_others(self, root: etree._Element) -> None:
         """Elements that this wrapper has not, or has once, and any in a field of its head."""
@@ -94,8 +94,8 @@ def _has_text(parent: etree._Element) -> bool:
     return any(said(text) for text in (parent.text, *(child.tail for child in parent)))
 
 
-def _refusal(en: str, zh: str, element: etree._Element) -> Rejected:
-    return Rejected(_about(Fault.WRAPPER_CONTENT, element, en, zh))
+def _refusal(en: str, zh: str, element: etree._Element) -> MessageRejected:
+    return MessageRejected(_about(Fault.WRAPPER_CONTENT, element, en, zh))
 
 
 def _about(

@@ -12,7 +12,7 @@ from lxml import etree
 
 from gateway.formats.encoding import as_utf8
 from gateway.formats.locations import xml_path
-from gateway.model.faults import Fault, Finding, Rejected, finding, too_large
+from gateway.model.faults import Fault, Finding, MessageRejected, finding, too_large
 
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -38,19 +38,20 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> etree._Element:
-    """The root of the document, comments removed; raises `Rejected` with one finding that says why not.
+    """The root of the document, comments removed; raises `MessageRejected` with one finding that says why
+    not.
 
     The bytes are decoded strictly as declared before libxml2 sees them, so that there is one reading of
     them. Comments go because canonicalisation leaves them unsigned while `.text` would stop at one; and since
     other readers do stop there, one beside text is refused.
     """
     if len(data) > limits.size:
-        raise Rejected(too_large(Fault.DOCUMENT_TOO_LARGE, len(data), limits.size))
+        raise MessageRejected(too_large(Fault.DOCUMENT_TOO_LARGE, len(data), limits.size))
     text = as_utf8(data)
     try:
         root = etree.fromstring(text, _parser())
     except etree.XMLSyntaxError as error:
-        raise Rejected(_syntax_finding(error, text, limits)) from None
+        raise MessageRejected(_syntax_finding(error, text, limits)) from None
     _refuse_many_elements(root, text)
     _refuse_what_reaches_outside(root, text)
     namespaces = _namespaces(root, text)
@@ -124,13 +125,13 @@ def _refuse_what_reaches_outside(root: etree._Element, text: bytes) -> None:
     # in a name (XML 1.0, section 2.3), and an escaped namespace meets no schema that knows it.
     docinfo = root.getroottree().docinfo
     if docinfo.internalDTD is not None or docinfo.doctype:
-        raise Rejected(_dtd_finding(text))
+        raise MessageRejected(_dtd_finding(text))
     if text.find(b"<?", 5) != -1:
         for element in _elements(_INSTRUCTIONS(root)):
-            raise Rejected(finding(Fault.XML_INSTRUCTION, line=element.sourceline))
+            raise MessageRejected(finding(Fault.XML_INSTRUCTION, line=element.sourceline))
     if XINCLUDE.encode() in text:
         for element in root.iter(f"{{{XINCLUDE}}}*"):
-            raise Rejected(finding(Fault.XML_XINCLUDE, line=element.sourceline))
+            raise MessageRejected(finding(Fault.XML_XINCLUDE, line=element.sourceline))
 
 
 def _elements(result: object) -> list[etree._Element]:
@@ -147,7 +148,7 @@ def _refuse_many_elements(root: etree._Element, text: bytes) -> None:
     # product of their sizes: a declaration of 12 MB with 300,000 currencies and countries took minutes.
     for mark, too_many in ((b"<", _TOO_MANY_ELEMENTS), (b"=", _TOO_MANY_ATTRIBUTES)):
         if text.count(mark) > _ELEMENTS and too_many(root):
-            raise Rejected(_too_many(Fault.XML_ELEMENTS, _ELEMENTS, "个"))
+            raise MessageRejected(_too_many(Fault.XML_ELEMENTS, _ELEMENTS, "个"))
 
 
 def _namespaces(root: etree._Element, text: bytes) -> list[tuple[str, str]]:
@@ -165,7 +166,7 @@ def _refuse_many_prefixes(namespaces: list[tuple[str, str]]) -> None:
     # 8,000 of them and 20 elements 7 s. The same few declared again on every element are common and no harm.
     different = len({prefix for prefix, _ in namespaces if prefix})
     if different > _PREFIXES:
-        raise Rejected(_too_many(Fault.XML_NAMESPACES, _PREFIXES, "个"))
+        raise MessageRejected(_too_many(Fault.XML_NAMESPACES, _PREFIXES, "个"))
 
 
 _CROWDED: Final = etree.XPath(f"//*[count(@*) > {_ATTRIBUTES}]")
@@ -176,7 +177,7 @@ def _refuse_many_attributes(root: etree._Element, text: bytes) -> None:
     # xmlschema, which explains, a minute for 2,000.
     if text.count(b"=") > _ATTRIBUTES:
         for element in _elements(_CROWDED(root)):
-            raise Rejected(_too_many(Fault.XML_ATTRIBUTES, _ATTRIBUTES, "个", element.sourceline))
+            raise MessageRejected(_too_many(Fault.XML_ATTRIBUTES, _ATTRIBUTES, "个", element.sourceline))
 
 
 def _refuse_relative_namespaces(root: etree._Element, namespaces: list[tuple[str, str]]) -> None:
@@ -187,7 +188,7 @@ def _refuse_relative_namespaces(root: etree._Element, namespaces: list[tuple[str
     try:
         etree.tostring(root, method="c14n")
     except etree.C14NError:
-        raise Rejected(
+        raise MessageRejected(
             finding(
                 Fault.XML_MALFORMED,
                 detail="a namespace is no absolute URI",
@@ -203,7 +204,7 @@ def _deeper_than(depth: int) -> etree.XPath:
 
 def _refuse_depth(root: etree._Element, limits: Limits) -> None:
     for element in _elements(_deeper_than(limits.depth)(root)):
-        raise Rejected(_too_many(Fault.XML_DEPTH, limits.depth, "层", element.sourceline))
+        raise MessageRejected(_too_many(Fault.XML_DEPTH, limits.depth, "层", element.sourceline))
 
 
 _COMMENT: Final = b"<!--"
@@ -219,4 +220,6 @@ def _refuse_comments_in_text(text: bytes) -> None:
     for element in _elements(_COMMENTED(root)):
         said = (element.text, *(child.tail for child in element))
         if any(piece and not piece.isspace() for piece in said):
-            raise Rejected(finding(Fault.XML_COMMENT, line=element.sourceline, xpath=xml_path(element)))
+            raise MessageRejected(
+                finding(Fault.XML_COMMENT, line=element.sourceline, xpath=xml_path(element))
+            )

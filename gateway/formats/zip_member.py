@@ -7,7 +7,7 @@ from typing import IO, Any, Final
 
 from gateway.formats.archive import Archive, ArchiveLimits, Entry, open_archive
 from gateway.model.dossier import Stored
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 
 # It was judged under the limits of its day, which may have been wider than today's.
 _LIMITS: Final = ArchiveLimits(entries=65_535, ratio=1 << 40, size=1 << 50)
@@ -27,7 +27,7 @@ def opened_part(stored: Stored, opened: Callable[[str], IO[bytes]]) -> IO[bytes]
     try:
         archive = open_archive(package, _LIMITS)
         entry = next(each for each in archive.entries if each.name == stored.part)
-    except Rejected as damaged:
+    except MessageRejected as damaged:
         package.close()
         raise _damage(stored.sha256) from damaged
     except StopIteration:
@@ -74,7 +74,7 @@ class _Unpacked(io.RawIOBase):
         except StopIteration:
             self._chunk = memoryview(b"")
             return 0
-        except Rejected as damaged:
+        except MessageRejected as damaged:
             raise _damage(self._entry.name) from damaged
         self._chunk = self._chunk[self._wanted - self._at :]
         self._at = self._wanted

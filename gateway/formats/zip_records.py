@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import IO, Final
 
-from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.faults import Fault, MessageRejected, finding
 
 HAS_DESCRIPTOR: Final = 1 << 3
 UTF8: Final = 1 << 11
@@ -61,8 +61,8 @@ class Directory:
     entries: int
 
 
-def broken(en: str, zh: str, file: str | None = None) -> Rejected:
-    return Rejected(finding(Fault.ZIP_BROKEN, detail=en, detail_zh=zh, file=file))
+def broken(en: str, zh: str, file: str | None = None) -> MessageRejected:
+    return MessageRejected(finding(Fault.ZIP_BROKEN, detail=en, detail_zh=zh, file=file))
 
 
 def shown(name: bytes) -> str:
@@ -74,7 +74,7 @@ def shown(name: bytes) -> str:
 
 
 def read_at(stream: IO[bytes], offset: int, length: int) -> bytes:
-    """Exactly `length` bytes, or `Rejected`: the records said that they are there."""
+    """Exactly `length` bytes, or `MessageRejected`: the records said that they are there."""
     stream.seek(offset)
     data = stream.read(length)
     while len(data) < length and (more := stream.read(length - len(data))):
@@ -99,7 +99,7 @@ def find_directory(stream: IO[bytes]) -> Directory:
         raise broken("no end record at its end", "末尾没有结束记录")
     if b"PK\x05\x06" in tail[at + 4 :]:
         # Another reader, searching backwards, would take the archive inside the comment.
-        raise Rejected(finding(Fault.ZIP_HIDDEN))
+        raise MessageRejected(finding(Fault.ZIP_HIDDEN))
     _, disk, disk_of_directory, here, entries, size, first, _ = _END.unpack_from(tail, at)
     if disk or disk_of_directory or here != entries:
         raise broken("several volumes", "分卷压缩")
@@ -141,7 +141,7 @@ def _directory(first: int, size: int, stop: int, entries: int) -> Directory:
     if first + size > stop:
         raise broken("the directory does not end where it should", "目录位置错误")
     if first + size < stop:
-        raise Rejected(finding(Fault.ZIP_HIDDEN))
+        raise MessageRejected(finding(Fault.ZIP_HIDDEN))
     return Directory(first, stop, entries)
 
 
@@ -222,9 +222,9 @@ def data_starts(stream: IO[bytes], found: Sequence[Record], directory: Directory
     begins = [record.offset for record in by_offset] + [directory.start]
     for record, stop in zip(by_offset, begins[1:], strict=True):
         if record.offset + _LOCAL.size + len(record.name) + record.packed > stop:
-            raise Rejected(finding(Fault.ZIP_OVERLAP, file=shown(record.name)))
+            raise MessageRejected(finding(Fault.ZIP_OVERLAP, file=shown(record.name)))
     if begins[0] != 0:
-        raise Rejected(finding(Fault.ZIP_HIDDEN))
+        raise MessageRejected(finding(Fault.ZIP_HIDDEN))
     starts = {
         record.offset: _data_start(stream, record, stop)
         for record, stop in zip(by_offset, begins[1:], strict=True)
@@ -246,7 +246,7 @@ def _data_start(stream: IO[bytes], record: Record, stop: int) -> int:
     ):
         raise broken("local header and directory disagree", "文件头与目录不一致", shown(record.name))
     if start + record.packed > stop:
-        raise Rejected(finding(Fault.ZIP_OVERLAP, file=shown(record.name)))
+        raise MessageRejected(finding(Fault.ZIP_OVERLAP, file=shown(record.name)))
     extras = _extras(read_at(stream, at + named, extra), record.name)
     size, packed = _widen((size, packed), (_MAX32, _MAX32), extras, record.name)
     # With a descriptor the writer did not know these yet (4.4.4, bit 3) and may have left them 0.
@@ -265,11 +265,11 @@ def _refuse_gap(stream: IO[bytes], record: Record, data_end: int, stop: int) -> 
     length = stop - data_end
     if not record.flags & HAS_DESCRIPTOR:
         if length:
-            raise Rejected(finding(Fault.ZIP_HIDDEN, file=shown(record.name)))
+            raise MessageRejected(finding(Fault.ZIP_HIDDEN, file=shown(record.name)))
         return
     # 4.3.9: with or without signature, with sizes of 4 or 8 bytes, and nothing says which.
     if length > 4 + _DESCRIPTORS[-1].size:
-        raise Rejected(finding(Fault.ZIP_HIDDEN, file=shown(record.name)))
+        raise MessageRejected(finding(Fault.ZIP_HIDDEN, file=shown(record.name)))
     descriptor = read_at(stream, data_end, length).removeprefix(b"PK\x07\x08")
     form = next((form for form in _DESCRIPTORS if form.size == len(descriptor)), None)
     if form is None or form.unpack(descriptor) != (record.crc, record.packed, record.size):

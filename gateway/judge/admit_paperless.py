@@ -4,7 +4,7 @@ from datetime import date
 
 from gateway.judge.authorise import Authority
 from gateway.model.china import china_date
-from gateway.model.faults import Fault, Finding, Rejected, finding
+from gateway.model.faults import Fault, Finding, MessageRejected, finding
 from gateway.model.message import Received
 from gateway.model.obligation import Obligation
 from gateway.model.parties import Party, Role, district_of
@@ -14,9 +14,9 @@ from gateway.rules.documents_due import obligation, there
 from gateway.rules.paperless_eligibility import Side, why_not_paperless
 
 
-def admit(received: Received, authority: Authority, party: Party, policy: Policy) -> Obligation:
-    """What documents the declaration owes. Raises `Rejected` with every reason why it may not go paperless
-    and every document that is due with it and not there; the day of receipt decides."""
+def admit_paperless(received: Received, authority: Authority, party: Party, policy: Policy) -> Obligation:
+    """What documents the declaration owes. Raises `MessageRejected` with every reason why it may not go
+    paperless and every document that is due with it and not there; the day of receipt decides."""
     values, reform = authority.facts.values, policy.reform
     day = china_date(received.arrival.received_at)
     traffic = Traffic.of(values, reform)
@@ -35,13 +35,13 @@ def admit(received: Received, authority: Authority, party: Party, policy: Policy
         day,
     )
     if owed.due is Due.WITH:
-        findings += _missing(owed, brought(authority), policy)
+        findings += _missing(owed, documents_there(authority), policy)
     if findings:
-        raise Rejected(findings)
+        raise MessageRejected(findings)
     return owed
 
 
-def brought(authority: Authority) -> tuple[str, ...]:
+def documents_there(authority: Authority) -> tuple[str, ...]:
     """The document classes that come with a declaration. `check_agency`, which judges it next, lets none pass
     whose agreement does not cover it; who declares for itself shows none."""
     return there(authority.facts.values.get("documents", ""), authority.brokered)

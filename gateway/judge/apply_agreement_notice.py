@@ -6,9 +6,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.judge.verify import Evidence
-from gateway.model.agreements import STATES_ZH, Change, IllegalAct, Notice, OtherParties, OtherTerms, changed
+from gateway.model.agreements import (
+    STATES_ZH,
+    AgreementChange,
+    AgreementNotice,
+    IllegalAct,
+    OtherParties,
+    OtherTerms,
+    changed,
+)
 from gateway.model.china import day_zh, moment_zh
-from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import Package, Receipt, ReceiptKind, Received
 from gateway.model.ports import Register
 from gateway.model.receipt_names import receipt_name
@@ -19,15 +27,17 @@ from gateway.rules.agency_coverage import Reason
 _AHEAD: Final = timedelta(minutes=10)
 
 
-def note(evidence: Evidence, received: Received, register: Register) -> Change | None:
-    """The change; None where the notice tells what is known already. Raises `Rejected` for what makes no
-    sense or cannot happen to the agreement any more, for other parties, and for other terms."""
+def apply_agreement_notice(
+    evidence: Evidence, received: Received, register: Register
+) -> AgreementChange | None:
+    """The change; None where the notice tells what is known already. Raises `MessageRejected` for what makes
+    no sense or cannot happen to the agreement any more, for other parties, and for other terms."""
     notice = read_notice(evidence.root)
     # Declarations tell their currency so, whichever code they write.
     currency = evidence.type.translated("currency", notice.agreement.currency)
     notice = replace(notice, agreement=replace(notice.agreement, currency=currency))
     if wrong := list(_senseless(notice, received.arrival.received_at, register)):
-        raise Rejected(
+        raise MessageRejected(
             finding(
                 Fault.AGREEMENT_NOTICE,
                 detail="; ".join(reason.en for reason in wrong),
@@ -38,7 +48,7 @@ def note(evidence: Evidence, received: Received, register: Register) -> Change |
     try:
         return changed(register.agreement(notice.agreement.number), notice)
     except (IllegalAct, OtherParties, OtherTerms) as against:
-        raise Rejected(
+        raise MessageRejected(
             finding(
                 Fault.AGREEMENT_ACT,
                 detail=str(against),
@@ -48,7 +58,7 @@ def note(evidence: Evidence, received: Received, register: Register) -> Change |
         ) from against
 
 
-def _senseless(notice: Notice, received_at: datetime, register: Register) -> Iterator[Reason]:
+def _senseless(notice: AgreementNotice, received_at: datetime, register: Register) -> Iterator[Reason]:
     """What cannot be so, whatever is registered. A validity that begins later is sound; so is one side that
     is not registered here yet: the agreement counts once it is."""
     told = notice.agreement
@@ -81,7 +91,7 @@ def _why_zh(against: IllegalAct | OtherParties | OtherTerms) -> str:
 
 
 def relay(
-    change: Change | None, received: Received, package: Package, register: Register, now: datetime
+    change: AgreementChange | None, received: Received, package: Package, register: Register, now: datetime
 ) -> tuple[Receipt, ...]:
     """The association's notice, byte for byte, for both sides of the agreement, where they have an account;
     nothing where it changes nothing. Whatever receipts an account chose: nothing else tells it of this."""

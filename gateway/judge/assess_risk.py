@@ -9,7 +9,7 @@ from gateway.model.risk_hint import Hint
 from gateway.rules.risk_triage import triage
 
 
-def assess(received: Received, authority: Authority, party: Party, policy: Policy) -> Hint:
+def assess_risk(received: Received, authority: Authority, party: Party, policy: Policy) -> Hint:
     """By the classes that trader and declaring party had on the day of receipt. A trader that is not
     registered has none; one that declares itself counts as its own broker."""
     day = china_date(received.arrival.received_at)

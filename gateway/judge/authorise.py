@@ -12,9 +12,9 @@ from gateway.formats.locations import told_of, xml_path
 from gateway.judge.verify import Evidence
 from gateway.model.agreements import ENDED
 from gateway.model.china import china_date
-from gateway.model.faults import Fault, Finding, Rejected, Severity, finding
+from gateway.model.faults import Fault, Finding, MessageRejected, Severity, finding
 from gateway.model.message import (
-    Earlier,
+    EarlierMessage,
     Facts,
     Key,
     Operation,
@@ -43,7 +43,7 @@ class Authority:
     """
 
     facts: Facts
-    earlier: Earlier | None
+    earlier: EarlierMessage | None
     repeats: str | None
     warnings: tuple[Finding, ...]
     trader: Party | None
@@ -64,7 +64,7 @@ def sender(received: Received, register: Register) -> tuple[Party, Account]:
     """The party that the account belongs to, as the register has it now."""
     party = register.party_of(received.arrival.account)
     if party is None or party.account is None:
-        raise Rejected(finding(Fault.ACCOUNT_UNKNOWN, value=received.arrival.account))
+        raise MessageRejected(finding(Fault.ACCOUNT_UNKNOWN, value=received.arrival.account))
     return party, party.account
 
 
@@ -76,21 +76,21 @@ def authorise(
     register: Register,
     policy: Policy,
 ) -> Authority:
-    """Raises `Rejected` where the sender has no role that may send such a message, where the message names
-    another party than that, or as its trader one that is none, and where it repeats a reference with other
-    content."""
+    """Raises `MessageRejected` where the sender has no role that may send such a message, where the message
+    names another party than that, or as its trader one that is none, and where it repeats a reference with
+    other content."""
     facts = read_facts(evidence.type, evidence.root, package, party)
     with told_of(package.document_name):
         refuse_other_roles(evidence.type.senders, party)
         _refuse_other_parties(evidence, facts, party)
         earlier = register.holder(facts.key, received.arrival.id)
-        repeats: Earlier | Version | None = None
+        repeats: EarlierMessage | Version | None = None
         if earlier is not None and _repeats(earlier, facts, evidence, received, register):
             repeats = earlier
         else:
             standing = register.versions(facts.key, received.arrival.id)
             if (latest := replaces(standing, facts.content)) is not None:
-                raise Rejected(_about(Fault.REPLACED, "reference", evidence, facts, detail=latest.id))
+                raise MessageRejected(_about(Fault.REPLACED, "reference", evidence, facts, detail=latest.id))
             repeats = repeated(standing, facts.content)
         warnings = () if repeats is not None else _same_goods(register, facts, policy)
         others = _other_traders(evidence, facts, party, register)
@@ -152,8 +152,8 @@ def refuse_other_roles(allowed: tuple[Role, ...], party: Party) -> None:
     if set(allowed).isdisjoint(party.roles):
         own, own_zh = ", ".join(party.roles), _roles_zh(party.roles)
         if allowed == (Role.ASSOCIATION,):
-            raise Rejected(finding(Fault.NOT_ASSOCIATION, detail=own, detail_zh=own_zh))
-        raise Rejected(
+            raise MessageRejected(finding(Fault.NOT_ASSOCIATION, detail=own, detail_zh=own_zh))
+        raise MessageRejected(
             finding(
                 Fault.SENDER_ROLE,
                 detail=f"registered as {own}, senders: {', '.join(allowed)}",
@@ -170,7 +170,7 @@ def _refuse_no_trader(evidence: Evidence, facts: Facts, trader: Party | None) ->
     named = [name for name in _TRADER if name in facts.values]
     if not named and facts.operation is Operation.SAVE:
         return  # the trader may be filled in later
-    raise Rejected(
+    raise MessageRejected(
         _about(
             Fault.TRADER_ROLE,
             named[0] if named else _TRADER[0],
@@ -191,20 +191,22 @@ def _refuse_other_parties(evidence: Evidence, facts: Facts, party: Party) -> Non
     named = [name for name in asked if name in facts.values]
     wrong = [name for name in named if not party.is_called(facts.values[name])]
     if wrong or (asked and not named):
-        raise Rejected(_about(Fault.WRONG_PARTY, name, evidence, facts) for name in (wrong or asked[:1]))
+        raise MessageRejected(
+            _about(Fault.WRONG_PARTY, name, evidence, facts) for name in (wrong or asked[:1])
+        )
 
 
 def _other_traders(evidence: Evidence, facts: Facts, party: Party, register: Register) -> list[str]:
-    """The codes of the trader that are not the sender's own. Raises `Rejected` where its two codes are not
-    those of one party: by one a broker would pass for the trader, and by the other it would declare. A code
-    that nobody is registered with is another one's beside a party whose codes the register knows."""
+    """The codes of the trader that are not the sender's own. Raises `MessageRejected` where its two codes are
+    not those of one party: by one a broker would pass for the trader, and by the other it would declare. A
+    code that nobody is registered with is another one's beside a party whose codes the register knows."""
     named = [facts.values[name] for name in _TRADER if name in facts.values]
     others = [code for code in named if not party.is_called(code)]
     if not others:
         return []
     known = [each for code in named if (each := register.party_called(code)) is not None]
     if not all(each.is_called(code) for each in known for code in named):
-        raise Rejected(_about(Fault.TRADERS_DIFFER, _TRADER[1], evidence, facts))
+        raise MessageRejected(_about(Fault.TRADERS_DIFFER, _TRADER[1], evidence, facts))
     return others
 
 
@@ -224,7 +226,7 @@ def _about(
 
 
 def _repeats(
-    earlier: Earlier, facts: Facts, evidence: Evidence, received: Received, register: Register
+    earlier: EarlierMessage, facts: Facts, evidence: Evidence, received: Received, register: Register
 ) -> bool:
     """The four cases of CONTRACT.md, "Duplicates": True for a repetition, False for a new judgement."""
     if earlier.state is State.REJECTED or earlier.refused_by_customs:
@@ -232,13 +234,13 @@ def _repeats(
     if earlier.content == facts.content:
         return evidence.type.kind != "agreement-request" or not _is_over(earlier, received, register)
     if earlier.id > received.arrival.id:  # this one waited while a later one was accepted
-        raise Rejected(_about(Fault.REPLACED, "reference", evidence, facts, detail=earlier.id))
+        raise MessageRejected(_about(Fault.REPLACED, "reference", evidence, facts, detail=earlier.id))
     if earlier.operation is Operation.SAVE and facts.operation is Operation.DECLARE:
         return False  # a temporary save becomes a declaration: an update
-    raise Rejected(_about(Fault.DUPLICATE_REFERENCE, "reference", evidence, facts))
+    raise MessageRejected(_about(Fault.DUPLICATE_REFERENCE, "reference", evidence, facts))
 
 
-def _is_over(request: Earlier, received: Received, register: Register) -> bool:
+def _is_over(request: EarlierMessage, received: Received, register: Register) -> bool:
     """Whether the agreement that was asked for by this request came to nothing or is out of date: then the
     same shipment may be proposed again, and gets a new number."""
     known = register.agreement(request.seq_no) if request.seq_no else None
@@ -260,5 +262,5 @@ def _same_goods(register: Register, facts: Facts, policy: Policy) -> tuple[Findi
         severity=Severity.ERROR if refused else Severity.WARNING,
     )
     if refused:
-        raise Rejected(found)
+        raise MessageRejected(found)
     return (found,)

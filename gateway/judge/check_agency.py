@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Final
 
 from gateway.judge.authorise import Authority
-from gateway.model.agreements import AgreementState, Registered
+from gateway.model.agreements import AgreementState, RegisteredAgreement
 from gateway.model.china import china_date
-from gateway.model.decision import Lack, Lacking
-from gateway.model.faults import Fault, Finding, Rejected, Severity, finding
-from gateway.model.message import Declared, Received, made_at
+from gateway.model.decision import Awaited, MustWait
+from gateway.model.faults import Fault, Finding, MessageRejected, Severity, finding
+from gateway.model.message import DeclarationRecord, Received, made_at
 from gateway.model.parties import Party
 from gateway.model.policy import Policy
 from gateway.model.ports import Register
@@ -30,19 +30,19 @@ from gateway.rules.agency_coverage import (
 _NAMED: Final = 5  # of the mandates that do not fit, those with the highest numbers
 
 
-def agency(
+def check_agency(
     received: Received,
     authority: Authority,
     shown: Sequence[str],
     party: Party,
     register: Register,
     policy: Policy,
-) -> Registered | None:
+) -> RegisteredAgreement | None:
     """The agreement or mandate that covers the declaration on the day of its receipt, of several agreements
     that are shown the first that does; None where the trader declares itself.
 
-    Raises `Rejected` where there is none, or none of those that are shown covers it, and `Lacking` where one
-    is not there yet: not told of, or not confirmed.
+    Raises `MessageRejected` where there is none, or none of those that are shown covers it, and `MustWait`
+    where one is not there yet: not told of, or not confirmed.
     """
     if not authority.brokered:
         return None
@@ -63,11 +63,11 @@ def agency(
     if lacking:
         kind = "agreement" if len(lacking) == 1 else "agreements"
         raise _lacking(f"{kind} {' '.join(lacking)}", sum(lacking.values()), received, policy)
-    raise Rejected(unfit)
+    raise MessageRejected(unfit)
 
 
 def _reasons(
-    found: Registered, shipment: Shipment, trader: Party | None, register: Register, policy: Policy
+    found: RegisteredAgreement, shipment: Shipment, trader: Party | None, register: Register, policy: Policy
 ) -> tuple[int, list[Reason]]:
     """The revision of the mandate that an agreement stands under, and what keeps it from covering."""
     under = found.agreement.mandate
@@ -84,7 +84,7 @@ def _reasons(
 
 def _mandate(
     received: Received, shipment: Shipment, trader: Party | None, register: Register, policy: Policy
-) -> Registered:
+) -> RegisteredAgreement:
     mandates = register.mandates(shipment.trader, shipment.broker)
     found = None if trader is None else covering(mandates, shipment)
     if found is not None:
@@ -96,7 +96,7 @@ def _mandate(
     reasons = list(why_none((each.agreement for each in mandates[-_NAMED:]), shipment))
     if trader is None:
         reasons.append(not_registered(shipment.trader))
-    raise Rejected(
+    raise MessageRejected(
         finding(
             Fault.AGREEMENT_MISSING,
             detail="; ".join(
@@ -109,7 +109,7 @@ def _mandate(
     )
 
 
-def chosen(shown: Sequence[str], use: Registered | None) -> tuple[Finding, ...]:
+def chosen(shown: Sequence[str], use: RegisteredAgreement | None) -> tuple[Finding, ...]:
     """What the sender of a declaration that shows several agreements is told."""
     if use is None or len(shown) < 2:
         return ()
@@ -117,7 +117,7 @@ def chosen(shown: Sequence[str], use: Registered | None) -> tuple[Finding, ...]:
     return (finding(Fault.AGREEMENT_CHOSEN, detail=number, severity=Severity.WARNING),)
 
 
-def covered_by(shown: Sequence[str], declared: Declared, register: Register, policy: Policy) -> bool:
+def covered_by(shown: Sequence[str], declared: DeclarationRecord, register: Register, policy: Policy) -> bool:
     """Whether one of these agreements covers an accepted declaration, on the day of its receipt."""
     values = declared.facts
     trader, agent = (
@@ -147,6 +147,6 @@ def _shipment(
     )
 
 
-def _lacking(thing: str, seen: int, received: Received, policy: Policy) -> Lacking:
+def _lacking(thing: str, seen: int, received: Received, policy: Policy) -> MustWait:
     until = received.arrival.received_at + timedelta(hours=policy.agreement.wait_hours)
-    return Lacking(Lack(thing=thing, seen=seen, until=until), awaited(thing, until))
+    return MustWait(Awaited(thing=thing, seen=seen, until=until), awaited(thing, until))

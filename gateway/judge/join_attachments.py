@@ -14,11 +14,21 @@ from gateway.families.families import Families
 from gateway.formats.characters import first_strange
 from gateway.formats.submission import is_safe
 from gateway.judge.authorise import refuse_other_roles
-from gateway.judge.validate import Recognised
-from gateway.model.decision import Lack, Lacking
-from gateway.model.faults import Fault, Finding, Rejected, finding, in_bytes, too_large
+from gateway.judge.validate import RecognisedDocument
+from gateway.model.decision import Awaited, MustWait
+from gateway.model.faults import Fault, Finding, MessageRejected, finding, in_bytes, too_large
 from gateway.model.file_names import FileNames, listed_as
-from gateway.model.message import ATTACHMENT, Facts, Key, Loose, Operation, Package, Part, Pdf, Received
+from gateway.model.message import (
+    ATTACHMENT,
+    Facts,
+    Key,
+    Operation,
+    Package,
+    Part,
+    Pdf,
+    Received,
+    SeparateAttachment,
+)
 from gateway.model.parties import Party
 from gateway.model.policy import Policy
 from gateway.model.ports import Register
@@ -41,21 +51,21 @@ def attachment_facts(part: Part, party: Party) -> Facts:
     )
 
 
-def attach(
+def judge_attachment(
     received: Received, part: Part, party: Party, register: Register, families: Families, policy: Policy
-) -> Loose | None:
+) -> SeparateAttachment | None:
     """Whether a PDF on its own is fit to wait; the earlier one of its name that it replaces, if one waits.
 
-    Raises `Rejected` where its sender may send nothing that lists it, with everything that a declaration
-    listing it would be refused for, or where a later one of its name waits already.
+    Raises `MessageRejected` where its sender may send nothing that lists it, with everything that a
+    declaration listing it would be refused for, or where a later one of its name waits already.
     """
     refuse_other_roles(families.senders_listing(LISTED), party)
     if unfit := (*_strange_name(part), *_unfit(part, part.pdf or Pdf(), policy)):
-        raise Rejected(unfit)
+        raise MessageRejected(unfit)
     alike = register.loose(party.code, part.name)
     other = next((each for each in alike if each.part.name == part.name), None)
     if other is not None and other.message.arrival.id > received.arrival.id:
-        raise Rejected(replaced(part.name, other.message))
+        raise MessageRejected(replaced(part.name, other.message))
     return other
 
 
@@ -68,15 +78,15 @@ def brings(part: Part, party: Party) -> tuple[str, ...]:
     return tuple(_document(party, name) for name in listed_as(part.name))
 
 
-def await_declaration(received: Received, part: Part, party: Party, policy: Policy) -> Lacking:
+def await_declaration(received: Received, part: Part, party: Party, policy: Policy) -> MustWait:
     """That a PDF on its own waits for the document that lists it."""
     until = received.arrival.received_at + timedelta(hours=policy.pdf.wait_hours)
     thing = f"declaration {party.code} {part.name}"
-    return Lacking(Lack(thing=thing, seen=0, until=until), awaited(thing, until, file=part.name))
+    return MustWait(Awaited(thing=thing, seen=0, until=until), awaited(thing, until, file=part.name))
 
 
-def gather(
-    recognised: Recognised,
+def join_attachments(
+    recognised: RecognisedDocument,
     package: Package,
     received: Received,
     party: Party,
@@ -87,8 +97,8 @@ def gather(
     """A bare document with those of the PDFs it lists that wait for it, or joined it before, and the names of
     the others.
 
-    Of more files than a package may hold none is looked for. Raises `Rejected` where all together are larger
-    than `limit`, the account's, in bytes.
+    Of more files than a package may hold none is looked for. Raises `MessageRejected` where all together are
+    larger than `limit`, the account's, in bytes.
     """
     names = () if package.is_zip else recognised.type.listed(LISTED, recognised.root)
     if not names or len(names) >= policy.package.entries:
@@ -98,26 +108,28 @@ def gather(
     loose = {each.message.arrival.id: each for those in found.values() for each in those}
     size = package.parts[0].size + sum(each.part.size for each in loose.values())
     if size > limit:
-        raise Rejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))
+        raise MessageRejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))
     missing = tuple(name for name, those in found.items() if not those)
     return replace(package, loose=tuple(loose.values()), missing=missing)
 
 
 def await_documents(received: Received, package: Package, party: Party, policy: Policy) -> None:
-    """Raises `Lacking` where files that the document lists are missing: the first is what it waits for, all
+    """Raises `MustWait` where files that the document lists are missing: the first is what it waits for, all
     are told."""
     if not package.missing:
         return
     until = received.arrival.received_at + timedelta(hours=policy.pdf.wait_hours)
-    lack = Lack(thing=_document(party, package.missing[0]), seen=0, until=until)
-    raise Lacking(lack, *(awaited(_document(party, name), until, file=name) for name in package.missing))
+    lack = Awaited(thing=_document(party, package.missing[0]), seen=0, until=until)
+    raise MustWait(lack, *(awaited(_document(party, name), until, file=name) for name in package.missing))
 
 
 def _document(party: Party, name: str) -> str:
     return f"document {party.code} {name}"
 
 
-def _meant(listed: str, waiting: Sequence[Loose], joined: Sequence[Loose]) -> list[Loose]:
+def _meant(
+    listed: str, waiting: Sequence[SeparateAttachment], joined: Sequence[SeparateAttachment]
+) -> list[SeparateAttachment]:
     """Those that a listed name means, as of the parts of a package; several where nobody can say which, for
     the rules to refuse. What joined before counts before what waits and is only spelt alike."""
     there = {each.part.name: each for each in reversed(waiting)}  # the newest of a name

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from gateway.model.faults import Fault, Rejected, finding
-from gateway.model.message import Declared, Facts
+from gateway.model.faults import Fault, MessageRejected, finding
+from gateway.model.message import DeclarationRecord, Facts
 from gateway.model.parties import Party
 from gateway.model.ports import Register
 from gateway.model.states import CustomsStatus
@@ -15,9 +15,10 @@ _NAMES: Final = {
 }
 
 
-def relate(facts: Facts, party: Party, register: Register) -> Declared:
-    """The accepted declaration that the numbers name. Raises `Rejected` where there is none, the sender is
-    none of its parties (who asks for another's declaration learns nothing), or customs has done with it."""
+def match_declaration(facts: Facts, party: Party, register: Register) -> DeclarationRecord:
+    """The accepted declaration that the numbers name. Raises `MessageRejected` where there is none, the
+    sender is none of its parties (who asks for another's declaration learns nothing), or customs has done
+    with it."""
     values = facts.values
     names = {name: values.get(name, "") for name in _NAMES}
     found = register.declaration(
@@ -28,7 +29,7 @@ def relate(facts: Facts, party: Party, register: Register) -> Declared:
     )
     if found is None or not any(party.is_called(code) for code in found.parties):
         given = {_NAMES[name]: value for name, value in names.items() if value}
-        raise Rejected(
+        raise MessageRejected(
             finding(
                 Fault.DECLARATION_UNKNOWN,
                 detail=", ".join(f"{en} {value}" for (en, _zh), value in given.items()),
@@ -36,5 +37,5 @@ def relate(facts: Facts, party: Party, register: Register) -> Declared:
             )
         )
     if found.customs_status in (CustomsStatus.REFUSED, CustomsStatus.DELETED):
-        raise Rejected(finding(Fault.DECLARATION_ENDED, detail=found.entry_id or found.reference))
+        raise MessageRejected(finding(Fault.DECLARATION_ENDED, detail=found.entry_id or found.reference))
     return found

@@ -12,38 +12,38 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.families.families import Families
-from gateway.judge.admit_paperless import admit, brought
-from gateway.judge.apply_agreement_notice import note, relay
-from gateway.judge.assess_risk import assess
+from gateway.judge.admit_paperless import admit_paperless, documents_there
+from gateway.judge.apply_agreement_notice import apply_agreement_notice, relay
+from gateway.judge.assess_risk import assess_risk
 from gateway.judge.authorise import Authority, authorise, read_facts, sender
-from gateway.judge.check_agency import agency, chosen, covered_by
+from gateway.judge.check_agency import check_agency, chosen, covered_by
 from gateway.judge.join_attachments import (
-    attach,
     attachment_facts,
     await_declaration,
     await_documents,
     brings,
-    gather,
+    join_attachments,
+    judge_attachment,
     replaced,
 )
-from gateway.judge.match_declaration import relate
-from gateway.judge.receipt import Known, Verdict, gateway_receipt, refusal, wanted
+from gateway.judge.match_declaration import match_declaration
+from gateway.judge.receipt import ReceiptContext, Verdict, gateway_receipt, refusal, wanted
 from gateway.judge.route import Routes, route
 from gateway.judge.sign import sign
 from gateway.judge.unpack import told_of_ignored, unpack, unpack_pdf
 from gateway.judge.validate import recognise, validate
 from gateway.judge.verify import Evidence, verify
-from gateway.model.agreements import Act, Used
+from gateway.model.agreements import Act, AgreementUse
 from gateway.model.china import CHINA, moment_zh
-from gateway.model.decision import Decision, Finished, Lacking, Matter
-from gateway.model.faults import Fault, Finding, Rejected, Severity, finding
-from gateway.model.message import Blob, Loose, Operation, Package, Part, Receipt, Received
+from gateway.model.decision import Decision, Finished, JudgedMeaning, MustWait
+from gateway.model.faults import Fault, Finding, MessageRejected, Severity, finding
+from gateway.model.message import Blob, Operation, Package, Part, Receipt, Received, SeparateAttachment
 from gateway.model.parties import Party
 from gateway.model.policy import Policy
-from gateway.model.ports import Register, Signer, Untold
+from gateway.model.ports import PendingReceipt, Register, Signer
 from gateway.model.states import Event
 from gateway.model.waits import in_words
-from gateway.notify.recipients import told_of_freeing, told_of_use
+from gateway.notify.recipients import notices_of_release, notices_of_use
 from gateway.rules.documents_due import there
 
 
@@ -76,15 +76,15 @@ def judge(
     now: datetime,
     mark: Callable[[str], None] = _unmarked,
 ) -> Decision:
-    """The decision on one message. Never raises `Rejected` or `Lacking`: these are decisions too. `mark` is
-    called with the name of each stage (of `STAGES`) that was passed, so that whoever has a clock may time
-    them; one that refuses is not marked."""
+    """The decision on one message. Never raises `MessageRejected` or `MustWait`: these are decisions too.
+    `mark` is called with the name of each stage (of `STAGES`) that was passed, so that whoever has a clock
+    may time them; one that refuses is not marked."""
     decision = _judged(received, blob, rules, register, signer, now, mark)
     decision = replace(decision, name=received.arrival.name)
     if decision.event is not Event.REFUSED:
         return decision
     return replace(
-        decision, receipts=decision.receipts + _told_of_freeing(decision, received, register, signer, now)
+        decision, receipts=decision.receipts + _notices_of_release(decision, received, register, signer, now)
     )
 
 
@@ -98,22 +98,22 @@ def _judged(
     mark: Callable[[str], None],
 ) -> Decision:
     families, policy = rules.families, rules.policy
-    known = Known()
+    context = ReceiptContext()
     try:
         party, account = sender(received, register)
-        known = Known(party=party)
+        context = ReceiptContext(party=party)
         arrival, limit = received.arrival, account.max_package
         pdf = unpack_pdf(arrival.name, blob, arrival.sha256, arrival.size, policy.pdf, limit)
         if pdf is not None:
-            known = _known(party, pdf)
-            earlier = attach(received, pdf, party, register, families, policy)
+            context = _context(party, pdf)
+            earlier = judge_attachment(received, pdf, party, register, families, policy)
             return _waits_for_declaration(received, pdf, earlier, party, rules, signer, now)
         package = unpack(arrival.name, blob, arrival.size, policy.package, policy.pdf, limit)
         mark("unpack")
-        known = Known(party=party, parts=package.parts, ignored=package.ignored)
+        context = ReceiptContext(party=party, parts=package.parts, ignored=package.ignored)
         recognised = recognise(package, families, policy)
-        package = gather(recognised, package, received, party, register, policy, limit)
-        known = replace(known, loose=package.loose)
+        package = join_attachments(recognised, package, received, party, register, policy, limit)
+        context = replace(context, loose=package.loose)
         try:
             validated = validate(recognised, package, policy)
             mark("validate")
@@ -121,37 +121,37 @@ def _judged(
             mark("verify")
             authority = authorise(evidence, package, received, party, register, policy)
             mark("authorise")
-        except Rejected:
+        except MessageRejected:
             # Only a refusal tells the facts of a document that nobody has vouched for.
-            known = replace(known, facts=read_facts(recognised.type, recognised.root, package, party))
+            context = replace(context, facts=read_facts(recognised.type, recognised.root, package, party))
             raise
-        known = replace(known, facts=authority.facts, linked=authority.linked)
+        context = replace(context, facts=authority.facts, linked=authority.linked)
         if authority.repeats is not None:
             return _repeated(received, authority, rules)
-        matter = _matter(received, evidence, authority, party, register, policy, mark)
-        ways = route(authority.facts, matter, register, rules.routes)
+        meaning = _meaning(received, evidence, authority, party, register, policy, mark)
+        ways = route(authority.facts, meaning, register, rules.routes)
         mark("route")
         await_documents(received, package, party, policy)
         submissions = sign(
-            *(received, package, validated, evidence, authority, party, matter, ways),
+            *(received, package, validated, evidence, authority, party, meaning, ways),
             *(families, policy, signer, now),
         )
         mark("sign")
-    except Rejected as refused:
-        return _refused(received, known, refused.findings, rules, signer, now)
-    except Lacking as lacking:
-        return _waits(received, known, lacking, rules, signer, now)
+    except MessageRejected as refused:
+        return _refused(received, context, refused.findings, rules, signer, now)
+    except MustWait as lacking:
+        return _waits(received, context, lacking, rules, signer, now)
     shown = evidence.type.listed("agreements", evidence.root)
-    warnings = told_of_ignored(package) + validated.warnings + authority.warnings + chosen(shown, matter.use)
-    receipt = gateway_receipt(received, Verdict.ACCEPTED, known, warnings, families, policy, signer, now)
-    others = relay(matter.change, received, package, register, now)
-    others += _told_of_use(received, authority, matter, register, signer, now)
-    linked = authority.linked if matter.belongs_to is None else matter.belongs_to.id
+    warnings = told_of_ignored(package) + validated.warnings + authority.warnings + chosen(shown, meaning.use)
+    receipt = gateway_receipt(received, Verdict.ACCEPTED, context, warnings, families, policy, signer, now)
+    others = relay(meaning.change, received, package, register, now)
+    others += _notices_of_use(received, authority, meaning, register, signer, now)
+    linked = authority.linked if meaning.belongs_to is None else meaning.belongs_to.id
     mark("receipt")
     return Decision(
         message=received.arrival.id,
         attempt=received.attempts,
-        event=Event.PASSED if submissions else Event.KEPT,
+        event=Event.PASSED if submissions else Event.ACCEPTED_NO_DELIVERY,
         findings=warnings,
         facts=authority.facts,
         receipts=wanted([receipt], party) + others,
@@ -159,12 +159,12 @@ def _judged(
         holder=authority.holder,
         linked=linked,
         joined=_joined(received, package, party, rules, signer, now),
-        matter=matter,
-        trail=_trail(rules) | {"route": ", ".join(way.route for way in ways), "receipt": _digest(receipt)},
+        meaning=meaning,
+        trail=_trail(rules) | {"route": ", ".join(copy.route for copy in ways), "receipt": _digest(receipt)},
     )
 
 
-def _matter(
+def _meaning(
     received: Received,
     evidence: Evidence,
     authority: Authority,
@@ -172,52 +172,52 @@ def _matter(
     register: Register,
     policy: Policy,
     mark: Callable[[str], None],
-) -> Matter:
+) -> JudgedMeaning:
     """What the message means beyond itself, by its kind: here the ways of the kinds part."""
     shown = evidence.type.listed("agreements", evidence.root)
     match evidence.type.kind:
         case "declaration":
-            hint = assess(received, authority, party, policy)
+            hint = assess_risk(received, authority, party, policy)
             mark("assess")
             if authority.facts.operation is Operation.SAVE:
-                return Matter(hint=hint)  # not a declaration yet
-            owed = admit(received, authority, party, policy)
+                return JudgedMeaning(hint=hint)  # not a declaration yet
+            owed = admit_paperless(received, authority, party, policy)
             mark("admit")
-            use = agency(received, authority, shown, party, register, policy)
+            use = check_agency(received, authority, shown, party, register, policy)
             mark("agency")
-            return Matter(hint=hint, obligation=owed, use=use, brings=brought(authority))
+            return JudgedMeaning(hint=hint, obligation=owed, use=use, brings=documents_there(authority))
         case "agreement-notice":
-            change = note(evidence, received, register)
+            change = apply_agreement_notice(evidence, received, register)
             if change is None:
-                return Matter(stale=True)
+                return JudgedMeaning(stale=True)
             holds = change.act is Act.TERMINATED and policy.agreement.revoked == "hold"
-            return Matter(change=change, holds=holds)
+            return JudgedMeaning(change=change, holds=holds)
         case "documents":
-            belongs_to = relate(authority.facts, party, register)
+            belongs_to = match_declaration(authority.facts, party, register)
             values = authority.facts.values
             covered = covered_by(shown, belongs_to, register, policy)
-            return Matter(belongs_to=belongs_to, brings=there(values.get("codes", ""), covered))
+            return JudgedMeaning(belongs_to=belongs_to, brings=there(values.get("codes", ""), covered))
         case _:
-            return Matter()
+            return JudgedMeaning()
 
 
-def _told_of_use(
+def _notices_of_use(
     received: Received,
     authority: Authority,
-    matter: Matter,
+    meaning: JudgedMeaning,
     register: Register,
     signer: Signer,
     now: datetime,
 ) -> tuple[Receipt, ...]:
     """The association's receipts for the agreement that a declaration is accepted under."""
-    if matter.use is None:
+    if meaning.use is None:
         return ()
-    used = Used(number=matter.use.agreement.number, kind=matter.use.agreement.kind)
-    drafts = told_of_use(used, received.arrival.id, authority.facts.key.reference, register, now)
+    used = AgreementUse(number=meaning.use.agreement.number, kind=meaning.use.agreement.kind)
+    drafts = notices_of_use(used, received.arrival.id, authority.facts.key.reference, register, now)
     return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
 
 
-def _told_of_freeing(
+def _notices_of_release(
     decision: Decision, received: Received, register: Register, signer: Signer, now: datetime
 ) -> tuple[Receipt, ...]:
     """The association's receipts for the agreement that a declaration had used up which was accepted before,
@@ -229,9 +229,9 @@ def _told_of_freeing(
     if known is None:
         return ()
     party = register.party_of(received.arrival.account)
-    used = Used(number=known.agreement.number, kind=known.agreement.kind)
+    used = AgreementUse(number=known.agreement.number, kind=known.agreement.kind)
     reference = decision.facts.key.reference
-    drafts = told_of_freeing(used, received.arrival.id, reference, "", register, party, now)
+    drafts = notices_of_release(used, received.arrival.id, reference, "", register, party, now)
     return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
 
 
@@ -245,30 +245,30 @@ def too_costly(
     now: datetime,
 ) -> Decision:
     """The decision on a message that takes more memory or time than it may, whenever it is judged."""
-    known = Known(party=register.party_of(received.arrival.account))
+    context = ReceiptContext(party=register.party_of(received.arrival.account))
     why = finding(Fault.PACKAGE_TOO_COSTLY, detail=limit, detail_zh=limit_zh)
-    return _refused(received, known, (why,), rules, signer, now)
+    return _refused(received, context, (why,), rules, signer, now)
 
 
 def pending_receipt(
-    untold: Untold, rules: Rules, register: Register, signer: Signer, now: datetime
+    pending: PendingReceipt, rules: Rules, register: Register, signer: Signer, now: datetime
 ) -> Receipt:
     """The receipt of a message that goes on later. Of one that is held it says that we have it, and nothing
     of our insides; of one that is accepted, since when customs cannot be reached."""
-    received = untold.received
-    known = Known(party=register.party_of(received.arrival.account), facts=untold.facts)
+    received = pending.received
+    context = ReceiptContext(party=register.party_of(received.arrival.account), facts=pending.facts)
     verdict, findings = Verdict.HELD, list[Finding]()
-    if untold.down_since is not None:
+    if pending.down_since is not None:
         verdict = Verdict.WAITING
         findings.append(
             finding(
                 Fault.CUSTOMS_UNREACHABLE,
-                detail=untold.down_since.astimezone(CHINA).isoformat(" ", "minutes"),
-                detail_zh=moment_zh(untold.down_since),
+                detail=pending.down_since.astimezone(CHINA).isoformat(" ", "minutes"),
+                detail_zh=moment_zh(pending.down_since),
                 severity=Severity.WARNING,
             )
         )
-    return gateway_receipt(received, verdict, known, findings, rules.families, rules.policy, signer, now)
+    return gateway_receipt(received, verdict, context, findings, rules.families, rules.policy, signer, now)
 
 
 def _repeated(received: Received, authority: Authority, rules: Rules) -> Decision:
@@ -283,25 +283,30 @@ def _repeated(received: Received, authority: Authority, rules: Rules) -> Decisio
 
 
 def _waits(
-    received: Received, known: Known, lacking: Lacking, rules: Rules, signer: Signer, now: datetime
+    received: Received,
+    context: ReceiptContext,
+    must_wait: MustWait,
+    rules: Rules,
+    signer: Signer,
+    now: datetime,
 ) -> Decision:
     """The decision to wait; to refuse, where the time for that is over."""
     if received.overdue:
         thing = in_words(received.overdue)
         late = finding(Fault.WAIT_EXPIRED, detail=thing.en, detail_zh=thing.zh)
-        return _refused(received, known, (late, *lacking.shown), rules, signer, now)
+        return _refused(received, context, (late, *must_wait.shown), rules, signer, now)
     receipt = gateway_receipt(
-        received, Verdict.WAITING, known, lacking.shown, rules.families, rules.policy, signer, now
+        received, Verdict.WAITING, context, must_wait.shown, rules.families, rules.policy, signer, now
     )
     return Decision(
         message=received.arrival.id,
         attempt=received.attempts,
-        event=Event.LACKS,
-        findings=lacking.shown,
-        facts=known.facts,
-        receipts=wanted([receipt], known.party),
-        linked=known.linked,
-        lack=lacking.lack,
+        event=Event.WAITING,
+        findings=must_wait.shown,
+        facts=context.facts,
+        receipts=wanted([receipt], context.party),
+        linked=context.linked,
+        awaited=must_wait.awaited,
         trail=_trail(rules) | {"receipt": _digest(receipt)},
     )
 
@@ -309,23 +314,23 @@ def _waits(
 def _waits_for_declaration(
     received: Received,
     pdf: Part,
-    earlier: Loose | None,
+    earlier: SeparateAttachment | None,
     party: Party,
     rules: Rules,
     signer: Signer,
     now: datetime,
 ) -> Decision:
     """The decision on a PDF that was sent on its own; the earlier one of its name ends."""
-    lacking = await_declaration(received, pdf, party, rules.policy)
-    decision = _waits(received, _known(party, pdf), lacking, rules, signer, now)
-    if decision.lack is None:  # its time is over
+    must_wait = await_declaration(received, pdf, party, rules.policy)
+    decision = _waits(received, _context(party, pdf), must_wait, rules, signer, now)
+    if decision.awaited is None:  # its time is over
         return decision
     ended = []
     if earlier is not None:
         why = (replaced(pdf.name, received),)
         # Receipts of files of one name are told apart by their time.
         then = now + timedelta(microseconds=1)
-        end = _refused(earlier.message, _known(party, earlier.part), why, rules, signer, then)
+        end = _refused(earlier.message, _context(party, earlier.part), why, rules, signer, then)
         ended.append(
             Finished(
                 message=end.message, name=earlier.part.name, receipts=end.receipts, findings=end.findings
@@ -341,39 +346,39 @@ def _joined(
     joined = []
     new = (each for each in package.loose if not each.joined)
     for number, each in enumerate(new, 1):
-        known = replace(_known(party, each.part), linked=received.arrival.id)
+        context = replace(_context(party, each.part), linked=received.arrival.id)
         then = now + timedelta(microseconds=number)  # `a.xml` may list `a`, and names are told apart by it
         receipt = gateway_receipt(
-            each.message, Verdict.ACCEPTED, known, (), rules.families, rules.policy, signer, then
+            each.message, Verdict.ACCEPTED, context, (), rules.families, rules.policy, signer, then
         )
         joined.append(Finished(message=each.message.arrival.id, name=each.part.name, receipts=(receipt,)))
     return tuple(joined)
 
 
-def _known(party: Party, pdf: Part) -> Known:
-    return Known(party=party, parts=(pdf,), facts=attachment_facts(pdf, party))
+def _context(party: Party, pdf: Part) -> ReceiptContext:
+    return ReceiptContext(party=party, parts=(pdf,), facts=attachment_facts(pdf, party))
 
 
 def _refused(
     received: Received,
-    known: Known,
+    context: ReceiptContext,
     findings: Sequence[Finding],
     rules: Rules,
     signer: Signer,
     now: datetime,
 ) -> Decision:
     receipt = gateway_receipt(
-        received, Verdict.REJECTED, known, findings, rules.families, rules.policy, signer, now
+        received, Verdict.REJECTED, context, findings, rules.families, rules.policy, signer, now
     )
-    answers = refusal(received, known, findings, rules.families, now)
+    answers = refusal(received, context, findings, rules.families, now)
     return Decision(
         message=received.arrival.id,
         attempt=received.attempts,
         event=Event.REFUSED,
         findings=tuple(findings),
-        facts=known.facts,
-        receipts=wanted([receipt, *answers], known.party),
-        linked=known.linked,
+        facts=context.facts,
+        receipts=wanted([receipt, *answers], context.party),
+        linked=context.linked,
         trail=_trail(rules) | {"receipt": _digest(receipt)},
     )
 

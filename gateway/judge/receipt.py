@@ -18,7 +18,7 @@ from gateway.formats.report import report
 from gateway.formats.submission import NAMESPACE
 from gateway.formats.xml import LANG
 from gateway.model.faults import Finding, Severity
-from gateway.model.message import Facts, Loose, Part, Receipt, ReceiptKind, Received
+from gateway.model.message import Facts, Part, Receipt, ReceiptKind, Received, SeparateAttachment
 from gateway.model.parties import Party, ReceiptForm
 from gateway.model.policy import Policy
 from gateway.model.ports import Signer
@@ -45,13 +45,13 @@ _FORM_OF: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class ReceiptContext:
     """What is known of a message when its receipt is written; a refusal may come before there is more."""
 
     party: Party | None = None
     parts: tuple[Part, ...] = ()
     ignored: tuple[Part, ...] = ()
-    loose: tuple[Loose, ...] = ()
+    loose: tuple[SeparateAttachment, ...] = ()
     facts: Facts | None = None
     linked: str | None = None
 
@@ -59,7 +59,7 @@ class Known:
 def gateway_receipt(
     received: Received,
     verdict: Verdict,
-    known: Known,
+    context: ReceiptContext,
     findings: Sequence[Finding],
     families: Families,
     policy: Policy,
@@ -72,22 +72,22 @@ def gateway_receipt(
     root = etree.Element(f"{{{NAMESPACE}}}GatewayReceipt", nsmap={None: NAMESPACE})
     _text(root, "MessageId", arrival.id)
     _text(root, "Account", arrival.account)
-    if known.party is not None:
-        _put(root, "Party", code=known.party.code, scc=known.party.scc)
-    if known.facts is not None:
-        _text(root, "Family", known.facts.key.family)
-        _text(root, "Type", known.facts.key.type)
-        _text(root, "Reference", known.facts.key.reference)
-    if known.linked is not None:
-        _text(root, "Linked", known.linked)
+    if context.party is not None:
+        _put(root, "Party", code=context.party.code, scc=context.party.scc)
+    if context.facts is not None:
+        _text(root, "Family", context.facts.key.family)
+        _text(root, "Type", context.facts.key.type)
+        _text(root, "Reference", context.facts.key.reference)
+    if context.linked is not None:
+        _text(root, "Linked", context.linked)
     _text(root, "Verdict", verdict)
     _text(root, "Final", "true" if verdict in _FINAL else "false")
     content = _put(root, "Package", name=arrival.name, size=str(arrival.size), sha256=arrival.sha256)
-    for part in known.parts:
+    for part in context.parts:
         _put_part(content, part)
-    for each in known.loose:
+    for each in context.loose:
         _put_part(content, each.part).set("message", each.message.arrival.id)
-    for part in known.ignored:
+    for part in context.ignored:
         _put(content, "Ignored", name=part.name, size=str(part.size), sha256=part.sha256)
     faults = _put(root, "Faults")
     for found in findings:
@@ -108,13 +108,17 @@ def gateway_receipt(
 
 
 def refusal(
-    received: Received, known: Known, findings: Sequence[Finding], families: Families, now: datetime
+    received: Received,
+    context: ReceiptContext,
+    findings: Sequence[Finding],
+    families: Families,
+    now: datetime,
 ) -> tuple[Receipt, Receipt]:
     """The refusal as import-client software reads it, and the readable report beside the file in FailBox."""
     arrival = received.arrival
     errors = [found for found in findings if found.severity is Severity.ERROR]
     short = _joined(dict.fromkeys(f"[{found.rule or found.code}] {found.zh}" for found in errors))
-    facts = known.facts
+    facts = context.facts
     template = Template(families.refusal(None if facts is None else facts.key.family))
     reference = "" if facts is None else facts.values.get("reference", "")
     answer = template.substitute(text=escape(short[:1000]), reference=escape(reference[:_LONGEST_REFERENCE]))

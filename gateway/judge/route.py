@@ -7,8 +7,8 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.model.decision import Matter
-from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.decision import JudgedMeaning
+from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import Facts, Operation
 from gateway.model.ports import Register
 
@@ -60,7 +60,7 @@ class Routes(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class RoutedCopy:
     """Where one copy goes. `office` is the second customs office that it is for, else empty. `alternatives`
     may take it in place of `backend`; what belongs to something that another back-end has goes with that."""
 
@@ -70,27 +70,29 @@ class Way:
     office: str = ""
 
 
-def route(facts: Facts, matter: Matter, register: Register, routes: Routes) -> tuple[Way, ...]:
+def route(facts: Facts, meaning: JudgedMeaning, register: Register, routes: Routes) -> tuple[RoutedCopy, ...]:
     """Every way that the message goes, one for each copy.
 
     Goods in transit are declared at one office and enter or leave at another, and both must know (R10). Later
     documents go where their declaration went. What the association tells goes on to those who hold a
-    declaration under the agreement, and nowhere where none does or nothing is new in it. Raises `Rejected`
-    where no route fits.
+    declaration under the agreement, and nowhere where none does or nothing is new in it. Raises
+    `MessageRejected` where no route fits.
     """
     values = facts.values
-    if matter.belongs_to is not None:
-        return (Way(route="as the declaration", backend=matter.belongs_to.destination),)
-    if matter.stale:
+    if meaning.belongs_to is not None:
+        return (RoutedCopy(route="as the declaration", backend=meaning.belongs_to.destination),)
+    if meaning.stale:
         return ()
-    if matter.change is not None:
-        shown = register.shown(matter.change.after.number)
-        return tuple(Way(route="as the declarations under it", backend=backend) for backend in shown)
+    if meaning.change is not None:
+        shown = register.shown(meaning.change.after.number)
+        return tuple(RoutedCopy(route="as the declarations under it", backend=backend) for backend in shown)
     found = first(facts.key.type, values, routes)
-    ways = [Way(route=found.name, backend=found.backend, alternatives=found.failover)]
+    ways = [RoutedCopy(route=found.name, backend=found.backend, alternatives=found.failover)]
     if other := second_office(facts.operation, values):
         found = first(facts.key.type, values | {"office": other}, routes)
-        ways.append(Way(route=found.name, backend=found.backend, alternatives=found.failover, office=other))
+        ways.append(
+            RoutedCopy(route=found.name, backend=found.backend, alternatives=found.failover, office=other)
+        )
     return tuple(ways)
 
 
@@ -102,12 +104,12 @@ def second_office(operation: Operation | None, values: Mapping[str, str]) -> str
 
 
 def first(type_name: str, values: Mapping[str, str], routes: Routes) -> Route:
-    """The first route that covers such a message; raises `Rejected` where none does."""
+    """The first route that covers such a message; raises `MessageRejected` where none does."""
     for candidate in routes.route:
         if not candidate.unmet(type_name, values):
             return candidate
     told = [(name, zh, values.get(name, "-")) for name, zh in _SHOWN.items()]
-    raise Rejected(
+    raise MessageRejected(
         finding(
             Fault.NO_ROUTE,
             detail=", ".join(f"{name} {value}" for name, _zh, value in told),

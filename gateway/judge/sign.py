@@ -6,11 +6,11 @@ from datetime import datetime
 from gateway.families.families import Families
 from gateway.formats.submission import build_envelope, inner_name
 from gateway.judge.authorise import Authority
-from gateway.judge.route import Way
-from gateway.judge.validate import Validated
+from gateway.judge.route import RoutedCopy
+from gateway.judge.validate import ValidatedDocument
 from gateway.judge.verify import Evidence
-from gateway.model.agreements import Registered
-from gateway.model.decision import Matter
+from gateway.model.agreements import RegisteredAgreement
+from gateway.model.decision import JudgedMeaning
 from gateway.model.message import Enclosure, EnclosureKind, Package, Received, Submission
 from gateway.model.parties import Party
 from gateway.model.policy import Policy
@@ -20,12 +20,12 @@ from gateway.model.ports import Signer
 def sign(
     received: Received,
     package: Package,
-    validated: Validated,
+    validated: ValidatedDocument,
     evidence: Evidence,
     authority: Authority,
     party: Party,
-    matter: Matter,
-    ways: tuple[Way, ...],
+    meaning: JudgedMeaning,
+    ways: tuple[RoutedCopy, ...],
     families: Families,
     policy: Policy,
     signer: Signer,
@@ -33,13 +33,13 @@ def sign(
 ) -> tuple[Submission, ...]:
     """The submissions of an accepted message, one for each way. Their keys are the message's id, and that
     with the second office, however often they are sent."""
-    enclosures = _enclosures(package, matter.use)
+    enclosures = _enclosures(package, meaning.use)
     arrival = received.arrival
-    linked = authority.linked if matter.belongs_to is None else matter.belongs_to.id
+    linked = authority.linked if meaning.belongs_to is None else meaning.belongs_to.id
     return tuple(
         Submission(
-            key=f"{arrival.id}-{way.office}" if way.office else arrival.id,
-            destination=way.backend,
+            key=f"{arrival.id}-{copy.office}" if copy.office else arrival.id,
+            destination=copy.backend,
             envelope=signer.sign(
                 build_envelope(
                     received=received,
@@ -53,33 +53,33 @@ def sign(
                     created_at=now,
                     certificate=None if evidence.signature is None else evidence.signature.fingerprint,
                     linked=linked,
-                    hint=matter.hint,
-                    office=way.office,
+                    hint=meaning.hint,
+                    office=copy.office,
                     enclosures=enclosures,
-                    agreement=matter.use,
+                    agreement=meaning.use,
                 )
             ),
             package_sha256=arrival.sha256,
             package_name=arrival.name,
             package_size=arrival.size,
             enclosures=enclosures,
-            about=_about(arrival.id, authority, matter),
-            alternatives=way.alternatives,
+            about=_about(arrival.id, authority, meaning),
+            alternatives=copy.alternatives,
         )
-        for way in ways
+        for copy in ways
     )
 
 
-def _about(message: str, authority: Authority, matter: Matter) -> str:
+def _about(message: str, authority: Authority, meaning: JudgedMeaning) -> str:
     """The message that began the declaration: of what corrects, updates or follows one that of that one."""
-    if matter.belongs_to is not None:
-        return matter.belongs_to.about
-    if matter.change is not None or authority.earlier is None:
+    if meaning.belongs_to is not None:
+        return meaning.belongs_to.about
+    if meaning.change is not None or authority.earlier is None:
         return message
     return authority.earlier.about
 
 
-def _enclosures(package: Package, use: Registered | None) -> tuple[Enclosure, ...]:
+def _enclosures(package: Package, use: RegisteredAgreement | None) -> tuple[Enclosure, ...]:
     """What came in other messages and goes with this one: PDFs sent on their own, by the names that the
     document lists, and the association's last notice of the agreement."""
     suffix = "zip" if use is None or not use.name.lower().endswith(".xml") else "xml"

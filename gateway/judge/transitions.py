@@ -27,7 +27,7 @@ from gateway.model.transition import (
 
 ACTOR: Final = "gateway"
 # Accepted, or sound so far.
-_SOUND: Final = (Event.PASSED, Event.KEPT, Event.LACKS)
+_SOUND: Final = (Event.PASSED, Event.ACCEPTED_NO_DELIVERY, Event.WAITING)
 
 
 def transitions(decision: Decision, now: datetime) -> list[Transition]:
@@ -37,13 +37,13 @@ def transitions(decision: Decision, now: datetime) -> list[Transition]:
     columns = Columns(
         reason=decision.reason,
         linked=decision.linked,
-        waiting_for=None if decision.lack is None else decision.lack.thing,
-        until=None if decision.lack is None else decision.lack.until,
+        waiting_for=None if decision.awaited is None else decision.awaited.thing,
+        until=None if decision.awaited is None else decision.awaited.until,
     )
-    if decision.matter.use is not None:
-        columns["agreement"] = decision.matter.use.agreement.number
-    if decision.matter.hint is not None:
-        columns["hint"] = decision.matter.hint
+    if decision.meaning.use is not None:
+        columns["agreement"] = decision.meaning.use.agreement.number
+    if decision.meaning.hint is not None:
+        columns["hint"] = decision.meaning.hint
     own = Transition(
         message=decision.message,
         event=decision.event,
@@ -55,7 +55,7 @@ def transitions(decision: Decision, now: datetime) -> list[Transition]:
             "faults": [found.rule or found.code for found in decision.findings],
             "reason": decision.reason,
             "linked": decision.linked,
-            "waiting_for": None if decision.lack is None else decision.lack.thing,
+            "waiting_for": None if decision.awaited is None else decision.awaited.thing,
             **decision.trail,
         },
         columns=columns,
@@ -83,29 +83,29 @@ def _ended(finished: Finished, event: Event, by: str, now: datetime) -> Transiti
 
 def _effects(decision: Decision) -> tuple[Effect, ...]:
     effects: list[Effect] = []
-    facts, matter, event = decision.facts, decision.matter, decision.event
+    facts, meaning, event = decision.facts, decision.meaning, decision.event
     if event is Event.REFUSED:
         effects.append(ReleaseHoldings(reason="judged again"))
     if facts is not None and event in _SOUND and facts.key.type != ATTACHMENT:
         effects.append(WakeVersions(facts=facts))
-    if facts is not None and event in (Event.PASSED, Event.KEPT):
+    if facts is not None and event in (Event.PASSED, Event.ACCEPTED_NO_DELIVERY):
         effects.append(TakeKey(key=facts.key, expected=decision.holder))
     if decision.submissions:
         effects.append(Submit(submissions=decision.submissions))
     if event is Event.REPEATED and decision.linked is not None:
         effects.append(RepeatReceipts(earlier=decision.linked))
-    if decision.lack is not None:
+    if decision.awaited is not None:
         replaced = tuple(each.message for each in decision.replaced)
-        effects.append(StillMissing(lack=decision.lack, replaced=replaced))
+        effects.append(StillMissing(awaited=decision.awaited, replaced=replaced))
     if facts is not None:
         effects += [FirstInLine(party=facts.key.party, file=each.name) for each in decision.joined]
-    if matter.use is not None:
-        effects.append(ConsumeAgreement(registered=matter.use))
-    if matter.change is not None:
-        effects.append(RecordNotice(change=matter.change, holds=matter.holds))
-    if matter.obligation is not None:
-        effects.append(OweDocuments(obligation=matter.obligation, brought=matter.brings))
-    elif matter.brings and decision.linked is not None:
-        effects.append(BringDocuments(declaration=decision.linked, documents=matter.brings))
+    if meaning.use is not None:
+        effects.append(ConsumeAgreement(registered=meaning.use))
+    if meaning.change is not None:
+        effects.append(RecordNotice(change=meaning.change, holds=meaning.holds))
+    if meaning.obligation is not None:
+        effects.append(OweDocuments(obligation=meaning.obligation, brought=meaning.brings))
+    elif meaning.brings and decision.linked is not None:
+        effects.append(BringDocuments(declaration=decision.linked, documents=meaning.brings))
     effects += [Wake(thing=thing) for thing in decision.brings]
     return tuple(effects)

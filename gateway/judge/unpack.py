@@ -7,7 +7,7 @@ from typing import IO, Final
 
 from gateway.formats.archive import Archive, ArchiveLimits, Entry, open_archive
 from gateway.formats.pdf import begins, inspect, is_costly
-from gateway.model.faults import Fault, Finding, Rejected, Severity, finding, too_large
+from gateway.model.faults import Fault, Finding, MessageRejected, Severity, finding, too_large
 from gateway.model.message import Blob, Package, Part, Pdf
 from gateway.model.policy import PackagePolicy, PdfPolicy
 
@@ -30,10 +30,10 @@ def unpack(name: str, blob: Blob, size: int, policy: PackagePolicy, pdf: PdfPoli
     `size` is the package's own, `limit` the account's, which holds for the packed and for the unpacked
     bytes. The document is held in memory, and a PDF while it is inspected. One larger than `pdf.size` is
     streamed only: its facts are all unknown (`Pdf()`), and its size is what the rules refuse.
-    Raises `Rejected`.
+    Raises `MessageRejected`.
     """
     if size > limit:
-        raise Rejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))
+        raise MessageRejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))
     with blob() as stream:
         head = stream.read(4096)
         if head.startswith(_ZIP_MAGIC):
@@ -41,21 +41,21 @@ def unpack(name: str, blob: Blob, size: int, policy: PackagePolicy, pdf: PdfPoli
             return _from_archive(archive, policy, pdf)
         if head.lstrip().startswith(_XML_BEGINNINGS):
             return _bare(name, stream, size, policy)
-    raise Rejected(finding(Fault.PACKAGE_UNREADABLE))
+    raise MessageRejected(finding(Fault.PACKAGE_UNREADABLE))
 
 
 def unpack_pdf(name: str, blob: Blob, sha256: str, size: int, policy: PdfPolicy, limit: int) -> Part | None:
     """What is sent, where it is a PDF on its own; None for anything else, which `unpack` takes apart.
 
-    One larger than `policy.size` is not read: its facts are all unknown. Raises `Rejected` where it is larger
-    than `limit`.
+    One larger than `policy.size` is not read: its facts are all unknown. Raises `MessageRejected` where it is
+    larger than `limit`.
     """
     with blob() as stream:
         head = stream.read(4096)
         if head.lstrip().startswith(_XML_BEGINNINGS) or not begins(head):
             return None
         if size > limit:
-            raise Rejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))
+            raise MessageRejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))
         stream.seek(0)
         facts = inspect(stream.read(size)) if size <= policy.size else Pdf()
     return Part(name=name, sha256=sha256, size=size, pdf=facts)
@@ -74,11 +74,11 @@ def _from_archive(archive: Archive, policy: PackagePolicy, pdf: PdfPolicy) -> Pa
     others = [entry for entry in entries if entry not in documents]
     unexpected = [entry for entry in others if not entry.name.lower().endswith(".pdf")]
     if unexpected:
-        raise Rejected(finding(Fault.ZIP_UNEXPECTED, file=entry.name) for entry in unexpected)
+        raise MessageRejected(finding(Fault.ZIP_UNEXPECTED, file=entry.name) for entry in unexpected)
     if not documents:
-        raise Rejected(finding(Fault.ZIP_NO_DOCUMENT))
+        raise MessageRejected(finding(Fault.ZIP_NO_DOCUMENT))
     if len(documents) > 1:
-        raise Rejected(finding(Fault.ZIP_MANY_DOCUMENTS, file=entry.name) for entry in documents)
+        raise MessageRejected(finding(Fault.ZIP_MANY_DOCUMENTS, file=entry.name) for entry in documents)
     document = documents[0]
     _refuse_large_document(document.name, document.size, policy)
     content = b"".join(archive.open(document))
@@ -96,7 +96,7 @@ def told_of_ignored(package: Package) -> tuple[Finding, ...]:
 
 def _refuse_large_document(name: str, size: int, policy: PackagePolicy) -> None:
     if size > policy.document_size:
-        raise Rejected(too_large(Fault.DOCUMENT_TOO_LARGE, size, policy.document_size, file=name))
+        raise MessageRejected(too_large(Fault.DOCUMENT_TOO_LARGE, size, policy.document_size, file=name))
 
 
 def _package(name: str, document: bytes, attachments: tuple[Part, ...], *, is_zip: bool) -> Package:

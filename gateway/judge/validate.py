@@ -12,13 +12,13 @@ from gateway.formats.characters import strange_characters
 from gateway.formats.locations import in_document, told_of
 from gateway.formats.reading import reading
 from gateway.formats.wrapper import Wrapper
-from gateway.model.faults import Fault, Finding, Rejected, Severity, finding
+from gateway.model.faults import Fault, Finding, MessageRejected, Severity, finding
 from gateway.model.message import Package
 from gateway.model.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recognised:
+class RecognisedDocument:
     """A well-formed document and the message type that its root element names.
 
     `sent` is the document as it was signed, `root` its one reading (`formats.reading`), to judge by: of a
@@ -37,7 +37,7 @@ class Recognised:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Validated:
+class ValidatedDocument:
     """A document that meets the schema and all rules that refuse."""
 
     sent: etree._Element
@@ -47,9 +47,9 @@ class Validated:
     wrapper: Wrapper | None = None
 
 
-def recognise(package: Package, families: Families, policy: Policy) -> Recognised:
-    """Raises `Rejected` for what is no acceptable XML, of no known family, or wrapped in another way than its
-    family's one."""
+def recognise(package: Package, families: Families, policy: Policy) -> RecognisedDocument:
+    """Raises `MessageRejected` for what is no acceptable XML, of no known family, or wrapped in another way
+    than its family's one."""
     limits = xml.Limits(size=policy.package.document_size, depth=policy.package.document_depth)
     with told_of(package.document_name):
         sent = xml.parse(package.document, limits)
@@ -59,10 +59,10 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
             root = wrapper.wrapped(root)
         kind = families.recognise(root)
         if wrapper is not None and wrapper.family != kind.family:
-            raise Rejected(wrapper.of_others(kind.name, root))
+            raise MessageRejected(wrapper.of_others(kind.name, root))
         if kind.answer is not None:  # only customs answers
-            raise Rejected(finding(Fault.FAMILY_UNKNOWN, detail=kind.name, line=root.sourceline))
-        return Recognised(
+            raise MessageRejected(finding(Fault.FAMILY_UNKNOWN, detail=kind.name, line=root.sourceline))
+        return RecognisedDocument(
             sent=sent,
             root=root,
             type=kind,
@@ -71,22 +71,22 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
         )
 
 
-def validate(recognised: Recognised, package: Package, policy: Policy) -> Validated:
-    """Raises `Rejected` with every fault there is, of schema, characters and rules, and all warnings.
+def validate(recognised: RecognisedDocument, package: Package, policy: Policy) -> ValidatedDocument:
+    """Raises `MessageRejected` with every fault there is, of schema, characters and rules, and all warnings.
 
     That listed files are missing is no fault yet where they may come on their own (`Package.missing`) and
     there is no other."""
     root, kind = recognised.root, recognised.type
     if not kind.schema.validate(root):
         refused = recognised.placed(_schema_faults(recognised, package, policy))
-        raise Rejected((*recognised.warnings, *refused))
+        raise MessageRejected((*recognised.warnings, *refused))
     found = recognised.placed(_content_faults(root, kind, package, policy))
     findings = (*recognised.warnings, *found)
     errors = {found.code for found in findings if found.severity is Severity.ERROR}
     if errors and not (package.missing and errors == {Fault.DOCUMENT_MISSING.code}):
-        raise Rejected(findings)
+        raise MessageRejected(findings)
     warnings = tuple(found for found in findings if found.severity is Severity.WARNING)
-    return Validated(
+    return ValidatedDocument(
         sent=recognised.sent, root=root, type=kind, warnings=warnings, wrapper=recognised.wrapper
     )
 
@@ -100,7 +100,7 @@ def _content_faults(
     return [*in_document(package.document_name, strange), *broken]
 
 
-def _schema_faults(recognised: Recognised, package: Package, policy: Policy) -> list[Finding]:
+def _schema_faults(recognised: RecognisedDocument, package: Package, policy: Policy) -> list[Finding]:
     """The faults of a document that its schema refuses, and what else is to be said against it."""
     from gateway.families.schema_faults import schema_faults  # xmlschema, see `Schema.explaining`
 

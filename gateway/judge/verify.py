@@ -11,10 +11,10 @@ from gateway.formats import xml
 from gateway.formats.locations import told_of
 from gateway.formats.reading import reading
 from gateway.formats.signature_form import DS
-from gateway.formats.signatures import Verified, is_signed, verify_enveloped
+from gateway.formats.signatures import VerifiedSignature, is_signed, verify_enveloped
 from gateway.formats.wrapper import Wrapper
-from gateway.judge.validate import Validated
-from gateway.model.faults import Fault, Rejected, finding
+from gateway.judge.validate import ValidatedDocument
+from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import Package
 from gateway.model.parties import Party, SignaturePolicy
 
@@ -31,25 +31,25 @@ class Evidence:
 
     root: etree._Element
     type: MessageType
-    signature: Verified | None
+    signature: VerifiedSignature | None
     wrapper: Wrapper | None = None
 
 
-def verify(validated: Validated, package: Package, party: Party, now: datetime) -> Evidence:
-    """Raises `Rejected` with a signature or certificate fault; any signature is verified. A type that must be
-    signed is so whatever was agreed with the party: that is about what the party may choose."""
+def verify(validated: ValidatedDocument, package: Package, party: Party, now: datetime) -> Evidence:
+    """Raises `MessageRejected` with a signature or certificate fault; any signature is verified. A type that
+    must be signed is so whatever was agreed with the party: that is about what the party may choose."""
     demanded = SignaturePolicy.REQUIRED if validated.type.signed else party.signature
     with told_of(package.document_name):
         if not is_signed(validated.sent):
             if demanded is SignaturePolicy.REQUIRED:
-                raise Rejected(finding(Fault.SIGNATURE_MISSING))
+                raise MessageRejected(finding(Fault.SIGNATURE_MISSING))
             return Evidence(
                 root=validated.root, type=validated.type, signature=None, wrapper=validated.wrapper
             )
         if demanded is SignaturePolicy.NONE:
-            raise Rejected(finding(Fault.SIGNATURE_UNWANTED))
+            raise MessageRejected(finding(Fault.SIGNATURE_UNWANTED))
         if _WITH_COMMENTS(validated.sent) and xml.has_comments(package.document):
-            raise Rejected(
+            raise MessageRejected(
                 finding(
                     Fault.SIGNATURE_ALGORITHM,
                     detail="WithComments, and there is a comment",

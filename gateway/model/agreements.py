@@ -136,7 +136,7 @@ class Side(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class AgreementNotice:
     """What the association tells of one mandate or agreement, as it stands after it.
 
     `act` is what happened; that of an agreement which is new is "proposed". `reason` is empty where the
@@ -163,7 +163,7 @@ def state_after(act: Told) -> AgreementState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Registered:
+class RegisteredAgreement:
     """An agreement as the register has it. `revision` counts its changes from 1; the others say where the
     association's last notice of it is kept: the message it came in (empty where it was handed in when the
     gateway was set up), and that message's package. `under` is the revision of the mandate that it stands
@@ -179,7 +179,7 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
+class AgreementUse:
     """The agreement that a declaration was accepted under, as others are told of it."""
 
     number: str
@@ -187,7 +187,7 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class AgreementChange:
     """What a notice makes of the register: `after` is what it then has, provided that the revision is still
     the one that was `seen` (0: it had none)."""
 
@@ -206,7 +206,7 @@ class OtherTerms(Exception):
     """A second confirmation that tells other terms than those which were confirmed."""
 
 
-def changed(registered: Registered | None, notice: Notice) -> Change | None:
+def changed(registered: RegisteredAgreement | None, notice: AgreementNotice) -> AgreementChange | None:
     """What a notice changes; None where it tells what is known already.
 
     The terms are those of the notice that confirmed or amended it: what another one says of them changes
@@ -231,7 +231,7 @@ def changed(registered: Registered | None, notice: Notice) -> Change | None:
             return None  # known, or overtaken by what happened since
         terms = told if notice.act in (Act.CONFIRMED, Act.AMENDED) else present
         told = replace(terms, state=after(present.state, notice.act), used_by=present.used_by)
-    return Change(after=told, act=notice.act, at=notice.at, reason=notice.reason, seen=seen)
+    return AgreementChange(after=told, act=notice.act, at=notice.at, reason=notice.reason, seen=seen)
 
 
 def _terms(agreement: Agreement) -> Agreement:

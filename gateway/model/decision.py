@@ -3,16 +3,16 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gateway.model.agreements import Change, Registered
+from gateway.model.agreements import AgreementChange, RegisteredAgreement
 from gateway.model.faults import Finding
-from gateway.model.message import Declared, Facts, Receipt, Submission
+from gateway.model.message import DeclarationRecord, Facts, Receipt, Submission
 from gateway.model.obligation import Obligation
 from gateway.model.risk_hint import Hint
 from gateway.model.states import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lack:
+class Awaited:
     """A named thing without which a sound message cannot be accepted yet, and until when it waits for it.
 
     `seen` is the thing's revision as the judgement knew it, 0 where it was not there at all: if that has
@@ -24,12 +24,12 @@ class Lack:
     until: datetime
 
 
-class Lacking(Exception):
+class MustWait(Exception):
     """The message is sound so far, and waits. `shown` is what its sender is told of it."""
 
-    def __init__(self, lack: Lack, *shown: Finding) -> None:
-        super().__init__(lack.thing)
-        self.lack = lack
+    def __init__(self, awaited: Awaited, *shown: Finding) -> None:
+        super().__init__(awaited.thing)
+        self.awaited = awaited
         self.shown = shown
 
 
@@ -45,7 +45,7 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matter:
+class JudgedMeaning:
     """What a message means beyond itself, by its kind.
 
     Of a declaration: `hint`, how its risk was assessed; `use`, the agreement that it is made under (None
@@ -56,12 +56,12 @@ class Matter:
     """
 
     hint: Hint | None = None
-    use: Registered | None = None
+    use: RegisteredAgreement | None = None
     obligation: Obligation | None = None
-    change: Change | None = None
+    change: AgreementChange | None = None
     stale: bool = False
     holds: bool = False
-    belongs_to: Declared | None = None
+    belongs_to: DeclarationRecord | None = None
     brings: tuple[str, ...] = ()
 
 
@@ -91,9 +91,9 @@ class Decision:
     holder: str | None = None
     linked: str | None = None
     reason: str = ""
-    lack: Lack | None = None
+    awaited: Awaited | None = None
     brings: tuple[str, ...] = ()
     joined: tuple[Finished, ...] = ()
     replaced: tuple[Finished, ...] = ()
-    matter: Matter = Matter()
+    meaning: JudgedMeaning = JudgedMeaning()
     trail: dict[str, str] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """The electronic dossier of an entry (REFORM R12): what belongs to it, under which name, and what is missing.
 
-The store says what there is (`Sent`, `Told`, `Owed`), `dossier.contents.compiled` makes the dossier of it.
-Nothing is copied: a part says where its bytes stand.
+The store says what there is (`DossierDeclaration`, `DossierReceipt`, `OwedDocuments`),
+`dossier.contents.compiled` makes the dossier of it. Nothing is copied: a part says where its bytes stand.
 """
 
 import re
@@ -61,7 +61,7 @@ Source: TypeAlias = Stored | Recorded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
+class DossierFile:
     """One part of the dossier. `message` is the message that it came in or is about."""
 
     shelf: Shelf
@@ -91,7 +91,7 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class DossierDeclaration:
     """An accepted message of the entry: the declaration, one before it that it corrects or updates, or
     documents that followed. `parts` are those of its package, the document first."""
 
@@ -113,7 +113,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class DossierReceipt:
     """A receipt of ours, or an answer of customs; of an answer, `status` and `note` are what it says."""
 
     record: Record
@@ -129,7 +129,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owed:
+class OwedDocuments:
     """The documents that the declaration owes, and which of them have not come."""
 
     due: str
@@ -140,7 +140,7 @@ class Owed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class DocumentRequest:
     """Something that customs, or we for it, asked for; `part` is the path of where it says so."""
 
     at: datetime
@@ -158,21 +158,21 @@ class Dossier:
     """
 
     name: str
-    declarations: tuple[Sent, ...]
-    leaves: tuple[Leaf, ...]
+    declarations: tuple[DossierDeclaration, ...]
+    leaves: tuple[DossierFile, ...]
     licences: tuple[tuple[str, str], ...]
-    owed: Owed | None
-    asked: tuple[Asked, ...]
+    owed: OwedDocuments | None
+    asked: tuple[DocumentRequest, ...]
 
     @property
-    def declaration(self) -> Sent:
+    def declaration(self) -> DossierDeclaration:
         """The newest one."""
         return self.declarations[-1]
 
     @property
     def at(self) -> datetime:
         """When the last part came."""
-        return max(leaf.at for leaf in self.leaves)
+        return max(file.at for file in self.leaves)
 
     @property
     def names(self) -> frozenset[str]:
@@ -181,11 +181,11 @@ class Dossier:
             number for each in self.declarations for number in (each.entry_id, each.seq_no, each.id) if number
         )
 
-    def leaf(self, path: str) -> Leaf | None:
-        return next((leaf for leaf in self.leaves if leaf.path == path), None)
+    def leaf(self, path: str) -> DossierFile | None:
+        return next((file for file in self.leaves if file.path == path), None)
 
-    def shelf(self, name: str) -> Sequence[Leaf]:
-        return [leaf for leaf in self.leaves if leaf.shelf == name]
+    def shelf(self, name: str) -> Sequence[DossierFile]:
+        return [file for file in self.leaves if file.shelf == name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

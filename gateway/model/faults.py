@@ -1,8 +1,8 @@
 """The catalogue of faults: everything a sender can be told, in Chinese and English, under a stable code.
 
-Three outcomes of trouble and only three: `Rejected` is the sender's to mend and goes into the receipt,
-`Deferred` is tried again by itself, and any other exception is ours: the message is held and the sender
-learns nothing of our insides. `docs/faults.md` is generated from this catalogue and the rule sets.
+Three outcomes of trouble and only three: `MessageRejected` is the sender's to mend and goes into the receipt,
+`JudgementDeferred` is tried again by itself, and any other exception is ours: the message is held and the
+sender learns nothing of our insides. `docs/faults.md` is generated from this catalogue and the rule sets.
 """
 
 from collections.abc import Iterable
@@ -90,7 +90,7 @@ def in_bytes(count: int) -> str:
     return f"{count} 字节"
 
 
-class Rejected(Exception):
+class MessageRejected(Exception):
     """The sender's to mend. Carries at least one finding."""
 
     def __init__(self, findings: Finding | Iterable[Finding]) -> None:
@@ -98,7 +98,7 @@ class Rejected(Exception):
         super().__init__(", ".join(found.code for found in self.findings))
 
 
-class Deferred(Exception):
+class JudgementDeferred(Exception):
     """Not now; judged again by itself after `seconds`. The reason is for operators."""
 
     def __init__(self, reason: str, seconds: float = 0.0) -> None:

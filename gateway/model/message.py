@@ -131,7 +131,7 @@ ATTACHMENT: Final = "Attachment"  # the type of a message that is a PDF on its o
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loose:
+class SeparateAttachment:
     """A PDF that was sent on its own and waits for the declaration listing it (FORMATS 3.2, second way), or
     has `joined` it already, where that is judged once more."""
 
@@ -152,7 +152,7 @@ class Package:
     parts: tuple[Part, ...]
     is_zip: bool
     ignored: tuple[Part, ...] = ()
-    loose: tuple[Loose, ...] = ()
+    loose: tuple[SeparateAttachment, ...] = ()
     missing: tuple[str, ...] = ()
 
     @property
@@ -188,7 +188,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Earlier:
+class EarlierMessage:
     """An earlier message with the same key, or with the same body, as far as a judgement needs it. `about` is
     that of its submission, or its own id; `seq_no` the number that it was given, empty where none was yet."""
 
@@ -229,7 +229,7 @@ def message_of(key: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
+class DeclarationRecord:
     """An accepted declaration, as far as what belongs to it needs it. `parties` are the codes by which it
     names broker, keying unit, trader and owner; `facts` are its own; `about` is that of its submission."""
 

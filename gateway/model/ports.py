@@ -8,21 +8,21 @@ from typing import IO, Protocol
 
 from lxml import etree
 
-from gateway.model.agreements import Registered
+from gateway.model.agreements import RegisteredAgreement
 from gateway.model.decision import Decision
 from gateway.model.dossier import Dossier, Reading, Recorded
 from gateway.model.folders import Folder
 from gateway.model.message import (
     Arrival,
-    Declared,
-    Earlier,
+    DeclarationRecord,
+    EarlierMessage,
     Facts,
     Key,
-    Loose,
     Receipt,
     ReceiptKind,
     Received,
     Reply,
+    SeparateAttachment,
     Submission,
     Version,
 )
@@ -93,8 +93,8 @@ class Intake(Protocol):
     async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
         """Durable when it returns (one commit, synced); only then may the channel acknowledge.
 
-        Raises and leaves nothing when that cannot be promised, and `Rejected` where it is beyond what the
-        `sender` may send on this day, however much of it comes at once. The blob must be kept beforehand.
+        Raises and leaves nothing when that cannot be promised, and `MessageRejected` where it is beyond what
+        the `sender` may send on this day, however much of it comes at once. The blob must be kept beforehand.
         """
         ...
 
@@ -108,7 +108,7 @@ class Superseded(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Untold:
+class PendingReceipt:
     """A message that goes on later, and whose sender does not know it yet. `down_since`: when the destination
     of what was accepted went down; None where it is held. `facts` are None where it was never judged."""
 
@@ -151,15 +151,15 @@ class MessageStore(Intake, Protocol):
         """Ends a claim without a decision. Only a crashed attempt stays counted."""
         ...
 
-    async def untold(
+    async def pending_receipts(
         self, held_before: datetime, waiting_before: datetime, down: Mapping[str, datetime], limit: int
-    ) -> Sequence["Untold"]:
+    ) -> Sequence["PendingReceipt"]:
         """The oldest messages whose sender is to hear that they wait and has not: those that are held since
         before `held_before`, and those accepted before `waiting_before` whose delivery waits for a
         destination that is `down`, by its name since when."""
         ...
 
-    async def announce(self, untold: "Untold", receipt: Receipt, now: datetime) -> None:
+    async def send_pending_receipt(self, pending: "PendingReceipt", receipt: Receipt, now: datetime) -> None:
         """Adds a pending receipt to a message, unless it went on or was announced meanwhile."""
         ...
 
@@ -177,21 +177,22 @@ class Judges(Protocol):
         ...
 
     async def judge(self, received: Received, now: datetime) -> Decision:
-        """Raises `Deferred`, `WorkerDied`, or anything else for a failure of our own."""
+        """Raises `JudgementDeferred`, `WorkerDied`, or anything else for a failure of our own."""
         ...
 
-    async def pending_receipt(self, untold: Untold, now: datetime) -> Receipt:
+    async def pending_receipt(self, pending: PendingReceipt, now: datetime) -> Receipt:
         """The receipt that says that there will be more, and why."""
         ...
 
     async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
         """XML documents of our own making with the gateway's signature (`Signer.sign`), in their order and in
-        one round trip. Raises `Deferred`, `WorkerDied`, or anything else for a failure of our own."""
+        one round trip. Raises `JudgementDeferred`, `WorkerDied`, or anything else for a failure of our
+        own."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Posting:
+class ReceiptDelivery:
     """A receipt that is to be brought to its account, and what the message that it is for said of replies.
     `message_name` is the file name of that message."""
 
@@ -210,16 +211,18 @@ class Posting:
     reply: Reply | None
 
 
-class Replies(Protocol):
-    async def known(self, account: str, message_id: str, sha256: str) -> bool:
+class AmqpDuplicates(Protocol):
+    async def seen(self, account: str, message_id: str, sha256: str) -> bool:
         """Whether a message of the account with this AMQP message id and this package is stored already."""
         ...
 
 
-class Postings(Protocol):
+class ReceiptDeliveries(Protocol):
     """Receipts of the accounts that do not fetch them (`parties.Delivery`), until they are brought."""
 
-    async def due(self, accounts: Sequence[str] | None, limit: int, now: datetime) -> Sequence[Posting]:
+    async def due(
+        self, accounts: Sequence[str] | None, limit: int, now: datetime
+    ) -> Sequence[ReceiptDelivery]:
         """The oldest that are due, in their order: those of accounts whose delivery is AMQP, or where
         `accounts` is given theirs (delivery FOLDER)."""
         ...
@@ -259,7 +262,7 @@ class Entry:
     receipt: int | None = None
 
 
-class Filing(Protocol):
+class DossierStore(Protocol):
     """The electronic dossiers (REFORM R12), read-only; what is read is noted first."""
 
     async def admits(self, account: str) -> bool:
@@ -295,9 +298,9 @@ class Register(Protocol):
         """The parties of a role that have an account, by customs code."""
         ...
 
-    def agreement(self, number: str) -> Registered | None: ...
+    def agreement(self, number: str) -> RegisteredAgreement | None: ...
 
-    def mandates(self, trader: str, broker: str) -> Sequence[Registered]:
+    def mandates(self, trader: str, broker: str) -> Sequence[RegisteredAgreement]:
         """All long-term mandates that were ever told of between these two customs codes, oldest first."""
         ...
 
@@ -305,21 +308,23 @@ class Register(Protocol):
         """The back-ends that were given declarations under this agreement."""
         ...
 
-    def declaration(self, *, party: str, reference: str, seq_no: str, entry_id: str) -> Declared | None:
+    def declaration(
+        self, *, party: str, reference: str, seq_no: str, entry_id: str
+    ) -> DeclarationRecord | None:
         """The accepted declaration that all of these name which are not empty. A reference names the newest
         of the party with the customs code `party`."""
         ...
 
-    def loose(self, party: str, name: str) -> Sequence[Loose]:
+    def loose(self, party: str, name: str) -> Sequence[SeparateAttachment]:
         """The PDFs that the party sent on their own and that wait for a declaration, of which the names are
         spelt like this one with its suffix or without; the newest first."""
         ...
 
-    def joined(self, message: str) -> Sequence[Loose]:
+    def joined(self, message: str) -> Sequence[SeparateAttachment]:
         """The PDFs that joined this message when it was accepted before."""
         ...
 
-    def holder(self, key: Key, message: str = "") -> Earlier | None:
+    def holder(self, key: Key, message: str = "") -> EarlierMessage | None:
         """The accepted message that holds this key, else the last one under it that was rejected. What failed
         on our side is never counted (CONTRACT.md, "Duplicates"). Where `message` holds it already, it is the
         one of this key that it is linked to."""
@@ -329,7 +334,7 @@ class Register(Protocol):
         """The other messages of this key that wait, or were woken and are not decided yet."""
         ...
 
-    def same_body(self, key: Key, body: str) -> Earlier | None:
+    def same_body(self, key: Key, body: str) -> EarlierMessage | None:
         """The last accepted message of this party with this body under another reference."""
         ...
 

@@ -39,10 +39,10 @@ class Event(StrEnum):
     PASSED = "passed"  # judgement: good
     REFUSED = "refused"  # judgement: faults of the sender
     REPEATED = "repeated"  # judgement: the same content was accepted before
-    KEPT = "kept"  # judgement: good, and nothing is to be delivered for it
-    LACKS = "lacks"  # judgement: sound so far, a named thing is missing
-    BROKE = "broke"  # our own failure, or three crashed judgements
-    CAME = "came"  # what was waited for is there
+    ACCEPTED_NO_DELIVERY = "kept"  # judgement: good, and nothing is to be delivered for it
+    WAITING = "lacks"  # judgement: sound so far, a named thing is missing
+    FAILED = "broke"  # our own failure, or three crashed judgements
+    ARRIVED = "came"  # what was waited for is there
     JOINED = "joined"  # the declaration that it belongs to was accepted with it
     RENAMED = "renamed"  # its sender gave it another name
     REPLACED = "replaced"  # a newer one of the same name takes its place
@@ -55,7 +55,7 @@ class Event(StrEnum):
     REPLAYED = "replayed"  # operator: judge it again
     RESUMED = "resumed"  # operator: it was accepted before, deliver it again
     DISMISSED = "dismissed"  # operator: refuse it
-    STOPPED = "stopped"  # operator: hold it
+    HELD = "stopped"  # operator: hold it
 
 
 TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
@@ -63,13 +63,13 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         Event.PASSED: State.ACCEPTED,
         Event.REFUSED: State.REJECTED,
         Event.REPEATED: State.CLOSED,
-        Event.KEPT: State.CLOSED,
-        Event.LACKS: State.WAITING,
-        Event.BROKE: State.HELD,
-        Event.STOPPED: State.HELD,
+        Event.ACCEPTED_NO_DELIVERY: State.CLOSED,
+        Event.WAITING: State.WAITING,
+        Event.FAILED: State.HELD,
+        Event.HELD: State.HELD,
     },
     State.WAITING: {
-        Event.CAME: State.RECEIVED,
+        Event.ARRIVED: State.RECEIVED,
         Event.JOINED: State.CLOSED,
         # Of a PDF on its own, which is found by its name, as is what was refused for it.
         Event.RENAMED: State.RECEIVED,
@@ -77,7 +77,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         # Judged a last time, and refused where the thing is still not there.
         Event.EXPIRED: State.RECEIVED,
         Event.DISMISSED: State.REJECTED,
-        Event.STOPPED: State.HELD,
+        Event.HELD: State.HELD,
     },
     State.ACCEPTED: {
         Event.TAKEN: State.DELIVERED,
@@ -86,7 +86,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         # An answer can overtake the confirmation that customs took the submission.
         Event.ANSWERED: State.ACCEPTED,
         Event.SETTLED: State.CLOSED,
-        Event.STOPPED: State.HELD,
+        Event.HELD: State.HELD,
     },
     State.DELIVERED: {
         Event.TAKEN: State.DELIVERED,

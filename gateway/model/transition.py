@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypedDict
 
-from gateway.model.agreements import Change, Registered
-from gateway.model.decision import Lack
+from gateway.model.agreements import AgreementChange, RegisteredAgreement
+from gateway.model.decision import Awaited
 from gateway.model.faults import Finding
 from gateway.model.message import Facts, Key, Receipt, Submission
 from gateway.model.obligation import Obligation
@@ -127,7 +127,7 @@ class StillMissing:
     """Superseded where the thing that it waits for came while it was judged: nothing would wake it then.
     `replaced` are messages that end with this one, and are not that thing."""
 
-    lack: Lack
+    awaited: Awaited
     replaced: tuple[str, ...]
 
 
@@ -146,7 +146,7 @@ class ConsumeAgreement:
     where the agreement, or the mandate that it stands under, has changed since: of two that need the same
     one, the second is judged again and finds it used."""
 
-    registered: Registered
+    registered: RegisteredAgreement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,7 @@ class RecordNotice:
     """What a notice of the association makes of an agreement. Superseded where that has changed since. With
     `holds`, what was accepted under the agreement and customs has not taken is held."""
 
-    change: Change
+    change: AgreementChange
     holds: bool
 
 
@@ -259,7 +259,7 @@ def hold(message: str, actor: str, reason: str, at: datetime, **detail: object) 
     """Stops a message with its deliveries that wait. A judgement that is under way comes too late."""
     return Transition(
         message=message,
-        event=Event.STOPPED,
+        event=Event.HELD,
         actor=actor,
         at=at,
         detail={"reason": reason, **detail},

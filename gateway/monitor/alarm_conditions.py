@@ -8,7 +8,7 @@ from typing import Final
 from gateway.config.monitoring import AlarmSettings
 from gateway.model.china import china_date, day_zh
 from gateway.monitor.alarms import Condition, Severity
-from gateway.monitor.snapshot import Ending, Host, Sight, Way
+from gateway.monitor.snapshot import BackendStatus, Expiry, PartnerHostStatus, SystemSnapshot
 
 _ENDINGS_ZH: Final = {"signing": "网关签名", "connection": "连接", "party": "企业"}
 ACTS_OF: Final = timedelta(hours=24)  # over which the acts of one person are counted
@@ -16,31 +16,31 @@ UNFINISHED: Final = "unfinished:"  # how the key of such an alarm begins
 _GROWING: Final = (Severity.NOTICE, Severity.WARNING, Severity.SERIOUS, Severity.CRITICAL)
 
 
-def conditions(sight: Sight, limits: AlarmSettings) -> list[Condition]:
+def conditions(snapshot: SystemSnapshot, limits: AlarmSettings) -> list[Condition]:
     """Everything that is wrong at this moment, each with a key of its own."""
     return [
-        *_unfit(sight),
-        *_queues(sight, limits),
-        *(found for way in sight.ways for found in _way(way, sight, limits)),
-        *(found for ending in sight.endings for found in _ending(ending, sight, limits)),
-        *_disk(sight, limits),
-        *_link(sight, limits),
-        *(found for host in sight.hosts for found in _host(host, sight, limits)),
-        *_deaf(sight, limits),
-        *_left(sight),
-        *_held_answers(sight),
-        *_nearly_used(sight),
-        *_overdue(sight),
+        *_unfit(snapshot),
+        *_queues(snapshot, limits),
+        *(found for backend in snapshot.backends for found in _way(backend, snapshot, limits)),
+        *(found for ending in snapshot.expiries for found in _ending(ending, snapshot, limits)),
+        *_disk(snapshot, limits),
+        *_link(snapshot, limits),
+        *(found for host in snapshot.hosts for found in _host(host, snapshot, limits)),
+        *_deaf(snapshot, limits),
+        *_left(snapshot),
+        *_held_answers(snapshot),
+        *_nearly_used(snapshot),
+        *_overdue(snapshot),
     ]
 
 
-def _unfit(sight: Sight) -> Iterator[Condition]:
-    if sight.unfit:
+def _unfit(snapshot: SystemSnapshot) -> Iterator[Condition]:
+    if snapshot.unfit:
         yield Condition(
             key="unfit",
             severity=Severity.CRITICAL,
-            zh=f"网关证书不在有效期内，或本机时钟落后：报文照收，暂停校验和签发回执（{sight.unfit}）",
-            en=f"messages are taken and kept, and nothing is judged or signed: {sight.unfit}",
+            zh=f"网关证书不在有效期内，或本机时钟落后：报文照收，暂停校验和签发回执（{snapshot.unfit}）",
+            en=f"messages are taken and kept, and nothing is judged or signed: {snapshot.unfit}",
         )
 
 
@@ -60,7 +60,7 @@ def many_acts(counted: Mapping[str, int], most: int) -> list[Condition]:
     ]
 
 
-def _queues(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+def _queues(snapshot: SystemSnapshot, limits: AlarmSettings) -> Iterator[Condition]:
     too_old = {
         "to_judge": (limits.to_judge_minutes, "message to judge", "待校验报文"),
         "to_send": (limits.to_send_minutes, "delivery to {of}", "向 {of} 的递交"),
@@ -71,7 +71,7 @@ def _queues(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
         ),
         "to_post": (limits.to_post_minutes, "receipt to bring to {of}", "待送达 {of} 的回执"),
     }
-    for queue in sight.queues:
+    for queue in snapshot.queues:
         name = f"{queue.stage}:{queue.of}" if queue.of else queue.stage
         if queue.stage == "held" and queue.count:
             yield Condition(
@@ -92,24 +92,28 @@ def _queues(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
                 )
 
 
-def _way(way: Way, sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
-    if way.breaker != "closed" and sight.at - way.since > timedelta(minutes=limits.breaker_minutes):
+def _way(backend: BackendStatus, snapshot: SystemSnapshot, limits: AlarmSettings) -> Iterator[Condition]:
+    if backend.breaker != "closed" and snapshot.at - backend.since > timedelta(
+        minutes=limits.breaker_minutes
+    ):
         yield Condition(
-            key=f"breaker:{way.name}",
+            key=f"breaker:{backend.name}",
             severity=Severity.SERIOUS,
-            zh=f"海关接口 {way.name} 中断，报文等待递交",
-            en=f"back-end {way.name} does not work; deliveries wait",
+            zh=f"海关接口 {backend.name} 中断，报文等待递交",
+            en=f"back-end {backend.name} does not work; deliveries wait",
         )
-    if way.paused_at is not None and sight.at - way.paused_at > timedelta(minutes=limits.paused_minutes):
+    if backend.paused_at is not None and snapshot.at - backend.paused_at > timedelta(
+        minutes=limits.paused_minutes
+    ):
         yield Condition(
-            key=f"paused:{way.name}",
+            key=f"paused:{backend.name}",
             severity=Severity.WARNING,
-            zh=f"海关接口 {way.name} 仍处于人工暂停状态，请确认是否恢复",
-            en=f"back-end {way.name} is still paused by an operator",
+            zh=f"海关接口 {backend.name} 仍处于人工暂停状态，请确认是否恢复",
+            en=f"back-end {backend.name} is still paused by an operator",
         )
 
 
-def _ending(ending: Ending, sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+def _ending(ending: Expiry, snapshot: SystemSnapshot, limits: AlarmSettings) -> Iterator[Condition]:
     key = f"certificate:{ending.kind}:{ending.owner}"[:128]
     if ending.ends is None:
         yield Condition(
@@ -119,7 +123,7 @@ def _ending(ending: Ending, sight: Sight, limits: AlarmSettings) -> Iterator[Con
             en=f"the certificate ({ending.kind} {ending.owner}) cannot be read",
         )
         return
-    left = (ending.ends - sight.at) / timedelta(days=1)
+    left = (ending.ends - snapshot.at) / timedelta(days=1)
     passed = [
         severity for days, severity in zip(limits.certificate_days, _GROWING, strict=True) if left <= days
     ]
@@ -134,20 +138,20 @@ def _ending(ending: Ending, sight: Sight, limits: AlarmSettings) -> Iterator[Con
         )
 
 
-def _disk(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+def _disk(snapshot: SystemSnapshot, limits: AlarmSettings) -> Iterator[Condition]:
     steps = zip(limits.disk_percent, (Severity.WARNING, Severity.CRITICAL), strict=True)
-    passed = [severity for percent, severity in steps if sight.free * 100 < percent]
+    passed = [severity for percent, severity in steps if snapshot.free * 100 < percent]
     if passed:
         yield Condition(
             key="disk",
             severity=passed[-1],
-            zh=f"磁盘剩余空间 {sight.free:.0%}，请清理或扩容",
-            en=f"{sight.free:.0%} of the disk is free",
+            zh=f"磁盘剩余空间 {snapshot.free:.0%}，请清理或扩容",
+            en=f"{snapshot.free:.0%} of the disk is free",
         )
 
 
-def _link(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
-    link = sight.link
+def _link(snapshot: SystemSnapshot, limits: AlarmSettings) -> Iterator[Condition]:
+    link = snapshot.link
     if link is not None and link.put_aside:
         yield Condition(
             key="amqp-dead",
@@ -157,16 +161,16 @@ def _link(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
         )
     if link is None or (link.connected and not link.blocked):
         return
-    if sight.at - link.since > timedelta(minutes=limits.amqp_minutes):
+    if snapshot.at - link.since > timedelta(minutes=limits.amqp_minutes):
         zh, en = ("阻塞", "blocks us") if link.connected else ("连接中断", "is out of reach")
         yield Condition(
             key="amqp", severity=Severity.SERIOUS, zh=f"AMQP 消息服务器{zh}", en=f"the AMQP broker {en}"
         )
 
 
-def _host(host: Host, sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
+def _host(host: PartnerHostStatus, snapshot: SystemSnapshot, limits: AlarmSettings) -> Iterator[Condition]:
     since = host.failing_since
-    if since is not None and sight.at - since > timedelta(minutes=limits.partner_minutes):
+    if since is not None and snapshot.at - since > timedelta(minutes=limits.partner_minutes):
         yield Condition(
             key=f"partner:{host.name}"[:128],
             severity=Severity.SERIOUS,
@@ -182,10 +186,12 @@ def _host(host: Host, sight: Sight, limits: AlarmSettings) -> Iterator[Condition
         )
 
 
-def _deaf(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
-    broken = {way.name for way in sight.ways if way.breaker != "closed"}  # of them it is told already
-    for name, since in sight.deaf.items():
-        if name not in broken and sight.at - since > timedelta(minutes=limits.answers_minutes):
+def _deaf(snapshot: SystemSnapshot, limits: AlarmSettings) -> Iterator[Condition]:
+    broken = {
+        backend.name for backend in snapshot.backends if backend.breaker != "closed"
+    }  # of them it is told already
+    for name, since in snapshot.deaf.items():
+        if name not in broken and snapshot.at - since > timedelta(minutes=limits.answers_minutes):
             yield Condition(
                 key=f"answers:{name}"[:128],
                 severity=Severity.SERIOUS,
@@ -194,8 +200,8 @@ def _deaf(sight: Sight, limits: AlarmSettings) -> Iterator[Condition]:
             )
 
 
-def _left(sight: Sight) -> Iterator[Condition]:
-    for of, count in sight.left.items():
+def _left(snapshot: SystemSnapshot) -> Iterator[Condition]:
+    for of, count in snapshot.left.items():
         yield Condition(
             key=f"{UNFINISHED}{of}"[:128],
             severity=Severity.WARNING,
@@ -204,18 +210,18 @@ def _left(sight: Sight) -> Iterator[Condition]:
         )
 
 
-def _held_answers(sight: Sight) -> Iterator[Condition]:
-    if sight.held_answers:
+def _held_answers(snapshot: SystemSnapshot) -> Iterator[Condition]:
+    if snapshot.held_answers:
         yield Condition(
             key="answers-held",
             severity=Severity.WARNING,
-            zh=f"有 {sight.held_answers} 份回执无法对应报文，请人工处理",
-            en=f"answers that belong to no message and wait for an operator: {sight.held_answers}",
+            zh=f"有 {snapshot.held_answers} 份回执无法对应报文，请人工处理",
+            en=f"answers that belong to no message and wait for an operator: {snapshot.held_answers}",
         )
 
 
-def _nearly_used(sight: Sight) -> Iterator[Condition]:
-    for account, share in sight.nearly_used.items():
+def _nearly_used(snapshot: SystemSnapshot) -> Iterator[Condition]:
+    for account, share in snapshot.nearly_used.items():
         yield Condition(
             key=f"allowance:{account}"[:128],
             severity=Severity.WARNING if share < 1 else Severity.SERIOUS,
@@ -224,20 +230,20 @@ def _nearly_used(sight: Sight) -> Iterator[Condition]:
         )
 
 
-def _overdue(sight: Sight) -> Iterator[Condition]:
-    if sight.overdue_answers:
+def _overdue(snapshot: SystemSnapshot) -> Iterator[Condition]:
+    if snapshot.overdue_answers:
         yield Condition(
             key="answers-overdue",
             severity=Severity.WARNING,
-            zh=f"有 {sight.overdue_answers} 份报关单海关逾期未作最终答复，请向海关查询",
-            en=f"declarations that customs owes its final answer on: {sight.overdue_answers}"
+            zh=f"有 {snapshot.overdue_answers} 份报关单海关逾期未作最终答复，请向海关查询",
+            en=f"declarations that customs owes its final answer on: {snapshot.overdue_answers}"
             " (gateway messages list --overdue)",
         )
-    if sight.overdue_documents:
+    if snapshot.overdue_documents:
         yield Condition(
             key="documents-overdue",
             severity=Severity.WARNING,
-            zh=f"有 {sight.overdue_documents} 份报关单逾期未补交单证，请督促报关单位",
-            en=f"declarations whose documents are overdue: {sight.overdue_documents}"
+            zh=f"有 {snapshot.overdue_documents} 份报关单逾期未补交单证，请督促报关单位",
+            en=f"declarations whose documents are overdue: {snapshot.overdue_documents}"
             " (gateway documents list --overdue)",
         )

@@ -84,7 +84,7 @@ def changes(open_: Sequence[Alarm], met: Sequence[Condition], now: datetime, qui
     )
 
 
-class News(StrEnum):
+class NoticeKind(StrEnum):
     """What is told of an alarm, or of several."""
 
     OPEN = "open"
@@ -94,38 +94,38 @@ class News(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
+class AlarmNotice:
     """One mail or call. It is about one alarm, and `MORE` about all that it stands for."""
 
-    news: News
+    news: NoticeKind
     alarms: tuple[Alarm, ...]
 
     @property
     def critical(self) -> bool:
         """Nothing holds it back. `MORE` never is."""
-        return self.news is not News.MORE and self.alarms[0].severity is Severity.CRITICAL
+        return self.news is not NoticeKind.MORE and self.alarms[0].severity is Severity.CRITICAL
 
 
-def news_of(alarm: Alarm, now: datetime, remind: timedelta) -> News | None:
+def notice_kind(alarm: Alarm, now: datetime, remind: timedelta) -> NoticeKind | None:
     """What is to be told of an alarm now. One that cleared before anybody was told of it is not told."""
     if alarm.cleared_at is not None:
         told = alarm.told_at is None or alarm.clear_told_at is not None
-        return None if told else News.CLEAR
+        return None if told else NoticeKind.CLEAR
     if alarm.told_at is None or alarm.told_severity is None or alarm.severity.rank > alarm.told_severity.rank:
-        return News.OPEN
-    return News.STILL_OPEN if now - alarm.told_at >= remind else None
+        return NoticeKind.OPEN
+    return NoticeKind.STILL_OPEN if now - alarm.told_at >= remind else None
 
 
-def tellings(
+def notices_due(
     alarms: Sequence[Alarm], told: Sequence[datetime], now: datetime, hourly: int, remind: timedelta
-) -> list[Telling]:
+) -> list[AlarmNotice]:
     """What is to be told one way now, the gravest first. `told` are the times of its earlier tellings that
     were not critical: of these there are in any hour at most `hourly`, and then one that says how many more
     there are; what comes after that waits. What is critical never waits."""
     due = [
-        Telling(news=news, alarms=(alarm,))
+        AlarmNotice(news=news, alarms=(alarm,))
         for alarm in sorted(alarms, key=lambda each: (-each.severity.rank, each.opened_at, each.id))
-        if (news := news_of(alarm, now, remind)) is not None
+        if (news := notice_kind(alarm, now, remind)) is not None
     ]
     critical = [each for each in due if each.critical]
     lighter = due[len(critical) :]
@@ -134,5 +134,5 @@ def tellings(
         return due
     if room < 0:
         return critical
-    rest = tuple(alarm for telling in lighter[room:] for alarm in telling.alarms)
-    return [*critical, *lighter[:room], Telling(news=News.MORE, alarms=rest)]
+    rest = tuple(alarm for notice in lighter[room:] for alarm in notice.alarms)
+    return [*critical, *lighter[:room], AlarmNotice(news=NoticeKind.MORE, alarms=rest)]

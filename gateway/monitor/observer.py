@@ -28,7 +28,7 @@ class Observer(Protocol):
         """The decision is committed."""
         ...
 
-    def attempted(self, item: Outgoing, outcome: Outcome, since: datetime, now: datetime) -> None:
+    def attempted(self, delivery: Outgoing, outcome: Outcome, since: datetime, now: datetime) -> None:
         """One attempt to deliver to `item.submission.destination` is over."""
         ...
 
@@ -59,9 +59,9 @@ class Observers:
         for each in self._observers:
             each.judged(received, decision, state, now)
 
-    def attempted(self, item: Outgoing, outcome: Outcome, since: datetime, now: datetime) -> None:
+    def attempted(self, delivery: Outgoing, outcome: Outcome, since: datetime, now: datetime) -> None:
         for each in self._observers:
-            each.attempted(item, outcome, since, now)
+            each.attempted(delivery, outcome, since, now)
 
     def answered(self, message: str, backend: str, kind: str, now: datetime) -> None:
         for each in self._observers:

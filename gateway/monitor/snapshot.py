@@ -19,7 +19,7 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class BackendStatus:
     """How a back-end stands. `since` is when its breaker took its state."""
 
     name: str
@@ -29,7 +29,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Expiry:
     """A certificate and its end: that of the gateway, of a connection, or the last valid one of a party.
     `ends` is None where it cannot be read."""
 
@@ -39,7 +39,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class AmqpLinkStatus:
     """The connection to the AMQP broker; `since` is when it became what it is. `put_aside` messages were
     refused, or came too often, and wait there for somebody."""
 
@@ -50,7 +50,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class PartnerHostStatus:
     """A partner that hosts its folders itself; `failing_since` is None while it is visited. `trouble` is what
     could lately not be done there: names that cannot be taken, a folder that cannot be written."""
 
@@ -60,7 +60,7 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class SystemSnapshot:
     """`deaf` are the back-ends whose answers cannot be heard, and since when. `free` is the share of the disk
     that is free, `nearly_used` how much of the day's allowance the accounts have used that are near its end,
     `held_answers` how many answers nobody could match; `overdue_answers` and `overdue_documents` are
@@ -71,8 +71,8 @@ class Sight:
     at: datetime
     unfit: str
     queues: Sequence[Queue]
-    ways: Sequence[Way]
-    endings: Sequence[Ending]
+    backends: Sequence[BackendStatus]
+    expiries: Sequence[Expiry]
     deaf: Mapping[str, datetime]
     held_answers: int
     nearly_used: Mapping[str, float]
@@ -80,7 +80,7 @@ class Sight:
     overdue_documents: int
     free: float
     free_bytes: int
-    link: Link | None
-    hosts: Sequence[Host]
+    link: AmqpLinkStatus | None
+    hosts: Sequence[PartnerHostStatus]
     left: Mapping[str, int]
     open_alarms: Sequence[Severity]

@@ -22,7 +22,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class WatchedShare:
     """One share beside its band. `judged_by` says whether there are enough declarations for it to count."""
 
     value: float
@@ -41,7 +41,7 @@ class Band:
     by: str
     name: str
     counts: Mapping[str, int]
-    shares: tuple[tuple[str, Watched], ...]
+    shares: tuple[tuple[str, WatchedShare], ...]
 
 
 # Of what each share is a share.
@@ -89,10 +89,10 @@ def bands(figures: Iterable[Figure], policy: MonitoringPolicy) -> tuple[Band, ..
     )
 
 
-def _watched(by: str, name: str, share: str, counts: Counter[str], policy: MonitoringPolicy) -> Watched:
+def _watched(by: str, name: str, share: str, counts: Counter[str], policy: MonitoringPolicy) -> WatchedShare:
     whole = sum(counts[each] for each in _OF[share])
     value = counts[share] / whole if whole else 0.0
-    return Watched(value=value, band=policy.band(by, name, share), judged_by=whole >= policy.minimum)
+    return WatchedShare(value=value, band=policy.band(by, name, share), judged_by=whole >= policy.minimum)
 
 
 def warnings(found: Iterable[Band]) -> list[Condition]:

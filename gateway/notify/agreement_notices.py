@@ -17,8 +17,8 @@ from gateway.model.agreements import (
     Act,
     Agreement,
     AgreementKind,
+    AgreementNotice,
     AgreementState,
-    Notice,
     Side,
     Told,
     state_after,
@@ -29,7 +29,7 @@ _ROOT: Final = f"{{{NAMESPACE}}}AgreementNotice"
 _IN: Final = {None: NAMESPACE}
 
 
-def build_notice(notice: Notice) -> etree._Element:
+def build_notice(notice: AgreementNotice) -> etree._Element:
     """The AgreementNotice, not yet signed.
 
     Raises `ValueError` where the agreement's state is not the one that the act leads to, and for an act that
@@ -68,12 +68,12 @@ def build_notice(notice: Notice) -> etree._Element:
     return root
 
 
-def read_notice(root: etree._Element) -> Notice:
+def read_notice(root: etree._Element) -> AgreementNotice:
     """The values of a notice that is valid by its schema. A signature in it is not looked at."""
     told = _child(root, "Agreement")
     act: Told = PROPOSED if (said := _text(root, "Act")) == PROPOSED else Act(said)
     until, value = _text(told, "ValidUntil"), told.find("Value", _IN)
-    return Notice(
+    return AgreementNotice(
         id=_text(root, "NoticeId"),
         act=act,
         at=datetime.fromisoformat(_text(root, "At")).astimezone(UTC),

@@ -4,7 +4,7 @@ that something waits for it."""
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.model.agreements import Act, Agreement, AgreementKind, Notice, Side
+from gateway.model.agreements import Act, Agreement, AgreementKind, AgreementNotice, Side
 from gateway.model.china import day_zh
 
 _KINDS: Final = {
@@ -41,7 +41,7 @@ _TOLD: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def notice_texts(notice: Notice) -> dict[str, str]:
+def notice_texts(notice: AgreementNotice) -> dict[str, str]:
     """What happened to the agreement, who proposed it and what is asked of the other side, by language."""
     agreement, by = notice.agreement, notice.proposed_by
     to = Side.TRADER if by is Side.BROKER else Side.BROKER

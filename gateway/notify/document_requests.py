@@ -20,7 +20,7 @@ from gateway.model.reform import DocumentName
 _LONGEST_NOTE: Final = 1000
 
 
-class Why(StrEnum):
+class RequestReason(StrEnum):
     DUE = "due"  # after release: the first word
     REMINDER = "reminder"
     OVERDUE = "overdue"
@@ -28,24 +28,24 @@ class Why(StrEnum):
     PAPER = "paper"  # customs asks, on site
 
 
-_SAID: Final[Mapping[Why, tuple[str, str]]] = {
-    Why.DUE: (
+_SAID: Final[Mapping[RequestReason, tuple[str, str]]] = {
+    RequestReason.DUE: (
         "报关单 {called}已放行，请于{day_zh}24时前补交：{zh}。",
         "Declaration {reference} is released. Send these documents by the end of {day} (China): {en}.",
     ),
-    Why.REMINDER: (
+    RequestReason.REMINDER: (
         "提醒：报关单 {called}应于{day_zh}24时前补交的单证尚未收到：{zh}。请按期补交。",
         "Reminder: documents of declaration {reference} are due by the end of {day} (China): {en}.",
     ),
-    Why.OVERDUE: (
+    RequestReason.OVERDUE: (
         "报关单 {called}应于{day_zh}24时前补交的单证仍未收到，已逾期：{zh}。请立即补交。",
         "Documents of declaration {reference} are overdue; they were due by the end of {day} (China): {en}.",
     ),
-    Why.SUPPLEMENT: (
+    RequestReason.SUPPLEMENT: (
         "海关要求就报关单 {called}补交单证或补充说明：{note}",
         "Customs asks for a supplement to declaration {reference}: {note}",
     ),
-    Why.PAPER: (
+    RequestReason.PAPER: (
         "海关要求就报关单 {called}现场交单（递交纸质单证）：{note}",
         "Customs asks for the papers of declaration {reference} on site: {note}",
     ),
@@ -53,13 +53,13 @@ _SAID: Final[Mapping[Why, tuple[str, str]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class DocumentRequest:
     """A request as the store keeps it, with the declaration as it stands. `documents` and `due_at` are those
     of documents that follow a release, `note` is customs' own words where it is customs that asks."""
 
     id: int
     at: datetime
-    why: Why
+    why: RequestReason
     documents: tuple[str, ...]
     due_at: datetime | None
     note: str
@@ -72,44 +72,44 @@ class Asked:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-def build_request(asked: Asked, names: Mapping[str, DocumentName]) -> bytes:
+def build_request(request: DocumentRequest, names: Mapping[str, DocumentName]) -> bytes:
     """The DocumentRequest, not yet signed. `names` are those of document classes; one without is told by its
     code."""
     root = etree.Element(f"{{{NAMESPACE}}}DocumentRequest", nsmap={None: NAMESPACE})
-    _put(root, "RequestId", str(asked.id))
-    _put(root, "MessageId", asked.message)
-    _put(root, "Reference", asked.reference)
-    for tag, number in (("SeqNo", asked.seq_no), ("EntryId", asked.entry_id)):
+    _put(root, "RequestId", str(request.id))
+    _put(root, "MessageId", request.message)
+    _put(root, "Reference", request.reference)
+    for tag, number in (("SeqNo", request.seq_no), ("EntryId", request.entry_id)):
         if number:
             _put(root, tag, number)
-    _put(root, "Why", asked.why)
-    _put(root, "RequestedAt", asked.at.astimezone(UTC).isoformat())
-    if asked.due_at is not None:
-        _put(root, "DueAt", asked.due_at.astimezone(UTC).isoformat())
-    for code in asked.documents:
+    _put(root, "Why", request.why)
+    _put(root, "RequestedAt", request.at.astimezone(UTC).isoformat())
+    if request.due_at is not None:
+        _put(root, "DueAt", request.due_at.astimezone(UTC).isoformat())
+    for code in request.documents:
         document = _put(root, "Document")
         document.set("code", code)
         name = names.get(code, DocumentName(zh=code, en=code))
         _put_texts(document, name.zh, name.en)
-    note = printable(asked.note, _LONGEST_NOTE)
+    note = printable(request.note, _LONGEST_NOTE)
     if note:
         _put(root, "Note", note)
-    _put_texts(root, *_sentences(asked, names, note))
+    _put_texts(root, *_sentences(request, names, note))
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
 
 
-def _sentences(asked: Asked, names: Mapping[str, DocumentName], note: str) -> Sequence[str]:
-    known = [(code, names.get(code)) for code in asked.documents]
+def _sentences(request: DocumentRequest, names: Mapping[str, DocumentName], note: str) -> Sequence[str]:
+    known = [(code, names.get(code)) for code in request.documents]
     filled = {
-        "reference": asked.reference,
-        "called": f"{asked.entry_id}（客户端编号 {asked.reference}）".lstrip(),
-        "day": "-" if asked.due_at is None else china_date(asked.due_at).isoformat(),
-        "day_zh": "-" if asked.due_at is None else day_zh(china_date(asked.due_at)),
+        "reference": request.reference,
+        "called": f"{request.entry_id}（客户端编号 {request.reference}）".lstrip(),
+        "day": "-" if request.due_at is None else china_date(request.due_at).isoformat(),
+        "day_zh": "-" if request.due_at is None else day_zh(china_date(request.due_at)),
         "zh": "、".join(code if name is None else f"{name.zh}（{code}）" for code, name in known),
         "en": ", ".join(code if name is None else f"{code} {name.en}" for code, name in known),
         "note": note or "-",
     }
-    return [sentence.format(**filled) for sentence in _SAID[asked.why]]
+    return [sentence.format(**filled) for sentence in _SAID[request.why]]
 
 
 def _put(parent: etree._Element, tag: str, value: str | None = None) -> etree._Element:

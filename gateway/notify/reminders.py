@@ -14,14 +14,14 @@ from gateway.model.message import Receipt, ReceiptKind
 from gateway.model.policy import Policy
 from gateway.model.ports import Clock, Judges, Register
 from gateway.model.receipt_names import receipt_name
-from gateway.notify.document_requests import Asked, build_request
+from gateway.notify.document_requests import DocumentRequest, build_request
 
 _AT_ONCE: Final = 32
 
 log = structlog.get_logger()
 
 
-class RequestBook(Protocol):
+class RequestStore(Protocol):
     """The requests for documents in the store."""
 
     async def remind(self, now: datetime, reminders: Sequence[int]) -> int:
@@ -29,20 +29,20 @@ class RequestBook(Protocol):
         reminders were missed, and returns how many. `reminders` are days before the deadline."""
         ...
 
-    async def untold(self, limit: int) -> Sequence[Asked]:
+    async def untold(self, limit: int) -> Sequence[DocumentRequest]:
         """The oldest requests that nobody was told yet."""
         ...
 
-    async def tell(self, asked: Asked, receipts: Sequence[Receipt], now: datetime) -> None:
+    async def tell(self, request: DocumentRequest, receipts: Sequence[Receipt], now: datetime) -> None:
         """Gives the signed request to its receivers in one commit, unless they have it."""
         ...
 
 
 class Reminders:
     def __init__(
-        self, book: RequestBook, register: Register, judges: Judges, policy: Policy, clock: Clock
+        self, store: RequestStore, register: Register, judges: Judges, policy: Policy, clock: Clock
     ) -> None:
-        self._book = book
+        self._store = store
         self._register = register
         self._judges = judges
         self.policy = policy
@@ -50,8 +50,8 @@ class Reminders:
 
     async def tell_some(self) -> bool:
         """Tells the parties what they are asked for and do not know yet; whether there was anything."""
-        await self._book.remind(self._clock(), self.policy.documents.reminders)
-        asked = await self._book.untold(_AT_ONCE)
+        await self._store.remind(self._clock(), self.policy.documents.reminders)
+        asked = await self._store.untold(_AT_ONCE)
         if not asked:
             return False
         names = self.policy.reform.documents
@@ -69,15 +69,15 @@ class Reminders:
                 )
                 for account in accounts
             ]
-            await self._book.tell(each, receipts, now)
+            await self._store.tell(each, receipts, now)
             log.info("asked for documents", message=each.message, why=each.why.value, accounts=accounts)
         return True
 
-    def _receivers(self, asked: Asked) -> list[str]:
+    def _receivers(self, request: DocumentRequest) -> list[str]:
         """The account that sent the declaration, and that of the trader where it has one."""
-        named = asked.facts.get("trader_code") or asked.facts.get("trader_scc", "")
+        named = request.facts.get("trader_code") or request.facts.get("trader_scc", "")
         trader = self._register.party_called(named)
-        accounts = [asked.account]
+        accounts = [request.account]
         if trader is not None and trader.account is not None:
             accounts.append(trader.account.name)
         return list(dict.fromkeys(accounts))

@@ -31,7 +31,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class RequestTerms:
     """What is asked for, by whom and why. `wanted` is what it was chosen by, as plain values; `key` makes the
     same request again have no second effect."""
 
@@ -44,11 +44,11 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Undertaking:
+class BulkRequest:
     """A request as the store has it. `approved_by` is None where it took no second person."""
 
     id: str
-    request: Request
+    request: RequestTerms
     progress: Progress
     approved_by: str | None
     created_at: datetime
@@ -68,14 +68,14 @@ class NothingChosen(Exception):
     """No message meets what was asked for; nothing is written."""
 
 
-def check_same(before: Request, again: Request) -> None:
+def check_same(before: RequestTerms, again: RequestTerms) -> None:
     """Raises `OtherRequest` unless both ask for the same: act, stage and messages. Whose hand it was and in
     what words makes no difference."""
     if (before.act, before.stage, before.wanted) != (again.act, again.stage, again.wanted):
         raise OtherRequest(f"the request key {again.key} was used before, for another act or other messages")
 
 
-def begins_as(act: Act, messages: Sequence[str], policy: OperationsPolicy) -> Progress:
+def initial_status(act: Act, messages: Sequence[str], policy: OperationsPolicy) -> Progress:
     """Whether it may be done at once, or waits for a second person first (four eyes)."""
     asked = act.value in policy.four_eyes or len(messages) >= policy.four_eyes_from
     return Progress.ASKED if asked else Progress.OPEN
@@ -90,7 +90,7 @@ def check_decision(present: Progress, asked_by: str, actor: str, decision: Progr
         raise Impossible(f"{actor} asked for it; another person has to approve it")
 
 
-def check_still(request: Request, chosen_at: datetime, moved_at: datetime) -> None:
+def check_still(request: RequestTerms, chosen_at: datetime, moved_at: datetime) -> None:
     """Raises `Impossible` where a message went on since it was chosen: of two requests for the same messages
     the second has no second effect. A hold is for whatever state it meets."""
     if request.act is not Act.HOLD and moved_at > chosen_at:

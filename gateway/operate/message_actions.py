@@ -33,9 +33,9 @@ _SENT: Final = (DeliveryState.SENDING, DeliveryState.UNKNOWN, DeliveryState.DELI
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class DeliveryStatus:
     """A delivery of a message. `unsure`: an attempt was made of which the outcome is not known, and customs
-    has not said since that it has not got it (`Dispatch`)."""
+    has not said since that it has not got it (`Dispatcher`)."""
 
     state: DeliveryState
     unsure: bool = False
@@ -47,11 +47,11 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class MessageStatus:
     """A message at rest, as far as it decides what may be done to it. What was accepted has deliveries."""
 
     state: State
-    deliveries: tuple[Sent, ...] = ()
+    deliveries: tuple[DeliveryStatus, ...] = ()
 
     @property
     def may_be_taken(self) -> bool:
@@ -63,7 +63,7 @@ class Impossible(Exception):
     """An act that is not possible now; the message stays as it was. The text says what is possible."""
 
 
-def event_of(act: Act, standing: Standing, stage: Stage | None = None) -> Event:
+def event_of(act: Act, status: MessageStatus, stage: Stage | None = None) -> Event:
     """What an act means for a message. Raises `Impossible`.
 
     A message that was accepted keeps its verdict and is delivered again under its submission key, unless it
@@ -71,10 +71,10 @@ def event_of(act: Act, standing: Standing, stage: Stage | None = None) -> Event:
     rejected nor judged again: the sender would declare it a second time, or customs would have what was
     judged otherwise.
     """
-    event = _event(act, standing, stage)
+    event = _event(act, status, stage)
     if event is None:
-        raise Impossible(_instead(act, standing, stage))
-    if event in (Event.DISMISSED, Event.REPLAYED) and standing.may_be_taken:
+        raise Impossible(_instead(act, status, stage))
+    if event in (Event.DISMISSED, Event.REPLAYED) and status.may_be_taken:
         done = "rejected" if act is Act.REJECT else "judged again"
         others = "release" if act is Act.REJECT else "replay --from delivery"
         raise Impossible(
@@ -84,38 +84,38 @@ def event_of(act: Act, standing: Standing, stage: Stage | None = None) -> Event:
     return event
 
 
-def stage_of(standing: Standing) -> Stage:
+def stage_of(status: MessageStatus) -> Stage:
     """Where a replay begins if nobody says: what was accepted is sent again."""
-    return Stage.DELIVERY if standing.deliveries else Stage.JUDGEMENT
+    return Stage.DELIVERY if status.deliveries else Stage.JUDGEMENT
 
 
-def possible(standing: Standing) -> tuple[Act, ...]:
+def possible(status: MessageStatus) -> tuple[Act, ...]:
     """The acts that `event_of` lets pass."""
-    sent = standing.may_be_taken
-    return tuple(act for act in Act if _event(act, standing) is not None and not (sent and act is Act.REJECT))
+    sent = status.may_be_taken
+    return tuple(act for act in Act if _event(act, status) is not None and not (sent and act is Act.REJECT))
 
 
-def _event(act: Act, standing: Standing, stage: Stage | None = None) -> Event | None:
-    resumed = Event.RESUMED if standing.deliveries else Event.REPLAYED
+def _event(act: Act, status: MessageStatus, stage: Stage | None = None) -> Event | None:
+    resumed = Event.RESUMED if status.deliveries else Event.REPLAYED
     event = {
-        Act.HOLD: Event.STOPPED,
-        Act.RELEASE: resumed if standing.state is State.HELD else None,
+        Act.HOLD: Event.HELD,
+        Act.RELEASE: resumed if status.state is State.HELD else None,
         Act.REPLAY: {None: resumed, Stage.JUDGEMENT: Event.REPLAYED, Stage.DELIVERY: Event.RESUMED}[stage],
         Act.REJECT: Event.DISMISSED,
     }[act]
-    if event is Event.RESUMED and not standing.deliveries:
+    if event is Event.RESUMED and not status.deliveries:
         return None
-    return event if event in TRANSITIONS[standing.state] else None
+    return event if event in TRANSITIONS[status.state] else None
 
 
-def _instead(act: Act, standing: Standing, stage: Stage | None) -> str:
-    can = possible(standing)
+def _instead(act: Act, status: MessageStatus, stage: Stage | None) -> str:
+    can = possible(status)
     others = ", ".join(can) or "nothing; it goes on or has ended by itself"
     if act is Act.REPLAY and stage is Stage.DELIVERY and act in can:
         return "it has nothing to deliver, since it is not accepted; possible: replay --from judgement"
-    if act is Act.REPLAY and standing.state is State.DELIVERED:
+    if act is Act.REPLAY and status.state is State.DELIVERED:
         others = "deliveries replay of its delivery, if customs lost it (customs is asked first)"
-    return f"a message that is {standing.state} cannot be {_DONE[act]}; possible: {others}"
+    return f"a message that is {status.state} cannot be {_DONE[act]}; possible: {others}"
 
 
 _DONE = {Act.HOLD: "held", Act.RELEASE: "released", Act.REJECT: "rejected", Act.REPLAY: "replayed"}

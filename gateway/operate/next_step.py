@@ -7,7 +7,7 @@ from typing import Final
 from gateway.model.china import moment_zh
 from gateway.model.states import STATES_ZH, CustomsStatus, DeliveryState, State
 from gateway.model.waits import Words, in_words
-from gateway.operate.message_actions import Act, Stage, Standing, possible, stage_of
+from gateway.operate.message_actions import Act, MessageStatus, Stage, possible, stage_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Situation:
     """A message as an operator looks at it; `reason` says why it is held, `repeats` what it is only a repeat
     of."""
 
-    standing: Standing
+    status: MessageStatus
     reason: str
     waiting_for: str | None
     until: datetime | None
@@ -53,8 +53,8 @@ _AGAIN: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNK
 def next_needed(situation: Situation, now: datetime) -> Words:
     """One or two sentences in each language."""
     said = _needed(situation, now)
-    replay = _REPLAY[stage_of(situation.standing)]
-    acts = [replay if act is Act.REPLAY else _MAY[act] for act in possible(situation.standing)]
+    replay = _REPLAY[stage_of(situation.status)]
+    acts = [replay if act is Act.REPLAY else _MAY[act] for act in possible(situation.status)]
     if not acts:
         return said
     zh, en = "、".join(act.zh for act in acts), ", ".join(act.en for act in acts)
@@ -70,7 +70,7 @@ def _needed(situation: Situation, now: datetime) -> Words:
             f"It is a repeat of {id_}, which is {state}: look at that one. The repeat got its "
             "receipts again, and needs nothing.",
         )
-    match situation.standing.state:
+    match situation.status.state:
         case State.RECEIVED:
             return Words("将由运行中的网关校验。", "It is judged next, by a running node.")
         case State.WAITING:
@@ -86,7 +86,7 @@ def _needed(situation: Situation, now: datetime) -> Words:
             )
         case State.DELIVERED:
             due = _time(situation.answer_due)
-            if any(each.state in _AGAIN for each in situation.standing.deliveries):
+            if any(each.state in _AGAIN for each in situation.status.deliveries):
                 return Words(
                     "海关曾收到；现按同一幂等键先查询，海关没有时再次递交。",
                     "Customs took it; it is asked for it now, and gets it again under its key if it lost it.",
@@ -119,7 +119,7 @@ def _needed(situation: Situation, now: datetime) -> Words:
 
 def _held(situation: Situation) -> Words:
     said = Words(f"已暂停：{situation.reason}。", f"It is held: {situation.reason}.")
-    if any(each.may_be_taken for each in situation.standing.deliveries):
+    if any(each.may_be_taken for each in situation.status.deliveries):
         said += Words(
             "海关可能已收到，因此不能拒收；继续处理时先按幂等键向海关查询。",
             "Customs may have it, so it cannot be rejected; released, customs is asked before it is sent.",

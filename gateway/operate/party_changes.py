@@ -43,7 +43,7 @@ class NotPossible(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatedAccount:
+class AccountRecord:
     """Said of a log-in. Keys are added to those that it has."""
 
     name: str
@@ -59,7 +59,7 @@ class StatedAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stated:
+class PartyRecord:
     """Said of the party with the customs code `code`; None is not said. `place` is where in a file.
 
     `trader_class` is in force from `since`, else as the module says; a district without dates likewise.
@@ -81,28 +81,28 @@ class Stated:
     kept_before_reform: bool | None = None
     confirms_automatically: tuple[str, ...] | None = None
     places: tuple[str, ...] | None = None
-    account: StatedAccount | None = None
+    account: AccountRecord | None = None
 
 
-def changed(before: Party | None, stated: Stated, today: date) -> Party:
+def changed(before: Party | None, record: PartyRecord, today: date) -> Party:
     """The party after what was said on `today`. Raises `NotPossible`."""
     if before is None:
-        return _new(stated, today)
+        return _new(record, today)
     try:
         return replace(
             before,
-            scc=_said(stated.scc, before.scc),
-            name=_said(stated.name, before.name),
-            roles=_said(stated.roles, before.roles),
-            classes=_classes(before.classes, stated, today, begins=stated.since or today),
-            signature=_said(stated.signature, before.signature),
-            certificates=merged((*before.certificates, *stated.certificates)),
-            contracts=_contracts(before.contracts, stated.contracts, today, begins=today),
-            keeps_papers=_keeps_papers(before.keeps_papers, stated.keeps_papers, today, begins=today),
-            kept_before_reform=_said(stated.kept_before_reform, before.kept_before_reform),
-            confirms_automatically=_said(stated.confirms_automatically, before.confirms_automatically),
-            places=_said(stated.places, before.places),
-            account=_account(before.account, stated.account),
+            scc=_said(record.scc, before.scc),
+            name=_said(record.name, before.name),
+            roles=_said(record.roles, before.roles),
+            classes=_classes(before.classes, record, today, begins=record.since or today),
+            signature=_said(record.signature, before.signature),
+            certificates=merged((*before.certificates, *record.certificates)),
+            contracts=_contracts(before.contracts, record.contracts, today, begins=today),
+            keeps_papers=_keeps_papers(before.keeps_papers, record.keeps_papers, today, begins=today),
+            kept_before_reform=_said(record.kept_before_reform, before.kept_before_reform),
+            confirms_automatically=_said(record.confirms_automatically, before.confirms_automatically),
+            places=_said(record.places, before.places),
+            account=_account(before.account, record.account),
         )
     except NotPossible:
         raise
@@ -110,26 +110,26 @@ def changed(before: Party | None, stated: Stated, today: date) -> Party:
         raise NotPossible("", str(error)) from None
 
 
-def _new(stated: Stated, today: date) -> Party:
-    needed = {"scc": stated.scc, "name": stated.name, "role": stated.roles}
+def _new(record: PartyRecord, today: date) -> Party:
+    needed = {"scc": record.scc, "name": record.name, "role": record.roles}
     missing = [name for name, said in needed.items() if said is None]
-    if stated.scc is None or stated.name is None or stated.roles is None:
+    if record.scc is None or record.name is None or record.roles is None:
         raise NotPossible(missing[0], f"a new party needs {' and '.join(missing)}")
     try:
         return Party(
-            code=stated.code,
-            scc=stated.scc,
-            name=stated.name,
-            roles=stated.roles,
-            classes=_classes((), stated, today, begins=stated.since or EVER),
-            signature=_said(stated.signature, SignaturePolicy.OPTIONAL),
-            certificates=merged(stated.certificates),
-            contracts=_contracts((), stated.contracts, today, begins=EVER),
-            keeps_papers=_keeps_papers((), stated.keeps_papers, today, begins=EVER),
-            kept_before_reform=bool(stated.kept_before_reform),
-            confirms_automatically=stated.confirms_automatically or (),
-            places=stated.places or (),
-            account=_account(None, stated.account),
+            code=record.code,
+            scc=record.scc,
+            name=record.name,
+            roles=record.roles,
+            classes=_classes((), record, today, begins=record.since or EVER),
+            signature=_said(record.signature, SignaturePolicy.OPTIONAL),
+            certificates=merged(record.certificates),
+            contracts=_contracts((), record.contracts, today, begins=EVER),
+            keeps_papers=_keeps_papers((), record.keeps_papers, today, begins=EVER),
+            kept_before_reform=bool(record.kept_before_reform),
+            confirms_automatically=record.confirms_automatically or (),
+            places=record.places or (),
+            account=_account(None, record.account),
         )
     except NotPossible:
         raise
@@ -151,16 +151,16 @@ def _until(day: date, periods: Iterable[P]) -> tuple[P, ...]:
 
 
 def _classes(
-    before: tuple[ClassPeriod, ...], stated: Stated, today: date, begins: date
+    before: tuple[ClassPeriod, ...], record: PartyRecord, today: date, begins: date
 ) -> tuple[ClassPeriod, ...]:
-    if stated.classes is not None:
-        return tuple(sorted(stated.classes, key=_beginning))
+    if record.classes is not None:
+        return tuple(sorted(record.classes, key=_beginning))
     # A class that is to begin later is compared with the one that would be in force by then.
     day = max(today, begins)
     in_force = next((each.trader_class for each in before if each.covers(day)), None)
-    if stated.trader_class is None or stated.trader_class == in_force:
+    if record.trader_class is None or record.trader_class == in_force:
         return before
-    return (*_until(begins, before), ClassPeriod(trader_class=stated.trader_class, since=begins))
+    return (*_until(begins, before), ClassPeriod(trader_class=record.trader_class, since=begins))
 
 
 def _contracts(
@@ -204,7 +204,7 @@ def _beginning(period: Period) -> date:
     return period.since
 
 
-def _account(before: Account | None, stated: StatedAccount | None) -> Account | None:
+def _account(before: Account | None, stated: AccountRecord | None) -> Account | None:
     if stated is None:
         return before
     if before is None:

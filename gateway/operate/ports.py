@@ -9,16 +9,16 @@ from gateway.model.message import Received
 from gateway.model.policy import OperationsPolicy
 from gateway.model.states import DeliveryState, State
 from gateway.model.transition import Transition
-from gateway.operate.bulk_requests import Progress, Request, Undertaking
+from gateway.operate.bulk_requests import BulkRequest, Progress, RequestTerms
 from gateway.operate.delivery_actions import DeliveryAct
-from gateway.operate.dismissal import Dismissal, Stopped
 from gateway.operate.dry_run import Trial
-from gateway.operate.message_actions import Standing
+from gateway.operate.message_actions import MessageStatus
+from gateway.operate.rejection import Hold, Rejection
 
 T_co = TypeVar("T_co", covariant=True)
 
 # What an act makes of a message as it stands at the commit; raises `Impossible`.
-Change = Callable[[Standing], Transition]
+Change = Callable[[MessageStatus], Transition]
 
 
 class Pending(Protocol[T_co]):
@@ -44,7 +44,7 @@ class OperatorStore(Protocol):
         """The states of the delivery and of its message after it."""
         ...
 
-    def stopped(self, message: str) -> Stopped:
+    def stopped(self, message: str) -> Hold:
         """What a rejection is written by."""
         ...
 
@@ -60,14 +60,19 @@ class OperatorStore(Protocol):
         ...
 
     def write_request(
-        self, id_: str, request: Request, messages: Sequence[str], policy: OperationsPolicy, now: datetime
+        self,
+        id_: str,
+        request: RequestTerms,
+        messages: Sequence[str],
+        policy: OperationsPolicy,
+        now: datetime,
     ) -> str:
         """Writes a request with its messages before anything of it is done, and returns its id: that of the
         one before, where its key was used for the same. Raises `OtherRequest` where it was used for something
         else, and `NothingChosen`."""
         ...
 
-    def request(self, id_: str) -> Undertaking: ...
+    def request(self, id_: str) -> BulkRequest: ...
 
     def open_messages(self, id_: str) -> Sequence[str]:
         """Those of a request that nothing was done about yet, in the order of their ids."""
@@ -77,7 +82,7 @@ class OperatorStore(Protocol):
         """Approves or refuses a request that waits for a second person."""
         ...
 
-    def carry_out(self, request: Undertaking, message: str, change: Change, now: datetime) -> Pending[None]:
+    def carry_out(self, request: BulkRequest, message: str, change: Change, now: datetime) -> Pending[None]:
         """Does it to one message of a request, unless that was done before; what is not possible is noted
         with it."""
         ...
@@ -92,4 +97,4 @@ class Judgement(Protocol):
 
     def judge(self, received: Received) -> Decision: ...
 
-    def dismissal(self, stopped: Stopped, reason: str, now: datetime) -> Dismissal: ...
+    def dismissal(self, hold: Hold, reason: str, now: datetime) -> Rejection: ...

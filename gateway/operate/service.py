@@ -10,10 +10,10 @@ from gateway.model.policy import OperationsPolicy
 from gateway.model.ports import Clock, Superseded
 from gateway.model.states import DeliveryState, State
 from gateway.model.transition import Transition
-from gateway.operate.bulk_requests import Progress, Request, Undertaking
+from gateway.operate.bulk_requests import BulkRequest, Progress, RequestTerms
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.dry_run import Trial
-from gateway.operate.message_actions import Act, Impossible, Stage, Standing, event_of
+from gateway.operate.message_actions import Act, Impossible, MessageStatus, Stage, event_of
 from gateway.operate.ports import Change, Judgement, OperatorStore, Pending
 from gateway.operate.transitions import rejection, transition
 
@@ -39,7 +39,7 @@ class OperatorService:
         self._judgement = judgement
         self._clock = clock
 
-    def act(self, request: Request, message: str) -> State:
+    def act(self, request: RequestTerms, message: str) -> State:
         """Does it to one message, and returns the state after it."""
         return _retried(lambda: self._store.act(message, self._change(request, message, _NOTHING)).result())
 
@@ -52,7 +52,7 @@ class OperatorService:
     def dry_run(self, act: Act, stage: Stage | None, message: str, actor: str) -> Trial:
         """What the act would come to at this moment, under today's rules, policy and register. A message that
         something else happens to before the act may come out otherwise."""
-        request = Request(act=act, stage=stage, reason="", actor=actor)
+        request = RequestTerms(act=act, stage=stage, reason="", actor=actor)
         return _retried(
             lambda: self._store.try_out(
                 message,
@@ -65,7 +65,7 @@ class OperatorService:
     def write_request(
         self,
         id_: str,
-        request: Request,
+        request: RequestTerms,
         messages: Sequence[str],
         policy: OperationsPolicy,
         chosen_at: datetime,
@@ -95,17 +95,17 @@ class OperatorService:
             progress(start + len(some), len(messages))
         self._store.end(id_, self._clock())
 
-    def _carry_out(self, request: Undertaking, message: str) -> None:
+    def _carry_out(self, request: BulkRequest, message: str) -> None:
         self._hand_over(request, message).result()
 
-    def _hand_over(self, request: Undertaking, message: str) -> Pending[None]:
+    def _hand_over(self, request: BulkRequest, message: str) -> Pending[None]:
         try:
             change = self._change(request.request, message, request.told)
         except Impossible as error:
             change = _failing(error)
         return self._store.carry_out(request, message, change, self._clock())
 
-    def _change(self, request: Request, message: str, detail: Mapping[str, str]) -> Change:
+    def _change(self, request: RequestTerms, message: str, detail: Mapping[str, str]) -> Change:
         """What the act makes of the message. The receipt of a rejection is signed here and committed together
         with the state: there is no moment at which the message is rejected and its sender has no receipt."""
         now, actor, reason = self._clock(), request.actor, request.reason
@@ -115,8 +115,8 @@ class OperatorService:
             )
         signed = self._judgement.dismissal(self._store.stopped(message), reason, now)
 
-        def reject(standing: Standing) -> Transition:
-            event_of(Act.REJECT, standing)
+        def reject(status: MessageStatus) -> Transition:
+            event_of(Act.REJECT, status)
             return rejection(signed, actor, reason, now, detail)
 
         return reject
@@ -130,7 +130,7 @@ def _retried(attempt: Callable[[], _T]) -> _T:
 
 
 def _failing(error: Impossible) -> Change:
-    def change(_standing: Standing) -> Transition:
+    def change(_standing: MessageStatus) -> Transition:
         raise error
 
     return change

@@ -15,14 +15,14 @@ from gateway.model.transition import (
     WithdrawDeliveries,
     hold,
 )
-from gateway.operate.dismissal import Dismissal
-from gateway.operate.message_actions import Act, Stage, Standing, event_of
+from gateway.operate.message_actions import Act, MessageStatus, Stage, event_of
+from gateway.operate.rejection import Rejection
 
 
 def transition(
     act: Act,
     stage: Stage | None,
-    standing: Standing,
+    status: MessageStatus,
     message: str,
     actor: str,
     reason: str,
@@ -34,8 +34,8 @@ def transition(
     One that was accepted and is judged again keeps key and agreement for its judgement; its deliveries are
     withdrawn.
     """
-    event = event_of(act, standing, stage)
-    if event is Event.STOPPED:
+    event = event_of(act, status, stage)
+    if event is Event.HELD:
         return hold(message, actor, reason, now, **detail)
     again: Effect = WithdrawDeliveries() if event is Event.REPLAYED else SendAgain()
     return Transition(
@@ -50,24 +50,24 @@ def transition(
 
 
 def rejection(
-    dismissal: Dismissal, actor: str, reason: str, now: datetime, detail: Mapping[str, str]
+    rejection: Rejection, actor: str, reason: str, now: datetime, detail: Mapping[str, str]
 ) -> Transition:
     """What a rejection changes: with the message whatever it had taken is released. Nothing of it is on its
     way any more, and a replay may need the keys of its deliveries."""
     return Transition(
-        message=dismissal.message,
+        message=rejection.message,
         event=Event.DISMISSED,
         actor=actor,
         at=now,
-        seen=Seen(revision=dismissal.revision),
+        seen=Seen(revision=rejection.revision),
         detail={
             "reason": reason,
-            "faults": [found.code for found in dismissal.findings],
-            **dismissal.trail,
+            "faults": [found.code for found in rejection.findings],
+            **rejection.trail,
             **detail,
         },
         columns=Columns(reason=""),
-        findings=dismissal.findings,
-        receipts=dismissal.receipts,
+        findings=rejection.findings,
+        receipts=rejection.receipts,
         effects=(ReleaseHoldings(reason=reason), WithdrawDeliveries()),
     )

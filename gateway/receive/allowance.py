@@ -18,7 +18,7 @@ WARN_FROM: Final = 0.8  # of an allowance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class SentToday:
     """What an account has sent on one day."""
 
     messages: int = 0
@@ -34,7 +34,7 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class UploadAllowance:
     """The most bytes that one more package may have, 0 for none, and what is said of a larger one."""
 
     most: int
@@ -45,7 +45,7 @@ class Room:
 
 
 # What a door asks before it takes something from an account.
-Asked: TypeAlias = Callable[[Account], Awaitable[Room]]
+AllowanceQuery: TypeAlias = Callable[[Account], Awaitable[UploadAllowance]]
 
 
 def largest(policy: Policy) -> int:
@@ -55,22 +55,22 @@ def largest(policy: Policy) -> int:
     return policy.package.document_size + files * policy.pdf.size + policy.package.entries * 1024
 
 
-def room(account: Account, sent: Sent, disk: Disk, sound: int | None = None) -> Room:
+def room(account: Account, sent: SentToday, disk: Disk, sound: int | None = None) -> UploadAllowance:
     """The narrowest of the account's own bound, that of what may be `sound` at all, the account's allowance
     and the disk's reserve."""
     most = account.max_package if sound is None else min(account.max_package, sound)
-    found = Room(most=most, why=finding(Fault.PACKAGE_TOO_LARGE, detail=f"> {most}"))
+    found = UploadAllowance(most=most, why=finding(Fault.PACKAGE_TOO_LARGE, detail=f"> {most}"))
     left = allowance(account, sent)
     if left is not None and left.most < found.most:
         found = left
     if disk.free < disk.reserve:
         least = SMALL if disk.free * 2 >= disk.reserve else 0
         if least < found.most:
-            found = Room(most=least, why=finding(Fault.DISK_RESERVE, detail=str(least)))
+            found = UploadAllowance(most=least, why=finding(Fault.DISK_RESERVE, detail=str(least)))
     return found
 
 
-def allowance(account: Account, sent: Sent) -> Room | None:
+def allowance(account: Account, sent: SentToday) -> UploadAllowance | None:
     """What is left of it for the day; None where the account has none."""
     left = _left(account, sent)
     if left is None:
@@ -82,17 +82,17 @@ def allowance(account: Account, sent: Sent) -> Room | None:
         detail=f"messages {messages}, bytes {size}",
         detail_zh=f"报文 {messages} 份，容量 {size} 字节",
     )
-    return Room(most=left, why=why)
+    return UploadAllowance(most=left, why=why)
 
 
-def _left(account: Account, sent: Sent) -> int | None:
+def _left(account: Account, sent: SentToday) -> int | None:
     """Bytes of its allowance for the day; None where it has none."""
     if account.daily_messages is not None and sent.messages >= account.daily_messages:
         return 0
     return None if account.daily_bytes is None else max(0, account.daily_bytes - sent.size)
 
 
-def share(account: Account, sent: Sent) -> float:
+def share(account: Account, sent: SentToday) -> float:
     """How much of its allowance is used, of whichever bound is nearer; 0 where there is none."""
     bounds = ((sent.messages, account.daily_messages), (sent.size, account.daily_bytes))
     return max((used / most for used, most in bounds if most), default=0.0)

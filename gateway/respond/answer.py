@@ -13,22 +13,25 @@ from gateway.families.customs_codes import AnswerKind
 from gateway.families.families import Families
 from gateway.formats import xml
 from gateway.formats.reading import reading
-from gateway.model.agreements import Used
+from gateway.model.agreements import AgreementUse
 from gateway.model.china import CHINA
-from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import Operation, Receipt, ReceiptKind
 from gateway.model.policy import Policy
 from gateway.model.receipt_names import receipt_name
 from gateway.model.states import CustomsStatus, Event, State, further
-from gateway.notify.document_requests import Why
+from gateway.notify.document_requests import RequestReason
 from gateway.rules.deadlines import Deadline, deadline
 
 _RELEASED: Final = (CustomsStatus.RELEASED, CustomsStatus.CLOSED)
-_ASKS: Final = {CustomsStatus.SUPPLEMENT_ASKED: Why.SUPPLEMENT, CustomsStatus.PAPER_ASKED: Why.PAPER}
+_ASKS: Final = {
+    CustomsStatus.SUPPLEMENT_ASKED: RequestReason.SUPPLEMENT,
+    CustomsStatus.PAPER_ASKED: RequestReason.PAPER,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class CustomsAnswer:
     """One answer, read. Texts that it does not hold are empty; `family` is that of its message type.
 
     `status` is None where the code says nothing of the declaration's course, or is not known; `step` is what
@@ -53,7 +56,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class AnsweredDeclaration:
     """The message that an answer belongs to, as it stands now; `revision` is for the commit that follows.
 
     `facts` are those that its profile names; `uses` is the agreement that it used up, if any; `released_to`
@@ -70,13 +73,13 @@ class Target:
     entry_id: str
     operation: Operation
     facts: Mapping[str, str]
-    uses: Used | None
+    uses: AgreementUse | None
     released_to: frozenset[str]
     revision: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class AnswerEffect:
     """What one answer changes: everything that one commit writes. `event` is ANSWERED or SETTLED.
 
     `deadline` is that of documents which follow a release, where the declaration is released by this answer;
@@ -89,36 +92,36 @@ class Answered:
     entry_id: str
     receipts: tuple[Receipt, ...]
     deadline: Deadline | None = None
-    asks: Why | None = None
+    asks: RequestReason | None = None
 
 
 class Unreadable(Exception):
     """An answer cannot be read; the text says why, for operators."""
 
 
-class NoAnswer(Rejected):
+class NoAnswer(MessageRejected):
     """A message of a known type that is no answer."""
 
 
-def read(body: bytes, families: Families) -> Told:
-    """Raises `Rejected` for what is not XML, of no known family, no answer of a known one (`NoAnswer`), an
-    answer without its code, and one that holds several returns: how it is divided no family says, and it is
-    not one declaration's."""
+def read(body: bytes, families: Families) -> CustomsAnswer:
+    """Raises `MessageRejected` for what is not XML, of no known family, no answer of a known one
+    (`NoAnswer`), an answer without its code, and one that holds several returns: how it is divided no family
+    says, and it is not one declaration's."""
     root = reading(xml.parse(body)).root
     type_ = families.recognise(root)
     if type_.answer is None:
         raise NoAnswer(finding(Fault.FAMILY_UNKNOWN, detail=type_.name))
     if several := type_.several(root):
-        raise Rejected(finding(Fault.ANSWER_SEVERAL, detail=several))
+        raise MessageRejected(finding(Fault.ANSWER_SEVERAL, detail=several))
     facts = type_.facts(root)
     kind, code = type_.answer.kind, facts.get("status", "")
     if not code and kind is not AnswerKind.FAILURE:
-        raise Rejected(
+        raise MessageRejected(
             finding(Fault.SCHEMA_MISSING, detail=f"code of {type_.name}", detail_zh=f"{type_.name} 的代码")
         )
     seq_no = facts.get("seq_no", "")
     entry_id = facts.get("entry_id", "")
-    return Told(
+    return CustomsAnswer(
         kind=kind,
         family=type_.family,
         client_reference=facts.get("reference", ""),
@@ -142,35 +145,37 @@ def _instant(text: str) -> datetime | None:
         return None
 
 
-def decide(told: Told, target: Target, body: bytes, policy: Policy, now: datetime) -> Answered:
+def decide(
+    parsed: CustomsAnswer, declaration: AnsweredDeclaration, body: bytes, policy: Policy, now: datetime
+) -> AnswerEffect:
     """What becomes of `target`. The answer is relayed byte for byte, under a name that `now` tells from those
     of the target's other receipts.
 
     A temporary save is finished when it is imported: customs does nothing more with it. A declaration is
     finished by a status that is final.
     """
-    imported = told.kind is AnswerKind.TECHNICAL and not told.refused
-    saved = target.operation is Operation.SAVE and imported
-    final = told.status is not None and told.status.final
-    status = further(target.customs_status, told.status or target.customs_status)
-    released = status in _RELEASED and target.customs_status not in _RELEASED
-    return Answered(
+    imported = parsed.kind is AnswerKind.TECHNICAL and not parsed.refused
+    saved = declaration.operation is Operation.SAVE and imported
+    final = parsed.status is not None and parsed.status.final
+    status = further(declaration.customs_status, parsed.status or declaration.customs_status)
+    released = status in _RELEASED and declaration.customs_status not in _RELEASED
+    return AnswerEffect(
         event=Event.SETTLED if saved or final else Event.ANSWERED,
         customs_status=status,
-        seq_no=told.seq_no or target.seq_no,
-        entry_id=told.entry_id or target.entry_id,
-        receipts=(_relayed(told, target, body, now),),
+        seq_no=parsed.seq_no or declaration.seq_no,
+        entry_id=parsed.entry_id or declaration.entry_id,
+        receipts=(_relayed(parsed, declaration, body, now),),
         deadline=deadline(now, policy.reform.after_release_days, policy.documents.reminders)
         if released
         else None,
-        asks=None if told.status is None else _ASKS.get(told.status),
+        asks=None if parsed.status is None else _ASKS.get(parsed.status),
     )
 
 
-def _relayed(told: Told, target: Target, body: bytes, now: datetime) -> Receipt:
-    if told.kind is AnswerKind.BUSINESS:
+def _relayed(parsed: CustomsAnswer, declaration: AnsweredDeclaration, body: bytes, now: datetime) -> Receipt:
+    if parsed.kind is AnswerKind.BUSINESS:
         kind, prefix = ReceiptKind.BUSINESS, "Receipt"
     else:
-        kind, prefix = ReceiptKind.TECHNICAL, "Failed" if told.refused else "Successed"
-    name = receipt_name(prefix, target.file_name, now)
-    return Receipt(account=target.account, name=name, kind=kind, body=body)
+        kind, prefix = ReceiptKind.TECHNICAL, "Failed" if parsed.refused else "Successed"
+    name = receipt_name(prefix, declaration.file_name, now)
+    return Receipt(account=declaration.account, name=name, kind=kind, body=body)

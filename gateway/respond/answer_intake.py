@@ -14,15 +14,15 @@ from typing import Protocol
 import structlog
 
 from gateway.families.families import Families
-from gateway.model.faults import Deferred, Fault
+from gateway.model.faults import Fault, JudgementDeferred
 from gateway.model.message import message_of
 from gateway.model.policy import Policy
 from gateway.model.ports import Answer, Clock, Judges, Register, Superseded
 from gateway.model.states import TRANSITIONS, CustomsStatus, State, advance
 from gateway.monitor.observer import UNOBSERVED, Observer
 from gateway.notify.notice_documents import Draft
-from gateway.notify.recipients import given
-from gateway.respond.answer import Answered, Target, Told, Unreadable, decide
+from gateway.notify.recipients import receipts_for
+from gateway.respond.answer import AnsweredDeclaration, AnswerEffect, CustomsAnswer, Unreadable, decide
 from gateway.respond.match import Unclear
 
 log = structlog.get_logger()
@@ -36,9 +36,9 @@ class Matched:
 
     backend: str
     answer: Answer
-    told: Told
-    target: Target
-    answered: Answered
+    parsed: CustomsAnswer
+    declaration: AnsweredDeclaration
+    effect: AnswerEffect
     drafts: tuple[Draft, ...] = ()
     parked: str | None = None
 
@@ -49,7 +49,7 @@ class Unmatched:
 
     backend: str
     answer: Answer
-    told: Told | None
+    parsed: CustomsAnswer | None
     state: State
     reason: str = ""
     waiting_for: str | None = None
@@ -68,10 +68,12 @@ class Parked:
     answer: Answer
 
 
-class AnswerBook(Protocol):
+class AnswerStore(Protocol):
     """The answers in the store."""
 
-    async def target(self, told: Told, key: str | None, backend: str) -> Target | None:
+    async def target(
+        self, parsed: CustomsAnswer, key: str | None, backend: str
+    ) -> AnsweredDeclaration | None:
         """The declaration that an answer belongs to: by submission key where the connection told it, by
         SeqNo, by entry number, or by the client's reference, the newest that was sent to this back-end.
         Raises `Unclear` where that may be one of two, and where not all that it names is of one."""
@@ -86,36 +88,36 @@ class AnswerBook(Protocol):
     async def parked(self, seq_no: str) -> Sequence[Parked]: ...
 
 
-class Readers(Judges, Protocol):
+class AnswerReaders(Judges, Protocol):
     """The workers, which read answers too: one that takes long must not stop the node."""
 
-    async def told(self, answer: bytes) -> Told | None:
+    async def told(self, answer: bytes) -> CustomsAnswer | None:
         """What an answer of customs says (`answer.read`); None for a message of a known type that is none.
-        Raises `Unreadable`, also where reading it takes longer than any answer may, `Deferred`, or anything
-        else for a failure of our own."""
+        Raises `Unreadable`, also where reading it takes longer than any answer may, `JudgementDeferred`, or
+        anything else for a failure of our own."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _ReadAnswer:
     backend: str
     answer: Answer
-    told: Told
+    parsed: CustomsAnswer
     parked: str | None = None
 
 
 class CustomsAnswers:
     def __init__(
         self,
-        book: AnswerBook,
+        store: AnswerStore,
         register: Register,
         families: Families,
         policy: Policy,
-        judges: Readers,
+        judges: AnswerReaders,
         clock: Clock,
         observer: Observer = UNOBSERVED,
     ) -> None:
-        self._book = book
+        self._store = store
         self._register = register
         self._families = families
         self.policy = policy
@@ -132,62 +134,69 @@ class CustomsAnswers:
         Those of one declaration are taken in the order in which they came, in one commit; those of different
         ones share commits.
         """
-        chains: defaultdict[str, list[_Said]] = defaultdict(list)
+        chains: defaultdict[str, list[_ReadAnswer]] = defaultdict(list)
         own = []
-        for answer, told in zip(answers, await self._all_told(answers), strict=True):
-            if told is None and speaks:
+        for answer, parsed in zip(answers, await self._all_told(answers), strict=True):
+            if parsed is None and speaks:
                 own.append(answer)
-            elif not isinstance(told, Told):
+            elif not isinstance(parsed, CustomsAnswer):
                 # Whatever is wrong with one answer must not keep the others from being heard.
-                why = told or Fault.FAMILY_UNKNOWN.code
+                why = parsed or Fault.FAMILY_UNKNOWN.code
                 log.error("answer cannot be read", backend=backend, error=why)
-                await self._book.file([_held(backend, answer, None, f"cannot be read: {why}")])
+                await self._store.file([_held(backend, answer, None, f"cannot be read: {why}")])
             else:
                 # What the two offices of a transit say is of one declaration.
                 of_key = None if answer.key is None else message_of(answer.key)
-                chains[of_key or told.seq_no or told.client_reference].append(_Said(backend, answer, told))
+                chains[of_key or parsed.seq_no or parsed.client_reference].append(
+                    _ReadAnswer(backend, answer, parsed)
+                )
         await asyncio.gather(*(self._follow(chain) for chain in chains.values()))
         return own
 
-    async def _all_told(self, answers: Sequence[Answer]) -> Sequence[Told | str | None]:
+    async def _all_told(self, answers: Sequence[Answer]) -> Sequence[CustomsAnswer | str | None]:
         return await asyncio.gather(*(self._told(each) for each in answers))
 
-    async def _told(self, answer: Answer) -> Told | str | None:
+    async def _told(self, answer: Answer) -> CustomsAnswer | str | None:
         """What it says, why it cannot be read, or None where it is a message and no answer."""
         try:
             return await self._judges.told(answer.body)
-        except Deferred:
+        except JudgementDeferred:
             raise  # nothing is written yet: it is heard again
         except Exception as error:
             return str(error) if isinstance(error, Unreadable) else type(error).__name__
 
-    async def _follow(self, chain: Sequence[_Said]) -> None:
+    async def _follow(self, chain: Sequence[_ReadAnswer]) -> None:
         await self._file(chain)
         # Also where the SeqNo is known already: a node may have died between this answer and those that
         # waited for it, and it is given again because of that.
-        for seq_no in dict.fromkeys(said.told.seq_no for said in chain if said.told.seq_no):
-            parked = await self._book.parked(seq_no)
+        for seq_no in dict.fromkeys(reading.parsed.seq_no for reading in chain if reading.parsed.seq_no):
+            parked = await self._store.parked(seq_no)
             said = await self._all_told([each.answer for each in parked])
             waited = [
-                _Said(each.backend, each.answer, told, each.id)
-                for each, told in zip(parked, said, strict=True)
-                if isinstance(told, Told)
+                _ReadAnswer(each.backend, each.answer, parsed, each.id)
+                for each, parsed in zip(parked, said, strict=True)
+                if isinstance(parsed, CustomsAnswer)
             ]
             if waited:
                 await self._file(waited)
 
-    async def _file(self, chain: Sequence[_Said]) -> None:
+    async def _file(self, chain: Sequence[_ReadAnswer]) -> None:
         while True:
             try:
-                new = await self._book.file(await self._signed(await self._decided(chain)))
+                new = await self._store.file(await self._signed(await self._decided(chain)))
             except Superseded:
                 continue
             for filed in new:
                 if isinstance(filed, Matched):
-                    told = filed.told
-                    message, kind = filed.target.message, told.kind.value
+                    parsed = filed.parsed
+                    message, kind = filed.declaration.message, parsed.kind.value
                     self._observer.answered(message, filed.backend, kind, self._clock())
-                    log.info("answered", message=filed.target.message, kind=told.kind.value, code=told.code)
+                    log.info(
+                        "answered",
+                        message=filed.declaration.message,
+                        kind=parsed.kind.value,
+                        code=parsed.code,
+                    )
                 else:
                     log.warning("answer not matched", backend=filed.backend, state=filed.state.value)
             return
@@ -198,97 +207,105 @@ class CustomsAnswers:
         bodies = iter(await self._judges.signed([draft.document for draft in drafts]))
         return [_with_notices(filed, bodies) if isinstance(filed, Matched) else filed for filed in chain]
 
-    async def _decided(self, chain: Sequence[_Said]) -> list[Filed]:
+    async def _decided(self, chain: Sequence[_ReadAnswer]) -> list[Filed]:
         """What the answers make of their declarations, each as the one before it leaves it."""
         filed: list[Filed] = []
-        reached: dict[str, Target] = {}
-        for said in chain:
+        reached: dict[str, AnsweredDeclaration] = {}
+        for reading in chain:
             try:
-                target = await self._book.target(said.told, _key(reached, said), said.backend)
+                declaration = await self._store.target(
+                    reading.parsed, _key(reached, reading), reading.backend
+                )
             except Unclear as error:
                 # To guess would give one party what customs says of another's.
-                filed.append(_held(said.backend, said.answer, said.told, str(error), said.parked))
+                filed.append(
+                    _held(reading.backend, reading.answer, reading.parsed, str(error), reading.parked)
+                )
                 continue
-            if target is None:
-                if said.parked is None:
-                    filed.append(_waiting(said))
+            if declaration is None:
+                if reading.parked is None:
+                    filed.append(_waiting(reading))
                 continue
-            target = reached.get(target.message, target)
-            if reason := _disagrees(said.told, target):
-                filed.append(_held(said.backend, said.answer, said.told, reason, said.parked))
+            declaration = reached.get(declaration.message, declaration)
+            if reason := _disagrees(reading.parsed, declaration):
+                filed.append(_held(reading.backend, reading.answer, reading.parsed, reason, reading.parked))
                 continue
             now = self._clock()
-            answered = decide(said.told, target, said.answer.body, self.policy, now)
-            if answered.event not in TRANSITIONS[target.state]:
+            effect = decide(reading.parsed, declaration, reading.answer.body, self.policy, now)
+            if effect.event not in TRANSITIONS[declaration.state]:
                 # One that must not keep the others from being heard: an operator has to look at it.
-                reason = f"{target.message} is {target.state}"
-                filed.append(_held(said.backend, said.answer, said.told, reason, said.parked))
+                reason = f"{declaration.message} is {declaration.state}"
+                filed.append(_held(reading.backend, reading.answer, reading.parsed, reason, reading.parked))
                 continue
-            texts = self._families.notices(said.told.family)
-            told = given(said.told, target, answered, self._register, texts, now)
-            reached[target.message] = _after(target, answered, told.drafts)
+            texts = self._families.notices(reading.parsed.family)
+            told = receipts_for(reading.parsed, declaration, effect, self._register, texts, now)
+            reached[declaration.message] = _after(declaration, effect, told.drafts)
             filed.append(
                 Matched(
-                    backend=said.backend,
-                    answer=said.answer,
-                    told=said.told,
-                    target=target,
-                    answered=replace(answered, receipts=told.receipts),
+                    backend=reading.backend,
+                    answer=reading.answer,
+                    parsed=reading.parsed,
+                    declaration=declaration,
+                    effect=replace(effect, receipts=told.receipts),
                     drafts=told.drafts,
-                    parked=said.parked,
+                    parked=reading.parked,
                 )
             )
         return filed
 
 
-def _key(reached: dict[str, Target], said: _Said) -> str | None:
+def _key(reached: dict[str, AnsweredDeclaration], reading: _ReadAnswer) -> str | None:
     """What the connection tells; where it does not, the declaration to which an earlier answer of the chain
     gave the SeqNo that this one names."""
-    if said.answer.key is not None:
-        return said.answer.key
-    named = (target for target in reached.values() if said.told.seq_no == target.seq_no != "")
-    return next((target.message for target in named), None)
+    if reading.answer.key is not None:
+        return reading.answer.key
+    named = (
+        declaration for declaration in reached.values() if reading.parsed.seq_no == declaration.seq_no != ""
+    )
+    return next((declaration.message for declaration in named), None)
 
 
-def _disagrees(told: Told, target: Target) -> str:
+def _disagrees(parsed: CustomsAnswer, declaration: AnsweredDeclaration) -> str:
     """Where an answer names another number than its declaration has: one of them is wrong, and the receipt
     may be another party's."""
-    for named, known in ((told.seq_no, target.seq_no), (told.entry_id, target.entry_id)):
+    for named, known in ((parsed.seq_no, declaration.seq_no), (parsed.entry_id, declaration.entry_id)):
         if named and known and named != known:
-            return f"it names {named}, {target.message} has {known}"
+            return f"it names {named}, {declaration.message} has {known}"
     return ""
 
 
-def _waiting(said: _Said) -> Unmatched:
-    told = said.told
-    named = f"seq_no {told.seq_no}" if told.seq_no else f"reference {told.client_reference}"
+def _waiting(reading: _ReadAnswer) -> Unmatched:
+    parsed = reading.parsed
+    named = f"seq_no {parsed.seq_no}" if parsed.seq_no else f"reference {parsed.client_reference}"
     return Unmatched(
-        backend=said.backend, answer=said.answer, told=told, state=State.WAITING, waiting_for=named
+        backend=reading.backend, answer=reading.answer, parsed=parsed, state=State.WAITING, waiting_for=named
     )
 
 
 def _held(
-    backend: str, answer: Answer, told: Told | None, reason: str, parked: str | None = None
+    backend: str, answer: Answer, parsed: CustomsAnswer | None, reason: str, parked: str | None = None
 ) -> Unmatched:
     return Unmatched(
-        backend=backend, answer=answer, told=told, state=State.HELD, reason=reason, parked=parked
+        backend=backend, answer=answer, parsed=parsed, state=State.HELD, reason=reason, parked=parked
     )
 
 
 def _with_notices(matched: Matched, bodies: Iterator[bytes]) -> Matched:
     notices = tuple(draft.receipt(next(bodies)) for draft in matched.drafts)
-    receipts = matched.answered.receipts + notices
-    return replace(matched, answered=replace(matched.answered, receipts=receipts), drafts=())
+    receipts = matched.effect.receipts + notices
+    return replace(matched, effect=replace(matched.effect, receipts=receipts), drafts=())
 
 
-def _after(target: Target, answered: Answered, drafts: Sequence[Draft]) -> Target:
+def _after(
+    declaration: AnsweredDeclaration, effect: AnswerEffect, drafts: Sequence[Draft]
+) -> AnsweredDeclaration:
     released = {draft.account for draft in drafts if draft.says == CustomsStatus.RELEASED}
     return replace(
-        target,
-        state=advance(target.state, answered.event),
-        customs_status=answered.customs_status,
-        seq_no=answered.seq_no,
-        entry_id=answered.entry_id,
-        uses=None if answered.customs_status is CustomsStatus.REFUSED else target.uses,
-        released_to=target.released_to | released,
+        declaration,
+        state=advance(declaration.state, effect.event),
+        customs_status=effect.customs_status,
+        seq_no=effect.seq_no,
+        entry_id=effect.entry_id,
+        uses=None if effect.customs_status is CustomsStatus.REFUSED else declaration.uses,
+        released_to=declaration.released_to | released,
     )

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from gateway.families.customs_codes import AnswerKind
 from gateway.model.message import Operation, message_of
-from gateway.respond.answer import Told
+from gateway.respond.answer import CustomsAnswer
 
 
 class Unclear(Exception):
@@ -59,30 +59,30 @@ class Candidates(Protocol[T_co]):
         ...
 
 
-def match(told: Told, key: str | None, candidates: Candidates[T]) -> T | None:
+def match(parsed: CustomsAnswer, key: str | None, candidates: Candidates[T]) -> T | None:
     """The message that an answer belongs to; None where there is none yet. Raises `Unclear`."""
-    found = _named(told, key, candidates)
+    found = _named(parsed, key, candidates)
     if found is not None:
-        _check_all_names(told, key, found, candidates)
+        _check_all_names(parsed, key, found, candidates)
     return found
 
 
-def _named(told: Told, key: str | None, candidates: Candidates[T]) -> T | None:
+def _named(parsed: CustomsAnswer, key: str | None, candidates: Candidates[T]) -> T | None:
     if key is not None and (of_key := candidates.of_message(message_of(key))) is not None:
         return of_key
     # A declaration that follows a temporary save has its SeqNo: the reference tells which is meant.
-    if told.kind is AnswerKind.TECHNICAL:
-        return _by_reference(told, candidates) or _by_number(told, candidates)
-    return _by_number(told, candidates) or _by_reference(told, candidates)
+    if parsed.kind is AnswerKind.TECHNICAL:
+        return _by_reference(parsed, candidates) or _by_number(parsed, candidates)
+    return _by_number(parsed, candidates) or _by_reference(parsed, candidates)
 
 
-def _by_number(told: Told, candidates: Candidates[T]) -> T | None:
-    found = candidates.of_seq_no(told.seq_no) if told.seq_no else None
-    return found or (candidates.of_entry(told.entry_id) if told.entry_id else None)
+def _by_number(parsed: CustomsAnswer, candidates: Candidates[T]) -> T | None:
+    found = candidates.of_seq_no(parsed.seq_no) if parsed.seq_no else None
+    return found or (candidates.of_entry(parsed.entry_id) if parsed.entry_id else None)
 
 
-def _by_reference(told: Told, candidates: Candidates[T]) -> T | None:
-    reference, seq_no = told.client_reference, told.seq_no
+def _by_reference(parsed: CustomsAnswer, candidates: Candidates[T]) -> T | None:
+    reference, seq_no = parsed.client_reference, parsed.seq_no
     found = candidates.of_reference(reference, seq_no) if reference else None
     if found is None:
         return None
@@ -97,7 +97,7 @@ def _by_reference(told: Told, candidates: Candidates[T]) -> T | None:
     return numbered if numbered.reference == reference else found
 
 
-def _check_all_names(told: Told, key: str | None, found: T, candidates: Candidates[T]) -> None:
+def _check_all_names(parsed: CustomsAnswer, key: str | None, found: T, candidates: Candidates[T]) -> None:
     """Raises `Unclear` where anything by which the answer names its declaration is another's: one of them is
     wrong, and which one cannot be known here."""
     of_key = None if key is None else message_of(key)
@@ -105,14 +105,17 @@ def _check_all_names(told: Told, key: str | None, found: T, candidates: Candidat
         raise Unclear(f"it bears the key of {of_key} and names {found.id}")
     own = found.declaration
     for number, others in (
-        (told.seq_no, candidates.others_with(seq_no=told.seq_no, declaration=own) if told.seq_no else ()),
         (
-            told.entry_id,
-            candidates.others_with(entry_id=told.entry_id, declaration=own) if told.entry_id else (),
+            parsed.seq_no,
+            candidates.others_with(seq_no=parsed.seq_no, declaration=own) if parsed.seq_no else (),
+        ),
+        (
+            parsed.entry_id,
+            candidates.others_with(entry_id=parsed.entry_id, declaration=own) if parsed.entry_id else (),
         ),
     ):
         for other in others:
             raise Unclear(f"it names {number}, which is that of {other}, and {found.id}")
     # What follows a declaration has a reference of its own.
-    if told.client_reference not in ("", found.reference) and found.operation != Operation.INFORM:
-        raise Unclear(f"it names the reference {told.client_reference}, {found.id} has {found.reference}")
+    if parsed.client_reference not in ("", found.reference) and found.operation != Operation.INFORM:
+        raise Unclear(f"it names the reference {parsed.client_reference}, {found.id} has {found.reference}")

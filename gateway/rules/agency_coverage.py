@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from gateway.model.agreements import STATES_ZH, Agreement, AgreementKind, AgreementState, Registered
+from gateway.model.agreements import STATES_ZH, Agreement, AgreementKind, AgreementState, RegisteredAgreement
 from gateway.model.china import day_zh
 from gateway.model.faults import Fault, Finding, finding
 from gateway.model.trade_words import DIRECTIONS_ZH, amount
@@ -128,7 +128,7 @@ def not_registered(trader: str) -> Reason:
     return Reason(f"trader {trader} is not registered", f"境内收发货人 {trader} 未在本网关登记")
 
 
-def covering(candidates: Iterable[Registered], shipment: Shipment) -> Registered | None:
+def covering(candidates: Iterable[RegisteredAgreement], shipment: Shipment) -> RegisteredAgreement | None:
     """The first long-term mandate that covers a shipment for which no agreement is named."""
     return next(
         (

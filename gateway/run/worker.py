@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.deliver.dispatcher import DOWN_AFTER, Dispatch
+from gateway.deliver.dispatcher import DOWN_AFTER, Dispatcher
 from gateway.model.backoff import WHILE_THE_STORE_FAILS, Backoff
 from gateway.model.decision import Decision
-from gateway.model.faults import Deferred, printable
+from gateway.model.faults import JudgementDeferred, printable
 from gateway.model.message import Arrival, Received, new_id
 from gateway.model.parties import Account
 from gateway.model.ports import (
@@ -52,13 +52,13 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class NodeConfig:
     """What a node is made of. `accounts` names the account for which a back-end speaks of its own accord,
     where it does. `unfit` says why nothing may be judged or signed at a time, where that is so: then the node
     takes and keeps, and delivers what is signed already. `backoff` is of each loop, while it fails."""
 
     messages: MessageStore
-    dispatch: Dispatch
+    dispatch: Dispatcher
     answers: CustomsAnswers
     reminders: Reminders
     judges: Judges
@@ -74,8 +74,8 @@ class Parts:
 class Node:
     """Runs until it is told to stop. It is the `Intake` of the channels: what is added is judged at once."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, config: NodeConfig) -> None:
+        self._config = config
         self._arrived = asyncio.Event()
         self._heard = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -84,41 +84,41 @@ class Node:
         self._at_work: set[asyncio.Task[None]] = set()
 
     async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
-        await self._parts.messages.add(arrival, sender)
-        self._parts.observer.received(arrival)
+        await self._config.messages.add(arrival, sender)
+        self._config.observer.received(arrival)
         self._arrived.set()
 
     async def run(self) -> None:
         """Takes up what a node before it left, works until `stop`, returns when all in hand is committed.
 
         Cancelled, it leaves what is in hand to the next node, which finds it as after a crash."""
-        await self._parts.messages.recover()
-        await self._parts.dispatch.recover()
+        await self._config.messages.recover()
+        await self._config.dispatch.recover()
         try:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._signing(self._judge_some, self._arrived))
                 loops.create_task(self._signing(self._expire_some, asyncio.Event()))
                 loops.create_task(self._loop(self._end_waits, asyncio.Event()))
-                loops.create_task(self._loop(self._dispatch_some, self._parts.dispatch.wake))
-                loops.create_task(self._loop(self._parts.dispatch.give_up, asyncio.Event(), GIVE_UP_EVERY))
+                loops.create_task(self._loop(self._dispatch_some, self._config.dispatch.wake))
+                loops.create_task(self._loop(self._config.dispatch.give_up, asyncio.Event(), GIVE_UP_EVERY))
                 # Each by itself: one that does not answer must not keep the others from being heard.
-                for name, taken in self._parts.dispatch.taken.items():
+                for name, taken in self._config.dispatch.taken.items():
                     loops.create_task(
                         self._signing(partial(self._hear_answers, name), taken, called=f"hear_{name}")
                     )
-                loops.create_task(self._signing(self._parts.reminders.tell_some, self._heard, REMIND_EVERY))
-                loops.create_task(self._signing(self._announce_some, asyncio.Event(), ANNOUNCE_EVERY))
+                loops.create_task(self._signing(self._config.reminders.tell_some, self._heard, REMIND_EVERY))
+                loops.create_task(self._signing(self._send_pending_receipts, asyncio.Event(), ANNOUNCE_EVERY))
             if self._at_work:
                 await asyncio.wait(self._at_work)
-            await self._parts.dispatch.idle()
+            await self._config.dispatch.idle()
         finally:
-            await self._parts.dispatch.break_off()
+            await self._config.dispatch.break_off()
 
     def stop(self) -> None:
         """Ends the loops after the work in hand; what is only stored waits for the next node."""
         self._stopping.set()
-        self._parts.dispatch.stop()
-        for woken in (self._arrived, self._heard, *self._parts.dispatch.taken.values()):
+        self._config.dispatch.stop()
+        for woken in (self._arrived, self._heard, *self._config.dispatch.taken.values()):
             woken.set()
 
     async def _signing(
@@ -131,7 +131,7 @@ class Node:
         """The loop of work that decides or signs: it rests while the node is unfit for that."""
 
         async def fit() -> bool:
-            unfit = await asyncio.to_thread(self._parts.unfit, self._parts.clock())
+            unfit = await asyncio.to_thread(self._config.unfit, self._config.clock())
             return False if unfit else await work()
 
         await self._loop(fit, wake, idle, called or work.__name__.strip("_"))
@@ -146,12 +146,12 @@ class Node:
         name, failures = called or work.__name__.strip("_"), 0
         while not self._stopping.is_set():
             wake.clear()
-            self._parts.observer.ticked(name, self._parts.clock())
+            self._config.observer.ticked(name, self._config.clock())
             try:
                 more = await work()
             except Exception as error:
                 # The store could not be read or written: nothing is lost by trying again.
-                pause = self._parts.backoff.pause(failures := failures + 1)
+                pause = self._config.backoff.pause(failures := failures + 1)
                 log.error("loop failed", work=name, error=printable(repr(error), 500), again_in=pause)
                 await _until(self._stopping, pause)
                 continue
@@ -165,10 +165,10 @@ class Node:
         task.add_done_callback(self._at_work.discard)
 
     async def _judge_some(self) -> bool:
-        free = self._parts.judges.slots - self._judging
+        free = self._config.judges.slots - self._judging
         if free <= 0:
             return False  # the end of a judgement wakes this loop
-        claimed = await self._parts.messages.claim(free, self._parts.clock(), LEASE)
+        claimed = await self._config.messages.claim(free, self._config.clock(), LEASE)
         self._judging += len(claimed)
         for received in claimed:
             self._start(self._judge(received))
@@ -176,31 +176,31 @@ class Node:
 
     async def _end_waits(self) -> bool:
         """Where the clock is behind what it was: at the start, and at every round."""
-        now = self._parts.clock()
+        now = self._config.clock()
         set_back = self._latest is None or now < self._latest - _SET_BACK
         self._latest = now
-        if set_back and (freed := await self._parts.messages.end_waits(now, LEASE)):
+        if set_back and (freed := await self._config.messages.end_waits(now, LEASE)):
             log.warning("the clock was set back; what waited goes on", count=freed)
             self._arrived.set()
-            self._parts.dispatch.wake.set()
+            self._config.dispatch.wake.set()
         return False
 
     async def _expire_some(self) -> bool:
-        expired = await self._parts.messages.expire(self._parts.clock())
+        expired = await self._config.messages.expire(self._config.clock())
         if expired:
             self._arrived.set()
         return expired > 0
 
     async def _judge(self, received: Received) -> None:
-        messages, now = self._parts.messages, self._parts.clock()
+        messages, now = self._config.messages, self._config.clock()
         message = received.arrival.id
         try:
             decision = await self._decision(received, now)
-            decided = self._parts.clock()
+            decided = self._config.clock()
             state = await messages.decide(decision, decided)
         except Superseded:
             await self._put_back(received, now, crashed=False)
-        except Deferred as deferred:
+        except JudgementDeferred as deferred:
             await self._put_back(received, now + timedelta(seconds=deferred.seconds), crashed=False)
         except WorkerDied:
             await self._put_back(received, now, crashed=True)
@@ -211,10 +211,10 @@ class Node:
             log.error("decision not written", message=message, error=type(error).__name__)
             await self._put_back(received, now + timedelta(seconds=1), crashed=True)
         else:
-            self._parts.observer.judged(received, decision, state, decided)
+            self._config.observer.judged(received, decision, state, decided)
             self._report(received, decision, state)
             if state is State.ACCEPTED:
-                self._parts.dispatch.wake.set()
+                self._config.dispatch.wake.set()
         finally:
             self._judging -= 1
             self._arrived.set()
@@ -225,10 +225,10 @@ class Node:
         message, failures = received.arrival.id, 0
         while True:
             try:
-                await self._parts.messages.put_back(message, received.attempts, not_before, crashed=crashed)
+                await self._config.messages.put_back(message, received.attempts, not_before, crashed=crashed)
                 return
             except Exception as error:
-                why, pause = type(error).__name__, self._parts.backoff.pause(failures := failures + 1)
+                why, pause = type(error).__name__, self._config.backoff.pause(failures := failures + 1)
                 log.error("message not put back", message=message, error=why, again_in=pause)
             if self._stopping.is_set():
                 return
@@ -237,21 +237,21 @@ class Node:
     async def _decision(self, received: Received, now: datetime) -> Decision:
         """The judgement, or the decision to hold a message whose judgement is our own failure."""
         if received.attempts > CRASHES:
-            return _broke(received, f"{CRASHES} judgements of it crashed")
+            return _failed(received, f"{CRASHES} judgements of it crashed")
         try:
-            return await self._parts.judges.judge(received, now)
+            return await self._config.judges.judge(received, now)
         except WorkerDied as died:
             log.error(
                 "judgement crashed", message=received.arrival.id, attempt=received.attempts, error=str(died)
             )
             if received.attempts < CRASHES:
                 raise
-            return _broke(received, f"{CRASHES} judgements of it crashed; the last: {died}")
-        except Deferred:
+            return _failed(received, f"{CRASHES} judgements of it crashed; the last: {died}")
+        except JudgementDeferred:
             raise
         except Exception as error:
             log.error("judgement failed", message=received.arrival.id, error=printable(str(error), 2000))
-            return _broke(received, f"judgement failed: {type(error).__name__}")
+            return _failed(received, f"judgement failed: {type(error).__name__}")
 
     def _report(self, received: Received, decision: Decision, state: State) -> None:
         log.info(
@@ -263,10 +263,10 @@ class Node:
         )
 
     async def _dispatch_some(self) -> bool:
-        return await self._parts.dispatch.turn()
+        return await self._config.dispatch.turn()
 
     async def _hear_answers(self, name: str) -> bool:
-        heard = await self._hear(name, self._parts.backends[name])
+        heard = await self._hear(name, self._config.backends[name])
         if heard:
             self._heard.set()
         return heard
@@ -274,7 +274,7 @@ class Node:
     async def _hear(self, name: str, backend: Backend) -> bool:
         said = await backend.answers(64)
         if said:
-            own = await self._parts.answers.take_in(name, said, speaks=name in self._parts.accounts)
+            own = await self._config.answers.take_in(name, said, speaks=name in self._config.accounts)
             for message in own:
                 await self.add(await asyncio.to_thread(self._kept, name, message))
             await backend.acknowledge([each.id for each in said])
@@ -283,16 +283,16 @@ class Node:
     def _kept(self, backend: str, message: Answer) -> Arrival:
         """The arrival of what a back-end sends of its own accord, its bytes made durable. Sent again, it is
         judged as any message that is sent twice."""
-        spool = self._parts.blobs.spool()
+        spool = self._config.blobs.spool()
         try:
             spool.write(0, message.body)
             sha256, size = spool.keep()
         finally:
             spool.discard()
-        now = self._parts.clock()
+        now = self._config.clock()
         return Arrival(
             id=new_id(now, random.randbytes(10)),  # noqa: S311  tells two of one moment apart, no secret
-            account=self._parts.accounts[backend],
+            account=self._config.accounts[backend],
             channel="backend",
             name=message.name,
             sha256=sha256,
@@ -300,21 +300,21 @@ class Node:
             received_at=now,
         )
 
-    async def _announce_some(self) -> bool:
+    async def _send_pending_receipts(self) -> bool:
         """Tells senders of what is held, or waits for customs (CONTRACT.md, "Receipts")."""
-        messages, now = self._parts.messages, self._parts.clock()
-        found = await messages.untold(
+        messages, now = self._config.messages, self._config.clock()
+        found = await messages.pending_receipts(
             *(now - ANNOUNCE_HELD_AFTER, now - DOWN_AFTER),
-            *(self._parts.dispatch.down(now), _ANNOUNCED_AT_ONCE),
+            *(self._config.dispatch.down(now), _ANNOUNCED_AT_ONCE),
         )
-        for untold in found:
-            receipt = await self._parts.judges.pending_receipt(untold, now)
-            await messages.announce(untold, receipt, now)
+        for pending in found:
+            receipt = await self._config.judges.pending_receipt(pending, now)
+            await messages.send_pending_receipt(pending, receipt, now)
         return len(found) == _ANNOUNCED_AT_ONCE
 
 
-def _broke(received: Received, reason: str) -> Decision:
-    return Decision(message=received.arrival.id, attempt=received.attempts, event=Event.BROKE, reason=reason)
+def _failed(received: Received, reason: str) -> Decision:
+    return Decision(message=received.arrival.id, attempt=received.attempts, event=Event.FAILED, reason=reason)
 
 
 async def _until(event: asyncio.Event, seconds: float) -> None:

@@ -12,9 +12,9 @@ import pytest
 from adapters.backends.amqp import AmqpBackend
 from adapters.channels.amqp.reply_queues import AccountQueues, queue_of
 from adapters.channels.amqp.topology import DEAD, IN, keeping
-from adapters.transport.amqp.connection import BrokerConnection, Sent
+from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from adapters.transport.amqp.queues import unlimited
-from tests.support.amqp_office import WITHIN, backend_settings
+from tests.support.amqp_backend import WITHIN, backend_settings
 from tests.support.rabbitmq import Rabbit
 
 ADAPTERS: Final = Path(__file__).parents[2] / "adapters"
@@ -42,7 +42,7 @@ def test_every_queue_that_we_make_has_a_limit_of_ours_or_says_that_it_has_none(
             await node.until_connected()
             await customs.until_connected()
             receipt = aio_pika.Message(b"", message_id="1")
-            assert await AccountQueues(node, node).publish("broker-aa", receipt) is Sent.CONFIRMED
+            assert await AccountQueues(node, node).publish("broker-aa", receipt) is PublishResult.CONFIRMED
 
     asyncio.run(test())
     listed = rabbit.ctl(

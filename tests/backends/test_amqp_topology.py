@@ -7,7 +7,7 @@ import aio_pika
 import pytest
 
 from adapters.channels.amqp.topology import DEAD, IN, RECEIPTS, keeping
-from adapters.transport.amqp.connection import BrokerConnection, Sent
+from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from tests.support.amqp import run
 from tests.support.rabbitmq import Rabbit
 
@@ -41,7 +41,7 @@ def test_what_is_deleted_at_the_broker_is_made_again_while_connected(
                 await channel.exchange_delete(RECEIPTS)
             for name in (IN, DEAD):
                 message = aio_pika.Message(b"", message_id=name)
-                while await _routed(connection, name, message) is not Sent.CONFIRMED:
+                while await _routed(connection, name, message) is not PublishResult.CONFIRMED:
                     await asyncio.sleep(0.05)
             await (await connection.channel()).get_exchange(RECEIPTS, ensure=True)
             assert node.connected
@@ -51,17 +51,17 @@ def test_what_is_deleted_at_the_broker_is_made_again_while_connected(
 
 async def _routed(
     connection: aio_pika.abc.AbstractConnection, exchange: str, message: aio_pika.Message
-) -> Sent:
+) -> PublishResult:
     channel = await connection.channel(on_return_raises=True)
     try:
         to = await channel.get_exchange(exchange, ensure=False)
         await to.publish(message, "declarations", mandatory=True)
     except aio_pika.exceptions.PublishError:
-        return Sent.RETURNED
+        return PublishResult.RETURNED
     except aio_pika.exceptions.ChannelClosed:
-        return Sent.REFUSED
+        return PublishResult.REFUSED
     else:
-        return Sent.CONFIRMED
+        return PublishResult.CONFIRMED
     finally:
         await channel.close()
 

@@ -18,9 +18,9 @@ from gateway.model.agreements import (
     Act,
     Agreement,
     AgreementKind,
+    AgreementNotice,
     AgreementState,
     IllegalAct,
-    Notice,
     Side,
 )
 from gateway.model.ports import Answer, Outcome
@@ -57,7 +57,7 @@ def requested(facts: dict[str, str]) -> Sent:
     return sent(matter=replace(REQUEST, facts={**REQUEST.facts, **facts}))
 
 
-def signed_notice(answer: Answer) -> Notice:
+def signed_notice(answer: Answer) -> AgreementNotice:
     """What a notice says, once it is certain that the association signed it and that its schema holds."""
     root = parse(answer.body)
     kind = families().recognise(root)
@@ -67,7 +67,7 @@ def signed_notice(answer: Answer) -> Notice:
     return read_notice(verify_enveloped(root, (ASSOCIATION.registered,), NOW).root)
 
 
-def notices(association: ReferenceAssociation) -> list[Notice]:
+def notices(association: ReferenceAssociation) -> list[AgreementNotice]:
     return [signed_notice(each) for each in told(association) if each.name.startswith("AgreementNotice_")]
 
 
@@ -108,7 +108,7 @@ def test_a_request_is_numbered_proposed_and_confirmed(association: ReferenceAsso
         value=Decimal("1000.50"),
         currency="502",
     )
-    assert signed_notice(confirmed) == Notice(
+    assert signed_notice(confirmed) == AgreementNotice(
         id=f"{NUMBER}-confirmed",
         act=Act.CONFIRMED,
         at=NOW,

@@ -18,37 +18,37 @@ from lxml import etree
 from gateway.formats.xml import trusted
 from gateway.model.message import Part, Pdf
 from gateway.model.ports import Answer, Outcome
-from tests.support.amqp_office import lodge
-from tests.support.submissions import GATEWAY, OFFICES, STRANGER, Office, Opened, Sent, told, values
+from tests.support.amqp_backend import lodge
+from tests.support.submissions import BACKENDS, GATEWAY, STRANGER, BackendCase, Opened, Sent, told, values
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    office: Office
+    case: BackendCase
     desk: Opened
     folder: Path
 
     def sent(self, *arguments: Any, **options: Any) -> Sent:
-        return self.office.send(*arguments, **options)
+        return self.case.send(*arguments, **options)
 
     def calls(self, key: str) -> list[str]:
-        return self.office.calls(self.folder, key)
+        return self.case.calls(self.folder, key)
 
     def answered(self, answers: Sequence[Answer], submissions: int = 1) -> bool:
         """Whether these are the answers to so many sound submissions, one after the other."""
-        usual = self.office.answers * submissions
+        usual = self.case.answers * submissions
         return len(answers) == len(usual) and all(
             answer.name.startswith(name) for answer, name in zip(answers, usual, strict=True)
         )
 
 
-@pytest.fixture(params=OFFICES)
+@pytest.fixture(params=BACKENDS)
 def tried(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Tried]:
-    office, folder = OFFICES[request.param], tmp_path / "office"
-    if office.broker:
+    case, folder = BACKENDS[request.param], tmp_path / "office"
+    if case.broker:
         lodge(folder, request.getfixturevalue("rabbit"))
-    with closing(office.open(folder)) as desk:
-        yield Tried(office, desk, folder)
+    with closing(case.open(folder)) as desk:
+        yield Tried(case, desk, folder)
 
 
 def test_the_same_submission_again_has_no_second_effect_and_is_counted(tried: Tried) -> None:
@@ -58,7 +58,7 @@ def test_the_same_submission_again_has_no_second_effect_and_is_counted(tried: Tr
 
     assert outcomes == [Outcome.TAKEN] * 3
     assert tried.answered(told(tried.desk))
-    assert tried.calls(once.key) == ["taken"] * (1 if tried.office.exchange else 3)
+    assert tried.calls(once.key) == ["taken"] * (1 if tried.case.exchange else 3)
 
 
 def test_submissions_at_the_same_time_with_one_key_have_one_effect(tried: Tried) -> None:
@@ -77,7 +77,7 @@ def test_asked_it_says_whether_it_has_a_submission(tried: Tried) -> None:
     once = tried.sent()
 
     # Over a broker it may lie in a queue that the question goes past: nobody can say that customs has it not.
-    assert asyncio.run(tried.desk.ask(once.key))[0] is (None if tried.office.broker else Outcome.LATER)
+    assert asyncio.run(tried.desk.ask(once.key))[0] is (None if tried.case.broker else Outcome.LATER)
     once.to(tried.desk)
     assert asyncio.run(tried.desk.ask(once.key))[0] is Outcome.TAKEN
 
@@ -102,7 +102,7 @@ def test_answers_say_which_submission_they_answer(tried: Tried) -> None:
     first.to(tried.desk)
     second.to(tried.desk)
 
-    each = len(tried.office.answers)
+    each = len(tried.case.answers)
     assert [answer.key for answer in told(tried.desk)] == [first.key] * each + [second.key] * each
 
 
@@ -111,7 +111,7 @@ def test_answers_have_names_of_their_own(tried: Tried) -> None:
         tried.sent(reference).to(tried.desk)
 
     names = [answer.name for answer in told(tried.desk)]
-    assert len(set(names)) == len(names) > len(tried.office.answers) * 2
+    assert len(set(names)) == len(names) > len(tried.case.answers) * 2
 
 
 def test_what_was_taken_is_there_when_the_folder_is_opened_again(tried: Tried) -> None:
@@ -121,7 +121,7 @@ def test_what_was_taken_is_there_when_the_folder_is_opened_again(tried: Tried) -
     asyncio.run(tried.desk.acknowledge([answers[0].id]))
     tried.desk.close()
 
-    with closing(tried.office.open(tried.folder)) as again:
+    with closing(tried.case.open(tried.folder)) as again:
         assert asyncio.run(again.ask(once.key))[0] is Outcome.TAKEN
         assert told(again) == answers[1:]
         assert once.to(again)[0] is Outcome.TAKEN
@@ -130,9 +130,9 @@ def test_what_was_taken_is_there_when_the_folder_is_opened_again(tried: Tried) -
 
 def refused(tried: Tried, wrong: Sent) -> str:
     """The reason, once it is certain that nothing was taken."""
-    if tried.office.exchange:
-        return refused_by_answer(tried, tried.folder / tried.office.exchange, wrong)
-    if tried.office.broker:
+    if tried.case.exchange:
+        return refused_by_answer(tried, tried.folder / tried.case.exchange, wrong)
+    if tried.case.broker:
         return refused_over_broker(tried, wrong)
     outcome, reason = wrong.to(tried.desk)
     assert outcome is Outcome.NEVER
@@ -243,8 +243,8 @@ def test_a_large_package_leaves_nothing_behind(tried: Tried) -> None:
     parts = {"报关单.xml": b"<DecMessage/>", "照片.pdf": b"%PDF-1.4" + bytes(range(256)) * (20 << 10)}
     assert tried.sent(parts=parts).to(tried.desk) == (Outcome.TAKEN, "")
 
-    database = tried.office.file
-    left = {file.name for file in tried.folder.iterdir()} - {tried.office.exchange}
+    database = tried.case.file
+    left = {file.name for file in tried.folder.iterdir()} - {tried.case.exchange}
     assert left <= {database, f"{database}-wal", f"{database}-shm"}
     assert not list(tried.folder.rglob("*.tmp"))
 
@@ -253,7 +253,7 @@ SUBMITTER = """
 import asyncio, io, pickle, sys
 from pathlib import Path
 import structlog
-from tests.support.amqp_office import lodge
+from tests.support.amqp_backend import lodge
 from tests.support.submissions import OFFICES
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -265,14 +265,14 @@ for submission, package in work["sent"]:
 """
 
 
-@pytest.mark.parametrize("name", OFFICES)
+@pytest.mark.parametrize("name", BACKENDS)
 def test_what_it_said_it_took_survives_being_killed(
     request: pytest.FixtureRequest, tmp_path: Path, name: str
 ) -> None:
-    office = OFFICES[name]
-    if office.broker:
+    case = BACKENDS[name]
+    if case.broker:
         lodge(tmp_path, request.getfixturevalue("rabbit"))
-    work = [office.send(f"C-{number}") for number in range(60)]
+    work = [case.send(f"C-{number}") for number in range(60)]
     child = subprocess.Popen(
         [sys.executable, "-c", SUBMITTER, name, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -286,7 +286,7 @@ def test_what_it_said_it_took_survives_being_killed(
         child.kill()
         said += [line.split() for line in child.stdout]
 
-    with closing(office.open(tmp_path)) as again:
+    with closing(case.open(tmp_path)) as again:
         for key, outcome in said:
             assert outcome == b"taken"
             assert asyncio.run(again.ask(key.decode()))[0] is Outcome.TAKEN
@@ -294,7 +294,7 @@ def test_what_it_said_it_took_survives_being_killed(
             assert one.to(again)[0] is Outcome.TAKEN
         # Over a broker, one that was killed before it noted what it had said says it again.
         answers = list({(answer.key, answer.name): answer for answer in told(again)}.values())
-        assert Tried(office, again, tmp_path).answered(answers, len(work))
+        assert Tried(case, again, tmp_path).answered(answers, len(work))
         assert {answer.key for answer in answers} == {one.key for one in work}
-        numbers = {number for answer in answers if (number := office.number_in(answer))}
+        numbers = {number for answer in answers if (number := case.number_in(answer))}
         assert len(numbers) == len(work)

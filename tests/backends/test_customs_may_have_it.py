@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import select
 
 from adapters.blobs.filesystem import FilesystemBlobs
-from adapters.store.read.message_status import standing
+from adapters.store.read.message_status import message_status
 from adapters.store.tables.messages import deliveries
 from adapters.store.write.delivery_actions import act_on
 from adapters.store.write.destinations import SqlDestinations
-from gateway.deliver.dispatcher import Dispatch, Roads
+from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
 from gateway.model.message import Key, Submission
 from gateway.model.ports import Answer, Outcome
 from gateway.model.states import CustomsStatus, DeliveryState, State
@@ -91,7 +91,7 @@ class Case:
 class Run:
     def __init__(self, store: Store, cases: Sequence[Case], blobs: FilesystemBlobs) -> None:
         self.store, self.cases, self.now = store, cases, NOW
-        self.roads = Roads(
+        self.config = DispatchConfig(
             outbox=store.outbox,
             destinations=SqlDestinations(store.database),
             backends={case.name: case.customs for case in cases},
@@ -100,7 +100,7 @@ class Run:
             blobs=blobs,
             clock=lambda: self.now,
         )
-        self.dispatch = Dispatch(self.roads)
+        self.dispatch = Dispatcher(self.config)
 
     async def step(self, number: int) -> None:
         """The `number`-th attempt of every case that is still on its way."""
@@ -128,7 +128,7 @@ class Run:
 
 def can(run: Run, case: Case, act: Act, stage: Stage | None = None) -> bool:
     with run.store.database.engine.connect() as reader:
-        _row, present = standing(reader, case.message)
+        _row, present = message_status(reader, case.message)
     try:
         event_of(act, present, stage)
     except Impossible:
@@ -211,9 +211,9 @@ def test_what_customs_answers_it_has_whatever_the_connection_said(store: Store) 
     async def test() -> None:
         sent = arrival()
         await accept(store, sent)
-        (item,) = await store.outbox.claim("customs", 1, NOW)
+        (delivery,) = await store.outbox.claim("customs", 1, NOW)
         assert await customs_says(store, sent, CustomsStatus.IMPORTED, b"answer")
-        await store.outbox.settle(item, DeliveryState.PENDING, "connection refused", NOW, NOW)
+        await store.outbox.settle(delivery, DeliveryState.PENDING, "connection refused", NOW, NOW)
         run = Run(store, [], FilesystemBlobs(Path("unused")))
         case = Case((), Scripted(True), sent.id, "customs")
         run.act(hold, case)
@@ -229,13 +229,13 @@ def test_what_customs_took_and_an_operator_hands_over_again_may_be_there_until_c
     async def test() -> None:
         sent = arrival()
         await accept(store, sent)
-        (item,) = await store.outbox.claim("customs", 1, NOW)
-        await store.outbox.settle(item, DeliveryState.DELIVERED, "", NOW, NOW)
+        (delivery,) = await store.outbox.claim("customs", 1, NOW)
+        await store.outbox.settle(delivery, DeliveryState.DELIVERED, "", NOW, NOW)
         again = store.database.submit(
-            lambda to: act_on(to, DeliveryAct.REPLAY, item.id, "tests", "customs lost it", NOW)
+            lambda to: act_on(to, DeliveryAct.REPLAY, delivery.id, "tests", "customs lost it", NOW)
         )
         assert again.result() == (DeliveryState.UNKNOWN, State.DELIVERED)
-        (item,) = await store.outbox.claim("customs", 1, NOW)
-        assert (item.unknown, item.unsure) == (True, True)
+        (delivery,) = await store.outbox.claim("customs", 1, NOW)
+        assert (delivery.unknown, delivery.unsure) == (True, True)
 
     asyncio.run(test())

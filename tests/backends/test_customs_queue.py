@@ -17,16 +17,16 @@ from sqlalchemy import select
 from adapters.backends.amqp import AmqpBackend
 from adapters.backends.amqp_exchange import Word, word
 from adapters.blobs.filesystem import FilesystemBlobs
-from adapters.store.read.message_status import standing
+from adapters.store.read.message_status import message_status
 from adapters.store.tables.messages import deliveries
 from adapters.store.write.destinations import SqlDestinations
 from adapters.transport.amqp import connection
 from gateway.config.connections import AmqpBackendSettings
-from gateway.deliver.dispatcher import Dispatch, Roads
+from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
 from gateway.model.states import DeliveryState
 from gateway.operate.message_actions import Act, Impossible, event_of
 from tests.support.acts import hold
-from tests.support.amqp_office import WITHIN, backend_settings
+from tests.support.amqp_backend import WITHIN, backend_settings
 from tests.support.rabbitmq import Rabbit
 from tests.support.stores import NOW, Store, accept, arrival
 
@@ -81,7 +81,7 @@ def test_a_question_that_went_past_the_submission_frees_nothing(
             AmqpBackend(settings, tmp_path, "customs") as backend,
         ):
             await backend.until_connected()
-            roads = Roads(
+            config = DispatchConfig(
                 outbox=store.outbox,
                 destinations=SqlDestinations(store.database),
                 backends={"customs": backend},
@@ -90,7 +90,7 @@ def test_a_question_that_went_past_the_submission_frees_nothing(
                 blobs=blobs,
                 clock=lambda: now,
             )
-            dispatch = Dispatch(roads)
+            dispatch = Dispatcher(config)
 
             async def attempt() -> None:
                 await dispatch.turn()
@@ -115,6 +115,6 @@ def test_a_question_that_went_past_the_submission_frees_nothing(
     held = store.database.submit(lambda to: hold(to, sent.id, "tests", "why", now))
     held.result()
     with store.database.engine.connect() as reader:
-        present = standing(reader, sent.id)[1]
+        present = message_status(reader, sent.id)[1]
     with pytest.raises(Impossible):
         event_of(Act.REJECT, present, None)

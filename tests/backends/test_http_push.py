@@ -22,7 +22,7 @@ from adapters.backends.http import opened_client
 from adapters.backends.http_push import PushedBackend, listening
 from adapters.home.named_files import Renewal
 from adapters.sandbox.cli.customs_serve_http import Tls
-from adapters.sandbox.customs.serving_http import Bringing
+from adapters.sandbox.customs.serving_http import AnswerPusher
 from gateway.config.connections import HttpBackendSettings, PushSettings
 from gateway.model.ports import Answer
 from tests.support.submissions import Sent, reference_customs, sent
@@ -248,7 +248,7 @@ def test_customs_brings_what_it_says_until_it_is_kept(tmp_path: Path) -> None:
                     one = sent(reference)
                     await customs.submit(one.submission, partial(opened, one))
                     keys.append(one.key)
-                bringing = Bringing(customs, f"{at.url}/answers/customs", at.trust(at.pusher), None)
+                bringing = AnswerPusher(customs, f"{at.url}/answers/customs", at.trust(at.pusher), None)
                 work = asyncio.create_task(bringing.run(stop))
                 kept = await at.keep(10)
                 async with asyncio.timeout(20):

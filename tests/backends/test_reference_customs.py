@@ -16,7 +16,7 @@ from adapters.sandbox.customs.ledger import Ledger
 from adapters.sandbox.customs.reviews import NotFitting, NotInQueue, decide
 from gateway.formats.xml import parse
 from gateway.model.china import CHINA
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from gateway.model.message import Operation
 from gateway.model.ports import Answer, Outcome
 from tests.support.submissions import GATEWAY, NOW, reference_customs, sent, told, values
@@ -35,7 +35,7 @@ def channels(answers: Sequence[Answer]) -> list[str]:
 def channel(answer: Answer) -> str:
     try:
         parse(answer.body)
-    except Rejected:
+    except MessageRejected:
         return "malformed"
     return values(answer).get("CHANNEL", "technical")
 

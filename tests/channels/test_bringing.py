@@ -9,10 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.blobs.filesystem import FilesystemBlobs
-from adapters.channels.sftp_partner.office import Office, Thread
-from adapters.channels.sftp_partner.push_receipts import bring
+from adapters.channels.sftp_partner.ports import PartnerPorts, PartnerThread
+from adapters.channels.sftp_partner.push_receipts import push_receipts
 from adapters.store.read.mailbox import SqlMailbox
-from adapters.store.write.receipt_delivery import SqlPostings
+from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from adapters.transport.files.local import LocalFiles
 from gateway.model.parties import Delivery
 from tests.store.test_postings import given, register
@@ -20,17 +20,17 @@ from tests.support.stores import NOW, Store
 
 
 def brought(store: Store, root: Path) -> None:
-    postings = SqlPostings(store.database)
-    office = Office(
+    postings = SqlReceiptDeliveries(store.database)
+    ports = PartnerPorts(
         intake=store.messages,
         mailbox=SqlMailbox(store.database),
-        postings=postings,
+        deliveries=postings,
         blobs=FilesystemBlobs(root / "blobs"),
         clock=lambda: NOW,
         mark="0123abcd",
     )
-    with closing(Thread()) as thread:
-        asyncio.run(bring("broker", LocalFiles(root / "theirs"), thread, office, asyncio.Event()))
+    with closing(PartnerThread()) as thread:
+        asyncio.run(push_receipts("broker", LocalFiles(root / "theirs"), thread, ports, asyncio.Event()))
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def test_what_was_planted_where_a_receipt_is_written_is_not_written_to(
 ) -> None:
     ours = tmp_path / "ours"
     ours.write_bytes(b"of the gateway")
-    for posting in asyncio.run(SqlPostings(store.database).due(["broker"], 9, NOW)):
-        place = inbox / f".receipt-{posting.receipt}.tmp"
+    for delivery in asyncio.run(SqlReceiptDeliveries(store.database).due(["broker"], 9, NOW)):
+        place = inbox / f".receipt-{delivery.receipt}.tmp"
         match planted:
             case "link":
                 place.symlink_to(ours)

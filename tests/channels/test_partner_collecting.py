@@ -14,18 +14,18 @@ from structlog.testing import capture_logs
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.channels.sftp_partner.claim_names import Claim, claim_of
-from adapters.channels.sftp_partner.office import Office, Thread
-from adapters.channels.sftp_partner.pull_uploads import Collector
+from adapters.channels.sftp_partner.ports import PartnerPorts, PartnerThread
+from adapters.channels.sftp_partner.pull_uploads import UploadPuller
 from adapters.store.database import Database, sqlite_engine
 from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.tables.messages import metadata
 from adapters.store.write.messages import SqlMessages
-from adapters.store.write.receipt_delivery import SqlPostings
+from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from adapters.transport.files.local import LocalFiles
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account
 from gateway.model.ports import Intake
-from gateway.receive.allowance import Disk, Room, Sent, room
+from gateway.receive.allowance import Disk, SentToday, UploadAllowance, room
 
 MARK = "0123abcd"
 PARTY = Account(name="party", keys=(), max_package=4096)
@@ -44,18 +44,18 @@ class Looking:
         engine = sqlite_engine(root / "store.sqlite")
         metadata.create_all(engine)
         self.database = Database(engine)
-        self.thread = Thread()
+        self.thread = PartnerThread()
         self._messages: Intake = SqlMessages(self.database)
-        self.office = Office(
+        self.ports = PartnerPorts(
             intake=self,
             mailbox=SqlMailbox(self.database),
-            postings=SqlPostings(self.database),
+            deliveries=SqlReceiptDeliveries(self.database),
             blobs=FilesystemBlobs(root / "blobs"),
             clock=lambda: self.now,
             mark=MARK,
         )
         self.spools = root / "blobs" / "spool"
-        self.collector = Collector("theirs", LocalFiles(root / "theirs"), self.thread, self.office)
+        self.puller = UploadPuller("theirs", LocalFiles(root / "theirs"), self.thread, self.ports)
 
     async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
         self.before_add()
@@ -64,7 +64,7 @@ class Looking:
 
     def look(self, times: int = 1) -> None:
         for _ in range(times):
-            run(self.collector.collect(PARTY, asyncio.Event()))
+            run(self.puller.collect(PARTY, asyncio.Event()))
 
     def names(self) -> list[str]:
         return sorted(os.listdir(self.out))
@@ -104,13 +104,13 @@ def test_a_file_is_taken_when_two_looks_found_it_the_same(looking: Looking) -> N
 
 def test_what_is_beyond_the_accounts_allowance_lies_there_until_there_is_room(looking: Looking) -> None:
     bound = replace(PARTY, daily_bytes=2)
-    sent = Sent()
+    sent = SentToday()
 
-    async def asked(_account: Account) -> Room:
+    async def asked(_account: Account) -> UploadAllowance:
         return room(bound, sent, Disk(free=1, reserve=0))
 
-    office = replace(looking.office, room=asked)
-    looking.collector = Collector("theirs", LocalFiles(looking.out.parent), looking.thread, office)
+    ports = replace(looking.ports, room=asked)
+    looking.puller = UploadPuller("theirs", LocalFiles(looking.out.parent), looking.thread, ports)
     (looking.out / "a.xml").write_bytes(b"<a/>")
     looking.look(3)
     assert (looking.names(), looking.arrived) == (["a.xml"], [])
@@ -123,15 +123,15 @@ def test_what_is_beyond_the_accounts_allowance_lies_there_until_there_is_room(lo
 def test_what_others_used_up_while_it_was_fetched_gets_its_name_back_and_waits(looking: Looking) -> None:
     sender = replace(PARTY, daily_messages=1)
 
-    async def asked(_account: Account) -> Room:
-        return room(sender, Sent(), Disk(free=1, reserve=0))
+    async def asked(_account: Account) -> UploadAllowance:
+        return room(sender, SentToday(), Disk(free=1, reserve=0))
 
-    office = replace(looking.office, room=asked)
-    looking.collector = Collector("theirs", LocalFiles(looking.out.parent), looking.thread, office)
+    ports = replace(looking.ports, room=asked)
+    looking.puller = UploadPuller("theirs", LocalFiles(looking.out.parent), looking.thread, ports)
     for name in ("a.xml", "b.xml"):
         (looking.out / name).write_bytes(b"<a/>")
     for _ in range(3):
-        run(looking.collector.collect(sender, asyncio.Event()))
+        run(looking.puller.collect(sender, asyncio.Event()))
     (arrival,) = looking.arrived
     assert looking.names() == sorted([Claim("a.xml", arrival.id, MARK).file, "b.xml"])
 
@@ -241,19 +241,19 @@ def test_what_is_left_unfinished_for_an_hour_is_told_in_its_in_box_once(
     inbox = tmp_path / "theirs" / "InBox"
     (looking.out / "a.xml.part").write_bytes(b"<a")
     looking.look(2)
-    assert (os.listdir(inbox), looking.collector.left) == ([], {})
+    assert (os.listdir(inbox), looking.puller.left) == ([], {})
     looking.now += timedelta(minutes=61)
     looking.look(2)
     (name,) = os.listdir(inbox)
     assert name.startswith("Unfinished_a.xml.part_")
     assert "a.xml.part" in (inbox / name).read_text("utf-8")
-    assert list(looking.collector.left) == ["a.xml.part"]
+    assert list(looking.puller.left) == ["a.xml.part"]
     (inbox / name).unlink()
     looking.look(2)
     assert os.listdir(inbox) == []  # they have read it
     (looking.out / "a.xml.part").rename(looking.out / "a.xml")
     looking.look(2)
-    assert (looking.collector.left, [each.name for each in looking.arrived]) == ({}, ["a.xml"])
+    assert (looking.puller.left, [each.name for each in looking.arrived]) == ({}, ["a.xml"])
 
 
 def test_a_link_in_place_of_out_box_leads_nowhere(looking: Looking, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 from adapters.channels.sftp_partner import pull_uploads
 from adapters.channels.sftp_partner.claim_names import Claim
-from adapters.channels.sftp_partner.pull_uploads import Collector
+from adapters.channels.sftp_partner.pull_uploads import UploadPuller
 from adapters.transport.files import local
-from adapters.transport.files.folders import Found
+from adapters.transport.files.folders import FolderEntry
 from adapters.transport.files.local import LocalFiles
 from tests.channels.test_partner_collecting import MARK, PARTY, Looking, looking, run
 
@@ -67,7 +67,7 @@ def test_receipts_do_not_wait_until_all_files_are_taken(
         taken.append(len(looking.arrived))
 
     looking.look()
-    run(looking.collector.collect(PARTY, asyncio.Event(), between))
+    run(looking.puller.collect(PARTY, asyncio.Event(), between))
     assert taken == [3, 6, 9]
     assert [each.name for each in looking.arrived] == [f"{number}.xml" for number in range(10)]
 
@@ -96,11 +96,11 @@ def test_ever_new_names_do_not_fill_the_log(looking: Looking, monkeypatch: pytes
 class Racing(LocalFiles):
     """A party that puts a new file where it was just seen that there is none."""
 
-    def look(self, folder: str, name: str) -> Found | None:
-        found = super().look(folder, name)
-        if found is None and name == "a.xml":
+    def look(self, folder: str, name: str) -> FolderEntry | None:
+        entry = super().look(folder, name)
+        if entry is None and name == "a.xml":
             self.write(folder, name, lambda out: out.write(b"<second/>"))
-        return found
+        return entry
 
 
 def test_a_file_that_comes_while_a_claim_is_given_back_is_not_replaced(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_file_that_comes_while_a_claim_is_given_back_is_not_replaced(tmp_path:
         raise RuntimeError("disk full")
 
     with closing(Looking(tmp_path)) as looking:
-        looking.collector = Collector("theirs", Racing(tmp_path / "theirs"), looking.thread, looking.office)
+        looking.puller = UploadPuller("theirs", Racing(tmp_path / "theirs"), looking.thread, looking.ports)
         (looking.out / "a.xml").write_bytes(b"<a/>")
         looking.look()
         looking.before_add = full
@@ -157,7 +157,7 @@ def test_a_name_that_cannot_be_taken_and_a_receipt_that_cannot_be_written_are_tr
 ) -> None:
     (looking.out / "folder").mkdir()
     looking.look()
-    assert looking.collector.untaken == ["folder"]
+    assert looking.puller.untaken == ["folder"]
     (looking.out / "folder").rmdir()
     looking.look()
-    assert looking.collector.untaken == []
+    assert looking.puller.untaken == []

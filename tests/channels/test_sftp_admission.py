@@ -7,7 +7,7 @@ from socket import create_connection
 
 import pytest
 
-from adapters.channels.sftp_server.connection_limits import Admission, drop_chance
+from adapters.channels.sftp_server.connection_limits import ConnectionLimits, drop_chance
 from tests.support.sftp_served import serving
 
 
@@ -19,40 +19,40 @@ def test_the_chance_to_be_dropped_grows_as_that_of_openssh() -> None:
 
 
 def test_some_are_dropped_before_all_are() -> None:
-    admission = Admission()
+    limits = ConnectionLimits()
     for _ in range(16):
-        assert admission.knock("192.0.2.1")
-    let_in = [admission.knock("192.0.2.1") for _ in range(1000)]
+        assert limits.admit("192.0.2.1")
+    let_in = [limits.admit("192.0.2.1") for _ in range(1000)]
     assert let_in.count(True) == 16  # until there are 32
     assert False in let_in[: let_in.index(True) + 50]
-    assert admission.knock("192.0.2.2")
+    assert limits.admit("192.0.2.2")
 
 
 def test_who_showed_a_wrong_key_takes_nobodys_place_and_waits_longer_each_time() -> None:
-    admission = Admission()
+    limits = ConnectionLimits()
     waits = []
     for _ in range(32):
-        assert admission.knock("192.0.2.1")
-        waits.append(admission.failed("192.0.2.1", first=True))
+        assert limits.admit("192.0.2.1")
+        waits.append(limits.failed("192.0.2.1", first=True))
     assert waits[:3] == pytest.approx([0.1, 0.2, 0.3])
     assert waits[-1] == 2.0
-    assert admission.knock("192.0.2.1")
-    assert admission.failed("192.0.2.1", first=True) is None  # too many wait
-    assert admission.failed("192.0.2.1", first=False) == 2.0
+    assert limits.admit("192.0.2.1")
+    assert limits.failed("192.0.2.1", first=True) is None  # too many wait
+    assert limits.failed("192.0.2.1", first=False) == 2.0
 
 
 def test_all_that_came_may_come_again_when_they_have_left() -> None:
-    admission = Admission()
+    limits = ConnectionLimits()
     for _ in range(3):
         for number in range(16):
-            assert admission.knock("192.0.2.1")
+            assert limits.admit("192.0.2.1")
             slowed = number % 3 == 0
             if slowed:
-                admission.failed("192.0.2.1", first=True)
+                limits.failed("192.0.2.1", first=True)
             if number % 2:
-                admission.known("192.0.2.1", slowed=slowed)
+                limits.known("192.0.2.1", slowed=slowed)
         for number in range(16):
-            admission.leave("192.0.2.1", known=bool(number % 2), slowed=number % 3 == 0)
+            limits.release("192.0.2.1", known=bool(number % 2), slowed=number % 3 == 0)
 
 
 def test_silent_connections_of_an_address_keep_no_log_in_out_for_long(

@@ -13,7 +13,7 @@ from cli import app
 from gateway.model.agreements import Act
 from tests.support.association import agreement, shown, signed_notice
 from tests.support.declarations import Declaration, enterprise
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.rendering import render
 
 NUMBER = "195200016172325"
@@ -21,31 +21,33 @@ TRADER, BROKER = enterprise("trader-a"), enterprise("broker-aa")
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     """One agreement was told of and used by a declaration; no test changes the home."""
-    with Desk.at(tmp_path_factory.mktemp("agreements") / "home") as desk:
-        desk.judged("association", "notice.xml", signed_notice(desk.home, agreement(NUMBER, goods=("8482",))))
-        desk.judged("broker-aa", "R1.xml", render(Declaration(reference="R1", documents=(shown(NUMBER),))))
-        yield desk
+    with Harness.at(tmp_path_factory.mktemp("agreements") / "home") as harness:
+        harness.judged(
+            "association", "notice.xml", signed_notice(harness.home, agreement(NUMBER, goods=("8482",)))
+        )
+        harness.judged("broker-aa", "R1.xml", render(Declaration(reference="R1", documents=(shown(NUMBER),))))
+        yield harness
 
 
-def said(desk: Desk, *arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["agreements", *arguments, "--home", str(desk.home.path)])
+def said(harness: Harness, *arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["agreements", *arguments, "--home", str(harness.home.path)])
     return result.exit_code, result.stdout
 
 
-def listed(desk: Desk, *arguments: str) -> Any:
-    code, text = said(desk, *arguments, "--json")
+def listed(harness: Harness, *arguments: str) -> Any:
+    code, text = said(harness, *arguments, "--json")
     assert code == 0
     return json.loads(text)
 
 
-def test_they_are_listed_as_they_were_told_of_and_the_newest_is_the_last(desk: Desk) -> None:
-    everything = listed(desk, "list")
+def test_they_are_listed_as_they_were_told_of_and_the_newest_is_the_last(harness: Harness) -> None:
+    everything = listed(harness, "list")
     assert [each["number"] for each in everything][-1] == NUMBER
     assert {each["kind"] for each in everything[:-1]} == {"long-term"}
-    assert listed(desk, "list", "--limit", "1") == everything[-1:]
-    assert listed(desk) == everything
+    assert listed(harness, "list", "--limit", "1") == everything[-1:]
+    assert listed(harness) == everything
 
 
 @pytest.mark.parametrize(
@@ -62,12 +64,12 @@ def test_they_are_listed_as_they_were_told_of_and_the_newest_is_the_last(desk: D
         (("--broker", "nobody"), 0),
     ],
 )
-def test_a_list_is_narrowed_by_what_is_asked(desk: Desk, narrowed: tuple[str, ...], count: int) -> None:
-    assert len(listed(desk, "list", *narrowed)) == count
+def test_a_list_is_narrowed_by_what_is_asked(harness: Harness, narrowed: tuple[str, ...], count: int) -> None:
+    assert len(listed(harness, "list", *narrowed)) == count
 
 
-def test_one_is_shown_with_its_terms_its_notice_and_what_was_accepted_under_it(desk: Desk) -> None:
-    one = listed(desk, "show", NUMBER)
+def test_one_is_shown_with_its_terms_its_notice_and_what_was_accepted_under_it(harness: Harness) -> None:
+    one = listed(harness, "show", NUMBER)
     (message,) = one["messages"]
     assert (one["state"], one["goods"], one["used_by"], one["revision"]) == (
         "used",
@@ -78,17 +80,17 @@ def test_one_is_shown_with_its_terms_its_notice_and_what_was_accepted_under_it(d
     assert (message["reference"], message["state"]) == ("R1", "accepted")
     notice = one["notice"]
     assert notice["name"] == "notice.xml"
-    with desk.blobs.open(notice["sha256"]) as file:
+    with harness.blobs.open(notice["sha256"]) as file:
         assert hashlib.sha256(file.read()).hexdigest() == notice["sha256"]
-    code, text = said(desk, "show", NUMBER)
+    code, text = said(harness, "show", NUMBER)
     assert code == 0
     assert "goods  8482" in text
     assert message["id"] in text
 
 
-def test_every_act_is_traced_with_its_actor_and_its_message(desk: Desk) -> None:
-    acts = listed(desk, "trace", NUMBER)
-    one = listed(desk, "show", NUMBER)
+def test_every_act_is_traced_with_its_actor_and_its_message(harness: Harness) -> None:
+    acts = listed(harness, "trace", NUMBER)
+    one = listed(harness, "show", NUMBER)
     assert [(each["act"], each["actor"], each["state"], each["message"]) for each in acts] == [
         (Act.CONFIRMED, "association", "in_force", one["notice"]["message"]),
         (Act.USED, "gateway", "used", one["used_by"]),
@@ -96,20 +98,20 @@ def test_every_act_is_traced_with_its_actor_and_its_message(desk: Desk) -> None:
     assert acts[0]["at"] < acts[1]["at"]
 
 
-def test_what_init_registered_has_no_message_but_a_notice_that_is_kept(desk: Desk) -> None:
-    first = listed(desk, "list")[0]["number"]
-    notice = listed(desk, "show", first)["notice"]
+def test_what_init_registered_has_no_message_but_a_notice_that_is_kept(harness: Harness) -> None:
+    first = listed(harness, "list")[0]["number"]
+    notice = listed(harness, "show", first)["notice"]
     assert notice["message"] is None
-    with desk.blobs.open(notice["sha256"]) as file:
+    with harness.blobs.open(notice["sha256"]) as file:
         assert first.encode() in file.read()
-    (act,) = listed(desk, "trace", first)
+    (act,) = listed(harness, "trace", first)
     assert (act["actor"], act["message"]) == ("init", None)
 
 
 @pytest.mark.parametrize("command", ["show", "trace"])
-def test_one_that_nobody_told_of_ends_with_1(desk: Desk, command: str) -> None:
+def test_one_that_nobody_told_of_ends_with_1(desk: Harness, command: str) -> None:
     assert said(desk, command, "99999999999")[0] == NO
 
 
-def test_a_state_that_does_not_exist_ends_with_2(desk: Desk) -> None:
-    assert said(desk, "list", "--state", "nonsense")[0] == USAGE
+def test_a_state_that_does_not_exist_ends_with_2(harness: Harness) -> None:
+    assert said(harness, "list", "--state", "nonsense")[0] == USAGE

@@ -7,19 +7,19 @@ import pytest
 
 from adapters.home.actor import actor
 from adapters.store.tables.messages import events
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.operating import gateway
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def test_a_pause_or_its_end_said_twice_changes_nothing_more_and_says_so(desk: Desk) -> None:
+def test_a_pause_or_its_end_said_twice_changes_nothing_more_and_says_so(harness: Harness) -> None:
     def said(verb: str, reason: str) -> tuple[int, str]:
-        done = gateway(desk, "backends", verb, "customs", "--reason", reason)
+        done = gateway(harness, "backends", verb, "customs", "--reason", reason)
         return done.code, done.out
 
     assert said("resume", "it is over") == (0, "customs is not paused; nothing is changed\n")
@@ -28,18 +28,18 @@ def test_a_pause_or_its_end_said_twice_changes_nothing_more_and_says_so(desk: De
     assert said("pause", "again") == (0, f"customs is paused already; nothing is changed {first}\n")
     assert said("resume", "it is over") == (0, "customs is resumed\n")
     assert said("resume", "again") == (0, "customs is not paused; nothing is changed\n")
-    told = [row["event"] for row in desk.rows(events) if row["event"].startswith("backend-")]
+    told = [row["event"] for row in harness.rows(events) if row["event"].startswith("backend-")]
     assert told == ["backend-paused", "backend-resumed"]
 
 
-def test_scripts_are_told_whether_it_changed_anything(desk: Desk) -> None:
+def test_scripts_are_told_whether_it_changed_anything(harness: Harness) -> None:
     pause = ("backends", "pause", "customs", "--reason", "until six", "--json")
-    assert gateway(desk, *pause).json["changed"] is True
-    again = gateway(desk, *pause).json
+    assert gateway(harness, *pause).json["changed"] is True
+    again = gateway(harness, *pause).json
     assert (again["changed"], again["paused_by"], again["pause_reason"]) == (False, actor(), "until six")
 
 
-def test_a_back_end_that_the_settings_do_not_name_ends_with_1(desk: Desk) -> None:
+def test_a_back_end_that_the_settings_do_not_name_ends_with_1(harness: Harness) -> None:
     for verb in ("pause", "resume"):
-        said = gateway(desk, "backends", verb, "nobody", "--reason", "x")
+        said = gateway(harness, "backends", verb, "nobody", "--reason", "x")
         assert (said.code, "it has: customs, association" in said.err) == (1, True), said

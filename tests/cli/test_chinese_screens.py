@@ -23,7 +23,7 @@ from gateway.monitor.alarms import Severity
 from gateway.operate.bulk_requests import Outcome, Progress
 from tests.support.association import shown
 from tests.support.declarations import Declaration, owing_nothing
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.operating import BROKER, NUMBER, gateway, refused
 from tests.support.rendering import render
 
@@ -46,9 +46,9 @@ OURS = {
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     """No test changes it."""
-    with Desk.at(tmp_path_factory.mktemp("screens") / "home") as opened:
+    with Harness.at(tmp_path_factory.mktemp("screens") / "home") as opened:
         refused(opened, "R1")
         opened.judged(BROKER, "R2.xml", render(Declaration(reference="R2", documents=(shown(NUMBER),))))
         opened.judged(BROKER, "R3.xml", render(owing_nothing("R3")))
@@ -80,16 +80,16 @@ SCREENS = [
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=" ".join)
-def test_no_word_of_ours_stands_on_a_screen_in_chinese(desk: Desk, screen: tuple[str, ...]) -> None:
-    seen = gateway(desk, *screen, "--lang", "zh").out
+def test_no_word_of_ours_stands_on_a_screen_in_chinese(harness: Harness, screen: tuple[str, ...]) -> None:
+    seen = gateway(harness, *screen, "--lang", "zh").out
     assert re.search("[\u4e00-\u9fff]", seen)
     cells = {cell for line in seen.splitlines() for cell in re.split(r"\s{2,}|[：；]", line)}
     assert cells & OURS == set()
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=" ".join)
-def test_scripts_get_the_same_in_any_language(desk: Desk, screen: tuple[str, ...]) -> None:
-    told = [gateway(desk, *screen, "--json", "--lang", lang).json for lang in ("zh", "en")]
+def test_scripts_get_the_same_in_any_language(harness: Harness, screen: tuple[str, ...]) -> None:
+    told = [gateway(harness, *screen, "--json", "--lang", lang).json for lang in ("zh", "en")]
     assert told[0] == told[1]
 
 
@@ -132,8 +132,8 @@ def test_every_state_event_and_act_has_a_word(known: dict[str, str], every: type
     assert [each for each in every if each not in known] == []
 
 
-def test_every_check_of_doctor_is_named_and_told_in_chinese(desk: Desk) -> None:
-    for found in examine(desk.home, NOW):
+def test_every_check_of_doctor_is_named_and_told_in_chinese(harness: Harness) -> None:
+    for found in examine(harness.home, NOW):
         assert chinese.DOCTOR.words["check"](found["check"]) != found["check"]
         assert re.search("[\u4e00-\u9fff]", found["zh"]) or "SHA256" in found["zh"]
 
@@ -158,6 +158,6 @@ def test_commands_speak_the_language_of_the_terminal(
     assert spoken() is lang
 
 
-def test_a_command_without_lang_speaks_it_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_without_lang_speaks_it_too(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
-    assert "已受理" in gateway(desk, "messages", "show", "R3").out
+    assert "已受理" in gateway(harness, "messages", "show", "R3").out

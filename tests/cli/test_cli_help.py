@@ -17,7 +17,7 @@ from typer.core import TyperCommand
 
 import cli
 from adapters.cli.exit_codes import INTERNAL, NO, UNREACHABLE, USAGE
-from adapters.cli.init.init import found
+from adapters.cli.init.init import create_home
 from adapters.home.home import Home
 from docs.parts import leaves
 
@@ -33,7 +33,7 @@ MESSAGE = (
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which nothing has happened yet; no test changes it."""
-    return found(tmp_path_factory.mktemp("cli") / "home", 0, datetime.now(UTC)).path
+    return create_home(tmp_path_factory.mktemp("cli") / "home", 0, datetime.now(UTC)).path
 
 
 @dataclass(frozen=True)

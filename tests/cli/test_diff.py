@@ -7,22 +7,22 @@ import pytest
 
 from adapters.home.actor import actor
 from tests.support.declarations import Declaration
-from tests.support.desk import LATER, Desk
+from tests.support.harness import LATER, Harness
 from tests.support.operating import BROKER, gateway, held, judge_again, refused, trail
 from tests.support.rendering import render
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def test_the_attempts_of_a_message_stand_side_by_side_with_who_replayed_it_and_why(desk: Desk) -> None:
-    message = refused(desk)
-    gateway(desk, "messages", "replay", "R1", "--reason", "limit raised")
-    judge_again(desk, LATER)
-    said = gateway(desk, "messages", "diff", "R1", "--json")
+def test_the_attempts_of_a_message_stand_side_by_side_with_who_replayed_it_and_why(harness: Harness) -> None:
+    message = refused(harness)
+    gateway(harness, "messages", "replay", "R1", "--reason", "limit raised")
+    judge_again(harness, LATER)
+    said = gateway(harness, "messages", "diff", "R1", "--json")
     assert said.code == 0, said.err
     shown, rows = said.json, said.json["rows"]
     assert (shown["messages"], shown["columns"]) == ([message], ["attempt 1", "attempt 2"])
@@ -39,25 +39,27 @@ def test_the_attempts_of_a_message_stand_side_by_side_with_who_replayed_it_and_w
     assert "rules" not in shown["differs"]
 
 
-def test_lines_that_differ_are_marked_for_people(desk: Desk) -> None:
-    refused(desk)
-    gateway(desk, "messages", "replay", "R1", "--reason", "limit raised")
-    judge_again(desk, LATER)
-    lines = gateway(desk, "messages", "diff", "R1").out.splitlines()
+def test_lines_that_differ_are_marked_for_people(harness: Harness) -> None:
+    refused(harness)
+    gateway(harness, "messages", "replay", "R1", "--reason", "limit raised")
+    judge_again(harness, LATER)
+    lines = gateway(harness, "messages", "diff", "R1").out.splitlines()
     assert lines[0].split() == ["attempt", "1", "attempt", "2"]
     assert [line.split()[0] for line in lines if " verdict " in line] == ["≠"]
     assert [line.split()[0] for line in lines if " rules " in f" {line} "] == ["rules"]
 
 
-def test_a_message_that_was_never_replayed_has_one_attempt_that_differs_from_nothing(desk: Desk) -> None:
-    refused(desk)
-    shown = gateway(desk, "messages", "diff", "R1", "--json").json
+def test_a_message_that_was_never_replayed_has_one_attempt_that_differs_from_nothing(
+    harness: Harness,
+) -> None:
+    refused(harness)
+    shown = gateway(harness, "messages", "diff", "R1", "--json").json
     assert (shown["columns"], shown["differs"]) == (["attempt 1"], [])
 
 
-def test_two_messages_stand_side_by_side_with_facts_and_parts(desk: Desk) -> None:
-    first, second = refused(desk, "R1"), held(desk, "R2")
-    shown = gateway(desk, "messages", "diff", "R1", "R2", "--json").json
+def test_two_messages_stand_side_by_side_with_facts_and_parts(harness: Harness) -> None:
+    first, second = refused(harness, "R1"), held(harness, "R2")
+    shown = gateway(harness, "messages", "diff", "R1", "R2", "--json").json
     assert shown["columns"] == [first, second]
     assert shown["rows"]["reference"] == ["R1", "R2"]
     assert {"reference", "state", "sha256", "faults", "part R1.xml"} <= {*shown["differs"]}
@@ -65,19 +67,19 @@ def test_two_messages_stand_side_by_side_with_facts_and_parts(desk: Desk) -> Non
     assert any(name.startswith("fact ") for name in shown["rows"])
 
 
-def test_a_rule_has_one_name_in_the_trail_beside_others_and_in_a_dry_run(desk: Desk) -> None:
-    message = desk.judged(
+def test_a_rule_has_one_name_in_the_trail_beside_others_and_in_a_dry_run(harness: Harness) -> None:
+    message = harness.judged(
         BROKER, "R1.xml", render(Declaration(reference="R1", head={"GrossWet": "1"}))
     ).message
-    (attempts,) = gateway(desk, "messages", "diff", "R1", "--json").json["rows"]["faults"]
-    beside = gateway(desk, "messages", "diff", "R1", "R1", "--json").json["rows"]["faults"]
-    (dry,) = gateway(desk, "messages", "replay", "R1", "--dry-run", "--json").json
+    (attempts,) = gateway(harness, "messages", "diff", "R1", "--json").json["rows"]["faults"]
+    beside = gateway(harness, "messages", "diff", "R1", "R1", "--json").json["rows"]["faults"]
+    (dry,) = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json").json
     assert "DEC-501" in attempts
     assert beside == [sorted(attempts)] * 2
     assert dry["faults"]["now"] == ["DEC-501"]
-    assert trail(desk, message)[-1][2]["faults"] == attempts
+    assert trail(harness, message)[-1][2]["faults"] == attempts
 
 
-def test_what_is_not_there_ends_with_1(desk: Desk) -> None:
-    refused(desk)
-    assert gateway(desk, "messages", "diff", "R1", "R2").code == 1
+def test_what_is_not_there_ends_with_1(harness: Harness) -> None:
+    refused(harness)
+    assert gateway(harness, "messages", "diff", "R1", "R2").code == 1

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from adapters.cli.doctor import examine
 from adapters.home.home import Home
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 
 
 def test_doctor_names_what_others_may_read_but_not_what_was_given_to_them(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
-        home = desk.home
+    with Harness.at(tmp_path / "home") as harness:
+        home = harness.home
         with (home.path / "gateway.toml").open("a") as settings:
             settings.write('[backend.office]\nkind = "directory"\nfolder = "office"\n')
         (home.path / "office").mkdir(mode=0o755)
@@ -25,11 +25,11 @@ def _found(home: Home) -> str:
 
 
 def test_doctor_reads_the_whole_store_only_where_it_is_asked_to(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
+    with Harness.at(tmp_path / "home") as harness:
         said = [
             each["detail"]
             for whole in (False, True)
-            for each in examine(desk.home, NOW, whole=whole)
+            for each in examine(harness.home, NOW, whole=whole)
             if each["check"] == "store"
         ]
     assert said[0].startswith("it can be read (--whole reads every page)")

@@ -11,48 +11,48 @@ from adapters.home.host_keys import KINDS, read_host_keys
 from adapters.store.write.alarms import write
 from gateway.monitor.alarm_conditions import UNFINISHED
 from gateway.monitor.alarms import Changes, Condition, Severity
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
-        yield desk
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
 
 
-def said(desk: Desk, check: str) -> dict[str, Any]:
-    (found,) = [each for each in examine(desk.home, NOW) if each["check"] == check]
+def said(harness: Harness, check: str) -> dict[str, Any]:
+    (found,) = [each for each in examine(harness.home, NOW) if each["check"] == check]
     return found
 
 
-def test_a_new_home_has_host_keys_of_every_kind_and_doctor_tells_their_fingerprints(desk: Desk) -> None:
-    found = said(desk, "host keys")
-    keys = read_host_keys(desk.home.keys)
+def test_a_new_home_has_host_keys_of_every_kind_and_doctor_tells_their_fingerprints(harness: Harness) -> None:
+    found = said(harness, "host keys")
+    keys = read_host_keys(harness.home.keys)
     assert {each.kind for each in keys} == set(KINDS)
     assert found["ok"] is True
     assert all(each.fingerprint in found["detail"] for each in keys)
-    known = (desk.home.path / "clients" / "broker-aa" / "known_hosts").read_text()
+    known = (harness.home.path / "clients" / "broker-aa" / "known_hosts").read_text()
     assert all(each.key.get_base64() in known for each in keys)
 
 
-def test_a_home_of_before_is_well_and_is_told_how_to_add_another_kind(desk: Desk) -> None:
+def test_a_home_of_before_is_well_and_is_told_how_to_add_another_kind(harness: Harness) -> None:
     for kind in KINDS[1:]:
-        (desk.home.keys / f"ssh_host_{kind}").unlink()
-    found = said(desk, "host keys")
+        (harness.home.keys / f"ssh_host_{kind}").unlink()
+    found = said(harness, "host keys")
     assert found["ok"] is True
     assert "ssh-keygen -t ecdsa" in found["detail"]
 
 
-def test_a_host_key_that_cannot_be_read_is_named(desk: Desk) -> None:
-    (desk.home.keys / "ssh_host_rsa").write_text("no key")
-    found = said(desk, "host keys")
+def test_a_host_key_that_cannot_be_read_is_named(harness: Harness) -> None:
+    (harness.home.keys / "ssh_host_rsa").write_text("no key")
+    found = said(harness, "host keys")
     assert found["ok"] is False
     assert "ssh_host_rsa" in found["detail"]
 
 
-def test_uploads_that_are_left_unfinished_are_told(desk: Desk) -> None:
-    assert said(desk, "unfinished uploads")["ok"] is True
+def test_uploads_that_are_left_unfinished_are_told(harness: Harness) -> None:
+    assert said(harness, "unfinished uploads")["ok"] is True
     left = Condition(key=f"{UNFINISHED}broker-aa", severity=Severity.WARNING, zh="z", en="broker-aa left 2")
-    desk.database.submit(lambda to: write(to, Changes(opened=(left,)), NOW)).result()
-    found = said(desk, "unfinished uploads")
+    harness.database.submit(lambda to: write(to, Changes(opened=(left,)), NOW)).result()
+    found = said(harness, "unfinished uploads")
     assert (found["ok"], found["detail"]) == (False, "broker-aa left 2")

@@ -8,34 +8,34 @@ from typer.testing import CliRunner
 
 from cli import app
 from tests.support.declarations import Declaration
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.rendering import render
 
 ACCOUNT = "broker-aa"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
-        yield desk
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
 
 
-def said(desk: Desk, *words: str) -> str:
-    run = CliRunner().invoke(app, ["documents", *words, "--home", str(desk.home.path)])
+def said(harness: Harness, *words: str) -> str:
+    run = CliRunner().invoke(app, ["documents", *words, "--home", str(harness.home.path)])
     assert run.exit_code == 0, run.output
     return run.stdout
 
 
-def test_a_paper_entry_is_not_said_to_keep_documents(desk: Desk) -> None:
-    desk.judged(ACCOUNT, "paper.xml", render(Declaration(reference="PAPER", entry_type="0")))
-    desk.judged(ACCOUNT, "data.xml", render(Declaration(reference="DATA")))
-    rows = {line.split()[0]: line for line in said(desk, "list").splitlines()[1:]}
+def test_a_paper_entry_is_not_said_to_keep_documents(harness: Harness) -> None:
+    harness.judged(ACCOUNT, "paper.xml", render(Declaration(reference="PAPER", entry_type="0")))
+    harness.judged(ACCOUNT, "data.xml", render(Declaration(reference="DATA")))
+    rows = {line.split()[0]: line for line in said(harness, "list").splitlines()[1:]}
     assert "after-release" in rows["DATA"]
     assert "kept" not in rows["PAPER"]
 
 
-def test_each_source_of_what_is_owed_is_told_apart(desk: Desk) -> None:
-    desk.judged(ACCOUNT, "data.xml", render(Declaration(reference="DATA")))
-    shown = " ".join(said(desk, "show", "DATA").split())
+def test_each_source_of_what_is_owed_is_told_apart(harness: Harness) -> None:
+    harness.judged(ACCOUNT, "data.xml", render(Declaration(reference="DATA")))
+    shown = " ".join(said(harness, "show", "DATA").split())
     assert "clause 2(1)2, since 2014-04-01; reform plan, trader AA otherwise" in shown
     assert "overdue no" in shown

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.store.tables.messages import receipts
 from tests.support.declarations import Declaration
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.operating import gateway, held
 from tests.support.rendering import render
 
@@ -16,9 +16,9 @@ _NAME: Final = "a\x1b[31mb"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
-        yield desk
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
 
 
 @pytest.mark.parametrize(
@@ -43,20 +43,20 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     ids=" ".join,
 )
 def test_a_name_with_an_escape_character_is_shown_by_its_code_point(
-    desk: Desk, tmp_path: Path, arguments: tuple[str, ...]
+    harness: Harness, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     (tmp_path / f"{_NAME}.xml").write_bytes(render(Declaration(reference="R1")))
     (tmp_path / f"{_NAME}.zip").write_bytes(b"x =")
-    desk.received("broker-aa", f"{_NAME}.xml", b"<r/>")
-    said = gateway(desk, *(each.format(folder=tmp_path) for each in arguments))
+    harness.received("broker-aa", f"{_NAME}.xml", b"<r/>")
+    said = gateway(harness, *(each.format(folder=tmp_path) for each in arguments))
     assert said.code != 4
     assert "\x1b[31m" not in said.out + said.err
 
 
-def test_a_reason_with_an_escape_character_is_told_by_its_code_point(desk: Desk) -> None:
-    message = held(desk)
-    said = gateway(desk, "messages", "reject", message, "--reason", _NAME)
+def test_a_reason_with_an_escape_character_is_told_by_its_code_point(harness: Harness) -> None:
+    message = held(harness)
+    said = gateway(harness, "messages", "reject", message, "--reason", _NAME)
     assert (said.code, "\x1b" in said.out + said.err) == (0, False)
-    bodies = [row["body"] for row in desk.rows(receipts, message=message)]
+    bodies = [row["body"] for row in harness.rows(receipts, message=message)]
     assert any(b"a\\u{1b}[31mb" in body for body in bodies)
     assert not any(b"\x1b" in body for body in bodies)

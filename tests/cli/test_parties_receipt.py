@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from adapters.store.write.parties import say
+from adapters.store.write.parties import import_parties
 from gateway.formats.submission import read_envelope
 from gateway.formats.xml import trusted
 from gateway.model.parties import TraderClass
-from gateway.operate.party_changes import Stated
+from gateway.operate.party_changes import PartyRecord
 from tests.support.declarations import Declaration
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
 
 
@@ -19,13 +19,15 @@ from tests.support.rendering import render
 def test_a_class_that_changes_before_judgement_counts_only_if_it_was_in_force_at_receipt(
     tmp_path: Path, days: int, told: str
 ) -> None:
-    with Desk.at(tmp_path / "home") as desk:
-        received = desk.received("broker-aa", "a.xml", render(Declaration()))
+    with Harness.at(tmp_path / "home") as harness:
+        received = harness.received("broker-aa", "a.xml", render(Declaration()))
         later = NOW + timedelta(days=days)
-        said = Stated(place="", code=desk.party("broker-aa").code, trader_class=TraderClass.B)
-        desk.database.submit(lambda transaction: say(transaction, [said], "tests", "", later)).result()
+        record = PartyRecord(place="", code=harness.party("broker-aa").code, trader_class=TraderClass.B)
+        harness.database.submit(
+            lambda transaction: import_parties(transaction, [record], "tests", "", later)
+        ).result()
 
-        decision = desk.judgement(received)
+        decision = harness.judgement(received)
 
     (submission,) = decision.submissions
     assert read_envelope(trusted(submission.envelope)).sender["class"] == told

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from adapters.cli.doctor import examine
-from adapters.cli.init.init import found
+from adapters.cli.init.init import create_home
 from adapters.home.home import Home
 from tests.support.submissions import NOW
 
@@ -14,7 +14,7 @@ def said(home: Home) -> tuple[bool, str]:
 
 
 def test_a_partner_needs_an_account_that_gets_its_receipts_in_folders(tmp_path: Path) -> None:
-    home = found(tmp_path / "home", 0, NOW)
+    home = create_home(tmp_path / "home", 0, NOW)
     assert said(home) == (True, "0 visited")
 
     with (home.path / "gateway.toml").open("a", encoding="utf-8") as file:
@@ -31,7 +31,7 @@ def test_a_partner_needs_an_account_that_gets_its_receipts_in_folders(tmp_path: 
 
 
 def test_what_the_settings_name_must_be_there_and_what_is_secret_for_nobody_else(tmp_path: Path) -> None:
-    home = found(tmp_path / "home", 0, NOW)
+    home = create_home(tmp_path / "home", 0, NOW)
     with (home.path / "gateway.toml").open("a", encoding="utf-8") as file:
         file.write('[amqp]\nuser = "gateway"\npassword_file = "open"\nca = "not-there"\n')
     (home.path / "open").write_text("password")

@@ -17,7 +17,7 @@ from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.tables.messages import receipts
 from gateway.model.folders import Folder
 from tests.support.declarations import Declaration
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
 
 BROKER = "broker-aa"
@@ -25,69 +25,69 @@ REMOVED_AT = NOW + timedelta(minutes=7)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
         for reference in ("R1", "R2"):
-            desk.judged(BROKER, f"{reference}.xml", render(Declaration(reference=reference)))
-        yield desk
+            harness.judged(BROKER, f"{reference}.xml", render(Declaration(reference=reference)))
+        yield harness
 
 
-def run(desk: Desk, *command: str) -> Result:
-    return CliRunner().invoke(cli.app, [*command, "--home", str(desk.home.path)])
+def run(harness: Harness, *command: str) -> Result:
+    return CliRunner().invoke(cli.app, [*command, "--home", str(harness.home.path)])
 
 
-def told(desk: Desk, *command: str) -> Any:
-    said = run(desk, *command, "--json")
+def told(harness: Harness, *command: str) -> Any:
+    said = run(harness, *command, "--json")
     assert said.exit_code == 0, said.output
     return json.loads(said.stdout)
 
 
-def taken_away(desk: Desk) -> dict[str, Any]:
+def taken_away(harness: Harness) -> dict[str, Any]:
     """The receipt of R1, removed by its account as an SFTP client removes it."""
-    (row,) = told(desk, "receipts", "list", "--message", "R1", "--account", BROKER)
-    box = SqlMailbox(desk.database)
+    (row,) = told(harness, "receipts", "list", "--message", "R1", "--account", BROKER)
+    box = SqlMailbox(harness.database)
     asyncio.run(box.collected(BROKER, row["id"], REMOVED_AT, removed=True))
     return dict(row)
 
 
-def names(desk: Desk) -> list[str]:
-    entries = asyncio.run(SqlMailbox(desk.database).page(BROKER, Folder.INBOX, "", 100))
+def names(harness: Harness) -> list[str]:
+    entries = asyncio.run(SqlMailbox(harness.database).page(BROKER, Folder.INBOX, "", 100))
     return [entry.name for entry in entries]
 
 
-def test_that_a_receipt_was_taken_away_is_told_wherever_it_is_shown(desk: Desk) -> None:
-    row = taken_away(desk)
-    (listed,) = told(desk, "receipts", "list", "--removed")
+def test_that_a_receipt_was_taken_away_is_told_wherever_it_is_shown(harness: Harness) -> None:
+    row = taken_away(harness)
+    (listed,) = told(harness, "receipts", "list", "--removed")
     assert (listed["name"], listed["removed_at"]) == (row["name"], REMOVED_AT.isoformat())
-    assert told(desk, "receipts", "show", row["name"])["removed_at"] == REMOVED_AT.isoformat()
+    assert told(harness, "receipts", "show", row["name"])["removed_at"] == REMOVED_AT.isoformat()
     (shown,) = [
-        each for each in told(desk, "messages", "show", "R1")["receipts"] if each["name"] == row["name"]
+        each for each in told(harness, "messages", "show", "R1")["receipts"] if each["name"] == row["name"]
     ]
     assert shown["removed_at"] == REMOVED_AT.isoformat()
-    gone = told(desk, "messages", "trace", "R1")[-1]
+    gone = told(harness, "messages", "trace", "R1")[-1]
     assert (gone["event"], gone["actor"], gone["at"]) == ("receipt-removed", BROKER, REMOVED_AT.isoformat())
-    assert "receipt-removed" not in {each["event"] for each in told(desk, "messages", "trace", "R2")}
+    assert "receipt-removed" not in {each["event"] for each in told(harness, "messages", "trace", "R2")}
 
 
-def test_a_receipt_that_was_taken_away_is_put_back_as_it_was_with_a_reason(desk: Desk) -> None:
-    row, before = taken_away(desk), desk.rows(receipts)
-    assert row["name"] not in names(desk)
-    said = run(desk, "receipts", "restore", str(row["id"]), "--reason", "their disk was lost")
+def test_a_receipt_that_was_taken_away_is_put_back_as_it_was_with_a_reason(harness: Harness) -> None:
+    row, before = taken_away(harness), harness.rows(receipts)
+    assert row["name"] not in names(harness)
+    said = run(harness, "receipts", "restore", str(row["id"]), "--reason", "their disk was lost")
     assert said.exit_code == 0, said.output
-    assert row["name"] in names(desk)
-    after = desk.rows(receipts)
+    assert row["name"] in names(harness)
+    after = harness.rows(receipts)
     assert [each | {"removed_at": None} for each in before] == after
-    last = told(desk, "messages", "trace", "R1")[-1]
+    last = told(harness, "messages", "trace", "R1")[-1]
     assert (last["event"], last["detail"]["reason"]) == ("receipt-restored", "their disk was lost")
-    assert list(Audit(desk.home).run()) == []
-    again = run(desk, "receipts", "restore", row["name"], "--reason", "once more")
+    assert list(Audit(harness.home).run()) == []
+    again = run(harness, "receipts", "restore", row["name"], "--reason", "once more")
     assert (again.exit_code, "where it was put" in again.stderr) == (NO, True)
 
 
-def test_the_bytes_of_a_receipt_come_out_as_they_were_given(desk: Desk) -> None:
-    row = told(desk, "receipts", "list", "--message", "R2")[0]
-    (body,) = [each["body"] for each in desk.rows(receipts) if each["id"] == row["id"]]
-    assert run(desk, "receipts", "show", str(row["id"]), "--raw").stdout_bytes == body
+def test_the_bytes_of_a_receipt_come_out_as_they_were_given(harness: Harness) -> None:
+    row = told(harness, "receipts", "list", "--message", "R2")[0]
+    (body,) = [each["body"] for each in harness.rows(receipts) if each["id"] == row["id"]]
+    assert run(harness, "receipts", "show", str(row["id"]), "--raw").stdout_bytes == body
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_the_bytes_of_a_receipt_come_out_as_they_were_given(desk: Desk) -> None:
         (("messages", "list", "--since", "1h", "--until", "2026-01-01"), USAGE),
     ],
 )
-def test_what_cannot_be_asked_is_told(desk: Desk, arguments: tuple[str, ...], code: int) -> None:
-    assert run(desk, *arguments).exit_code == code
+def test_what_cannot_be_asked_is_told(harness: Harness, arguments: tuple[str, ...], code: int) -> None:
+    assert run(harness, *arguments).exit_code == code
 
 
 @pytest.mark.parametrize("command", [("messages", "list"), ("receipts", "list")])
-def test_so_long_ago_and_a_day_begin_a_list(desk: Desk, command: tuple[str, ...]) -> None:
+def test_so_long_ago_and_a_day_begin_a_list(desk: Harness, command: tuple[str, ...]) -> None:
     """The desk's commands are told a time an hour after its first message."""
     every = len(told(desk, *command))
     assert every > 0
@@ -117,12 +117,12 @@ def test_so_long_ago_and_a_day_begin_a_list(desk: Desk, command: tuple[str, ...]
     assert told(desk, *command, "--since", "2026-11-24") == []
 
 
-def test_tail_ends_by_itself_where_it_is_not_to_follow(desk: Desk) -> None:
-    said = run(desk, "tail", "--since", "2h", "--no-follow", "--json")
+def test_tail_ends_by_itself_where_it_is_not_to_follow(harness: Harness) -> None:
+    said = run(harness, "tail", "--since", "2h", "--no-follow", "--json")
     assert said.exit_code == 0
     lines = [json.loads(line) for line in said.stdout.splitlines()]
     assert [each["event"] for each in lines] == ["received", "passed"] * 2
-    assert run(desk, "tail", "--since", "10m", "--no-follow").stdout == ""
+    assert run(harness, "tail", "--since", "10m", "--no-follow").stdout == ""
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,14 @@ def test_tail_ends_by_itself_where_it_is_not_to_follow(desk: Desk) -> None:
     [("created_at", "abc"), ("body", "text"), ("removed_at", "x"), ("created_at", 10**30)],
 )
 def test_a_receipt_that_was_damaged_is_named_and_the_others_are_shown(
-    desk: Desk, column: str, value: object
+    harness: Harness, column: str, value: object
 ) -> None:
-    whole = told(desk, "receipts", "list")
+    whole = told(harness, "receipts", "list")
     id_, other = whole[0]["id"], whole[1]["id"]
     shown = float(value) if isinstance(value, int) else value
-    with desk.database.engine.begin() as connection:
+    with harness.database.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE receipts SET {column} = ? WHERE id = ?", (shown, id_))  # noqa: S608
-    listed = run(desk, "receipts", "list", "--json")
+    listed = run(harness, "receipts", "list", "--json")
     rows = json.loads(listed.stdout)
     assert [row["id"] for row in rows] == [row["id"] for row in whole]
     assert rows[1:] == whole[1:]
@@ -145,7 +145,7 @@ def test_a_receipt_that_was_damaged_is_named_and_the_others_are_shown(
         assert (rows[0]["damaged"], rows[0][column], rows[0]["name"]) == ([column], None, whole[0]["name"])
         assert listed.exit_code == NO
         assert f"receipt {id_}: {column}" in listed.stderr
-    asked = run(desk, "receipts", "show", str(id_))
+    asked = run(harness, "receipts", "show", str(id_))
     assert asked.exit_code == NO
     assert f"receipt {id_}: {column}" in asked.stderr
-    assert run(desk, "receipts", "show", str(other)).exit_code == 0
+    assert run(harness, "receipts", "show", str(other)).exit_code == 0

@@ -7,16 +7,16 @@ import pytest
 
 from adapters.store.tables.messages import events, messages
 from tests.support.declarations import Declaration
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.keys import identity
 from tests.support.operating import gateway, refused
 from tests.support.rendering import packed
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
-        yield desk
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
 
 
 DAMAGE = {
@@ -27,18 +27,18 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_commands_that_sign_say_which_file_is_broken(desk: Desk, tmp_path: Path, damage: bytes) -> None:
-    refused(desk)
+def test_commands_that_sign_say_which_file_is_broken(harness: Harness, tmp_path: Path, damage: bytes) -> None:
+    refused(harness)
     package = tmp_path / "a.zip"
     package.write_bytes(packed(Declaration(reference="R9")))
-    desk.home.signing_key.write_bytes(damage)
-    before = desk.rows(messages), desk.rows(events)
+    harness.home.signing_key.write_bytes(damage)
+    before = harness.rows(messages), harness.rows(events)
     for words in (
         ("check", str(package)),
         ("messages", "replay", "R1", "--reason", "tests", "--dry-run"),
-        ("policy", "try", str(desk.home.path / "policy.toml")),
+        ("policy", "try", str(harness.home.path / "policy.toml")),
     ):
-        said = gateway(desk, *words)
+        said = gateway(harness, *words)
         assert (said.code, said.err.count("\n")) == (2, 1), (words, said)
         assert said.err.startswith("gateway: keys/gateway.key, keys/gateway.crt: ")
-    assert (desk.rows(messages), desk.rows(events)) == before
+    assert (harness.rows(messages), harness.rows(events)) == before

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from adapters.cli.init.init import found
+from adapters.cli.init.init import create_home
 
 HEAVY: Final = {"signxml", "paramiko", "aio_pika", "pikepdf", "xmlschema", "alembic", "cryptography"}
 # The most modules that a command may have loaded, those of typer and SQLAlchemy among them, and the most CPU
@@ -49,7 +49,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     made = {
         **kept,
         "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("compiled")),
-        "GATEWAY_HOME": str(found(tmp_path_factory.mktemp("starting") / "home", 0, datetime.now(UTC)).path),
+        "GATEWAY_HOME": str(
+            create_home(tmp_path_factory.mktemp("starting") / "home", 0, datetime.now(UTC)).path
+        ),
     }
     started(made, "import sqlalchemy")
     return made

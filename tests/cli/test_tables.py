@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from adapters.cli.tables import in_words, laid_out
 from tests.support.declarations import Declaration
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.rendering import render
 from tests.support.served import ROOT
 
@@ -61,9 +61,9 @@ def test_no_line_is_wider_than_the_terminal_where_each_value_has_room(
 
 
 def test_a_terminal_has_times_of_china_and_a_pipe_full_instants(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
-        desk.judged("broker-aa", "R1.xml", render(Declaration(reference="R1")))
-        command = [sys.executable, "-m", "cli", "messages", "list", "--home", str(desk.home.path)]
+    with Harness.at(tmp_path / "home") as harness:
+        harness.judged("broker-aa", "R1.xml", render(Declaration(reference="R1")))
+        command = [sys.executable, "-m", "cli", "messages", "list", "--home", str(harness.home.path)]
         piped = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
         ).stdout

@@ -8,22 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.deliver.circuit_breaker import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, Breaker, BreakerState
-from gateway.deliver.rate_limit import Limits, Pace
+from gateway.deliver.circuit_breaker import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, BreakerState, CircuitBreaker
+from gateway.deliver.rate_limit import Limits, RateLimit
 
 NOW: Final = datetime(2026, 11, 2, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
 
 
-def opened(now: datetime = NOW) -> Breaker:
-    breaker = Breaker.new(now)
+def opened(now: datetime = NOW) -> CircuitBreaker:
+    breaker = CircuitBreaker.new(now)
     for _ in range(FAILURES):
         breaker = breaker.failed("refused connection", now, probe=False)
     return breaker
 
 
 def test_a_breaker_opens_after_five_failures_in_a_row() -> None:
-    breaker = Breaker.new(NOW)
+    breaker = CircuitBreaker.new(NOW)
     for _ in range(FAILURES - 1):
         breaker = breaker.failed("no", NOW, probe=False)
         assert breaker.closed
@@ -58,13 +58,13 @@ def test_what_was_on_its_way_when_it_opened_makes_no_pause_longer() -> None:
 
 
 @pytest.mark.parametrize("state", [opened(), opened().probing()])
-def test_any_success_closes_a_breaker(state: Breaker) -> None:
+def test_any_success_closes_a_breaker(state: CircuitBreaker) -> None:
     closed = state.worked(NOW + SECOND)
     assert (closed.state, closed.failures, closed.since) == (BreakerState.CLOSED, 0, NOW + SECOND)
 
 
 @pytest.mark.parametrize("state", [opened(), opened().probing()])
-def test_a_node_probes_at_once_what_it_finds_to_be_down(state: Breaker) -> None:
+def test_a_node_probes_at_once_what_it_finds_to_be_down(state: CircuitBreaker) -> None:
     found = state.found(NOW)
     assert found.may_probe(NOW)
     assert (found.failures, found.since) == (state.failures, state.since)
@@ -74,7 +74,7 @@ def test_a_node_probes_at_once_what_it_finds_to_be_down(state: Breaker) -> None:
 def test_whatever_happens_a_breaker_is_closed_or_says_when_it_is_tried(
     happened: list[tuple[bool, bool, int]],
 ) -> None:
-    breaker, now = Breaker.new(NOW), NOW
+    breaker, now = CircuitBreaker.new(NOW), NOW
     for works, waits, seconds in happened:
         now += timedelta(seconds=seconds)
         probe = breaker.may_probe(now)
@@ -91,21 +91,21 @@ def test_whatever_happens_a_breaker_is_closed_or_says_when_it_is_tried(
 
 
 def test_after_an_outage_one_goes_then_two_then_four_up_to_all() -> None:
-    pace, allowed = Pace.full(Limits(at_once=8), NOW).slow(), []
-    while pace.free(0, NOW) < 8:
-        allowed.append(pace.free(0, NOW))
+    rate_limit, allowed = RateLimit.full(Limits(at_once=8), NOW).slow(), []
+    while rate_limit.free(0, NOW) < 8:
+        allowed.append(rate_limit.free(0, NOW))
         for _ in range(allowed[-1]):
-            pace = pace.taken()
+            rate_limit = rate_limit.taken()
     assert allowed == [1, 2, 4]
-    assert pace.free(3, NOW) == 5
+    assert rate_limit.free(3, NOW) == 5
 
 
 @given(rate=st.floats(0.5, 500), seconds=st.integers(1, 4), at_once=st.integers(1, 64))
 def test_no_more_go_in_a_second_than_the_rate_allows(rate: float, seconds: int, at_once: int) -> None:
-    pace, now, gone = Pace.full(Limits(at_once=at_once, rate=rate), NOW), NOW, 0
+    rate_limit, now, gone = RateLimit.full(Limits(at_once=at_once, rate=rate), NOW), NOW, 0
     for _ in range(seconds * 50):
-        free = pace.free(0, now)
-        pace = pace.handed(free, now)
+        free = rate_limit.free(0, now)
+        rate_limit = rate_limit.handed(free, now)
         gone += free
         now += timedelta(milliseconds=20)
     assert gone <= rate * seconds + max(2.0, rate / 10)
@@ -113,19 +113,21 @@ def test_no_more_go_in_a_second_than_the_rate_allows(rate: float, seconds: int, 
 
 
 def test_a_pace_says_how_long_the_rate_makes_it_wait() -> None:
-    pace = Pace.full(Limits(at_once=8, rate=2), NOW)
-    assert pace.wait(NOW) == 0
-    pace = pace.handed(pace.free(0, NOW), NOW)  # two may go at once
-    assert pace.free(0, NOW) == 0
-    assert pace.wait(NOW) == pytest.approx(0.5)
-    assert pace.free(0, NOW + timedelta(seconds=0.5)) == 1
+    rate_limit = RateLimit.full(Limits(at_once=8, rate=2), NOW)
+    assert rate_limit.wait(NOW) == 0
+    rate_limit = rate_limit.handed(rate_limit.free(0, NOW), NOW)  # two may go at once
+    assert rate_limit.free(0, NOW) == 0
+    assert rate_limit.wait(NOW) == pytest.approx(0.5)
+    assert rate_limit.free(0, NOW + timedelta(seconds=0.5)) == 1
 
 
 def test_one_that_is_busy_gets_a_rest_and_half_as_many_at_once() -> None:
-    pace = Pace.full(Limits(at_once=8), NOW).busy(NOW).busy(NOW)  # two that were on their way together
-    assert pace.free(0, NOW) == 0
-    assert pace.free(0, NOW + SECOND) == 4
-    again = pace.busy(NOW + SECOND)
+    rate_limit = (
+        RateLimit.full(Limits(at_once=8), NOW).busy(NOW).busy(NOW)
+    )  # two that were on their way together
+    assert rate_limit.free(0, NOW) == 0
+    assert rate_limit.free(0, NOW + SECOND) == 4
+    again = rate_limit.busy(NOW + SECOND)
     assert again.free(0, NOW + SECOND * 2) == 0
     assert again.free(0, NOW + SECOND * 3) == 2
     for _ in range(6):

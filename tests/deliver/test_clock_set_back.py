@@ -8,11 +8,11 @@ from typing import Final
 from sqlalchemy import update
 
 from adapters.store.tables.messages import deliveries, messages, receipts
-from gateway.deliver.circuit_breaker import FAILURES, Breaker
-from gateway.deliver.rate_limit import Limits, Pace
+from gateway.deliver.circuit_breaker import FAILURES, CircuitBreaker
+from gateway.deliver.rate_limit import Limits, RateLimit
 from gateway.run.worker import LEASE
 from tests.support.declarations import Declaration
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.rendering import packed
 
 _HOUR: Final = timedelta(hours=1)
@@ -20,30 +20,30 @@ _AHEAD: Final = NOW + _HOUR
 
 
 def test_a_breaker_is_probed_and_a_pace_rests_no_longer() -> None:
-    breaker = Breaker.new(_AHEAD)
+    breaker = CircuitBreaker.new(_AHEAD)
     for _ in range(FAILURES):
         breaker = breaker.failed("no", _AHEAD, probe=False)
     assert not breaker.may_probe(_AHEAD)
     assert breaker.may_probe(NOW)
-    rests = Pace.full(Limits(at_once=4), _AHEAD).busy(_AHEAD)
+    rests = RateLimit.full(Limits(at_once=4), _AHEAD).busy(_AHEAD)
     assert rests.free(0, _AHEAD) == 0
     assert rests.free(0, NOW) == 2
 
 
 def test_a_rate_goes_on() -> None:
-    spent = Pace.full(Limits(at_once=4, rate=2), _AHEAD).handed(2, _AHEAD)
+    spent = RateLimit.full(Limits(at_once=4, rate=2), _AHEAD).handed(2, _AHEAD)
     assert spent.free(0, _AHEAD) == 0
     assert spent.free(0, NOW) == 2
 
 
 def test_deliveries_leases_and_retries_go_on_and_what_parties_wait_for_stays(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
-        sent = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
-        asked = desk.received("broker-aa", "b.zip", packed(Declaration(reference="R2"))).arrival.id
+    with Harness.at(tmp_path / "home") as harness:
+        sent = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
+        asked = harness.received("broker-aa", "b.zip", packed(Declaration(reference="R2"))).arrival.id
 
         def set_ahead(by: timedelta) -> None:
             at = NOW + by
-            with desk.database.engine.connect() as connection:
+            with harness.database.engine.connect() as connection:
                 connection.execute(update(messages).values(until=at))
                 connection.execute(
                     update(messages).where(messages.c.id == asked).values(lease_until=at, not_before=at)
@@ -52,17 +52,17 @@ def test_deliveries_leases_and_retries_go_on_and_what_parties_wait_for_stays(tmp
                 connection.execute(update(receipts).values(post_at=at))
 
         def waits() -> set[datetime]:
-            row = desk.message(asked)
-            deliver = {each["next_at"] for each in desk.rows(deliveries)}
-            bring = {each["post_at"] for each in desk.rows(receipts)}
+            row = harness.message(asked)
+            deliver = {each["next_at"] for each in harness.rows(deliveries)}
+            bring = {each["post_at"] for each in harness.rows(receipts)}
             return {row["lease_until"], row["not_before"], *deliver, *bring}
 
-        assert desk.rows(deliveries)
-        assert desk.rows(receipts, message=sent)
+        assert harness.rows(deliveries)
+        assert harness.rows(receipts, message=sent)
         set_ahead(timedelta(minutes=10))
-        assert asyncio.run(desk.messages.end_waits(NOW, LEASE)) == 0
+        assert asyncio.run(harness.messages.end_waits(NOW, LEASE)) == 0
         set_ahead(_HOUR)
         assert waits() == {_AHEAD}
-        assert asyncio.run(desk.messages.end_waits(NOW, LEASE)) >= 4
+        assert asyncio.run(harness.messages.end_waits(NOW, LEASE)) >= 4
         assert waits() == {NOW}
-        assert desk.message(asked)["until"] == _AHEAD
+        assert harness.message(asked)["until"] == _AHEAD

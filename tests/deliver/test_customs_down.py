@@ -19,19 +19,19 @@ from adapters.store.tables.operations import destinations
 from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.destinations import SqlDestinations, pause, resume, try_now
-from adapters.store.write.document_requests import SqlRequests
+from adapters.store.write.document_requests import SqlDocumentRequests
 from gateway.deliver.circuit_breaker import BreakerState
-from gateway.deliver.dispatcher import Dispatch, Roads
+from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
 from gateway.deliver.rate_limit import Limits
 from gateway.model.message import Receipt, ReceiptKind, Submission
 from gateway.model.ports import Answer, Backend, Outcome
 from gateway.model.states import DeliveryState, State
 from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
-from gateway.run.worker import Node, Parts
+from gateway.run.worker import Node, NodeConfig
 from tests.support.acts import hold, replay
 from tests.support.declarations import INVOICE, Declaration, Document, owing_nothing
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.pdfs import pdf
 from tests.support.receipts import NS, read_gateway_receipt
 from tests.support.rendering import packed, render
@@ -99,26 +99,26 @@ class Switched:
 class World:
     """A desk whose declarations go to `customs` and, where a route says so, to `other`."""
 
-    desk: Desk
+    harness: Harness
     clock: Clock
     customs: Switched
     other: Switched
     limits: dict[str, Limits] = field(default_factory=dict)
-    dispatch: Dispatch = field(init=False)
+    dispatch: Dispatcher = field(init=False)
 
     def __post_init__(self) -> None:
         self.started()
 
     def started(self) -> None:
         """As after a start: what was in memory is gone."""
-        self.dispatch = Dispatch(
-            Roads(
-                outbox=SqlOutbox(self.desk.database, timedelta(hours=24)),
-                destinations=SqlDestinations(self.desk.database),
+        self.dispatch = Dispatcher(
+            DispatchConfig(
+                outbox=SqlOutbox(self.harness.database, timedelta(hours=24)),
+                destinations=SqlDestinations(self.harness.database),
                 backends={"customs": self.customs, "other": self.other},
                 limits=self.limits,
                 budget=timedelta(hours=72),
-                blobs=self.desk.blobs,
+                blobs=self.harness.blobs,
                 clock=self.clock,
             )
         )
@@ -127,7 +127,7 @@ class World:
         """Accepted declarations; the ids of their messages."""
         documents = (Document(code=INVOICE, body=pdf()),)
         bodies = [packed(Declaration(reference=reference, documents=documents)) for reference in references]
-        decisions = [self.desk.judged(ACCOUNT, f"{n}.zip", body) for n, body in enumerate(bodies)]
+        decisions = [self.harness.judged(ACCOUNT, f"{n}.zip", body) for n, body in enumerate(bodies)]
         assert all(decision.submissions for decision in decisions)
         return [decision.message for decision in decisions]
 
@@ -147,37 +147,39 @@ class World:
         asyncio.run(steps())
 
     def states(self) -> Counter[str]:
-        return Counter(row["state"] for row in self.desk.rows(deliveries))
+        return Counter(row["state"] for row in self.harness.rows(deliveries))
 
     def effects(self, name: str = "customs") -> Counter[str]:
         """How often each submission key was declared at a customs."""
-        path = self.desk.home.path / "backends" / name / "customs.db"
+        path = self.harness.home.path / "backends" / name / "customs.db"
         with closing(sqlite3.connect(path)) as book:
             return Counter(key for (key,) in book.execute("SELECT key FROM submissions"))
 
     def verdicts(self, message: str) -> list[tuple[str, bool]]:
-        rows = self.desk.rows(receipts, message=message, kind="gateway")
+        rows = self.harness.rows(receipts, message=message, kind="gateway")
         return [(row["verdict"], row["final"]) for row in rows]
 
     def breaker(self, name: str = "customs") -> str:
-        ((row),) = self.desk.rows(destinations, name=name)
+        ((row),) = self.harness.rows(destinations, name=name)
         return str(row["breaker"])
 
     def node(self) -> Node:
-        desk, clock = self.desk, self.clock
-        book = SqlAnswers(desk.database, clock)
-        policy = desk.rules.policy
+        harness, clock = self.harness, self.clock
+        book = SqlAnswers(harness.database, clock)
+        policy = harness.rules.policy
         return Node(
-            Parts(
+            NodeConfig(
                 unfit=lambda _now: "",
-                messages=desk.messages,
+                messages=harness.messages,
                 dispatch=self.dispatch,
-                answers=CustomsAnswers(book, desk.register, families(), policy, desk.judges, clock),
-                reminders=Reminders(SqlRequests(desk.database), desk.register, desk.judges, policy, clock),
-                judges=desk.judges,
+                answers=CustomsAnswers(book, harness.register, families(), policy, harness.judges, clock),
+                reminders=Reminders(
+                    SqlDocumentRequests(harness.database), harness.register, harness.judges, policy, clock
+                ),
+                judges=harness.judges,
                 backends={"customs": self.customs, "other": self.other},
                 accounts={},
-                blobs=desk.blobs,
+                blobs=harness.blobs,
                 clock=clock,
             )
         )
@@ -209,25 +211,25 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with Desk.at(tmp_path / "home") as desk:
+    with Harness.at(tmp_path / "home") as harness:
         clock = Clock()
-        pem = desk.home.certificate.read_text()
-        folder = desk.home.path / "backends"
+        pem = harness.home.certificate.read_text()
+        folder = harness.home.path / "backends"
         with (
             closing(ReferenceCustoms(folder / "customs", pem, clock)) as customs,
             closing(ReferenceCustoms(folder / "other", pem, clock)) as other,
         ):
-            yield World(desk, clock, Switched(customs, clock), Switched(other, clock))
+            yield World(harness, clock, Switched(customs, clock), Switched(other, clock))
 
 
 def routed(world: World, **changes: object) -> None:
     """What is accepted from now on goes by routes that are changed so."""
-    rules = world.desk.rules
+    rules = world.harness.rules
     changed = tuple(
         route.model_copy(update=changes) if route.backend == "customs" else route
         for route in rules.routes.route
     )
-    world.desk.rules = replace(rules, routes=rules.routes.model_copy(update={"route": changed}))
+    world.harness.rules = replace(rules, routes=rules.routes.model_copy(update={"route": changed}))
 
 
 def test_an_hour_of_customs_being_down_costs_some_probes_and_no_delivery_an_attempt_too_many(
@@ -240,7 +242,7 @@ def test_an_hour_of_customs_being_down_costs_some_probes_and_no_delivery_an_atte
     assert world.breaker() == BreakerState.OPEN
     # 12 at most before it opened; then probes, the last ones a minute apart.
     assert 60 <= len(world.customs.tried) <= 12 + 6 + 60
-    assert all(row["attempts"] <= 2 for row in world.desk.rows(deliveries))
+    assert all(row["attempts"] <= 2 for row in world.harness.rows(deliveries))
 
     world.served_until(lambda: all(("waiting", False) in world.verdicts(each) for each in messages))
     world.started()  # also a node that starts now knows that customs is down
@@ -262,10 +264,10 @@ def test_the_receipt_of_what_waits_says_since_when_in_both_languages(world: Worl
     world.customs.always = Outcome.LATER
     world.passes(timedelta(minutes=2))
     world.served_until(lambda: ("waiting", False) in world.verdicts(message))
-    told = world.desk.rows(receipts, message=message, verdict="waiting")[0]
+    told = world.harness.rows(receipts, message=message, verdict="waiting")[0]
     assert told["account"] == ACCOUNT
     given = Receipt(account=ACCOUNT, name=told["name"], kind=ReceiptKind.GATEWAY, body=told["body"])
-    root = read_gateway_receipt(world.desk, given)
+    root = read_gateway_receipt(world.harness, given)
     (fault,) = root.findall("g:Faults/g:Fault", NS)
     assert (fault.get("code"), fault.get("severity")) == ("customs-unreachable", "warning")
     said = "".join(text.text or "" for text in fault.findall("g:Text", NS))
@@ -303,16 +305,16 @@ def test_a_storm_of_replays_has_one_submission_key_and_one_effect(world: World) 
     (message,) = world.sent("STORM1")
     world.customs.silent = 1
     asyncio.run(world.turn())
-    database = world.desk.database
+    database = world.harness.database
     for number in range(100):
         database.submit(lambda to: hold(to, message, "op", "storm", world.clock())).result()
         database.submit(lambda to: replay(to, message, "op", "storm", world.clock())).result()
         if number % 10 == 0:
             world.customs.says = [Outcome.LATER]
     world.passes(timedelta(minutes=1))
-    assert [row["key"] for row in world.desk.rows(deliveries)] == [message]
+    assert [row["key"] for row in world.harness.rows(deliveries)] == [message]
     assert world.effects() == {message: 1}
-    assert world.desk.message(message)["state"] == State.DELIVERED
+    assert world.harness.message(message)["state"] == State.DELIVERED
     assert world.verdicts(message) == [("accepted", True)]
 
 
@@ -327,10 +329,10 @@ def test_answers_that_are_given_again_and_again_are_relayed_once(world: World) -
 
     def heard() -> bool:
         rounds[0] += 1
-        return rounds[0] > 50 and bool(world.desk.message(message)["customs_status"] == "closed")
+        return rounds[0] > 50 and bool(world.harness.message(message)["customs_status"] == "closed")
 
     world.served_until(heard)
-    rows = world.desk.rows(receipts, message=message)
+    rows = world.harness.rows(receipts, message=message)
     relayed = Counter((row["account"], row["body"]) for row in rows)
     assert set(relayed.values()) == {1}
 
@@ -344,14 +346,14 @@ def test_what_waits_for_one_that_is_down_goes_to_its_alternative_and_is_never_at
     assert world.breaker() == BreakerState.OPEN
     assert world.effects("other") == dict.fromkeys(others, 1)
     assert world.effects() == {}
-    by_message = {row["message"]: row for row in world.desk.rows(deliveries)}
+    by_message = {row["message"]: row for row in world.harness.rows(deliveries)}
     assert by_message[unsure]["destination"] == "customs"  # it may be there
     for message in others:
-        assert [row["event"] for row in world.desk.rows(events, message=message)][-2:] == [
+        assert [row["event"] for row in world.harness.rows(events, message=message)][-2:] == [
             "diverted",
             "taken",
         ]
-        assert world.desk.message(message)["state"] == State.DELIVERED
+        assert world.harness.message(message)["state"] == State.DELIVERED
     world.customs.always = Outcome.TAKEN
     world.passes(timedelta(minutes=6))
     assert world.effects() == {unsure: 1}
@@ -367,7 +369,7 @@ def test_what_is_tried_for_three_days_is_held_says_why_and_its_sender_hears_of_i
     world.passes(timedelta(hours=2), timedelta(minutes=30))
     asyncio.run(_once(world.dispatch.give_up))
     assert world.states() == {DeliveryState.HELD: 1}
-    row = world.desk.message(message)
+    row = world.harness.message(message)
     assert row["state"] == State.HELD
     assert row["reason"]
     world.clock.now += timedelta(minutes=6)
@@ -384,8 +386,8 @@ def test_one_that_is_busy_is_sent_less_to_and_uses_up_no_attempt(world: World) -
     world.customs.says = [Outcome.BUSY] * 7
     world.passes(timedelta(minutes=5))
     assert world.states() == {DeliveryState.DELIVERED: 1}
-    assert [row["attempts"] for row in world.desk.rows(deliveries)] == [1]
-    assert all(row["breaker"] == BreakerState.CLOSED for row in world.desk.rows(destinations))
+    assert [row["attempts"] for row in world.harness.rows(deliveries)] == [1]
+    assert all(row["breaker"] == BreakerState.CLOSED for row in world.harness.rows(destinations))
 
 
 def test_a_back_end_that_hangs_delays_neither_what_goes_to_another_nor_its_answers(world: World) -> None:
@@ -395,14 +397,14 @@ def test_a_back_end_that_hangs_delays_neither_what_goes_to_another_nor_its_answe
     world.customs.open = hangs = asyncio.Event()
 
     def heard() -> bool:
-        return bool(world.desk.message(other)["customs_status"] != "none")
+        return bool(world.harness.message(other)["customs_status"] != "none")
 
     world.served_until(heard, during=hangs.set)
     assert world.effects("other") == {other: 1}
 
 
 def test_a_pause_stops_what_goes_out_and_its_end_lets_it_go(world: World) -> None:
-    database, now = world.desk.database, world.clock.now
+    database, now = world.harness.database, world.clock.now
     database.submit(lambda to: pause(to, "customs", "op", "maintenance", now)).result()
     (message,) = world.sent("PAUSE1")
     world.passes(timedelta(minutes=1))
@@ -425,7 +427,7 @@ def test_what_was_mended_is_tried_at_once_by_an_operators_word_and_after_a_resta
     world.customs.always = Outcome.TAKEN
     asyncio.run(world.turn())
     tried = len(world.customs.tried)
-    database, now = world.desk.database, world.clock.now
+    database, now = world.harness.database, world.clock.now
     match how:
         case "tried":
             database.submit(lambda to: try_now(to, "customs", "tests", "mended", now)).result()
@@ -447,15 +449,15 @@ def test_why_a_question_failed_stands_in_the_delivery_and_at_the_breaker(world: 
     asyncio.run(world.turn())
     world.customs.cannot_be_asked = "HTTP 401: no certificate"
     world.passes(timedelta(seconds=30))
-    (row,) = world.desk.rows(deliveries, message=message)
+    (row,) = world.harness.rows(deliveries, message=message)
     assert (row["state"], row["note"]) == ("unknown", "asked by key: HTTP 401: no certificate")
-    (known,) = world.desk.rows(destinations, name="customs")
+    (known,) = world.harness.rows(destinations, name="customs")
     assert known["note"] == "asked by key: HTTP 401: no certificate"
 
 
 def test_a_clock_that_is_set_back_while_the_node_runs_makes_nothing_wait_for_it(world: World) -> None:
     ahead = world.clock.now + timedelta(hours=1)
-    asked = world.desk.received(ACCOUNT, "R1.xml", render(owing_nothing("R1"))).arrival.id
+    asked = world.harness.received(ACCOUNT, "R1.xml", render(owing_nothing("R1"))).arrival.id
 
     async def serve() -> None:
         world.clock.now = ahead
@@ -464,13 +466,13 @@ def test_a_clock_that_is_set_back_while_the_node_runs_makes_nothing_wait_for_it(
         try:
             await _until(lambda: node._latest is not None)  # it knows what the clock says
             world.clock.now = ahead - timedelta(hours=1)
-            await _until(lambda: world.desk.message(asked)["state"] != State.RECEIVED)
+            await _until(lambda: world.harness.message(asked)["state"] != State.RECEIVED)
         finally:
             node.stop()
             await work
 
-    with world.desk.database.engine.begin() as connection:
+    with world.harness.database.engine.begin() as connection:
         waits = update(messages).where(messages.c.id == asked)
         connection.execute(waits.values(lease_until=None, not_before=ahead + timedelta(minutes=5)))
     asyncio.run(serve())
-    assert world.desk.message(asked)["state"] in (State.ACCEPTED, State.DELIVERED, State.CLOSED)
+    assert world.harness.message(asked)["state"] in (State.ACCEPTED, State.DELIVERED, State.CLOSED)

@@ -7,31 +7,31 @@ import pytest
 
 from gateway.config.bad_settings import BadSettings
 from tests.support.declarations import Declaration, Document
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.pdfs import pdf
 from tests.support.rendering import packed
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
-        yield desk
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
 
 
-def test_a_route_that_fails_over_to_what_is_no_back_end_is_refused_by_name(desk: Desk) -> None:
-    path = desk.home.path / "routes.toml"
+def test_a_route_that_fails_over_to_what_is_no_back_end_is_refused_by_name(harness: Harness) -> None:
+    path = harness.home.path / "routes.toml"
     text = path.read_text("utf-8")
     path.write_text(
         text.replace('backend = "customs"\n', 'backend = "customs"\nfailover = ["moon"]\n', 1), "utf-8"
     )
     with pytest.raises(BadSettings, match=r"route.failover: .* named moon"):
-        desk.home.routes()
+        harness.home.routes()
 
 
-def test_a_declaration_after_a_temporary_save_is_about_what_that_is_about(desk: Desk) -> None:
+def test_a_declaration_after_a_temporary_save_is_about_what_that_is_about(harness: Harness) -> None:
     documents = (Document(body=pdf()),)
-    saved = desk.judged("broker-aa", "a.zip", packed(Declaration(operation="G", documents=documents)))
-    declared = desk.judged("broker-aa", "b.zip", packed(Declaration(operation="C", documents=documents)))
-    other = desk.judged("broker-aa", "c.zip", packed(Declaration(reference="R2", documents=documents)))
+    saved = harness.judged("broker-aa", "a.zip", packed(Declaration(operation="G", documents=documents)))
+    declared = harness.judged("broker-aa", "b.zip", packed(Declaration(operation="C", documents=documents)))
+    other = harness.judged("broker-aa", "c.zip", packed(Declaration(reference="R2", documents=documents)))
     about = [decision.submissions[0].about for decision in (saved, declared, other)]
     assert about == [saved.message, saved.message, other.message]

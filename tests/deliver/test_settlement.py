@@ -38,7 +38,7 @@ def words(settlement: Settlement) -> list[str]:
         (DeliveryState.DELIVERED, State.ACCEPTED, (), [Event.TAKEN]),
         (DeliveryState.DELIVERED, State.HELD, (), [Event.TAKEN]),
         (DeliveryState.DELIVERED, State.ACCEPTED, (ON_ITS_WAY,), [Event.TAKEN]),
-        (DeliveryState.DELIVERED, State.ACCEPTED, (HELD_THERE,), [Event.TAKEN, Event.STOPPED]),
+        (DeliveryState.DELIVERED, State.ACCEPTED, (HELD_THERE,), [Event.TAKEN, Event.HELD]),
         (DeliveryState.DELIVERED, State.HELD, (HELD_THERE,), [Event.TAKEN]),
         (DeliveryState.REFUSED, State.ACCEPTED, (), [Event.UNDELIVERABLE]),
         (DeliveryState.REFUSED, State.ACCEPTED, (ON_ITS_WAY,), [Event.UNDELIVERABLE]),

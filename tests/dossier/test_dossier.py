@@ -16,7 +16,16 @@ from gateway.dossier.index import Export, build_index, index_bytes
 from gateway.dossier.sampling import count_of, drawn, lot
 from gateway.formats.xml import trusted
 from gateway.formats.zip_member import opened_part
-from gateway.model.dossier import Copy, Owed, Record, Sent, Shelf, Stored, Told, names_entry
+from gateway.model.dossier import (
+    Copy,
+    DossierDeclaration,
+    DossierReceipt,
+    OwedDocuments,
+    Record,
+    Shelf,
+    Stored,
+    names_entry,
+)
 from gateway.model.message import Enclosure, EnclosureKind, Operation, Part, Pdf
 from gateway.model.states import CustomsStatus
 from tests.support.receipts import faults_of, schema
@@ -29,9 +38,9 @@ PARTS = (
 )
 
 
-def sent(number: int, operation: Operation = Operation.DECLARE, **changes: object) -> Sent:
+def sent(number: int, operation: Operation = Operation.DECLARE, **changes: object) -> DossierDeclaration:
     id_ = f"01K{number:023}"
-    made = Sent(
+    made = DossierDeclaration(
         id=id_,
         reference="R-1",
         account="broker-aa",
@@ -51,8 +60,8 @@ def sent(number: int, operation: Operation = Operation.DECLARE, **changes: objec
     return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
 
 
-def told(row: int, record: Record, name: str, **changes: object) -> Told:
-    made = Told(
+def told(row: int, record: Record, name: str, **changes: object) -> DossierReceipt:
+    made = DossierReceipt(
         record=record,
         row=row,
         name=name,
@@ -65,8 +74,8 @@ def told(row: int, record: Record, name: str, **changes: object) -> Told:
     return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
 
 
-def paths(*messages: Sent, said: tuple[Told, ...] = ()) -> list[str]:
-    return [leaf.path for leaf in compiled(ENTRY, messages, said, None).leaves]
+def paths(*messages: DossierDeclaration, said: tuple[DossierReceipt, ...] = ()) -> list[str]:
+    return [file.path for file in compiled(ENTRY, messages, said, None).leaves]
 
 
 def test_a_dossier_holds_package_document_attachments_envelope_agreement_receipts_and_answers() -> None:
@@ -141,7 +150,7 @@ def test_what_was_asked_for_and_what_is_missing_are_told() -> None:
         told(3, Record.ANSWER, "1-business.xml", status=CustomsStatus.STORED),
         told(4, Record.ANSWER, "2-business.xml", status=CustomsStatus.PAPER_ASKED, note="纸质单证"),
     )
-    owed = Owed(due="with", documents=("1", "2"), missing=("2",), due_at=None, fulfilled_at=None)
+    owed = OwedDocuments(due="with", documents=("1", "2"), missing=("2",), due_at=None, fulfilled_at=None)
     dossier = compiled(ENTRY, [sent(1)], said, owed)
     assert [(each.what, each.note, each.part) for each in dossier.asked] == [
         ("request", "", "receipts/Request_a_1.xml"),
@@ -153,14 +162,14 @@ def test_what_was_asked_for_and_what_is_missing_are_told() -> None:
 
 
 def test_the_index_is_true_to_its_schema_and_lists_every_part() -> None:
-    owed = Owed(due="with", documents=("1",), missing=("1",), due_at=AT, fulfilled_at=None)
+    owed = OwedDocuments(due="with", documents=("1",), missing=("1",), due_at=AT, fulfilled_at=None)
     asked = told(1, Record.ANSWER, "1-business.xml", status=CustomsStatus.INSPECTION, note="查验")
     dossier = compiled(ENTRY, [sent(1), sent(2, linked=sent(1).id)], (asked,), owed)
     taken = build_index(dossier, Export(at=AT, actor="root", reason="审计"))
     for root in (trusted(index_bytes(dossier)), taken):
         assert faults_of(schema("gateway", "dossier.xsd"), etree.tostring(root)) == []
         listed = [str(part.get("path")) for part in root.iterfind("{*}Parts/{*}Part")]
-        assert listed == [leaf.path for leaf in dossier.leaves]
+        assert listed == [file.path for file in dossier.leaves]
 
 
 def test_the_same_seed_and_entries_give_the_same_sample_in_any_order() -> None:

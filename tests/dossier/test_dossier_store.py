@@ -13,7 +13,7 @@ from gateway.formats.zip_member import opened_part
 from gateway.model.dossier import Dossier, Stored
 from gateway.model.states import Event
 from tests.support.declarations import INVOICE, Declaration, Document
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.judging import families
 from tests.support.pdfs import pdf
 from tests.support.rendering import files, packed, render
@@ -23,34 +23,34 @@ ENTRY = "020220261000000009"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
-        yield desk
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
 
 
-def of(desk: Desk, message: str) -> Dossier | None:
-    with desk.database.engine.connect() as reader:
+def of(harness: Harness, message: str) -> Dossier | None:
+    with harness.database.engine.connect() as reader:
         return dossier_of_message(reader, message, families())
 
 
 def paths(dossier: Dossier | None, shelf: str) -> list[str]:
     assert dossier is not None
-    return [leaf.name for leaf in dossier.shelf(shelf)]
+    return [file.name for file in dossier.shelf(shelf)]
 
 
-def customs_says(desk: Desk, message: str, **values: object) -> None:
+def customs_says(harness: Harness, message: str, **values: object) -> None:
     change = update(messages).where(messages.c.id == message).values(**values)
-    desk.database.submit(lambda transaction: transaction.connection.execute(change)).result()
+    harness.database.submit(lambda transaction: transaction.connection.execute(change)).result()
 
 
-def test_a_declaration_that_was_saved_first_has_both_in_one_dossier(desk: Desk) -> None:
-    saved = desk.judged(ACCOUNT, "a.zip", packed(Declaration(operation="G")))
+def test_a_declaration_that_was_saved_first_has_both_in_one_dossier(harness: Harness) -> None:
+    saved = harness.judged(ACCOUNT, "a.zip", packed(Declaration(operation="G")))
     document = Document(code=INVOICE, body=pdf())
-    declared = desk.judged(ACCOUNT, "a.zip", packed(Declaration(documents=(document,))))
+    declared = harness.judged(ACCOUNT, "a.zip", packed(Declaration(documents=(document,))))
     assert declared.event is Event.PASSED
     assert declared.linked == saved.message
-    dossier = of(desk, saved.message)
-    assert dossier == of(desk, declared.message)
+    dossier = of(harness, saved.message)
+    assert dossier == of(harness, declared.message)
     assert dossier is not None
     assert [each.id for each in dossier.declarations] == [saved.message, declared.message]
     assert dossier.name == declared.message
@@ -62,13 +62,13 @@ def test_a_declaration_that_was_saved_first_has_both_in_one_dossier(desk: Desk) 
     ]
 
 
-def test_a_correction_of_what_customs_returned_is_found_by_its_number(desk: Desk) -> None:
-    first = desk.judged(ACCOUNT, "a.xml", render(Declaration()))
-    customs_says(desk, first.message, customs_status="refused", seq_no="I1", entry_id="1")
-    again = desk.judged(ACCOUNT, "a.xml", render(Declaration(head={"NoteS": "更正"})))
+def test_a_correction_of_what_customs_returned_is_found_by_its_number(harness: Harness) -> None:
+    first = harness.judged(ACCOUNT, "a.xml", render(Declaration()))
+    customs_says(harness, first.message, customs_status="refused", seq_no="I1", entry_id="1")
+    again = harness.judged(ACCOUNT, "a.xml", render(Declaration(head={"NoteS": "更正"})))
     assert again.linked == first.message
-    customs_says(desk, again.message, entry_id=ENTRY)
-    filing = SqlDossiers(desk.database, families())
+    customs_says(harness, again.message, entry_id=ENTRY)
+    filing = SqlDossiers(harness.database, families())
     for number in (ENTRY, "1"):
         dossier = asyncio.run(filing.dossier(number))
         assert dossier is not None
@@ -79,36 +79,36 @@ def test_a_correction_of_what_customs_returned_is_found_by_its_number(desk: Desk
     assert [entry for entry, _at in asyncio.run(filing.entries(1))] == [ENTRY]
 
 
-def test_what_was_refused_or_sent_again_is_in_no_dossier(desk: Desk) -> None:
+def test_what_was_refused_or_sent_again_is_in_no_dossier(harness: Harness) -> None:
     body = packed(Declaration())
-    accepted = desk.judged(ACCOUNT, "a.zip", body)
-    repeated = desk.judged(ACCOUNT, "a.zip", body)
+    accepted = harness.judged(ACCOUNT, "a.zip", body)
+    repeated = harness.judged(ACCOUNT, "a.zip", body)
     assert repeated.event is Event.REPEATED
-    refused = desk.judged(ACCOUNT, "b.zip", packed(Declaration(head={"TradeName": "x" * 400})))
+    refused = harness.judged(ACCOUNT, "b.zip", packed(Declaration(head={"TradeName": "x" * 400})))
     assert refused.event is Event.REFUSED
-    dossier = of(desk, accepted.message)
+    dossier = of(harness, accepted.message)
     assert dossier is not None
     assert [each.id for each in dossier.declarations] == [accepted.message]
     assert paths(dossier, "declaration") == ["a.zip", "TEST00000000000001.xml"]
-    assert of(desk, refused.message) is None
+    assert of(harness, refused.message) is None
 
 
-def test_a_file_that_came_on_its_own_is_among_the_documents(desk: Desk) -> None:
+def test_a_file_that_came_on_its_own_is_among_the_documents(harness: Harness) -> None:
     declaration = Declaration(documents=(Document(code=INVOICE, body=pdf()),))
     ((name, body),) = files(declaration).items()
-    assert desk.judged(ACCOUNT, name, body).event is Event.LACKS
-    declared = desk.judged(ACCOUNT, "a.xml", render(declaration))
+    assert harness.judged(ACCOUNT, name, body).event is Event.WAITING
+    declared = harness.judged(ACCOUNT, "a.xml", render(declaration))
     assert declared.event is Event.PASSED
-    dossier = of(desk, declared.message)
+    dossier = of(harness, declared.message)
     assert dossier is not None
-    (leaf,) = dossier.shelf("documents")
-    assert leaf.name == name
-    assert isinstance(leaf.source, Stored)
-    with opened_part(leaf.source, desk.blobs.open) as stream:
+    (file,) = dossier.shelf("documents")
+    assert file.name == name
+    assert isinstance(file.source, Stored)
+    with opened_part(file.source, harness.blobs.open) as stream:
         assert stream.read() == body
 
 
-def test_only_accounts_of_customs_are_admitted(desk: Desk) -> None:
-    filing = SqlDossiers(desk.database, families())
+def test_only_accounts_of_customs_are_admitted(harness: Harness) -> None:
+    filing = SqlDossiers(harness.database, families())
     accounts = ("customs", "association", "premises", ACCOUNT, "trader-a", "nobody", "")
     assert [asyncio.run(filing.admits(account)) for account in accounts] == [True] + [False] * 6

@@ -16,7 +16,7 @@ from gateway.families.families import Families
 from gateway.formats import xml
 from gateway.formats.locations import xml_path
 from gateway.judge.validate import recognise, validate
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from gateway.model.message import Operation
 from gateway.model.policy import Policy
 from gateway.model.states import CustomsStatus
@@ -65,7 +65,7 @@ def test_a_new_family_is_a_folder_and_no_code(tmp_path: Path) -> None:
     known = Families.load(folder(tmp_path, ORDER))
 
     package = packed(b"<order><id> A1 </id></order>")
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(MessageRejected) as refused:
         validate(recognise(package, known, Policy()), package, Policy())
     assert "at most 3 characters" in refused.value.findings[0].en
     package = packed(b"<order><id>A1</id></order>")

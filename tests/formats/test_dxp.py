@@ -14,7 +14,7 @@ from lxml import etree
 from gateway.config.connections import DxpSettings
 from gateway.formats.dxp import ANSWERS, NAMESPACE, Head, read, unwrapped, write, write_submission
 from gateway.formats.xml import trusted
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from gateway.model.ports import Answer
 from tests.support.submissions import sent
 
@@ -138,7 +138,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_envelope_is_refused(name: str) -> None:
     assert HOSTILE[name] != WHOLE
-    with pytest.raises(Rejected):
+    with pytest.raises(MessageRejected):
         read(io.BytesIO(HOSTILE[name]), io.BytesIO())
 
 
@@ -151,7 +151,7 @@ def test_an_answer_in_a_hostile_envelope_stays_as_it_came(name: str) -> None:
 @given(st.binary(max_size=300))
 def test_whatever_stands_around_data_is_read_or_refused(junk: bytes) -> None:
     for body in (junk + WHOLE, WHOLE.replace(DATA, junk), WHOLE.replace(b"</Data>", junk + b"</Data>")):
-        with suppress(Rejected):
+        with suppress(MessageRejected):
             read(io.BytesIO(body), io.BytesIO())
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from gateway.formats.encoding import as_utf8
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from tests.support.declarations import Declaration
 from tests.support.rendering import render
 from tests.support.validating import findings, judged
@@ -94,7 +94,7 @@ def test_what_is_read_is_read_alike_by_libxml2(beginning: str) -> None:
         data = document.encode(encoding)
         try:
             text = as_utf8(data)
-        except Rejected:
+        except MessageRejected:
             continue
         parsers = [
             etree.XMLParser(resolve_entities=False),

@@ -17,7 +17,7 @@ from gateway.model.faults import Fault, Severity
 from gateway.model.states import Event
 from tests.judge.rule_cases import FILES, everything
 from tests.support.declarations import Declaration
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.rendering import NAMESPACE, packed
 from tests.support.validating import at, families, findings, judged, take, tree, written
 
@@ -28,8 +28,8 @@ XSI = f'xmlns:xsi="{xml.XSI}"'
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with Desk.at(tmp_path_factory.mktemp("reading") / "home") as opened:
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
+    with Harness.at(tmp_path_factory.mktemp("reading") / "home") as opened:
         yield opened
 
 
@@ -90,9 +90,9 @@ def test_any_one_field_of_white_space_alone_is_an_absent_one(path: str) -> None:
 
 
 @pytest.mark.parametrize("space", SPACES, ids=ascii)
-def test_a_trader_of_white_space_makes_no_declaration_the_brokers_own(space: str, desk: Desk) -> None:
+def test_a_trader_of_white_space_makes_no_declaration_the_brokers_own(space: str, harness: Harness) -> None:
     head = {"TradeCode": space, "TradeCoScc": space}
-    decision = desk.judged("broker-aa", "a.zip", packed(Declaration(head=head)))
+    decision = harness.judged("broker-aa", "a.zip", packed(Declaration(head=head)))
     assert decision.event is Event.REFUSED
     assert {"DEC-123", "DEC-128"} <= {found.rule for found in decision.findings}
 

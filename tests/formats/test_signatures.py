@@ -9,7 +9,7 @@ from signxml.signer import XMLSigner
 
 from gateway.formats import xml
 from gateway.formats.signatures import is_signed
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from tests.support.declarations import small
 from tests.support.keys import Identity, Kind, identity, xmlsec1_accepts
 from tests.support.rendering import render
@@ -47,7 +47,7 @@ DOCUMENTS = {
 def is_valid(signed: bytes, signer: Identity = RSA) -> bool:
     try:
         verified(signed, signer.registered)
-    except Rejected:
+    except MessageRejected:
         return False
     return True
 

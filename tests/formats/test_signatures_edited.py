@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from gateway.formats import xml
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from tests.support.keys import identity
 from tests.support.xml_signatures import C14N, ENVELOPED, Habit, verified, xades
 
@@ -55,7 +55,7 @@ def canonical(root: etree._Element, exclusive: bool) -> bytes:
 def check(changed: bytes, *, exclusive: bool) -> None:
     try:
         root = verified(changed, SIGNER.registered).root
-    except Rejected:
+    except MessageRejected:
         return
     assert canonical(root, exclusive) == canonical(xml.parse(UNSIGNED), exclusive)
 

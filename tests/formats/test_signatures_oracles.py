@@ -7,7 +7,7 @@ from lxml import etree
 from signxml.exceptions import SignXMLException
 from signxml.verifier import SignatureConfiguration, XMLVerifier
 
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from tests.support.keys import identity, xmlsec1_accepts
 from tests.support.xml_signatures import Habit, verified, xades
 
@@ -58,7 +58,7 @@ CHANGES: dict[str, Callable[[str], str]] = {
 def accepted(text: str) -> bool:
     try:
         verified(text, SIGNER.registered)
-    except Rejected:
+    except MessageRejected:
         return False
     return True
 

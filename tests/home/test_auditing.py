@@ -14,23 +14,23 @@ from adapters.home.certificates import make_p256_pair
 from adapters.home.home import Home
 from tests.support.customs import say
 from tests.support.declarations import Declaration, lines
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Something of each: accepted, answered, refused, repeated, corrected. Every test leaves it as it was."""
-    with Desk.at(tmp_path_factory.mktemp("audit") / "home") as desk:
+    with Harness.at(tmp_path_factory.mktemp("audit") / "home") as harness:
         sound = render(Declaration(reference="R1"))
-        accepted = desk.judged("broker-aa", "R1.xml", sound)
-        say(desk, accepted.message, "000000001230540010", "020220261234567890", "L")
-        desk.judged("broker-aa", "R1 again.xml", sound)
+        accepted = harness.judged("broker-aa", "R1.xml", sound)
+        say(harness, accepted.message, "000000001230540010", "020220261234567890", "L")
+        harness.judged("broker-aa", "R1 again.xml", sound)
         wrong = render(Declaration(reference="R2", lines=lines(51)))
-        desk.judged("broker-aa", "R2.xml", wrong)
-        desk.judged("broker-aa", "R2.xml", render(Declaration(reference="R2")))
-        desk.database.close()
-        yield desk.home
+        harness.judged("broker-aa", "R2.xml", wrong)
+        harness.judged("broker-aa", "R2.xml", render(Declaration(reference="R2")))
+        harness.database.close()
+        yield harness.home
 
 
 def found(home: Home, *older: str) -> list[Wrong]:

@@ -26,21 +26,21 @@ from adapters.store.write.in_force import NODE
 from adapters.store.write.messages import SqlMessages
 from gateway.model.states import DeliveryState
 from tests.support.declarations import Declaration
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
 
 LATER = NOW + timedelta(hours=1)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
         for number in range(3):
             reference = f"R{number}"
-            desk.judged("broker-aa", f"{reference}.xml", render(Declaration(reference=reference)))
+            harness.judged("broker-aa", f"{reference}.xml", render(Declaration(reference=reference)))
         for plenty in ("samples", "clients"):
-            shutil.rmtree(desk.home.path / plenty)
-        yield desk
+            shutil.rmtree(harness.home.path / plenty)
+        yield harness
 
 
 def rows(home: Path, table: Table) -> list[dict[str, Any]]:
@@ -55,14 +55,14 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(each.relative_to(folder)): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
 
 
-def test_what_is_restored_has_every_row_package_key_and_setting(desk: Desk, tmp_path: Path) -> None:
-    (desk.home.path / "backends" / "customs").mkdir(parents=True)
-    (desk.home.path / "mail.password").write_text("secret")
-    moment = back_up(desk.home, tmp_path / "backup", NOW)
-    before = {table.name: desk.rows(table) for table in (messages, receipts, events)}
+def test_what_is_restored_has_every_row_package_key_and_setting(harness: Harness, tmp_path: Path) -> None:
+    (harness.home.path / "backends" / "customs").mkdir(parents=True)
+    (harness.home.path / "mail.password").write_text("secret")
+    moment = back_up(harness.home, tmp_path / "backup", NOW)
+    before = {table.name: harness.rows(table) for table in (messages, receipts, events)}
     assert (moment.sequence, moment.missing) == (before["events"][-1]["sequence"], ())
     assert moment.at == before["events"][-1]["at"]
-    desk.judged("broker-aa", "later.xml", render(Declaration(reference="later")))
+    harness.judged("broker-aa", "later.xml", render(Declaration(reference="later")))
     restored = restore(tmp_path / "backup", tmp_path / "new", "tests", LATER)
     assert (restored.sequence, restored.at) == (moment.sequence, moment.at)
     new = tmp_path / "new"
@@ -72,8 +72,10 @@ def test_what_is_restored_has_every_row_package_key_and_setting(desk: Desk, tmp_
     assert log == before["events"]
     assert (said["message"], said["event"], said["actor"]) == (NODE, "restored", "tests")
     told = json.loads(said["detail"])
-    assert (told["stood_at"], told["of"]) == (moment.sequence, str(desk.home.path))
-    kept = {name: body for name, body in files(desk.home.path).items() if not name.startswith("gateway.db")}
+    assert (told["stood_at"], told["of"]) == (moment.sequence, str(harness.home.path))
+    kept = {
+        name: body for name, body in files(harness.home.path).items() if not name.startswith("gateway.db")
+    }
     new_files = files(tmp_path / "new")
     left_out = {name for name in kept if name not in new_files} - {"lock"}
     assert {name for name in left_out if not name.startswith("blobs/")} == set()
@@ -81,10 +83,10 @@ def test_what_is_restored_has_every_row_package_key_and_setting(desk: Desk, tmp_
     assert all(new_files[name] == body for name, body in kept.items() if name in new_files)
 
 
-def test_nobody_but_the_owner_reads_a_backup_or_what_is_made_of_it(desk: Desk, tmp_path: Path) -> None:
+def test_nobody_but_the_owner_reads_a_backup_or_what_is_made_of_it(harness: Harness, tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        back_up(desk.home, tmp_path / "backup", NOW)
+        back_up(harness.home, tmp_path / "backup", NOW)
         restore(tmp_path / "backup", tmp_path / "new", "tests", LATER)
         assert os.umask(0) == 0
     finally:
@@ -94,13 +96,13 @@ def test_nobody_but_the_owner_reads_a_backup_or_what_is_made_of_it(desk: Desk, t
             assert stat.S_IMODE(each.stat().st_mode) & 0o077 == 0, each
 
 
-def test_what_was_not_settled_is_asked_about_before_it_is_sent(desk: Desk, tmp_path: Path) -> None:
+def test_what_was_not_settled_is_asked_about_before_it_is_sent(harness: Harness, tmp_path: Path) -> None:
     states = [DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.HELD]
-    own = [row["id"] for row in desk.rows(deliveries)]
+    own = [row["id"] for row in harness.rows(deliveries)]
     for id_, state in zip(own, states, strict=True):
         change = update(deliveries).where(deliveries.c.id == id_).values(state=state)
-        desk.database.submit(partial(_execute, change)).result()
-    back_up(desk.home, tmp_path / "backup", NOW)
+        harness.database.submit(partial(_execute, change)).result()
+    back_up(harness.home, tmp_path / "backup", NOW)
     restore(tmp_path / "backup", tmp_path / "new", "tests", LATER)
     found = [(row["state"], row["unsure"]) for row in rows(tmp_path / "new", deliveries)]
     unknown, held = (DeliveryState.UNKNOWN, True), (DeliveryState.HELD, True)
@@ -111,19 +113,19 @@ def test_what_was_not_settled_is_asked_about_before_it_is_sent(desk: Desk, tmp_p
 
 
 def test_what_was_received_before_the_copy_is_asked_about_whenever_it_is_judged(
-    desk: Desk, tmp_path: Path
+    harness: Harness, tmp_path: Path
 ) -> None:
     """The home that it came from may have judged and sent it after it was copied."""
-    before = desk.received("broker-aa", "before.xml", render(Declaration(reference="BEFORE"))).arrival
-    back_up(desk.home, tmp_path / "backup", NOW)
-    after = desk.received("broker-aa", "after.xml", render(Declaration(reference="AFTER"))).arrival
+    before = harness.received("broker-aa", "before.xml", render(Declaration(reference="BEFORE"))).arrival
+    back_up(harness.home, tmp_path / "backup", NOW)
+    after = harness.received("broker-aa", "after.xml", render(Declaration(reference="AFTER"))).arrival
     restore(tmp_path / "backup", tmp_path / "new", "tests", LATER)
     with closing(Database(sqlite_engine(tmp_path / "new" / "gateway.db"))) as database:
         restored = SqlMessages(database)
         asyncio.run(restored.recover())
         asyncio.run(restored.add(after))
         for received in asyncio.run(restored.claim(9, LATER, timedelta(minutes=1))):
-            asyncio.run(restored.decide(desk.judgement(received, LATER), LATER))
+            asyncio.run(restored.decide(harness.judgement(received, LATER), LATER))
     sent = {row["message"]: (row["state"], row["unsure"]) for row in rows(tmp_path / "new", deliveries)}
     assert sent[before.id] == (DeliveryState.UNKNOWN, True)
     assert sent[after.id] == (DeliveryState.PENDING, False)
@@ -133,18 +135,20 @@ def _execute(change: Any, transaction: Transaction) -> None:
     transaction.connection.execute(change)
 
 
-def test_a_home_that_is_served_is_not_doubled(desk: Desk, tmp_path: Path) -> None:
-    back_up(desk.home, tmp_path / "backup", NOW)
-    with desk.home.locked(), pytest.raises(HomeLocked):
+def test_a_home_that_is_served_is_not_doubled(harness: Harness, tmp_path: Path) -> None:
+    back_up(harness.home, tmp_path / "backup", NOW)
+    with harness.home.locked(), pytest.raises(HomeLocked):
         restore(tmp_path / "backup", tmp_path / "new", "tests", LATER)
     assert not (tmp_path / "new").exists()
     restore(tmp_path / "backup", tmp_path / "new", "tests", LATER)
 
 
-def test_whatever_was_changed_in_a_backup_is_found_and_nothing_is_left(desk: Desk, tmp_path: Path) -> None:
+def test_whatever_was_changed_in_a_backup_is_found_and_nothing_is_left(
+    harness: Harness, tmp_path: Path
+) -> None:
     """Every file of it: changed, gone, and one that was added."""
     backup, new = tmp_path / "backup", tmp_path / "new"
-    back_up(desk.home, backup, NOW)
+    back_up(harness.home, backup, NOW)
     package = next(name for name in files(backup) if name.startswith("blobs/"))
     for name in ("gateway.db", "gateway.toml", "keys/gateway.key", "keys/gateway.crt", CONTENTS, package):
         path, body = backup / name, (backup / name).read_bytes()
@@ -168,26 +172,29 @@ def test_whatever_was_changed_in_a_backup_is_found_and_nothing_is_left(desk: Des
     restore(backup, new, "tests", LATER)
 
 
-def test_neither_is_written_over_anything(desk: Desk, tmp_path: Path) -> None:
+def test_neither_is_written_over_anything(harness: Harness, tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.mkdir()
     (there / "file").write_text("kept")
     with pytest.raises(BadBackup):
-        back_up(desk.home, there, NOW)
-    back_up(desk.home, tmp_path / "backup", NOW)
+        back_up(harness.home, there, NOW)
+    back_up(harness.home, tmp_path / "backup", NOW)
     with pytest.raises(BadBackup):
         restore(tmp_path / "backup", there, "tests", LATER)
     assert files(there) == {"file": b"kept"}
 
 
-def test_a_backup_inside_the_home_and_files_outside_of_it_are_told_apart(desk: Desk, tmp_path: Path) -> None:
+def test_a_backup_inside_the_home_and_files_outside_of_it_are_told_apart(
+    harness: Harness, tmp_path: Path
+) -> None:
     outside = tmp_path / "password"
     outside.write_text("secret")
-    with (desk.home.path / "gateway.toml").open("a") as file:
+    with (harness.home.path / "gateway.toml").open("a") as file:
         file.write(f'\n[amqp]\nuser = "gateway"\npassword_file = "{outside}"\n')
-    moment = back_up(desk.home, desk.home.path / "copies" / "1", NOW)
+    moment = back_up(harness.home, harness.home.path / "copies" / "1", NOW)
     assert moment.outside == (str(outside),)
-    assert "copies/1/gateway.db" not in files(desk.home.path / "copies" / "1")
+    assert "copies/1/gateway.db" not in files(harness.home.path / "copies" / "1")
     assert (
-        restore(desk.home.path / "copies" / "1", tmp_path / "new", "tests", LATER).outside == moment.outside
+        restore(harness.home.path / "copies" / "1", tmp_path / "new", "tests", LATER).outside
+        == moment.outside
     )

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from adapters.cli.doctor import examine
 from adapters.cli.exit_codes import USAGE
-from adapters.cli.init.init import found
+from adapters.cli.init.init import create_home
 from adapters.home.certificates import make_p256_pair
 from adapters.home.home import Home
 from adapters.home.listeners import check_listeners
@@ -79,7 +79,7 @@ WAYS = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    made = found(tmp_path_factory.mktemp("named") / "home", 0, datetime.now(UTC))
+    made = create_home(tmp_path_factory.mktemp("named") / "home", 0, datetime.now(UTC))
     tls = issued(made.path / "tls", "own")
     for name, source in (("ca.crt", tls.ca), ("own.crt", tls.certificate), ("own.key", tls.key)):
         (made.path / name).write_bytes(source.read_bytes())

@@ -22,7 +22,7 @@ from gateway.model.parties import (
     SignaturePolicy,
     TraderClass,
 )
-from gateway.operate.party_changes import Stated, StatedAccount
+from gateway.operate.party_changes import AccountRecord, PartyRecord
 from tests.support.keys import identity
 
 HEAD = '[[party]]\ncode = "1207960303"\n'
@@ -64,13 +64,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def toml(folder: Path, text: str) -> list[Stated]:
+def toml(folder: Path, text: str) -> list[PartyRecord]:
     file = folder / "parties.toml"
     file.write_text(text, encoding="utf-8")
     return read_parties(file)
 
 
-def table(folder: Path, body: str | bytes) -> list[Stated]:
+def table(folder: Path, body: str | bytes) -> list[PartyRecord]:
     file = folder / "parties.csv"
     file.write_bytes(body.encode() if isinstance(body, str) else body)
     return read_table(file)
@@ -84,9 +84,9 @@ def errors(read: object, folder: Path, text: str) -> list[str]:
 
 
 def test_a_toml_file_can_say_everything_with_its_days(folder: Path) -> None:
-    (stated,) = toml(folder, FULL)
+    (record,) = toml(folder, FULL)
 
-    assert stated == Stated(
+    assert record == PartyRecord(
         place="parties.toml, party 1 (line 1)",
         code="1207960303",
         scc="91120116MADEM0B11T",
@@ -108,7 +108,7 @@ def test_a_toml_file_can_say_everything_with_its_days(folder: Path) -> None:
         ),
         confirms_automatically=("1207980011",),
         places=("天津新港三号库", "TJ001"),
-        account=StatedAccount(
+        account=AccountRecord(
             name="trader-b",
             keys=((folder / "id.pub").read_text("utf-8").splitlines()[1],),
             max_package=2048,
@@ -121,14 +121,14 @@ def test_a_toml_file_can_say_everything_with_its_days(folder: Path) -> None:
 
 
 def test_what_a_toml_file_does_not_say_is_not_said(folder: Path) -> None:
-    assert toml(folder, HEAD) == [Stated(place="parties.toml, party 1 (line 1)", code="1207960303")]
+    assert toml(folder, HEAD) == [PartyRecord(place="parties.toml, party 1 (line 1)", code="1207960303")]
 
 
 def test_the_short_forms_leave_the_days_out(folder: Path) -> None:
-    (stated,) = toml(folder, HEAD + 'class = "AA"\nsince = 2014-07-01\nkeeps_papers = true\n')
+    (record,) = toml(folder, HEAD + 'class = "AA"\nsince = 2014-07-01\nkeeps_papers = true\n')
 
-    assert (stated.trader_class, stated.since) == (TraderClass.AA, date(2014, 7, 1))
-    assert stated.keeps_papers is True
+    assert (record.trader_class, record.since) == (TraderClass.AA, date(2014, 7, 1))
+    assert record.keeps_papers is True
     (undated,) = toml(folder, HEAD + 'classes = [{class = "B"}]')
     assert undated.classes == (ClassPeriod(trader_class=TraderClass.B, since=EVER, until=None),)
 
@@ -212,9 +212,9 @@ def test_a_toml_file_that_lists_no_parties_is_refused(folder: Path, text: str, t
 def test_of_a_certificate_file_nothing_but_the_certificate_is_taken(folder: Path) -> None:
     signer = identity("p-256")
     (folder / "sign.crt").write_text(signer.key_pem.decode() + signer.certificate_pem)
-    (stated,) = toml(folder, FULL)
+    (record,) = toml(folder, FULL)
 
-    assert stated.certificates[0].pem == signer.certificate_pem
+    assert record.certificates[0].pem == signer.certificate_pem
 
 
 def test_certificates_that_no_signature_may_be_made_with_are_not_registered(folder: Path) -> None:
@@ -236,7 +236,7 @@ def test_keys_that_would_not_be_let_in_are_not_registered(folder: Path) -> None:
 
 ROW = "1207960303,91120116MADEM0B11T,天津虚构进出口贸易有限公司,trader,A-producing,2026-11-01,trader-b"
 COLUMNS = "code,scc,name,role,class,since,account"
-SAID = Stated(
+SAID = PartyRecord(
     place="parties.csv, line 2",
     code="1207960303",
     scc="91120116MADEM0B11T",
@@ -244,7 +244,7 @@ SAID = Stated(
     roles=(Role.TRADER,),
     trader_class=TraderClass.A_PRODUCING,
     since=date(2026, 11, 1),
-    account=StatedAccount(name="trader-b"),
+    account=AccountRecord(name="trader-b"),
 )
 
 
@@ -256,21 +256,23 @@ def test_a_table_is_read_as_spreadsheets_write_it(folder: Path, encoding: str, e
 
 def test_columns_come_in_any_order_and_empty_cells_say_nothing(folder: Path) -> None:
     assert table(folder, 'class , code,name\n,1207960303,\n\nB,"3122280022","a ""b"", c"\n') == [
-        Stated(place="parties.csv, line 2", code="1207960303"),
-        Stated(place="parties.csv, line 4", code="3122280022", name='a "b", c', trader_class=TraderClass.B),
+        PartyRecord(place="parties.csv, line 2", code="1207960303"),
+        PartyRecord(
+            place="parties.csv, line 4", code="3122280022", name='a "b", c', trader_class=TraderClass.B
+        ),
     ]
 
 
 @pytest.mark.parametrize("cell", ["一号库;TJ001", " 一号库 ； TJ001；"])
 def test_a_cell_of_a_table_names_several_places(folder: Path, cell: str) -> None:
-    (stated,) = table(folder, f"code,places\n1207990003,{cell}\n")
-    assert stated.places == ("一号库", "TJ001")
+    (record,) = table(folder, f"code,places\n1207990003,{cell}\n")
+    assert record.places == ("一号库", "TJ001")
 
 
 @pytest.mark.parametrize("cell", ["trader;broker", '"broker,trader"', " trader ； broker；trader"])
 def test_a_cell_of_a_table_names_several_roles(folder: Path, cell: str) -> None:
-    (stated,) = table(folder, f"code,role\n1207990003,{cell}\n")
-    assert stated.roles == (Role.BROKER, Role.TRADER)
+    (record,) = table(folder, f"code,role\n1207990003,{cell}\n")
+    assert record.roles == (Role.BROKER, Role.TRADER)
 
 
 @pytest.mark.parametrize(
@@ -282,8 +284,8 @@ def test_a_cell_of_a_table_names_several_roles(folder: Path, cell: str) -> None:
     ],
 )
 def test_a_party_has_one_role_or_a_list_of_them(folder: Path, written: str, roles: tuple[Role, ...]) -> None:
-    (stated,) = toml(folder, f'[[party]]\ncode = "1207960303"\nrole = {written}\n')
-    assert stated.roles == roles
+    (record,) = toml(folder, f'[[party]]\ncode = "1207960303"\nrole = {written}\n')
+    assert record.roles == roles
 
 
 @pytest.mark.parametrize("written", ["[]", '["boss"]', '["trader", "boss"]', "1"])

@@ -12,7 +12,7 @@ from lxml import etree
 
 from gateway.families.schematron import RuleSet
 from gateway.formats import xml
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from gateway.model.message import Operation
 from gateway.model.states import CustomsStatus
 from gateway.respond.answer import read
@@ -240,7 +240,7 @@ def _block(changed: dict[str, str]) -> str:
     ],
 )
 def test_blocks_that_are_missing_or_unknown_are_refused(markup: str, code: str) -> None:
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(MessageRejected) as refused:
         judged(f"<ImportAgrRequest>{markup}</ImportAgrRequest>".encode())
     assert code in {each.code for each in refused.value.findings}
 
@@ -281,7 +281,7 @@ def test_a_number_says_that_an_agreement_was_imported_whatever_the_code(
 
 
 def test_an_answer_is_not_taken_as_a_message_of_a_party() -> None:
-    with pytest.raises(Rejected):
+    with pytest.raises(MessageRejected):
         judged(answer(f"<ResponseInfo/>{NUMBER}"))
 
 

@@ -19,108 +19,114 @@ from gateway.model.message import EnclosureKind
 from gateway.model.states import Event, State
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration, Line, enterprise
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.rendering import render
 
 NUMBER = "195200016172325"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def declared(desk: Desk, reference: str = "R1", number: str = "", **changes: Any) -> Decision:
+def declared(harness: Harness, reference: str = "R1", number: str = "", **changes: Any) -> Decision:
     documents = (shown(number),) if number else ()
     declaration = replace(Declaration(reference=reference, documents=documents), **changes)
-    return desk.judged("broker-aa", f"{reference}.xml", render(declaration))
+    return harness.judged("broker-aa", f"{reference}.xml", render(declaration))
 
 
-def told(desk: Desk, act: Any = Act.CONFIRMED, account: str = ACCOUNT, **terms: Any) -> Decision:
-    body = signed_notice(desk.home, agreement(NUMBER, **terms), act)
-    return desk.judged(account, f"{act}.xml", body)
+def told(harness: Harness, act: Any = Act.CONFIRMED, account: str = ACCOUNT, **terms: Any) -> Decision:
+    body = signed_notice(harness.home, agreement(NUMBER, **terms), act)
+    return harness.judged(account, f"{act}.xml", body)
 
 
 def codes(decision: Decision) -> list[str]:
     return [found.code for found in decision.findings]
 
 
-def test_a_mandate_found_by_the_parties_suffices_where_no_agreement_is_shown(desk: Desk) -> None:
-    decision = declared(desk)
+def test_a_mandate_found_by_the_parties_suffices_where_no_agreement_is_shown(harness: Harness) -> None:
+    decision = declared(harness)
     assert decision.event is Event.PASSED
-    (row,) = desk.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
-    assert desk.message(decision.message)["agreement"] == row["number"]
+    (row,) = harness.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
+    assert harness.message(decision.message)["agreement"] == row["number"]
     assert row["state"] == AgreementState.IN_FORCE
 
 
-def test_the_mandate_goes_to_customs_with_the_declaration_as_the_association_signed_it(desk: Desk) -> None:
-    (submission,) = declared(desk).submissions
+def test_the_mandate_goes_to_customs_with_the_declaration_as_the_association_signed_it(
+    harness: Harness,
+) -> None:
+    (submission,) = declared(harness).submissions
     (enclosure,) = submission.enclosures
     envelope = read_envelope(trusted(submission.envelope))
     assert envelope.enclosures == (enclosure,)
     assert enclosure.kind is EnclosureKind.AGREEMENT
-    with desk.blobs.open(enclosure.sha256) as notice:
+    with harness.blobs.open(enclosure.sha256) as notice:
         assert trusted(notice.read()).findtext("{*}Agreement/{*}Number") == envelope.agreement
 
 
-def test_a_trader_that_declares_itself_needs_none(desk: Desk) -> None:
+def test_a_trader_that_declares_itself_needs_none(harness: Harness) -> None:
     own = enterprise("trader-a")
-    decision = desk.judged("trader-a", "a.xml", render(Declaration(agent=own, trader=own)))
+    decision = harness.judged("trader-a", "a.xml", render(Declaration(agent=own, trader=own)))
     assert decision.event is Event.PASSED
-    assert desk.message(decision.message)["agreement"] is None
+    assert harness.message(decision.message)["agreement"] is None
 
 
-def test_without_mandate_and_agreement_a_broker_is_refused(desk: Desk) -> None:
-    (row,) = desk.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
+def test_without_mandate_and_agreement_a_broker_is_refused(harness: Harness) -> None:
+    (row,) = harness.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
     mandate = agreement(row["number"], kind=AgreementKind.LONG_TERM)
-    desk.judged(ACCOUNT, "end.xml", signed_notice(desk.home, mandate, Act.TERMINATED))
-    decision = declared(desk)
+    harness.judged(ACCOUNT, "end.xml", signed_notice(harness.home, mandate, Act.TERMINATED))
+    decision = declared(harness)
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_MISSING.code])
 
 
 def test_an_agreement_that_is_not_there_yet_is_waited_for_and_its_coming_wakes_the_declaration(
-    desk: Desk,
+    harness: Harness,
 ) -> None:
-    waits = declared(desk, number=NUMBER)
-    row = desk.message(waits.message)
-    assert (waits.event, codes(waits)) == (Event.LACKS, [Fault.AWAITED.code])
+    waits = declared(harness, number=NUMBER)
+    row = harness.message(waits.message)
+    assert (waits.event, codes(waits)) == (Event.WAITING, [Fault.AWAITED.code])
     assert (row["state"], row["waiting_for"]) == (State.WAITING, f"agreement {NUMBER}")
     assert row["until"] == row["received_at"] + timedelta(hours=48)
     assert [receipt.verdict for receipt in waits.receipts] == ["waiting"]
-    assert told(desk).event is Event.KEPT
-    assert desk.message(waits.message)["state"] == State.RECEIVED
-    again = desk.judgement(desk.claimed(row["received_at"] + timedelta(minutes=1)))
+    assert told(harness).event is Event.ACCEPTED_NO_DELIVERY
+    assert harness.message(waits.message)["state"] == State.RECEIVED
+    again = harness.judgement(harness.claimed(row["received_at"] + timedelta(minutes=1)))
     assert again.event is Event.PASSED
-    assert again.matter.use is not None
-    assert again.matter.use.agreement.number == NUMBER
+    assert again.meaning.use is not None
+    assert again.meaning.use.agreement.number == NUMBER
 
 
-def test_where_mandates_are_proposed_whichever_is_confirmed_lets_the_declaration_go_on(desk: Desk) -> None:
-    (row,) = desk.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
+def test_where_mandates_are_proposed_whichever_is_confirmed_lets_the_declaration_go_on(
+    harness: Harness,
+) -> None:
+    (row,) = harness.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
     ended = agreement(row["number"], kind=AgreementKind.LONG_TERM)
-    desk.judged(ACCOUNT, "end.xml", signed_notice(desk.home, ended, Act.TERMINATED))
+    harness.judged(ACCOUNT, "end.xml", signed_notice(harness.home, ended, Act.TERMINATED))
     for number in ("20269000001", "20269000002"):
         mandate = agreement(number, kind=AgreementKind.LONG_TERM)
-        desk.judged(ACCOUNT, f"{number}.xml", signed_notice(desk.home, mandate, "proposed"))
-    waits = declared(desk)
-    assert waits.event is Event.LACKS
-    desk.judged(ACCOUNT, "confirmed.xml", signed_notice(desk.home, mandate))
-    again = desk.judgement(desk.claimed(desk.message(waits.message)["received_at"] + timedelta(minutes=1)))
+        harness.judged(ACCOUNT, f"{number}.xml", signed_notice(harness.home, mandate, "proposed"))
+    waits = declared(harness)
+    assert waits.event is Event.WAITING
+    harness.judged(ACCOUNT, "confirmed.xml", signed_notice(harness.home, mandate))
+    again = harness.judgement(
+        harness.claimed(harness.message(waits.message)["received_at"] + timedelta(minutes=1))
+    )
     assert again.event is Event.PASSED
-    assert again.matter.use is not None
-    assert again.matter.use.agreement.number == "20269000002"
+    assert again.meaning.use is not None
+    assert again.meaning.use.agreement.number == "20269000002"
 
 
-def test_an_agreement_for_one_shipment_is_used_once(desk: Desk) -> None:
-    told(desk)
-    first = declared(desk, number=NUMBER)
-    second = declared(desk, reference="R2", number=NUMBER)
+def test_an_agreement_for_one_shipment_is_used_once(harness: Harness) -> None:
+    told(harness)
+    first = declared(harness, number=NUMBER)
+    second = declared(harness, reference="R2", number=NUMBER)
     assert first.event is Event.PASSED
     assert (second.event, codes(second)) == (Event.REFUSED, [Fault.AGREEMENT_UNFIT.code])
-    (row,) = desk.rows(agreements, number=NUMBER)
+    (row,) = harness.rows(agreements, number=NUMBER)
     assert (row["state"], row["used_by"]) == (AgreementState.USED, first.message)
-    assert [each["act"] for each in desk.rows(agreement_acts, number=NUMBER)] == ["confirmed", "used"]
+    assert [each["act"] for each in harness.rows(agreement_acts, number=NUMBER)] == ["confirmed", "used"]
 
 
 @pytest.mark.parametrize(
@@ -134,9 +140,9 @@ def test_an_agreement_for_one_shipment_is_used_once(desk: Desk) -> None:
     ],
     ids=["goods", "office", "direction", "parties", "services"],
 )
-def test_an_agreement_that_does_not_cover_the_declaration_is_refused(desk: Desk, terms: Any) -> None:
-    told(desk, **terms)
-    decision = declared(desk, number=NUMBER)
+def test_an_agreement_that_does_not_cover_the_declaration_is_refused(harness: Harness, terms: Any) -> None:
+    told(harness, **terms)
+    decision = declared(harness, number=NUMBER)
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_UNFIT.code])
 
 
@@ -144,15 +150,15 @@ def test_an_agreement_that_does_not_cover_the_declaration_is_refused(desk: Desk,
 @pytest.mark.parametrize("written", ["502", "USD"])
 @pytest.mark.parametrize(("limit", "event"), [("1250", Event.PASSED), ("1249.99", Event.REFUSED)])
 def test_the_value_limit_holds_whichever_code_says_the_currency(
-    desk: Desk, agreed: str, written: str, limit: str, event: Event
+    harness: Harness, agreed: str, written: str, limit: str, event: Event
 ) -> None:
-    told(desk, value=Decimal(limit), currency=agreed)
-    decision = declared(desk, number=NUMBER, lines=(Line(currency=written),))
+    told(harness, value=Decimal(limit), currency=agreed)
+    decision = declared(harness, number=NUMBER, lines=(Line(currency=written),))
     assert decision.event is event
     if event is Event.REFUSED:
         assert codes(decision) == [Fault.AGREEMENT_UNFIT.code]
         assert f"value {limit}" in decision.findings[0].en
-    (row,) = desk.rows(agreements, number=NUMBER)
+    (row,) = harness.rows(agreements, number=NUMBER)
     assert row["record"]["currency"] == "USD"
 
 
@@ -166,90 +172,90 @@ def test_the_value_limit_holds_whichever_code_says_the_currency(
     ids=["no sum", "another currency", "several currencies"],
 )
 def test_a_value_limit_is_not_got_round_by_a_total_that_cannot_be_held_against_it(
-    desk: Desk, lines: tuple[Line, ...]
+    harness: Harness, lines: tuple[Line, ...]
 ) -> None:
-    told(desk, value=Decimal(1000), currency="USD")
-    decision = declared(desk, number=NUMBER, lines=lines)
+    told(harness, value=Decimal(1000), currency="USD")
+    decision = declared(harness, number=NUMBER, lines=lines)
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_UNFIT.code])
 
 
-def test_who_shows_the_agreement_of_others_learns_nothing_of_its_terms(desk: Desk) -> None:
+def test_who_shows_the_agreement_of_others_learns_nothing_of_its_terms(harness: Harness) -> None:
     terms: dict[str, Any] = {"goods": ("9999",), "direction": "E", "offices": ("2248",), "services": "BC"}
-    told(desk, trader=enterprise("trader-b").code, value=Decimal(1), currency="EUR", **terms)
-    (found,) = declared(desk, number=NUMBER).findings
+    told(harness, trader=enterprise("trader-b").code, value=Decimal(1), currency="EUR", **terms)
+    (found,) = declared(harness, number=NUMBER).findings
     assert "(other parties)" in found.en
     assert "（委托方或被委托方与报关单不一致）" in found.zh
 
 
-def test_an_agreement_stands_and_falls_with_the_mandate_that_it_is_under(desk: Desk) -> None:
-    (row,) = desk.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
-    told(desk, mandate=row["number"])
+def test_an_agreement_stands_and_falls_with_the_mandate_that_it_is_under(harness: Harness) -> None:
+    (row,) = harness.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
+    told(harness, mandate=row["number"])
     ended = agreement(row["number"], kind=AgreementKind.LONG_TERM)
-    desk.judged(ACCOUNT, "end.xml", signed_notice(desk.home, ended, Act.TERMINATED))
-    decision = declared(desk, number=NUMBER)
+    harness.judged(ACCOUNT, "end.xml", signed_notice(harness.home, ended, Act.TERMINATED))
+    decision = declared(harness, number=NUMBER)
     assert codes(decision) == [Fault.AGREEMENT_UNFIT.code]
     assert f"mandate {row['number']}: terminated" in decision.findings[0].en
 
 
-def test_what_waited_too_long_is_refused(desk: Desk) -> None:
-    waits = declared(desk, number=NUMBER)
-    late = desk.message(waits.message)["until"] + timedelta(seconds=1)
-    assert desk.expired(late) == 1
-    decision = desk.judgement(desk.claimed(late))
+def test_what_waited_too_long_is_refused(harness: Harness) -> None:
+    waits = declared(harness, number=NUMBER)
+    late = harness.message(waits.message)["until"] + timedelta(seconds=1)
+    assert harness.expired(late) == 1
+    decision = harness.judgement(harness.claimed(late))
     assert decision.event is Event.REFUSED
     assert codes(decision) == [Fault.WAIT_EXPIRED.code, Fault.AWAITED.code]
 
 
-def test_only_the_association_tells_of_agreements(desk: Desk) -> None:
-    body = signed_notice(desk.home, agreement(NUMBER), account="broker-aa")
-    decision = desk.judged("broker-aa", "a.xml", body)
+def test_only_the_association_tells_of_agreements(harness: Harness) -> None:
+    body = signed_notice(harness.home, agreement(NUMBER), account="broker-aa")
+    decision = harness.judged("broker-aa", "a.xml", body)
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.NOT_ASSOCIATION.code])
-    assert desk.rows(agreements, number=NUMBER) == []
+    assert harness.rows(agreements, number=NUMBER) == []
 
 
-def test_what_cannot_happen_to_an_agreement_any_more_is_refused(desk: Desk) -> None:
-    told(desk)
-    told(desk, Act.TERMINATED)
-    decision = told(desk, Act.USED)
+def test_what_cannot_happen_to_an_agreement_any_more_is_refused(harness: Harness) -> None:
+    told(harness)
+    told(harness, Act.TERMINATED)
+    decision = told(harness, Act.USED)
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_ACT.code])
 
 
-def test_an_agreement_never_goes_over_to_other_parties(desk: Desk) -> None:
-    told(desk, "proposed")
-    decision = told(desk, trader=enterprise("trader-b").code)
+def test_an_agreement_never_goes_over_to_other_parties(harness: Harness) -> None:
+    told(harness, "proposed")
+    decision = told(harness, trader=enterprise("trader-b").code)
     assert codes(decision) == [Fault.AGREEMENT_ACT.code]
 
 
-def test_its_terms_are_those_that_were_confirmed(desk: Desk) -> None:
-    told(desk, "proposed", goods=("8482",))
-    told(desk, goods=("8482102000",))
-    told(desk, Act.TERMINATED, goods=("9999",))
-    (row,) = desk.rows(agreements, number=NUMBER)
+def test_its_terms_are_those_that_were_confirmed(harness: Harness) -> None:
+    told(harness, "proposed", goods=("8482",))
+    told(harness, goods=("8482102000",))
+    told(harness, Act.TERMINATED, goods=("9999",))
+    (row,) = harness.rows(agreements, number=NUMBER)
     assert (row["state"], row["record"]["goods"]) == (AgreementState.TERMINATED, ["8482102000"])
 
 
-def test_a_notice_of_an_agreement_that_customs_was_shown_goes_on_to_customs(desk: Desk) -> None:
-    told(desk)
-    declared(desk, number=NUMBER)
-    decision = told(desk, Act.TERMINATED)
+def test_a_notice_of_an_agreement_that_customs_was_shown_goes_on_to_customs(harness: Harness) -> None:
+    told(harness)
+    declared(harness, number=NUMBER)
+    decision = told(harness, Act.TERMINATED)
     (submission,) = decision.submissions
     assert (decision.event, submission.destination) == (Event.PASSED, "customs")
 
 
-def test_a_temporary_save_needs_no_agreement_yet(desk: Desk) -> None:
-    decision = declared(desk, number=NUMBER, operation="G")
+def test_a_temporary_save_needs_no_agreement_yet(harness: Harness) -> None:
+    decision = declared(harness, number=NUMBER, operation="G")
     assert decision.event is Event.PASSED
-    assert desk.message(decision.message)["agreement"] is None
+    assert harness.message(decision.message)["agreement"] is None
 
 
 @pytest.mark.parametrize("codes_of_the_trader", [("TradeCode", "broker-aa"), ("TradeCoScc", "broker-aa")])
 def test_a_broker_that_gives_its_own_code_beside_the_traders_is_not_taken_for_the_trader(
-    desk: Desk, codes_of_the_trader: tuple[str, str]
+    harness: Harness, codes_of_the_trader: tuple[str, str]
 ) -> None:
     name, account = codes_of_the_trader
     own = enterprise(account)
     code = own.code if name == "TradeCode" else own.scc
-    decision = declared(desk, head={name: code})
+    decision = declared(harness, head={name: code})
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.TRADERS_DIFFER.code])
 
 
@@ -257,8 +263,8 @@ def test_a_broker_that_gives_its_own_code_beside_the_traders_is_not_taken_for_th
 @pytest.mark.parametrize("trader", ["trader-a", "broker-aa"])
 @pytest.mark.parametrize("entry_type", ["0", "M"])
 def test_a_code_that_nobody_is_registered_by_is_not_the_registered_traders(
-    desk: Desk, name: str, trader: str, entry_type: str
+    harness: Harness, name: str, trader: str, entry_type: str
 ) -> None:
     unknown = {"TradeCode": "3100000001", "TradeCoScc": "91310000MA1K000000"}[name]
-    decision = declared(desk, trader=enterprise(trader), head={name: unknown}, entry_type=entry_type)
+    decision = declared(harness, trader=enterprise(trader), head={name: unknown}, entry_type=entry_type)
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.TRADERS_DIFFER.code])

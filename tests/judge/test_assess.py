@@ -10,19 +10,19 @@ from gateway.formats.submission import read_envelope
 from gateway.model.reform import Risk
 from gateway.model.risk_hint import Hint
 from tests.support.declarations import Declaration, enterprise
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.rendering import render
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
-        yield desk
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
 
 
-def hint_of(desk: Desk, agent: str, trader: str) -> Hint:
+def hint_of(harness: Harness, agent: str, trader: str) -> Hint:
     declaration = Declaration(agent=enterprise(agent), trader=enterprise(trader), entry_type="0")
-    decision = desk.judged(agent, "a.xml", render(declaration))
+    decision = harness.judged(agent, "a.xml", render(declaration))
     (submission,) = decision.submissions
     hint = read_envelope(xml.parse(submission.envelope)).hint
     assert hint is not None
@@ -41,9 +41,9 @@ def hint_of(desk: Desk, agent: str, trader: str) -> Hint:
     ],
 )
 def test_customs_gets_the_hint_with_its_reason_in_the_envelope(
-    desk: Desk, agent: str, trader: str, risk: Risk, inspection: str
+    harness: Harness, agent: str, trader: str, risk: Risk, inspection: str
 ) -> None:
-    hint = hint_of(desk, agent, trader)
+    hint = hint_of(harness, agent, trader)
     assert (hint.risk, hint.inspection) == (risk, inspection)
     assert hint.treated_as in (risk, Risk.HIGH)
     assert hint.reasons[0].startswith(f"{risk}: trader ")

@@ -8,7 +8,7 @@ import pytest
 from gateway.model.faults import Fault
 from gateway.model.states import Event
 from tests.support.declarations import Declaration, enterprise
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.receipts import assert_refusal_is_told
 from tests.support.rendering import packed, render
 
@@ -29,37 +29,37 @@ NEARLY = (
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
-        yield desk
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_code_may_be_written_in_each_form_that_names_the_sender(name: str, desk: Desk) -> None:
+def test_each_code_may_be_written_in_each_form_that_names_the_sender(name: str, harness: Harness) -> None:
     for number, code in enumerate(OWN):
         declaration = Declaration(reference=f"R{number}", head={name: code})
-        decision = desk.judged("broker-aa", "a.zip", packed(declaration))
+        decision = harness.judged("broker-aa", "a.zip", packed(declaration))
         assert decision.event is Event.PASSED, code
 
 
-def test_white_space_around_a_code_does_no_harm(desk: Desk) -> None:
+def test_white_space_around_a_code_does_no_harm(harness: Harness) -> None:
     declaration = Declaration(head={"AgentCode": f" {BROKER.code}\n "})
-    assert desk.judged("broker-aa", "a.zip", packed(declaration)).event is Event.PASSED
+    assert harness.judged("broker-aa", "a.zip", packed(declaration)).event is Event.PASSED
 
 
 @pytest.mark.parametrize("name", ["CopCodeScc"])
-def test_a_code_that_is_not_required_may_be_left_out(name: str, desk: Desk) -> None:
+def test_a_code_that_is_not_required_may_be_left_out(name: str, harness: Harness) -> None:
     for number, value in enumerate((None, "", " ")):
         declaration = Declaration(reference=f"R{number}", head={name: value})
-        assert desk.judged("broker-aa", "a.zip", packed(declaration)).event is Event.PASSED
+        assert harness.judged("broker-aa", "a.zip", packed(declaration)).event is Event.PASSED
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_code_that_does_not_name_the_sender_is_refused_at_its_place(name: str, desk: Desk) -> None:
+def test_any_code_that_does_not_name_the_sender_is_refused_at_its_place(name: str, harness: Harness) -> None:
     for code in (*OTHERS, *NEARLY):
         declaration = Declaration(head={name: code})
-        with desk.nothing_else_touched():
-            decision = desk.judged("broker-aa", "a.zip", packed(declaration))
+        with harness.nothing_else_touched():
+            decision = harness.judged("broker-aa", "a.zip", packed(declaration))
         (found,) = decision.findings[-1:]
         assert found.code == Fault.WRONG_PARTY.code, code
         assert found.place.xpath == f"/DecMessage/DecHead/{name}"
@@ -67,35 +67,35 @@ def test_any_code_that_does_not_name_the_sender_is_refused_at_its_place(name: st
         assert found.value == code  # codes of parties are not masked (CONTRACT.md, "Receipts")
 
 
-def test_a_broker_declares_for_traders_whom_it_names_beside_itself(desk: Desk) -> None:
+def test_a_broker_declares_for_traders_whom_it_names_beside_itself(harness: Harness) -> None:
     for account in ("trader-a", "trader-aa"):
         declaration = Declaration(reference=account, agent=BROKER, trader=enterprise(account))
-        assert desk.judged("broker-aa", "a.zip", packed(declaration)).event is Event.PASSED
+        assert harness.judged("broker-aa", "a.zip", packed(declaration)).event is Event.PASSED
 
 
-def test_a_trader_may_not_send_what_its_broker_is_to_declare(desk: Desk) -> None:
+def test_a_trader_may_not_send_what_its_broker_is_to_declare(harness: Harness) -> None:
     declaration = Declaration(agent=BROKER, trader=enterprise("trader-a"))
-    with desk.nothing_else_touched():
-        decision = desk.judged("trader-a", "a.zip", packed(declaration))
+    with harness.nothing_else_touched():
+        decision = harness.judged("trader-a", "a.zip", packed(declaration))
     assert {found.code for found in decision.findings} == {Fault.WRONG_PARTY.code}
 
 
-def test_an_account_of_no_party_is_told_so(desk: Desk) -> None:
-    with desk.nothing_else_touched():
-        decision = desk.judged("nobody", "a.xml", render(Declaration()))
-    assert_refusal_is_told(desk, decision, "a.xml")
+def test_an_account_of_no_party_is_told_so(harness: Harness) -> None:
+    with harness.nothing_else_touched():
+        decision = harness.judged("nobody", "a.xml", render(Declaration()))
+    assert_refusal_is_told(harness, decision, "a.xml")
     (found,) = decision.findings
     assert (found.code, found.value) == (Fault.ACCOUNT_UNKNOWN.code, "nobody")
 
 
-def test_an_account_that_was_taken_from_its_party_is_unknown(desk: Desk) -> None:
-    desk.change("broker-aa", account=None)
-    decision = desk.judged("broker-aa", "a.xml", render(Declaration()))
+def test_an_account_that_was_taken_from_its_party_is_unknown(harness: Harness) -> None:
+    harness.change("broker-aa", account=None)
+    decision = harness.judged("broker-aa", "a.xml", render(Declaration()))
     assert [found.code for found in decision.findings] == [Fault.ACCOUNT_UNKNOWN.code]
 
 
-def test_a_package_over_the_limit_of_its_account_is_refused(desk: Desk) -> None:
+def test_a_package_over_the_limit_of_its_account_is_refused(harness: Harness) -> None:
     body = render(Declaration())
-    desk.change_account("broker-aa", max_package=len(body) - 1)
-    decision = desk.judged("broker-aa", "a.xml", body)
+    harness.change_account("broker-aa", max_package=len(body) - 1)
+    decision = harness.judged("broker-aa", "a.xml", body)
     assert [found.code for found in decision.findings] == [Fault.PACKAGE_TOO_LARGE.code]

@@ -10,7 +10,7 @@ from gateway.model.faults import Fault, Severity
 from tests.support import bad_signatures, hostile_zips
 from tests.support.bad_messages import BARE, CASES, FOLDER, LARGE, Case, Told
 from tests.support.declarations import Declaration
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.receipts import assert_refusal_is_told
 from tests.support.rendering import packed
 
@@ -19,17 +19,17 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def harness(tmp_path: Path) -> Iterator[Harness]:
     """With one declaration accepted before, which nothing may touch."""
-    with Desk.at(tmp_path / "home") as desk:
-        desk.judged(ACCOUNT, "before.zip", packed(Declaration(reference="BEFORE")))
-        yield desk
+    with Harness.at(tmp_path / "home") as harness:
+        harness.judged(ACCOUNT, "before.zip", packed(Declaration(reference="BEFORE")))
+        yield harness
 
 
-def refused(desk: Desk, name: str, body: bytes, account: str = ACCOUNT) -> Decision:
-    with desk.nothing_else_touched():
-        decision = desk.judged(account, name, body)
-    assert_refusal_is_told(desk, decision, name)
+def refused(harness: Harness, name: str, body: bytes, account: str = ACCOUNT) -> Decision:
+    with harness.nothing_else_touched():
+        decision = harness.judged(account, name, body)
+    assert_refusal_is_told(harness, decision, name)
     return decision
 
 
@@ -48,25 +48,25 @@ def expected(told: Told) -> tuple[str, str | None, str | None, int | None, str |
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_bad_input_is_refused_with_every_fault_and_its_place(name: str, desk: Desk) -> None:
+def test_bad_input_is_refused_with_every_fault_and_its_place(name: str, harness: Harness) -> None:
     case = CASES[name]
     body = (FOLDER / f"{name}.{case.suffix}").read_bytes()
     sent_as = BARE if case.suffix == "xml" else "upload.zip"
-    assert errors(refused(desk, sent_as, body)) == [expected(told) for told in case.told]
+    assert errors(refused(harness, sent_as, body)) == [expected(told) for told in case.told]
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_bad_input_that_is_large_is_refused_too(name: str, desk: Desk) -> None:
+def test_bad_input_that_is_large_is_refused_too(name: str, harness: Harness) -> None:
     case: Case = LARGE[name]
     body = case.make()
     sent_as = BARE if body.startswith(b"<") else "upload.zip"
-    assert errors(refused(desk, sent_as, body)) == [expected(told) for told in case.told]
+    assert errors(refused(harness, sent_as, body)) == [expected(told) for told in case.told]
 
 
 @pytest.mark.parametrize("name", hostile_zips.CASES)
-def test_a_hostile_zip_is_refused(name: str, desk: Desk) -> None:
+def test_a_hostile_zip_is_refused(name: str, harness: Harness) -> None:
     body = (hostile_zips.FOLDER / f"{name}.zip").read_bytes()
-    decision = refused(desk, f"{name}.zip", body)
+    decision = refused(harness, f"{name}.zip", body)
     assert {found[0] for found in errors(decision)} == {hostile_zips.CASES[name].fault.code}
 
 

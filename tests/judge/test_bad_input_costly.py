@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from gateway.formats import xml
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from tests.judge.rule_cases import FILES, everything
 from tests.support.validating import file, findings, written
 
@@ -74,7 +74,7 @@ def test_the_rules_of_a_document_of_any_shape_end_soon(make: Callable[[], bytes]
     ids=["elements", "attributes"],
 )
 def test_a_document_with_more_elements_or_attributes_than_any_declaration_is_refused(markup: str) -> None:
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(MessageRejected) as refused:
         xml.parse(f"<r>{markup}</r>".encode())
     assert [found.code for found in refused.value.findings] == ["xml-elements"]
 

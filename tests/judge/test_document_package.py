@@ -6,7 +6,7 @@ import pytest
 
 from gateway.families.schematron import RuleSet
 from gateway.formats.submission import NAMESPACE
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from gateway.model.message import Part, Pdf
 from tests.support.validating import SOUND, families, file, findings, judged
 
@@ -68,7 +68,7 @@ def test_documents_follow_a_declaration_by_one_of_its_numbers(number: str, fact:
     ],
 )
 def test_what_is_no_document_package_is_refused_by_its_schema(wrong: bytes) -> None:
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(MessageRejected) as refused:
         judged(wrong, *FILES)
     codes = {each.code for each in refused.value.findings}
     assert codes & {"schema-missing", "schema-element", "schema-value"}

@@ -17,7 +17,7 @@ from gateway.model.reform import Due
 from gateway.model.states import Event
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import AGREEMENT, CONTRACT, INVOICE, Declaration, Document, enterprise
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.pdfs import pdf
 from tests.support.rendering import package, packed, render
 
@@ -30,33 +30,35 @@ PLAIN_CLASSES: Final = (INVOICE, CONTRACT, "20000011", "50000001", "60000001")
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def demand(desk: Desk, *codes: str, due: Due = Due.WITH) -> None:
+def demand(harness: Harness, *codes: str, due: Due = Due.WITH) -> None:
     """Of every declaration, when it is to be there."""
-    reform = desk.rules.policy.reform
+    reform = harness.rules.policy.reform
     demanded = tuple(row.model_copy(update={"documents": codes}) for row in reform.demand)
     when = tuple(row.model_copy(update={"due": due}) for row in reform.due)
     changed = reform.model_copy(update={"demand": demanded, "due": when})
-    desk.rules = replace(desk.rules, policy=desk.rules.policy.model_copy(update={"reform": changed}))
+    harness.rules = replace(harness.rules, policy=harness.rules.policy.model_copy(update={"reform": changed}))
 
 
 def line(code: str, form: Form, number: str = "A-1") -> Document:
     return Document(code=code, body=pdf()) if form == "file" else Document(code=code, number=number)
 
 
-def declared(desk: Desk, *documents: Document, reference: str = "R-1", agent: str = "broker-aa") -> Decision:
+def declared(
+    harness: Harness, *documents: Document, reference: str = "R-1", agent: str = "broker-aa"
+) -> Decision:
     declaration = Declaration(
         reference=reference, documents=documents, agent=enterprise(agent), trader=enterprise("trader-a")
     )
     body = packed(declaration) if any(each.body for each in documents) else render(declaration)
-    return desk.judged(agent, f"{reference}.{'zip' if body.startswith(b'PK') else 'xml'}", body)
+    return harness.judged(agent, f"{reference}.{'zip' if body.startswith(b'PK') else 'xml'}", body)
 
 
-def followed(desk: Desk, code: str, form: Form, number: str = "A-1") -> Decision:
+def followed(harness: Harness, code: str, form: Form, number: str = "A-1") -> Decision:
     """A DocumentPackage for declaration R-1."""
     name = "later.pdf" if form == "file" else number
     kind = "US" if form == "file" else "S"
@@ -64,76 +66,76 @@ def followed(desk: Desk, code: str, form: Form, number: str = "A-1") -> Decision
         f'<DocumentPackage xmlns="{NAMESPACE}"><ClientSeqNo>R-1</ClientSeqNo><Document>'
         f"<EdocID>{name}</EdocID><EdocCode>{code}</EdocCode><EdocFomatType>{kind}</EdocFomatType></Document></DocumentPackage>"
     )
-    return desk.judged(
+    return harness.judged(
         "broker-aa",
         "later.zip",
         package(xml.encode(), {"later.pdf": pdf()} if form == "file" else {}, "later.xml"),
     )
 
 
-def missing(desk: Desk, declaration: Decision) -> list[str]:
+def missing(harness: Harness, declaration: Decision) -> list[str]:
     assert declaration.event is Event.PASSED, declaration.findings
-    (row,) = desk.rows(obligations, message=declaration.message)
+    (row,) = harness.rows(obligations, message=declaration.message)
     found = row["missing"]
     assert isinstance(found, list)
     return found
 
 
-def test_a_file_is_there_and_a_line_that_only_names_a_document_is_not(desk: Desk) -> None:
+def test_a_file_is_there_and_a_line_that_only_names_a_document_is_not(harness: Harness) -> None:
     for number, (code, form) in enumerate(product((*PLAIN_CLASSES, GUARANTEE), FORMS)):
-        demand(desk, code)
-        decision = declared(desk, line(code, form), reference=f"R-{number}")
+        demand(harness, code)
+        decision = declared(harness, line(code, form), reference=f"R-{number}")
         there = form == "file" or code == GUARANTEE
         assert (decision.event is Event.PASSED) is there, (code, form)
         if not there:
             assert Fault.DOCUMENTS_DUE.code in [each.code for each in decision.findings]
 
 
-def test_a_line_without_its_document_is_owed_after_release_and_stays_owed(desk: Desk) -> None:
-    demand(desk, INVOICE, CONTRACT, GUARANTEE, due=Due.AFTER_RELEASE)
-    declaration = declared(desk, line(INVOICE, "number"), line(GUARANTEE, "number"))
-    assert missing(desk, declaration) == [INVOICE, CONTRACT]
-    assert followed(desk, INVOICE, "number").event is Event.PASSED
-    assert missing(desk, declaration) == [INVOICE, CONTRACT]
-    assert followed(desk, INVOICE, "file").event is Event.PASSED
-    assert missing(desk, declaration) == [CONTRACT]
+def test_a_line_without_its_document_is_owed_after_release_and_stays_owed(harness: Harness) -> None:
+    demand(harness, INVOICE, CONTRACT, GUARANTEE, due=Due.AFTER_RELEASE)
+    declaration = declared(harness, line(INVOICE, "number"), line(GUARANTEE, "number"))
+    assert missing(harness, declaration) == [INVOICE, CONTRACT]
+    assert followed(harness, INVOICE, "number").event is Event.PASSED
+    assert missing(harness, declaration) == [INVOICE, CONTRACT]
+    assert followed(harness, INVOICE, "file").event is Event.PASSED
+    assert missing(harness, declaration) == [CONTRACT]
 
 
-def test_one_that_is_not_a_document_is_told_so(desk: Desk) -> None:
-    decision = declared(desk, line(INVOICE, "number"))
+def test_one_that_is_not_a_document_is_told_so(harness: Harness) -> None:
+    decision = declared(harness, line(INVOICE, "number"))
     assert [(each.rule, each.severity.value) for each in decision.findings] == [("DEC-607", "warning")]
 
 
-def test_an_agency_agreement_is_there_when_it_covers_the_declaration(desk: Desk) -> None:
-    demand(desk, AGREEMENT)
-    desk.judged(ACCOUNT, "told.xml", signed_notice(desk.home, agreement(NUMBER), Act.CONFIRMED))
-    assert missing(desk, declared(desk, shown(NUMBER), reference="R-2")) == []
-    assert declared(desk, shown(OTHER_NUMBER), reference="R-4").event is Event.LACKS
-    without = declared(desk, reference="R-3")  # under a mandate, which is no agreement that it shows
+def test_an_agency_agreement_is_there_when_it_covers_the_declaration(harness: Harness) -> None:
+    demand(harness, AGREEMENT)
+    harness.judged(ACCOUNT, "told.xml", signed_notice(harness.home, agreement(NUMBER), Act.CONFIRMED))
+    assert missing(harness, declared(harness, shown(NUMBER), reference="R-2")) == []
+    assert declared(harness, shown(OTHER_NUMBER), reference="R-4").event is Event.WAITING
+    without = declared(harness, reference="R-3")  # under a mandate, which is no agreement that it shows
     assert [each.code for each in without.findings] == [Fault.DOCUMENTS_DUE.code]
 
 
-def test_a_trader_that_declares_for_itself_has_no_agency_agreement_by_naming_one(desk: Desk) -> None:
-    demand(desk, AGREEMENT)
-    decision = declared(desk, shown(NUMBER), agent="trader-a")
+def test_a_trader_that_declares_for_itself_has_no_agency_agreement_by_naming_one(harness: Harness) -> None:
+    demand(harness, AGREEMENT)
+    decision = declared(harness, shown(NUMBER), agent="trader-a")
     assert [each.code for each in decision.findings] == [Fault.DOCUMENTS_DUE.code]
 
 
-def test_a_scan_that_is_listed_as_the_electronic_agreement_is_not_that_agreement(desk: Desk) -> None:
-    demand(desk, AGREEMENT)
-    decision = declared(desk, line(AGREEMENT, "file"))
+def test_a_scan_that_is_listed_as_the_electronic_agreement_is_not_that_agreement(harness: Harness) -> None:
+    demand(harness, AGREEMENT)
+    decision = declared(harness, line(AGREEMENT, "file"))
     assert Fault.DOCUMENTS_DUE.code in [each.code for each in decision.findings]
 
 
 @pytest.mark.parametrize(("trader", "covers"), [("trader-a", True), ("trader-b", False)])
 def test_a_later_agreement_is_there_when_it_covers_the_declaration(
-    trader: str, covers: bool, desk: Desk
+    trader: str, covers: bool, harness: Harness
 ) -> None:
-    demand(desk, AGREEMENT, due=Due.AFTER_RELEASE)
-    declaration = declared(desk)
+    demand(harness, AGREEMENT, due=Due.AFTER_RELEASE)
+    declaration = declared(harness)
     terms = agreement(NUMBER, trader=enterprise(trader).code)
-    desk.judged(ACCOUNT, "told.xml", signed_notice(desk.home, terms, Act.CONFIRMED))
-    assert followed(desk, AGREEMENT, "number", OTHER_NUMBER).event is Event.PASSED
-    assert missing(desk, declaration) == [AGREEMENT]
-    assert followed(desk, AGREEMENT, "number", NUMBER).event is Event.PASSED
-    assert missing(desk, declaration) == ([] if covers else [AGREEMENT])
+    harness.judged(ACCOUNT, "told.xml", signed_notice(harness.home, terms, Act.CONFIRMED))
+    assert followed(harness, AGREEMENT, "number", OTHER_NUMBER).event is Event.PASSED
+    assert missing(harness, declaration) == [AGREEMENT]
+    assert followed(harness, AGREEMENT, "number", NUMBER).event is Event.PASSED
+    assert missing(harness, declaration) == ([] if covers else [AGREEMENT])

@@ -14,7 +14,7 @@ import pytest
 from adapters.store.apply import apply_notice
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import agreements, messages
-from gateway.model.agreements import Act, Change
+from gateway.model.agreements import Act, AgreementChange
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault
 from gateway.model.message import Arrival, Received, new_id
@@ -22,7 +22,7 @@ from gateway.model.ports import Superseded
 from gateway.model.states import State
 from tests.support.association import ACCOUNT, agreement, shown
 from tests.support.declarations import Declaration
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
 
 RUNS = 200
@@ -31,16 +31,16 @@ LEASE = timedelta(minutes=15)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
 class Course:
     """Messages come, are judged by what stands in the store at that time, and are committed at any later."""
 
-    def __init__(self, desk: Desk, seed: int = 2026) -> None:
-        self._desk = desk
+    def __init__(self, harness: Harness, seed: int = 2026) -> None:
+        self._harness = harness
         self._random = Random(seed)  # noqa: S311  interleavings, no secret
         self._sent = 0
         self._at = LATER
@@ -51,7 +51,7 @@ class Course:
         for body in bodies:
             self._sent += 1
             at = NOW + timedelta(seconds=self._sent)
-            spool = self._desk.blobs.spool()
+            spool = self._harness.blobs.spool()
             spool.write(0, body)
             sha256, size = spool.keep()
             id_ = new_id(at, self._sent.to_bytes(10, "big"))
@@ -64,7 +64,7 @@ class Course:
                 size=size,
                 received_at=at,
             )
-            asyncio.run(self._desk.messages.add(arrival))
+            asyncio.run(self._harness.messages.add(arrival))
             sent.append(id_)
         return sent
 
@@ -77,21 +77,21 @@ class Course:
         def told(transaction: Transaction) -> None:
             for number in numbers:
                 after = agreement(number, **terms)
-                change = Change(after=after, act=Act.CONFIRMED, at=NOW, reason="", seen=0)
+                change = AgreementChange(after=after, act=Act.CONFIRMED, at=NOW, reason="", seen=0)
                 apply_notice(transaction, change, kept, ACCOUNT, NOW)
 
-        self._desk.database.submit(told).result()
+        self._harness.database.submit(told).result()
 
     def run(self) -> None:
         asyncio.run(self._run())
 
     async def _run(self) -> None:
         """Until nothing is left: now one more is claimed and judged, now one that was judged is committed."""
-        store, in_hand = self._desk.messages, list[tuple[Received, Decision]]()
+        store, in_hand = self._harness.messages, list[tuple[Received, Decision]]()
         while True:
             at = self._at = self._at + timedelta(milliseconds=1)
             claimed = await store.claim(1, at, LEASE) if len(in_hand) < 6 else ()
-            in_hand += [(each, self._desk.judgement(each, at)) for each in claimed]
+            in_hand += [(each, self._harness.judgement(each, at)) for each in claimed]
             if not in_hand:
                 return
             while in_hand and (not claimed or self._random.random() < 0.5):
@@ -103,7 +103,7 @@ class Course:
                 claimed = claimed or (received,)
 
     def ended(self, message: str) -> tuple[str, list[str]]:
-        row = self._desk.message(message)
+        row = self._harness.message(message)
         return row["state"], [found["code"] for found in row["findings"]]
 
 
@@ -120,8 +120,8 @@ def declaration(
 
 
 @pytest.mark.slow
-def test_of_two_versions_that_wait_the_newer_is_filed_whichever_is_judged_first(desk: Desk) -> None:
-    course = Course(desk)
+def test_of_two_versions_that_wait_the_newer_is_filed_whichever_is_judged_first(harness: Harness) -> None:
+    course = Course(harness)
     pairs = [
         course.send(*(declaration(f"V{run}", numbered(run), name) for name in ("轴承", "滚珠轴承")))
         for run in range(RUNS)
@@ -138,8 +138,8 @@ def test_of_two_versions_that_wait_the_newer_is_filed_whichever_is_judged_first(
 
 
 @pytest.mark.slow
-def test_what_several_wait_for_goes_to_the_first_received_that_fits(desk: Desk) -> None:
-    course = Course(desk)
+def test_what_several_wait_for_goes_to_the_first_received_that_fits(harness: Harness) -> None:
+    course = Course(harness)
 
     def three(run: int) -> list[bytes]:
         # Of every fourth the first does not fit: the agreement is for imports.
@@ -159,24 +159,24 @@ def test_what_several_wait_for_goes_to_the_first_received_that_fits(desk: Desk) 
     course.run()
     for run, (first, second) in enumerate(waiting):
         served = second if run % 4 == 0 else first
-        (row,) = desk.rows(agreements, number=numbered(run))
+        (row,) = harness.rows(agreements, number=numbered(run))
         assert row["used_by"] == served
         for other in {first, second, *fresh[run]} - {served}:
             assert course.ended(other)[0] == State.REJECTED
 
 
-def test_the_same_content_ends_as_a_repetition_of_the_one_that_waits(desk: Desk) -> None:
-    course = Course(desk)
+def test_the_same_content_ends_as_a_repetition_of_the_one_that_waits(harness: Harness) -> None:
+    course = Course(harness)
     first, again = course.send(*[declaration("R", numbered(1))] * 2)
     course.run()
     assert (course.ended(first)[0], course.ended(again)[0]) == (State.WAITING, State.CLOSED)
-    assert desk.message(again)["linked"] == first
-    told = [row for row in desk.rows(messages) if row["id"] in (first, again)]
+    assert harness.message(again)["linked"] == first
+    told = [row for row in harness.rows(messages) if row["id"] in (first, again)]
     assert [row["waiting_for"] for row in told] == [f"agreement {numbered(1)}", None]
 
 
-def test_a_newer_one_that_is_refused_replaces_nothing(desk: Desk) -> None:
-    course = Course(desk)
+def test_a_newer_one_that_is_refused_replaces_nothing(harness: Harness) -> None:
+    course = Course(harness)
     (older,) = course.send(declaration("R", numbered(1)))
     course.run()
     wrong = render(Declaration(reference="R", documents=(shown(numbered(1)),), head={"TradeCode": "1"}))
@@ -188,8 +188,8 @@ def test_a_newer_one_that_is_refused_replaces_nothing(desk: Desk) -> None:
     assert course.ended(older)[0] == State.ACCEPTED
 
 
-def test_a_newer_one_that_is_accepted_at_once_replaces_the_one_that_waits(desk: Desk) -> None:
-    course = Course(desk)
+def test_a_newer_one_that_is_accepted_at_once_replaces_the_one_that_waits(harness: Harness) -> None:
+    course = Course(harness)
     (older,) = course.send(declaration("R", numbered(1)))
     course.run()
     course.come(numbered(2))

@@ -20,8 +20,8 @@ from tests.support.declarations import (
     middle,
     small,
 )
-from tests.support.desk import NOW, Desk
 from tests.support.habits import HABITS, Habit
+from tests.support.harness import NOW, Harness
 from tests.support.keys import Kind, identity
 from tests.support.pdfs import pdf
 from tests.support.receipts import read_gateway_receipt
@@ -33,9 +33,9 @@ NAMES = [habit.name for habit in HABITS]
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
-        yield desk
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
 
 
 def encoded(declaration: Declaration, habit: Habit, encoding: str) -> bytes:
@@ -45,29 +45,33 @@ def encoded(declaration: Declaration, habit: Habit, encoding: str) -> bytes:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("habit", HABITS, ids=NAMES)
-def test_what_a_builder_writes_is_accepted_in_every_encoding(habit: Habit, encoding: str, desk: Desk) -> None:
+def test_what_a_builder_writes_is_accepted_in_every_encoding(
+    habit: Habit, encoding: str, harness: Harness
+) -> None:
     declaration = Declaration(documents=(Document(code=INVOICE, body=pdf()),))
     body = package(encoded(declaration, habit, encoding), files(declaration, habit))
-    decision = desk.judged("broker-aa", "a.zip", body)
+    decision = harness.judged("broker-aa", "a.zip", body)
     assert decision.event is Event.PASSED, decision.findings
     assert decision.facts is not None
     assert decision.facts.values["trader_name"] == declaration.trader.name
-    assert desk.message(decision.message)["state"] == State.ACCEPTED
-    (delivery,) = desk.rows(deliveries)
+    assert harness.message(decision.message)["state"] == State.ACCEPTED
+    (delivery,) = harness.rows(deliveries)
     assert (delivery["destination"], delivery["key"]) == ("customs", decision.message)
-    read_gateway_receipt(desk, decision.receipts[0])
+    read_gateway_receipt(harness, decision.receipts[0])
 
 
 @pytest.mark.parametrize("kind", ["rsa-2048", "p-256"])
 @pytest.mark.parametrize("habit", HABITS, ids=NAMES)
-def test_what_a_builder_writes_is_accepted_with_its_signature(habit: Habit, kind: Kind, desk: Desk) -> None:
+def test_what_a_builder_writes_is_accepted_with_its_signature(
+    habit: Habit, kind: Kind, harness: Harness
+) -> None:
     signer = identity(kind, "broker-aa")
     other = identity("rsa-3072", "broker-aa")
-    desk.change("broker-aa", certificates=(other.registered, signer.registered))
+    harness.change("broker-aa", certificates=(other.registered, signer.registered))
     text = render(Declaration(), replace(habit, encoding="UTF-8")).decode().partition("?>\n")[2]
     signing = Signing(signing="rsa-sha256" if kind == "rsa-2048" else "ecdsa-sha256")
     signed = signing.sign(text.replace("</DecMessage>", "{signature}</DecMessage>"), signer)
-    decision = desk.judged("broker-aa", "a.xml", signed)
+    decision = harness.judged("broker-aa", "a.xml", signed)
     assert decision.event is Event.PASSED, decision.findings
     (submission,) = decision.submissions
     assert signer.fingerprint.encode() in submission.envelope
@@ -78,21 +82,21 @@ def test_what_a_builder_writes_is_accepted_with_its_signature(habit: Habit, kind
     [small(), middle(), large(), full(), export(), Declaration(operation="G")],
     ids=["small", "middle", "large", "full", "export", "save"],
 )
-def test_declarations_of_every_size_and_kind_are_accepted(declaration: Declaration, desk: Desk) -> None:
-    decision = desk.judged("broker-aa", "a.zip", packed(declaration))
+def test_declarations_of_every_size_and_kind_are_accepted(declaration: Declaration, harness: Harness) -> None:
+    decision = harness.judged("broker-aa", "a.zip", packed(declaration))
     assert decision.event is Event.PASSED, decision.findings
 
 
-def test_a_trader_may_declare_for_itself(desk: Desk) -> None:
+def test_a_trader_may_declare_for_itself(harness: Harness) -> None:
     own = enterprise("trader-a")
-    decision = desk.judged("trader-a", "a.zip", packed(Declaration(agent=own, trader=own)))
+    decision = harness.judged("trader-a", "a.zip", packed(Declaration(agent=own, trader=own)))
     assert decision.event is Event.PASSED, decision.findings
 
 
-def test_the_same_message_is_judged_in_the_same_way_twice(desk: Desk) -> None:
-    received = desk.received("broker-aa", "a.zip", packed(Declaration()))
-    first, second = desk.judgement(received), desk.judgement(received)
+def test_the_same_message_is_judged_in_the_same_way_twice(harness: Harness) -> None:
+    received = harness.received("broker-aa", "a.zip", packed(Declaration()))
+    first, second = harness.judgement(received), harness.judgement(received)
     assert replace(first, receipts=(), submissions=(), trail={}) == replace(
         second, receipts=(), submissions=(), trail={}
     )
-    assert asyncio.run(desk.messages.decide(first, NOW)) is State.ACCEPTED
+    assert asyncio.run(harness.messages.decide(first, NOW)) is State.ACCEPTED

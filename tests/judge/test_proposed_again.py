@@ -19,31 +19,36 @@ from tests.support.agreement_requests import request
 from tests.support.association import ACCOUNT, agreement, signed_notice
 from tests.support.customs import clock
 from tests.support.declarations import enterprise
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.judging import families
 
 NUMBER = "20260000000000001"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def imported(desk: Desk, message: str) -> None:
+def imported(harness: Harness, message: str) -> None:
     """The association answers the request with a number."""
     code = enterprise("broker-aa").code
     body = import_agr_response(code=0, message="导入成功", cop_code=code, consign_no=NUMBER)
     answers = CustomsAnswers(
-        SqlAnswers(desk.database, clock), desk.register, families(), desk.rules.policy, desk.judges, clock
+        SqlAnswers(harness.database, clock),
+        harness.register,
+        families(),
+        harness.rules.policy,
+        harness.judges,
+        clock,
     )
     asyncio.run(answers.take_in("association", [Answer(id="1", name="a.xml", body=body, key=message)]))
 
 
-def told(desk: Desk, act: Told, **terms: Any) -> None:
-    body = signed_notice(desk.home, agreement(NUMBER, **terms), act)
-    assert desk.judged(ACCOUNT, f"{act}.xml", body).event is not Event.REFUSED
+def told(harness: Harness, act: Told, **terms: Any) -> None:
+    body = signed_notice(harness.home, agreement(NUMBER, **terms), act)
+    assert harness.judged(ACCOUNT, f"{act}.xml", body).event is not Event.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -60,16 +65,16 @@ def told(desk: Desk, act: Told, **terms: Any) -> None:
     ids=lambda acts: "-".join(acts) if isinstance(acts, tuple) else "",
 )
 def test_a_shipment_is_proposed_anew_once_its_agreement_came_to_nothing(
-    desk: Desk, acts: tuple[Told, ...], again: bool
+    harness: Harness, acts: tuple[Told, ...], again: bool
 ) -> None:
     body = request("broker-aa")
-    first = desk.judged("broker-aa", "1.xml", body)
-    imported(desk, first.message)
+    first = harness.judged("broker-aa", "1.xml", body)
+    imported(harness, first.message)
     for act in acts:
-        told(desk, act)
+        told(harness, act)
 
-    second = desk.judged("broker-aa", "2.xml", body)
-    third = desk.judged("broker-aa", "3.xml", body)
+    second = harness.judged("broker-aa", "2.xml", body)
+    third = harness.judged("broker-aa", "3.xml", body)
 
     assert second.event is (Event.PASSED if again else Event.REPEATED)
     assert third.event is Event.REPEATED
@@ -81,11 +86,11 @@ def test_a_shipment_is_proposed_anew_once_its_agreement_came_to_nothing(
 
 @pytest.mark.parametrize(("days", "again"), [(0, False), (1, True)])
 def test_a_shipment_is_proposed_anew_once_its_agreement_is_out_of_date(
-    desk: Desk, days: int, again: bool
+    harness: Harness, days: int, again: bool
 ) -> None:
     body = request("broker-aa")
-    first = desk.judged("broker-aa", "1.xml", body)
-    imported(desk, first.message)
-    told(desk, Act.CONFIRMED, valid_until=china_date(NOW) - timedelta(days=days))
-    second = desk.judged("broker-aa", "2.xml", body)
+    first = harness.judged("broker-aa", "1.xml", body)
+    imported(harness, first.message)
+    told(harness, Act.CONFIRMED, valid_until=china_date(NOW) - timedelta(days=days))
+    second = harness.judged("broker-aa", "2.xml", body)
     assert second.event is (Event.PASSED if again else Event.REPEATED)

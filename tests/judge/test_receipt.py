@@ -10,14 +10,14 @@ from lxml import etree
 from gateway.families.schema_faults import schema_faults
 from gateway.formats import xml
 from gateway.judge.pipeline import pending_receipt
-from gateway.judge.receipt import Known, Verdict, gateway_receipt
+from gateway.judge.receipt import ReceiptContext, Verdict, gateway_receipt
 from gateway.model.faults import Fault, finding
 from gateway.model.message import Receipt
 from gateway.model.parties import ReceiptForm
-from gateway.model.ports import Untold
+from gateway.model.ports import PendingReceipt
 from tests.formats.test_pdf import with_form
 from tests.support.declarations import INVOICE, Declaration, Document
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.keys import xmlsec1_trusts
 from tests.support.pdfs import pdf
 from tests.support.receipts import NS, read_gateway_receipt, schema
@@ -28,18 +28,18 @@ BODY = packed(Declaration(documents=(Document(code=INVOICE, body=pdf()),)))
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
-        yield desk
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
 
 
 def texts(root: etree._Element, *names: str) -> list[str | None]:
     return [root.findtext(f"g:{name}", namespaces=NS) for name in names]
 
 
-def test_an_accepted_message_has_one_that_names_every_part_by_its_digest(desk: Desk) -> None:
-    receipt = desk.judged(ACCOUNT, "a.zip", BODY).receipts[0]
-    root = read_gateway_receipt(desk, receipt)
+def test_an_accepted_message_has_one_that_names_every_part_by_its_digest(harness: Harness) -> None:
+    receipt = harness.judged(ACCOUNT, "a.zip", BODY).receipts[0]
+    root = read_gateway_receipt(harness, receipt)
     assert (receipt.verdict, receipt.final) == ("accepted", True)
     assert texts(root, "Account", "Family", "Type", "Reference", "Verdict", "Final") == [
         ACCOUNT,
@@ -52,32 +52,34 @@ def test_an_accepted_message_has_one_that_names_every_part_by_its_digest(desk: D
     assert len(root.findall("g:Package/g:Part", NS)) == 2
 
 
-def test_it_reports_the_pages_of_a_pdf_and_whether_that_bears_a_signature_of_its_own(desk: Desk) -> None:
+def test_it_reports_the_pages_of_a_pdf_and_whether_that_bears_a_signature_of_its_own(
+    harness: Harness,
+) -> None:
     documents = (Document(code=INVOICE, body=with_form("/Sig", True)),)
-    receipt = desk.judged(ACCOUNT, "a.zip", packed(Declaration(documents=documents))).receipts[0]
-    document, attached = read_gateway_receipt(desk, receipt).findall("g:Package/g:Part", NS)
+    receipt = harness.judged(ACCOUNT, "a.zip", packed(Declaration(documents=documents))).receipts[0]
+    document, attached = read_gateway_receipt(harness, receipt).findall("g:Package/g:Part", NS)
     assert document.get("signed") is None
     assert (attached.get("pages"), attached.get("signed")) == ("1", "true")
 
 
-def test_a_held_message_has_a_pending_one_that_says_nothing_of_our_insides(desk: Desk) -> None:
-    received = desk.received(ACCOUNT, "a.zip", BODY)
-    untold = Untold(received=received, facts=None, down_since=None)
-    receipt = pending_receipt(untold, desk.rules, desk.register, desk.signer, NOW)
-    root = read_gateway_receipt(desk, receipt)
+def test_a_held_message_has_a_pending_one_that_says_nothing_of_our_insides(harness: Harness) -> None:
+    received = harness.received(ACCOUNT, "a.zip", BODY)
+    pending = PendingReceipt(received=received, facts=None, down_since=None)
+    receipt = pending_receipt(pending, harness.rules, harness.register, harness.signer, NOW)
+    root = read_gateway_receipt(harness, receipt)
     assert (receipt.verdict, receipt.final) == ("held", False)
     assert texts(root, "Verdict", "Final") == ["held", "false"]
     assert root.findall("g:Faults/*", NS) == []
 
 
-def test_one_that_waits_for_customs_says_since_when_and_that_it_goes_by_itself(desk: Desk) -> None:
-    decision = desk.judged(ACCOUNT, "a.zip", BODY)
-    received = desk.received(ACCOUNT, "a.zip", BODY)
-    untold = Untold(
+def test_one_that_waits_for_customs_says_since_when_and_that_it_goes_by_itself(harness: Harness) -> None:
+    decision = harness.judged(ACCOUNT, "a.zip", BODY)
+    received = harness.received(ACCOUNT, "a.zip", BODY)
+    pending = PendingReceipt(
         received=received, facts=decision.facts, down_since=datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
     )
-    receipt = pending_receipt(untold, desk.rules, desk.register, desk.signer, NOW)
-    root = read_gateway_receipt(desk, receipt)
+    receipt = pending_receipt(pending, harness.rules, harness.register, harness.signer, NOW)
+    root = read_gateway_receipt(harness, receipt)
     assert (receipt.verdict, receipt.final) == ("waiting", False)
     assert decision.facts is not None
     assert texts(root, "Verdict", "Final", "Reference") == ["waiting", "false", decision.facts.key.reference]
@@ -86,22 +88,29 @@ def test_one_that_waits_for_customs_says_since_when_and_that_it_goes_by_itself(d
     assert [text.text for text in told.findall("g:Text", NS) if "2026-11-02 09:30+08:00" in (text.text or "")]
 
 
-def test_a_waiting_message_has_a_pending_one(desk: Desk) -> None:
-    received, rules = desk.received(ACCOUNT, "a.zip", BODY), desk.rules
+def test_a_waiting_message_has_a_pending_one(harness: Harness) -> None:
+    received, rules = harness.received(ACCOUNT, "a.zip", BODY), harness.rules
     receipt = gateway_receipt(
-        received, Verdict.WAITING, Known(), (), rules.families, rules.policy, desk.signer, NOW
+        received, Verdict.WAITING, ReceiptContext(), (), rules.families, rules.policy, harness.signer, NOW
     )
-    assert texts(read_gateway_receipt(desk, receipt), "Verdict", "Final") == ["waiting", "false"]
+    assert texts(read_gateway_receipt(harness, receipt), "Verdict", "Final") == ["waiting", "false"]
 
 
 @pytest.mark.parametrize("fault", [Fault.DISMISSED, Fault.WAIT_EXPIRED])
-def test_a_refusal_by_an_operator_or_by_time_has_a_final_one(fault: Fault, desk: Desk) -> None:
-    received, rules = desk.received(ACCOUNT, "a.zip", BODY), desk.rules
+def test_a_refusal_by_an_operator_or_by_time_has_a_final_one(fault: Fault, harness: Harness) -> None:
+    received, rules = harness.received(ACCOUNT, "a.zip", BODY), harness.rules
     reason = finding(fault, detail="an agreement", detail_zh="代理委托协议")
     receipt = gateway_receipt(
-        received, Verdict.REJECTED, Known(), [reason], rules.families, rules.policy, desk.signer, NOW
+        received,
+        Verdict.REJECTED,
+        ReceiptContext(),
+        [reason],
+        rules.families,
+        rules.policy,
+        harness.signer,
+        NOW,
     )
-    root = read_gateway_receipt(desk, receipt)
+    root = read_gateway_receipt(harness, receipt)
     assert texts(root, "Verdict", "Final") == ["rejected", "true"]
     (told,) = root.findall("g:Faults/g:Fault", NS)
     assert told.get("code") == fault.code
@@ -117,17 +126,17 @@ def test_a_refusal_by_an_operator_or_by_time_has_a_final_one(fault: Fault, desk:
     ],
 )
 def test_an_account_gets_the_forms_that_it_asked_for_and_always_the_final_one(
-    forms: tuple[ReceiptForm, ...], kinds: list[str], desk: Desk
+    forms: tuple[ReceiptForm, ...], kinds: list[str], harness: Harness
 ) -> None:
-    desk.change_account(ACCOUNT, receipts=forms)
-    decision = desk.judged(ACCOUNT, "a.xml", b"<a/>")
+    harness.change_account(ACCOUNT, receipts=forms)
+    decision = harness.judged(ACCOUNT, "a.xml", b"<a/>")
     assert [receipt.kind.value for receipt in decision.receipts] == kinds
 
 
-def test_a_changed_receipt_is_valid_no_more(desk: Desk) -> None:
-    receipt: Receipt = desk.judged(ACCOUNT, "a.zip", BODY).receipts[0]
+def test_a_changed_receipt_is_valid_no_more(harness: Harness) -> None:
+    receipt: Receipt = harness.judged(ACCOUNT, "a.zip", BODY).receipts[0]
     forged = receipt.body.replace(b">accepted<", b">rejected<")
-    certificate = desk.home.certificate.read_text()
+    certificate = harness.home.certificate.read_text()
     assert xmlsec1_trusts(receipt.body, certificate, NOW)
     assert not xmlsec1_trusts(forged, certificate, NOW)
 
@@ -143,8 +152,8 @@ def test_a_changed_receipt_is_valid_no_more(desk: Desk) -> None:
         (b"<Faults/>", b'<Faults><Fault code="x" severity="error"/></Faults>'),
     ],
 )
-def test_its_schema_refuses_what_is_no_receipt(old: bytes, new: bytes, desk: Desk) -> None:
-    body = desk.judged(ACCOUNT, "a.zip", BODY).receipts[0].body
+def test_its_schema_refuses_what_is_no_receipt(old: bytes, new: bytes, harness: Harness) -> None:
+    body = harness.judged(ACCOUNT, "a.zip", BODY).receipts[0].body
     assert body.count(old) == 1
     root = xml.parse(body.replace(old, new))
     assert not schema("gateway", "receipt.xsd").validate(root)
@@ -153,9 +162,9 @@ def test_its_schema_refuses_what_is_no_receipt(old: bytes, new: bytes, desk: Des
 
 @pytest.mark.parametrize("name", [f"{'天' * 83}.xml", f"{'a' * 251}.zip", "a" * 255])
 def test_the_receipts_of_a_file_with_a_long_name_have_names_that_can_be_fetched(
-    name: str, desk: Desk
+    name: str, harness: Harness
 ) -> None:
-    decision = desk.judged(ACCOUNT, name, b"<a/>")
+    decision = harness.judged(ACCOUNT, name, b"<a/>")
     assert len(decision.receipts) == 3
     for receipt in decision.receipts:
         assert 250 < len(receipt.name.encode()) <= 255

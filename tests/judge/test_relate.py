@@ -15,7 +15,7 @@ from gateway.model.message import Operation
 from gateway.model.states import Event
 from tests.support.customs import say
 from tests.support.declarations import CONTRACT, INVOICE, Declaration
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.later_documents import document_package
 from tests.support.rendering import render
 
@@ -24,28 +24,32 @@ ENTRY: Final = "020220261000000001"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def declared(desk: Desk, reference: str = "R-1") -> str:
+def declared(harness: Harness, reference: str = "R-1") -> str:
     """By broker-aa for trader-a, which owes invoice and contract after release; customs has numbered it."""
-    decision = desk.judged("broker-aa", f"{reference}.xml", render(Declaration(reference=reference)))
+    decision = harness.judged("broker-aa", f"{reference}.xml", render(Declaration(reference=reference)))
     assert decision.event is Event.PASSED
     return decision.message
 
 
 def sent(
-    desk: Desk, number: str, wanted: str, account: str = "broker-aa", codes: tuple[str, ...] = (INVOICE,)
+    harness: Harness,
+    number: str,
+    wanted: str,
+    account: str = "broker-aa",
+    codes: tuple[str, ...] = (INVOICE,),
 ) -> Decision:
-    return desk.judged(account, "later.zip", document_package(number, wanted, codes))
+    return harness.judged(account, "later.zip", document_package(number, wanted, codes))
 
 
 @pytest.fixture
-def declaration(desk: Desk) -> str:
-    message = declared(desk)
-    say(desk, message, SEQ_NO, ENTRY, "L")
+def declaration(harness: Harness) -> str:
+    message = declared(harness)
+    say(harness, message, SEQ_NO, ENTRY, "L")
     return message
 
 
@@ -53,20 +57,20 @@ def declaration(desk: Desk) -> str:
     ("number", "wanted"), [("ClientSeqNo", "R-1"), ("SeqNo", SEQ_NO), ("EntryId", ENTRY)]
 )
 def test_they_belong_to_the_declaration_by_any_of_its_numbers(
-    desk: Desk, declaration: str, number: str, wanted: str
+    harness: Harness, declaration: str, number: str, wanted: str
 ) -> None:
-    decision = sent(desk, number, wanted)
+    decision = sent(harness, number, wanted)
     assert (decision.event, decision.linked) == (Event.PASSED, declaration)
-    (row,) = desk.rows(obligations, message=declaration)
+    (row,) = harness.rows(obligations, message=declaration)
     assert row["missing"] == [CONTRACT]
     (receipt,) = (each for each in decision.receipts if each.final)
     assert receipt.verdict == "accepted"
 
 
 def test_customs_gets_them_where_the_declaration_went_and_is_told_which_it_is(
-    desk: Desk, declaration: str
+    harness: Harness, declaration: str
 ) -> None:
-    (submission,) = sent(desk, "EntryId", ENTRY).submissions
+    (submission,) = sent(harness, "EntryId", ENTRY).submissions
     envelope = read_envelope(trusted(submission.envelope))
     assert (submission.destination, envelope.linked) == ("customs", declaration)
     assert envelope.operation is Operation.INFORM
@@ -75,8 +79,8 @@ def test_customs_gets_them_where_the_declaration_went_and_is_told_which_it_is(
 
 @pytest.mark.usefixtures("declaration")
 @pytest.mark.parametrize(("number", "wanted"), [("SeqNo", SEQ_NO), ("EntryId", ENTRY)])
-def test_the_trader_may_send_them_too(desk: Desk, number: str, wanted: str) -> None:
-    assert sent(desk, number, wanted, "trader-a").event is Event.PASSED
+def test_the_trader_may_send_them_too(harness: Harness, number: str, wanted: str) -> None:
+    assert sent(harness, number, wanted, "trader-a").event is Event.PASSED
 
 
 @pytest.mark.usefixtures("declaration")
@@ -93,38 +97,39 @@ def test_the_trader_may_send_them_too(desk: Desk, number: str, wanted: str) -> N
     ],
 )
 def test_for_what_is_not_theirs_strangers_learn_nothing_but_that(
-    desk: Desk, number: str, wanted: str, account: str
+    harness: Harness, number: str, wanted: str, account: str
 ) -> None:
-    decision = sent(desk, number, wanted, account)
+    decision = sent(harness, number, wanted, account)
     assert decision.event is Event.REFUSED
     assert [found.code for found in decision.findings] == [Fault.DECLARATION_UNKNOWN.code]
     assert decision.linked is None
     assert decision.submissions == ()
 
 
-def test_the_same_package_again_has_no_second_effect(desk: Desk, declaration: str) -> None:
-    first = sent(desk, "EntryId", ENTRY)
-    again = sent(desk, "EntryId", ENTRY)
+def test_the_same_package_again_has_no_second_effect(harness: Harness, declaration: str) -> None:
+    first = sent(harness, "EntryId", ENTRY)
+    again = sent(harness, "EntryId", ENTRY)
     assert (again.event, again.linked) == (Event.REPEATED, first.message)
     assert declaration != first.message
 
 
 @pytest.mark.usefixtures("declaration")
-def test_several_may_follow_one_declaration(desk: Desk) -> None:
-    assert sent(desk, "EntryId", ENTRY, codes=(INVOICE,)).event is Event.PASSED
-    assert sent(desk, "EntryId", ENTRY, codes=(CONTRACT,)).event is Event.PASSED
-    assert [row["missing"] for row in desk.rows(obligations)] == [[]]
+def test_several_may_follow_one_declaration(harness: Harness) -> None:
+    assert sent(harness, "EntryId", ENTRY, codes=(INVOICE,)).event is Event.PASSED
+    assert sent(harness, "EntryId", ENTRY, codes=(CONTRACT,)).event is Event.PASSED
+    assert [row["missing"] for row in harness.rows(obligations)] == [[]]
 
 
-def test_documents_do_not_follow_a_declaration_that_was_refused_here(desk: Desk) -> None:
-    refused = desk.judged("broker-aa", "r.xml", render(Declaration(reference="R-9", office="9999")))
+def test_documents_do_not_follow_a_declaration_that_was_refused_here(harness: Harness) -> None:
+    refused = harness.judged("broker-aa", "r.xml", render(Declaration(reference="R-9", office="9999")))
     assert refused.event is Event.REFUSED
-    assert [found.code for found in sent(desk, "ClientSeqNo", "R-9").findings] == ["declaration-unknown"]
+    assert [found.code for found in sent(harness, "ClientSeqNo", "R-9").findings] == ["declaration-unknown"]
 
 
-def test_the_number_by_which_no_declaration_is_known_is_named_as_people_call_it(desk: Desk) -> None:
+def test_the_number_by_which_no_declaration_is_known_is_named_as_people_call_it(harness: Harness) -> None:
     ((found,), (other,)) = (
-        sent(desk, *number).findings for number in (("ClientSeqNo", "R-8"), ("SeqNo", "I20260000000000099"))
+        sent(harness, *number).findings
+        for number in (("ClientSeqNo", "R-8"), ("SeqNo", "I20260000000000099"))
     )
     assert ("(reference R-8)" in found.en, "（客户端编号 R-8）" in found.zh) == (True, True)
     assert ("(SeqNo I20260000000000099)" in other.en, "（统一编号 I20260000000000099）" in other.zh) == (
@@ -135,11 +140,11 @@ def test_the_number_by_which_no_declaration_is_known_is_named_as_people_call_it(
 
 @pytest.mark.parametrize("channel", ["E", "D"])
 def test_what_customs_refused_or_deleted_takes_no_more_documents(
-    desk: Desk, declaration: str, channel: str
+    harness: Harness, declaration: str, channel: str
 ) -> None:
-    say(desk, declaration, SEQ_NO, ENTRY, channel)
-    decision = sent(desk, "EntryId", ENTRY)
+    say(harness, declaration, SEQ_NO, ENTRY, channel)
+    decision = sent(harness, "EntryId", ENTRY)
     assert decision.event is Event.REFUSED
     assert [found.code for found in decision.findings] == [Fault.DECLARATION_ENDED.code]
-    (row,) = desk.rows(obligations, message=declaration)
+    (row,) = harness.rows(obligations, message=declaration)
     assert row["missing"] == [INVOICE, CONTRACT]

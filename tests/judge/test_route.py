@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.judge.route import Route, Routes, first
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 
 TIANJIN = Route(name="tianjin", backend="north", office=("02*",))
 SEA_IMPORT = Route(name="sea", backend="sea", direction=("I",), transport=("2", "5"))
@@ -35,7 +35,7 @@ def test_the_type_is_a_condition_too() -> None:
 
 @pytest.mark.parametrize("routes", [(), (TIANJIN,), (TIANJIN, SEA_IMPORT)])
 def test_what_no_route_covers_is_refused_and_never_sent_somewhere(routes: tuple[Route, ...]) -> None:
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(MessageRejected) as refusal:
         taken(*routes, office="2248", direction="E")
     (found,) = refusal.value.findings
     assert found.code == "no-route"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.judge.transitions import transitions
-from gateway.model.decision import Decision, Finished, Lack
+from gateway.model.decision import Awaited, Decision, Finished
 from gateway.model.message import ATTACHMENT, Facts, Key, Operation, Submission
 from gateway.model.states import Event, State
 from gateway.model.transition import (
@@ -65,15 +65,20 @@ def test_what_repeats_another_is_given_that_ones_receipts() -> None:
 
 
 def test_what_waits_names_what_for_and_waits_only_while_that_is_not_there() -> None:
-    lack = Lack(thing="agreement 7", seen=0, until=NOW + timedelta(hours=48))
-    waits = own(Event.LACKS, lack=lack)
-    assert waits.columns == {"reason": "", "linked": None, "waiting_for": "agreement 7", "until": lack.until}
-    assert StillMissing(lack=lack, replaced=()) in waits.effects
+    awaited = Awaited(thing="agreement 7", seen=0, until=NOW + timedelta(hours=48))
+    waits = own(Event.WAITING, lack=awaited)
+    assert waits.columns == {
+        "reason": "",
+        "linked": None,
+        "waiting_for": "agreement 7",
+        "until": awaited.until,
+    }
+    assert StillMissing(awaited=awaited, replaced=()) in waits.effects
 
 
 def test_a_document_on_its_own_replaces_no_versions() -> None:
     alone = replace(FACTS, key=replace(KEY, type=ATTACHMENT))
-    assert WakeVersions not in kinds(own(Event.LACKS, facts=alone))
+    assert WakeVersions not in kinds(own(Event.WAITING, facts=alone))
 
 
 @pytest.mark.parametrize(("given", "event"), [("joined", Event.JOINED), ("replaced", Event.REPLACED)])
@@ -87,4 +92,4 @@ def test_what_ends_with_it_is_written_with_it_where_it_still_waits(given: str, e
 
 
 def test_what_it_brings_wakes_those_that_wait_for_it() -> None:
-    assert own(Event.LACKS, brings=("document P x.pdf",)).effects[-1] == Wake(thing="document P x.pdf")
+    assert own(Event.WAITING, brings=("document P x.pdf",)).effects[-1] == Wake(thing="document P x.pdf")

@@ -16,7 +16,7 @@ import pytest
 
 from gateway.formats.archive import ArchiveLimits, open_archive
 from gateway.judge.unpack import unpack
-from gateway.model.faults import Fault, Rejected
+from gateway.model.faults import Fault, MessageRejected
 from gateway.model.message import Package, Pdf
 from gateway.model.policy import PackagePolicy, PdfPolicy
 from tests.support.pdfs import pdf
@@ -34,7 +34,7 @@ def unpacked(
 
 
 def codes(data: bytes, policy: PackagePolicy | None = None, limit: int = LIMIT) -> list[str]:
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(MessageRejected) as refusal:
         unpacked(data, policy, limit)
     return [found.code for found in refusal.value.findings]
 
@@ -199,7 +199,7 @@ def test_the_ratio_counts_for_an_entry_and_for_all_together() -> None:
     limits = ArchiveLimits(entries=10, ratio=100, size=LIMIT)
     assert len(open_archive(stream(999_999), limits).entries) == 1
     for sizes in ((1_000_000,), (500_000, 500_000)):
-        with pytest.raises(Rejected) as refusal:
+        with pytest.raises(MessageRejected) as refusal:
             open_archive(stream(*sizes), limits)
         assert refusal.value.findings[0].code == Fault.ZIP_RATIO.code
 
@@ -227,7 +227,7 @@ def test_the_stream_is_closed_after_a_package_and_after_a_refusal() -> None:
 
     good, bad = archive([XML]), archive([XML])[:-5]
     unpack("a.zip", lambda: blob_of(good), len(good), PackagePolicy(), PdfPolicy(), LIMIT)
-    with pytest.raises(Rejected):
+    with pytest.raises(MessageRejected):
         unpack("a.zip", lambda: blob_of(bad), len(bad), PackagePolicy(), PdfPolicy(), LIMIT)
     assert [stream.closed for stream in opened] == [True, True]
 
@@ -268,6 +268,6 @@ def test_300_mb_of_one_element_are_refused_without_being_held(tmp_path: Path, fo
             end = archive([item])[len(item.local()) :]
             at = end.index(b"PK\x05\x06") + 16
             file.write(end[:at] + pack("<I", start + size) + end[at + 4 :])
-    with memory_peak_below(MB), pytest.raises(Rejected) as refusal:
+    with memory_peak_below(MB), pytest.raises(MessageRejected) as refusal:
         unpack("a", lambda: path.open("rb"), path.stat().st_size, PackagePolicy(), PdfPolicy(), LIMIT)
     assert refusal.value.findings[0].code == Fault.DOCUMENT_TOO_LARGE.code

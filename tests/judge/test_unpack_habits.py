@@ -11,13 +11,13 @@ import pytest
 
 from adapters.sandbox.inspection import inspect
 from gateway.formats.submission import write_zip
-from gateway.model.faults import Fault, Rejected, Severity
+from gateway.model.faults import Fault, MessageRejected, Severity
 from gateway.model.parties import RegisteredCertificate
 from gateway.model.states import Event
 from tests.judge.test_unpack import XML, codes, unpacked
 from tests.support.costly_pdfs import in_object_streams
 from tests.support.declarations import Declaration, Document
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.pdfs import pdf
 from tests.support.receipts import read_gateway_receipt
 from tests.support.rendering import packed
@@ -33,8 +33,8 @@ LITTER = {
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
@@ -57,29 +57,29 @@ def test_zeros_may_follow_the_end_of_a_zip(zeros: int, comment: bytes) -> None:
 
 
 def test_what_a_desktop_adds_goes_on_as_sent_and_is_told_of_with_its_digest(
-    desk: Desk, tmp_path: Path
+    harness: Harness, tmp_path: Path
 ) -> None:
-    decision = desk.judged("broker-aa", "a.zip", littered(DECLARED))
+    decision = harness.judged("broker-aa", "a.zip", littered(DECLARED))
     assert decision.event is Event.PASSED, decision.findings
     assert {(each.code, each.severity, each.place.file) for each in decision.findings} == {
         (Fault.ZIP_IGNORED.code, Severity.WARNING, name) for name in LITTER
     }
-    told = read_gateway_receipt(desk, decision.receipts[0])
+    told = read_gateway_receipt(harness, decision.receipts[0])
     ignored = {each.get("name"): each.get("sha256") for each in told.iterfind("{*}Package/{*}Ignored")}
     assert ignored == {name: hashlib.sha256(body).hexdigest() for name, body in LITTER.items()}
     assert len(told.findall("{*}Package/{*}Part")) == 2
     (submission,) = decision.submissions
     out = BytesIO()
-    write_zip(submission, desk.blobs.open, out)
-    own = RegisteredCertificate(pem=desk.home.certificate.read_text())
+    write_zip(submission, harness.blobs.open, out)
+    own = RegisteredCertificate(pem=harness.home.certificate.read_text())
     envelope = inspect(out, (own,), NOW, tmp_path)
     assert {each.name for each in envelope.ignored} == LITTER.keys()
     assert len(envelope.parts) == 2
 
 
-def test_what_a_desktop_adds_is_no_content(desk: Desk) -> None:
-    assert desk.judged("broker-aa", "a.zip", packed(DECLARED)).event is Event.PASSED
-    assert desk.judged("broker-aa", "b.zip", littered(DECLARED)).event is Event.REPEATED
+def test_what_a_desktop_adds_is_no_content(harness: Harness) -> None:
+    assert harness.judged("broker-aa", "a.zip", packed(DECLARED)).event is Event.PASSED
+    assert harness.judged("broker-aa", "b.zip", littered(DECLARED)).event is Event.REPEATED
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_what_a_desktop_adds_is_no_content(desk: Desk) -> None:
     ],
 )
 def test_of_one_folder_around_everything_it_is_said_what_to_do(items: list[Item]) -> None:
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(MessageRejected) as refused:
         unpacked(archive(items))
     (found,) = refused.value.findings
     assert found.code == Fault.ZIP_PATH.code
@@ -108,19 +108,19 @@ def test_what_only_looks_like_a_desktops_own_is_judged_as_any_file() -> None:
     assert codes(archive([XML, Item(name=b"__MACOSX/a", crc=1)])) == [Fault.ZIP_BROKEN.code]
 
 
-def test_what_a_mac_keeps_of_a_file_may_stand_beside_it(desk: Desk) -> None:
+def test_what_a_mac_keeps_of_a_file_may_stand_beside_it(harness: Harness) -> None:
     out = BytesIO(packed(DECLARED))
     with ZipFile(out, "a") as zipped:
         beside = {f"._{name}".swapcase() for name in zipped.namelist()}
         assert len(beside) == 2
         for name in beside:
             zipped.writestr(name, b"\0\5\x16\7")
-    decision = desk.judged("broker-aa", "a.zip", out.getvalue())
+    decision = harness.judged("broker-aa", "a.zip", out.getvalue())
     assert decision.event is Event.PASSED, decision.findings
     assert {(each.code, each.place.file) for each in decision.findings} == {
         (Fault.ZIP_IGNORED.code, name) for name in beside
     }
-    assert desk.judged("broker-aa", "b.zip", packed(DECLARED)).event is Event.REPEATED
+    assert harness.judged("broker-aa", "b.zip", packed(DECLARED)).event is Event.REPEATED
 
 
 def test_of_199_files_that_are_too_costly_one_is_read() -> None:

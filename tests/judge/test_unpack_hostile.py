@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.judge.unpack import unpack
-from gateway.model.faults import Fault, Rejected
+from gateway.model.faults import Fault, MessageRejected
 from gateway.model.message import Package
 from gateway.model.policy import PackagePolicy, PdfPolicy
 from tests.support.hostile_zips import CASES, FOLDER, XML, with_xml
@@ -29,7 +29,7 @@ def unpacked(data: bytes) -> Package:
 @pytest.mark.parametrize("name", CASES)
 def test_a_hostile_package_is_refused_as_what_it_is(name: str) -> None:
     data = (FOLDER / f"{name}.zip").read_bytes()
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(MessageRejected) as refusal:
         unpacked(data)
     assert {found.code for found in refusal.value.findings} == {CASES[name].fault.code}
 
@@ -54,13 +54,13 @@ def test_every_fault_of_zips_has_a_hostile_package() -> None:
 
 
 def test_a_refusal_names_every_unexpected_file_as_it_is_called() -> None:
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(MessageRejected) as refusal:
         unpacked(with_xml(Item(name=b"a.exe"), Item(name="箱单.docx".encode("gbk"))))
     assert [found.place.file for found in refusal.value.findings] == ["a.exe", "箱单.docx"]
 
 
 def test_an_entry_is_named_as_its_sender_knows_it_even_when_it_is_not_opened() -> None:
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(MessageRejected) as refusal:
         unpacked(with_xml(Item(name="发票.pdf".encode("gbk"), flags=1)))
     assert refusal.value.findings[0].place.file == "发票.pdf"
 
@@ -74,7 +74,7 @@ def test_a_bomb_that_lies_is_refused_without_unfolding_it() -> None:
     data = (FOLDER / "bomb-that-lies.zip").read_bytes()
     tracemalloc.start()
     try:
-        with pytest.raises(Rejected):
+        with pytest.raises(MessageRejected):
             unpacked(data)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
@@ -134,7 +134,7 @@ def test_whatever_the_bytes_are_there_is_a_package_or_a_refusal(
     honest: bytes, edits: list[tuple[str, int, bytes]]
 ) -> None:
     data = mutated(honest, edits)
-    with suppress(Rejected):
+    with suppress(MessageRejected):
         package = unpacked(data)
         if package.is_zip:
             assert digests_by_zipfile(data) == sorted(part.sha256 for part in package.parts)
@@ -143,5 +143,5 @@ def test_whatever_the_bytes_are_there_is_a_package_or_a_refusal(
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=400), st.sampled_from([b"PK\x03\x04", b"PK\x05\x06", b""]))
 def test_noise_is_refused(noise: bytes, magic: bytes) -> None:
-    with suppress(Rejected):
+    with suppress(MessageRejected):
         assert not unpacked(magic + noise).is_zip

@@ -7,10 +7,10 @@ from lxml import etree
 
 from gateway.formats import xml
 from gateway.formats.signatures import is_signed
-from gateway.judge.validate import Validated
+from gateway.judge.validate import ValidatedDocument
 from gateway.judge.verify import Evidence, verify
-from gateway.model.agreements import PROPOSED, AgreementState, Notice, Side
-from gateway.model.faults import Rejected
+from gateway.model.agreements import PROPOSED, AgreementNotice, AgreementState, Side
+from gateway.model.faults import MessageRejected
 from gateway.model.message import Package, Part
 from gateway.model.parties import Party, Role, SignaturePolicy
 from gateway.notify.agreement_notices import build_notice
@@ -20,7 +20,7 @@ from tests.support.judging import families
 from tests.support.keys import identity
 from tests.support.xml_signatures import Habit
 
-PROPOSAL = Notice(
+PROPOSAL = AgreementNotice(
     id="N1",
     act=PROPOSED,
     at=datetime(2026, 11, 23, 4, 0, tzinfo=UTC),
@@ -54,11 +54,11 @@ def verified(text: str, policy: SignaturePolicy) -> Evidence:
         certificates=(SIGNER.registered,),
     )
     kind = families().recognise(root)
-    return verify(Validated(sent=root, root=root, type=kind, warnings=()), package, party, NOW)
+    return verify(ValidatedDocument(sent=root, root=root, type=kind, warnings=()), package, party, NOW)
 
 
 def refusal(text: str, policy: SignaturePolicy) -> tuple[str, str | None]:
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(MessageRejected) as rejected:
         verified(text, policy)
     (found,) = rejected.value.findings
     return found.code, found.place.file

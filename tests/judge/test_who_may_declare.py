@@ -15,7 +15,7 @@ from gateway.model.states import Event
 from tests.support.agreement_requests import request
 from tests.support.association import agreement, signed_notice
 from tests.support.declarations import Declaration, Enterprise, enterprise
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.judging import families
 from tests.support.later_documents import document_package
 from tests.support.rendering import render
@@ -24,8 +24,8 @@ ROLES = [*combinations(sorted(Role), 1), (Role.BROKER, Role.TRADER), (Role.ASSOC
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
@@ -41,33 +41,33 @@ def own(account: str, trader: Enterprise | None = None, **changes: Any) -> bytes
 
 @pytest.mark.parametrize("account", ["association", "customs", "premises"])
 def test_neither_association_nor_customs_nor_premises_declare_or_send_documents(
-    desk: Desk, account: str
+    harness: Harness, account: str
 ) -> None:
     if account == "association":  # what it sends it signs
-        desk.change(account, signature=SignaturePolicy.OPTIONAL)
-    declared = desk.judged(account, "a.xml", own(account))
-    for_another = desk.judged(account, "b.xml", own(account, enterprise("trader-a")))
-    saved = desk.judged(account, "c.xml", own(account, operation="G"))
-    documents = desk.judged(account, "d.zip", document_package("ClientSeqNo", "R1", ["00000001"]))
-    requested = desk.judged(account, "e.xml", request(account, trader=account))
+        harness.change(account, signature=SignaturePolicy.OPTIONAL)
+    declared = harness.judged(account, "a.xml", own(account))
+    for_another = harness.judged(account, "b.xml", own(account, enterprise("trader-a")))
+    saved = harness.judged(account, "c.xml", own(account, operation="G"))
+    documents = harness.judged(account, "d.zip", document_package("ClientSeqNo", "R1", ["00000001"]))
+    requested = harness.judged(account, "e.xml", request(account, trader=account))
     for decision in (declared, for_another, saved, documents, requested):
         assert codes(decision) == [Fault.SENDER_ROLE.code], decision.findings
 
 
 @pytest.mark.parametrize("roles", ROLES, ids="-".join)
-def test_one_of_the_roles_that_the_profile_names_suffices(desk: Desk, roles: tuple[Role, ...]) -> None:
-    desk.change("trader-a", roles=roles)
-    decision = desk.judged("trader-a", "a.xml", own("trader-a"))
+def test_one_of_the_roles_that_the_profile_names_suffices(harness: Harness, roles: tuple[Role, ...]) -> None:
+    harness.change("trader-a", roles=roles)
+    decision = harness.judged("trader-a", "a.xml", own("trader-a"))
     if Role.TRADER in roles:
         assert decision.event is Event.PASSED
     elif Role.BROKER in roles:
         assert codes(decision) == [Fault.TRADER_ROLE.code]
     else:
         assert codes(decision) == [Fault.SENDER_ROLE.code]
-    notice = signed_notice(desk.home, agreement(), account="trader-a")
-    told = desk.judged("trader-a", "notice.xml", notice)
+    notice = signed_notice(harness.home, agreement(), account="trader-a")
+    told = harness.judged("trader-a", "notice.xml", notice)
     allowed = Role.ASSOCIATION in roles
-    assert (told.event is Event.KEPT) is allowed
+    assert (told.event is Event.ACCEPTED_NO_DELIVERY) is allowed
     assert codes(told) == ([] if allowed else [Fault.NOT_ASSOCIATION.code])
 
 
@@ -82,32 +82,32 @@ def test_one_of_the_roles_that_the_profile_names_suffices(desk: Desk, roles: tup
     ids=["both codes", "social credit code", "customs code", "organisation code"],
 )
 def test_a_broker_that_writes_itself_as_the_trader_is_refused_also_where_it_only_saves(
-    desk: Desk, head: dict[str, str | None]
+    harness: Harness, head: dict[str, str | None]
 ) -> None:
-    decision = desk.judged("broker-aa", "a.xml", own("broker-aa", operation="G", head=head))
+    decision = harness.judged("broker-aa", "a.xml", own("broker-aa", operation="G", head=head))
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.TRADER_ROLE.code])
 
 
-def test_a_declaration_of_a_broker_for_itself_is_refused(desk: Desk) -> None:
-    decision = desk.judged("broker-aa", "a.xml", own("broker-aa"))
+def test_a_declaration_of_a_broker_for_itself_is_refused(harness: Harness) -> None:
+    decision = harness.judged("broker-aa", "a.xml", own("broker-aa"))
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.TRADER_ROLE.code])
 
 
-def test_another_broker_is_no_trader_either_whatever_mandate_there_is(desk: Desk) -> None:
-    decision = desk.judged("broker-aa", "a.xml", own("broker-aa", enterprise("broker-b")))
+def test_another_broker_is_no_trader_either_whatever_mandate_there_is(harness: Harness) -> None:
+    decision = harness.judged("broker-aa", "a.xml", own("broker-aa", enterprise("broker-b")))
     assert codes(decision) == [Fault.TRADER_ROLE.code]
 
 
-def test_a_broker_that_is_a_trader_too_declares_for_itself_without_agency(desk: Desk) -> None:
-    desk.change("broker-aa", roles=(Role.BROKER, Role.TRADER))
-    decision = desk.judged("broker-aa", "a.xml", own("broker-aa"))
+def test_a_broker_that_is_a_trader_too_declares_for_itself_without_agency(harness: Harness) -> None:
+    harness.change("broker-aa", roles=(Role.BROKER, Role.TRADER))
+    decision = harness.judged("broker-aa", "a.xml", own("broker-aa"))
     assert decision.event is Event.PASSED
-    assert decision.matter.use is None
+    assert decision.meaning.use is None
 
 
-def test_a_broker_saves_a_draft_that_names_no_trader_yet(desk: Desk) -> None:
+def test_a_broker_saves_a_draft_that_names_no_trader_yet(harness: Harness) -> None:
     nobody = {"TradeCode": None, "TradeCoScc": None, "TradeName": None}
-    decision = desk.judged("broker-aa", "a.xml", own("broker-aa", operation="G", head=nobody))
+    decision = harness.judged("broker-aa", "a.xml", own("broker-aa", operation="G", head=nobody))
     assert decision.event is Event.PASSED
 
 

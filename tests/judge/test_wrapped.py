@@ -13,8 +13,8 @@ from gateway.model.parties import SignaturePolicy
 from gateway.model.states import Event
 from tests.support.bad_messages import CASES, FOLDER, base
 from tests.support.declarations import Declaration
-from tests.support.desk import Desk
 from tests.support.habits import HABITS
+from tests.support.harness import Harness
 from tests.support.judging import refused
 from tests.support.keys import identity
 from tests.support.receipts import assert_refusal_is_told
@@ -34,15 +34,15 @@ BAD = [
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     """For messages that are refused, and so leave nothing behind."""
-    with Desk.at(tmp_path_factory.mktemp("wrapped") / "home") as opened:
+    with Harness.at(tmp_path_factory.mktemp("wrapped") / "home") as opened:
         yield opened
 
 
@@ -66,7 +66,7 @@ def told(decision: Decision) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_wrapped_declaration_gets_the_faults_of_the_bare_one_at_the_places_of_its_own_file(
-    name: str, refusing: Desk
+    name: str, refusing: Harness
 ) -> None:
     bare = (FOLDER / f"{name}.xml").read_bytes()
     one, other = (refusing.judged(ACCOUNT, "a.xml", each) for each in (bare, wrapped(bare)))
@@ -77,27 +77,31 @@ def test_a_wrapped_declaration_gets_the_faults_of_the_bare_one_at_the_places_of_
     assert_refusal_is_told(refusing, other, "a.xml")
 
 
-def test_a_wrapped_declaration_is_accepted_as_the_bare_one_and_goes_on_as_it_was_sent(desk: Desk) -> None:
+def test_a_wrapped_declaration_is_accepted_as_the_bare_one_and_goes_on_as_it_was_sent(
+    harness: Harness,
+) -> None:
     for habit in HABITS:
         bare = render(Declaration(), habit, indent=True)
         sent = wrapped(bare)
-        alone, decision = (desk.judgement(desk.received(ACCOUNT, "a.xml", each)) for each in (bare, sent))
+        alone, decision = (
+            harness.judgement(harness.received(ACCOUNT, "a.xml", each)) for each in (bare, sent)
+        )
         (submission,) = decision.submissions
         assert submission.package_sha256 == hashlib.sha256(sent).hexdigest()
         assert told(decision) == told(alone)
         assert decision.findings == tuple(map(within, alone.findings))
 
 
-def test_one_in_a_zip_is_judged_with_its_files(desk: Desk) -> None:
+def test_one_in_a_zip_is_judged_with_its_files(harness: Harness) -> None:
     declaration = Declaration()
     sent = package(wrapped(render(declaration)), files(declaration), "declaration.xml")
-    assert desk.judged(ACCOUNT, "a.zip", sent).event is Event.PASSED
+    assert harness.judged(ACCOUNT, "a.zip", sent).event is Event.PASSED
 
 
-def test_the_reference_holds_however_the_message_is_wrapped(desk: Desk) -> None:
+def test_the_reference_holds_however_the_message_is_wrapped(harness: Harness) -> None:
     bare = render(Declaration())
-    assert desk.judged(ACCOUNT, "a.xml", bare).event is Event.PASSED
-    again = desk.judged(ACCOUNT, "a.xml", wrapped(bare).replace(b"<GrossWet>108<", b"<GrossWet>109<"))
+    assert harness.judged(ACCOUNT, "a.xml", bare).event is Event.PASSED
+    again = harness.judged(ACCOUNT, "a.xml", wrapped(bare).replace(b"<GrossWet>108<", b"<GrossWet>109<"))
     (found,) = again.findings
     assert found.code == Fault.DUPLICATE_REFERENCE.code
     assert found.place.xpath == f"{WITHIN}/DecMessage/DecSign/ClientSeqNo"
@@ -183,25 +187,25 @@ def test_the_schema_location_of_a_wrapper_is_warned_about_and_no_more() -> None:
     assert codes(wrapped(render(Declaration())).replace(b"<ImportMessage>", located.encode())) == []
 
 
-def test_a_signature_of_the_wrapper_holds_over_all_of_it(desk: Desk) -> None:
-    desk.change(ACCOUNT, signature=SignaturePolicy.REQUIRED, certificates=(SIGNER.registered,))
+def test_a_signature_of_the_wrapper_holds_over_all_of_it(harness: Harness) -> None:
+    harness.change(ACCOUNT, signature=SignaturePolicy.REQUIRED, certificates=(SIGNER.registered,))
     sent = Habit(signing="ecdsa-sha256").sign(
         wrapped(base().encode(), after="{signature}").decode().partition("?>")[2].strip(), SIGNER
     )
     for old, new in ((b">SWDEC001<", b">SWDEC002<"), (b"<GrossWet>108<", b"<GrossWet>109<")):
         assert old in sent
-        (found,) = desk.judged(ACCOUNT, "a.xml", sent.replace(old, new)).findings
+        (found,) = harness.judged(ACCOUNT, "a.xml", sent.replace(old, new)).findings
         assert found.code == Fault.SIGNATURE_INVALID.code
-    decision = desk.judged(ACCOUNT, "a.xml", sent)
+    decision = harness.judged(ACCOUNT, "a.xml", sent)
     assert decision.event is Event.PASSED
     (submission,) = decision.submissions
     assert SIGNER.fingerprint.encode() in submission.envelope
 
 
-def test_a_signature_of_what_was_wrapped_afterwards_is_not_one_of_the_file(desk: Desk) -> None:
-    desk.change(ACCOUNT, signature=SignaturePolicy.OPTIONAL, certificates=(SIGNER.registered,))
+def test_a_signature_of_what_was_wrapped_afterwards_is_not_one_of_the_file(harness: Harness) -> None:
+    harness.change(ACCOUNT, signature=SignaturePolicy.OPTIONAL, certificates=(SIGNER.registered,))
     bare = base().partition("?>")[2].strip().replace("</DecMessage>", "{signature}</DecMessage>")
     signed = Habit(signing="ecdsa-sha256").sign(bare, SIGNER)
-    (found,) = desk.judged(ACCOUNT, "a.xml", wrapped(signed)).findings
+    (found,) = harness.judged(ACCOUNT, "a.xml", wrapped(signed)).findings
     assert found.code == Fault.SIGNATURE_FORM.code
-    assert desk.judged(ACCOUNT, "a.xml", signed).event is Event.PASSED
+    assert harness.judged(ACCOUNT, "a.xml", signed).event is Event.PASSED

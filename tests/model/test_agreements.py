@@ -16,7 +16,7 @@ from gateway.model.agreements import (
     AgreementKind,
     AgreementState,
     IllegalAct,
-    Registered,
+    RegisteredAgreement,
     after,
 )
 from gateway.rules.agency_coverage import Shipment, covering, refusal, why_not
@@ -110,7 +110,7 @@ def test_why_an_agreement_does_not_cover_is_said_in_chinese_too() -> None:
 def test_without_a_named_agreement_a_long_term_mandate_suffices() -> None:
     mandate = replace(AGREEMENT, kind=AgreementKind.LONG_TERM, number="1")
     one, other = (
-        Registered(agreement=each, revision=1, message="", name="", sha256="", size=0)
+        RegisteredAgreement(agreement=each, revision=1, message="", name="", sha256="", size=0)
         for each in (AGREEMENT, mandate)
     )
     assert covering([one, other], SHIPMENT) == other

@@ -18,8 +18,8 @@ from adapters.store.tables.messages import deliveries, messages
 from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.destinations import SqlDestinations
-from adapters.store.write.document_requests import SqlRequests
-from gateway.deliver.dispatcher import Dispatch, Roads
+from adapters.store.write.document_requests import SqlDocumentRequests
+from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
 from gateway.model.backoff import Backoff
 from gateway.model.decision import Decision
 from gateway.model.message import Arrival, Received, new_id
@@ -28,10 +28,10 @@ from gateway.model.states import DeliveryState, State
 from gateway.monitor.observer import Observers
 from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
-from gateway.run.worker import Node, Parts
+from gateway.run.worker import Node, NodeConfig
 from tests.deliver.test_customs_down import Clock, Switched
 from tests.support.declarations import INVOICE, Declaration, Document
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.pdfs import pdf
 from tests.support.rendering import packed
 from tests.support.validating import families
@@ -56,38 +56,40 @@ class Rounds(Observers):
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
-        yield desk
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
 
 
-def dispatch_of(desk: Desk, clock: Clock, **backends: Backend) -> Dispatch:
-    return Dispatch(
-        Roads(
-            outbox=SqlOutbox(desk.database, timedelta(hours=24)),
-            destinations=SqlDestinations(desk.database),
+def dispatch_of(harness: Harness, clock: Clock, **backends: Backend) -> Dispatcher:
+    return Dispatcher(
+        DispatchConfig(
+            outbox=SqlOutbox(harness.database, timedelta(hours=24)),
+            destinations=SqlDestinations(harness.database),
             backends=backends,
             limits={},
             budget=timedelta(hours=72),
-            blobs=desk.blobs,
+            blobs=harness.blobs,
             clock=clock,
             backoff=BACKOFF,
         )
     )
 
 
-def node_of(desk: Desk, clock: Clock, dispatch: Dispatch, observer: Observers) -> Node:
-    policy, book = desk.rules.policy, SqlAnswers(desk.database, clock)
+def node_of(harness: Harness, clock: Clock, dispatch: Dispatcher, observer: Observers) -> Node:
+    policy, book = harness.rules.policy, SqlAnswers(harness.database, clock)
     return Node(
-        Parts(
-            messages=desk.messages,
+        NodeConfig(
+            messages=harness.messages,
             dispatch=dispatch,
-            answers=CustomsAnswers(book, desk.register, families(), policy, desk.judges, clock),
-            reminders=Reminders(SqlRequests(desk.database), desk.register, desk.judges, policy, clock),
-            judges=desk.judges,
+            answers=CustomsAnswers(book, harness.register, families(), policy, harness.judges, clock),
+            reminders=Reminders(
+                SqlDocumentRequests(harness.database), harness.register, harness.judges, policy, clock
+            ),
+            judges=harness.judges,
             backends={},
             accounts={},
-            blobs=desk.blobs,
+            blobs=harness.blobs,
             clock=clock,
             unfit=lambda _now: "",
             backoff=BACKOFF,
@@ -97,12 +99,12 @@ def node_of(desk: Desk, clock: Clock, dispatch: Dispatch, observer: Observers) -
 
 
 @contextmanager
-def gone(desk: Desk, table: str) -> Iterator[None]:
+def gone(harness: Harness, table: str) -> Iterator[None]:
     """The store's file lacks a table meanwhile: whatever reads or writes it fails."""
 
     def rename(name: str, to: str) -> None:
         statement = f"ALTER TABLE {name} RENAME TO {to}"
-        desk.database.submit(lambda change: change.connection.exec_driver_sql(statement)).result(WITHIN)
+        harness.database.submit(lambda change: change.connection.exec_driver_sql(statement)).result(WITHIN)
 
     rename(table, "elsewhere")
     try:
@@ -131,9 +133,9 @@ def failures(lines: list[Line], event: str, work: str | None = None) -> list[flo
     return [each["again_in"] for each in lines if each["event"] == event and each.get("work") == work]
 
 
-def test_a_loop_of_the_node_that_fails_waits_longer_each_time_and_recovers(desk: Desk) -> None:
+def test_a_loop_of_the_node_that_fails_waits_longer_each_time_and_recovers(harness: Harness) -> None:
     clock, rounds = Clock(), Rounds()
-    node = node_of(desk, clock, dispatch_of(desk, clock), rounds)
+    node = node_of(harness, clock, dispatch_of(harness, clock), rounds)
 
     async def test(lines: list[Line]) -> None:
         def failed() -> list[float]:
@@ -141,17 +143,17 @@ def test_a_loop_of_the_node_that_fails_waits_longer_each_time_and_recovers(desk:
 
         async with running(node):
             await until(lambda: rounds.at["judge_some"])
-            with gone(desk, "messages"):
+            with gone(harness, "messages"):
                 node._arrived.set()
                 await until(lambda: len(failed()) >= len(PAUSES))
                 times = rounds.at["judge_some"][-len(PAUSES) :]
                 assert failed()[: len(PAUSES)] == PAUSES
                 # A round begins after the pause, so that the store is not asked more often than that.
                 assert times[-1] - times[0] >= 0.9 * sum(PAUSES[:-1])
-            await node.add(arrival(desk, packed(DECLARED), clock()))
-            await until(lambda: [row["state"] for row in desk.rows(messages)] == [State.ACCEPTED])
+            await node.add(arrival(harness, packed(DECLARED), clock()))
+            await until(lambda: [row["state"] for row in harness.rows(messages)] == [State.ACCEPTED])
             before = len(failed())
-            with gone(desk, "messages"):
+            with gone(harness, "messages"):
                 await until(lambda: len(failed()) > before)
             assert failed()[before] == BACKOFF.first
 
@@ -160,28 +162,28 @@ def test_a_loop_of_the_node_that_fails_waits_longer_each_time_and_recovers(desk:
 
 
 def test_what_was_being_judged_when_the_store_failed_is_judged_as_soon_as_it_works_again(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    node = node_of(desk, clock, dispatch_of(desk, clock), Rounds())
-    judging, go, at_once = asyncio.Event(), asyncio.Event(), desk.judges.judge
+    node = node_of(harness, clock, dispatch_of(harness, clock), Rounds())
+    judging, go, at_once = asyncio.Event(), asyncio.Event(), harness.judges.judge
 
     async def judge(received: Received, now: datetime) -> Decision:
         judging.set()
         await go.wait()
         return await at_once(received, now)
 
-    monkeypatch.setattr(desk.judges, "judge", judge)
+    monkeypatch.setattr(harness.judges, "judge", judge)
 
     async def test(lines: list[Line]) -> None:
         async with running(node):
-            await node.add(arrival(desk, packed(DECLARED), clock()))
+            await node.add(arrival(harness, packed(DECLARED), clock()))
             await asyncio.wait_for(judging.wait(), WITHIN)
-            with gone(desk, "messages"):
+            with gone(harness, "messages"):
                 go.set()
                 await until(lambda: len(failures(lines, "message not put back")) >= len(PAUSES))
             clock.now += timedelta(seconds=2)  # far less than a lease
-            await until(lambda: [row["state"] for row in desk.rows(messages)] == [State.ACCEPTED])
+            await until(lambda: [row["state"] for row in harness.rows(messages)] == [State.ACCEPTED])
         assert failures(lines, "message not put back")[: len(PAUSES)] == PAUSES
 
     with capture_logs() as lines:
@@ -189,17 +191,17 @@ def test_what_was_being_judged_when_the_store_failed_is_judged_as_soon_as_it_wor
 
 
 def test_an_outcome_that_cannot_be_written_is_tried_again_after_longer_each_time(
-    desk: Desk, tmp_path: Path
+    harness: Harness, tmp_path: Path
 ) -> None:
-    clock, pem = Clock(), desk.home.certificate.read_text()
-    (message,) = [desk.judged("broker-aa", "a.zip", packed(DECLARED)).message]
+    clock, pem = Clock(), harness.home.certificate.read_text()
+    (message,) = [harness.judged("broker-aa", "a.zip", packed(DECLARED)).message]
 
     async def test(lines: list[Line], customs: Switched) -> None:
         customs.open = asyncio.Event()
-        dispatch = dispatch_of(desk, clock, customs=customs)
+        dispatch = dispatch_of(harness, clock, customs=customs)
         await dispatch.turn()
         await until(lambda: customs.tried)
-        with gone(desk, "deliveries"):
+        with gone(harness, "deliveries"):
             customs.open.set()
             await until(lambda: len(failures(lines, "outcome not written")) >= len(PAUSES))
         await asyncio.wait_for(dispatch.idle(), WITHIN)
@@ -208,11 +210,11 @@ def test_an_outcome_that_cannot_be_written_is_tried_again_after_longer_each_time
 
     with closing(ReferenceCustoms(tmp_path / "customs", pem, clock)) as customs, capture_logs() as lines:
         asyncio.run(test(lines, Switched(customs, clock)))
-    assert [row["state"] for row in desk.rows(deliveries)] == [DeliveryState.DELIVERED]
+    assert [row["state"] for row in harness.rows(deliveries)] == [DeliveryState.DELIVERED]
 
 
-def arrival(desk: Desk, package: bytes, now: datetime) -> Arrival:
-    spool = desk.blobs.spool()
+def arrival(harness: Harness, package: bytes, now: datetime) -> Arrival:
+    spool = harness.blobs.spool()
     spool.write(0, package)
     sha256, size = spool.keep()
     return Arrival(

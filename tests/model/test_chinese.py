@@ -14,7 +14,7 @@ from gateway.formats.report import report
 from gateway.judge.validate import recognise, validate
 from gateway.model.china import moment_zh
 from gateway.model.fault_catalogue import Fault
-from gateway.model.faults import Finding, Rejected, finding, in_bytes, too_large
+from gateway.model.faults import Finding, MessageRejected, finding, in_bytes, too_large
 from gateway.model.message import Package
 from gateway.model.policy import DeclarationPolicy, Policy
 from gateway.model.trade_words import CURRENCIES_ZH, TRANSPORTS_ZH
@@ -139,7 +139,7 @@ def test_every_rule_says_what_to_do() -> None:
 def _told(package: Package, families: Families) -> tuple[Finding, ...]:
     try:
         return validate(recognise(package, families, Policy()), package, Policy()).warnings
-    except Rejected as refused:
+    except MessageRejected as refused:
         return refused.findings
 
 

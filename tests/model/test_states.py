@@ -72,7 +72,7 @@ def test_each_event_but_the_first_happens_somewhere() -> None:
 
 
 def test_a_verdict_is_given_to_a_message_that_is_to_be_judged_and_to_no_other() -> None:
-    for event in (Event.PASSED, Event.REFUSED, Event.REPEATED, Event.LACKS):
+    for event in (Event.PASSED, Event.REFUSED, Event.REPEATED, Event.WAITING):
         assert [state for state in State if event in TRANSITIONS[state]] == [State.RECEIVED]
 
 

@@ -13,20 +13,36 @@ from adapters.store.migrate import migrate
 from adapters.store.write.alarms import list_alarms, open_alarms, to_tell, told, write
 from gateway.config.monitoring import AlarmSettings
 from gateway.monitor.alarm_conditions import conditions
-from gateway.monitor.alarms import Alarm, Changes, Condition, News, Severity, Telling, changes, tellings
-from gateway.monitor.snapshot import Ending, Host, Link, Queue, Sight, Way
+from gateway.monitor.alarms import (
+    Alarm,
+    AlarmNotice,
+    Changes,
+    Condition,
+    NoticeKind,
+    Severity,
+    changes,
+    notices_due,
+)
+from gateway.monitor.snapshot import (
+    AmqpLinkStatus,
+    BackendStatus,
+    Expiry,
+    PartnerHostStatus,
+    Queue,
+    SystemSnapshot,
+)
 
 NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 QUIET: Final = timedelta(minutes=5)
 DAY: Final = timedelta(days=1)
-WELL: Final = Sight(
+WELL: Final = SystemSnapshot(
     unfit="",
     overdue_answers=0,
     overdue_documents=0,
     at=NOW,
     queues=(),
-    ways=(),
-    endings=(),
+    backends=(),
+    expiries=(),
     deaf={},
     held_answers=0,
     nearly_used={},
@@ -51,8 +67,8 @@ def alarm(number: int = 1, severity: Severity = Severity.WARNING, **fields: date
     )
 
 
-def told_now(alarms: list[Alarm], told: list[datetime], hourly: int = 3) -> list[tuple[News, int]]:
-    return [(each.news, len(each.alarms)) for each in tellings(alarms, told, NOW, hourly, DAY)]
+def told_now(alarms: list[Alarm], told: list[datetime], hourly: int = 3) -> list[tuple[NoticeKind, int]]:
+    return [(each.news, len(each.alarms)) for each in notices_due(alarms, told, NOW, hourly, DAY)]
 
 
 def test_what_is_wrong_opens_one_alarm_and_stays_one() -> None:
@@ -81,18 +97,18 @@ def test_what_grows_worse_is_told_again_and_what_gets_better_is_not() -> None:
 
 
 def test_an_alarm_is_told_when_it_opens_once_a_day_and_when_it_clears() -> None:
-    assert told_now([alarm()], []) == [(News.OPEN, 1)]
+    assert told_now([alarm()], []) == [(NoticeKind.OPEN, 1)]
     assert told_now([alarm(told_at=NOW - timedelta(hours=23))], []) == []
-    assert told_now([alarm(told_at=NOW - DAY)], []) == [(News.STILL_OPEN, 1)]
+    assert told_now([alarm(told_at=NOW - DAY)], []) == [(NoticeKind.STILL_OPEN, 1)]
     cleared = alarm(told_at=NOW - timedelta(hours=2), cleared_at=NOW)
-    assert told_now([cleared], []) == [(News.CLEAR, 1)]
+    assert told_now([cleared], []) == [(NoticeKind.CLEAR, 1)]
     assert told_now([replace(cleared, clear_told_at=NOW)], []) == []
 
 
 def test_what_has_grown_worse_is_told_again_and_its_end_is_told_though_nobody_heard_of_that() -> None:
     worse = replace(alarm(told_at=NOW), severity=Severity.CRITICAL)
-    assert told_now([worse], []) == [(News.OPEN, 1)]
-    assert told_now([replace(worse, cleared_at=NOW)], []) == [(News.CLEAR, 1)]
+    assert told_now([worse], []) == [(NoticeKind.OPEN, 1)]
+    assert told_now([replace(worse, cleared_at=NOW)], []) == [(NoticeKind.CLEAR, 1)]
 
 
 def test_what_cleared_before_anybody_was_told_is_not_told() -> None:
@@ -101,28 +117,31 @@ def test_what_cleared_before_anybody_was_told_is_not_told() -> None:
 
 def test_more_than_may_be_told_in_an_hour_is_told_as_a_number() -> None:
     many = [alarm(number) for number in range(10)]
-    assert told_now(many, []) == [(News.OPEN, 1)] * 3 + [(News.MORE, 7)]
-    assert told_now(many, [NOW] * 2) == [(News.OPEN, 1), (News.MORE, 9)]
-    assert told_now(many, [NOW] * 3) == [(News.MORE, 10)]
+    assert told_now(many, []) == [(NoticeKind.OPEN, 1)] * 3 + [(NoticeKind.MORE, 7)]
+    assert told_now(many, [NOW] * 2) == [(NoticeKind.OPEN, 1), (NoticeKind.MORE, 9)]
+    assert told_now(many, [NOW] * 3) == [(NoticeKind.MORE, 10)]
     assert told_now(many, [NOW] * 4) == []
-    assert told_now(many[:2], [NOW - timedelta(hours=1)] * 4) == [(News.OPEN, 1)] * 2
+    assert told_now(many[:2], [NOW - timedelta(hours=1)] * 4) == [(NoticeKind.OPEN, 1)] * 2
 
 
 def test_the_limit_holds_back_what_is_light_and_nothing_that_is_critical() -> None:
     light = [alarm(number) for number in range(5)]
     grave = [alarm(number, Severity.CRITICAL) for number in range(10, 15)]
-    for recent, lighter in (([], [(News.OPEN, 1)] * 3 + [(News.MORE, 2)]), ([NOW] * 3, [(News.MORE, 5)])):
-        assert told_now([*light, *grave], recent) == [(News.OPEN, 1)] * 5 + lighter
-    assert told_now([*light, *grave], [NOW] * 4) == [(News.OPEN, 1)] * 5
+    for recent, lighter in (
+        ([], [(NoticeKind.OPEN, 1)] * 3 + [(NoticeKind.MORE, 2)]),
+        ([NOW] * 3, [(NoticeKind.MORE, 5)]),
+    ):
+        assert told_now([*light, *grave], recent) == [(NoticeKind.OPEN, 1)] * 5 + lighter
+    assert told_now([*light, *grave], [NOW] * 4) == [(NoticeKind.OPEN, 1)] * 5
 
 
 def test_the_gravest_is_told_first() -> None:
-    (first, *_rest) = tellings([alarm(1), alarm(2, Severity.CRITICAL)], [], NOW, 1, DAY)
+    (first, *_rest) = notices_due([alarm(1), alarm(2, Severity.CRITICAL)], [], NOW, 1, DAY)
     assert [each.id for each in first.alarms] == [2]
 
 
 @pytest.mark.parametrize(
-    ("sight", "key", "severity"),
+    ("snapshot", "key", "severity"),
     [
         (replace(WELL, queues=[Queue(stage="held", of="", count=1, age=1)]), "held", Severity.WARNING),
         (
@@ -148,7 +167,9 @@ def test_the_gravest_is_told_first() -> None:
         (
             replace(
                 WELL,
-                ways=[Way(name="a", breaker="open", since=NOW - timedelta(seconds=61), paused_at=None)],
+                backends=[
+                    BackendStatus(name="a", breaker="open", since=NOW - timedelta(seconds=61), paused_at=None)
+                ],
             ),
             "breaker:a",
             Severity.SERIOUS,
@@ -156,8 +177,10 @@ def test_the_gravest_is_told_first() -> None:
         (
             replace(
                 WELL,
-                ways=[
-                    Way(name="a", breaker="closed", since=NOW, paused_at=NOW - timedelta(minutes=61)),
+                backends=[
+                    BackendStatus(
+                        name="a", breaker="closed", since=NOW, paused_at=NOW - timedelta(minutes=61)
+                    ),
                 ],
             ),
             "paused:a",
@@ -167,29 +190,35 @@ def test_the_gravest_is_told_first() -> None:
         (replace(WELL, overdue_answers=2), "answers-overdue", Severity.WARNING),
         (replace(WELL, overdue_documents=1), "documents-overdue", Severity.WARNING),
         (
-            replace(WELL, hosts=[Host(name="a", failing_since=None, trouble="OutBox: x")]),
+            replace(WELL, hosts=[PartnerHostStatus(name="a", failing_since=None, trouble="OutBox: x")]),
             "partner-folder:a",
             Severity.WARNING,
         ),
         (replace(WELL, free=0.09), "disk", Severity.WARNING),
         (replace(WELL, free=0.04), "disk", Severity.CRITICAL),
         (
-            replace(WELL, link=Link(connected=False, blocked=False, since=NOW - timedelta(seconds=61))),
+            replace(
+                WELL, link=AmqpLinkStatus(connected=False, blocked=False, since=NOW - timedelta(seconds=61))
+            ),
             "amqp",
             Severity.SERIOUS,
         ),
         (
-            replace(WELL, link=Link(connected=True, blocked=True, since=NOW - timedelta(seconds=61))),
+            replace(
+                WELL, link=AmqpLinkStatus(connected=True, blocked=True, since=NOW - timedelta(seconds=61))
+            ),
             "amqp",
             Severity.SERIOUS,
         ),
         (
-            replace(WELL, link=Link(connected=True, blocked=False, since=NOW, put_aside=3)),
+            replace(WELL, link=AmqpLinkStatus(connected=True, blocked=False, since=NOW, put_aside=3)),
             "amqp-dead",
             Severity.WARNING,
         ),
         (
-            replace(WELL, hosts=[Host(name="hosted", failing_since=NOW - timedelta(minutes=16))]),
+            replace(
+                WELL, hosts=[PartnerHostStatus(name="hosted", failing_since=NOW - timedelta(minutes=16))]
+            ),
             "partner:hosted",
             Severity.SERIOUS,
         ),
@@ -201,8 +230,8 @@ def test_the_gravest_is_told_first() -> None:
         (replace(WELL, held_answers=1), "answers-held", Severity.WARNING),
     ],
 )
-def test_what_is_wrong_is_named(sight: Sight, key: str, severity: Severity) -> None:
-    (found,) = conditions(sight, AlarmSettings())
+def test_what_is_wrong_is_named(snapshot: SystemSnapshot, key: str, severity: Severity) -> None:
+    (found,) = conditions(snapshot, AlarmSettings())
     assert (found.key, found.severity) == (key, severity)
     assert found.zh
     assert found.en
@@ -220,25 +249,28 @@ def test_what_is_wrong_is_named(sight: Sight, key: str, severity: Severity) -> N
     ],
 )
 def test_a_certificate_is_told_of_in_steps(days: float, severity: Severity | None) -> None:
-    ending = Ending(kind="party", owner="1207980011", ends=NOW + days * DAY)
-    found = conditions(replace(WELL, endings=[ending]), AlarmSettings())
+    ending = Expiry(kind="party", owner="1207980011", ends=NOW + days * DAY)
+    found = conditions(replace(WELL, expiries=[ending]), AlarmSettings())
     assert [each.severity for each in found] == ([] if severity is None else [severity])
 
 
 def test_what_is_in_bounds_is_no_alarm() -> None:
-    sight = replace(
+    snapshot = replace(
         WELL,
         queues=[
             Queue(stage="held", of="", count=0, age=0),
             Queue(stage="to_judge", of="", count=9, age=299),
             Queue(stage="waiting", of="", count=9, age=10**6),
         ],
-        ways=[Way(name="a", breaker="open", since=NOW - timedelta(seconds=30), paused_at=NOW)],
+        backends=[BackendStatus(name="a", breaker="open", since=NOW - timedelta(seconds=30), paused_at=NOW)],
         deaf={"a": NOW - DAY, "b": NOW - timedelta(minutes=4)},
-        link=Link(connected=False, blocked=False, since=NOW),
-        hosts=[Host(name="a", failing_since=NOW - timedelta(minutes=14)), Host(name="b", failing_since=None)],
+        link=AmqpLinkStatus(connected=False, blocked=False, since=NOW),
+        hosts=[
+            PartnerHostStatus(name="a", failing_since=NOW - timedelta(minutes=14)),
+            PartnerHostStatus(name="b", failing_since=None),
+        ],
     )
-    assert conditions(sight, AlarmSettings()) == []
+    assert conditions(snapshot, AlarmSettings()) == []
 
 
 def test_the_life_of_an_alarm_is_kept(tmp_path: Path) -> None:
@@ -251,7 +283,9 @@ async def _life(path: Path) -> None:
     try:
         await database.write(lambda to: write(to, Changes(opened=(condition(),)), NOW))
         (standing,) = await database.read(open_alarms)
-        await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), "mail", NOW))
+        await database.write(
+            lambda to: told(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
+        )
         (standing,) = await database.read(lambda reader: to_tell(reader, "mail"))
         assert standing.told_at == NOW
         (unheard,) = await database.read(lambda reader: to_tell(reader, "webhook"))
@@ -259,15 +293,19 @@ async def _life(path: Path) -> None:
         grave = condition(severity=Severity.CRITICAL)
         await database.write(lambda to: write(to, Changes(worse=((standing, grave),)), NOW))
         # A telling of what it was before does not count for what it has become.
-        await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), "mail", NOW))
+        await database.write(
+            lambda to: told(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
+        )
         (standing,) = await database.read(lambda reader: to_tell(reader, "mail"))
         assert (standing.severity, standing.told_severity) == (Severity.CRITICAL, Severity.WARNING)
-        await database.write(lambda to: told(to, Telling(news=News.OPEN, alarms=(standing,)), "mail", NOW))
+        await database.write(
+            lambda to: told(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
+        )
         await database.write(lambda to: write(to, Changes(cleared=(standing,)), NOW + QUIET))
         assert await database.read(open_alarms) == []
         (over,) = await database.read(lambda reader: to_tell(reader, "mail"))
         await database.write(
-            lambda to: told(to, Telling(news=News.CLEAR, alarms=(over,)), "mail", NOW + QUIET)
+            lambda to: told(to, AlarmNotice(news=NoticeKind.CLEAR, alarms=(over,)), "mail", NOW + QUIET)
         )
         assert await database.read(lambda reader: to_tell(reader, "mail")) == []
         assert await database.read(lambda reader: list_alarms(reader, all_=False, limit=0)) == []

@@ -8,47 +8,47 @@ import pytest
 
 from adapters.store.read.queue_stats import By, Depth, Stage, depths, rates, waits
 from tests.support.declarations import owing_nothing
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.operating import gateway, judge_again, refused
 from tests.support.rendering import render
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def _depths(desk: Desk) -> dict[tuple[Stage, str], Depth]:
-    with desk.database.engine.connect() as reader:
+def _depths(harness: Harness) -> dict[tuple[Stage, str], Depth]:
+    with harness.database.engine.connect() as reader:
         return {(each.stage, each.of): each for each in depths(reader)}
 
 
-def test_every_stage_of_messages_is_told_even_where_nothing_stands(desk: Desk) -> None:
-    told = _depths(desk)
+def test_every_stage_of_messages_is_told_even_where_nothing_stands(harness: Harness) -> None:
+    told = _depths(harness)
     assert {(stage, of) for stage, of in told if not of} == {
         (stage, "") for stage in Stage if stage not in (Stage.TO_SEND, Stage.UNKNOWN, Stage.TO_POST)
     }
     assert all(each.count == 0 and each.oldest is None and each.age(NOW) == 0 for each in told.values())
 
 
-def test_what_stands_is_counted_with_the_age_of_the_oldest(desk: Desk) -> None:
+def test_what_stands_is_counted_with_the_age_of_the_oldest(harness: Harness) -> None:
     for reference in ("R1", "R2"):
-        desk.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
-    desk.received("trader-b", "late.xml", b"<nothing/>")
-    told = _depths(desk)
+        harness.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
+    harness.received("trader-b", "late.xml", b"<nothing/>")
+    told = _depths(harness)
     judge, send = told[Stage.TO_JUDGE, ""], told[Stage.TO_SEND, "customs"]
     assert (judge.count, judge.oldest) == (1, NOW + timedelta(seconds=3))
     assert judge.age(NOW + timedelta(seconds=63)) == 60
     assert (send.count, send.oldest) == (2, NOW + timedelta(seconds=1, milliseconds=500))
 
 
-def test_what_came_and_what_was_said_of_it_is_counted_by_the_hour(desk: Desk) -> None:
+def test_what_came_and_what_was_said_of_it_is_counted_by_the_hour(harness: Harness) -> None:
     for reference in ("R1", "R2"):
-        desk.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
-    desk.judged("trader-b", "bad.xml", b"<nothing/>")
+        harness.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
+    harness.judged("trader-b", "bad.xml", b"<nothing/>")
     begin, end = NOW, NOW + timedelta(hours=1)
-    with desk.database.engine.connect() as reader:
+    with harness.database.engine.connect() as reader:
         (all_,) = rates(reader, begin, end, None)
         broker, trader = rates(reader, begin, end, By.ACCOUNT)
         offices = rates(reader, begin, end, By.OFFICE)
@@ -62,12 +62,14 @@ def test_what_came_and_what_was_said_of_it_is_counted_by_the_hour(desk: Desk) ->
     assert (taken["messages"], taken["median"]) == (0, None)
 
 
-def test_a_message_counts_once_by_what_was_first_said_of_it_however_late_it_is_replayed(desk: Desk) -> None:
-    refused(desk)
-    gateway(desk, "messages", "replay", "R1", "--reason", "limit raised")
+def test_a_message_counts_once_by_what_was_first_said_of_it_however_late_it_is_replayed(
+    harness: Harness,
+) -> None:
+    refused(harness)
+    gateway(harness, "messages", "replay", "R1", "--reason", "limit raised")
     later = NOW + timedelta(days=2)
-    judge_again(desk, later)
-    with desk.database.engine.connect() as reader:
+    judge_again(harness, later)
+    with harness.database.engine.connect() as reader:
         counted = rates(reader, NOW, later + timedelta(hours=1), None)
         verdict, _taken = waits(reader, NOW, later + timedelta(hours=1))
         after = rates(reader, NOW + timedelta(hours=1), later + timedelta(hours=1), None)

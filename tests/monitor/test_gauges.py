@@ -3,7 +3,7 @@
 from prometheus_client import generate_latest
 
 from adapters.monitor.gauges import Gauges
-from adapters.monitor.metrics import Measures
+from adapters.monitor.metrics import Metrics
 from gateway.monitor.statistics_bands import Band
 
 
@@ -12,14 +12,14 @@ def _band(by: str, name: str, accepted: int) -> Band:
 
 
 def test_there_are_as_many_series_of_offices_as_are_of_use_however_many_are_named() -> None:
-    measures = Measures()
-    gauges = Gauges(measures)
+    metrics = Metrics()
+    gauges = Gauges(metrics)
     gauges.bands = (
         *(_band("office", f"{number:04}", 1) for number in range(5000)),
         _band("office", "9999", 2),
         _band("broker", '02\n"}', 1),
     )
-    lines = generate_latest(measures.registry).decode().splitlines()
+    lines = generate_latest(metrics.registry).decode().splitlines()
     told = [line for line in lines if line.startswith("gateway_declarations_window{")]
     assert len([line for line in told if 'by="office"' in line]) == 200
     assert any('name="9999"' in line for line in told)

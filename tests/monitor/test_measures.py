@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from adapters.monitor.metrics import Measures
+from adapters.monitor.metrics import Metrics
 from gateway.model.decision import Decision
 from gateway.model.message import Received
 from gateway.model.states import State
 from tests.support.association import shown
 from tests.support.declarations import Declaration, lines
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.operating import BROKER, NUMBER, gateway, refused
 from tests.support.rendering import render
 
@@ -21,40 +21,40 @@ LATER = NOW + timedelta(days=2)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
 def timed(received: Received, decision: Decision) -> float | None:
     """How many verdicts are timed by it."""
-    measures = Measures()
-    measures.judged(received, decision, State.ACCEPTED, LATER)
-    return measures.registry.get_sample_value("gateway_verdict_seconds_count")
+    metrics = Metrics()
+    metrics.judged(received, decision, State.ACCEPTED, LATER)
+    return metrics.registry.get_sample_value("gateway_verdict_seconds_count")
 
 
-def test_the_first_decision_on_a_message_is_timed(desk: Desk) -> None:
-    received = desk.received(BROKER, "R1.xml", render(Declaration(reference="R1", lines=lines(2))))
-    assert timed(received, desk.judgement(received)) == 1
+def test_the_first_decision_on_a_message_is_timed(harness: Harness) -> None:
+    received = harness.received(BROKER, "R1.xml", render(Declaration(reference="R1", lines=lines(2))))
+    assert timed(received, harness.judgement(received)) == 1
 
 
-def test_a_replay_is_not_timed_from_the_receipt_of_days_before(desk: Desk) -> None:
-    refused(desk)
-    gateway(desk, "messages", "replay", "R1", "--reason", "limit raised")
-    received = desk.claimed(LATER)
+def test_a_replay_is_not_timed_from_the_receipt_of_days_before(harness: Harness) -> None:
+    refused(harness)
+    gateway(harness, "messages", "replay", "R1", "--reason", "limit raised")
+    received = harness.claimed(LATER)
     assert received.attempts == 1
-    assert timed(received, desk.judgement(received, LATER)) == 0
+    assert timed(received, harness.judgement(received, LATER)) == 0
 
 
-def test_what_an_operator_had_stopped_or_what_waited_is_not_timed_when_it_goes_on(desk: Desk) -> None:
-    stopped = desk.received(BROKER, "R1.xml", render(Declaration(reference="R1", lines=lines(2))))
-    waiting = desk.judged(
+def test_what_an_operator_had_stopped_or_what_waited_is_not_timed_when_it_goes_on(harness: Harness) -> None:
+    stopped = harness.received(BROKER, "R1.xml", render(Declaration(reference="R1", lines=lines(2))))
+    waiting = harness.judged(
         BROKER, "R2.xml", render(Declaration(reference="R2", documents=(shown(NUMBER),)))
     ).message
     for message in (stopped.arrival.id, waiting):
-        assert gateway(desk, "messages", "hold", message, "--reason", "look at it").code == 0
-        assert gateway(desk, "messages", "release", message, "--reason", "it is good").code == 0
-        received = desk.claimed(LATER)
-        decision = desk.judgement(received, LATER)
-        asyncio.run(desk.messages.decide(decision, LATER))
+        assert gateway(harness, "messages", "hold", message, "--reason", "look at it").code == 0
+        assert gateway(harness, "messages", "release", message, "--reason", "it is good").code == 0
+        received = harness.claimed(LATER)
+        decision = harness.judgement(received, LATER)
+        asyncio.run(harness.messages.decide(decision, LATER))
         assert timed(received, decision) == 0

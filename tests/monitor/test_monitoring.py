@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from adapters.store.read.office_stats import figures
+from adapters.store.read.office_stats import office_statistics
 from gateway.model.band_policy import BandPolicy, MonitoringPolicy
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.monitor.statistics_bands import Band, Figure, bands, warnings
 from tests.support.declarations import owing_nothing
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
 
 
@@ -82,16 +82,16 @@ def test_a_band_goes_from_its_lowest_to_its_highest_share() -> None:
         BandPolicy(refused=(0.5, 0.1))
 
 
-def customs_inspects(desk: Desk, message: str) -> None:
+def customs_inspects(harness: Harness, message: str) -> None:
     """The event of an answer whose code means inspection, as the store writes it."""
     (code, kind) = next(
         (code, each.answer.kind)
-        for each in desk.rules.families.types
+        for each in harness.rules.families.types
         if each.answer is not None
         for code, status in each.answer.codes.statuses.items()
         if status is CustomsStatus.INSPECTION
     )
-    desk.database.submit(
+    harness.database.submit(
         lambda to: to.log(
             message, NOW, Event.ANSWERED, "customs", State.DELIVERED, kind=kind, code=code, note="x"
         )
@@ -99,19 +99,19 @@ def customs_inspects(desk: Desk, message: str) -> None:
 
 
 def test_figures_are_counted_from_the_store(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
+    with Harness.at(tmp_path / "home") as harness:
         good = owing_nothing("FIGURES00000000001")
-        desk.judged("broker-aa", "good.xml", render(good))
-        opened = desk.judged("broker-aa", "again.xml", render(owing_nothing("FIGURES00000000002")))
+        harness.judged("broker-aa", "good.xml", render(good))
+        opened = harness.judged("broker-aa", "again.xml", render(owing_nothing("FIGURES00000000002")))
         for _time in range(2):  # however often customs says it
-            customs_inspects(desk, opened.message)
+            customs_inspects(harness, opened.message)
         bad = render(owing_nothing("FIGURES00000000003")).replace(b"<TradeMode>", b"<TradeMode>99", 1)
-        desk.judged("broker-aa", "bad.xml", bad)
-        desk.judged("broker-aa", "no.xml", b"<nothing/>")
-        with desk.database.engine.connect() as reader:
+        harness.judged("broker-aa", "bad.xml", bad)
+        harness.judged("broker-aa", "no.xml", b"<nothing/>")
+        with harness.database.engine.connect() as reader:
             now = NOW + timedelta(minutes=1)
-            (found,) = figures(reader, NOW, now, desk.rules.families)
-            assert figures(reader, now, now, desk.rules.families) == []
+            (found,) = office_statistics(reader, NOW, now, harness.rules.families)
+            assert office_statistics(reader, now, now, harness.rules.families) == []
     assert (found.office, found.broker) == ("0202", "1207980011")
     assert found.trader_class
     assert dict(found.counts) == {"accepted": 2, "rejected": 1, "inspected": 1}

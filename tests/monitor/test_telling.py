@@ -14,18 +14,18 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import insert, update
 
-from adapters.monitor.alarm_notifiers import tellers
-from adapters.monitor.alarm_watch import Watch
+from adapters.monitor.alarm_notifiers import notifiers
+from adapters.monitor.alarm_watch import AlarmWatch
 from adapters.monitor.gauges import Gauges
-from adapters.monitor.metrics import Measures
-from adapters.monitor.snapshot import Looking
+from adapters.monitor.metrics import Metrics
+from adapters.monitor.snapshot import SnapshotReader
 from adapters.store.tables.operations import destinations
 from adapters.store.write.alarms import list_alarms
 from gateway.config.monitoring import AlarmSettings, MailSettings, WebhookSettings
 from gateway.model.band_policy import MonitoringPolicy
 from gateway.monitor.alarm_conditions import conditions
-from gateway.monitor.snapshot import Link
-from tests.support.desk import NOW, Desk
+from gateway.monitor.snapshot import AmqpLinkStatus
+from tests.support.harness import NOW, Harness
 from tests.support.receivers import Posts, http_receiver, mail_server
 from tests.support.tls import issued
 
@@ -35,15 +35,15 @@ KEY: Final = "known to the tests alone"
 class Watched:
     """A home with a watch that looks when it is told to."""
 
-    def __init__(self, desk: Desk, settings: AlarmSettings) -> None:
-        self._desk = desk
+    def __init__(self, harness: Harness, settings: AlarmSettings) -> None:
+        self._harness = harness
         self.now = NOW
-        self._looking = Looking(
-            desk.home, desk.home.settings(), lambda: self.now, (), (), {}, lambda _: "", dict
+        self._reader = SnapshotReader(
+            harness.home, harness.home.settings(), lambda: self.now, (), (), {}, lambda _: "", dict
         )
-        self.watch = Watch(
-            *(desk.database, self._looking, Gauges(Measures()), settings, MonitoringPolicy()),
-            *(desk.rules.families, tellers(settings, desk.home.path), lambda: self.now),
+        self.watch = AlarmWatch(
+            *(harness.database, self._reader, Gauges(Metrics()), settings, MonitoringPolicy()),
+            *(harness.rules.families, notifiers(settings, harness.home.path), lambda: self.now),
         )
 
     async def look_until(self, condition: Callable[[], bool]) -> None:
@@ -63,38 +63,38 @@ class Watched:
                 await asyncio.sleep(0.02)
 
     def alarms(self) -> list[dict[str, Any]]:
-        with self._desk.database.engine.connect() as reader:
+        with self._harness.database.engine.connect() as reader:
             return list_alarms(reader, all_=True, limit=0)
 
     async def end(self) -> None:
         await self.watch.end()
-        self._looking.close()
+        self._reader.close()
 
 
 def watched(
-    tmp_path: Path, settings: dict[str, Any], course: Callable[[Watched, Desk], Awaitable[None]]
+    tmp_path: Path, settings: dict[str, Any], course: Callable[[Watched, Harness], Awaitable[None]]
 ) -> None:
-    async def run(desk: Desk) -> None:
+    async def run(harness: Harness) -> None:
         # Only what the test does is wrong here, not the disk that it runs on.
-        watch = Watched(desk, AlarmSettings.model_validate({"disk_percent": [0, 0]} | settings))
+        watch = Watched(harness, AlarmSettings.model_validate({"disk_percent": [0, 0]} | settings))
         try:
-            await course(watch, desk)
+            await course(watch, harness)
         finally:
             await watch.end()
 
-    with Desk.at(tmp_path / "home") as desk:
-        (desk.home.path / "secret").write_text(f"{KEY}\n")
-        asyncio.run(run(desk))
+    with Harness.at(tmp_path / "home") as harness:
+        (harness.home.path / "secret").write_text(f"{KEY}\n")
+        asyncio.run(run(harness))
 
 
-def break_(desk: Desk, name: str = "customs") -> None:
+def break_(harness: Harness, name: str = "customs") -> None:
     values = {"name": name, "breaker": "open", "failures": 9, "since": NOW - timedelta(hours=1), "note": ""}
-    desk.database.submit(lambda to: to.connection.execute(insert(destinations), values)).result()
+    harness.database.submit(lambda to: to.connection.execute(insert(destinations), values)).result()
 
 
-def mend(desk: Desk) -> None:
+def mend(harness: Harness) -> None:
     mended = update(destinations).values(breaker="closed")
-    desk.database.submit(lambda to: to.connection.execute(mended)).result()
+    harness.database.submit(lambda to: to.connection.execute(mended)).result()
 
 
 def webhook(posts: Posts, **more: Any) -> dict[str, Any]:
@@ -106,15 +106,15 @@ def news(posts: Posts) -> list[str]:
 
 
 def test_an_alarm_is_posted_signed_when_it_opens_and_when_it_clears(tmp_path: Path) -> None:
-    async def course(watch: Watched, desk: Desk) -> None:
-        break_(desk)
+    async def course(watch: Watched, harness: Harness) -> None:
+        break_(harness)
         await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
         (post,) = posts.taken
         signature = hmac.new(KEY.encode(), post.body, hashlib.sha256).hexdigest()
         assert post.headers["Gateway-Signature"] == f"sha256={signature}"
         (alarm,) = json.loads(post.body)["alarms"]
         assert (alarm["key"], alarm["severity"], alarm["cleared_at"]) == ("breaker:customs", "serious", None)
-        mend(desk)
+        mend(harness)
         await watch.look_until(lambda: watch.alarms()[0]["clear_told_at"] is not None)
         assert news(posts) == ["open", "clear"]
 
@@ -123,8 +123,8 @@ def test_an_alarm_is_posted_signed_when_it_opens_and_when_it_clears(tmp_path: Pa
 
 
 def test_a_post_that_fails_is_tried_again_and_noted_only_then(tmp_path: Path) -> None:
-    async def course(watch: Watched, desk: Desk) -> None:
-        break_(desk)
+    async def course(watch: Watched, harness: Harness) -> None:
+        break_(harness)
         await watch.look_until(lambda: len(posts.taken) == 1)
         assert watch.alarms()[0]["told_at"] is None
         await watch.look_until(lambda: watch.alarms()[0]["told_at"] is not None)
@@ -136,9 +136,9 @@ def test_a_post_that_fails_is_tried_again_and_noted_only_then(tmp_path: Path) ->
 
 
 def test_many_alarms_at_once_are_one_telling_over_the_limit(tmp_path: Path) -> None:
-    async def course(watch: Watched, desk: Desk) -> None:
+    async def course(watch: Watched, harness: Harness) -> None:
         for number in range(9):
-            break_(desk, f"customs-{number}")
+            break_(harness, f"customs-{number}")
         await watch.look_until(
             lambda: len(watch.alarms()) == 9 and all(each["told_at"] for each in watch.alarms())
         )
@@ -154,8 +154,8 @@ def test_many_alarms_at_once_are_one_telling_over_the_limit(tmp_path: Path) -> N
 def test_an_alarm_is_mailed_over_tls_in_both_languages(tmp_path: Path, implicit: bool) -> None:
     server = issued(tmp_path / "tls", "mail")
 
-    async def course(watch: Watched, desk: Desk) -> None:
-        break_(desk)
+    async def course(watch: Watched, harness: Harness) -> None:
+        break_(harness)
         await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
 
     with mail_server(server, implicit) as box:
@@ -184,8 +184,8 @@ def test_an_alarm_is_mailed_over_tls_in_both_languages(tmp_path: Path, implicit:
 def test_a_mail_server_that_nobody_vouches_for_gets_no_password(tmp_path: Path) -> None:
     server, other = issued(tmp_path / "tls", "mail"), issued(tmp_path / "tls", "else", "other")
 
-    async def course(watch: Watched, desk: Desk) -> None:
-        break_(desk)
+    async def course(watch: Watched, harness: Harness) -> None:
+        break_(harness)
         await watch.look_until(lambda: bool(watch.alarms()))
         for _look in range(5):
             await watch.look_until(lambda: True)
@@ -239,24 +239,24 @@ class Standing:
 
 
 def test_the_broker_out_of_reach_is_an_alarm_and_what_is_not_ready(tmp_path: Path) -> None:
-    async def course(desk: Desk) -> None:
+    async def course(harness: Harness) -> None:
         times = iter(NOW + timedelta(seconds=40 * number) for number in range(9))
         incoming, outgoing = Standing(True), Standing(True)
-        both, settings = (incoming, outgoing), desk.home.settings()
-        looking = Looking(desk.home, settings, lambda: next(times), both, (), {}, lambda _: "", dict)
+        both, settings = (incoming, outgoing), harness.home.settings()
+        reader = SnapshotReader(harness.home, settings, lambda: next(times), both, (), {}, lambda _: "", dict)
         limits = AlarmSettings(disk_percent=(0, 0))
-        assert conditions(await looking.sight(), limits) == []
+        assert conditions(await reader.snapshot(), limits) == []
         outgoing.connected = False
-        assert conditions(await looking.sight(), limits) == []
-        assert conditions(await looking.sight(), limits) == []
-        assert [each.key for each in conditions(await looking.sight(), limits)] == ["amqp"]
+        assert conditions(await reader.snapshot(), limits) == []
+        assert conditions(await reader.snapshot(), limits) == []
+        assert [each.key for each in conditions(await reader.snapshot(), limits)] == ["amqp"]
         outgoing.connected = True
-        sight = await looking.sight()
-        assert (sight.link, conditions(sight, limits)) == (
-            Link(connected=True, blocked=False, since=sight.at),
+        snapshot = await reader.snapshot()
+        assert (snapshot.link, conditions(snapshot, limits)) == (
+            AmqpLinkStatus(connected=True, blocked=False, since=snapshot.at),
             [],
         )
-        looking.close()
+        reader.close()
 
-    with Desk.at(tmp_path / "home") as desk:
-        asyncio.run(course(desk))
+    with Harness.at(tmp_path / "home") as harness:
+        asyncio.run(course(harness))

@@ -21,7 +21,7 @@ from adapters.store.database import Transaction
 from adapters.store.tables.messages import messages
 from gateway.model.backoff import Backoff
 from tests.monitor.test_telling import Watched, break_, mend, watched, webhook
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.mute import Mute
 from tests.support.operating import accepted, gateway, refused
 from tests.support.receivers import http_receiver, mail_server
@@ -33,16 +33,16 @@ def mail(port: int, *to: str, **more: Any) -> dict[str, Any]:
     return {"mail": {"host": "127.0.0.1", "port": port, "sender": "gw@example.org", "to": addresses, **more}}
 
 
-async def told(watch: Watched, _desk: Desk) -> None:
+async def told(watch: Watched, _desk: Harness) -> None:
     await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
 
 
 def test_no_name_adds_a_header_to_a_mail(tmp_path: Path) -> None:
     server = issued(tmp_path / "tls", "mail")
 
-    async def course(watch: Watched, desk: Desk) -> None:
-        break_(desk, "customs\r\nBcc: eve@example.org\r\n\r\nforged")
-        await told(watch, desk)
+    async def course(watch: Watched, harness: Harness) -> None:
+        break_(harness, "customs\r\nBcc: eve@example.org\r\n\r\nforged")
+        await told(watch, harness)
 
     with mail_server(server) as box:
         watched(tmp_path, mail(box.port, ca=str(server.ca)), course)
@@ -55,9 +55,9 @@ def test_no_name_adds_a_header_to_a_mail(tmp_path: Path) -> None:
 def test_an_address_that_is_refused_brings_the_others_no_second_mail(tmp_path: Path) -> None:
     server = issued(tmp_path / "tls", "mail")
 
-    async def course(watch: Watched, desk: Desk) -> None:
-        break_(desk)
-        await told(watch, desk)
+    async def course(watch: Watched, harness: Harness) -> None:
+        break_(harness)
+        await told(watch, harness)
 
     with mail_server(server) as box, capture_logs() as logs:
         box.unknown.add("gone@example.org")
@@ -69,20 +69,20 @@ def test_an_address_that_is_refused_brings_the_others_no_second_mail(tmp_path: P
 
 
 def test_a_store_that_takes_nothing_is_told_of_from_memory_and_once(tmp_path: Path) -> None:
-    async def course(watch: Watched, desk: Desk) -> None:
-        break_(desk)
-        writable(desk, False)
+    async def course(watch: Watched, harness: Harness) -> None:
+        break_(harness)
+        writable(harness, False)
         await watch.rounds_until(lambda: len(posts.taken) == 1)
         for _ in range(3):
             await watch.rounds_until(lambda: True)
-        writable(desk, True)
+        writable(harness, True)
         await watch.rounds_until(lambda: len(posts.taken) == 3)
         assert [each["key"] for each in watch.alarms()] == ["breaker:customs"]
 
-    def writable(desk: Desk, yes: bool) -> None:
+    def writable(harness: Harness, yes: bool) -> None:
         full = "CREATE TRIGGER disk_is_full BEFORE INSERT ON alarms BEGIN SELECT RAISE(ABORT, 'full'); END"
         change = "DROP TRIGGER disk_is_full" if yes else full
-        desk.database.submit(lambda to: to.connection.exec_driver_sql(change)).result()
+        harness.database.submit(lambda to: to.connection.exec_driver_sql(change)).result()
 
     with http_receiver() as posts, capture_logs() as logs:
         watched(tmp_path, webhook(posts), course)
@@ -93,8 +93,8 @@ def test_a_store_that_takes_nothing_is_told_of_from_memory_and_once(tmp_path: Pa
 
 
 def test_a_webhook_that_redirects_has_not_taken_it_and_is_not_followed(tmp_path: Path) -> None:
-    async def course(watch: Watched, desk: Desk) -> None:
-        break_(desk)
+    async def course(watch: Watched, harness: Harness) -> None:
+        break_(harness)
         await watch.look_until(lambda: len(posts.taken) == 1)
         await watch.look_until(lambda: len(posts.taken) == 2)
         assert watch.alarms()[0]["told_at"] is None
@@ -114,10 +114,10 @@ def test_a_webhook_that_does_not_come_to_an_end_is_not_waited_for(
     monkeypatch.setattr(alarm_notifiers, "_SECONDS", 0.3)
     whole = first.endswith(b"1")  # what it says after its status is of no interest
 
-    async def course(watch: Watched, desk: Desk) -> None:
-        break_(desk)
+    async def course(watch: Watched, harness: Harness) -> None:
+        break_(harness)
         if whole:
-            await told(watch, desk)
+            await told(watch, harness)
         else:
             await watch.look_until(lambda: any(each["event"] == "alarm not told" for each in logs))
 
@@ -127,8 +127,8 @@ def test_a_webhook_that_does_not_come_to_an_end_is_not_waited_for(
 
 
 def test_a_mail_server_that_says_nothing_keeps_no_node_from_its_end(tmp_path: Path) -> None:
-    async def course(watch: Watched, desk: Desk) -> None:
-        break_(desk)
+    async def course(watch: Watched, harness: Harness) -> None:
+        break_(harness)
         await watch.look_until(lambda: bool(watch.alarms()))
         assert await asyncio.to_thread(server.met.wait, 20)
 
@@ -139,8 +139,8 @@ def test_a_mail_server_that_says_nothing_keeps_no_node_from_its_end(tmp_path: Pa
 
 
 def test_what_fails_is_logged_without_address_or_secret(tmp_path: Path) -> None:
-    async def course(watch: Watched, desk: Desk) -> None:
-        break_(desk)
+    async def course(watch: Watched, harness: Harness) -> None:
+        break_(harness)
         await watch.look_until(lambda: any(each["event"] == "alarm not told" for each in logs))
 
     with closing(Mute(b"500 known-to-them night@example.org\r\n")) as server, capture_logs() as logs:
@@ -154,12 +154,12 @@ def test_what_fails_is_logged_without_address_or_secret(tmp_path: Path) -> None:
 def test_a_certificate_that_cannot_be_read_is_an_alarm_and_hides_no_other(
     tmp_path: Path, content: bytes | None
 ) -> None:
-    async def course(watch: Watched, desk: Desk) -> None:
+    async def course(watch: Watched, harness: Harness) -> None:
         if content is None:
-            desk.home.certificate.unlink()
+            harness.home.certificate.unlink()
         else:
-            desk.home.certificate.write_bytes(content)
-        break_(desk)
+            harness.home.certificate.write_bytes(content)
+        break_(harness)
         await watch.look_until(lambda: len(watch.alarms()) == 2)
         found = {each["key"]: each["en"] for each in watch.alarms()}
         assert found["certificate:signing:gateway"] == "the certificate (signing gateway) cannot be read"
@@ -173,16 +173,16 @@ def test_what_was_over_before_anybody_could_be_told_is_not_told_afterwards(
 ) -> None:
     monkeypatch.setattr(watch, "_BACKOFF", Backoff(first=0.05, longest=0.05))
 
-    async def course(looking: Watched, desk: Desk) -> None:
-        break_(desk)
+    async def course(looking: Watched, harness: Harness) -> None:
+        break_(harness)
         await looking.look_until(lambda: len(posts.taken) > 1)
-        mend(desk)
+        mend(harness)
         await looking.look_until(
             lambda: any(each["event"] == "alarm over before it was told" for each in logs)
         )
         posts.failing = 0
         posts.taken.clear()
-        break_(desk, "second")
+        break_(harness, "second")
         await looking.look_until(lambda: looking.alarms()[-1]["told_at"] is not None)
         assert looking.alarms()[0]["told_at"] is None
 
@@ -196,12 +196,12 @@ def test_what_was_over_before_anybody_could_be_told_is_not_told_afterwards(
 def test_a_webhook_that_is_dead_silences_no_mail(tmp_path: Path) -> None:
     server = issued(tmp_path / "tls", "mail")
 
-    async def course(watch: Watched, desk: Desk) -> None:
-        break_(desk)
-        await told(watch, desk)
-        mend(desk)
+    async def course(watch: Watched, harness: Harness) -> None:
+        break_(harness)
+        await told(watch, harness)
+        mend(harness)
         await watch.look_until(lambda: watch.alarms()[0]["clear_told_at"] is not None)
-        break_(desk, "another")
+        break_(harness, "another")
         await watch.look_until(lambda: len(watch.alarms()) == 2 and watch.alarms()[1]["told_at"] is not None)
         assert [each["told_by"] for each in watch.alarms()] == [["log", "mail"]] * 2
 
@@ -214,22 +214,22 @@ def test_a_webhook_that_is_dead_silences_no_mail(tmp_path: Path) -> None:
 
 
 def test_an_operator_tries_each_way_and_sees_which_took_it(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk, http_receiver() as posts:
-        (desk.home.path / "secret").write_text("secret")
-        settings = desk.home.path / "gateway.toml"
+    with Harness.at(tmp_path / "home") as harness, http_receiver() as posts:
+        (harness.home.path / "secret").write_text("secret")
+        settings = harness.home.path / "gateway.toml"
         before = settings.read_text("utf-8")
         section = f'\n[alarms.webhook]\nurl = "{posts.url}/"\nsecret_file = "secret"\n'
         settings.write_text(before + section, "utf-8")
-        good = gateway(desk, "alarms", "test", "--json")
+        good = gateway(harness, "alarms", "test", "--json")
         assert (good.code, [each["way"] for each in good.json if each["taken"]]) == (0, ["webhook"])
         assert json.loads(posts.taken[0].body)["alarms"][0]["key"] == "test"
         nobody = f'[alarms.mail]\nhost = "127.0.0.1"\nport = {free_port()}\nstarttls = false\n'
         addresses = 'sender = "a@example.org"\nto = ["b@example.org"]\n'
         settings.write_text(before + section + nobody + addresses, "utf-8")
-        bad = gateway(desk, "alarms", "test", "--json")
+        bad = gateway(harness, "alarms", "test", "--json")
         assert (bad.code, [each["taken"] for each in bad.json]) == (1, [False, True])
         assert bad.json[0]["why"] == "ConnectionRefusedError"
-        assert gateway(desk, "alarms", "list", "--all", "--json").json == []
+        assert gateway(harness, "alarms", "list", "--all", "--json").json == []
 
 
 def executed(statement: Update, transaction: Transaction) -> None:
@@ -237,15 +237,15 @@ def executed(statement: Update, transaction: Transaction) -> None:
 
 
 def test_answers_that_customs_owes_are_listed_and_are_an_alarm(tmp_path: Path) -> None:
-    async def course(watch: Watched, desk: Desk) -> None:
-        late = await asyncio.to_thread(accepted, desk, "R1")
-        early = await asyncio.to_thread(refused, desk, "R2")
+    async def course(watch: Watched, harness: Harness) -> None:
+        late = await asyncio.to_thread(accepted, harness, "R1")
+        early = await asyncio.to_thread(refused, harness, "R2")
         for message, due in ((late, NOW), (early, NOW + timedelta(days=2))):
             taken = update(messages).where(messages.c.id == message).values(answer_due=due)
-            desk.database.submit(partial(executed, taken)).result()
-        listed = gateway(desk, "messages", "list", "--overdue", "--json").json
+            harness.database.submit(partial(executed, taken)).result()
+        listed = gateway(harness, "messages", "list", "--overdue", "--json").json
         assert [each["id"] for each in listed] == [late]
-        assert gateway(desk, "messages", "list", "--overdue", "--text", "R2", "--json").json == []
+        assert gateway(harness, "messages", "list", "--overdue", "--text", "R2", "--json").json == []
         await watch.look_until(lambda: "answers-overdue" in [each["key"] for each in watch.alarms()])
         (alarm,) = [each for each in watch.alarms() if each["key"] == "answers-overdue"]
         assert ": 1 (" in alarm["en"]

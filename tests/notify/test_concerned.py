@@ -25,7 +25,7 @@ from tests.support.agreement_requests import request
 from tests.support.association import ACCOUNT as ASSOCIATION
 from tests.support.association import agreement, shown, signed_notice
 from tests.support.declarations import Declaration, enterprise
-from tests.support.desk import NOW, Desk, Row
+from tests.support.harness import NOW, Harness, Row
 from tests.support.keys import xmlsec1_trusts
 from tests.support.receipts import NS, faults_of, schema
 from tests.support.rendering import render
@@ -44,14 +44,14 @@ _TICKS: Final = count()
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def sent(desk: Desk, reference: str = "R1", account: str = "broker-aa", **changes: Any) -> str:
+def sent(harness: Harness, reference: str = "R1", account: str = "broker-aa", **changes: Any) -> str:
     declaration = replace(Declaration(reference=reference, agent=enterprise(account)), **changes)
-    decision = desk.judged(account, f"{reference}.xml", render(declaration))
+    decision = harness.judged(account, f"{reference}.xml", render(declaration))
     assert decision.event is Event.PASSED, decision.findings
     return decision.message
 
@@ -75,31 +75,31 @@ def technical(sent: str, code: str) -> Answer:
     return Answer(id=f"{sent}{code}", name="t.xml", body=body.encode(), key=sent)
 
 
-def say(desk: Desk, *answers: Answer, backend: str = "customs") -> None:
+def say(harness: Harness, *answers: Answer, backend: str = "customs") -> None:
     def clock() -> Any:
         return NOW + timedelta(hours=1, microseconds=next(_TICKS))
 
-    book = SqlAnswers(desk.database, clock)
-    told = CustomsAnswers(book, desk.register, families(), desk.rules.policy, desk.judges, clock)
+    book = SqlAnswers(harness.database, clock)
+    told = CustomsAnswers(book, harness.register, families(), harness.rules.policy, harness.judges, clock)
     asyncio.run(told.take_in(backend, answers))
 
 
-def inbox(desk: Desk, account: str) -> list[Row]:
-    return desk.rows(receipts, account=account)
+def inbox(harness: Harness, account: str) -> list[Row]:
+    return harness.rows(receipts, account=account)
 
 
-def notices(desk: Desk, account: str) -> list[Row]:
-    return desk.rows(receipts, account=account, kind=ReceiptKind.NOTICE)
+def notices(harness: Harness, account: str) -> list[Row]:
+    return harness.rows(receipts, account=account, kind=ReceiptKind.NOTICE)
 
 
-def classes(desk: Desk, account: str) -> list[str]:
-    return [row["verdict"] for row in notices(desk, account)]
+def classes(harness: Harness, account: str) -> list[str]:
+    return [row["verdict"] for row in notices(harness, account)]
 
 
-def read(desk: Desk, row: Row, form: str) -> etree._Element:
+def read(harness: Harness, row: Row, form: str) -> etree._Element:
     """The notice, once it is found true to its schema and validly signed by the gateway."""
     assert faults_of(schema("gateway", form), row["body"]) == []
-    assert xmlsec1_trusts(row["body"], desk.home.certificate.read_text(), NOW)
+    assert xmlsec1_trusts(row["body"], harness.home.certificate.read_text(), NOW)
     return trusted(row["body"])
 
 
@@ -107,21 +107,21 @@ def said(root: etree._Element, *tags: str) -> tuple[str | None, ...]:
     return tuple(root.findtext(f"g:{tag}", namespaces=NS) for tag in tags)
 
 
-def test_a_trader_hears_customs_own_words_and_the_gateways_of_every_step(desk: Desk) -> None:
-    sent_ = sent(desk)
+def test_a_trader_hears_customs_own_words_and_the_gateways_of_every_step(harness: Harness) -> None:
+    sent_ = sent(harness)
     answers = [answer(sent_, channel) for channel in "LJPR"]
-    say(desk, technical(sent_, "0"), *answers)
-    relayed = desk.rows(receipts, account="trader-a", kind=ReceiptKind.BUSINESS)
+    say(harness, technical(sent_, "0"), *answers)
+    relayed = harness.rows(receipts, account="trader-a", kind=ReceiptKind.BUSINESS)
     assert [row["body"] for row in relayed] == [each.body for each in answers]
     assert all(row["name"].startswith("Receipt_R1_") for row in relayed)
-    assert classes(desk, "trader-a") == ["stored", "reviewed", "released", "closed"]
-    assert all(row["name"].startswith("Notice_R1_") for row in notices(desk, "trader-a"))
-    assert len(inbox(desk, "trader-a")) == 8  # that it was imported is for the software that sent it
+    assert classes(harness, "trader-a") == ["stored", "reviewed", "released", "closed"]
+    assert all(row["name"].startswith("Notice_R1_") for row in notices(harness, "trader-a"))
+    assert len(inbox(harness, "trader-a")) == 8  # that it was imported is for the software that sent it
 
 
-def test_the_trader_s_notice_says_what_customs_said_in_both_languages(desk: Desk) -> None:
-    say(desk, answer(sent_ := sent(desk), "T", "税款 100 元"))
-    root = read(desk, notices(desk, "trader-a")[0], "declaration_notice.xsd")
+def test_the_trader_s_notice_says_what_customs_said_in_both_languages(harness: Harness) -> None:
+    say(harness, answer(sent_ := sent(harness), "T", "税款 100 元"))
+    root = read(harness, notices(harness, "trader-a")[0], "declaration_notice.xsd")
     assert said(root, "MessageId", "Reference", "SeqNo", "EntryId") == (sent_, "R1", SEQ_NO, ENTRY)
     assert said(root, "Office", "Class", "Code", "Note") == ("0202", "duty_due", "T", "税款 100 元")
     assert said(root, "At") == ("2026-11-23T01:00:00+00:00",)
@@ -149,11 +149,11 @@ def test_the_trader_s_notice_says_what_customs_said_in_both_languages(desk: Desk
     ],
 )
 def test_a_trader_hears_it_in_the_forms_that_its_account_takes(
-    desk: Desk, forms: Sequence[ReceiptForm], kinds: list[str]
+    harness: Harness, forms: Sequence[ReceiptForm], kinds: list[str]
 ) -> None:
-    desk.change_account("trader-a", receipts=tuple(forms))
-    say(desk, answer(sent(desk), "L"))
-    assert [row["kind"] for row in inbox(desk, "trader-a")] == kinds
+    harness.change_account("trader-a", receipts=tuple(forms))
+    say(harness, answer(sent(harness), "L"))
+    assert [row["kind"] for row in inbox(harness, "trader-a")] == kinds
 
 
 @pytest.mark.parametrize(
@@ -165,61 +165,61 @@ def test_a_trader_hears_it_in_the_forms_that_its_account_takes(
     ],
 )
 def test_a_sender_hears_customs_once_in_whichever_form_it_takes(
-    desk: Desk, forms: Sequence[ReceiptForm], kinds: list[str]
+    harness: Harness, forms: Sequence[ReceiptForm], kinds: list[str]
 ) -> None:
-    desk.change_account("broker-aa", receipts=tuple(forms))
-    sent_ = sent(desk)
-    say(desk, technical(sent_, "0"), answer(sent_, "L"))
-    assert [row["kind"] for row in inbox(desk, "broker-aa")] == kinds
+    harness.change_account("broker-aa", receipts=tuple(forms))
+    sent_ = sent(harness)
+    say(harness, technical(sent_, "0"), answer(sent_, "L"))
+    assert [row["kind"] for row in inbox(harness, "broker-aa")] == kinds
 
 
-def test_a_trader_that_declares_itself_is_told_nothing_twice(desk: Desk) -> None:
-    sent_ = sent(desk, account="trader-a")
-    say(desk, answer(sent_, "L"), answer(sent_, "P"))
-    assert [row["kind"] for row in inbox(desk, "trader-a")] == ["gateway", "business", "business"]
-    assert inbox(desk, ASSOCIATION) == []
+def test_a_trader_that_declares_itself_is_told_nothing_twice(harness: Harness) -> None:
+    sent_ = sent(harness, account="trader-a")
+    say(harness, answer(sent_, "L"), answer(sent_, "P"))
+    assert [row["kind"] for row in inbox(harness, "trader-a")] == ["gateway", "business", "business"]
+    assert inbox(harness, ASSOCIATION) == []
 
 
-def test_a_trader_without_an_account_and_other_parties_are_told_nothing(desk: Desk) -> None:
-    desk.change("trader-a", account=None)
-    say(desk, answer(sent(desk), "L"))
-    told = {row["account"] for row in desk.rows(receipts)}
+def test_a_trader_without_an_account_and_other_parties_are_told_nothing(harness: Harness) -> None:
+    harness.change("trader-a", account=None)
+    say(harness, answer(sent(harness), "L"))
+    told = {row["account"] for row in harness.rows(receipts)}
     assert told == {"broker-aa", ASSOCIATION}
 
 
-def test_a_temporary_save_concerns_its_sender_alone(desk: Desk) -> None:
-    desk.change_account("broker-aa", receipts=(ReceiptForm.GATEWAY,))
-    sent_ = sent(desk, operation="G")
-    say(desk, technical(sent_, "0"), answer(sent_, "P"))
-    assert {row["account"] for row in desk.rows(receipts)} == {"broker-aa"}
-    assert classes(desk, "broker-aa") == ["imported", "released"]
+def test_a_temporary_save_concerns_its_sender_alone(harness: Harness) -> None:
+    harness.change_account("broker-aa", receipts=(ReceiptForm.GATEWAY,))
+    sent_ = sent(harness, operation="G")
+    say(harness, technical(sent_, "0"), answer(sent_, "P"))
+    assert {row["account"] for row in harness.rows(receipts)} == {"broker-aa"}
+    assert classes(harness, "broker-aa") == ["imported", "released"]
 
 
-def test_a_refusal_at_import_is_told_to_the_trader(desk: Desk) -> None:
-    say(desk, technical(sent(desk), "1"))
-    assert [row["kind"] for row in inbox(desk, "trader-a")] == ["technical", "notice"]
-    assert classes(desk, "trader-a") == ["refused"]
+def test_a_refusal_at_import_is_told_to_the_trader(harness: Harness) -> None:
+    say(harness, technical(sent(harness), "1"))
+    assert [row["kind"] for row in inbox(harness, "trader-a")] == ["technical", "notice"]
+    assert classes(harness, "trader-a") == ["refused"]
 
 
-def test_an_unknown_code_is_told_as_it_came(desk: Desk) -> None:
-    say(desk, answer(sent(desk), "Zz9"))
-    root = read(desk, notices(desk, "trader-a")[0], "declaration_notice.xsd")
+def test_an_unknown_code_is_told_as_it_came(harness: Harness) -> None:
+    say(harness, answer(sent(harness), "Zz9"))
+    root = read(harness, notices(harness, "trader-a")[0], "declaration_notice.xsd")
     assert said(root, "Class", "Code") == ("other", "Zz9")
 
 
-def test_an_answer_that_comes_twice_is_told_once(desk: Desk) -> None:
-    sent_ = sent(desk)
-    say(desk, answer(sent_, "P"))
-    say(desk, answer(sent_, "P"), answer(sent_, "P"))
-    assert classes(desk, "trader-a") == classes(desk, "premises") == ["released"]
+def test_an_answer_that_comes_twice_is_told_once(harness: Harness) -> None:
+    sent_ = sent(harness)
+    say(harness, answer(sent_, "P"))
+    say(harness, answer(sent_, "P"), answer(sent_, "P"))
+    assert classes(harness, "trader-a") == classes(harness, "premises") == ["released"]
 
 
-def test_premises_are_told_of_a_release_once_with_what_they_need_and_no_more(desk: Desk) -> None:
-    sent_ = sent(desk, blocks={"Container": (BOX,)})
-    say(desk, *(answer(sent_, channel) for channel in "LFPR"))
-    (row,) = inbox(desk, "premises")
+def test_premises_are_told_of_a_release_once_with_what_they_need_and_no_more(harness: Harness) -> None:
+    sent_ = sent(harness, blocks={"Container": (BOX,)})
+    say(harness, *(answer(sent_, channel) for channel in "LFPR"))
+    (row,) = inbox(harness, "premises")
     assert row["name"].startswith(f"Notice_{ENTRY}_")
-    root = read(desk, row, "declaration_notice.xsd")
+    root = read(harness, row, "declaration_notice.xsd")
     assert said(root, "EntryId", "Office", "Class", "At") == (
         ENTRY,
         "0202",
@@ -229,7 +229,7 @@ def test_premises_are_told_of_a_release_once_with_what_they_need_and_no_more(des
     assert said(root, "Reference", "SeqNo", "Note") == (None, None, None)
     goods = root.find("g:Goods", NS)
     assert goods is not None
-    facts = desk.message(sent_)["facts"]
+    facts = harness.message(sent_)["facts"]
     assert said(goods, "BillNo", "Packages", "GrossWeight", "Container") == (
         facts["bill_no"],
         facts["packages"],
@@ -246,13 +246,13 @@ def test_premises_are_told_of_a_release_once_with_what_they_need_and_no_more(des
 )
 @pytest.mark.parametrize("together", [True, False])
 def test_a_release_that_is_overtaken_is_told_to_premises_unless_the_goods_must_stay(
-    desk: Desk, channels: str, told: int, together: bool
+    harness: Harness, channels: str, told: int, together: bool
 ) -> None:
-    sent_ = sent(desk)
+    sent_ = sent(harness)
     answers = [answer(sent_, channel) for channel in channels]
     for some in [answers] if together else [[each] for each in answers]:
-        say(desk, *some)
-    assert len(inbox(desk, "premises")) == told
+        say(harness, *some)
+    assert len(inbox(harness, "premises")) == told
 
 
 @pytest.mark.parametrize(
@@ -260,90 +260,94 @@ def test_a_release_that_is_overtaken_is_told_to_premises_unless_the_goods_must_s
     [((), 1), (("塘沽一号库",), 1), (("CF01",), 1), (("别处", "CF01"), 1), (("别处",), 0)],
 )
 def test_a_release_is_told_to_the_premises_whose_place_it_is(
-    desk: Desk, places: tuple[str, ...], told: int
+    harness: Harness, places: tuple[str, ...], told: int
 ) -> None:
-    desk.change("premises", places=places)
-    say(desk, answer(sent(desk, head={"GoodsPlace": "塘沽一号库"}, free={"CusFie": "CF01"}), "P"))
-    assert len(inbox(desk, "premises")) == told
+    harness.change("premises", places=places)
+    say(harness, answer(sent(harness, head={"GoodsPlace": "塘沽一号库"}, free={"CusFie": "CF01"}), "P"))
+    assert len(inbox(harness, "premises")) == told
 
 
 @pytest.mark.parametrize(("until", "told"), [(date(2026, 11, 22), 0), (date(2026, 11, 23), 1), (None, 1)])
 def test_a_release_is_told_to_premises_whose_contract_with_the_district_is_in_force_that_day(
-    desk: Desk, until: date | None, told: int
+    harness: Harness, until: date | None, told: int
 ) -> None:
     contract = Contract(district="0200", since=date(2012, 8, 1), until=until)
-    desk.change("premises", contracts=(contract,))
-    say(desk, answer(sent(desk), "P"))
-    assert len(inbox(desk, "premises")) == told
+    harness.change("premises", contracts=(contract,))
+    say(harness, answer(sent(harness), "P"))
+    assert len(inbox(harness, "premises")) == told
 
 
-def test_a_release_is_not_told_to_premises_of_another_district(desk: Desk) -> None:
-    desk.change("premises", contracts=(Contract(district="2200"),))
-    say(desk, answer(sent(desk), "P"))
-    assert inbox(desk, "premises") == []
+def test_a_release_is_not_told_to_premises_of_another_district(harness: Harness) -> None:
+    harness.change("premises", contracts=(Contract(district="2200"),))
+    say(harness, answer(sent(harness), "P"))
+    assert inbox(harness, "premises") == []
 
 
-def test_the_places_of_premises_are_those_that_the_register_has_when_customs_answers(desk: Desk) -> None:
-    first, second = (sent(desk, reference, head={"GoodsPlace": "塘沽一号库"}) for reference in ("R1", "R2"))
-    desk.change("premises", places=("别处",))
-    say(desk, answer(first, "P"))
-    desk.change("premises", places=("塘沽一号库",))
-    say(desk, answer(second, "P", number=2))
-    assert [row["message"] for row in inbox(desk, "premises")] == [second]
+def test_the_places_of_premises_are_those_that_the_register_has_when_customs_answers(
+    harness: Harness,
+) -> None:
+    first, second = (
+        sent(harness, reference, head={"GoodsPlace": "塘沽一号库"}) for reference in ("R1", "R2")
+    )
+    harness.change("premises", places=("别处",))
+    say(harness, answer(first, "P"))
+    harness.change("premises", places=("塘沽一号库",))
+    say(harness, answer(second, "P", number=2))
+    assert [row["message"] for row in inbox(harness, "premises")] == [second]
 
 
-def test_the_association_is_told_of_each_use_of_a_mandate(desk: Desk) -> None:
-    first, second = sent(desk, "R1"), sent(desk, "R2")
-    number = desk.message(first)["agreement"]
-    rows = inbox(desk, ASSOCIATION)
-    roots = [read(desk, row, "agreement_use.xsd") for row in rows]
+def test_the_association_is_told_of_each_use_of_a_mandate(harness: Harness) -> None:
+    first, second = sent(harness, "R1"), sent(harness, "R2")
+    number = harness.message(first)["agreement"]
+    rows = inbox(harness, ASSOCIATION)
+    roots = [read(harness, row, "agreement_use.xsd") for row in rows]
     assert [said(root, "MessageId", "Number", "Kind", "Act", "Reference") for root in roots] == [
         (first, number, "long-term", "used", "R1"),
         (second, number, "long-term", "used", "R2"),
     ]
     assert all(row["name"].startswith(f"Notice_{number}_") for row in rows)
-    say(desk, answer(first, "E"))
-    assert len(inbox(desk, ASSOCIATION)) == 2  # a mandate is not used up, so it does not come free
+    say(harness, answer(first, "E"))
+    assert len(inbox(harness, ASSOCIATION)) == 2  # a mandate is not used up, so it does not come free
 
 
 @pytest.mark.parametrize("channels", ["E", "LE", "EZ"])
 def test_an_agreement_that_comes_free_is_told_to_the_association_and_the_broker_once(
-    desk: Desk, channels: str
+    harness: Harness, channels: str
 ) -> None:
-    told = desk.judged(ASSOCIATION, "n.xml", signed_notice(desk.home, agreement(NUMBER), Act.CONFIRMED))
+    told = harness.judged(ASSOCIATION, "n.xml", signed_notice(harness.home, agreement(NUMBER), Act.CONFIRMED))
     assert told.event is not Event.REFUSED, told.findings
-    before = len(notices(desk, ASSOCIATION))
-    sent_ = sent(desk, documents=(shown(NUMBER),))
+    before = len(notices(harness, ASSOCIATION))
+    sent_ = sent(harness, documents=(shown(NUMBER),))
     for channel in channels:
-        say(desk, answer(sent_, channel))
-    rows = notices(desk, ASSOCIATION)[before:]
+        say(harness, answer(sent_, channel))
+    rows = notices(harness, ASSOCIATION)[before:]
     assert [row["verdict"] for row in rows] == ["used", "freed"]
-    root = read(desk, rows[1], "agreement_use.xsd")
+    root = read(harness, rows[1], "agreement_use.xsd")
     assert said(root, "Number", "Kind", "Reference", "EntryId") == (NUMBER, "per-shipment", "R1", ENTRY)
-    assert classes(desk, "broker-aa") == ["freed"]
+    assert classes(harness, "broker-aa") == ["freed"]
 
 
-def test_what_others_are_told_is_not_given_again_to_a_sender_that_repeats_itself(desk: Desk) -> None:
+def test_what_others_are_told_is_not_given_again_to_a_sender_that_repeats_itself(harness: Harness) -> None:
     declaration = render(Declaration(reference="R1"))
-    first = desk.judged("broker-aa", "a.xml", declaration).message
-    say(desk, answer(first, "P"))
-    before = {account: len(inbox(desk, account)) for account in ("trader-a", "premises", ASSOCIATION)}
-    again = desk.judged("broker-aa", "b.xml", declaration)
+    first = harness.judged("broker-aa", "a.xml", declaration).message
+    say(harness, answer(first, "P"))
+    before = {account: len(inbox(harness, account)) for account in ("trader-a", "premises", ASSOCIATION)}
+    again = harness.judged("broker-aa", "b.xml", declaration)
     assert again.event is Event.REPEATED
-    given = [row["kind"] for row in desk.rows(receipts, message=again.message)]
+    given = [row["kind"] for row in harness.rows(receipts, message=again.message)]
     assert given == [ReceiptKind.GATEWAY, ReceiptKind.BUSINESS]
-    assert before == {account: len(inbox(desk, account)) for account in before}
+    assert before == {account: len(inbox(harness, account)) for account in before}
 
 
 @pytest.mark.parametrize("form", ReceiptForm)
 def test_what_the_association_answers_comes_in_its_words_whatever_receipts_were_chosen(
-    desk: Desk, form: ReceiptForm
+    harness: Harness, form: ReceiptForm
 ) -> None:
-    desk.change_account("broker-aa", receipts=(form,))
-    asked = desk.judged("broker-aa", "ask.xml", request("broker-aa"))
+    harness.change_account("broker-aa", receipts=(form,))
+    asked = harness.judged("broker-aa", "ask.xml", request("broker-aa"))
     body = import_agr_response(code=9, message="失败", cop_code=enterprise("broker-aa").code, consign_no="")
 
-    say(desk, Answer(id="1", name="a.xml", body=body, key=asked.message), backend="association")
+    say(harness, Answer(id="1", name="a.xml", body=body, key=asked.message), backend="association")
 
-    (relayed,) = desk.rows(receipts, account="broker-aa", kind=ReceiptKind.TECHNICAL)
+    (relayed,) = harness.rows(receipts, account="broker-aa", kind=ReceiptKind.TECHNICAL)
     assert (str(relayed["name"]).startswith("Failed_ask_"), relayed["body"]) == (True, body)

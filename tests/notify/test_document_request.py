@@ -11,17 +11,17 @@ import pytest
 from lxml import etree
 
 from adapters.store.tables.messages import receipts
-from adapters.store.write.document_requests import SqlRequests
+from adapters.store.write.document_requests import SqlDocumentRequests
 from gateway.formats import xml
 from gateway.formats.signing import XadesSigner
 from gateway.model.folders import Folder
 from gateway.model.message import ReceiptKind
 from gateway.model.reform import DocumentName
-from gateway.notify.document_requests import Asked, Why, build_request
+from gateway.notify.document_requests import DocumentRequest, RequestReason, build_request
 from gateway.notify.reminders import Reminders
 from tests.support.customs import clock, say
 from tests.support.declarations import CONTRACT, INVOICE, Declaration, enterprise
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.keys import identity, xmlsec1_trusts
 from tests.support.receipts import NS, faults_of, schema
 from tests.support.rendering import render
@@ -29,10 +29,10 @@ from tests.support.rendering import render
 SEQ_NO: Final = "I20260000000000001"
 ENTRY: Final = "020220261000000001"
 NAMES: Final = {INVOICE: DocumentName(zh="发票", en="invoice")}
-DUE: Final = Asked(
+DUE: Final = DocumentRequest(
     id=7,
     at=NOW,
-    why=Why.DUE,
+    why=RequestReason.DUE,
     documents=(INVOICE, CONTRACT),
     due_at=datetime(2026, 12, 3, 15, 59, 59, tzinfo=UTC),
     note="",
@@ -43,7 +43,9 @@ DUE: Final = Asked(
     seq_no=SEQ_NO,
     entry_id=ENTRY,
 )
-ASKED: Final = replace(DUE, why=Why.SUPPLEMENT, documents=(), due_at=None, note="请说明价格构成", entry_id="")
+ASKED: Final = replace(
+    DUE, why=RequestReason.SUPPLEMENT, documents=(), due_at=None, note="请说明价格构成", entry_id=""
+)
 
 
 def texts(root: etree._Element) -> list[str | None]:
@@ -55,11 +57,11 @@ def texts(root: etree._Element) -> list[str | None]:
     [
         DUE,
         ASKED,
-        *(replace(DUE, why=why) for why in (Why.REMINDER, Why.OVERDUE)),
-        replace(ASKED, why=Why.PAPER),
+        *(replace(DUE, why=why) for why in (RequestReason.REMINDER, RequestReason.OVERDUE)),
+        replace(ASKED, why=RequestReason.PAPER),
     ],
 )
-def test_every_request_is_true_to_its_schema_when_it_is_signed(asked: Asked) -> None:
+def test_every_request_is_true_to_its_schema_when_it_is_signed(asked: DocumentRequest) -> None:
     known = identity("p-256")
     signer = XadesSigner(known.key_pem, known.certificate_pem)
     signed = signer.sign(xml.trusted(build_request(asked, NAMES)))
@@ -93,20 +95,22 @@ def test_words_that_xml_cannot_carry_do_not_keep_a_request_from_being_told() -> 
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def test_the_sender_and_the_trader_get_it_signed_and_once(desk: Desk) -> None:
-    reminders = Reminders(SqlRequests(desk.database), desk.register, desk.judges, desk.rules.policy, clock)
-    brokered = desk.judged("broker-aa", "a.zip.xml", render(Declaration(reference="R-1"))).message
+def test_the_sender_and_the_trader_get_it_signed_and_once(harness: Harness) -> None:
+    reminders = Reminders(
+        SqlDocumentRequests(harness.database), harness.register, harness.judges, harness.rules.policy, clock
+    )
+    brokered = harness.judged("broker-aa", "a.zip.xml", render(Declaration(reference="R-1"))).message
     own = enterprise("trader-a")
-    direct = desk.judged("trader-a", "b.xml", render(Declaration(reference="R-2", agent=own))).message
+    direct = harness.judged("trader-a", "b.xml", render(Declaration(reference="R-2", agent=own))).message
     for number, message in enumerate((brokered, direct)):
-        say(desk, message, f"I2026000000000000{number}", f"02022026100000000{number}", "P")
+        say(harness, message, f"I2026000000000000{number}", f"02022026100000000{number}", "P")
     assert [asyncio.run(reminders.tell_some()) for _ in range(2)] == [True, False]
-    given = desk.rows(receipts, kind=ReceiptKind.REQUEST)
+    given = harness.rows(receipts, kind=ReceiptKind.REQUEST)
     assert [(row["message"], row["account"]) for row in given] == [
         (brokered, "broker-aa"),
         (brokered, "trader-a"),
@@ -114,7 +118,7 @@ def test_the_sender_and_the_trader_get_it_signed_and_once(desk: Desk) -> None:
     ]
     assert {row["folder"] for row in given} == {Folder.INBOX}
     assert [row["name"].split("_")[:2] for row in given] == [["Request", "a.zip"]] * 2 + [["Request", "b"]]
-    certificate = desk.home.certificate.read_text()
+    certificate = harness.home.certificate.read_text()
     for row in given:
         assert faults_of(schema("gateway", "document_request.xsd"), row["body"]) == []
         assert xmlsec1_trusts(row["body"], certificate, NOW)

@@ -19,13 +19,13 @@ from gateway.model.agreements import (
     Act,
     Agreement,
     AgreementKind,
+    AgreementNotice,
     AgreementState,
-    Notice,
     Side,
     Told,
     state_after,
 )
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from gateway.notify.agreement_notices import (
     agreement_of_request,
     build_notice,
@@ -38,7 +38,7 @@ from tests.support.validating import families, judged
 ASSOCIATION: Final = identity("p-256", "association")
 AT: Final = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 TOLD: Final[list[Told]] = [PROPOSED, *(act for act in Act if act is not Act.FREED)]
-NOTICE: Final = Notice(
+NOTICE: Final = AgreementNotice(
     id="20260000000000001-confirmed",
     act=Act.CONFIRMED,
     at=AT,
@@ -85,13 +85,13 @@ agreements = st.builds(
 
 
 @st.composite
-def told_notices(draw: st.DrawFn) -> Notice:
+def told_notices(draw: st.DrawFn) -> AgreementNotice:
     act = draw(st.sampled_from(TOLD))
     agreement = replace(draw(agreements), state=state_after(act))
     if draw(st.booleans()):
         value = draw(amounts)
         agreement = replace(agreement, value=value, currency=draw(st.sampled_from(("502", "USD"))))
-    return Notice(
+    return AgreementNotice(
         id=draw(st.from_regex(r"[0-9A-Za-z._-]{1,64}", fullmatch=True)),
         act=act,
         at=draw(st.datetimes(datetime(1970, 1, 1), datetime(2900, 1, 1), timezones=st.just(UTC))),  # noqa: DTZ001
@@ -102,7 +102,7 @@ def told_notices(draw: st.DrawFn) -> Notice:
 
 
 @given(told_notices())
-def test_what_is_written_fits_the_schema_and_is_read_again(notice: Notice) -> None:
+def test_what_is_written_fits_the_schema_and_is_read_again(notice: AgreementNotice) -> None:
     root = xml.parse(etree.tostring(build_notice(notice)))
 
     assert families().recognise(root).schema.validate(root)
@@ -188,7 +188,7 @@ def test_an_act_of_the_association_leads_to_one_state_and_an_amendment_leaves_it
     ],
     ids=["terminated", "proposed", "freed in force", "freed after its end"],
 )
-def test_a_notice_that_contradicts_itself_is_not_written(wrong: Notice) -> None:
+def test_a_notice_that_contradicts_itself_is_not_written(wrong: AgreementNotice) -> None:
     with pytest.raises(ValueError, match="does not tell"):
         build_notice(wrong)
 
@@ -226,7 +226,7 @@ def test_a_notice_of_other_values_is_refused_by_its_schema(path: str, text: str)
     assert child is not None
     child.text = text
 
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(MessageRejected) as refused:
         judged(etree.tostring(root))
     assert {each.code for each in refused.value.findings} == {"schema-value"}
 
@@ -237,7 +237,7 @@ def test_what_a_value_must_be_is_said_in_words() -> None:
     assert value is not None
     value.text = "0"
 
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(MessageRejected) as refused:
         judged(etree.tostring(root))
     (found,) = refused.value.findings
     assert "Value must be a number above 0 of at most 19 digits" in found.en

@@ -10,25 +10,25 @@ from gateway.config.monitoring import AlarmSettings
 from gateway.model.policy import OperationsPolicy
 from gateway.monitor.alarm_conditions import many_acts
 from tests.monitor.test_telling import Watched
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.operating import gateway, refused
 
 
 def test_the_acts_of_one_person_are_counted_by_message_over_a_day_and_open_an_alarm(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
+    with Harness.at(tmp_path / "home") as harness:
         for reference in ("R1", "R2", "R3"):
-            refused(desk, reference)
-        assert "acted on" not in gateway(desk, "undertakings", "list").err
+            refused(harness, reference)
+        assert "acted on" not in gateway(harness, "undertakings", "list").err
         for reference in ("R1", "R2"):
-            assert gateway(desk, "messages", "replay", reference, "--reason", "tests").code == 0
-        assert f"in the last 24 hours: {actor()} 2" in gateway(desk, "undertakings", "list", "--json").err
-        with desk.database.engine.connect() as reader:
-            assert acts_since(reader, desk.now - timedelta(hours=24)) == {actor(): 2}
-            assert acts_since(reader, desk.now + timedelta(minutes=1)) == {}
+            assert gateway(harness, "messages", "replay", reference, "--reason", "tests").code == 0
+        assert f"in the last 24 hours: {actor()} 2" in gateway(harness, "undertakings", "list", "--json").err
+        with harness.database.engine.connect() as reader:
+            assert acts_since(reader, harness.now - timedelta(hours=24)) == {actor(): 2}
+            assert acts_since(reader, harness.now + timedelta(minutes=1)) == {}
 
         async def looked(most: int) -> list[str]:
-            watch = Watched(desk, AlarmSettings.model_validate({"disk_percent": [0, 0]}))
-            watch.now = desk.now
+            watch = Watched(harness, AlarmSettings.model_validate({"disk_percent": [0, 0]}))
+            watch.now = harness.now
             watch.watch.operations = OperationsPolicy(four_eyes_from=most)
             await watch.watch.look()
             keys = [alarm["key"] for alarm in watch.alarms()]

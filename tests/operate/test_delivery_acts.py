@@ -17,7 +17,7 @@ from gateway.model.ports import Outgoing
 from gateway.model.states import TRANSITIONS, DeliveryState, Event, State
 from gateway.operate.delivery_actions import DeliveryAct, step_of
 from gateway.operate.message_actions import Impossible
-from tests.support.desk import LATER, Desk
+from tests.support.harness import LATER, Harness
 from tests.support.invariants import violations
 from tests.support.operating import BROKER, gateway, trail
 from tests.support.rendering import packed
@@ -46,14 +46,14 @@ def test_after_every_act_that_is_let_pass_message_and_deliveries_agree() -> None
     assert passed > 10
 
 
-def unsound(desk: Desk) -> list[str]:
+def unsound(harness: Harness) -> list[str]:
     """What does not hold of the home; nothing was really sent to customs."""
-    return [each for each in violations(desk.home) if "customs knows nothing of it" not in each]
+    return [each for each in violations(harness.home) if "customs knows nothing of it" not in each]
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         ReferenceCustoms(
             opened.home.path / "backends" / "customs", opened.home.certificate.read_text(), lambda: LATER
         ).close()
@@ -61,80 +61,80 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         assert unsound(opened) == []
 
 
-def two(desk: Desk) -> tuple[str, int, int]:
+def two(harness: Harness) -> tuple[str, int, int]:
     """A message in transit, and its deliveries to the two offices."""
-    decision = desk.judged(BROKER, "R1.zip", packed(transit("import in advance", "R1")))
+    decision = harness.judged(BROKER, "R1.zip", packed(transit("import in advance", "R1")))
     assert decision.event is Event.PASSED
-    first, second = desk.rows(deliveries, message=decision.message)
+    first, second = harness.rows(deliveries, message=decision.message)
     return decision.message, first["id"], second["id"]
 
 
-def sent(desk: Desk) -> list[Outgoing]:
-    outbox = SqlOutbox(desk.database, timedelta(hours=24))
+def sent(harness: Harness) -> list[Outgoing]:
+    outbox = SqlOutbox(harness.database, timedelta(hours=24))
     return list(asyncio.run(outbox.claim("customs", 10, LATER + timedelta(days=3650))))
 
 
-def settled(desk: Desk, item: Outgoing, state: DeliveryState) -> None:
-    outbox = SqlOutbox(desk.database, timedelta(hours=24))
-    asyncio.run(outbox.settle(item, state, "", LATER, LATER))
+def settled(harness: Harness, delivery: Outgoing, state: DeliveryState) -> None:
+    outbox = SqlOutbox(harness.database, timedelta(hours=24))
+    asyncio.run(outbox.settle(delivery, state, "", LATER, LATER))
 
 
-def act(desk: Desk, verb: str, delivery: int) -> tuple[int, str]:
-    said = gateway(desk, "deliveries", verb, str(delivery), "--reason", "tests")
+def act(harness: Harness, verb: str, delivery: int) -> tuple[int, str]:
+    said = gateway(harness, "deliveries", verb, str(delivery), "--reason", "tests")
     return said.code, said.out + said.err
 
 
-def test_one_office_waits_while_the_other_gets_it_and_then_goes_on(desk: Desk) -> None:
-    message, first, second = two(desk)
-    assert act(desk, "hold", second) == (0, f"{second} is held, its message accepted\n")
-    (item,) = sent(desk)
-    assert item.id == first
-    settled(desk, item, DeliveryState.DELIVERED)
-    assert (desk.message(message)["state"], desk.message(message)["reason"]) == (State.HELD, "tests")
-    assert unsound(desk) == []
-    assert act(desk, "release", second) == (0, f"{second} is unknown, its message accepted\n")
-    (item,) = sent(desk)
-    assert (item.id, item.unknown) == (second, True)
-    settled(desk, item, DeliveryState.DELIVERED)
-    assert desk.message(message)["state"] == State.DELIVERED
-    told = [(event, who) for event, who, _detail in trail(desk, message)[2:]]
+def test_one_office_waits_while_the_other_gets_it_and_then_goes_on(harness: Harness) -> None:
+    message, first, second = two(harness)
+    assert act(harness, "hold", second) == (0, f"{second} is held, its message accepted\n")
+    (delivery,) = sent(harness)
+    assert delivery.id == first
+    settled(harness, delivery, DeliveryState.DELIVERED)
+    assert (harness.message(message)["state"], harness.message(message)["reason"]) == (State.HELD, "tests")
+    assert unsound(harness) == []
+    assert act(harness, "release", second) == (0, f"{second} is unknown, its message accepted\n")
+    (delivery,) = sent(harness)
+    assert (delivery.id, delivery.unknown) == (second, True)
+    settled(harness, delivery, DeliveryState.DELIVERED)
+    assert harness.message(message)["state"] == State.DELIVERED
+    told = [(event, who) for event, who, _detail in trail(harness, message)[2:]]
     assert told == [
         ("delivery_held", actor()),
         (Event.TAKEN, "gateway"),
-        (Event.STOPPED, "gateway"),
+        (Event.HELD, "gateway"),
         (Event.RESUMED, actor()),
         (Event.TAKEN, "gateway"),
     ]
 
 
-def test_the_one_that_was_refused_is_sent_again_alone(desk: Desk) -> None:
-    message, first, _second = two(desk)
-    for item in sent(desk):
-        settled(desk, item, REFUSED if item.id == first else DeliveryState.DELIVERED)
-    assert desk.message(message)["state"] == State.HELD
-    assert act(desk, "release", first)[0] == 1
-    assert act(desk, "replay", first)[0] == 0
-    assert [item.id for item in sent(desk)] == [first]
+def test_the_one_that_was_refused_is_sent_again_alone(harness: Harness) -> None:
+    message, first, _second = two(harness)
+    for delivery in sent(harness):
+        settled(harness, delivery, REFUSED if delivery.id == first else DeliveryState.DELIVERED)
+    assert harness.message(message)["state"] == State.HELD
+    assert act(harness, "release", first)[0] == 1
+    assert act(harness, "replay", first)[0] == 0
+    assert [delivery.id for delivery in sent(harness)] == [first]
 
 
-def test_the_last_one_is_held_with_its_message_only(desk: Desk) -> None:
-    _message, first, second = two(desk)
-    assert act(desk, "hold", first)[0] == 0
-    code, said = act(desk, "hold", second)
+def test_the_last_one_is_held_with_its_message_only(harness: Harness) -> None:
+    _message, first, second = two(harness)
+    assert act(harness, "hold", first)[0] == 0
+    code, said = act(harness, "hold", second)
     assert (code, "use messages hold" in said) == (1, True)
 
 
-def test_of_two_that_are_held_one_cannot_go_on_alone(desk: Desk) -> None:
-    message, first, _second = two(desk)
-    gateway(desk, "messages", "hold", message, "--reason", "tests")
-    code, said = act(desk, "release", first)
+def test_of_two_that_are_held_one_cannot_go_on_alone(harness: Harness) -> None:
+    message, first, _second = two(harness)
+    gateway(harness, "messages", "hold", message, "--reason", "tests")
+    code, said = act(harness, "release", first)
     assert (code, "use messages release" in said) == (1, True)
 
 
-def test_one_is_shown_with_what_happened_to_it_and_listed_by_where_it_goes(desk: Desk) -> None:
-    message, first, second = two(desk)
-    act(desk, "hold", second)
-    shown = gateway(desk, "deliveries", "show", str(second), "--json").json
+def test_one_is_shown_with_what_happened_to_it_and_listed_by_where_it_goes(harness: Harness) -> None:
+    message, first, second = two(harness)
+    act(harness, "hold", second)
+    shown = gateway(harness, "deliveries", "show", str(second), "--json").json
     assert (shown["message"], shown["state"]) == (message, "held")
     assert [(each["event"], each["note"]) for each in shown["events"]] == [("delivery_held", "tests")]
     for filters, found in (
@@ -146,16 +146,16 @@ def test_one_is_shown_with_what_happened_to_it_and_listed_by_where_it_goes(desk:
         (("--since", "2h", "--state", "held"), [second]),
         (("--since", f"{utc_now() + timedelta(days=2):%Y-%m-%d}"), []),
     ):
-        listed = gateway(desk, "deliveries", "list", *filters, "--json").json
+        listed = gateway(harness, "deliveries", "list", *filters, "--json").json
         assert [each["id"] for each in listed] == found
-    assert gateway(desk, "deliveries", "show", "999").code == 1
-    assert act(desk, "hold", 999)[0] == 1
+    assert gateway(harness, "deliveries", "show", "999").code == 1
+    assert act(harness, "hold", 999)[0] == 1
 
 
-def test_the_deliveries_of_a_message_are_listed_by_whatever_names_it(desk: Desk) -> None:
-    message, first, second = two(desk)
-    reference = desk.message(message)["reference"]
+def test_the_deliveries_of_a_message_are_listed_by_whatever_names_it(harness: Harness) -> None:
+    message, first, second = two(harness)
+    reference = harness.message(message)["reference"]
     for named in (message, reference):
-        listed = gateway(desk, "deliveries", "list", "--message", named, "--json").json
+        listed = gateway(harness, "deliveries", "list", "--message", named, "--json").json
         assert [each["id"] for each in listed] == [first, second]
-    assert gateway(desk, "deliveries", "list", "--message", "NOBODY", "--json").code == 1
+    assert gateway(harness, "deliveries", "list", "--message", "NOBODY", "--json").code == 1

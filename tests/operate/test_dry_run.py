@@ -12,7 +12,7 @@ from adapters.store.tables.operations import undertakings
 from gateway.model.states import DeliveryState, State
 from tests.support.association import shown as agreement_shown
 from tests.support.declarations import Declaration, lines
-from tests.support.desk import LATER, Desk
+from tests.support.harness import LATER, Harness
 from tests.support.operating import BROKER, NUMBER, accepted, gateway, held, judge_again, refused, trail
 from tests.support.rendering import render
 
@@ -21,19 +21,19 @@ TABLES = (messages, events, receipts, deliveries, holders, agreements, undertaki
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def everything(desk: Desk) -> object:
+def everything(harness: Harness) -> object:
     """All rows, and all files but the database's own."""
     files = {
         path: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(desk.home.path.rglob("*"))
+        for path in sorted(harness.home.path.rglob("*"))
         if path.is_file() and not path.name.startswith("gateway.db")
     }
-    return [desk.rows(table) for table in TABLES], files
+    return [harness.rows(table) for table in TABLES], files
 
 
 def strict(home: Home, count: int) -> None:
@@ -42,10 +42,10 @@ def strict(home: Home, count: int) -> None:
     path.write_text(path.read_text("utf-8").replace("lines = 50", f"lines = {count}"), "utf-8")
 
 
-def test_a_dry_run_shows_the_present_beside_what_would_be_and_changes_nothing(desk: Desk) -> None:
-    message = refused(desk)
-    before = everything(desk)
-    said = gateway(desk, "messages", "replay", "R1", "--dry-run", "--json")
+def test_a_dry_run_shows_the_present_beside_what_would_be_and_changes_nothing(harness: Harness) -> None:
+    message = refused(harness)
+    before = everything(harness)
+    said = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json")
     assert said.code == 0, said.err
     (shown,) = said.json
     assert (shown["id"], shown["reference"], shown["from"]) == (message, "R1", "judgement")
@@ -62,30 +62,30 @@ def test_a_dry_run_shows_the_present_beside_what_would_be_and_changes_nothing(de
         (BROKER, "gateway", "accepted", True),
         ("association", "notice", "used", False),
     ]
-    assert everything(desk) == before
+    assert everything(harness) == before
 
 
-def test_what_a_dry_run_says_is_what_the_replay_comes_to(desk: Desk) -> None:
-    message = refused(desk)
-    (shown,) = gateway(desk, "messages", "replay", "R1", "--dry-run", "--json").json
-    gateway(desk, "messages", "replay", "R1", "--reason", "limit raised")
-    decision = judge_again(desk, LATER)
-    assert desk.message(message)["state"] == shown["state"]["then"]
+def test_what_a_dry_run_says_is_what_the_replay_comes_to(harness: Harness) -> None:
+    message = refused(harness)
+    (shown,) = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json").json
+    gateway(harness, "messages", "replay", "R1", "--reason", "limit raised")
+    decision = judge_again(harness, LATER)
+    assert harness.message(message)["state"] == shown["state"]["then"]
     assert [each.destination for each in decision.submissions] == shown["backends"]["then"]
-    assert trail(desk, message)[-1][2]["route"] == shown["route"]["then"]
+    assert trail(harness, message)[-1][2]["route"] == shown["route"]["then"]
 
 
-def test_a_replay_that_would_change_nothing_says_so_and_gives_no_receipt(desk: Desk) -> None:
-    refused(desk)
-    strict(desk.home, 1)
-    (shown,) = gateway(desk, "messages", "replay", "R1", "--dry-run", "--json").json
+def test_a_replay_that_would_change_nothing_says_so_and_gives_no_receipt(harness: Harness) -> None:
+    refused(harness)
+    strict(harness.home, 1)
+    (shown,) = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json").json
     assert shown["verdict"] == {"now": "rejected", "then": "rejected"}
     assert (shown["added"], shown["removed"], shown["receipts"]) == ([], [], [])
 
 
-def test_of_what_was_accepted_it_says_what_is_asked_about_and_sent(desk: Desk) -> None:
-    message = held(desk)
-    (shown,) = gateway(desk, "messages", "replay", "R1", "--dry-run", "--json").json
+def test_of_what_was_accepted_it_says_what_is_asked_about_and_sent(harness: Harness) -> None:
+    message = held(harness)
+    (shown,) = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json").json
     assert (shown["from"], shown["state"]["then"]) == ("delivery", State.ACCEPTED)
     assert shown["deliveries"] == [
         {"destination": "customs", "key": message, "state": DeliveryState.HELD.value}
@@ -93,35 +93,35 @@ def test_of_what_was_accepted_it_says_what_is_asked_about_and_sent(desk: Desk) -
     assert shown["receipts"] == []
 
 
-def test_what_used_its_agreement_itself_would_be_accepted_again(desk: Desk) -> None:
-    held(desk)
-    before = everything(desk)
-    (shown,) = gateway(desk, "messages", "replay", "R1", "--from", "judgement", "--dry-run", "--json").json
+def test_what_used_its_agreement_itself_would_be_accepted_again(harness: Harness) -> None:
+    held(harness)
+    before = everything(harness)
+    (shown,) = gateway(harness, "messages", "replay", "R1", "--from", "judgement", "--dry-run", "--json").json
     assert shown["state"] == {"now": "held", "then": "accepted"}
     assert shown["faults"] == {"now": [], "then": []}
     assert shown["receipts"] == []  # its sender has them
-    assert everything(desk) == before
+    assert everything(harness) == before
 
 
-def test_what_is_not_possible_is_said_with_what_is(desk: Desk) -> None:
-    desk.judged(BROKER, "R1.xml", render(Declaration(reference="R1")))
-    said = gateway(desk, "messages", "replay", "R1", "--dry-run", "--json")
+def test_what_is_not_possible_is_said_with_what_is(harness: Harness) -> None:
+    harness.judged(BROKER, "R1.xml", render(Declaration(reference="R1")))
+    said = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json")
     assert said.code == 1  # as the replay itself would
     assert said.json[0]["why_not"] == "a message that is accepted cannot be replayed; possible: hold"
 
 
-def test_many_are_shown_in_a_table_and_none_is_asked_for(desk: Desk) -> None:
-    refused(desk, "R1"), held(desk, "R2")
-    said = gateway(desk, "messages", "replay", "--account", BROKER, "--dry-run")
+def test_many_are_shown_in_a_table_and_none_is_asked_for(harness: Harness) -> None:
+    refused(harness, "R1"), held(harness, "R2")
+    said = gateway(harness, "messages", "replay", "--account", BROKER, "--dry-run")
     assert said.code == 0, said.err
     assert "rejected → accepted" in said.out
     assert "held → accepted" in said.out
-    assert desk.rows(undertakings) == []
+    assert harness.rows(undertakings) == []
 
 
-def test_one_is_shown_to_people_with_now_and_then_side_by_side(desk: Desk) -> None:
-    refused(desk)
-    out = gateway(desk, "messages", "replay", "R1", "--dry-run").out
+def test_one_is_shown_to_people_with_now_and_then_side_by_side(harness: Harness) -> None:
+    refused(harness)
+    out = gateway(harness, "messages", "replay", "R1", "--dry-run").out
     assert "nothing is changed" in out
     assert [line.split() for line in out.splitlines() if line.startswith("verdict")] == [
         ["verdict", "rejected", "accepted"]
@@ -129,75 +129,77 @@ def test_one_is_shown_to_people_with_now_and_then_side_by_side(desk: Desk) -> No
     assert f"receipt to {BROKER}: gateway accepted, final" in out
 
 
-def test_what_would_wait_names_the_thing_and_until_when(desk: Desk) -> None:
+def test_what_would_wait_names_the_thing_and_until_when(harness: Harness) -> None:
     body = render(Declaration(reference="R9", lines=lines(2), documents=(agreement_shown(NUMBER),)))
-    desk.judged(BROKER, "R9.xml", body)
-    gateway(desk, "messages", "hold", "R9", "--reason", "look at it")
-    (would,) = gateway(desk, "messages", "replay", "R9", "--dry-run", "--json").json
+    harness.judged(BROKER, "R9.xml", body)
+    gateway(harness, "messages", "hold", "R9", "--reason", "look at it")
+    (would,) = gateway(harness, "messages", "replay", "R9", "--dry-run", "--json").json
     assert (would["verdict"]["then"], would["waiting_for"]) == ("waiting", f"agreement {NUMBER}")
     assert would["until"] is not None
     assert would["receipts"] == []  # it was told so when it waited first
 
 
-def test_a_dry_run_of_a_hold_shows_the_state_alone_and_changes_nothing(desk: Desk) -> None:
-    message = accepted(desk)
-    before = everything(desk)
-    said = gateway(desk, "messages", "hold", "R1", "--dry-run", "--json")
+def test_a_dry_run_of_a_hold_shows_the_state_alone_and_changes_nothing(harness: Harness) -> None:
+    message = accepted(harness)
+    before = everything(harness)
+    said = gateway(harness, "messages", "hold", "R1", "--dry-run", "--json")
     (shown,) = said.json
     assert (said.code, shown["id"], shown["from"]) == (0, message, None)
     assert shown["state"] == {"now": "accepted", "then": "held"}
     assert shown["verdict"] == {"now": "accepted", "then": "accepted"}
     assert (shown["receipts"], shown["deliveries"]) == ([], [])
-    assert gateway(desk, "messages", "hold", "R1", "--dry-run").out.endswith("\nno receipt\n")
-    assert everything(desk) == before
+    assert gateway(harness, "messages", "hold", "R1", "--dry-run").out.endswith("\nno receipt\n")
+    assert everything(harness) == before
 
 
-def test_a_dry_run_of_a_release_says_what_is_asked_about_and_sent(desk: Desk) -> None:
-    message = held(desk)
-    before = everything(desk)
-    (shown,) = gateway(desk, "messages", "release", "R1", "--dry-run", "--json").json
+def test_a_dry_run_of_a_release_says_what_is_asked_about_and_sent(harness: Harness) -> None:
+    message = held(harness)
+    before = everything(harness)
+    (shown,) = gateway(harness, "messages", "release", "R1", "--dry-run", "--json").json
     assert (shown["from"], shown["state"]) == ("delivery", {"now": "held", "then": "accepted"})
     assert [each["key"] for each in shown["deliveries"]] == [message]
-    assert everything(desk) == before
+    assert everything(harness) == before
 
 
-def test_what_a_dry_run_of_a_rejection_says_is_what_its_sender_gets(desk: Desk) -> None:
-    message = held(desk)
-    before = everything(desk)
-    (shown,) = gateway(desk, "messages", "reject", "R1", "--dry-run", "--json").json
-    assert everything(desk) == before
+def test_what_a_dry_run_of_a_rejection_says_is_what_its_sender_gets(harness: Harness) -> None:
+    message = held(harness)
+    before = everything(harness)
+    (shown,) = gateway(harness, "messages", "reject", "R1", "--dry-run", "--json").json
+    assert everything(harness) == before
     assert shown["state"] == {"now": "held", "then": "rejected"}
     assert shown["verdict"] == {"now": "accepted", "then": "rejected"}
     assert (shown["added"], shown["backends"]["then"]) == (["dismissed"], [])
-    known = {row["id"] for row in desk.rows(receipts, message=message)}
-    assert gateway(desk, "messages", "reject", "R1", "--reason", "withdrawn").code == 0
-    given = [row for row in desk.rows(receipts, message=message) if row["id"] not in known]
+    known = {row["id"] for row in harness.rows(receipts, message=message)}
+    assert gateway(harness, "messages", "reject", "R1", "--reason", "withdrawn").code == 0
+    given = [row for row in harness.rows(receipts, message=message) if row["id"] not in known]
     assert [
         {**{name: row[name] for name in RECEIPT}, "verdict": row["verdict"] or None} for row in given
     ] == (shown["receipts"])
 
 
 @pytest.mark.parametrize("act", ["hold", "release", "reject"])
-def test_of_many_it_is_shown_which_would_be_acted_upon_and_why_others_would_not(desk: Desk, act: str) -> None:
-    refused(desk, "R1")
-    (accepted if act == "hold" else held)(desk, "R2")
-    before = everything(desk)
-    said = gateway(desk, "messages", act, "--account", BROKER, "--dry-run", "--json")
+def test_of_many_it_is_shown_which_would_be_acted_upon_and_why_others_would_not(
+    harness: Harness, act: str
+) -> None:
+    refused(harness, "R1")
+    (accepted if act == "hold" else held)(harness, "R2")
+    before = everything(harness)
+    said = gateway(harness, "messages", act, "--account", BROKER, "--dry-run", "--json")
     done = {"hold": "held", "release": "released", "reject": "rejected"}[act]
     assert said.code == 0
     assert [each["why_not"] for each in said.json] == [
         f"a message that is rejected cannot be {done}; possible: replay",
         None,
     ]
-    assert gateway(desk, "messages", act, "--state", "rejected", "--dry-run").code == 1
-    assert gateway(desk, "messages", act, "R1", "--dry-run").code == 1
-    assert everything(desk) == before
+    assert gateway(harness, "messages", act, "--state", "rejected", "--dry-run").code == 1
+    assert gateway(harness, "messages", act, "R1", "--dry-run").code == 1
+    assert everything(harness) == before
 
 
 @pytest.mark.parametrize("act", ["hold", "release", "reject", "replay"])
-def test_an_act_that_is_no_dry_run_must_say_why(desk: Desk, act: str) -> None:
-    message = refused(desk)
+def test_an_act_that_is_no_dry_run_must_say_why(harness: Harness, act: str) -> None:
+    message = refused(harness)
     for reason in ((), ("--reason", " ")):
-        said = gateway(desk, "messages", act, "R1", *reason)
+        said = gateway(harness, "messages", act, "R1", *reason)
         assert (said.code, "must say why" in said.err) == (2, True), said.err
-    assert desk.message(message)["state"] == State.REJECTED
+    assert harness.message(message)["state"] == State.REJECTED

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from gateway.model.states import CustomsStatus, DeliveryState, State
-from gateway.operate.message_actions import Sent, Standing, possible
+from gateway.operate.message_actions import DeliveryStatus, MessageStatus, possible
 from gateway.operate.next_step import Repeated, Situation, next_needed
 
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 SITUATION = Situation(
-    standing=Standing(state=State.WAITING),
+    status=MessageStatus(state=State.WAITING),
     reason="",
     waiting_for="agreement 195200016172325",
     until=NOW + timedelta(hours=48),
@@ -21,9 +21,9 @@ SITUATION = Situation(
 )
 
 
-def situation(state: State, *deliveries: Sent, **changed: Any) -> Situation:
-    standing = Standing(state=state, deliveries=deliveries)
-    return replace(SITUATION, standing=standing, **changed)
+def situation(state: State, *deliveries: DeliveryStatus, **changed: Any) -> Situation:
+    status = MessageStatus(state=state, deliveries=deliveries)
+    return replace(SITUATION, status=status, **changed)
 
 
 @pytest.mark.parametrize("state", State)
@@ -32,7 +32,7 @@ def test_every_state_is_told_in_both_languages_with_the_acts_that_it_allows(stat
     said = next_needed(told, NOW)
     assert said.en.isascii()
     assert not said.zh.isascii()
-    for act in possible(told.standing):
+    for act in possible(told.status):
         assert f"{act} (" in said.en
         assert f"{act}（" in said.zh
 
@@ -58,7 +58,7 @@ def test_things_that_are_waited_for_are_named(thing: str, said: str) -> None:
 
 def test_a_replay_is_told_as_what_it_does_by_default() -> None:
     refused = next_needed(situation(State.REJECTED), NOW)
-    stopped = next_needed(situation(State.HELD, Sent(DeliveryState.HELD), reason="stopped"), NOW)
+    stopped = next_needed(situation(State.HELD, DeliveryStatus(DeliveryState.HELD), reason="stopped"), NOW)
     assert ("judge it again" in refused.en, "重新校验" in refused.zh) == (True, True)
     assert ("send it again" in stopped.en, "重新递交" in stopped.zh) == (True, True)
 
@@ -71,11 +71,11 @@ def test_an_answer_that_is_due_and_one_that_is_overdue_differ() -> None:
 
 def test_what_customs_lost_is_handed_over_again_by_an_act_that_is_named_when_the_answer_is_overdue() -> None:
     later = NOW + timedelta(seconds=1)
-    taken = situation(State.DELIVERED, Sent(DeliveryState.DELIVERED), answer_due=NOW)
+    taken = situation(State.DELIVERED, DeliveryStatus(DeliveryState.DELIVERED), answer_due=NOW)
     for said in (next_needed(taken, later).en, next_needed(taken, later).zh):
         assert "gateway deliveries replay" in said
     assert "replay" not in next_needed(taken, NOW).en
-    again = situation(State.DELIVERED, Sent(DeliveryState.UNKNOWN), answer_due=NOW)
+    again = situation(State.DELIVERED, DeliveryStatus(DeliveryState.UNKNOWN), answer_due=NOW)
     assert "it is asked for it now" in next_needed(again, later).en
 
 
@@ -85,7 +85,7 @@ def test_what_customs_refused_is_its_senders_to_mend() -> None:
 
 
 def test_what_customs_may_have_is_not_said_to_be_rejected() -> None:
-    held = situation(State.HELD, Sent(DeliveryState.HELD, unsure=True), reason="look at it")
+    held = situation(State.HELD, DeliveryStatus(DeliveryState.HELD, unsure=True), reason="look at it")
     said = next_needed(held, NOW)
     assert said.en.startswith("It is held: look at it. Customs may have it, so it cannot be rejected")
     assert "reject (" not in said.en

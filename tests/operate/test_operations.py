@@ -5,65 +5,69 @@ import itertools
 import pytest
 
 from gateway.model.states import TRANSITIONS, DeliveryState, Event, State
-from gateway.operate.message_actions import Act, Impossible, Sent, Standing, event_of, possible
+from gateway.operate.message_actions import Act, DeliveryStatus, Impossible, MessageStatus, event_of, possible
 
 # By state: what each act does to a message that was never accepted. What is not named is not possible.
 EVENTS = {
-    State.RECEIVED: {Act.HOLD: Event.STOPPED},
-    State.WAITING: {Act.HOLD: Event.STOPPED, Act.REJECT: Event.DISMISSED},
-    State.ACCEPTED: {Act.HOLD: Event.STOPPED},
+    State.RECEIVED: {Act.HOLD: Event.HELD},
+    State.WAITING: {Act.HOLD: Event.HELD, Act.REJECT: Event.DISMISSED},
+    State.ACCEPTED: {Act.HOLD: Event.HELD},
     State.DELIVERED: {},
     State.CLOSED: {},
     State.REJECTED: {Act.REPLAY: Event.REPLAYED},
     State.HELD: {Act.RELEASE: Event.REPLAYED, Act.REPLAY: Event.REPLAYED, Act.REJECT: Event.DISMISSED},
 }
 TAKEN_PERHAPS = [
-    Sent(DeliveryState.SENDING),
-    Sent(DeliveryState.UNKNOWN),
-    Sent(DeliveryState.DELIVERED),
-    Sent(DeliveryState.HELD, unsure=True),
+    DeliveryStatus(DeliveryState.SENDING),
+    DeliveryStatus(DeliveryState.UNKNOWN),
+    DeliveryStatus(DeliveryState.DELIVERED),
+    DeliveryStatus(DeliveryState.HELD, unsure=True),
 ]
-NOT_TAKEN = [Sent(DeliveryState.PENDING), Sent(DeliveryState.REFUSED), Sent(DeliveryState.HELD)]
+NOT_TAKEN = [
+    DeliveryStatus(DeliveryState.PENDING),
+    DeliveryStatus(DeliveryState.REFUSED),
+    DeliveryStatus(DeliveryState.HELD),
+]
 
 
-def held(*deliveries: Sent) -> Standing:
-    return Standing(state=State.HELD, deliveries=deliveries)
+def held(*deliveries: DeliveryStatus) -> MessageStatus:
+    return MessageStatus(state=State.HELD, deliveries=deliveries)
 
 
 @pytest.mark.parametrize(("state", "act"), list(itertools.product(State, Act)))
 def test_each_act_is_possible_where_the_table_says_and_nowhere_else(state: State, act: Act) -> None:
-    standing = Standing(state=state)
+    status = MessageStatus(state=state)
     if act in EVENTS[state]:
-        event = event_of(act, standing)
+        event = event_of(act, status)
         assert event is EVENTS[state][act]
         assert event in TRANSITIONS[state]
     else:
         with pytest.raises(Impossible, match=f"a message that is {state} cannot be "):
-            event_of(act, standing)
-    assert (act in possible(standing)) == (act in EVENTS[state])
+            event_of(act, status)
+    assert (act in possible(status)) == (act in EVENTS[state])
 
 
 def test_a_refused_act_says_what_is_possible_instead() -> None:
     with pytest.raises(Impossible, match=r"a message that is held cannot be held; possible: release, reject"):
         event_of(Act.HOLD, held())
     with pytest.raises(Impossible, match="possible: nothing"):
-        event_of(Act.REJECT, Standing(state=State.CLOSED))
+        event_of(Act.REJECT, MessageStatus(state=State.CLOSED))
 
 
 @pytest.mark.parametrize("act", [Act.RELEASE, Act.REPLAY])
 def test_what_was_accepted_is_delivered_again_and_not_judged_again(act: Act) -> None:
-    assert event_of(act, held(Sent(DeliveryState.HELD))) is Event.RESUMED
+    assert event_of(act, held(DeliveryStatus(DeliveryState.HELD))) is Event.RESUMED
 
 
 @pytest.mark.parametrize("sent", NOT_TAKEN, ids=str)
-def test_what_customs_does_not_have_can_be_rejected(sent: Sent) -> None:
+def test_what_customs_does_not_have_can_be_rejected(sent: DeliveryStatus) -> None:
     assert event_of(Act.REJECT, held(sent)) is Event.DISMISSED
 
 
 @pytest.mark.parametrize("sent", TAKEN_PERHAPS, ids=str)
-def test_what_customs_may_have_cannot_be_rejected(sent: Sent) -> None:
-    standing = held(Sent(DeliveryState.HELD), sent)
+def test_what_customs_may_have_cannot_be_rejected(sent: DeliveryStatus) -> None:
+    status = held(DeliveryStatus(DeliveryState.HELD), sent)
     with pytest.raises(Impossible, match="customs may have it; possible: release"):
-        event_of(Act.REJECT, standing)
-    assert Act.REJECT not in possible(standing)
-    assert event_of(Act.RELEASE, standing) is Event.RESUMED
+        event_of(Act.REJECT, status)
+    assert Act.REJECT not in possible(status)
+    assert event_of(Act.RELEASE, status) is Event.RESUMED

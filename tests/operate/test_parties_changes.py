@@ -21,7 +21,7 @@ from gateway.model.parties import (
     SignaturePolicy,
     TraderClass,
 )
-from gateway.operate.party_changes import NotPossible, Stated, StatedAccount, changed
+from gateway.operate.party_changes import AccountRecord, NotPossible, PartyRecord, changed
 from gateway.operate.party_keys import key_fingerprint, merged, revoked, with_keys
 from tests.support.keys import identity
 
@@ -29,14 +29,14 @@ TODAY = date(2026, 11, 23)
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 PARTY = Party(code="1207960303", scc="91120116MADEM0B11T", name="天津虚构", roles=(Role.TRADER,))
-NEW = Stated(place="line 2", code=PARTY.code, scc=PARTY.scc, name=PARTY.name, roles=(Role.TRADER,))
-NOTHING = Stated(place="line 2", code=PARTY.code)
+NEW = PartyRecord(place="line 2", code=PARTY.code, scc=PARTY.scc, name=PARTY.name, roles=(Role.TRADER,))
+NOTHING = PartyRecord(place="line 2", code=PARTY.code)
 
 near = st.integers(-40, 40).map(lambda days: TODAY + timedelta(days=days))
 classes = st.sampled_from(TraderClass)
 districts = st.sampled_from(["0200", "2200", "5200"])
 saying = st.builds(
-    Stated,
+    PartyRecord,
     place=st.just(""),
     code=st.just(PARTY.code),
     trader_class=st.none() | classes,
@@ -48,14 +48,14 @@ saying = st.builds(
 course = st.lists(st.tuples(near, saying), max_size=8).map(lambda said: sorted(said, key=lambda one: one[0]))
 
 
-def after(course: Iterable[tuple[date, Stated]], party: Party = PARTY) -> Party:
-    for today, stated in course:
-        party = changed(party, stated, today)
+def after(course: Iterable[tuple[date, PartyRecord]], party: Party = PARTY) -> Party:
+    for today, record in course:
+        party = changed(party, record, today)
     return party
 
 
 @given(course)
-def test_on_every_day_at_most_one_class_is_in_force(course: list[tuple[date, Stated]]) -> None:
+def test_on_every_day_at_most_one_class_is_in_force(course: list[tuple[date, PartyRecord]]) -> None:
     party = after(course)
 
     for offset in range(-60, 61):
@@ -69,14 +69,14 @@ def test_on_every_day_at_most_one_class_is_in_force(course: list[tuple[date, Sta
 
 @given(course, near, classes)
 def test_a_class_said_without_a_day_is_in_force_on_that_day(
-    course: list[tuple[date, Stated]], today: date, said: TraderClass
+    course: list[tuple[date, PartyRecord]], today: date, said: TraderClass
 ) -> None:
     assert after([*course, (today, replace(NOTHING, trader_class=said))]).class_on(today) is said
 
 
 @given(course, near, classes)
 def test_a_class_said_without_a_day_leaves_the_past_alone(
-    course: list[tuple[date, Stated]], today: date, said: TraderClass
+    course: list[tuple[date, PartyRecord]], today: date, said: TraderClass
 ) -> None:
     before = after(course)
     now = changed(before, replace(NOTHING, trader_class=said), today)
@@ -88,16 +88,16 @@ def test_a_class_said_without_a_day_leaves_the_past_alone(
 
 @given(course, near, saying)
 def test_saying_the_same_again_changes_nothing(
-    course: list[tuple[date, Stated]], today: date, stated: Stated
+    course: list[tuple[date, PartyRecord]], today: date, record: PartyRecord
 ) -> None:
-    once = changed(after(course), stated, today)
+    once = changed(after(course), record, today)
 
-    assert changed(once, stated, today) == once
+    assert changed(once, record, today) == once
 
 
 @given(course, near, st.lists(districts, unique=True))
 def test_the_contracts_said_are_those_in_force_from_that_day(
-    course: list[tuple[date, Stated]], today: date, said: list[str]
+    course: list[tuple[date, PartyRecord]], today: date, said: list[str]
 ) -> None:
     before = after(course)
     now = changed(before, replace(NOTHING, contracts=tuple(said)), today)
@@ -108,15 +108,15 @@ def test_the_contracts_said_are_those_in_force_from_that_day(
 
 
 @given(course, near)
-def test_what_is_not_said_stays(course: list[tuple[date, Stated]], today: date) -> None:
+def test_what_is_not_said_stays(course: list[tuple[date, PartyRecord]], today: date) -> None:
     before = after(course)
 
     assert changed(before, NOTHING, today) == before
 
 
 def test_what_is_said_of_a_new_party_holds_from_ever() -> None:
-    stated = replace(NEW, trader_class=TraderClass.AA, contracts=("0200",), keeps_papers=True)
-    party = changed(None, stated, TODAY)
+    record = replace(NEW, trader_class=TraderClass.AA, contracts=("0200",), keeps_papers=True)
+    party = changed(None, record, TODAY)
 
     assert party.classes == (ClassPeriod(trader_class=TraderClass.AA),)
     assert party.contracts == (Contract(district="0200"),)
@@ -183,22 +183,22 @@ def test_papers_are_kept_no_longer_from_the_day_on_which_it_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "stated"),
+    ("missing", "record"),
     [
         ("scc", replace(NEW, scc=None)),
         ("name", replace(NEW, name=None)),
         ("role", replace(NEW, roles=None)),
     ],
 )
-def test_a_new_party_needs_its_names_and_its_role(missing: str, stated: Stated) -> None:
+def test_a_new_party_needs_its_names_and_its_role(missing: str, record: PartyRecord) -> None:
     with pytest.raises(NotPossible, match=f"a new party needs {missing}") as refusal:
-        changed(None, stated, TODAY)
+        changed(None, record, TODAY)
 
     assert refusal.value.field == missing
 
 
 def test_fields_that_have_no_history_are_what_was_said_last() -> None:
-    said = replace(
+    record = replace(
         NOTHING,
         scc="91310115MADEM0A237",
         name="另一名称",
@@ -208,9 +208,9 @@ def test_fields_that_have_no_history_are_what_was_said_last() -> None:
         confirms_automatically=("1207980011",),
         places=("一号库",),
     )
-    party = changed(PARTY, said, TODAY)
+    party = changed(PARTY, record, TODAY)
 
-    assert (party.scc, party.name, party.roles) == (said.scc, said.name, said.roles)
+    assert (party.scc, party.name, party.roles) == (record.scc, record.name, record.roles)
     assert party.signature is SignaturePolicy.REQUIRED
     assert party.kept_before_reform
     assert party.confirms_automatically == ("1207980011",)
@@ -220,7 +220,7 @@ def test_fields_that_have_no_history_are_what_was_said_last() -> None:
 def test_keys_are_added_and_a_revoked_one_does_not_come_back() -> None:
     old, gone, new = (make_ed25519()[1] for _ in range(3))
     account = Account(name="someone", keys=(old,), revoked_keys=(RevokedKey(line=gone, revoked_at=NOW),))
-    said = StatedAccount(name="someone", keys=(f"{old} same key", gone, new), max_files=7)
+    said = AccountRecord(name="someone", keys=(f"{old} same key", gone, new), max_files=7)
     party = changed(replace(PARTY, account=account), replace(NOTHING, account=said), TODAY)
 
     assert party.account is not None
@@ -232,7 +232,7 @@ def test_an_account_keeps_its_name() -> None:
     party = replace(PARTY, account=Account(name="someone", keys=()))
 
     with pytest.raises(NotPossible, match="the party has the account someone"):
-        changed(party, replace(NOTHING, account=StatedAccount(name="another")), TODAY)
+        changed(party, replace(NOTHING, account=AccountRecord(name="another")), TODAY)
 
 
 def test_a_revocation_of_a_certificate_stands_and_the_earliest_counts() -> None:

@@ -14,47 +14,47 @@ from gateway.model.agreements import AgreementState
 from gateway.model.decision import Decision
 from gateway.model.message import ReceiptKind
 from gateway.model.states import DeliveryState, Event, State
-from gateway.operate.message_actions import Act, Impossible, Sent, Stage, Standing, event_of
+from gateway.operate.message_actions import Act, DeliveryStatus, Impossible, MessageStatus, Stage, event_of
 from tests.judge.test_loose_documents import LISTED
 from tests.support.acts import hold, replay
-from tests.support.desk import LATER, Desk
 from tests.support.habits import AU3
+from tests.support.harness import LATER, Harness
 from tests.support.invariants import agreement_violations
 from tests.support.operating import BROKER, NUMBER, held, judge_again, trail
 from tests.support.rendering import files, render
 
-HELD, REFUSED = Sent(DeliveryState.HELD), Sent(DeliveryState.REFUSED)
-UNSURE, TAKEN = Sent(DeliveryState.HELD, unsure=True), Sent(DeliveryState.DELIVERED)
+HELD, REFUSED = DeliveryStatus(DeliveryState.HELD), DeliveryStatus(DeliveryState.REFUSED)
+UNSURE, TAKEN = DeliveryStatus(DeliveryState.HELD, unsure=True), DeliveryStatus(DeliveryState.DELIVERED)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
         with opened.database.engine.connect() as reader:
             assert list(agreement_violations(reader)) == []
 
 
-def judged_again(desk: Desk, message: str) -> Decision:
-    desk.database.submit(
+def judged_again(harness: Harness, message: str) -> Decision:
+    harness.database.submit(
         lambda to: replay(to, message, "operator", "rules changed", LATER, stage=Stage.JUDGEMENT)
     ).result()
-    return judge_again(desk, LATER + timedelta(seconds=1))
+    return judge_again(harness, LATER + timedelta(seconds=1))
 
 
-def strict(desk: Desk) -> None:
+def strict(harness: Harness) -> None:
     """The policy of today refuses what was accepted."""
-    policy = desk.rules.policy
+    policy = harness.rules.policy
     reform = policy.reform.model_copy(update={"scope": ()})
-    desk.rules = but(desk.rules, policy=policy.model_copy(update={"reform": reform}))
+    harness.rules = but(harness.rules, policy=policy.model_copy(update={"reform": reform}))
 
 
-def finals(desk: Desk, message: str) -> list[str]:
-    return [row["verdict"] for row in desk.rows(receipts, message=message, final=True, superseded=False)]
+def finals(harness: Harness, message: str) -> list[str]:
+    return [row["verdict"] for row in harness.rows(receipts, message=message, final=True, superseded=False)]
 
 
 def test_the_stage_says_whether_it_is_judged_or_sent_again() -> None:
-    was_accepted = Standing(state=State.HELD, deliveries=(HELD, REFUSED))
+    was_accepted = MessageStatus(state=State.HELD, deliveries=(HELD, REFUSED))
     assert event_of(Act.REPLAY, was_accepted) is Event.RESUMED
     assert event_of(Act.REPLAY, was_accepted, Stage.DELIVERY) is Event.RESUMED
     assert event_of(Act.REPLAY, was_accepted, Stage.JUDGEMENT) is Event.REPLAYED
@@ -63,71 +63,73 @@ def test_the_stage_says_whether_it_is_judged_or_sent_again() -> None:
 @pytest.mark.parametrize("state", [State.HELD, State.REJECTED])
 def test_what_was_never_accepted_has_nothing_to_deliver(state: State) -> None:
     with pytest.raises(Impossible, match=r"nothing to deliver.*possible: replay --from judgement"):
-        event_of(Act.REPLAY, Standing(state=state), Stage.DELIVERY)
+        event_of(Act.REPLAY, MessageStatus(state=state), Stage.DELIVERY)
 
 
 @pytest.mark.parametrize("sent", [UNSURE, TAKEN], ids=["unsure", "taken"])
-def test_what_customs_may_have_is_not_judged_again(sent: Sent) -> None:
+def test_what_customs_may_have_is_not_judged_again(sent: DeliveryStatus) -> None:
     with pytest.raises(Impossible, match=r"cannot be judged again.*possible: replay --from delivery"):
-        event_of(Act.REPLAY, Standing(state=State.HELD, deliveries=(HELD, sent)), Stage.JUDGEMENT)
+        event_of(Act.REPLAY, MessageStatus(state=State.HELD, deliveries=(HELD, sent)), Stage.JUDGEMENT)
 
 
 @pytest.mark.parametrize("stage", Stage)
 @pytest.mark.parametrize("state", [State.RECEIVED, State.ACCEPTED, State.DELIVERED, State.CLOSED])
 def test_what_goes_on_or_has_ended_is_not_replayed_from_any_stage(state: State, stage: Stage) -> None:
     with pytest.raises(Impossible, match=f"a message that is {state} cannot be replayed"):
-        event_of(Act.REPLAY, Standing(state=state, deliveries=(HELD,)), stage)
+        event_of(Act.REPLAY, MessageStatus(state=state, deliveries=(HELD,)), stage)
 
 
-def test_judged_again_it_keeps_its_agreement_and_key_and_is_delivered_under_the_same_key(desk: Desk) -> None:
-    message = held(desk)
-    keys = [row for row in desk.rows(holders) if row["reference"] == "R1"]
-    before = desk.rows(receipts, message=message)
-    decision = judged_again(desk, message)
+def test_judged_again_it_keeps_its_agreement_and_key_and_is_delivered_under_the_same_key(
+    harness: Harness,
+) -> None:
+    message = held(harness)
+    keys = [row for row in harness.rows(holders) if row["reference"] == "R1"]
+    before = harness.rows(receipts, message=message)
+    decision = judged_again(harness, message)
     assert decision.event is Event.PASSED
-    assert desk.message(message)["state"] == State.ACCEPTED
-    assert desk.rows(agreements, number=NUMBER)[0]["used_by"] == message
-    assert [row for row in desk.rows(holders) if row["reference"] == "R1"] == keys
-    assert desk.rows(receipts, message=message) == before  # the verdict is the same
-    (delivery,) = desk.rows(deliveries, message=message)
+    assert harness.message(message)["state"] == State.ACCEPTED
+    assert harness.rows(agreements, number=NUMBER)[0]["used_by"] == message
+    assert [row for row in harness.rows(holders) if row["reference"] == "R1"] == keys
+    assert harness.rows(receipts, message=message) == before  # the verdict is the same
+    (delivery,) = harness.rows(deliveries, message=message)
     assert (delivery["state"], delivery["key"]) == (DeliveryState.PENDING, message)
-    replayed = next(detail for event, _who, detail in trail(desk, message) if event == Event.REPLAYED)
+    replayed = next(detail for event, _who, detail in trail(harness, message) if event == Event.REPLAYED)
     assert replayed["withdrawn"] == ["customs"]
 
 
-def test_judged_again_and_refused_everything_that_it_had_comes_free(desk: Desk) -> None:
-    message = held(desk)
-    strict(desk)
-    decision = judged_again(desk, message)
+def test_judged_again_and_refused_everything_that_it_had_comes_free(harness: Harness) -> None:
+    message = held(harness)
+    strict(harness)
+    decision = judged_again(harness, message)
     assert decision.event is Event.REFUSED
-    (free,) = desk.rows(agreements, number=NUMBER)
+    (free,) = harness.rows(agreements, number=NUMBER)
     assert (free["state"], free["used_by"]) == (AgreementState.IN_FORCE, None)
-    assert [row for row in desk.rows(holders) if row["reference"] == "R1"] == []
-    assert (desk.rows(obligations, message=message), desk.rows(deliveries, message=message)) == ([], [])
-    assert finals(desk, message) == ["rejected"]
+    assert [row for row in harness.rows(holders) if row["reference"] == "R1"] == []
+    assert (harness.rows(obligations, message=message), harness.rows(deliveries, message=message)) == ([], [])
+    assert finals(harness, message) == ["rejected"]
     freed = [each for each in decision.receipts if each.kind is ReceiptKind.NOTICE]
     assert {(each.account, each.verdict) for each in freed} == {("association", "freed"), (BROKER, "freed")}
 
 
-def test_what_was_sent_and_may_be_there_stays_as_it_is(desk: Desk) -> None:
-    message = held(desk)
-    desk.database.submit(lambda to: replay(to, message, "operator", "go on", LATER)).result()
-    outbox = SqlOutbox(desk.database, timedelta(hours=24))
+def test_what_was_sent_and_may_be_there_stays_as_it_is(harness: Harness) -> None:
+    message = held(harness)
+    harness.database.submit(lambda to: replay(to, message, "operator", "go on", LATER)).result()
+    outbox = SqlOutbox(harness.database, timedelta(hours=24))
     asyncio.run(outbox.claim("customs", 10, LATER + timedelta(minutes=1)))
-    desk.database.submit(lambda to: hold(to, message, "operator", "stop", LATER)).result()
+    harness.database.submit(lambda to: hold(to, message, "operator", "stop", LATER)).result()
     with pytest.raises(Impossible, match="cannot be judged again"):
-        judged_again(desk, message)
-    assert len(desk.rows(deliveries, message=message)) == 1
+        judged_again(harness, message)
+    assert len(harness.rows(deliveries, message=message)) == 1
 
 
-def test_pdfs_that_joined_a_declaration_still_belong_to_it_when_it_is_judged_again(desk: Desk) -> None:
+def test_pdfs_that_joined_a_declaration_still_belong_to_it_when_it_is_judged_again(harness: Harness) -> None:
     pdfs = files(LISTED, AU3)
     for name, body in pdfs.items():
-        desk.judged(BROKER, name, body)
-    message = desk.judged(BROKER, "d.xml", render(LISTED, AU3)).message
-    before = desk.rows(deliveries, message=message)[0]["enclosures"]
-    desk.database.submit(lambda to: hold(to, message, "operator", "look at it", LATER)).result()
-    decision = judged_again(desk, message)
+        harness.judged(BROKER, name, body)
+    message = harness.judged(BROKER, "d.xml", render(LISTED, AU3)).message
+    before = harness.rows(deliveries, message=message)[0]["enclosures"]
+    harness.database.submit(lambda to: hold(to, message, "operator", "look at it", LATER)).result()
+    decision = judged_again(harness, message)
     assert decision.event is Event.PASSED
     assert decision.joined == ()
-    assert desk.rows(deliveries, message=message)[0]["enclosures"] == before != []
+    assert harness.rows(deliveries, message=message)[0]["enclosures"] == before != []

@@ -21,13 +21,13 @@ from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.message_search import list_messages
 from adapters.store.tables.operations import undertakings as table
-from adapters.store.write.bulk_requests import open_messages, undertaking, write_request
+from adapters.store.write.bulk_requests import find_request, open_messages, write_request
 from gateway.model.policy import DeclarationPolicy, OperationsPolicy
 from gateway.model.states import Event, State
-from gateway.operate.bulk_requests import Progress, Request, begins_as, check_decision, check_still
+from gateway.operate.bulk_requests import Progress, RequestTerms, check_decision, check_still, initial_status
 from gateway.operate.message_actions import Act, Impossible
 from tests.support.acts import replay
-from tests.support.desk import LATER, NOW, Desk
+from tests.support.harness import LATER, NOW, Harness
 from tests.support.operating import gateway, held, judge_again, refused, trail
 from tests.support.served import ROOT
 
@@ -35,13 +35,13 @@ ID = "01JD0000000000000000000000"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def four_eyes(desk: Desk, acts: str) -> None:
-    path = desk.home.path / "policy.toml"
+def four_eyes(harness: Harness, acts: str) -> None:
+    path = harness.home.path / "policy.toml"
     path.write_text(path.read_text("utf-8").replace("four_eyes = []", f"four_eyes = [{acts}]"), "utf-8")
 
 
@@ -50,11 +50,11 @@ def as_user(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         monkeypatch.setattr(module, "actor", lambda: name)
 
 
-def written(desk: Desk, messages: list[str], act: Act = Act.REPLAY) -> str:
+def written(harness: Harness, messages: list[str], act: Act = Act.REPLAY) -> str:
     """An undertaking that nobody has begun."""
-    request = Request(act=act, stage=None, reason="tests", actor="li")
+    request = RequestTerms(act=act, stage=None, reason="tests", actor="li")
     policy = OperationsPolicy()
-    change = desk.database.submit(
+    change = harness.database.submit(
         lambda to: write_request(to, ID, request, lambda _reader: messages, policy, LATER)
     )
     return change.result()
@@ -62,9 +62,9 @@ def written(desk: Desk, messages: list[str], act: Act = Act.REPLAY) -> str:
 
 def test_many_messages_take_a_second_person_and_few_only_where_the_policy_says() -> None:
     policy = OperationsPolicy(four_eyes=("reject",), four_eyes_from=3)
-    assert begins_as(Act.REPLAY, ["a", "b"], policy) is Progress.OPEN
-    assert begins_as(Act.REPLAY, ["a", "b", "c"], policy) is Progress.ASKED
-    assert begins_as(Act.REJECT, ["a"], policy) is Progress.ASKED
+    assert initial_status(Act.REPLAY, ["a", "b"], policy) is Progress.OPEN
+    assert initial_status(Act.REPLAY, ["a", "b", "c"], policy) is Progress.ASKED
+    assert initial_status(Act.REJECT, ["a"], policy) is Progress.ASKED
 
 
 def test_who_asked_cannot_approve_but_may_take_it_back() -> None:
@@ -77,149 +77,149 @@ def test_who_asked_cannot_approve_but_may_take_it_back() -> None:
 
 
 def test_what_went_on_since_it_was_chosen_is_left_alone_but_for_a_hold() -> None:
-    request = Request(act=Act.REPLAY, stage=None, reason="tests", actor="li")
+    request = RequestTerms(act=Act.REPLAY, stage=None, reason="tests", actor="li")
     with pytest.raises(Impossible, match="gone on since"):
         check_still(request, NOW, LATER)
     check_still(request, LATER, NOW)
-    check_still(Request(act=Act.HOLD, stage=None, reason="tests", actor="li"), NOW, LATER)
+    check_still(RequestTerms(act=Act.HOLD, stage=None, reason="tests", actor="li"), NOW, LATER)
 
 
 def test_a_second_person_approves_and_both_stand_in_the_trail(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    four_eyes(desk, '"replay"')
-    message = refused(desk)
+    four_eyes(harness, '"replay"')
+    message = refused(harness)
     as_user(monkeypatch, "li")
-    asked = gateway(desk, "messages", "replay", "R1", "--reason", "limit raised", "--json")
+    asked = gateway(harness, "messages", "replay", "R1", "--reason", "limit raised", "--json")
     assert (asked.code, asked.json["state"]) == (5, "asked")
-    assert desk.message(message)["state"] == State.REJECTED
+    assert harness.message(message)["state"] == State.REJECTED
     id_ = asked.json["id"]
-    own = gateway(desk, "undertakings", "approve", id_)
+    own = gateway(harness, "undertakings", "approve", id_)
     assert (own.code, "another person has to approve it" in own.err) == (1, True)
-    assert gateway(desk, "undertakings", "resume", id_).code == 5
-    assert desk.message(message)["state"] == State.REJECTED
+    assert gateway(harness, "undertakings", "resume", id_).code == 5
+    assert harness.message(message)["state"] == State.REJECTED
     as_user(monkeypatch, "wang")
-    assert gateway(desk, "undertakings", "approve", id_, "--json").json["done"] == 1
-    event, who, detail = trail(desk, message)[-1]
+    assert gateway(harness, "undertakings", "approve", id_, "--json").json["done"] == 1
+    event, who, detail = trail(harness, message)[-1]
     assert (event, who) == (Event.REPLAYED, "li")
     assert detail == {"reason": "limit raised", "undertaking": id_, "approved_by": "wang"}
-    assert gateway(desk, "undertakings", "approve", id_).code == 1
+    assert gateway(harness, "undertakings", "approve", id_).code == 1
 
 
 def test_what_a_second_person_refuses_is_not_done_and_its_reason_is_kept(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    four_eyes(desk, '"replay"')
-    message = refused(desk)
+    four_eyes(harness, '"replay"')
+    message = refused(harness)
     as_user(monkeypatch, "li")
-    id_ = gateway(desk, "messages", "replay", "R1", "--reason", "x", "--json").json["id"]
+    id_ = gateway(harness, "messages", "replay", "R1", "--reason", "x", "--json").json["id"]
     as_user(monkeypatch, "wang")
-    assert gateway(desk, "undertakings", "refuse", id_, "--reason", "not today").code == 0
-    shown = gateway(desk, "undertakings", "show", id_, "--json").json
+    assert gateway(harness, "undertakings", "refuse", id_, "--reason", "not today").code == 0
+    shown = gateway(harness, "undertakings", "show", id_, "--json").json
     assert (shown["state"], shown["decided_by"], shown["decision"]) == ("refused", "wang", "not today")
-    assert desk.message(message)["state"] == State.REJECTED
-    assert gateway(desk, "undertakings", "approve", id_).code == 1
-    listed = gateway(desk, "undertakings", "list", "--state", "refused", "--since", "2h", "--json").json
+    assert harness.message(message)["state"] == State.REJECTED
+    assert gateway(harness, "undertakings", "approve", id_).code == 1
+    listed = gateway(harness, "undertakings", "list", "--state", "refused", "--since", "2h", "--json").json
     assert [each["id"] for each in listed] == [id_]
     days = f"{utc_now() + timedelta(days=2):%Y-%m-%d}"
-    assert gateway(desk, "undertakings", "list", "--since", days, "--json").json == []
+    assert gateway(harness, "undertakings", "list", "--since", days, "--json").json == []
 
 
 def test_what_is_approved_is_done_by_the_policy_of_that_moment(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    four_eyes(desk, '"reject"')
-    message = held(desk, "R1")
+    four_eyes(harness, '"reject"')
+    message = held(harness, "R1")
     as_user(monkeypatch, "li")
-    id_ = gateway(desk, "messages", "reject", "R1", "--reason", "withdrawn", "--json").json["id"]
-    path = desk.home.path / "policy.toml"
+    id_ = gateway(harness, "messages", "reject", "R1", "--reason", "withdrawn", "--json").json["id"]
+    path = harness.home.path / "policy.toml"
     sound = path.read_text("utf-8")
     path.write_text("lines = [", "utf-8")
     as_user(monkeypatch, "wang")
-    unread = gateway(desk, "undertakings", "approve", id_)
+    unread = gateway(harness, "undertakings", "approve", id_)
     assert (unread.code, "policy.toml" in unread.err) == (2, True), unread
-    assert desk.message(message)["state"] == State.HELD
+    assert harness.message(message)["state"] == State.HELD
 
     path.write_text(sound.replace("four_eyes_from = 100", "four_eyes_from = 7"), "utf-8")
-    assert gateway(desk, "undertakings", "resume", id_, "--json").json["done"] == 1
-    event, who, detail = trail(desk, message)[-1]
+    assert gateway(harness, "undertakings", "resume", id_, "--json").json["done"] == 1
+    event, who, detail = trail(harness, message)[-1]
     assert (event, who, detail["approved_by"]) == (Event.DISMISSED, "li", "wang")
-    assert detail["policy"] == desk.home.policy().digest != desk.rules.policy.digest
+    assert detail["policy"] == harness.home.policy().digest != harness.rules.policy.digest
 
 
-def test_one_that_was_left_goes_on_and_ends_and_nothing_is_done_twice(desk: Desk) -> None:
-    messages = [refused(desk, "R1"), refused(desk, "R2")]
-    id_ = written(desk, messages)
-    shown = gateway(desk, "undertakings", "resume", id_, "--json").json
+def test_one_that_was_left_goes_on_and_ends_and_nothing_is_done_twice(harness: Harness) -> None:
+    messages = [refused(harness, "R1"), refused(harness, "R2")]
+    id_ = written(harness, messages)
+    shown = gateway(harness, "undertakings", "resume", id_, "--json").json
     assert (shown["state"], shown["done"]) == ("done", 2)
-    judge_all(desk, 2)
-    before = [trail(desk, each) for each in messages]
-    assert gateway(desk, "undertakings", "resume", id_, "--json").json == shown
-    assert [trail(desk, each) for each in messages] == before
+    judge_all(harness, 2)
+    before = [trail(harness, each) for each in messages]
+    assert gateway(harness, "undertakings", "resume", id_, "--json").json == shown
+    assert [trail(harness, each) for each in messages] == before
 
 
-def judge_all(desk: Desk, count: int) -> None:
+def judge_all(harness: Harness, count: int) -> None:
     at = LATER + timedelta(hours=1)
-    for received in asyncio.run(desk.messages.claim(count, at, timedelta(minutes=1))):
-        asyncio.run(desk.messages.decide(desk.judgement(received, at), at))
+    for received in asyncio.run(harness.messages.claim(count, at, timedelta(minutes=1))):
+        asyncio.run(harness.messages.decide(harness.judgement(received, at), at))
 
 
-def test_hands_that_go_on_at_the_same_time_do_each_message_once(desk: Desk) -> None:
-    messages = [refused(desk, f"R{number}") for number in range(8)]
-    id_ = written(desk, messages)
+def test_hands_that_go_on_at_the_same_time_do_each_message_once(harness: Harness) -> None:
+    messages = [refused(harness, f"R{number}") for number in range(8)]
+    id_ = written(harness, messages)
 
     def go_on(_number: int) -> None:
-        with operating(desk.home) as on:
+        with operating(harness.home) as on:
             on.service.resume(id_)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(go_on, range(4)))
     for message in messages:
-        assert [event for event, _who, _detail in trail(desk, message)].count(Event.REPLAYED) == 1
-    with desk.database.engine.connect() as reader:
+        assert [event for event, _who, _detail in trail(harness, message)].count(Event.REPLAYED) == 1
+    with harness.database.engine.connect() as reader:
         assert open_messages(reader, id_) == []
-        assert undertaking(reader, id_).progress is Progress.DONE
+        assert find_request(reader, id_).progress is Progress.DONE
 
 
-def test_a_message_that_was_replayed_and_refused_meanwhile_is_not_replayed_again(desk: Desk) -> None:
-    message = refused(desk)
-    id_ = written(desk, [message])
+def test_a_message_that_was_replayed_and_refused_meanwhile_is_not_replayed_again(harness: Harness) -> None:
+    message = refused(harness)
+    id_ = written(harness, [message])
     then = LATER + timedelta(seconds=1)
-    desk.database.submit(lambda to: replay(to, message, "wang", "tests", then)).result()
-    strict = desk.rules.policy.model_copy(update={"declaration": DeclarationPolicy(lines=1)})
-    desk.rules = replace(desk.rules, policy=strict)
-    judge_again(desk, LATER + timedelta(seconds=2))
-    assert desk.message(message)["state"] == State.REJECTED
-    shown = gateway(desk, "undertakings", "resume", id_, "--json")
+    harness.database.submit(lambda to: replay(to, message, "wang", "tests", then)).result()
+    strict = harness.rules.policy.model_copy(update={"declaration": DeclarationPolicy(lines=1)})
+    harness.rules = replace(harness.rules, policy=strict)
+    judge_again(harness, LATER + timedelta(seconds=2))
+    assert harness.message(message)["state"] == State.REJECTED
+    shown = gateway(harness, "undertakings", "resume", id_, "--json")
     assert (shown.code, shown.json["impossible"]) == (1, 1)
     assert "gone on since" in shown.json["items"][0]["note"]
 
 
 def test_a_message_that_goes_on_while_the_filters_are_read_is_not_replayed(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    message = refused(desk)
+    message = refused(harness)
     really = list_messages
 
     def slowly(*arguments: Any) -> Any:
         found = really(*arguments)
-        desk.database.submit(lambda to: replay(to, message, "wang", "tests", utc_now())).result()
-        strict = desk.rules.policy.model_copy(update={"declaration": DeclarationPolicy(lines=1)})
-        desk.rules = replace(desk.rules, policy=strict)
-        judge_again(desk, utc_now())
-        assert desk.message(message)["state"] == State.REJECTED
+        harness.database.submit(lambda to: replay(to, message, "wang", "tests", utc_now())).result()
+        strict = harness.rules.policy.model_copy(update={"declaration": DeclarationPolicy(lines=1)})
+        harness.rules = replace(harness.rules, policy=strict)
+        judge_again(harness, utc_now())
+        assert harness.message(message)["state"] == State.REJECTED
         return found
 
     monkeypatch.setattr(message_asking, "list_messages", slowly)
-    said = gateway(desk, "messages", "replay", "--state", "rejected", "--reason", "x", "--json")
+    said = gateway(harness, "messages", "replay", "--state", "rejected", "--reason", "x", "--json")
     assert (said.code, said.json["impossible"]) == (1, 1)
-    assert [event for event, _who, _detail in trail(desk, message)].count(Event.REPLAYED) == 1
+    assert [event for event, _who, _detail in trail(harness, message)].count(Event.REPLAYED) == 1
 
 
-def test_an_undertaking_that_is_not_known_ends_with_1(desk: Desk) -> None:
+def test_an_undertaking_that_is_not_known_ends_with_1(harness: Harness) -> None:
     for verb in ("show", "approve", "resume"):
-        assert gateway(desk, "undertakings", verb, "nobody").code == 1
-    assert desk.rows(table) == []
+        assert gateway(harness, "undertakings", verb, "nobody").code == 1
+    assert harness.rows(table) == []
 
 
 # Everything is imported first: another user may not be allowed to read where it stands.
@@ -237,15 +237,15 @@ cli.app(prog_name="gateway")
 def test_two_users_of_the_system_are_two_persons_whatever_their_environment_says(user: str) -> None:
     """Where the tests may not take on another user, both are their own."""
     second = user if user != "own" and os.getuid() == 0 else actor()
-    with TemporaryDirectory() as folder, Desk.at(Path(folder) / "home") as desk:
-        four_eyes(desk, '"replay"')
-        message = refused(desk)
-        id_ = gateway(desk, "messages", "replay", "R1", "--reason", "x", "--json").json["id"]
-        for each in (Path(folder), desk.home.path, *desk.home.path.rglob("*")):
+    with TemporaryDirectory() as folder, Harness.at(Path(folder) / "home") as harness:
+        four_eyes(harness, '"replay"')
+        message = refused(harness)
+        id_ = gateway(harness, "messages", "replay", "R1", "--reason", "x", "--json").json["id"]
+        for each in (Path(folder), harness.home.path, *harness.home.path.rglob("*")):
             each.chmod(0o777)
         approve = ("undertakings", "approve", id_, "--home")
         approved = subprocess.run(
-            [*(sys.executable, "-c", AS_ANOTHER, second), *approve, str(desk.home.path)],
+            [*(sys.executable, "-c", AS_ANOTHER, second), *approve, str(harness.home.path)],
             cwd=ROOT,
             env={**os.environ, "LOGNAME": "somebody-else", "USER": "somebody-else"},
             capture_output=True,
@@ -257,4 +257,4 @@ def test_two_users_of_the_system_are_two_persons_whatever_their_environment_says
             assert (approved.returncode, "another person" in approved.stderr) == (1, True), approved.stderr
         else:
             assert approved.returncode == 0, approved.stderr
-            assert trail(desk, message)[-1][2]["approved_by"] == second
+            assert trail(harness, message)[-1][2]["approved_by"] == second

@@ -35,7 +35,7 @@ from gateway.model.ports import Superseded
 from gateway.model.states import CustomsStatus, Event, State
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.invariants import agreement_violations
 from tests.support.rendering import render
 from tests.support.stores import TOLD, said
@@ -61,13 +61,13 @@ class AgreementLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._folder = Path(mkdtemp(prefix="agreements-"))
-        self._desk = Desk(self._folder / "home")
-        self._answers = SqlAnswers(self._desk.database, lambda: NOW)
+        self._harness = Harness(self._folder / "home")
+        self._answers = SqlAnswers(self._harness.database, lambda: NOW)
         self._agreements: dict[str, Agreement] = {}
         self._sent = 0
 
     def teardown(self) -> None:
-        self._desk.close()
+        self._harness.close()
         shutil.rmtree(self._folder)
 
     @initialize(terms=st.tuples(TERMS, TERMS), kinds=st.tuples(KINDS, KINDS))
@@ -77,8 +77,8 @@ class AgreementLife(RuleBasedStateMachine):
 
     @rule(target=accepted, number=st.sampled_from(NUMBERS), act=st.sampled_from(ACTS))
     def the_association_tells(self, number: str, act: Any) -> Any:
-        body = signed_notice(self._desk.home, self._agreements[number], act, id=f"N{self._next()}")
-        self._desk.judged(ACCOUNT, "notice.xml", body)
+        body = signed_notice(self._harness.home, self._agreements[number], act, id=f"N{self._next()}")
+        self._harness.judged(ACCOUNT, "notice.xml", body)
         return self._woken()
 
     @rule(target=accepted, number=st.sampled_from(NUMBERS), terms=TERMS)
@@ -86,8 +86,8 @@ class AgreementLife(RuleBasedStateMachine):
         since, until = terms
         other = replace(self._agreements[number], valid_from=since, valid_until=until)
         before = self._standing_of(number)
-        body = signed_notice(self._desk.home, other, Act.AMENDED, id=f"N{self._next()}")
-        told = self._desk.judged(ACCOUNT, "notice.xml", body)
+        body = signed_notice(self._harness.home, other, Act.AMENDED, id=f"N{self._next()}")
+        told = self._harness.judged(ACCOUNT, "notice.xml", body)
         after = self._standing_of(number)
         assert told.event is not Event.REFUSED or after == before
         unused = (AgreementState.PROPOSED, AgreementState.IN_FORCE)
@@ -120,25 +120,25 @@ class AgreementLife(RuleBasedStateMachine):
     def customs_answers(self, message: str, status: CustomsStatus) -> Any:
         # Each declaration has a number of its own at customs.
         answers, seq_no = self._answers, f"I{message}"
-        target = asyncio.run(answers.target(replace(TOLD, seq_no=seq_no), message, "customs"))
-        assert target is not None
-        told = said(status, f"A{self._next()}".encode(), target)
+        declaration = asyncio.run(answers.target(replace(TOLD, seq_no=seq_no), message, "customs"))
+        assert declaration is not None
+        told = said(status, f"A{self._next()}".encode(), declaration)
         told = replace(
             told,
-            told=replace(told.told, seq_no=seq_no),
-            answered=replace(told.answered, seq_no=seq_no),
+            parsed=replace(told.parsed, seq_no=seq_no),
+            effect=replace(told.effect, seq_no=seq_no),
         )
         asyncio.run(answers.file([told]))
         return multiple(message) if not status.final else multiple()
 
     @rule(target=accepted)
     def time_for_waiting_is_over(self) -> Any:
-        self._desk.expired(NOW + timedelta(days=3))
+        self._harness.expired(NOW + timedelta(days=3))
         return self._woken()
 
     @invariant()
     def nothing_is_used_twice_or_out_of_its_life(self) -> None:
-        with self._desk.database.engine.connect() as store:
+        with self._harness.database.engine.connect() as store:
             assert list(agreement_violations(store)) == []
 
     def _next(self) -> int:
@@ -148,22 +148,22 @@ class AgreementLife(RuleBasedStateMachine):
     def _received(self, number: str) -> Received:
         reference = f"R{self._next()}"
         body = render(Declaration(reference=reference, documents=(shown(number),)))
-        return self._desk.received("broker-aa", f"{reference}.xml", body)
+        return self._harness.received("broker-aa", f"{reference}.xml", body)
 
     def _judged(self, received: Received) -> tuple[Received, Decision]:
         at = received.arrival.received_at + timedelta(microseconds=self._next())
-        return received, self._desk.judgement(received, at)
+        return received, self._harness.judgement(received, at)
 
     def _commit(self, judged: tuple[Received, Decision]) -> Decision:
         """As the node does it: judged again where something else was committed meanwhile."""
         received, decision = judged
         before = self._standing(decision)
         try:
-            state = asyncio.run(self._desk.messages.decide(decision, NOW))
+            state = asyncio.run(self._harness.messages.decide(decision, NOW))
         except Superseded:
             message = received.arrival.id
-            asyncio.run(self._desk.messages.put_back(message, received.attempts, NOW, crashed=False))
-            return self._commit(self._judged(self._desk.claimed(NOW + timedelta(days=3))))
+            asyncio.run(self._harness.messages.put_back(message, received.attempts, NOW, crashed=False))
+            return self._commit(self._judged(self._harness.claimed(NOW + timedelta(days=3))))
         if state is State.ACCEPTED:
             assert before is not None
             assert before["state"] == AgreementState.IN_FORCE
@@ -176,13 +176,13 @@ class AgreementLife(RuleBasedStateMachine):
         return self._standing_of("" if decision.facts is None else decision.facts.values.get("agreement", ""))
 
     def _standing_of(self, number: str) -> dict[str, Any] | None:
-        with self._desk.database.engine.connect() as store:
+        with self._harness.database.engine.connect() as store:
             return show_agreement(store, number)
 
     def _woken(self) -> Any:
         """Judges what does not wait any more, as the node's loop would: one after the other where they were
         woken by one thing."""
-        store, ended = self._desk.messages, list[Decision]()
+        store, ended = self._harness.messages, list[Decision]()
         while woken := asyncio.run(store.claim(50, NOW + timedelta(days=3), timedelta(minutes=1))):
             ended += [self._commit(self._judged(each)) for each in woken]
         return self._kept(*ended)

@@ -15,8 +15,8 @@ from gateway.model.faults import Severity
 from gateway.model.message import Arrival, ChainLink, ReceiptKind, Received, new_id
 from gateway.model.states import Event
 from tests.support.declarations import INVOICE, Declaration, Document, full
-from tests.support.desk import NOW, Desk
 from tests.support.habits import HABITS
+from tests.support.harness import NOW, Harness
 from tests.support.keys import identity
 from tests.support.pdfs import pdf
 from tests.support.receipts import faults_of, schema
@@ -25,13 +25,13 @@ from tests.support.xml_signatures import Habit as Signing
 
 
 @pytest.fixture(scope="module")
-def judging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def judging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     """For judgements that are not committed."""
-    with Desk.at(tmp_path_factory.mktemp("judging") / "home") as desk:
-        yield desk
+    with Harness.at(tmp_path_factory.mktemp("judging") / "home") as harness:
+        yield harness
 
 
-def decided(desk: Desk, name: str, body: bytes) -> Decision:
+def decided(harness: Harness, name: str, body: bytes) -> Decision:
     arrival = Arrival(
         id=new_id(NOW, bytes(10)),
         account="broker-aa",
@@ -42,17 +42,17 @@ def decided(desk: Desk, name: str, body: bytes) -> Decision:
         received_at=NOW,
     )
     received = Received(arrival=arrival, attempts=1, link=ChainLink(sequence=1, digest="0" * 64))
-    return judge(received, lambda: BytesIO(body), desk.rules, desk.register, desk.signer, NOW)
+    return judge(received, lambda: BytesIO(body), harness.rules, harness.register, harness.signer, NOW)
 
 
 def assert_sound(decision: Decision) -> None:
     """A decision with receipts that can be read, whatever was sent."""
-    assert decision.event in (Event.PASSED, Event.REFUSED, Event.LACKS)
+    assert decision.event in (Event.PASSED, Event.REFUSED, Event.WAITING)
     if decision.event is Event.REFUSED:
         assert any(found.severity is Severity.ERROR for found in decision.findings)
         assert decision.submissions == ()
-    elif decision.event is Event.LACKS:
-        assert decision.lack is not None
+    elif decision.event is Event.WAITING:
+        assert decision.awaited is not None
         assert decision.submissions == ()
     else:
         assert all(found.severity is Severity.WARNING for found in decision.findings)
@@ -154,7 +154,7 @@ def mutated(text: str, edits: list[tuple[str, int, int, str]]) -> str:
 @settings(max_examples=250, deadline=None)
 @given(which=st.integers(0, 2), edits=_EDITS, encoding=st.sampled_from(["utf-8", "gbk", "utf-16"]))
 def test_whatever_is_done_to_a_document_ends_in_a_decision(
-    which: int, edits: list[tuple[str, int, int, str]], encoding: str, judging: Desk
+    which: int, edits: list[tuple[str, int, int, str]], encoding: str, judging: Harness
 ) -> None:
     text = mutated(_documents()[which], edits)
     assert_sound(decided(judging, "a.xml", text.encode(encoding, "replace")))
@@ -167,7 +167,7 @@ def test_whatever_is_done_to_a_document_ends_in_a_decision(
     body=st.binary(max_size=200),
 )
 def test_whatever_is_in_a_package_ends_in_a_decision(
-    edits: list[tuple[str, int, int, str]], name: str, body: bytes, judging: Desk
+    edits: list[tuple[str, int, int, str]], name: str, body: bytes, judging: Harness
 ) -> None:
     text = mutated(_documents()[0], edits)
     attached = {f"{name}.pdf": body}
@@ -181,13 +181,13 @@ def test_whatever_is_in_a_package_ends_in_a_decision(
     ),
     body=st.binary(max_size=300),
 )
-def test_any_bytes_end_in_a_refusal(start: bytes, body: bytes, judging: Desk) -> None:
+def test_any_bytes_end_in_a_refusal(start: bytes, body: bytes, judging: Harness) -> None:
     decision = decided(judging, "a.zip", start + body)
     assert_sound(decision)
     assert decision.event is Event.REFUSED
 
 
-def test_what_a_refusal_says_is_xml_whatever_the_sender_wrote(judging: Desk) -> None:
+def test_what_a_refusal_says_is_xml_whatever_the_sender_wrote(judging: Harness) -> None:
     hostile = "]]>&lt;/ErrorMessage&gt;${text}$reference{detail}\u202e\u0085"
     body = render(Declaration(reference="R1", head={"GrossWet": hostile, "NetWt": "x"}))
     decision = decided(judging, "a.xml", body)

@@ -14,19 +14,19 @@ import paramiko
 import pytest
 from paramiko.sftp import CMD_CLOSE
 
-from adapters.monitor.snapshot import Looking
+from adapters.monitor.snapshot import SnapshotReader
 from adapters.store.write.allowances import sent_on_the_day_of
 from gateway.config.settings import Settings
 from gateway.model.fault_catalogue import Fault
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account, Role
 from gateway.model.policy import Policy
 from gateway.monitor.alarm_conditions import conditions
 from gateway.monitor.alarms import Severity
-from gateway.operate.party_changes import Stated, StatedAccount, changed
-from gateway.receive.allowance import SMALL, Disk, Sent, largest, room, share
-from tests.support.desk import NOW, Desk
+from gateway.operate.party_changes import AccountRecord, PartyRecord, changed
+from gateway.receive.allowance import SMALL, Disk, SentToday, largest, room, share
+from tests.support.harness import NOW, Harness
 from tests.support.sftp_served import Served, serving
 
 _EMPTY = Disk(free=100, reserve=5)
@@ -36,18 +36,20 @@ _BOUND = Account(name="a", keys=(), max_package=1000, daily_messages=3, daily_by
 @pytest.mark.parametrize(
     ("sent", "disk", "most", "why"),
     [
-        pytest.param(Sent(), _EMPTY, 1000, Fault.PACKAGE_TOO_LARGE, id="nothing sent"),
-        pytest.param(Sent(messages=2, size=4000), _EMPTY, 1000, Fault.PACKAGE_TOO_LARGE, id="one is left"),
-        pytest.param(Sent(messages=3), _EMPTY, 0, Fault.ALLOWANCE_USED, id="no message is left"),
-        pytest.param(Sent(size=4900), _EMPTY, 100, Fault.ALLOWANCE_USED, id="some bytes are left"),
-        pytest.param(Sent(size=9000), _EMPTY, 0, Fault.ALLOWANCE_USED, id="more than all is sent"),
+        pytest.param(SentToday(), _EMPTY, 1000, Fault.PACKAGE_TOO_LARGE, id="nothing sent"),
         pytest.param(
-            Sent(), Disk(free=2, reserve=5), 0, Fault.DISK_RESERVE, id="half of the reserve is gone"
+            SentToday(messages=2, size=4000), _EMPTY, 1000, Fault.PACKAGE_TOO_LARGE, id="one is left"
+        ),
+        pytest.param(SentToday(messages=3), _EMPTY, 0, Fault.ALLOWANCE_USED, id="no message is left"),
+        pytest.param(SentToday(size=4900), _EMPTY, 100, Fault.ALLOWANCE_USED, id="some bytes are left"),
+        pytest.param(SentToday(size=9000), _EMPTY, 0, Fault.ALLOWANCE_USED, id="more than all is sent"),
+        pytest.param(
+            SentToday(), Disk(free=2, reserve=5), 0, Fault.DISK_RESERVE, id="half of the reserve is gone"
         ),
     ],
 )
 def test_the_room_of_an_account_is_the_narrowest_of_its_bounds(
-    sent: Sent, disk: Disk, most: int, why: Fault
+    sent: SentToday, disk: Disk, most: int, why: Fault
 ) -> None:
     found = room(_BOUND, sent, disk)
     assert (found.most, found.why.code) == (most, why.code)
@@ -57,29 +59,29 @@ def test_the_room_of_an_account_is_the_narrowest_of_its_bounds(
 
 def test_below_the_reserve_what_is_small_is_still_taken() -> None:
     account = Account(name="a", keys=())
-    assert room(account, Sent(messages=10**9, size=10**15), _EMPTY).most == account.max_package
-    low = room(account, Sent(), Disk(free=4, reserve=5))
+    assert room(account, SentToday(messages=10**9, size=10**15), _EMPTY).most == account.max_package
+    low = room(account, SentToday(), Disk(free=4, reserve=5))
     assert (low.most, low.why.code) == (SMALL, Fault.DISK_RESERVE.code)
-    assert share(account, Sent(messages=10**9)) == 0
-    assert share(_BOUND, Sent(messages=1, size=4000)) == 0.8
+    assert share(account, SentToday(messages=10**9)) == 0
+    assert share(_BOUND, SentToday(messages=1, size=4000)) == 0.8
 
 
 def test_a_new_account_has_an_allowance_and_one_of_before_none_until_it_is_given_one() -> None:
-    said = Stated(
+    record = PartyRecord(
         place="",
         code="1101110011",
         scc="911100000000000017",
         name="n",
         roles=(Role.TRADER,),
-        account=StatedAccount(name="new"),
+        account=AccountRecord(name="new"),
     )
-    party = changed(None, said, NOW.date())
+    party = changed(None, record, NOW.date())
     assert party.account is not None
     assert (party.account.daily_messages, party.account.daily_bytes) == (100_000, 100 * 10**9)
 
     def bounded(before: Account, daily_messages: int | None = None) -> Account:
-        account = StatedAccount(name="new", daily_messages=daily_messages)
-        again = Stated(place="", code=said.code, account=account)
+        account = AccountRecord(name="new", daily_messages=daily_messages)
+        again = PartyRecord(place="", code=record.code, account=account)
         after = changed(replace(party, account=before), again, NOW.date()).account
         assert after is not None
         return after
@@ -91,14 +93,14 @@ def test_a_new_account_has_an_allowance_and_one_of_before_none_until_it_is_given
 
 
 def test_what_is_received_counts_on_its_day_in_china(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
+    with Harness.at(tmp_path / "home") as harness:
         for hours, account in ((0, "broker-aa"), (1, "broker-aa"), (2, "trader-a"), (12, "broker-aa")):
-            asyncio.run(desk.messages.add(_arrival(hours, account)))
-        with desk.database.engine.connect() as reader:
+            asyncio.run(harness.messages.add(_arrival(hours, account)))
+        with harness.database.engine.connect() as reader:
             today = sent_on_the_day_of(reader, NOW)
             tomorrow = sent_on_the_day_of(reader, NOW + timedelta(hours=12))
-    assert today == {"broker-aa": Sent(messages=2, size=14), "trader-a": Sent(messages=1, size=7)}
-    assert tomorrow == {"broker-aa": Sent(messages=1, size=7)}
+    assert today == {"broker-aa": SentToday(messages=2, size=14), "trader-a": SentToday(messages=1, size=7)}
+    assert tomorrow == {"broker-aa": SentToday(messages=1, size=7)}
 
 
 def _arrival(hours: float, account: str) -> Arrival:
@@ -143,18 +145,18 @@ def test_of_what_is_received_at_once_no_more_is_taken_than_the_allowance(
 ) -> None:
     sender = replace(Account(name="broker-aa", keys=()), **bound)  # type: ignore[arg-type]  # fields by name
 
-    async def all_at_once(desk: Desk) -> list[BaseException | None]:
-        adding = [desk.messages.add(_arrival(number / 60, sender.name), sender) for number in range(8)]
+    async def all_at_once(harness: Harness) -> list[BaseException | None]:
+        adding = [harness.messages.add(_arrival(number / 60, sender.name), sender) for number in range(8)]
         return await asyncio.gather(*adding, return_exceptions=True)
 
-    with Desk.at(tmp_path / "home") as desk:
-        outcomes = asyncio.run(all_at_once(desk))
-        with desk.database.engine.connect() as reader:
-            assert sent_on_the_day_of(reader, NOW) == {sender.name: Sent(messages=3, size=21)}
+    with Harness.at(tmp_path / "home") as harness:
+        outcomes = asyncio.run(all_at_once(harness))
+        with harness.database.engine.connect() as reader:
+            assert sent_on_the_day_of(reader, NOW) == {sender.name: SentToday(messages=3, size=21)}
     refused = [each for each in outcomes if each is not None]
     assert len(refused) == 5
     for each in refused:
-        assert isinstance(each, Rejected)
+        assert isinstance(each, MessageRejected)
         assert [found.code for found in each.findings] == [Fault.ALLOWANCE_USED.code]
 
 
@@ -217,21 +219,23 @@ def test_over_sftp_what_is_beyond_any_sound_package_is_told_at_the_write_that_pa
 
 
 def test_an_account_that_has_used_four_fifths_of_its_day_opens_an_alarm(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
-        desk.change_account("broker-aa", daily_messages=5, daily_bytes=None)
-        settings, now = desk.home.settings(), NOW + timedelta(hours=1)
+    with Harness.at(tmp_path / "home") as harness:
+        harness.change_account("broker-aa", daily_messages=5, daily_bytes=None)
+        settings, now = harness.home.settings(), NOW + timedelta(hours=1)
         for number in range(4):
-            assert not _nearly_used(desk, settings, now)
-            asyncio.run(desk.messages.add(_arrival(number / 60, "broker-aa")))
-        assert _nearly_used(desk, settings, now) == {"allowance:broker-aa": Severity.WARNING}
-        asyncio.run(desk.messages.add(_arrival(4 / 60, "broker-aa")))
-        assert _nearly_used(desk, settings, now) == {"allowance:broker-aa": Severity.SERIOUS}
-        assert not _nearly_used(desk, settings, now + timedelta(days=1))
+            assert not _nearly_used(harness, settings, now)
+            asyncio.run(harness.messages.add(_arrival(number / 60, "broker-aa")))
+        assert _nearly_used(harness, settings, now) == {"allowance:broker-aa": Severity.WARNING}
+        asyncio.run(harness.messages.add(_arrival(4 / 60, "broker-aa")))
+        assert _nearly_used(harness, settings, now) == {"allowance:broker-aa": Severity.SERIOUS}
+        assert not _nearly_used(harness, settings, now + timedelta(days=1))
 
 
-def _nearly_used(desk: Desk, settings: Settings, now: datetime) -> dict[str, Severity]:
-    with closing(Looking(desk.home, settings, lambda: now, (), (), {}, lambda _now: "", dict)) as looking:
-        found = conditions(asyncio.run(looking.sight()), settings.alarms)
+def _nearly_used(harness: Harness, settings: Settings, now: datetime) -> dict[str, Severity]:
+    with closing(
+        SnapshotReader(harness.home, settings, lambda: now, (), (), {}, lambda _now: "", dict)
+    ) as reader:
+        found = conditions(asyncio.run(reader.snapshot()), settings.alarms)
     return {each.key: each.severity for each in found if each.key.startswith("allowance:")}
 
 

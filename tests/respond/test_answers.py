@@ -9,18 +9,18 @@ import pytest
 
 from gateway.families.customs_codes import AnswerKind, CustomsCodes
 from gateway.families.families import Families
-from gateway.model.faults import Fault, Rejected
+from gateway.model.faults import Fault, MessageRejected
 from gateway.model.message import Operation, Receipt, ReceiptKind
 from gateway.model.policy import Policy
 from gateway.model.receipt_names import receipt_name
 from gateway.model.states import CustomsStatus, Event, State, advance
-from gateway.respond.answer import Target, Told, decide, read
+from gateway.respond.answer import AnsweredDeclaration, CustomsAnswer, decide, read
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 CODES = SCHEMAS / "cn-dec/1/codes"
 CHANNELS = CustomsCodes.read((CODES / "receipt_channel.csv").read_text(encoding="utf-8"))
 AT = datetime(2026, 11, 23, 16, 5, 6, 123456, tzinfo=UTC)
-TARGET = Target(
+TARGET = AnsweredDeclaration(
     message="01JD9Z0000000000000000000A",
     account="broker-aa",
     file_name="报关单.zip",
@@ -35,7 +35,7 @@ TARGET = Target(
     released_to=frozenset(),
     revision=3,
 )
-BUSINESS = Told(
+BUSINESS = CustomsAnswer(
     kind=AnswerKind.BUSINESS,
     family="cn-dec",
     client_reference="",
@@ -71,7 +71,7 @@ def dec_result(**values: str) -> str:
 
 
 def test_a_real_receipt_is_understood(families: Families) -> None:
-    assert read(REAL.encode(), families) == Told(
+    assert read(REAL.encode(), families) == CustomsAnswer(
         kind=AnswerKind.BUSINESS,
         family="cn-dec",
         client_reference="",
@@ -92,11 +92,11 @@ def test_a_wrapped_receipt_is_understood(families: Families) -> None:
     inner = dec_result(CLIENTSEQ_NO="C-1", SEQ_NO="I20260000000000001", ENTRY_ID="", CHANNEL="L")
     body = f"<DEC_DATA>{inner}<RESULT_INFO>入库成功</RESULT_INFO></DEC_DATA>"
 
-    told = read(body.encode(), families)
+    parsed = read(body.encode(), families)
 
-    assert told.kind is AnswerKind.BUSINESS
-    assert (told.client_reference, told.seq_no, told.entry_id) == ("C-1", "I20260000000000001", "")
-    assert (told.code, told.status, told.note) == ("L", CustomsStatus.STORED, "入库成功")
+    assert parsed.kind is AnswerKind.BUSINESS
+    assert (parsed.client_reference, parsed.seq_no, parsed.entry_id) == ("C-1", "I20260000000000001", "")
+    assert (parsed.code, parsed.status, parsed.note) == ("L", CustomsStatus.STORED, "入库成功")
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,10 @@ def test_a_technical_answer_says_whether_it_was_imported(
         "<SeqNo>I20260000000000001</SeqNo><TrnPreId/></DecImportResponse>"
     )
 
-    told = read(body.encode(), families)
+    parsed = read(body.encode(), families)
 
-    assert (told.kind, told.code, told.status, told.note) == (kind, code, status, "文本")
-    assert (told.client_reference, told.seq_no, told.at) == ("C-1", "I20260000000000001", None)
+    assert (parsed.kind, parsed.code, parsed.status, parsed.note) == (kind, code, status, "文本")
+    assert (parsed.client_reference, parsed.seq_no, parsed.at) == ("C-1", "I20260000000000001", None)
 
 
 def test_a_failure_of_the_import_client_is_a_refusal(families: Families) -> None:
@@ -128,16 +128,16 @@ def test_a_failure_of_the_import_client_is_a_refusal(families: Families) -> None
         '<failInfo><![CDATA[["读卡器错误 50200"]]]></failInfo><retData/></Root>'
     )
 
-    told = read(body.encode(), families)
+    parsed = read(body.encode(), families)
 
-    assert (told.kind, told.refused, told.code) == (AnswerKind.FAILURE, True, "C134")
-    assert told.note == '["读卡器错误 50200"]'
+    assert (parsed.kind, parsed.refused, parsed.code) == (AnswerKind.FAILURE, True, "C134")
+    assert parsed.note == '["读卡器错误 50200"]'
 
 
 def test_an_unknown_code_is_read_as_it_is(families: Families) -> None:
-    told = read(dec_result(CUS_CIQ_NO="I20260000000000001", CHANNEL="l").encode(), families)
+    parsed = read(dec_result(CUS_CIQ_NO="I20260000000000001", CHANNEL="l").encode(), families)
 
-    assert (told.code, told.status) == ("l", None)
+    assert (parsed.code, parsed.status) == ("l", None)
 
 
 def test_a_unified_number_in_the_place_of_the_entry_number_is_none(families: Families) -> None:
@@ -174,35 +174,35 @@ def test_a_time_without_zone_is_chinas(families: Families, said: str, at: dateti
     ],
 )
 def test_what_is_no_answer_is_refused(families: Families, body: bytes, fault: Fault) -> None:
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(MessageRejected) as refused:
         read(body, families)
 
     assert [found.code for found in refused.value.findings] == [fault.code]
 
 
-def notice(channel: str) -> Told:
+def notice(channel: str) -> CustomsAnswer:
     return replace(BUSINESS, code=channel, status=CHANNELS.status(channel))
 
 
-def after(target: Target, told: Told) -> Target:
+def after(declaration: AnsweredDeclaration, parsed: CustomsAnswer) -> AnsweredDeclaration:
     """The target once the answer was written, as the store does it."""
-    answered = decide(told, target, b"", Policy(), AT)
+    effect = decide(parsed, declaration, b"", Policy(), AT)
     return replace(
-        target,
-        state=advance(target.state, answered.event),
-        customs_status=answered.customs_status,
-        seq_no=answered.seq_no,
-        entry_id=answered.entry_id,
+        declaration,
+        state=advance(declaration.state, effect.event),
+        customs_status=effect.customs_status,
+        seq_no=effect.seq_no,
+        entry_id=effect.entry_id,
     )
 
 
 def test_every_order_of_the_answers_and_every_repetition_ends_the_same() -> None:
     course = (TECHNICAL, notice("L"), notice("J"), notice("P"), notice("R"))
     for order in permutations(course):
-        target = TARGET
-        for told in (*order, *order[:2]):
-            target = after(target, told)
-        assert target == replace(
+        declaration = TARGET
+        for parsed in (*order, *order[:2]):
+            declaration = after(declaration, parsed)
+        assert declaration == replace(
             TARGET,
             state=State.CLOSED,
             customs_status=CustomsStatus.CLOSED,
@@ -216,20 +216,20 @@ def test_every_order_of_the_answers_and_every_repetition_ends_the_same() -> None
 def test_every_code_of_customs_has_its_place_in_the_states(state: State, channel: str) -> None:
     before = replace(TARGET, state=state)
 
-    target = after(before, notice(channel))
+    declaration = after(before, notice(channel))
 
-    assert target.customs_status.rank >= before.customs_status.rank
-    assert (target.state is State.CLOSED) == (target.customs_status.final or state is State.CLOSED)
+    assert declaration.customs_status.rank >= before.customs_status.rank
+    assert (declaration.state is State.CLOSED) == (declaration.customs_status.final or state is State.CLOSED)
 
 
 def test_an_unknown_code_is_relayed_and_changes_nothing() -> None:
     before = replace(TARGET, customs_status=CustomsStatus.REVIEWED)
 
-    answered = decide(notice("%"), before, b"<DEC_RESULT/>", Policy(), AT)
+    effect = decide(notice("%"), before, b"<DEC_RESULT/>", Policy(), AT)
 
-    assert answered.event is Event.ANSWERED
-    assert answered.customs_status is CustomsStatus.REVIEWED
-    assert [receipt.body for receipt in answered.receipts] == [b"<DEC_RESULT/>"]
+    assert effect.event is Event.ANSWERED
+    assert effect.customs_status is CustomsStatus.REVIEWED
+    assert [receipt.body for receipt in effect.receipts] == [b"<DEC_RESULT/>"]
 
 
 @pytest.mark.parametrize(
@@ -278,17 +278,17 @@ def test_a_list_with_a_code_twice_or_an_unknown_status_is_not_loaded() -> None:
 
 
 def test_a_save_is_finished_when_it_is_imported() -> None:
-    answered = decide(TECHNICAL, replace(TARGET, operation=Operation.SAVE), b"", Policy(), AT)
+    effect = decide(TECHNICAL, replace(TARGET, operation=Operation.SAVE), b"", Policy(), AT)
 
-    assert answered.event is Event.SETTLED
-    assert answered.customs_status is CustomsStatus.IMPORTED
+    assert effect.event is Event.SETTLED
+    assert effect.customs_status is CustomsStatus.IMPORTED
 
 
 def test_a_declaration_is_not_finished_when_it_is_imported() -> None:
-    answered = decide(TECHNICAL, TARGET, b"", Policy(), AT)
+    effect = decide(TECHNICAL, TARGET, b"", Policy(), AT)
 
-    assert answered.event is Event.ANSWERED
-    assert answered.customs_status is CustomsStatus.IMPORTED
+    assert effect.event is Event.ANSWERED
+    assert effect.customs_status is CustomsStatus.IMPORTED
 
 
 @pytest.mark.parametrize("operation", list(Operation))
@@ -296,10 +296,10 @@ def test_a_declaration_is_not_finished_when_it_is_imported() -> None:
 def test_a_failed_import_finishes_the_message_as_refused(operation: Operation, kind: AnswerKind) -> None:
     failed = replace(TECHNICAL, kind=kind, status=CustomsStatus.REFUSED, seq_no="", code="1")
 
-    answered = decide(failed, replace(TARGET, operation=operation), b"", Policy(), AT)
+    effect = decide(failed, replace(TARGET, operation=operation), b"", Policy(), AT)
 
-    assert answered.event is Event.SETTLED
-    assert answered.customs_status is CustomsStatus.REFUSED
+    assert effect.event is Event.SETTLED
+    assert effect.customs_status is CustomsStatus.REFUSED
 
 
 def test_an_entry_deleted_after_it_was_closed_is_deleted() -> None:
@@ -311,13 +311,13 @@ def test_an_entry_deleted_after_it_was_closed_is_deleted() -> None:
 def test_numbers_once_known_are_not_lost_to_an_answer_without_them() -> None:
     known = replace(TARGET, seq_no="I20260000000000001", entry_id="224820261000000001")
 
-    answered = decide(replace(BUSINESS, seq_no="", entry_id=""), known, b"", Policy(), AT)
+    effect = decide(replace(BUSINESS, seq_no="", entry_id=""), known, b"", Policy(), AT)
 
-    assert (answered.seq_no, answered.entry_id) == (known.seq_no, known.entry_id)
+    assert (effect.seq_no, effect.entry_id) == (known.seq_no, known.entry_id)
 
 
 @pytest.mark.parametrize(
-    ("told", "kind", "prefix"),
+    ("parsed", "kind", "prefix"),
     [
         (TECHNICAL, ReceiptKind.TECHNICAL, "Successed"),
         (replace(TECHNICAL, status=CustomsStatus.REFUSED), ReceiptKind.TECHNICAL, "Failed"),
@@ -331,11 +331,11 @@ def test_numbers_once_known_are_not_lost_to_an_answer_without_them() -> None:
     ],
 )
 def test_an_answer_is_relayed_byte_for_byte_under_the_name_that_broker_software_expects(
-    told: Told, kind: ReceiptKind, prefix: str
+    parsed: CustomsAnswer, kind: ReceiptKind, prefix: str
 ) -> None:
     body = b"\xef\xbb\xbf<x >\r\n</x>"
 
-    assert decide(told, TARGET, body, Policy(), AT).receipts == (
+    assert decide(parsed, TARGET, body, Policy(), AT).receipts == (
         Receipt(account="broker-aa", name=f"{prefix}_报关单_202611240005061234560.xml", kind=kind, body=body),
     )
 

@@ -25,9 +25,9 @@ from gateway.model.faults import Fault
 from gateway.model.ports import Answer, Backend
 from gateway.respond.answer_intake import CustomsAnswers
 from tests.backends.test_http import answering, gateway
-from tests.support.amqp_office import backend_settings
+from tests.support.amqp_backend import backend_settings
 from tests.support.declarations import Declaration, Document, enterprise
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.pdfs import pdf
 from tests.support.rabbitmq import Rabbit
 from tests.support.rendering import packed
@@ -50,9 +50,9 @@ def clock() -> datetime:
     return NOW + timedelta(microseconds=next(_TICKS))
 
 
-def say(desk: Desk, *answers: Answer) -> None:
-    book = SqlAnswers(desk.database, clock)
-    told = CustomsAnswers(book, desk.register, families(), desk.rules.policy, desk.judges, clock)
+def say(harness: Harness, *answers: Answer) -> None:
+    book = SqlAnswers(harness.database, clock)
+    told = CustomsAnswers(book, harness.register, families(), harness.rules.policy, harness.judges, clock)
     asyncio.run(told.take_in("customs", answers))
 
 
@@ -68,39 +68,39 @@ class Known:
 
 @dataclass(frozen=True)
 class Two:
-    desk: Desk
+    harness: Harness
     own: Known
     other: Known
 
     def stand(self) -> list[object]:
-        rows = [self.desk.message(each.key) for each in (self.own, self.other)]
-        told = self.desk.rows(receipts)
+        rows = [self.harness.message(each.key) for each in (self.own, self.other)]
+        told = self.harness.rows(receipts)
         return [
             *((row["customs_status"], row["seq_no"], row["entry_id"], row["state"]) for row in rows),
             len(told),
         ]
 
     def held(self) -> list[str]:
-        rows = self.desk.rows(messages, kind="answer", state="held")
+        rows = self.harness.rows(messages, kind="answer", state="held")
         return [row["reason"] for row in rows]
 
 
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[Two]:
-    with Desk.at(tmp_path / "home") as desk:
+    with Harness.at(tmp_path / "home") as harness:
         documents = (Document(body=pdf()),)
         known = []
         for number in (1, 2):
             reference = f"R{number}"
             declaration = Declaration(reference=reference, documents=documents)
-            decision = desk.judged("broker-aa", f"{number}.zip", packed(declaration))
+            decision = harness.judged("broker-aa", f"{number}.zip", packed(declaration))
             assert decision.submissions
             seq_no, entry_id = f"I2026000000000000{number}", f"02022026100000000{number}"
             body = RESULT.format(seq_no=seq_no, entry_id=entry_id, reference=reference, channel="L")
             key = decision.message
-            say(desk, Answer(id=key, name="r.xml", body=body.encode(), key=key))
+            say(harness, Answer(id=key, name="r.xml", body=body.encode(), key=key))
             known.append(Known(key, seq_no, entry_id, reference))
-        yield Two(desk, *known)
+        yield Two(harness, *known)
 
 
 WAYS: Final = ("key", "seq_no", "entry_id", "reference")
@@ -118,58 +118,58 @@ def test_an_answer_that_names_one_declaration_so_and_another_so_is_held(
 ) -> None:
     before = two.stand()
     named = {one: getattr(two.own, one), another: getattr(two.other, another)}
-    say(two.desk, answer(RESULT, "R", **named))
+    say(two.harness, answer(RESULT, "R", **named))
     assert two.stand() == before
     assert len(two.held()) == 1
     # What names one in both ways is its own.
-    say(two.desk, answer(RESULT, "J", **{each: getattr(two.own, each) for each in (one, another)}))
-    assert two.desk.message(two.own.key)["customs_status"] == "reviewed"
+    say(two.harness, answer(RESULT, "J", **{each: getattr(two.own, each) for each in (one, another)}))
+    assert two.harness.message(two.own.key)["customs_status"] == "reviewed"
 
 
 @pytest.mark.parametrize("technical", [True, False])
 def test_the_key_of_one_and_a_number_that_is_known_of_another_are_held_also_before_the_first_has_one(
     tmp_path: Path, technical: bool
 ) -> None:
-    with Desk.at(tmp_path / "home") as desk:
+    with Harness.at(tmp_path / "home") as harness:
         fresh, known = (
-            desk.judged(
+            harness.judged(
                 "broker-aa",
                 f"{each}.zip",
                 packed(Declaration(reference=each, documents=(Document(body=pdf()),))),
             ).message
             for each in ("R1", "R2")
         )
-        say(desk, answer(RESULT, "L", key=known, seq_no="I20260000000000002"))
+        say(harness, answer(RESULT, "L", key=known, seq_no="I20260000000000002"))
         form = RESPONSE if technical else RESULT
         # One after the other in one turn: the first gives it no number.
         say(
-            desk,
+            harness,
             answer(RESPONSE, "", key=fresh, reference="R1"),
             answer(form, "R", key=fresh, seq_no="I20260000000000002"),
         )
-        assert desk.message(fresh)["seq_no"] is None
-        assert desk.message(fresh)["customs_status"] != "released"
-        (held,) = desk.rows(messages, kind="answer", state="held")
+        assert harness.message(fresh)["seq_no"] is None
+        assert harness.message(fresh)["customs_status"] != "released"
+        (held,) = harness.rows(messages, kind="answer", state="held")
         assert known in held["reason"]
 
 
 def test_the_key_of_nothing_that_this_back_end_has_is_no_key_of_what_the_number_names(two: Two) -> None:
     before = two.stand()
-    say(two.desk, answer(RESULT, "R", key="01M6CY1EB00000000000000004", seq_no=two.own.seq_no))
+    say(two.harness, answer(RESULT, "R", key="01M6CY1EB00000000000000004", seq_no=two.own.seq_no))
     assert two.stand() == before
     assert len(two.held()) == 1
 
 
 def test_two_that_use_one_reference_are_told_apart_by_the_number(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
+    with Harness.at(tmp_path / "home") as harness:
         documents = (Document(body=pdf()),)
-        first = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="C", documents=documents)))
-        say(desk, answer(RESULT, "L", key=first.message, seq_no="I20260000000000001"))
+        first = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="C", documents=documents)))
+        say(harness, answer(RESULT, "L", key=first.message, seq_no="I20260000000000001"))
         declaration = Declaration(reference="C", agent=enterprise("broker-b"), documents=documents)
-        second = desk.judged("broker-b", "b.zip", packed(declaration))
+        second = harness.judged("broker-b", "b.zip", packed(declaration))
         assert second.submissions
-        say(desk, answer(RESPONSE, "", reference="C", seq_no="I20260000000000001"))
-        assert desk.message(second.message)["seq_no"] is None
+        say(harness, answer(RESPONSE, "", reference="C", seq_no="I20260000000000001"))
+        assert harness.message(second.message)["seq_no"] is None
 
 
 def test_an_answer_for_another_declaration_in_a_folder_under_this_ones_key_is_held(
@@ -186,7 +186,7 @@ def test_an_answer_for_another_declaration_in_a_folder_under_this_ones_key_is_he
     heard = asyncio.run(back_end.answers(10))
     back_end.close()
     assert [each.key for each in heard] == [two.own.key]
-    say(two.desk, *heard)
+    say(two.harness, *heard)
     assert two.stand() == before
     assert len(two.held()) == 1
 
@@ -248,14 +248,14 @@ def test_they_are_held_over_every_connection_and_keep_none_behind_them_from_bein
     async def test() -> None:
         async with connection(request, tmp_path, said) as backend:
             answers = await heard(backend, len(said))
-            await asyncio.to_thread(say, two.desk, *answers)
+            await asyncio.to_thread(say, two.harness, *answers)
             await backend.acknowledge([each.id for each in answers])
             await heard(backend, 0)
 
-    other = two.desk.message(two.other.key)
+    other = two.harness.message(two.other.key)
     asyncio.run(test())
-    assert two.desk.message(two.other.key) == other
-    assert two.desk.message(two.own.key)["customs_status"] == "reviewed"
+    assert two.harness.message(two.other.key) == other
+    assert two.harness.message(two.own.key)["customs_status"] == "reviewed"
     assert set(two.held()) == {
         f"it names {two.other.seq_no}, which is that of {two.other.key}, and {two.own.key}",
         f"cannot be read: {Fault.ANSWER_SEVERAL.code}",
@@ -292,7 +292,7 @@ def test_an_answer_with_several_returns_is_held_and_applied_to_none(
         for each, channel in ((two.own, "R"), (two.other, "E"))
     ]
     body = SEVERAL[several].format(*parts)
-    say(two.desk, Answer(id="1", name="r.xml", body=body.encode(), key=two.own.key if keyed else None))
+    say(two.harness, Answer(id="1", name="r.xml", body=body.encode(), key=two.own.key if keyed else None))
     assert two.stand() == before
     (reason,) = two.held()
     # A root that only holds others has no code of its own.

@@ -13,7 +13,7 @@ from adapters.store.write.answers import SqlAnswers
 from gateway.model.ports import Answer
 from gateway.respond.answer_intake import CustomsAnswers
 from tests.support.declarations import Declaration, Document, enterprise
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.pdfs import pdf
 from tests.support.rendering import packed
 from tests.support.validating import families
@@ -25,9 +25,9 @@ RESULT = (
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as desk:
-        yield desk
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
 
 
 _TICKS = count()
@@ -38,9 +38,9 @@ def clock() -> datetime:
     return NOW + timedelta(microseconds=next(_TICKS))
 
 
-def say(desk: Desk, *answers: Answer, backend: str = "customs") -> None:
-    book = SqlAnswers(desk.database, clock)
-    told = CustomsAnswers(book, desk.register, families(), desk.rules.policy, desk.judges, clock)
+def say(harness: Harness, *answers: Answer, backend: str = "customs") -> None:
+    book = SqlAnswers(harness.database, clock)
+    told = CustomsAnswers(book, harness.register, families(), harness.rules.policy, harness.judges, clock)
     asyncio.run(told.take_in(backend, answers))
 
 
@@ -49,61 +49,61 @@ def result(key: str, seq_no: str, channel: str) -> Answer:
     return Answer(id=f"{key}{channel}{seq_no}", name="r.xml", body=body, key=key)
 
 
-def test_an_answer_that_names_another_unified_number_is_held_and_changes_nothing(desk: Desk) -> None:
-    sent = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
-    say(desk, result(sent, "I20260000000000001", "L"))
-    say(desk, result(sent, "I20260000000000002", "R"), result(sent, "I20260000000000001", "J"))
-    row = desk.message(sent)
+def test_an_answer_that_names_another_unified_number_is_held_and_changes_nothing(harness: Harness) -> None:
+    sent = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
+    say(harness, result(sent, "I20260000000000001", "L"))
+    say(harness, result(sent, "I20260000000000002", "R"), result(sent, "I20260000000000001", "J"))
+    row = harness.message(sent)
     assert (row["seq_no"], row["customs_status"]) == ("I20260000000000001", "reviewed")
-    (held,) = [each for each in desk.rows(messages, kind="answer") if each["state"] == "held"]
+    (held,) = [each for each in harness.rows(messages, kind="answer") if each["state"] == "held"]
     assert "it names I20260000000000002" in held["reason"]
-    told = desk.rows(receipts, message=sent, account="broker-aa")
+    told = harness.rows(receipts, message=sent, account="broker-aa")
     assert [each["kind"] for each in told].count("business") == 2
 
 
-def test_a_back_end_says_nothing_of_what_another_one_was_given(desk: Desk) -> None:
-    sent = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
-    say(desk, result(sent, "I20260000000000001", "L"))
-    say(desk, result(sent, "I20260000000000001", "P"), backend="association")
-    assert desk.message(sent)["customs_status"] == "stored"
+def test_a_back_end_says_nothing_of_what_another_one_was_given(harness: Harness) -> None:
+    sent = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
+    say(harness, result(sent, "I20260000000000001", "L"))
+    say(harness, result(sent, "I20260000000000001", "P"), backend="association")
+    assert harness.message(sent)["customs_status"] == "stored"
 
 
-def test_an_answer_with_an_empty_key_is_matched_by_what_it_names(desk: Desk) -> None:
-    sent = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
-    say(desk, result(sent, "I20260000000000001", "L"))
-    say(desk, result("", "I20260000000000001", "P"))
-    assert desk.message(sent)["customs_status"] == "released"
+def test_an_answer_with_an_empty_key_is_matched_by_what_it_names(harness: Harness) -> None:
+    sent = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
+    say(harness, result(sent, "I20260000000000001", "L"))
+    say(harness, result("", "I20260000000000001", "P"))
+    assert harness.message(sent)["customs_status"] == "released"
 
 
-def test_what_is_no_answer_is_held_and_the_others_are_heard(desk: Desk) -> None:
-    sent = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
+def test_what_is_no_answer_is_held_and_the_others_are_heard(harness: Harness) -> None:
+    sent = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
     bad = Answer(id="1", name="bad.xml", body=b"\x00<not", key=sent)
-    say(desk, bad, result(sent, "I20260000000000001", "L"))
-    assert desk.message(sent)["customs_status"] == "stored"
-    (held,) = [each for each in desk.rows(messages, kind="answer") if each["state"] == "held"]
+    say(harness, bad, result(sent, "I20260000000000001", "L"))
+    assert harness.message(sent)["customs_status"] == "stored"
+    (held,) = [each for each in harness.rows(messages, kind="answer") if each["state"] == "held"]
     assert held["reason"].startswith("cannot be read: xml-")
 
 
 def test_an_answer_that_names_two_parties_declarations_by_their_reference_is_held_not_guessed(
-    desk: Desk,
+    harness: Harness,
 ) -> None:
     documents = (Document(body=pdf()),)
-    first = desk.judged("broker-aa", "a.zip", packed(Declaration(reference="C-1", documents=documents)))
+    first = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="C-1", documents=documents)))
     body = (
         b'<DecImportResponse xmlns="http://www.chinaport.gov.cn/dec"><ResponseCode>0</ResponseCode>'
         b"<ErrorMessage/><ClientSeqNo>C-1</ClientSeqNo><SeqNo>%s</SeqNo><TrnPreId/></DecImportResponse>"
     )
     agent = enterprise("broker-b")
     declaration = Declaration(reference="C-1", agent=agent, documents=documents)
-    second = desk.judged("broker-b", "b.zip", packed(declaration))
+    second = harness.judged("broker-b", "b.zip", packed(declaration))
     assert all(decision.submissions for decision in (first, second))
     unnamed = Answer(id="1", name="s.xml", body=body % b"I20260000000000001")
-    say(desk, unnamed)
-    (held,) = [each for each in desk.rows(messages, kind="answer") if each["state"] == "held"]
+    say(harness, unnamed)
+    (held,) = [each for each in harness.rows(messages, kind="answer") if each["state"] == "held"]
     assert "more than one party has an open declaration with reference C-1" in held["reason"]
-    assert {desk.message(each.message)["seq_no"] for each in (first, second)} == {None}
+    assert {harness.message(each.message)["seq_no"] for each in (first, second)} == {None}
     # With the key of its submission it is certain, and what is left is certain too.
-    say(desk, Answer(id="2", name="s.xml", body=body % b"I20260000000000002", key=second.message))
-    say(desk, Answer(id="3", name="s.xml", body=body % b"I20260000000000003"))
-    assert desk.message(first.message)["seq_no"] == "I20260000000000003"
-    assert desk.message(second.message)["seq_no"] == "I20260000000000002"
+    say(harness, Answer(id="2", name="s.xml", body=body % b"I20260000000000002", key=second.message))
+    say(harness, Answer(id="3", name="s.xml", body=body % b"I20260000000000003"))
+    assert harness.message(first.message)["seq_no"] == "I20260000000000003"
+    assert harness.message(second.message)["seq_no"] == "I20260000000000002"

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.families.customs_codes import AnswerKind
 from gateway.model.message import Operation
-from gateway.respond.answer import Told
+from gateway.respond.answer import CustomsAnswer
 from gateway.respond.match import Unclear, match
 
 KEY = "01JD0000000000000000000000"
@@ -58,7 +58,7 @@ class Known:
         return [each for each in self.sent if each.reference == reference and each.seq_no in (None, seq_no)]
 
 
-ANSWER = Told(
+ANSWER = CustomsAnswer(
     kind=AnswerKind.BUSINESS,
     family="cn-dec",
     client_reference="",
@@ -71,7 +71,7 @@ ANSWER = Told(
 )
 
 
-def named(*, client_reference: str = "", seq_no: str = "", entry_id: str = "") -> Told:
+def named(*, client_reference: str = "", seq_no: str = "", entry_id: str = "") -> CustomsAnswer:
     return replace(ANSWER, client_reference=client_reference, seq_no=seq_no, entry_id=entry_id)
 
 

@@ -13,7 +13,7 @@ from adapters.home.certificates import make_p256_pair
 from adapters.home.home import Home
 from adapters.home.named_files import Renewal
 from adapters.run.judge_pool import WorkerJudges
-from adapters.run.reload import Reloading
+from adapters.run.reload import Reloader
 from adapters.run.worker import Judging
 from adapters.store.tables.messages import events
 from adapters.store.write.in_force import NODE, NodeEvent, Noted, noted
@@ -22,7 +22,7 @@ from gateway.model.message import Received
 from gateway.model.policy import Policy
 from gateway.model.states import Event
 from tests.support.declarations import Declaration, lines
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
 
 # A node that judges by the one of these may not route by the other's routes.
@@ -33,17 +33,17 @@ class Running:
     """A node as far as it judges, at a desk; `policies` are those that were given to whoever judges beside
     the workers."""
 
-    def __init__(self, desk: Desk, judges: WorkerJudges, renewals: list[Renewal]) -> None:
-        self.desk = desk
+    def __init__(self, harness: Harness, judges: WorkerJudges, renewals: list[Renewal]) -> None:
+        self.harness = harness
         self.judges = judges
         self.policies: list[Policy] = []
-        self.reload = Reloading(
-            *(desk.home, desk.home.in_force(), judges, desk.database, lambda: NOW),
+        self.reload = Reloader(
+            *(harness.home, harness.home.in_force(), judges, harness.database, lambda: NOW),
             *(self.policies.append, renewals),
         )
 
     def noted(self) -> Noted:
-        with self.desk.database.engine.connect() as reader:
+        with self.harness.database.engine.connect() as reader:
             said = noted(reader)
         assert said is not None
         return said
@@ -56,11 +56,11 @@ def renewals() -> list[Renewal]:
 
 @pytest.fixture
 def running(tmp_path: Path, renewals: list[Renewal]) -> Iterator[Running]:
-    with Desk.at(tmp_path / "home") as desk:
-        judging = Judging.of(desk.home, desk.home.policy(), desk.home.routes())
-        judges = WorkerJudges(desk.home, judging, workers=2, seconds=60, memory=768)
+    with Harness.at(tmp_path / "home") as harness:
+        judging = Judging.of(harness.home, harness.home.policy(), harness.home.routes())
+        judges = WorkerJudges(harness.home, judging, workers=2, seconds=60, memory=768)
         try:
-            yield Running(desk, judges, renewals)
+            yield Running(harness, judges, renewals)
         finally:
             judges.close()
 
@@ -77,11 +77,13 @@ def edited(home: Home, name: str, *changes: tuple[str, str]) -> None:
 def two_lines(running: Running) -> Received:
     """A declaration that one policy accepts and the other refuses; never committed, so that it may be judged
     any number of times."""
-    return running.desk.received("broker-aa", "R1.xml", render(Declaration(reference="R1", lines=lines(2))))
+    return running.harness.received(
+        "broker-aa", "R1.xml", render(Declaration(reference="R1", lines=lines(2)))
+    )
 
 
 def test_each_message_is_judged_wholly_by_what_ran_before_or_by_what_runs_after(running: Running) -> None:
-    home, received = running.desk.home, two_lines(running)
+    home, received = running.harness.home, two_lines(running)
     before = home.policy().digest
 
     async def judged_while_it_reloads() -> list[Any]:
@@ -104,7 +106,7 @@ def test_each_message_is_judged_wholly_by_what_ran_before_or_by_what_runs_after(
 
 
 def test_a_reload_is_an_event_with_the_digests_before_and_after(running: Running) -> None:
-    home = running.desk.home
+    home = running.harness.home
     before = home.in_force().digests
     asyncio.run(running.reload.begin())
     edited(home, "routes.toml", ('name = "tianjin"', 'name = "north"'))
@@ -119,7 +121,7 @@ def test_a_reload_is_an_event_with_the_digests_before_and_after(running: Running
     assert said.digests["routes.toml"] == home.in_force().digests["routes.toml"] != before["routes.toml"]
     # What takes a restart is not said to run.
     assert said.digests["gateway.toml"] == before["gateway.toml"]
-    row = running.desk.rows(events, message=NODE)[-1]
+    row = running.harness.rows(events, message=NODE)[-1]
     assert (row["event"], row["actor"]) == ("reloaded", "node")
 
 
@@ -130,7 +132,7 @@ def other_pair(home: Home) -> None:
 
 
 def test_the_pair_of_the_gateway_is_taken_with_the_rest(running: Running) -> None:
-    home = running.desk.home
+    home = running.harness.home
     old = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text()).fingerprint
     other_pair(home)
     asyncio.run(running.reload())
@@ -181,7 +183,7 @@ BROKEN: dict[str, Callable[[Home], object]] = {
 
 def test_whatever_is_wrong_with_the_files_all_that_ran_goes_on(running: Running, tmp_path: Path) -> None:
     """Each file that is broken comes with others that are sound and changed: nothing of them is taken."""
-    home, received = running.desk.home, two_lines(running)
+    home, received = running.harness.home, two_lines(running)
     asyncio.run(running.reload.begin())
     started = running.noted()
     kept = shutil.copytree(home.path, tmp_path / "kept")

@@ -25,7 +25,7 @@ from gateway.respond.answer import Unreadable
 from gateway.respond.answer_intake import CustomsAnswers
 from tests.support.costly_pdfs import in_object_streams
 from tests.support.declarations import Declaration
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.keys import xmlsec1_trusts
 from tests.support.rendering import package, render
 from tests.support.validating import families
@@ -33,16 +33,16 @@ from tests.support.validating import families
 
 @contextmanager
 def _judges(
-    desk: Desk,
+    harness: Harness,
     seconds: float = 30,
     seconds_to_read: float = 10,
     memory: int = 768,
     patience: float = 1,
 ) -> Iterator[WorkerJudges]:
     """With one worker."""
-    rules = desk.rules
+    rules = harness.rules
     judges = WorkerJudges(
-        *(desk.home, Judging.of(desk.home, rules.policy, rules.routes)),
+        *(harness.home, Judging.of(harness.home, rules.policy, rules.routes)),
         workers=1,
         seconds=seconds,
         seconds_to_read=seconds_to_read,
@@ -66,11 +66,11 @@ def _at_a_standstill() -> Iterator[None]:
 
 
 def test_documents_come_back_from_a_worker_signed_and_in_their_order(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
-        with _judges(desk) as judges:
+    with Harness.at(tmp_path / "home") as harness:
+        with _judges(harness) as judges:
             signed = asyncio.run(judges.signed([b"<a>1</a>", b"<a>2</a>"]))
             nothing = asyncio.run(judges.signed([]))
-        certificate = desk.home.certificate.read_text()
+        certificate = harness.home.certificate.read_text()
     assert [trusted(document).text for document in signed] == ["1", "2"]
     assert all(xmlsec1_trusts(document, certificate, NOW) for document in signed)
     assert list(nothing) == []
@@ -79,18 +79,20 @@ def test_documents_come_back_from_a_worker_signed_and_in_their_order(tmp_path: P
 def test_an_answer_that_takes_too_long_is_held_with_its_reason_and_counts_as_heard(tmp_path: Path) -> None:
     said = Answer(id="1", name="r.xml", body=b"<r/>")
     with ExitStack() as stack:
-        desk = stack.enter_context(Desk.at(tmp_path / "home"))
+        harness = stack.enter_context(Harness.at(tmp_path / "home"))
         with _at_a_standstill():
-            judges = stack.enter_context(_judges(desk, seconds_to_read=0))
-        book = SqlAnswers(desk.database, lambda: NOW)
-        answers = CustomsAnswers(book, desk.register, families(), desk.rules.policy, judges, lambda: NOW)
+            judges = stack.enter_context(_judges(harness, seconds_to_read=0))
+        book = SqlAnswers(harness.database, lambda: NOW)
+        answers = CustomsAnswers(
+            book, harness.register, families(), harness.rules.policy, judges, lambda: NOW
+        )
         assert asyncio.run(answers.take_in("customs", [said])) == []
-        (held,) = desk.rows(messages, kind="answer")
+        (held,) = harness.rows(messages, kind="answer")
     assert (held["state"], held["reason"]) == ("held", "cannot be read: it took longer than 0 s")
 
 
 def test_what_a_back_end_says_is_read_in_a_worker_as_it_would_be_here(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk, _judges(desk) as judges:
+    with Harness.at(tmp_path / "home") as harness, _judges(harness) as judges:
         notice = b'<AgreementNotice xmlns="urn:customs-edi-gateway:1"/>'
         assert asyncio.run(judges.told(notice)) is None
         for unreadable, why in ((b"<r", "xml-malformed"), (b"<r/>", "family-unknown")):
@@ -100,10 +102,10 @@ def test_what_a_back_end_says_is_read_in_a_worker_as_it_would_be_here(tmp_path: 
 
 def test_the_time_of_a_judgement_grows_with_the_size_of_its_package(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        desk = stack.enter_context(Desk.at(tmp_path / "home"))
+        harness = stack.enter_context(Harness.at(tmp_path / "home"))
         with _at_a_standstill():
-            judges = stack.enter_context(_judges(desk, seconds=0))
-        small = desk.received("broker-aa", "a.xml", b"<r/>")
+            judges = stack.enter_context(_judges(harness, seconds=0))
+        small = harness.received("broker-aa", "a.xml", b"<r/>")
         with pytest.raises(WorkerDied, match="took longer than 0 s"):
             asyncio.run(judges.judge(small, NOW))
         large = replace(small, arrival=replace(small.arrival, size=1_000_000_000))
@@ -121,24 +123,24 @@ SHAPES = {
 
 
 def test_what_exhausts_the_memory_of_a_worker_twice_is_refused_with_the_limit(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk, _judges(desk, memory=64) as judges:
-        costly = desk.received("broker-aa", "costly.xml", ELEMENTS)
+    with Harness.at(tmp_path / "home") as harness, _judges(harness, memory=64) as judges:
+        costly = harness.received("broker-aa", "costly.xml", ELEMENTS)
         refused = asyncio.run(judges.judge(costly, NOW))
-        asyncio.run(desk.messages.decide(refused, NOW))
+        asyncio.run(harness.messages.decide(refused, NOW))
         assert refused.event is Event.REFUSED
         assert [each.code for each in refused.findings] == ["package-too-costly"]
         assert "64 MB of memory" in refused.findings[0].en
         assert [each.verdict for each in refused.receipts if each.final] == ["rejected"]
-        sound = desk.received("broker-aa", "sound.xml", render(Declaration()))
+        sound = harness.received("broker-aa", "sound.xml", render(Declaration()))
         assert asyncio.run(judges.judge(sound, NOW)).event is Event.PASSED
 
 
 def test_want_of_memory_is_never_told_as_another_fault(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
+    with Harness.at(tmp_path / "home") as harness:
         told: dict[tuple[str, int], list[str]] = {}
-        received = {shape: desk.received("broker-aa", shape, body) for shape, body in SHAPES.items()}
+        received = {shape: harness.received("broker-aa", shape, body) for shape, body in SHAPES.items()}
         for memory in (768, 16):
-            with _judges(desk, memory=memory) as judges:
+            with _judges(harness, memory=memory) as judges:
                 for shape, each in received.items():
                     found = asyncio.run(judges.judge(each, NOW)).findings
                     told[shape, memory] = [finding.code for finding in found]
@@ -151,7 +153,10 @@ def test_what_exhausts_the_time_of_a_worker_twice_is_refused_with_the_limit(tmp_
     # Packed, since a larger package may take longer; what does not deflate keeps the ratio in bounds.
     noise = base64.b64encode(shake_128(b"noise").digest(300_000))
     costly = package(b"<r><!--" + noise + b"-->" + b"<a/>" * 5_000_000 + b"</r>", {}, "costly.xml")
-    with Desk.at(tmp_path / "home") as desk, _judges(desk, seconds=0.5, memory=3000, patience=1000) as judges:
-        refused = asyncio.run(judges.judge(desk.received("broker-aa", "costly.zip", costly), NOW))
+    with (
+        Harness.at(tmp_path / "home") as harness,
+        _judges(harness, seconds=0.5, memory=3000, patience=1000) as judges,
+    ):
+        refused = asyncio.run(judges.judge(harness.received("broker-aa", "costly.zip", costly), NOW))
     assert [each.code for each in refused.findings] == ["package-too-costly"]
     assert re.search(r"\(0\.5 s of CPU time\)", refused.findings[0].en)

@@ -12,43 +12,43 @@ from sqlalchemy import Connection, event, select
 from adapters.cli.times import age
 from adapters.store.read import message_search
 from adapters.store.read.delivery_detail import list_deliveries
-from adapters.store.read.message_search import Wanted, count_messages, list_messages
+from adapters.store.read.message_search import MessageFilter, count_messages, list_messages
 from adapters.store.tables.messages import messages
 from adapters.store.write.search_index import note_faults
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault
 from gateway.model.states import State
 from tests.support.declarations import owing_nothing
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def sent(desk: Desk, reference: str) -> Decision:
-    return desk.judged("broker-aa", f"file-{reference}.xml", render(owing_nothing(reference)))
+def sent(harness: Harness, reference: str) -> Decision:
+    return harness.judged("broker-aa", f"file-{reference}.xml", render(owing_nothing(reference)))
 
 
-def names(desk: Desk, limit: int = 100, **wanted: Any) -> list[str]:
-    with desk.database.engine.connect() as reader:
-        found = [row["id"] for row in list_messages(reader, Wanted(**wanted), limit)]
-    known = {row["id"]: row["name"] for row in desk.rows(messages)}
+def names(harness: Harness, limit: int = 100, **wanted: Any) -> list[str]:
+    with harness.database.engine.connect() as reader:
+        found = [row["id"] for row in list_messages(reader, MessageFilter(**wanted), limit)]
+    known = {row["id"]: row["name"] for row in harness.rows(messages)}
     return [known[id_].removeprefix("file-").removesuffix(".xml") for id_ in found]
 
 
 @pytest.fixture
-def four(desk: Desk) -> list[str]:
+def four(harness: Harness) -> list[str]:
     """R1, R2 and R3 are accepted; the fourth is refused, of another account, and never had a reference."""
-    ids = [sent(desk, reference).message for reference in ("R1", "R2", "R3")]
-    return [*ids, desk.judged("trader-b", "file-bad.xml", b"<nothing/>").message]
+    ids = [sent(harness, reference).message for reference in ("R1", "R2", "R3")]
+    return [*ids, harness.judged("trader-b", "file-bad.xml", b"<nothing/>").message]
 
 
-def test_each_filter_takes_what_it_says(desk: Desk, four: list[str]) -> None:
-    broker, first = desk.party("broker-aa").code, NOW + timedelta(seconds=1)
+def test_each_filter_takes_what_it_says(harness: Harness, four: list[str]) -> None:
+    broker, first = harness.party("broker-aa").code, NOW + timedelta(seconds=1)
     accepted = ["R1", "R2", "R3"]
     for wanted, expected in (
         ({}, [*accepted, "bad"]),
@@ -84,17 +84,19 @@ def test_each_filter_takes_what_it_says(desk: Desk, four: list[str]) -> None:
         ({"before": first + timedelta(seconds=2)}, ["R1", "R2"]),
         ({"since": first + timedelta(days=1)}, []),
     ):
-        assert names(desk, **wanted) == expected, wanted
-        with desk.database.engine.connect() as reader:
-            assert count_messages(reader, Wanted(**wanted)) == len(expected), wanted
+        assert names(harness, **wanted) == expected, wanted
+        with harness.database.engine.connect() as reader:
+            assert count_messages(reader, MessageFilter(**wanted)) == len(expected), wanted
 
 
-def test_the_newest_are_shown_oldest_first_and_pages_go_on_from_an_id(desk: Desk, four: list[str]) -> None:
-    assert names(desk, limit=2) == ["R3", "bad"]
-    assert names(desk, limit=2, after="0") == ["R1", "R2"]
-    assert names(desk, limit=2, after=four[1]) == ["R3", "bad"]
-    assert names(desk, limit=0, after=four[0], state=State.ACCEPTED) == ["R2", "R3"]
-    assert names(desk, after=four[3]) == []
+def test_the_newest_are_shown_oldest_first_and_pages_go_on_from_an_id(
+    harness: Harness, four: list[str]
+) -> None:
+    assert names(harness, limit=2) == ["R3", "bad"]
+    assert names(harness, limit=2, after="0") == ["R1", "R2"]
+    assert names(harness, limit=2, after=four[1]) == ["R3", "bad"]
+    assert names(harness, limit=0, after=four[0], state=State.ACCEPTED) == ["R2", "R3"]
+    assert names(harness, after=four[3]) == []
 
 
 @pytest.mark.parametrize(
@@ -116,9 +118,9 @@ def test_the_newest_are_shown_oldest_first_and_pages_go_on_from_an_id(desk: Desk
     ids=str,
 )
 def test_a_list_walks_an_index_of_its_own_in_order_and_sorts_nothing(
-    desk: Desk, four: list[str], wanted: dict[str, Any], index: str
+    harness: Harness, four: list[str], wanted: dict[str, Any], index: str
 ) -> None:
-    plans = _plans(desk, lambda reader: list_messages(reader, Wanted(**wanted), 100))
+    plans = _plans(harness, lambda reader: list_messages(reader, MessageFilter(**wanted), 100))
     walks = [plan for statement, plan in plans if "LIMIT" in statement and "kind" in statement]
     walks += [plan for statement, plan in plans if "FROM message_faults" in statement]
     ordered = [plan for plan in walks if any(index in step for step in plan)]
@@ -127,15 +129,17 @@ def test_a_list_walks_an_index_of_its_own_in_order_and_sorts_nothing(
 
 
 @pytest.mark.parametrize("wanted", [{"text": "R"}, {"text": "R", "party": "1", "state": State.HELD}], ids=str)
-def test_a_text_is_looked_for_by_the_index_of_each_of_its_columns(desk: Desk, wanted: dict[str, Any]) -> None:
-    plans = _plans(desk, lambda reader: list_messages(reader, Wanted(**wanted), 100))
+def test_a_text_is_looked_for_by_the_index_of_each_of_its_columns(
+    harness: Harness, wanted: dict[str, Any]
+) -> None:
+    plans = _plans(harness, lambda reader: list_messages(reader, MessageFilter(**wanted), 100))
     found = [step for _statement, plan in plans for step in plan if "SEARCH" in step]
     for index in ("messages_by_reference", "messages_by_seq_no", "messages_by_entry", "listed_by_name"):
         assert sum(f"INDEX {index} (" in step for step in found) == 2, found  # how many, and which
 
 
 def test_what_most_texts_begin_with_is_found_among_the_newest(
-    desk: Desk, four: list[str], monkeypatch: pytest.MonkeyPatch
+    harness: Harness, four: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(message_search, "_BROAD", 2)
     for wanted, limit, expected in (
@@ -144,20 +148,20 @@ def test_what_most_texts_begin_with_is_found_among_the_newest(
         ({"text": "file-", "after": four[0]}, 2, ["R2", "R3"]),
         ({"text": "file-", "state": State.ACCEPTED}, 10, ["R1", "R2", "R3"]),
     ):
-        assert names(desk, limit=limit, **wanted) == expected, wanted
+        assert names(harness, limit=limit, **wanted) == expected, wanted
     monkeypatch.setattr(message_search, "_WINDOW", 1)
-    assert names(desk, limit=2, text="R") == ["R2", "R3"]
-    assert names(desk, limit=1, text="file-", after=four[0]) == ["R2"]
+    assert names(harness, limit=2, text="R") == ["R2", "R3"]
+    assert names(harness, limit=1, text="file-", after=four[0]) == ["R2"]
 
 
-def test_a_message_is_found_by_the_faults_that_it_has_now(desk: Desk) -> None:
+def test_a_message_is_found_by_the_faults_that_it_has_now(harness: Harness) -> None:
     """Refused, then replayed after what was missing had been registered: nothing is left to find it by."""
-    refused = desk.judged("broker-aa", "file-late.xml", b"<nothing/>")
-    assert names(desk, fault=Fault.FAMILY_UNKNOWN.code) == ["late"]
-    with desk.database.engine.connect() as reader:
+    refused = harness.judged("broker-aa", "file-late.xml", b"<nothing/>")
+    assert names(harness, fault=Fault.FAMILY_UNKNOWN.code) == ["late"]
+    with harness.database.engine.connect() as reader:
         seq = reader.execute(select(messages.c.seq).where(messages.c.id == refused.message)).scalar_one()
-    desk.database.submit(lambda to: note_faults(to, seq, [], revision=1)).result()
-    assert names(desk, fault=Fault.FAMILY_UNKNOWN.code) == []
+    harness.database.submit(lambda to: note_faults(to, seq, [], revision=1)).result()
+    assert names(harness, fault=Fault.FAMILY_UNKNOWN.code) == []
 
 
 @pytest.mark.parametrize(
@@ -179,22 +183,22 @@ def test_a_message_is_found_by_the_faults_that_it_has_now(desk: Desk) -> None:
     ids=str,
 )
 def test_a_list_of_deliveries_reads_those_of_its_state_or_the_newest_and_sorts_nothing(
-    desk: Desk, asked: dict[str, Any], plan: str
+    harness: Harness, asked: dict[str, Any], plan: str
 ) -> None:
-    plans = _plans(desk, lambda reader: list_deliveries(reader, **asked, limit=100))
+    plans = _plans(harness, lambda reader: list_deliveries(reader, **asked, limit=100))
     assert [steps for _statement, steps in plans] == [[plan]]
 
 
-def _plans(desk: Desk, query: Callable[[Connection], object]) -> list[tuple[str, list[str]]]:
+def _plans(harness: Harness, query: Callable[[Connection], object]) -> list[tuple[str, list[str]]]:
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_others: Any) -> None:
         asked.append((statement, parameters))
 
-    with desk.database.engine.connect() as reader:
-        event.listen(desk.database.engine, "before_cursor_execute", note)
+    with harness.database.engine.connect() as reader:
+        event.listen(harness.database.engine, "before_cursor_execute", note)
         query(reader)
-        event.remove(desk.database.engine, "before_cursor_execute", note)
+        event.remove(harness.database.engine, "before_cursor_execute", note)
         return [
             (
                 statement,

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 
 from adapters.store.tables.messages import deliveries, events, messages
 from adapters.store.write.destinations import SqlDestinations, pause, resume
-from gateway.deliver.circuit_breaker import Breaker, BreakerState
+from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Key, Submission
 from gateway.model.ports import Outgoing
@@ -53,11 +53,11 @@ async def send(store: Store, sent: Arrival, **changes: Any) -> str:
 
 
 async def claimed(store: Store, limit: int = 10, destination: str = "customs") -> list[str]:
-    return [item.message for item in await store.outbox.claim(destination, limit, NOW)]
+    return [delivery.message for delivery in await store.outbox.claim(destination, limit, NOW)]
 
 
-async def settle(store: Store, item: Outgoing, state: DeliveryState, **options: bool) -> None:
-    await store.outbox.settle(item, state, "said so", NOW, SOON, **options)
+async def settle(store: Store, delivery: Outgoing, state: DeliveryState, **options: bool) -> None:
+    await store.outbox.settle(delivery, state, "said so", NOW, SOON, **options)
 
 
 def row(store: Store, message: str) -> Any:
@@ -86,9 +86,9 @@ def test_accounts_take_turns_where_only_one_may_go_at_a_time(store: Store) -> No
             await send(store, arrival(number, "other"))
         order = []
         for _ in range(6):
-            (item,) = await store.outbox.claim("customs", 1, NOW)
-            await settle(store, item, DeliveryState.DELIVERED)
-            order.append("busy" if int(item.submission.package_name[0]) < 5 else "other")
+            (delivery,) = await store.outbox.claim("customs", 1, NOW)
+            await settle(store, delivery, DeliveryState.DELIVERED)
+            order.append("busy" if int(delivery.submission.package_name[0]) < 5 else "other")
         assert order == ["busy", "other", "busy", "other", "busy", "busy"]
 
     run(store, test)
@@ -126,12 +126,12 @@ def test_the_next_of_a_declaration_goes_when_the_one_before_is_delivered(store: 
         await send(store, arrival(1), about="A" * 26)
         second = await send(store, arrival(2), about="A" * 26)
         elsewhere = await send(store, arrival(3), about="A" * 26, destination="association")
-        (item,) = await store.outbox.claim("customs", 10, NOW)
+        (delivery,) = await store.outbox.claim("customs", 10, NOW)
         assert await claimed(store, destination="association") == [elsewhere]
-        await settle(store, item, DeliveryState.PENDING)  # later: it is not due now, and still before
+        await settle(store, delivery, DeliveryState.PENDING)  # later: it is not due now, and still before
         assert await claimed(store) == []
-        (item,) = await store.outbox.claim("customs", 10, SOON)
-        await settle(store, item, DeliveryState.DELIVERED)
+        (delivery,) = await store.outbox.claim("customs", 10, SOON)
+        await settle(store, delivery, DeliveryState.DELIVERED)
         assert await claimed(store) == [second]
 
     run(store, test)
@@ -150,13 +150,13 @@ def test_nothing_overtakes_what_is_held(store: Store) -> None:
 def test_an_attempt_that_does_not_count_is_taken_back(store: Store) -> None:
     async def test(store: Store) -> None:
         await send(store, arrival(1))
-        (item,) = await store.outbox.claim("customs", 10, NOW)
-        await settle(store, item, DeliveryState.PENDING, counted=False)
-        (item,) = await store.outbox.claim("customs", 10, SOON)
-        assert item.attempts == 1
-        await settle(store, item, DeliveryState.PENDING)
-        (item,) = await store.outbox.claim("customs", 10, SOON)
-        assert item.attempts == 2
+        (delivery,) = await store.outbox.claim("customs", 10, NOW)
+        await settle(store, delivery, DeliveryState.PENDING, counted=False)
+        (delivery,) = await store.outbox.claim("customs", 10, SOON)
+        assert delivery.attempts == 1
+        await settle(store, delivery, DeliveryState.PENDING)
+        (delivery,) = await store.outbox.claim("customs", 10, SOON)
+        assert delivery.attempts == 2
 
     run(store, test)
 
@@ -173,7 +173,7 @@ def test_what_waits_too_long_is_held_with_its_message_and_says_why(store: Store)
         with store.database.engine.connect() as reader:
             rows = reader.execute(select(messages.c.state, messages.c.reason)).all()
         assert [tuple(each) for each in rows] == [(State.HELD, "over")] * 2
-        (told, _other) = await store.messages.untold(NOW + timedelta(hours=1), NOW, {}, 10)
+        (told, _other) = await store.messages.pending_receipts(NOW + timedelta(hours=1), NOW, {}, 10)
         assert told.received.arrival.id == waits  # its sender has a final receipt, and hears of it
 
     run(store, test)
@@ -209,12 +209,12 @@ def test_what_may_have_been_taken_is_never_diverted_nor_what_is_about_the_same(s
         options = {"about": "A" * 26, "alternatives": ("two",)}
         first = await send(store, arrival(1), **options)
         await send(store, arrival(2), **options)
-        (item,) = await store.outbox.claim("customs", 10, NOW)
+        (delivery,) = await store.outbox.claim("customs", 10, NOW)
         assert await store.outbox.divert("customs", {"two"}, "down", NOW) == 0  # it is being sent
-        await settle(store, item, DeliveryState.UNKNOWN, unsure=True)
+        await settle(store, delivery, DeliveryState.UNKNOWN, unsure=True)
         assert await store.outbox.divert("customs", {"two"}, "down", NOW) == 0
-        (item,) = await store.outbox.claim("customs", 10, SOON)
-        await settle(store, item, DeliveryState.PENDING)  # asked, and customs says that it has not got it
+        (delivery,) = await store.outbox.claim("customs", 10, SOON)
+        await settle(store, delivery, DeliveryState.PENDING)  # asked, and customs says that it has not got it
         assert row(store, first).alternatives == []
         assert await store.outbox.divert("customs", {"two"}, "down", SOON) == 0
 
@@ -225,16 +225,16 @@ def test_the_sender_of_what_waits_for_a_destination_that_is_down_hears_of_it_onc
     async def test(store: Store) -> None:
         message = await send(store, arrival(1))
         down = {"customs": NOW}
-        assert await store.messages.untold(NOW, NOW, down, 10) == []  # not for long enough
-        assert await store.messages.untold(NOW, SOON, {"association": NOW}, 10) == []
-        (untold,) = await store.messages.untold(NOW, SOON, down, 10)
+        assert await store.messages.pending_receipts(NOW, NOW, down, 10) == []  # not for long enough
+        assert await store.messages.pending_receipts(NOW, SOON, {"association": NOW}, 10) == []
+        (untold,) = await store.messages.pending_receipts(NOW, SOON, down, 10)
         assert (untold.received.arrival.id, untold.down_since) == (message, NOW)
         assert untold.facts is not None
         pending = replace(receipt("waiting", "Gateway_waits"), final=False)
-        await store.messages.announce(untold, pending, SOON)
-        await store.messages.announce(untold, pending, SOON)
+        await store.messages.send_pending_receipt(untold, pending, SOON)
+        await store.messages.send_pending_receipt(untold, pending, SOON)
         assert await names(store, Folder.INBOX) == [f"Gateway_{message}", "Gateway_waits"]
-        assert await store.messages.untold(NOW, SOON, down, 10) == []
+        assert await store.messages.pending_receipts(NOW, SOON, down, 10) == []
 
     run(store, test)
 
@@ -242,10 +242,12 @@ def test_the_sender_of_what_waits_for_a_destination_that_is_down_hears_of_it_onc
 def test_nobody_hears_that_a_message_waits_which_customs_has_taken_meanwhile(store: Store) -> None:
     async def test(store: Store) -> None:
         message = await send(store, arrival(1))
-        (untold,) = await store.messages.untold(NOW, SOON, {"customs": NOW}, 10)
-        (item,) = await store.outbox.claim("customs", 1, NOW)
-        await settle(store, item, DeliveryState.DELIVERED)
-        await store.messages.announce(untold, replace(receipt("waiting", "w"), final=False), SOON)
+        (pending,) = await store.messages.pending_receipts(NOW, SOON, {"customs": NOW}, 10)
+        (delivery,) = await store.outbox.claim("customs", 1, NOW)
+        await settle(store, delivery, DeliveryState.DELIVERED)
+        await store.messages.send_pending_receipt(
+            pending, replace(receipt("waiting", "w"), final=False), SOON
+        )
         assert await names(store, Folder.INBOX) == [f"Gateway_{message}"]
 
     run(store, test)
@@ -255,13 +257,13 @@ def test_the_sender_of_what_is_tried_just_then_hears_that_it_waits_once_it_waits
     async def test(store: Store) -> None:
         message = await send(store, arrival(1))
         pending = replace(receipt("waiting", "Gateway_waits"), final=False)
-        (untold,) = await store.messages.untold(NOW, SOON, {"customs": NOW}, 10)
-        (item,) = await store.outbox.claim("customs", 1, NOW)
-        await store.messages.announce(untold, pending, SOON)
+        (untold,) = await store.messages.pending_receipts(NOW, SOON, {"customs": NOW}, 10)
+        (delivery,) = await store.outbox.claim("customs", 1, NOW)
+        await store.messages.send_pending_receipt(untold, pending, SOON)
         assert await names(store, Folder.INBOX) == [f"Gateway_{message}"]
-        await settle(store, item, DeliveryState.PENDING)
-        (untold,) = await store.messages.untold(NOW, SOON, {"customs": NOW}, 10)
-        await store.messages.announce(untold, pending, SOON)
+        await settle(store, delivery, DeliveryState.PENDING)
+        (untold,) = await store.messages.pending_receipts(NOW, SOON, {"customs": NOW}, 10)
+        await store.messages.send_pending_receipt(untold, pending, SOON)
         assert await names(store, Folder.INBOX) == [f"Gateway_{message}", "Gateway_waits"]
 
     run(store, test)
@@ -270,7 +272,9 @@ def test_the_sender_of_what_is_tried_just_then_hears_that_it_waits_once_it_waits
 def test_how_a_destination_stands_is_kept_beside_a_pause_and_each_pause_is_an_event(store: Store) -> None:
     async def test(store: Store) -> None:
         known = SqlDestinations(store.database)
-        opened = Breaker(state=BreakerState.OPEN, failures=7, since=NOW, probe_at=SOON, note="no route")
+        opened = CircuitBreaker(
+            state=BreakerState.OPEN, failures=7, since=NOW, probe_at=SOON, note="no route"
+        )
         await known.turned("customs", opened)
         await store.database.write(lambda to: pause(to, "customs", "op", "maintenance", SOON))
         await known.turned("customs", opened.probing())

@@ -11,11 +11,11 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from adapters.monitor.snapshot import Looking
+from adapters.monitor.snapshot import SnapshotReader
 from adapters.store.read.operator_acts import acts_since
 from adapters.store.read.outcome_stats import counts_by_fault, counts_by_triage
 from tests.support.declarations import Declaration
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.polling import Asked, rounds
 from tests.support.rendering import packed
 from tests.support.validating import families
@@ -44,18 +44,18 @@ def _reads_all(statement: str, step: str, waiting: set[str]) -> bool:
 
 
 def test_nothing_that_is_asked_all_the_time_reads_a_table_that_grows(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
+    with Harness.at(tmp_path / "home") as harness:
         asked = Asked()
-        desk.judged("broker-aa", "a.zip", packed(Declaration(reference="R1")))
-        desk.received("broker-aa", "b.zip", packed(Declaration(reference="R2")))
-        asked.listen(desk.database.engine)
-        looking = Looking(
-            desk.home, desk.home.settings(), lambda: NOW + _HOUR, (), (), {}, lambda _now: "", dict
+        harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1")))
+        harness.received("broker-aa", "b.zip", packed(Declaration(reference="R2")))
+        asked.listen(harness.database.engine)
+        reader = SnapshotReader(
+            harness.home, harness.home.settings(), lambda: NOW + _HOUR, (), (), {}, lambda _now: "", dict
         )
-        asked.listen(looking._engine)
-        with closing(looking):
-            asyncio.run(rounds(desk.database, looking, families(), NOW + _HOUR))
-        with desk.database.engine.connect() as connection:
+        asked.listen(reader._engine)
+        with closing(reader):
+            asyncio.run(rounds(harness.database, reader, families(), NOW + _HOUR))
+        with harness.database.engine.connect() as connection:
             waiting = _partial(connection)
             wrong = {}
             for statement, given in asked.statements.items():
@@ -66,10 +66,10 @@ def test_nothing_that_is_asked_all_the_time_reads_a_table_that_grows(tmp_path: P
 
 
 def test_figures_of_a_period_read_what_came_in_it(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk:
+    with Harness.at(tmp_path / "home") as harness:
         asked = Asked()
-        asked.listen(desk.database.engine)
-        with desk.database.engine.connect() as reader:
+        asked.listen(harness.database.engine)
+        with harness.database.engine.connect() as reader:
             counts_by_triage(reader, NOW, None, families())
             counts_by_fault(reader, NOW, None)
             steps = [
@@ -83,9 +83,9 @@ def test_figures_of_a_period_read_what_came_in_it(tmp_path: Path) -> None:
 
 
 def test_the_acts_of_one_person_are_counted_among_acts_alone(tmp_path: Path) -> None:
-    with Desk.at(tmp_path / "home") as desk, desk.database.engine.connect() as reader:
+    with Harness.at(tmp_path / "home") as harness, harness.database.engine.connect() as reader:
         asked = Asked()
-        asked.listen(desk.database.engine)
+        asked.listen(harness.database.engine)
         acts_since(reader, NOW)
         counting = next(each for each in asked.statements if "count(distinct" in each)
         plan = reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {counting}", asked.statements[counting])

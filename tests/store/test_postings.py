@@ -9,11 +9,11 @@ from sqlalchemy import insert
 
 from adapters.store.tables.messages import parties
 from adapters.store.tables.operations import replies
-from adapters.store.write.receipt_delivery import SqlPostings
+from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from gateway.model.folders import Folder
 from gateway.model.message import Reply
 from gateway.model.parties import Delivery
-from gateway.model.ports import Posting
+from gateway.model.ports import ReceiptDelivery
 from tests.support.stores import NOW, Store, accepted, add_and_claim, arrival
 
 LATER = NOW + timedelta(minutes=5)
@@ -48,8 +48,8 @@ def given(store: Store) -> None:
     asyncio.run(work())
 
 
-def due(store: Store, accounts: list[str] | None, at: timedelta = timedelta()) -> list[Posting]:
-    return list(asyncio.run(SqlPostings(store.database).due(accounts, 10, NOW + at)))
+def due(store: Store, accounts: list[str] | None, at: timedelta = timedelta()) -> list[ReceiptDelivery]:
+    return list(asyncio.run(SqlReceiptDeliveries(store.database).due(accounts, 10, NOW + at)))
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_receipts_of_an_account_with_folders_are_due_to_it_alone_the_oldest_firs
 
 def test_what_was_posted_is_not_due_again_and_what_could_not_be_is_due_later(folders: Store) -> None:
     first, second = due(folders, ["broker"])
-    postings = SqlPostings(folders.database)
+    postings = SqlReceiptDeliveries(folders.database)
     asyncio.run(postings.posted([first.receipt], NOW))
     asyncio.run(postings.later([first.receipt, second.receipt], LATER))
     assert due(folders, ["broker"]) == []

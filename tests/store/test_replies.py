@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from adapters.store.read.amqp_dedup import SqlReplies
+from adapters.store.read.amqp_dedup import SqlAmqpDuplicates
 from gateway.model.message import Reply
 from tests.support.stores import Store, arrival
 
@@ -12,13 +12,13 @@ REPLY = Reply(message_id="m 1", correlation="order 1", to="broker.replies")
 
 def test_a_message_is_known_by_account_message_id_and_content(store: Store) -> None:
     async def test() -> None:
-        replies = SqlReplies(store.database)
+        replies = SqlAmqpDuplicates(store.database)
         sent = replace(arrival(), reply=REPLY)
-        assert not await replies.known("broker", REPLY.message_id, sent.sha256)
+        assert not await replies.seen("broker", REPLY.message_id, sent.sha256)
         await store.messages.add(sent)
-        assert await replies.known("broker", REPLY.message_id, sent.sha256)
-        assert not await replies.known("other", REPLY.message_id, sent.sha256)
-        assert not await replies.known("broker", "m 2", sent.sha256)
-        assert not await replies.known("broker", REPLY.message_id, arrival(2).sha256)
+        assert await replies.seen("broker", REPLY.message_id, sent.sha256)
+        assert not await replies.seen("other", REPLY.message_id, sent.sha256)
+        assert not await replies.seen("broker", "m 2", sent.sha256)
+        assert not await replies.seen("broker", REPLY.message_id, arrival(2).sha256)
 
     asyncio.run(test())

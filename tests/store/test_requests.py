@@ -10,13 +10,13 @@ from sqlalchemy import select
 
 from adapters.store.read.documents_due import list_owed, show_owed
 from adapters.store.tables.messages import events
-from gateway.model.decision import Decision, Matter
+from gateway.model.decision import Decision, JudgedMeaning
 from gateway.model.folders import Folder
-from gateway.model.message import Arrival, Declared, Facts, Operation, Receipt, ReceiptKind
+from gateway.model.message import Arrival, DeclarationRecord, Facts, Operation, Receipt, ReceiptKind
 from gateway.model.obligation import Obligation
 from gateway.model.reform import Due
 from gateway.model.states import CustomsStatus
-from gateway.notify.document_requests import Asked, Why
+from gateway.notify.document_requests import DocumentRequest, RequestReason
 from gateway.rules.deadlines import Deadline
 from tests.support.stores import (
     KEY,
@@ -42,20 +42,20 @@ async def declare(store: Store, due: Due = Due.AFTER_RELEASE, attached: str = ""
     owed = Obligation(due=due, documents=(INVOICE, CONTRACT), sources=("GAC",))
     decision = accepted(sent)
     await add_and_claim(store, sent)
-    brought = Matter(obligation=owed, brings=tuple(attached.split()))
-    await store.messages.decide(replace(decision, matter=brought), NOW)
+    brought = JudgedMeaning(obligation=owed, brings=tuple(attached.split()))
+    await store.messages.decide(replace(decision, meaning=brought), NOW)
     return sent
 
 
 async def release(store: Store, sent: Arrival, status: CustomsStatus = CustomsStatus.RELEASED) -> None:
     matched = said(status, status.encode(), await target_of(store, sent))
     deadline = Deadline(due_at=DUE_AT, remind_at=DUE_AT - 3 * DAY)
-    await store.answers.file([replace(matched, answered=replace(matched.answered, deadline=deadline))])
+    await store.answers.file([replace(matched, effect=replace(matched.effect, deadline=deadline))])
 
 
 async def bring(store: Store, declaration: Arrival, *codes: str, number: int = 2) -> None:
     sent = arrival(number)
-    belongs_to = Declared(
+    belongs_to = DeclarationRecord(
         about="",
         customs_status=CustomsStatus.NONE,
         id=declaration.id,
@@ -75,13 +75,13 @@ async def bring(store: Store, declaration: Arrival, *codes: str, number: int = 2
             values={"codes": " ".join(codes)},
         ),
         linked=declaration.id,
-        matter=Matter(belongs_to=belongs_to, brings=codes),
+        meaning=JudgedMeaning(belongs_to=belongs_to, brings=codes),
     )
     await add_and_claim(store, sent)
     await store.messages.decide(decision, NOW)
 
 
-async def tell(store: Store, now: datetime = NOW) -> list[tuple[Why, tuple[str, ...]]]:
+async def tell(store: Store, now: datetime = NOW) -> list[tuple[RequestReason, tuple[str, ...]]]:
     """What is asked now, told under the number of the request."""
     await store.requests.remind(now, REMINDERS)
     asked = await store.requests.untold(10)
@@ -90,7 +90,7 @@ async def tell(store: Store, now: datetime = NOW) -> list[tuple[Why, tuple[str, 
     return [(each.why, each.documents) for each in asked]
 
 
-def _receipts(asked: Asked) -> Sequence[Receipt]:
+def _receipts(asked: DocumentRequest) -> Sequence[Receipt]:
     name = f"Request_{asked.id}.xml"
     return [Receipt(account=asked.account, name=name, kind=ReceiptKind.REQUEST, body=b"<r/>")]
 
@@ -107,7 +107,7 @@ def test_what_is_missing_after_a_release_is_asked_for_once(store: Store) -> None
         sent = await declare(store, attached=INVOICE)
         assert await tell(store) == []
         await release(store, sent)
-        assert await tell(store) == [(Why.DUE, (CONTRACT,))]
+        assert await tell(store) == [(RequestReason.DUE, (CONTRACT,))]
         assert await tell(store) == []
         await release(store, sent, CustomsStatus.CLOSED)
         assert await tell(store) == []
@@ -142,9 +142,9 @@ def test_reminders_follow_and_end_when_it_is_overdue(store: Store) -> None:
         await tell(store)
         said_on = {days: await tell(store, NOW + days * DAY) for days in range(14)}
         assert {days: why for days, told in said_on.items() for why, _documents in told} == {
-            7: Why.REMINDER,
-            10: Why.REMINDER,
-            11: Why.OVERDUE,
+            7: RequestReason.REMINDER,
+            10: RequestReason.REMINDER,
+            11: RequestReason.OVERDUE,
         }
         assert await owed(store, NOW + 12 * DAY, overdue=True) == [INVOICE, CONTRACT]
 
@@ -155,7 +155,10 @@ def test_of_reminders_that_a_stopped_node_missed_only_the_last_is_told(store: St
     async def run() -> None:
         sent = await declare(store)
         await release(store, sent)
-        assert [why for why, _documents in await tell(store, NOW + 30 * DAY)] == [Why.DUE, Why.OVERDUE]
+        assert [why for why, _documents in await tell(store, NOW + 30 * DAY)] == [
+            RequestReason.DUE,
+            RequestReason.OVERDUE,
+        ]
 
     asyncio.run(run())
 
@@ -166,14 +169,14 @@ def test_what_comes_later_is_taken_off_and_the_last_ends_it(store: Store) -> Non
         await release(store, sent)
         await bring(store, sent, CONTRACT)
         assert await owed(store, NOW) == [INVOICE]
-        assert (await tell(store, NOW + 7 * DAY))[-1] == (Why.REMINDER, (INVOICE,))
+        assert (await tell(store, NOW + 7 * DAY))[-1] == (RequestReason.REMINDER, (INVOICE,))
         await bring(store, sent, INVOICE, number=3)
         assert await owed(store, NOW) == []
         assert await tell(store, DUE_AT + DAY) == []
         shown = await store.database.read(lambda reader: show_owed(reader, sent.id, NOW))
         assert shown is not None
         assert [each["documents"] for each in shown["packages"]] == [[CONTRACT], [INVOICE]]
-        assert [each["why"] for each in shown["requests"]] == [Why.DUE, Why.REMINDER]
+        assert [each["why"] for each in shown["requests"]] == [RequestReason.DUE, RequestReason.REMINDER]
         assert shown["fulfilled_at"] is not None
 
     asyncio.run(run())
@@ -205,14 +208,14 @@ def test_what_customs_asks_for_is_told_with_its_words(store: Store) -> None:
     async def run() -> None:
         sent = await declare(store, Due.KEPT)
         matched = said(CustomsStatus.SUPPLEMENT_ASKED, b"Sp1", await target_of(store, sent))
-        told, answered = (
-            replace(matched.told, note="价格构成"),
-            replace(matched.answered, asks=Why.SUPPLEMENT),
+        parsed, effect = (
+            replace(matched.parsed, note="价格构成"),
+            replace(matched.effect, asks=RequestReason.SUPPLEMENT),
         )
-        await store.answers.file([replace(matched, told=told, answered=answered)])
-        (asked,) = await store.requests.untold(10)
-        assert (asked.why, asked.note, asked.documents) == (Why.SUPPLEMENT, "价格构成", ())
-        assert (asked.message, asked.seq_no, asked.reference) == (sent.id, "I1", "R-1")
+        await store.answers.file([replace(matched, parsed=parsed, effect=effect)])
+        (request,) = await store.requests.untold(10)
+        assert (request.why, request.note, request.documents) == (RequestReason.SUPPLEMENT, "价格构成", ())
+        assert (request.message, request.seq_no, request.reference) == (sent.id, "I1", "R-1")
 
     asyncio.run(run())
 
@@ -221,9 +224,9 @@ def test_a_request_is_handed_out_once_and_stands_in_the_trail(store: Store) -> N
     async def run() -> None:
         sent = await declare(store)
         await release(store, sent)
-        (asked,) = await store.requests.untold(10)
-        await store.requests.tell(asked, _receipts(asked), NOW)
-        await store.requests.tell(asked, _receipts(asked), NOW)
+        (request,) = await store.requests.untold(10)
+        await store.requests.tell(request, _receipts(request), NOW)
+        await store.requests.tell(request, _receipts(request), NOW)
         trail = select(events.c.event).where(events.c.message == sent.id).order_by(events.c.sequence)
         told = await store.database.read(lambda reader: reader.execute(trail).scalars().all())
         assert list(told).count("requested") == 1

@@ -22,34 +22,34 @@ from adapters.home.certificates import VALID, make_p256_pair, make_rsa_pair
 from adapters.home.clock import utc_now
 from adapters.store.database import Database, Transaction, sqlite_engine
 from adapters.store.migrate import migrate
-from adapters.store.read.standing import BEHIND, Standing, accept_clock
+from adapters.store.read.standing import BEHIND, StoreStatus, accept_clock
 from adapters.store.tables.messages import events
 from gateway.formats import xml
 from gateway.formats.signing import XadesSigner
-from gateway.model.faults import Deferred
+from gateway.model.faults import JudgementDeferred
 from gateway.model.states import State
-from tests.support.desk import NOW, Desk, Row
+from tests.support.harness import NOW, Harness, Row
 from tests.support.keys import identity
 from tests.support.operating import BROKER, gateway, refused
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def standing(desk: Desk) -> Standing:
-    return Standing(desk.database.engine, desk.home.certificate.read_text)
+def standing(harness: Harness) -> StoreStatus:
+    return StoreStatus(harness.database.engine, harness.home.certificate.read_text)
 
 
-def newest(desk: Desk) -> Row:
-    return max(desk.rows(events), key=lambda row: row["sequence"])
+def newest(harness: Harness) -> Row:
+    return max(harness.rows(events), key=lambda row: row["sequence"])
 
 
-def checks(desk: Desk) -> dict[str, str]:
+def checks(harness: Harness) -> dict[str, str]:
     """What doctor finds wrong."""
-    said = gateway(desk, "doctor", "--json").json
+    said = gateway(harness, "doctor", "--json").json
     return {each["check"]: each["detail"] for each in said if not each["ok"]}
 
 
@@ -71,7 +71,7 @@ TO_COME = Off(timedelta(days=1), "begins on")
 @pytest.mark.parametrize("make", [make_p256_pair, make_rsa_pair])
 def test_nothing_is_signed_outside_the_validity_of_the_certificate(make: Make, off: Off) -> None:
     key, pem = make("gateway", utc_now() + off.by)
-    with pytest.raises(Deferred, match=off.why):
+    with pytest.raises(JudgementDeferred, match=off.why):
         XadesSigner(key, pem.decode()).sign(xml.trusted(b"<a/>"))
 
 
@@ -84,57 +84,59 @@ def test_a_key_with_a_pass_phrase_is_refused_in_words() -> None:
         XadesSigner(locked, pem.decode())
 
 
-def test_a_node_is_fit_while_the_certificate_is_valid_and_no_longer(desk: Desk) -> None:
+def test_a_node_is_fit_while_the_certificate_is_valid_and_no_longer(harness: Harness) -> None:
     pem = make_p256_pair("gateway", NOW)[1].decode()
-    of = Standing(desk.database.engine, lambda: pem)
+    of = StoreStatus(harness.database.engine, lambda: pem)
     assert "begins on" in of.why_not(NOW - timedelta(days=1))
     assert "ended on" in of.why_not(NOW + VALID + timedelta(seconds=1))
     assert of.why_not(NOW + timedelta(days=1)) == ""
 
 
-def test_a_clock_more_than_a_minute_behind_the_newest_event_is_told_until_it_is_right(desk: Desk) -> None:
-    refused(desk)
-    last = newest(desk)["at"]
-    of = standing(desk)
+def test_a_clock_more_than_a_minute_behind_the_newest_event_is_told_until_it_is_right(
+    harness: Harness,
+) -> None:
+    refused(harness)
+    last = newest(harness)["at"]
+    of = standing(harness)
     assert of.why_not(last - BEHIND) == ""
     assert "behind the newest event" in of.why_not(last - BEHIND - timedelta(microseconds=1))
     assert of.why_not(last) == ""
 
 
-def test_events_that_a_slow_clock_writes_do_not_hide_that_it_is_behind(desk: Desk) -> None:
-    refused(desk, "R1")
-    desk.start -= timedelta(minutes=30)
-    desk.received(BROKER, "R2.xml", b"<a/>")
-    assert "behind the newest event" in standing(desk).why_not(desk.start + timedelta(seconds=9))
+def test_events_that_a_slow_clock_writes_do_not_hide_that_it_is_behind(harness: Harness) -> None:
+    refused(harness, "R1")
+    harness.start -= timedelta(minutes=30)
+    harness.received(BROKER, "R2.xml", b"<a/>")
+    assert "behind the newest event" in standing(harness).why_not(harness.start + timedelta(seconds=9))
 
 
-def test_an_operator_takes_the_clock_as_it_is_by_an_event_with_a_reason(desk: Desk) -> None:
-    refused(desk)
-    said = gateway(desk, "clock", "accept", "--reason", "tests")
+def test_an_operator_takes_the_clock_as_it_is_by_an_event_with_a_reason(harness: Harness) -> None:
+    refused(harness)
+    said = gateway(harness, "clock", "accept", "--reason", "tests")
     assert (said.code, "not behind" in said.err) == (1, True)
-    desk.now -= timedelta(hours=2)
-    assert "clock" in checks(desk)
-    said = gateway(desk, "clock", "accept", "--reason", "it was fast", "--json")
+    harness.now -= timedelta(hours=2)
+    assert "clock" in checks(harness)
+    said = gateway(harness, "clock", "accept", "--reason", "it was fast", "--json")
     assert (said.code, "behind the newest event" in said.json["was"]) == (0, True)
-    (event,) = desk.rows(events, event="clock_accepted")
+    (event,) = harness.rows(events, event="clock_accepted")
     assert '"reason": "it was fast"' in event["detail"]
-    assert "clock" not in checks(desk)
-    assert standing(desk).why_not(desk.now) == ""
+    assert "clock" not in checks(harness)
+    assert standing(harness).why_not(harness.now) == ""
 
 
-def test_a_change_that_is_undone_leaves_the_latest_time_where_it_was(desk: Desk) -> None:
-    refused(desk)
-    early = desk.start - timedelta(hours=3)
+def test_a_change_that_is_undone_leaves_the_latest_time_where_it_was(harness: Harness) -> None:
+    refused(harness)
+    early = harness.start - timedelta(hours=3)
 
     def undone(transaction: Transaction) -> None:
         accept_clock(transaction, "operator", "tests", early)
         raise RuntimeError
 
-    before = newest(desk)["latest"]
+    before = newest(harness)["latest"]
     with pytest.raises(RuntimeError):
-        desk.database.submit(undone).result()
-    assert newest(desk)["latest"] == before
-    assert standing(desk).why_not(early) != ""
+        harness.database.submit(undone).result()
+    assert newest(harness)["latest"] == before
+    assert standing(harness).why_not(early) != ""
 
 
 def test_a_home_of_the_release_before_knows_the_latest_time_of_its_log(tmp_path: Path) -> None:
@@ -153,24 +155,26 @@ def test_a_home_of_the_release_before_knows_the_latest_time_of_its_log(tmp_path:
     assert latest == [None, None, datetime.fromtimestamp(3, UTC), datetime.fromtimestamp(3, UTC)]
 
 
-def test_doctor_names_a_certificate_out_of_its_time_and_a_key_of_another(desk: Desk) -> None:
+def test_doctor_names_a_certificate_out_of_its_time_and_a_key_of_another(harness: Harness) -> None:
     for make, off, why in ((make_p256_pair, ENDED, "ended on"), (make_p256_pair, TO_COME, "begins on")):
         key, pem = make("gateway", utc_now() + off.by)
-        desk.home.signing_key.write_bytes(key)
-        desk.home.certificate.write_bytes(pem)
-        assert why in checks(desk)["gateway certificate"]
-    desk.home.signing_key.write_bytes(make_p256_pair("gateway", utc_now())[0])
-    assert "does not belong" in checks(desk)["gateway certificate"]
-    desk.home.signing_key.write_bytes(b"no key")
-    assert "gateway certificate" in checks(desk)
+        harness.home.signing_key.write_bytes(key)
+        harness.home.certificate.write_bytes(pem)
+        assert why in checks(harness)["gateway certificate"]
+    harness.home.signing_key.write_bytes(make_p256_pair("gateway", utc_now())[0])
+    assert "does not belong" in checks(harness)["gateway certificate"]
+    harness.home.signing_key.write_bytes(b"no key")
+    assert "gateway certificate" in checks(harness)
 
 
-def test_a_receipt_that_was_signed_outside_the_validity_is_not_valid(desk: Desk, tmp_path: Path) -> None:
-    decision = desk.judgement(desk.received(BROKER, "R1.xml", b"<a/>"))
+def test_a_receipt_that_was_signed_outside_the_validity_is_not_valid(
+    harness: Harness, tmp_path: Path
+) -> None:
+    decision = harness.judgement(harness.received(BROKER, "R1.xml", b"<a/>"))
     receipt = next(each for each in decision.receipts if each.name.startswith("Gateway_"))
-    file, pem = tmp_path / "receipt.xml", desk.home.certificate
+    file, pem = tmp_path / "receipt.xml", harness.home.certificate
     file.write_bytes(receipt.body)
-    good = gateway(desk, "receipts", "verify", str(file), "--certificate", str(pem))
+    good = gateway(harness, "receipts", "verify", str(file), "--certificate", str(pem))
     assert good.code == 0
 
     ended = identity("rsa-2048", "gateway", ends=datetime(2021, 1, 1, tzinfo=UTC))
@@ -178,5 +182,5 @@ def test_a_receipt_that_was_signed_outside_the_validity_is_not_valid(desk: Desk,
     signed = signer.sign(xml.parse(b"<GatewayReceipt/>"), key=ended.key, cert=[ended.certificate])
     file.write_bytes(etree.tostring(signed))
     pem.write_text(ended.certificate_pem)
-    bad = gateway(desk, "receipts", "verify", str(file), "--certificate", str(pem))
+    bad = gateway(harness, "receipts", "verify", str(file), "--certificate", str(pem))
     assert (bad.code, bad.out.split("\n")[0]) == (1, "NOT VALID  certificate-expired")

@@ -1,4 +1,5 @@
-"""What every store must promise to the node: ports.MessageStore, Outbox, Mailbox, Register and AnswerBook."""
+"""What every store must promise to the node: ports.MessageStore, Outbox, Mailbox, Register and
+AnswerStore."""
 
 import asyncio
 import json
@@ -269,7 +270,7 @@ def test_a_held_message_never_counts_as_an_earlier_one(store: Store) -> None:
     async def run() -> None:
         sent = arrival()
         await add_and_claim(store, sent)
-        broke = replace(refused(sent), event=Event.BROKE, receipts=(), reason="three crashes")
+        broke = replace(refused(sent), event=Event.FAILED, receipts=(), reason="three crashes")
         await store.messages.decide(broke, NOW)
         assert store.register.holder(KEY) is None
 
@@ -280,14 +281,14 @@ def test_a_held_message_is_announced_once(store: Store) -> None:
     async def run() -> None:
         sent = arrival()
         await add_and_claim(store, sent)
-        await store.messages.decide(Decision(message=sent.id, attempt=1, event=Event.BROKE), NOW)
-        assert await store.messages.untold(NOW - timedelta(minutes=5), NOW, {}, 10) == []
-        (held,) = await store.messages.untold(NOW + timedelta(minutes=5), NOW, {}, 10)
+        await store.messages.decide(Decision(message=sent.id, attempt=1, event=Event.FAILED), NOW)
+        assert await store.messages.pending_receipts(NOW - timedelta(minutes=5), NOW, {}, 10) == []
+        (held,) = await store.messages.pending_receipts(NOW + timedelta(minutes=5), NOW, {}, 10)
         pending = replace(receipt("held", "Gateway_held"), final=False)
-        await store.messages.announce(held, pending, NOW)
-        await store.messages.announce(held, pending, NOW)
+        await store.messages.send_pending_receipt(held, pending, NOW)
+        await store.messages.send_pending_receipt(held, pending, NOW)
         assert await names(store, Folder.INBOX) == ["Gateway_held"]
-        assert await store.messages.untold(NOW + timedelta(minutes=5), NOW, {}, 10) == []
+        assert await store.messages.pending_receipts(NOW + timedelta(minutes=5), NOW, {}, 10) == []
 
     asyncio.run(run())
 
@@ -320,20 +321,20 @@ def test_another_verdict_after_a_replay_takes_the_place_of_the_first(store: Stor
     asyncio.run(run())
 
 
-def settled(store: Store, item: Outgoing, state: DeliveryState) -> "asyncio.Future[None]":
-    return asyncio.ensure_future(store.outbox.settle(item, state, "", NOW, NOW + timedelta(seconds=30)))
+def settled(store: Store, delivery: Outgoing, state: DeliveryState) -> "asyncio.Future[None]":
+    return asyncio.ensure_future(store.outbox.settle(delivery, state, "", NOW, NOW + timedelta(seconds=30)))
 
 
 def test_a_delivery_is_claimed_once_and_comes_back_when_it_is_due(store: Store) -> None:
     async def run() -> None:
         await accept(store, arrival())
-        (item,) = await store.outbox.claim("customs", 10, NOW)
-        assert not item.unknown
+        (delivery,) = await store.outbox.claim("customs", 10, NOW)
+        assert not delivery.unknown
         assert await store.outbox.claim("customs", 10, NOW) == ()
-        await settled(store, item, DeliveryState.PENDING)
+        await settled(store, delivery, DeliveryState.PENDING)
         assert await store.outbox.claim("customs", 10, NOW) == ()
         (again,) = await store.outbox.claim("customs", 10, NOW + timedelta(minutes=1))
-        assert (again.id, again.attempts) == (item.id, 2)
+        assert (again.id, again.attempts) == (delivery.id, 2)
 
     asyncio.run(run())
 
@@ -363,8 +364,8 @@ def test_the_end_of_a_delivery_is_the_next_state_of_its_message(
     async def run() -> None:
         sent = arrival()
         await accept(store, sent)
-        (item,) = await store.outbox.claim("customs", 10, NOW)
-        await settled(store, item, end)
+        (delivery,) = await store.outbox.claim("customs", 10, NOW)
+        await settled(store, delivery, end)
         holder = store.register.holder(KEY)
         assert holder is not None
         assert holder.state is state
@@ -387,9 +388,9 @@ def test_an_answer_that_comes_twice_at_once_is_filed_once(store: Store) -> None:
     async def run() -> None:
         sent = arrival()
         await accept(store, sent)
-        target = await target_of(store, sent)
-        stored = said(CustomsStatus.STORED, b"L", target)
-        closed = said(CustomsStatus.CLOSED, b"R", target)
+        declaration = await target_of(store, sent)
+        stored = said(CustomsStatus.STORED, b"L", declaration)
+        closed = said(CustomsStatus.CLOSED, b"R", declaration)
         assert await store.answers.file([stored, stored, closed, stored, closed]) == [stored, closed]
         assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L", "R"]
 
@@ -412,9 +413,9 @@ def test_an_answer_that_waited_is_taken_once_whoever_finds_it(store: Store) -> N
         body = [b"L", b"R"]
         waits = [replace(WAITS, answer=Answer(id="1", name="answer.xml", body=each)) for each in body]
         assert await store.answers.file(waits) == waits
-        target = await target_of(store, sent)
+        declaration = await target_of(store, sent)
         stored, closed = (
-            replace(said(status, parked.answer.body, target), parked=parked.id)
+            replace(said(status, parked.answer.body, declaration), parked=parked.id)
             for status, parked in zip(
                 (CustomsStatus.STORED, CustomsStatus.CLOSED), await store.answers.parked("I1"), strict=True
             )
@@ -423,8 +424,10 @@ def test_an_answer_that_waited_is_taken_once_whoever_finds_it(store: Store) -> N
         assert await store.answers.file([stored]) == []
         # What waits is given again by customs, with the key of its declaration this time.
         now = await target_of(store, sent)
-        assert await store.answers.file([replace(closed, target=now, parked=None)]) == []
-        assert await store.answers.file([replace(closed, target=now)]) == [replace(closed, target=now)]
+        assert await store.answers.file([replace(closed, declaration=now, parked=None)]) == []
+        assert await store.answers.file([replace(closed, declaration=now)]) == [
+            replace(closed, declaration=now)
+        ]
         assert await store.answers.parked("I1") == []
         assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L", "R"]
 
@@ -463,9 +466,9 @@ def test_an_answer_before_the_delivery_is_settled_closes_the_message_for_good(st
     async def run() -> None:
         sent = arrival()
         await accept(store, sent)
-        (item,) = await store.outbox.claim("customs", 10, NOW)
+        (delivery,) = await store.outbox.claim("customs", 10, NOW)
         assert await customs_says(store, sent, CustomsStatus.CLOSED, b"R")
-        await settled(store, item, DeliveryState.DELIVERED)
+        await settled(store, delivery, DeliveryState.DELIVERED)
         holder = store.register.holder(KEY)
         assert holder is not None
         assert holder.state is State.CLOSED

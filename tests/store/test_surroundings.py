@@ -11,40 +11,40 @@ from adapters.store.read.message_detail import show_message
 from adapters.store.tables.messages import messages
 from adapters.store.tables.operations import destinations, replies, undertaking_items, undertakings
 from tests.support.declarations import Declaration, owing_nothing
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.operating import BROKER, gateway
 from tests.support.rendering import render
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
-def shown(desk: Desk, message: str) -> dict[str, Any]:
-    with desk.database.engine.connect() as reader:
+def shown(harness: Harness, message: str) -> dict[str, Any]:
+    with harness.database.engine.connect() as reader:
         row = reader.execute(select(messages).where(messages.c.id == message)).one()
         return show_message(reader, row, NOW)
 
 
-def test_nothing_stands_around_a_message_that_came_alone(desk: Desk) -> None:
-    found = shown(desk, desk.judged("broker-aa", "R1.xml", render(owing_nothing("R1"))).message)
+def test_nothing_stands_around_a_message_that_came_alone(harness: Harness) -> None:
+    found = shown(harness, harness.judged("broker-aa", "R1.xml", render(owing_nothing("R1"))).message)
     assert (found["links"], found["reply"], found["backends"], found["undertakings"]) == ([], None, [], [])
     assert {each["post_at"] for each in found["receipts"]} == {None}
 
 
-def test_links_are_told_from_both_ends(desk: Desk) -> None:
+def test_links_are_told_from_both_ends(harness: Harness) -> None:
     body = render(owing_nothing("R1"))
-    first = desk.judged("broker-aa", "R1.xml", body).message
-    again = desk.judged("broker-aa", "again.xml", body).message
-    assert [(each["link"], each["id"]) for each in shown(desk, first)["links"]] == [("from", again)]
-    assert [(each["link"], each["id"]) for each in shown(desk, again)["links"]] == [("to", first)]
+    first = harness.judged("broker-aa", "R1.xml", body).message
+    again = harness.judged("broker-aa", "again.xml", body).message
+    assert [(each["link"], each["id"]) for each in shown(harness, first)["links"]] == [("from", again)]
+    assert [(each["link"], each["id"]) for each in shown(harness, again)["links"]] == [("to", first)]
 
 
-def test_back_ends_replies_and_undertakings_are_told(desk: Desk) -> None:
-    message = desk.judged("broker-aa", "R1.xml", render(owing_nothing("R1"))).message
-    with desk.database.engine.begin() as connection:
+def test_back_ends_replies_and_undertakings_are_told(harness: Harness) -> None:
+    message = harness.judged("broker-aa", "R1.xml", render(owing_nothing("R1"))).message
+    with harness.database.engine.begin() as connection:
         for table, values in (
             (replies, {"message": message, "account": "broker-aa", "message_id": "m-1"}),
             (destinations, {"name": "customs", "breaker": "open", "failures": 5, "since": NOW, "note": "no"}),
@@ -56,7 +56,7 @@ def test_back_ends_replies_and_undertakings_are_told(desk: Desk) -> None:
             if table is undertakings:
                 values |= {"state": "done", "actor": "wang", "created_at": NOW}
             connection.execute(insert(table), values)
-    found = shown(desk, message)
+    found = shown(harness, message)
     assert found["reply"] == {"message_id": "m-1", "correlation": "c-1", "reply_to": ""}
     assert [(each["name"], each["breaker"], each["note"]) for each in found["backends"]] == [
         ("customs", "open", "no")
@@ -66,9 +66,9 @@ def test_back_ends_replies_and_undertakings_are_told(desk: Desk) -> None:
     ]
 
 
-def test_a_fault_is_shown_with_the_value_that_was_found(desk: Desk) -> None:
-    desk.judged(BROKER, "R1.xml", render(Declaration(reference="R1", head={"GrossWet": "1"})))
+def test_a_fault_is_shown_with_the_value_that_was_found(harness: Harness) -> None:
+    harness.judged(BROKER, "R1.xml", render(Declaration(reference="R1", head={"GrossWet": "1"})))
     for options, word, fault in (((), "value: ", "error"), (("--lang", "zh"), "所填内容：", "错误")):
-        lines = gateway(desk, "messages", "show", "R1", *options).out.splitlines()
+        lines = gateway(harness, "messages", "show", "R1", *options).out.splitlines()
         place = next(number for number, line in enumerate(lines) if line.startswith(f"{fault} DEC-501 "))
         assert lines[place + 2].startswith(f"  {word}")

@@ -12,22 +12,22 @@ from typing import Any
 
 import pytest
 
-from adapters.store.read.event_log import Followed, end_of_log, events_after, sequence_before
+from adapters.store.read.event_log import EventFilter, end_of_log, events_after, sequence_before
 from gateway.model.states import State
 from tests.support.declarations import owing_nothing
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path / "home") as opened:
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    with Harness.at(tmp_path / "home") as opened:
         yield opened
 
 
 @contextmanager
-def tailing(desk: Desk, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "cli", "tail", "--home", str(desk.home.path), *arguments]
+def tailing(harness: Harness, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "cli", "tail", "--home", str(harness.home.path), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -35,17 +35,17 @@ def tailing(desk: Desk, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def judged(desk: Desk, *references: str) -> None:
+def judged(harness: Harness, *references: str) -> None:
     for reference in references:
-        desk.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
+        harness.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
 
 
-def test_events_are_told_as_they_are_committed_until_it_is_ended(desk: Desk) -> None:
-    judged(desk, "R1")
-    with tailing(desk, "--since", "0", "--json") as process:
+def test_events_are_told_as_they_are_committed_until_it_is_ended(harness: Harness) -> None:
+    judged(harness, "R1")
+    with tailing(harness, "--since", "0", "--json") as process:
         assert process.stdout is not None
         before = [json.loads(process.stdout.readline()) for _ in range(2)]
-        judged(desk, "R2")
+        judged(harness, "R2")
         after = [json.loads(process.stdout.readline()) for _ in range(2)]
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -59,9 +59,9 @@ def test_events_are_told_as_they_are_committed_until_it_is_ended(desk: Desk) -> 
     assert before[0]["account"] == before[0]["actor"] == "broker-aa"
 
 
-def test_a_reader_that_goes_away_ends_it_well(desk: Desk) -> None:
-    judged(desk, "R1")
-    with tailing(desk, "--since", "0", "--event", "passed") as process:
+def test_a_reader_that_goes_away_ends_it_well(harness: Harness) -> None:
+    judged(harness, "R1")
+    with tailing(harness, "--since", "0", "--event", "passed") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert "broker-aa  R1  passed  accepted  gateway" in process.stdout.readline()
@@ -70,26 +70,26 @@ def test_a_reader_that_goes_away_ends_it_well(desk: Desk) -> None:
         assert process.stderr.read() == ""
 
 
-def found(desk: Desk, after: int = 0, **wanted: Any) -> list[tuple[str | None, str]]:
-    with desk.database.engine.connect() as reader:
-        rows = events_after(reader, after, end_of_log(reader), Followed(**wanted))
+def found(harness: Harness, after: int = 0, **wanted: Any) -> list[tuple[str | None, str]]:
+    with harness.database.engine.connect() as reader:
+        rows = events_after(reader, after, end_of_log(reader), EventFilter(**wanted))
         return [(row["reference"], row["event"]) for row in rows]
 
 
-def test_each_filter_takes_what_it_says(desk: Desk) -> None:
-    judged(desk, "R1", "R2")
-    desk.judged("trader-b", "bad.xml", b"<nothing/>")
+def test_each_filter_takes_what_it_says(harness: Harness) -> None:
+    judged(harness, "R1", "R2")
+    harness.judged("trader-b", "bad.xml", b"<nothing/>")
     of_one, of_two = [("R1", "received"), ("R1", "passed")], [("R2", "received"), ("R2", "passed")]
     bad = [(None, "received"), (None, "refused")]
-    assert found(desk) == [*of_one, *of_two, *bad]
-    assert found(desk, 2) == [*of_two, *bad]
-    assert found(desk, account="trader-b") == bad
-    assert found(desk, party=desk.party("broker-aa").code, event="passed") == [of_one[1], of_two[1]]
-    assert found(desk, state=State.REJECTED) == bad[1:]
+    assert found(harness) == [*of_one, *of_two, *bad]
+    assert found(harness, 2) == [*of_two, *bad]
+    assert found(harness, account="trader-b") == bad
+    assert found(harness, party=harness.party("broker-aa").code, event="passed") == [of_one[1], of_two[1]]
+    assert found(harness, state=State.REJECTED) == bad[1:]
 
 
-def test_a_time_is_found_in_the_log_by_halving(desk: Desk) -> None:
-    judged(desk, "R1", "R2", "R3")
-    with desk.database.engine.connect() as reader:
+def test_a_time_is_found_in_the_log_by_halving(harness: Harness) -> None:
+    judged(harness, "R1", "R2", "R3")
+    with harness.database.engine.connect() as reader:
         for seconds, expected in ((0, 0), (1, 0), (2, 2), (2.1, 3), (3, 4), (9, 6)):
             assert sequence_before(reader, NOW + timedelta(seconds=seconds)) == expected, seconds

@@ -16,13 +16,13 @@ from gateway.model.agreements import (
     PROPOSED,
     Act,
     Agreement,
+    AgreementChange,
     AgreementKind,
     AgreementState,
-    Change,
     Told,
     state_after,
 )
-from gateway.model.decision import Decision, Lack, Matter
+from gateway.model.decision import Awaited, Decision, JudgedMeaning
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Receipt, ReceiptKind
 from gateway.model.ports import Superseded
@@ -65,9 +65,9 @@ def lacking(sent: Arrival, attempt: int = 1, *, thing: str = THING, seen: int = 
     return Decision(
         message=sent.id,
         attempt=attempt,
-        event=Event.LACKS,
+        event=Event.WAITING,
         receipts=(told,),
-        lack=Lack(thing=thing, seen=seen, until=UNTIL),
+        awaited=Awaited(thing=thing, seen=seen, until=UNTIL),
     )
 
 
@@ -78,7 +78,7 @@ def under(sent: Arrival, store: Store, attempt: int = 1) -> Decision:
     used = store.register.agreement(NUMBER)
     assert used is not None
     facts = replace(decision.facts, key=replace(KEY, reference=sent.name))
-    return replace(decision, facts=facts, matter=Matter(use=used))
+    return replace(decision, facts=facts, meaning=JudgedMeaning(use=used))
 
 
 async def told(store: Store, act: Told = Act.CONFIRMED, *, holds: bool = False, **terms: Any) -> None:
@@ -89,12 +89,17 @@ async def told(store: Store, act: Told = Act.CONFIRMED, *, holds: bool = False, 
     after = replace(AGREEMENT, state=state_after(act), **terms)
     if present is not None:
         after = replace(after, used_by=present.agreement.used_by)
-    change = Change(after=after, act=act, at=NOW, reason="", seen=0 if present is None else present.revision)
+    change = AgreementChange(
+        after=after, act=act, at=NOW, reason="", seen=0 if present is None else present.revision
+    )
     await store.messages.add(notice)
     claimed = await store.messages.claim(10, NOW, LEASE)
     assert notice in [each.arrival for each in claimed]
     decision = Decision(
-        message=notice.id, attempt=1, event=Event.KEPT, matter=Matter(change=change, holds=holds)
+        message=notice.id,
+        attempt=1,
+        event=Event.ACCEPTED_NO_DELIVERY,
+        meaning=JudgedMeaning(change=change, holds=holds),
     )
     assert await store.messages.decide(decision, NOW) is State.CLOSED
 
@@ -144,7 +149,7 @@ def test_the_coming_of_the_thing_wakes_what_waits_for_it_and_nothing_else(store:
         assert (row_of(store, sent).state, row_of(store, other).state) == (State.RECEIVED, State.WAITING)
         (woken,) = await store.messages.claim(10, NOW, LEASE)
         assert (woken.arrival, woken.attempts, woken.overdue) == (sent, 1, "")
-        assert events_of(store, sent) == [Event.RECEIVED, Event.LACKS, Event.CAME]
+        assert events_of(store, sent) == [Event.RECEIVED, Event.WAITING, Event.ARRIVED]
 
     run(test)
 
@@ -197,7 +202,7 @@ def test_what_waited_too_long_is_judged_a_last_time_and_knows_what_did_not_come(
         assert await store.messages.decide(refusal, UNTIL) is State.REJECTED
         row = row_of(store, sent)
         assert (row.waiting_for, row.until) == (None, None)
-        assert events_of(store, sent) == [Event.RECEIVED, Event.LACKS, Event.EXPIRED, Event.REFUSED]
+        assert events_of(store, sent) == [Event.RECEIVED, Event.WAITING, Event.EXPIRED, Event.REFUSED]
 
     run(test)
 
@@ -257,7 +262,7 @@ def test_a_notice_that_was_judged_on_an_older_state_is_not_written(store: Store)
         sent = arrival()
         await add_and_claim(store, sent)
         await store.messages.decide(under(sent, store), NOW)
-        late = Change(
+        late = AgreementChange(
             after=replace(AGREEMENT, state=AgreementState.TERMINATED),
             act=Act.TERMINATED,
             at=NOW,
@@ -348,9 +353,9 @@ def test_what_was_sent_when_it_was_held_and_was_taken_is_delivered(store: Store)
         sent = arrival()
         await add_and_claim(store, sent)
         await store.messages.decide(under(sent, store), NOW)
-        (item,) = await store.outbox.claim("customs", 10, NOW)
+        (delivery,) = await store.outbox.claim("customs", 10, NOW)
         await told(store, Act.TERMINATED, holds=True)
-        await store.outbox.settle(item, DeliveryState.DELIVERED, "", NOW, NOW)
+        await store.outbox.settle(delivery, DeliveryState.DELIVERED, "", NOW, NOW)
         assert row_of(store, sent).state == State.DELIVERED
 
     run(test)

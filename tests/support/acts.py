@@ -8,8 +8,8 @@ from adapters.store.database import Transaction
 from adapters.store.write.operator_store import change_message
 from gateway.model.states import State
 from gateway.model.transition import Transition
-from gateway.operate.dismissal import Dismissal
-from gateway.operate.message_actions import Act, Stage, Standing, event_of
+from gateway.operate.message_actions import Act, MessageStatus, Stage, event_of
+from gateway.operate.rejection import Rejection
 from gateway.operate.transitions import rejection, transition
 
 
@@ -35,9 +35,9 @@ release = partial(_act, Act.RELEASE)
 replay = partial(_act, Act.REPLAY)
 
 
-def reject(to: Transaction, dismissal: Dismissal, actor: str, reason: str, now: datetime) -> State:
-    def change(standing: Standing) -> Transition:
-        event_of(Act.REJECT, standing)
+def reject(to: Transaction, dismissal: Rejection, actor: str, reason: str, now: datetime) -> State:
+    def change(status: MessageStatus) -> Transition:
+        event_of(Act.REJECT, status)
         return rejection(dismissal, actor, reason, now, {})
 
     return change_message(to, dismissal.message, change)

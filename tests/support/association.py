@@ -12,10 +12,10 @@ from gateway.formats.signing import XadesSigner
 from gateway.model.agreements import (
     Act,
     Agreement,
+    AgreementChange,
     AgreementKind,
+    AgreementNotice,
     AgreementState,
-    Change,
-    Notice,
     Side,
     Told,
     state_after,
@@ -46,7 +46,7 @@ def signed_notice(
     home: Home, of: Agreement, act: Told = Act.CONFIRMED, account: str = ACCOUNT, **said: Any
 ) -> bytes:
     """The notice of an act, signed by the key of `account`; the agreement's state is what it leads to."""
-    notice = Notice(
+    notice = AgreementNotice(
         id=said.pop("id", f"{of.number}-{act}"),
         act=act,
         at=said.pop("at", AT),
@@ -73,5 +73,5 @@ def grant(home: Home, database: Database, of: Agreement) -> None:
     kept = Arrival(
         id="", account=ACCOUNT, channel="tests", name="mandate.xml", sha256=sha256, size=size, received_at=AT
     )
-    change = Change(after=mandate, act=Act.CONFIRMED, at=AT, reason="", seen=0)
+    change = AgreementChange(after=mandate, act=Act.CONFIRMED, at=AT, reason="", seen=0)
     database.submit(lambda transaction: apply_notice(transaction, change, kept, ACCOUNT, AT)).result()

@@ -8,7 +8,7 @@ from typing import Final
 from adapters.store.write.answers import SqlAnswers
 from gateway.model.ports import Answer
 from gateway.respond.answer_intake import CustomsAnswers
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.validating import families
 
 _RESULT: Final = (
@@ -24,11 +24,16 @@ def clock() -> datetime:
     return NOW + timedelta(hours=1, microseconds=next(_TICKS))
 
 
-def say(desk: Desk, message: str, seq_no: str, entry_id: str, channel: str, note: str = "说明") -> None:
+def say(harness: Harness, message: str, seq_no: str, entry_id: str, channel: str, note: str = "说明") -> None:
     """One DEC_RESULT for the declaration in `message`."""
     body = _RESULT.format(seq_no=seq_no, entry_id=entry_id, channel=channel, note=note).encode()
     answers = CustomsAnswers(
-        SqlAnswers(desk.database, clock), desk.register, families(), desk.rules.policy, desk.judges, clock
+        SqlAnswers(harness.database, clock),
+        harness.register,
+        families(),
+        harness.rules.policy,
+        harness.judges,
+        clock,
     )
     said = Answer(id=f"{message}-{channel}", name="r.xml", body=body, key=message)
     asyncio.run(answers.take_in("customs", [said]))

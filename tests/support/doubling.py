@@ -5,7 +5,7 @@ from contextlib import suppress
 from time import process_time
 from typing import Final
 
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 
 _SIZE: Final = 64 * 1024
 
@@ -25,6 +25,6 @@ def grows_with_its_input(function: Callable[[bytes], object], made: Callable[[in
 
 def _seconds(function: Callable[[bytes], object], data: bytes) -> float:
     began = process_time()
-    with suppress(Rejected):
+    with suppress(MessageRejected):
         function(data)
     return process_time() - began

@@ -7,7 +7,7 @@ from io import BytesIO
 from gateway.families.families import Families
 from gateway.judge.unpack import unpack
 from gateway.judge.validate import recognise, validate
-from gateway.model.faults import Finding, Rejected
+from gateway.model.faults import Finding, MessageRejected
 from gateway.model.policy import Policy
 
 
@@ -17,7 +17,7 @@ def families() -> Families:
 
 
 def validated(name: str, body: bytes, policy: Policy | None = None) -> tuple[Finding, ...]:
-    """The warnings; raises `Rejected` as the stages do."""
+    """The warnings; raises `MessageRejected` as the stages do."""
     in_force = policy or Policy()
     package = unpack(
         name, lambda: BytesIO(body), len(body), in_force.package, in_force.pdf, limit=512 * 1024 * 1024
@@ -29,6 +29,6 @@ def refused(name: str, body: bytes, policy: Policy | None = None) -> tuple[Findi
     """The findings of the refusal, with the warnings among them; none where it is not refused."""
     try:
         validated(name, body, policy)
-    except Rejected as rejected:
+    except MessageRejected as rejected:
         return rejected.findings
     return ()

@@ -19,7 +19,7 @@ from gateway.model.states import Event
 from tests.support.acts import hold
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration, lines
-from tests.support.desk import LATER, Desk
+from tests.support.harness import LATER, Harness
 from tests.support.rendering import render
 
 NUMBER = "195200016172325"
@@ -37,56 +37,56 @@ class Said:
         return json.loads(self.out)
 
 
-def gateway(desk: Desk, *arguments: str) -> Said:
+def gateway(harness: Harness, *arguments: str) -> Said:
     """The command on the desk's home, in this process."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        cli.app([*arguments, "--home", str(desk.home.path)], prog_name="gateway")
+        cli.app([*arguments, "--home", str(harness.home.path)], prog_name="gateway")
     code = ended.value.code
     assert code is None or isinstance(code, int)
     return Said(code or 0, out.getvalue(), err.getvalue())
 
 
-def refused(desk: Desk, reference: str = "R1") -> str:
+def refused(harness: Harness, reference: str = "R1") -> str:
     """One that the policy of its day refused for its two lines; the home's own lets it pass."""
-    present, policy = desk.rules, desk.rules.policy
+    present, policy = harness.rules, harness.rules.policy
     strict = policy.model_copy(update={"declaration": DeclarationPolicy(lines=1)})
-    desk.rules = replace(present, policy=strict)
+    harness.rules = replace(present, policy=strict)
     try:
         body = render(Declaration(reference=reference, lines=lines(2)))
-        decision = desk.judged(BROKER, f"{reference}.xml", body)
+        decision = harness.judged(BROKER, f"{reference}.xml", body)
     finally:
-        desk.rules = present
+        harness.rules = present
     assert decision.event is Event.REFUSED
     return decision.message
 
 
-def accepted(desk: Desk, reference: str = "R1") -> str:
+def accepted(harness: Harness, reference: str = "R1") -> str:
     """One that uses up an agreement of its own."""
-    told = signed_notice(desk.home, agreement(NUMBER), Act.CONFIRMED)
-    if not desk.rows(agreements, number=NUMBER):
-        desk.judged(ACCOUNT, "told.xml", told)
+    told = signed_notice(harness.home, agreement(NUMBER), Act.CONFIRMED)
+    if not harness.rows(agreements, number=NUMBER):
+        harness.judged(ACCOUNT, "told.xml", told)
     body = render(Declaration(reference=reference, documents=(shown(NUMBER),)))
-    decision = desk.judged(BROKER, f"{reference}.xml", body)
+    decision = harness.judged(BROKER, f"{reference}.xml", body)
     assert decision.event is Event.PASSED
     return decision.message
 
 
-def held(desk: Desk, reference: str = "R1") -> str:
+def held(harness: Harness, reference: str = "R1") -> str:
     """One that was accepted and then held: customs does not have it."""
-    message = accepted(desk, reference)
-    desk.database.submit(lambda to: hold(to, message, "operator", "look at it", LATER)).result()
+    message = accepted(harness, reference)
+    harness.database.submit(lambda to: hold(to, message, "operator", "look at it", LATER)).result()
     return message
 
 
-def judge_again(desk: Desk, at: datetime) -> Decision:
+def judge_again(harness: Harness, at: datetime) -> Decision:
     """As the node does with the one that is to be judged."""
-    decision = desk.judgement(desk.claimed(at), at)
-    asyncio.run(desk.messages.decide(decision, at))
+    decision = harness.judgement(harness.claimed(at), at)
+    asyncio.run(harness.messages.decide(decision, at))
     return decision
 
 
-def trail(desk: Desk, message: str) -> list[tuple[str, str, dict[str, Any]]]:
+def trail(harness: Harness, message: str) -> list[tuple[str, str, dict[str, Any]]]:
     """Event, actor and detail of each event of a message."""
-    rows = desk.rows(events, message=message)
+    rows = harness.rows(events, message=message)
     return [(row["event"], row["actor"], json.loads(row["detail"])) for row in rows]

@@ -6,18 +6,18 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, event
 
-from adapters.monitor.snapshot import Looking
+from adapters.monitor.snapshot import SnapshotReader
 from adapters.store.database import Database
-from adapters.store.read.amqp_dedup import SqlReplies
+from adapters.store.read.amqp_dedup import SqlAmqpDuplicates
 from adapters.store.read.mailbox import SqlMailbox
-from adapters.store.read.office_stats import figures
+from adapters.store.read.office_stats import office_statistics
 from adapters.store.read.operator_acts import acts_since
 from adapters.store.write.alarms import open_alarms, to_tell
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.destinations import SqlDestinations
-from adapters.store.write.document_requests import SqlRequests
+from adapters.store.write.document_requests import SqlDocumentRequests
 from adapters.store.write.messages import SqlMessages
-from adapters.store.write.receipt_delivery import SqlPostings
+from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from gateway.families.families import Families
 from gateway.model.band_policy import MonitoringPolicy
 from gateway.monitor.alarm_conditions import ACTS_OF
@@ -42,7 +42,7 @@ class Asked:
 
 async def rounds(
     database: Database,
-    looking: Looking,
+    looking: SnapshotReader,
     families: Families,
     now: datetime,
     accounts: Sequence[str] = ("broker-aa",),
@@ -52,18 +52,18 @@ async def rounds(
     for _twice in range(2):
         await messages.claim(4, now, _HOUR)
         await messages.expire(now)
-        await messages.untold(now, now, {"customs": now}, 50)
+        await messages.pending_receipts(now, now, {"customs": now}, 50)
         await messages.recover()
-        await looking.sight()
-        await looking.read(lambda reader: figures(reader, now - WINDOW, now, families))
+        await looking.snapshot()
+        await looking.read(lambda reader: office_statistics(reader, now - WINDOW, now, families))
         await looking.read(lambda reader: acts_since(reader, now - ACTS_OF))
         await database.read(open_alarms)
         await database.read(lambda reader: to_tell(reader, "mail"))
         for of in (None, list(accounts)):
-            await SqlPostings(database).due(of, 10, now)
-        await SqlReplies(database).known(accounts[0], "1", "0" * 64)
+            await SqlReceiptDeliveries(database).due(of, 10, now)
+        await SqlAmqpDuplicates(database).seen(accounts[0], "1", "0" * 64)
         await SqlMailbox(database).whereabouts(accounts[0], ["0" * 26])
-        requests = SqlRequests(database)
+        requests = SqlDocumentRequests(database)
         await requests.remind(now, (10,))
         await requests.untold(10)
         await SqlDestinations(database).known()

@@ -15,7 +15,7 @@ from gateway.model.faults import Finding, Severity
 from gateway.model.folders import Folder
 from gateway.model.message import Receipt, ReceiptKind
 from gateway.model.states import Event, State
-from tests.support.desk import NOW, Desk
+from tests.support.harness import NOW, Harness
 from tests.support.keys import xmlsec1_trusts
 
 NS: Final = {
@@ -38,36 +38,36 @@ def faults_of(schema: Schema, body: bytes) -> list[str]:
     return [entry.message for entry in schema.error_log]
 
 
-def read_gateway_receipt(desk: Desk, receipt: Receipt) -> etree._Element:
+def read_gateway_receipt(harness: Harness, receipt: Receipt) -> etree._Element:
     """The receipt, once it has been found true to its schema and validly signed by the gateway."""
     assert faults_of(schema("gateway", "receipt.xsd"), receipt.body) == []
-    assert xmlsec1_trusts(receipt.body, desk.home.certificate.read_text(), NOW)
+    assert xmlsec1_trusts(receipt.body, harness.home.certificate.read_text(), NOW)
     return xml.parse(receipt.body)
 
 
-def assert_refusal_is_told(desk: Desk, decision: Decision, name: str) -> None:
+def assert_refusal_is_told(harness: Harness, decision: Decision, name: str) -> None:
     """The message is rejected, with one final signed receipt, one answer for import clients, one readable
     report; each names every fault, in both languages. Nothing goes to customs."""
     assert decision.event is Event.REFUSED
-    assert desk.message(decision.message)["state"] == State.REJECTED
-    assert desk.rows(deliveries, message=decision.message) == []
+    assert harness.message(decision.message)["state"] == State.REJECTED
+    assert harness.rows(deliveries, message=decision.message) == []
     assert any(found.severity is Severity.ERROR for found in decision.findings)
     assert [
-        (row["folder"], row["kind"], row["final"]) for row in desk.rows(receipts, message=decision.message)
+        (row["folder"], row["kind"], row["final"]) for row in harness.rows(receipts, message=decision.message)
     ] == [
         (Folder.INBOX, ReceiptKind.GATEWAY, True),
         (Folder.INBOX, ReceiptKind.TECHNICAL, False),
         (Folder.FAILBOX, ReceiptKind.REPORT, False),
     ]
     signed, answer, report = decision.receipts
-    _assert_gateway_receipt(desk, signed, decision, name)
+    _assert_gateway_receipt(harness, signed, decision, name)
     _assert_answer(answer, decision.findings, name)
     _assert_report(report, decision.findings, name)
 
 
-def _assert_gateway_receipt(desk: Desk, receipt: Receipt, decision: Decision, name: str) -> None:
-    root = read_gateway_receipt(desk, receipt)
-    arrived = desk.message(decision.message)
+def _assert_gateway_receipt(harness: Harness, receipt: Receipt, decision: Decision, name: str) -> None:
+    root = read_gateway_receipt(harness, receipt)
+    arrived = harness.message(decision.message)
     assert root.findtext("g:MessageId", namespaces=NS) == decision.message
     assert root.findtext("g:Verdict", namespaces=NS) == "rejected"
     assert root.findtext("g:Final", namespaces=NS) == "true"

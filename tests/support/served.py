@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 from sqlalchemy import Connection
 
-from adapters.cli.init.init import found, free_port
+from adapters.cli.init.init import create_home, free_port
 from adapters.home.home import Home
 from adapters.store.database import sqlite_engine
 from tests.support.sftp_client import Login
@@ -37,7 +37,7 @@ def _founded() -> Path:
     """One home for all tests of a run, since making the keys takes a second; never served itself."""
     folder = Path(tempfile.mkdtemp(prefix="gateway-"))
     atexit.register(shutil.rmtree, folder)
-    return found(folder / "home", 0, datetime.now(UTC)).path
+    return create_home(folder / "home", 0, datetime.now(UTC)).path
 
 
 class Gateway:

@@ -29,7 +29,7 @@ from gateway.model.parties import Account
 from gateway.model.policy import Policy
 from gateway.model.ports import Intake
 from gateway.model.states import Event
-from gateway.receive.allowance import Room
+from gateway.receive.allowance import UploadAllowance
 from tests.support.judging import families
 from tests.support.sftp_client import Login
 
@@ -90,7 +90,7 @@ class Served:
     async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
         await self.intake.add(arrival, sender)
 
-    async def _room(self, account: Account) -> Room:
+    async def _room(self, account: Account) -> UploadAllowance:
         return await Allowances(self.database, self.root, self.reserve_percent, Policy, self.clock).room(
             account
         )

@@ -10,7 +10,7 @@ from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.read.register import SqlRegister
 from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
-from adapters.store.write.document_requests import SqlRequests
+from adapters.store.write.document_requests import SqlDocumentRequests
 from adapters.store.write.messages import SqlMessages
 from gateway.families.customs_codes import AnswerKind
 from gateway.model.decision import Decision
@@ -19,7 +19,7 @@ from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Facts, Key, Operation, Receipt, ReceiptKind, Submission, new_id
 from gateway.model.ports import Answer
 from gateway.model.states import CustomsStatus, Event, State
-from gateway.respond.answer import Answered, Target, Told
+from gateway.respond.answer import AnsweredDeclaration, AnswerEffect, CustomsAnswer
 from gateway.respond.answer_intake import Matched, Unmatched
 
 NOW: Final = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
@@ -37,7 +37,7 @@ class Store:
         self.mailbox = SqlMailbox(self.database)
         self.register = SqlRegister(sqlite_engine(path, read_only=True))
         self.answers = SqlAnswers(self.database, lambda: NOW)
-        self.requests = SqlRequests(self.database)
+        self.requests = SqlDocumentRequests(self.database)
 
 
 # A store that is added here inherits every test.
@@ -115,7 +115,7 @@ async def names(store: Store, folder: Folder, account: str = "broker") -> list[s
     return [entry.name for entry in await store.mailbox.page(account, folder, "", 1000)]
 
 
-TOLD: Final = Told(
+TOLD: Final = CustomsAnswer(
     kind=AnswerKind.BUSINESS,
     family="f",
     client_reference="",
@@ -131,21 +131,21 @@ TOLD: Final = Told(
 WAITS: Final = Unmatched(
     backend="customs",
     answer=Answer(id="1", name="answer.xml", body=b"L"),
-    told=TOLD,
+    parsed=TOLD,
     state=State.WAITING,
     waiting_for="seq_no I1",
 )
 
 
-async def target_of(store: Store, sent: Arrival) -> Target:
-    target = await store.answers.target(TOLD, sent.id, "customs")
-    assert target is not None
-    return target
+async def target_of(store: Store, sent: Arrival) -> AnsweredDeclaration:
+    declaration = await store.answers.target(TOLD, sent.id, "customs")
+    assert declaration is not None
+    return declaration
 
 
-def said(status: CustomsStatus, body: bytes, target: Target) -> Matched:
+def said(status: CustomsStatus, body: bytes, declaration: AnsweredDeclaration) -> Matched:
     """What an answer with this body makes of its declaration; its receipt is called like the body."""
-    answered = Answered(
+    effect = AnswerEffect(
         event=Event.SETTLED if status.final else Event.ANSWERED,
         customs_status=status,
         seq_no="I1",
@@ -155,13 +155,17 @@ def said(status: CustomsStatus, body: bytes, target: Target) -> Matched:
     return Matched(
         backend="customs",
         answer=Answer(id="1", name="answer.xml", body=body),
-        told=replace(TOLD, status=status),
-        target=target,
-        answered=answered,
+        parsed=replace(TOLD, status=status),
+        declaration=declaration,
+        effect=effect,
     )
 
 
 async def customs_says(
-    store: Store, sent: Arrival, status: CustomsStatus, body: bytes, target: Target | None = None
+    store: Store,
+    sent: Arrival,
+    status: CustomsStatus,
+    body: bytes,
+    declaration: AnsweredDeclaration | None = None,
 ) -> bool:
-    return bool(await store.answers.file([said(status, body, target or await target_of(store, sent))]))
+    return bool(await store.answers.file([said(status, body, declaration or await target_of(store, sent))]))

@@ -43,8 +43,8 @@ from gateway.model.parties import Party, Role
 from gateway.model.ports import Answer, Backend, Outcome
 from gateway.model.reform import Risk
 from gateway.model.risk_hint import Hint
-from tests.support.amqp_office import OverAmqp
-from tests.support.http_office import OverHttp
+from tests.support.amqp_backend import OverAmqp
+from tests.support.http_backend import OverHttp
 from tests.support.keys import Identity, identity
 from tests.support.sshd import shared
 
@@ -274,7 +274,7 @@ class Opened(Backend, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Office:
+class BackendCase:
     """A back-end to try. `open` takes its folder and the gateway's certificate; `send` makes a sound
     submission, to which it gives `answers`, known by the beginnings of their names, and one number, in
     elements of the name `number`. Its database is `file`. What goes to it by `exchange`, a folder below its
@@ -301,21 +301,21 @@ class Office:
 
 DXP: Final = DxpSettings(sender="DXPENT0000000001", receiver="DXPEDCDEC0000001")
 
-CUSTOMS: Final = Office(
+CUSTOMS: Final = BackendCase(
     open=reference_customs,
     send=sent,
     answers=("Successed_", "Receipt_", "Receipt_", "Receipt_", "Receipt_"),
     number="ENTRY_ID",
     file="customs.db",
 )
-OFFICES: Final = {
+BACKENDS: Final = {
     "customs": CUSTOMS,
     "directory": replace(CUSTOMS, open=OverFolder, exchange="exchange"),
     "sftp": replace(CUSTOMS, open=partial(OverFolder, gateway=over_sftp), exchange="exchange"),
     "amqp": replace(CUSTOMS, open=over_amqp, broker=True),
     "http": replace(CUSTOMS, open=over_http),
     "http with DXP": replace(CUSTOMS, open=partial(over_http, dxp=DXP)),
-    "association": Office(
+    "association": BackendCase(
         open=reference_association,
         send=asked,
         answers=("ImportAgrResponse_", "AgreementNotice_", "AgreementNotice_"),

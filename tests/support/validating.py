@@ -7,8 +7,8 @@ from lxml import etree
 
 from gateway.families.families import Families
 from gateway.formats import xml
-from gateway.judge.validate import Validated, recognise, validate
-from gateway.model.faults import Finding, Rejected
+from gateway.judge.validate import ValidatedDocument, recognise, validate
+from gateway.model.faults import Finding, MessageRejected
 from gateway.model.message import Package, Part, Pdf
 from gateway.model.policy import Policy
 from tests.support.declarations import Declaration
@@ -35,7 +35,7 @@ def packed(document: bytes, *files: Part) -> Package:
     )
 
 
-def judged(document: bytes, *files: Part, policy: Policy = POLICY) -> Validated:
+def judged(document: bytes, *files: Part, policy: Policy = POLICY) -> ValidatedDocument:
     package = packed(document, *files)
     return validate(recognise(package, families(), policy), package, policy)
 
@@ -44,7 +44,7 @@ def findings(document: bytes, *files: Part, policy: Policy = POLICY) -> tuple[Fi
     """Everything that the stage finds, whether it refuses or warns."""
     try:
         return judged(document, *files, policy=policy).warnings
-    except Rejected as refused:
+    except MessageRejected as refused:
         return refused.findings
 
 

@@ -7,8 +7,8 @@ from typing import Final, Literal, TypeAlias
 import pytest
 
 from gateway.formats import xml
-from gateway.formats.signatures import Verified, verify_enveloped
-from gateway.model.faults import Finding, Rejected
+from gateway.formats.signatures import VerifiedSignature, verify_enveloped
+from gateway.model.faults import Finding, MessageRejected
 from gateway.model.parties import RegisteredCertificate
 from tests.support.keys import Identity, xmlsec1_sign
 
@@ -46,14 +46,16 @@ EXCLUSIVE: Final = C14N["exclusive"]
 NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 
 
-def verified(signed: str | bytes, *registered: RegisteredCertificate, now: datetime = NOW) -> Verified:
+def verified(
+    signed: str | bytes, *registered: RegisteredCertificate, now: datetime = NOW
+) -> VerifiedSignature:
     body = signed.encode() if isinstance(signed, str) else signed
     return verify_enveloped(xml.parse(body), registered, now)
 
 
 def finding_of(signed: str | bytes, *registered: RegisteredCertificate, now: datetime = NOW) -> Finding:
     """Why it is refused, which it must be."""
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(MessageRejected) as refusal:
         verified(signed, *registered, now=now)
     (found,) = refusal.value.findings
     return found

@@ -17,7 +17,7 @@ from adapters.cli.exit_codes import UNREACHABLE
 from adapters.home.clock import utc_now
 from gateway.formats.xml import trusted
 from tests.support.amqp import Place, Platform, connected, run
-from tests.support.amqp_office import backend_settings
+from tests.support.amqp_backend import backend_settings
 from tests.support.declarations import Declaration
 from tests.support.invariants import unfinished, violations
 from tests.support.keys import xmlsec1_trusts

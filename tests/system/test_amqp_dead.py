@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from adapters.store.tables.messages import events
 from adapters.store.write.in_force import NODE
-from adapters.transport.amqp.aside import Aside, give_back, looking
+from adapters.transport.amqp.aside import DeadLetterQueue, browse, put_back
 from docs.generate import ROOT
 from tests.support.amqp import LARGEST, Place, Platform, dead, over_amqp, run
 from tests.support.declarations import owing_nothing
@@ -41,10 +41,10 @@ def command(amqp: Place) -> Callable[..., subprocess.CompletedProcess[str]]:
     return lambda *arguments: amqp.gateway.cli("amqp", "dead", *arguments)
 
 
-def aside(amqp: Place, queue: str = "gateway.dead", exchange: str = "gateway.in") -> Aside:
+def aside(amqp: Place, queue: str = "gateway.dead", exchange: str = "gateway.in") -> DeadLetterQueue:
     settings = amqp.gateway.home.settings().amqp
     assert settings is not None
-    return Aside(
+    return DeadLetterQueue(
         broker=settings,
         home=amqp.gateway.home.path,
         user=settings.user,
@@ -58,9 +58,9 @@ def aside(amqp: Place, queue: str = "gateway.dead", exchange: str = "gateway.in"
 async def lying(amqp: Place, *wanted: str) -> list[dict[str, Any]]:
     """What lies in gateway.dead, when all that is wanted does."""
     while True:
-        async with looking(aside(amqp)) as look:
-            if {each["message_id"] for each in look.facts} >= set(wanted):
-                return look.facts
+        async with browse(aside(amqp)) as view:
+            if {each["message_id"] for each in view.facts} >= set(wanted):
+                return view.facts
 
 
 def test_what_was_put_aside_is_listed_shown_given_back_and_dropped_with_a_reason(
@@ -149,16 +149,16 @@ def test_what_was_not_written_down_stays_where_it_lies(amqp: Place) -> None:
             await channel.default_exchange.publish(message, kept.name)
             place = aside(amqp, kept.name, exchange="")
             with pytest.raises(RuntimeError):
-                async with looking(place, "1") as look:
-                    await give_back(place, look, ended)
+                async with browse(place, "1") as view:
+                    await put_back(place, view, ended)
             assert (await answers.get(no_ack=True)).body == b"<a/>"
 
             async def written() -> None:
                 return None
 
-            async with looking(place, "1") as look:
-                assert [each["reason"] for each in look.facts] == ["large"]
-                await give_back(place, look, written)
+            async with browse(place, "1") as view:
+                assert [each["reason"] for each in view.facts] == ["large"]
+                await put_back(place, view, written)
             back = await answers.get(no_ack=True)
             assert (back.body, back.headers) == (b"<a/>", {"name": "a.xml"})
             assert await kept.get(fail=False) is None

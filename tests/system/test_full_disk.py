@@ -17,7 +17,7 @@ from adapters.home.home import Home
 from adapters.store.database import sqlite_engine
 from adapters.store.tables.messages import messages
 from gateway.model.states import State
-from gateway.monitor.alarms import News
+from gateway.monitor.alarms import NoticeKind
 from tests.support.declarations import Declaration
 from tests.support.invariants import violations
 from tests.support.rendering import render
@@ -53,7 +53,7 @@ class OnASmallDisk(Gateway):
     def make_room(self) -> None:
         (self._seen / "filler").unlink()
 
-    def told(self, news: News) -> bool:
+    def told(self, news: NoticeKind) -> bool:
         """Whether its log tells that of the alarm which is kept in memory alone."""
         lines = (line for line in self.log.read_text("utf-8").splitlines() if line.startswith("{"))
         alarms = [line for line in map(json.loads, lines) if line["event"] == "alarm"]
@@ -124,13 +124,13 @@ def test_a_full_disk_refuses_in_words_loses_nothing_and_is_over_when_there_is_ro
 
         def told_while_it_stays_full() -> bool:
             gateway.fill()  # again, as what was refused has left room
-            return gateway.told(News.OPEN)
+            return gateway.told(NoticeKind.OPEN)
 
         gateway.until(told_while_it_stays_full)
         acknowledged = len(sender.acknowledged)
         gateway.make_room()
         gateway.until(lambda: len(sender.acknowledged) >= acknowledged + 2)
-        gateway.until(lambda: gateway.told(News.CLEAR))
+        gateway.until(lambda: gateway.told(NoticeKind.CLEAR))
     finally:
         sender.stop()
     with gateway.login(BROKER).session() as client:

@@ -31,7 +31,7 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
 from gateway.formats.xml import trusted
 from tests.support.amqp import XML, Platform, connected, run
-from tests.support.amqp_office import backend_settings
+from tests.support.amqp_backend import backend_settings
 from tests.support.declarations import Declaration, enterprise
 from tests.support.invariants import unfinished, violations
 from tests.support.rabbitmq import Rabbit, section

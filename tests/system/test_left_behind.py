@@ -14,12 +14,12 @@ from typing import Final
 
 import pytest
 
-from adapters.cli.init.init import found, free_port
+from adapters.cli.init.init import create_home, free_port
 from adapters.home.file_modes import private, shared
 from adapters.transport.files.local import LocalFiles
 from tests.support.customs import say
 from tests.support.declarations import owing_nothing
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.rendering import render
 from tests.support.served import ROOT, Gateway
 
@@ -49,10 +49,10 @@ def open_to_others(folder: Path) -> dict[str, str]:
 
 
 def test_what_commands_make_and_export_is_their_users_alone_whatever_the_umask(tmp_path: Path) -> None:
-    with Desk.until_now(tmp_path / "home") as desk:
-        accepted = desk.judged("broker-aa", "R1.xml", render(owing_nothing("R1")))
-        say(desk, accepted.message, "000000001230540010", ENTRY, "L")
-        home = str(desk.home.path)
+    with Harness.until_now(tmp_path / "home") as harness:
+        accepted = harness.judged("broker-aa", "R1.xml", render(owing_nothing("R1")))
+        say(harness, accepted.message, "000000001230540010", ENTRY, "L")
+        home = str(harness.home.path)
         duty = ("tariff=8467", "rate=8")
         for command in (
             ("association", "list"),
@@ -62,7 +62,7 @@ def test_what_commands_make_and_export_is_their_users_alone_whatever_the_umask(t
         ):
             done = _run(0, *command, "--home", home)
             assert done.returncode == 0, (command, done.stderr)
-        assert open_to_others(desk.home.path / "backends") == {}
+        assert open_to_others(harness.home.path / "backends") == {}
     assert stat.S_IMODE((tmp_path / "export.zip").stat().st_mode) == 0o600
     assert open_to_others(tmp_path / "backup") == {}
 
@@ -91,7 +91,7 @@ def test_the_demo_shows_nobody_what_it_makes_whatever_the_umask(tmp_path: Path) 
 def test_what_customs_serve_makes_in_a_home_is_its_owners_alone_and_an_exchange_is_not(
     tmp_path: Path, way: str
 ) -> None:
-    home = found(tmp_path / "home", 0, datetime.now(UTC)).path
+    home = create_home(tmp_path / "home", 0, datetime.now(UTC)).path
     port = free_port()
     kind = (
         'kind = "directory"\nfolder = "../exchange"'

@@ -114,7 +114,7 @@ def test_the_trail_names_who_did_it_and_why(tmp_path: Path) -> None:
         with gateway.reading() as store:
             last = select(events).where(events.c.message == message).order_by(events.c.sequence.desc())
             row = store.execute(last.limit(1)).one()
-        assert row.event == Event.STOPPED
+        assert row.event == Event.HELD
         assert row.actor not in ("", "gateway")
         assert json.loads(row.detail) == {"reason": "look at it"}
 

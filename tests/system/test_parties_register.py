@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 import cli
 from adapters.cli.exit_codes import NO, USAGE
-from adapters.cli.init.init import found
+from adapters.cli.init.init import create_home
 from adapters.home.actor import actor
 from adapters.home.ssh_keys import make_ed25519
 from adapters.store.database import sqlite_engine
@@ -27,7 +27,7 @@ TO_BROKER_B = "3122280022,,,,A,,"
 
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return found(tmp_path_factory.mktemp("parties") / "home", 0, datetime.now(UTC)).path
+    return create_home(tmp_path_factory.mktemp("parties") / "home", 0, datetime.now(UTC)).path
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from adapters.home.home import Home
 from adapters.store.database import Database, sqlite_engine
 from adapters.store.read.parties import registered
 from adapters.store.tables.messages import messages, obligations
-from adapters.store.write.parties import Change, write
+from adapters.store.write.parties import PartyChange, write
 from gateway.model.parties import Account, ClassPeriod, Contract, Party, Period, Role, TraderClass
 from gateway.model.states import State
 from tests.support.association import agreement, grant
@@ -175,7 +175,7 @@ def register(home: Home) -> None:
     (like,) = (each.account for each in known.values() if each.account and each.account.name == "broker-aa")
     parties = [party(of, Role.TRADER, name, like.keys) for name, of in TRADERS.items()]
     parties += [party(of, Role.BROKER, name, like.keys) for name, of in BROKERS.items()]
-    changes = [Change(before=None, after=each) for each in parties]
+    changes = [PartyChange(before=None, after=each) for each in parties]
     database.submit(lambda to: write(to, changes, "tests", "", utc_now())).result()
     for serial, (trader, broker) in enumerate(product(TRADERS.values(), BROKERS.values())):
         grant(home, database, agreement(f"9{serial:010}", trader=trader.code, broker=broker.code))

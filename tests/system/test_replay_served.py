@@ -19,7 +19,7 @@ from adapters.store.tables.operations import undertaking_items
 from gateway.model.message import new_id
 from gateway.model.states import Event, State
 from tests.support.declarations import Declaration, lines
-from tests.support.desk import Desk
+from tests.support.harness import Harness
 from tests.support.invariants import violations
 from tests.support.operating import refused
 from tests.support.rendering import render
@@ -77,14 +77,14 @@ def test_a_storm_of_replays_takes_each_message_once_and_the_node_finds_them_by_i
 @contextmanager
 def many_refused(folder: Path) -> Iterator[tuple[Path, Engine]]:
     """A home with hundreds of refused messages; nobody serves it."""
-    with Desk.until_now(folder / "home") as desk:
-        refused(desk)
-        (row,) = desk.rows(messages, state=State.REJECTED)
-        ids = [new_id(desk.start, number.to_bytes(10, "big")) for number in range(1, COUNT)]
+    with Harness.until_now(folder / "home") as harness:
+        refused(harness)
+        (row,) = harness.rows(messages, state=State.REJECTED)
+        ids = [new_id(harness.start, number.to_bytes(10, "big")) for number in range(1, COUNT)]
         copies = [{**row, "seq": None, "id": each} for each in ids]
-        with desk.database.engine.begin() as writer:
+        with harness.database.engine.begin() as writer:
             writer.execute(insert(messages), copies)
-        path = desk.home.path
+        path = harness.home.path
     raised = (
         (path / "policy.toml").read_text("utf-8").replace("four_eyes_from = 100 ", "four_eyes_from = 9999 ")
     )

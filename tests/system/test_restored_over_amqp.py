@@ -12,7 +12,7 @@ from adapters.home.home import Home
 from adapters.store.tables.messages import deliveries, events
 from adapters.store.write.in_force import NODE
 from gateway.model.states import DeliveryState
-from tests.support.amqp_office import WITHIN, backend_settings
+from tests.support.amqp_backend import WITHIN, backend_settings
 from tests.support.declarations import Declaration
 from tests.support.rabbitmq import Rabbit, section
 from tests.support.rendering import render

@@ -383,10 +383,10 @@ def test_unfinished_files_that_nobody_finishes_are_removed_after_a_day(served: S
     with served.broker.session() as client:
         client.open("/OutBox/a.tmp", "wb").close()
         held = client.open("/OutBox/b.tmp", "wb")
-        outbox = served.server._office.outbox("broker")
-        outbox.expire(served.clock() + timedelta(hours=23))
+        uploads = served.server._services.uploads("broker")
+        uploads.expire(served.clock() + timedelta(hours=23))
         assert sorted(client.listdir("/OutBox")) == ["a.tmp", "b.tmp"]
-        outbox.expire(served.clock() + timedelta(hours=25))
+        uploads.expire(served.clock() + timedelta(hours=25))
         assert client.listdir("/OutBox") == ["b.tmp"]
         held.close()
     assert len(served.spools()) == 1

@@ -89,7 +89,7 @@ def test_the_notice_that_comes_after_a_restart_lets_it_go_on_to_its_end(tmp_path
         assert verdicts(gateway) == ["waiting", "accepted"]
         assert finals(gateway, row.id) == ["accepted"]
         way = happened(gateway, row.id)
-        assert way[:4] == [Event.RECEIVED, Event.LACKS, Event.CAME, Event.PASSED]
+        assert way[:4] == [Event.RECEIVED, Event.WAITING, Event.ARRIVED, Event.PASSED]
         assert violations(gateway.home) == []
 
 
@@ -103,7 +103,7 @@ def test_one_whose_time_ran_out_while_no_node_served_is_refused_by_the_next(tmp_
         assert verdicts(gateway) == ["waiting", "rejected"]
         assert faults(told(gateway)[1]) == ["wait-expired", "awaited"]
         assert finals(gateway, row.id) == ["rejected"]
-        assert happened(gateway, row.id) == [Event.RECEIVED, Event.LACKS, Event.EXPIRED, Event.REFUSED]
+        assert happened(gateway, row.id) == [Event.RECEIVED, Event.WAITING, Event.EXPIRED, Event.REFUSED]
         # Too late: it is known for the next declaration.
         gateway.send(ACCOUNT, "notice.xml", signed_notice(gateway.home, agreement(NUMBER)))
         gateway.until(lambda: not unfinished(gateway.home))

@@ -10,7 +10,7 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel
 
-from adapters.transport.amqp.connection import BrokerConnection, Sent
+from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from adapters.transport.tls_trouble import OURS, THEIRS
 from tests.support.rabbitmq import Rabbit
 from tests.support.tls import issued
@@ -84,20 +84,20 @@ def test_publishing_tells_what_became_of_it(rabbit: Rabbit, tmp_path: Path) -> N
     async def test() -> None:
         settings = rabbit.settings(tmp_path, rabbit.vhost(), largest=2048)
         connection = BrokerConnection(settings, tmp_path, "test", nothing)
-        assert await connection.publish("", "nowhere", note("0")) is Sent.AWAY
+        assert await connection.publish("", "nowhere", note("0")) is PublishResult.AWAY
         async with connection:
             await connection.until_connected()
             async with await aio_pika.connect(rabbit.url(settings.vhost, "gateway")) as peer:
                 channel = await peer.channel()
                 queue = await channel.declare_queue("there", durable=True)
-                assert await connection.publish("", "there", note("1")) is Sent.CONFIRMED
-                assert await connection.publish("", "nowhere", note("2")) is Sent.RETURNED
-                assert await connection.publish("", "there", note("3", bytes(2049))) is Sent.REFUSED
-                assert await connection.publish("no.such.exchange", "x", note("4")) is Sent.REFUSED
+                assert await connection.publish("", "there", note("1")) is PublishResult.CONFIRMED
+                assert await connection.publish("", "nowhere", note("2")) is PublishResult.RETURNED
+                assert await connection.publish("", "there", note("3", bytes(2049))) is PublishResult.REFUSED
+                assert await connection.publish("no.such.exchange", "x", note("4")) is PublishResult.REFUSED
                 got = await queue.get()
                 assert (got.message_id, got.body) == ("1", b"<a/>")
                 await connection.until_connected()
-                assert await connection.publish("", "there", note("5")) is Sent.CONFIRMED
+                assert await connection.publish("", "there", note("5")) is PublishResult.CONFIRMED
 
     run(test)
 
@@ -115,7 +115,7 @@ def test_messages_of_one_id_at_the_same_time_are_told_apart(rabbit: Rabbit, tmp_
                         for each in range(20)
                     )
                 )
-        assert said == [Sent.RETURNED, Sent.CONFIRMED] * 10
+        assert said == [PublishResult.RETURNED, PublishResult.CONFIRMED] * 10
 
     run(test)
 
@@ -150,11 +150,11 @@ def test_a_broker_that_was_killed_is_found_again(mortal_rabbit: Rabbit, tmp_path
             await publisher.until_connected()
             mortal_rabbit.kill()
             await until(lambda: not consumer.connected and not publisher.connected)
-            assert await publisher.publish("", "q", note("1")) is Sent.AWAY
+            assert await publisher.publish("", "q", note("1")) is PublishResult.AWAY
             await asyncio.to_thread(mortal_rabbit.start)
             await consumer.until_connected()
             await publisher.until_connected()
-            assert await publisher.publish("", "q", note("2", b"after")) is Sent.CONFIRMED
+            assert await publisher.publish("", "q", note("2", b"after")) is PublishResult.CONFIRMED
             assert await heard.get() == b"after"
 
     run(test)
@@ -172,22 +172,22 @@ def test_a_broker_without_memory_makes_publishing_busy_and_loses_nothing(
         ):
             await consumer.until_connected()
             await publisher.until_connected()
-            assert await publisher.publish("", "q", note("1", b"1")) is Sent.CONFIRMED
+            assert await publisher.publish("", "q", note("1", b"1")) is PublishResult.CONFIRMED
             await asyncio.to_thread(mortal_rabbit.ctl, "set_vm_memory_high_watermark", "absolute", "1000000")
             try:
                 said = await publisher.publish("", "q", note("2", b"2"))
-                assert said in (Sent.BUSY, Sent.UNKNOWN)
-                assert await publisher.publish("", "q", note("3", b"3")) is Sent.BUSY
+                assert said in (PublishResult.BUSY, PublishResult.UNKNOWN)
+                assert await publisher.publish("", "q", note("3", b"3")) is PublishResult.BUSY
                 assert consumer.connected
                 await until(lambda: publisher.blocked)
             finally:
                 await asyncio.to_thread(mortal_rabbit.ctl, "set_vm_memory_high_watermark", "0.4")
             await until(lambda: not publisher.blocked and publisher.connected)
-            assert await publisher.publish("", "q", note("4", b"4")) is Sent.CONFIRMED
+            assert await publisher.publish("", "q", note("4", b"4")) is PublishResult.CONFIRMED
             bodies = [await heard.get()]
             while bodies[-1] != b"4":
                 bodies.append(await heard.get())
-            assert bodies == [b"1", *([b"2"] if said is Sent.UNKNOWN else []), b"4"]
+            assert bodies == [b"1", *([b"2"] if said is PublishResult.UNKNOWN else []), b"4"]
 
     run(test)
 
@@ -204,7 +204,7 @@ def test_over_tls_each_end_knows_the_other_by_its_certificate(rabbit: Rabbit, tm
         pair = {"certificate": str(ours.certificate), "key": str(ours.key)}
         async with over_tls(ca=str(ours.ca), **pair) as connection:
             await connection.until_connected()
-            assert await connection.publish("", "nowhere", note("1")) is Sent.RETURNED
+            assert await connection.publish("", "nowhere", note("1")) is PublishResult.RETURNED
         stranger = {"certificate": str(theirs.certificate), "key": str(theirs.key)}
         for broken, why in (
             (over_tls(ca=str(ours.ca)), OURS),
@@ -237,14 +237,14 @@ def test_a_connection_is_made_anew_with_other_files_and_goes_on_with_the_same(
         async with BrokerConnection(settings, tmp_path, "tls", set_up) as connection:
             await connection.until_connected()
             connection.renewal()()
-            assert await connection.publish("", "nowhere", note("1")) is Sent.RETURNED
+            assert await connection.publish("", "nowhere", note("1")) is PublishResult.RETURNED
             assert (len(made), connection.connected) == (1, True)
             certificate.write_bytes(other.certificate.read_bytes())
             key.write_bytes(other.key.read_bytes())
             connection.renewal()()
             await until(lambda: len(made) == 2)
             await connection.until_connected()
-            assert await connection.publish("", "nowhere", note("2")) is Sent.RETURNED
+            assert await connection.publish("", "nowhere", note("2")) is PublishResult.RETURNED
 
     run(test)
 
@@ -259,7 +259,7 @@ def test_what_was_put_aside_is_counted(rabbit: Rabbit, tmp_path: Path) -> None:
 
         async with BrokerConnection(settings, tmp_path, "test", set_up, "aside") as connection:
             await connection.until_connected()
-            assert await connection.publish("", "aside", note("1")) is Sent.CONFIRMED
+            assert await connection.publish("", "aside", note("1")) is PublishResult.CONFIRMED
             await until(lambda: connection.put_aside == 1)
             assert connection.connected
 

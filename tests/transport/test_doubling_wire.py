@@ -14,18 +14,18 @@ from pamqp import commands
 from paramiko.server import ServerInterface
 from paramiko.sftp import CMD_EXTENDED, CMD_INIT, CMD_NAME, CMD_OPENDIR, CMD_REALPATH, CMD_RENAME, CMD_STAT
 
-from adapters.backends.amqp_exchange import put_aside, said_in, word_in
+from adapters.backends.amqp_exchange import put_aside, text_in, word_in
 from adapters.channels.amqp.dead_letters import dead_letter, notice
-from adapters.channels.amqp.validation import CLAIM, admitted, reply_of
+from adapters.channels.amqp.validation import CLAIM, reply_of, validate
 from adapters.channels.sftp_partner.claim_names import claim_of, is_sound
-from adapters.channels.sftp_server.office import Office
+from adapters.channels.sftp_server.services import SftpServices
 from adapters.channels.sftp_server.session import Session
 from adapters.channels.sftp_server.virtual_tree import Tree
 from adapters.home.clock import utc_now
 from adapters.transport.amqp.aside import facts_of
 from adapters.transport.amqp.frames import UNREADABLE, can_be_written, read_all_there_is
 from adapters.transport.sftp.sftp_wire import string
-from gateway.model.faults import Fault, Rejected, finding
+from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.parties import Account, Delivery
 from gateway.model.unfinished_names import whole_name
 from tests.support.doubling import filled, grows_with_its_input
@@ -60,9 +60,9 @@ class Line:
 def served(said: bytes) -> Line:
     """A session that answers what was said, of an account whose store is never asked."""
     nothing = cast(Any, None)
-    office = Office(nothing, nothing, nothing, nothing, utc_now, nothing)
+    services = SftpServices(nothing, nothing, nothing, nothing, utc_now, nothing)
     line = Line(packet(CMD_INIT, (3).to_bytes(4)) + said)
-    tree = Tree(office, ACCOUNT, lambda: ACCOUNT)
+    tree = Tree(services, ACCOUNT, lambda: ACCOUNT)
     session = Session(
         *(cast(paramiko.Channel, line), "sftp", cast(ServerInterface, None), tree, 1.0), lambda _session: None
     )
@@ -152,8 +152,8 @@ def looked_at(message: IncomingMessage) -> object:
     written = [can_be_written(each, MOST) for each in (letter, aside, told)]
     facts = facts_of(message)
     try:
-        return admitted(message, ACCOUNT, MOST), said_in(message), word_in(message), written, facts
-    except Rejected:
+        return validate(message, ACCOUNT, MOST), text_in(message), word_in(message), written, facts
+    except MessageRejected:
         return None
 
 

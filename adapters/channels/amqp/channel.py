@@ -8,14 +8,14 @@ from pathlib import Path
 
 from aio_pika.abc import AbstractChannel
 
-from adapters.channels.amqp.consumer import Consumer, Office
+from adapters.channels.amqp.consumer import Consumer, IntakePorts
 from adapters.channels.amqp.publisher import Publisher
 from adapters.channels.amqp.reply_queues import AccountQueues
 from adapters.channels.amqp.topology import DEAD, keeping
 from adapters.home.named_files import Renewal
 from adapters.transport.amqp.connection import BrokerConnection, ended
 from gateway.config.connections import AmqpSettings
-from gateway.model.ports import Postings
+from gateway.model.ports import ReceiptDeliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class AmqpChannel:
 
 @asynccontextmanager
 async def amqp_channel(
-    settings: AmqpSettings, home: Path, office: Office, postings: Postings
+    settings: AmqpSettings, home: Path, ports: IntakePorts, deliveries: ReceiptDeliveries
 ) -> AsyncIterator[AmqpChannel]:
     """Works while the context is open, whether the broker is there or not. What is in hand at its end is
     stored and acknowledged."""
@@ -43,10 +43,10 @@ async def amqp_channel(
     outgoing = BrokerConnection(settings, home, "gateway outgoing", made, again=True)
     replying = BrokerConnection(settings, home, "gateway replying", _nothing)
     accounts = AccountQueues(outgoing, replying)
-    consumer = Consumer(settings, office, outgoing, accounts)
+    consumer = Consumer(settings, ports, outgoing, accounts)
     incoming = BrokerConnection(settings, home, "gateway incoming", consumer.begin, DEAD)
     async with outgoing, replying, incoming:
-        posting = asyncio.create_task(Publisher(postings, outgoing, accounts, office.clock).run())
+        posting = asyncio.create_task(Publisher(deliveries, outgoing, accounts, ports.clock).run())
         try:
             renewals = [each.renewal for each in (incoming, outgoing, replying)]
             yield AmqpChannel(incoming, outgoing, renewals)

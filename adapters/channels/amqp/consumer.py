@@ -16,16 +16,16 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from adapters.channels.amqp.dead_letters import dead_letter, notice
 from adapters.channels.amqp.reply_queues import AccountQueues
 from adapters.channels.amqp.topology import DEAD, IN, stand
-from adapters.channels.amqp.validation import Admitted, Claim, admitted, is_one_of_ours, reply_of
-from adapters.channels.sftp_server.claim_checks import Claims
-from adapters.transport.amqp.connection import BrokerConnection, Sent
+from adapters.channels.amqp.validation import ClaimedFile, ValidMessage, is_one_of_ours, reply_of, validate
+from adapters.channels.sftp_server.claim_check import ClaimCheck
+from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from gateway.config.connections import AmqpSettings
 from gateway.model.backoff import Backoff
-from gateway.model.faults import Finding, Rejected, printable
+from gateway.model.faults import Finding, MessageRejected, printable
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account
-from gateway.model.ports import BlobStore, Clock, Intake, Replies
-from gateway.receive.allowance import Asked
+from gateway.model.ports import AmqpDuplicates, BlobStore, Clock, Intake
+from gateway.receive.allowance import AllowanceQuery
 
 _BACKOFF: Final = Backoff(first=0.5, longest=30.0)  # of a message that cannot be stored
 
@@ -33,26 +33,26 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Office:
+class IntakePorts:
     """The store behind its ports, and the accounts."""
 
     account: Callable[[str], Account | None]
     intake: Intake
-    replies: Replies
-    uploads: Claims
+    duplicates: AmqpDuplicates
+    uploads: ClaimCheck
     blobs: BlobStore
     clock: Clock
-    room: Asked | None = None
+    room: AllowanceQuery | None = None
 
 
 class Consumer:
     """Takes what `gateway.in` holds, `prefetch` at a time; what is refused goes out over `outgoing`."""
 
     def __init__(
-        self, settings: AmqpSettings, office: Office, outgoing: BrokerConnection, accounts: AccountQueues
+        self, settings: AmqpSettings, ports: IntakePorts, outgoing: BrokerConnection, accounts: AccountQueues
     ) -> None:
         self._settings = settings
-        self._office = office
+        self._ports = ports
         self._outgoing = outgoing
         self._accounts = accounts
         self._queue: AbstractQueue | None = None
@@ -114,36 +114,36 @@ class Consumer:
         """Whether it is stored, or refused where people find it. Raises what the store does."""
         account = await asyncio.to_thread(self._account, message)
         try:
-            taken = admitted(message, account, self._settings.largest)
+            taken = validate(message, account, self._settings.largest)
             if account is not None:
                 await self._refuse_beyond_its_room(account, taken, len(message.body))
                 await self._store(message, account, taken, again)
-        except Rejected as rejected:
+        except MessageRejected as rejected:
             return await self._refused(message, account, rejected.findings[0])
         return True
 
-    async def _refuse_beyond_its_room(self, account: Account, taken: Admitted, size: int) -> None:
-        if self._office.room is None:
+    async def _refuse_beyond_its_room(self, account: Account, taken: ValidMessage, size: int) -> None:
+        if self._ports.room is None:
             return
-        room = await self._office.room(account)
+        room = await self._ports.room(account)
         if room.refuses(size if taken.claim is None else taken.claim.size):
-            raise Rejected(room.why)
+            raise MessageRejected(room.why)
 
     def _account(self, message: AbstractIncomingMessage) -> Account | None:
-        return self._office.account(message.user_id) if message.user_id else None
+        return self._ports.account(message.user_id) if message.user_id else None
 
     async def _store(
-        self, message: AbstractIncomingMessage, account: Account, taken: Admitted, again: bool
+        self, message: AbstractIncomingMessage, account: Account, taken: ValidMessage, again: bool
     ) -> None:
-        office, reply, claim = self._office, taken.reply, taken.claim
+        ports, reply, claim = self._ports, taken.reply, taken.claim
         # A connection that was lost may have left its message under way here when it comes again.
         lock = self._one_of_its_id.setdefault((account.name, reply.message_id), asyncio.Lock())
         async with lock:
             sha256 = await asyncio.to_thread(_digest, message.body) if claim is None else claim.sha256
-            if again and await office.replies.known(account.name, reply.message_id, sha256):
+            if again and await ports.duplicates.seen(account.name, reply.message_id, sha256):
                 return
             size = await asyncio.to_thread(self._kept, message.body, account.name, claim)
-            now = office.clock()
+            now = ports.clock()
             arrival = Arrival(
                 id=new_id(now, os.urandom(10)),
                 account=account.name,
@@ -156,20 +156,20 @@ class Consumer:
                 traceparent=taken.traceparent,
             )
             try:
-                await office.intake.add(arrival, account)
-            except Rejected:
+                await ports.intake.add(arrival, account)
+            except MessageRejected:
                 if claim is not None:  # its upload is used up: it is sent again with the message
-                    office.uploads.taken(account.name, claim.file, claim.size, claim.sha256)
+                    ports.uploads.taken(account.name, claim.file, claim.size, claim.sha256)
                 raise
         if claim is not None:
-            office.uploads.taken(account.name, claim.file, claim.size, claim.sha256)
+            ports.uploads.taken(account.name, claim.file, claim.size, claim.sha256)
         log.info("message", account=account.name, name=printable(taken.name), id=arrival.id, size=size)
 
-    def _kept(self, body: bytes, account: str, claim: Claim | None) -> int:
+    def _kept(self, body: bytes, account: str, claim: ClaimedFile | None) -> int:
         if claim is not None:
-            self._office.uploads.take(account, claim.file, claim.size, claim.sha256)
+            self._ports.uploads.take(account, claim.file, claim.size, claim.sha256)
             return claim.size
-        spool = self._office.blobs.spool()
+        spool = self._ports.blobs.spool()
         try:
             spool.write(0, body)
             return spool.keep()[1]
@@ -181,10 +181,10 @@ class Consumer:
     ) -> bool:
         letter = dead_letter(message, found)
         sent = await self._outgoing.publish(DEAD, message.routing_key or "", letter)
-        if sent in (Sent.REFUSED, Sent.RETURNED):
+        if sent in (PublishResult.REFUSED, PublishResult.RETURNED):
             # We cannot put it there: the broker can, without the reason. It is settled by that already.
             await message.reject(requeue=False)
-        elif sent is not Sent.CONFIRMED:
+        elif sent is not PublishResult.CONFIRMED:
             return False
         said = printable(message.message_id or "", 80)
         user = printable(message.user_id or "", 80)

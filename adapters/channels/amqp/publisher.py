@@ -11,11 +11,11 @@ from aio_pika import DeliveryMode
 
 from adapters.channels.amqp.dead_letters import APP
 from adapters.channels.amqp.reply_queues import AccountQueues
-from adapters.transport.amqp.connection import BrokerConnection, Sent
+from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from gateway.model.backoff import WHILE_THE_STORE_FAILS
 from gateway.model.faults import printable
 from gateway.model.folders import Folder
-from gateway.model.ports import Clock, Posting, Postings
+from gateway.model.ports import Clock, ReceiptDeliveries, ReceiptDelivery
 
 _AT_ONCE: Final = 100
 _LOOK_EVERY: Final = 0.3  # seconds
@@ -32,9 +32,9 @@ class Publisher:
     same message id."""
 
     def __init__(
-        self, postings: Postings, outgoing: BrokerConnection, accounts: AccountQueues, clock: Clock
+        self, deliveries: ReceiptDeliveries, outgoing: BrokerConnection, accounts: AccountQueues, clock: Clock
     ) -> None:
-        self._postings = postings
+        self._deliveries = deliveries
         self._outgoing = outgoing
         self._accounts = accounts
         self._clock = clock
@@ -57,46 +57,53 @@ class Publisher:
 
     async def _some(self) -> bool:
         """Whether there may be more that could go now."""
-        due = await self._postings.due(None, _AT_ONCE, self._clock())
-        said = await asyncio.gather(*(self._post(posting) for posting in due))
-        done = _of(due, said, Sent.CONFIRMED)
+        due = await self._deliveries.due(None, _AT_ONCE, self._clock())
+        said = await asyncio.gather(*(self._post(delivery) for delivery in due))
+        done = _of(due, said, PublishResult.CONFIRMED)
         if done:
-            await self._postings.posted(done, self._clock())
+            await self._deliveries.posted(done, self._clock())
         # Whatever it was that took it not: those of one account's queue must not stand before all others.
-        later = _of(due, said, Sent.RETURNED, Sent.REFUSED, Sent.BUSY, Sent.UNKNOWN)
+        later = _of(
+            due,
+            said,
+            PublishResult.RETURNED,
+            PublishResult.REFUSED,
+            PublishResult.BUSY,
+            PublishResult.UNKNOWN,
+        )
         if later:
-            log.warning("receipts wait", receipts=len(later), why=sorted({*said} - {Sent.CONFIRMED}))
+            log.warning("receipts wait", receipts=len(later), why=sorted({*said} - {PublishResult.CONFIRMED}))
             now = self._clock()
-            waited = min(now - posting.at for posting in due if posting.receipt in later)
-            await self._postings.later(later, now + min(max(waited, _SOONEST), _LATEST))
+            waited = min(now - delivery.at for delivery in due if delivery.receipt in later)
+            await self._deliveries.later(later, now + min(max(waited, _SOONEST), _LATEST))
         return len(done) + len(later) == _AT_ONCE
 
-    async def _post(self, posting: Posting) -> Sent:
-        if posting.folder is not Folder.INBOX:
-            return Sent.CONFIRMED  # a report is for people; software has the receipts
-        to = posting.reply.to if posting.reply is not None else ""
-        return await self._accounts.answer(posting.account, to, _receipt(posting))
+    async def _post(self, delivery: ReceiptDelivery) -> PublishResult:
+        if delivery.folder is not Folder.INBOX:
+            return PublishResult.CONFIRMED  # a report is for people; software has the receipts
+        to = delivery.reply.to if delivery.reply is not None else ""
+        return await self._accounts.answer(delivery.account, to, _receipt(delivery))
 
 
-def _of(due: Sequence[Posting], said: Sequence[Sent], *wanted: Sent) -> list[int]:
-    return [posting.receipt for posting, sent in zip(due, said, strict=True) if sent in wanted]
+def _of(due: Sequence[ReceiptDelivery], said: Sequence[PublishResult], *wanted: PublishResult) -> list[int]:
+    return [delivery.receipt for delivery, sent in zip(due, said, strict=True) if sent in wanted]
 
 
-def _receipt(posting: Posting) -> aio_pika.Message:
+def _receipt(delivery: ReceiptDelivery) -> aio_pika.Message:
     return aio_pika.Message(
-        posting.body,
+        delivery.body,
         headers={
-            "message": posting.message,
-            "reference": posting.reference,
-            "verdict": posting.verdict,
-            "final": posting.final,
-            "name": posting.name,
+            "message": delivery.message,
+            "reference": delivery.reference,
+            "verdict": delivery.verdict,
+            "final": delivery.final,
+            "name": delivery.name,
         },
         content_type="application/xml",
         delivery_mode=DeliveryMode.PERSISTENT,
-        correlation_id=posting.reply.correlation if posting.reply is not None else None,
-        message_id=f"receipt-{posting.receipt}",
-        type=posting.kind,
+        correlation_id=delivery.reply.correlation if delivery.reply is not None else None,
+        message_id=f"receipt-{delivery.receipt}",
+        type=delivery.kind,
         app_id=APP,
-        timestamp=int(posting.at.timestamp()),
+        timestamp=int(delivery.at.timestamp()),
     )

@@ -9,7 +9,7 @@ from aio_pika.abc import AbstractChannel
 
 from adapters.channels.amqp.topology import RECEIPTS
 from adapters.channels.amqp.validation import is_direct
-from adapters.transport.amqp.connection import BrokerConnection, Sent
+from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from adapters.transport.amqp.queues import stood
 
 _ENDING: Final = ".receipts"
@@ -35,22 +35,22 @@ class AccountQueues:
         self._replying = replying
         self._making: dict[str, asyncio.Task[bool]] = {}
 
-    async def answer(self, account: str, to: str, message: aio_pika.Message) -> Sent:
+    async def answer(self, account: str, to: str, message: aio_pika.Message) -> PublishResult:
         """As `publish`, to the queue of its own that it names; to that for receipts where it names none, or
         one that takes nothing."""
         if is_direct(to):
-            if await self._replying.publish("", to, message) is Sent.CONFIRMED:
-                return Sent.CONFIRMED
+            if await self._replying.publish("", to, message) is PublishResult.CONFIRMED:
+                return PublishResult.CONFIRMED
         elif to:
             sent = await self._outgoing.publish("", to, message)
-            if sent not in (Sent.RETURNED, Sent.REFUSED):
+            if sent not in (PublishResult.RETURNED, PublishResult.REFUSED):
                 return sent
         return await self.publish(account, message)
 
-    async def publish(self, account: str, message: aio_pika.Message) -> Sent:
+    async def publish(self, account: str, message: aio_pika.Message) -> PublishResult:
         """As `BrokerConnection.publish`; returned where it has no queue and the broker lets us make none."""
         sent = await self._outgoing.publish(RECEIPTS, account, message)
-        if sent is Sent.RETURNED and await self._made(account):
+        if sent is PublishResult.RETURNED and await self._made(account):
             sent = await self._outgoing.publish(RECEIPTS, account, message)
         return sent
 

@@ -9,7 +9,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from adapters.channels.sftp_server.wire import LONGEST_NAME
 from adapters.transport.amqp.frames import UNREADABLE
-from gateway.model.faults import Fault, Rejected, finding, in_bytes, printable
+from gateway.model.faults import Fault, MessageRejected, finding, in_bytes, printable
 from gateway.model.message import Reply
 from gateway.model.parties import Account, Delivery
 from gateway.model.trace_context import TRACEPARENT, parent_in
@@ -33,7 +33,7 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ClaimedFile:
     """An upload under an unfinished name over SFTP that is to become a message."""
 
     file: str
@@ -43,12 +43,12 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class ValidMessage:
     """`claim` is None where the body is the package itself."""
 
     name: str
     reply: Reply
-    claim: Claim | None
+    claim: ClaimedFile | None
     traceparent: str = ""
 
 
@@ -56,34 +56,34 @@ def is_one_of_ours(account: Account | None) -> bool:
     return account is not None and account.delivery is Delivery.AMQP
 
 
-def admitted(message: AbstractIncomingMessage, account: Account | None, largest: int) -> Admitted:
+def validate(message: AbstractIncomingMessage, account: Account | None, largest: int) -> ValidMessage:
     """What the message is, `account` being that of its `user_id`, which the broker has checked against the
-    log-in. Raises `Rejected`."""
+    log-in. Raises `MessageRejected`."""
     if account is None or not is_one_of_ours(account):
-        raise Rejected(finding(Fault.AMQP_USER))
+        raise MessageRejected(finding(Fault.AMQP_USER))
     identity = message.message_id or ""
     if not 1 <= len(identity) <= 255 or not identity.isprintable():
-        raise Rejected(finding(Fault.AMQP_MESSAGE_ID))
+        raise MessageRejected(finding(Fault.AMQP_MESSAGE_ID))
     reply = reply_of(message, account)
     if UNREADABLE in identity + reply.correlation or UNREADABLE in message.headers:
-        raise Rejected(finding(Fault.AMQP_UNREADABLE))
+        raise MessageRejected(finding(Fault.AMQP_UNREADABLE))
     named = message.headers.get(TRACEPARENT)
     traceparent = named if isinstance(named, str) and parent_in(named) else ""
     kind = (message.content_type or "").partition(";")[0].strip().lower()
     if kind == CLAIM:
         claim = _claim(message.body, account)
-        return Admitted(claim.name, reply, claim, traceparent)
+        return ValidMessage(claim.name, reply, claim, traceparent)
     encoding = _encoding(message)
     if encoding not in _PLAIN:
-        raise Rejected(finding(Fault.AMQP_ENCODING, detail=printable(encoding, 80)))
+        raise MessageRejected(finding(Fault.AMQP_ENCODING, detail=printable(encoding, 80)))
     suffix = _SUFFIXES.get(kind)
     if kind == _ANYTHING:
         suffix = ".zip" if message.body.startswith(b"PK") else ".xml"
     if suffix is None:
-        raise Rejected(finding(Fault.AMQP_CONTENT_TYPE, detail=printable(kind, 80) or "-"))
+        raise MessageRejected(finding(Fault.AMQP_CONTENT_TYPE, detail=printable(kind, 80) or "-"))
     most = min(largest, account.max_package)
     if not 0 < len(message.body) <= most:
-        raise Rejected(
+        raise MessageRejected(
             finding(
                 Fault.AMQP_SIZE,
                 detail=f"{len(message.body)}; 1…{most}",
@@ -91,7 +91,7 @@ def admitted(message: AbstractIncomingMessage, account: Account | None, largest:
             )
         )
     name = message.headers.get("name", _UNSAFE.sub("_", identity)[:200] + suffix)
-    return Admitted(_sound(name, (suffix,)), reply, None, traceparent)
+    return ValidMessage(_sound(name, (suffix,)), reply, None, traceparent)
 
 
 def _encoding(message: AbstractIncomingMessage) -> str:
@@ -117,7 +117,7 @@ def reply_of(message: AbstractIncomingMessage, account: Account) -> Reply:
 def _sound(name: Any, suffixes: tuple[str, ...]) -> str:
     """The limits of a name over SFTP, and an ending that says what the content type says."""
     if not isinstance(name, str):
-        raise Rejected(finding(Fault.AMQP_NAME, detail="-"))
+        raise MessageRejected(finding(Fault.AMQP_NAME, detail="-"))
     sound = name.isprintable() and len(name.encode(errors="replace")) <= LONGEST_NAME
     if (
         not sound
@@ -126,11 +126,11 @@ def _sound(name: Any, suffixes: tuple[str, ...]) -> str:
         or len(name) <= 4
         or not name.lower().endswith(suffixes)
     ):
-        raise Rejected(finding(Fault.AMQP_NAME, detail=printable(name, 80)))
+        raise MessageRejected(finding(Fault.AMQP_NAME, detail=printable(name, 80)))
     return name
 
 
-def _claim(body: bytes, account: Account) -> Claim:
+def _claim(body: bytes, account: Account) -> ClaimedFile:
     try:
         if len(body) > _LONGEST_CLAIM:
             raise ValueError
@@ -141,9 +141,9 @@ def _claim(body: bytes, account: Account) -> Claim:
         if not _SHA256.fullmatch(sha256):
             raise ValueError
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise Rejected(finding(Fault.CLAIM_UNREADABLE, detail="{file, size, sha256}")) from None
-    claim = Claim(file, whole_name(file, account.unfinished), size, sha256)
+        raise MessageRejected(finding(Fault.CLAIM_UNREADABLE, detail="{file, size, sha256}")) from None
+    claim = ClaimedFile(file, whole_name(file, account.unfinished), size, sha256)
     if not account.is_unfinished(file):
-        raise Rejected(finding(Fault.CLAIM_MISSING, detail=printable(file, 80)))
+        raise MessageRejected(finding(Fault.CLAIM_MISSING, detail=printable(file, 80)))
     _sound(claim.name, tuple(set(_SUFFIXES.values())))
     return claim

@@ -13,9 +13,9 @@ from typing import Final
 
 import structlog
 
-from adapters.channels.sftp_partner.office import Office, Thread
-from adapters.channels.sftp_partner.pull_uploads import Collector
-from adapters.channels.sftp_partner.push_receipts import bring
+from adapters.channels.sftp_partner.ports import PartnerPorts, PartnerThread
+from adapters.channels.sftp_partner.pull_uploads import UploadPuller
+from adapters.channels.sftp_partner.push_receipts import push_receipts
 from adapters.transport.files.folders import Files
 from gateway.model.backoff import Backoff
 from gateway.model.faults import printable
@@ -36,7 +36,7 @@ class NoAccount(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Partner:
+class PolledPartner:
     """A party as the settings name it. `account` is looked up at each visit, in any thread; `seconds` is the
     time between two visits."""
 
@@ -47,12 +47,14 @@ class Partner:
 
 
 @asynccontextmanager
-async def visiting(partners: Sequence[Partner], office: Office) -> AsyncIterator[Sequence["Visits"]]:
+async def polling(
+    partners: Sequence[PolledPartner], ports: PartnerPorts
+) -> AsyncIterator[Sequence["Poller"]]:
     """Visits them while the context is open; in the order of `partners`. What is under way at its end is
     finished, or is broken off where it takes long: a claim that is left is taken up when the gateway is
     back."""
     stop = asyncio.Event()
-    visits = [Visits(each, office) for each in partners]
+    visits = [Poller(each, ports) for each in partners]
     tasks = [asyncio.create_task(each.run(stop)) for each in visits]
     try:
         yield visits
@@ -67,15 +69,15 @@ async def visiting(partners: Sequence[Partner], office: Office) -> AsyncIterator
         await asyncio.gather(*tasks)
 
 
-class Visits:
+class Poller:
     """Those to one party. `failing_since` is the first of those that failed one after the other up to now;
     `trouble` is what could lately not be taken or written, though the visits went well."""
 
-    def __init__(self, partner: Partner, office: Office) -> None:
+    def __init__(self, partner: PolledPartner, ports: PartnerPorts) -> None:
         self._partner = partner
-        self._office = office
-        self._thread = Thread()
-        self._collector = Collector(partner.name, partner.files, self._thread, office)
+        self._ports = ports
+        self._thread = PartnerThread()
+        self._puller = UploadPuller(partner.name, partner.files, self._thread, ports)
         self._log = log.bind(partner=partner.name)
         self._trouble = ""
         self.name = partner.name
@@ -84,16 +86,16 @@ class Visits:
 
     @property
     def trouble(self) -> str:
-        said = [f"OutBox: {printable(name, 80)}" for name in self._collector.untaken[:_NAMED]]
+        said = [f"OutBox: {printable(name, 80)}" for name in self._puller.untaken[:_NAMED]]
         if self._unwritten is not None:
             at, why = self._unwritten
-            if self._office.clock() - at < _REMEMBERED:
+            if self._ports.clock() - at < _REMEMBERED:
                 said.append(f"InBox: {why}")
         return "; ".join(said)
 
     @property
     def left(self) -> int:
-        return len(self._collector.left)
+        return len(self._puller.left)
 
     def break_off(self) -> None:
         self._partner.files.close()
@@ -119,7 +121,7 @@ class Visits:
             if said != self._trouble:
                 self._log.error("partner not visited", reason=said)
             self._trouble = said
-            self.failing_since = self.failing_since or self._office.clock()
+            self.failing_since = self.failing_since or self._ports.clock()
             return False
         if self._trouble:
             self._log.info("partner visited again")
@@ -134,10 +136,10 @@ class Visits:
         await self._thread.do(_make, files)
 
         async def bringing() -> None:
-            if why := await bring(account.name, files, self._thread, self._office, stop):
-                self._unwritten = self._office.clock(), why
+            if why := await push_receipts(account.name, files, self._thread, self._ports, stop):
+                self._unwritten = self._ports.clock(), why
 
-        await self._collector.collect(account, stop, bringing)
+        await self._puller.collect(account, stop, bringing)
         await bringing()
 
 

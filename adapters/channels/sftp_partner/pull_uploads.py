@@ -17,10 +17,10 @@ from typing import Final
 import structlog
 
 from adapters.channels.sftp_partner.claim_names import Claim, beside, claim_of, is_sound
-from adapters.channels.sftp_partner.office import Office, Thread
-from adapters.transport.files.folders import MOST, OUTAGES, Files, Found
+from adapters.channels.sftp_partner.ports import PartnerPorts, PartnerThread
+from adapters.transport.files.folders import MOST, OUTAGES, Files, FolderEntry
 from gateway.formats.report import report
-from gateway.model.faults import Fault, Rejected, printable, too_large
+from gateway.model.faults import Fault, MessageRejected, printable, too_large
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account
@@ -47,13 +47,13 @@ class Changed(Exception):
     """The file is not the one any more that was looked at."""
 
 
-class Collector:
+class UploadPuller:
     """One party's OutBox, seen through `files` in their own thread."""
 
-    def __init__(self, partner: str, files: Files, thread: Thread, office: Office) -> None:
+    def __init__(self, partner: str, files: Files, thread: PartnerThread, ports: PartnerPorts) -> None:
         self._files = files
         self._do = thread.do
-        self._office = office
+        self._ports = ports
         self._log = log.bind(partner=partner)
         self._seen: dict[str, str] = {}  # marks of the last look, by name
         self.left: dict[str, datetime] = {}  # files that nobody finishes, and when each was changed
@@ -61,7 +61,7 @@ class Collector:
         self._put_off: dict[str, datetime] = {}  # until when, by mark
         self.untaken: list[str] = []  # names of the last look that cannot be taken
         self._said: set[str] = set()
-        self._said_from = office.clock()
+        self._said_from = ports.clock()
 
     async def collect(
         self, account: Account, stop: Event, between: Callable[[], Awaitable[None]] = _nothing
@@ -77,7 +77,7 @@ class Collector:
         waiting = [each for each in entries if not account.is_unfinished(each.name)]
         await self._reconcile(account, entries)
         await self._tell_of_left()
-        now = self._office.clock()
+        now = self._ports.clock()
         oldest_first = sorted(waiting, key=lambda each: (each.changed, each.name))
         for number, each in enumerate(oldest_first):
             if number and number % IN_A_ROW == 0:
@@ -92,7 +92,7 @@ class Collector:
         marks = set(self._seen.values())
         self._put_off = {mark: until for mark, until in self._put_off.items() if mark in marks}
 
-    def _is_of_concern(self, account: Account, entry: Found) -> bool:
+    def _is_of_concern(self, account: Account, entry: FolderEntry) -> bool:
         """What is taken, and what was; whatever else lies there takes nobody's place."""
         if account.is_unfinished(entry.name):
             self._note_left(entry)
@@ -103,11 +103,11 @@ class Collector:
         self._once("no file that is taken", entry.name)
         return False
 
-    def _note_left(self, entry: Found) -> None:
+    def _note_left(self, entry: FolderEntry) -> None:
         changed = datetime.fromtimestamp(entry.changed / 1e9, UTC)
         if not entry.plain or not entry.name.isprintable() or claim_of(entry.name) is not None:
             return
-        if self._office.clock() - changed >= LEFT_AFTER and len(self.left) < MOST_SAID:
+        if self._ports.clock() - changed >= LEFT_AFTER and len(self.left) < MOST_SAID:
             self.left[entry.name] = changed
 
     async def _tell_of_left(self) -> None:
@@ -127,18 +127,18 @@ class Collector:
         self._files.write(Folder.INBOX, _NOTICE, lambda out: out.write(body))
         self._files.move(Folder.INBOX, _NOTICE, Folder.INBOX, name)
 
-    async def _reconcile(self, account: Account, entries: list[Found]) -> None:
+    async def _reconcile(self, account: Account, entries: list[FolderEntry]) -> None:
         claims = {
             claim.message: (claim, entry) for entry in entries if (claim := claim_of(entry.name)) is not None
         }
-        now = self._office.clock()
+        now = self._ports.clock()
         own = sorted(
             message
             for message, (claim, _) in claims.items()
             # We made none that is to come; who sees our mark could else choose the ids of messages.
-            if claim.mark == self._office.mark and claim.at <= now + _OVERDUE
+            if claim.mark == self._ports.mark and claim.at <= now + _OVERDUE
         )
-        places = await self._office.mailbox.whereabouts(account.name, own)
+        places = await self._ports.mailbox.whereabouts(account.name, own)
         for message in own:
             claim, entry = claims[message]
             match places.get(message):
@@ -150,18 +150,18 @@ class Collector:
             if now - claim.at > _OVERDUE:
                 self._once("claimed and not finished for an hour", claim.file)
 
-    async def _has_room(self, account: Account, entry: Found) -> bool:
+    async def _has_room(self, account: Account, entry: FolderEntry) -> bool:
         """Whether it is taken now. What is beyond the account's allowance, or the disk's, lies there until
         there is room; what is beyond its own largest package is taken, and refused."""
-        if self._office.room is None or entry.size > account.max_package:
+        if self._ports.room is None or entry.size > account.max_package:
             return True
-        room = await self._office.room(account)
+        room = await self._ports.room(account)
         if refused := room.refuses(entry.size):
             self._once(room.why.en, entry.name)
         return not refused
 
-    async def _take(self, account: Account, entry: Found) -> None:
-        claim = Claim(entry.name, new_id(self._office.clock(), os.urandom(10)), self._office.mark)
+    async def _take(self, account: Account, entry: FolderEntry) -> None:
+        claim = Claim(entry.name, new_id(self._ports.clock(), os.urandom(10)), self._ports.mark)
         try:
             await self._move(Folder.OUTBOX, entry.name, Folder.OUTBOX, claim.file)
             try:
@@ -176,7 +176,7 @@ class Collector:
         except FileNotFoundError:
             pass  # it went, or somebody else has it
         except OSError as error:
-            self._put_off[entry.mark] = self._office.clock() + _PUT_OFF
+            self._put_off[entry.mark] = self._ports.clock() + _PUT_OFF
             self._once("a file cannot be taken", entry.name, error)
 
     async def _careful(self, claim: Claim, work: Awaitable[None]) -> None:
@@ -190,18 +190,18 @@ class Collector:
         except OSError as error:
             self._once("a claimed file cannot be brought on", claim.file, error)
 
-    async def _take_up(self, account: Account, claim: Claim, entry: Found) -> None:
+    async def _take_up(self, account: Account, claim: Claim, entry: FolderEntry) -> None:
         """From the claim to the commit. Raises `Changed`, `OSError` of the file, or what the store does."""
         if entry.size > account.max_package:
             await self._refuse(account, claim, entry)
             return
-        spool = await self._do(self._office.blobs.spool)
+        spool = await self._do(self._ports.blobs.spool)
         try:
             await self._do(self._fetch, claim, entry, account.max_package, spool)
             sha256, size = await self._do(spool.keep)
         finally:
             await self._do(spool.discard)
-        now = self._office.clock()
+        now = self._ports.clock()
         arrival = Arrival(
             id=claim.message,
             account=account.name,
@@ -212,19 +212,19 @@ class Collector:
             received_at=now,
         )
         try:
-            await self._office.intake.add(arrival, account)
-        except Rejected as beyond:  # others came first: it lies there until there is room
+            await self._ports.intake.add(arrival, account)
+        except MessageRejected as beyond:  # others came first: it lies there until there is room
             await self._undo(claim)
             self._once(beyond.findings[0].en, claim.name)
             return
         except Exception:
             # Where not even this can be asked the claim stays, for the next look.
-            if not await self._office.mailbox.whereabouts(account.name, [claim.message]):
+            if not await self._ports.mailbox.whereabouts(account.name, [claim.message]):
                 await self._undo(claim)
             raise
         self._log.info("collected", account=account.name, name=claim.name, id=claim.message, size=size)
 
-    def _fetch(self, claim: Claim, entry: Found, most: int, spool: Spool) -> None:
+    def _fetch(self, claim: Claim, entry: FolderEntry, most: int, spool: Spool) -> None:
         # Looked at before and after: one that is still being written to is not taken.
         self._check(claim, entry)
         with closing(self._files.read(Folder.OUTBOX, claim.file)) as chunks:
@@ -236,14 +236,14 @@ class Collector:
         if spool.size != entry.size:
             raise Changed
 
-    def _check(self, claim: Claim, entry: Found) -> None:
+    def _check(self, claim: Claim, entry: FolderEntry) -> None:
         there = self._files.look(Folder.OUTBOX, claim.file)
         if there is None:
             raise FileNotFoundError
         if not there.plain or there.mark != entry.mark:
             raise Changed
 
-    async def _refuse(self, account: Account, claim: Claim, entry: Found) -> None:
+    async def _refuse(self, account: Account, claim: Claim, entry: FolderEntry) -> None:
         why = too_large(Fault.PACKAGE_TOO_LARGE, entry.size, account.max_package)
         # At the time of the claim, so that it is the same file when it is written again.
         name = receipt_name("Report", claim.name, claim.at).removesuffix(".xml") + ".txt"
@@ -273,9 +273,9 @@ class Collector:
     def _once(self, what: str, name: str, error: OSError | None = None) -> None:
         """A warning of what is met again at every look: once a day, and `MOST_SAID` of them."""
         why = "" if error is None else printable(error.strerror or str(error))
-        if self._office.clock() - self._said_from > _SAID_AGAIN:
+        if self._ports.clock() - self._said_from > _SAID_AGAIN:
             self._said.clear()
-            self._said_from = self._office.clock()
+            self._said_from = self._ports.clock()
         # A party that makes ever new ones does not fill the log.
         if (said := f"{what} {name} {why}") not in self._said and len(self._said) < MOST_SAID:
             self._said.add(said)

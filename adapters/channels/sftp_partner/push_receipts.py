@@ -7,10 +7,10 @@ from typing import Final
 
 import structlog
 
-from adapters.channels.sftp_partner.office import Office, Thread
+from adapters.channels.sftp_partner.ports import PartnerPorts, PartnerThread
 from adapters.transport.files.folders import OUTAGES, Files
 from gateway.model.faults import printable
-from gateway.model.ports import Posting
+from gateway.model.ports import ReceiptDelivery
 
 _AT_ONCE: Final = 50
 _MOST: Final = 500  # in one visit, so that what the party sends is looked at as well
@@ -19,7 +19,9 @@ _LATER: Final = timedelta(minutes=5)
 log = structlog.get_logger()
 
 
-async def bring(account: str, files: Files, thread: Thread, office: Office, stop: Event) -> str:
+async def push_receipts(
+    account: str, files: Files, thread: PartnerThread, ports: PartnerPorts, stop: Event
+) -> str:
     """Until `stop`, puts what is due into InBox and FailBox, seen whole or not at all, and then notes that it
     was brought. A crash in between brings a receipt again: under the same name, with the same bytes.
 
@@ -28,40 +30,40 @@ async def bring(account: str, files: Files, thread: Thread, office: Office, stop
     """
     failed = Counter[str]()
     try:
-        await _bring(account, files, thread, office, stop, failed)
+        await _push(account, files, thread, ports, stop, failed)
     finally:
         for reason, receipts in failed.items():
             log.error("receipts cannot be brought", account=account, receipts=receipts, reason=reason)
     return ", ".join(f"{reason} ({receipts})" for reason, receipts in failed.items())
 
 
-async def _bring(
-    account: str, files: Files, thread: Thread, office: Office, stop: Event, failed: Counter[str]
+async def _push(
+    account: str, files: Files, thread: PartnerThread, ports: PartnerPorts, stop: Event, failed: Counter[str]
 ) -> None:
     for _ in range(_MOST // _AT_ONCE):
-        due = await office.postings.due([account], _AT_ONCE, office.clock())
+        due = await ports.deliveries.due([account], _AT_ONCE, ports.clock())
         brought = []
         try:
-            for posting in due:
+            for delivery in due:
                 if stop.is_set():
                     return
                 try:
-                    await thread.do(_put, files, posting)
+                    await thread.do(_put, files, delivery)
                 except OUTAGES:
                     raise
                 except OSError as error:
                     failed[printable(error.strerror or str(error))] += 1
-                    await office.postings.later([posting.receipt], office.clock() + _LATER)
+                    await ports.deliveries.later([delivery.receipt], ports.clock() + _LATER)
                 else:
-                    brought.append(posting.receipt)
+                    brought.append(delivery.receipt)
         finally:
             if brought:
-                await office.postings.posted(brought, office.clock())
+                await ports.deliveries.posted(brought, ports.clock())
         if len(due) < _AT_ONCE:
             return
 
 
-def _put(files: Files, posting: Posting) -> None:
-    unfinished = f".receipt-{posting.receipt}.tmp"
-    files.write(posting.folder, unfinished, lambda out: out.write(posting.body))
-    files.move(posting.folder, unfinished, posting.folder, posting.name)
+def _put(files: Files, delivery: ReceiptDelivery) -> None:
+    unfinished = f".receipt-{delivery.receipt}.tmp"
+    files.write(delivery.folder, unfinished, lambda out: out.write(delivery.body))
+    files.move(delivery.folder, unfinished, delivery.folder, delivery.name)

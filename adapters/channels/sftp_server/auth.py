@@ -17,8 +17,8 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 
-from adapters.channels.sftp_server.connection_limits import ATTEMPTS, CHANNELS, IDLE_SECONDS, Admission
-from adapters.channels.sftp_server.office import Office, log
+from adapters.channels.sftp_server.connection_limits import ATTEMPTS, CHANNELS, IDLE_SECONDS, ConnectionLimits
+from adapters.channels.sftp_server.services import SftpServices, log
 from adapters.channels.sftp_server.session import Session
 from adapters.channels.sftp_server.ssh_transport import PROVE_HOST_KEYS, Connection
 from adapters.channels.sftp_server.virtual_tree import Tree
@@ -31,7 +31,7 @@ _MOST_HOST_KEYS: Final = 16  # that a client may ask for at once: each takes a s
 _PARAMIKOS_ATTEMPTS: Final = 10
 
 
-class Door(paramiko.ServerInterface):
+class SshLogin(paramiko.ServerInterface):
     """What a connection may do. All else is refused by paramiko's defaults: passwords, shells, commands,
     terminals, forwarding."""
 
@@ -39,13 +39,13 @@ class Door(paramiko.ServerInterface):
         self,
         connection: Connection,
         account: Callable[[str], Account | None],
-        admission: Admission,
-        office: Office,
+        limits: ConnectionLimits,
+        services: SftpServices,
     ) -> None:
         self._connection = connection
         self._find = account
-        self._admission = admission
-        self._office = office
+        self._limits = limits
+        self._services = services
         self._lock = threading.Lock()
         self._user: str | None = None
         self._key = b""  # with which it logged in
@@ -83,7 +83,7 @@ class Door(paramiko.ServerInterface):
             return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
         if self.account is None and self._asked is not None:
             self.account = self._asked
-            self._admission.known(self._connection.address, slowed=self.slowed)
+            self._limits.known(self._connection.address, slowed=self.slowed)
             self._connection.announce_host_keys()
             log.info("log-in", account=self.account.name, address=self._connection.address)
         if self._connection.open_channels() >= CHANNELS:
@@ -95,8 +95,8 @@ class Door(paramiko.ServerInterface):
         if name != "sftp" or account is None or channel.get_id() in self._used:
             return False
         self._used.add(channel.get_id())
-        tree = Tree(self._office, account, self._admitted)
-        if not self._admission.begin(account):
+        tree = Tree(self._services, account, self._admitted)
+        if not self._limits.begin(account):
             log.warning("too many sessions", account=account.name, address=self._connection.address)
             return False
         session = Session(channel, name, self, tree, IDLE_SECONDS, self._session_ended)
@@ -143,7 +143,7 @@ class Door(paramiko.ServerInterface):
 
     def _slow_down(self) -> None:
         self.refused_keys += 1
-        wait = self._admission.failed(self._connection.address, first=not self.slowed)
+        wait = self._limits.failed(self._connection.address, first=not self.slowed)
         if wait is None:
             self._connection.hang_up()
             return
@@ -162,7 +162,7 @@ class Door(paramiko.ServerInterface):
             self.sessions.discard(session)
             self.idle_since = time.monotonic()
         if self.account is not None:
-            self._admission.end(self.account)
+            self._limits.end(self.account)
 
 
 def _is_strong(key: PKey) -> bool:

@@ -37,7 +37,7 @@ def drop_chance(present: int, begin: int, full: int) -> float:
     return min(1.0, _FIRST_CHANCE + (1 - _FIRST_CHANCE) * (present - begin) / (full - begin))
 
 
-class Admission:
+class ConnectionLimits:
     """Each verb is atomic. Time is monotonic seconds.
 
     A connection is a stranger until it logs in. One that showed a wrong key is slowed from then on, until it
@@ -53,7 +53,7 @@ class Admission:
         self._sessions: Counter[str] = Counter()
         self._failures: dict[str, deque[float]] = {}
 
-    def knock(self, address: str) -> bool:
+    def admit(self, address: str) -> bool:
         """Whether a connection from `address` is let in; if so it counts as a stranger until `leave`."""
         with self._lock:
             chance = max(
@@ -82,7 +82,7 @@ class Admission:
         with self._lock:
             _less(self._slowed if slowed else self._strangers, address)
 
-    def leave(self, address: str, *, known: bool, slowed: bool) -> None:
+    def release(self, address: str, *, known: bool, slowed: bool) -> None:
         with self._lock:
             self._connections -= 1
             if not known:

@@ -8,12 +8,12 @@ import io
 from collections.abc import Sequence
 from typing import IO, Final
 
-from adapters.channels.sftp_server.handles import Download
-from adapters.channels.sftp_server.office import Office
+from adapters.channels.sftp_server.handles import DownloadHandle
+from adapters.channels.sftp_server.services import SftpServices
 from adapters.channels.sftp_server.wire import Attributes, Refused, Status, denied, no_such_file
 from gateway.dossier.index import index_bytes
 from gateway.formats.zip_member import opened_part
-from gateway.model.dossier import INDEX_NAME, Dossier, Leaf, Reading, Recorded, Shelf, names_entry
+from gateway.model.dossier import INDEX_NAME, Dossier, DossierFile, Reading, Recorded, Shelf, names_entry
 
 ROOT: Final = "Dossiers"
 # A listing is held in memory; an entry that is older is opened by its number.
@@ -25,20 +25,20 @@ _FOLDER: Final = 0o040555
 _FILE: Final = 0o100444
 
 
-class Dossiers:
+class DossierFolder:
     """The folder as the session of one account sees it; `names` are those below `/Dossiers`. Every verb
     raises `Refused` for what is not there."""
 
-    def __init__(self, office: Office, account: str) -> None:
-        self._office = office
+    def __init__(self, services: SftpServices, account: str) -> None:
+        self._services = services
         self._account = account
 
     def admitted(self) -> bool:
         """Asked each time: a role that was changed counts at once."""
-        return self._office.wait(self._office.filing.admits(self._account))
+        return self._services.wait(self._services.dossiers.admits(self._account))
 
     def folder(self) -> Attributes:
-        return Attributes(_FOLDER, 0, self._office.clock())
+        return Attributes(_FOLDER, 0, self._services.clock())
 
     def stat(self, names: Sequence[str]) -> Attributes:
         if not names:
@@ -58,7 +58,7 @@ class Dossiers:
     def listing(self, names: Sequence[str], *, again: bool) -> list[tuple[str, Attributes]]:
         """`again`: a part of it was shown already, and noted."""
         if not names:
-            entries = self._office.wait(self._office.filing.entries(MOST_LISTED))
+            entries = self._services.wait(self._services.dossiers.entries(MOST_LISTED))
             return [(entry, Attributes(_FOLDER, 0, at)) for entry, at in entries if names_entry(entry)]
         dossier = self._dossier(names[0])
         match names[1:]:
@@ -73,21 +73,21 @@ class Dossiers:
             case [name] if leaves := dossier.shelf(name):
                 if not again:
                     self._note(dossier, f"{name}/")
-                return [(leaf.name, _attributes(leaf)) for leaf in leaves]
+                return [(file.name, _attributes(file)) for file in leaves]
         raise no_such_file()
 
-    def open(self, names: Sequence[str]) -> Download:
+    def open(self, names: Sequence[str]) -> DownloadHandle:
         match names:
             case [entry, name] if name == INDEX_NAME:
                 dossier = self._dossier(entry)
                 index = index_bytes(dossier)
                 self._note(dossier, name)
-                return Download(io.BytesIO(index), len(index), dossier.at)
+                return DownloadHandle(io.BytesIO(index), len(index), dossier.at)
             case [entry, shelf, name]:
                 dossier = self._dossier(entry)
-                leaf = _leaf(dossier, shelf, name)
-                self._note(dossier, leaf.path)
-                return Download(self._opened(leaf), leaf.size, leaf.at)
+                file = _leaf(dossier, shelf, name)
+                self._note(dossier, file.path)
+                return DownloadHandle(self._opened(file), file.size, file.at)
         self.stat(names)
         raise Refused(Status.FAILURE, "It is a folder")
 
@@ -95,37 +95,37 @@ class Dossiers:
         return denied("Dossiers are for reading only")
 
     def _dossier(self, entry: str) -> Dossier:
-        found = self._office.wait(self._office.filing.dossier(entry)) if names_entry(entry) else None
+        found = self._services.wait(self._services.dossiers.dossier(entry)) if names_entry(entry) else None
         if found is None:
             raise no_such_file()
         return found
 
-    def _opened(self, leaf: Leaf) -> IO[bytes]:
+    def _opened(self, file: DossierFile) -> IO[bytes]:
         try:
-            if isinstance(leaf.source, Recorded):
-                return io.BytesIO(self._office.wait(self._office.filing.body(leaf.source)))
-            return opened_part(leaf.source, self._office.blobs.open)
+            if isinstance(file.source, Recorded):
+                return io.BytesIO(self._services.wait(self._services.dossiers.body(file.source)))
+            return opened_part(file.source, self._services.blobs.open)
         except KeyError:
             raise no_such_file() from None
 
     def _note(self, dossier: Dossier, part: str) -> None:
         reading = Reading(
-            at=self._office.clock(),
+            at=self._services.clock(),
             actor=self._account,
             entry=dossier.name,
             message=dossier.declaration.id,
             part=part,
             purpose=PURPOSE,
         )
-        self._office.wait(self._office.filing.note(reading))
+        self._services.wait(self._services.dossiers.note(reading))
 
 
-def _leaf(dossier: Dossier, shelf: str, name: str) -> Leaf:
-    leaf = dossier.leaf(f"{shelf}/{name}")
-    if leaf is None:
+def _leaf(dossier: Dossier, shelf: str, name: str) -> DossierFile:
+    file = dossier.leaf(f"{shelf}/{name}")
+    if file is None:
         raise no_such_file()
-    return leaf
+    return file
 
 
-def _attributes(leaf: Leaf) -> Attributes:
-    return Attributes(_FILE, leaf.size, leaf.at)
+def _attributes(file: DossierFile) -> Attributes:
+    return Attributes(_FILE, file.size, file.at)

@@ -4,19 +4,19 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import IO, Final
 
-from adapters.channels.sftp_server.office import Office, no_room
-from adapters.channels.sftp_server.uploads import Draft, Outbox
+from adapters.channels.sftp_server.services import SftpServices, no_room
+from adapters.channels.sftp_server.uploads import Upload, Uploads
 from adapters.channels.sftp_server.wire import Attributes, Refused, Status, denied
 from gateway.model.parties import Account
 from gateway.model.ports import Spool
-from gateway.receive.allowance import Room
+from gateway.receive.allowance import UploadAllowance
 
 FILE: Final = 0o100644
 # All that an account has on its way together, in packages of the largest size.
 PACKAGES_TOGETHER: Final = 4
 
 
-class Upload:
+class UploadHandle:
     """A handle on a draft that it holds until it is closed or aborted.
 
     Closing finishes a file with a final name (`finish` is called and raises where nothing was kept) and
@@ -25,18 +25,18 @@ class Upload:
 
     def __init__(
         self,
-        draft: Draft,
-        outbox: Outbox,
-        office: Office,
+        upload: Upload,
+        uploads: Uploads,
+        services: SftpServices,
         account: Account,
-        finish: Callable[[Draft], None] | None,
-        room: Room | None = None,
+        finish: Callable[[Upload], None] | None,
+        room: UploadAllowance | None = None,
         *,
         append: bool,
     ) -> None:
-        self.draft = draft
-        self._outbox = outbox
-        self._office = office
+        self.upload = upload
+        self._uploads = uploads
+        self._services = services
         self._account = account
         self._finish = finish
         self._room = room
@@ -68,25 +68,25 @@ class Upload:
         return spool.read(offset, length) if offset < spool.size else b""
 
     def stat(self) -> Attributes:
-        return Attributes(FILE, self._usable().size, self.draft.touched)
+        return Attributes(FILE, self._usable().size, self.upload.touched)
 
     def close(self) -> None:
         self._usable()
         if self._finish is not None:
-            self._finish(self.draft)
+            self._finish(self.upload)
         else:
-            self._outbox.release(self.draft, self._office.clock())
+            self._uploads.release(self.upload, self._services.clock())
 
     def abort(self) -> None:
         """Leaves nothing. Safe to call twice."""
-        if self.draft.held:
-            self._outbox.drop(self.draft)
+        if self.upload.held:
+            self._uploads.drop(self.upload)
 
     def _usable(self) -> Spool:
-        if self.draft.gone:
+        if self.upload.gone:
             self.abort()
             raise Refused(Status.FAILURE, "The upload was broken off; nothing was kept")
-        return self.draft.spool
+        return self.upload.spool
 
     def _bound(self, size: int) -> None:
         most = self._account.max_package
@@ -97,13 +97,13 @@ class Upload:
             self.abort()
             raise no_room(self._room.why)
         try:
-            self._outbox.grow(self.draft, size, PACKAGES_TOGETHER * most)
+            self._uploads.grow(self.upload, size, PACKAGES_TOGETHER * most)
         except Refused:
             self.abort()
             raise
 
 
-class Download:
+class DownloadHandle:
     """A handle on a stored file. `fetched` is called once, at the close, if the end was read."""
 
     def __init__(

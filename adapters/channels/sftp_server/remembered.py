@@ -15,7 +15,7 @@ _TOLD_FOR: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostUpload:
     """An unfinished file of a node before this one."""
 
     name: str
@@ -26,17 +26,17 @@ class Lost:
         self.note.unlink(missing_ok=True)
 
 
-class Remembered:
+class UploadNotes:
     """A file in `folder` for each. Where one cannot be written the upload goes on without it."""
 
     def __init__(self, folder: Path, now: datetime) -> None:
         self._folder = folder
-        self._lost: defaultdict[str, list[Lost]] = defaultdict(list)
+        self._lost: defaultdict[str, list[LostUpload]] = defaultdict(list)
         folder.mkdir(mode=0o700, exist_ok=True)
         for note in sorted(folder.iterdir()):
             try:
                 said = json.loads(note.read_bytes())
-                lost = Lost(said["name"], datetime.fromisoformat(said["touched"]), note)
+                lost = LostUpload(said["name"], datetime.fromisoformat(said["touched"]), note)
                 if now - lost.touched > _TOLD_FOR:
                     raise ValueError
                 self._lost[said["account"]].append(lost)
@@ -54,6 +54,6 @@ class Remembered:
             return None
         return note
 
-    def lost(self, account: str) -> list[Lost]:
+    def lost(self, account: str) -> list[LostUpload]:
         """What the account has not been rid of yet."""
         return [each for each in self._lost.get(account, ()) if each.note.exists()]

@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from adapters.channels.sftp_server.handles import FILE, PACKAGES_TOGETHER, Upload
-from adapters.channels.sftp_server.office import Office, no_room
-from adapters.channels.sftp_server.remembered import Lost
-from adapters.channels.sftp_server.uploads import Draft
+from adapters.channels.sftp_server.handles import FILE, PACKAGES_TOGETHER, UploadHandle
+from adapters.channels.sftp_server.remembered import LostUpload
+from adapters.channels.sftp_server.services import SftpServices, no_room
+from adapters.channels.sftp_server.uploads import Upload
 from adapters.channels.sftp_server.wire import Attributes, Mode, Refused, Space, Status, denied, no_such_file
 from gateway.model.folders import Folder
 from gateway.model.parties import Account
-from gateway.receive.allowance import Room
+from gateway.receive.allowance import UploadAllowance
 from gateway.receive.mailbox import NotRenamed
 
 # A client looks at a file again after the upload: paramiko's `put` compares its size, WinSCP and others set
@@ -21,18 +21,18 @@ from gateway.receive.mailbox import NotRenamed
 _STILL_SEEN: Final = timedelta(seconds=5)
 
 
-class Sending:
+class UploadFolder:
     """All verbs raise `Refused` for what the client is told, `OSError` where our disk fails.
 
     `admitted` gives the account as it is now, and raises `Refused` once its key is revoked.
     """
 
-    def __init__(self, office: Office, account: Account, admitted: Callable[[], Account]) -> None:
-        self._office = office
+    def __init__(self, services: SftpServices, account: Account, admitted: Callable[[], Account]) -> None:
+        self._services = services
         self.account = account
         self._admitted = admitted
-        self._outbox = office.outbox(account.name)
-        self._writing: dict[str, Draft] = {}  # uploads of this session under final names
+        self._uploads = services.uploads(account.name)
+        self._writing: dict[str, Upload] = {}  # uploads of this session under final names
         self._done: dict[str, tuple[int, datetime]] = {}  # what it finished of late, oldest first
 
     def admit(self) -> Account:
@@ -42,7 +42,7 @@ class Sending:
 
     def space(self) -> Space:
         """Of what the account may have on its way."""
-        count, size = self._outbox.together()
+        count, size = self._uploads.together()
         most = PACKAGES_TOGETHER * self.account.max_package
         return Space(
             most=most,
@@ -53,35 +53,35 @@ class Sending:
 
     def drafts(self) -> dict[str, Attributes]:
         """What is not a message yet, by name."""
-        drafts = (*self._outbox.listing(), *self._writing.values())
-        return {draft.name: _attributes(draft) for draft in drafts if not draft.gone}
+        drafts = (*self._uploads.listing(), *self._writing.values())
+        return {upload.name: _attributes(upload) for upload in drafts if not upload.gone}
 
-    def left(self) -> Sequence[Draft]:
+    def left(self) -> Sequence[Upload]:
         """What was left unfinished, and its sender does not know it yet."""
-        return [draft for draft in self._outbox.left(self._office.clock()) if not draft.silent]
+        return [upload for upload in self._uploads.left(self._services.clock()) if not upload.silent]
 
-    def lost(self) -> Sequence[Lost]:
+    def lost(self) -> Sequence[LostUpload]:
         """What was unfinished when the gateway was restarted, and its sender does not know it yet."""
-        return self._outbox.lost()
+        return self._uploads.lost()
 
     def is_unfinished(self, name: str) -> bool:
-        return self._outbox.find(name) is not None
+        return self._uploads.find(name) is not None
 
     def stat(self, name: str) -> Attributes:
-        draft = self._writing.get(name) or self._outbox.find(name)
-        if draft is not None:
-            if draft.gone:
+        upload = self._writing.get(name) or self._uploads.find(name)
+        if upload is not None:
+            if upload.gone:
                 # Its upload failed. paramiko's client overlooks a failed close and trusts this look instead,
                 # which must not find an earlier message of the same name.
                 raise no_such_file()
-            return _attributes(draft)
+            return _attributes(upload)
         size, at = self._done.get(name, (0, None))
-        if at is not None and self._office.clock() - at <= _STILL_SEEN:
+        if at is not None and self._services.clock() - at <= _STILL_SEEN:
             return Attributes(FILE, size, at)
-        entry = self._office.entry(self.account.name, Folder.OUTBOX, name)
+        entry = self._services.entry(self.account.name, Folder.OUTBOX, name)
         return Attributes(FILE, entry.size, entry.at)
 
-    def write(self, name: str, mode: Mode) -> Upload:
+    def write(self, name: str, mode: Mode) -> UploadHandle:
         unfinished = self.account.is_unfinished(name)
         # Alone the flag says nothing (POSIX, open).
         exclusive = Mode.EXCLUSIVE in mode and Mode.CREATE in mode
@@ -89,49 +89,49 @@ class Sending:
         # A final name that comes again is a new message (names are used again), so it is not even looked up.
         if not fresh:
             there = self.is_unfinished(name) if unfinished else self._acknowledged(name)
-            if exclusive and (there or self._outbox.writes(name)):
+            if exclusive and (there or self._uploads.writes(name)):
                 raise Refused(Status.FAILURE, "The file exists")
             if not there and Mode.CREATE not in mode:
                 raise no_such_file()
             if there and Mode.TRUNCATE not in mode:
                 if not unfinished:
                     raise denied("The file was acknowledged and cannot be changed; send it anew")
-                return self._upload(self._outbox.hold(name), name, append=Mode.APPEND in mode)
-        room = self._office.room(self.account)
+                return self._upload(self._uploads.hold(name), name, append=Mode.APPEND in mode)
+        room = self._services.room(self.account)
         if room is not None and room.most == 0:
             raise no_room(room.why)
-        draft = self._outbox.create(
+        upload = self._uploads.create(
             name,
-            self._office.blobs.spool,
-            self._office.clock(),
+            self._services.blobs.spool,
+            self._services.clock(),
             self.account.max_files,
             unfinished=unfinished,
         )
         if not unfinished:
             self._writing = {each: held for each, held in self._writing.items() if not held.gone}
-            self._writing[name] = draft
-        return self._upload(draft, name, room, append=Mode.APPEND in mode)
+            self._writing[name] = upload
+        return self._upload(upload, name, room, append=Mode.APPEND in mode)
 
     def remove(self, name: str) -> None:
         if not self.is_unfinished(name):
             self.stat(name)
             raise denied("Only unfinished uploads and receipts in InBox can be removed")
-        self._outbox.remove(name)
+        self._uploads.remove(name)
 
     def rename(self, name: str, target: str, *, replace: bool) -> None:
         """Where the new name is a final one this is the acknowledgement: it returns after the commit."""
         if not self.is_unfinished(name):
             self._rename_taken(name, target)
         elif self.account.is_unfinished(target):
-            self._outbox.move(name, target, replace=replace)
+            self._uploads.move(name, target, replace=replace)
         else:
-            self._finish(self._outbox.hold(name), target)
+            self._finish(self._uploads.hold(name), target)
 
     def change(self, name: str, size: int | None) -> None:
         """Sets attributes: a size cuts or lengthens an unfinished file; times and permissions are taken and
         forgotten, since clients set them after an upload and count a refusal as its failure."""
         if size is not None and self.account.is_unfinished(name):
-            upload = self._upload(self._outbox.hold(name), name)
+            upload = self._upload(self._uploads.hold(name), name)
             upload.truncate(size)
             upload.close()
             return
@@ -142,9 +142,9 @@ class Sending:
     def _rename_taken(self, name: str, target: str) -> None:
         if self.is_unfinished(target):
             raise denied("OutBox has another file of the new name")
-        now = self._office.clock()
+        now = self._services.clock()
         try:
-            renamed = self._office.wait(self._office.mailbox.rename(self.account.name, name, target, now))
+            renamed = self._services.wait(self._services.mailbox.rename(self.account.name, name, target, now))
         except NotRenamed as error:
             raise denied(str(error)) from None
         if renamed is None:
@@ -162,15 +162,17 @@ class Sending:
             raise
         return True
 
-    def _upload(self, draft: Draft, name: str, room: Room | None = None, *, append: bool = False) -> Upload:
+    def _upload(
+        self, upload: Upload, name: str, room: UploadAllowance | None = None, *, append: bool = False
+    ) -> UploadHandle:
         finish = None if self.account.is_unfinished(name) else partial(self._finish, name=name)
-        return Upload(draft, self._outbox, self._office, self.account, finish, room, append=append)
+        return UploadHandle(upload, self._uploads, self._services, self.account, finish, room, append=append)
 
-    def _finish(self, draft: Draft, name: str) -> None:
-        size = self._office.commit(self.account.name, draft, name, self.admit)
-        if self._writing.get(name) is draft:
+    def _finish(self, upload: Upload, name: str) -> None:
+        size = self._services.commit(self.account.name, upload, name, self.admit)
+        if self._writing.get(name) is upload:
             del self._writing[name]
-        self._remember(name, size, self._office.clock())
+        self._remember(name, size, self._services.clock())
 
     def _remember(self, name: str, size: int, now: datetime) -> None:
         self._done.pop(name, None)
@@ -179,5 +181,5 @@ class Sending:
         self._done[name] = (size, now)
 
 
-def _attributes(draft: Draft) -> Attributes:
-    return Attributes(FILE, draft.spool.size, draft.touched)
+def _attributes(upload: Upload) -> Attributes:
+    return Attributes(FILE, upload.spool.size, upload.touched)

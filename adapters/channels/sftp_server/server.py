@@ -13,17 +13,17 @@ from typing import Final
 
 import paramiko
 
-from adapters.channels.sftp_server.auth import Door
-from adapters.channels.sftp_server.claim_checks import Claims
-from adapters.channels.sftp_server.connection_limits import BANNER_SECONDS, GRACE_SECONDS, Admission
-from adapters.channels.sftp_server.office import Office, log
-from adapters.channels.sftp_server.remembered import Remembered
+from adapters.channels.sftp_server.auth import SshLogin
+from adapters.channels.sftp_server.claim_check import ClaimCheck
+from adapters.channels.sftp_server.connection_limits import BANNER_SECONDS, GRACE_SECONDS, ConnectionLimits
+from adapters.channels.sftp_server.remembered import UploadNotes
+from adapters.channels.sftp_server.services import SftpServices, log
 from adapters.channels.sftp_server.ssh_transport import Connection
 from adapters.home.host_keys import HostKey
 from gateway.model.faults import printable
 from gateway.model.parties import Account
-from gateway.model.ports import BlobStore, Clock, Filing, Intake
-from gateway.receive.allowance import Asked
+from gateway.model.ports import BlobStore, Clock, DossierStore, Intake
+from gateway.receive.allowance import AllowanceQuery
 from gateway.receive.mailbox import Mailbox
 
 _ROUND_SECONDS: Final = 1.0
@@ -53,24 +53,24 @@ class SftpServer:
         account: Callable[[str], Account | None],
         intake: Intake,
         mailbox: Mailbox,
-        filing: Filing,
+        dossiers: DossierStore,
         blobs: BlobStore,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        room: Asked | None = None,
+        room: AllowanceQuery | None = None,
         unfinished: Path | None = None,
     ) -> None:
         """`unfinished` is a folder of its own, for names that are to outlive it."""
         self._address = (host, port)
         self._host_keys = host_keys
         self._account = account
-        remembered = None if unfinished is None else Remembered(unfinished, clock())
-        self._office = Office(intake, mailbox, filing, blobs, clock, loop, room, remembered)
-        self.claims = Claims(self._office)
-        self.left_unfinished = self._office.left_unfinished
-        self._admission = Admission()
+        notes = None if unfinished is None else UploadNotes(unfinished, clock())
+        self._services = SftpServices(intake, mailbox, dossiers, blobs, clock, loop, room, notes)
+        self.claim_check = ClaimCheck(self._services)
+        self.left_unfinished = self._services.left_unfinished
+        self._limits = ConnectionLimits()
         self._lock = threading.Lock()
-        self._doors: dict[Connection, Door] = {}
+        self._doors: dict[Connection, SshLogin] = {}
         self._stopping = threading.Event()
         self._listener = socket.socket()
         self._thread = threading.Thread(target=self._listen, name="sftp-listener", daemon=True)
@@ -103,15 +103,15 @@ class SftpServer:
             self._thread.join()
         with self._lock:
             doors = dict(self._doors)
-        sessions = [session for door in doors.values() for session in door.close()]
+        sessions = [session for login in doors.values() for session in login.close()]
         while any(session.working for session in sessions) and time.monotonic() < until:
             time.sleep(0.01)
         for connection in doors:
             connection.hang_up()
         for thread in (*doors, *sessions):
             thread.join(_JOIN_SECONDS)
-        for outbox in self._office.outboxes():
-            outbox.clear()
+        for uploads in self._services.all_uploads():
+            uploads.clear()
 
     def _listen(self) -> None:
         expired = time.monotonic()
@@ -123,8 +123,8 @@ class SftpServer:
                 self._end_overdue()
                 if time.monotonic() > expired + _EXPIRY_SECONDS:
                     expired = time.monotonic()
-                    for outbox in self._office.outboxes():
-                        outbox.expire(self._office.clock())
+                    for uploads in self._services.all_uploads():
+                        uploads.expire(self._services.clock())
 
     def _accept(self) -> None:
         try:
@@ -135,7 +135,7 @@ class SftpServer:
                 log.error("connection refused", reason=error.strerror)
                 self._stopping.wait(_ROUND_SECONDS)
             return
-        if not self._admission.knock(address):
+        if not self._limits.admit(address):
             log.warning("connection refused", address=address, reason="too many connections")
             sock.close()
             return
@@ -144,20 +144,22 @@ class SftpServer:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection = Connection(sock, address, self._host_keys, self._ended)
-        door = Door(connection, self._account, self._admission, self._office)
+        login = SshLogin(connection, self._account, self._limits, self._services)
         with self._lock:
-            self._doors[connection] = door
-        connection.start_server(event=threading.Event(), server=door)
+            self._doors[connection] = login
+        connection.start_server(event=threading.Event(), server=login)
 
     def _ended(self, connection: Connection) -> None:
         with self._lock:
-            door = self._doors.pop(connection)
-        stranger = door.stranger()
-        self._admission.leave(connection.address, known=door.account is not None, slowed=door.slowed)
+            login = self._doors.pop(connection)
+        stranger = login.stranger()
+        self._limits.release(connection.address, known=login.account is not None, slowed=login.slowed)
         error = connection.saved_exception
         if stranger is not None:
-            log.warning("log-in failed", account=stranger, address=connection.address, keys=door.refused_keys)
-        elif door.account is None and isinstance(error, paramiko.SSHException):
+            log.warning(
+                "log-in failed", account=stranger, address=connection.address, keys=login.refused_keys
+            )
+        elif login.account is None and isinstance(error, paramiko.SSHException):
             log.info("connection failed", address=connection.address, reason=printable(str(error)))
 
     def _end_overdue(self) -> None:
@@ -166,13 +168,13 @@ class SftpServer:
         now = time.monotonic()
         with self._lock:
             doors = dict(self._doors)
-        for connection, door in doors.items():
+        for connection, login in doors.items():
             grace = GRACE_SECONDS if connection.greeted else BANNER_SECONDS
-            if not door.sessions and door.idle_since < now - grace:
+            if not login.sessions and login.idle_since < now - grace:
                 connection.hang_up()
                 continue
             try:
-                revoked = door.account is not None and door.standing() is None
+                revoked = login.account is not None and login.standing() is None
             except Exception as error:  # the register cannot be read: nothing is opened then either
                 log.error("keys cannot be looked up", error=type(error).__name__)
                 return

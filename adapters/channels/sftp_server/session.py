@@ -10,8 +10,8 @@ from paramiko import Channel, Transport
 from paramiko.server import ServerInterface, SubsystemHandler
 
 from adapters.channels.sftp_server import wire
-from adapters.channels.sftp_server.handles import Download, Upload
-from adapters.channels.sftp_server.office import cause, log
+from adapters.channels.sftp_server.handles import DownloadHandle, UploadHandle
+from adapters.channels.sftp_server.services import cause, log
 from adapters.channels.sftp_server.virtual_tree import Tree
 from adapters.channels.sftp_server.wire import Command, Fields, Mode, Refused, Status
 
@@ -42,7 +42,7 @@ class Session(SubsystemHandler):
         self._channel = channel
         self._tree = tree
         self._ended = ended
-        self._files: dict[bytes, Upload | Download] = {}
+        self._files: dict[bytes, UploadHandle | DownloadHandle] = {}
         self._folders: dict[bytes, _Walk] = {}
         self._handles = itertools.count()
         self._inbound = bytearray()
@@ -240,7 +240,7 @@ class Session(SubsystemHandler):
     def _unsupported(self, number: int, fields: Fields) -> bytes:
         return wire.status(number, Status.OP_UNSUPPORTED, "Not supported")
 
-    def _file(self, fields: Fields) -> Upload | Download:
+    def _file(self, fields: Fields) -> UploadHandle | DownloadHandle:
         file = self._files.get(fields.string())
         if file is None:
             raise Refused(Status.FAILURE, "No such handle")

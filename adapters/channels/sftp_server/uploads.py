@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from adapters.channels.sftp_server.remembered import Lost, Remembered
+from adapters.channels.sftp_server.remembered import LostUpload, UploadNotes
 from adapters.channels.sftp_server.wire import Refused, Status, denied, no_such_file
 from gateway.model.ports import Spool
 from gateway.model.unfinished_names import LEFT_AFTER, whole_name
@@ -15,7 +15,7 @@ from gateway.model.unfinished_names import LEFT_AFTER, whole_name
 KEPT_SECONDS: Final = 24 * 3600
 
 
-class Draft:
+class Upload:
     """A file on its way. `held` while a handle is open on it: then only that handle's thread uses the spool.
 
     `gone` once it was replaced under its name or its handle was aborted: it can never be committed.
@@ -37,7 +37,7 @@ class Draft:
         self.silent = True
 
 
-class Outbox:
+class Uploads:
     """The drafts of one account, shared by all its sessions; each verb is atomic.
 
     They live as long as the process: a restart sweeps the spools, and the sender, who had no
@@ -45,154 +45,154 @@ class Outbox:
     remembered.
     """
 
-    def __init__(self, account: str = "", remembered: Remembered | None = None) -> None:
+    def __init__(self, account: str = "", notes: UploadNotes | None = None) -> None:
         self._account = account
-        self._remembered = remembered
+        self._notes = notes
         self._lock = threading.Lock()
-        self._unfinished: dict[str, Draft] = {}
-        self._all: set[Draft] = set()
+        self._unfinished: dict[str, Upload] = {}
+        self._all: set[Upload] = set()
         self._size = 0
 
     def create(
         self, name: str, make: Callable[[], Spool], now: datetime, most: int, *, unfinished: bool
-    ) -> Draft:
+    ) -> Upload:
         """A new draft, held. An unfinished one of this name is replaced, even while another session writes
         it: that session may be a dead one whose end has not been noticed yet."""
         with self._lock:
             earlier = self._unfinished.get(name)
             if len(self._all) - (earlier is not None) >= most:
                 raise Refused(Status.FAILURE, f"Too many unfinished files ({most}); finish or remove some")
-            draft = Draft(name, make(), now)
+            upload = Upload(name, make(), now)
             for lost in self.lost():
                 if name in (lost.name, whole_name(lost.name)):
                     lost.forget()  # it is sent again
             if earlier is not None:
                 self._give_up(earlier)
-            self._all.add(draft)
+            self._all.add(upload)
             if unfinished:
-                self._unfinished[name] = draft
-            return draft
+                self._unfinished[name] = upload
+            return upload
 
-    def grow(self, draft: Draft, size: int, most: int) -> None:
+    def grow(self, upload: Upload, size: int, most: int) -> None:
         """Counts a draft that grows to `size` bytes; refused where all drafts together would have more than
         `most`: nobody fills the disk with what is never finished."""
         with self._lock:
-            if draft.gone or size <= draft.size:
+            if upload.gone or size <= upload.size:
                 return
-            if self._size + size - draft.size > most:
+            if self._size + size - upload.size > most:
                 raise Refused(Status.FAILURE, f"Unfinished files may have {most} bytes together at most")
-            self._size += size - draft.size
-            draft.size = size
+            self._size += size - upload.size
+            upload.size = size
 
-    def find(self, name: str) -> Draft | None:
+    def find(self, name: str) -> Upload | None:
         with self._lock:
             return self._unfinished.get(name)
 
     def writes(self, name: str) -> bool:
         """Whether a session sends a file of this name now."""
         with self._lock:
-            return any(draft.name == name and not draft.gone for draft in self._all)
+            return any(upload.name == name and not upload.gone for upload in self._all)
 
     def together(self) -> tuple[int, int]:
         """How many there are, and their bytes."""
         with self._lock:
             return len(self._all), self._size
 
-    def listing(self) -> list[Draft]:
+    def listing(self) -> list[Upload]:
         with self._lock:
             return list(self._unfinished.values())
 
-    def left(self, now: datetime) -> list[Draft]:
+    def left(self, now: datetime) -> list[Upload]:
         """Those that nobody has touched for so long that their sender is to hear of it."""
         with self._lock:
             return [
-                draft
-                for draft in self._unfinished.values()
-                if not draft.held and now - draft.touched >= LEFT_AFTER
+                upload
+                for upload in self._unfinished.values()
+                if not upload.held and now - upload.touched >= LEFT_AFTER
             ]
 
-    def lost(self) -> list[Lost]:
+    def lost(self) -> list[LostUpload]:
         """What a restart has removed."""
-        return [] if self._remembered is None else self._remembered.lost(self._account)
+        return [] if self._notes is None else self._notes.lost(self._account)
 
-    def hold(self, name: str) -> Draft:
+    def hold(self, name: str) -> Upload:
         """The unfinished file, from now on held; refused while a handle is open on it."""
         with self._lock:
             return self._hold(name)
 
-    def release(self, draft: Draft, now: datetime) -> None:
+    def release(self, upload: Upload, now: datetime) -> None:
         with self._lock:
-            draft.held = draft.silent = False
-            draft.touched = now
-            self._remember(draft)
+            upload.held = upload.silent = False
+            upload.touched = now
+            self._remember(upload)
 
-    def drop(self, draft: Draft) -> None:
+    def drop(self, upload: Upload) -> None:
         """Ends a held draft and its spool, if it has one still."""
         with self._lock:
-            draft.held = False
-            self._give_up(draft)
+            upload.held = False
+            self._give_up(upload)
 
     def remove(self, name: str) -> None:
         with self._lock:
-            draft = self._hold(name)
-            draft.held = False
-            self._give_up(draft)
+            upload = self._hold(name)
+            upload.held = False
+            self._give_up(upload)
 
     def move(self, old: str, new: str, *, replace: bool) -> None:
         """Renames an unfinished file to another unfinished name."""
         with self._lock:
-            draft = self._hold(old)
-            draft.held = False
+            upload = self._hold(old)
+            upload.held = False
             there = self._unfinished.get(new)
-            if there is not None and there is not draft:
+            if there is not None and there is not upload:
                 if there.held or not replace:
                     raise denied("A file with the new name exists")
                 self._give_up(there)
             del self._unfinished[old]
-            draft.name = new
-            self._unfinished[new] = draft
-            self._remember(draft)
+            upload.name = new
+            self._unfinished[new] = upload
+            self._remember(upload)
 
     def expire(self, now: datetime) -> None:
         """Removes what nobody has touched for a day."""
         with self._lock:
-            for draft in list(self._unfinished.values()):
-                if not draft.held and (now - draft.touched).total_seconds() > KEPT_SECONDS:
-                    self._give_up(draft)
+            for upload in list(self._unfinished.values()):
+                if not upload.held and (now - upload.touched).total_seconds() > KEPT_SECONDS:
+                    self._give_up(upload)
 
     def clear(self) -> None:
         """At the end of the process. Names stay remembered."""
         with self._lock:
-            for draft in list(self._all):
-                draft.note = None
-                self._give_up(draft)
+            for upload in list(self._all):
+                upload.note = None
+                self._give_up(upload)
 
-    def _remember(self, draft: Draft) -> None:
-        self._forget(draft)
-        if self._remembered is not None:
-            draft.note = self._remembered.note(self._account, draft.name, draft.touched)
+    def _remember(self, upload: Upload) -> None:
+        self._forget(upload)
+        if self._notes is not None:
+            upload.note = self._notes.note(self._account, upload.name, upload.touched)
 
-    def _forget(self, draft: Draft) -> None:
-        if draft.note is not None:
-            draft.note.unlink(missing_ok=True)
-            draft.note = None
+    def _forget(self, upload: Upload) -> None:
+        if upload.note is not None:
+            upload.note.unlink(missing_ok=True)
+            upload.note = None
 
-    def _hold(self, name: str) -> Draft:
-        draft = self._unfinished.get(name)
-        if draft is None:
+    def _hold(self, name: str) -> Upload:
+        upload = self._unfinished.get(name)
+        if upload is None:
             raise no_such_file()
-        if draft.held:
+        if upload.held:
             raise denied("The file is being written")
-        draft.held = True
-        return draft
+        upload.held = True
+        return upload
 
-    def _give_up(self, draft: Draft) -> None:
-        draft.gone = True
-        self._forget(draft)
-        if draft in self._all:
-            self._all.discard(draft)
-            self._size -= draft.size
-        if self._unfinished.get(draft.name) is draft:
-            del self._unfinished[draft.name]
-        if not draft.held:
-            draft.spool.discard()
+    def _give_up(self, upload: Upload) -> None:
+        upload.gone = True
+        self._forget(upload)
+        if upload in self._all:
+            self._all.discard(upload)
+            self._size -= upload.size
+        if self._unfinished.get(upload.name) is upload:
+            del self._unfinished[upload.name]
+        if not upload.held:
+            upload.spool.discard()

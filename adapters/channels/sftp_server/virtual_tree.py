@@ -10,10 +10,10 @@ from stat import S_ISDIR
 from typing import Final
 
 from adapters.channels.sftp_server import paths
-from adapters.channels.sftp_server.dossier_folder import ROOT, Dossiers
-from adapters.channels.sftp_server.handles import FILE, Download, Upload
-from adapters.channels.sftp_server.office import Office
-from adapters.channels.sftp_server.sending import Sending
+from adapters.channels.sftp_server.dossier_folder import ROOT, DossierFolder
+from adapters.channels.sftp_server.handles import FILE, DownloadHandle, UploadHandle
+from adapters.channels.sftp_server.sending import UploadFolder
+from adapters.channels.sftp_server.services import SftpServices
 from adapters.channels.sftp_server.wire import (
     NAMES_IN_A_PACKET,
     Attributes,
@@ -51,11 +51,11 @@ class Tree:
     `admitted` gives the account as it is now, and raises `Refused` once its key is revoked.
     """
 
-    def __init__(self, office: Office, account: Account, admitted: Callable[[], Account]) -> None:
-        self._office = office
+    def __init__(self, services: SftpServices, account: Account, admitted: Callable[[], Account]) -> None:
+        self._services = services
         self._name = account.name
-        self._sending = Sending(office, account, admitted)
-        self._dossiers = Dossiers(office, account.name)
+        self._sending = UploadFolder(services, account, admitted)
+        self._dossiers = DossierFolder(services, account.name)
 
     def admit(self) -> None:
         """Asked before every request: what was allowed at the log-in may be so no more."""
@@ -75,7 +75,7 @@ class Tree:
             return self._sending.stat(name)
         if folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
             return told.attributes
-        return _attributes(self._office.entry(self._name, folder, name))
+        return _attributes(self._services.entry(self._name, folder, name))
 
     def look_into(self, path: str) -> None:
         """Raises `Refused` where the path names no folder."""
@@ -93,8 +93,8 @@ class Tree:
             if self._dossiers.admitted():
                 found[ROOT] = self._dossiers.folder()
         else:
-            stored = self._office.mailbox.page(self._name, folder, after, NAMES_IN_A_PACKET)
-            found = {entry.name: _attributes(entry) for entry in self._office.wait(stored)}
+            stored = self._services.mailbox.page(self._name, folder, after, NAMES_IN_A_PACKET)
+            found = {entry.name: _attributes(entry) for entry in self._services.wait(stored)}
             if folder is Folder.INBOX:
                 found |= {name: told.attributes for name, told in self._notices().items()}
             if folder is Folder.OUTBOX:
@@ -104,7 +104,7 @@ class Tree:
 
     def turn(self) -> AbstractContextManager[None]:
         """Held while a page is made."""
-        return self._office.turn(self._name)
+        return self._services.turn(self._name)
 
     def refuse_making(self, path: str) -> Refused:
         """Why no folder and no link is made, as OpenSSH's server says it: clients go on where a folder is
@@ -127,13 +127,13 @@ class Tree:
         return denied("The folders here are fixed")
 
     def now(self) -> datetime:
-        return self._office.clock()
+        return self._services.clock()
 
     def space(self) -> Space:
         """Of what the account may have on its way."""
         return self._sending.space()
 
-    def open(self, path: str, mode: Mode) -> Upload | Download:
+    def open(self, path: str, mode: Mode) -> UploadHandle | DownloadHandle:
         if paths.names_folder(path):
             raise Refused(Status.FAILURE, "It is a folder")
         if (within := self._in_dossiers(path)) is not None:
@@ -155,7 +155,7 @@ class Tree:
         elif folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
             told.read()
         elif folder is Folder.INBOX:
-            self._collect(self._office.entry(self._name, folder, name), removed=True)
+            self._collect(self._services.entry(self._name, folder, name), removed=True)
         else:
             self.stat(path)
             raise denied("Only unfinished uploads and receipts in InBox can be removed")
@@ -198,24 +198,24 @@ class Tree:
             raise self._dossiers.refuse_change()
 
     def _folder(self) -> Attributes:
-        return Attributes(_FOLDER, 0, self._office.clock())
+        return Attributes(_FOLDER, 0, self._services.clock())
 
-    def _read(self, folder: Folder, name: str) -> Download:
+    def _read(self, folder: Folder, name: str) -> DownloadHandle:
         if folder is Folder.OUTBOX and self._sending.is_unfinished(name):
             raise denied("The file is not finished")
         if folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
-            return Download(io.BytesIO(told.body), len(told.body), told.at)
-        entry = self._office.entry(self._name, folder, name)
+            return DownloadHandle(io.BytesIO(told.body), len(told.body), told.at)
+        entry = self._services.entry(self._name, folder, name)
         try:
             if entry.receipt is None:
-                return Download(self._office.blobs.open(entry.sha256 or ""), entry.size, entry.at)
-            body = self._office.wait(self._office.mailbox.body(self._name, entry.receipt))
+                return DownloadHandle(self._services.blobs.open(entry.sha256 or ""), entry.size, entry.at)
+            body = self._services.wait(self._services.mailbox.body(self._name, entry.receipt))
         except KeyError:
             raise no_such_file() from None
         fetched: Callable[[], None] | None = None
         if folder is Folder.INBOX:
             fetched = partial(self._collect, entry, removed=False)
-        return Download(io.BytesIO(body), len(body), entry.at, fetched)
+        return DownloadHandle(io.BytesIO(body), len(body), entry.at, fetched)
 
     def _notices(self) -> dict[str, _Notice]:
         """What the account is told in its InBox of files that it left unfinished, by name: a view, as those
@@ -224,16 +224,18 @@ class Tree:
         for lost in self._sending.lost():
             name, body = notice(lost.name, lost.touched, lost=True)
             found[name] = _Notice(body, lost.touched, lost.forget)
-        for draft in self._sending.left():
-            name, body = notice(draft.name, draft.touched)
-            found[name] = _Notice(body, draft.touched, draft.silence)
+        for upload in self._sending.left():
+            name, body = notice(upload.name, upload.touched)
+            found[name] = _Notice(body, upload.touched, upload.silence)
         return found
 
     def _collect(self, entry: Entry, *, removed: bool) -> None:
         if entry.receipt is None:
             raise denied()
-        self._office.wait(
-            self._office.mailbox.collected(self._name, entry.receipt, self._office.clock(), removed=removed)
+        self._services.wait(
+            self._services.mailbox.collected(
+                self._name, entry.receipt, self._services.clock(), removed=removed
+            )
         )
 
 

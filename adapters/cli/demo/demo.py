@@ -14,14 +14,14 @@ from rich.progress import Progress
 from rich.table import Table
 
 from adapters.cli.exit_codes import NO
-from adapters.cli.init.init import found
+from adapters.cli.init.init import create_home
 from adapters.cli.init.samples import FURTHER_PARTY, read_samples
 from adapters.cli.output import LangOption, Language, cell, console
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
 from adapters.home.home import Home
 from adapters.home.parties_toml import read_parties
-from adapters.store.write.parties import say
+from adapters.store.write.parties import import_parties
 from gateway.model.states import CUSTOMS_STATUSES_ZH
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def demo(lang: LangOption) -> None:
     story = [sample for sample in read_samples() if sample.story]
     with private(), TemporaryDirectory() as folder, Progress(transient=True) as progress:
         task = progress.add_task("…", total=len(story) + 1)
-        home = found(Path(folder) / "home", 0, utc_now())
+        home = create_home(Path(folder) / "home", 0, utc_now())
         _register(home, home.path / "samples" / FURTHER_PARTY)
         with _serving(home) as address:
             progress.advance(task)
@@ -91,7 +91,7 @@ def _register(home: Home, file: Path) -> None:
     """The party that one of the samples is about and no new home has."""
     said, now = read_parties(file), utc_now()
     with home.store() as database:
-        database.submit(lambda transaction: say(transaction, said, "demo", "story", now)).result()
+        database.submit(lambda transaction: import_parties(transaction, said, "demo", "story", now)).result()
 
 
 @contextmanager

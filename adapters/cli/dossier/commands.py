@@ -15,11 +15,11 @@ from adapters.cli.output import (
     JsonOption,
     LimitOption,
     No,
+    exit_codes,
     fail,
     opened,
     say_json,
     say_rows,
-    told,
 )
 from adapters.cli.times import SinceOption, UntilOption, bounds
 from adapters.home.actor import actor
@@ -51,7 +51,7 @@ def show(entry: EntryArgument, home: HomeOption, reason: ReasonOption, as_json: 
     Example: gateway dossier show 022020261000000001 --reason "complaint 17" --home /srv/gateway
     """
     why = _reason(reason)
-    with told():
+    with exit_codes():
         base = opened(home)
         dossier = _meant(base, entry)
         _note(base, _reading(dossier, "", why))
@@ -81,7 +81,7 @@ def export(
     Example: gateway dossier export 022020261000000001 --to entry.zip --reason audit --home /srv/gateway
     """
     why = _reason(reason)
-    with told():
+    with exit_codes():
         base = opened(home)
         if to.exists():
             fail(USAGE, f"{to} is there already")
@@ -122,7 +122,7 @@ def sample(
     """
     if (share is None) == (count is None):
         fail(USAGE, "give either --share or --count")
-    with told():
+    with exit_codes():
         base = opened(home)
         with base.reading() as reader:
             found = released(reader, *bounds(since, until))
@@ -172,7 +172,7 @@ def review(
     """
     if not note.strip():
         fail(USAGE, "--note must say something")
-    with told():
+    with exit_codes():
         base = opened(home)
         dossier = _meant(base, entry)
         done = Review(
@@ -202,7 +202,7 @@ def readings(
 
     Example: gateway dossier readings 022020261000000001 --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         base = opened(home)
         names = None if entry is None else _meant(base, entry).names
         with base.reading() as reader:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from adapters.cli.output import cell, console, say_rows
-from gateway.model.dossier import Dossier, Sent
+from gateway.model.dossier import Dossier, DossierDeclaration
 
 
 def words(dossier: Dossier) -> dict[str, Any]:
@@ -29,14 +29,14 @@ def words(dossier: Dossier) -> dict[str, Any]:
         ],
         "parts": [
             {
-                "path": leaf.path,
-                "kind": leaf.kind,
-                "size": leaf.size,
-                "sha256": leaf.sha256,
-                "at": leaf.at.isoformat(),
-                "message": leaf.message or None,
+                "path": file.path,
+                "kind": file.kind,
+                "size": file.size,
+                "sha256": file.sha256,
+                "at": file.at.isoformat(),
+                "message": file.message or None,
             }
-            for leaf in dossier.leaves
+            for file in dossier.leaves
         ],
     }
 
@@ -65,18 +65,18 @@ def say(shown: dict[str, Any]) -> None:
             say_rows(shown[title], columns, as_json=False)
 
 
-def _declaration(sent: Sent) -> dict[str, Any]:
+def _declaration(declaration: DossierDeclaration) -> dict[str, Any]:
     return {
-        "id": sent.id,
-        "reference": sent.reference,
-        "account": sent.account,
-        "operation": sent.operation.value,
-        "received_at": sent.received_at.isoformat(),
-        "state": sent.state,
-        "customs_status": sent.customs_status.value,
-        "seq_no": sent.seq_no or None,
-        "entry_id": sent.entry_id or None,
-        "linked": sent.linked or None,
+        "id": declaration.id,
+        "reference": declaration.reference,
+        "account": declaration.account,
+        "operation": declaration.operation.value,
+        "received_at": declaration.received_at.isoformat(),
+        "state": declaration.state,
+        "customs_status": declaration.customs_status.value,
+        "seq_no": declaration.seq_no or None,
+        "entry_id": declaration.entry_id or None,
+        "linked": declaration.linked or None,
     }
 
 

@@ -18,7 +18,7 @@ from adapters.home.host_keys import KINDS
 from adapters.home.parties_toml import read_parties
 from adapters.home.ssh_keys import make_ecdsa, make_ed25519, make_rsa, write_private
 from adapters.store.migrate import migrate
-from adapters.store.write.parties import say
+from adapters.store.write.parties import import_parties
 from gateway.config.settings import toml
 
 _COPIED: Final = ("gateway.toml", "parties.toml", "policy.toml", "routes.toml")
@@ -28,15 +28,15 @@ class HomeExists(Exception):
     """The folder is there and not empty; `init` never writes over anything."""
 
 
-def found(path: Path, port: int | None, now: datetime) -> Home:
+def create_home(path: Path, port: int | None, now: datetime) -> Home:
     """Makes the home; raises `HomeExists`. A `port` of 0 picks one that is free now, and keeps it."""
     if path.exists() and any(path.iterdir()):
         raise HomeExists(f"{path} is not empty")
     with private():
-        return _made(path, port, now)
+        return _created(path, port, now)
 
 
-def _made(path: Path, port: int | None, now: datetime) -> Home:
+def _created(path: Path, port: int | None, now: datetime) -> Home:
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(0o700)
     home = Home(path)
@@ -53,7 +53,7 @@ def _made(path: Path, port: int | None, now: datetime) -> Home:
     said = read_parties(home.parties)
     home.blobs.mkdir()
     with home.store() as database:
-        database.submit(lambda transaction: say(transaction, said, actor(), "init", now)).result()
+        database.submit(lambda transaction: import_parties(transaction, said, actor(), "init", now)).result()
         grant_mandates(home, database, now)
     write_samples(path)
     return home

@@ -11,7 +11,15 @@ from adapters.store.apply import apply_notice
 from adapters.store.database import Database, Transaction
 from adapters.store.read.parties import registered
 from gateway.formats.signing import XadesSigner
-from gateway.model.agreements import Act, Agreement, AgreementKind, AgreementState, Change, Notice, Side
+from gateway.model.agreements import (
+    Act,
+    Agreement,
+    AgreementChange,
+    AgreementKind,
+    AgreementNotice,
+    AgreementState,
+    Side,
+)
 from gateway.model.china import china_date
 from gateway.model.message import Arrival
 from gateway.model.parties import Party, Role
@@ -49,15 +57,15 @@ def grant_mandates(home: Home, database: Database, now: datetime) -> None:
             size=size,
             received_at=now,
         )
-        change = Change(after=notice.agreement, act=notice.act, at=now, reason="", seen=0)
+        change = AgreementChange(after=notice.agreement, act=notice.act, at=now, reason="", seen=0)
         database.submit(partial(_tell, change, kept, now)).result()
 
 
-def _tell(change: Change, kept: Arrival, now: datetime, transaction: Transaction) -> None:
+def _tell(change: AgreementChange, kept: Arrival, now: datetime, transaction: Transaction) -> None:
     apply_notice(transaction, change, kept, ACTOR, now)
 
 
-def _notice(serial: int, trader: Party, broker: Party, now: datetime) -> Notice:
+def _notice(serial: int, trader: Party, broker: Party, now: datetime) -> AgreementNotice:
     day = china_date(now)
     number = f"{day.year}{serial:07}"  # 11 digits, as a mandate's (FORMATS 4.3)
     agreement = Agreement(
@@ -70,7 +78,7 @@ def _notice(serial: int, trader: Party, broker: Party, now: datetime) -> Notice:
         valid_from=day.replace(month=1, day=1),
         services=DECLARING,
     )
-    return Notice(
+    return AgreementNotice(
         id=f"{number}-{Act.CONFIRMED}",
         act=Act.CONFIRMED,
         at=now,

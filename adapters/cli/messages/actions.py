@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from adapters.cli.messages.filters import Filters, filtered
-from adapters.cli.output import HomeOption, JsonOption, opened, told
+from adapters.cli.output import HomeOption, JsonOption, exit_codes, opened
 from gateway.operate.message_actions import Act, Stage
 
 
@@ -71,7 +71,7 @@ def _acted(
     from adapters.cli.messages.request import Ask, asked, check_choice
 
     check_choice(wanted, filters)  # who has said neither is told first what it is about
-    with told():
+    with exit_codes():
         warn_of_differing(opened(home))
     if dry_run:
         trial.dry_run(act, wanted, filters, stage, home, as_json)

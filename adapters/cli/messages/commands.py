@@ -21,11 +21,11 @@ from adapters.cli.output import (
     Vocabulary,
     cell,
     console,
+    exit_codes,
     opened,
     say_fields,
     say_json,
     say_rows,
-    told,
 )
 from adapters.home.clock import utc_now
 from adapters.store.read.message_detail import beside, show_message, trace_message
@@ -92,9 +92,9 @@ def list_(
 
     Example: gateway messages list --state rejected --fault schema-missing --older 2h --home /srv/gateway
     """
-    wanted = replace(filters.wanted(utc_now()), after=after, everything=all_)
-    with told(), opened(home).reading() as reader:
-        rows = list_messages(reader, wanted, filters.limit)
+    filter_ = replace(filters.wanted(utc_now()), after=after, everything=all_)
+    with exit_codes(), opened(home).reading() as reader:
+        rows = list_messages(reader, filter_, filters.limit)
         if not as_json:  # the columns of which are a contract
             more = beside(reader, [row["id"] for row in rows])
             rows = [row | more[row["id"]] for row in rows]
@@ -111,7 +111,7 @@ def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: Js
 
     Example: gateway messages show 01JD0000000000000000000000 --home /srv/gateway
     """
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         found = show_message(reader, meant(reader, wanted), utc_now())
     if as_json:
         say_json(found)
@@ -143,7 +143,7 @@ def trace(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: J
 
     Example: gateway messages trace TB20261102000001 --home /srv/gateway
     """
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         found = _trail(reader, meant(reader, wanted).id)
     short = [{**row, "detail": in_short(row["detail"]), "digest": row["digest"][:12]} for row in found]
     columns = ("sequence", "at", "event", "actor", "state", "detail", "digest")

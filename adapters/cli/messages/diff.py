@@ -9,7 +9,7 @@ from rich.text import Text
 from sqlalchemy import Connection, Row, select
 
 from adapters.cli.messages.lookup import WantedArgument, meant
-from adapters.cli.output import HomeOption, JsonOption, cell, console, opened, say_json, told
+from adapters.cli.output import HomeOption, JsonOption, cell, console, exit_codes, opened, say_json
 from adapters.store.read.message_detail import trace_message
 from adapters.store.tables.messages import deliveries, receipts
 from gateway.formats.xml import trusted
@@ -17,9 +17,9 @@ from gateway.model.faults import printable
 from gateway.model.message import ReceiptKind
 from gateway.model.states import Event
 
-_BEGINNINGS: Final = (Event.RECEIVED, Event.REPLAYED, Event.RESUMED, Event.CAME, Event.EXPIRED)
+_BEGINNINGS: Final = (Event.RECEIVED, Event.REPLAYED, Event.RESUMED, Event.ARRIVED, Event.EXPIRED)
 _VERDICTS: Final = (
-    *(Event.PASSED, Event.REFUSED, Event.REPEATED, Event.KEPT, Event.LACKS, Event.BROKE),
+    *(Event.PASSED, Event.REFUSED, Event.REPEATED, Event.ACCEPTED_NO_DELIVERY, Event.WAITING, Event.FAILED),
     *(Event.DISMISSED, Event.JOINED, Event.REPLACED),
 )
 _DELIVERIES: Final = (Event.TAKEN, Event.UNDELIVERABLE)
@@ -47,7 +47,7 @@ def diff(
 
     Example: gateway messages diff TB20261102000001 --home /srv/gateway
     """
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         shown = _attempts(reader, wanted, other)
     if as_json:
         say_json(shown)

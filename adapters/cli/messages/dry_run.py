@@ -18,7 +18,7 @@ from adapters.cli.exit_codes import NO
 from adapters.cli.messages.execute import operating
 from adapters.cli.messages.filters import Filters
 from adapters.cli.messages.request import chosen
-from adapters.cli.output import cell, console, fail, opened, say_json, say_rows, told
+from adapters.cli.output import cell, console, exit_codes, fail, opened, say_json, say_rows
 from adapters.home.actor import actor
 from gateway.model.states import State
 from gateway.operate.dry_run import Trial
@@ -32,7 +32,7 @@ def dry_run(
     act: Act, wanted: str | None, filters: Filters, stage: Stage | None, path: Path, as_json: bool
 ) -> None:
     """Says it of each message that is meant. Ends with 1 where none of it is possible, as the act would."""
-    with told(), operating(opened(path)) as on:
+    with exit_codes(), operating(opened(path)) as on:
         with on.reading() as reader:
             those = chosen(reader, wanted, filters)
         ids = those.messages

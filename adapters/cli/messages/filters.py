@@ -12,7 +12,7 @@ import typer
 
 from adapters.cli.output import LimitOption
 from adapters.cli.times import SinceOption, UntilOption, age, bounds
-from adapters.store.read.message_search import Wanted
+from adapters.store.read.message_search import MessageFilter
 from gateway.model.states import State
 
 
@@ -47,11 +47,11 @@ class Filters:
         asked = ((each.name, getattr(self, each.name)) for each in fields(self) if each.name != "limit")
         return {name: _word(value) for name, value in asked if value is not None}
 
-    def wanted(self, now: datetime) -> Wanted:
+    def wanted(self, now: datetime) -> MessageFilter:
         first, before = bounds(self.since, self.until)
         if self.older is not None:
             before = min(now - self.older, before or now)
-        return Wanted(
+        return MessageFilter(
             state=self.state,
             party=self.party,
             account=self.account,

@@ -14,20 +14,20 @@ from adapters.cli.exit_codes import NO, UNREACHABLE, USAGE, WAITS
 from adapters.cli.messages.execute import Operating, operating, resume
 from adapters.cli.messages.filters import Filters
 from adapters.cli.messages.lookup import meant
-from adapters.cli.output import fail, opened, say_json, told
+from adapters.cli.output import exit_codes, fail, opened, say_json
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.message_search import count_messages, list_messages
 from adapters.store.tables.messages import events
-from adapters.store.write.bulk_requests import show_undertaking
+from adapters.store.write.bulk_requests import show_request
 from gateway.model.faults import printable
 from gateway.model.message import new_id
 from gateway.model.ports import Superseded
 from gateway.model.states import Event
-from gateway.operate.bulk_requests import NothingChosen, OtherRequest, Outcome, Progress, Request
+from gateway.operate.bulk_requests import NothingChosen, OtherRequest, Outcome, Progress, RequestTerms
 from gateway.operate.message_actions import Act, Impossible, Stage
 
-_OPERATORS: Final = (Event.REPLAYED, Event.RESUMED, Event.STOPPED, Event.DISMISSED)
+_OPERATORS: Final = (Event.REPLAYED, Event.RESUMED, Event.HELD, Event.DISMISSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def chosen(reader: Connection, wanted: str | None, filters: Filters) -> Chosen:
 def asked(ask: Ask, path: Path, as_json: bool) -> None:
     """Does it, or writes it down for a second person, and says what became of it."""
     home = opened(path)
-    with told(), operating(home) as on:
+    with exit_codes(), operating(home) as on:
         policy = home.policy().operations
         before = utc_now()  # of choosing: what goes on while it is chosen went on since
         with on.reading() as reader:
@@ -87,7 +87,7 @@ def asked(ask: Ask, path: Path, as_json: bool) -> None:
             if single is not None
             else {**ask.filters.given, "limit": str(ask.filters.limit)}
         )
-        request = Request(
+        request = RequestTerms(
             act=ask.act, stage=ask.stage, wanted=by, reason=ask.reason, actor=actor(), key=ask.key
         )
         if single is not None and ask.key is None and ask.act not in policy.four_eyes:
@@ -106,7 +106,7 @@ def asked(ask: Ask, path: Path, as_json: bool) -> None:
                 )
 
 
-def _at_once(on: Operating, request: Request, message: str, as_json: bool) -> None:
+def _at_once(on: Operating, request: RequestTerms, message: str, as_json: bool) -> None:
     try:
         state = on.service.act(request, message)
     except Impossible as error:
@@ -137,7 +137,9 @@ def _last_act(on: Operating, message: str) -> str:
     return ""
 
 
-def _written(on: Operating, request: Request, messages: Sequence[str], now: datetime) -> tuple[str, bool]:
+def _written(
+    on: Operating, request: RequestTerms, messages: Sequence[str], now: datetime
+) -> tuple[str, bool]:
     """The id of the undertaking, and whether it is a new one: else it has the same request key."""
     id_ = new_id(now, os.urandom(10))
     policy = on.home.policy().operations
@@ -158,7 +160,7 @@ def finish(on: Operating, undertaking: str, as_json: bool, *, single: str | None
     except Superseded as error:
         _never_still(str(error))
     with on.reading() as reader:
-        shown = show_undertaking(reader, undertaking)
+        shown = show_request(reader, undertaking)
     outcome = shown["items"][0]
     failed = shown["state"] == Progress.DONE and shown[Outcome.DONE] == 0
     if single is not None and outcome["outcome"] == Outcome.DONE:

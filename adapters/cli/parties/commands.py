@@ -19,13 +19,13 @@ from adapters.cli.output import (
     No,
     cell,
     console,
+    exit_codes,
     fail,
     head,
     opened,
     say_fields,
     say_json,
     say_rows,
-    told,
 )
 from adapters.cli.parties.keys import ReasonOption, WantedArgument, keys
 from adapters.cli.parties.text import differences, row, whole, words
@@ -37,11 +37,11 @@ from adapters.home.parties_toml import read_parties
 from adapters.home.party_fields import read_cells, wrong
 from adapters.store.database import Transaction
 from adapters.store.read.parties import named, registered
-from adapters.store.write.parties import Change, changes_of, plan, say, write
+from adapters.store.write.parties import PartyChange, changes_of, import_parties, plan_import, write
 from gateway.config.bad_settings import BadSettings
 from gateway.model.china import china_date
 from gateway.model.parties import Role, TraderClass
-from gateway.operate.party_changes import Stated
+from gateway.operate.party_changes import PartyRecord
 
 app = typer.Typer(cls=Listing, help="Who takes part: traders, brokers, association, customs, premises.")
 
@@ -54,7 +54,7 @@ def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json:
 
     Example: gateway parties list --home /srv/gateway
     """
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         register = registered(reader)
     rows = [row(party, china_date(utc_now())) for party in register.values()][-limit:]
     columns = ("account", "code", "scc", "name", "class", "role")
@@ -67,7 +67,7 @@ def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: Js
 
     Example: gateway parties show broker-aa --home /srv/gateway
     """
-    with told(), opened(home).reading() as reader:
+    with exit_codes(), opened(home).reading() as reader:
         party = named(registered(reader), wanted) or fail(NO, f"no party is known by {wanted}")
         history = changes_of(reader, party.code)
     today = china_date(utc_now())
@@ -116,19 +116,19 @@ def add(
     Example: gateway parties add --code 1207960404 --scc 91120116MADEM0C186 --name 某公司 --role trader
     """
     cells = {"code": code, "scc": scc, "name": name, "role": role, "class": class_ or "", "since": since}
-    with told():
+    with exit_codes():
         if key is not None and not account:
             raise BadSettings("--key is of an account; name it with --account")
         try:
             keys = () if key is None else read_keys(key, str(key))
-            said = read_cells("add", cells | {"account": account}, keys)
+            record = read_cells("add", cells | {"account": account}, keys)
         except ValidationError as error:
             raise BadSettings("\n".join(wrong("add", error))) from None
         except BadFile as error:
             raise BadSettings(str(error)) from None
         base = opened(home)
         with base.store() as database:
-            database.submit(lambda transaction: _added(transaction, said, reason)).result()
+            database.submit(lambda transaction: _added(transaction, record, reason)).result()
         with base.reading() as reader:
             party = registered(reader)[code]
     if as_json:
@@ -159,16 +159,18 @@ def import_(
     Example: gateway parties import parties.csv --dry-run --home /srv/gateway
     """
     now = utc_now()
-    with told():
+    with exit_codes():
         base = opened(home)
         said = read_table(file) if file.suffix.lower() == ".csv" else read_parties(file)
         if dry_run:
             with base.reading() as reader:
-                changes = plan(reader, said, now)
+                changes = plan_import(reader, said, now)
         else:
             who, why = actor(), reason or f"import {file.name}"
             with base.store() as database:
-                changes = database.submit(lambda transaction: say(transaction, said, who, why, now)).result()
+                changes = database.submit(
+                    lambda transaction: import_parties(transaction, said, who, why, now)
+                ).result()
     report = _report(changes, dry_run=dry_run)
     if as_json:
         say_json(report)
@@ -176,18 +178,18 @@ def import_(
         _tell(report, lang)
 
 
-def _added(transaction: Transaction, said: Stated, reason: str) -> None:
+def _added(transaction: Transaction, record: PartyRecord, reason: str) -> None:
     now = utc_now()
-    changes = plan(transaction.connection, [said], now)
+    changes = plan_import(transaction.connection, [record], now)
     if changes[0].before is not None:
-        raise No(f"{said.code} is registered already; `gateway parties import` changes it")
+        raise No(f"{record.code} is registered already; `gateway parties import` changes it")
     write(transaction, changes, actor(), reason, now)
 
 
-def _report(changes: Sequence[Change], *, dry_run: bool) -> dict[str, Any]:
+def _report(changes: Sequence[PartyChange], *, dry_run: bool) -> dict[str, Any]:
     today = china_date(utc_now())
 
-    def shown(change: Change) -> dict[str, Any]:
+    def shown(change: PartyChange) -> dict[str, Any]:
         return {"code": change.after.code, "name": change.after.name}
 
     return {

@@ -9,13 +9,13 @@ import typer
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Connection
 
-from adapters.cli.output import HomeOption, JsonOption, No, opened, say_rows, told
+from adapters.cli.output import HomeOption, JsonOption, No, exit_codes, opened, say_rows
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.home.key_files import BadFile, read_certificate, read_keys
 from adapters.store.database import Transaction
 from adapters.store.read.parties import named, registered
-from adapters.store.write.parties import Change, write
+from adapters.store.write.parties import PartyChange, write
 from gateway.config.bad_settings import BadSettings
 from gateway.formats.certificates import certificate
 from gateway.model.parties import Party, RegisteredCertificate
@@ -46,7 +46,7 @@ def keys(
     Example: gateway parties keys broker-aa --add-certificate new.crt --home /srv/gateway
     """
     now = utc_now()
-    with told():
+    with exit_codes():
         base = opened(home)
         try:
             lines = () if add_key is None else read_keys(add_key, str(add_key))
@@ -64,7 +64,7 @@ def keys(
             if revoke:
                 after = _without(after, revoke, now)
             why = reason or f"keys {asked}"
-            write(transaction, [Change(before=before, after=after)], actor(), why, now)
+            write(transaction, [PartyChange(before=before, after=after)], actor(), why, now)
 
         if asked:
             with base.store() as database:

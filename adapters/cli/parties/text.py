@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from adapters.cli import chinese
 from adapters.cli.output import Language
-from adapters.store.write.parties import Change
+from adapters.store.write.parties import PartyChange
 from gateway.formats.certificates import certificate
 from gateway.model.parties import EVER, Party, Period
 from gateway.operate.party_keys import key_fingerprint
@@ -57,7 +57,7 @@ def whole(party: Party, today: date) -> dict[str, Any]:
     }
 
 
-def differences(change: Change, today: date) -> list[dict[str, Any]]:
+def differences(change: PartyChange, today: date) -> list[dict[str, Any]]:
     """Each field that is not as it was, `before` and `after`; none of a party that is new."""
     if change.before is None:
         return []

@@ -11,10 +11,19 @@ from adapters.sandbox.association.answers import import_agr_response
 from adapters.sandbox.association.courses import Course, course_of
 from adapters.sandbox.association.register import AgreementRegister, Known
 from adapters.sandbox.inspection import Refused
-from adapters.sandbox.simulated_backend import Desk
+from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.formats import xml
 from gateway.formats.submission import Envelope
-from gateway.model.agreements import PROPOSED, Act, AgreementState, IllegalAct, Notice, Side, Told, after
+from gateway.model.agreements import (
+    PROPOSED,
+    Act,
+    AgreementNotice,
+    AgreementState,
+    IllegalAct,
+    Side,
+    Told,
+    after,
+)
 from gateway.model.china import CHINA, china_date
 from gateway.model.message import Submission
 from gateway.model.ports import Clock, Outcome, Signer
@@ -33,8 +42,8 @@ DAYS_AFTER: Final = 90
 NO_TERMS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-class ReferenceAssociation(Desk):
-    """ports.Backend, as `Desk`, with its register in `folder`/association.db.
+class ReferenceAssociation(SimulatedBackend):
+    """ports.Backend, as `SimulatedBackend`, with its register in `folder`/association.db.
 
     `signer` holds the association's own key. `confirms` says of (trader, broker) whether the trader confirms
     automatically what this broker proposes; nobody confirms automatically what a trader proposes.
@@ -57,11 +66,11 @@ class ReferenceAssociation(Desk):
     def sign_by(self, signer: Signer) -> None:
         self._signer = signer
 
-    async def agreements(self) -> Sequence[Notice]:
+    async def agreements(self) -> Sequence[AgreementNotice]:
         """The last notice of every agreement, by number."""
         return [read_notice(xml.trusted(each.notice)) for each in await self._run(self._register.all)]
 
-    async def act(self, number: str, act: Act, reason: str = "") -> Notice:
+    async def act(self, number: str, act: Act, reason: str = "") -> AgreementNotice:
         """Does it to an agreement, as one of its parties would, and queues the signed notice; returns that.
 
         Raises `KeyError` where the number was never allotted, `IllegalAct` where the agreement's state does
@@ -69,12 +78,14 @@ class ReferenceAssociation(Desk):
         """
         return await self._run(lambda: self._act(number, act, reason))
 
-    async def amend(self, number: str, terms: Mapping[str, Any], reason: str = "") -> Notice:
+    async def amend(self, number: str, terms: Mapping[str, Any], reason: str = "") -> AgreementNotice:
         """As `act`, with other `terms` (fields of `Agreement`) from then on. Raises `IllegalAct` for what is
         not in force and unused."""
         return await self._run(lambda: self._act(number, Act.AMENDED, reason, terms))
 
-    def _act(self, number: str, act: Act, reason: str, terms: Mapping[str, Any] = NO_TERMS) -> Notice:
+    def _act(
+        self, number: str, act: Act, reason: str, terms: Mapping[str, Any] = NO_TERMS
+    ) -> AgreementNotice:
         now = self._clock()
         with self._register.transaction():
             known = self._register.known(number)
@@ -110,7 +121,7 @@ class ReferenceAssociation(Desk):
             if course.imported:
                 self._open(submission.key, _proposed(facts, number, now), course, now)
 
-    def _open(self, key: str, proposed: Notice, course: Course, now: datetime) -> None:
+    def _open(self, key: str, proposed: AgreementNotice, course: Course, now: datetime) -> None:
         self._tell(key, proposed)
         if course.reply is not None:
             self._tell(key, _next(proposed, course.reply, course.reason, now))
@@ -120,7 +131,7 @@ class ReferenceAssociation(Desk):
         year = now.astimezone(CHINA).year
         return f"{year}{self._register.next_serial(f'agreement {year}'):013}"
 
-    def _tell(self, key: str, notice: Notice) -> None:
+    def _tell(self, key: str, notice: AgreementNotice) -> None:
         """Signs and queues a notice, and keeps it as how the agreement stands."""
         body = self._signer.sign(build_notice(notice))
         number = notice.agreement.number
@@ -128,12 +139,12 @@ class ReferenceAssociation(Desk):
         self._register.queue(key, [(f"AgreementNotice_{notice.id.replace('-', '_')}.xml", body)])
 
 
-def _proposed(facts: Mapping[str, str], number: str, now: datetime) -> Notice:
+def _proposed(facts: Mapping[str, str], number: str, now: datetime) -> AgreementNotice:
     try:
         agreement = agreement_of_request(facts, number, china_date(now), DAYS_AFTER)
     except (ValueError, ArithmeticError) as wrong:
         raise Refused("the request's date or value is none") from wrong
-    return Notice(
+    return AgreementNotice(
         id=_id_of(number, PROPOSED),
         act=PROPOSED,
         at=now,
@@ -142,7 +153,7 @@ def _proposed(facts: Mapping[str, str], number: str, now: datetime) -> Notice:
     )
 
 
-def _next(notice: Notice, act: Act, reason: str, now: datetime) -> Notice:
+def _next(notice: AgreementNotice, act: Act, reason: str, now: datetime) -> AgreementNotice:
     agreement = replace(notice.agreement, state=after(notice.agreement.state, act))
     number = agreement.number
     return replace(notice, id=_id_of(number, act), act=act, at=now, agreement=agreement, reason=reason)

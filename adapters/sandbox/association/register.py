@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from adapters.sandbox.answer_log import Book
+from adapters.sandbox.answer_log import AnswerLog
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS submissions (
@@ -26,7 +26,7 @@ class Known:
     notice: bytes
 
 
-class AgreementRegister(Book):
+class AgreementRegister(AnswerLog):
     def __init__(self, file: Path) -> None:
         super().__init__(file, _TABLES)
 

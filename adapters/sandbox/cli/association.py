@@ -20,11 +20,11 @@ from adapters.cli.output import (
     Language,
     LimitOption,
     Listing,
+    exit_codes,
     fail,
     opened,
     say_json,
     say_rows,
-    told,
 )
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
@@ -32,7 +32,7 @@ from adapters.sandbox.association.association import ReferenceAssociation
 from adapters.sandbox.backends import association
 from gateway.config.connections import AssociationSettings
 from gateway.formats.reading import number as number_in
-from gateway.model.agreements import Act, IllegalAct, Notice
+from gateway.model.agreements import Act, AgreementNotice, IllegalAct
 from gateway.model.faults import printable
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json:
 
     Example: gateway association list --home /srv/gateway
     """
-    with told(), _associations(home) as associations:
+    with exit_codes(), _associations(home) as associations:
         notices = [notice for each in associations for notice in asyncio.run(each.agreements())]
     columns = ("number", "kind", "trader", "broker", "proposed_by", "state", "since", "valid_until", "reason")
     rows = [_row(notice) for notice in notices[-limit:]]
@@ -153,7 +153,7 @@ def _act(
     as_json: bool,
     terms: Mapping[str, object] | None = None,
 ) -> None:
-    with told(), _associations(home) as associations:
+    with exit_codes(), _associations(home) as associations:
         for each in associations:
             said = printable(reason)
             try:
@@ -175,7 +175,7 @@ def _act(
         )
 
 
-def _row(notice: Notice) -> dict[str, object]:
+def _row(notice: AgreementNotice) -> dict[str, object]:
     agreement = notice.agreement
     return {
         "number": agreement.number,

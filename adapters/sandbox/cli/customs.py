@@ -7,11 +7,11 @@ import typer
 
 from adapters.cli import chinese
 from adapters.cli.exit_codes import NO
-from adapters.cli.output import JsonOption, LangOption, Language, fail, say_json, say_rows, told
+from adapters.cli.output import JsonOption, LangOption, Language, exit_codes, fail, say_json, say_rows
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.sandbox.cli import customs_ledgers, customs_serve
-from adapters.sandbox.cli.customs_books import FolderOption, HomeOption, ledgers
+from adapters.sandbox.cli.customs_stores import FolderOption, HomeOption, ledgers
 from adapters.sandbox.customs import reviews
 from adapters.sandbox.customs.decisions import Act
 from adapters.sandbox.customs.ledger import Ledger
@@ -29,7 +29,7 @@ def queue(
 
     Example: gateway customs queue --home /srv/gateway
     """
-    with told(), ledgers(home, folder) as books:
+    with exit_codes(), ledgers(home, folder) as books:
         waiting = [each for ledger in books for each in ledger.waiting()]
     rows = [
         {
@@ -51,7 +51,7 @@ def queue(
 def decide(
     wanted: Annotated[str, typer.Argument(help="Key, reference or entry number, as it stands in the queue.")],
     act: Annotated[Act, typer.Argument(help="What is decided.")],
-    reason: Annotated[str, typer.Option(help="Why; the declarant is told.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="Why; the declarant is exit_codes.", show_default=False)],
     lang: LangOption,
     home: HomeOption = None,
     folder: FolderOption = None,
@@ -64,7 +64,7 @@ def decide(
     Example: gateway customs decide 01JD0000000000000000000000 release --reason "in order" --home /srv/gateway
     """
     who, now = actor(), utc_now()
-    with told(), ledgers(home, folder) as books:
+    with exit_codes(), ledgers(home, folder) as books:
         key = _key(books, wanted)
         for ledger in books:
             try:

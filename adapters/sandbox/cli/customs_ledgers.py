@@ -8,11 +8,11 @@ import typer
 from pydantic import ValidationError
 
 from adapters.cli.exit_codes import USAGE
-from adapters.cli.output import JsonOption, LimitOption, fail, say_json, say_rows, told
+from adapters.cli.output import JsonOption, LimitOption, exit_codes, fail, say_json, say_rows
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.home.party_fields import wrong
-from adapters.sandbox.cli.customs_books import BackendOption, FolderOption, HomeOption, ledger
+from adapters.sandbox.cli.customs_stores import BackendOption, FolderOption, HomeOption, ledger
 from adapters.sandbox.customs.ledger import Ledger
 from adapters.sandbox.customs.proceedings import let_go_what_is_paid
 from adapters.sandbox.customs.record_files import BadRecords, read_records
@@ -42,7 +42,7 @@ def list_(
 
     Example: gateway customs ledger list payments --home /srv/gateway
     """
-    with told(), ledger(home, folder, backend) as book:
+    with exit_codes(), ledger(home, folder, backend) as book:
         rows = book.records.listed(kind, limit)
     say_rows(rows, (*columns(kind), "at", "actor"), as_json=as_json)
 
@@ -69,7 +69,7 @@ def add(
         entered = record(kind, named)
     except ValidationError as error:
         fail(USAGE, "\n".join(wrong(kind.value, error)))
-    with told(), ledger(home, folder, backend) as book:
+    with exit_codes(), ledger(home, folder, backend) as book:
         gone = _enter(book, kind, [entered])
     _say(kind, [entered], gone, as_json=as_json)
 
@@ -89,7 +89,7 @@ def import_(
 
     Example: gateway customs ledger import licences licences.csv --home /srv/gateway
     """
-    with told():
+    with exit_codes():
         try:
             entered = read_records(kind, file)
         except BadRecords as error:

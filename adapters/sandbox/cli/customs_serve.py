@@ -15,10 +15,10 @@ import typer
 from adapters.backends.exchange import Exchange
 from adapters.cli.exit_codes import UNREACHABLE, USAGE
 from adapters.cli.node import log_to_stderr
-from adapters.cli.output import fail, opened, told
+from adapters.cli.output import exit_codes, fail, opened
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
-from adapters.sandbox.cli.customs_serve_http import Door, Tls, serve_http
+from adapters.sandbox.cli.customs_serve_http import HttpEndpoint, Tls, serve_http
 from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.sandbox.customs.serving import ServedElsewhere, Serving, alone
 from gateway.config.connections import DirectorySettings, DxpSettings, HttpBackendSettings
@@ -110,7 +110,7 @@ def serve(
     stand in one with --dxp, in a folder and over HTTP; over AMQP they never do,
     since there a property of each names its submission.
     """
-    with told():
+    with exit_codes():
         if amqp:
             if dxp:
                 fail(USAGE, "--dxp goes with a folder or --http: over AMQP answers stand in no envelope")
@@ -127,15 +127,17 @@ def serve(
         tls = Tls.of(tls_certificate, tls_key, client_ca)
         if http is None and (tls is not None or push is not None):
             fail(USAGE, "--push and what is about TLS go with --http")
-        door = None if http is None else Door.at(http, tls, push)
-        served = _found(folder, certificate, home) if door is None else _found_http(folder, certificate, home)
+        endpoint = None if http is None else HttpEndpoint.at(http, tls, push)
+        served = (
+            _found(folder, certificate, home) if endpoint is None else _found_http(folder, certificate, home)
+        )
         try:
             # The folder of an exchange is for the gateway as well; all else lies in the home.
-            with nullcontext() if door is None else private():
+            with nullcontext() if endpoint is None else private():
                 served.folder.mkdir(parents=True, exist_ok=True)
                 with alone(served.folder):
                     log_to_stderr()
-                    asyncio.run(_serve(served, door, _ENVELOPE if dxp else None))
+                    asyncio.run(_serve(served, endpoint, _ENVELOPE if dxp else None))
         except ServedElsewhere as error:
             fail(UNREACHABLE, str(error))
 
@@ -178,13 +180,13 @@ def _found_http(folder: Path | None, certificate: Path | None, home: Path | None
     return _Served(folder=folder.absolute(), certificate=certificate, books=folder.absolute())
 
 
-async def _serve(served: _Served, door: Door | None, dxp: DxpSettings | None) -> None:
+async def _serve(served: _Served, endpoint: HttpEndpoint | None, dxp: DxpSettings | None) -> None:
     stop = asyncio.Event()
     for ending in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(ending, stop.set)
-    if door is not None:
+    if endpoint is not None:
         await serve_http(
-            door, served.books, served.certificate, dxp, stop, lambda address: _ready(http=address)
+            endpoint, served.books, served.certificate, dxp, stop, lambda address: _ready(http=address)
         )
         return
     with closing(ReferenceCustoms(served.books, served.certificate.read_text(), utc_now)) as customs:

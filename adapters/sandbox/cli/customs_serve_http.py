@@ -39,7 +39,7 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class HttpEndpoint:
     """Where customs listens, and the URL that it brings answers to; they are fetched where there is none."""
 
     host: str
@@ -60,7 +60,7 @@ class Door:
 
 
 async def serve_http(
-    door: Door,
+    endpoint: HttpEndpoint,
     books: Path,
     certificate: Path,
     dxp: DxpSettings | None,
@@ -69,13 +69,13 @@ async def serve_http(
 ) -> None:
     """Until `stop`. `ready` is called with the address when submissions are taken."""
     # Late: other commands need not wait for its libraries.
-    from adapters.sandbox.customs.serving_http import Bringing, serving
+    from adapters.sandbox.customs.serving_http import AnswerPusher, serving
 
-    trust = None if door.tls is None else door.tls.context(ssl.Purpose.CLIENT_AUTH)
+    trust = None if endpoint.tls is None else endpoint.tls.context(ssl.Purpose.CLIENT_AUTH)
     with closing(ReferenceCustoms(books, certificate.read_text(), utc_now)) as customs:
-        async with serving(customs, books, door.host, door.port, trust, dxp) as (host, port):
+        async with serving(customs, books, endpoint.host, endpoint.port, trust, dxp) as (host, port):
             ready(f"{host}:{port}")
-            if door.push is not None and door.tls is not None:
-                trust = door.tls.context(ssl.Purpose.SERVER_AUTH)
-                await Bringing(customs, door.push, trust, dxp).run(stop)
+            if endpoint.push is not None and endpoint.tls is not None:
+                trust = endpoint.tls.context(ssl.Purpose.SERVER_AUTH)
+                await AnswerPusher(customs, endpoint.push, trust, dxp).run(stop)
             await stop.wait()

@@ -11,7 +11,7 @@ from adapters.sandbox.customs.papers import Matter, Paper, matter_of
 from adapters.sandbox.customs.proceedings import Proceedings
 from adapters.sandbox.customs.transit import has_form
 from adapters.sandbox.inspection import Refused
-from adapters.sandbox.simulated_backend import Desk
+from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.formats.submission import Envelope
 from gateway.model.china import china_date
 from gateway.model.message import Submission
@@ -20,8 +20,9 @@ from gateway.model.ports import Clock, Outcome
 BOOK: Final = "customs.db"
 
 
-class ReferenceCustoms(Desk):
-    """ports.Backend, as `Desk`, with its ledger in `folder`/customs.db. It keeps envelopes, not packages.
+class ReferenceCustoms(SimulatedBackend):
+    """ports.Backend, as `SimulatedBackend`, with its ledger in `folder`/customs.db. It keeps envelopes, not
+    packages.
 
     Answers belong to the submission of the declaration: a copy for a second office, documents that follow and
     agreement notices are kept, and may let a declaration go on.

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from adapters.sandbox.answer_log import Book
+from adapters.sandbox.answer_log import AnswerLog
 from adapters.sandbox.customs import papers, record_book
 from adapters.sandbox.customs.courses import Wait
 from gateway.model.ports import Answer, Clock
@@ -82,7 +82,7 @@ class Due:
     at: datetime
 
 
-class Ledger(Book):
+class Ledger(AnswerLog):
     """`clock` says which answers are due. `records` and `papers` stand in the same file."""
 
     def __init__(self, file: Path, clock: Clock) -> None:

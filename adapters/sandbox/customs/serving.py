@@ -20,7 +20,7 @@ import structlog
 from adapters.backends.exchange import KEY, Exchange, finished, move, put, reading
 from adapters.sandbox.customs.submitted import reference_of, refusal, told_body, unpacked
 from adapters.sandbox.inspection import Refused
-from adapters.sandbox.simulated_backend import Desk
+from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.config.connections import DxpSettings
 from gateway.model.faults import printable
 from gateway.model.ports import Answer, Outcome
@@ -56,10 +56,10 @@ class Serving:
     reason beside it, and the gateway is told as by customs: a technical answer that nothing was imported.
     With `dxp`, what it says stands in envelopes of DXP."""
 
-    def __init__(self, exchange: Exchange, desk: Desk, dxp: DxpSettings | None = None) -> None:
+    def __init__(self, exchange: Exchange, backend: SimulatedBackend, dxp: DxpSettings | None = None) -> None:
         self._dxp = dxp
         self._exchange = exchange
-        self._desk = desk
+        self._backend = backend
         exchange.make()
         for each in (exchange.taken, exchange.refused):
             each.mkdir(exist_ok=True)
@@ -104,7 +104,7 @@ class Serving:
         try:
             if not KEY.fullmatch(key):
                 raise Refused("the file is not named by the key of a submission")
-            if (await self._desk.ask(key))[0] is Outcome.TAKEN:  # and was killed before it put it away
+            if (await self._backend.ask(key))[0] is Outcome.TAKEN:  # and was killed before it put it away
                 move(file, self._exchange.taken / name)
                 return
             with (
@@ -112,7 +112,7 @@ class Serving:
                 unpacked(key, packed, self._exchange.folder) as (submission, opened),
             ):
                 reference = reference_of(submission.envelope)
-                outcome, reason = await self._desk.submit(submission, opened)
+                outcome, reason = await self._backend.submit(submission, opened)
             if outcome is Outcome.NEVER:
                 raise Refused(reason)
         except Refused as refusal:
@@ -132,14 +132,14 @@ class Serving:
         log.warning("refused", file=printable(file.name), reason=reason)
 
     async def _tell(self) -> bool:
-        answers = await self._desk.answers(64)
+        answers = await self._backend.answers(64)
         for answer in answers:
             named = f"{answer.key}__" if answer.key else ""
             put(
                 self._exchange.into / f"{named}{answer.id}__{answer.name}",
                 partial(_write, told_body(answer, self._dxp)),
             )
-        await self._desk.acknowledge([answer.id for answer in answers])
+        await self._backend.acknowledge([answer.id for answer in answers])
         return len(answers) > 0
 
 

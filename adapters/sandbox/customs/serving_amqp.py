@@ -20,8 +20,8 @@ from aio_pika.exceptions import AMQPError
 from adapters.backends.amqp_exchange import Word, answer, dead, key_of, put_aside, word
 from adapters.sandbox.customs.submitted import reference_of, refusal, unpacked
 from adapters.sandbox.inspection import Refused
-from adapters.sandbox.simulated_backend import Desk
-from adapters.transport.amqp.connection import BrokerConnection, Sent
+from adapters.sandbox.simulated_backend import SimulatedBackend
+from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from adapters.transport.amqp.queues import stood
 from gateway.config.connections import AmqpBackendSettings
 from gateway.model.faults import printable
@@ -45,12 +45,12 @@ class AmqpServing:
     by customs, that nothing was imported; what names no key is put aside with its reason."""
 
     def __init__(
-        self, settings: AmqpBackendSettings, home: Path, name: str, desk: Desk, folder: Path
+        self, settings: AmqpBackendSettings, home: Path, name: str, backend: SimulatedBackend, folder: Path
     ) -> None:
         self._settings = settings
         self._sending = BrokerConnection(settings, home, f"{name} sending", self._begin_sending)
         self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
-        self._desk = desk
+        self._backend = backend
         self._folder = folder
         self._one_at_a_time = asyncio.Lock()
 
@@ -114,7 +114,7 @@ class AmqpServing:
         try:
             with unpacked(key, io.BytesIO(message.body), self._folder) as (submission, opened):
                 reference = reference_of(submission.envelope)
-                outcome, reason = await self._desk.submit(submission, opened)
+                outcome, reason = await self._backend.submit(submission, opened)
             if outcome is Outcome.NEVER:
                 raise Refused(reason)
             log.info("taken", key=key)
@@ -126,7 +126,7 @@ class AmqpServing:
 
     async def _answer(self, question: AbstractIncomingMessage) -> None:
         key = question.body.decode("ascii", "replace")
-        known = SUBMISSION_KEY.fullmatch(key) and (await self._desk.ask(key))[0] is Outcome.TAKEN
+        known = SUBMISSION_KEY.fullmatch(key) and (await self._backend.ask(key))[0] is Outcome.TAKEN
         said = word(Word.TAKEN if known else Word.UNKNOWN, question)
         # Who asked and has not waited for it hears nothing.
         await self._sending.publish("", question.reply_to or "", said)
@@ -135,7 +135,7 @@ class AmqpServing:
 
     async def _tell(self) -> bool:
         """Tells what is due, in its order; whether there was anything."""
-        due = await self._desk.answers(_TURN)
+        due = await self._backend.answers(_TURN)
         await asyncio.gather(
             *(
                 self._sent(
@@ -144,11 +144,11 @@ class AmqpServing:
                 for each in due
             )
         )
-        await self._desk.acknowledge([each.id for each in due])
+        await self._backend.acknowledge([each.id for each in due])
         return len(due) > 0
 
     async def _sent(self, queue: str, message: Message) -> None:
         """Raises `_NotTold` where the broker has not confirmed it."""
         became = await self._sending.publish("", queue, message)
-        if became is not Sent.CONFIRMED:
+        if became is not PublishResult.CONFIRMED:
             raise _NotTold(f"{queue}: {became}")

@@ -22,7 +22,7 @@ from aiohttp import web
 from adapters.backends.http import ECHO
 from adapters.sandbox.customs.submitted import told_body, unpacked
 from adapters.sandbox.inspection import Refused, scratch
-from adapters.sandbox.simulated_backend import Desk
+from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.config.connections import DxpSettings
 from gateway.model.faults import printable
 from gateway.model.message import SUBMISSION_KEY
@@ -44,11 +44,16 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def serving(
-    desk: Desk, folder: Path, host: str, port: int, trust: ssl.SSLContext | None, dxp: DxpSettings | None
+    backend: SimulatedBackend,
+    folder: Path,
+    host: str,
+    port: int,
+    trust: ssl.SSLContext | None,
+    dxp: DxpSettings | None,
 ) -> AsyncIterator[tuple[str, int]]:
     """Serves `desk` while the context is open, which gives the address. `folder` holds what is being looked
     at. With `dxp`, answers stand in envelopes of DXP."""
-    doors = _Doors(desk, folder, dxp)
+    doors = _Endpoints(backend, folder, dxp)
     app = web.Application()
     app.router.add_post("/submissions", doors.submit)
     app.router.add_get("/submissions/{key}", doors.ask, allow_head=False)
@@ -64,9 +69,9 @@ async def serving(
         await runner.cleanup()
 
 
-class _Doors:
-    def __init__(self, desk: Desk, folder: Path, dxp: DxpSettings | None) -> None:
-        self._desk = desk
+class _Endpoints:
+    def __init__(self, backend: SimulatedBackend, folder: Path, dxp: DxpSettings | None) -> None:
+        self._backend = backend
         self._folder = folder
         self._dxp = dxp
         self._being_taken = Counter[str]()  # keys, while something of theirs is read and looked at
@@ -102,14 +107,14 @@ class _Doors:
     async def _take(self, key: str, packed: IO[bytes]) -> tuple[Outcome, str]:
         try:
             with unpacked(key, packed, self._folder) as (submission, opened):
-                return await self._desk.submit(submission, opened)
+                return await self._backend.submit(submission, opened)
         except Refused as refusal:
             return Outcome.NEVER, printable(str(refusal), 2000)
 
     async def ask(self, request: web.Request) -> web.Response:
         key = request.match_info["key"]
         before = self._being_taken[key]
-        outcome, _why = await self._desk.ask(key)
+        outcome, _why = await self._backend.ask(key)
         if outcome is not Outcome.TAKEN and (before or self._being_taken[key]):
             return _said(409, "it is being taken", key)
         return _said(200 if outcome is Outcome.TAKEN else 404, outcome.value, key)
@@ -118,7 +123,7 @@ class _Doors:
         limit = request.query.get("limit", "64")
         if not (limit.isascii() and limit.isdecimal() and 0 < int(limit) <= _MOST):
             return _said(400, f"limit is a number from 1 to {_MOST}")
-        answers = await self._desk.answers(int(limit))
+        answers = await self._backend.answers(int(limit))
         return web.json_response([self._listed(answer) for answer in answers])
 
     def _listed(self, answer: Answer) -> dict[str, str | None]:
@@ -128,18 +133,20 @@ class _Doors:
     async def acknowledge(self, request: web.Request) -> web.Response:
         try:
             ids = (await request.json())["ids"]
-            await self._desk.acknowledge([str(int(each)) for each in ids])
+            await self._backend.acknowledge([str(int(each)) for each in ids])
         except (ValueError, KeyError, TypeError):
             return _said(400, 'the ids of answers are needed: {"ids": ["1", "2"]}')
         return web.Response(status=204)
 
 
-class Bringing:
+class AnswerPusher:
     """Brings the answers of `desk` to the gateway's listener at `url`, each until it is kept there; those to
     one submission one after the other."""
 
-    def __init__(self, desk: Desk, url: str, trust: ssl.SSLContext, dxp: DxpSettings | None) -> None:
-        self._desk = desk
+    def __init__(
+        self, backend: SimulatedBackend, url: str, trust: ssl.SSLContext, dxp: DxpSettings | None
+    ) -> None:
+        self._backend = backend
         self._url = url
         self._trust = trust
         self._dxp = dxp
@@ -152,7 +159,7 @@ class Bringing:
         ) as client:
             while not stop.is_set():
                 well = True
-                while well and not stop.is_set() and (answers := await self._desk.answers(64)):
+                while well and not stop.is_set() and (answers := await self._backend.answers(64)):
                     well = await self._bring(client, answers)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _IDLE if well else _TROUBLED)
@@ -176,7 +183,7 @@ class Bringing:
             if said.status_code != 204:
                 log.warning("answer not brought", status=said.status_code, error=printable(said.text))
                 return False
-            await self._desk.acknowledge([answer.id])
+            await self._backend.acknowledge([answer.id])
         return True
 
 

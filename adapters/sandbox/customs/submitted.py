@@ -14,7 +14,7 @@ from gateway.config.connections import DxpSettings
 from gateway.formats import dxp, xml
 from gateway.formats.archive import Archive, ArchiveLimits, Entry, open_archive
 from gateway.formats.submission import ENVELOPE_NAME, NAMESPACE, ROOT
-from gateway.model.faults import Rejected, printable
+from gateway.model.faults import MessageRejected, printable
 from gateway.model.message import Enclosure, EnclosureKind, Submission
 from gateway.model.ports import Answer
 
@@ -49,7 +49,7 @@ def unpacked(
                 ),
                 lambda sha256: _copy(archive, entries[sha256], folder),
             )
-        except Rejected as trouble:
+        except MessageRejected as trouble:
             raise Refused("; ".join(f"{found.code}: {found.en}" for found in trouble.findings)) from trouble
 
 
@@ -86,7 +86,7 @@ def reference_of(envelope: bytes) -> str:
     where the signature is not good."""
     try:
         root = xml.parse(envelope)
-    except Rejected:
+    except MessageRejected:
         return ""
     return printable(root.findtext(f"{{{NAMESPACE}}}Reference") or "", 64) if root.tag == ROOT else ""
 

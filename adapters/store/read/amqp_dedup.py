@@ -20,13 +20,13 @@ _KNOWN: Final = (
 )
 
 
-class SqlReplies:
+class SqlAmqpDuplicates:
     """ports.Replies over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def known(self, account: str, message_id: str, sha256: str) -> bool:
+    async def seen(self, account: str, message_id: str, sha256: str) -> bool:
         wanted = {"of": account, "said": message_id, "body": sha256}
         found = await self._database.read(lambda reader: reader.execute(_KNOWN, wanted).first())
         return found is not None

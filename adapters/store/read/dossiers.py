@@ -15,8 +15,17 @@ from gateway.dossier.contents import compiled
 from gateway.families.families import Families
 from gateway.formats import xml
 from gateway.formats.submission import NAMESPACE, inner_name, read_envelope
-from gateway.model.dossier import Copy, Dossier, Owed, Reading, Record, Recorded, Sent, Told
-from gateway.model.faults import Rejected
+from gateway.model.dossier import (
+    Copy,
+    Dossier,
+    DossierDeclaration,
+    DossierReceipt,
+    OwedDocuments,
+    Reading,
+    Record,
+    Recorded,
+)
+from gateway.model.faults import MessageRejected
 from gateway.model.message import Enclosure, EnclosureKind, Operation, Part, ReceiptKind
 from gateway.model.parties import Role
 from gateway.model.states import CustomsStatus
@@ -188,8 +197,8 @@ def _sent(
     parts: tuple[Part, ...],
     enclosures: tuple[Enclosure, ...],
     copies: Sequence[Row[*tuple[Any, ...]]],
-) -> Sent:
-    return Sent(
+) -> DossierDeclaration:
+    return DossierDeclaration(
         id=row.id,
         reference=row.reference,
         account=row.account,
@@ -226,8 +235,8 @@ def _named(reader: Connection, enclosure: Enclosure) -> Enclosure:
     return replace(enclosure, name=reader.execute(_NAME, {"wanted": enclosure.message}).scalar_one())
 
 
-def _receipt(row: Row[*tuple[Any, ...]]) -> Told:
-    return Told(
+def _receipt(row: Row[*tuple[Any, ...]]) -> DossierReceipt:
+    return DossierReceipt(
         record=Record.RECEIPT,
         row=row.id,
         name=row.name,
@@ -248,15 +257,15 @@ def _requested(body: bytes) -> str:
     return ": ".join(filter(None, (why, " ".join(codes))))
 
 
-def _answer(row: Row[*tuple[Any, ...]], families: Families) -> Told:
+def _answer(row: Row[*tuple[Any, ...]], families: Families) -> DossierReceipt:
     status, note = None, ""
     try:
-        said = read(row.body, families)
-        status, note = said.status, said.note
-    except Rejected:
+        parsed = read(row.body, families)
+        status, note = parsed.status, parsed.note
+    except MessageRejected:
         # It was read when it came: the family that it is of has gone since. It is filed all the same.
         pass
-    return Told(
+    return DossierReceipt(
         record=Record.ANSWER,
         row=row.seq,
         name=f"{row.id}-{row.type}.xml",
@@ -270,8 +279,8 @@ def _answer(row: Row[*tuple[Any, ...]], families: Families) -> Told:
     )
 
 
-def _owed(row: Row[*tuple[Any, ...]]) -> Owed:
-    return Owed(
+def _owed(row: Row[*tuple[Any, ...]]) -> OwedDocuments:
+    return OwedDocuments(
         due=row.due,
         documents=tuple(row.documents),
         missing=tuple(row.missing),

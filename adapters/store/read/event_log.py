@@ -16,7 +16,7 @@ _OF_MESSAGE: Final = ("account", "party", "family", "type", "reference")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Followed:
+class EventFilter:
     """Which events: those that meet all of it. `message` is an id, `party` a customs code."""
 
     account: str | None = None
@@ -45,9 +45,9 @@ def sequence_before(reader: Connection, at: datetime) -> int:
     return low
 
 
-def events_after(reader: Connection, after: int, end: int, wanted: Followed) -> Iterator[dict[str, Any]]:
+def events_after(reader: Connection, after: int, end: int, filter_: EventFilter) -> Iterator[dict[str, Any]]:
     """Those behind the sequence `after` up to `end`, in their order, with what is known of their messages."""
-    chosen = list(_conditions(wanted))
+    chosen = list(_conditions(filter_))
     while True:
         query = (
             select(events, *(messages.c[name] for name in _OF_MESSAGE))
@@ -73,13 +73,13 @@ def events_after(reader: Connection, after: int, end: int, wanted: Followed) -> 
         after = rows[-1].sequence
 
 
-def _conditions(wanted: Followed) -> Iterator[ColumnElement[bool]]:
+def _conditions(filter_: EventFilter) -> Iterator[ColumnElement[bool]]:
     for column, value in (
-        (messages.c.account, wanted.account),
-        (messages.c.party, wanted.party),
-        (events.c.event, wanted.event),
-        (events.c.state, wanted.state),
-        (events.c.message, wanted.message),
+        (messages.c.account, filter_.account),
+        (messages.c.party, filter_.party),
+        (events.c.event, filter_.event),
+        (events.c.state, filter_.state),
+        (events.c.message, filter_.message),
     ):
         if value is not None:
             yield column == value

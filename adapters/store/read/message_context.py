@@ -15,7 +15,7 @@ _UNDERTAKING: Final = ("id", "act", "stage", "state", "reason", "actor", "create
 _MOST_LINKED: Final = 100
 
 
-def surroundings(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+def message_context(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     """`links`: the message that it is linked to, and the newest that are linked to it, answers of customs
     among them. `reply`: what an AMQP message said of itself, else None. `backends`: how those stand that it
     goes to, as far as it was ever noted. `undertakings`: acts on many messages that it was one of."""

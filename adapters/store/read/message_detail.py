@@ -9,9 +9,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, exists, or_, select, union
 
 from adapters.store.read.delivery_detail import list_deliveries
-from adapters.store.read.message_context import surroundings
+from adapters.store.read.message_context import message_context
 from adapters.store.read.message_search import listed, plain
-from adapters.store.read.message_status import standing_of
+from adapters.store.read.message_status import status_of
 from adapters.store.tables.messages import events, messages, receipts
 from adapters.store.tables.operations import former_names, replies
 from gateway.model.states import CustomsStatus, Event, State
@@ -103,7 +103,7 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) 
             if (step := event["detail"].get("step"))
         ],
         "deliveries": list_deliveries(reader, message=row.id, limit=0),
-        **surroundings(reader, row),
+        **message_context(reader, row),
     }
 
 
@@ -111,7 +111,7 @@ def _next(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) -> dict
     if row.kind != "inbound":
         return None
     situation = Situation(
-        standing=standing_of(reader, row),
+        status=status_of(reader, row),
         reason=row.reason,
         waiting_for=row.waiting_for,
         until=row.until,

@@ -24,7 +24,7 @@ from sqlalchemy import (
     union,
 )
 
-from adapters.store.read.time_ranges import Stretch, stretch
+from adapters.store.read.time_ranges import TimeRange, time_range
 from adapters.store.tables.messages import ANSWER_DUE, ANSWERS, LISTED, SENT, messages
 from adapters.store.tables.operations import former_names, message_faults
 from gateway.model.states import State
@@ -60,7 +60,7 @@ _Walk = Select[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class MessageFilter:
     """Which messages: those that meet all of it. None asks for nothing.
 
     `party` is a customs code; `office` that of a customs office of declaration, or how it begins; `fault` a
@@ -85,9 +85,9 @@ class Wanted:
     overdue: datetime | None = None
 
 
-def list_messages(reader: Connection, wanted: Wanted, limit: int) -> list[dict[str, Any]]:
+def list_messages(reader: Connection, filter_: MessageFilter, limit: int) -> list[dict[str, Any]]:
     """The newest `limit` of them (0: all), or the first after `after`; oldest first either way."""
-    places = _Search(reader, wanted, limit).places()
+    places = _Search(reader, filter_, limit).places()
     found = []
     for start in range(0, len(places), _AT_ONCE):
         query = select(*_SHOWN).where(messages.c.seq.in_(places[start : start + _AT_ONCE]))
@@ -95,9 +95,9 @@ def list_messages(reader: Connection, wanted: Wanted, limit: int) -> list[dict[s
     return found
 
 
-def count_messages(reader: Connection, wanted: Wanted) -> int:
+def count_messages(reader: Connection, filter_: MessageFilter) -> int:
     """How many they are, from the same indexes."""
-    return _Search(reader, wanted, 0).number()
+    return _Search(reader, filter_, 0).number()
 
 
 def listed(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
@@ -111,16 +111,16 @@ def plain(value: Any) -> Any:
 
 
 class _Search:
-    def __init__(self, reader: Connection, wanted: Wanted, limit: int) -> None:
+    def __init__(self, reader: Connection, filter_: MessageFilter, limit: int) -> None:
         self._reader = reader
-        self._wanted = wanted
+        self._filter_ = filter_
         self._limit = limit
-        self._newest = wanted.after is None
-        self._stretch: Stretch = stretch(reader, wanted.since, wanted.before, wanted.after)
+        self._newest = filter_.after is None
+        self._stretch: TimeRange = time_range(reader, filter_.since, filter_.before, filter_.after)
 
     def places(self) -> list[int]:
         """Where they are in the table, in its order."""
-        text = self._wanted.text
+        text = self._filter_.text
         if text is None:
             return self._best(self._walks(), self._limit)
         if self._limit and any(self._is_broad(column, text) for column in _TEXTS):
@@ -131,7 +131,7 @@ class _Search:
         return self._best(self._walks_by_text(text), self._limit, in_order=False)
 
     def number(self) -> int:
-        text = self._wanted.text
+        text = self._filter_.text
         # A place has one state and one value of each column, but may be found by several texts.
         walks = self._walks() if text is None else [union(*self._walks_by_text(text))]
         counts = (select(func.count()).select_from(walk.subquery()) for walk in walks)
@@ -154,49 +154,49 @@ class _Search:
         return sorted(found)
 
     def _walks(self) -> Iterator[_Walk]:
-        wanted = self._wanted
-        if wanted.fault is not None and wanted.state in (None, State.REJECTED):
-            yield self._by_fault(wanted.fault)
+        filter_ = self._filter_
+        if filter_.fault is not None and filter_.state in (None, State.REJECTED):
+            yield self._by_fault(filter_.fault)
             return
-        states = State if wanted.state is None else (wanted.state,)
-        if wanted.overdue is not None:
+        states = State if filter_.state is None else (filter_.state,)
+        if filter_.overdue is not None:
             chosen = [*self._filters(messages.c, ()), *self._stretch.holds(messages.c.seq + 0)]
-            if wanted.state is not None:
-                chosen.append(func.coalesce(messages.c.state, "") == wanted.state)
-            if wanted.fault is not None:
-                chosen.append(_has(wanted.fault))
-            yield select(messages.c.seq).where(*_overdue(wanted.overdue), *chosen)
+            if filter_.state is not None:
+                chosen.append(func.coalesce(messages.c.state, "") == filter_.state)
+            if filter_.fault is not None:
+                chosen.append(_has(filter_.fault))
+            yield select(messages.c.seq).where(*_overdue(filter_.overdue), *chosen)
             return
         names, sets = self._leading()
         others = [*self._filters(messages.c, names), *self._stretch.holds(messages.c.seq)]
-        if wanted.fault is not None:
-            others.append(_has(wanted.fault))
+        if filter_.fault is not None:
+            others.append(_has(filter_.fault))
         kind = SENT if names else LISTED
         for values in sets:
             equal = [messages.c[name] == value for name, value in zip(names, values, strict=True)]
             for state in states:
                 yield select(messages.c.seq).where(kind, *equal, messages.c.state == state, *others)
-        if wanted.everything and wanted.fault is None:
+        if filter_.everything and filter_.fault is None:
             others = [*self._filters(messages.c, ()), *self._stretch.holds(messages.c.seq)]
             for state in states:
                 yield select(messages.c.seq).where(ANSWERS, messages.c.state == state, *others)
 
     def _leading(self) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
         """The columns whose index is walked, and for which values of them."""
-        wanted = self._wanted
-        if wanted.party is not None:
-            return ("party",), [(wanted.party,)]
-        if wanted.account is not None:
-            return ("account",), [(wanted.account,)]
-        if wanted.office is not None:
-            return ("office",), [(value,) for value in self._values(messages.c.office, wanted.office)]
-        if wanted.family is not None or wanted.type is not None:
-            families = [wanted.family] if wanted.family is not None else self._values(messages.c.family, "")
+        filter_ = self._filter_
+        if filter_.party is not None:
+            return ("party",), [(filter_.party,)]
+        if filter_.account is not None:
+            return ("account",), [(filter_.account,)]
+        if filter_.office is not None:
+            return ("office",), [(value,) for value in self._values(messages.c.office, filter_.office)]
+        if filter_.family is not None or filter_.type is not None:
+            families = [filter_.family] if filter_.family is not None else self._values(messages.c.family, "")
             return ("family", "type"), [
                 (family, type_)
                 for family in families
                 for type_ in self._values(messages.c.type, "", messages.c.family == family)
-                if wanted.type in (None, type_)
+                if filter_.type in (None, type_)
             ]
         return (), [()]
 
@@ -214,7 +214,7 @@ class _Search:
         # An expression has no index: left to itself SQLite takes any one that begins with a filter's column,
         # and sorts what may be most of the table.
         for name in _FILTERS:
-            value = getattr(self._wanted, name)
+            value = getattr(self._filter_, name)
             if value is not None and name not in leading:
                 column = func.coalesce(columns[name], "")
                 if name == "office":
@@ -230,20 +230,20 @@ class _Search:
             messages.c.seq == place,
             *self._stretch.holds(place),
         )
-        if self._wanted.state is not None:
-            query = query.where(func.coalesce(messages.c.state, "") == self._wanted.state)
+        if self._filter_.state is not None:
+            query = query.where(func.coalesce(messages.c.state, "") == self._filter_.state)
         return query
 
     def _walks_by_text(self, text: str) -> Iterator[_Walk]:
-        wanted = self._wanted
+        filter_ = self._filter_
         others = [*self._filters(messages.c, ()), *self._stretch.holds(messages.c.seq + 0)]
-        if wanted.state is not None:
-            others.append(func.coalesce(messages.c.state, "") == wanted.state)
-        if wanted.fault is not None:
-            others.append(_has(wanted.fault))
-        if wanted.overdue is not None:
-            others += _overdue(wanted.overdue)
-        kinds = (LISTED, ANSWERS) if wanted.everything else (LISTED,)
+        if filter_.state is not None:
+            others.append(func.coalesce(messages.c.state, "") == filter_.state)
+        if filter_.fault is not None:
+            others.append(_has(filter_.fault))
+        if filter_.overdue is not None:
+            others += _overdue(filter_.overdue)
+        kinds = (LISTED, ANSWERS) if filter_.everything else (LISTED,)
         for kind in kinds:
             for column in _TEXTS:
                 yield select(messages.c.seq).where(kind, *_from(column, text), *others)

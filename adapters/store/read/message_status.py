@@ -6,13 +6,13 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from adapters.store.tables.messages import deliveries, messages
 from gateway.model.states import DeliveryState, State
-from gateway.operate.message_actions import Impossible, Sent, Standing
+from gateway.operate.message_actions import DeliveryStatus, Impossible, MessageStatus
 
 _MESSAGE: Final = select(messages).where(messages.c.id == bindparam("wanted"))
 _SENT: Final = select(deliveries.c.state, deliveries.c.unsure).where(deliveries.c.message == bindparam("of"))
 
 
-def standing(reader: Connection, message: str) -> tuple[Row[*tuple[Any, ...]], Standing]:
+def message_status(reader: Connection, message: str) -> tuple[Row[*tuple[Any, ...]], MessageStatus]:
     """What a party sent, and how it stands. Raises `KeyError` where there is no such message, `Impossible`
     for an answer of customs."""
     row = reader.execute(_MESSAGE, {"wanted": message}).first()
@@ -20,12 +20,12 @@ def standing(reader: Connection, message: str) -> tuple[Row[*tuple[Any, ...]], S
         raise KeyError(message)
     if row.kind != "inbound":
         raise Impossible("it is an answer; only what a party sent can be held, released, rejected, replayed")
-    return row, standing_of(reader, row)
+    return row, status_of(reader, row)
 
 
-def standing_of(reader: Connection, row: Row[*tuple[Any, ...]]) -> Standing:
+def status_of(reader: Connection, row: Row[*tuple[Any, ...]]) -> MessageStatus:
     sent = reader.execute(_SENT, {"of": row.id})
-    return Standing(
+    return MessageStatus(
         state=State(row.state),
-        deliveries=tuple(Sent(DeliveryState(each.state), each.unsure) for each in sent),
+        deliveries=tuple(DeliveryStatus(DeliveryState(each.state), each.unsure) for each in sent),
     )

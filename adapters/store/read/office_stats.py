@@ -24,7 +24,9 @@ _TRADER_SCC = messages.c.facts["trader_scc"].as_string()
 _BY = (messages.c.office, messages.c.party, _TRADER, _TRADER_SCC)
 
 
-def figures(reader: Connection, since: datetime, now: datetime, families: "Families") -> list[Figure]:
+def office_statistics(
+    reader: Connection, since: datetime, now: datetime, families: "Families"
+) -> list[Figure]:
     """The declarations that came in from `since` on. A trader counts by the class that it has today; one that
     is not registered has none. What is not judged yet, or is held, counts nowhere.
 

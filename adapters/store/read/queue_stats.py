@@ -107,7 +107,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _COUNTED: Final = {
     Event.RECEIVED: "received",
     Event.PASSED: "accepted",
-    Event.KEPT: "accepted",
+    Event.ACCEPTED_NO_DELIVERY: "accepted",
     Event.REPEATED: "accepted",
     Event.JOINED: "accepted",
     Event.REFUSED: "rejected",

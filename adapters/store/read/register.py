@@ -32,8 +32,15 @@ from adapters.store.read.register_queries import (
 from adapters.store.tables.messages import agreements, deliveries, holders, messages, parties, party_changes
 from adapters.store.write.agreements import AGREEMENT
 from adapters.store.write.waits import VERSIONS
-from gateway.model.agreements import Agreement, AgreementKind, Registered
-from gateway.model.message import Declared, Earlier, Key, Loose, Operation, Version
+from gateway.model.agreements import Agreement, AgreementKind, RegisteredAgreement
+from gateway.model.message import (
+    DeclarationRecord,
+    EarlierMessage,
+    Key,
+    Operation,
+    SeparateAttachment,
+    Version,
+)
 from gateway.model.parties import Party, Role
 from gateway.model.states import CustomsStatus, State
 
@@ -196,17 +203,19 @@ class SqlRegister:
             known = self._roles[role] = (newest, found)
         return known[1]
 
-    def agreement(self, number: str) -> Registered | None:
+    def agreement(self, number: str) -> RegisteredAgreement | None:
         rows = self._ask(self._agreement, {"number": number})
         return _registered(rows[0]) if rows else None
 
-    def mandates(self, trader: str, broker: str) -> Sequence[Registered]:
+    def mandates(self, trader: str, broker: str) -> Sequence[RegisteredAgreement]:
         return [_registered(row) for row in self._ask(self._mandates, {"trader": trader, "broker": broker})]
 
     def shown(self, number: str) -> Sequence[str]:
         return [destination for (destination,) in self._ask(self._shown, {"number": number})]
 
-    def declaration(self, *, party: str, reference: str, seq_no: str, entry_id: str) -> Declared | None:
+    def declaration(
+        self, *, party: str, reference: str, seq_no: str, entry_id: str
+    ) -> DeclarationRecord | None:
         named = {"entry_id": entry_id, "seq_no": seq_no, "reference": reference}
         given = {name: value for name, value in named.items() if value}
         for name, value in given.items():
@@ -215,15 +224,15 @@ class SqlRegister:
                 return declared_of(rows[0], given)
         return None
 
-    def loose(self, party: str, name: str) -> Sequence[Loose]:
+    def loose(self, party: str, name: str) -> Sequence[SeparateAttachment]:
         one, other = spelt_things(party, name)
         found = [loose_of(row) for row in self._ask(self._loose, {"one": one, "other": other})]
         return sorted(found, key=lambda each: each.message.arrival.id, reverse=True)
 
-    def joined(self, message: str) -> Sequence[Loose]:
+    def joined(self, message: str) -> Sequence[SeparateAttachment]:
         return [replace(loose_of(row), joined=True) for row in self._ask(self._joined, {"to": message})]
 
-    def holder(self, key: Key, message: str = "") -> Earlier | None:
+    def holder(self, key: Key, message: str = "") -> EarlierMessage | None:
         rows = self._ask(self._holder, asdict(key))
         if rows and rows[0][0] == message:
             rows = self._ask(self._before, {**asdict(key), "message": message})
@@ -233,7 +242,7 @@ class SqlRegister:
         rows = self._ask(self._versions, {**asdict(key), "message": message})
         return [Version(id=row[0], content=row[1], later=bool(row[2])) for row in rows]
 
-    def same_body(self, key: Key, body: str) -> Earlier | None:
+    def same_body(self, key: Key, body: str) -> EarlierMessage | None:
         rows = self._ask(self._same_body, {**asdict(key), "body": body})
         return _earlier(rows[0]) if rows else None
 
@@ -268,9 +277,9 @@ def _party(record: str) -> Party:
     return _PARTY.validate_json(record)
 
 
-def _registered(row: Sequence[Any]) -> Registered:
+def _registered(row: Sequence[Any]) -> RegisteredAgreement:
     record, revision, message, name, sha256, size = row
-    return Registered(
+    return RegisteredAgreement(
         agreement=_agreement(record), revision=revision, message=message, name=name, sha256=sha256, size=size
     )
 
@@ -280,9 +289,9 @@ def _agreement(record: str) -> Agreement:
     return AGREEMENT.validate_json(record)
 
 
-def _earlier(row: Sequence[str]) -> Earlier:
+def _earlier(row: Sequence[str]) -> EarlierMessage:
     id_, about, state, reference, content, operation, customs_status, seq_no = row
-    return Earlier(
+    return EarlierMessage(
         id=id_,
         about=about,
         seq_no=seq_no or "",

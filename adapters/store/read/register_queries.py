@@ -17,12 +17,12 @@ from gateway.model.message import (
     ATTACHMENT,
     Arrival,
     ChainLink,
-    Declared,
-    Loose,
+    DeclarationRecord,
     Operation,
     Part,
     Pdf,
     Received,
+    SeparateAttachment,
 )
 from gateway.model.states import CustomsStatus, State
 from gateway.model.waits import spelt
@@ -87,14 +87,14 @@ def spelt_things(party: str, name: str) -> tuple[str, str]:
     return one, other
 
 
-def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> Declared | None:
+def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> DeclarationRecord | None:
     """A row of one of `DECLARATION_BY`; None where it has another number than one that was named."""
     id_, reference, seq_no, entry_id, destination, about, customs_status, text = row
     has = dict(zip(_NUMBERS, (reference, seq_no, entry_id), strict=True))
     if any(has[name] != value for name, value in named.items()):
         return None
     facts = json.loads(text)
-    return Declared(
+    return DeclarationRecord(
         id=id_,
         about=about or id_,
         reference=reference,
@@ -106,7 +106,7 @@ def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> Declared | None
     )
 
 
-def loose_of(row: Sequence[Any]) -> Loose:
+def loose_of(row: Sequence[Any]) -> SeparateAttachment:
     """A row of `LOOSE`: the facts of such a message are what was found in its PDF."""
     id_, account, channel, name, sha256, size, received_at, attempts, sequence, digest, facts = row
     arrival = Arrival(
@@ -120,7 +120,7 @@ def loose_of(row: Sequence[Any]) -> Loose:
     )
     link = ChainLink(sequence=sequence, digest=digest)
     pdf = _PDF.validate_python(json.loads(facts))
-    return Loose(
+    return SeparateAttachment(
         message=Received(arrival=arrival, attempts=attempts, link=link),
         part=Part(name=name, sha256=sha256, size=size, pdf=pdf),
     )

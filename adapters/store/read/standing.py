@@ -20,7 +20,7 @@ class ClockState(StrEnum):
     ACCEPTED = "accepted"
 
 
-class Standing:
+class StoreStatus:
     """`pem` gives the certificate that is in force, PEM."""
 
     def __init__(self, engine: Engine, pem: Callable[[], str]) -> None:

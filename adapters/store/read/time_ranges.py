@@ -16,7 +16,7 @@ _NEAR: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
+class TimeRange:
     """From behind the place `low` to the place `high`; what is not of the time is left out by the rows' own
     times."""
 
@@ -36,9 +36,9 @@ class Stretch:
             yield messages.c.received_at < self.before
 
 
-def stretch(
+def time_range(
     reader: Connection, since: datetime | None, before: datetime | None, after: str | None
-) -> Stretch:
+) -> TimeRange:
     """Where the messages are that were received from `since` until before `before`, behind the id `after`."""
     lows = []
     if since is not None:
@@ -53,7 +53,7 @@ def stretch(
         # Ids know milliseconds only.
         end = _near(messages.c.id < _id_at(before + timedelta(milliseconds=1)), messages.c.id.desc())
         high = reader.execute(select(func.max(end.c.seq))).scalar() or 0
-    return Stretch(low=max(lows, default=None), high=high, since=since, before=before)
+    return TimeRange(low=max(lows, default=None), high=high, since=since, before=before)
 
 
 _END: Final = 1 << 62

@@ -10,7 +10,14 @@ from sqlalchemy import bindparam, insert, select, update
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import agreement_acts, agreements, messages
 from adapters.store.write.waits import claimed_before, revision_of
-from gateway.model.agreements import Act, Agreement, AgreementKind, Change, Registered, after
+from gateway.model.agreements import (
+    Act,
+    Agreement,
+    AgreementChange,
+    AgreementKind,
+    RegisteredAgreement,
+    after,
+)
 from gateway.model.message import Arrival
 from gateway.model.ports import Superseded
 
@@ -30,7 +37,7 @@ _ACT: Final = insert(agreement_acts)
 
 
 def record_notice(
-    transaction: Transaction, change: Change, notice: Arrival, actor: str, now: datetime
+    transaction: Transaction, change: AgreementChange, notice: Arrival, actor: str, now: datetime
 ) -> None:
     """Writes what a notice of the association makes of an agreement."""
     number = change.after.number
@@ -44,7 +51,7 @@ def record_notice(
     _log(transaction, change.after, str(change.act), actor, notice.id, change.reason, now)
 
 
-def may_be_used(transaction: Transaction, used: Registered, message: str) -> bool:
+def may_be_used(transaction: Transaction, used: RegisteredAgreement, message: str) -> bool:
     """Whether agreement and mandate still are as a judgement saw them, and the message is the first of those
     that waited for an agreement which only one can have."""
     agreement = used.agreement
@@ -59,7 +66,7 @@ def may_be_used(transaction: Transaction, used: Registered, message: str) -> boo
     )
 
 
-def consume(transaction: Transaction, used: Registered, message: str, now: datetime) -> None:
+def consume(transaction: Transaction, used: RegisteredAgreement, message: str, now: datetime) -> None:
     """Writes that a declaration was accepted under an agreement; one for a single shipment is used up."""
     agreement = used.agreement
     if agreement.used_by == message:

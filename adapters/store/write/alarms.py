@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import Instant
 from adapters.store.tables.operations import NOT_CLEAR, OPEN_ALARM, alarm_tellings, alarms
-from gateway.monitor.alarms import Alarm, Changes, Condition, News, Severity, Telling
+from gateway.monitor.alarms import Alarm, AlarmNotice, Changes, Condition, NoticeKind, Severity
 
 _OPEN: Final = select(alarms).where(OPEN_ALARM).order_by(alarms.c.id)
 _TOLD: Final = (alarm_tellings.c.told_at, alarm_tellings.c.told_severity, alarm_tellings.c.clear_told_at)
@@ -109,10 +109,12 @@ def write(transaction: Transaction, changes: Changes, now: datetime) -> None:
         connection.execute(_CHANGED, {"wanted": alarm.id, "cleared_at": now})
 
 
-def told(transaction: Transaction, telling: Telling, way: str, now: datetime) -> None:
+def told(transaction: Transaction, notice: AlarmNotice, way: str, now: datetime) -> None:
     """It was told that way. What has grown worse since is still to be told."""
-    for alarm in telling.alarms:
-        over = telling.news is News.CLEAR or (telling.news is News.MORE and alarm.cleared_at is not None)
+    for alarm in notice.alarms:
+        over = notice.news is NoticeKind.CLEAR or (
+            notice.news is NoticeKind.MORE and alarm.cleared_at is not None
+        )
         if over:
             done = {"clear_told_at": now}
             transaction.connection.execute(_CLEAR_TOLD, {"of": alarm.id, "by": way, **done})

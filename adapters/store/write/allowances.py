@@ -11,12 +11,12 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from adapters.store.database import Database, Transaction
 from adapters.store.tables.operations import sent_days
 from gateway.model.china import china_date
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from gateway.model.message import Arrival
 from gateway.model.parties import Account
 from gateway.model.policy import Policy
 from gateway.model.ports import Clock
-from gateway.receive.allowance import Disk, Room, Sent, allowance, largest, room
+from gateway.receive.allowance import Disk, SentToday, UploadAllowance, allowance, largest, room
 
 _OF: Final = (sent_days.c.day == bindparam("on")) & (sent_days.c.account == bindparam("by"))
 _COUNT: Final = (
@@ -30,24 +30,24 @@ _ON_A_DAY: Final = select(sent_days).where(sent_days.c.day == bindparam("on"))
 
 
 def count(transaction: Transaction, arrival: Arrival, sender: Account | None) -> None:
-    """One more message, in the commit that receives it. Raises `Rejected` where the sender's allowance for
-    the day is used up: nothing else is asked and counted in one."""
+    """One more message, in the commit that receives it. Raises `MessageRejected` where the sender's allowance
+    for the day is used up: nothing else is asked and counted in one."""
     day = _day(arrival.received_at)
     connection = transaction.connection
     if sender is not None:
         left = allowance(sender, _sent(connection, {"on": day, "by": arrival.account}))
         if left is not None and left.refuses(arrival.size):
-            raise Rejected(left.why)
+            raise MessageRejected(left.why)
     if not connection.execute(_COUNT, {"on": day, "by": arrival.account, "more": arrival.size}).rowcount:
         connection.execute(
             _FIRST, {"day": day, "account": arrival.account, "messages": 1, "size": arrival.size}
         )
 
 
-def sent_on_the_day_of(reader: Connection, now: datetime) -> dict[str, Sent]:
+def sent_on_the_day_of(reader: Connection, now: datetime) -> dict[str, SentToday]:
     """By account, of those that have sent anything."""
     rows = reader.execute(_ON_A_DAY, {"on": _day(now)})
-    return {row.account: Sent(messages=row.messages, size=row.size) for row in rows}
+    return {row.account: SentToday(messages=row.messages, size=row.size) for row in rows}
 
 
 class Allowances:
@@ -62,7 +62,7 @@ class Allowances:
         self._policy = policy
         self._clock = clock
 
-    async def room(self, account: Account) -> Room:
+    async def room(self, account: Account) -> UploadAllowance:
         on = {"on": _day(self._clock()), "by": account.name}
         sent = await self._database.read(lambda reader: _sent(reader, on))
         disk = shutil.disk_usage(self._home)
@@ -74,9 +74,9 @@ class Allowances:
         )
 
 
-def _sent(reader: Connection, on: dict[str, str]) -> Sent:
+def _sent(reader: Connection, on: dict[str, str]) -> SentToday:
     row = reader.execute(_SENT, on).first()
-    return Sent() if row is None else Sent(messages=row.messages, size=row.size)
+    return SentToday() if row is None else SentToday(messages=row.messages, size=row.size)
 
 
 def _day(at: datetime) -> str:

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, o
 from adapters.store.apply import apply, apply_to_answer
 from adapters.store.database import Database, Transaction
 from adapters.store.tables.messages import ANSWERS, agreements, deliveries, messages, receipts
-from gateway.model.agreements import AgreementKind, Used
+from gateway.model.agreements import AgreementKind, AgreementUse
 from gateway.model.message import Operation, ReceiptKind, new_id
 from gateway.model.ports import Answer, Clock
 from gateway.model.states import CustomsStatus, Event, State
-from gateway.respond.answer import Target, Told
+from gateway.respond.answer import AnsweredDeclaration, CustomsAnswer
 from gateway.respond.answer_intake import Filed, Matched, Parked, Unmatched
 from gateway.respond.match import match
 from gateway.respond.transitions import transitions
@@ -31,8 +31,10 @@ class SqlAnswers:
         self._database = database
         self._clock = clock
 
-    async def target(self, told: Told, key: str | None, backend: str) -> Target | None:
-        return await self._database.read(lambda reader: _target(reader, told, key, backend))
+    async def target(
+        self, parsed: CustomsAnswer, key: str | None, backend: str
+    ) -> AnsweredDeclaration | None:
+        return await self._database.read(lambda reader: _target(reader, parsed, key, backend))
 
     @crash_point("file-answers")
     async def file(self, chain: Sequence[Filed]) -> Sequence[Filed]:
@@ -167,17 +169,23 @@ class _Candidates:
         return self.reader.execute(query, {**where, "backend": self.backend}).first()
 
 
-def _target(reader: Connection, told: Told, key: str | None, backend: str) -> Target | None:
-    found = match(told, key, _Candidates(reader, backend))
+def _target(
+    reader: Connection, parsed: CustomsAnswer, key: str | None, backend: str
+) -> AnsweredDeclaration | None:
+    found = match(parsed, key, _Candidates(reader, backend))
     return None if found is None else _target_of(reader, found)
 
 
-def _target_of(reader: Connection, row: _Inbound) -> Target:
+def _target_of(reader: Connection, row: _Inbound) -> AnsweredDeclaration:
     status = CustomsStatus(row.customs_status)
     may_be_told = status.rank >= CustomsStatus.RELEASED.rank
     told = reader.execute(_RELEASED_TO, {"of": row.id}).scalars() if may_be_told else ()
-    uses = None if row.number is None else Used(number=row.number, kind=AgreementKind(row.agreement_kind))
-    return Target(
+    uses = (
+        None
+        if row.number is None
+        else AgreementUse(number=row.number, kind=AgreementKind(row.agreement_kind))
+    )
+    return AnsweredDeclaration(
         message=row.id,
         account=row.account,
         file_name=row.name,
@@ -204,7 +212,7 @@ def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> lis
     for filed in new:
         answer = filed.parked or new_id(now, os.urandom(10))
         if isinstance(filed, Matched):
-            changes[filed.target.message].append((filed, answer))
+            changes[filed.declaration.message].append((filed, answer))
         if filed.parked is None:
             rows.append(_row(transaction, filed, answer, now))
         else:
@@ -221,7 +229,7 @@ def _digest(filed: Filed) -> str:
 
 
 def _linked(filed: Filed) -> str | None:
-    return filed.target.message if isinstance(filed, Matched) else None
+    return filed.declaration.message if isinstance(filed, Matched) else None
 
 
 def _identity(filed: Filed) -> tuple[str, str | None]:
@@ -254,7 +262,7 @@ def _new(transaction: Transaction, chain: Sequence[Filed]) -> tuple[list[Filed],
 
 
 def _row(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> dict[str, object]:
-    told = filed.told
+    parsed = filed.parsed
     state = State.CLOSED if isinstance(filed, Matched) else filed.state
     digest, linked = _identity(filed)
     link = transaction.log(answer, now, Event.RECEIVED, filed.backend, state, sha256=digest, linked=linked)
@@ -269,10 +277,10 @@ def _row(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> 
         "body": filed.answer.body,
         "received_at": now,
         "moved_at": now,
-        "type": None if told is None else told.kind,
-        "reference": None if told is None else told.client_reference or None,
-        "seq_no": None if told is None else told.seq_no or None,
-        "entry_id": None if told is None else told.entry_id or None,
+        "type": None if parsed is None else parsed.kind,
+        "reference": None if parsed is None else parsed.client_reference or None,
+        "seq_no": None if parsed is None else parsed.seq_no or None,
+        "entry_id": None if parsed is None else parsed.entry_id or None,
         "state": state,
         "reason": "" if isinstance(filed, Matched) else filed.reason,
         "waiting_for": None if isinstance(filed, Matched) else filed.waiting_for,

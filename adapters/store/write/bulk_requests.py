@@ -17,15 +17,15 @@ from adapters.store.tables.operations import undertakings
 from gateway.model.policy import OperationsPolicy
 from gateway.model.states import State
 from gateway.operate.bulk_requests import (
+    BulkRequest,
     NothingChosen,
     Outcome,
     Progress,
-    Request,
-    Undertaking,
-    begins_as,
+    RequestTerms,
     check_decision,
     check_same,
     check_still,
+    initial_status,
 )
 from gateway.operate.message_actions import Act, Impossible, Stage
 
@@ -46,7 +46,7 @@ _MOVED: Final = select(messages.c.moved_at).where(messages.c.id == bindparam("wa
 def write_request(
     transaction: Transaction,
     id_: str,
-    request: Request,
+    request: RequestTerms,
     chosen: Callable[[Connection], Sequence[str]],
     policy: OperationsPolicy,
     now: datetime,
@@ -73,7 +73,7 @@ def write_request(
             "stage": request.stage or "",
             "wanted": request.wanted,
             "reason": request.reason,
-            "state": begins_as(request.act, wanted, policy),
+            "state": initial_status(request.act, wanted, policy),
             "actor": request.actor,
             "created_at": now,
         },
@@ -89,8 +89,8 @@ def decide(
     transaction: Transaction, wanted: str, actor: str, decision: Progress, words: str, now: datetime
 ) -> None:
     """Approves (`OPEN`) or refuses one that waits for a second person. Raises `KeyError`, `Impossible`."""
-    known = undertaking(transaction.connection, wanted)
-    check_decision(known.progress, known.request.actor, actor, decision)
+    request = find_request(transaction.connection, wanted)
+    check_decision(request.progress, request.request.actor, actor, decision)
     changed: dict[str, object] = {
         "which": wanted,
         "state": decision,
@@ -105,19 +105,19 @@ def decide(
 
 def carry_out(
     transaction: Transaction,
-    known: Undertaking,
+    request: BulkRequest,
     message: str,
     change: Callable[[Transaction], State],
     now: datetime,
 ) -> None:
     """Does it to one message, unless that was done before; what is not possible is noted. Raises whatever
     else `change` raises, with nothing written."""
-    of = {"of": known.id, "wanted": message}
+    of = {"of": request.id, "wanted": message}
     if transaction.connection.execute(_ITEM, of).first() is None:
         return
     moved_at = transaction.connection.execute(_MOVED, {"wanted": message}).scalar_one()
     try:
-        check_still(known.request, known.created_at, moved_at)
+        check_still(request.request, request.created_at, moved_at)
         outcome, note = Outcome.DONE, str(change(transaction))
     except Impossible as error:
         outcome, note = Outcome.IMPOSSIBLE, str(error)
@@ -131,13 +131,13 @@ def end(transaction: Transaction, wanted: str, now: datetime) -> None:
         transaction.connection.execute(done.values(state=Progress.DONE, ended_at=now))
 
 
-def undertaking(reader: Connection, wanted: str) -> Undertaking:
+def find_request(reader: Connection, wanted: str) -> BulkRequest:
     """Raises `KeyError` where there is none of this id."""
     row = reader.execute(_BY_ID, {"wanted": wanted}).first()
     if row is None:
         raise KeyError(wanted)
     progress = Progress(row.state)
-    return Undertaking(
+    return BulkRequest(
         id=row.id,
         request=_request_of(row),
         progress=progress,
@@ -146,8 +146,8 @@ def undertaking(reader: Connection, wanted: str) -> Undertaking:
     )
 
 
-def _request_of(row: Row[*tuple[Any, ...]]) -> Request:
-    return Request(
+def _request_of(row: Row[*tuple[Any, ...]]) -> RequestTerms:
+    return RequestTerms(
         act=Act(row.act),
         stage=Stage(row.stage) if row.stage else None,
         wanted=row.wanted,
@@ -166,7 +166,7 @@ def open_messages(reader: Connection, wanted: str, limit: int = 0) -> list[str]:
     return list(reader.execute(query.limit(limit) if limit else query).scalars())
 
 
-def list_undertakings(
+def list_requests(
     reader: Connection, state: Progress | None, limit: int, since: datetime | None = None
 ) -> list[dict[str, Any]]:
     """The newest `limit` (0: all) that were asked for at `since` or later, oldest first, with what became of
@@ -180,7 +180,7 @@ def list_undertakings(
     return [_listed(reader, row) for row in reversed(rows)]
 
 
-def show_undertaking(reader: Connection, wanted: str) -> dict[str, Any]:
+def show_request(reader: Connection, wanted: str) -> dict[str, Any]:
     """One with all its messages: what became of each. Raises `KeyError`."""
     row = reader.execute(_BY_ID, {"wanted": wanted}).first()
     if row is None:

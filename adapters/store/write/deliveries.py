@@ -50,7 +50,7 @@ class SqlOutbox:
     @crash_point("settle-a-delivery")
     async def settle(
         self,
-        item: Outgoing,
+        delivery: Outgoing,
         state: DeliveryState,
         note: str,
         now: datetime,
@@ -63,15 +63,15 @@ class SqlOutbox:
             "state": state,
             "note": note,
             "doubtful": unsure,
-            "was_unsure": item.unsure or state is DeliveryState.DELIVERED,
+            "was_unsure": delivery.unsure or state is DeliveryState.DELIVERED,
             "next_at": next_at,
             "changed_at": now,
-            **({} if counted else {"attempts": item.attempts - 1}),
+            **({} if counted else {"attempts": delivery.attempts - 1}),
             # What may have been taken goes nowhere else any more.
             **({"alternatives": []} if unsure else {}),
         }
         due = now + self.answer_within
-        await self._database.write(lambda transaction: _settle(transaction, item, changed, due))
+        await self._database.write(lambda transaction: _settle(transaction, delivery, changed, due))
 
     @crash_point("divert-deliveries")
     async def divert(self, destination: str, usable: Collection[str], note: str, now: datetime) -> int:
@@ -264,15 +264,17 @@ _OTHERS: Final = select(deliveries.c.state, deliveries.c.note).where(
 
 
 @crash_point("settle-a-delivery-uncommitted")
-def _settle(transaction: Transaction, item: Outgoing, changed: dict[str, Any], answer_due: datetime) -> None:
-    row = transaction.connection.execute(_MESSAGE, {"which": item.message}).one()
-    others = transaction.connection.execute(_OTHERS, {"which": item.message, "own": item.id}).all()
+def _settle(
+    transaction: Transaction, delivery: Outgoing, changed: dict[str, Any], answer_due: datetime
+) -> None:
+    row = transaction.connection.execute(_MESSAGE, {"which": delivery.message}).one()
+    others = transaction.connection.execute(_OTHERS, {"which": delivery.message, "own": delivery.id}).all()
     settlement = settled(
         Attempt(
-            message=item.message,
-            destination=item.submission.destination,
-            number=item.attempts,
-            key=item.submission.key,
+            message=delivery.message,
+            destination=delivery.submission.destination,
+            number=delivery.attempts,
+            key=delivery.submission.key,
         ),
         changed["state"],
         changed["note"],
@@ -284,7 +286,7 @@ def _settle(transaction: Transaction, item: Outgoing, changed: dict[str, Any], a
         unsure=changed["doubtful"],
     )
     changed |= {"state": settlement.state, "doubtful": settlement.unsure}
-    transaction.connection.execute(_SETTLE, {"wanted": item.id, **changed})
+    transaction.connection.execute(_SETTLE, {"wanted": delivery.id, **changed})
     if settlement.changes:
         apply(transaction, *settlement.changes)
 

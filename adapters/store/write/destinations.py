@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from adapters.store.database import Database, Transaction
 from adapters.store.tables.messages import TO_SEND, deliveries
 from adapters.store.tables.operations import destinations
-from gateway.deliver.circuit_breaker import Breaker, BreakerState
+from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
 from gateway.deliver.ports import Pause
 
 PAUSED: Final = "backend-paused"
@@ -18,7 +18,7 @@ TRIED: Final = "backend-tried"
 _LONGEST: Final = 26  # what the log has room for, where the id of a message stands else
 
 
-Known = Mapping[str, tuple[Breaker, Pause | None]]
+DestinationStatus = Mapping[str, tuple[CircuitBreaker, Pause | None]]
 Waiting = Mapping[str, tuple[int, datetime]]  # by state of delivery: how many, and since when the oldest
 
 
@@ -28,10 +28,10 @@ class SqlDestinations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def known(self) -> Known:
+    async def known(self) -> DestinationStatus:
         return await self._database.read(known)
 
-    async def turned(self, name: str, breaker: Breaker) -> None:
+    async def turned(self, name: str, breaker: CircuitBreaker) -> None:
         await self._database.write(lambda transaction: _put(transaction, name, _columns(breaker)))
 
 
@@ -52,7 +52,7 @@ _WAITING: Final = (
 )
 
 
-def known(reader: Connection) -> Known:
+def known(reader: Connection) -> DestinationStatus:
     return {row.name: (_breaker(row), _pause(row)) for row in reader.execute(_KNOWN)}
 
 
@@ -71,7 +71,7 @@ def pause(transaction: Transaction, name: str, actor: str, reason: str, now: dat
     if present is not None and present[1] is not None:
         return False
     columns = {"paused_by": actor, "paused_at": now, "pause_reason": reason}
-    _put(transaction, name, columns, Breaker.new(now))
+    _put(transaction, name, columns, CircuitBreaker.new(now))
     transaction.log(name[:_LONGEST], now, PAUSED, actor, BreakerState.OPEN, backend=name, reason=reason)
     return True
 
@@ -101,7 +101,7 @@ def try_now(transaction: Transaction, name: str, actor: str, reason: str, now: d
 
 
 def _put(
-    transaction: Transaction, name: str, columns: dict[str, object], otherwise: Breaker | None = None
+    transaction: Transaction, name: str, columns: dict[str, object], otherwise: CircuitBreaker | None = None
 ) -> None:
     changed = transaction.connection.execute(_CHANGE, {"wanted": name, **columns})
     if changed.rowcount == 0:
@@ -109,7 +109,7 @@ def _put(
         transaction.connection.execute(insert(destinations), {"name": name, **first, **columns})
 
 
-def _columns(breaker: Breaker) -> dict[str, object]:
+def _columns(breaker: CircuitBreaker) -> dict[str, object]:
     return {
         "breaker": breaker.state,
         "failures": breaker.failures,
@@ -119,8 +119,8 @@ def _columns(breaker: Breaker) -> dict[str, object]:
     }
 
 
-def _breaker(row: Row[*tuple[Any, ...]]) -> Breaker:
-    return Breaker(
+def _breaker(row: Row[*tuple[Any, ...]]) -> CircuitBreaker:
+    return CircuitBreaker(
         state=BreakerState(row.breaker),
         failures=row.failures,
         since=row.since,

@@ -11,7 +11,7 @@ from adapters.store.tables.messages import TO_REMIND, UNTOLD, messages, obligati
 from adapters.store.write.receipts import put_receipts
 from gateway.model.message import Receipt
 from gateway.model.states import CustomsStatus, State
-from gateway.notify.document_requests import Asked, Why
+from gateway.notify.document_requests import DocumentRequest, RequestReason
 from gateway.rules.deadlines import next_reminder
 
 ACTOR: Final = "gateway"
@@ -72,7 +72,7 @@ def ask(
     )
 
 
-class SqlRequests:
+class SqlDocumentRequests:
     """reminders.RequestBook over a `Database`."""
 
     def __init__(self, database: Database) -> None:
@@ -84,13 +84,13 @@ class SqlRequests:
             return 0
         return await self._database.write(lambda transaction: _remind(transaction, now, reminders))
 
-    async def untold(self, limit: int) -> Sequence[Asked]:
+    async def untold(self, limit: int) -> Sequence[DocumentRequest]:
         return await self._database.read(
             lambda reader: [_asked(row) for row in reader.execute(_UNTOLD, {"most": limit})]
         )
 
-    async def tell(self, asked: Asked, receipts: Sequence[Receipt], now: datetime) -> None:
-        await self._database.write(lambda transaction: _tell(transaction, asked, receipts, now))
+    async def tell(self, request: DocumentRequest, receipts: Sequence[Receipt], now: datetime) -> None:
+        await self._database.write(lambda transaction: _tell(transaction, request, receipts, now))
 
 
 def _remind(transaction: Transaction, now: datetime, reminders: Sequence[int]) -> int:
@@ -102,7 +102,7 @@ def _remind(transaction: Transaction, now: datetime, reminders: Sequence[int]) -
             "remind_at": None if gone else next_reminder(row.due_at, reminders, now),
         }
         if not gone:
-            why = Why.OVERDUE if now > row.due_at else Why.REMINDER
+            why = RequestReason.OVERDUE if now > row.due_at else RequestReason.REMINDER
             ask(transaction, row.message, why, now, documents=row.missing, due_at=row.due_at)
             changed["reminded"] = row.reminded + 1
             reminded += 1
@@ -110,11 +110,11 @@ def _remind(transaction: Transaction, now: datetime, reminders: Sequence[int]) -
     return reminded
 
 
-def _asked(row: Row[*tuple[Any, ...]]) -> Asked:
-    return Asked(
+def _asked(row: Row[*tuple[Any, ...]]) -> DocumentRequest:
+    return DocumentRequest(
         id=row.id,
         at=row.at,
-        why=Why(row.why),
+        why=RequestReason(row.why),
         documents=tuple(row.documents),
         due_at=row.due_at,
         note=row.note,
@@ -128,19 +128,21 @@ def _asked(row: Row[*tuple[Any, ...]]) -> Asked:
     )
 
 
-def _tell(transaction: Transaction, asked: Asked, receipts: Sequence[Receipt], now: datetime) -> None:
-    told = transaction.connection.execute(_TELL, {"wanted": asked.id, "told_at": now})
+def _tell(
+    transaction: Transaction, request: DocumentRequest, receipts: Sequence[Receipt], now: datetime
+) -> None:
+    told = transaction.connection.execute(_TELL, {"wanted": request.id, "told_at": now})
     if told.rowcount == 0:
         return
-    put_receipts(transaction, asked.message, receipts, now)
-    state = State(transaction.connection.execute(_STATE, {"wanted": asked.message}).scalar_one())
+    put_receipts(transaction, request.message, receipts, now)
+    state = State(transaction.connection.execute(_STATE, {"wanted": request.message}).scalar_one())
     transaction.log(
-        asked.message,
+        request.message,
         now,
         REQUESTED,
         ACTOR,
         state,
-        why=asked.why,
-        documents=list(asked.documents),
+        why=request.why,
+        documents=list(request.documents),
         accounts=[receipt.account for receipt in receipts],
     )

@@ -11,7 +11,7 @@ from adapters.store.tables.messages import obligations
 from adapters.store.write.document_requests import ask
 from gateway.model.obligation import Obligation
 from gateway.model.reform import Due
-from gateway.notify.document_requests import Why
+from gateway.notify.document_requests import RequestReason
 
 _OWED: Final = select(obligations).where(obligations.c.message == bindparam("wanted"))
 _CHANGE: Final = update(obligations).where(obligations.c.message == bindparam("wanted"))
@@ -48,7 +48,7 @@ def start_deadline(
             "remind_at": remind_at,
         },
     )
-    ask(transaction, message, Why.DUE, now, documents=row.missing, due_at=due_at)
+    ask(transaction, message, RequestReason.DUE, now, documents=row.missing, due_at=due_at)
 
 
 def bring(transaction: Transaction, declaration: str, documents: Sequence[str], now: datetime) -> None:

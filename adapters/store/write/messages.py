@@ -14,14 +14,14 @@ from adapters.store.tables.messages import AT_WORK, TO_JUDGE, messages
 from adapters.store.tables.operations import replies
 from adapters.store.write.allowances import count
 from adapters.store.write.clock_set_back import end_waits
-from adapters.store.write.pending_receipts import announce, untold
+from adapters.store.write.pending_receipts import pending_receipts, send_pending_receipt
 from adapters.store.write.waits import overdue
 from gateway.judge.transitions import transitions
 from gateway.model.decision import Decision
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Receipt, Received
 from gateway.model.parties import Account
-from gateway.model.ports import Untold
+from gateway.model.ports import PendingReceipt
 from gateway.model.states import Event, State
 from gateway.model.transition import Columns, Transition
 from gateway.run.crash_points import crash_point
@@ -65,15 +65,17 @@ class SqlMessages:
             lambda transaction: _put_back(transaction, message, attempt, counted, not_before)
         )
 
-    async def untold(
+    async def pending_receipts(
         self, held_before: datetime, waiting_before: datetime, down: Mapping[str, datetime], limit: int
-    ) -> Sequence[Untold]:
+    ) -> Sequence[PendingReceipt]:
         return await self._database.read(
-            lambda reader: untold(reader, held_before, waiting_before, down, limit)
+            lambda reader: pending_receipts(reader, held_before, waiting_before, down, limit)
         )
 
-    async def announce(self, untold: Untold, receipt: Receipt, now: datetime) -> None:
-        await self._database.write(lambda transaction: announce(transaction, untold, receipt, now))
+    async def send_pending_receipt(self, pending: PendingReceipt, receipt: Receipt, now: datetime) -> None:
+        await self._database.write(
+            lambda transaction: send_pending_receipt(transaction, pending, receipt, now)
+        )
 
 
 _earlier = messages.alias("earlier")

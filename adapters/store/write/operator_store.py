@@ -11,30 +11,30 @@ from sqlalchemy import Connection, bindparam, select
 from adapters.store.apply import apply
 from adapters.store.database import Database, Transaction
 from adapters.store.read.message_snapshot import asked_about, given_after, last_receipt, snapshot
-from adapters.store.read.message_status import standing
+from adapters.store.read.message_status import message_status
 from adapters.store.rows import facts_of, received_of
 from adapters.store.tables.messages import agreements
 from adapters.store.write.bulk_requests import (
     carry_out,
     decide,
     end,
+    find_request,
     open_messages,
-    undertaking,
     write_request,
 )
 from adapters.store.write.delivery_actions import act_on
 from gateway.judge.transitions import transitions
-from gateway.model.agreements import AgreementKind, Used
+from gateway.model.agreements import AgreementKind, AgreementUse
 from gateway.model.decision import Decision
 from gateway.model.message import Received
 from gateway.model.policy import OperationsPolicy
 from gateway.model.states import DeliveryState, Event, State
-from gateway.operate.bulk_requests import Progress, Request, Undertaking
+from gateway.operate.bulk_requests import BulkRequest, Progress, RequestTerms
 from gateway.operate.delivery_actions import DeliveryAct
-from gateway.operate.dismissal import Stopped
 from gateway.operate.dry_run import Trial
 from gateway.operate.message_actions import Act, Stage, event_of
 from gateway.operate.ports import Change
+from gateway.operate.rejection import Hold
 
 _USED: Final = select(agreements.c.number, agreements.c.kind).where(
     agreements.c.number == bindparam("number"), agreements.c.used_by == bindparam("by")
@@ -56,7 +56,7 @@ class SqlOperatorStore:
     ) -> Future[tuple[DeliveryState, State]]:
         return self._database.submit(lambda to: act_on(to, act, delivery, actor, reason, now))
 
-    def stopped(self, message: str) -> Stopped:
+    def stopped(self, message: str) -> Hold:
         with self._database.engine.connect() as reader:
             return stopped(reader, message)
 
@@ -64,7 +64,7 @@ class SqlOperatorStore:
         self, message: str, change: Change, judged: Callable[[Received], Decision], now: datetime
     ) -> Trial:
         with self._database.engine.connect() as reader:
-            row, present = standing(reader, message)
+            row, present = message_status(reader, message)
         event = change(present).event
         decision = judged(received_of(row)) if event is Event.REPLAYED else None
 
@@ -87,15 +87,20 @@ class SqlOperatorStore:
         return self._database.rehearsed(tried)
 
     def write_request(
-        self, id_: str, request: Request, messages: Sequence[str], policy: OperationsPolicy, now: datetime
+        self,
+        id_: str,
+        request: RequestTerms,
+        messages: Sequence[str],
+        policy: OperationsPolicy,
+        now: datetime,
     ) -> str:
         return self._database.submit(
             lambda to: write_request(to, id_, request, lambda _reader: messages, policy, now)
         ).result()
 
-    def request(self, id_: str) -> Undertaking:
+    def request(self, id_: str) -> BulkRequest:
         with self._database.engine.connect() as reader:
-            return undertaking(reader, id_)
+            return find_request(reader, id_)
 
     def open_messages(self, id_: str) -> Sequence[str]:
         with self._database.engine.connect() as reader:
@@ -104,7 +109,7 @@ class SqlOperatorStore:
     def decide(self, id_: str, actor: str, decision: Progress, words: str, now: datetime) -> None:
         self._database.submit(lambda to: decide(to, id_, actor, decision, words, now)).result()
 
-    def carry_out(self, request: Undertaking, message: str, change: Change, now: datetime) -> Future[None]:
+    def carry_out(self, request: BulkRequest, message: str, change: Change, now: datetime) -> Future[None]:
         return self._database.submit(
             lambda to: carry_out(to, request, message, lambda of: change_message(of, message, change), now)
         )
@@ -116,20 +121,20 @@ class SqlOperatorStore:
 def change_message(transaction: Transaction, message: str, change: Change) -> State:
     """The state after a change that is decided on how the message stands in this commit. Raises `KeyError`
     where there is no such message, `Impossible`, and `Superseded`."""
-    _row, present = standing(transaction.connection, message)
+    _row, present = message_status(transaction.connection, message)
     return apply(transaction, change(present))
 
 
-def stopped(reader: Connection, message: str) -> Stopped:
+def stopped(reader: Connection, message: str) -> Hold:
     """What the final receipt of a rejection is written by. Raises `Impossible`, and `KeyError` where there is
     no such message."""
-    row, present = standing(reader, message)
+    row, present = message_status(reader, message)
     event_of(Act.REJECT, present)
     used = reader.execute(_USED, {"number": row.agreement, "by": message}).first()
-    return Stopped(
+    return Hold(
         received=received_of(row),
         facts=facts_of(row),
         linked=row.linked,
-        uses=None if used is None else Used(number=used.number, kind=AgreementKind(used.kind)),
+        uses=None if used is None else AgreementUse(number=used.number, kind=AgreementKind(used.kind)),
         revision=row.revision,
     )

@@ -13,34 +13,34 @@ from adapters.store.tables.messages import parties, party_changes
 from gateway.config.bad_settings import BadSettings
 from gateway.model.china import china_date
 from gateway.model.parties import Delivery, Party
-from gateway.operate.party_changes import NotPossible, Stated, changed
+from gateway.operate.party_changes import NotPossible, PartyRecord, changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class PartyChange:
     """A party that is added (`before` is None), changed, or the same as before."""
 
     before: Party | None
     after: Party
 
 
-def plan(connection: Connection, said: Sequence[Stated], now: datetime) -> list[Change]:
+def plan_import(connection: Connection, records: Sequence[PartyRecord], now: datetime) -> list[PartyChange]:
     """What the register would become, in the order in which it was said. Raises `BadSettings` with every
     error, a line each."""
     before = registered(connection)
     after = dict(before)
     errors = []
-    for stated in said:
+    for record in records:
         try:
-            after[stated.code] = changed(after.get(stated.code), stated, china_date(now))
+            after[record.code] = changed(after.get(record.code), record, china_date(now))
         except NotPossible as error:
-            place = f"{stated.place}, {error.field}" if error.field else stated.place
+            place = f"{record.place}, {error.field}" if error.field else record.place
             errors.append(f"{place}: {error}")
-    errors.extend(_shared(after, {stated.code: stated.place for stated in said}))
+    errors.extend(_shared(after, {record.code: record.place for record in records}))
     if errors:
         raise BadSettings("\n".join(errors))
-    codes = dict.fromkeys(stated.code for stated in said)
-    return [Change(before=before.get(code), after=after[code]) for code in codes]
+    codes = dict.fromkeys(record.code for record in records)
+    return [PartyChange(before=before.get(code), after=after[code]) for code in codes]
 
 
 def _shared(register: Mapping[str, Party], places: Mapping[str, str]) -> list[str]:
@@ -62,7 +62,7 @@ def _shared(register: Mapping[str, Party], places: Mapping[str, str]) -> list[st
 
 
 def write(
-    transaction: Transaction, changes: Iterable[Change], actor: str, reason: str, now: datetime
+    transaction: Transaction, changes: Iterable[PartyChange], actor: str, reason: str, now: datetime
 ) -> None:
     """Writes what differs, and who changed what when and why."""
     connection = transaction.connection
@@ -89,16 +89,16 @@ def write(
     )
 
 
-def say(
-    transaction: Transaction, said: Sequence[Stated], actor: str, reason: str, now: datetime
-) -> list[Change]:
+def import_parties(
+    transaction: Transaction, records: Sequence[PartyRecord], actor: str, reason: str, now: datetime
+) -> list[PartyChange]:
     """Changes the register by what was said. Raises `BadSettings`, and then nothing is changed."""
-    changes = plan(transaction.connection, said, now)
+    changes = plan_import(transaction.connection, records, now)
     write(transaction, changes, actor, reason, now)
     return changes
 
 
-def changes_of(connection: Connection, code: str) -> list[tuple[dict[str, Any], Change]]:
+def changes_of(connection: Connection, code: str) -> list[tuple[dict[str, Any], PartyChange]]:
     """Every change of the party, oldest first: when, by whom and why, and what."""
     rows = connection.execute(
         select(party_changes).where(party_changes.c.party == code).order_by(party_changes.c.id)
@@ -106,7 +106,7 @@ def changes_of(connection: Connection, code: str) -> list[tuple[dict[str, Any], 
     return [
         (
             {"at": row.at, "actor": row.actor, "reason": row.reason},
-            Change(
+            PartyChange(
                 before=None if row.before is None else PARTY.validate_python(row.before),
                 after=PARTY.validate_python(row.after),
             ),

@@ -11,7 +11,7 @@ from adapters.store.rows import facts_of, received_of
 from adapters.store.tables.messages import NOT_TOLD, TO_SEND, deliveries, messages, receipts
 from adapters.store.write.receipts import put_receipts
 from gateway.model.message import Receipt
-from gateway.model.ports import Untold
+from gateway.model.ports import PendingReceipt
 from gateway.model.states import State
 
 _final = receipts.alias("final")
@@ -60,33 +60,35 @@ _TELL: Final = update(deliveries).where(
 _STILL: Final = select(deliveries.c.id).where(deliveries.c.message == bindparam("wanted"), TO_SEND)
 
 
-def untold(
+def pending_receipts(
     reader: Connection,
     held_before: datetime,
     waiting_before: datetime,
     down: Mapping[str, datetime],
     limit: int,
-) -> Sequence[Untold]:
+) -> Sequence[PendingReceipt]:
     """See `ports.MessageStore.untold`."""
     found = [
-        Untold(received=received_of(row), facts=facts_of(row), down_since=None)
+        PendingReceipt(received=received_of(row), facts=facts_of(row), down_since=None)
         for row in reader.execute(_HELD, {"before": held_before, "most": limit})
     ]
     for name, since in down.items():
         where = {"destination": name, "before": waiting_before, "most": limit - len(found)}
         ids = list(dict.fromkeys(reader.execute(_NOT_TOLD, where).scalars())) if len(found) < limit else []
         found += [
-            Untold(received=received_of(row), facts=facts_of(row), down_since=since)
+            PendingReceipt(received=received_of(row), facts=facts_of(row), down_since=since)
             for row in (reader.execute(_ACCEPTED, {"ids": ids}) if ids else ())
         ]
     return found
 
 
-def announce(transaction: Transaction, untold: Untold, receipt: Receipt, now: datetime) -> None:
+def send_pending_receipt(
+    transaction: Transaction, pending: PendingReceipt, receipt: Receipt, now: datetime
+) -> None:
     """See `ports.MessageStore.announce`."""
-    message = {"wanted": untold.received.arrival.id}
+    message = {"wanted": pending.received.arrival.id}
     state = transaction.connection.execute(_STATE, message).scalar_one()
-    if untold.down_since is None:
+    if pending.down_since is None:
         wanted = state == State.HELD
     else:
         waits = transaction.connection.execute(_STILL, message).first() is not None

@@ -26,7 +26,7 @@ _STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wante
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ReceiptFilter:
     """Which receipts; None asks for nothing. `removed`: only those that their accounts took away."""
 
     account: str | None = None
@@ -46,16 +46,16 @@ class NotRemoved(Exception):
     """It is where it was put."""
 
 
-def list_receipts(reader: Connection, asked: Asked, limit: int) -> list[dict[str, Any]]:
+def list_receipts(reader: Connection, filter_: ReceiptFilter, limit: int) -> list[dict[str, Any]]:
     """The newest of them, oldest first; all where `limit` is 0. Of one that somebody has damaged, what can be
     read, and what cannot (`damaged`)."""
     query = select(receipts.c.id).order_by(receipts.c.id.desc())
-    for column, value in ((receipts.c.account, asked.account), (receipts.c.message, asked.message)):
+    for column, value in ((receipts.c.account, filter_.account), (receipts.c.message, filter_.message)):
         if value is not None:
             query = query.where(column == value)
-    if asked.since is not None:
-        query = query.where(receipts.c.created_at >= asked.since)
-    if asked.removed:
+    if filter_.since is not None:
+        query = query.where(receipts.c.created_at >= filter_.since)
+    if filter_.removed:
         query = query.where(receipts.c.removed_at.is_not(None))
     chosen = reader.execute(query.limit(limit) if limit else query).scalars().all()[::-1]
     return [

@@ -12,22 +12,24 @@ from adapters.store.tables.operations import replies
 from gateway.model.folders import Folder
 from gateway.model.message import ReceiptKind, Reply
 from gateway.model.parties import Delivery
-from gateway.model.ports import Posting
+from gateway.model.ports import ReceiptDelivery
 from gateway.run.crash_points import crash_point
 
 
-class SqlPostings:
+class SqlReceiptDeliveries:
     """ports.Postings over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def due(self, accounts: Sequence[str] | None, limit: int, now: datetime) -> Sequence[Posting]:
+    async def due(
+        self, accounts: Sequence[str] | None, limit: int, now: datetime
+    ) -> Sequence[ReceiptDelivery]:
         query, where = _DUE, {"now": now, "most": limit, "how": Delivery.AMQP}
         if accounts is not None:
             query, where = _DUE_TO, {**where, "how": Delivery.FOLDER, "accounts": list(accounts)}
         return await self._database.read(
-            lambda reader: [_posting(row) for row in reader.execute(query, where)]
+            lambda reader: [_delivery(row) for row in reader.execute(query, where)]
         )
 
     @crash_point("note-that-receipts-were-delivered")
@@ -72,11 +74,11 @@ _POSTED: Final = update(receipts).where(_CHOSEN).values(post_at=None, collected_
 _LATER: Final = update(receipts).where(_CHOSEN, TO_POST).values(post_at=bindparam("at"))
 
 
-def _posting(row: Row[*tuple[Any, ...]]) -> Posting:
+def _delivery(row: Row[*tuple[Any, ...]]) -> ReceiptDelivery:
     reply = None
     if row.message_id is not None:
         reply = Reply(message_id=row.message_id, correlation=row.correlation, to=row.reply_to)
-    return Posting(
+    return ReceiptDelivery(
         receipt=row.id,
         account=row.account,
         message=row.message,

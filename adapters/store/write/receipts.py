@@ -95,7 +95,7 @@ def put_receipts(
         return ()
     if any(receipt.final for receipt in given):
         _supersede(transaction, message)
-    brought = _brought(transaction, {receipt.account for receipt in given})
+    brought = _delivered_accounts(transaction, {receipt.account for receipt in given})
     rows = [_row(message, receipt, at, brought) for receipt in given]
     transaction.connection.execute(_INSERT, rows)
     return given
@@ -129,7 +129,7 @@ def _supersede(transaction: Transaction, message: str) -> None:
 def give_again(transaction: Transaction, message: str, name: str, earlier: str, at: datetime) -> int:
     """Gives the receipts of `earlier` again, byte for byte, under the file name of `message`."""
     rows = transaction.connection.execute(_GIVEN, {"of": earlier}).all()
-    brought = _brought(transaction, {row.account for row in rows})
+    brought = _delivered_accounts(transaction, {row.account for row in rows})
     again = [
         _again(row, message, name, at + timedelta(microseconds=index), brought)
         for index, row in enumerate(rows)
@@ -140,7 +140,7 @@ def give_again(transaction: Transaction, message: str, name: str, earlier: str, 
     return len(again)
 
 
-def _brought(transaction: Transaction, accounts: AbstractSet[str]) -> AbstractSet[str]:
+def _delivered_accounts(transaction: Transaction, accounts: AbstractSet[str]) -> AbstractSet[str]:
     """Those of the accounts that do not fetch their receipts."""
     return set(transaction.connection.execute(_BROUGHT, {"accounts": list(accounts)}).scalars())
 

@@ -11,7 +11,7 @@ from adapters.store.database import Transaction
 from adapters.store.read.register_queries import spelt_things
 from adapters.store.tables.messages import IN_WAIT, WOKEN, agreements, messages
 from gateway.model.agreements import AgreementKind
-from gateway.model.decision import Lack
+from gateway.model.decision import Awaited
 from gateway.model.message import ATTACHMENT, Facts, Version, repeated, replaces
 from gateway.model.waits import spelt
 
@@ -114,22 +114,22 @@ def overdue(reader: Connection, now: datetime) -> Sequence[Waiting]:
     return reader.execute(_OVERDUE, {"now": now}).all()
 
 
-def still_missing(transaction: Transaction, lack: Lack, replaced: Sequence[str]) -> bool:
+def still_missing(transaction: Transaction, awaited: Awaited, replaced: Sequence[str]) -> bool:
     """Whether the thing is as a judgement saw it, or has not come since; `replaced` are not that thing."""
-    kind, _space, name = lack.thing.partition(" ")
+    kind, _space, name = awaited.thing.partition(" ")
     numbers = {"agreement": [name], "agreements": name.split()}.get(kind, [])
     if numbers:
-        return sum(revision_of(transaction, number) for number in numbers) == lack.seen
+        return sum(revision_of(transaction, number) for number in numbers) == awaited.seen
     if kind == "mandate":
         trader, _space, broker = name.partition(" ")
-        return revisions_between(transaction, trader, broker) == lack.seen
+        return revisions_between(transaction, trader, broker) == awaited.seen
     if kind in ("document", "declaration"):
         # The document is there now, or another PDF of the very name of one that waits for its declaration.
         party, _space, file = name.partition(" ")
         query, where = (
             (_SEPARATE, {"things": spelt_things(party, file)})
             if kind == "document"
-            else (_OF_ITS_NAME, {"thing": lack.thing})
+            else (_OF_ITS_NAME, {"thing": awaited.thing})
         )
         return set(transaction.connection.execute(query, where).scalars()) <= set(replaced)
     return True

@@ -24,7 +24,7 @@ MOST: Final = 10_000  # messages that one look takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aside:
+class DeadLetterQueue:
     """A queue of what was put aside, by whom it is looked at, and the exchange and key by which one of its
     messages comes to where it was before."""
 
@@ -38,7 +38,7 @@ class Aside:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class DeadLetterView:
     """`facts` are of all that lie there, oldest first; `those` are the messages that were asked for, each
     content once."""
 
@@ -48,7 +48,7 @@ class Look:
 
 
 @asynccontextmanager
-async def looking(aside: Aside, wanted: str | None = None) -> AsyncIterator[Look]:
+async def browse(aside: DeadLetterQueue, wanted: str | None = None) -> AsyncIterator[DeadLetterView]:
     """Raises what the broker or the network does. What is not acknowledged within goes back."""
     connection = await aio_pika.connect(
         host=aside.broker.host,
@@ -84,14 +84,16 @@ async def looking(aside: Aside, wanted: str | None = None) -> AsyncIterator[Look
                     came.clear()
                     await asyncio.wait_for(came.wait(), WITHIN)
             await queue.cancel(consumer)
-        yield Look(channel, found, list(those.values()))
+        yield DeadLetterView(channel, found, list(those.values()))
 
 
-async def give_back(aside: Aside, look: Look, written: Callable[[], Awaitable[None]]) -> None:
+async def put_back(
+    queue: DeadLetterQueue, view: DeadLetterView, written: Callable[[], Awaitable[None]]
+) -> None:
     """The one that was asked for, in its sender's name; out of the queue when the broker has it and it is
     `written` that it was given back. Whatever ends this in between leaves it there as well: given back twice,
     it is known to the channel."""
-    (one,) = look.those
+    (one,) = view.those
     user = facts_of(one)["user"]
     back = aio_pika.Message(
         one.body,
@@ -107,8 +109,8 @@ async def give_back(aside: Aside, look: Look, written: Callable[[], Awaitable[No
         app_id=one.app_id,
         user_id=user or None,
     )
-    exchange = await look.channel.get_exchange(aside.exchange, ensure=False)
-    await exchange.publish(back, aside.key, timeout=WITHIN)  # returns when it is confirmed
+    exchange = await view.channel.get_exchange(queue.exchange, ensure=False)
+    await exchange.publish(back, queue.key, timeout=WITHIN)  # returns when it is confirmed
     await written()
     await one.ack()
 

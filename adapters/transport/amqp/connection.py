@@ -49,7 +49,7 @@ read_all_there_is()
 SetUp = Callable[[AbstractChannel], Awaitable[Sequence[str]]]
 
 
-class Sent(StrEnum):
+class PublishResult(StrEnum):
     """What became of publishing one message."""
 
     CONFIRMED = "confirmed"  # the broker has it; on disk where message and queue are durable
@@ -61,7 +61,7 @@ class Sent(StrEnum):
     UNKNOWN = "unknown"  # sent, and no word came
 
 
-class Lost(Exception):
+class ConnectionLost(Exception):
     """The connection is of no use any more; the text says why."""
 
 
@@ -156,23 +156,23 @@ class BrokerConnection:
     async def until_connected(self) -> None:
         await self._connected.wait()
 
-    async def publish(self, exchange: str, routing_key: str, message: aio_pika.Message) -> Sent:
+    async def publish(self, exchange: str, routing_key: str, message: aio_pika.Message) -> PublishResult:
         """Publishes mandatorily and waits for the broker's word, no longer than `CONFIRM_WITHIN` seconds
         beside what bodies take at 1 Mbit/s, and `UNBLOCKED_WITHIN` before. Raises nothing for what broker or
         network do."""
         if len(message.body) > self._settings.largest or len(routing_key.encode()) > 255:
-            return Sent.REFUSED
+            return PublishResult.REFUSED
         channel = self._channel
         if channel is None:
-            return Sent.AWAY
+            return PublishResult.AWAY
         below = await channel.get_underlay_channel()
         if not can_be_written(message, below.connection.connection_tune.frame_max or 0):
-            return Sent.REFUSED
+            return PublishResult.REFUSED
         # What is returned is known by its message id alone: only one of an id is on its way at a time.
         lock = self._one_of_its_id.setdefault(message.message_id or "", asyncio.Lock())
         async with lock:
             if not await _unblocked(channel, UNBLOCKED_WITHIN):
-                return Sent.BUSY
+                return PublishResult.BUSY
             self._under_way += 1
             self._bytes_under_way += len(message.body)
             try:
@@ -205,29 +205,29 @@ class BrokerConnection:
 
     async def _published(
         self, channel: AbstractChannel, exchange: str, routing_key: str, message: aio_pika.Message
-    ) -> Sent:
+    ) -> PublishResult:
         alone = self._under_way == 1
         within = CONFIRM_WITHIN + self._bytes_under_way / SLOWEST
         try:
             to = await channel.get_exchange(exchange, ensure=False)
             await to.publish(message, routing_key, mandatory=True, timeout=within)
         except PublishError:
-            return Sent.RETURNED
+            return PublishResult.RETURNED
         except DeliveryError:
-            return Sent.BUSY
+            return PublishResult.BUSY
         except ChannelClosed as error:
             log.warning("publishing refused", connection=self.name, error=printable(str(error), 300))
             # The broker closes the channel for one of those not confirmed, and does not say for which.
-            return Sent.REFUSED if alone and self._under_way == 1 else Sent.UNKNOWN
+            return PublishResult.REFUSED if alone and self._under_way == 1 else PublishResult.UNKNOWN
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            return Sent.UNKNOWN  # the library says so of a connection that was closed
+            return PublishResult.UNKNOWN  # the library says so of a connection that was closed
         except Exception as error:
             log.warning("publishing failed", connection=self.name, error=printable(repr(error), 300))
-            return Sent.UNKNOWN
-        return Sent.CONFIRMED
+            return PublishResult.UNKNOWN
+        return PublishResult.CONFIRMED
 
     async def _supervise(self) -> None:
         failures, clock = 0, asyncio.get_running_loop().time
@@ -258,7 +258,9 @@ class BrokerConnection:
                 channel = await connection.channel(on_return_raises=True)
                 channel.close_callbacks.add(lambda _, why: _tell(gone, why))
                 below = await channel.get_underlay_channel()
-                below.on_consumer_cancel_callbacks.add(lambda _: _tell(gone, Lost("consumer cancelled")))
+                below.on_consumer_cancel_callbacks.add(
+                    lambda _: _tell(gone, ConnectionLost("consumer cancelled"))
+                )
                 watched = await self._set_up(channel)
             self._connection, self._channel, self.why_not = connection, channel, ""
             self._connected.set()
@@ -267,7 +269,7 @@ class BrokerConnection:
                 await asyncio.wait([gone], timeout=WATCH_EVERY)
                 if not gone.done():
                     await self._prove(channel, watched)
-            raise Lost(gone.result())
+            raise ConnectionLost(gone.result())
         finally:
             self._connection = self._channel = self._gone = None
             self._connected.clear()
@@ -313,7 +315,7 @@ class BrokerConnection:
             async with asyncio.timeout(CONFIRM_WITHIN):
                 while self._under_way:
                     await asyncio.sleep(_LOOK_EVERY)
-        _tell(gone, Lost("its password, keys or certificates are others now"))
+        _tell(gone, ConnectionLost("its password, keys or certificates are others now"))
 
     def _read_login(self) -> "_Login":
         """Password and TLS. Raises `OSError` for files that cannot be used."""
@@ -337,7 +339,7 @@ class BrokerConnection:
         for queue in watched:
             found = await below.queue_declare(queue, passive=True, timeout=within)
             if not found.consumer_count:
-                raise Lost(f"queue {queue} has no consumer")
+                raise ConnectionLost(f"queue {queue} has no consumer")
         if self._aside is not None:
             found = await below.queue_declare(self._aside, passive=True, timeout=within)
             self.put_aside = found.message_count or 0

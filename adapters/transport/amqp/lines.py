@@ -11,7 +11,7 @@ from adapters.transport.amqp.connection import BrokerConnection
 _OPEN_WITHIN: Final = 5.0  # seconds for one more; what it is wanted for learns from it why there is none
 
 
-class Lines:
+class ConnectionPool:
     """Connections of which each is one's alone for as long as he has something to send. No more are opened
     than have had something to send at once; they stay open while the context is."""
 

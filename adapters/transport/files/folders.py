@@ -26,7 +26,7 @@ OUTAGES: Final = (Unreachable, Overloaded, NotLetIn)  # of the whole place, not 
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FolderEntry:
     """A file as its folder shows it. Bytes of a name that are no UTF-8 stand in it as surrogate escapes;
     `changed` is in nanoseconds since 1970, `mark` is another for a file that took the name of this one, as
     far as the place can tell. `plain` is false for folders, links and devices."""
@@ -38,7 +38,7 @@ class Found:
     plain: bool = True
 
 
-def anything(_found: Found) -> bool:
+def anything(_found: FolderEntry) -> bool:
     return True
 
 
@@ -46,11 +46,11 @@ class Files(Protocol):
     """Files below one root, in folders that the caller names (`in/done`); a name is one step, or `OSError`
     with `EINVAL`. No link is followed out of a folder of this machine. Used by one thread at a time."""
 
-    def listing(self, folder: str, wanted: Callable[[Found], bool] = anything) -> list[Found]:
+    def listing(self, folder: str, wanted: Callable[[FolderEntry], bool] = anything) -> list[FolderEntry]:
         """Those that are `wanted` of the first `FIRST`, but for `.` and `..`, in no order; `MOST` at most."""
         ...
 
-    def look(self, folder: str, name: str) -> Found | None:
+    def look(self, folder: str, name: str) -> FolderEntry | None:
         """The file without following it, None where it or its folder is not there."""
         ...
 

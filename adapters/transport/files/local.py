@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from adapters.home.file_modes import shared
-from adapters.transport.files.folders import FIRST, MOST, Found, anything, checked
+from adapters.transport.files.folders import FIRST, MOST, FolderEntry, anything, checked
 from gateway.run.crash_points import crash_point
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -27,8 +27,8 @@ class LocalFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def listing(self, folder: str, wanted: Callable[[Found], bool] = anything) -> list[Found]:
-        found: list[Found] = []
+    def listing(self, folder: str, wanted: Callable[[FolderEntry], bool] = anything) -> list[FolderEntry]:
+        found: list[FolderEntry] = []
         with self._opened(folder) as opened, os.scandir(opened) as entries:
             for entry in islice(entries, FIRST):
                 if len(found) == MOST:
@@ -41,7 +41,7 @@ class LocalFiles:
                     found.append(each)
         return found
 
-    def look(self, folder: str, name: str) -> Found | None:
+    def look(self, folder: str, name: str) -> FolderEntry | None:
         try:
             with self._opened(folder) as opened:
                 return _found(name, os.lstat(checked(name), dir_fd=opened))
@@ -128,6 +128,6 @@ class LocalFiles:
             os.close(descriptor)
 
 
-def _found(name: str, state: os.stat_result) -> Found:
+def _found(name: str, state: os.stat_result) -> FolderEntry:
     mark = f"{state.st_ino}-{state.st_size}-{state.st_mtime_ns}"
-    return Found(name, state.st_size, state.st_mtime_ns, mark, stat.S_ISREG(state.st_mode))
+    return FolderEntry(name, state.st_size, state.st_mtime_ns, mark, stat.S_ISREG(state.st_mode))

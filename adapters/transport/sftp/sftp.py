@@ -29,7 +29,7 @@ from paramiko.sftp import (
     SFTP_FLAG_WRITE,
 )
 
-from adapters.transport.files.folders import FIRST, MOST, Found, Unreachable, anything, checked
+from adapters.transport.files.folders import FIRST, MOST, FolderEntry, Unreachable, anything, checked
 from adapters.transport.sftp.sftp_login import logged_in, read_key
 from adapters.transport.sftp.sftp_wire import BadAnswer, Ended, Refused, Wire, string
 from gateway.config.connections import RemoteFolders
@@ -71,8 +71,8 @@ class SftpFiles:
 
         return take
 
-    def listing(self, folder: str, wanted: Callable[[Found], bool] = anything) -> list[Found]:
-        found: list[Found] = []
+    def listing(self, folder: str, wanted: Callable[[FolderEntry], bool] = anything) -> list[FolderEntry]:
+        found: list[FolderEntry] = []
         looked_at = 0
         with self._using(folder) as wire:
             handle = wire.handle(wire.ask(CMD_OPENDIR, self._path(folder)))
@@ -86,7 +86,7 @@ class SftpFiles:
                 wire.done(wire.ask(CMD_CLOSE, handle))
         return found[:MOST]
 
-    def look(self, folder: str, name: str) -> Found | None:
+    def look(self, folder: str, name: str) -> FolderEntry | None:
         path = self._path(folder, checked(name))
         try:
             with self._using(name) as wire:

@@ -24,7 +24,7 @@ from paramiko.sftp import (
     SFTP_PERMISSION_DENIED,
 )
 
-from adapters.transport.files.folders import Found
+from adapters.transport.files.folders import FolderEntry
 from gateway.model.faults import printable
 
 _VERSION: Final = 3
@@ -67,7 +67,7 @@ class Fields:
     def more(self) -> bool:
         return self._at < len(self._data)
 
-    def found(self, name: str) -> Found:
+    def found(self, name: str) -> FolderEntry:
         """The attributes that come next, as those of `name`; without a size or time they are none of a file
         that we would take."""
         flags = self.number()
@@ -83,7 +83,7 @@ class Fields:
             for _ in range(self.number()):
                 self.string(), self.string()
         plain = flags & _SIZE > 0 and flags & _TIMES > 0 and stat.S_ISREG(mode)
-        return Found(name, size, changed, f"{size}-{changed}", plain)
+        return FolderEntry(name, size, changed, f"{size}-{changed}", plain)
 
     def _take(self, length: int) -> bytes:
         end = self._at + length
@@ -151,10 +151,10 @@ class Wire:
     def data(self, number: int) -> bytes:
         return self._expect(number, CMD_DATA).string()
 
-    def attributes(self, number: int, name: str) -> Found:
+    def attributes(self, number: int, name: str) -> FolderEntry:
         return self._expect(number, CMD_ATTRS).found(name)
 
-    def names(self, number: int) -> list[Found]:
+    def names(self, number: int) -> list[FolderEntry]:
         fields = self._expect(number, CMD_NAME)
         found = []
         for _ in range(fields.number()):

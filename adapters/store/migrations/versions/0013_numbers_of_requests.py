@@ -8,7 +8,7 @@ from alembic import op
 from lxml import etree
 
 from gateway.formats import xml
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 
 revision = "0013"
 down_revision = "0012"
@@ -33,7 +33,7 @@ def _number(answer: bytes) -> str:
     """The number in an answer; empty where it has none."""
     try:
         root = xml.parse(answer)
-    except Rejected:
+    except MessageRejected:
         return ""
     if etree.QName(root).localname != "ImportAgrResponse":
         return ""

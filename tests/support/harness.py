@@ -15,23 +15,23 @@ from typing import Any, Final, Self
 from sqlalchemy import Table, select
 
 from adapters.blobs.filesystem import FilesystemBlobs
-from adapters.cli.init.init import found
+from adapters.cli.init.init import create_home
 from adapters.home.clock import telling
 from adapters.home.home import Home
 from adapters.store.database import Database, sqlite_engine
 from adapters.store.read.register import SqlRegister
 from adapters.store.tables.messages import deliveries, events, holders, messages, parties, receipts
 from adapters.store.write.messages import SqlMessages
-from adapters.store.write.parties import Change, write
+from adapters.store.write.parties import PartyChange, write
 from gateway.formats.signing import XadesSigner
 from gateway.formats.xml import trusted
 from gateway.judge.pipeline import Rules, judge, pending_receipt
 from gateway.model.decision import Decision
-from gateway.model.faults import Rejected
+from gateway.model.faults import MessageRejected
 from gateway.model.message import Arrival, Receipt, Received, new_id
 from gateway.model.parties import Party
-from gateway.model.ports import Untold
-from gateway.respond.answer import NoAnswer, Told, Unreadable, read
+from gateway.model.ports import PendingReceipt
+from gateway.respond.answer import CustomsAnswer, NoAnswer, Unreadable, read
 from tests.support.judging import families
 from tests.support.keys import identity
 
@@ -43,11 +43,11 @@ Row = dict[str, Any]
 
 
 @cache
-def _founded() -> TemporaryDirectory[str]:
+def _shared_home() -> TemporaryDirectory[str]:
     """Made once in a test run, since it makes nine pairs of keys; it goes with the process. What the gateway
     signs bears the real time, so its own certificate is valid on any day that tests are run."""
     folder = TemporaryDirectory(prefix="gateway-home-")
-    home, pair = found(Path(folder.name), 0, NOW), identity("p-256", "gateway")
+    home, pair = create_home(Path(folder.name), 0, NOW), identity("p-256", "gateway")
     home.signing_key.write_bytes(pair.key_pem)
     home.certificate.write_text(pair.certificate_pem)
     return folder
@@ -58,29 +58,31 @@ class _Judges:
 
     slots = 1
 
-    def __init__(self, desk: "Desk") -> None:
-        self._desk = desk
+    def __init__(self, harness: "Harness") -> None:
+        self._harness = harness
 
     async def judge(self, received: Received, now: datetime) -> Decision:
-        blob = partial(self._desk.blobs.open, received.arrival.sha256)
-        return judge(received, blob, self._desk.rules, self._desk.register, self._desk.signer, now)
+        blob = partial(self._harness.blobs.open, received.arrival.sha256)
+        return judge(received, blob, self._harness.rules, self._harness.register, self._harness.signer, now)
 
-    async def told(self, answer: bytes) -> Told | None:
+    async def told(self, answer: bytes) -> CustomsAnswer | None:
         try:
-            return read(answer, self._desk.rules.families)
+            return read(answer, self._harness.rules.families)
         except NoAnswer:
             return None
-        except Rejected as refused:
+        except MessageRejected as refused:
             raise Unreadable(str(refused)) from None
 
-    async def pending_receipt(self, untold: Untold, now: datetime) -> Receipt:
-        return pending_receipt(untold, self._desk.rules, self._desk.register, self._desk.signer, now)
+    async def pending_receipt(self, pending: PendingReceipt, now: datetime) -> Receipt:
+        return pending_receipt(
+            pending, self._harness.rules, self._harness.register, self._harness.signer, now
+        )
 
     async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
-        return [self._desk.signer.sign(trusted(document)) for document in documents]
+        return [self._harness.signer.sign(trusted(document)) for document in documents]
 
 
-class Desk:
+class Harness:
     """Closed by `close`. Each message arrives a second after the one before, the first after `start`. A
     command that runs in this process while it is open is told `now`, from an hour later on, so that no
     real clock meets fixed dates. Where another process works on the home, see `until_now`."""
@@ -89,7 +91,7 @@ class Desk:
         self.start, self.now = start, start + (LATER - NOW)
         self._told = ExitStack()
         self._told.enter_context(telling(self._tick))
-        shutil.copytree(_founded().name, path)
+        shutil.copytree(_shared_home().name, path)
         self.home = Home(path)
         self.blobs = FilesystemBlobs(self.home.blobs)
         self.database = Database(sqlite_engine(self.home.database))
@@ -130,7 +132,7 @@ class Desk:
         """Registers the party of this account anew, with these fields changed."""
         party = self.party(account)
         changed = replace(party, **changes)
-        change = Change(before=party, after=changed)
+        change = PartyChange(before=party, after=changed)
         self.database.submit(lambda to: write(to, [change], "tests", "", NOW)).result()
         return changed
 

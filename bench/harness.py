@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from adapters.blobs.filesystem import FilesystemBlobs
-from adapters.cli.init.init import found
+from adapters.cli.init.init import create_home
 from adapters.home.home import Home
 from adapters.store.read.register import SqlRegister
 from bench.traffic import ACCOUNT, Sent
@@ -26,10 +26,10 @@ def now() -> datetime:
 def home() -> Iterator[Home]:
     """A fresh home in a temporary folder, with a free port for SFTP."""
     with TemporaryDirectory(prefix="gateway-bench-") as folder:
-        yield found(Path(folder) / "home", 0, now())
+        yield create_home(Path(folder) / "home", 0, now())
 
 
-class Desk:
+class Harness:
     """Everything that judging needs, loaded once."""
 
     def __init__(self, home: Home) -> None:

@@ -12,15 +12,15 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from adapters.channels.sftp_server.remembered import Remembered
-from adapters.channels.sftp_server.uploads import Draft, Outbox
+from adapters.channels.sftp_server.remembered import UploadNotes
+from adapters.channels.sftp_server.uploads import Upload, Uploads
 from adapters.channels.sftp_server.wire import Refused, Status, no_such_file
-from gateway.model.faults import Finding, Rejected, printable
+from gateway.model.faults import Finding, MessageRejected, printable
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account
-from gateway.model.ports import BlobStore, Clock, Entry, Filing, Intake
-from gateway.receive.allowance import Asked, Room
+from gateway.model.ports import BlobStore, Clock, DossierStore, Entry, Intake
+from gateway.receive.allowance import AllowanceQuery, UploadAllowance
 from gateway.receive.mailbox import Mailbox
 
 # Longer than any commit that will still succeed; a client's own patience is about as long.
@@ -30,30 +30,30 @@ _T = TypeVar("_T")
 log: Final = structlog.get_logger("gateway.sftp")
 
 
-class Office:
+class SftpServices:
     """Sessions run in threads of their own; the store's verbs run on the node's event loop."""
 
     def __init__(
         self,
         intake: Intake,
         mailbox: Mailbox,
-        filing: Filing,
+        dossiers: DossierStore,
         blobs: BlobStore,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        room: Asked | None = None,
-        remembered: Remembered | None = None,
+        room: AllowanceQuery | None = None,
+        notes: UploadNotes | None = None,
     ) -> None:
         self.intake = intake
         self.mailbox = mailbox
-        self.filing = filing
+        self.dossiers = dossiers
         self.blobs = blobs
         self.clock = clock
         self._loop = loop
         self._room = room
-        self._remembered = remembered
+        self._notes = notes
         self._lock = threading.Lock()
-        self._outboxes: dict[str, Outbox] = {}
+        self._outboxes: dict[str, Uploads] = {}
         self._pages = threading.Lock()
         self._pages_of: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -75,7 +75,7 @@ class Office:
         with own, self._pages:
             yield
 
-    def room(self, account: Account) -> Room | None:
+    def room(self, account: Account) -> UploadAllowance | None:
         """How much it may send now; None where nothing but its largest package is a bound."""
         return None if self._room is None else self.wait(_awaited(self._room(account)))
 
@@ -86,23 +86,23 @@ class Office:
             raise no_such_file()
         return entry
 
-    def outbox(self, account: str) -> Outbox:
+    def uploads(self, account: str) -> Uploads:
         with self._lock:
-            return self._outboxes.setdefault(account, Outbox(account, self._remembered))
+            return self._outboxes.setdefault(account, Uploads(account, self._notes))
 
     def left_unfinished(self) -> dict[str, int]:
         """How many files each account has left unfinished, of those that have some."""
         with self._lock:
             outboxes = dict(self._outboxes)
         now = self.clock()
-        counted = {account: len(outbox.left(now)) for account, outbox in outboxes.items()}
+        counted = {account: len(uploads.left(now)) for account, uploads in outboxes.items()}
         return {account: count for account, count in counted.items() if count}
 
-    def outboxes(self) -> list[Outbox]:
+    def all_uploads(self) -> list[Uploads]:
         with self._lock:
             return list(self._outboxes.values())
 
-    def commit(self, account: str, draft: Draft, name: str, admit: Callable[[], Account]) -> int:
+    def commit(self, account: str, upload: Upload, name: str, admit: Callable[[], Account]) -> int:
         """Makes a message of a held draft and returns its size; `admit` gives its sender and has the last
         word. Where it raises there is no message; the draft is used up either way."""
         now = self.clock()
@@ -110,9 +110,9 @@ class Office:
         try:
             # There was room when it was opened; others that were opened with it may have come first.
             room = self.room(admit())
-            if room is not None and room.refuses(draft.spool.size):
-                raise Rejected(room.why)
-            sha256, size = draft.spool.keep()
+            if room is not None and room.refuses(upload.spool.size):
+                raise MessageRejected(room.why)
+            sha256, size = upload.spool.keep()
             sender = admit()
             self.wait(
                 self.intake.add(
@@ -128,7 +128,7 @@ class Office:
                     sender,
                 )
             )
-        except Rejected as beyond:
+        except MessageRejected as beyond:
             refused = beyond.findings[0]
             log.warning("upload refused", account=account, name=printable(name), reason=refused.code)
             raise no_room(refused) from None
@@ -136,12 +136,12 @@ class Office:
             log.error("upload failed", account=account, name=printable(name), reason=printable(str(error)))
             raise
         finally:
-            self.outbox(account).drop(draft)
+            self.uploads(account).drop(upload)
         log.info("upload", account=account, name=printable(name), id=message, size=size, sha256=sha256)
         return size
 
 
-async def _awaited(asked: Awaitable[Room]) -> Room:
+async def _awaited(asked: Awaitable[UploadAllowance]) -> UploadAllowance:
     return await asked
 
 

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple, Unpack
 
-from gateway.model.ports import BlobStore, Clock, Intake, Postings
-from gateway.receive.allowance import Asked
+from gateway.model.ports import BlobStore, Clock, Intake, ReceiptDeliveries
+from gateway.receive.allowance import AllowanceQuery
 from gateway.receive.mailbox import Mailbox
 
 T = TypeVar("T")
@@ -15,19 +15,19 @@ Given = TypeVarTuple("Given")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Office:
+class PartnerPorts:
     """The store behind its ports. `mark` is the gateway's own, see `claim_names.MARK`."""
 
     intake: Intake
     mailbox: Mailbox
-    postings: Postings
+    deliveries: ReceiptDeliveries
     blobs: BlobStore
     clock: Clock
     mark: str
-    room: Asked | None = None
+    room: AllowanceQuery | None = None
 
 
-class Thread:
+class PartnerThread:
     """Where one party's folders are waited for, so that one that does not answer keeps no other waiting."""
 
     def __init__(self) -> None:

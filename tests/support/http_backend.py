@@ -10,7 +10,7 @@ from typing import IO, Any, TypeVar
 from adapters.backends.http import opened_client
 from adapters.backends.http_answers import PolledBackend
 from adapters.sandbox.customs.serving_http import serving
-from adapters.sandbox.simulated_backend import Desk
+from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.config.connections import DxpSettings, HttpBackendSettings
 from gateway.model.message import Submission
 from gateway.model.ports import Answer, Backend, Outcome
@@ -45,14 +45,14 @@ class OwnLoop:
 class OverHttp:
     """`desk`, polled; with `dxp` both ends speak it."""
 
-    def __init__(self, folder: Path, desk: Desk, dxp: DxpSettings | None = None) -> None:
-        self._desk = desk
+    def __init__(self, folder: Path, backend: SimulatedBackend, dxp: DxpSettings | None = None) -> None:
+        self._backend = backend
         self._own = OwnLoop()
         self._open = AsyncExitStack()
         self._gateway: Backend = self._own.run(self._opened(folder, dxp))
 
     async def _opened(self, folder: Path, dxp: DxpSettings | None) -> Backend:
-        at = await self._open.enter_async_context(serving(self._desk, folder, "127.0.0.1", 0, None, dxp))
+        at = await self._open.enter_async_context(serving(self._backend, folder, "127.0.0.1", 0, None, dxp))
         settings = HttpBackendSettings(kind="http", url=f"http://127.0.0.1:{at[1]}/", dxp=dxp)
         client = await self._open.enter_async_context(opened_client(settings, folder))
         return PolledBackend(client, settings, folder)
@@ -74,4 +74,4 @@ class OverHttp:
         if self._own.alive:
             self._own.run(self._open.aclose())
             self._own.close()
-            self._desk.close()
+            self._backend.close()

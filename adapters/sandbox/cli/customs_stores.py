@@ -37,27 +37,27 @@ BackendOption = Annotated[
 @contextmanager
 def ledgers(home: Path | None, folder: Path | None) -> Iterator[Sequence[Ledger]]:
     """Of every customs sandbox that was ever served, of the home or behind the folder."""
-    books = _books(home, folder).values()
-    with _told(), ExitStack() as stack:
+    books = _stores(home, folder).values()
+    with _exit_codes(), ExitStack() as stack:
         yield [stack.enter_context(closing(Ledger(book, utc_now))) for book in books if book.is_file()]
 
 
 @contextmanager
 def ledger(home: Path | None, folder: Path | None, backend: str) -> Iterator[Ledger]:
     """Of one customs sandbox, served or not yet; `backend` may be empty where there is only one."""
-    books = _books(home, folder)
+    books = _stores(home, folder)
     if backend and backend not in books:
         fail(USAGE, f"{backend} is no customs sandbox of this home; there is: {', '.join(books) or 'none'}")
     if not backend and len(books) != 1:
         fail(USAGE, f"which customs sandbox? Name it with --backend: {', '.join(books) or 'there is none'}")
     book = books[backend or next(iter(books))]
-    with _told(), nullcontext() if home is None else private():
+    with _exit_codes(), nullcontext() if home is None else private():
         book.parent.mkdir(parents=True, exist_ok=True)
         with closing(Ledger(book, utc_now)) as found:
             yield found
 
 
-def _books(home: Path | None, folder: Path | None) -> dict[str, Path]:
+def _stores(home: Path | None, folder: Path | None) -> dict[str, Path]:
     """The files of the sandboxes, by the name of the back-end."""
     if folder is not None:
         if not folder.is_dir():
@@ -73,7 +73,7 @@ def _books(home: Path | None, folder: Path | None) -> dict[str, Path]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _exit_codes() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.judge.pipeline import Rules
-from gateway.judge.receipt import Known, Verdict, gateway_receipt, refusal, wanted
-from gateway.model.agreements import Used
+from gateway.judge.receipt import ReceiptContext, Verdict, gateway_receipt, refusal, wanted
+from gateway.model.agreements import AgreementUse
 from gateway.model.faults import Fault, Finding, finding
 from gateway.model.message import Facts, Receipt, Received
 from gateway.model.ports import Register, Signer
-from gateway.notify.recipients import told_of_freeing
+from gateway.notify.recipients import notices_of_release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stopped:
+class Hold:
     """A message that is to be rejected, as the store has it; `revision` is for the commit that follows.
 
     `facts` are None where its judgement never came so far; `uses` is the agreement that it used up, if any.
@@ -24,12 +24,12 @@ class Stopped:
     received: Received
     facts: Facts | None
     linked: str | None
-    uses: Used | None
+    uses: AgreementUse | None
     revision: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dismissal:
+class Rejection:
     """A rejection by an operator: everything that one commit writes."""
 
     message: str
@@ -39,29 +39,29 @@ class Dismissal:
     trail: dict[str, str]
 
 
-def dismissal(
-    stopped: Stopped, reason: str, rules: Rules, register: Register, signer: Signer, now: datetime
-) -> Dismissal:
+def rejection_of(
+    hold: Hold, reason: str, rules: Rules, register: Register, signer: Signer, now: datetime
+) -> Rejection:
     """The final receipt of a message that an operator rejects, and what others are told of it.
 
     By what the store knows of it: the package itself may be what no judgement survives, so it is not opened.
     """
-    received, arrival = stopped.received, stopped.received.arrival
+    received, arrival = hold.received, hold.received.arrival
     party = register.party_of(arrival.account)
-    known = Known(party=party, facts=stopped.facts, linked=stopped.linked)
+    context = ReceiptContext(party=party, facts=hold.facts, linked=hold.linked)
     findings = (finding(Fault.DISMISSED, detail=reason),)
     receipt = gateway_receipt(
-        received, Verdict.REJECTED, known, findings, rules.families, rules.policy, signer, now
+        received, Verdict.REJECTED, context, findings, rules.families, rules.policy, signer, now
     )
-    answers: Sequence[Receipt] = refusal(received, known, findings, rules.families, now)
+    answers: Sequence[Receipt] = refusal(received, context, findings, rules.families, now)
     freed: tuple[Receipt, ...] = ()
-    if stopped.uses is not None and stopped.facts is not None:
-        reference = stopped.facts.key.reference
-        drafts = told_of_freeing(stopped.uses, arrival.id, reference, "", register, party, now)
+    if hold.uses is not None and hold.facts is not None:
+        reference = hold.facts.key.reference
+        drafts = notices_of_release(hold.uses, arrival.id, reference, "", register, party, now)
         freed = tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
-    return Dismissal(
+    return Rejection(
         message=arrival.id,
-        revision=stopped.revision,
+        revision=hold.revision,
         findings=findings,
         receipts=wanted([receipt, *answers], party) + freed,
         trail={

@@ -4,21 +4,21 @@ import hashlib
 import threading
 from typing import Final
 
-from adapters.channels.sftp_server.office import Office
-from adapters.channels.sftp_server.uploads import Draft
+from adapters.channels.sftp_server.services import SftpServices
+from adapters.channels.sftp_server.uploads import Upload
 from adapters.channels.sftp_server.wire import Refused, Status
-from gateway.model.faults import Fault, Rejected, finding, printable
+from gateway.model.faults import Fault, MessageRejected, finding, printable
 from gateway.model.ports import Spool
 
 _CHUNK: Final = 1024 * 1024
 
 
-class Claims:
+class ClaimCheck:
     """Each verb may be called from any thread, of one claim from one at a time; an account reaches its own
     uploads only."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, services: SftpServices) -> None:
+        self._services = services
         self._lock = threading.Lock()
         self._kept: set[tuple[str, str, int, str]] = set()
 
@@ -26,36 +26,36 @@ class Claims:
         """Makes a blob of the unfinished `file`, which is then gone from OutBox; the same claim may be made
         again until `taken`. Where it raises, the upload stays as it is.
 
-        Raises `Rejected` where there is none, a handle is open on it, or it is another; `OSError`.
+        Raises `MessageRejected` where there is none, a handle is open on it, or it is another; `OSError`.
         """
         key = (account, file, size, sha256)
         with self._lock:
             if key in self._kept:
                 return
-        draft = self._held(account, file)
-        outbox = self._office.outbox(account)
-        if draft.spool.size != size or _digest(draft.spool) != sha256:
-            outbox.release(draft, self._office.clock())
-            raise Rejected(finding(Fault.CLAIM_DIFFERS, detail=printable(file, 80)))
+        upload = self._held(account, file)
+        uploads = self._services.uploads(account)
+        if upload.spool.size != size or _digest(upload.spool) != sha256:
+            uploads.release(upload, self._services.clock())
+            raise MessageRejected(finding(Fault.CLAIM_DIFFERS, detail=printable(file, 80)))
         try:
-            draft.spool.keep()
+            upload.spool.keep()
             with self._lock:
                 self._kept.add(key)
         finally:
-            outbox.drop(draft)
+            uploads.drop(upload)
 
     def taken(self, account: str, file: str, size: int, sha256: str) -> None:
         """It is a message now."""
         with self._lock:
             self._kept.discard((account, file, size, sha256))
 
-    def _held(self, account: str, file: str) -> Draft:
+    def _held(self, account: str, file: str) -> Upload:
         try:
-            return self._office.outbox(account).hold(file)
+            return self._services.uploads(account).hold(file)
         except Refused as refusal:
             missing = refusal.status is Status.NO_SUCH_FILE
             fault = Fault.CLAIM_MISSING if missing else Fault.CLAIM_OPEN
-            raise Rejected(finding(fault, detail=printable(file, 80))) from None
+            raise MessageRejected(finding(fault, detail=printable(file, 80))) from None
 
 
 def _digest(spool: Spool) -> str:

@@ -1,5 +1,6 @@
 """What is no acceptable XML, or no known message, is refused with one finding that names file and line."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -62,6 +63,20 @@ def test_what_is_no_known_message_is_refused_once(fault: Fault, document: bytes)
     (found,) = findings(document)
     assert found.code == fault.code
     assert found.place.file == "declaration.xml"
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (in_sound(b"<BillNo>&#xD83D;&#xDE00;</BillNo>"), "invalid xmlChar"),  # one character as two
+        (in_sound(b"<BillNo>&nbsp;</BillNo>"), "not defined"),
+        (SOUND.replace(b"</DecHead>", b"</DecHeader>", 1), "tag mismatch"),
+    ],
+)
+def test_the_words_of_the_parser_stand_in_the_english_sentence_alone(document: bytes, said: str) -> None:
+    (found,) = findings(document)
+    assert said in found.en
+    assert re.findall("[A-Za-z]+", found.zh) == ["XML", "XML"]
 
 
 def test_the_name_of_an_unknown_root_element_is_told() -> None:

@@ -88,6 +88,21 @@ def test_a_limit_in_a_rule_is_that_of_the_policy() -> None:
     assert found.zh == "商品项数超过 7 项，请拆分报关单。"
 
 
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("DEC-131", "进出口均须填写"),
+        ("DEC-133", "进出口均须填写"),
+        ("DEC-153", "出口时此元素填原产国（地区）"),
+        ("DEC-162", "出口时此元素填最终目的国（地区）"),
+    ],
+)
+def test_a_rule_that_puzzles_who_declares_an_export_says_what_an_export_has_there(
+    rule: str, said: str
+) -> None:
+    assert said in chinese.rules()[rule]
+
+
 TEXTS = {
     "faults": lambda: chinese.catalogue().items(),
     "rules": lambda: chinese.rules().items(),
@@ -164,6 +179,7 @@ def test_codes_are_called_as_in_the_lists_that_they_are_taken_from() -> None:
         rows = csv.DictReader((lists / f"{name}.csv").read_text("utf-8").splitlines())
         return {row["code"]: row[column] for row in rows}
 
+    assert named("duty_mode", "name_zh")["5"] == "随征免性质"
     assert named("transport_mode", "name_zh") == TRANSPORTS_ZH
     called = named("currency", "name_zh")
     numeric = [code for code in CURRENCIES_ZH if code.isdigit()]

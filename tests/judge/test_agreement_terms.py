@@ -112,6 +112,17 @@ def test_mandates_of_others_are_named_to_nobody_else(harness: Harness) -> None:
     assert MANDATE not in found.en
 
 
+def test_of_a_mandate_of_others_that_an_agreement_names_nothing_is_told_but_that(
+    harness: Harness,
+) -> None:
+    others = {"trader": enterprise("trader-b").code, "goods": ("9999",)}
+    told(harness, MANDATE, kind=AgreementKind.LONG_TERM, **others)
+    told(harness, mandate=MANDATE)
+    (found,) = declared(harness, NUMBER).findings
+    assert f"(mandate {MANDATE}: other parties)" in found.en
+    assert "9999" not in found.zh
+
+
 def test_of_several_agreements_the_first_that_fits_is_used_and_the_receipt_says_which(
     harness: Harness,
 ) -> None:

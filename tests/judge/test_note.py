@@ -17,6 +17,7 @@ from gateway.model.states import Event, State
 from tests.support.association import ACCOUNT, agreement, signed_notice
 from tests.support.declarations import enterprise
 from tests.support.harness import NOW, Harness
+from tests.support.invariants import agreement_violations
 
 NUMBER = "195200016172325"
 
@@ -90,6 +91,8 @@ def test_a_long_term_mandate_stays_in_force_when_the_association_tells_that_it_w
     harness.judged(ACCOUNT, "used.xml", signed_notice(harness.home, unknown, Act.USED))
     (row,) = harness.rows(agreements, number=unknown.number)
     assert row["state"] == AgreementState.IN_FORCE
+    with harness.database.engine.connect() as store:
+        assert list(agreement_violations(store)) == []
 
 
 NOBODY = "9999999999"

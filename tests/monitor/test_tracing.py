@@ -10,13 +10,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from adapters.backends.amqp_exchange import ZIP, submission
+from adapters.channels.amqp.validation import validate
 from adapters.monitor.tracing import Tracer
 from gateway.model.message import Arrival, new_id, number_of
 from gateway.model.trace_context import TRACEPARENT
 from tests.support.declarations import owing_nothing
+from tests.support.raw_amqp import Properties, content_header, field, table
 from tests.support.receivers import Posts, http_receiver
 from tests.support.rendering import render
 from tests.support.served import ROOT, Gateway
+from tests.transport.test_doubling_wire import ACCOUNT, MOST, delivered
 
 
 def test_the_number_of_an_id_is_the_one_that_it_was_made_of() -> None:
@@ -147,3 +150,11 @@ def test_the_senders_trace_is_joined_where_it_names_one(said: object, joined: bo
     for key in (message, f"{message}-0202"):
         handed = submission(key, b"", ZIP).headers[TRACEPARENT]
         assert handed == f"00-{root.trace_id.hex()}-{root.span_id.hex()}-01"
+
+
+@pytest.mark.parametrize(("said", "taken"), [(SENDERS, SENDERS), ("00-x", ""), ("", "")])
+def test_the_senders_trace_is_taken_from_the_header_of_its_message(said: str, taken: str) -> None:
+    named = field(TRACEPARENT.encode(), b"S", len(said).to_bytes(4) + said.encode())
+    properties = Properties(message_id=b"m", headers=table(named))
+    message = delivered(content_header(properties, 4), b"<a/>")
+    assert validate(message, ACCOUNT, MOST).traceparent == taken

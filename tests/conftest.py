@@ -23,6 +23,24 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("busy")
 
 
+# Most of what tests wait for is a disk that says it has something; memory says so at once.
+_MEMORY = Path("/dev/shm")
+_ROOM = 6 * 1024**3
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Temporary files lie in memory where there is room, for the time of the run; `TMPDIR` says otherwise."""
+    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
+    if roomy and "TMPDIR" not in os.environ and not hasattr(config, "workerinput"):
+        os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tests-", dir=_MEMORY)
+        tempfile.tempdir = None
+        config.add_cleanup(_remove_temporary_files)
+
+
+def _remove_temporary_files() -> None:
+    shutil.rmtree(os.environ.pop("TMPDIR"), ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
     """A broker for all tests of a run that leave it alive and well; each takes a `vhost` of its own. Over TLS

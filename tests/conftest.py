@@ -18,6 +18,8 @@ from tests.support.tls import issued
 
 # Commands speak the language of the terminal; what tests read of them is English unless they ask.
 os.environ["LC_ALL"] = "C.UTF-8"
+# A test starts many processes; each would compile the product anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # How long an example takes says how busy the machine is.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")

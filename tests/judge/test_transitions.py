@@ -66,7 +66,7 @@ def test_what_repeats_another_is_given_that_ones_receipts() -> None:
 
 def test_what_waits_names_what_for_and_waits_only_while_that_is_not_there() -> None:
     awaited = Awaited(thing="agreement 7", seen=0, until=NOW + timedelta(hours=48))
-    waits = own(Event.WAITING, lack=awaited)
+    waits = own(Event.WAITING, awaited=awaited)
     assert waits.columns == {
         "reason": "",
         "linked": None,

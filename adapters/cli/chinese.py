@@ -15,7 +15,7 @@ from gateway.model.message import ReceiptKind
 from gateway.model.parties import CLASSES_ZH, ROLES_ZH, ReceiptForm, SignaturePolicy
 from gateway.model.states import CUSTOMS_STATUSES_ZH, STATES_ZH, DeliveryState, Event
 from gateway.model.trade_words import DIRECTIONS_ZH
-from gateway.model.waits import in_words
+from gateway.model.waits import text_in_words
 from gateway.monitor.alarms import Severity
 from gateway.notify.document_requests import RequestReason
 from gateway.operate.bulk_requests import Outcome, Progress
@@ -30,7 +30,7 @@ def of(known: Mapping[Any, str]) -> Word:
 
 
 def _thing(value: Any) -> object:
-    return in_words(value).zh if value else value
+    return text_in_words(value).zh if value else value
 
 
 DELIVERY_STATES: Final = {

@@ -69,7 +69,7 @@ from gateway.model.transition import (
     WithdrawDeliveries,
     hold,
 )
-from gateway.model.waits import spelt
+from gateway.model.waits import Awaited, AwaitedKind
 
 ACTOR: Final = "gateway"
 MATCHED: Final = "matched"  # the word in the trail of an answer
@@ -178,9 +178,9 @@ def _is_superseded(transaction: Transaction, effect: Effect, message: str) -> bo
         case WakeVersions():
             return ends_by_another(versions_of(transaction.connection, message, effect.facts), effect.facts)
         case StillMissing():
-            return not still_missing(transaction, effect.awaited, effect.replaced)
+            return not still_missing(transaction, effect.wait, effect.replaced)
         case FirstInLine():
-            things = (f"document {effect.party} {name}" for name in listed_as(effect.file))
+            things = (Awaited.document(effect.party, name) for name in listed_as(effect.file))
             return any(claimed_before(transaction, thing, message) for thing in things)
         case ConsumeAgreement():
             return not may_be_used(transaction, effect.registered, message)
@@ -244,7 +244,8 @@ def _columns(columns: Columns) -> dict[str, object]:
     changed: dict[str, object] = dict(columns)
     if "waiting_for" in columns:
         thing = columns["waiting_for"]
-        changed["spelt"] = None if thing is None else spelt(thing)
+        changed["waiting_for"] = None if thing is None else str(thing)
+        changed["spelt"] = None if thing is None else thing.spelling
     if "hint" in columns:
         changed["hint"] = asdict(columns["hint"])
     return changed
@@ -263,7 +264,8 @@ def _bring_about(
         case WakeVersions():
             for row in versions_of(transaction.connection, message, effect.facts):
                 if row.state == State.WAITING:
-                    _judge_again(transaction, row, f"version {message}", at, Columns(waiting_for=None))
+                    thing = Awaited(AwaitedKind.VERSION, (message,))
+                    _judge_again(transaction, row, thing, at, Columns(waiting_for=None))
         case TakeKey():
             take_key(transaction, message, effect.key)
         case Submit():
@@ -328,24 +330,26 @@ def _release_agreement(
 def _wake_for(transaction: Transaction, agreement: Agreement, at: datetime) -> None:
     """What waits for this agreement by its number, for one of several, or for any mandate between its
     parties is judged again."""
-    thing = f"agreement {agreement.number}"
+    thing = Awaited.agreements([agreement.number])
     _wake(transaction, thing, at)
-    for row in waiting_for_one_of(transaction.connection, "agreements", agreement.number):
+    for row in waiting_for_one_of(transaction.connection, agreement.number):
         _judge_again(transaction, row, thing, at, Columns(waiting_for=thing))
     if agreement.kind is AgreementKind.LONG_TERM:
-        _wake(transaction, f"mandate {agreement.trader} {agreement.broker}", at)
+        _wake(transaction, Awaited.mandate(agreement.trader, agreement.broker), at)
 
 
-def _wake(transaction: Transaction, thing: str, at: datetime) -> None:
+def _wake(transaction: Transaction, thing: Awaited, at: datetime) -> None:
     for row in waiting_for(transaction.connection, thing):
         _judge_again(transaction, row, thing, at, Columns())
 
 
-def _judge_again(transaction: Transaction, row: Waiting, thing: str, at: datetime, columns: Columns) -> None:
+def _judge_again(
+    transaction: Transaction, row: Waiting, thing: Awaited, at: datetime, columns: Columns
+) -> None:
     """Each keeps its claim (`waiting_for`) until it is decided: where only one can have the thing, the one
     that was received first is judged first."""
     came = Transition(
-        message=row.id, event=Event.ARRIVED, actor=ACTOR, at=at, detail={"thing": thing}, columns=columns
+        message=row.id, event=Event.ARRIVED, actor=ACTOR, at=at, detail={"thing": str(thing)}, columns=columns
     )
     _write(transaction, came, _Present.of(row))
 

@@ -9,13 +9,13 @@ from typing import Final
 from gateway.judge.authorise import Authority
 from gateway.model.agreements import AgreementState, RegisteredAgreement
 from gateway.model.china import china_date
-from gateway.model.decision import Awaited, MustWait
+from gateway.model.decision import MustWait, Wait
 from gateway.model.faults import Fault, Finding, MessageRejected, Severity, finding
 from gateway.model.message import DeclarationRecord, Received, made_at
 from gateway.model.parties import Party
 from gateway.model.policy import Policy
 from gateway.model.ports import Register
-from gateway.model.waits import awaited
+from gateway.model.waits import Awaited, waits_for
 from gateway.rules.agency_coverage import (
     Reason,
     Shipment,
@@ -61,8 +61,7 @@ def check_agency(
             return replace(found, under=under)
         unfit.append(refusal(found.agreement, reasons))
     if lacking:
-        kind = "agreement" if len(lacking) == 1 else "agreements"
-        raise _lacking(f"{kind} {' '.join(lacking)}", sum(lacking.values()), received, policy)
+        raise _must_wait(Awaited.agreements(tuple(lacking)), sum(lacking.values()), received, policy)
     raise MessageRejected(unfit)
 
 
@@ -89,10 +88,9 @@ def _mandate(
     found = None if trader is None else covering(mandates, shipment)
     if found is not None:
         return found
-    pair = f"{shipment.trader} {shipment.broker}"
     if any(each.agreement.state is AgreementState.PROPOSED for each in mandates):
         seen = sum(each.revision for each in mandates)
-        raise _lacking(f"mandate {pair}", seen, received, policy)
+        raise _must_wait(Awaited.mandate(shipment.trader, shipment.broker), seen, received, policy)
     reasons = list(why_none((each.agreement for each in mandates[-_NAMED:]), shipment))
     if trader is None:
         reasons.append(not_registered(shipment.trader))
@@ -147,6 +145,6 @@ def _shipment(
     )
 
 
-def _lacking(thing: str, seen: int, received: Received, policy: Policy) -> MustWait:
+def _must_wait(thing: Awaited, seen: int, received: Received, policy: Policy) -> MustWait:
     until = received.arrival.received_at + timedelta(hours=policy.agreement.wait_hours)
-    return MustWait(Awaited(thing=thing, seen=seen, until=until), awaited(thing, until))
+    return MustWait(Wait(thing=thing, seen=seen, until=until), waits_for(thing, until))

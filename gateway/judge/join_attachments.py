@@ -15,7 +15,7 @@ from gateway.formats.characters import first_strange
 from gateway.formats.submission import is_safe
 from gateway.judge.authorise import refuse_other_roles
 from gateway.judge.validate import RecognisedDocument
-from gateway.model.decision import Awaited, MustWait
+from gateway.model.decision import MustWait, Wait
 from gateway.model.faults import Fault, Finding, MessageRejected, finding, in_bytes, too_large
 from gateway.model.file_names import FileNames, listed_as
 from gateway.model.message import (
@@ -32,7 +32,7 @@ from gateway.model.message import (
 from gateway.model.parties import Party
 from gateway.model.policy import Policy
 from gateway.model.ports import Register
-from gateway.model.waits import awaited
+from gateway.model.waits import Awaited, waits_for
 
 FAMILY: Final = "gateway"
 LISTED: Final = "files"  # the list of a profile that names the files belonging to a document
@@ -73,16 +73,16 @@ def replaced(name: str, by: Received) -> Finding:
     return finding(Fault.DOCUMENT_REPLACED, detail=by.arrival.id, file=name)
 
 
-def brings(part: Part, party: Party) -> tuple[str, ...]:
+def brings(part: Part, party: Party) -> tuple[Awaited, ...]:
     """What documents may wait for that this PDF is."""
-    return tuple(_document(party, name) for name in listed_as(part.name))
+    return tuple(Awaited.document(party.code, name) for name in listed_as(part.name))
 
 
 def await_declaration(received: Received, part: Part, party: Party, policy: Policy) -> MustWait:
     """That a PDF on its own waits for the document that lists it."""
     until = received.arrival.received_at + timedelta(hours=policy.pdf.wait_hours)
-    thing = f"declaration {party.code} {part.name}"
-    return MustWait(Awaited(thing=thing, seen=0, until=until), awaited(thing, until, file=part.name))
+    thing = Awaited.declaration(party.code, part.name)
+    return MustWait(Wait(thing=thing, seen=0, until=until), waits_for(thing, until, file=part.name))
 
 
 def join_attachments(
@@ -119,12 +119,9 @@ def await_documents(received: Received, package: Package, party: Party, policy: 
     if not package.missing:
         return
     until = received.arrival.received_at + timedelta(hours=policy.pdf.wait_hours)
-    lack = Awaited(thing=_document(party, package.missing[0]), seen=0, until=until)
-    raise MustWait(lack, *(awaited(_document(party, name), until, file=name) for name in package.missing))
-
-
-def _document(party: Party, name: str) -> str:
-    return f"document {party.code} {name}"
+    things = [Awaited.document(party.code, name) for name in package.missing]
+    wait = Wait(thing=things[0], seen=0, until=until)
+    raise MustWait(wait, *(waits_for(thing, until, file=thing.names[1]) for thing in things))
 
 
 def _meant(

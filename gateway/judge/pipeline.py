@@ -42,7 +42,7 @@ from gateway.model.parties import Party
 from gateway.model.policy import Policy
 from gateway.model.ports import PendingReceipt, Register, Signer
 from gateway.model.states import Event
-from gateway.model.waits import in_words
+from gateway.model.waits import text_in_words
 from gateway.notify.recipients import notices_of_release, notices_of_use
 from gateway.rules.documents_due import there
 
@@ -292,7 +292,7 @@ def _waits(
 ) -> Decision:
     """The decision to wait; to refuse, where the time for that is over."""
     if received.overdue:
-        thing = in_words(received.overdue)
+        thing = text_in_words(received.overdue)
         late = finding(Fault.WAIT_EXPIRED, detail=thing.en, detail_zh=thing.zh)
         return _refused(received, context, (late, *must_wait.shown), rules, signer, now)
     receipt = gateway_receipt(
@@ -306,7 +306,7 @@ def _waits(
         facts=context.facts,
         receipts=wanted([receipt], context.party),
         linked=context.linked,
-        awaited=must_wait.awaited,
+        wait=must_wait.wait,
         trail=_trail(rules) | {"receipt": _digest(receipt)},
     )
 
@@ -323,7 +323,7 @@ def _waits_for_declaration(
     """The decision on a PDF that was sent on its own; the earlier one of its name ends."""
     must_wait = await_declaration(received, pdf, party, rules.policy)
     decision = _waits(received, _context(party, pdf), must_wait, rules, signer, now)
-    if decision.awaited is None:  # its time is over
+    if decision.wait is None:  # its time is over
         return decision
     ended = []
     if earlier is not None:

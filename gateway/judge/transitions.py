@@ -37,8 +37,8 @@ def transitions(decision: Decision, now: datetime) -> list[Transition]:
     columns = Columns(
         reason=decision.reason,
         linked=decision.linked,
-        waiting_for=None if decision.awaited is None else decision.awaited.thing,
-        until=None if decision.awaited is None else decision.awaited.until,
+        waiting_for=None if decision.wait is None else decision.wait.thing,
+        until=None if decision.wait is None else decision.wait.until,
     )
     if decision.meaning.use is not None:
         columns["agreement"] = decision.meaning.use.agreement.number
@@ -55,7 +55,7 @@ def transitions(decision: Decision, now: datetime) -> list[Transition]:
             "faults": [found.rule or found.code for found in decision.findings],
             "reason": decision.reason,
             "linked": decision.linked,
-            "waiting_for": None if decision.awaited is None else decision.awaited.thing,
+            "waiting_for": None if decision.wait is None else str(decision.wait.thing),
             **decision.trail,
         },
         columns=columns,
@@ -94,9 +94,9 @@ def _effects(decision: Decision) -> tuple[Effect, ...]:
         effects.append(Submit(submissions=decision.submissions))
     if event is Event.REPEATED and decision.linked is not None:
         effects.append(RepeatReceipts(earlier=decision.linked))
-    if decision.awaited is not None:
+    if decision.wait is not None:
         replaced = tuple(each.message for each in decision.replaced)
-        effects.append(StillMissing(awaited=decision.awaited, replaced=replaced))
+        effects.append(StillMissing(wait=decision.wait, replaced=replaced))
     if facts is not None:
         effects += [FirstInLine(party=facts.key.party, file=each.name) for each in decision.joined]
     if meaning.use is not None:

@@ -9,27 +9,28 @@ from gateway.model.message import DeclarationRecord, Facts, Receipt, Submission
 from gateway.model.obligation import Obligation
 from gateway.model.risk_hint import Hint
 from gateway.model.states import Event
+from gateway.model.waits import Awaited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Awaited:
-    """A named thing without which a sound message cannot be accepted yet, and until when it waits for it.
+class Wait:
+    """A thing without which a sound message cannot be accepted yet, and until when it waits for it.
 
     `seen` is the thing's revision as the judgement knew it, 0 where it was not there at all: if that has
     changed since, the message is judged again.
     """
 
-    thing: str
+    thing: Awaited
     seen: int
     until: datetime
 
 
 class MustWait(Exception):
-    """The message is sound so far, and waits. `shown` is what its sender is told of it."""
+    """The message is sound so far, and waits. `shown` is what its sender is notified of."""
 
-    def __init__(self, awaited: Awaited, *shown: Finding) -> None:
-        super().__init__(awaited.thing)
-        self.awaited = awaited
+    def __init__(self, wait: Wait, *shown: Finding) -> None:
+        super().__init__(str(wait.thing))
+        self.wait = wait
         self.shown = shown
 
 
@@ -74,7 +75,7 @@ class Decision:
     if that has changed since, nothing is committed and the message is judged again. `linked` is the earlier
     message that this one repeats, corrects or updates, or the declaration that it belongs to.
 
-    `awaited` is what a message waits for, `brings` what others may wait for. `joined` came on their own and
+    `wait` is what a message waits for, `brings` what others may wait for. `joined` came on their own and
     are accepted with it, `replaced` are refused since it takes their place; if one of these waits no more, or
     under another name, nothing is committed either. Nor is it where the message itself has another name than
     this one by then; None where it was not judged by what it is.
@@ -91,8 +92,8 @@ class Decision:
     holder: str | None = None
     linked: str | None = None
     reason: str = ""
-    awaited: Awaited | None = None
-    brings: tuple[str, ...] = ()
+    wait: Wait | None = None
+    brings: tuple[Awaited, ...] = ()
     joined: tuple[Finished, ...] = ()
     replaced: tuple[Finished, ...] = ()
     meaning: JudgedMeaning = JudgedMeaning()

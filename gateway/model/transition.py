@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import TypedDict
 
 from gateway.model.agreements import AgreementChange, RegisteredAgreement
-from gateway.model.decision import Awaited
+from gateway.model.decision import Wait
 from gateway.model.faults import Finding
 from gateway.model.message import Facts, Key, Receipt, Submission
 from gateway.model.obligation import Obligation
 from gateway.model.risk_hint import Hint
 from gateway.model.states import CustomsStatus, Event, State
+from gateway.model.waits import Awaited
 
 
 class Columns(TypedDict, total=False):
@@ -25,7 +26,7 @@ class Columns(TypedDict, total=False):
     name: str
     reason: str
     linked: str | None
-    waiting_for: str | None
+    waiting_for: Awaited | None
     until: datetime | None
     answer_due: datetime
     customs_status: CustomsStatus
@@ -127,7 +128,7 @@ class StillMissing:
     """Superseded where the thing that it waits for came while it was judged: nothing would wake it then.
     `replaced` are messages that end with this one, and are not that thing."""
 
-    awaited: Awaited
+    wait: Wait
     replaced: tuple[str, ...]
 
 
@@ -194,7 +195,7 @@ class AskForDocuments:
 class Wake:
     """A thing is there: what waits for it is judged again."""
 
-    thing: str
+    thing: Awaited
 
 
 Effect = (

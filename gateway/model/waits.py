@@ -1,13 +1,13 @@
-"""What a message waits for, in words: for its sender, and for operators.
+"""What a message waits for: a named thing, and how it is called to its sender and to operators.
 
-A thing is named by its kind and then by what tells it from others of its kind: the number of an agreement,
-trader and broker of a mandate, the party and the file's name of a document and of the declaration that
-lists it. Whose file it is, its sender need not be told.
+Whose file it is, its sender need not be told.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Final
 
 from gateway.model.china import moment_zh
 from gateway.model.faults import Fault, Finding, Severity, finding
@@ -23,14 +23,68 @@ class Words:
         return Words(self.zh + other.zh, f"{self.en} {other.en}")
 
 
-def spelt(thing: str) -> str | None:
-    """By what a thing is looked for that has a file's name in it: the same for names that are spelt alike
-    (`file_names`). None for any other thing, which is looked for as it is named."""
-    kind, _space, name = thing.partition(" ")
-    if kind not in ("document", "declaration"):
-        return None
-    party, _space, file = name.partition(" ")
-    return f"{kind} {party} {spelling(file)}"
+class AwaitedKind(StrEnum):
+    """By what a thing is named: the number of an agreement, or of several of which one will do; trader and
+    broker of a mandate; party and file of a document, and of the declaration that lists it; the message of
+    another version."""
+
+    AGREEMENT = "agreement"
+    ONE_OF_AGREEMENTS = "agreements"
+    MANDATE = "mandate"
+    DOCUMENT = "document"
+    DECLARATION = "declaration"
+    VERSION = "version"
+
+
+_OF_A_FILE: Final = (AwaitedKind.DOCUMENT, AwaitedKind.DECLARATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A thing that a message waits for. `str` is the text that is stored and shown, `read` the way back."""
+
+    kind: AwaitedKind
+    names: tuple[str, ...]
+
+    @classmethod
+    def agreements(cls, numbers: Sequence[str]) -> "Awaited":
+        """One of these, or the one that there is."""
+        kind = AwaitedKind.AGREEMENT if len(numbers) == 1 else AwaitedKind.ONE_OF_AGREEMENTS
+        return cls(kind, tuple(numbers))
+
+    @classmethod
+    def mandate(cls, trader: str, broker: str) -> "Awaited":
+        return cls(AwaitedKind.MANDATE, (trader, broker))
+
+    @classmethod
+    def document(cls, party: str, file: str) -> "Awaited":
+        return cls(AwaitedKind.DOCUMENT, (party, file))
+
+    @classmethod
+    def declaration(cls, party: str, file: str) -> "Awaited":
+        """The one that lists the file."""
+        return cls(AwaitedKind.DECLARATION, (party, file))
+
+    @classmethod
+    def read(cls, text: str) -> "Awaited | None":
+        """None for the text of what is no such thing: what an answer of customs waits for."""
+        word, _space, rest = text.partition(" ")
+        if word not in set(AwaitedKind):
+            return None
+        kind = AwaitedKind(word)
+        return cls(kind, tuple(rest.split(" ", 1) if kind in _OF_A_FILE else rest.split()))
+
+    def __str__(self) -> str:
+        return " ".join((self.kind, *self.names))
+
+    @property
+    def spelling(self) -> str | None:
+        """By what it is looked for where it has a file's name: the same for names that are spelt alike
+        (`file_names`). None for any other, which is looked for as it is named."""
+        if self.kind not in _OF_A_FILE:
+            return None
+        party, file = self.names
+        return f"{self.kind} {party} {spelling(file)}"
 
 
 def joined(told: Sequence[Words]) -> Words | None:
@@ -38,31 +92,34 @@ def joined(told: Sequence[Words]) -> Words | None:
     return Words("；".join(each.zh for each in told), "; ".join(each.en for each in told)) if told else None
 
 
-def in_words(thing: str) -> Words:
-    """The thing itself where its kind has no words."""
-    kind, _space, name = thing.partition(" ")
-    first, _space, second = name.partition(" ")
-    match kind:
-        case "agreement":
-            return Words(f"委托协议 {name}", f"agreement {name}")
-        case "agreements":
-            return Words(f"委托协议 {'、'.join(name.split())}", f"agreement {' or '.join(name.split())}")
-        case "mandate":
+def in_words(thing: Awaited) -> Words:
+    match thing.kind:
+        case AwaitedKind.AGREEMENT | AwaitedKind.ONE_OF_AGREEMENTS:
+            return Words(f"委托协议 {'、'.join(thing.names)}", f"agreement {' or '.join(thing.names)}")
+        case AwaitedKind.MANDATE:
+            trader, broker = thing.names
             return Words(
-                f"境内收发货人 {first} 与申报单位 {second} 之间的代理报关委托书",
-                f"a mandate between {first} and {second}",
+                f"境内收发货人 {trader} 与申报单位 {broker} 之间的代理报关委托书",
+                f"a mandate between {trader} and {broker}",
             )
-        case "document":
-            return Words(f"随附单据 {second}", f"document {second}")
-        case "version":
-            return Words(f"同一编号的报文 {name}", f"message {name} of the same reference")
-        case "declaration":
-            return Words(f"列明 {second} 的报关单", f"declaration that lists {second}")
-    return Words(thing, thing)
+        case AwaitedKind.DOCUMENT:
+            return Words(f"随附单据 {thing.names[1]}", f"document {thing.names[1]}")
+        case AwaitedKind.DECLARATION:
+            return Words(f"列明 {thing.names[1]} 的报关单", f"declaration that lists {thing.names[1]}")
+        case AwaitedKind.VERSION:
+            return Words(
+                f"同一编号的报文 {thing.names[0]}", f"message {thing.names[0]} of the same reference"
+            )
 
 
-def awaited(thing: str, until: datetime, *, file: str | None = None) -> Finding:
-    """What the sender of a message that waits is told."""
+def text_in_words(text: str) -> Words:
+    """The same of a stored text; the text itself where it is of no such thing."""
+    thing = Awaited.read(text)
+    return Words(text, text) if thing is None else in_words(thing)
+
+
+def waits_for(thing: Awaited, until: datetime, *, file: str | None = None) -> Finding:
+    """What the sender of a message that waits is notified of."""
     words = in_words(thing)
     return finding(
         Fault.AWAITED,

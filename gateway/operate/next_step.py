@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.model.china import moment_zh
 from gateway.model.states import STATES_ZH, CustomsStatus, DeliveryState, State
-from gateway.model.waits import Words, in_words
+from gateway.model.waits import Words, text_in_words
 from gateway.operate.message_actions import Act, MessageStatus, Stage, possible, stage_of
 
 
@@ -74,7 +74,7 @@ def _needed(situation: Situation, now: datetime) -> Words:
         case State.RECEIVED:
             return Words("将由运行中的网关校验。", "It is judged next, by a running node.")
         case State.WAITING:
-            thing, until = in_words(situation.waiting_for or ""), _time(situation.until)
+            thing, until = text_in_words(situation.waiting_for or ""), _time(situation.until)
             return Words(
                 f"等待{thing.zh}，最迟至{until.zh}；到达后自动继续，逾期拒收。",
                 f"It waits for {thing.en} until {until.en}; it goes on when that comes, else it is refused.",

@@ -254,13 +254,13 @@ import asyncio, io, pickle, sys
 from pathlib import Path
 import structlog
 from tests.support.amqp_backend import lodge
-from tests.support.submissions import OFFICES
+from tests.support.submissions import BACKENDS
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 work = pickle.loads(sys.stdin.buffer.read())
-desk = OFFICES[sys.argv[1]].open(Path(sys.argv[2]), work["certificate"])
+backend = BACKENDS[sys.argv[1]].open(Path(sys.argv[2]), work["certificate"])
 for submission, package in work["sent"]:
-    outcome, reason = asyncio.run(desk.submit(submission, lambda _: io.BytesIO(package)))
+    outcome, reason = asyncio.run(backend.submit(submission, lambda _: io.BytesIO(package)))
     print(submission.key, outcome, flush=True)
 """
 

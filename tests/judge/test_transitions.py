@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.judge.transitions import transitions
-from gateway.model.decision import Awaited, Decision, Finished
+from gateway.model.decision import Decision, Finished, Wait
 from gateway.model.message import ATTACHMENT, Facts, Key, Operation, Submission
 from gateway.model.states import Event, State
 from gateway.model.transition import (
@@ -21,6 +21,7 @@ from gateway.model.transition import (
     Wake,
     WakeVersions,
 )
+from gateway.model.waits import Awaited
 
 NOW = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 KEY = Key(party="4401ABCDEF", family="cn-dec", type="DecMessage", reference="C-1")
@@ -65,15 +66,15 @@ def test_what_repeats_another_is_given_that_ones_receipts() -> None:
 
 
 def test_what_waits_names_what_for_and_waits_only_while_that_is_not_there() -> None:
-    awaited = Awaited(thing="agreement 7", seen=0, until=NOW + timedelta(hours=48))
-    waits = own(Event.WAITING, awaited=awaited)
+    wait = Wait(thing=Awaited.agreements(["7"]), seen=0, until=NOW + timedelta(hours=48))
+    waits = own(Event.WAITING, wait=wait)
     assert waits.columns == {
         "reason": "",
         "linked": None,
-        "waiting_for": "agreement 7",
-        "until": awaited.until,
+        "waiting_for": wait.thing,
+        "until": wait.until,
     }
-    assert StillMissing(awaited=awaited, replaced=()) in waits.effects
+    assert StillMissing(wait=wait, replaced=()) in waits.effects
 
 
 def test_a_document_on_its_own_replaces_no_versions() -> None:
@@ -92,4 +93,6 @@ def test_what_ends_with_it_is_written_with_it_where_it_still_waits(given: str, e
 
 
 def test_what_it_brings_wakes_those_that_wait_for_it() -> None:
-    assert own(Event.WAITING, brings=("document P x.pdf",)).effects[-1] == Wake(thing="document P x.pdf")
+    assert own(Event.WAITING, brings=(Awaited.document("P", "x.pdf"),)).effects[-1] == Wake(
+        thing=Awaited.document("P", "x.pdf")
+    )

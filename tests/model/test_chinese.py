@@ -18,7 +18,7 @@ from gateway.model.faults import Finding, MessageRejected, finding, in_bytes, to
 from gateway.model.message import Package
 from gateway.model.policy import DeclarationPolicy, Policy
 from gateway.model.trade_words import CURRENCIES_ZH, TRANSPORTS_ZH
-from gateway.model.waits import awaited
+from gateway.model.waits import Awaited, waits_for
 from tests.support import chinese
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,10 @@ def test_a_time_in_chinese_is_that_of_beijing_and_says_so() -> None:
     ],
 )  # fmt: skip
 def test_what_is_awaited_is_named_as_the_trade_names_it(thing: str, said: str) -> None:
-    assert awaited(thing, FOUR_IN_THE_NIGHT).zh.startswith(said)
+    awaited = Awaited.read(thing)
+    assert awaited is not None
+    assert str(awaited) == thing
+    assert waits_for(awaited, FOUR_IN_THE_NIGHT).zh.startswith(said)
 
 
 @pytest.mark.parametrize(

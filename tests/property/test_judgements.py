@@ -52,7 +52,7 @@ def assert_sound(decision: Decision) -> None:
         assert any(found.severity is Severity.ERROR for found in decision.findings)
         assert decision.submissions == ()
     elif decision.event is Event.WAITING:
-        assert decision.awaited is not None
+        assert decision.wait is not None
         assert decision.submissions == ()
     else:
         assert all(found.severity is Severity.WARNING for found in decision.findings)

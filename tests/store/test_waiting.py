@@ -22,11 +22,12 @@ from gateway.model.agreements import (
     Told,
     state_after,
 )
-from gateway.model.decision import Awaited, Decision, JudgedMeaning
+from gateway.model.decision import Decision, JudgedMeaning, Wait
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Receipt, ReceiptKind
 from gateway.model.ports import Superseded
 from gateway.model.states import CustomsStatus, DeliveryState, Event, State
+from gateway.model.waits import Awaited
 from tests.support.acts import replay
 from tests.support.stores import (
     KEY,
@@ -54,6 +55,12 @@ AGREEMENT: Final = Agreement(
 )
 
 
+def read(thing: str) -> Awaited:
+    awaited = Awaited.read(thing)
+    assert awaited is not None
+    return awaited
+
+
 def lacking(sent: Arrival, attempt: int = 1, *, thing: str = THING, seen: int = 0) -> Decision:
     told = Receipt(
         account="broker",
@@ -67,7 +74,7 @@ def lacking(sent: Arrival, attempt: int = 1, *, thing: str = THING, seen: int = 
         attempt=attempt,
         event=Event.WAITING,
         receipts=(told,),
-        awaited=Awaited(thing=thing, seen=seen, until=UNTIL),
+        wait=Wait(thing=read(thing), seen=seen, until=UNTIL),
     )
 
 

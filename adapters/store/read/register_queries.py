@@ -25,7 +25,7 @@ from gateway.model.message import (
     SeparateAttachment,
 )
 from gateway.model.states import CustomsStatus, State
-from gateway.model.waits import spelt
+from gateway.model.waits import Awaited
 
 _PDF: Final = TypeAdapter(Pdf)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -82,8 +82,8 @@ JOINED: Final = _PDFS.where(messages.c.linked == bindparam("to"), messages.c.sta
 def spelt_things(party: str, name: str) -> tuple[str, str]:
     """By what PDFs that came on their own are looked for where a document lists this name, with its suffix or
     without."""
-    named = (f"declaration {party} {each}" for each in (name, name + SUFFIX))
-    one, other = (spelt(each) or "" for each in named)
+    named = (Awaited.declaration(party, each) for each in (name, name + SUFFIX))
+    one, other = (each.spelling or "" for each in named)
     return one, other
 
 

@@ -20,6 +20,7 @@ from gateway.model.agreements import (
 )
 from gateway.model.message import Arrival
 from gateway.model.ports import Superseded
+from gateway.model.waits import Awaited
 
 ACTOR: Final = "gateway"
 AGREEMENT: Final = TypeAdapter(Agreement)
@@ -62,7 +63,7 @@ def may_be_used(transaction: Transaction, used: RegisteredAgreement, message: st
     if agreement.mandate and revision_of(transaction, agreement.mandate) != used.under:
         return False
     return agreement.kind is not AgreementKind.PER_SHIPMENT or not claimed_before(
-        transaction, f"agreement {agreement.number}", message
+        transaction, Awaited.agreements([agreement.number]), message
     )
 
 

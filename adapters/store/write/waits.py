@@ -11,9 +11,9 @@ from adapters.store.database import Transaction
 from adapters.store.read.register_queries import spelt_things
 from adapters.store.tables.messages import IN_WAIT, WOKEN, agreements, messages
 from gateway.model.agreements import AgreementKind
-from gateway.model.decision import Awaited
+from gateway.model.decision import Wait
 from gateway.model.message import ATTACHMENT, Facts, Version, repeated, replaces
-from gateway.model.waits import spelt
+from gateway.model.waits import Awaited, AwaitedKind
 
 _KNOWN: Final = select(agreements.c.revision).where(agreements.c.number == bindparam("wanted"))
 _BETWEEN: Final = select(func.coalesce(func.sum(agreements.c.revision), 0)).where(
@@ -75,25 +75,26 @@ def revisions_between(transaction: Transaction, trader: str, broker: str) -> int
     return int(transaction.connection.execute(_BETWEEN, pair).scalar_one())
 
 
-def waiting_for(reader: Connection, thing: str) -> Sequence[Waiting]:
+def waiting_for(reader: Connection, thing: Awaited) -> Sequence[Waiting]:
     """The messages that wait for this thing, in the order of receipt."""
-    key = spelt(thing)
-    query, name = (_FOR, thing) if key is None else (_FOR_SPELT, key)
+    key = thing.spelling
+    query, name = (_FOR, str(thing)) if key is None else (_FOR_SPELT, key)
     return reader.execute(query, {"thing": name}).all()
 
 
-def waiting_for_one_of(reader: Connection, kind: str, name: str) -> Sequence[Waiting]:
-    """The messages that wait for one of several things of a kind, this among them."""
+def waiting_for_one_of(reader: Connection, number: str) -> Sequence[Waiting]:
+    """The messages that wait for one of several agreements, this among them."""
     # By the index: "!" is the character after the blank.
+    kind = AwaitedKind.ONE_OF_AGREEMENTS
     rows = reader.execute(_ONE_OF, {"least": f"{kind} ", "below": f"{kind}!"}).all()
-    return [row for row in rows if name in row.waiting_for.split()[1:]]
+    return [row for row in rows if number in row.waiting_for.split()[1:]]
 
 
-def claimed_before(transaction: Transaction, thing: str, message: str) -> bool:
+def claimed_before(transaction: Transaction, thing: Awaited, message: str) -> bool:
     """Whether one that was received before `message` was woken by this thing, or gave up waiting for it, and
     is not decided yet."""
-    key = spelt(thing)
-    before = (_BEFORE, thing) if key is None else (_BEFORE_SPELT, key)
+    key = thing.spelling
+    before = (_BEFORE, str(thing)) if key is None else (_BEFORE_SPELT, key)
     found = transaction.connection.execute(before[0], {"thing": before[1], "message": message})
     return found.first() is not None
 
@@ -114,22 +115,18 @@ def overdue(reader: Connection, now: datetime) -> Sequence[Waiting]:
     return reader.execute(_OVERDUE, {"now": now}).all()
 
 
-def still_missing(transaction: Transaction, awaited: Awaited, replaced: Sequence[str]) -> bool:
+def still_missing(transaction: Transaction, wait: Wait, replaced: Sequence[str]) -> bool:
     """Whether the thing is as a judgement saw it, or has not come since; `replaced` are not that thing."""
-    kind, _space, name = awaited.thing.partition(" ")
-    numbers = {"agreement": [name], "agreements": name.split()}.get(kind, [])
-    if numbers:
-        return sum(revision_of(transaction, number) for number in numbers) == awaited.seen
-    if kind == "mandate":
-        trader, _space, broker = name.partition(" ")
-        return revisions_between(transaction, trader, broker) == awaited.seen
-    if kind in ("document", "declaration"):
-        # The document is there now, or another PDF of the very name of one that waits for its declaration.
-        party, _space, file = name.partition(" ")
-        query, where = (
-            (_SEPARATE, {"things": spelt_things(party, file)})
-            if kind == "document"
-            else (_OF_ITS_NAME, {"thing": awaited.thing})
-        )
-        return set(transaction.connection.execute(query, where).scalars()) <= set(replaced)
-    return True
+    match wait.thing.kind:
+        case AwaitedKind.AGREEMENT | AwaitedKind.ONE_OF_AGREEMENTS:
+            return sum(revision_of(transaction, number) for number in wait.thing.names) == wait.seen
+        case AwaitedKind.MANDATE:
+            return revisions_between(transaction, *wait.thing.names) == wait.seen
+        case AwaitedKind.DOCUMENT:
+            found = transaction.connection.execute(_SEPARATE, {"things": spelt_things(*wait.thing.names)})
+        case AwaitedKind.DECLARATION:
+            # Another PDF of the very name of one that waits for its declaration.
+            found = transaction.connection.execute(_OF_ITS_NAME, {"thing": str(wait.thing)})
+        case _:
+            return True
+    return set(found.scalars()) <= set(replaced)

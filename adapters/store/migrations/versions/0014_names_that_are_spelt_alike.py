@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.model.waits import spelt
+from gateway.model.waits import Awaited
 
 revision = "0014"
 down_revision = "0013"
@@ -27,4 +27,5 @@ def upgrade() -> None:
             batch_op.create_index(name, columns, sqlite_where=where, postgresql_where=where)
     connection = op.get_bind()
     for seq, thing in connection.execute(_FILES).all():
-        connection.execute(_SPELT, {"seq": seq, "spelt": spelt(thing)})
+        awaited = Awaited.read(thing)
+        connection.execute(_SPELT, {"seq": seq, "spelt": None if awaited is None else awaited.spelling})

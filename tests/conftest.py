@@ -34,7 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Temporary files lie in memory where there is room, for the time of the run; `TMPDIR` says otherwise."""
     roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
     if roomy and "TMPDIR" not in os.environ and not hasattr(config, "workerinput"):
-        os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tests-", dir=_MEMORY)
+        os.environ["TMPDIR"] = folder = tempfile.mkdtemp(prefix="tests-", dir=_MEMORY)
+        Path(folder).chmod(0o711)  # one test is another user's
         tempfile.tempdir = None
         config.add_cleanup(_remove_temporary_files)
 

@@ -32,10 +32,7 @@ def number_of(id_: str) -> int:
 
 def made_at(id_: str) -> datetime:
     """The time of an id that `new_id` made."""
-    milliseconds = 0
-    for character in id_[:10]:
-        milliseconds = milliseconds << 5 | _CROCKFORD.index(character)
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return datetime.fromtimestamp((number_of(id_) >> 80) / 1000, UTC)
 
 
 class Operation(StrEnum):

@@ -6,9 +6,10 @@ a crash leaves says of which message it is. MARK tells the claims of one gateway
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
+from gateway.model.message import made_at
 from gateway.model.unfinished_names import is_unfinished
 
 MARK: Final = re.compile(r"[0-9a-f]{8}")
@@ -16,7 +17,6 @@ _CLAIM: Final = re.compile(
     r"\.(?P<name>.+)\.(?P<message>[0-7][0-9A-HJKMNP-TV-Z]{25})\.(?P<mark>[0-9a-f]{8})\.taken"
 )
 _LONGEST: Final = 200  # bytes: with what a claim adds it is a file name anywhere
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LAST: Final = "76EZ91ZPZZ"  # the last milliseconds that `datetime` knows, those of the year 9999
 
 
@@ -35,10 +35,7 @@ class Claim:
     @property
     def at(self) -> datetime:
         """When it was claimed, as the id tells (48 bits of milliseconds)."""
-        milliseconds = 0
-        for character in self.message[:10]:
-            milliseconds = milliseconds << 5 | _CROCKFORD.index(character)
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+        return made_at(self.message)
 
 
 def claim_of(file: str) -> Claim | None:

@@ -1,8 +1,8 @@
-"""The one writer of states: transitions in, rows out, in the commit of whoever calls.
+"""The only place that writes states: takes transitions and writes rows, in the caller's commit.
 
-What is written beside what a transition names follows from the state alone, and stands here: the folder, the
-end of claim and wait, the revision, the line in the log. What a transition does to others (it wakes, holds,
-releases) comes to them as transitions too.
+Whatever is written besides what a transition names follows from the state alone and is defined here: the
+folder, the end of claim and wait, the revision, the entry in the log. Effects of a transition on other
+messages (waking, holding, releasing them) are applied as transitions too.
 """
 
 import hashlib
@@ -72,7 +72,7 @@ from gateway.model.transition import (
 from gateway.model.waits import Awaited, AwaitedKind
 
 ACTOR: Final = "gateway"
-MATCHED: Final = "matched"  # the word in the trail of an answer
+MATCHED: Final = "matched"  # the event's word in the trail of an answer
 
 _MESSAGE: Final = select(messages).where(messages.c.id == bindparam("which"))
 _CHANGE: Final = update(messages).where(
@@ -99,9 +99,9 @@ class _Present:
 
 
 def apply(transaction: Transaction, *changes: Transition | Note) -> State:
-    """Writes changes that stand or fall together, and returns the state after the last of them.
+    """Writes changes that succeed or fail together, and returns the state after the last of them.
 
-    Raises `LateDecision`, `Superseded` or `IllegalTransition` before anything of them is written.
+    Raises `LateDecision`, `Superseded` or `IllegalTransition` before any of them is written.
     """
     present: dict[str, _Present] = {}
     for change in changes:
@@ -117,8 +117,8 @@ def apply(transaction: Transaction, *changes: Transition | Note) -> State:
 def apply_notice(
     transaction: Transaction, change: AgreementChange, notice: Arrival, actor: str, at: datetime
 ) -> None:
-    """Writes what a notice that was handed in beside the channels makes of an agreement. Raises `Superseded`
-    where the agreement has changed since the notice was judged."""
+    """Applies a notice that did not come through a channel to its agreement. Raises `Superseded` if the
+    agreement has changed since the notice was judged."""
     if revision_of(transaction, change.after.number) != change.seen:
         raise Superseded(change.after.number)
     _record(transaction, change, notice, actor, at)
@@ -141,7 +141,8 @@ def apply_to_answer(
     linked: str | None,
     reason: str,
 ) -> None:
-    """Ends the wait of an answer of customs: its declaration is there, or it is held for an operator."""
+    """Ends the wait of an answer of customs: its declaration has arrived, or the answer is held for an
+    operator."""
     changed = {"state": state, "reason": reason, "moved_at": at, "waiting_for": None, "linked": linked}
     transaction.connection.execute(_ANSWER, {"which": answer, **changed})
     transaction.log(answer, at, MATCHED, backend, state, linked=linked)
@@ -153,7 +154,7 @@ def _check(
     states: dict[str, State],
     present: Mapping[str, _Present],
 ) -> None:
-    """Raises where a change was decided on what is no longer so."""
+    """Raises if a change was decided on a state that has changed since."""
     for change in changes:
         if isinstance(change, Note):
             continue
@@ -171,7 +172,7 @@ def _check(
 
 
 def _is_superseded(transaction: Transaction, effect: Effect, message: str) -> bool:
-    """Whether what an effect was decided on is otherwise by now."""
+    """Whether the facts on which an effect was decided have changed since."""
     match effect:
         case TakeKey():
             return holder(transaction, effect.key) not in (effect.expected, message)
@@ -227,8 +228,8 @@ def _write(transaction: Transaction, change: Transition | Note, present: _Presen
 
 
 def _follows(state: State) -> dict[str, object]:
-    """What the state a message comes into says of its claim, its wait and its answer. What is judged again
-    keeps its claim on the thing that it waited for until it is decided."""
+    """The columns for claim, wait and answer that follow from the new state. A message that is judged again
+    keeps its claim on what it waited for until it is decided."""
     match state:
         case State.RECEIVED:
             return {"attempts": 0, "lease_until": None, "not_before": None}
@@ -258,7 +259,7 @@ def _digests(given: Sequence[Receipt]) -> set[str]:
 def _bring_about(
     transaction: Transaction, effect: Effect, change: Transition, present: _Present
 ) -> dict[str, object]:
-    """Writes an effect, and returns what is said of it in the log."""
+    """Writes an effect and returns the details for its log entry."""
     message, at = change.message, change.at
     match effect:
         case WakeVersions():
@@ -269,7 +270,7 @@ def _bring_about(
         case TakeKey():
             take_key(transaction, message, effect.key)
         case Submit():
-            # The home of which this one is a copy may have judged and sent it after it was copied.
+            # The home from which this one was restored may have judged and sent it after the backup was made.
             unsure = restored_since(transaction.connection, present.row.link_sequence or 0)
             submit(transaction, message, present.row.account, effect.submissions, at, unsure=unsure)
         case HoldDeliveries():
@@ -286,7 +287,7 @@ def _bring_about(
         case RepeatReceipts():
             give_again(transaction, message, present.row.name, effect.earlier, at)
         case ReleaseHoldings():
-            if present.revision:  # else it has taken nothing yet
+            if present.revision:  # otherwise it has consumed nothing yet
                 reason = f"its declaration was rejected: {effect.reason}"
                 freed = _release_agreement(transaction, message, reason, at, change.actor)
                 transaction.connection.execute(_RELEASE_DOCUMENTS, {"of": message})
@@ -312,14 +313,14 @@ def _bring_about(
         case Wake():
             _wake(transaction, effect.thing, at)
         case StillMissing() | FirstInLine():
-            pass  # these only guard
+            pass  # these are only preconditions
     return {}
 
 
 def _release_agreement(
     transaction: Transaction, message: str, reason: str, at: datetime, actor: str
 ) -> str | None:
-    """Returns the number of the agreement; None where the message used none."""
+    """Returns the number of the agreement; None if the message used none."""
     freed = release(transaction, message, reason, at, actor)
     if freed is None:
         return None
@@ -355,8 +356,8 @@ def _judge_again(
 
 
 def _hold_under(transaction: Transaction, number: str, at: datetime) -> None:
-    """Holds what was accepted under the agreement, or under one that stands under this mandate, and that
-    customs has not taken."""
+    """Holds messages that were accepted under this agreement, or under one that depends on this mandate, and
+    that customs has not taken yet."""
     reason = f"agreement {number} was terminated"
     for row in accepted_under(transaction.connection, number):
         _write(transaction, hold(row.id, ACTOR, reason, at), _Present.of(row))

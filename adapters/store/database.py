@@ -1,8 +1,8 @@
 """One database: readers that do not wait for writers, and one writer that puts many changes into one commit.
 
-A change is a function over a `Transaction`. Changes that arrive while a commit is under way share the next
-one; each runs in a savepoint of its own, so that one that fails takes nothing else with it. A change is done
-when its future is: after the commit, synced.
+A change is a function over a `Transaction`. Changes that arrive while a commit is in progress share the next
+one; each runs in its own savepoint, so that a failing change does not undo the others. A change is done when
+its future is done: after the commit has been synced.
 """
 
 import asyncio
@@ -28,19 +28,19 @@ T = TypeVar("T")
 
 GENESIS: Final = "0" * 64
 _LARGEST_GROUP: Final = 128
-CLOCK: Final = "clock"  # the name under which the log has it
+CLOCK: Final = "clock"  # the name of the clock's events in the log
 CLOCK_ACCEPTED: Final = "clock_accepted"
 
 
 def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
     """An engine for the SQLite file at `path`: WAL, synchronous=FULL."""
-    # AUTOCOMMIT: transactions are begun by `Database`, with BEGIN IMMEDIATE, not by the driver.
+    # AUTOCOMMIT: `Database` begins transactions with BEGIN IMMEDIATE; the driver does not.
     engine = create_engine(
         f"sqlite:///{path}",
         isolation_level="AUTOCOMMIT",
         connect_args={"check_same_thread": False, "timeout": 30},
         pool_reset_on_return=None,  # for the same reason there is nothing to roll back
-        hide_parameters=True,  # an error that is logged must not show what it was about
+        hide_parameters=True,  # a logged error must not show the values of a statement
     )
 
     @event.listens_for(engine, "connect")
@@ -56,18 +56,18 @@ def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
 
 
 def chained(before: str, entry: Mapping[str, object]) -> tuple[str, str]:
-    """The canonical text of a log entry, and the digest of the log with it: SHA-256 over the digest before
-    it, a line break, and the text. Canonical: JSON with sorted keys, no white space, UTF-8."""
+    """The canonical text of a log entry, and the digest of the log including it: SHA-256 over the previous
+    digest, a line break and the text. Canonical: JSON with sorted keys, no white space, UTF-8."""
     text = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text, hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
 
 
 class Transaction:
-    """What a change works with: the connection, and the log of events that belongs to the same commit."""
+    """The connection and the event log of one commit; every change works with one."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        # Savepoints go to the driver itself: SQLAlchemy takes longer for one than SQLite does.
+        # Savepoints go directly to the driver: SQLAlchemy takes longer for one than SQLite does.
         self._driver = connection.connection.cursor()
         last = connection.execute(_LAST_EVENT).first()
         self._end = (
@@ -76,15 +76,15 @@ class Transaction:
             else ChainLink(sequence=last.sequence, digest=last.digest)
         )
         self._latest: datetime | None = None if last is None else last.latest
-        # Nobody reads the log within a commit and nobody else writes it, so that one statement writes the
+        # Nobody reads the log within a commit and nobody else writes it, so one statement can write the
         # events of all its changes.
         self._events: list[dict[str, object]] = []
 
     def log(
         self, message: str, at: datetime, happened: str, actor: str, state: StrEnum, **detail: object
     ) -> ChainLink:
-        """Appends an event and returns its place; `detail` must be JSON and hold no payload. What is not of a
-        message is logged under the name of what it is of, with that one's state."""
+        """Appends an event and returns its place; `detail` must be JSON and hold no payload. An event that
+        does not concern a message is logged under the name of its subject, with the state of that subject."""
         told = {key: value for key, value in detail.items() if value not in (None, "", [], {})}
         entry = {
             "message": message,
@@ -114,9 +114,10 @@ class Transaction:
         return self._end
 
     def attempt(self, change: "Callable[[Transaction], T]") -> tuple[T | None, Exception | None]:
-        """The result of a change, or what it raised, with all that it did undone and the log where it was.
+        """The result of a change, or the exception that it raised; in that case the change is undone and the
+        log is as before.
 
-        Raises where that cannot be: then the transaction itself is gone.
+        Raises if undoing is impossible: then the whole transaction is lost.
         """
         end, latest, count = self._end, self._latest, len(self._events)
         self._driver.execute("SAVEPOINT change")
@@ -132,7 +133,7 @@ class Transaction:
         return result, None
 
     def write_log(self) -> None:
-        """Writes the events of all changes; the last thing before the commit."""
+        """Writes the events of all changes; the last step before the commit."""
         if self._events:
             self.connection.execute(_INSERT_EVENT, self._events)
 
@@ -156,13 +157,15 @@ class Database:
         self._writer.start()
 
     def submit(self, change: Callable[[Transaction], T]) -> "Future[T]":
-        """The change's result once it is committed and synced, or what it raised, with nothing written."""
+        """The change's result once it is committed and synced, or the exception that it raised, with nothing
+        written."""
         future: Future[T] = Future()
         self._jobs.put((change, future))
         return future
 
     def rehearsed(self, change: Callable[[Transaction], T]) -> T:
-        """The result of a change, or what it raises; nothing of it is kept. Others wait for it meanwhile."""
+        """The result of a change, or the exception that it raises; nothing is kept. Other changes wait
+        meanwhile."""
         with self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -181,7 +184,7 @@ class Database:
             return query(connection)
 
     def close(self) -> None:
-        """Finishes what was submitted, then lets the connections go."""
+        """Finishes what was submitted, then closes the connections."""
         self._jobs.put(None)
         self._writer.join()
         self._readers.shutdown()
@@ -213,7 +216,7 @@ def _commit(connection: Connection, group: list[_Job]) -> None:
             outcomes.append((future, *transaction.attempt(change)))
         transaction.write_log()
         connection.exec_driver_sql("COMMIT")
-    except Exception as error:  # a full disk, a broken file: everyone in the group must hear of it
+    except Exception as error:  # a full disk, a broken file: every change in the group must get the error
         with contextlib.suppress(DatabaseError):
             connection.exec_driver_sql("ROLLBACK")
         outcomes = [(future, None, error) for _change, future in group]

@@ -1,4 +1,4 @@
-"""Brings a database to the tables of this release."""
+"""Migrates a database to the tables of this release."""
 
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -10,8 +10,8 @@ NEWEST: Final = "0015"
 
 
 def migrate(path: Path, to: str = NEWEST) -> None:
-    """Runs the migrations that are missing, in one transaction; does nothing when there are none. Tests make
-    the databases of earlier releases with another `to`."""
+    """Runs the missing migrations in one transaction; does nothing if there are none. Tests create the
+    databases of earlier releases with another `to`."""
     engine = create_engine(f"sqlite:///{path}")
     try:
         with engine.connect() as connection:
@@ -19,7 +19,7 @@ def migrate(path: Path, to: str = NEWEST) -> None:
                 present = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
                 if present == to:
                     return
-        from alembic import command  # only here: a node that has nothing to migrate need not carry it
+        from alembic import command  # imported here only: a node that has nothing to migrate need not load it
         from alembic.config import Config
 
         with engine.begin() as connection, as_file(files("adapters.store") / "migrations") as scripts:

@@ -1,4 +1,4 @@
-"""Rows of messages as the values that they were before."""
+"""Converts rows of messages back to values."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def arrival_of(row: Row[*tuple[Any, ...]]) -> Arrival:
 
 
 def facts_of(row: Row[*tuple[Any, ...]]) -> Facts | None:
-    """None where its judgement never came so far."""
+    """None if its judgement never got that far."""
     if row.reference is None:
         return None
     return Facts(

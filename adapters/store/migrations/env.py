@@ -1,4 +1,4 @@
-"""Run by Alembic; the connection is handed over by `adapters.store.migrate`."""
+"""Run by Alembic; `adapters.store.migrate` passes the connection."""
 
 from alembic import context
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, bindparam, or_, select, text
 
 from adapters.store.tables.messages import agreements, messages
 
-# Under the agreement itself, or under one that stands under it.
+# Under the agreement itself, or under one that depends on it.
 _ACCEPTED: Final = select(messages).where(
     or_(
         messages.c.agreement == bindparam("number"),
@@ -22,6 +22,6 @@ _ACCEPTED: Final = select(messages).where(
 
 
 def accepted_under(reader: Connection, number: str) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Every message that was accepted under this agreement, or under one that stands under this mandate, and
-    that customs has not taken."""
+    """Every message that was accepted under this agreement, or under one that depends on this mandate, and
+    that customs has not taken yet."""
     return reader.execute(_ACCEPTED, {"number": number}).all()

@@ -1,4 +1,4 @@
-"""What operators read of agency mandates and agreements. Read-only, beside a running node."""
+"""Agency mandates and agreements as operators see them. Read-only, works beside a running node."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,8 +16,8 @@ _TERMS: Final = (
 
 
 def list_agreements(reader: Connection, wanted: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
-    """The newest `limit` (0: all), those that were told of first before the others. `wanted` narrows by
-    columns: state, kind, trader, broker."""
+    """The newest `limit` agreements (0: all), in the order in which they were first recorded. `wanted`
+    filters by columns: state, kind, trader, broker."""
     first = select(func.min(agreement_acts.c.id)).where(agreement_acts.c.number == agreements.c.number)
     query = select(agreements).filter_by(**wanted).order_by(first.scalar_subquery().desc())
     rows = reader.execute(query.limit(limit) if limit else query).all()
@@ -25,8 +25,8 @@ def list_agreements(reader: Connection, wanted: Mapping[str, str], limit: int) -
 
 
 def one_side_unknown(reader: Connection, limit: int) -> list[tuple[str, str]]:
-    """Of what is proposed or in force: the number of each that has a side which is not registered, and that
-    side's code."""
+    """Agreements that are proposed or in force and have an unregistered side: the number of each, and the
+    code of that side."""
     found: list[tuple[str, str]] = []
     for side in (agreements.c.trader, agreements.c.broker):
         registered = select(parties.c.code).where(parties.c.code == side).exists()
@@ -36,8 +36,8 @@ def one_side_unknown(reader: Connection, limit: int) -> list[tuple[str, str]]:
 
 
 def show_agreement(reader: Connection, number: str) -> dict[str, Any] | None:
-    """Its terms, the association's last notice of it, and the messages that were accepted under it, oldest
-    first; None where nobody told of it."""
+    """The terms, the association's last notice, and the messages that were accepted under it, oldest first;
+    None if no such agreement is known."""
     row = reader.execute(select(agreements).where(agreements.c.number == number)).first()
     if row is None:
         return None
@@ -56,7 +56,7 @@ def show_agreement(reader: Connection, number: str) -> dict[str, Any] | None:
 
 
 def trace_agreement(reader: Connection, number: str) -> list[dict[str, Any]]:
-    """Every act on it, oldest first: who did it by which message, and the state after it."""
+    """Every act on the agreement, oldest first: who did it by which message, and the state after it."""
     query = select(agreement_acts).where(agreement_acts.c.number == number).order_by(agreement_acts.c.id)
     columns = ("act", "actor", "state", "message", "reason")
     return [

@@ -1,4 +1,4 @@
-"""What AMQP messages said of themselves, looked up again when one is given to us twice."""
+"""Properties of received AMQP messages, for recognising a message that is delivered twice."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ _KNOWN: Final = (
 
 
 class SqlAmqpDuplicates:
-    """ports.Replies over a `Database`."""
+    """gateway.model.ports.AmqpDuplicates over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

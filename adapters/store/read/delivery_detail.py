@@ -1,4 +1,4 @@
-"""Deliveries as operators read them. Read-only, beside a running node."""
+"""Deliveries as operators see them. Read-only, works beside a running node."""
 
 import json
 from datetime import datetime
@@ -25,8 +25,8 @@ def list_deliveries(
     since: datetime | None = None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """The newest `limit` deliveries (0: all) that meet all of it, oldest first; `before` and `since` bound
-    when they were made."""
+    """The newest `limit` deliveries (0: all) that match all filters, oldest first; `before` and `since` bound
+    the time of their creation."""
     query = select(deliveries).order_by(deliveries.c.id.desc())
     if message is not None:
         query = query.where(deliveries.c.message == message)
@@ -34,8 +34,8 @@ def list_deliveries(
         query = query.where(NOT_DELIVERED, deliveries.c.state == state)
     for name, value in (("state", state), ("destination", destination), ("account", account)):
         if value is not None:
-            # An expression has no index: left to itself SQLite takes that of a destination's keys, and sorts
-            # all that ever went there.
+            # An expression has no index: otherwise SQLite would take the index of a destination's keys and
+            # sort everything that ever went there.
             query = query.where(func.coalesce(deliveries.c[name], "") == value)
     if before is not None:
         query = query.where(deliveries.c.created_at < before)
@@ -46,7 +46,7 @@ def list_deliveries(
 
 
 def show_delivery(reader: Connection, wanted: int) -> dict[str, Any] | None:
-    """One, with the events of its message that are about it; None where there is none."""
+    """One delivery, with the events of its message that concern it; None if there is none."""
     row = reader.execute(select(deliveries).where(deliveries.c.id == wanted)).first()
     if row is None:
         return None
@@ -73,6 +73,6 @@ def show_delivery(reader: Connection, wanted: int) -> dict[str, Any] | None:
 def _listed(row: Any) -> dict[str, Any]:
     return {
         **{name: plain(row._mapping[name]) for name in _LISTED},
-        # Only what is on the way has a next time.
+        # Only a delivery in progress has a next attempt.
         "next_at": row.next_at.isoformat() if row.state in ("pending", "unknown") else None,
     }

@@ -1,4 +1,4 @@
-"""The documents that declarations owe, as operators read it. Read-only, beside a running node."""
+"""The documents that declarations owe, as operators see them. Read-only, works beside a running node."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -28,23 +28,23 @@ _OWED: Final = select(
     obligations.c.reminded,
     obligations.c.fulfilled_at,
 ).join(obligations, obligations.c.message == messages.c.id)
-# Owed by a declaration that is on its way, whether it is released yet or not.
+# Owed by a declaration in progress, whether it is released yet or not.
 _OPEN: Final = (
     obligations.c.due == Due.AFTER_RELEASE,
     cast(obligations.c.missing, Text) != "[]",
     obligations.c.fulfilled_at.is_(None),
     messages.c.customs_status.not_in((CustomsStatus.DELETED, CustomsStatus.REFUSED)),
 )
-# Customs asks for some that no table demands, of whatever declaration.
+# Customs may ask for documents that no table demands, for any declaration.
 _ASKED: Final = messages.c.customs_status.in_((CustomsStatus.SUPPLEMENT_ASKED, CustomsStatus.PAPER_ASKED))
 
 
 def list_owed(
     reader: Connection, now: datetime, *, only_open: bool, overdue: bool, account: str | None, limit: int
 ) -> list[dict[str, Any]]:
-    """The newest `limit` declarations (0: all) with what documents they owe, oldest first. `only_open`: those
-    that documents are to follow and do not, and those that customs waits for documents of; `overdue`: those
-    whose deadline is over."""
+    """The newest `limit` declarations (0: all) with the documents that they owe, oldest first. `only_open`:
+    those whose documents are still to follow, and those for which customs waits for documents; `overdue`:
+    those whose deadline has passed."""
     query = _OWED.order_by(messages.c.seq.desc())
     if overdue:
         query = query.where(*_OPEN, obligations.c.due_at < now)
@@ -57,15 +57,15 @@ def list_owed(
 
 
 def count_overdue(reader: Connection, now: datetime) -> int:
-    """How many `list_owed` would list as overdue."""
+    """How many declarations `list_owed` would list as overdue."""
     joined = obligations.join(messages, messages.c.id == obligations.c.message)
     owed = select(func.count()).select_from(joined)
     return int(reader.execute(owed.where(OWED, *_OPEN, obligations.c.due_at < now)).scalar_one())
 
 
 def show_owed(reader: Connection, wanted: str, now: datetime) -> dict[str, Any] | None:
-    """The newest declaration of this message id, reference, SeqNo or entry number: what it owes, what its
-    parties were asked for, and what came. None where no such declaration was accepted."""
+    """The newest declaration with this message id, reference, SeqNo or entry number: what it owes, what its
+    parties were asked for, and what came. None if no such declaration was accepted."""
     row = reader.execute(
         _OWED.where(
             or_(

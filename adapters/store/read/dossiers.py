@@ -31,14 +31,14 @@ from gateway.model.parties import Role
 from gateway.model.states import CustomsStatus
 from gateway.respond.answer import read
 
-# Corrections of corrections: a chain that is longer is no entry's.
+# A longer chain of corrections does not belong to one entry.
 _MOST_LINKED: Final = 200
-# What customs and the association say is there as it came, and reports are for the eye only.
+# Answers of customs and the association are filed in their original form, and reports are only for reading.
 _RELAYED: Final = (ReceiptKind.TECHNICAL, ReceiptKind.BUSINESS, ReceiptKind.REPORT)
 
 
 class SqlDossiers:
-    """ports.Filing over a `Database`."""
+    """gateway.model.ports.DossierStore over a `Database`."""
 
     def __init__(self, database: Database, families: Families) -> None:
         self._database = database
@@ -83,7 +83,7 @@ _LINKED: Final = select(messages.c.id, messages.c.linked).where(
         messages.c.linked.in_(bindparam("known", expanding=True)),
     ),
 )
-# What was accepted, and only that, has a delivery under its own id.
+# Every accepted message, and no other, has a delivery under its own id.
 _SENT: Final = (
     select(messages, deliveries.c.envelope)
     .join(deliveries, (deliveries.c.message == messages.c.id) & (deliveries.c.key == messages.c.id))
@@ -124,7 +124,7 @@ _BODIES: Final = {
 
 
 def newest_entries(reader: Connection, limit: int) -> Sequence[tuple[str, datetime]]:
-    """See `ports.Filing.entries`."""
+    """See `DossierStore.entries`."""
     found: dict[str, datetime] = {}
     for entry, moved_at in reader.execute(_ENTRIES, {"most": limit}):
         found[entry] = max(moved_at, found.get(entry, moved_at))
@@ -132,18 +132,18 @@ def newest_entries(reader: Connection, limit: int) -> Sequence[tuple[str, dateti
 
 
 def dossier_of_entry(reader: Connection, entry: str, families: Families) -> Dossier | None:
-    """The dossier of the entry with this number; None where no accepted declaration has it."""
+    """The dossier of the entry with this number; None if no accepted declaration has it."""
     return _dossier(reader, reader.execute(_OF_ENTRY, {"entry": entry}).all(), families)
 
 
 def dossier_of_message(reader: Connection, message: str, families: Families) -> Dossier | None:
-    """The dossier to which a declaration belongs, be there an entry number or not."""
+    """The dossier to which a declaration belongs, with or without an entry number."""
     found = reader.execute(_LINKED, {"wanted": [message], "known": []}).all()
     return _dossier(reader, found, families)
 
 
 def recorded_body(reader: Connection, recorded: Recorded) -> bytes:
-    """See `ports.Filing.body`."""
+    """See `DossierStore.body`."""
     found = reader.execute(_BODIES[recorded.record], {"row": recorded.row}).scalar_one_or_none()
     if found is None:
         raise KeyError(recorded.row)
@@ -181,7 +181,7 @@ def _dossier(
 
 
 def _chain(reader: Connection, start: Sequence[Row[*tuple[Any, ...]]]) -> list[str]:
-    """The ids of the declarations that correct or update each other, those that were refused among them."""
+    """The ids of the declarations that correct or update each other, including refused ones."""
     known = {row.id: row.linked for row in start}
     looked_at: set[str] = set()
     while (new := known.keys() - looked_at) and len(known) < _MOST_LINKED:
@@ -228,8 +228,7 @@ def _sent(
 
 
 def _named(reader: Connection, enclosure: Enclosure) -> Enclosure:
-    """An attached file that came on its own, under the name that it came with: towards customs it has one of
-    ours."""
+    """A separately sent attachment under its original name: the copy for customs has a name of ours."""
     if enclosure.kind is not EnclosureKind.ATTACHMENT:
         return enclosure
     return replace(enclosure, name=reader.execute(_NAME, {"wanted": enclosure.message}).scalar_one())
@@ -250,7 +249,7 @@ def _receipt(row: Row[*tuple[Any, ...]]) -> DossierReceipt:
 
 
 def _requested(body: bytes) -> str:
-    """Why a request of ours was sent, and the classes of the documents that it names."""
+    """The reason of a document request, and the classes of the documents that it names."""
     root = xml.trusted(body)
     why = root.findtext(f"{{{NAMESPACE}}}Why", "")
     codes = [str(each.get("code", "")) for each in root.iterfind(f"{{{NAMESPACE}}}Document")]
@@ -263,7 +262,7 @@ def _answer(row: Row[*tuple[Any, ...]], families: Families) -> DossierReceipt:
         parsed = read(row.body, families)
         status, note = parsed.status, parsed.note
     except MessageRejected:
-        # It was read when it came: the family that it is of has gone since. It is filed all the same.
+        # The message was readable when it came; its family has been removed since. It is filed all the same.
         pass
     return DossierReceipt(
         record=Record.ANSWER,

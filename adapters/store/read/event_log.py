@@ -1,4 +1,4 @@
-"""Events as they were committed, from a place in the log on. Read-only, beside a running node."""
+"""Committed events from a given place in the log. Read-only, works beside a running node."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ _OF_MESSAGE: Final = ("account", "party", "family", "type", "reference")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Which events: those that meet all of it. `message` is an id, `party` a customs code."""
+    """Selects the events that match all fields. `message` is an id, `party` a customs code."""
 
     account: str | None = None
     party: str | None = None
@@ -27,13 +27,13 @@ class EventFilter:
 
 
 def end_of_log(reader: Connection) -> int:
-    """The sequence of the last event, 0 where there is none."""
+    """The sequence of the last event, 0 if there is none."""
     return reader.execute(select(func.max(events.c.sequence))).scalar() or 0
 
 
 def sequence_before(reader: Connection, at: datetime) -> int:
-    """Behind which the events of `at` and later stand. The log is in the order of its commits, and so nearly
-    in that of time: it is halved until found, and no event is read that is not looked at."""
+    """The sequence after which all events of `at` and later stand. The log is in commit order and therefore
+    nearly in time order: a binary search finds the place, and reads no other events."""
     low, high = 0, end_of_log(reader)
     while low < high:
         middle = (low + high) // 2
@@ -46,7 +46,7 @@ def sequence_before(reader: Connection, at: datetime) -> int:
 
 
 def events_after(reader: Connection, after: int, end: int, filter_: EventFilter) -> Iterator[dict[str, Any]]:
-    """Those behind the sequence `after` up to `end`, in their order, with what is known of their messages."""
+    """Events after the sequence `after` up to `end`, in order, with details of their messages."""
     chosen = list(_conditions(filter_))
     while True:
         query = (

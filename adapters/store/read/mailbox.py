@@ -14,7 +14,7 @@ from gateway.model.ports import Entry
 
 
 class SqlMailbox:
-    """receive.mailbox.Mailbox over a `Database`. Every query names the account, so that none can reach
+    """receive.mailbox.Mailbox over a `Database`. Every query filters by account, so that no account can reach
     another's entries."""
 
     def __init__(self, database: Database) -> None:
@@ -93,7 +93,7 @@ def _page(reader: Connection, account: str, folder: Folder, after: str, limit: i
     if folder is not Folder.INBOX:
         rows = reader.execute(NEXT_MESSAGES, where).all()
         entries = {row.name: _of_message(row, folder) for row in rows}
-        if len(rows) == limit:  # there may be newer ones of the last name
+        if len(rows) == limit:  # there may be newer ones with the last name
             last = {**where, "wanted": rows[-1].name}
             entries[rows[-1].name] = _of_message(reader.execute(_NEWEST, last).one(), folder)
     if folder in (Folder.INBOX, Folder.FAILBOX):

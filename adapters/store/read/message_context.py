@@ -1,4 +1,4 @@
-"""What stands around a message: what is linked with it, whose act it was part of, how its back-ends stand."""
+"""The context of a message: linked messages, bulk requests that it is part of, status of its back-ends."""
 
 from typing import Any, Final
 
@@ -16,9 +16,9 @@ _MOST_LINKED: Final = 100
 
 
 def message_context(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
-    """`links`: the message that it is linked to, and the newest that are linked to it, answers of customs
-    among them. `reply`: what an AMQP message said of itself, else None. `backends`: how those stand that it
-    goes to, as far as it was ever noted. `undertakings`: acts on many messages that it was one of."""
+    """`links`: the message that it is linked to, and the newest messages that are linked to it, including
+    answers of customs. `reply`: the properties of an AMQP message, else None. `backends`: the last noted
+    status of its back-ends. `undertakings`: bulk requests that include it."""
     return {
         "links": _links(reader, row),
         "reply": next((_shown(each, _REPLY) for each in _replies(reader, row.id)), None),

@@ -1,4 +1,5 @@
-"""What operators read: messages, their trail, deliveries, receipts. Read-only, beside a running node."""
+"""Messages as operators see them, with trail, deliveries and receipts. Read-only, works beside a running
+node."""
 
 import json
 from collections.abc import Sequence
@@ -18,19 +19,19 @@ from gateway.model.states import CustomsStatus, Event, State
 from gateway.operate.next_step import Repeated, Situation, next_needed
 
 _AT_ONCE: Final = 500
-# What nothing more happens to: the same had come before, and its receipts were given again.
+# Repeats need no further work: the same file had come before, and its receipts were given again.
 _IS_REPEAT: Final = exists().where(events.c.message == messages.c.id, events.c.event == Event.REPEATED)
 
 
 def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The message with this id, or else those with this reference, SeqNo or entry number, this message id of
-    their senders over AMQP, or this name before they were renamed. Ten at most: the newest first, but repeats
-    of another (`is_repeat`) behind all that are none."""
+    """The message with this id; otherwise those with this reference, SeqNo or entry number, this AMQP message
+    id of the sender, or this name before a renaming. At most ten: newest first, repeats only if there are no
+    others."""
     columns = (messages, _IS_REPEAT.label("is_repeat"))
     by_id = reader.execute(select(*columns).where(messages.c.id == wanted)).all()
     if by_id:
         return by_id
-    # Each by its own index, and then by place: `OR` over two tables would read all of one.
+    # Each condition by its own index, then by place: `OR` over two tables would read all of one.
     numbered = select(messages.c.seq).where(
         messages.c.kind == "inbound",
         or_(messages.c.reference == wanted, messages.c.seq_no == wanted, messages.c.entry_id == wanted),
@@ -50,7 +51,8 @@ def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, .
 
 
 def beside(reader: Connection, ids: Sequence[str]) -> dict[str, dict[str, str | None]]:
-    """What tells listed messages apart that have one reference: their file's name, and what they repeat."""
+    """What distinguishes listed messages with the same reference: the file name, and which message they
+    repeat."""
     columns = (messages.c.id, messages.c.name, messages.c.linked, _IS_REPEAT.label("is_repeat"))
     found: dict[str, dict[str, str | None]] = {}
     for start in range(0, len(ids), _AT_ONCE):
@@ -61,7 +63,7 @@ def beside(reader: Connection, ids: Sequence[str]) -> dict[str, dict[str, str | 
 
 
 def show_message(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) -> dict[str, Any]:
-    """Everything known of a message: what is listed, what was found, what came of it, and what it needs next
+    """Everything known about a message: the listed columns, its findings, its outcome, and what it needs next
     (None for an answer)."""
     extra = (
         "name",
@@ -148,7 +150,7 @@ def trace_message(reader: Connection, message: str) -> list[dict[str, Any]]:
 
 
 def receipt_body(reader: Connection, name: str) -> bytes | None:
-    """The newest receipt of this name, of whatever account."""
+    """The newest receipt with this name, of any account."""
     found = reader.execute(
         select(receipts.c.body).where(receipts.c.name == name).order_by(receipts.c.id.desc()).limit(1)
     ).scalar_one_or_none()

@@ -1,9 +1,10 @@
-"""Lists of messages by what operators look for. Read-only, beside a running node, quick among millions.
+"""Lists of messages by operators' search criteria. Read-only, works beside a running node, fast with millions
+of messages.
 
-A list is put together from walks. A walk reads one index for one set of equal values, in the order of the
-list, and ends after as many as are shown; what else is asked for stands in the same index. Where a filter
-leaves several values open (all states, the offices of a district) there is a walk for each of them, and the
-newest of all are taken.
+A list is merged from walks. A walk reads one index for one set of equal values, in the order of the list, and
+stops after as many rows as are shown; further criteria are columns of the same index. If a filter allows
+several values (all states, the offices of a district), there is one walk for each of them, and the newest
+rows of all walks are taken.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,8 +50,8 @@ COLUMNS: Final = (
 _SHOWN: Final = [messages.c["findings" if name == "faults" else name] for name in COLUMNS]
 _TEXTS: Final = (messages.c.reference, messages.c.seq_no, messages.c.entry_id, messages.c.name)
 _FILTERS: Final = ("party", "account", "office", "family", "type")
-_AFTER_ALL: Final = "\U0010ffff"  # no text sorts behind it
-# What so many begin with is looked for among the newest first.
+_AFTER_ALL: Final = "\U0010ffff"  # no text sorts after it
+# If this many rows match a prefix, the search goes through the newest messages first.
 _BROAD: Final = 10_000
 _WINDOW: Final = 1_000
 _AT_ONCE: Final = 500
@@ -61,13 +62,13 @@ _Walk = Select[Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFilter:
-    """Which messages: those that meet all of it. None asks for nothing.
+    """Selects the messages that match all fields; None means any.
 
-    `party` is a customs code; `office` that of a customs office of declaration, or how it begins; `fault` a
-    fault's code or a rule's number, found in a message that is not accepted; `text` how a reference, file
-    name (also a former one), SeqNo or entry number begins; `since` and `before` bound the time of receipt;
-    `after` is the id from which on it goes on, the first ones first; `everything` takes the answers of
-    customs too; `overdue` those whose final answer of customs was due before.
+    `party` is a customs code; `office` the code of a customs office of declaration, or its prefix; `fault`
+    the code of a fault or number of a rule, found in a message that is not accepted; `text` the prefix of a
+    reference, file name (also a former one), SeqNo or entry number; `since` and `before` bound the time of
+    receipt; `after` continues after this id, oldest first; `everything` includes answers of customs;
+    `overdue` selects those whose final answer of customs was due before that time.
     """
 
     state: State | None = None
@@ -86,7 +87,7 @@ class MessageFilter:
 
 
 def list_messages(reader: Connection, filter_: MessageFilter, limit: int) -> list[dict[str, Any]]:
-    """The newest `limit` of them (0: all), or the first after `after`; oldest first either way."""
+    """The newest `limit` messages (0: all), or the first ones after `after`; oldest first in both cases."""
     places = _Search(reader, filter_, limit).places()
     found = []
     for start in range(0, len(places), _AT_ONCE):
@@ -96,7 +97,7 @@ def list_messages(reader: Connection, filter_: MessageFilter, limit: int) -> lis
 
 
 def count_messages(reader: Connection, filter_: MessageFilter) -> int:
-    """How many they are, from the same indexes."""
+    """The number of matching messages, from the same indexes."""
     return _Search(reader, filter_, 0).number()
 
 
@@ -119,7 +120,7 @@ class _Search:
         self._stretch: TimeRange = time_range(reader, filter_.since, filter_.before, filter_.after)
 
     def places(self) -> list[int]:
-        """Where they are in the table, in its order."""
+        """The places of the matching messages in the table, in its order."""
         text = self._filter_.text
         if text is None:
             return self._best(self._walks(), self._limit)
@@ -132,18 +133,18 @@ class _Search:
 
     def number(self) -> int:
         text = self._filter_.text
-        # A place has one state and one value of each column, but may be found by several texts.
+        # A place has one state and one value of each column, but several texts may match it.
         walks = self._walks() if text is None else [union(*self._walks_by_text(text))]
         counts = (select(func.count()).select_from(walk.subquery()) for walk in walks)
         return sum(self._reader.execute(count).scalar_one() for count in counts)
 
     def _best(self, walks: Iterable[_Walk], limit: int, *, in_order: bool = True) -> list[int]:
-        """The newest (or first) of what the walks find, each place once."""
+        """The newest (or first) places that the walks find, each place once."""
         found: set[int] = set()
         for walk in walks:
             if limit:
                 place: ColumnElement[Any] = walk.selected_columns[0]
-                # As an expression it has no index, and the one of the text is taken.
+                # An expression has no index, so the index of the text is used.
                 ordered = place if in_order else place + 0
                 if len(found) == limit:
                     walk = walk.where(place > min(found) if self._newest else place < max(found))
@@ -182,7 +183,7 @@ class _Search:
                 yield select(messages.c.seq).where(ANSWERS, messages.c.state == state, *others)
 
     def _leading(self) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
-        """The columns whose index is walked, and for which values of them."""
+        """The columns whose index is walked, and the values to walk."""
         filter_ = self._filter_
         if filter_.party is not None:
             return ("party",), [(filter_.party,)]
@@ -201,7 +202,8 @@ class _Search:
         return (), [()]
 
     def _values(self, column: Column[Any], begin: str, *where: _Condition) -> list[str]:
-        """The values that begin so, each found from the one before by the index, however often it stands."""
+        """The values with this prefix; each is found from the one before by the index, however often it
+        occurs."""
         found: list[str] = []
         following = column >= begin
         query = select(func.min(column)).where(SENT, *where, column < begin + _AFTER_ALL)
@@ -211,8 +213,8 @@ class _Search:
         return found
 
     def _filters(self, columns: Any, leading: Sequence[str]) -> Iterator[_Condition]:
-        # An expression has no index: left to itself SQLite takes any one that begins with a filter's column,
-        # and sorts what may be most of the table.
+        # An expression has no index: otherwise SQLite would take any index that begins with a filter's
+        # column, and sort what may be most of the table.
         for name in _FILTERS:
             value = getattr(self._filter_, name)
             if value is not None and name not in leading:
@@ -255,7 +257,7 @@ class _Search:
         return self._reader.execute(select(func.count()).select_from(some)).scalar_one() == _BROAD
 
     def _among(self, places: Sequence[int], text: str) -> list[int]:
-        """Those of these places where the text stands, as many as are shown."""
+        """Those of these places where the text matches, as many as are shown."""
         found: list[int] = []
         order = sorted(places, reverse=self._newest)
         former = select(former_names.c.id).where(
@@ -271,7 +273,7 @@ class _Search:
 
 
 def _overdue(now: datetime) -> Sequence[_Condition]:
-    """What customs took and has not said its last word on, though that was due before `now`."""
+    """Taken by customs, and without a final answer though that was due before `now`."""
     return ANSWER_DUE, messages.c.answer_due < now
 
 

@@ -70,12 +70,12 @@ def _errors(findings: Iterable[tuple[str, str]]) -> Sequence[str]:
 
 
 def asked_about(reader: Connection, message: str) -> Sequence[AskedAbout]:
-    """Its deliveries that the back-ends are asked about when it is sent again."""
+    """Its deliveries about which the back-ends are asked when it is sent again."""
     return [AskedAbout(**row._asdict()) for row in reader.execute(_ASKED_ABOUT, {"of": message})]
 
 
 def last_receipt(reader: Connection) -> int:
-    """The number of the newest receipt there is; 0 where there is none."""
+    """The number of the newest receipt; 0 if there is none."""
     return int(reader.execute(_LAST_RECEIPT).scalar_one())
 
 

@@ -1,4 +1,4 @@
-"""How a message stands, as far as it decides what operators may do to it."""
+"""The status of a message, as far as it decides what operators may do with it."""
 
 from typing import Any, Final
 
@@ -13,8 +13,8 @@ _SENT: Final = select(deliveries.c.state, deliveries.c.unsure).where(deliveries.
 
 
 def message_status(reader: Connection, message: str) -> tuple[Row[*tuple[Any, ...]], MessageStatus]:
-    """What a party sent, and how it stands. Raises `KeyError` where there is no such message, `Impossible`
-    for an answer of customs."""
+    """The row and status of a message that a party sent. Raises `KeyError` if there is no such message,
+    `Impossible` for an answer of customs."""
     row = reader.execute(_MESSAGE, {"wanted": message}).first()
     if row is None:
         raise KeyError(message)

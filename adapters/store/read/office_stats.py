@@ -1,4 +1,4 @@
-"""What became of the declarations of a window, by customs office, broker and trader class (REFORM R17)."""
+"""Outcomes of the declarations of a time range, by customs office, broker and trader class (REFORM R17)."""
 
 from collections import Counter, defaultdict
 from datetime import datetime
@@ -14,7 +14,7 @@ from gateway.model.parties import Party
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.monitor.statistics_bands import Figure
 
-if TYPE_CHECKING:  # else late: what flows is counted without them
+if TYPE_CHECKING:  # imported later: queue statistics do without it
     from gateway.families.families import Families
 
 _ACCEPTED = (State.ACCEPTED, State.DELIVERED, State.CLOSED)
@@ -27,10 +27,10 @@ _BY = (messages.c.office, messages.c.party, _TRADER, _TRADER_SCC)
 def office_statistics(
     reader: Connection, since: datetime, now: datetime, families: "Families"
 ) -> list[Figure]:
-    """The declarations that came in from `since` on. A trader counts by the class that it has today; one that
-    is not registered has none. What is not judged yet, or is held, counts nowhere.
+    """The declarations received since `since`. A trader counts by its present class, an unregistered one
+    without a class. Messages that are held or not judged yet are not counted.
 
-    Two grouped reads of that stretch of the messages, found by their ids, which sort by time.
+    Two grouped reads of that part of the table, found by the messages' ids, which sort by time.
     """
     window = and_(
         messages.c.id >= new_id(since, bytes(10)),
@@ -82,7 +82,7 @@ class _Classes:
 
 
 def _says_inspection(families: "Families") -> ColumnElement[bool]:
-    """The event of an answer whose code means inspection, as `Transaction.log` writes it."""
+    """Matches the event of an answer whose code means inspection, as `Transaction.log` writes it."""
     said = [
         and_(
             events.c.detail.contains(f'"code": "{code}"', autoescape=True),

@@ -1,4 +1,4 @@
-"""How many messages each operator has acted on of late, one by one or by undertakings. Read-only."""
+"""How many messages each operator has recently acted on, singly or by requests. Read-only."""
 
 from datetime import datetime
 from typing import Final
@@ -12,7 +12,7 @@ _OURS: Final = "gateway"  # the node itself
 
 
 def acts_since(reader: Connection, since: datetime) -> dict[str, int]:
-    """Messages by actor, the busiest first. Reads the acts of that time, by an index of their own."""
+    """Number of messages by actor, highest first. Reads only the acts of that time, by their own index."""
     number = func.count(func.distinct(events.c.message))
     query = (
         select(events.c.actor, number)

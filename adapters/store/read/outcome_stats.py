@@ -1,4 +1,4 @@
-"""What became of declarations: for sampling after release, and in counts by rule (REFORM 4, R16)."""
+"""Outcomes of declarations: for sampling after release, and counted by rule (REFORM 4, R16)."""
 
 import json
 from collections import Counter, defaultdict
@@ -15,7 +15,7 @@ from gateway.model.dossier import ReviewOutcome
 from gateway.model.message import Operation, new_id
 from gateway.model.states import CustomsStatus, Event
 
-if TYPE_CHECKING:  # else late: what flows is counted without them
+if TYPE_CHECKING:  # imported later: queue statistics do without it
     from gateway.families.families import Families
 
 _IN_HAND: Final = timedelta(days=1)  # the longest from a message's id, given at a claim, to its receipt
@@ -70,8 +70,8 @@ def released(reader: Connection, since: datetime | None, until: datetime | None)
 def counts_by_triage(
     reader: Connection, since: datetime | None, until: datetime | None, families: "Families"
 ) -> list[dict[str, Any]]:
-    """What became of declarations, by the row of the triage table that decided: `rule` is the first reason
-    of the hint, which names the classes and the source."""
+    """Outcomes of declarations by the row of the triage table that decided: `rule` is the first reason of the
+    hint, which names the classes and the source."""
     inspected = _inspected(reader, since, until, families)
     reviewed = _reviewed(reader)
     rows: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
@@ -103,7 +103,7 @@ def counts_by_triage(
 def counts_by_fault(
     reader: Connection, since: datetime | None, until: datetime | None
 ) -> list[dict[str, Any]]:
-    """In how many messages of the period a fault or warning was found, by its rule, the most frequent
+    """The number of messages of the period in which a fault or warning was found, by rule, most frequent
     first."""
     query = select(messages.c.findings).where(messages.c.kind == "inbound", _received(since, until))
     counts: Counter[tuple[str, str, str]] = Counter()
@@ -126,7 +126,7 @@ def _received(since: datetime | None, until: datetime | None) -> ColumnElement[b
     bounds = [messages.c.kind == "inbound"]
     if since is not None:
         bounds.append(messages.c.received_at >= since)
-        # Ids begin with the time of their making: by them few are read of all that ever came.
+        # Ids begin with the time of their creation, so only a few of all messages are read.
         bounds.append(messages.c.id >= new_id(since - _IN_HAND, bytes(10)))
     if until is not None:
         bounds.append(messages.c.received_at < until)
@@ -136,7 +136,8 @@ def _received(since: datetime | None, until: datetime | None) -> ColumnElement[b
 def _inspected(
     reader: Connection, since: datetime | None, until: datetime | None, families: "Families"
 ) -> set[str]:
-    """The declarations whose goods customs ever inspected: the status now need not tell any more."""
+    """The declarations whose goods customs has inspected at any time: the present status may no longer show
+    it."""
     codes = {type_.answer.kind: type_.answer.codes for type_ in families.types if type_.answer is not None}
     said = (
         select(events.c.message, events.c.detail)

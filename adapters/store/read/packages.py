@@ -1,4 +1,4 @@
-"""Which packages the store refers to."""
+"""The packages that the store refers to."""
 
 from collections.abc import Iterator
 from typing import Final

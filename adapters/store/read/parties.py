@@ -1,4 +1,4 @@
-"""The register of parties as it stands, for operators' commands."""
+"""The current register of parties, for operators' commands."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -13,7 +13,7 @@ PARTY: Final = TypeAdapter(Party)
 
 
 def registered(connection: Connection) -> dict[str, Party]:
-    """All parties by customs code, those that were registered first before the others."""
+    """All parties by customs code, in the order in which they were first registered."""
     first = select(func.min(party_changes.c.id)).where(party_changes.c.party == parties.c.code)
     rows = connection.execute(select(parties.c.code, parties.c.record).order_by(first.scalar_subquery()))
     return {row.code: PARTY.validate_python(row.record) for row in rows}

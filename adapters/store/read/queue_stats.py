@@ -1,4 +1,4 @@
-"""Where messages are on their way, and since when: what operators and monitors look at. Read-only."""
+"""Where messages are in progress, and since when: for operators and monitoring. Read-only."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,15 +24,15 @@ from gateway.model.states import DeliveryState, Event, State
 
 
 class Stage(StrEnum):
-    """Where a message, a delivery or a receipt stands until something happens."""
+    """Where a message, a delivery or a receipt stays until something happens."""
 
     TO_JUDGE = "to_judge"
     WAITING = "waiting"
     HELD = "held"
-    TO_SEND = "to_send"  # also what is being sent
-    UNKNOWN = "unknown"  # sent without word: asked about before it is sent again
-    TO_ANSWER = "to_answer"  # customs has it, and has not said its last word
-    UNMATCHED = "unmatched"  # answers of customs that belong to nothing that is known
+    TO_SEND = "to_send"  # also those being sent
+    UNKNOWN = "unknown"  # sent without an answer: the back-end is asked before it is sent again
+    TO_ANSWER = "to_answer"  # customs has it, and has not given its final answer
+    UNMATCHED = "unmatched"  # answers of customs whose declaration is unknown
     TO_POST = "to_post"  # receipts of accounts that do not fetch them
 
 
@@ -47,8 +47,8 @@ _STATES: Final[Mapping[Stage, tuple[Any, ...]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """How many stand at a stage. `of` is the destination or the account where there are several, else empty.
-    `oldest` is when the first of them came to the gateway, None where there is none."""
+    """How many items are at a stage. `of` is the destination or account if there are several, else empty.
+    `oldest` is when the first of them came to the gateway, None if there is none."""
 
     stage: Stage
     of: str
@@ -56,13 +56,14 @@ class Depth:
     oldest: datetime | None
 
     def age(self, now: datetime) -> float:
-        """Seconds since `oldest`, 0 where there is none."""
+        """Seconds since `oldest`, 0 if there is none."""
         return 0.0 if self.oldest is None else max(0.0, (now - self.oldest).total_seconds())
 
 
 def depths(reader: Connection) -> Sequence[Depth]:
-    """Every stage of messages once, empty ones too; then each destination and account that has something.
-    By indexes that hold only what is there: as quick as the queues are short, however full the store."""
+    """Every stage of messages once, also empty ones; then each destination and account that has something.
+    Uses partial indexes of the queued rows: the time depends on the length of the queues, not on the size of
+    the store."""
     return [*_of_messages(reader), *_of_deliveries(reader), *_of_postings(reader)]
 
 
@@ -116,7 +117,7 @@ _COUNTED: Final = {
 }
 _VERDICTS: Final = tuple(event for event in _COUNTED if event is not Event.RECEIVED)
 _BEFORE: Final = events.alias("before")
-# What was said of a message first: a replay is judged when an operator says so, and is the same message.
+# The first verdict about a message: a replay is judged at an operator's request, and is the same message.
 _IS_FIRST: Final = ~exists().where(
     _BEFORE.c.message == events.c.message,
     _BEFORE.c.event.in_(_VERDICTS),
@@ -126,7 +127,7 @@ COUNTS: Final = ("received", "accepted", "rejected")
 
 
 class By(StrEnum):
-    """What counts are split by: columns of messages."""
+    """Columns of messages by which counts can be grouped."""
 
     ACCOUNT = "account"
     OFFICE = "office"
@@ -135,8 +136,8 @@ class By(StrEnum):
 
 
 def rates(reader: Connection, since: datetime, until: datetime, by: By | None) -> list[dict[str, Any]]:
-    """What parties sent and what was first said of it, for each hour (UTC) that has something, oldest first:
-    each message is received once, and accepted or rejected once."""
+    """Messages received and their first verdicts, for each hour (UTC) that has any, oldest first: each
+    message is received once, and accepted or rejected once."""
     hour = (type_coerce(events.c.at, BigInteger) // (_HOUR // _MICROSECOND)).label("hour")
     named = messages.c[by] if by else type_coerce("", messages.c.account.type)
     query = (
@@ -160,7 +161,8 @@ def rates(reader: Connection, since: datetime, until: datetime, by: By | None) -
 
 
 def waits(reader: Connection, since: datetime, until: datetime) -> list[dict[str, Any]]:
-    """Seconds from receipt to the first verdict, and to customs' taking, where that was said in the time."""
+    """Seconds from receipt to the first verdict, and to acceptance by customs, for those that happened in the
+    time range."""
     taken = type_coerce(events.c.at, BigInteger) - type_coerce(messages.c.received_at, BigInteger)
     found = []
     said = (

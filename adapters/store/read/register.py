@@ -1,4 +1,4 @@
-"""What judgement looks up: parties, and earlier messages. Read-only and synchronous, for worker processes."""
+"""What judgement looks up: parties and earlier messages. Read-only and synchronous, for worker processes."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -50,7 +50,7 @@ _RECORD: Final = cast(parties.c.record, Text)  # as text, so that it is parsed o
 
 _PARTY_OF: Final = select(_RECORD).where(parties.c.account == bindparam("wanted"))
 _ALL_PARTIES: Final = select(_RECORD).order_by(parties.c.code)
-# What the names of a party are told apart by: their length.
+# The names of a party are distinguished by their length.
 _PARTY_CALLED: Final = {
     length: select(_RECORD).where(column == bindparam("wanted"))
     for length, column in ((10, parties.c.code), (18, parties.c.scc), (9, parties.c.organisation))
@@ -77,7 +77,7 @@ _BY_KEY: Final = (
     & (messages.c.family == bindparam("family"))
     & (messages.c.type == bindparam("type"))
 )
-# The holder of the key, or else the last that was rejected: one question for each message that is judged.
+# The holder of the key, otherwise the last rejected message: one query for each message that is judged.
 _HOLDER: Final = (
     select(*_EARLIER)
     .outerjoin(
@@ -96,7 +96,8 @@ _HOLDER: Final = (
     .order_by(holders.c.message.is_(None), messages.c.seq.desc())
     .limit(1)
 )
-# Of a message that holds its key already, as it was accepted before: the one that it took it from.
+# For a message that holds its key already, because it was accepted before: the message from which it took the
+# key.
 _BEFORE: Final = select(*_EARLIER).where(
     _BY_KEY,
     messages.c.reference == bindparam("reference"),
@@ -115,8 +116,8 @@ _SAME_BODY: Final = (
     .limit(1)
 )
 
-# By the operator that both databases have: what SQLAlchemy writes for an element of JSON needs its own way to
-# the driver for the path.
+# The operator that both databases have: SQLAlchemy's expression for an element of JSON needs its own
+# processing of the path parameter.
 _roles: Final = parties.c.record.op("->>", return_type=String())(literal_column("'roles'"))
 _IN_ROLE: Final = (
     select(_RECORD)
@@ -174,8 +175,8 @@ class SqlRegister:
 
     @classmethod
     def of_one_thread(cls, engine: Engine) -> Self:
-        """One that keeps its connection, for a worker: to check one out for each question costs as much as
-        the question."""
+        """A register that keeps its connection, for a worker: checking one out for each query costs as much
+        as the query."""
         register = cls(engine)
         connection = engine.connect()
         register._connected = lambda: nullcontext(connection)
@@ -194,8 +195,8 @@ class SqlRegister:
         return [_party(record) for (record,) in self._ask(self._all_parties, {})]
 
     def in_role(self, role: Role) -> Sequence[Party]:
-        # No index knows roles, and with 5000 parties to look through the answer takes 20 ms; every brokered
-        # declaration asks for the association. So it is kept until the register changes.
+        # Roles have no index, and searching 5000 parties takes 20 ms; every brokered declaration asks for the
+        # association. So the result is kept until the register changes.
         ((newest,),) = self._ask(self._newest_change, {})
         known = self._roles.get(role)
         if known is None or known[0] != newest:
@@ -252,8 +253,8 @@ class SqlRegister:
 
 
 class _Question:
-    """A statement made ready once for the driver: SQLAlchemy's own way to it takes longer than SQLite's
-    answer, and judging asks three times for each message."""
+    """A statement compiled once for the driver: SQLAlchemy takes longer to pass it on than SQLite to answer,
+    and judging asks three queries for each message."""
 
     def __init__(self, engine: Engine, statement: Select[*tuple[Any, ...]]) -> None:
         compiled = statement.compile(engine)
@@ -273,7 +274,7 @@ class _Question:
 
 @lru_cache(maxsize=1024)
 def _party(record: str) -> Party:
-    """The party that a record says; the same text is read once, since the register changes rarely."""
+    """The party of a record; cached by text, since the register changes rarely."""
     return _PARTY.validate_json(record)
 
 

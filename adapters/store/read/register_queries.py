@@ -1,6 +1,6 @@
-"""What belongs together: the declaration that later documents name, and PDFs that wait for theirs.
+"""Queries for related messages: the declaration that later documents name, and PDFs that wait for theirs.
 
-The statements are asked by the register in its own way: their rows are the driver's.
+The register runs the statements in its own way: their rows are the driver's.
 """
 
 import json
@@ -73,9 +73,9 @@ _PDFS: Final = select(
     messages.c.link_digest,
     cast(messages.c.facts, Text),
 ).where(messages.c.type == ATTACHMENT)
-# Looked for by what they wait for: of a name like `invoice.pdf` there are as many messages as were ever sent.
+# Searched by what they wait for: many messages may have been sent with a name like `invoice.pdf`.
 LOOSE: Final = _PDFS.where(IN_WAIT, messages.c.spelt.in_((bindparam("one"), bindparam("other"))))
-# Those that came to their end with a message, which is judged once more.
+# Those that were joined to a message which is now judged once more.
 JOINED: Final = _PDFS.where(messages.c.linked == bindparam("to"), messages.c.state == State.CLOSED)
 
 
@@ -88,7 +88,7 @@ def spelt_things(party: str, name: str) -> tuple[str, str]:
 
 
 def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> DeclarationRecord | None:
-    """A row of one of `DECLARATION_BY`; None where it has another number than one that was named."""
+    """The record of a row of one of `DECLARATION_BY`; None if its number differs from the one given."""
     id_, reference, seq_no, entry_id, destination, about, customs_status, text = row
     has = dict(zip(_NUMBERS, (reference, seq_no, entry_id), strict=True))
     if any(has[name] != value for name, value in named.items()):
@@ -107,7 +107,7 @@ def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> DeclarationReco
 
 
 def loose_of(row: Sequence[Any]) -> SeparateAttachment:
-    """A row of `LOOSE`: the facts of such a message are what was found in its PDF."""
+    """The attachment of a row of `LOOSE`: the facts of such a message are what was found in its PDF."""
     id_, account, channel, name, sha256, size, received_at, attempts, sequence, digest, facts = row
     arrival = Arrival(
         id=id_,

@@ -1,4 +1,4 @@
-"""Whether this node may judge and sign now: its certificate is valid, and its clock not behind its log."""
+"""Whether this node may judge and sign now: its certificate is valid, and its clock is not behind its log."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -21,15 +21,15 @@ class ClockState(StrEnum):
 
 
 class StoreStatus:
-    """`pem` gives the certificate that is in force, PEM."""
+    """`pem` returns the certificate in force, as PEM."""
 
     def __init__(self, engine: Engine, pem: Callable[[], str]) -> None:
         self._engine = engine
         self._pem = pem
 
     def why_not(self, now: datetime) -> str:
-        """Why nothing may be judged or signed at `now`; empty where it may. By itself it may again when the
-        certificate is valid, or the clock right."""
+        """The reason why nothing may be judged or signed at `now`; empty if it may. Work resumes by itself
+        when the certificate is valid or the clock is right."""
         if why := outside(certificate(self._pem()), now):
             return why
         with self._engine.connect() as reader:
@@ -37,8 +37,7 @@ class StoreStatus:
 
 
 def behind(reader: Connection, now: datetime) -> str:
-    """By how much a clock that shows `now` stands behind the newest event of the log; empty where it does
-    not."""
+    """By how much a clock that shows `now` is behind the newest event of the log; empty if it is not."""
     latest = reader.execute(_LATEST).scalar()
     if latest is None or now >= latest - BEHIND:
         return ""
@@ -46,8 +45,8 @@ def behind(reader: Connection, now: datetime) -> str:
 
 
 def accept_clock(transaction: Transaction, actor: str, reason: str, now: datetime) -> str:
-    """Takes the clock as it is: later times that the log has already, written by a clock that was fast, count
-    no more. An event of its own. By how much it was behind; empty, and nothing done, where it was not."""
+    """Accepts the present clock: later times already in the log, written by a fast clock, no longer count.
+    Writes an event. Returns by how much the clock was behind; empty, with nothing done, if it was not."""
     if was := behind(transaction.connection, now):
         transaction.log(CLOCK, now, CLOCK_ACCEPTED, actor, ClockState.ACCEPTED, reason=reason, was=was)
     return was

@@ -1,4 +1,5 @@
-"""Times of receipt and ids as places in the table of messages, so that lists of a time read only that."""
+"""Converts times of receipt and ids to places in the table of messages, so that lists of a time range read
+only that part."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,15 +11,14 @@ from sqlalchemy import ColumnElement, Connection, Subquery, func, select
 from adapters.store.tables.messages import messages
 from gateway.model.message import new_id
 
-# Ids tell the time of receipt, and rows are written a little later than their ids are made: the first by time
-# need not be the first by place, but it is among so many.
+# Ids contain the time of receipt, and rows are written a little later than their ids are made: the first by
+# time need not be the first by place, but it is among this many.
 _NEAR: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeRange:
-    """From behind the place `low` to the place `high`; what is not of the time is left out by the rows' own
-    times."""
+    """The places after `low` up to `high`; rows outside the time range are excluded by their own times."""
 
     low: int | None
     high: int | None
@@ -39,18 +39,18 @@ class TimeRange:
 def time_range(
     reader: Connection, since: datetime | None, before: datetime | None, after: str | None
 ) -> TimeRange:
-    """Where the messages are that were received from `since` until before `before`, behind the id `after`."""
+    """The places of the messages received from `since` until before `before`, after the id `after`."""
     lows = []
     if since is not None:
         first = _near(messages.c.id >= _id_at(since), messages.c.id.asc())
-        # None: nothing is that new.
+        # None: no message is that new.
         lows.append((reader.execute(select(func.min(first.c.seq))).scalar() or _END) - 1)
     if after is not None:
         last = select(messages.c.seq).where(messages.c.id <= after).order_by(messages.c.id.desc()).limit(1)
         lows.append(reader.execute(last).scalar() or 0)
     high = None
     if before is not None:
-        # Ids know milliseconds only.
+        # Ids have a resolution of milliseconds.
         end = _near(messages.c.id < _id_at(before + timedelta(milliseconds=1)), messages.c.id.desc())
         high = reader.execute(select(func.max(end.c.seq))).scalar() or 0
     return TimeRange(low=max(lows, default=None), high=high, since=since, before=before)

@@ -1,4 +1,4 @@
-"""The tables of electronic dossiers: who read them, and what a re-review after release came to."""
+"""The tables of electronic dossiers: who read them, and the results of re-reviews after release."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
 
@@ -17,7 +17,7 @@ readings = Table(
     Index("readings_of_entry", "entry_id", "id"),
 )
 
-# Append-only: what a re-review of a dossier after release came to (R16).
+# Append-only: the result of a dossier's re-review after release (R16).
 reviews = Table(
     "reviews",
     metadata,

@@ -29,12 +29,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-# What the types of columns raise for a value that they never wrote: somebody has changed it.
+# What the types of columns raise for a value that they never wrote: somebody has changed the database.
 UNREADABLE: Final = (TypeError, ValueError, OverflowError)
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware time, kept as microseconds since 1970 UTC."""
+    """An aware time, stored as microseconds since 1970 UTC."""
 
     impl = BigInteger
     cache_ok = True
@@ -46,11 +46,12 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + value * _MICROSECOND
 
 
-# SQLite makes a row id only of a column whose type is exactly INTEGER.
+# SQLite makes a column the row id only if its type is exactly INTEGER.
 _SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
 
-# What partial indexes hold: SQLite uses one only where a query says the same with literals, not parameters.
-# They begin with the state all the same: else it may take another one that does, and read all in that state.
+# The conditions of partial indexes: SQLite uses such an index only if a query contains the same condition
+# with literals, not parameters. They begin with the state nevertheless: otherwise SQLite may choose another
+# index that does, and read everything in that state.
 TO_JUDGE: Final = text("state = 'received'")
 AT_WORK: Final = text("state = 'received' AND lease_until IS NOT NULL")
 TO_SEND: Final = text("state IN ('pending', 'unknown')")
@@ -60,9 +61,9 @@ NOT_TOLD: Final = text("state IN ('pending', 'unknown') AND told_at IS NULL")
 ON_THE_WAY: Final = text("state IN ('pending', 'sending', 'unknown')")
 NOT_DELIVERED: Final = text("state <> 'delivered'")
 TO_POST: Final = text("post_at IS NOT NULL")
-SHOWN: Final = text("removed_at IS NULL")  # what was removed may be a hundred times as much
+SHOWN: Final = text("removed_at IS NULL")  # there may be a hundred times as many removed ones
 IN_WAIT: Final = text("state = 'waiting'")
-# Judged again since what it waited for came, or its time is over: until then it keeps its claim on that.
+# Judged again because what it waited for came or its time is over: it keeps its claim until it is decided.
 WOKEN: Final = text("state = 'received' AND waiting_for IS NOT NULL")
 OWED: Final = text("due_at IS NOT NULL AND fulfilled_at IS NULL")
 TO_REMIND: Final = text("remind_at IS NOT NULL")
@@ -71,7 +72,7 @@ ANSWER_DUE: Final = text("answer_due IS NOT NULL")
 UNTOLD: Final = text("told_at IS NULL")
 ANSWERS: Final = text("kind = 'answer'")
 LISTED: Final = text("kind = 'inbound'")
-# The same as LISTED, in words that are no equality: else an index with `kind` in it looks as good as these.
+# Equivalent to LISTED, but not an equality: otherwise an index with `kind` in it would look as good as these.
 SENT: Final = text("kind <> 'answer'")
 OF_PARTY: Final = text("kind <> 'answer' AND party IS NOT NULL")
 OF_OFFICE: Final = text("kind <> 'answer' AND office IS NOT NULL")
@@ -84,7 +85,7 @@ messages = Table(
     metadata,
     Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),
     Column("id", String(26), nullable=False, unique=True),
-    Column("kind", String(16), nullable=False),  # inbound: a party sent it; answer: customs did
+    Column("kind", String(16), nullable=False),  # inbound: sent by a party; answer: sent by customs
     Column("account", String(64), nullable=False),
     Column("channel", String(16), nullable=False),
     Column("name", Text, nullable=False),
@@ -101,24 +102,24 @@ messages = Table(
     Column("content", String(64)),
     Column("body_digest", String(64)),
     Column("operation", String(8)),
-    Column("office", String(4)),  # customs office of declaration, where it has one
+    Column("office", String(4)),  # customs office of declaration, if it has one
     Column("facts", JSON, nullable=False, default=dict),
     Column("state", String(16), nullable=False),
     Column("customs_status", String(24), nullable=False, default="none"),
     Column("findings", JSON, nullable=False, default=list),
     Column("reason", Text, nullable=False, default=""),
-    Column("revision", Integer, nullable=False, default=0),  # counts changes: what was read still holds
+    Column("revision", Integer, nullable=False, default=0),  # counts changes: shows if a reading is current
     Column("attempts", Integer, nullable=False, default=0),
     Column("lease_until", Instant),
     Column("not_before", Instant),
     Column("waiting_for", Text),
-    Column("spelt", Text),  # the same with a file's name as it is looked for (gateway.model.waits)
+    Column("spelt", Text),  # `waiting_for` with the file's name normalised for search (gateway.model.waits)
     Column("until", Instant),
     Column("answer_due", Instant),
     Column("seq_no", String(32)),
     Column("entry_id", String(32)),
     Column("linked", String(26)),
-    Column("agreement", String(64)),  # under which it was accepted: the verdict that is frozen with it
+    Column("agreement", String(64)),  # under which it was accepted: kept with the verdict
     Column("hint", JSON(none_as_null=True)),  # how a declaration was assessed
     Column("link_sequence", BigInteger, nullable=False),  # its first event, which receipts show
     Column("link_digest", String(64), nullable=False),
@@ -128,8 +129,8 @@ messages = Table(
     ),
     Index("answers_by_content", "sha256", sqlite_where=ANSWERS, postgresql_where=ANSWERS),
     Index("messages_by_state", "state", "kind", "seq"),
-    # One for each filter of operators' lists: equal values and the state first, then the order of the lists,
-    # then what else they filter by, so that no row is read which is not shown.
+    # One index for each filter of operators' lists: equal values and the state first, then the order of the
+    # lists, then the other filters, so that no row is read which is not shown.
     Index(
         "listed_by_account",
         *("account", "state", "seq", "office", "family", "type", "kind"),
@@ -172,7 +173,7 @@ messages = Table(
     sqlite_autoincrement=True,
 )
 
-# Who holds a key: the guard against a second legal effect (CONTRACT.md, "Duplicates").
+# Who holds a key: prevents a second legal effect (CONTRACT.md, "Duplicates").
 holders = Table(
     "holders",
     metadata,
@@ -183,7 +184,7 @@ holders = Table(
     Column("message", String(26), nullable=False),
 )
 
-# Append-only. `digest` chains: SHA-256 over the digest before it and the canonical bytes of the entry.
+# Append-only. `digest` is a chain: SHA-256 over the previous digest and the canonical bytes of the entry.
 events = Table(
     "events",
     metadata,
@@ -195,10 +196,10 @@ events = Table(
     Column("state", String(16), nullable=False),
     Column("detail", Text, nullable=False),
     Column("digest", String(64), nullable=False),
-    # The latest `at` of the log up to here, since an operator last took the clock as it was.
+    # The latest `at` of the log up to here, since an operator last accepted the clock.
     Column("latest", Instant),
     Index("events_of_message", "message", "sequence"),
-    # Whom operators' acts of late are counted by, among all that ever happened.
+    # For counting recent acts by operator without reading the whole log.
     Index("events_of_operators", "sequence", sqlite_where=OPERATED, postgresql_where=OPERATED),
     sqlite_autoincrement=True,
 )
@@ -220,14 +221,14 @@ receipts = Table(
     Column("created_at", Instant, nullable=False),
     Column("collected_at", Instant),
     Column("removed_at", Instant),
-    Column("post_at", Instant),  # when it is brought to its account next, where it still is to be
+    Column("post_at", Instant),  # time of its next delivery to the account, while it is to be delivered
     UniqueConstraint("account", "folder", "name"),
     Index("receipts_to_post", "account", "id", sqlite_where=TO_POST, postgresql_where=TO_POST),
-    # Whosever they are, in their order: what still is to be brought, among all that ever was.
+    # All receipts still to be delivered, in order, of any account.
     Index("receipts_in_hand", "id", sqlite_where=TO_POST, postgresql_where=TO_POST),
     Index("receipts_of_message", "message"),
     Index("receipts_shown", "account", "folder", "name", sqlite_where=SHOWN, postgresql_where=SHOWN),
-    # The guard of "exactly one final receipt for each message".
+    # Guarantees exactly one final receipt for each message.
     Index(
         "one_final_receipt",
         "message",
@@ -256,14 +257,14 @@ deliveries = Table(
     Column("enclosures", JSON, nullable=False, server_default="[]"),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", Instant, nullable=False),
-    Column("since", Instant),  # from when on its time is counted
+    Column("since", Instant),  # start of its waiting time
     Column("note", Text, nullable=False, default=""),
-    # An attempt was made of which the outcome is not known: customs may have it, until it says that not.
+    # An attempt was made whose outcome is unknown: customs may have it until it says that it does not.
     Column("unsure", Boolean, nullable=False, server_default=false()),
-    Column("told_at", Instant),  # when its sender was told that it waits for a destination that is down
+    Column("told_at", Instant),  # when its sender was notified that it waits for a destination that is down
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
-    # The guard of "the back-end sees one submission key".
+    # Guarantees that the back-end never sees two submissions with one key.
     UniqueConstraint("destination", "key"),
     Index(
         "deliveries_to_send",
@@ -275,14 +276,14 @@ deliveries = Table(
     Index("deliveries_about", "about", "destination", "id"),
     Index("deliveries_divertible", "destination", "id", sqlite_where=DIVERTIBLE, postgresql_where=DIVERTIBLE),
     Index("deliveries_not_told", "destination", "id", sqlite_where=NOT_TOLD, postgresql_where=NOT_TOLD),
-    # How much of each destination is on its way, and since when.
+    # How much is queued or in progress for each destination, and since when.
     Index(
         "deliveries_on_the_way",
         *("destination", "state", "since"),
         sqlite_where=ON_THE_WAY,
         postgresql_where=ON_THE_WAY,
     ),
-    # Operators' lists of what is not delivered; in each state the order is that of the table.
+    # Operators' lists of what is not delivered; within a state the order is that of the table.
     Index("deliveries_by_state", "state", sqlite_where=NOT_DELIVERED, postgresql_where=NOT_DELIVERED),
     Index("deliveries_of_message", "message"),
     sqlite_autoincrement=True,
@@ -300,7 +301,7 @@ parties = Table(
     Column("changed_at", Instant, nullable=False),
 )
 
-# Append-only: every change of a party, with what it was before (null: not registered) and after.
+# Append-only: every change of a party, with its record before (null: not registered) and after.
 party_changes = Table(
     "party_changes",
     metadata,
@@ -315,7 +316,7 @@ party_changes = Table(
     sqlite_autoincrement=True,
 )
 
-# Agency mandates and agreements as the association's last notice tells them, and where that is kept.
+# Agency mandates and agreements as of the association's last notice, and where that notice is kept.
 agreements = Table(
     "agreements",
     metadata,
@@ -335,7 +336,7 @@ agreements = Table(
     Index("agreements_of_parties", "trader", "broker", "number"),
 )
 
-# Append-only: every act on an agreement. `message` is the notice that told it, or the declaration.
+# Append-only: every act on an agreement. `message` is the association's notice, or the declaration.
 agreement_acts = Table(
     "agreement_acts",
     metadata,
@@ -350,7 +351,7 @@ agreement_acts = Table(
     Index("acts_of_agreement", "number", "id"),
 )
 
-# The documents that a declaration owes (REFORM R3, R4). `missing` shrinks as they come.
+# The documents that a declaration owes (REFORM R3, R4). `missing` shrinks as they arrive.
 obligations = Table(
     "obligations",
     metadata,
@@ -360,15 +361,15 @@ obligations = Table(
     Column("sources", JSON, nullable=False),
     Column("missing", JSON, nullable=False),
     Column("released_at", Instant),
-    Column("due_at", Instant),  # known from the release on
-    Column("remind_at", Instant),  # when its parties are told next, if they are
+    Column("due_at", Instant),  # set at the release
+    Column("remind_at", Instant),  # when its parties are reminded next, if at all
     Column("reminded", Integer, nullable=False, default=0),  # how often
     Column("fulfilled_at", Instant),
     Index("obligations_owed", "due_at", sqlite_where=OWED, postgresql_where=OWED),
     Index("obligations_to_remind", "remind_at", sqlite_where=TO_REMIND, postgresql_where=TO_REMIND),
 )
 
-# Append-only but for `told_at`: what documents the parties of a declaration were asked for, and why.
+# Append-only except `told_at`: the documents that the parties of a declaration were asked for, and why.
 requests = Table(
     "requests",
     metadata,
@@ -379,7 +380,7 @@ requests = Table(
     Column("documents", JSON, nullable=False),
     Column("due_at", Instant),
     Column("note", Text, nullable=False, default=""),  # customs' own words
-    Column("told_at", Instant),  # when the signed request was in the InBox of each of them
+    Column("told_at", Instant),  # when the signed request was in the InBox of every party
     Index("requests_of_message", "message", "id"),
     Index("requests_untold", "id", sqlite_where=UNTOLD, postgresql_where=UNTOLD),
 )

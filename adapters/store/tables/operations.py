@@ -1,4 +1,4 @@
-"""The tables beside the way of a message: how the node stands to others, and what operators undertake."""
+"""The tables beside the messages: status of back-ends, requests of operators, alarms."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from adapters.store.tables.messages import metadata as metadata
 OPEN_ALARM: Final = text("cleared_at IS NULL")
 NOT_CLEAR: Final = text("clear_told_at IS NULL")
 
-# What an AMQP message said of itself (`message.Reply`).
+# The properties of an AMQP message (`message.Reply`).
 replies = Table(
     "replies",
     metadata,
@@ -22,7 +22,7 @@ replies = Table(
     Index("replies_by_message_id", "message_id", "account"),
 )
 
-# How a back-end stands: the breaker in front of it, and whether an operator paused it.
+# The status of a back-end: its circuit breaker, and whether an operator paused it.
 destinations = Table(
     "destinations",
     metadata,
@@ -37,7 +37,7 @@ destinations = Table(
     Column("pause_reason", Text),
 )
 
-# What operators do to many messages, or what a second one must agree to: asked for, approved, done.
+# Acts of operators on many messages, or that need a second person's approval: requested, approved, done.
 undertakings = Table(
     "undertakings",
     metadata,
@@ -52,7 +52,7 @@ undertakings = Table(
     Column("created_at", Instant, nullable=False),
     Column("decided_by", String(64)),
     Column("decided_at", Instant),
-    Column("decision", Text, nullable=False, server_default=""),  # why the second person refused
+    Column("decision", Text, nullable=False, server_default=""),  # the second person's reason for refusing
     Column("ended_at", Instant),
 )
 
@@ -68,7 +68,7 @@ undertaking_items = Table(
     Index("undertakings_of_message", "message"),
 )
 
-# Warnings with a life: one row from its opening to its clearing.
+# Alarms: one row from the opening of each to its clearing.
 alarms = Table(
     "alarms",
     metadata,
@@ -84,7 +84,7 @@ alarms = Table(
     sqlite_autoincrement=True,
 )
 
-# What each way (log, mail, webhook) has told of an alarm: one that fails keeps none of the others.
+# The notifications sent through each notifier (log, mail, webhook): one that fails does not stop the others.
 alarm_tellings = Table(
     "alarm_tellings",
     metadata,
@@ -96,20 +96,20 @@ alarm_tellings = Table(
     Index("alarms_to_clear", "way", "alarm", sqlite_where=NOT_CLEAR, postgresql_where=NOT_CLEAR),
 )
 
-# Names that messages had before their senders renamed them.
+# Earlier names of messages that their senders renamed.
 former_names = Table(
     "former_names",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("seq", BigInteger, nullable=False),  # of the message
     Column("name", Text, nullable=False),
-    Column("at", Instant, nullable=False),  # when it had it no more
+    Column("at", Instant, nullable=False),  # when the name was given up
     Index("former_names_of_message", "seq", "at"),
     Index("messages_by_former_name", "name", "seq"),
 )
 
-# The faults (codes and rules) of messages, with what else lists filter by: `findings` as an index, written in
-# the same commit. Errors only: what was accepted has none.
+# The faults (codes and rules) of messages, with the other columns that lists filter by: an index of
+# `findings`, written in the same commit. Errors only: accepted messages have none.
 message_faults = Table(
     "message_faults",
     metadata,
@@ -124,7 +124,7 @@ message_faults = Table(
     sqlite_with_rowid=False,
 )
 
-# What each account has sent on a day of China's.
+# What each account has sent on each day, by China's calendar.
 sent_days = Table(
     "sent_days",
     metadata,

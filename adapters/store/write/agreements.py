@@ -1,4 +1,5 @@
-"""Agreements in the store: noted, used up, released, each in the commit of the message that does it."""
+"""Agreements in the store: recorded, consumed and released, each in the commit of the message that causes
+it."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -40,7 +41,7 @@ _ACT: Final = insert(agreement_acts)
 def record_notice(
     transaction: Transaction, change: AgreementChange, notice: Arrival, actor: str, now: datetime
 ) -> None:
-    """Writes what a notice of the association makes of an agreement."""
+    """Writes the change that a notice of the association makes to an agreement."""
     number = change.after.number
     kept = {"message": notice.id, "name": notice.name, "sha256": notice.sha256, "size": notice.size}
     if change.seen:
@@ -53,8 +54,8 @@ def record_notice(
 
 
 def may_be_used(transaction: Transaction, used: RegisteredAgreement, message: str) -> bool:
-    """Whether agreement and mandate still are as a judgement saw them, and the message is the first of those
-    that waited for an agreement which only one can have."""
+    """Whether agreement and mandate are still as at the judgement, and the message is the first of those that
+    waited for an agreement which only one can have."""
     agreement = used.agreement
     if agreement.used_by == message:
         return True  # judged again after a replay
@@ -68,7 +69,8 @@ def may_be_used(transaction: Transaction, used: RegisteredAgreement, message: st
 
 
 def consume(transaction: Transaction, used: RegisteredAgreement, message: str, now: datetime) -> None:
-    """Writes that a declaration was accepted under an agreement; one for a single shipment is used up."""
+    """Records that a declaration was accepted under an agreement; an agreement for a single shipment is
+    consumed."""
     agreement = used.agreement
     if agreement.used_by == message:
         return
@@ -81,7 +83,7 @@ def consume(transaction: Transaction, used: RegisteredAgreement, message: str, n
 def release(
     transaction: Transaction, message: str, reason: str, now: datetime, actor: str
 ) -> Agreement | None:
-    """Gives back the agreement that a declaration used up; None where it used none."""
+    """Releases the agreement that a declaration consumed; None if it consumed none."""
     row = transaction.connection.execute(_USED_BY, {"message": message}).first()
     if row is None:
         return None

@@ -1,4 +1,4 @@
-"""Alarms in the store: one row from the opening of each to its clearing, kept."""
+"""Alarms in the store: one row from the opening of each to its clearing; rows are kept."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,12 +44,13 @@ _CLEAR_TOLD: Final = update(alarm_tellings).where(alarm_tellings.c.alarm == bind
 
 
 def open_alarms(reader: Connection) -> list[Alarm]:
-    """As if nobody had told of them."""
+    """The open alarms, without the notifications already sent."""
     return [_alarm(row) for row in reader.execute(_OPEN)]
 
 
 def to_tell(reader: Connection, way: str) -> list[Alarm]:
-    """The open ones, and those of which this way told that they opened and not yet that they cleared."""
+    """The open alarms, and those whose opening was notified through this notifier but not yet their
+    clearing."""
     found = [*reader.execute(_OPEN_TO_TELL, {"by": way}), *reader.execute(_CLEAR_TO_TELL, {"by": way})]
     return [
         replace(
@@ -65,10 +66,9 @@ def to_tell(reader: Connection, way: str) -> list[Alarm]:
 def list_alarms(
     reader: Connection, *, all_: bool, since: datetime | None = None, limit: int
 ) -> list[dict[str, Any]]:
-    """The newest `limit` (0: all), the oldest of them first; cleared ones as well where `all_`, and
-    none that was opened before `since`. `told_by` are
-    the ways that have told of it; `told_at` is when the first of mail and webhook did, since a line in the
-    log reaches nobody by itself."""
+    """The newest `limit` (0: all), oldest first; cleared ones too if `all_`, and none that opened before
+    `since`. `told_by` are the notifiers that have reported it; `told_at` is when the first of mail and
+    webhook did, since a line in the log reaches nobody by itself."""
     by_others = case((alarm_tellings.c.way != "log", alarm_tellings.c.told_at))
     clear_by_others = case((alarm_tellings.c.way != "log", alarm_tellings.c.clear_told_at))
     tellings = select(
@@ -93,14 +93,14 @@ def list_alarms(
 
 
 def write(transaction: Transaction, changes: Changes, now: datetime) -> None:
-    """What a look made of the alarms, in the commit of the transaction."""
+    """Writes the changes of the alarms after a check, in the commit of the transaction."""
     connection = transaction.connection
     for condition in changes.opened:
         connection.execute(
             _OPENED, {"key": condition.key, **_words(condition), "opened_at": now, "seen_at": now}
         )
     for alarm, condition in changes.seen:
-        # One that has become less grave keeps its gravity until it clears: it is told once.
+        # An alarm that has become less severe keeps its severity until it clears: it is notified once.
         words = {"zh": condition.zh, "en": condition.en}
         connection.execute(_CHANGED, {"wanted": alarm.id, **words, "seen_at": now})
     for alarm, condition in changes.worse:
@@ -110,7 +110,8 @@ def write(transaction: Transaction, changes: Changes, now: datetime) -> None:
 
 
 def told(transaction: Transaction, notice: AlarmNotice, way: str, now: datetime) -> None:
-    """It was told that way. What has grown worse since is still to be told."""
+    """Records a notification through this notifier. If the alarm has become worse since, that is still to be
+    notified."""
     for alarm in notice.alarms:
         over = notice.news is NoticeKind.CLEAR or (
             notice.news is NoticeKind.MORE and alarm.cleared_at is not None

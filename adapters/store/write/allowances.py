@@ -1,4 +1,4 @@
-"""What each account has sent on a day, counted as it is received."""
+"""How much each account has sent on a day, counted on receipt."""
 
 import shutil
 from collections.abc import Callable
@@ -30,8 +30,8 @@ _ON_A_DAY: Final = select(sent_days).where(sent_days.c.day == bindparam("on"))
 
 
 def count(transaction: Transaction, arrival: Arrival, sender: Account | None) -> None:
-    """One more message, in the commit that receives it. Raises `MessageRejected` where the sender's allowance
-    for the day is used up: nothing else is asked and counted in one."""
+    """Counts one more message, in the commit that receives it. Raises `MessageRejected` if the sender's
+    allowance for the day is used up. This is the only check that asks and counts in one step."""
     day = _day(arrival.received_at)
     connection = transaction.connection
     if sender is not None:
@@ -45,13 +45,14 @@ def count(transaction: Transaction, arrival: Arrival, sender: Account | None) ->
 
 
 def sent_on_the_day_of(reader: Connection, now: datetime) -> dict[str, SentToday]:
-    """By account, of those that have sent anything."""
+    """By account, for accounts that have sent anything."""
     rows = reader.execute(_ON_A_DAY, {"on": _day(now)})
     return {row.account: SentToday(messages=row.messages, size=row.size) for row in rows}
 
 
 class Allowances:
-    """How much room an account has, by the store and by the disk of `home`; `percent` is its reserve."""
+    """The remaining allowance of an account, by the store and by the disk of `home`; `percent` is the disk's
+    reserve."""
 
     def __init__(
         self, database: Database, home: Path, percent: float, policy: Callable[[], Policy], clock: Clock

@@ -25,7 +25,7 @@ from gateway.run.crash_points import crash_point
 
 
 class SqlAnswers:
-    """answer_intake.AnswerBook over a `Database`."""
+    """gateway.respond.answer_intake.AnswerStore over a `Database`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -46,7 +46,7 @@ class SqlAnswers:
         )
 
 
-# The message that began the declaration which one belongs to.
+# The message that began the declaration to which a message belongs.
 _DECLARATION: Final = func.coalesce(
     select(deliveries.c.about)
     .where(deliveries.c.message == messages.c.id, deliveries.c.about != "")
@@ -80,7 +80,7 @@ _INBOUND: Final = (
     .order_by(messages.c.seq.desc())
     .limit(1)
 )
-# A back-end speaks of what it was given, and of nothing that another one has.
+# A back-end's answer can only concern what was sent to this back-end.
 _GIVEN: Final = (
     select(deliveries.c.id)
     .where(deliveries.c.message == messages.c.id, deliveries.c.destination == bindparam("backend"))
@@ -91,11 +91,11 @@ _BY_SEQ_NO: Final = _INBOUND.where(messages.c.seq_no == bindparam("seq_no"), _GI
 _BY_ENTRY: Final = _INBOUND.where(messages.c.entry_id == bindparam("entry_id"), _GIVEN)
 _BY_REFERENCE: Final = _INBOUND.where(
     messages.c.reference == bindparam("reference"),
-    # Two parties may use the same reference: one that has another SeqNo already is not meant.
+    # Two parties may use the same reference: a declaration that already has another SeqNo is not meant.
     or_(messages.c.seq_no.is_(None), messages.c.seq_no == bindparam("seq_no")),
     _GIVEN,
 )
-# The parties that have an open declaration with a reference there, and its SeqNo where it is known.
+# The parties that have an open declaration with a reference at this back-end, and its SeqNo if known.
 _OPEN_UNDER: Final = (
     select(messages.c.party, messages.c.seq_no)
     .where(
@@ -107,7 +107,7 @@ _OPEN_UNDER: Final = (
     )
     .distinct()
 )
-# Messages of other declarations that have a number.
+# Messages of other declarations with the same number.
 _OTHERS: Final = {
     name: select(messages.c.id)
     .where(messages.c.kind == "inbound", messages.c[name] == bindparam("number"))
@@ -139,7 +139,7 @@ _Inbound = Row[*tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """match.Candidates: what was sent to one back-end."""
+    """gateway.respond.match.Candidates among the messages that were sent to one back-end."""
 
     reader: Connection
     backend: str
@@ -237,8 +237,9 @@ def _identity(filed: Filed) -> tuple[str, str | None]:
 
 
 def _new(transaction: Transaction, chain: Sequence[Filed]) -> tuple[list[Filed], list[tuple[Filed, str]]]:
-    """What is not there already for the same declaration, nor stands twice in the chain itself; one that is
-    not matched counts for any. Then what waited, by its id, and is known meanwhile to repeat another."""
+    """The answers that are neither filed yet for the same declaration nor repeated within the chain; an
+    unmatched answer counts for any declaration. Second, parked answers that turn out to repeat another, with
+    its id."""
     digests = [_digest(filed) for filed in chain]
     known, waiting = set(), set()
     for row in transaction.connection.execute(_KNOWN, {"digests": digests}):
@@ -251,7 +252,7 @@ def _new(transaction: Transaction, chain: Sequence[Filed]) -> tuple[list[Filed],
         if filed.parked is None:
             if {_identity(filed), (_digest(filed), None)} & known:
                 continue
-        elif filed.parked not in waiting:  # another chain has found it too
+        elif filed.parked not in waiting:  # another chain has already found it
             continue
         elif _linked(filed) is not None and _identity(filed) in known:
             repeated.append((filed, filed.parked))

@@ -1,7 +1,8 @@
-"""Undertakings in the store: written with their messages in one commit, then done message by message.
+"""Requests of operators in the store: written with their messages in one commit, then carried out message by
+message.
 
-Doing one takes its item and changes its message in the same commit: whoever goes on with an undertaking, and
-however many do so at once, each message is done once.
+Carrying out one item closes it and changes its message in the same commit: whoever continues a request, and
+however many do so at once, each message is changed once.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ from gateway.operate.message_actions import Act, Impossible, Stage
 
 _BY_KEY: Final = select(undertakings).where(undertakings.c.request_key == bindparam("key"))
 _BY_ID: Final = select(undertakings).where(undertakings.c.id == bindparam("wanted"))
-# Not `wanted`: that is a column.
+# Not named `wanted`: that is a column.
 _CHANGE: Final = update(undertakings).where(undertakings.c.id == bindparam("which"))
 _OPEN_ITEM: Final = (
     (items.c.undertaking == bindparam("of")),
@@ -51,10 +52,10 @@ def write_request(
     policy: OperationsPolicy,
     now: datetime,
 ) -> str:
-    """Writes an undertaking under `id_` with the messages that are `chosen` now. Returns its id: that of the
-    one before, where its key was used for the same.
+    """Writes a request under `id_` with the messages that `chosen` returns now. Returns its id: the id of the
+    earlier request if the key was used for the same one.
 
-    Raises `OtherRequest` where the key was used for something else, and `NothingChosen`.
+    Raises `OtherRequest` if the key was used for something else, and `NothingChosen`.
     """
     if request.key is not None:
         row = transaction.connection.execute(_BY_KEY, {"key": request.key}).first()
@@ -88,7 +89,8 @@ def write_request(
 def decide(
     transaction: Transaction, wanted: str, actor: str, decision: Progress, words: str, now: datetime
 ) -> None:
-    """Approves (`OPEN`) or refuses one that waits for a second person. Raises `KeyError`, `Impossible`."""
+    """Approves (`OPEN`) or refuses a request that waits for a second person. Raises `KeyError`,
+    `Impossible`."""
     request = find_request(transaction.connection, wanted)
     check_decision(request.progress, request.request.actor, actor, decision)
     changed: dict[str, object] = {
@@ -110,8 +112,8 @@ def carry_out(
     change: Callable[[Transaction], State],
     now: datetime,
 ) -> None:
-    """Does it to one message, unless that was done before; what is not possible is noted. Raises whatever
-    else `change` raises, with nothing written."""
+    """Carries out the request for one message, unless that was done before; if it is impossible, this is
+    noted. Raises whatever else `change` raises, with nothing written."""
     of = {"of": request.id, "wanted": message}
     if transaction.connection.execute(_ITEM, of).first() is None:
         return
@@ -125,14 +127,14 @@ def carry_out(
 
 
 def end(transaction: Transaction, wanted: str, now: datetime) -> None:
-    """Writes that it is done, where nothing of it is open any more."""
+    """Marks the request as done if none of its items is open any more."""
     if not open_messages(transaction.connection, wanted, 1):
         done = update(undertakings).where(undertakings.c.id == wanted, undertakings.c.state == Progress.OPEN)
         transaction.connection.execute(done.values(state=Progress.DONE, ended_at=now))
 
 
 def find_request(reader: Connection, wanted: str) -> BulkRequest:
-    """Raises `KeyError` where there is none of this id."""
+    """Raises `KeyError` if there is no request with this id."""
     row = reader.execute(_BY_ID, {"wanted": wanted}).first()
     if row is None:
         raise KeyError(wanted)
@@ -158,7 +160,7 @@ def _request_of(row: Row[*tuple[Any, ...]]) -> RequestTerms:
 
 
 def open_messages(reader: Connection, wanted: str, limit: int = 0) -> list[str]:
-    """Its messages that nothing was done about yet, in the order of their ids; all where `limit` is 0."""
+    """Its messages that are not dealt with yet, in the order of their ids; all if `limit` is 0."""
     query = select(items.c.message).where(
         items.c.undertaking == wanted, items.c.outcome == Outcome.OPEN.value
     )
@@ -169,8 +171,8 @@ def open_messages(reader: Connection, wanted: str, limit: int = 0) -> list[str]:
 def list_requests(
     reader: Connection, state: Progress | None, limit: int, since: datetime | None = None
 ) -> list[dict[str, Any]]:
-    """The newest `limit` (0: all) that were asked for at `since` or later, oldest first, with what became of
-    their messages."""
+    """The newest `limit` requests (0: all) made at `since` or later, oldest first, with the outcomes of their
+    messages."""
     query = select(undertakings).order_by(undertakings.c.id.desc())
     if state is not None:
         query = query.where(undertakings.c.state == state)
@@ -181,7 +183,7 @@ def list_requests(
 
 
 def show_request(reader: Connection, wanted: str) -> dict[str, Any]:
-    """One with all its messages: what became of each. Raises `KeyError`."""
+    """One request with the outcome of each of its messages. Raises `KeyError`."""
     row = reader.execute(_BY_ID, {"wanted": wanted}).first()
     if row is None:
         raise KeyError(wanted)

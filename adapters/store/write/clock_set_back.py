@@ -1,8 +1,8 @@
-"""What was to wait until a time that a clock wrote which has been set back since.
+"""Ends waits whose time was written by a clock that has been set back since.
 
-No wait of the node's own is longer than a lease: what is to go on later than that was written by another
-clock, and would stand still for as long as that was ahead. What parties wait for (`until`, deadlines,
-reminders) is a matter of dates, and stays.
+No wait of the node's own is longer than a lease: a later time was written by a fast clock, and would block
+the work for as long as that clock was ahead. Times that parties wait for (`until`, deadlines, reminders) are
+calendar dates and stay.
 """
 
 from datetime import datetime, timedelta
@@ -26,6 +26,6 @@ _SET: Final = tuple(
 
 
 def end_waits(transaction: Transaction, now: datetime, longest: timedelta) -> int:
-    """Lets go on at once what is to wait for longer than anything may, and returns how many that are."""
+    """Ends at once every wait that is longer than `longest`, and returns how many were ended."""
     given = {"latest": now + longest, "now": now}
     return sum(transaction.connection.execute(each, given).rowcount for each in _SET)

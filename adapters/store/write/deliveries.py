@@ -1,4 +1,5 @@
-"""Deliveries to back-ends: claimed, settled, and after a crash asked about before they are sent again."""
+"""Deliveries to back-ends: claimed, settled, and after a crash queried at the back-end before they are sent
+again."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -24,13 +25,13 @@ _ENCLOSURE: Final = TypeAdapter(Enclosure)
 
 
 class SqlOutbox:
-    """deliver.ports.Outbox over a `Database`. `answer_within` is how long customs has to answer."""
+    """gateway.deliver.ports.Outbox over a `Database`. `answer_within` is how long customs has to answer."""
 
     def __init__(self, database: Database, answer_within: timedelta) -> None:
         self._database = database
         self.answer_within = answer_within
         self._turns = count(1)
-        self._served: dict[tuple[str, str], int] = {}  # by destination and account, when it had its last turn
+        self._served: dict[tuple[str, str], int] = {}  # by destination and account: when it was last served
 
     async def recover(self) -> int:
         return await self._database.write(_recover)
@@ -40,7 +41,7 @@ class SqlOutbox:
         return [name for name in rows if name is not None]
 
     async def claim(self, destination: str, limit: int, now: datetime) -> Sequence[Outgoing]:
-        # A look first, so that an idle node writes nothing.
+        # Read first, so that an idle node writes nothing.
         if not await self._database.read(lambda reader: _oldest(reader, destination, now)):
             return ()
         return await self._database.write(
@@ -67,7 +68,7 @@ class SqlOutbox:
             "next_at": next_at,
             "changed_at": now,
             **({} if counted else {"attempts": delivery.attempts - 1}),
-            # What may have been taken goes nowhere else any more.
+            # A delivery that may have been taken does not move to another back-end any more.
             **({"alternatives": []} if unsure else {}),
         }
         due = now + self.answer_within
@@ -109,7 +110,7 @@ class SqlOutbox:
 
 
 _earlier = deliveries.alias("earlier")
-# Nothing of the same declaration is on its way there, nor is to go before it.
+# Nothing of the same declaration is in progress there, or is to be sent before it.
 _IN_ORDER: Final = or_(
     deliveries.c.about == "",
     ~select(_earlier.c.id)
@@ -131,8 +132,8 @@ _IN_ORDER: Final = or_(
     )
     .exists(),
 )
-# Destinations, and the accounts that have something to send to one, from one to the next by the index however
-# much each has: to look so far into the queue instead would hide the others behind one that has more.
+# Destinations, and the accounts that have something to send to one, found by stepping through the index
+# however much each has: reading the head of the queue instead would hide the others behind one that has more.
 _FIRST_DESTINATION = select(func.min(deliveries.c.destination).label("name")).where(TO_SEND)
 _NAMES = _FIRST_DESTINATION.cte("names", recursive=True)
 _ALL_NAMES: Final = _NAMES.union_all(
@@ -188,7 +189,7 @@ _CHOSEN: Final = (
 
 
 def _oldest(reader: Connection, destination: str, now: datetime) -> dict[str, int]:
-    """Of each account that has something due for a destination the oldest."""
+    """The oldest due delivery of each account for a destination."""
     found = reader.execute(_OLDEST_DUE, {"destination": destination, "now": now})
     return {row.account: row.id for row in found if row.id is not None}
 
@@ -196,7 +197,8 @@ def _oldest(reader: Connection, destination: str, now: datetime) -> dict[str, in
 def _recover(transaction: Transaction) -> int:
     sending, note = deliveries.c.state == DeliveryState.SENDING, "the node ended while this was being sent"
     held = select(messages.c.id).where(messages.c.state == State.HELD)
-    # What was held while it was sent is not sent again by itself; a replay asks about it first.
+    # A delivery that was held while it was being sent is not sent again automatically; a replay asks the
+    # back-end about it first.
     stopped = transaction.connection.execute(
         update(deliveries)
         .where(sending, deliveries.c.message.in_(held))
@@ -207,7 +209,7 @@ def _recover(transaction: Transaction) -> int:
         .where(sending)
         .values(state=DeliveryState.UNKNOWN, note=note, unsure=True, alternatives=[])
     )
-    # What was mended while no node ran does not wait for the time that the one before it had in mind.
+    # What was repaired while no node ran does not wait until the time that the previous node planned.
     transaction.connection.execute(
         update(deliveries)
         .where(TO_SEND, deliveries.c.next_at > deliveries.c.changed_at)
@@ -217,7 +219,7 @@ def _recover(transaction: Transaction) -> int:
 
 
 def _outgoing(row: Row[*tuple[Any, ...]]) -> Outgoing:
-    """As it was when it was claimed, with this attempt counted."""
+    """The delivery as it was when it was claimed, with this attempt counted."""
     return Outgoing(
         id=row.id,
         message=row.message,
@@ -247,7 +249,7 @@ _TAKE: Final = (
 _SETTLE: Final = (
     update(deliveries)
     .where(deliveries.c.id == bindparam("wanted"), deliveries.c.state == DeliveryState.SENDING)
-    # An answer that came during the attempt says that customs has it; no attempt unsays that.
+    # An answer that arrived during the attempt proves that customs has it, whatever the attempt returned.
     .values(
         unsure=or_(
             bindparam("doubtful", type_=Boolean),

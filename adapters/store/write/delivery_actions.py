@@ -1,4 +1,4 @@
-"""Operators' acts on one delivery, each one commit with its event and what it makes of the message."""
+"""Operators' acts on one delivery; each is one commit with its event and its effect on the message."""
 
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,7 @@ _DELIVERY: Final = select(deliveries).where(deliveries.c.id == bindparam("wanted
 _OTHERS: Final = select(deliveries.c.state).where(
     deliveries.c.message == bindparam("of"), deliveries.c.id != bindparam("own")
 )
-# What only informs may come again after what it belongs to: nothing of it is undone by that.
+# A message that only informs may be repeated after the message that it belongs to: this undoes nothing.
 _OVERTAKEN_BY: Final = (
     select(deliveries.c.id)
     .join(messages, messages.c.id == deliveries.c.message)
@@ -39,8 +39,8 @@ _CHANGE: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted")
 def act_on(
     transaction: Transaction, act: DeliveryAct, wanted: int, actor: str, reason: str, now: datetime
 ) -> tuple[DeliveryState, State]:
-    """The states of the delivery and of its message after it. Raises `Impossible`, and `KeyError` where there
-    is no such delivery."""
+    """The states of the delivery and of its message after the act. Raises `Impossible`, and `KeyError` if
+    there is no such delivery."""
     row = transaction.connection.execute(_DELIVERY, {"wanted": wanted}).first()
     if row is None:
         raise KeyError(wanted)
@@ -54,9 +54,10 @@ def act_on(
     if step.delivery is not DeliveryState.HELD:
         changed |= {"attempts": 0, "next_at": now, "since": now}
     if present is DeliveryState.DELIVERED:
-        changed["unsure"] = True  # until customs says itself that it lost it
+        changed["unsure"] = True  # until customs itself says that it lost it
     if state is State.DELIVERED:
-        # What was taken goes nowhere else any more, and its sender knows that it is accepted.
+        # A delivery that was taken does not move to another back-end, and its sender knows that it is
+        # accepted.
         changed |= {"alternatives": [], "told_at": now}
     transaction.connection.execute(_CHANGE, changed)
     detail = {"delivery": wanted, "destination": row.destination, "key": row.key}

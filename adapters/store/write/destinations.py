@@ -1,4 +1,4 @@
-"""How back-ends stand: the breaker that the node keeps for each, and operators' pauses."""
+"""The status of back-ends: the circuit breaker of each, and operators' pauses."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,15 +15,15 @@ from gateway.deliver.ports import Pause
 PAUSED: Final = "backend-paused"
 RESUMED: Final = "backend-resumed"
 TRIED: Final = "backend-tried"
-_LONGEST: Final = 26  # what the log has room for, where the id of a message stands else
+_LONGEST: Final = 26  # the room in the log's column for the id of a message
 
 
 DestinationStatus = Mapping[str, tuple[CircuitBreaker, Pause | None]]
-Waiting = Mapping[str, tuple[int, datetime]]  # by state of delivery: how many, and since when the oldest
+Waiting = Mapping[str, tuple[int, datetime]]  # by state of delivery: how many, and the time of the oldest
 
 
 class SqlDestinations:
-    """deliver.ports.Destinations over a `Database`."""
+    """gateway.deliver.ports.Destinations over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -57,7 +57,7 @@ def known(reader: Connection) -> DestinationStatus:
 
 
 def waiting(reader: Connection) -> Mapping[str, Waiting]:
-    """What waits for each destination that something waits for."""
+    """The waiting deliveries, for each destination that has any."""
     found: dict[str, dict[str, tuple[int, datetime]]] = {}
     for row in reader.execute(_WAITING):
         found.setdefault(row.destination, {})[row.state] = (row.number, row.oldest)
@@ -65,8 +65,8 @@ def waiting(reader: Connection) -> Mapping[str, Waiting]:
 
 
 def pause(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> bool:
-    """Nothing is handed over from then on; a running node heeds it within a second. Whether it went on until
-    then: who paused it first, and why, stays."""
+    """Pauses a back-end: nothing is sent to it from then on; a running node notices within a second. Returns
+    whether it was active before; otherwise who paused it first, and why, is kept."""
     present = known(transaction.connection).get(name)
     if present is not None and present[1] is not None:
         return False
@@ -77,7 +77,7 @@ def pause(transaction: Transaction, name: str, actor: str, reason: str, now: dat
 
 
 def resume(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> bool:
-    """Whether it was paused."""
+    """Returns whether it was paused."""
     present = known(transaction.connection).get(name)
     if present is None or present[1] is None:
         return False
@@ -90,8 +90,8 @@ def resume(transaction: Transaction, name: str, actor: str, reason: str, now: da
 
 
 def try_now(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> None:
-    """What waits for it is tried now, whatever it waits for: its breaker lets one through, and the next goes
-    when that was taken. A running node heeds it within a second."""
+    """Lets waiting deliveries be tried now, whatever they wait for: the breaker lets one through, and the
+    others follow once that was taken. A running node notices within a second."""
     present = known(transaction.connection).get(name)
     if present is not None and not present[0].closed:
         _put(transaction, name, _columns(present[0].tried(now)))

@@ -1,4 +1,5 @@
-"""Requests for documents in the store: noted with what causes them, told once they are signed."""
+"""Requests for documents in the store: recorded with their cause, sent to the parties once they are
+signed."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,9 +16,9 @@ from gateway.notify.document_requests import DocumentRequest, RequestReason
 from gateway.rules.deadlines import next_reminder
 
 ACTOR: Final = "gateway"
-REQUESTED: Final = "requested"  # the word in the trail
+REQUESTED: Final = "requested"  # the event's word in the trail
 
-# Nobody is asked for documents of what customs has refused or deleted.
+# No documents are requested for declarations that customs has refused or deleted.
 _GONE: Final = (CustomsStatus.DELETED, CustomsStatus.REFUSED)
 
 _TO_REMIND: Final = (
@@ -58,7 +59,7 @@ def ask(
     due_at: datetime | None = None,
     note: str = "",
 ) -> None:
-    """Notes that the parties of a declaration are to be asked."""
+    """Records that the parties of a declaration are to be asked for documents."""
     transaction.connection.execute(
         _INSERT,
         {
@@ -73,13 +74,13 @@ def ask(
 
 
 class SqlDocumentRequests:
-    """reminders.RequestBook over a `Database`."""
+    """gateway.notify.reminders.RequestStore over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def remind(self, now: datetime, reminders: Sequence[int]) -> int:
-        # A look first, so that an idle node writes nothing.
+        # Read first, so that an idle node writes nothing.
         if not await self._database.read(lambda reader: reader.execute(_TO_REMIND, {"now": now}).first()):
             return 0
         return await self._database.write(lambda transaction: _remind(transaction, now, reminders))

@@ -1,4 +1,5 @@
-"""The documents that declarations owe: noted with them, taken off as they come (REFORM R3, R4)."""
+"""The documents that declarations owe: written with the declaration, removed as they arrive (REFORM R3,
+R4)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -35,7 +36,7 @@ def owe(transaction: Transaction, message: str, obligation: Obligation, brought:
 def start_deadline(
     transaction: Transaction, message: str, due_at: datetime, remind_at: datetime | None, now: datetime
 ) -> None:
-    """Has what is missing of documents that follow a release due by then, and their parties asked."""
+    """Sets the deadline for missing documents that follow a release, and asks the parties for them."""
     row = transaction.connection.execute(_OWED, {"wanted": message}).first()
     if row is None or row.due != Due.AFTER_RELEASE or row.released_at is not None or not row.missing:
         return
@@ -52,7 +53,7 @@ def start_deadline(
 
 
 def bring(transaction: Transaction, declaration: str, documents: Sequence[str], now: datetime) -> None:
-    """Takes document classes that came later off what a declaration owes."""
+    """Removes document classes that arrived later from what a declaration owes."""
     row = transaction.connection.execute(_OWED, {"wanted": declaration}).first()
     if row is None or row.fulfilled_at is not None:
         return

@@ -1,4 +1,4 @@
-"""Who read what of a dossier, and what re-reviews came to: append-only, and in the log of events."""
+"""Who read what of a dossier, and the results of re-reviews: append-only, and also in the event log."""
 
 from collections.abc import Collection
 from typing import Any, Final
@@ -15,7 +15,7 @@ _STATE: Final = select(messages.c.state)
 
 
 def note_reading(transaction: Transaction, reading: Reading) -> None:
-    """Writes that somebody reads a part of a dossier."""
+    """Records that somebody reads a part of a dossier."""
     transaction.connection.execute(
         insert(readings),
         {
@@ -39,7 +39,7 @@ def note_reading(transaction: Transaction, reading: Reading) -> None:
 
 
 def put_review(transaction: Transaction, review: Review) -> None:
-    """Writes what a re-review came to."""
+    """Records the result of a re-review."""
     transaction.connection.execute(
         insert(reviews),
         {
@@ -64,7 +64,8 @@ def put_review(transaction: Transaction, review: Review) -> None:
 
 
 def list_readings(reader: Connection, names: Collection[str] | None, limit: int) -> list[dict[str, Any]]:
-    """The newest `limit` readings (0: all), oldest first: of the dossier with these names, or of all."""
+    """The newest `limit` readings (0: all), oldest first: of the dossier with these names, or of all
+    dossiers."""
     query = select(readings).order_by(readings.c.id.desc())
     if names is not None:
         query = query.where(readings.c.entry_id.in_(names))

@@ -1,4 +1,4 @@
-"""Deliveries that another back-end takes over while theirs is down: moved, never sent to two."""
+"""Deliveries that move to another back-end while theirs is down; none is ever sent to two."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -28,7 +28,8 @@ _WAITING: Final = (
         DIVERTIBLE,
         deliveries.c.destination == bindparam("destination"),
         ~deliveries.c.unsure,
-        # All that is about its declaration waits here, after it: what the one has, the other knows not of.
+        # Everything about its declaration waits at this back-end, after it: one back-end does not know what
+        # another one has.
         ~select(_other.c.id)
         .where(
             deliveries.c.about != "",
@@ -37,7 +38,7 @@ _WAITING: Final = (
             or_(
                 _other.c.state != DeliveryState.PENDING,
                 _other.c.unsure,
-                _other.c.id < deliveries.c.id,  # which goes with it, if it goes
+                _other.c.id < deliveries.c.id,  # which moves with it, if it moves
             ),
         )
         .exists(),
@@ -64,7 +65,7 @@ _MOVE: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"))
 async def divert(
     database: Database, destination: str, usable: Collection[str], note: str, now: datetime
 ) -> int:
-    """See `deliver.ports.Outbox.divert`."""
+    """See `gateway.deliver.ports.Outbox.divert`."""
     where = {"destination": destination}
     rows = await database.read(lambda reader: reader.execute(_WAITING, where).all())
     if not any(usable_of(row.alternatives, usable) for row in rows):
@@ -73,7 +74,7 @@ async def divert(
 
 
 def usable_of(alternatives: Collection[str], usable: Collection[str]) -> str | None:
-    """The first of the alternatives that can take it."""
+    """The first of the alternatives that is usable."""
     return next((name for name in alternatives if name in usable), None)
 
 
@@ -86,7 +87,7 @@ def _divert(
         to = usable_of(row.alternatives, usable)
         if to is None or row.id in moved:
             continue
-        # It may come back, as nothing of it was ever there, should the other one fail too.
+        # It may move back if the other back-end fails too, since this one never received any of it.
         rest = [name for name in row.alternatives if name != to] + [destination]
         where = {"destination": destination, "about": row.about, "wanted": row.id}
         for each in transaction.connection.execute(_TOGETHER, where).all():

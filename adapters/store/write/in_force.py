@@ -1,4 +1,4 @@
-"""By what a node runs, in the log: noted when it starts, and each time that it is to take its files anew."""
+"""The files by which a node runs, recorded in the log at its start and at each reload."""
 
 import json
 from collections.abc import Mapping
@@ -12,16 +12,16 @@ from sqlalchemy import Connection, select
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import events
 
-NODE: Final = "node"  # what its events are logged under
+NODE: Final = "node"  # its events are logged under this name
 
 
 class NodeEvent(StrEnum):
     STARTED = "started"
     ASKED = "reload-asked"  # by an operator's command
     RELOADED = "reloaded"
-    KEPT = "reload-refused"  # what ran goes on
-    RESTORED = "restored"  # its home was made of a copy
-    GIVEN_BACK = "put-aside-given-back"  # a message that lay at the AMQP broker, by an operator
+    KEPT = "reload-refused"  # the previous configuration stays in force
+    RESTORED = "restored"  # its home was restored from a backup
+    GIVEN_BACK = "put-aside-given-back"  # an operator returned a message put aside at the AMQP broker
     DROPPED = "put-aside-dropped"
 
 
@@ -31,7 +31,7 @@ class NodeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """`digests` are those by which the node runs since then, by the names of the files."""
+    """`digests` are those of the files in force since then, by file name."""
 
     sequence: int
     event: NodeEvent
@@ -45,7 +45,7 @@ def note(transaction: Transaction, event: NodeEvent, actor: str, now: datetime, 
 
 
 def restored_since(reader: Connection, sequence: int) -> bool:
-    """Whether the home was made of a copy after that event of the log."""
+    """Whether the home was restored from a backup after that event of the log."""
     made = select(events.c.sequence).where(
         events.c.message == NODE, events.c.sequence > sequence, events.c.event == NodeEvent.RESTORED
     )
@@ -53,7 +53,7 @@ def restored_since(reader: Connection, sequence: int) -> bool:
 
 
 def noted(reader: Connection, after: int = 0) -> Noted | None:
-    """The last word of a node of what it runs by, behind the sequence `after`; None where there is none."""
+    """A node's last record of its files after the sequence `after`; None if there is none."""
     said = (NodeEvent.STARTED, NodeEvent.RELOADED, NodeEvent.KEPT)
     query = select(events).where(
         events.c.message == NODE, events.c.event.in_(said), events.c.sequence > after

@@ -1,5 +1,5 @@
-"""Which accepted message holds a key (CONTRACT.md, "Duplicates"): taken with the acceptance, handed on when
-it is undone."""
+"""Which accepted message holds a key (CONTRACT.md, "Duplicates"): taken on acceptance, passed on when the
+acceptance is undone."""
 
 from dataclasses import asdict
 from typing import Any, Final
@@ -33,15 +33,15 @@ def holder(transaction: Transaction, key: Key) -> str | None:
 
 
 def take_key(transaction: Transaction, message: str, key: Key) -> None:
-    """Makes the message the one that holds the key, in the place of whoever did."""
+    """Makes the message the holder of the key, replacing any other holder."""
     columns = asdict(key)
     if transaction.connection.execute(_HAND_ON, {**_where(columns), "message": message}).rowcount == 0:
         transaction.connection.execute(_HOLD, {**columns, "message": message})
 
 
 def release_key(transaction: Transaction, message: str) -> None:
-    """Gives the key of a message to the one that it corrected or updated, where that still stands, else to
-    nobody. Nothing where it holds none."""
+    """Returns the key of a message to the message that it corrected or updated, if that is still accepted,
+    otherwise to nobody. Does nothing if the message holds no key."""
     row = transaction.connection.execute(_OWN, {"wanted": message}).one()
     if row.reference is None:
         return

@@ -1,4 +1,4 @@
-"""The way of a message through the store: added, claimed for judgement, decided; each step is one commit."""
+"""Messages in the store: added, claimed for judgement, decided; each step is one commit."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ from gateway.run.fairness import in_turn
 
 
 class SqlMessages:
-    """ports.Intake and ports.MessageStore over a `Database`."""
+    """gateway.model.ports.Intake and the writes of judgement over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -42,7 +42,7 @@ class SqlMessages:
         return await self._database.write(_recover)
 
     async def claim(self, limit: int, now: datetime, lease: timedelta) -> Sequence[Received]:
-        # A look first, so that an idle node writes nothing.
+        # Read first, so that an idle node writes nothing.
         if await self._database.read(lambda reader: reader.execute(_ANY_DUE, {"now": now}).first()) is None:
             return ()
         return await self._database.write(lambda transaction: _claim(transaction, limit, now, now + lease))
@@ -79,8 +79,8 @@ class SqlMessages:
 
 
 _earlier = messages.alias("earlier")
-# Of those that were woken by one thing which only one can have, the one that was received first: a mandate
-# serves all of them.
+# Of several messages woken by a thing that only one can have, only the one that was received first is judged;
+# a mandate serves all of them.
 _ITS_TURN: Final = or_(
     messages.c.waiting_for.is_(None),
     messages.c.waiting_for.like("mandate %"),
@@ -113,8 +113,9 @@ _RECEIVED: Final = (
     messages.c.until,
 )
 _ANY_DUE: Final = select(messages.c.seq).where(*_DUE).limit(1)
-# The accounts that have something to judge, from one to the next by the index however much each has; then the
-# oldest of each. To look so far into the queue instead would hide the others behind one that has more.
+# The accounts that have something to judge, found by stepping through the index however much each has; then
+# the oldest message of each. Reading the head of the queue instead would hide the others behind one that has
+# more.
 _FIRST = select(func.min(messages.c.account).label("account")).where(TO_JUDGE).cte("busy", recursive=True)
 _BUSY: Final = _FIRST.union_all(
     select(
@@ -227,7 +228,7 @@ def _claim(transaction: Transaction, limit: int, now: datetime, until: datetime)
     if not chosen:
         return []
     transaction.connection.execute(_TAKE, {"claimed": chosen, "lease": until})
-    # As they are now: with this attempt counted.
+    # Read again: with this attempt counted.
     return [received_of(row) for row in transaction.connection.execute(_CHOSEN, {"chosen": chosen})]
 
 
@@ -237,8 +238,8 @@ def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Stat
 
 
 def _expire(transaction: Transaction, now: datetime) -> int:
-    """Has what waited too long judged a last time, and returns how many that are; what it waited for stays
-    written, so that the judgement knows."""
+    """Has messages that waited too long judged a last time, and returns how many; `waiting_for` stays set, so
+    that the judgement knows what is missing."""
     rows = overdue(transaction.connection, now)
     for row in rows:
         expired = Transition(

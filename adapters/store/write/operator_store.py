@@ -1,4 +1,4 @@
-"""What operators change, over a `Database`: each act one commit with its event."""
+"""Changes made by operators, over a `Database`: each act is one commit with its event."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -43,7 +43,7 @@ _STAGES: Final = {Event.REPLAYED: Stage.JUDGEMENT, Event.RESUMED: Stage.DELIVERY
 
 
 class SqlOperatorStore:
-    """operate.ports.OperatorStore over a `Database`."""
+    """gateway.operate.ports.OperatorStore over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -73,7 +73,7 @@ class SqlOperatorStore:
             before, newest = snapshot(connection, message), last_receipt(connection)
             asked = asked_about(connection, message) if event is Event.RESUMED else ()
             change_message(transaction, message, change)
-            if decision is not None:  # nobody claims it meanwhile: the attempt is the first one after
+            if decision is not None:  # nobody claims it meanwhile: the attempt is the next one
                 apply(transaction, *transitions(replace(decision, attempt=0), now))
             transaction.write_log()
             return Trial(
@@ -119,15 +119,15 @@ class SqlOperatorStore:
 
 
 def change_message(transaction: Transaction, message: str, change: Change) -> State:
-    """The state after a change that is decided on how the message stands in this commit. Raises `KeyError`
-    where there is no such message, `Impossible`, and `Superseded`."""
+    """The state after a change that is decided on the message's status in this commit. Raises `KeyError` if
+    there is no such message, `Impossible`, and `Superseded`."""
     _row, present = message_status(transaction.connection, message)
     return apply(transaction, change(present))
 
 
 def stopped(reader: Connection, message: str) -> Hold:
-    """What the final receipt of a rejection is written by. Raises `Impossible`, and `KeyError` where there is
-    no such message."""
+    """The data for the final receipt of a rejection. Raises `Impossible`, and `KeyError` if there is no such
+    message."""
     row, present = message_status(reader, message)
     event_of(Act.REJECT, present)
     used = reader.execute(_USED, {"number": row.agreement, "by": message}).first()

@@ -1,4 +1,4 @@
-"""How the register of parties changes: all that is said in one commit, or nothing; each change is kept."""
+"""Changes to the register of parties: an import is one commit, or nothing is changed; history is kept."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class PartyChange:
 
 
 def plan_import(connection: Connection, records: Sequence[PartyRecord], now: datetime) -> list[PartyChange]:
-    """What the register would become, in the order in which it was said. Raises `BadSettings` with every
-    error, a line each."""
+    """The changes that an import would make, in the order of its records. Raises `BadSettings` with all
+    errors, one per line."""
     before = registered(connection)
     after = dict(before)
     errors = []
@@ -44,11 +44,11 @@ def plan_import(connection: Connection, records: Sequence[PartyRecord], now: dat
 
 
 def _shared(register: Mapping[str, Party], places: Mapping[str, str]) -> list[str]:
-    """A line for each party that was given a name of another."""
+    """A line for each party that was given a name of another one."""
     errors = []
     organisations: dict[str, str] = {}
     accounts: dict[str, str] = {}
-    # Those that were spoken of come last, so that they are the ones found fault with.
+    # Parties named in the import come last, so that the error is reported for them.
     for code in sorted(register, key=lambda code: code in places):
         party = register[code]
         own = party.organisation_code
@@ -64,12 +64,12 @@ def _shared(register: Mapping[str, Party], places: Mapping[str, str]) -> list[st
 def write(
     transaction: Transaction, changes: Iterable[PartyChange], actor: str, reason: str, now: datetime
 ) -> None:
-    """Writes what differs, and who changed what when and why."""
+    """Writes the differences, and who made them, when and why."""
     connection = transaction.connection
     differing = [change for change in changes if change.before != change.after]
     if not differing:
         return
-    # Taken out and put in anew, so that a code can go from one party to another in one commit.
+    # Deleted and inserted again, so that a code can pass from one party to another in one commit.
     codes = [change.after.code for change in differing]
     connection.execute(delete(parties).where(parties.c.code.in_(codes)))
     connection.execute(insert(parties), [_row(change.after, now) for change in differing])
@@ -92,14 +92,14 @@ def write(
 def import_parties(
     transaction: Transaction, records: Sequence[PartyRecord], actor: str, reason: str, now: datetime
 ) -> list[PartyChange]:
-    """Changes the register by what was said. Raises `BadSettings`, and then nothing is changed."""
+    """Imports the records into the register. Raises `BadSettings`, and then nothing is changed."""
     changes = plan_import(transaction.connection, records, now)
     write(transaction, changes, actor, reason, now)
     return changes
 
 
 def changes_of(connection: Connection, code: str) -> list[tuple[dict[str, Any], PartyChange]]:
-    """Every change of the party, oldest first: when, by whom and why, and what."""
+    """Every change of the party, oldest first: when, by whom, why, and what."""
     rows = connection.execute(
         select(party_changes).where(party_changes.c.party == code).order_by(party_changes.c.id)
     )

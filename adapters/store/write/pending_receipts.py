@@ -1,4 +1,4 @@
-"""Senders who are to hear that their message goes on later: it is held, or customs is down."""
+"""Pending receipts: senders are notified that their message is held, or waits because customs is down."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -53,7 +53,7 @@ _ACCEPTED: Final = select(messages).where(
     messages.c.id.in_(bindparam("ids", expanding=True)), messages.c.state == State.ACCEPTED
 )
 _STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wanted"))
-# Of all its deliveries: it is told once, however many offices it goes to.
+# Applies to all deliveries of a message: its sender is notified once, however many offices it goes to.
 _TELL: Final = update(deliveries).where(
     deliveries.c.message == bindparam("wanted"), deliveries.c.told_at.is_(None)
 )
@@ -67,7 +67,7 @@ def pending_receipts(
     down: Mapping[str, datetime],
     limit: int,
 ) -> Sequence[PendingReceipt]:
-    """See `ports.MessageStore.untold`."""
+    """The messages whose senders are to be notified."""
     found = [
         PendingReceipt(received=received_of(row), facts=facts_of(row), down_since=None)
         for row in reader.execute(_HELD, {"before": held_before, "most": limit})
@@ -85,14 +85,14 @@ def pending_receipts(
 def send_pending_receipt(
     transaction: Transaction, pending: PendingReceipt, receipt: Receipt, now: datetime
 ) -> None:
-    """See `ports.MessageStore.announce`."""
+    """Writes a pending receipt, if it is still due."""
     message = {"wanted": pending.received.arrival.id}
     state = transaction.connection.execute(_STATE, message).scalar_one()
     if pending.down_since is None:
         wanted = state == State.HELD
     else:
         waits = transaction.connection.execute(_STILL, message).first() is not None
-        # One that is under way now may come back to waiting: it is told then.
+        # A delivery in progress may return to waiting: its sender is notified then.
         wanted = (
             state == State.ACCEPTED
             and waits

@@ -1,4 +1,4 @@
-"""Receipts as operators see them, and one that its account has removed given back to it."""
+"""Receipts as operators see them, and restoring one that its account has removed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wante
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptFilter:
-    """Which receipts; None asks for nothing. `removed`: only those that their accounts took away."""
+    """Selects receipts; None means any. `removed`: only those that their accounts removed."""
 
     account: str | None = None
     message: str | None = None
@@ -36,19 +36,19 @@ class ReceiptFilter:
 
 
 class Damaged(Exception):
-    """Receipts of which something cannot be read, by their numbers: the text says what."""
+    """Receipts with unreadable columns, by their numbers: the text says what is unreadable."""
 
     def __init__(self, found: Mapping[int, Sequence[str]]) -> None:
         super().__init__("; ".join(f"receipt {id_}: {', '.join(wrong)}" for id_, wrong in found.items()))
 
 
 class NotRemoved(Exception):
-    """It is where it was put."""
+    """The receipt is still in its folder."""
 
 
 def list_receipts(reader: Connection, filter_: ReceiptFilter, limit: int) -> list[dict[str, Any]]:
-    """The newest of them, oldest first; all where `limit` is 0. Of one that somebody has damaged, what can be
-    read, and what cannot (`damaged`)."""
+    """The newest receipts, oldest first; all if `limit` is 0. A damaged receipt is listed with what can be
+    read, and `damaged` names the rest."""
     query = select(receipts.c.id).order_by(receipts.c.id.desc())
     for column, value in ((receipts.c.account, filter_.account), (receipts.c.message, filter_.message)):
         if value is not None:
@@ -84,21 +84,21 @@ def _as_far_as_it_goes(reader: Connection, id_: int) -> dict[str, Any]:
 
 
 def damaged(reader: Connection, id_: int) -> list[str]:
-    """The columns of a receipt that hold what the gateway never writes there."""
+    """The columns of a receipt whose content the gateway never writes."""
     wrong = []
     for column in (*_SHOWN, receipts.c.body):
         try:
             value = reader.execute(select(column).where(receipts.c.id == id_)).scalar_one()
         except UNREADABLE:
             wrong.append(column.name)
-        else:  # SQLite keeps text in a column of bytes, and nothing complains
+        else:  # SQLite stores text in a column of bytes without an error
             if column is receipts.c.body and not isinstance(value, bytes):
                 wrong.append(column.name)
     return wrong
 
 
 def find_receipts(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Those of this number or name, with their bytes. Raises `Damaged`."""
+    """The receipts with this number or name, with their bytes. Raises `Damaged`."""
     by = receipts.c.name == wanted
     if wanted.isascii() and wanted.isdecimal() and len(wanted) < 19:
         by = receipts.c.id == int(wanted)
@@ -113,7 +113,7 @@ def facts(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
 
 
 def removals(reader: Connection, message: str) -> Iterator[dict[str, Any]]:
-    """Which of its receipts were taken away, told as events are: no event was written of it."""
+    """The removals of its receipts, in the form of events: no event was written for them."""
     gone = select(*_SHOWN, messages.c.state).join(messages, messages.c.id == receipts.c.message)
     for row in reader.execute(gone.where(receipts.c.message == message, receipts.c.removed_at.is_not(None))):
         yield {
@@ -128,7 +128,8 @@ def removals(reader: Connection, message: str) -> Iterator[dict[str, Any]]:
 
 
 def restore_receipt(transaction: Transaction, wanted: int, actor: str, reason: str, now: datetime) -> None:
-    """It is in its folder again, and brought again to an account that does not fetch. Raises `NotRemoved`."""
+    """Puts it back into its folder, and delivers it again to an account that does not fetch. Raises
+    `NotRemoved`."""
     row = transaction.connection.execute(_ONE, {"wanted": wanted}).one()
     if row.removed_at is None:
         raise NotRemoved

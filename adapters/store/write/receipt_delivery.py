@@ -1,4 +1,5 @@
-"""Receipts of accounts that do not fetch them: what is due, and what became of bringing it."""
+"""Deliveries of receipts to accounts that do not fetch them: which are due, and the outcome of each
+attempt."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +18,7 @@ from gateway.run.crash_points import crash_point
 
 
 class SqlReceiptDeliveries:
-    """ports.Postings over a `Database`."""
+    """gateway.model.ports.ReceiptDeliveries over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -69,7 +70,7 @@ _DUE: Final = (
 )
 _DUE_TO: Final = _DUE.where(receipts.c.account.in_(bindparam("accounts", expanding=True)))
 _CHOSEN: Final = receipts.c.id.in_(bindparam("wanted", expanding=True))
-# Noted as collected too: it is with its account, as if it had been fetched.
+# Also marked as collected: it has reached its account, as if it had been fetched.
 _POSTED: Final = update(receipts).where(_CHOSEN).values(post_at=None, collected_at=bindparam("at"))
 _LATER: Final = update(receipts).where(_CHOSEN, TO_POST).values(post_at=bindparam("at"))
 

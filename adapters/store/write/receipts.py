@@ -1,4 +1,4 @@
-"""Receipts as rows: written in the commit that decides them, and given again when a message is repeated."""
+"""Receipts as rows: written in the commit of their decision, and given again when a message is repeated."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _final = receipts.alias("final")
 _FINAL: Final = select(receipts.c.id, receipts.c.verdict).where(
     receipts.c.message == bindparam("of"), receipts.c.final, ~receipts.c.superseded
 )
-# After any final one, whether or not another took its place.
+# After any final receipt, whether or not another one has replaced it.
 _LAST_FINAL: Final = (
     select(func.coalesce(func.max(receipts.c.id), 0))
     .where(receipts.c.message == bindparam("of"), receipts.c.final)
@@ -40,7 +40,7 @@ _PENDING: Final = select(receipts.c.id).where(
 _TOLD: Final = _PENDING.where(
     receipts.c.verdict == bindparam("verdict"),
     ~receipts.c.superseded,
-    # Under its present name: of one that it had before its sender knows nothing any more.
+    # Under its present name: receipts under an earlier name are unknown to the sender.
     receipts.c.created_at >= func.coalesce(_NAMED_AT.scalar_subquery(), 0),
 )
 _OVERTAKE: Final = (
@@ -60,7 +60,7 @@ _GIVEN: Final = (
         receipts.c.message == bindparam("of"),
         receipts.c.folder == Folder.INBOX,
         ~receipts.c.superseded,
-        # What others were told of it is no business of a sender that repeats itself.
+        # Receipts for other parties are not given again to a sender that repeats its message.
         receipts.c.account
         == select(messages.c.account).where(messages.c.id == bindparam("of")).scalar_subquery(),
     )
@@ -74,8 +74,9 @@ _BROUGHT: Final = select(parties.c.account).where(
 
 
 def has_already(reader: Connection, message: str, given: Sequence[Receipt]) -> bool:
-    """Whether the sender knows what these receipts of one decision say, since it is the last that was said: a
-    final one of this verdict with no pending one after it, or a pending one of it that no replay overtook."""
+    """Whether the sender has already received what these receipts of one decision say: the last receipt was a
+    final one with this verdict and no pending one after it, or a pending one of the same content that no
+    replay has superseded."""
     for each in given:
         if each.kind is ReceiptKind.GATEWAY and each.final:
             before = reader.execute(_FINAL, {"of": message}).first()
@@ -89,8 +90,8 @@ def has_already(reader: Connection, message: str, given: Sequence[Receipt]) -> b
 def put_receipts(
     transaction: Transaction, message: str, given: Sequence[Receipt], at: datetime
 ) -> Sequence[Receipt]:
-    """Adds the receipts of one decision, and returns those that were added: none where its sender has them
-    already. A final one takes the place of the one before."""
+    """Adds the receipts of one decision, and returns those that were added: none if the sender has them
+    already. A final receipt replaces the one before."""
     if not given or has_already(transaction.connection, message, given):
         return ()
     if any(receipt.final for receipt in given):
@@ -102,8 +103,8 @@ def put_receipts(
 
 
 def named(trail: Mapping[str, str], given: Sequence[Receipt]) -> dict[str, Any]:
-    """The trail of a decision, naming its receipt by digest only where somebody has it, and what bears no
-    signature of ours by its digests (`unsigned`), since nothing else says what was in it."""
+    """The trail of a decision: names a receipt by digest only if somebody has received it, and receipts
+    without our signature by their digests (`unsigned`), since nothing else proves their content."""
     digests = {hashlib.sha256(receipt.body).hexdigest() for receipt in given}
     told = {name: said for name, said in trail.items() if name != "receipt" or said in digests}
     return told | unsigned(given)
@@ -115,8 +116,8 @@ def unsigned(given: Sequence[Receipt]) -> dict[str, Any]:
 
 
 def overtake(transaction: Transaction, message: str) -> None:
-    """A message goes on after a final receipt: what pending ones said before holds no longer, and is told
-    again where it comes to the same (CONTRACT.md, "Receipts")."""
+    """Processing continues after a final receipt: earlier pending receipts no longer hold, and are sent again
+    if their reason recurs (CONTRACT.md, "Receipts")."""
     transaction.connection.execute(_OVERTAKE, {"of": message})
 
 
@@ -141,7 +142,7 @@ def give_again(transaction: Transaction, message: str, name: str, earlier: str, 
 
 
 def _delivered_accounts(transaction: Transaction, accounts: AbstractSet[str]) -> AbstractSet[str]:
-    """Those of the accounts that do not fetch their receipts."""
+    """Those of the accounts to which receipts are delivered."""
     return set(transaction.connection.execute(_BROUGHT, {"accounts": list(accounts)}).scalars())
 
 

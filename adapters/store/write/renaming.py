@@ -1,4 +1,4 @@
-"""A file that was taken gets the name that its sender meant."""
+"""An accepted upload gets the name that its sender intended."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -31,7 +31,7 @@ _NOTE: Final = insert(former_names)
 
 
 def rename(transaction: Transaction, account: str, name: str, to: str, now: datetime) -> Entry | None:
-    """ports.Mailbox.rename, in one commit with its event."""
+    """Implements `gateway.receive.mailbox.Mailbox.rename`, in one commit with its event."""
     connection = transaction.connection
     row = connection.execute(
         _TAKEN, {"account": account, "name": name, "since": now - RENAMED_WITHIN}
@@ -43,7 +43,7 @@ def rename(transaction: Transaction, account: str, name: str, to: str, now: date
     change = renamed(row.id, State(row.state), row.type, account, name, to, now)
     connection.execute(_NOTE, {"seq": row.seq, "name": name, "at": now})
     if isinstance(change, Note):
-        # What is still to be judged for the first time stays so: it is counted then.
+        # A message that waits for its first judgement stays at revision 0: it is counted then.
         revision = row.revision + (row.state != State.RECEIVED)
         connection.execute(_CHANGE, {"which": row.seq, "name": to, "revision": revision})
     apply(transaction, change)

@@ -1,4 +1,4 @@
-"""What a message is found by: its facts as columns, and its faults as an index over `messages.findings`."""
+"""The search index of a message: its facts as columns, and its faults as an index of `messages.findings`."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -32,9 +32,9 @@ def fact_columns(facts: Facts) -> dict[str, object]:
 
 
 def note_faults(transaction: Transaction, seq: int, findings: Sequence[Finding], revision: int) -> None:
-    """Has the message found by the codes and rules of these errors, and by no others.
+    """Indexes the message by the codes and rules of these errors, and by no others.
 
-    Called when its row is written. `revision` is the one before: what was 0 has nothing to forget.
+    Called when its row is written. `revision` is the one before: at 0 there are no entries to delete.
     """
     if revision:
         transaction.connection.execute(_FORGET, {"of": seq})

@@ -17,7 +17,7 @@ _HOLD: Final = update(deliveries).where(deliveries.c.message == bindparam("of"),
 _WITHDRAW: Final = (
     delete(deliveries).where(deliveries.c.message == bindparam("of")).returning(deliveries.c.destination)
 )
-# Refused or given up: what became of it at the back-end is asked before it is sent again.
+# Refused or given up: the back-end is asked about it before it is sent again.
 _SEND_AGAIN: Final = update(deliveries).where(
     deliveries.c.message == bindparam("of"),
     deliveries.c.state.not_in((DeliveryState.DELIVERED, DeliveryState.SENDING)),
@@ -42,8 +42,8 @@ def submit(
     *,
     unsure: bool,
 ) -> None:
-    """Puts submissions into the outbox. `unsure`: customs may have them already, so that it is asked before
-    they are sent, and nobody else is."""
+    """Queues submissions for delivery. `unsure`: customs may have them already, so they are queried before
+    they are sent, and only at the same back-end."""
     for submission in submissions:
         values = asdict(submission) | ({"alternatives": []} if unsure else {})
         transaction.connection.execute(
@@ -63,14 +63,13 @@ def submit(
 
 
 def hold_waiting(transaction: Transaction, message: str, note: str, now: datetime) -> None:
-    """Holds the deliveries that wait. One that is being sent right now is held when it turns out not to be
-    taken."""
+    """Holds the waiting deliveries. One that is being sent now is held if it turns out not to be taken."""
     held = {"state": DeliveryState.HELD, "note": note, "changed_at": now}
     transaction.connection.execute(_HOLD, {"of": message, **held})
 
 
 def withdraw(transaction: Transaction, message: str) -> list[str]:
-    """Takes all of them back, and returns where they were to go."""
+    """Withdraws all deliveries of the message, and returns their destinations."""
     return list(transaction.connection.execute(_WITHDRAW, {"of": message}).scalars())
 
 
@@ -80,5 +79,5 @@ def send_again(transaction: Transaction, message: str, now: datetime) -> None:
 
 
 def known_at(transaction: Transaction, message: str, backend: str) -> None:
-    """Whoever answers for a submission has it, whatever became of the attempts to hand it over."""
+    """A back-end that answers for a submission has it, whatever the outcome of the attempts to send it."""
     transaction.connection.execute(_KNOWN_AT, {"of": message, "by": backend})

@@ -1,4 +1,4 @@
-"""Messages that wait for a named thing, and those that were woken by it: who is to have it."""
+"""Messages that wait for a named thing, and messages woken by it: decides which of them gets it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -39,7 +39,7 @@ _BEFORE_SPELT: Final = (
     .where(WOKEN, messages.c.spelt == bindparam("thing"), messages.c.seq < _OWN_SEQ)
     .limit(1)
 )
-# The other messages of a key that are not decided, but were judged sound so far.
+# The other messages with the same key that are not decided, but were found sound so far.
 VERSIONS: Final = select(
     messages.c.id, messages.c.content, (messages.c.seq > _OWN_SEQ).label("later"), *_STATE
 ).where(
@@ -50,7 +50,7 @@ VERSIONS: Final = select(
     messages.c.id != bindparam("message"),
     or_(IN_WAIT, WOKEN),
 )
-# PDFs that came on their own.
+# PDFs that were sent separately.
 _ATTACHED = select(messages.c.id).where(IN_WAIT, messages.c.type == ATTACHMENT)
 _SEPARATE: Final = _ATTACHED.where(messages.c.spelt.in_(bindparam("things", expanding=True)))
 _OF_ITS_NAME: Final = _ATTACHED.where(messages.c.waiting_for == bindparam("thing"))
@@ -65,12 +65,12 @@ Waiting = Row[*tuple[Any, ...]]
 
 
 def revision_of(transaction: Transaction, number: str) -> int:
-    """How often the agreement has changed; 0 where it was never told of."""
+    """How often the agreement has changed; 0 if it is unknown."""
     return transaction.connection.execute(_KNOWN, {"wanted": number}).scalar_one_or_none() or 0
 
 
 def revisions_between(transaction: Transaction, trader: str, broker: str) -> int:
-    """How often all mandates between the two have changed."""
+    """How often all mandates between the two parties have changed."""
     pair = {"trader": trader, "broker": broker}
     return int(transaction.connection.execute(_BETWEEN, pair).scalar_one())
 
@@ -105,13 +105,13 @@ def versions_of(reader: Connection, message: str, facts: Facts) -> Sequence[Wait
 
 
 def ends_by_another(versions: Sequence[Waiting], facts: Facts) -> bool:
-    """Whether there is a version by which a message with these facts ends itself."""
+    """Whether another version of a message with these facts decides it: that one replaces or repeats it."""
     standing = [Version(id=row.id, content=row.content, later=bool(row.later)) for row in versions]
     return replaces(standing, facts.content) is not None or repeated(standing, facts.content) is not None
 
 
 def overdue(reader: Connection, now: datetime) -> Sequence[Waiting]:
-    """Some of the messages that have waited too long, the longest overdue first."""
+    """Some of the messages that have waited too long, longest overdue first."""
     return reader.execute(_OVERDUE, {"now": now}).all()
 
 

@@ -1,12 +1,12 @@
-"""Who acts: the operating-system user of this process."""
+"""The operating-system user of this process, who is recorded as the actor."""
 
 import os
 import pwd
 
 
 def actor() -> str:
-    """The user's name by its real uid; the uid as digits where it has no name. The environment is not asked:
-    anybody can set LOGNAME, and a second person would be whoever one likes to be."""
+    """The user's name by its real uid; the uid as digits if it has no name. The environment is not asked:
+    anybody can set LOGNAME, and could then pose as the second person of an approval."""
     uid = os.getuid()
     try:
         return pwd.getpwuid(uid).pw_name

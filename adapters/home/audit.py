@@ -1,8 +1,8 @@
-"""The whole store against itself: the log, what the messages say of it, every package, and every receipt.
+"""Checks the whole store for consistency: the log, the messages against it, every package, and every receipt.
 
-What is found is told row by row. The log is a chain: a row that was changed shows in its own digest, one that
-is missing in the sequence. Whoever rewrites the whole of it cannot make the receipts that were signed with
-places in the log before; the senders have those too.
+Errors are reported row by row. The log is a chain: a changed row shows in its own digest, a missing one in
+the sequence. Whoever rewrites the whole log cannot change the receipts that were signed with places in the
+old log; the senders have those too.
 """
 
 import hashlib
@@ -44,7 +44,8 @@ _AT_ONCE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """`what` is event, message, package or receipt, and `which` its number, id, digest or name."""
+    """One inconsistency. `what` is event, message, package or receipt, and `which` its number, id, digest or
+    name."""
 
     what: str
     which: str
@@ -53,12 +54,12 @@ class Wrong:
 
 
 class Audit:
-    """One look over a home, at one moment of its store. What was looked at is counted in `looked_at`; of it
-    `unsigned` receipts were given by a release that did not write down what was in them: those for people,
-    refusals as import clients read them. What customs said and is relayed is in the log as its message."""
+    """Checks a home at one moment of its store. `looked_at` counts what was checked; of that, `unsigned`
+    receipts were given by a release that did not record their content: those for people, and refusals as
+    import clients read them. Relayed answers of customs are in the log as messages."""
 
     def __init__(self, home: Home, older: Collection[str] = ()) -> None:
-        """`older` are certificates (PEM) that the gateway signed by before the one that it has."""
+        """`older` are certificates (PEM) with which the gateway signed before the present one."""
         self._home = home
         self._certificates = [
             RegisteredCertificate(pem=pem) for pem in (home.certificate.read_text(), *older)
@@ -67,15 +68,15 @@ class Audit:
         self._links: dict[int, tuple[str, str]] = {}  # message and digest of the first event of each
         self._contents: dict[str, str] = {}  # of each message, as the log has it
         self._states: dict[str, str] = {}
-        self._unsigned: dict[str, set[str]] = {}  # digests of what each was given without a signature of ours
+        self._unsigned: dict[str, set[str]] = {}  # digests of the unsigned receipts of each message
         self._given: dict[str, list[tuple[str, str]]] = {}  # verdict and digest of the receipts of each
         self.looked_at = dict.fromkeys(("events", "messages", "packages", "receipts"), 0)
         self.unsigned = 0
-        self.unused = 0  # packages that nothing refers to, as a crash leaves them
+        self.unused = 0  # packages that nothing refers to; a crash may leave some
 
     def run(self) -> Iterator[Wrong]:
         with self._home.reading() as reader:
-            reader.exec_driver_sql("BEGIN")  # one moment, for all that follows
+            reader.exec_driver_sql("BEGIN")  # one moment for everything that follows
             yield from self._log(reader)
             yield from self._messages(reader)
             yield from self._packages(reader)
@@ -88,7 +89,7 @@ class Audit:
             for missing in range(expected, sequence):
                 yield Wrong("event", str(missing), "missing", "the log has no such row")
             if expected < sequence:
-                digest = ""  # that of the row before is gone with it
+                digest = ""  # the digest of the previous row is lost with it
             expected = sequence + 1
             if row is None:
                 digest = ""
@@ -129,8 +130,8 @@ class Audit:
         if row.event in _VERDICTS:
             given = self._given.setdefault(row.message, [])
             verdict = _VERDICTS[Event(row.event)]
-            # The same verdict once more gives nothing: its sender has that receipt. One that came to its end
-            # by the judgement of another has its receipt without a word in the log.
+            # The same verdict again gives no receipt: its sender has it already. A message that was closed by
+            # the judgement of another has its receipt without an entry in the log.
             if not given or given[-1][0] != verdict:
                 given.append((verdict, str(detail.get("receipt", ""))))
 
@@ -176,7 +177,7 @@ class Audit:
                 if path.name in known:
                     continue
                 if _is_digest(path.name):
-                    self.unused += 1  # as a crash leaves them; one on its way is committed after this moment
+                    self.unused += 1  # left by a crash; one in progress is committed after this moment
                 else:
                     yield Wrong("package", path.name, "added", "no package has such a name")
 
@@ -199,7 +200,7 @@ class Audit:
                     else:
                         self.unsigned += 1
                     continue
-                # One that is given again with a repeat is the same, byte for byte.
+                # A receipt that is given again with a repeat is the same, byte for byte.
                 why = "" if digest in sound else self._not_as_given(row)
                 if why:
                     yield Wrong("receipt", row.name, "changed", why)
@@ -238,7 +239,7 @@ class Audit:
 def _all(
     reader: Connection, query: Select[Any], key: Column[int]
 ) -> Iterator[tuple[int, Row[*tuple[Any, ...]] | None]]:
-    """Every row by its key, in their order; None for one that holds what the gateway never writes there."""
+    """Every row by its key, in order; None for a row with values that the gateway never writes there."""
     keys = select(key).order_by(key).limit(_AT_ONCE)
     some = reader.execute(keys).scalars().all()
     while some:
@@ -259,7 +260,7 @@ def _readable(reader: Connection, query: Select[Any]) -> Row[*tuple[Any, ...]] |
 
 
 def _has_bytes(row: Row[*tuple[Any, ...]]) -> bool:
-    """SQLite keeps text in a column of bytes, and nothing complains."""
+    """SQLite stores text in a column of bytes without an error."""
     return isinstance(row._mapping.get("body", b""), bytes | None)
 
 

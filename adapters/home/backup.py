@@ -1,8 +1,8 @@
-"""A copy of all that a home needs, made while its node runs.
+"""A backup of everything that a home needs, made while its node runs.
 
-Databases are copied first, each as it stands at one moment; then everything else. What a database refers to
-is on the disk before it does and is never changed, so the copy has it. The list of contents is written last:
-what has none was not finished. Nobody but the owner can read any of it.
+Databases are copied first, each at one moment; then everything else. What a database refers to is on the disk
+before it does and is never changed, so the backup has it. The list of contents is written last: a backup
+without one is incomplete. Nobody but the owner can read any of it.
 """
 
 import hashlib
@@ -29,21 +29,21 @@ from adapters.store.tables.messages import events
 CONTENTS: Final = "backup.json"
 FORM: Final = 1
 _DATABASE: Final = b"SQLite format 3\0"
-_BESIDE: Final = ("-wal", "-shm", "-journal")  # of a database; what they hold is in its copy
+_BESIDE: Final = ("-wal", "-shm", "-journal")  # next to a database; their content is in its copy
 _NOT_KEPT: Final = ("lock", "blobs/spool", "unfinished")
 _CHUNK: Final = 1024 * 1024
 
 
 class BadBackup(Exception):
-    """It cannot be made or used; the text says why."""
+    """The backup cannot be made or used; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """Where a copy stands: at which event of the log, and when that was. `outside` are the files that
-    gateway.toml names outside of the home: the copy does not have them. `missing` are the packages that the
-    database refers to and that are not there. `unasked` are the back-ends of a restored home that cannot be
-    asked what they have: they are sent it again, under its key."""
+    """The moment of a backup: its last event of the log, and when that was. `outside` are the files that
+    gateway.toml names outside the home: the backup does not have them. `missing` are the packages that the
+    database refers to and that do not exist. `unasked` are the back-ends of a restored home that cannot be
+    asked what they have: submissions are sent to them again, under the same key."""
 
     home: str
     sequence: int
@@ -54,12 +54,12 @@ class Moment:
 
 
 def back_up(home: Home, to: Path, now: datetime) -> Moment:
-    """Copies the home into a folder that is new or empty. Raises `BadBackup`, and `BadSettings`."""
+    """Backs up the home into a folder that is new or empty. Raises `BadBackup`, and `BadSettings`."""
     with filled(to):
         left_out = {to, *(home.path / name for name in _NOT_KEPT), *_exchanged(home)}
         names = list(walked(home.path, {each.resolve() for each in left_out}))
         databases = [name for name in names if _is_database(home.path / name)]
-        # The gateway's own first: of what another side took since then it will be asked.
+        # The gateway's own database first: other systems are asked later about what they took since then.
         databases.sort(key=lambda name: home.path / name != home.database)
         beside = {f"{name}{end}" for name in databases for end in _BESIDE}
         contents = {name: _copied_database(home.path / name, to / name) for name in databases}
@@ -69,7 +69,7 @@ def back_up(home: Home, to: Path, now: datetime) -> Moment:
             try:
                 sha256 = copied(home.path / name, to / name)
             except FileNotFoundError:
-                continue  # it was on its way to somewhere when it was listed
+                continue  # it was moved after it was listed
             if not is_package(name):
                 contents[name] = sha256
         own = home.path.resolve()
@@ -88,7 +88,8 @@ def back_up(home: Home, to: Path, now: datetime) -> Moment:
 
 @contextmanager
 def filled(folder: Path) -> Iterator[None]:
-    """A new or empty folder that nobody else can read is filled inside; empty again where that fails."""
+    """Creates a new or empty folder that nobody else can read, to be filled in the context; it is emptied
+    again if that fails."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadBackup(f"{folder} is not a new or empty folder")
     before = os.umask(0o077)
@@ -106,7 +107,7 @@ def filled(folder: Path) -> Iterator[None]:
 
 
 def walked(root: Path, left_out: Collection[Path] = ()) -> Iterator[str]:
-    """The names of all files below a folder. A link counts as what it leads to, and no folder twice."""
+    """The names of all files below a folder. A link counts as its target, and no folder is visited twice."""
     known: set[Path] = set()
     for folder, below, files in os.walk(root, followlinks=True):
         here = Path(folder).resolve()
@@ -122,7 +123,7 @@ def walked(root: Path, left_out: Collection[Path] = ()) -> Iterator[str]:
 
 
 def copied(source: Path, to: Path) -> str:
-    """The SHA-256 (hex) of what was copied; on the disk when this returns."""
+    """Copies a file and returns its SHA-256 (hex); the copy is synced when this returns."""
     to.parent.mkdir(parents=True, exist_ok=True)
     sha256 = hashlib.sha256()
     with source.open("rb") as read, to.open("xb") as written:
@@ -135,13 +136,13 @@ def copied(source: Path, to: Path) -> str:
 
 
 def is_package(name: str) -> bool:
-    """Whether the name of a file below a home says by itself what must be in it: its digest."""
+    """Whether the name of a file below a home is the digest of its content."""
     return name.startswith("blobs/")
 
 
 def stands_at(home: Path, of: str, outside: list[str]) -> Moment:
-    """Where the database of a copy stands, `of` being the home that it is a copy of."""
-    # Not even its header is to be changed by looking at it.
+    """The moment of a backup's database; `of` is the home that was backed up."""
+    # Reading must not change anything, not even the header.
     address = f"file:{quote(str(home / 'gateway.db'))}?mode=ro&immutable=1"
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True))
     with engine.connect() as reader:
@@ -154,7 +155,7 @@ def stands_at(home: Path, of: str, outside: list[str]) -> Moment:
 
 
 def _exchanged(home: Home) -> Iterator[Path]:
-    """Folders in which others put and take: what is in them now belongs to now."""
+    """Folders used for exchange with others: their contents are temporary and are not backed up."""
     settings = home.settings()
     for each in (*settings.backend.values(), *settings.partner.values()):
         if each.kind == "directory":
@@ -167,12 +168,12 @@ def _is_database(path: Path) -> bool:
 
 
 def _copied_database(source: Path, to: Path) -> str:
-    """Its digest. As it stands at one moment, whatever is written to it meanwhile."""
+    """Copies a database as it is at one moment, even while it is written to, and returns its digest."""
     to.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(to)) as written:
         read.execute("PRAGMA busy_timeout=30000")
         read.backup(written)
-        # One file, which says all: nothing of it is to be beside it when it is copied again.
+        # One file with everything: no other files may appear next to it when it is copied again.
         written.execute("PRAGMA journal_mode=DELETE")
     with to.open("rb") as file:
         os.fsync(file.fileno())

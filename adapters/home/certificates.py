@@ -32,8 +32,8 @@ def make_p256_pair(name: str, now: datetime) -> tuple[bytes, bytes]:
 
 
 def last_end(certificates: Iterable[RegisteredCertificate]) -> datetime | None:
-    """When the last of them ends that is not revoked: one that is followed by another troubles nobody. None
-    where there is none."""
+    """When the last certificate that is not revoked ends: one that has a successor is no problem. None if
+    there is none."""
     live = (each for each in certificates if each.revoked_at is None)
     return max(
         (x509.load_pem_x509_certificate(each.pem.encode()).not_valid_after_utc for each in live), default=None

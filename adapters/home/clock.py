@@ -1,4 +1,4 @@
-"""The clock: this machine's, or, inside `telling`, one that was handed in."""
+"""The clock: this machine's, or, inside `telling`, another one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ def utc_now() -> datetime:
 
 @contextmanager
 def telling(clock: Clock) -> Iterator[None]:
-    """Whoever asks for the time inside this context is told it by `clock`; other threads are not."""
+    """Inside this context the time comes from `clock`; other threads are not affected."""
     before = _clock.set(clock)
     try:
         yield

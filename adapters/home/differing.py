@@ -1,4 +1,4 @@
-"""Whether the files of a home say what its running node runs by."""
+"""Whether the files of a home are those by which its running node works."""
 
 from adapters.home.home import Home
 from adapters.home.named_files import file_digests
@@ -8,8 +8,8 @@ from gateway.model.waits import Words, joined
 
 
 def differing(home: Home) -> Words | None:
-    """What is different, in a sentence; None where nothing is, or no node runs. Raises `BadSettings` for
-    files that cannot be read, and `OSError`."""
+    """The differences, as a sentence; None if there are none, or no node runs. Raises `BadSettings` for files
+    that cannot be read, and `OSError`."""
     if home.served_by() is None:
         return None
     with home.reading() as reader:

@@ -1,5 +1,5 @@
-"""Who may read what the gateway makes: in a home its owner alone, whatever the umask; in folders that others
-work in as well, whom the administrator's umask lets."""
+"""Modes of the files that the gateway makes: in a home only for its owner, whatever the umask; in folders
+shared with others, as the administrator's umask allows."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ os.umask(_given)
 
 @contextmanager
 def private() -> Iterator[None]:
-    """What is made inside is for its owner alone. The umask is the process's: not for use in threads."""
+    """Files made inside this context are for their owner alone. The umask belongs to the process: not for use
+    in threads."""
     before = os.umask(_PRIVATE)
     try:
         yield
@@ -21,5 +22,5 @@ def private() -> Iterator[None]:
 
 
 def shared(mode: int) -> int:
-    """The mode that the administrator's umask makes of this one."""
+    """This mode after applying the administrator's umask."""
     return mode & ~_given

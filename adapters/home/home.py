@@ -1,4 +1,4 @@
-"""A home: the folder that holds everything of one node, and what stands where in it."""
+"""A home: the folder with everything of one node, and the places in it."""
 
 import contextlib
 import fcntl
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from gateway.model.policy import Policy
     from gateway.run.in_force import InForce
 
-# What reads settings, judges or signs is imported by the method that gives it: every command has a home, and
-# most only read the store.
+# Modules that read settings, judge or sign are imported by the method that needs them: every command has a
+# home, and most commands only read the store.
 
 _TRIES: Final = 10
 _PAUSE: Final = 0.02  # seconds
 
 
 class NotAHome(Exception):
-    """The folder was not made by `gateway init`."""
+    """The folder was not created by `gateway init`."""
 
 
 class HomeLocked(Exception):
@@ -51,7 +51,7 @@ class Home:
 
     @contextmanager
     def store(self) -> Iterator[Database]:
-        """The store, to be written to. At the end what was handed in is written, and its files are closed."""
+        """The store, for writing. On exit, submitted changes are written and the files are closed."""
         database = Database(sqlite_engine(self.database))
         try:
             yield database
@@ -60,7 +60,7 @@ class Home:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection to the store that only reads."""
+        """A read-only connection to the store."""
         engine = self.reader()
         try:
             with engine.connect() as reader:
@@ -69,12 +69,12 @@ class Home:
             engine.dispose()
 
     def reader(self) -> Engine:
-        """Connections that only read, for what reads as long as it lives and then disposes of them."""
+        """Read-only connections, for a long-lived reader that disposes of them at its end."""
         return sqlite_engine(self.database, read_only=True)
 
     @contextmanager
     def register(self) -> Iterator["SqlRegister"]:
-        """Parties, agreements and earlier messages, as judgement looks them up."""
+        """Parties, agreements and earlier messages, for judgement."""
         from adapters.store.read.register import SqlRegister
 
         engine = self.reader()
@@ -89,12 +89,12 @@ class Home:
 
     @property
     def unfinished(self) -> Path:
-        """Names of uploads that are not finished, for after a restart."""
+        """Names of unfinished uploads, kept for a restart."""
         return self.path / "unfinished"
 
     @property
     def temporary(self) -> Path:
-        """For the time of a run; what a crash left there goes at the next start."""
+        """Files of the running node; what a crash leaves there is deleted at the next start."""
         return self.path / "tmp"
 
     @property
@@ -110,23 +110,24 @@ class Home:
         return self.path / "keys" / "gateway.crt"
 
     def older_certificates(self) -> list[Path]:
-        """Those that the gateway signed with before, as the runbook has them kept at an exchange."""
+        """Certificates with which the gateway signed before; the runbook has them kept when they are
+        replaced."""
         return sorted(self.keys.glob("gateway-until-*.crt"))
 
     def families(self) -> "Families":
-        """The message families that are shipped: every home has them all."""
+        """The message families of this release: every home has them all."""
         from gateway.families.families import Families
 
         return Families.load(files("schemas"))
 
     def rules(self) -> "Rules":
-        """What the files say now that judgement goes by. Raises `BadSettings`."""
+        """The rules of judgement by the present files. Raises `BadSettings`."""
         from gateway.judge.pipeline import Rules
 
         return Rules(families=self.families(), policy=self.policy(), routes=self.routes())
 
     def signer(self) -> "XadesSigner":
-        """Signs as this gateway. Raises `BadSettings` where its key or certificate cannot be used."""
+        """Signs as this gateway. Raises `BadSettings` if its key or certificate cannot be used."""
         from gateway.formats.certificates import Unusable
         from gateway.formats.signing import XadesSigner
 
@@ -154,8 +155,8 @@ class Home:
         return read_policy("policy.toml", self._text("policy.toml"))
 
     def routes(self, settings: "Settings | None" = None) -> "Routes":
-        """Raises `BadSettings`, also for a route to a back-end that `settings` does not name; by default that
-        is what `gateway.toml` says."""
+        """Raises `BadSettings`, also for a route to a back-end that `settings` does not name; by default they
+        are read from `gateway.toml`."""
         from gateway.config.settings import read_routes
 
         routes = read_routes("routes.toml", self._text("routes.toml"))
@@ -172,8 +173,8 @@ class Home:
         return routes
 
     def in_force(self) -> "InForce":
-        """What the files say now; a node that started earlier may run by something else (`NodeEvent`).
-        Raises `BadSettings`."""
+        """The configuration by the present files; a node that started earlier may run by another one
+        (`NodeEvent`). Raises `BadSettings`."""
         from gateway.run.in_force import InForce
 
         return InForce(policy=self.policy(), routes=self.routes(), settings=self.settings())
@@ -190,8 +191,8 @@ class Home:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Held while a node serves; it goes with the process, however that ends. Nothing else needs it. The
-        file says which process that is."""
+        """The lock held while a node serves; the system releases it when the process ends, in whatever way.
+        Nothing else needs it. The file contains the process's number."""
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _take(descriptor, self.path)
@@ -202,7 +203,7 @@ class Home:
             os.close(descriptor)
 
     def served_by(self) -> int | None:
-        """The process that serves this home, None where none does; 0 where it does not say which it is."""
+        """The process that serves this home, None if there is none; 0 if its number is not in the file."""
         try:
             descriptor = os.open(self.path / "lock", os.O_RDONLY)
         except FileNotFoundError:
@@ -219,7 +220,7 @@ class Home:
 
 
 def _take(descriptor: int, path: Path) -> None:
-    # Whoever asks whether a node runs has the lock for a moment, and must not keep one from starting.
+    # Checking whether a node runs takes the lock for a moment, and must not keep a node from starting.
     for _ in range(_TRIES):
         with contextlib.suppress(BlockingIOError):
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,8 @@
-"""The keys by which clients know the SFTP server: one of each kind is shown, others are announced.
+"""The host keys of the SFTP server: one of each kind is shown to clients, others are announced.
 
-Each stands in `keys/` as `ssh_host_…`, in OpenSSH's form. Of several of one kind the first by its name is
-the one that a client is shown at the key exchange; the next (`ssh_host_ed25519.next`) is only announced, so
-that clients which learn host keys (OpenSSH's UpdateHostKeys) know it before it takes the place.
+Each is in `keys/` as `ssh_host_…`, in OpenSSH's format. Of several keys of one kind, the first by name is
+used at the key exchange; the next (`ssh_host_ed25519.next`) is only announced, so that clients which learn
+host keys (OpenSSH's UpdateHostKeys) know it before it replaces the first.
 """
 
 import base64
@@ -17,7 +17,8 @@ from paramiko import PKey
 
 from gateway.config.bad_settings import BadSettings
 
-# By their names in `ssh_host_<kind>`; the kinds that clients of all ages agree on (JSch before 0.2: ECDSA).
+# Part of their names, `ssh_host_<kind>`; clients of all ages support one of these kinds (JSch before 0.2:
+# ECDSA).
 KINDS: Final = ("ed25519", "ecdsa", "rsa")
 _KINDS_OF: Final = (
     (paramiko.Ed25519Key, "ed25519"),
@@ -44,7 +45,8 @@ def host_key_files(keys: Path) -> list[Path]:
 
 
 def read_host_keys(keys: Path) -> list[HostKey]:
-    """In the order of their names. Raises `BadSettings` where one cannot be used, or none is there."""
+    """The host keys in the order of their names. Raises `BadSettings` if one cannot be used, or there is
+    none."""
     found = [_read(path) for path in host_key_files(keys)]
     if not found:
         raise BadSettings(f"keys: no host key (ssh_host_{KINDS[0]})")
@@ -52,7 +54,7 @@ def read_host_keys(keys: Path) -> list[HostKey]:
 
 
 def shown(host_keys: Sequence[HostKey]) -> Iterator[HostKey]:
-    """Those that a key exchange may show: of each type of key one."""
+    """The keys that a key exchange may show: one of each type."""
     seen = set()
     for each in host_keys:
         if each.key.get_name() not in seen:
@@ -63,7 +65,7 @@ def shown(host_keys: Sequence[HostKey]) -> Iterator[HostKey]:
 def _read(path: Path) -> HostKey:
     try:
         key = PKey.from_path(path)
-    except Exception as error:  # whatever is wrong with a file: the library has a dozen ways to say it
+    except Exception as error:  # whatever is wrong with the file: the library raises a dozen kinds of errors
         raise BadSettings(
             f"keys/{path.name}: no host key that can be read ({type(error).__name__})"
         ) from None

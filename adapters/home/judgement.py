@@ -1,4 +1,4 @@
-"""Judging and refusing in this process, by the files of a home."""
+"""Judges and rejects in this process, by the files of a home."""
 
 from datetime import datetime
 from functools import cached_property, partial
@@ -17,8 +17,8 @@ from gateway.operate.rejection import Hold, Rejection, rejection_of
 
 
 class HomeJudgement:
-    """operate.ports.Judgement by the files of a home as they are now; rules and key are read when they are
-    first asked for. Raises `BadSettings` where one of them cannot be used."""
+    """gateway.operate.ports.Judgement by the present files of a home; rules and key are read when first
+    needed. Raises `BadSettings` if one of them cannot be used."""
 
     def __init__(self, home: Home, engine: Engine, blobs: BlobStore, clock: Clock) -> None:
         self._home = home
@@ -35,7 +35,7 @@ class HomeJudgement:
         return self._home.signer()
 
     def judge(self, received: Received) -> Decision:
-        """A failure of our own holds the message, as the node would, and names only its kind."""
+        """An error of our own holds the message, as in the node, and only its kind is shown."""
         rules, signer = self._rules, self._signer
         blob = partial(self._blobs.open, received.arrival.sha256)
         try:

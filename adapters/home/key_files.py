@@ -1,4 +1,4 @@
-"""Log-in keys and certificates as parties hand them over: files, checked before they are registered."""
+"""Log-in keys and certificates in files from parties, checked before they are registered."""
 
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_ssh_publ
 
 from gateway.formats.certificates import certificate
 
-_SMALLEST_RSA: Final = 2048  # as the SFTP server asks at log-in
+_SMALLEST_RSA: Final = 2048  # the same minimum as at log-in to the SFTP server
 _LARGEST: Final = 1 << 20
 
 
@@ -21,8 +21,8 @@ class BadFile(ValueError):
 def read_keys(path: Path, shown: str) -> tuple[str, ...]:
     """The lines of an OpenSSH public key file; `shown` is what the file is called in errors.
 
-    Raises `BadFile` where there is none, or one that is not let in: only ed25519, ECDSA and RSA from 2048
-    bits are.
+    Raises `BadFile` if there is none, or one that is not accepted: only ed25519, ECDSA and RSA from 2048 bits
+    are.
     """
     stripped = (line.strip() for line in _text(path, shown).splitlines())
     lines = tuple(line for line in stripped if line and not line.startswith("#"))
@@ -41,9 +41,10 @@ def read_keys(path: Path, shown: str) -> tuple[str, ...]:
 
 
 def read_certificate(path: Path, shown: str) -> str:
-    """The certificate of a PEM file, as PEM, and nothing else that stands in it: no private key comes along.
+    """The certificate of a PEM file, as PEM, without anything else in the file: a private key is never taken
+    along.
 
-    Raises `BadFile` where there is none, or one that no signature may be made with.
+    Raises `BadFile` if there is none, or one that cannot be used for signatures.
     """
     try:
         parsed = x509.load_pem_x509_certificate(_text(path, shown).encode())

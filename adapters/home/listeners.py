@@ -1,4 +1,4 @@
-"""The addresses that a node listens on, as `gateway.toml` has them."""
+"""The addresses that a node listens on, from `gateway.toml`."""
 
 import os
 import socket
@@ -29,7 +29,8 @@ def taken(settings: Settings) -> Iterator[Words]:
         try:
             socket.create_server((host, port)).close()
         except OSError as error:
-            # Python adds to the system's words where it tried to listen; a host that is unknown has its own.
+            # Python adds its own words to the system's message when listening fails; an unknown host has its
+            # own message.
             said = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             zh = _SYSTEM_ZH.get(error.errno or 0, f"不能监听（{said or error}）")
             yield Words(f"{name}.port：{host}:{port} {zh}", f"{name}.port: {host}:{port}: {said or error}")

@@ -1,4 +1,4 @@
-"""The files that `gateway.toml` names: keys, certificates, passwords; each is tried as it is to be used."""
+"""The files that `gateway.toml` names: keys, certificates, passwords; each is checked by using it."""
 
 import hashlib
 import ssl
@@ -23,7 +23,7 @@ from gateway.formats.certificates import Unusable
 from gateway.formats.signing import XadesSigner
 from gateway.model.waits import Words, joined
 
-# Keys of gateway.toml that name a file, and those whose file is nobody else's to read.
+# Keys of gateway.toml that name a file, and those whose file nobody else may read.
 _SECRET: Final = ("key", "password_file", "secret_file")
 _NAMED: Final = ("ca", "certificate", "client_ca", "pusher", *_SECRET)
 
@@ -34,18 +34,18 @@ _LOCKED: Final = (
     "设有口令；请改存无口令的文件，并只允许网关用户读取（权限 0600）",
 )
 _NO_KEY: Final = ("holds no private key in PEM form", "不是 PEM 格式的私钥")
-# What the system says of a file, in Chinese.
+# The system's error messages about files, in Chinese.
 _SYSTEM_ZH: Final = {ENOENT: "文件不存在", EACCES: "网关用户无权读取", EISDIR: "是文件夹，不是文件"}
 
-# Reads files anew as they are to be used, and raises where they cannot be. What it returns puts them to use
-# for every connection from then on, and raises nothing.
+# Reads files again and raises if they cannot be used. The function that it returns puts them to use for every
+# later connection, and raises nothing.
 Renewal = Callable[[], Callable[[], None]]
 
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """`setting` is its key as the file has it. What is wrong is told in words: why it is `unusable`, or how
-    `exposed` to others. `ends` is the last moment of a certificate of ours."""
+    """`setting` is its key in gateway.toml. Problems are described in words: why it is `unusable`, or how it
+    is `exposed` to others. `ends` is the last moment of a certificate of ours."""
 
     setting: str
     unusable: Words | None = None
@@ -59,9 +59,9 @@ def named_files(home: Home) -> Sequence[NamedFile]:
 
 
 def file_digests(home: Home, settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
-    """SHA-256 (hex) of the files of a node that runs by these settings, with the home's own pair and host
-    keys: of those that anybody may see, and of the secret ones, whose digest is not to be shown: a password
-    is guessed from it. Raises `OSError`, and `BadSettings` for a host key that cannot be used."""
+    """SHA-256 (hex) of the files of a node that runs by these settings, including the home's own key pair and
+    host keys: first of public files, then of secret ones, whose digests must not be shown because a password
+    could be guessed from them. Raises `OSError`, and `BadSettings` for a host key that cannot be used."""
     shown = {"keys/gateway.crt": _digest(home.certificate), _HOST_KEYS: _digest_of_host_keys(home)}
     secret = {"keys/gateway.key": _digest(home.signing_key)}
     for each in _named(settings.model_dump(exclude_none=True)):
@@ -71,7 +71,7 @@ def file_digests(home: Home, settings: Settings) -> tuple[dict[str, str], dict[s
 
 
 def named_paths(home: Home) -> Sequence[Path]:
-    """Where the files are. Raises `BadSettings`."""
+    """The paths of the files. Raises `BadSettings`."""
     return [home.path / each.path for each in _named(home.settings().model_dump(exclude_none=True))]
 
 
@@ -80,14 +80,14 @@ def _digest(path: Path) -> str:
 
 
 def _digest_of_host_keys(home: Home) -> str:
-    """Of their public halves, as all of them together are what clients may be shown."""
+    """The digest of their public halves, of all keys together."""
     lines = [f"{each.file} {each.fingerprint}\n" for each in read_host_keys(home.keys)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def check_named_files(home: Home, section: str = "") -> None:
-    """Raises `BadSettings` that names each setting of a section whose file cannot be used: a node that starts
-    without would be turned away by the other side for ever."""
+    """Raises `BadSettings` that names each setting of a section whose file cannot be used: a node that
+    started without it would always be refused by the other side."""
     named = [each for each in named_files(home) if each.setting.startswith(section)]
     if wrong := joined([each.unusable for each in named if each.unusable]):
         raise BadSettings(f"gateway.toml: {wrong.en}", f"gateway.toml：{wrong.zh}")
@@ -95,7 +95,7 @@ def check_named_files(home: Home, section: str = "") -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A setting with its path, in the section that it stands in."""
+    """A setting with its path and its section."""
 
     setting: str
     path: str
@@ -141,7 +141,7 @@ def _looked_at(home: Home, named: _Named) -> NamedFile:
 
 
 def _used(home: Home, named: _Named, path: Path) -> datetime | None:
-    """Reads a file as the node will, and says when it ends where it is a certificate of ours. Raises
+    """Reads a file as the node will, and returns the end of validity if it is a certificate of ours. Raises
     `OSError` or `Unusable`."""
     match named.key:
         case "ca" | "client_ca":
@@ -184,7 +184,7 @@ def _read_issuers(path: Path) -> None:
 
 
 def _read_pair(key: Path, certificate: Path) -> None:
-    """As TLS uses it. A pass phrase would be asked for at the terminal."""
+    """Reads the pair as TLS does. A pass phrase is refused: it would be asked for at the terminal."""
     try:
         held = load_pem_private_key(key.read_bytes(), None)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Parties as a table: CSV as spreadsheets write it, with a header line."""
+"""Parties as a table: CSV as written by spreadsheets, with a header line."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from gateway.operate.party_changes import PartyRecord
 
 
 def read_table(path: Path) -> list[PartyRecord]:
-    """What the table says of parties; an empty cell says nothing. UTF-8, with or without BOM, else GBK.
+    """The parties in the table; an empty cell leaves a field as it is. UTF-8, with or without BOM, else GBK.
 
     Raises `BadSettings` with every error, each with its line and column.
     """
@@ -34,7 +34,7 @@ def read_table(path: Path) -> list[PartyRecord]:
 
 
 def _rows(path: Path, errors: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each line with something in it; what is wrong with one alone goes to `errors`."""
+    """Each line that is not empty; errors that concern one line only are added to `errors`."""
     reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]

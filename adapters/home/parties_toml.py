@@ -1,4 +1,4 @@
-"""`parties.toml` and its like: what is said of parties, with the key and certificate files that it names."""
+"""Reads parties from `parties.toml` and similar files, with the key and certificate files that they name."""
 
 import re
 from pathlib import Path
@@ -134,7 +134,7 @@ class _Party(_Section):
 
 
 def read_parties(path: Path) -> list[PartyRecord]:
-    """What the file says of parties; files that it names are relative to its folder.
+    """The parties in the file; files that it names are relative to its folder.
 
     Raises `BadSettings` with every error, each with its party, the line where that begins, and the key.
     """
@@ -167,7 +167,7 @@ def read_parties(path: Path) -> list[PartyRecord]:
 
 
 class _Files:
-    """Reads the files that a party names, and gathers what is wrong with them."""
+    """Reads the files that a party names, and collects their errors."""
 
     def __init__(self, folder: Path) -> None:
         self.problems: list[str] = []

@@ -1,4 +1,4 @@
-"""The fields of a party as they stand in files, checked; and what is wrong with a file, said in full."""
+"""The checked fields of a party in files, and complete error messages."""
 
 import re
 from collections import Counter
@@ -25,7 +25,7 @@ from gateway.operate.party_changes import AccountRecord, PartyRecord
 
 _CODE: Final = re.compile(r"[0-9A-Z]{10}")
 _ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-# Queues and exchanges of RabbitMQ that begin so are not an account's: its own begin with its name and a dot.
+# Prefixes of queues and exchanges of RabbitMQ and of the gateway: an account's begin with its name and a dot.
 _NOT_ACCOUNTS: Final = ("amq", "gateway")
 _SUFFIX: Final = re.compile(r"\.[a-z0-9._-]{1,31}")
 _SENT: Final = (".xml", ".zip", ".pdf")
@@ -99,7 +99,7 @@ def _separated(cell: str) -> list[str]:
 
 
 def _written_roles(cell: str) -> tuple[Role, ...]:
-    # `--json` has commas between roles.
+    # Output of `--json` has commas between roles.
     names = [name.strip() for name in _separated(cell.replace(",", ";"))]
     if unknown := [name for name in names if name not in set(Role)]:
         raise ValueError(f"{', '.join(map(repr, unknown))} is no role: {', '.join(Role)}")
@@ -129,7 +129,8 @@ COLUMNS: Final = ("code", "scc", "name", "role", "class", "since", "account", "p
 
 
 def read_cells(place: str, cells: Mapping[str, str], keys: tuple[str, ...] = ()) -> PartyRecord:
-    """What `cells`, by `COLUMNS`, say of a party; an empty one says nothing. Raises `ValidationError`."""
+    """The fields in `cells`, by `COLUMNS`; an empty cell leaves a field as it is. Raises
+    `ValidationError`."""
     row = _Row.model_validate({column: cell for column, cell in cells.items() if cell})
     return PartyRecord(
         place=place,
@@ -155,7 +156,7 @@ def _where(place: str, steps: Iterable[int | str]) -> str:
 
 
 def twice(name: str, stated: Iterable[PartyRecord]) -> list[str]:
-    """A line for each customs code that is spoken of more than once."""
+    """A line for each customs code that occurs more than once."""
     counted = Counter(each.code for each in stated)
     return [
         f"{name}: code {code} stands there more than once" for code, count in counted.items() if count > 1

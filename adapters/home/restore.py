@@ -1,4 +1,4 @@
-"""A home made of a copy of one: everything is as it was copied; what may have happened since is asked."""
+"""Restores a home from a backup: everything is as at the backup; back-ends are asked what happened since."""
 
 import json
 from dataclasses import replace
@@ -42,13 +42,13 @@ class _Contents(BaseModel):
 
 
 def restore(of: Path, to: Path, actor: str, now: datetime) -> Moment:
-    """Makes a home in a folder that is new or empty, or leaves that empty. That it did is an event.
+    """Creates a home in a folder that is new or empty, or leaves it empty on failure. Writes an event.
 
-    What was not settled with a back-end at that moment may have been since: it is asked about before it is
-    sent, where the back-end can be asked; where it cannot, it is sent under the same key, which has no second
-    effect there (`ports.Backend`), and may be neither rejected nor given to another.
+    A submission that was not settled at that moment may have been settled since: the back-end is asked before
+    it is sent again. If it cannot be asked, the submission is sent under the same key, which has no second
+    effect there (`gateway.model.ports.Backend`), and may be neither rejected nor moved to another back-end.
 
-    Raises `BadBackup`, and `HomeLocked` while a node serves the home that the copy is of.
+    Raises `BadBackup`, and `HomeLocked` while a node serves the home that was backed up.
     """
     contents = _contents(of)
     came_from = Home(Path(contents.home))
@@ -58,7 +58,7 @@ def restore(of: Path, to: Path, actor: str, now: datetime) -> Moment:
         names = [name for name in walked(of) if name != CONTENTS]
         if gone := sorted(contents.files.keys() - set(names)):
             raise BadBackup(f"{of} has not: {', '.join(gone[:5])}")
-        # Without it there is no home, so that one which is not finished is not served.
+        # Copied last: without it the folder is no home, so an incomplete one is never served.
         names.sort(key=lambda name: name == "gateway.toml")
         for name in names:
             wanted = Path(name).name if is_package(name) else contents.files.get(name)

@@ -1,4 +1,4 @@
-"""Whether the sandbox is installed: the customs and the association that are shipped for trials."""
+"""Whether the sandbox is installed: the simulated customs and association for trials."""
 
 from importlib.util import find_spec
 
@@ -7,7 +7,7 @@ from gateway.config.connections import AssociationSettings, BackendSettings, Ref
 
 
 def check_sandbox(name: str, settings: BackendSettings) -> None:
-    """Raises `BadSettings` for a back-end of the sandbox where that is not installed."""
+    """Raises `BadSettings` for a back-end of the sandbox if the sandbox is not installed."""
     of_sandbox = isinstance(settings, AssociationSettings | ReferenceSettings)
     if of_sandbox and find_spec("adapters.sandbox") is None:
         key = f"backend.{name}.kind"

@@ -1,4 +1,4 @@
-"""Key pairs for SSH in OpenSSH's form: the gateway's host key and the log-in keys of accounts."""
+"""Key pairs for SSH in OpenSSH's format: the gateway's host keys and the log-in keys of accounts."""
 
 import os
 from pathlib import Path
@@ -19,12 +19,12 @@ def make_ed25519() -> tuple[bytes, str]:
 
 
 def make_ecdsa() -> tuple[bytes, str]:
-    """The same over the curve P-256."""
+    """A new pair like `make_ed25519`, on the curve P-256."""
     return _pair(generate_private_key(SECP256R1()))
 
 
 def make_rsa() -> tuple[bytes, str]:
-    """The same of 3,072 bits."""
+    """A new pair like `make_ed25519`, RSA with 3,072 bits."""
     return _pair(rsa.generate_private_key(65537, 3072))
 
 
@@ -35,9 +35,9 @@ def _pair(key: Ed25519PrivateKey | EllipticCurvePrivateKey | rsa.RSAPrivateKey) 
 
 
 def write_private(path: Path, key: bytes) -> None:
-    """Writes a private key that only its owner can read, never over a file that is there (`FileExistsError`).
+    """Writes a private key that only its owner can read; never overwrites a file (`FileExistsError`).
 
-    The mode is set when the file is made: OpenSSH refuses a key that others may read, and there must be no
+    The mode is set when the file is created: OpenSSH refuses a key that others may read, and there must be no
     moment at which they could.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""Settings → the back-end that they describe: which class stands for which kind."""
+"""Creates the back-ends that the settings describe: one class for each kind."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -38,12 +38,12 @@ async def opened_backend(
     clock: Clock,
     renewals: list[Renewal],
 ) -> AsyncIterator[Backend]:
-    """The back-end, connected for as long as the context is open. What takes its keys and certificates anew
-    is added to `renewals`."""
+    """The back-end, connected while the context is open. Functions that renew its keys and certificates are
+    added to `renewals`."""
     match settings:
         case AssociationSettings() | ReferenceSettings():
             check_sandbox(name, settings)
-            # Late: a node whose back-ends are real ones can be installed without it.
+            # Imported here: a node with only real back-ends can be installed without the sandbox.
             from adapters.sandbox.backends import opened_sandbox
 
             with opened_sandbox(home, name, settings, register, clock, renewals) as sandbox:
@@ -78,7 +78,7 @@ def _der(certificate: Path) -> bytes:
 
 
 def _spool(home: Home, name: str) -> Path:
-    """Where a back-end keeps what is on its way: on the disk of the home, not in memory."""
+    """Where a back-end keeps files in transfer: on the disk of the home, not in memory."""
     folder = home.path / "backends" / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder

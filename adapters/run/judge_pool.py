@@ -1,4 +1,4 @@
-"""The worker processes of a node: each compiles schemas and parses keys once, and may be lost."""
+"""The worker processes of a node: each compiles schemas and parses keys once, and may die."""
 
 import asyncio
 import os
@@ -21,31 +21,31 @@ from gateway.respond.answer import CustomsAnswer, Unreadable
 
 T = TypeVar("T")
 
-_AGAIN_SECONDS: Final = 5.0  # between two tries to start a worker
-# Beside the seconds that any message may take. A machine with nothing else to do reads 200 MB a second.
+_AGAIN_SECONDS: Final = 5.0  # between two attempts to start a worker
+# Added to the seconds that any message may take. An idle machine reads 200 MB a second.
 _BYTES_PER_SECOND: Final = 10_000_000
 _SECONDS_TO_READ: Final = 10.0  # an answer of 32 MB takes half a second
 
 
-# A machine that is busy gives a worker less than a core; one that does nothing at all is ended too.
+# On a busy machine a worker gets less than a core; a worker that does nothing at all is ended too.
 _PATIENCE: Final = 10.0  # seconds on the clock for each second of CPU time
 
 
 class JudgementFailed(Exception):
-    """What a worker raised, as text: exceptions do not travel whole between processes."""
+    """The exception of a worker, as text: exceptions cannot be fully passed between processes."""
 
 
 class _Pool:
-    """Workers that judge by the same."""
+    """Workers with the same judgement configuration."""
 
     def __init__(self, home: Home, judging: Judging, count: int, memory: int) -> None:
-        """Raises `WorkerDied` where they do not start: then none is left."""
+        """Raises `WorkerDied` if they do not start: then none is left."""
         self.certificate = judging.certificate
         self._new_worker = partial(Worker, home, judging, memory)
         self._count = count
-        self.idle: LifoQueue[Worker | None] = LifoQueue()  # None: one that is to be started
-        # All of them can work before anything is claimed for them: an attempt is counted at its claim, and a
-        # node that is killed again and again while it starts must not use up those of a sound message.
+        self.idle: LifoQueue[Worker | None] = LifoQueue()  # None: a worker still to be started
+        # All workers are ready before anything is claimed for them: an attempt is counted at its claim, and a
+        # node that is killed repeatedly while it starts must not use up the attempts of a sound message.
         started = [self._new_worker() for _ in range(count)]
         try:
             for worker in started:
@@ -58,7 +58,7 @@ class _Pool:
             self.idle.put(worker)
 
     def started(self) -> Worker:
-        """A worker for one that died. Where it cannot start, that is not the fault of the message at hand."""
+        """Replaces a worker that died. If the new one cannot start, the message in work is not to blame."""
         worker = self._new_worker()
         try:
             worker.wait()
@@ -68,7 +68,7 @@ class _Pool:
         return worker
 
     def end(self) -> None:
-        """Waits for what is in hand."""
+        """Waits for work in progress."""
         for _ in range(self._count):
             worker = self.idle.get()
             if worker is not None:
@@ -76,7 +76,7 @@ class _Pool:
 
 
 class WorkerJudges:
-    """ports.Judges. A worker that dies takes one judgement with it and is replaced."""
+    """gateway.model.ports.Judges. A worker that dies takes one judgement with it and is replaced."""
 
     def __init__(
         self,
@@ -89,9 +89,9 @@ class WorkerJudges:
         seconds_to_read: float = _SECONDS_TO_READ,
         patience: float = _PATIENCE,
     ) -> None:
-        """`seconds` of CPU time for one message of no size, `memory` in MB."""
-        # multiprocessing has every worker import the program's main module, and what explains refusals is
-        # imported when first needed: here they are loaded once for all.
+        """`seconds` of CPU time for a message of size zero, `memory` in MB."""
+        # multiprocessing has every worker import the program's main module, and the module that explains
+        # refusals is imported when first needed: here both are loaded once for all workers.
         CONTEXT.set_forkserver_preload(["adapters.run.worker", "cli", "gateway.families.schema_faults"])
         self._home = home
         self._count = workers or os.cpu_count() or 1
@@ -100,17 +100,18 @@ class WorkerJudges:
         self._memory = memory
         self._patience = patience
         self._observer = observer
-        self.ailing = ""  # why the last worker that was to be started did not, where it did not
+        self.ailing = ""  # why the last worker did not start; empty if it did
         self._threads = ThreadPoolExecutor(max_workers=self._count, thread_name_prefix="judge")
         self._pool = _Pool(home, judging, self._count, memory)
         self._changing = Lock()
 
     def prepare(self, judging: Judging) -> Callable[[], Callable[[], None]]:
-        """Starts workers that judge by something else, and waits for them. Raises `WorkerDied` where they do
-        not start.
+        """Starts workers with another configuration, and waits until they are ready. Raises `WorkerDied` if
+        they do not start.
 
-        What it returns gives them every judgement that begins from then on, at once; those in hand are ended
-        by the workers that have them. What that returns waits for these, and ends the workers before.
+        The returned function switches every judgement that begins from then on to them, at once; judgements
+        in progress are finished by their workers. The function that it returns in turn waits for these, and
+        ends the old workers.
         """
         pool = _Pool(self._home, judging, self._count, self._memory)
 
@@ -123,12 +124,12 @@ class WorkerJudges:
 
     @property
     def certificate(self) -> str:
-        """The gateway's certificate that is signed with now, PEM."""
+        """The certificate with which the gateway signs now, PEM."""
         return self._pool.certificate
 
     @property
     def slots(self) -> int:
-        return 2 * self._count  # one in hand and one in the queue for each worker
+        return 2 * self._count  # one in work and one in the queue for each worker
 
     async def judge(self, received: Received, now: datetime) -> Decision:
         seconds = self._seconds + received.arrival.size / _BYTES_PER_SECOND
@@ -136,7 +137,7 @@ class WorkerJudges:
         try:
             judgement = await self._ask(task, Judgement, seconds)
         except Exhausted:
-            # Perhaps what others left in that worker was too much: once more, with all of a new one.
+            # Perhaps earlier work left too little memory in that worker: try once more with a new one.
             try:
                 judgement = await self._ask(task, Judgement, seconds, alone=True)
             except Exhausted as spent:
@@ -158,7 +159,7 @@ class WorkerJudges:
         return await self._ask(("pending_receipt", pending, now), Receipt, self._seconds)
 
     async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
-        # A worker that dies takes no message with it here, so whoever asked may simply ask again.
+        # A worker that dies here costs no message, so the caller may simply ask again.
         return await self._ask(("sign", tuple(documents)), tuple, self._seconds) if documents else ()
 
     def close(self) -> None:
@@ -176,7 +177,7 @@ class WorkerJudges:
 
     def _do(self, task: Task, seconds: float, alone: bool) -> object:
         with self._changing:
-            # There is one: those who work here are no more than a pool has workers.
+            # A worker is always free: no more threads work here than a pool has workers.
             pool = self._pool
             worker = pool.idle.get_nowait()
         try:

@@ -1,4 +1,4 @@
-"""Settings → a running node: which class stands for which kind."""
+"""Builds a running node from its settings."""
 
 import asyncio
 import contextlib
@@ -50,9 +50,9 @@ from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
 from gateway.run.worker import Node, NodeConfig
 
-STOP_WITHIN: Final = 20.0  # seconds for sessions in hand
-# Seconds for what is judged and delivered then. A back-end may keep us waiting for many minutes; what is
-# broken off is asked about by the next node.
+STOP_WITHIN: Final = 20.0  # seconds for open sessions
+# Seconds for judgements and deliveries after that. A back-end may take many minutes; the next node asks it
+# about deliveries that are cut off.
 FINISH_WITHIN: Final = 10.0
 
 log = structlog.get_logger()
@@ -60,7 +60,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A node at work, and where it listens: None for what is not configured."""
+    """A running node and its addresses: None for what is not configured."""
 
     node: Node
     sftp: tuple[str, int]
@@ -73,8 +73,8 @@ class Running:
 async def running(home: Home) -> AsyncIterator[Running]:
     """Serves the home while the context is open. The caller holds the home's lock.
 
-    What is entered last is left first: the channels, so that nothing new comes in; then the node, so that
-    what is in hand is finished and committed; then what these stood on.
+    Contexts close in reverse order: first the channels, so that nothing new arrives; then the node, so that
+    work in progress is finished and committed; then what these depend on.
     """
     _allow_all_descriptors()
     in_force, clock = home.in_force(), utc_now
@@ -227,7 +227,7 @@ async def _at_work(node: Node) -> AsyncIterator[None]:
 
 def _allow_all_descriptors() -> None:
     # An unfinished upload keeps its file open, and one account may have 2000 of them; the usual soft limit of
-    # 1024 is there for programs that use select, which nothing here does.
+    # 1024 exists for programs that use select, which nothing here does.
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

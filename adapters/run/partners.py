@@ -1,4 +1,4 @@
-"""Settings → the visits to the parties that host their folders themselves."""
+"""Starts the visits to parties that host their folders themselves, from the settings."""
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -31,8 +31,8 @@ async def visited_partners(
     renewals: list[Renewal],
     room: AllowanceQuery,
 ) -> AsyncIterator[Sequence[Poller]]:
-    """Visits those that `gateway.toml` names while the context is open. What takes its keys anew is added to
-    `renewals`."""
+    """Visits the parties that `gateway.toml` names while the context is open. Functions that renew its keys
+    are added to `renewals`."""
     ports = PartnerPorts(
         intake=intake,
         mailbox=mailbox,
@@ -65,5 +65,5 @@ def _files(home: Home, settings: PartnerSettings) -> Files:
 
 
 def _mark(home: Home) -> str:
-    """What tells this gateway's claims from another's: its own certificate."""
+    """Distinguishes this gateway's claims from another's: a digest of its own certificate."""
     return hashlib.sha256(home.certificate.read_bytes()).hexdigest()[:8]

@@ -1,7 +1,7 @@
-"""Taking policy, routes, keys and certificates anew while the node runs: all of it, or nothing.
+"""Reloads policy, routes, keys and certificates while the node runs: all of it, or nothing.
 
-What stands in gateway.toml itself takes a restart; the register of parties is in the store, where every
-change counts at once (`gateway parties import`).
+Settings in gateway.toml itself need a restart; the register of parties is in the store, where every change
+takes effect at once (`gateway parties import`).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """What the files said when they were read. `secret` is for comparison, and shown to nobody."""
+    """The contents of the files when they were read. `secret` is for comparison only, and never shown."""
 
     said: InForce
     shown: dict[str, str]
@@ -47,7 +47,7 @@ class _Files:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """What can be used, with everything that puts it in place."""
+    """Everything that was loaded, with the functions that put it in force."""
 
     files: _Files
     needs_restart: list[str]
@@ -68,7 +68,7 @@ def _why(error: Exception) -> Words:
 
 
 class Reloader:
-    """`present` is what the node runs by. `judge_by` gives a policy to whoever judges by it beside the
+    """`present` is the configuration in force. `judge_by` passes a policy to those that use it outside the
     workers."""
 
     def __init__(
@@ -91,15 +91,16 @@ class Reloader:
         self._one_at_a_time = asyncio.Lock()
 
     async def begin(self) -> None:
-        """Writes down what the node runs by, before it takes anything."""
+        """Records the configuration of the node, before it accepts any work."""
         await self._note(NodeEvent.STARTED)
 
     async def __call__(self) -> None:
-        """What can be used is in force when this returns, and else what was before; either is an event."""
+        """When this returns, the new files are in force if they can be used, else the previous configuration;
+        either is an event."""
         async with self._one_at_a_time:
             try:
                 ready = await asyncio.to_thread(self._made_ready)
-            except Exception as error:  # whatever is wrong with the files: what ran goes on
+            except Exception as error:  # whatever is wrong with the files: the previous configuration stays
                 why = _why(error)
                 log.error("reload refused", reason=why.en)
                 await self._note(NodeEvent.KEPT, why=why.en, why_zh=why.zh)
@@ -116,7 +117,7 @@ class Reloader:
             await asyncio.to_thread(end_workers_before)
 
     def _made_ready(self) -> _Ready:
-        """Everything that may fail."""
+        """Does everything that may fail."""
         home, running = self._home, self._present.said.settings
         wanted = home.settings()
         said = InForce(policy=home.policy(), routes=home.routes(running), settings=running)

@@ -1,4 +1,4 @@
-"""One worker process: it judges, reads and signs what it is given, until it has spent too much."""
+"""One worker process: it judges, reads and signs what it is given, until it has exceeded its limits."""
 
 import multiprocessing
 import signal
@@ -40,11 +40,11 @@ Task = (
 # and none of the node's threads and locks.
 CONTEXT: Final = multiprocessing.get_context("forkserver")
 
-_ENDS_WITHIN: Final = 5.0  # seconds until the end of a process is known, after it closed its pipe
+_ENDS_WITHIN: Final = 5.0  # seconds between the closing of a process's pipe and its known end
 
 
 class Exhausted(WorkerDied):
-    """A worker spent all that it may on one piece of work; of the bound it is told in both languages."""
+    """A worker exceeded a limit on one piece of work; the message names the limit in both languages."""
 
     def __init__(self, limit: str, limit_zh: str) -> None:
         super().__init__(f"it took more than {limit}")
@@ -54,8 +54,8 @@ class Exhausted(WorkerDied):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judging:
-    """What a worker judges by and signs with. It is handed over, not read again: a file that is edited while
-    the node runs must neither split the workers' judgement nor keep a new one from starting."""
+    """The configuration and keys of a worker. They are passed on, not read again: a file that is edited while
+    the node runs must neither make the workers judge differently nor keep a new one from starting."""
 
     policy: Policy
     routes: Routes
@@ -64,7 +64,7 @@ class Judging:
 
     @classmethod
     def of(cls, home: Home, policy: Policy, routes: Routes) -> Self:
-        """With the pair of the home as it is now. Raises `BadSettings` for one that cannot be used."""
+        """With the present key pair of the home. Raises `BadSettings` if it cannot be used."""
         key, certificate = home.signing_key.read_bytes(), home.certificate.read_text("ascii", "replace")
         try:
             XadesSigner(key, certificate)
@@ -75,7 +75,7 @@ class Judging:
 
 
 class Worker:
-    """A process that is starting; it can `do` once `wait` has returned."""
+    """A process that is starting; `do` may be called once `wait` has returned."""
 
     def __init__(self, home: Home, judging: "Judging", memory: int) -> None:
         ours, theirs = CONTEXT.Pipe()
@@ -86,15 +86,15 @@ class Worker:
         theirs.close()
 
     def wait(self) -> None:
-        """Returns when it has its schemas and keys; raises `WorkerDied` where it cannot get them."""
+        """Returns when the process has its schemas and keys; raises `WorkerDied` if it cannot get them."""
         try:
             self._connection.recv()
         except (EOFError, OSError):
             raise WorkerDied("it did not start") from None
 
     def do(self, task: Task, seconds: float, patience: float) -> Any:
-        """Blocks. Raises `Exhausted` when the work takes more than `seconds` of CPU time, or its memory, and
-        `WorkerDied` when the process ends otherwise, or says nothing for `seconds * patience`."""
+        """Blocks. Raises `Exhausted` when the work takes more than `seconds` of CPU time or too much memory,
+        and `WorkerDied` when the process ends otherwise, or sends nothing for `seconds * patience`."""
         try:
             self._connection.send((task, seconds))
             if not self._connection.poll(seconds * patience):
@@ -130,7 +130,7 @@ class ReadAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _Spent:
-    """More memory than it may: nothing that came of the work counts."""
+    """The work took too much memory: its result does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class RaisedError:
 
 
 class _Stages:
-    """A stop-watch for one judgement."""
+    """Measures the stages of one judgement."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, float]] = []
@@ -153,7 +153,7 @@ class _Stages:
 
 
 def _serve(home: Home, judging: Judging, memory: int, connection: Connection) -> None:
-    """The life of a worker: ends when the node closes the pipe or dies, or it has spent too much."""
+    """The main loop of a worker: ends when the node closes the pipe or dies, or a limit was exceeded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     context = _WorkerContext(home, judging)
@@ -173,7 +173,7 @@ def _serve(home: Home, judging: Judging, memory: int, connection: Connection) ->
 
 
 class _WorkerContext:
-    """What a worker works with, made once."""
+    """What a worker works with, created once."""
 
     def __init__(self, home: Home, judging: Judging) -> None:
         self.families = home.families()
@@ -205,7 +205,7 @@ def _outcome(context: _WorkerContext, task: Task) -> object:
     except MemoryError:
         return _Spent()
     except Exception as error:
-        # Where it happened, but not the exception's own words: they may quote the message.
+        # The place of the error, but not the exception's text: that may quote the message.
         where = "".join(traceback.format_tb(error.__traceback__, limit=-5))
         return RaisedError(False, f"{type(error).__name__}\n{where}")
 

@@ -1,8 +1,8 @@
-"""What a worker may spend on one piece of work: memory and CPU time, to which the kernel holds it.
+"""The memory and CPU time that a worker may use for one piece of work, enforced by the kernel.
 
-A library that is refused memory says so in words of its own: libxml2 calls the document not well-formed, qpdf
-finds no pages. So nothing is asked of them. The kernel refuses only what lies well beyond the bound, and
-whoever went beyond it is known by the highest size that the process had.
+A library that gets no memory reports it in its own way: libxml2 calls the document not well-formed, qpdf
+finds no pages. So the libraries are not asked. The kernel refuses only memory well beyond the limit, and a
+process that went beyond the limit is recognised by its peak size.
 """
 
 import math
@@ -11,22 +11,23 @@ from pathlib import Path
 from time import process_time
 from typing import Final
 
-# What is asked for at once is less: a document of 32 MB is held several times, each by itself.
+# Single allocations are smaller: a document of 32 MB is held several times, each separately.
 _ROOM: Final = 256 * 1024 * 1024
 _STATUS: Final = Path("/proc/self/status")
 
 
 class Spending:
-    """Of this process, from now on. One that has `exceeded` is to be ended: its highest size stays."""
+    """The use of resources by this process, from now on. A process that has `exceeded` its memory must be
+    ended: its peak size stays."""
 
     def __init__(self, memory: int) -> None:
-        """`memory` in bytes, beside what the process takes already."""
+        """`memory` in bytes, in addition to what the process uses already."""
         self._most = _size("VmSize") + memory
         _limit(resource.RLIMIT_AS, self._most + _ROOM)
-        _limit(resource.RLIMIT_CORE, 0)  # no messages and keys in files that nobody looks after
+        _limit(resource.RLIMIT_CORE, 0)  # no core files with messages and keys that nobody looks after
 
     def begin(self, seconds: float) -> None:
-        """The kernel ends the process by SIGXCPU when it has worked for longer than this from now on."""
+        """From now on, the kernel ends the process by SIGXCPU after more than this much CPU time."""
         _limit(resource.RLIMIT_CPU, math.ceil(process_time() + seconds))
 
     @property

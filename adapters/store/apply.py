@@ -329,8 +329,8 @@ def _release_agreement(
 
 
 def _wake_for(transaction: Transaction, agreement: Agreement, at: datetime) -> None:
-    """What waits for this agreement by its number, for one of several, or for any mandate between its
-    parties is judged again."""
+    """Has every message judged again that waits for this agreement by number, for one of several agreements,
+    or for any mandate between its parties."""
     thing = Awaited.agreements([agreement.number])
     _wake(transaction, thing, at)
     for row in waiting_for_one_of(transaction.connection, agreement.number):
@@ -347,8 +347,8 @@ def _wake(transaction: Transaction, thing: Awaited, at: datetime) -> None:
 def _judge_again(
     transaction: Transaction, row: Waiting, thing: Awaited, at: datetime, columns: Columns
 ) -> None:
-    """Each keeps its claim (`waiting_for`) until it is decided: where only one can have the thing, the one
-    that was received first is judged first."""
+    """Each message keeps its claim (`waiting_for`) until it is decided: if only one can have the thing, the
+    one that was received first is judged first."""
     came = Transition(
         message=row.id, event=Event.ARRIVED, actor=ACTOR, at=at, detail={"thing": str(thing)}, columns=columns
     )

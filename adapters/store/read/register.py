@@ -152,7 +152,7 @@ _SHOWN: Final = (
 
 
 class SqlRegister:
-    """ports.Register over an engine of its own. Any thread may ask."""
+    """gateway.model.ports.Register over its own engine. Safe to call from any thread."""
 
     def __init__(self, engine: Engine) -> None:
         self._connected: Callable[[], AbstractContextManager[Connection]] = engine.connect

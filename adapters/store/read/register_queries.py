@@ -80,8 +80,8 @@ JOINED: Final = _PDFS.where(messages.c.linked == bindparam("to"), messages.c.sta
 
 
 def spelt_things(party: str, name: str) -> tuple[str, str]:
-    """By what PDFs that came on their own are looked for where a document lists this name, with its suffix or
-    without."""
+    """The names of awaited things to search for separately sent PDFs when a document lists this name, with or
+    without its suffix."""
     named = (Awaited.declaration(party, each) for each in (name, name + SUFFIX))
     one, other = (each.spelling or "" for each in named)
     return one, other

@@ -83,7 +83,7 @@ def waiting_for(reader: Connection, thing: Awaited) -> Sequence[Waiting]:
 
 
 def waiting_for_one_of(reader: Connection, number: str) -> Sequence[Waiting]:
-    """The messages that wait for one of several agreements, this among them."""
+    """The messages that wait for one of several agreements, including this one."""
     # By the index: "!" is the character after the blank.
     kind = AwaitedKind.ONE_OF_AGREEMENTS
     rows = reader.execute(_ONE_OF, {"least": f"{kind} ", "below": f"{kind}!"}).all()
@@ -91,8 +91,8 @@ def waiting_for_one_of(reader: Connection, number: str) -> Sequence[Waiting]:
 
 
 def claimed_before(transaction: Transaction, thing: Awaited, message: str) -> bool:
-    """Whether one that was received before `message` was woken by this thing, or gave up waiting for it, and
-    is not decided yet."""
+    """Whether a message received before `message` was woken by this thing, or gave up waiting for it, and is
+    not decided yet."""
     key = thing.spelling
     before = (_BEFORE, str(thing)) if key is None else (_BEFORE_SPELT, key)
     found = transaction.connection.execute(before[0], {"thing": before[1], "message": message})
@@ -116,7 +116,8 @@ def overdue(reader: Connection, now: datetime) -> Sequence[Waiting]:
 
 
 def still_missing(transaction: Transaction, wait: Wait, replaced: Sequence[str]) -> bool:
-    """Whether the thing is as a judgement saw it, or has not come since; `replaced` are not that thing."""
+    """Whether the thing is still as the judgement saw it, or has not arrived since; `replaced` do not count
+    as that thing."""
     match wait.thing.kind:
         case AwaitedKind.AGREEMENT | AwaitedKind.ONE_OF_AGREEMENTS:
             return sum(revision_of(transaction, number) for number in wait.thing.names) == wait.seen
@@ -125,7 +126,7 @@ def still_missing(transaction: Transaction, wait: Wait, replaced: Sequence[str])
         case AwaitedKind.DOCUMENT:
             found = transaction.connection.execute(_SEPARATE, {"things": spelt_things(*wait.thing.names)})
         case AwaitedKind.DECLARATION:
-            # Another PDF of the very name of one that waits for its declaration.
+            # Another PDF with exactly the name of one that waits for its declaration.
             found = transaction.connection.execute(_OF_ITS_NAME, {"thing": str(wait.thing)})
         case _:
             return True

@@ -1,5 +1,6 @@
 """What tests of several folders share because it is expensive."""
 
+import atexit
 import os
 import shutil
 import sqlite3
@@ -37,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["TMPDIR"] = folder = tempfile.mkdtemp(prefix="tests-", dir=_MEMORY)
         Path(folder).chmod(0o711)  # one test is another user's
         tempfile.tempdir = None
-        config.add_cleanup(_remove_temporary_files)
+        atexit.register(_remove_temporary_files)  # after pytest's own clean-up, which was registered later
 
 
 def _remove_temporary_files() -> None:

@@ -1,1 +1,2 @@
-"""The AMQP channel: declarations in over exchange `gateway.in`, receipts out over `gateway.receipts`."""
+"""The AMQP channel: declarations come in through exchange `gateway.in`, receipts go out through
+`gateway.receipts`."""

@@ -1,4 +1,4 @@
-"""The channel as a whole: one connection that takes, one that gives, and what works on them."""
+"""The whole channel: one connection for consuming, one for publishing, and the tasks that use them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +20,7 @@ from gateway.model.ports import ReceiptDeliveries
 
 @dataclass(frozen=True, slots=True)
 class AmqpChannel:
-    """Its connections, for those who watch over it."""
+    """Its connections, for monitoring."""
 
     incoming: BrokerConnection
     outgoing: BrokerConnection
@@ -28,7 +28,7 @@ class AmqpChannel:
 
     @property
     def why_not(self) -> str:
-        """Why it takes or gives nothing now; empty where it does both."""
+        """Why the channel cannot consume or publish now; empty if it can do both."""
         return self.incoming.why_not or self.outgoing.why_not
 
 
@@ -36,8 +36,8 @@ class AmqpChannel:
 async def amqp_channel(
     settings: AmqpSettings, home: Path, ports: IntakePorts, deliveries: ReceiptDeliveries
 ) -> AsyncIterator[AmqpChannel]:
-    """Works while the context is open, whether the broker is there or not. What is in hand at its end is
-    stored and acknowledged."""
+    """Works while the context is open, whether the broker is available or not. At its end, work in progress
+    is stored and acknowledged."""
 
     made = keeping(settings.delivery_limit)
     outgoing = BrokerConnection(settings, home, "gateway outgoing", made, again=True)

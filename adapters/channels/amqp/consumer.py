@@ -1,4 +1,4 @@
-"""From the broker to the store: a message is acknowledged when it is durable here, and not before."""
+"""From the broker to the store: a message is acknowledged once it is durable here, and not before."""
 
 import asyncio
 import hashlib
@@ -27,7 +27,7 @@ from gateway.model.parties import Account
 from gateway.model.ports import AmqpDuplicates, BlobStore, Clock, Intake
 from gateway.receive.allowance import AllowanceQuery
 
-_BACKOFF: Final = Backoff(first=0.5, longest=30.0)  # of a message that cannot be stored
+_BACKOFF: Final = Backoff(first=0.5, longest=30.0)  # for a message that cannot be stored
 
 log = structlog.get_logger()
 
@@ -46,7 +46,8 @@ class IntakePorts:
 
 
 class Consumer:
-    """Takes what `gateway.in` holds, `prefetch` at a time; what is refused goes out over `outgoing`."""
+    """Consumes from `gateway.in`, `prefetch` messages at a time; refused ones are published through
+    `outgoing`."""
 
     def __init__(
         self, settings: AmqpSettings, ports: IntakePorts, outgoing: BrokerConnection, accounts: AccountQueues
@@ -62,35 +63,37 @@ class Consumer:
         self._one_of_its_id: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def begin(self, channel: AbstractChannel) -> Sequence[str]:
-        """A `SetUp` of the connection that it consumes on."""
+        """A `SetUp` of the consuming connection."""
         self._queue = await stand(channel, self._settings.delivery_limit)
         await channel.set_qos(prefetch_count=self._settings.prefetch)
         self._tag = await self._queue.consume(self._hand_over)
         return (IN,)
 
     async def stop(self) -> None:
-        """Takes no more; returns when what is in hand is stored and acknowledged, or given back."""
+        """Stops consuming; returns when messages in progress are stored and acknowledged, or returned to the
+        broker."""
         self._stopping.set()
         if self._queue is not None:
-            with suppress(Exception):  # the connection may be gone
+            with suppress(Exception):  # the connection may be lost
                 await self._queue.cancel(self._tag, timeout=5)
         if self._in_hand:
             await asyncio.wait(self._in_hand)
 
     async def _hand_over(self, message: AbstractIncomingMessage) -> None:
-        # In a task of our own: those of the library's end with the connection, and what is being stored then
-        # must be known to be stored when it comes again.
+        # In a task of our own: the library's tasks end with the connection, and a message that is being
+        # stored then must be recognised as stored when it is delivered again.
         task = asyncio.create_task(self._take(message))
         self._in_hand.add(task)
         task.add_done_callback(self._in_hand.discard)
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
-        """Keeps it in hand until it is settled, as long as the gateway works. Given back, it would come again
-        at once and be counted: the broker puts aside what came too often, and it may be sound."""
+        """Keeps the message until it is settled, as long as the gateway runs. If it were returned, it would
+        be delivered again at once and counted: the broker puts aside messages that were delivered too often,
+        and it may be sound."""
         queue = self._queue
         failures, again = 0, message.redelivered is True
         while not await self._tried(message, again=again):
-            again = True  # it may have been stored for all that was said
+            again = True  # it may have been stored in spite of the error
             pause = _BACKOFF.pause(failures := failures + 1)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause * random.uniform(0.5, 1))  # noqa: S311  no secret
@@ -99,8 +102,8 @@ class Consumer:
                     await message.nack(requeue=True)
                 return
             if self._queue is not queue:
-                return  # the connection was lost: the broker gives it again
-        with suppress(Exception):  # the connection is lost: it comes again, and is known
+                return  # the connection was lost: the broker delivers it again
+        with suppress(Exception):  # the connection is lost: it is delivered again, and recognised
             await message.ack()
 
     async def _tried(self, message: AbstractIncomingMessage, *, again: bool) -> bool:
@@ -111,7 +114,7 @@ class Consumer:
             return False
 
     async def _settled(self, message: AbstractIncomingMessage, again: bool) -> bool:
-        """Whether it is stored, or refused where people find it. Raises what the store does."""
+        """Whether it is stored, or refused and put where people find it. Raises the store's exceptions."""
         account = await asyncio.to_thread(self._account, message)
         try:
             taken = validate(message, account, self._settings.largest)
@@ -136,7 +139,7 @@ class Consumer:
         self, message: AbstractIncomingMessage, account: Account, taken: ValidMessage, again: bool
     ) -> None:
         ports, reply, claim = self._ports, taken.reply, taken.claim
-        # A connection that was lost may have left its message under way here when it comes again.
+        # After a lost connection, the message may still be in progress here when it is delivered again.
         lock = self._one_of_its_id.setdefault((account.name, reply.message_id), asyncio.Lock())
         async with lock:
             sha256 = await asyncio.to_thread(_digest, message.body) if claim is None else claim.sha256
@@ -158,7 +161,7 @@ class Consumer:
             try:
                 await ports.intake.add(arrival, account)
             except MessageRejected:
-                if claim is not None:  # its upload is used up: it is sent again with the message
+                if claim is not None:  # its upload is consumed: it must be sent again with the message
                     ports.uploads.taken(account.name, claim.file, claim.size, claim.sha256)
                 raise
         if claim is not None:
@@ -182,7 +185,8 @@ class Consumer:
         letter = dead_letter(message, found)
         sent = await self._outgoing.publish(DEAD, message.routing_key or "", letter)
         if sent in (PublishResult.REFUSED, PublishResult.RETURNED):
-            # We cannot put it there: the broker can, without the reason. It is settled by that already.
+            # We cannot put it aside ourselves: the broker can, without the reason, and this settles the
+            # message.
             await message.reject(requeue=False)
         elif sent is not PublishResult.CONFIRMED:
             return False

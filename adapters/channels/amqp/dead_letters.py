@@ -1,4 +1,4 @@
-"""What is said of a message that was not taken: a copy with the reason, and a notice to its sender."""
+"""What is published about a refused message: a copy with the reason, and a notice to its sender."""
 
 import json
 from typing import Final
@@ -19,8 +19,8 @@ def reasons(found: Finding) -> HeadersType:
 
 
 def dead_letter(message: AbstractIncomingMessage, found: Finding) -> aio_pika.Message:
-    """The message as it came, with the reason. Its `user_id` stands in a header: the broker would take ours
-    only in that property."""
+    """The original message with the reason. Its `user_id` becomes a header: in that property the broker would
+    accept only our own."""
     headers = {name: value for name, value in message.headers.items() if not name.startswith("x-")}
     return aio_pika.Message(
         message.body,
@@ -42,7 +42,7 @@ def dead_letter(message: AbstractIncomingMessage, found: Finding) -> aio_pika.Me
 
 
 def _short(text: str) -> str:
-    """As much as AMQP has room for: what was no UTF-8 when it came is longer now."""
+    """The text cut to the length that AMQP allows: bytes that were not UTF-8 have become longer."""
     return text.encode()[:255].decode(errors="ignore")
 
 

@@ -1,4 +1,4 @@
-"""From the store to the accounts: receipts, each until the broker has confirmed it."""
+"""From the store to the accounts: publishes receipts, each until the broker has confirmed it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,8 +19,9 @@ from gateway.model.ports import Clock, ReceiptDeliveries, ReceiptDelivery
 
 _AT_ONCE: Final = 100
 _LOOK_EVERY: Final = 0.3  # seconds
-# What no queue takes is tried again after as long as it has waited already, within these bounds: a queue that
-# is there soon after the first message gets its receipt soon, and one that never is costs little.
+# A receipt that no queue takes is tried again after as long as it has waited already, within these bounds: a
+# queue that is created soon after the first message gets its receipt soon, and one that never exists costs
+# little.
 _SOONEST: Final = timedelta(seconds=2)
 _LATEST: Final = timedelta(seconds=60)
 
@@ -28,8 +29,8 @@ log = structlog.get_logger()
 
 
 class Publisher:
-    """Posts what is due, oldest first. A crash before the note that it was posted posts it again, under the
-    same message id."""
+    """Publishes due receipts, oldest first. After a crash before the delivery is recorded, a receipt is
+    published again under the same message id."""
 
     def __init__(
         self, deliveries: ReceiptDeliveries, outgoing: BrokerConnection, accounts: AccountQueues, clock: Clock
@@ -40,7 +41,7 @@ class Publisher:
         self._clock = clock
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs until it is cancelled."""
         failures = 0
         while True:
             try:
@@ -56,13 +57,13 @@ class Publisher:
                 await asyncio.sleep(_LOOK_EVERY)
 
     async def _some(self) -> bool:
-        """Whether there may be more that could go now."""
+        """Returns whether more may be due now."""
         due = await self._deliveries.due(None, _AT_ONCE, self._clock())
         said = await asyncio.gather(*(self._post(delivery) for delivery in due))
         done = _of(due, said, PublishResult.CONFIRMED)
         if done:
             await self._deliveries.posted(done, self._clock())
-        # Whatever it was that took it not: those of one account's queue must not stand before all others.
+        # Whatever the cause of the failure: receipts for the queue of one account must not block all others.
         later = _of(
             due,
             said,

@@ -1,4 +1,5 @@
-"""The way to an account that names no queue: exchange `gateway.receipts`, and a queue of its own behind."""
+"""Publishing to an account that names no queue: exchange `gateway.receipts`, bound to the account's own
+queue."""
 
 import asyncio
 from typing import Final
@@ -18,16 +19,16 @@ log = structlog.get_logger()
 
 
 def queue_of(account: str) -> str:
-    """Its name begins as all the account's queues do: the account may read it, and nobody else's."""
+    """The name begins like all queues of the account: the account may read it, and no other account's."""
     return f"{account}{_ENDING}"
 
 
 class AccountQueues:
-    """Publishes to accounts. An account's queue is made when something for it came back, so that one that is
-    new, or whose queue was deleted, needs nobody's hand.
+    """Publishes to accounts. An account's queue is created when a message for it was returned, so that a new
+    account, or one whose queue was deleted, needs no manual work.
 
-    Direct replies have a connection of their own: a sender may write anything into the name of one, and over
-    some of it the broker ends the connection.
+    Direct replies have a connection of their own: a sender may write anything into the name of a reply queue,
+    and some names make the broker close the connection.
     """
 
     def __init__(self, outgoing: BrokerConnection, replying: BrokerConnection) -> None:
@@ -36,8 +37,8 @@ class AccountQueues:
         self._making: dict[str, asyncio.Task[bool]] = {}
 
     async def answer(self, account: str, to: str, message: aio_pika.Message) -> PublishResult:
-        """As `publish`, to the queue of its own that it names; to that for receipts where it names none, or
-        one that takes nothing."""
+        """Like `publish`, but to the account's own queue that the sender names; to its queue for receipts if
+        it names none, or one that accepts nothing."""
         if is_direct(to):
             if await self._replying.publish("", to, message) is PublishResult.CONFIRMED:
                 return PublishResult.CONFIRMED
@@ -48,7 +49,8 @@ class AccountQueues:
         return await self.publish(account, message)
 
     async def publish(self, account: str, message: aio_pika.Message) -> PublishResult:
-        """As `BrokerConnection.publish`; returned where it has no queue and the broker lets us make none."""
+        """Like `BrokerConnection.publish`; returned if the account has no queue and the broker does not let
+        us create one."""
         sent = await self._outgoing.publish(RECEIPTS, account, message)
         if sent is PublishResult.RETURNED and await self._made(account):
             sent = await self._outgoing.publish(RECEIPTS, account, message)
@@ -56,7 +58,7 @@ class AccountQueues:
 
     async def _made(self, account: str) -> bool:
         making = self._making.get(account)
-        if making is None:  # of many that came back at once, one makes the queue
+        if making is None:  # of many messages returned at once, one creates the queue
             making = self._making[account] = asyncio.create_task(self._make(account))
             making.add_done_callback(lambda _: self._making.pop(account))
         return await asyncio.shield(making)

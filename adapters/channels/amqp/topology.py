@@ -1,4 +1,4 @@
-"""What stands on the broker: exchanges and queues of the channel. They are made where they are not."""
+"""The exchanges and queues of the channel on the broker; missing ones are created."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
@@ -10,15 +10,15 @@ from aio_pika.exceptions import ChannelNotFoundEntity
 from adapters.transport.amqp.queues import limited, stood
 
 IN: Final = "gateway.in"  # topic exchange that senders publish to, and the queue behind it
-DEAD: Final = "gateway.dead"  # what was refused, or came too often: exchange and queue
+DEAD: Final = "gateway.dead"  # for refused messages and those delivered too often: exchange and queue
 RECEIPTS: Final = "gateway.receipts"  # direct exchange, the routing key is the account
 
 log = structlog.get_logger()
 
 
 def keeping(delivery_limit: int) -> Callable[[AbstractChannel], Awaitable[Sequence[str]]]:
-    """A `SetUp` that may be repeated: what is gone, an exchange or a binding, is made again. An exchange is
-    told of; that a binding is gone, the broker says to nobody over AMQP."""
+    """A `SetUp` that may be repeated: a deleted exchange or binding is created again. The broker reports a
+    missing exchange; it never reports a missing binding over AMQP."""
 
     async def kept(channel: AbstractChannel) -> Sequence[str]:
         async for name in _missing(channel):
@@ -42,10 +42,10 @@ async def _missing(channel: AbstractChannel) -> AsyncIterator[str]:
 
 
 async def stand(channel: AbstractChannel, delivery_limit: int) -> AbstractQueue:
-    """Makes what is missing and returns the queue that is consumed from.
+    """Creates what is missing and returns the queue to consume from.
 
-    Raises `ChannelPreconditionFailed`, which names queue and argument, where something of that name is there
-    already and is otherwise; nothing is changed then.
+    Raises `ChannelPreconditionFailed`, which names queue and argument, if one with that name already exists
+    with other arguments; nothing is changed then.
     """
     dead = await channel.declare_exchange(DEAD, "fanout", durable=True)
     kept = await stood(channel, DEAD)

@@ -1,4 +1,4 @@
-"""What a message must be like to be taken: its properties are judged here, its content by the stages."""
+"""Whether a message is accepted: its properties are checked here, its content by the stages."""
 
 import json
 import re
@@ -21,10 +21,10 @@ _SUFFIXES: Final = {
     "application/xml": ".xml",
     "text/xml": ".xml",
     "application/zip": ".zip",
-    "application/x-zip-compressed": ".zip",  # as Windows registers it
+    "application/x-zip-compressed": ".zip",  # the name that Windows registers
 }
-_ANYTHING: Final = "application/octet-stream"  # what a client says that does not know; the content does
-# What says nothing of compression: many clients write the character set there.
+_ANYTHING: Final = "application/octet-stream"  # from clients that do not know the type; the content shows it
+# Values that do not mean compression: many clients write the character set there.
 _PLAIN: Final = ("", "identity", "binary", "7bit", "8bit", "utf-8", "utf8", "gbk", "gb2312", "gb18030")
 _COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ": "xz"}
 _LONGEST_CLAIM: Final = 4096
@@ -34,17 +34,17 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class ClaimedFile:
-    """An upload under an unfinished name over SFTP that is to become a message."""
+    """An upload with an unfinished name over SFTP that is to become a message."""
 
     file: str
-    name: str  # of the message that it becomes
+    name: str  # of the message to be made
     size: int
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class ValidMessage:
-    """`claim` is None where the body is the package itself."""
+    """`claim` is None if the body is the package itself."""
 
     name: str
     reply: Reply
@@ -57,7 +57,7 @@ def is_one_of_ours(account: Account | None) -> bool:
 
 
 def validate(message: AbstractIncomingMessage, account: Account | None, largest: int) -> ValidMessage:
-    """What the message is, `account` being that of its `user_id`, which the broker has checked against the
+    """The validated message; `account` is that of its `user_id`, which the broker has checked against the
     log-in. Raises `MessageRejected`."""
     if account is None or not is_one_of_ours(account):
         raise MessageRejected(finding(Fault.AMQP_USER))
@@ -95,19 +95,19 @@ def validate(message: AbstractIncomingMessage, account: Account | None, largest:
 
 
 def _encoding(message: AbstractIncomingMessage) -> str:
-    """How the body is encoded: as it says, or as it is seen to be."""
+    """The encoding of the body: as declared, or as recognised from its bytes."""
     seen = (name for sign, name in _COMPRESSED.items() if message.body.startswith(sign))
     said = (message.content_encoding or "").strip().lower()
     return said if said not in _PLAIN else next(seen, said)
 
 
 def is_direct(to: str) -> bool:
-    """Whether the broker itself is to bring it to whoever asked, as far as one can see."""
+    """Whether the queue is a direct reply, which the broker itself delivers, as far as its name shows."""
     return to.startswith(f"{DIRECT_REPLY}.")
 
 
 def reply_of(message: AbstractIncomingMessage, account: Account) -> Reply:
-    """A queue is honoured only where it is the sender's own by its name, or its direct reply."""
+    """A reply queue is used only if its name shows that it belongs to the sender, or it is a direct reply."""
     to = message.reply_to or ""
     own = is_direct(to) or to.startswith(f"{account.name}.")
     identity = message.message_id or ""
@@ -115,7 +115,7 @@ def reply_of(message: AbstractIncomingMessage, account: Account) -> Reply:
 
 
 def _sound(name: Any, suffixes: tuple[str, ...]) -> str:
-    """The limits of a name over SFTP, and an ending that says what the content type says."""
+    """The name within the limits for names over SFTP, with the ending that fits the content type."""
     if not isinstance(name, str):
         raise MessageRejected(finding(Fault.AMQP_NAME, detail="-"))
     sound = name.isprintable() and len(name.encode(errors="replace")) <= LONGEST_NAME

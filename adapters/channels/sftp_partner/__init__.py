@@ -1,1 +1,1 @@
-"""Parties that host their four folders themselves: on their SFTP server, or as a folder of this machine."""
+"""Parties that host their four folders themselves: on their SFTP server, or in a folder of this machine."""

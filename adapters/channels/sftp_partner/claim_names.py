@@ -1,7 +1,7 @@
-"""Names in the OutBox of a party: which are taken, and how one looks that the gateway has claimed.
+"""Names in a party's OutBox: which files are taken, and the names of files that the gateway has claimed.
 
-A claim is a rename within OutBox to `.NAME.ID.MARK.taken`: nobody else takes the file from then on, and what
-a crash leaves says of which message it is. MARK tells the claims of one gateway from those of another.
+A claim is a rename within OutBox to `.NAME.ID.MARK.taken`: nobody else takes the file from then on, and after
+a crash the name shows to which message it belongs. MARK distinguishes the claims of different gateways.
 """
 
 import re
@@ -16,13 +16,13 @@ MARK: Final = re.compile(r"[0-9a-f]{8}")
 _CLAIM: Final = re.compile(
     r"\.(?P<name>.+)\.(?P<message>[0-7][0-9A-HJKMNP-TV-Z]{25})\.(?P<mark>[0-9a-f]{8})\.taken"
 )
-_LONGEST: Final = 200  # bytes: with what a claim adds it is a file name anywhere
+_LONGEST: Final = 200  # bytes: with the additions of a claim, it is still a valid file name anywhere
 _LAST: Final = "76EZ91ZPZZ"  # the last milliseconds that `datetime` knows, those of the year 9999
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`name` is that which the party gave the file, `message` the id of the message that it becomes."""
+    """`name` is the party's name of the file, `message` the id of the message that it becomes."""
 
     name: str
     message: str
@@ -34,12 +34,12 @@ class Claim:
 
     @property
     def at(self) -> datetime:
-        """When it was claimed, as the id tells (48 bits of milliseconds)."""
+        """The time of the claim, from the id (48 bits of milliseconds)."""
         return made_at(self.message)
 
 
 def claim_of(file: str) -> Claim | None:
-    """The claim that a file name says, None where it is none."""
+    """The claim in a file name, None if it is not one."""
     found = _CLAIM.fullmatch(file)
     if found is None or not is_sound(found["name"]) or found["message"] > _LAST:
         return None
@@ -47,11 +47,12 @@ def claim_of(file: str) -> Claim | None:
 
 
 def is_sound(name: str) -> bool:
-    """Whether a finished file of this name is taken: it can be shown, stored, and renamed to a claim."""
+    """Whether a finished file with this name is taken: the name can be shown, stored, and renamed to a
+    claim."""
     return name.isprintable() and not is_unfinished(name) and len(name.encode()) <= _LONGEST
 
 
 def beside(name: str, message: str) -> str:
-    """Another name for a file whose own is taken already in the folder where it belongs."""
+    """Another name for a file whose own name is already used in its folder."""
     stem, dot, ending = name.rpartition(".")
     return f"{stem}_{message}{dot}{ending}" if stem else f"{name}_{message}"

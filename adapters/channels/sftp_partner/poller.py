@@ -1,4 +1,4 @@
-"""Visits to the parties that host their folders themselves: each in a loop of its own."""
+"""Visits to the parties that host their folders themselves: each party has its own loop."""
 
 import asyncio
 import contextlib
@@ -22,11 +22,11 @@ from gateway.model.faults import printable
 from gateway.model.folders import Folder
 from gateway.model.parties import Account
 
-_LONGEST_PAUSE: Final = 300.0  # seconds between attempts to reach a party that cannot be reached
-_STOP_WITHIN: Final = 5.0  # seconds for a visit that is under way
-_NAMED: Final = 5  # files that cannot be taken, in an alarm
-_REMEMBERED: Final = timedelta(minutes=15)  # longer than it takes until it is tried again
-_AGAIN: Final = 1.0  # seconds between attempts to break one off
+_LONGEST_PAUSE: Final = 300.0  # seconds between attempts to reach a party, at most
+_STOP_WITHIN: Final = 5.0  # seconds for a visit in progress
+_NAMED: Final = 5  # untaken files named in an alarm, at most
+_REMEMBERED: Final = timedelta(minutes=15)  # longer than the time until the next attempt
+_AGAIN: Final = 1.0  # seconds between attempts to cut off a visit
 
 log = structlog.get_logger()
 
@@ -37,8 +37,8 @@ class NoAccount(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolledPartner:
-    """A party as the settings name it. `account` is looked up at each visit, in any thread; `seconds` is the
-    time between two visits."""
+    """A party from the settings. `account` is looked up at each visit, in any thread; `seconds` is the time
+    between two visits."""
 
     name: str
     account: Callable[[], Account | None]
@@ -50,9 +50,8 @@ class PolledPartner:
 async def polling(
     partners: Sequence[PolledPartner], ports: PartnerPorts
 ) -> AsyncIterator[Sequence["Poller"]]:
-    """Visits them while the context is open; in the order of `partners`. What is under way at its end is
-    finished, or is broken off where it takes long: a claim that is left is taken up when the gateway is
-    back."""
+    """Visits the parties while the context is open; in the order of `partners`. Visits in progress at its end
+    are finished, or cut off if they take long: a claim that is left is continued after the next start."""
     stop = asyncio.Event()
     visits = [Poller(each, ports) for each in partners]
     tasks = [asyncio.create_task(each.run(stop)) for each in visits]
@@ -63,15 +62,15 @@ async def polling(
         if tasks:
             await asyncio.wait(tasks, timeout=_STOP_WITHIN)
         while any(not each.done() for each in tasks):
-            for each in visits:  # again, as one may just have begun to connect anew
+            for each in visits:  # again, because one may just have begun to reconnect
                 each.break_off()
             await asyncio.wait(tasks, timeout=_AGAIN)
         await asyncio.gather(*tasks)
 
 
 class Poller:
-    """Those to one party. `failing_since` is the first of those that failed one after the other up to now;
-    `trouble` is what could lately not be taken or written, though the visits went well."""
+    """The visits to one party. `failing_since` is the time of the first of the present series of failures;
+    `trouble` names files that could not be taken or written lately, although the visits succeeded."""
 
     def __init__(self, partner: PolledPartner, ports: PartnerPorts) -> None:
         self._partner = partner
@@ -113,7 +112,7 @@ class Poller:
             self._partner.files.close()
 
     async def _visited(self, stop: asyncio.Event) -> bool:
-        """Whether the visit went well; why it did not is told once of each trouble."""
+        """Returns whether the visit succeeded; each cause of failure is reported once."""
         try:
             await self._visit(stop)
         except Exception as error:
@@ -144,8 +143,8 @@ class Poller:
 
 
 def _make(files: Files) -> None:
-    """At each visit, as they are not ours alone. OutBox is the party's to make: where it is not there,
-    perhaps nothing is."""
+    """At each visit, since others use the folders too. OutBox must be created by the party: if it does not
+    exist, perhaps nothing is mounted."""
     if files.look("", Folder.OUTBOX) is None:
         raise FileNotFoundError(ENOENT, strerror(ENOENT), Folder.OUTBOX)
     for folder in (Folder.INBOX, Folder.SENTBOX, Folder.FAILBOX):
@@ -153,7 +152,7 @@ def _make(files: Files) -> None:
 
 
 def _pause(seconds: float, failures: int) -> float:
-    """Longer with each failure, and never the same for two that failed together."""
+    """Longer with each failure, and random, so that parties that failed together are not tried together."""
     if failures == 0:
         return seconds
     again = Backoff(first=2 * seconds, longest=max(seconds, _LONGEST_PAUSE))

@@ -1,4 +1,4 @@
-"""What the visits to all parties share, and the thread of each."""
+"""What the visits to all parties share, and the thread of each party."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Given = TypeVarTuple("Given")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartnerPorts:
-    """The store behind its ports. `mark` is the gateway's own, see `claim_names.MARK`."""
+    """The store behind its ports. `mark` is the gateway's own, see `claim_names`."""
 
     intake: Intake
     mailbox: Mailbox
@@ -28,7 +28,7 @@ class PartnerPorts:
 
 
 class PartnerThread:
-    """Where one party's folders are waited for, so that one that does not answer keeps no other waiting."""
+    """The thread that works on one party's folders, so that a party that does not answer delays no other."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="partner")
@@ -37,5 +37,5 @@ class PartnerThread:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *given)
 
     def close(self) -> None:
-        """Waits for what is under way."""
+        """Waits for work in progress."""
         self._pool.shutdown()

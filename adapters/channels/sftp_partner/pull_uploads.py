@@ -1,9 +1,9 @@
-"""From a party's OutBox to the store, and what was judged to its SentBox or FailBox.
+"""Moves files from a party's OutBox to the store, and after judgement to its SentBox or FailBox.
 
-1. A finished file whose size and time were the same at two looks is settled.
+1. A finished file is settled if its size and time were the same at two looks.
 2. It is claimed (`claim_names.Claim`), fetched into a spool, kept, and added; only then is it the gateway's.
-3. A claim whose message the store does not know is taken up again under the same id; one whose message is
-   judged leaves OutBox. What a claim stands for is read from the store at every look and kept nowhere else.
+3. A claim whose message the store does not know is continued under the same id; one whose message is judged
+   leaves OutBox. The state of a claim is read from the store at every look and kept nowhere else.
 """
 
 import os
@@ -29,12 +29,12 @@ from gateway.model.receipt_names import receipt_name
 from gateway.model.unfinished_names import LEFT_AFTER
 from gateway.receive.left_unfinished import notice
 
-IN_A_ROW: Final = 100  # files, before it is the turn of receipts
+IN_A_ROW: Final = 100  # files, before receipts get their turn
 MOST_SAID: Final = 1000
 _NOTICE: Final = ".unfinished.tmp"
 _SAID_AGAIN: Final = timedelta(days=1)
 _OVERDUE: Final = timedelta(hours=1)
-_PUT_OFF: Final = timedelta(minutes=10)  # a file that could not be taken for its own sake
+_PUT_OFF: Final = timedelta(minutes=10)  # for a file that could not be taken because of the file itself
 
 log = structlog.get_logger()
 
@@ -44,11 +44,11 @@ async def _nothing() -> None:
 
 
 class Changed(Exception):
-    """The file is not the one any more that was looked at."""
+    """The file has changed since it was looked at."""
 
 
 class UploadPuller:
-    """One party's OutBox, seen through `files` in their own thread."""
+    """One party's OutBox, accessed through `files` in the party's thread."""
 
     def __init__(self, partner: str, files: Files, thread: PartnerThread, ports: PartnerPorts) -> None:
         self._files = files
@@ -56,19 +56,19 @@ class UploadPuller:
         self._ports = ports
         self._log = log.bind(partner=partner)
         self._seen: dict[str, str] = {}  # marks of the last look, by name
-        self.left: dict[str, datetime] = {}  # files that nobody finishes, and when each was changed
-        self._told: set[str] = set()  # names of what was told of them
+        self.left: dict[str, datetime] = {}  # unfinished files and when each was last changed
+        self._told: set[str] = set()  # names of the notices about them
         self._put_off: dict[str, datetime] = {}  # until when, by mark
-        self.untaken: list[str] = []  # names of the last look that cannot be taken
+        self.untaken: list[str] = []  # names of files that could not be taken at the last look
         self._said: set[str] = set()
         self._said_from = ports.clock()
 
     async def collect(
         self, account: Account, stop: Event, between: Callable[[], Awaitable[None]] = _nothing
     ) -> None:
-        """One look, until `stop`; what is older goes first, and `between` gets its turn after each
-        `IN_A_ROW`. Raises one of `OUTAGES`, `OSError` where OutBox itself cannot be read, or what the store
-        and `between` do."""
+        """Looks once, until `stop`; oldest files first, and `between` gets its turn after each `IN_A_ROW`.
+        Raises one of `OUTAGES`, `OSError` if OutBox itself cannot be read, or the exceptions of the store and
+        of `between`."""
         self.left = {}
         self.untaken = []
         entries = await self._do(self._files.listing, Folder.OUTBOX, partial(self._is_of_concern, account))
@@ -93,7 +93,8 @@ class UploadPuller:
         self._put_off = {mark: until for mark, until in self._put_off.items() if mark in marks}
 
     def _is_of_concern(self, account: Account, entry: FolderEntry) -> bool:
-        """What is taken, and what was; whatever else lies there takes nobody's place."""
+        """Whether the entry is a file to be taken or a claim; other files do not use up the account's
+        allowance."""
         if account.is_unfinished(entry.name):
             self._note_left(entry)
             return entry.plain and claim_of(entry.name) is not None
@@ -111,7 +112,8 @@ class UploadPuller:
             self.left[entry.name] = changed
 
     async def _tell_of_left(self) -> None:
-        """A line in its InBox for each, once until it is touched again."""
+        """Writes a notice into the party's InBox for each unfinished file, once until the file is touched
+        again."""
         told = dict(notice(name, changed) for name, changed in self.left.items())
         for name in told.keys() - self._told:
             try:
@@ -135,7 +137,8 @@ class UploadPuller:
         own = sorted(
             message
             for message, (claim, _) in claims.items()
-            # We made none that is to come; who sees our mark could else choose the ids of messages.
+            # We make no claims in the future; otherwise whoever sees our mark could choose the ids of
+            # messages.
             if claim.mark == self._ports.mark and claim.at <= now + _OVERDUE
         )
         places = await self._ports.mailbox.whereabouts(account.name, own)
@@ -151,8 +154,8 @@ class UploadPuller:
                 self._once("claimed and not finished for an hour", claim.file)
 
     async def _has_room(self, account: Account, entry: FolderEntry) -> bool:
-        """Whether it is taken now. What is beyond the account's allowance, or the disk's, lies there until
-        there is room; what is beyond its own largest package is taken, and refused."""
+        """Whether the file is taken now. A file beyond the account's allowance, or the disk's, stays until
+        there is room; a file beyond the account's largest package is taken, and refused."""
         if self._ports.room is None or entry.size > account.max_package:
             return True
         room = await self._ports.room(account)
@@ -174,13 +177,13 @@ class UploadPuller:
         except OUTAGES:
             raise
         except FileNotFoundError:
-            pass  # it went, or somebody else has it
+            pass  # it was removed, or another gateway has it
         except OSError as error:
             self._put_off[entry.mark] = self._ports.clock() + _PUT_OFF
             self._once("a file cannot be taken", entry.name, error)
 
     async def _careful(self, claim: Claim, work: Awaitable[None]) -> None:
-        """What concerns one claim must not keep the others waiting; it is tried again at the next look."""
+        """An error of one claim must not delay the others; it is tried again at the next look."""
         try:
             await work
         except OUTAGES:
@@ -191,7 +194,8 @@ class UploadPuller:
             self._once("a claimed file cannot be brought on", claim.file, error)
 
     async def _take_up(self, account: Account, claim: Claim, entry: FolderEntry) -> None:
-        """From the claim to the commit. Raises `Changed`, `OSError` of the file, or what the store does."""
+        """From the claim to the commit. Raises `Changed`, `OSError` of the file, or the store's
+        exceptions."""
         if entry.size > account.max_package:
             await self._refuse(account, claim, entry)
             return
@@ -213,19 +217,19 @@ class UploadPuller:
         )
         try:
             await self._ports.intake.add(arrival, account)
-        except MessageRejected as beyond:  # others came first: it lies there until there is room
+        except MessageRejected as beyond:  # others came first: it stays until there is room
             await self._undo(claim)
             self._once(beyond.findings[0].en, claim.name)
             return
         except Exception:
-            # Where not even this can be asked the claim stays, for the next look.
+            # If not even this can be asked, the claim stays for the next look.
             if not await self._ports.mailbox.whereabouts(account.name, [claim.message]):
                 await self._undo(claim)
             raise
         self._log.info("collected", account=account.name, name=claim.name, id=claim.message, size=size)
 
     def _fetch(self, claim: Claim, entry: FolderEntry, most: int, spool: Spool) -> None:
-        # Looked at before and after: one that is still being written to is not taken.
+        # Checked before and after: a file that is still being written to is not taken.
         self._check(claim, entry)
         with closing(self._files.read(Folder.OUTBOX, claim.file)) as chunks:
             for chunk in chunks:
@@ -245,7 +249,7 @@ class UploadPuller:
 
     async def _refuse(self, account: Account, claim: Claim, entry: FolderEntry) -> None:
         why = too_large(Fault.PACKAGE_TOO_LARGE, entry.size, account.max_package)
-        # At the time of the claim, so that it is the same file when it is written again.
+        # With the time of the claim, so that the file is the same when it is written again.
         name = receipt_name("Report", claim.name, claim.at).removesuffix(".xml") + ".txt"
         body = report(claim.name, "", [why])
         await self._do(
@@ -261,7 +265,7 @@ class UploadPuller:
         await self._move(Folder.OUTBOX, claim.file, folder, name)
 
     async def _undo(self, claim: Claim) -> None:
-        # Where a new file has the name already, or gets it just now, the claim stays, and is taken up at the
+        # If a new file has the name already, or gets it just now, the claim stays and is continued at the
         # next look.
         if await self._do(self._files.look, Folder.OUTBOX, claim.name) is None:
             with suppress(FileExistsError):
@@ -271,12 +275,12 @@ class UploadPuller:
         await self._do(self._files.move, folder, name, to_folder, to_name)
 
     def _once(self, what: str, name: str, error: OSError | None = None) -> None:
-        """A warning of what is met again at every look: once a day, and `MOST_SAID` of them."""
+        """Warns about what is found again at every look: once a day, and at most `MOST_SAID` warnings."""
         why = "" if error is None else printable(error.strerror or str(error))
         if self._ports.clock() - self._said_from > _SAID_AGAIN:
             self._said.clear()
             self._said_from = self._ports.clock()
-        # A party that makes ever new ones does not fill the log.
+        # A party that creates ever new files must not fill the log.
         if (said := f"{what} {name} {why}") not in self._said and len(self._said) < MOST_SAID:
             self._said.add(said)
             self._log.warning(what, name=printable(name), **({"reason": why} if why else {}))

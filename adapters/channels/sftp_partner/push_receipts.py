@@ -1,4 +1,4 @@
-"""Receipts into the folders of a party that hosts them itself."""
+"""Writes receipts into the folders of a party that hosts them itself."""
 
 from asyncio import Event
 from collections import Counter
@@ -13,7 +13,7 @@ from gateway.model.faults import printable
 from gateway.model.ports import ReceiptDelivery
 
 _AT_ONCE: Final = 50
-_MOST: Final = 500  # in one visit, so that what the party sends is looked at as well
+_MOST: Final = 500  # in one visit, so that the party's uploads get their turn too
 _LATER: Final = timedelta(minutes=5)
 
 log = structlog.get_logger()
@@ -22,11 +22,12 @@ log = structlog.get_logger()
 async def push_receipts(
     account: str, files: Files, thread: PartnerThread, ports: PartnerPorts, stop: Event
 ) -> str:
-    """Until `stop`, puts what is due into InBox and FailBox, seen whole or not at all, and then notes that it
-    was brought. A crash in between brings a receipt again: under the same name, with the same bytes.
+    """Until `stop`, writes due receipts into InBox and FailBox, each visible whole or not at all, and then
+    records the delivery. After a crash in between, a receipt is written again: under the same name, with the
+    same bytes.
 
-    Raises one of `OUTAGES`, or what the store does; one that cannot be put there keeps no other waiting. Why
-    some could not, empty where all could.
+    Raises one of `OUTAGES`, or the store's exceptions; a receipt that cannot be written delays no other.
+    Returns why some could not be written, empty if all could.
     """
     failed = Counter[str]()
     try:

@@ -27,12 +27,12 @@ from gateway.model.faults import printable
 from gateway.model.parties import Account
 
 _SMALLEST_RSA: Final = 2048
-_MOST_HOST_KEYS: Final = 16  # that a client may ask for at once: each takes a signature
+_MOST_HOST_KEYS: Final = 16  # that a client may request at once: each takes a signature
 _PARAMIKOS_ATTEMPTS: Final = 10
 
 
 class SshLogin(paramiko.ServerInterface):
-    """What a connection may do. All else is refused by paramiko's defaults: passwords, shells, commands,
+    """What a connection may do. paramiko's defaults refuse everything else: passwords, shells, commands,
     terminals, forwarding."""
 
     def __init__(
@@ -48,13 +48,13 @@ class SshLogin(paramiko.ServerInterface):
         self._services = services
         self._lock = threading.Lock()
         self._user: str | None = None
-        self._key = b""  # with which it logged in
+        self._key = b""  # used for the log-in
         self.refused_keys = 0
         self.slowed = False  # by a wrong key
         self._asked: Account | None = None
         self._used: set[int] = set()  # channels on which a subsystem was started
         self._closing = False
-        self.account: Account | None = None  # once the first session is asked for
+        self.account: Account | None = None  # set when the first session is requested
         self.sessions: set[Session] = set()
         self.idle_since = time.monotonic()
 
@@ -62,12 +62,12 @@ class SshLogin(paramiko.ServerInterface):
         return "publickey"
 
     def check_auth_none(self, username: str) -> int:
-        # OpenSSH begins by asking so for the methods; it is no attempt.
+        # OpenSSH asks for the methods in this way first; it does not count as an attempt.
         self._begin(username, free=1)
         return AUTH_FAILED
 
     def check_auth_publickey(self, username: str, key: PKey) -> int:
-        """The same answer for an unknown account and for a wrong key. paramiko checks the signature next."""
+        """The same answer for an unknown account and a wrong key. paramiko checks the signature next."""
         self._begin(username, free=0)
         account = self._find(username)
         lines = account.keys if account is not None else ()
@@ -78,7 +78,7 @@ class SshLogin(paramiko.ServerInterface):
         return AUTH_SUCCESSFUL
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        # paramiko asks this of connections that have logged in only.
+        # paramiko calls this only for connections that have logged in.
         if kind != "session" or self._closing or self.standing() is None:
             return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
         if self.account is None and self._asked is not None:
@@ -116,7 +116,7 @@ class SshLogin(paramiko.ServerInterface):
         return self._connection.prove_host_keys(asked) or False
 
     def standing(self) -> Account | None:
-        """The account as it is now, as long as the key opens it that was logged in with."""
+        """The account as it is now, as long as the key of the log-in is still valid for it."""
         account = self._find(self._asked.name) if self._asked is not None else None
         return account if account is not None and self._key in map(_key_of, account.keys) else None
 
@@ -127,7 +127,7 @@ class SshLogin(paramiko.ServerInterface):
         return account
 
     def close(self) -> list[Session]:
-        """Opens nothing more, and returns the sessions that are there; they begin no further request."""
+        """Opens nothing more, and returns the open sessions; they begin no further request."""
         self._closing = True
         with self._lock:
             sessions = list(self.sessions)
@@ -136,7 +136,7 @@ class SshLogin(paramiko.ServerInterface):
         return sessions
 
     def stranger(self) -> str | None:
-        """As whom somebody tried to log in who did not succeed; for a log line."""
+        """The name used by somebody who did not succeed in logging in; for a log line."""
         if self._user is None or self._connection.authenticated:
             return None
         return printable(self._user, 80)
@@ -151,7 +151,7 @@ class SshLogin(paramiko.ServerInterface):
         self._connection.over.wait(wait)
 
     def _begin(self, user: str, *, free: int) -> None:
-        # paramiko hangs up after ten failures: its count is made to begin so that few are left of them.
+        # paramiko disconnects after ten failures: its count starts higher, so that only a few are left.
         handler = self._connection.auth_handler
         if self._user is None and handler is not None:
             handler.auth_fail_count = _PARAMIKOS_ATTEMPTS - ATTEMPTS - free
@@ -166,14 +166,14 @@ class SshLogin(paramiko.ServerInterface):
 
 
 def _is_strong(key: PKey) -> bool:
-    # Certificates are not offered: an account is known by its key alone.
+    # Certificates are not supported: an account is known by its key alone.
     if key.public_blob is not None:
         return False
     return not isinstance(key, paramiko.RSAKey) or key.get_bits() >= _SMALLEST_RSA
 
 
 def _key_of(line: str) -> bytes:
-    """The key in a line of an authorized_keys file; what cannot be read is no key."""
+    """The key in a line of an authorized_keys file; an unreadable line has no key."""
     fields = line.split()
     try:
         return base64.b64decode(fields[1], validate=True)

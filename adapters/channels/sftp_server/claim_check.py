@@ -1,4 +1,5 @@
-"""Uploads that another channel makes messages of: unfinished here until it asks for them by name."""
+"""Uploads from which another channel makes messages: unfinished here until that channel asks for them by
+name."""
 
 import hashlib
 import threading
@@ -14,8 +15,8 @@ _CHUNK: Final = 1024 * 1024
 
 
 class ClaimCheck:
-    """Each verb may be called from any thread, of one claim from one at a time; an account reaches its own
-    uploads only."""
+    """Each method may be called from any thread, for one claim by one thread at a time; an account reaches
+    only its own uploads."""
 
     def __init__(self, services: SftpServices) -> None:
         self._services = services
@@ -23,10 +24,11 @@ class ClaimCheck:
         self._kept: set[tuple[str, str, int, str]] = set()
 
     def take(self, account: str, file: str, size: int, sha256: str) -> None:
-        """Makes a blob of the unfinished `file`, which is then gone from OutBox; the same claim may be made
-        again until `taken`. Where it raises, the upload stays as it is.
+        """Makes a blob of the unfinished `file`, which then disappears from OutBox; the same claim may be
+        repeated until `taken`. If it raises, the upload stays as it is.
 
-        Raises `MessageRejected` where there is none, a handle is open on it, or it is another; `OSError`.
+        Raises `MessageRejected` if there is none, a handle is open on it, or it differs from the claim;
+        `OSError`.
         """
         key = (account, file, size, sha256)
         with self._lock:
@@ -45,7 +47,7 @@ class ClaimCheck:
             uploads.drop(upload)
 
     def taken(self, account: str, file: str, size: int, sha256: str) -> None:
-        """It is a message now."""
+        """Records that the upload is a message now."""
         with self._lock:
             self._kept.discard((account, file, size, sha256))
 

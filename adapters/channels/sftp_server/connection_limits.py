@@ -1,4 +1,4 @@
-"""Who may connect, how often and how long: counts that all connections of the server share."""
+"""Who may connect, how often and for how long: counts shared by all connections of the server."""
 
 import random
 import threading
@@ -10,38 +10,40 @@ from gateway.model.parties import Account
 
 # From the connection to the first session: key exchange and log-in take a second on the slowest link.
 GRACE_SECONDS: Final = 20.0
-# Until it says what it is, which every client does at once.
+# Until the client identifies itself, which every client does at once.
 BANNER_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 900.0
 ATTEMPTS: Final = 3
 CHANNELS: Final = 4  # on one connection
 _CONNECTIONS: Final = 512
-# Connections that have not logged in yet: in all, and from one address (an office behind one of them). From
-# the first number on a new one is dropped at random, from the second on always (sshd_config, MaxStartups).
+# Connections that have not logged in yet: in total, and from one address (it may be that of a whole office).
+# From the first number on, new ones are dropped at random; from the second on, always (sshd_config,
+# MaxStartups).
 _STRANGERS: Final = (64, 128)
 _STRANGERS_FROM_ONE: Final = (16, 32)
 _FIRST_CHANCE: Final = 0.3
-# Each wrong key of a minute makes an address wait so much longer for the answer to the next one.
+# Each wrong key within a minute delays the answer to the address's next one by this much more.
 _WAIT_FOR_EACH: Final = 0.1
 _LONGEST_WAIT: Final = 2.0
 _FAILURE_SECONDS: Final = 60.0
-# Connections that wait so: they take nobody's place, and are not many either.
+# Delayed connections: they do not count as strangers, and their number is limited too.
 _SLOWED: Final = 128
 _SLOWED_FROM_ONE: Final = 32
 
 
 def drop_chance(present: int, begin: int, full: int) -> float:
-    """How likely a connection is dropped where so many are present: from `begin` on growing to certainty."""
+    """The probability of dropping a connection if so many are present: grows from `begin` on, certain at
+    `full`."""
     if present < begin:
         return 0.0
     return min(1.0, _FIRST_CHANCE + (1 - _FIRST_CHANCE) * (present - begin) / (full - begin))
 
 
 class ConnectionLimits:
-    """Each verb is atomic. Time is monotonic seconds.
+    """Each method is atomic. Time is monotonic seconds.
 
-    A connection is a stranger until it logs in. One that showed a wrong key is slowed from then on, until it
-    logs in after all: whoever has a right key is never kept out by those who have not.
+    A connection is a stranger until it logs in. After a wrong key it is slowed until it does log in: clients
+    with a right key are never kept out by those without.
     """
 
     def __init__(self) -> None:
@@ -54,7 +56,7 @@ class ConnectionLimits:
         self._failures: dict[str, deque[float]] = {}
 
     def admit(self, address: str) -> bool:
-        """Whether a connection from `address` is let in; if so it counts as a stranger until `leave`."""
+        """Whether a connection from `address` is admitted; if so, it counts as a stranger until `leave`."""
         with self._lock:
             chance = max(
                 drop_chance(self._strangers.total(), *_STRANGERS),
@@ -67,8 +69,8 @@ class ConnectionLimits:
             return True
 
     def failed(self, address: str, *, first: bool) -> float | None:
-        """A stranger showed a wrong key, for the `first` time or again: how long it is to wait for the
-        answer; None where so many wait that this one is to go."""
+        """A stranger showed a wrong key, for the `first` time or again. Returns how long it must wait for the
+        answer; None if so many wait that this one must be disconnected."""
         with self._lock:
             if first:
                 if self._slowed[address] >= _SLOWED_FROM_ONE or self._slowed.total() >= _SLOWED:
@@ -89,7 +91,7 @@ class ConnectionLimits:
                 _less(self._slowed if slowed else self._strangers, address)
 
     def begin(self, account: Account) -> bool:
-        """Whether the account may have one more session; if so it counts until `end`."""
+        """Whether the account may have one more session; if so, it counts until `end`."""
         with self._lock:
             if self._sessions[account.name] >= account.max_sessions:
                 return False
@@ -101,7 +103,7 @@ class ConnectionLimits:
             self._sessions[account.name] -= 1
 
     def _note_failure(self, address: str) -> int:
-        """How many the address had within a minute."""
+        """The failures of the address within a minute."""
         now = time.monotonic()
         since = now - _FAILURE_SECONDS
         for each in [each for each, times in self._failures.items() if times[-1] < since]:

@@ -1,7 +1,7 @@
-"""`/Dossiers` of an account of customs: every entry's dossier, for reading only (REFORM R12).
+"""`/Dossiers` of an account of customs: every entry's dossier, read-only (REFORM R12).
 
-No name of a path is ever opened: a number is looked up in the store, the rest among the parts of that
-dossier. What is read is noted before it is shown.
+No name in a path is ever opened as a file: a number is looked up in the store, the rest among the parts of
+that dossier. Every reading is recorded before the content is shown.
 """
 
 import io
@@ -16,9 +16,9 @@ from gateway.formats.zip_member import opened_part
 from gateway.model.dossier import INDEX_NAME, Dossier, DossierFile, Reading, Recorded, Shelf, names_entry
 
 ROOT: Final = "Dossiers"
-# A listing is held in memory; an entry that is older is opened by its number.
+# A listing is held in memory; older entries are opened by their number.
 MOST_LISTED: Final = 1000
-# An account has one purpose: customs gives each department one of its own.
+# An account has one purpose: customs gives each department its own account.
 PURPOSE: Final = "customs account over SFTP"
 
 _FOLDER: Final = 0o040555
@@ -26,15 +26,15 @@ _FILE: Final = 0o100444
 
 
 class DossierFolder:
-    """The folder as the session of one account sees it; `names` are those below `/Dossiers`. Every verb
-    raises `Refused` for what is not there."""
+    """The folder as one account's session sees it; `names` are those below `/Dossiers`. Every method raises
+    `Refused` for what does not exist."""
 
     def __init__(self, services: SftpServices, account: str) -> None:
         self._services = services
         self._account = account
 
     def admitted(self) -> bool:
-        """Asked each time: a role that was changed counts at once."""
+        """Checked each time: a changed role takes effect at once."""
         return self._services.wait(self._services.dossiers.admits(self._account))
 
     def folder(self) -> Attributes:
@@ -56,7 +56,7 @@ class DossierFolder:
         raise no_such_file()
 
     def listing(self, names: Sequence[str], *, again: bool) -> list[tuple[str, Attributes]]:
-        """`again`: a part of it was shown already, and noted."""
+        """`again`: a part of it was already shown and recorded."""
         if not names:
             entries = self._services.wait(self._services.dossiers.entries(MOST_LISTED))
             return [(entry, Attributes(_FOLDER, 0, at)) for entry, at in entries if names_entry(entry)]

@@ -1,4 +1,4 @@
-"""Open files: an upload on its way into the store, and a file of the account being read."""
+"""Open files: an upload being stored, and a file of the account being read."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -12,15 +12,15 @@ from gateway.model.ports import Spool
 from gateway.receive.allowance import UploadAllowance
 
 FILE: Final = 0o100644
-# All that an account has on its way together, in packages of the largest size.
+# The limit for all unfinished uploads of an account, in packages of the largest size.
 PACKAGES_TOGETHER: Final = 4
 
 
 class UploadHandle:
-    """A handle on a draft that it holds until it is closed or aborted.
+    """A handle on an upload that it holds until it is closed or aborted.
 
-    Closing finishes a file with a final name (`finish` is called and raises where nothing was kept) and
-    leaves one with an unfinished name for later.
+    Closing finishes a file with a final name (`finish` is called and raises if nothing was kept) and leaves
+    one with an unfinished name for later.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class UploadHandle:
         self._append = append
 
     def write(self, offset: int, data: bytes) -> None:
-        """A write that fails ends the upload: what a client would send after it could not be whole."""
+        """A failed write ends the upload: it could not become complete afterwards."""
         spool = self._usable()
         start = spool.size if self._append else offset
         self._bound(start + len(data))
@@ -64,7 +64,8 @@ class UploadHandle:
 
     def read(self, offset: int, length: int) -> bytes:
         spool = self._usable()
-        # Offsets are unsigned in the protocol: beyond the end they need not be ones that files can have.
+        # Offsets are unsigned in the protocol: beyond the end, they may be larger than a file's offset can
+        # be.
         return spool.read(offset, length) if offset < spool.size else b""
 
     def stat(self) -> Attributes:
@@ -78,7 +79,7 @@ class UploadHandle:
             self._uploads.release(self.upload, self._services.clock())
 
     def abort(self) -> None:
-        """Leaves nothing. Safe to call twice."""
+        """Discards the upload. Safe to call twice."""
         if self.upload.held:
             self._uploads.drop(self.upload)
 

@@ -1,4 +1,4 @@
-"""Paths of the virtual tree. They are taken apart here once and never touch a path of the host."""
+"""Paths of the virtual tree. They are parsed only here and never become a path of the host."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ _FOLDERS: Final = {folder.value: folder for folder in Folder}
 
 
 def steps(path: str) -> list[str]:
-    """The names from the root downwards, after `.` and `..`; a relative path begins at the root."""
+    """The names from the root down, with `.` and `..` resolved; a relative path begins at the root."""
     names: list[str] = []
     for name in path.split("/"):
         if name == "..":
@@ -20,7 +20,7 @@ def steps(path: str) -> list[str]:
 
 
 def folder(path: str) -> Folder | None:
-    """The folder that the path names, None for the root; anything else is no such file."""
+    """The folder that the path names, None for the root; raises "no such file" for anything else."""
     names = steps(path)
     if not names:
         return None
@@ -35,7 +35,8 @@ def names_folder(path: str) -> bool:
 
 
 def file(path: str) -> tuple[Folder, str]:
-    """Folder and name of a file, be it there or not; refuses what can be no file of the tree."""
+    """Folder and name of a file, whether it exists or not; refuses names that cannot be a file of the
+    tree."""
     names = steps(path)
     if len(names) == 2 and names[0] in _FOLDERS:
         return _FOLDERS[names[0]], names[1]

@@ -1,5 +1,5 @@
-"""The names of unfinished files, remembered over a restart: it removes the files, and whoever believes that
-one was sent is told that it was not."""
+"""The names of unfinished files, kept over a restart: a restart removes the files, and senders that believe
+one was sent are notified that it was not."""
 
 import json
 import secrets
@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-# So long after it was last written to; then nobody looks for it any more.
+# Counted from the last write; after that, nobody looks for the file any more.
 _TOLD_FOR: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class LostUpload:
-    """An unfinished file of a node before this one."""
+    """An unfinished file of an earlier run of the node."""
 
     name: str
     touched: datetime
@@ -27,7 +27,7 @@ class LostUpload:
 
 
 class UploadNotes:
-    """A file in `folder` for each. Where one cannot be written the upload goes on without it."""
+    """One file in `folder` for each upload. If it cannot be written, the upload continues without it."""
 
     def __init__(self, folder: Path, now: datetime) -> None:
         self._folder = folder
@@ -55,5 +55,5 @@ class UploadNotes:
         return note
 
     def lost(self, account: str) -> list[LostUpload]:
-        """What the account has not been rid of yet."""
+        """The lost uploads whose notices the account has not removed yet."""
         return [each for each in self._lost.get(account, ()) if each.note.exists()]

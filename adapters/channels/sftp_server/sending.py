@@ -1,4 +1,4 @@
-"""OutBox as one session sees it: what it writes there, finishes and renames."""
+"""OutBox as one session sees it: writing, finishing and renaming uploads."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -16,15 +16,15 @@ from gateway.receive.allowance import UploadAllowance
 from gateway.receive.mailbox import NotRenamed
 
 # A client looks at a file again after the upload: paramiko's `put` compares its size, WinSCP and others set
-# its times. A judgement can be quicker than that and move the file to SentBox, and the client would report
-# as failed what was acknowledged. So its session still sees it in OutBox for this long.
+# its times. Judgement may be faster and move the file to SentBox; the client would then report an
+# acknowledged upload as failed. So its session still sees the file in OutBox for this long.
 _STILL_SEEN: Final = timedelta(seconds=5)
 
 
 class UploadFolder:
-    """All verbs raise `Refused` for what the client is told, `OSError` where our disk fails.
+    """All methods raise `Refused` with the text for the client, `OSError` if our disk fails.
 
-    `admitted` gives the account as it is now, and raises `Refused` once its key is revoked.
+    `admitted` returns the account as it is now, and raises `Refused` once its key is revoked.
     """
 
     def __init__(self, services: SftpServices, account: Account, admitted: Callable[[], Account]) -> None:
@@ -33,15 +33,15 @@ class UploadFolder:
         self._admitted = admitted
         self._uploads = services.uploads(account.name)
         self._writing: dict[str, Upload] = {}  # uploads of this session under final names
-        self._done: dict[str, tuple[int, datetime]] = {}  # what it finished of late, oldest first
+        self._done: dict[str, tuple[int, datetime]] = {}  # recently finished by this session, oldest first
 
     def admit(self) -> Account:
-        """Asked before every request: what was allowed at the log-in may be so no more."""
+        """Checked before every request: permissions may have changed since the log-in."""
         self.account = self._admitted()
         return self.account
 
     def space(self) -> Space:
-        """Of what the account may have on its way."""
+        """The account's space for uploads."""
         count, size = self._uploads.together()
         most = PACKAGES_TOGETHER * self.account.max_package
         return Space(
@@ -52,16 +52,17 @@ class UploadFolder:
         )
 
     def drafts(self) -> dict[str, Attributes]:
-        """What is not a message yet, by name."""
+        """Files that are not messages yet, by name."""
         drafts = (*self._uploads.listing(), *self._writing.values())
         return {upload.name: _attributes(upload) for upload in drafts if not upload.gone}
 
     def left(self) -> Sequence[Upload]:
-        """What was left unfinished, and its sender does not know it yet."""
+        """Unfinished uploads whose sender has not been notified yet."""
         return [upload for upload in self._uploads.left(self._services.clock()) if not upload.silent]
 
     def lost(self) -> Sequence[LostUpload]:
-        """What was unfinished when the gateway was restarted, and its sender does not know it yet."""
+        """Uploads that were unfinished when the gateway restarted, and whose sender has not been notified
+        yet."""
         return self._uploads.lost()
 
     def is_unfinished(self, name: str) -> bool:
@@ -71,8 +72,8 @@ class UploadFolder:
         upload = self._writing.get(name) or self._uploads.find(name)
         if upload is not None:
             if upload.gone:
-                # Its upload failed. paramiko's client overlooks a failed close and trusts this look instead,
-                # which must not find an earlier message of the same name.
+                # Its upload failed. paramiko's client ignores a failed close and trusts this look instead, so
+                # it must not find an earlier message with the same name.
                 raise no_such_file()
             return _attributes(upload)
         size, at = self._done.get(name, (0, None))
@@ -83,10 +84,10 @@ class UploadFolder:
 
     def write(self, name: str, mode: Mode) -> UploadHandle:
         unfinished = self.account.is_unfinished(name)
-        # Alone the flag says nothing (POSIX, open).
+        # The flag alone has no meaning (POSIX, open).
         exclusive = Mode.EXCLUSIVE in mode and Mode.CREATE in mode
         fresh = Mode.TRUNCATE in mode and Mode.CREATE in mode and not exclusive
-        # A final name that comes again is a new message (names are used again), so it is not even looked up.
+        # A final name that is used again is a new message (names are reused), so it is not even looked up.
         if not fresh:
             there = self.is_unfinished(name) if unfinished else self._acknowledged(name)
             if exclusive and (there or self._uploads.writes(name)):
@@ -119,7 +120,7 @@ class UploadFolder:
         self._uploads.remove(name)
 
     def rename(self, name: str, target: str, *, replace: bool) -> None:
-        """Where the new name is a final one this is the acknowledgement: it returns after the commit."""
+        """If the new name is a final one, this is the acknowledgement: it returns after the commit."""
         if not self.is_unfinished(name):
             self._rename_taken(name, target)
         elif self.account.is_unfinished(target):
@@ -128,8 +129,8 @@ class UploadFolder:
             self._finish(self._uploads.hold(name), target)
 
     def change(self, name: str, size: int | None) -> None:
-        """Sets attributes: a size cuts or lengthens an unfinished file; times and permissions are taken and
-        forgotten, since clients set them after an upload and count a refusal as its failure."""
+        """Sets attributes: a size truncates or extends an unfinished file; times and permissions are accepted
+        and ignored, since clients set them after an upload and treat a refusal as a failed upload."""
         if size is not None and self.account.is_unfinished(name):
             upload = self._upload(self._uploads.hold(name), name)
             upload.truncate(size)

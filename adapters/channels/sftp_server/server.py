@@ -1,4 +1,4 @@
-"""The SFTP server: listens, lets connections in, ends those that overstay, and stops in order."""
+"""The SFTP server: listens, admits connections, ends those that overstay, and stops in order."""
 
 import asyncio
 import errno
@@ -41,8 +41,8 @@ _TCP_OPTIONS: Final = {
 class SftpServer:
     """What it has acknowledged is durable in `blobs` and `intake` (CONTRACT.md).
 
-    `account` is called in the server's threads for each log-in; the store's verbs run on `loop`, which must
-    run on a thread of its own until `stop` has returned.
+    `account` is called in the server's threads for each log-in; the store's methods run on `loop`, which must
+    run in its own thread until `stop` has returned.
     """
 
     def __init__(
@@ -60,7 +60,8 @@ class SftpServer:
         room: AllowanceQuery | None = None,
         unfinished: Path | None = None,
     ) -> None:
-        """`unfinished` is a folder of its own, for names that are to outlive it."""
+        """`unfinished` is a separate folder, for the names of unfinished files that must survive a
+        restart."""
         self._address = (host, port)
         self._host_keys = host_keys
         self._account = account
@@ -76,11 +77,11 @@ class SftpServer:
         self._thread = threading.Thread(target=self._listen, name="sftp-listener", daemon=True)
 
     def show(self, host_keys: Sequence[HostKey]) -> None:
-        """Connections from now on know the server by these; those that stand go on."""
+        """Later connections are shown these host keys; existing ones continue."""
         self._host_keys = host_keys
 
     def start(self) -> tuple[str, int]:
-        """Listens and returns the address bound; port 0 asked for any free one. Raises `OSError`."""
+        """Listens and returns the bound address; port 0 asks for any free one. Raises `OSError`."""
         self._listener.close()
         self._listener = socket.create_server(self._address, backlog=_BACKLOG)
         self._listener.setblocking(False)
@@ -89,17 +90,17 @@ class SftpServer:
         return host, port
 
     def stop(self, grace: float) -> None:
-        """Lets the requests that are being answered finish for `grace` seconds, then ends every session; all
-        threads are gone when it returns. Uploads that were not closed by then leave nothing.
+        """Lets requests in progress finish for `grace` seconds, then ends every session; all threads have
+        ended when it returns. Uploads that were not closed by then leave nothing.
 
         Blocks, while commits need the loop: call it from another thread than the loop's. Safe to call twice,
-        and where `start` has failed.
+        and after `start` has failed.
         """
         until = time.monotonic() + grace
         self._stopping.set()
         with suppress(OSError):  # it was stopped before
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it
-        if self._thread.ident is not None:  # it never ran where the address was taken
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for it
+        if self._thread.ident is not None:  # it never ran if the address was in use
             self._thread.join()
         with self._lock:
             doors = dict(self._doors)
@@ -130,7 +131,7 @@ class SftpServer:
         try:
             sock, (address, *_) = self._listener.accept()
         except OSError as error:
-            # The caller has gone again, or we are out of descriptors or stopping; the listener lives on.
+            # The client has disconnected, or we are out of descriptors or stopping; the listener continues.
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 log.error("connection refused", reason=error.strerror)
                 self._stopping.wait(_ROUND_SECONDS)
@@ -139,7 +140,7 @@ class SftpServer:
             log.warning("connection refused", address=address, reason="too many connections")
             sock.close()
             return
-        # Each answer is small and waited for; a caller whose line is cut is noticed after two minutes.
+        # Each answer is small and waited for; a broken connection is noticed after two minutes.
         for option, value in _TCP_OPTIONS.items():
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -163,8 +164,8 @@ class SftpServer:
             log.info("connection failed", address=connection.address, reason=printable(str(error)))
 
     def _end_overdue(self) -> None:
-        """Hangs up on who says nothing at all, who has opened no session in the grace time, and who has none
-        for as long again; and on whose key was revoked."""
+        """Disconnects clients that send nothing at all, that have opened no session within the grace time, or
+        that have had none for as long again; and those whose key was revoked."""
         now = time.monotonic()
         with self._lock:
             doors = dict(self._doors)
@@ -175,7 +176,7 @@ class SftpServer:
                 continue
             try:
                 revoked = login.account is not None and login.standing() is None
-            except Exception as error:  # the register cannot be read: nothing is opened then either
+            except Exception as error:  # the register cannot be read: no session can be opened then either
                 log.error("keys cannot be looked up", error=type(error).__name__)
                 return
             if revoked:

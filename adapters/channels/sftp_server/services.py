@@ -1,4 +1,4 @@
-"""What all sessions of the server share: the store behind its ports, the accounts' outboxes, the clock."""
+"""What all sessions of the server share: the store behind its ports, the accounts' uploads, the clock."""
 
 import asyncio
 import errno
@@ -23,7 +23,7 @@ from gateway.model.ports import BlobStore, Clock, DossierStore, Entry, Intake
 from gateway.receive.allowance import AllowanceQuery, UploadAllowance
 from gateway.receive.mailbox import Mailbox
 
-# Longer than any commit that will still succeed; a client's own patience is about as long.
+# Longer than any commit that will still succeed; a client waits about as long.
 _PATIENCE_SECONDS: Final = 60.0
 _T = TypeVar("_T")
 
@@ -31,7 +31,7 @@ log: Final = structlog.get_logger("gateway.sftp")
 
 
 class SftpServices:
-    """Sessions run in threads of their own; the store's verbs run on the node's event loop."""
+    """Sessions run in their own threads; the store's methods run on the node's event loop."""
 
     def __init__(
         self,
@@ -58,7 +58,8 @@ class SftpServices:
         self._pages_of: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def wait(self, call: Coroutine[Any, Any, _T]) -> _T:
-        """The outcome of a verb of the store; raises what it raises, or `Refused` where it does not come."""
+        """The result of a method of the store; raises its exceptions, or `Refused` if there is no result in
+        time."""
         future = asyncio.run_coroutine_threadsafe(call, self._loop)
         try:
             return future.result(_PATIENCE_SECONDS)
@@ -68,19 +69,20 @@ class SftpServices:
 
     @contextmanager
     def turn(self, account: str) -> Iterator[None]:
-        """One page of a folder is made at a time, and one of each account waits for it: however many list
-        without a pause, others wait for a page of each account and not for all of them."""
+        """One page of a folder is made at a time, and one request of each account waits for it: if some
+        accounts list without a pause, others wait for one page of each account, not for all their requests.
+        """
         with self._lock:
             own = self._pages_of[account]
         with own, self._pages:
             yield
 
     def room(self, account: Account) -> UploadAllowance | None:
-        """How much it may send now; None where nothing but its largest package is a bound."""
+        """How much it may send now; None if only the limit for its largest package applies."""
         return None if self._room is None else self.wait(_awaited(self._room(account)))
 
     def entry(self, account: str, folder: Folder, name: str) -> Entry:
-        """What the store has under this name of a folder; `Refused` where it has nothing."""
+        """The store's entry with this name in a folder; `Refused` if there is none."""
         entry = self.wait(self.mailbox.entry(account, folder, name))
         if entry is None:
             raise no_such_file()
@@ -91,7 +93,7 @@ class SftpServices:
             return self._outboxes.setdefault(account, Uploads(account, self._notes))
 
     def left_unfinished(self) -> dict[str, int]:
-        """How many files each account has left unfinished, of those that have some."""
+        """How many files each account has left unfinished, for accounts that have any."""
         with self._lock:
             outboxes = dict(self._outboxes)
         now = self.clock()
@@ -103,12 +105,12 @@ class SftpServices:
             return list(self._outboxes.values())
 
     def commit(self, account: str, upload: Upload, name: str, admit: Callable[[], Account]) -> int:
-        """Makes a message of a held draft and returns its size; `admit` gives its sender and has the last
-        word. Where it raises there is no message; the draft is used up either way."""
+        """Makes a message of a held upload and returns its size; `admit` returns its sender and has the final
+        decision. If it raises, there is no message; the upload is consumed either way."""
         now = self.clock()
         message = new_id(now, os.urandom(10))
         try:
-            # There was room when it was opened; others that were opened with it may have come first.
+            # There was room when it was opened; others opened at the same time may have used it.
             room = self.room(admit())
             if room is not None and room.refuses(upload.spool.size):
                 raise MessageRejected(room.why)
@@ -146,12 +148,12 @@ async def _awaited(asked: Awaitable[UploadAllowance]) -> UploadAllowance:
 
 
 def no_room(why: Finding) -> Refused:
-    """What a client is told where there is no room for what it sends."""
+    """The text for a client if there is no room for its upload."""
     return Refused(Status.FAILURE, f"{why.en} Nothing was kept")
 
 
 def cause(error: OSError) -> str:
-    """What a client is told of a failure of our disk: enough to know whether trying again may help."""
+    """The text for a client about a failure of our disk: enough to know whether to try again."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "The gateway's disk is full; nothing was kept"
     return "The gateway's storage failed; nothing was kept"

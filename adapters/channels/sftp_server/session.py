@@ -17,16 +17,16 @@ from adapters.channels.sftp_server.wire import Command, Fields, Mode, Refused, S
 
 _RECEIVE: Final = 1024 * 1024
 _MOST_HANDLES: Final = 256
-# So much is answered before answers are sent although more requests wait.
+# After this many bytes, answers are sent although more requests wait.
 _ANSWERS: Final = 32 * 1024
 
 
 class Session(SubsystemHandler):
-    """paramiko runs it in a thread of its own. `ended` is called when it is over, whatever ended it.
+    """paramiko runs it in a thread of its own. `ended` is called at its end, whatever the cause.
 
-    paramiko's own SFTPServer is not used: it answers OK to a close that failed unless that raises, sends
-    sixteen names at a time, writes log lines for every request, and its buffer moves all that waits for
-    each packet taken out.
+    paramiko's own SFTPServer is not used: it answers OK to a failed close unless that raises, sends sixteen
+    names at a time, writes log lines for every request, and its buffer moves all waiting data for each packet
+    taken out.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Session(SubsystemHandler):
         self._handles = itertools.count()
         self._inbound = bytearray()
         self._outbound = bytearray()
-        self.closing = False  # set by the server: no request is begun any more
+        self.closing = False  # set by the server: no further request is begun
         self.working = False  # requests are being answered
         channel.settimeout(idle_seconds)
 
     def start_subsystem(self, name: str, transport: Transport, channel: Channel) -> None:
-        """Returns at the end of the channel; raises where the client breaks the protocol or is idle."""
+        """Returns at the end of the channel; raises if the client violates the protocol or is idle."""
         try:
             first = self._packet()
             if first is None or first[0] != Command.INIT:
@@ -63,26 +63,27 @@ class Session(SubsystemHandler):
                 if self.closing:
                     self._flush()
                     return
-            # scp takes a session that ends without a status for a failure.
+            # scp treats a session that ends without a status as a failure.
             self._channel.send_exit_status(0)
         except (OSError, EOFError, Refused):
-            return  # the client broke off, was idle for too long, or sent what is not SFTP
+            return  # the client disconnected, was idle for too long, or sent something that is not SFTP
 
     def finish_subsystem(self) -> None:
-        # Whatever is open now was not closed by the client, so it is no whole file and is never committed.
+        # Files still open were not closed by the client: they are incomplete and are never committed.
         try:
             for file in self._files.values():
                 file.abort()
         finally:
             self._files.clear()
             self.working = False
-            # First, since closing the channel of a connection that breaks just now raises, and a session that
-            # is counted for ever keeps its account from opening others.
+            # First, since closing the channel raises if the connection breaks at the same time, and a session
+            # that is never uncounted would keep its account from opening others.
             self._ended(self)
             super().finish_subsystem()
 
     def _packet(self) -> bytes | None:
-        """The next request without its length, None at the end. Answers go out before it waits for one."""
+        """The next request without its length, None at the end. Answers are sent before it waits for a
+        request."""
         buffer = self._inbound
         while len(buffer) < 4 or len(buffer) < 4 + (size := int.from_bytes(buffer[:4])):
             self._flush()
@@ -91,8 +92,8 @@ class Session(SubsystemHandler):
             self.working = False
             received = self._channel.recv(_RECEIVE)
             self.working = True
-            # Read after `working` is set: the server sets `closing` and then reads `working`, so that one of
-            # the two sees the other, and no request is begun that the server does not wait for.
+            # Read after `working` is set: the server sets `closing` and then reads `working`, so one of the
+            # two sees the other, and no request is begun without the server waiting for it.
             if not received or self.closing:
                 return None
             buffer += received
@@ -113,7 +114,7 @@ class Session(SubsystemHandler):
         number = int.from_bytes(packet[1:5])
         verb = _VERBS.get(packet[0], Session._unsupported)
         try:
-            # A write only adds to what is not committed; there are thousands of them to each commit.
+            # A write only adds to uncommitted data; there are thousands of writes for each commit.
             if packet[0] != Command.WRITE:
                 self._tree.admit()
             self._outbound += verb(self, number, Fields(packet, 5))
@@ -123,8 +124,9 @@ class Session(SubsystemHandler):
             log.error("storage failed", errno=error.errno, reason=error.strerror)
             self._outbound += wire.status(number, Status.FAILURE, cause(error))
         except Exception as error:
-            # Ours: the session goes on, the client learns nothing of our insides. The trace is written out
-            # here, since a renderer of exceptions may show local variables, and these hold payloads.
+            # Our error: the session continues, and the client learns nothing about our internals. The trace
+            # is formatted here, since a renderer of exceptions may show local variables, and these hold
+            # payloads.
             trace = "".join(traceback.format_tb(error.__traceback__))
             log.error("request failed", command=packet[0], error=type(error).__name__, trace=trace)
             self._outbound += wire.status(number, Status.FAILURE, "The gateway failed; try again later")
@@ -140,7 +142,7 @@ class Session(SubsystemHandler):
     def _close(self, number: int, fields: Fields) -> bytes:
         name = fields.string()
         if self._folders.pop(name, None) is None:
-            # Out of the table first: a close that fails is over as well.
+            # Removed from the table first: after a failed close the file is no longer open either.
             file = self._files.pop(name, None)
             if file is None:
                 raise Refused(Status.FAILURE, "No such handle")
@@ -230,7 +232,7 @@ class Session(SubsystemHandler):
         raise self._tree.refuse_removing(fields.text())
 
     def _symlink(self, number: int, fields: Fields) -> bytes:
-        _points_to, link = fields.text(), fields.text()  # in OpenSSH's order, not in that of the draft
+        _points_to, link = fields.text(), fields.text()  # in OpenSSH's order, which differs from the draft
         raise self._tree.refuse_making(link)
 
     def _readlink(self, number: int, fields: Fields) -> bytes:

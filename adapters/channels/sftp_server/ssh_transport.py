@@ -1,4 +1,4 @@
-"""One SSH connection as paramiko runs it, with modern algorithms only and bounds where paramiko has none."""
+"""One SSH connection run by paramiko, with modern algorithms only, and limits where paramiko has none."""
 
 import logging
 import socket
@@ -14,19 +14,20 @@ from paramiko.packet import Packetizer
 
 from adapters.home.host_keys import HostKey, shown
 
-# RFC 4253, 6.1: packets of 35,000 bytes must be taken; nobody sends more to a window with packets of 32 KB.
+# RFC 4253, 6.1: packets of 35,000 bytes must be accepted; nobody sends more to a window with packets of 32
+# KB.
 _LONGEST_PACKET: Final = 64 * 1024
 _WINDOW: Final = 2 * 1024 * 1024
 PROVE_HOST_KEYS: Final = "hostkeys-prove-00@openssh.com"
 _HOST_KEYS: Final = "hostkeys-00@openssh.com"
 _WIRE_LOG: Final = "gateway.sftp.wire"
 
-# What paramiko writes repeats what strangers sent as it came; our own lines say what became of a connection.
+# paramiko's log repeats what strangers sent, unfiltered; our own lines report the outcome of each connection.
 logging.getLogger(_WIRE_LOG).setLevel(logging.CRITICAL + 1)
 
 
 class ReadAhead(socket.socket):
-    """Takes over a socket and reads what is there in one call: paramiko reads each packet in pieces."""
+    """Takes over a socket and reads all available data in one call: paramiko reads each packet in pieces."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(fileno=sock.detach())
@@ -43,7 +44,7 @@ class ReadAhead(socket.socket):
 
 
 class BoundedPackets(Packetizer):
-    """paramiko would take a packet of any length that the length field can say, before any log-in."""
+    """paramiko would accept a packet of any length that fits the length field, before any log-in."""
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         if n > _LONGEST_PACKET:
@@ -51,23 +52,23 @@ class BoundedPackets(Packetizer):
         return super().read_all(n, check_rekey)
 
     def start_handshake(self, timeout: float) -> None:
-        """Nothing: the grace time bounds the handshake, and paramiko's timer is a thread that would outlive
-        the connection."""
+        """Does nothing: the grace time limits the handshake, and paramiko's timer is a thread that would
+        outlive the connection."""
 
 
 def _feed(channel: Channel, message: Message) -> None:
-    """Takes channel data; ends a connection that sends more than its window, which paramiko would keep."""
+    """Accepts channel data; ends a connection that sends more than its window, which paramiko would keep."""
     channel._feed(message)  # type: ignore[attr-defined]  # as in paramiko's own table
     if len(channel.in_buffer) > _WINDOW:
         raise paramiko.SSHException("window exceeded")
 
 
 def _ignore(channel: Channel, message: Message) -> None:
-    """Data besides the stream of SFTP, which nobody would read."""
+    """Ignores data outside the SFTP stream, which nobody would read."""
 
 
 class Connection(paramiko.Transport):
-    """Modern algorithms only; strict key exchange with all that know it (CVE-2023-48795)."""
+    """Modern algorithms only; strict key exchange with all clients that support it (CVE-2023-48795)."""
 
     _preferred_kex = (
         "mlkem768x25519-sha256",
@@ -90,7 +91,7 @@ class Connection(paramiko.Transport):
         "hmac-sha2-256",
         "hmac-sha2-512",
     )
-    # As for the keys of accounts: never RSA with SHA-1 (`ssh-rsa`).
+    # As for the accounts' keys: never RSA with SHA-1 (`ssh-rsa`).
     _preferred_keys = (
         "ssh-ed25519",
         "ecdsa-sha2-nistp256",
@@ -108,8 +109,8 @@ class Connection(paramiko.Transport):
         "rsa-sha2-256",
     )
     _preferred_compression = ("none",)
-    # Reads wait until there is something, or `hang_up`: at paramiko's tenth of a second each connection would
-    # wake a thread ten times a second for nothing.
+    # Reads wait until there is data, or for `hang_up`: with paramiko's interval of a tenth of a second, each
+    # connection would wake a thread ten times a second for nothing.
     _active_check_timeout = None
     _channel_handler_table = {  # noqa: RUF012  # as paramiko declares it
         **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]  # not in its stubs
@@ -125,7 +126,7 @@ class Connection(paramiko.Transport):
         ended: Callable[["Connection"], None],
     ) -> None:
         super().__init__(ReadAhead(sock), default_window_size=_WINDOW, packetizer_class=BoundedPackets)
-        self.local_version = "SSH-2.0-gateway"  # not which software in which version
+        self.local_version = "SSH-2.0-gateway"  # does not show software and version
         self.set_log_channel(_WIRE_LOG)
         self._host_keys = host_keys
         for each in shown(host_keys):
@@ -142,17 +143,18 @@ class Connection(paramiko.Transport):
             self._when_ended(self)
 
     def hang_up(self) -> None:
-        """Ends the connection without waiting: its thread finds the end of the stream and cleans up."""
+        """Ends the connection without waiting: its thread notices the end of the stream and cleans up."""
         self.over.set()
         with suppress(OSError):  # it may have ended by itself
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def announce_host_keys(self) -> None:
-        """Tells a client that has logged in of all of them, so that it may learn the next (PROTOCOL, 2.5)."""
+        """Sends all host keys to a client that has logged in, so that it may learn the next one (PROTOCOL,
+        2.5)."""
         self.global_request(_HOST_KEYS, tuple(each.key.asbytes() for each in self._host_keys), wait=False)
 
     def prove_host_keys(self, asked: Sequence[bytes]) -> tuple[bytes, ...] | None:
-        """A signature by each of these keys; None where one of them is none of ours."""
+        """A signature by each of these keys; None if one of them is not ours."""
         own = {each.key.asbytes(): each.key for each in self._host_keys}
         if not asked or any(blob not in own for blob in asked):
             return None
@@ -165,14 +167,14 @@ class Connection(paramiko.Transport):
         told.add_string(key.asbytes())
         algorithm = None
         if isinstance(key, paramiko.RSAKey):
-            # By that of the key exchange where it was RSA (sshd, hostkeys-prove).
+            # With the algorithm of the key exchange if that was RSA (sshd, hostkeys-prove).
             agreed = self.host_key_type
             algorithm = agreed if agreed in ("rsa-sha2-512", "rsa-sha2-256") else "rsa-sha2-512"
         return key.sign_ssh_data(told.asbytes(), algorithm).asbytes()
 
     @property
     def greeted(self) -> bool:
-        """Whether the other side has said what it is."""
+        """Whether the client has identified itself."""
         return bool(self.remote_version)
 
     def open_channels(self) -> int:
@@ -180,7 +182,7 @@ class Connection(paramiko.Transport):
         return len(self._opened)
 
     def _log(self, level: int, msg: object, *args: object) -> None:
-        """Nothing, see `_WIRE_LOG`."""
+        """Does nothing, see `_WIRE_LOG`."""
 
     def _queue_incoming_channel(self, channel: Channel) -> None:
         # paramiko itself holds channels weakly, and would keep them here for an `accept` that nobody calls.

@@ -1,4 +1,4 @@
-"""Uploads that are not messages yet: what is being written, and files under unfinished names."""
+"""Uploads that are not messages yet: those being written, and files with unfinished names."""
 
 import threading
 from collections.abc import Callable
@@ -11,12 +11,13 @@ from adapters.channels.sftp_server.wire import Refused, Status, denied, no_such_
 from gateway.model.ports import Spool
 from gateway.model.unfinished_names import LEFT_AFTER, whole_name
 
-# An unfinished file that nobody has touched for a day will not be finished; its space is given back.
+# An unfinished file that nobody has touched for a day will not be finished; its space is released.
 KEPT_SECONDS: Final = 24 * 3600
 
 
 class Upload:
-    """A file on its way. `held` while a handle is open on it: then only that handle's thread uses the spool.
+    """An upload in progress. `held` while a handle is open on it: then only that handle's thread uses the
+    spool.
 
     `gone` once it was replaced under its name or its handle was aborted: it can never be committed.
     """
@@ -26,23 +27,22 @@ class Upload:
     def __init__(self, name: str, spool: Spool, now: datetime) -> None:
         self.name = name
         self.spool = spool
-        self.size = 0  # as far as it is counted for its account
+        self.size = 0  # the size counted for its account
         self.touched = now
         self.held = True
         self.gone = False
         self.note: Path | None = None  # by which it is remembered over a restart
-        self.silent = False  # its sender was told that it is left unfinished, and removed that
+        self.silent = False  # its sender was notified that it is unfinished, and removed the notice
 
     def silence(self) -> None:
         self.silent = True
 
 
 class Uploads:
-    """The drafts of one account, shared by all its sessions; each verb is atomic.
+    """The uploads of one account, shared by all its sessions; each method is atomic.
 
-    They live as long as the process: a restart sweeps the spools, and the sender, who had no
-    acknowledgement for any of them, sends again. Who left one unfinished may not know that: its name is
-    remembered.
+    They live as long as the process: a restart deletes the spools, and the sender, who got no acknowledgement
+    for any of them, sends again. A sender may not know that an upload is unfinished: its name is remembered.
     """
 
     def __init__(self, account: str = "", notes: UploadNotes | None = None) -> None:
@@ -56,8 +56,8 @@ class Uploads:
     def create(
         self, name: str, make: Callable[[], Spool], now: datetime, most: int, *, unfinished: bool
     ) -> Upload:
-        """A new draft, held. An unfinished one of this name is replaced, even while another session writes
-        it: that session may be a dead one whose end has not been noticed yet."""
+        """A new upload, held. An unfinished one with this name is replaced, even while another session writes
+        it: that session may be dead without its end having been noticed."""
         with self._lock:
             earlier = self._unfinished.get(name)
             if len(self._all) - (earlier is not None) >= most:
@@ -74,8 +74,8 @@ class Uploads:
             return upload
 
     def grow(self, upload: Upload, size: int, most: int) -> None:
-        """Counts a draft that grows to `size` bytes; refused where all drafts together would have more than
-        `most`: nobody fills the disk with what is never finished."""
+        """Counts an upload that grows to `size` bytes; refused if all uploads together would exceed `most`:
+        nobody can fill the disk with files that are never finished."""
         with self._lock:
             if upload.gone or size <= upload.size:
                 return
@@ -89,12 +89,12 @@ class Uploads:
             return self._unfinished.get(name)
 
     def writes(self, name: str) -> bool:
-        """Whether a session sends a file of this name now."""
+        """Whether a session is sending a file with this name now."""
         with self._lock:
             return any(upload.name == name and not upload.gone for upload in self._all)
 
     def together(self) -> tuple[int, int]:
-        """How many there are, and their bytes."""
+        """Their number, and their bytes."""
         with self._lock:
             return len(self._all), self._size
 
@@ -103,7 +103,7 @@ class Uploads:
             return list(self._unfinished.values())
 
     def left(self, now: datetime) -> list[Upload]:
-        """Those that nobody has touched for so long that their sender is to hear of it."""
+        """Uploads untouched for so long that their sender is to be notified."""
         with self._lock:
             return [
                 upload
@@ -112,11 +112,11 @@ class Uploads:
             ]
 
     def lost(self) -> list[LostUpload]:
-        """What a restart has removed."""
+        """Uploads that a restart has removed."""
         return [] if self._notes is None else self._notes.lost(self._account)
 
     def hold(self, name: str) -> Upload:
-        """The unfinished file, from now on held; refused while a handle is open on it."""
+        """The unfinished file, held from now on; refused while a handle is open on it."""
         with self._lock:
             return self._hold(name)
 
@@ -127,7 +127,7 @@ class Uploads:
             self._remember(upload)
 
     def drop(self, upload: Upload) -> None:
-        """Ends a held draft and its spool, if it has one still."""
+        """Ends a held upload and its spool, if it still has one."""
         with self._lock:
             upload.held = False
             self._give_up(upload)
@@ -154,14 +154,14 @@ class Uploads:
             self._remember(upload)
 
     def expire(self, now: datetime) -> None:
-        """Removes what nobody has touched for a day."""
+        """Removes uploads that nobody has touched for a day."""
         with self._lock:
             for upload in list(self._unfinished.values()):
                 if not upload.held and (now - upload.touched).total_seconds() > KEPT_SECONDS:
                     self._give_up(upload)
 
     def clear(self) -> None:
-        """At the end of the process. Names stay remembered."""
+        """Called at the end of the process. Names stay remembered."""
         with self._lock:
             for upload in list(self._all):
                 upload.note = None

@@ -34,7 +34,7 @@ _FOLDER: Final = 0o040755
 
 @dataclass(frozen=True, slots=True)
 class _Notice:
-    """`read` is called when the account has removed it."""
+    """`read` is called when the account has removed the notice."""
 
     body: bytes
     at: datetime
@@ -46,9 +46,9 @@ class _Notice:
 
 
 class Tree:
-    """All verbs raise `Refused` for what the client is told, `OSError` where our disk fails.
+    """All methods raise `Refused` with the text for the client, `OSError` if our disk fails.
 
-    `admitted` gives the account as it is now, and raises `Refused` once its key is revoked.
+    `admitted` returns the account as it is now, and raises `Refused` once its key is revoked.
     """
 
     def __init__(self, services: SftpServices, account: Account, admitted: Callable[[], Account]) -> None:
@@ -58,7 +58,7 @@ class Tree:
         self._dossiers = DossierFolder(services, account.name)
 
     def admit(self) -> None:
-        """Asked before every request: what was allowed at the log-in may be so no more."""
+        """Checked before every request: permissions may have changed since the log-in."""
         self._sending.admit()
 
     def canonical(self, path: str) -> str:
@@ -78,12 +78,12 @@ class Tree:
         return _attributes(self._services.entry(self._name, folder, name))
 
     def look_into(self, path: str) -> None:
-        """Raises `Refused` where the path names no folder."""
+        """Raises `Refused` if the path names no folder."""
         if not self._is_folder(path):
             raise no_such_file()
 
     def page(self, path: str, after: str) -> list[tuple[str, Attributes]]:
-        """What a folder holds behind the name `after`, by name; empty at its end. Nothing of it is kept here
+        """The entries of a folder after the name `after`, by name; empty at its end. Nothing is kept here
         between two pages: a client may have a thousand folders open."""
         within = self._in_dossiers(path)
         if within is not None:
@@ -107,8 +107,8 @@ class Tree:
         return self._services.turn(self._name)
 
     def refuse_making(self, path: str) -> Refused:
-        """Why no folder and no link is made, as OpenSSH's server says it: clients go on where a folder is
-        there already."""
+        """Why a folder or link cannot be created, in the words of OpenSSH's server: clients continue if a
+        folder exists already."""
         try:
             self.stat(path)
         except Refused as refusal:
@@ -118,7 +118,7 @@ class Tree:
         return Refused(Status.FAILURE, "It exists")
 
     def refuse_removing(self, path: str) -> Refused:
-        """Why no folder is removed, as OpenSSH's server says it."""
+        """Why a folder cannot be removed, in the words of OpenSSH's server."""
         if not self._is_folder(path):
             return no_such_file()
         with self.turn():
@@ -130,7 +130,7 @@ class Tree:
         return self._services.clock()
 
     def space(self) -> Space:
-        """Of what the account may have on its way."""
+        """The account's space for uploads."""
         return self._sending.space()
 
     def open(self, path: str, mode: Mode) -> UploadHandle | DownloadHandle:
@@ -161,7 +161,7 @@ class Tree:
             raise denied("Only unfinished uploads and receipts in InBox can be removed")
 
     def rename(self, old: str, new: str, *, replace: bool) -> None:
-        """Where the new name is a final one this is the acknowledgement: it returns after the commit."""
+        """If the new name is a final one, this is the acknowledgement: it returns after the commit."""
         self._refuse_change_of_dossiers(old, new)
         folder, name = paths.file(old)
         target_folder, target = paths.file(new)
@@ -189,7 +189,8 @@ class Tree:
             raise
 
     def _in_dossiers(self, path: str) -> list[str] | None:
-        """The names below `/Dossiers`; None for other paths, and for whom that folder does not exist."""
+        """The names below `/Dossiers`; None for other paths, and for accounts for which that folder does not
+        exist."""
         names = paths.steps(path)
         return names[1:] if names[:1] == [ROOT] and self._dossiers.admitted() else None
 
@@ -218,8 +219,8 @@ class Tree:
         return DownloadHandle(io.BytesIO(body), len(body), entry.at, fetched)
 
     def _notices(self) -> dict[str, _Notice]:
-        """What the account is told in its InBox of files that it left unfinished, by name: a view, as those
-        files are kept nowhere but here."""
+        """The notices in the account's InBox about files that it left unfinished, by name: a view, since
+        those files exist only here."""
         found = {}
         for lost in self._sending.lost():
             name, body = notice(lost.name, lost.touched, lost=True)

@@ -11,10 +11,10 @@ from typing import Final
 from gateway.model.china import CHINA
 
 VERSION: Final = 3
-# OpenSSH sends and takes 256 KB at most (sftp-common.h, SFTP_MAX_MSG_LENGTH).
+# OpenSSH sends and accepts 256 KB at most (sftp-common.h, SFTP_MAX_MSG_LENGTH).
 LONGEST_PACKET: Final = 256 * 1024
 LONGEST_READ: Final = 32 * 1024
-# A name takes at most 255 bytes twice and 90 of attributes, so that this many fit one packet.
+# A name takes at most 255 bytes twice and 90 for attributes, so this many fit into one packet.
 NAMES_IN_A_PACKET: Final = 200
 LONGEST_NAME: Final = 255
 POSIX_RENAME: Final = b"posix-rename@openssh.com"
@@ -22,7 +22,7 @@ STATVFS: Final = b"statvfs@openssh.com"
 FSTATVFS: Final = b"fstatvfs@openssh.com"
 _BLOCK: Final = 4096
 _NO_SETUID: Final = 2
-# What is older, or to come, is shown with its year instead of its time, as by ls.
+# Older and future times are shown with the year instead of the time of day, as by ls.
 _RECENT: Final = timedelta(days=182)
 
 
@@ -107,7 +107,7 @@ class Attributes:
         return struct.pack(">IQIII", 0x0D, self.size, self.mode, seconds, seconds)
 
     def line(self, name: str, now: datetime) -> str:
-        """As `ls -l` would show it at this time, in China's zone; OpenSSH prints it as it comes."""
+        """The line that `ls -l` would show at this time, in China's zone; OpenSSH prints it unchanged."""
         at = self.at.astimezone(CHINA)
         recent = abs(now - self.at) < _RECENT
         day = at.strftime("%b %d %H:%M" if recent else "%b %d  %Y")
@@ -116,7 +116,7 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What may be sent, in bytes and files: all together, and yet."""
+    """Space for uploads, in bytes and files: in total, and still free."""
 
     most: int
     free: int
@@ -125,7 +125,7 @@ class Space:
 
 
 class Fields:
-    """The fields of one request, read in order; raises `Refused` where it ends too early or is not UTF-8."""
+    """The fields of one request, read in order; raises `Refused` if it ends too early or is not UTF-8."""
 
     __slots__ = ("_at", "_data")
 
@@ -149,7 +149,7 @@ class Fields:
             raise Refused(Status.FAILURE, "File names must be UTF-8") from None
 
     def new_size(self) -> int | None:
-        """The size among the attributes that come next, if they hold one; the rest does not matter here."""
+        """The size among the attributes that follow, if present; the other attributes are ignored."""
         return self.long() if self.number() & 0x01 else None
 
     def _take(self, length: int) -> bytes:
@@ -170,7 +170,8 @@ def _packet(kind: Command, number: int, body: bytes) -> bytes:
 
 
 def version() -> bytes:
-    # OpenSSH's sftp renames by the first where it is offered, and has `df` by the others (PROTOCOL, 4.3f).
+    # OpenSSH's sftp renames with the first one if it is offered, and uses the others for `df` (PROTOCOL,
+    # 4.3f).
     offered = ((POSIX_RENAME, b"1"), (STATVFS, b"2"), (FSTATVFS, b"2"))
     body = VERSION.to_bytes(4) + b"".join(_string(name) + _string(of) for name, of in offered)
     return struct.pack(">IB", len(body) + 1, Command.VERSION) + body

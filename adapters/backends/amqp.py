@@ -1,7 +1,7 @@
 """A back-end over AMQP: submissions go to one queue of its broker, answers come from another.
 
-`amqp_exchange` says what the messages are like. That the broker confirmed a submission is all that `TAKEN`
-says: what becomes of it is told by an answer.
+`amqp_exchange` describes the messages. `TAKEN` only means that the broker confirmed the submission: its
+outcome comes with an answer.
 """
 
 import asyncio
@@ -30,28 +30,29 @@ from gateway.formats.submission import write_zip
 from gateway.model.message import Submission
 from gateway.model.ports import Answer, Outcome
 
-# More than a node asks for in one turn (64), so that it never waits for the broker in between. Answers are a
-# few KB each.
+# More than a node asks for at once (64), so that it never waits for the broker in between. Answers are a few
+# KB each.
 _IN_HAND: Final = 500
-# What is said where a log-in, a permission or a virtual host is missing: by the broker (AMQP's code 403), and
-# of the virtual host by the library, which does not tell the broker's words.
+# Error texts for a refused log-in, permission or virtual host: from the broker (AMQP's code 403), and for the
+# virtual host from the library, which does not pass on the broker's text.
 _DENIED: Final = ("ACCESS_REFUSED", "Expected one of ['Connection.OpenOk']", OURS, THEIRS)
 _LARGEST_ASIDE: Final = 512 * 1024 * 1024  # no broker gives anything larger (RabbitMQ, max_message_size)
-_WORD_WITHIN: Final = 10.0  # seconds for the answer to a question
+_WORD_WITHIN: Final = 10.0  # seconds for the answer to a query
 
 log = structlog.get_logger()
 
 
 class AmqpBackend:
-    """ports.Backend, connected while the context is open. Queues that are not there are made (`stood`).
+    """gateway.model.ports.Backend, connected while the context is open. Missing queues are created (`stood`).
 
     An answer that is empty, or longer than any document that the gateway reads, is put aside with its reason
-    (`amqp_exchange.dead`). What was not acknowledged when a connection is lost, the broker gives again.
+    (`amqp_exchange.dead`). Messages not acknowledged when a connection is lost are delivered again by the
+    broker.
     """
 
     def __init__(self, settings: AmqpBackendSettings, home: Path, name: str) -> None:
         self._settings = settings
-        # What is put aside may be larger than what we send, which `submit` looks at itself.
+        # Messages put aside may be larger than what we send, whose size `submit` checks itself.
         aside = settings.model_copy(update={"largest": _LARGEST_ASIDE})
         self._asking = BrokerConnection(aside, home, f"{name} asking", self._begin_asking)
         self._sending = ConnectionPool(
@@ -80,7 +81,7 @@ class AmqpBackend:
 
     @property
     def deaf(self) -> str:
-        """Why answers cannot be heard; empty where they can."""
+        """Why answers cannot be received; empty if they can."""
         return self._hearing.why_not
 
     async def until_connected(self) -> None:
@@ -90,7 +91,7 @@ class AmqpBackend:
         await self._hearing.until_connected()
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
-        """The body is in memory as a whole, as AMQP wants it: `largest` is looked at before it is made."""
+        """The whole body is in memory, as AMQP requires: `largest` is checked before it is built."""
         largest = self._settings.largest
         if _least_size(submission) > largest:
             return Outcome.NEVER, _too_large(largest)
@@ -104,9 +105,9 @@ class AmqpBackend:
             return _outcome(sent, self._settings.submissions, line.why_not)
 
     async def ask(self, key: str) -> tuple[Outcome | None, str]:
-        """Customs is asked where there is a queue for questions. Where there is none, or customs does not
-        know the key yet, it is sent again: by the contract with customs a second sending under the same key
-        has no second effect."""
+        """Customs is asked if there is a queue for queries. If there is none, or customs does not know the
+        key yet, the submission is sent again: by the contract with customs, a second sending under the same
+        key has no second effect."""
         if self._settings.questions is None:
             return None, ""
         number = random.randbytes(16).hex()  # noqa: S311  tells questions apart, no secret
@@ -130,7 +131,7 @@ class AmqpBackend:
         for message, answer in list(self._held.items()):
             if answer.id in wanted:
                 self._held.pop(message, None)
-                with contextlib.suppress(AMQPError):  # the connection is lost: it comes again
+                with contextlib.suppress(AMQPError):  # the connection is lost: the message is delivered again
                     await message.ack()
 
     async def _begin_asking(self, channel: AbstractChannel) -> Sequence[str]:
@@ -138,7 +139,7 @@ class AmqpBackend:
         await stood(channel, dead(self._settings.answers))
         if self._settings.questions is not None:
             await stood(channel, self._settings.questions)
-            # On the channel that asks, as direct reply-to wants it.
+            # On the channel that asks, as direct reply-to requires.
             replies = await channel.get_queue(REPLIES, ensure=False)
             await replies.consume(self._hear_word, no_ack=True)
         return ()
@@ -159,7 +160,8 @@ class AmqpBackend:
         reason = f"larger than {longest} bytes" if message.body else "empty"
         log.error("answer put aside", reason=reason, size=len(message.body))
         aside = amqp_exchange.put_aside(message, reason)
-        # Unless the broker has it there, it stays where it is and comes again with the next connection.
+        # Unless the broker confirms it there, it stays where it is and is delivered again on the next
+        # connection.
         if await self._asking.publish("", dead(self._settings.answers), aside) is PublishResult.CONFIRMED:
             with contextlib.suppress(AMQPError):
                 await message.ack()
@@ -171,7 +173,7 @@ class AmqpBackend:
 
 
 async def _begin_sending(_channel: AbstractChannel) -> Sequence[str]:
-    return ()  # what it needs is made by the one that asks
+    return ()  # the asking connection creates what it needs
 
 
 def _outcome(sent: PublishResult, queue: str, why_not: str) -> tuple[Outcome, str]:
@@ -191,7 +193,7 @@ def _outcome(sent: PublishResult, queue: str, why_not: str) -> tuple[Outcome, st
 
 
 def _least_size(submission: Submission) -> int:
-    """What is in the body, without what a zip or an envelope adds."""
+    """The size of the body's content, without what a zip or an envelope adds."""
     enclosed = sum(each.size for each in submission.enclosures)
     return len(submission.envelope) + submission.package_size + enclosed
 

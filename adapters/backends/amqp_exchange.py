@@ -1,8 +1,8 @@
-"""The queues over which the gateway and a back-end exchange messages, and what is in them.
+"""The queues over which the gateway and a back-end exchange messages, and the form of the messages.
 
 A submission is the zip of `submission.write_zip`, an answer is one XML document; both name the submission by
-its key as `correlation_id`. A question has a key as its body and is answered with one word to the queue that
-it names in `reply_to`. `docs/asyncapi.json` has all of it for the other side.
+its key as `correlation_id`. A query has a key as its body and is answered with one word to the queue named in
+its `reply_to`. `docs/asyncapi.json` documents all of it for the other side.
 """
 
 import hashlib
@@ -22,21 +22,21 @@ ZIP: Final = "application/zip"
 XML: Final = "application/xml"
 TEXT: Final = "text/plain"
 NAME: Final = "name"  # header of an answer: the file name under which it is relayed
-REASON: Final = "reason"  # header of what was put aside: why
+REASON: Final = "reason"  # header of a message that was put aside: why
 
 
 REPLIES: Final = "amq.rabbitmq.reply-to"  # direct reply-to: no queue is made, none is left behind
 
 
 class Word(StrEnum):
-    """What customs says to a question."""
+    """The answers of customs to a query."""
 
     TAKEN = "taken"
     UNKNOWN = "unknown-key"  # not taken up so far
 
 
 def dead(queue: str) -> str:
-    """Where what cannot be used is put, of what came in this queue."""
+    """The queue for unusable messages that came in this queue."""
     return f"{queue}.dead"
 
 
@@ -75,10 +75,10 @@ def word(said: Word, question: AbstractIncomingMessage) -> Message:
 
 
 def word_in(message: AbstractIncomingMessage) -> Outcome | None:
-    """What a word says of the submission; one that is not known says nothing.
+    """What a word means for the submission; an unknown word means nothing.
 
-    None for `unknown-key`: the question went past the queue of submissions, and the submission may lie there,
-    or be on its way there over a connection that broke.
+    None for `unknown-key`: the query may have overtaken the submission, which may be in the queue, or on its
+    way there over a broken connection.
     """
     match message.body.decode("ascii", "replace"):
         case Word.TAKEN:
@@ -90,7 +90,7 @@ def word_in(message: AbstractIncomingMessage) -> Outcome | None:
 
 
 def put_aside(message: AbstractIncomingMessage, reason: str) -> Message:
-    """The same message with the reason for which it could not be used."""
+    """The same message with the reason why it is unusable."""
     return Message(
         message.body,
         headers={**message.headers, REASON: reason},
@@ -102,14 +102,14 @@ def put_aside(message: AbstractIncomingMessage, reason: str) -> Message:
 
 
 def key_of(message: AbstractIncomingMessage) -> str | None:
-    """The key of the submission that a message is, or is about, where it names one."""
+    """The key of the submission that a message contains or concerns, if it names one."""
     said = message.correlation_id
     return said if isinstance(said, str) and SUBMISSION_KEY.fullmatch(said) else None
 
 
 def text_in(message: AbstractIncomingMessage) -> Answer:
-    """The answer in a message. Its id is the same when it comes again, on whatever connection, and another
-    where anything of it is another; its name is the other side's word, made printable."""
+    """The answer in a message. Its id is the same when it is delivered again, on any connection, and
+    different if anything in it differs; its name comes from the other side, made printable."""
     named = message.headers.get(NAME)
     name = printable(named, 200) if isinstance(named, str) and named else "answer.xml"
     key = key_of(message)

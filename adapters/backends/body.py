@@ -1,7 +1,7 @@
-"""The bytes of a submission as a connection carries them: its zip, in an envelope of DXP where that is asked.
+"""The bytes of a submission for a connection: its zip, in a DXP envelope if the settings require one.
 
-Every back-end that is reached over a connection writes what it sends by `write_body`, and gives what it hears
-through `opened_answer`.
+Every back-end that is reached over a connection writes what it sends with `write_body`, and passes what it
+receives through `opened_answer`.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,8 @@ def write_body(
     dxp: DxpSettings | None,
     folder: Path,
 ) -> None:
-    """Writes what `submission.write_zip` writes, in constant memory; with `dxp` in its envelope, and then the
-    zip stands in `folder` for the time of the call, under no name. The same input gives the same bytes."""
+    """Writes what `submission.write_zip` writes, in constant memory; with `dxp`, in its envelope, and the zip
+    is then in an unnamed file in `folder` during the call. The same input gives the same bytes."""
     if dxp is None:
         write_zip(submission, opened, out)
         return
@@ -35,5 +35,5 @@ def write_body(
 
 
 def opened_answer(answer: Answer, dxp: DxpSettings | None) -> Answer:
-    """The answer that came, out of its envelope where the connection has them."""
+    """The received answer, without its envelope if the connection uses them."""
     return answer if dxp is None else unwrapped(answer)

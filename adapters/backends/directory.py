@@ -9,7 +9,7 @@ from gateway.config.connections import DxpSettings
 
 
 class DirectoryBackend(FolderBackend):
-    """A folder that is not there is made, with what must stand in it."""
+    """Creates the folder and its subfolders if they do not exist."""
 
     def __init__(self, folder: Path, dxp: DxpSettings | None = None, at_once: int = 1) -> None:
         if not folder.exists():

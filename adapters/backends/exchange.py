@@ -1,7 +1,7 @@
-"""The folder over which the gateway and a back-end exchange files, and how a file is put there.
+"""The folder through which the gateway and a back-end exchange files, and how a file is put there.
 
-`docs/for-operators.md`, "Customs in a process of its own", says which side does what. All of it stands on one
-file system, because what is handed over is renamed.
+`docs/for-operators.md`, "Customs in a process of its own", says which side does what. All of it is on one
+file system, because files are handed over by renaming.
 """
 
 import os
@@ -14,7 +14,7 @@ from gateway.model.message import SUBMISSION_KEY
 from gateway.model.unfinished_names import is_unfinished
 from gateway.run.crash_points import crash_point
 
-# Nothing else of a submission becomes a file name.
+# No other part of a submission is used as a file name.
 KEY: Final = SUBMISSION_KEY
 
 
@@ -30,12 +30,12 @@ class Exchange:
 
     @property
     def taken(self) -> Path:
-        """Submissions that the other side took, as far as it keeps them."""
+        """Submissions that the other side took, as long as it keeps them."""
         return self.folder / "taken"
 
     @property
     def refused(self) -> Path:
-        """Submissions that it refused, each with its reason beside it."""
+        """Submissions that the other side refused, each with a file that gives the reason."""
         return self.folder / "refused"
 
     @property
@@ -49,7 +49,7 @@ class Exchange:
 
     @property
     def sent(self) -> Path:
-        """The gateway's own: what it is about to hand over, and which keys it ever handed over."""
+        """For the gateway alone: files to be handed over, and the keys of all that were handed over."""
         return self.folder / "sent"
 
     def make(self) -> None:
@@ -57,13 +57,13 @@ class Exchange:
             each.mkdir(parents=True, exist_ok=True)
 
     def look(self) -> None:
-        """Raises `OSError` where `out` or `in` is not there, as when a share is not mounted."""
+        """Raises `OSError` if `out` or `in` does not exist, for example because a share is not mounted."""
         for each in (self.out, self.into):
             os.stat(each)
 
 
 def finished(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """The plain files of a folder, in no order, without those that are still being written or are hidden."""
+    """The plain files of a folder, in no order, without hidden ones and those still being written."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if not is_unfinished(entry.name) and entry.is_file(follow_symlinks=False):
@@ -72,15 +72,15 @@ def finished(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 @crash_point("put-a-file-of-an-exchange")
 def put(target: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file that is seen whole or not at all, and is durable when this returns; replaces one of that
-    name. One that could not be finished stays under an unfinished name, for the next attempt to replace."""
+    """Writes a file that is visible whole or not at all, and durable when this returns; replaces a file with
+    that name. An incomplete one stays under an unfinished name and is replaced by the next attempt."""
     unfinished = target.with_name(f"{target.name}.tmp")
     prepare(unfinished, write)
     move(unfinished, target)
 
 
 def prepare(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file, of which the bytes are durable when this returns, but not its name."""
+    """Writes a file; its bytes are durable when this returns, but not its name."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(path, flags, 0o666), "wb") as file:
         write(file)
@@ -89,13 +89,13 @@ def prepare(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def reading(path: str) -> IO[bytes]:
-    """A file that the other side has put there, where it is one and no link to another."""
+    """Opens a file from the other side, if it is a plain file and not a link."""
     return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
 
 
 @crash_point("move-a-file-of-an-exchange")
 def move(source: Path, target: Path) -> None:
-    """Durable when it returns. Replaces a file that is there already."""
+    """Durable when it returns. Replaces an existing file."""
     os.replace(source, target)
     sync(target.parent)
     if source.parent != target.parent:

@@ -1,8 +1,8 @@
 """A back-end that is a folder, here or on an SFTP server: submissions are files in `out`, answers in `in`.
 
-A submission is handed over by a rename, and that it was must be known afterwards whatever the other side does
-with the file: move it, delete it, or not look at all. So before the rename the key is noted in `sent`, where
-the prepared file stands too: noted and no longer prepared means handed over.
+A submission is handed over by a rename, and this must be known afterwards whatever the other side does with
+the file: move it, delete it, or never look at it. So the key is noted in `sent` before the rename, next to
+the prepared file: noted and no longer prepared means handed over.
 """
 
 import asyncio
@@ -33,50 +33,50 @@ from gateway.model.ports import Answer, Outcome
 from gateway.model.unfinished_names import is_unfinished
 from gateway.run.crash_points import crash_point
 
-# More than any document that the gateway reads, so that a longer one is refused where it is read.
+# More than any document that the gateway reads, so that a longer one is refused when it is read.
 _LONGEST: Final = 32 * 1024 * 1024 + 1
-_AT_ONCE: Final = 2 * _LONGEST  # bytes of answers in one turn, beyond the first answer
-# Between looks for answers where the place cannot be reached: who is asked twice a second is not to be
-# knocked at so when it is down.
+_AT_ONCE: Final = 2 * _LONGEST  # bytes of answers read at once, after the first answer
+# Between looks for answers if the place cannot be reached: a server that is down must not be tried twice a
+# second.
 _AGAIN: Final = Backoff(first=1.0, longest=60.0)
 _ANSWER: Final = re.compile(rf"(?P<key>{KEY.pattern})__(?P<number>[0-9]{{1,18}})__(?P<name>.+)")
 
-_ZIP, _XML = ".zip", ".xml"  # the second one in an envelope of DXP
+_ZIP, _XML = ".zip", ".xml"  # the second one in a DXP envelope
 _OUT, _TAKEN, _SENT, _IN, _DONE = "out", "taken", "sent", "in", "in/done"
 
 log = structlog.get_logger()
 
 
 class FolderBackend:
-    """ports.Backend. `out` and `in` must stand in the folder, so that nothing is handed over to the place
-    where a share is not mounted.
+    """gateway.model.ports.Backend. `out` and `in` must exist in the folder, so that nothing is handed over to
+    the mount point of an unmounted share.
 
-    That the file is handed over is all that `TAKEN` says: what becomes of it is told by an answer. A
-    submission that takes long keeps no answer waiting, nor as many others as there are of `handing`: each of
-    these and `hearing` show the same folder to one thread at a time, and are closed with the back-end.
-    `spool` is a folder of this machine for what is on its way.
+    `TAKEN` only means that the file was handed over: its outcome comes with an answer. A slow submission
+    delays no answers, and other submissions only if all of `handing` are busy: each of these and `hearing`
+    access the same folder for one thread at a time, and are closed with the back-end. `spool` is a local
+    folder for files in transfer.
     """
 
     def __init__(
         self, handing: Sequence[Files], hearing: Files, dxp: DxpSettings | None, spool: Path
     ) -> None:
         self._handing = handing
-        self._idle = LifoQueue[Files]()  # so that no more connections are used than have something to do
+        self._idle = LifoQueue[Files]()  # last in, first out: no more connections are used than necessary
         for each in reversed(handing):
             self._idle.put(each)
         self._hearing = hearing
         self._dxp = dxp
         self._spool = spool
         self._making = Lock()
-        # So that a key is prepared by one at a time.
+        # So that only one task at a time prepares a key.
         self._one_of_its_key: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._hand = ThreadPoolExecutor(max_workers=len(handing), thread_name_prefix="handing-over")
         self._ear = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hearing")
-        self.deaf = ""  # why the folder of answers could not be looked at, the last time
-        self._failed = 0  # how often in a row the place of the answers could not be reached
+        self.deaf = ""  # why the last look at the folder of answers failed
+        self._failed = 0  # consecutive failures to reach the place of the answers
         self._not_before = 0.0  # by the monotonic clock
         self._said: set[str] = set()
-        self._left: set[str] = set()  # what was acknowledged and cannot be put away
+        self._left: set[str] = set()  # acknowledged answers that cannot be moved away
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         loop = asyncio.get_running_loop()
@@ -85,7 +85,7 @@ class FolderBackend:
             return await loop.run_in_executor(self._hand, lambda: self._handed(submission, opened))
 
     async def ask(self, key: str) -> tuple[Outcome, str]:
-        """Raises `ValueError` for what is no key."""
+        """Raises `ValueError` for an invalid key."""
         return await asyncio.get_running_loop().run_in_executor(self._ear, self._ask, _checked(key))
 
     async def answers(self, limit: int) -> Sequence[Answer]:
@@ -96,14 +96,14 @@ class FolderBackend:
         await asyncio.get_running_loop().run_in_executor(self._ear, self._acknowledge, ids)
 
     def close(self) -> None:
-        """Breaks off what waits for another machine, and waits for what is under way on this one."""
+        """Cuts off work that waits for another machine, and waits for work in progress on this one."""
         for threads, connections in ((self._hand, self._handing), (self._ear, (self._hearing,))):
             threads.shutdown(wait=False, cancel_futures=True)
             for files in connections:
                 files.close()
             threads.shutdown()
             for files in connections:
-                files.close()  # it may have connected once more
+                files.close()  # it may have reconnected
 
     def _handed(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         files = self._idle.get()
@@ -170,7 +170,7 @@ class FolderBackend:
                 continue
             try:
                 body = self._body(each.name)
-            except OSError as error:  # it must not keep the others from being heard
+            except OSError as error:  # one unreadable answer must not block the others
                 self._complain(error)
                 if isinstance(error, OUTAGES):
                     break
@@ -189,7 +189,7 @@ class FolderBackend:
         return bytes(body[:_LONGEST])
 
     def _complain(self, error: OSError) -> None:
-        """Once of each trouble, since it is met again at every look."""
+        """Logs each problem once, since it is found again at every look."""
         said = _in_words(error)
         if said not in self._said:
             self._said.add(said)
@@ -200,25 +200,25 @@ class FolderBackend:
             name = id_.partition(":")[2]
             try:
                 self._hearing.make(_DONE)
-                # One that was replaced by another that has not been read yet is left as it is.
+                # A file that was replaced by another one which is not read yet is left as it is.
                 there = self._hearing.look(_IN, name)
                 if there is not None and _identity(there) == id_:
                     self._hearing.move(_IN, name, _DONE, name)
             except FileNotFoundError:
                 pass  # it was removed
             except OSError as error:
-                # It must not keep the others from being heard, nor be heard again at every look.
+                # It must not block the other answers, nor be read again at every look.
                 self._complain(error)
                 if isinstance(error, OUTAGES):
-                    return  # each of the others would be waited for as long
+                    return  # every other file would take as long
                 self._left.add(id_)
 
 
 def _handed_over(files: Files, key: str) -> bool:
     for folder in (_OUT, _IN):
-        if files.look("", folder) is None:  # a folder that is not there says nothing about what it held
+        if files.look("", folder) is None:  # a missing folder says nothing about its former contents
             raise FileNotFoundError(ENOENT, strerror(ENOENT), folder)
-    # Not by the note alone: a folder that was put together again may have the file without it.
+    # Not by the note alone: a restored folder may contain the file without it.
     names = (f"{key}{_ZIP}", f"{key}{_XML}")
     if any(files.look(folder, name) is not None for folder in (_OUT, _TAKEN) for name in names):
         return True
@@ -226,9 +226,9 @@ def _handed_over(files: Files, key: str) -> bool:
 
 
 def _is_left(files: Files, prepared: str, error: OSError) -> bool:
-    """Whether the file was certainly not handed over by a move that failed so."""
+    """Whether the file was certainly not handed over by a move that failed with this error."""
     if isinstance(error, Unreachable):
-        return False  # the other side may be at it still
+        return False  # the other side may still be working on it
     try:
         return files.look(_SENT, prepared) is not None
     except OSError:
@@ -262,6 +262,6 @@ def _identity(entry: FolderEntry) -> str:
 
 def _answer(id_: str, file_name: str, body: bytes) -> Answer:
     found = _ANSWER.fullmatch(file_name)
-    # Bytes of a name that are no UTF-8 arrive as characters that no database takes.
+    # Bytes of a name that are not UTF-8 are decoded to characters that no database accepts.
     name = printable(found["name"] if found else file_name)
     return Answer(id=id_, name=name, body=body, key=found["key"] if found else None)

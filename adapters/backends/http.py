@@ -1,6 +1,6 @@
-"""A back-end over HTTP: submissions are posted, each under its key, and whether one came is asked by its key.
+"""A back-end over HTTP: submissions are posted, each under its key; a query by key shows whether one arrived.
 
-`docs/http-backend.md` is the protocol. `http_answers` and `http_push` are how its answers come.
+`docs/http-backend.md` is the protocol. `http_answers` and `http_push` are the two ways of receiving answers.
 """
 
 import asyncio
@@ -30,25 +30,26 @@ from gateway.model.ports import Outcome
 from gateway.model.trace_context import TRACEPARENT, traceparent
 
 _CHUNK: Final = 256 * 1024
-_SLOWEST: Final = 128 * 1024  # bytes a second: a body may take so long, and no longer
-ECHO: Final = "Submission-Key"  # of what is said: the key that it is about
-_LONGEST_NOTE: Final = 2000  # bytes of what a refusal says; operators are shown less
+_SLOWEST: Final = 128 * 1024  # bytes a second: the slowest accepted transfer of a body
+ECHO: Final = "Submission-Key"  # header of a response: the key that it concerns
+_LONGEST_NOTE: Final = 2000  # bytes of a refusal's text; operators are shown less
 _STATUSES: Final = (
     dict.fromkeys((200, 201, 202, 204), Outcome.TAKEN)
     | dict.fromkeys((400, 413, 415, 422), Outcome.NEVER)
     | dict.fromkeys((401, 403, 407), Outcome.DENIED)
     | dict.fromkeys((409, 429, 503), Outcome.BUSY)
-    # It broke at its work, or stands between: whether the submission was taken before, it does not say.
+    # The server failed during its work, or a proxy did: it is unknown whether the submission was taken
+    # before.
     | dict.fromkeys((500, 502, 504), Outcome.UNKNOWN)
 )
 
-# TLS errors while reading come as they are, and time-outs are errors of the system too.
+# TLS errors while reading are not wrapped by httpx, and time-outs are system errors too.
 TROUBLE: Final = (httpx.HTTPError, OSError)
 
 
 class Client(httpx.AsyncClient):
-    """Knows this server only: no proxy and no other setting of the environment, no redirect, no cookie, no
-    certificate that is not issued by whom the settings name."""
+    """Uses no proxy and no other setting of the environment, no redirects, no cookies, and accepts only
+    certificates issued as the settings require."""
 
     def __init__(self, settings: HttpBackendSettings, home: Path) -> None:
         self._lines = _Lines(settings, home)
@@ -57,7 +58,8 @@ class Client(httpx.AsyncClient):
             transport=self._lines,
             trust_env=False,
             follow_redirects=False,
-            # What one answer set must not go with the next submission: each says all of itself.
+            # A cookie of one response must not be sent with the next submission: each request is complete in
+            # itself.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             timeout=settings.seconds,
             headers={"Accept-Encoding": "identity", "User-Agent": "customs-edi-gateway"},
@@ -69,7 +71,7 @@ class Client(httpx.AsyncClient):
 
 
 class _Lines(httpx.AsyncBaseTransport):
-    """The connections of a client, which may be made anew with other keys and certificates."""
+    """The connections of a client, which can be replaced with new keys and certificates."""
 
     def __init__(self, settings: HttpBackendSettings, home: Path) -> None:
         self._settings = settings
@@ -78,7 +80,7 @@ class _Lines(httpx.AsyncBaseTransport):
         self._before: httpx.AsyncHTTPTransport | None = None
 
     def _made(self) -> httpx.AsyncHTTPTransport:
-        # A question and a look for answers never wait for submissions.
+        # Queries and looks for answers never wait for submissions.
         limits = httpx.Limits(max_connections=self._settings.at_once + 2)
         trust = _trust(self._settings, self._home)
         return httpx.AsyncHTTPTransport(verify=trust, trust_env=False, limits=limits)
@@ -87,7 +89,8 @@ class _Lines(httpx.AsyncBaseTransport):
         fresh = self._made()
 
         def take() -> None:
-            # What is on its way ends as it began; nothing is on its way any more since the time before.
+            # Requests in progress finish on their old connection; those from before the previous renewal have
+            # ended.
             ended, self._before, self._present = self._before, self._present, fresh
             if ended is not None:
                 self._closing = asyncio.ensure_future(ended.aclose())
@@ -122,7 +125,7 @@ def no_password() -> str:
 
 
 class HttpSubmissions:
-    """The half of ports.Backend that hands over. What is sent is spooled in `folder` first."""
+    """The sending half of gateway.model.ports.Backend. Bodies are spooled in `folder` first."""
 
     def __init__(self, client: httpx.AsyncClient, settings: HttpBackendSettings, folder: Path) -> None:
         self._client = client
@@ -142,7 +145,7 @@ class HttpSubmissions:
             return await self._send(submission.key, _Body(spool, size), digest)
 
     async def ask(self, key: str) -> tuple[Outcome, str]:
-        """Raises `ValueError` for what is no key."""
+        """Raises `ValueError` for an invalid key."""
         if not SUBMISSION_KEY.fullmatch(key):
             raise ValueError("not the key of a submission")
         try:
@@ -189,12 +192,12 @@ class HttpSubmissions:
         except TROUBLE as error:
             if trouble := certificate_trouble(error):
                 return Outcome.DENIED, trouble
-            # As long as its end has not left here, the other side cannot have it.
+            # As long as its last bytes have not been sent, the other side cannot have it.
             return Outcome.UNKNOWN if body.ended else Outcome.LATER, _said(error)
 
 
 class _Body:
-    """The spooled bytes, read in another thread; `ended` is set before the last of them are given away."""
+    """The spooled bytes, read in another thread; `ended` is set before the last of them are passed on."""
 
     def __init__(self, spool: IO[bytes], size: int) -> None:
         self._spool = spool
@@ -212,17 +215,18 @@ class _Body:
 
 def _outcome(said: httpx.Response) -> Outcome:
     if said.is_redirect:
-        return Outcome.DENIED  # an operator has to see whether that is the place
+        return Outcome.DENIED  # an operator has to check whether the address is right
     return _STATUSES.get(said.status_code, Outcome.UNKNOWN if said.is_success else Outcome.LATER)
 
 
 def _not_of(key: str, said: httpx.Response) -> str:
-    """Anybody says 200 or 404, as the log-in page of a network: customs names what it speaks of."""
+    """Any server may answer 200 or 404, for example a network's log-in page: customs names the key that it
+    means."""
     return printable(f"HTTP {said.status_code} without {ECHO}: {key}: not known to be customs' word")
 
 
 def _asked(asked: str) -> float:
-    """Seconds, of either form (RFC 9110, 10.2.3); 0 for what is neither."""
+    """Seconds, from either form (RFC 9110, 10.2.3); 0 for anything else."""
     if asked.isascii() and asked.isdecimal():
         return float(asked[:9])
     try:
@@ -245,10 +249,10 @@ async def _note(said: httpx.Response) -> str:
             if len(body) >= _LONGEST_NOTE:
                 break
     except TROUBLE:
-        pass  # the status says what became of it
+        pass  # the status gives the outcome
     more = body[:_LONGEST_NOTE].decode("utf-8", "replace").strip()
     if more and _outcome(said) is Outcome.NEVER:
-        return printable(more)  # customs' own words of the submission, which its sender may be told
+        return printable(more)  # customs' own text about the submission, which its sender may see
     return printable(f"{text}: {more}" if more else text)
 
 

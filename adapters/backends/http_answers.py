@@ -21,10 +21,10 @@ from gateway.model.ports import Answer
 
 LONGEST_ID: Final = 200
 LONGEST_NAME: Final = 255
-# Room for one that is as long as any document that the gateway reads, in base64.
+# Room for one answer as long as any document that the gateway reads, in base64.
 _LONGEST_LIST: Final = 48 * 1024 * 1024
-# Brackets, braces and commas for each answer that was asked for, far more than it can have: each of them may
-# become an object of 64 bytes, so that a list of nothing else would take 3 GB.
+# Brackets, braces and commas for each requested answer, far more than it can have: each may become an object
+# of 64 bytes, so a list of nothing else would take 3 GB.
 _MARKS: Final = 1000
 _MOST: Final = 1000
 
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 class _ListedAnswer(BaseModel):
-    """An answer as it stands in the list. What else stands there is of a later version and passed over."""
+    """An answer in the list. Unknown fields are from a later version and ignored."""
 
     model_config = ConfigDict(strict=True)
 
@@ -47,14 +47,14 @@ class _Unfit(Exception):
 
 
 class PolledBackend(HttpSubmissions):
-    """ports.Backend. One answer that is not as it must be is left there, and keeps no other from being heard;
-    trouble is logged once, since it is met again at every look."""
+    """gateway.model.ports.Backend. An invalid answer is left there and does not block the others; each
+    problem is logged once, since it is found again at every look."""
 
     def __init__(self, client: httpx.AsyncClient, settings: HttpBackendSettings, folder: Path) -> None:
         super().__init__(client, settings, folder)
-        self._left = 0  # unfit answers at the last look, which stand among those that are asked for
+        self._left = 0  # invalid answers at the last look; they count among the requested ones
         self._trouble = ""
-        self.deaf = ""  # why answers cannot be heard
+        self.deaf = ""  # why answers cannot be fetched
 
     async def answers(self, limit: int) -> Sequence[Answer]:
         wanted = min(limit + self._left, _MOST)
@@ -74,14 +74,14 @@ class PolledBackend(HttpSubmissions):
         return answers[:limit]
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
-        """Raises `httpx.HTTPError` where it is not taken; the answers come again."""
+        """Raises `httpx.HTTPError` if it fails; the answers are delivered again then."""
         async with asyncio.timeout(self._settings.seconds):
             request = self._client.stream("POST", "answers/acknowledge", json={"ids": list(ids)})
             async with request as said:
                 said.raise_for_status()
 
     async def _list(self, limit: int) -> list[Any] | None:
-        """None where they are longer than may be read at once."""
+        """None if the answers are longer than may be read at once."""
         body = bytearray()
         async with asyncio.timeout(self._settings.seconds):
             async with self._client.stream("GET", "answers", params={"limit": limit}) as said:

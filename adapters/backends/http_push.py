@@ -1,4 +1,4 @@
-"""Answers of back-ends over HTTP, brought to the gateway by them: the listener, and where they wait."""
+"""Answers of back-ends over HTTP that are pushed to the gateway: the listener, and where they wait."""
 
 import asyncio
 import ssl
@@ -25,9 +25,9 @@ from gateway.model.ports import Answer
 LONGEST: Final = 32 * 1024 * 1024  # bytes of one answer: of any document that the gateway reads
 _ROOM: Final = 2 * LONGEST  # bytes of all that are read or wait, of one back-end
 _WAITING: Final = 256  # how many, at most
-KEPT_WITHIN: Final = 20.0  # seconds for the gateway's commit, before it is to be brought again
-_READ_WITHIN: Final = 60.0  # seconds for what is said of an answer, and for its bytes
-_STOP_WITHIN: Final = 5.0  # seconds for requests in hand when the listener is closed
+KEPT_WITHIN: Final = 20.0  # seconds for the gateway's commit, before the other side must push again
+_READ_WITHIN: Final = 60.0  # seconds for the header fields of an answer, and for its bytes
+_STOP_WITHIN: Final = 5.0  # seconds for requests in progress when the listener is closed
 
 
 log = structlog.get_logger()
@@ -38,10 +38,10 @@ class NoRoom(Exception):
 
 
 class PushedBackend(HttpSubmissions):
-    """ports.Backend. `pusher` is the certificate (DER) that is shown by the one who brings its answers.
+    """gateway.model.ports.Backend. `pusher` is the certificate (DER) of the client that pushes its answers.
 
-    An answer waits in memory until it is acknowledged. Who brought it waits as long, and brings it again
-    where it was not: so what is lost with a node is brought to the next one.
+    An answer waits in memory until it is acknowledged. The client waits as long, and pushes it again if it
+    was not: so answers lost with a node are pushed to the next one.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class PushedBackend(HttpSubmissions):
 
     @contextmanager
     def room(self, size: int) -> Iterator[None]:
-        """Held while an answer of so many bytes is read and waits; raises `NoRoom`."""
+        """Reserves room while an answer of this many bytes is read and waits; raises `NoRoom`."""
         if size > self._room or self._inside == _WAITING:
             raise NoRoom
         self._room -= size
@@ -77,7 +77,7 @@ class PushedBackend(HttpSubmissions):
             self._inside -= 1
 
     async def keep(self, name: str, body: bytes, key: str | None) -> None:
-        """Returns when the gateway has made it durable; raises `TimeoutError` where it has not in time."""
+        """Returns when the gateway has made it durable; raises `TimeoutError` if that takes too long."""
         id_ = str(next(self._serials))
         kept = asyncio.get_running_loop().create_future()
         answer = Answer(id=id_, name=name, body=body, key=key)
@@ -102,16 +102,16 @@ async def listening(
     heard: Mapping[str, asyncio.Event],
     renewals: list[Renewal],
 ) -> AsyncIterator[tuple[str, int]]:
-    """Takes answers while the context is open, which gives the address. Nobody without a certificate that is
-    issued as the settings say gets as far as a request. `heard` has an event for each back-end, set when
-    there is something to hear of it. What takes its files anew is added to `renewals`."""
+    """Accepts answers while the context is open, which returns the address. A client without a certificate
+    issued as the settings require cannot make any request. `heard` has an event for each back-end, set when
+    an answer waits. Functions that reload its files are added to `renewals`."""
     for name, backend in backends.items():
         backend.brought = heard[name]
     trust = _Trust(settings, home)
     renewals.append(trust.renewal)
     app = web.Application()
     app.router.add_post("/answers/{backend}", _PushEndpoint(backends).take)
-    # aiohttp would wait an hour for a request that does not come to its end.
+    # aiohttp would wait an hour for a request that never ends.
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=_STOP_WITHIN, keepalive_timeout=_READ_WITHIN
     )
@@ -125,17 +125,17 @@ async def listening(
 
 
 class _Trust:
-    """Whom the listener believes and what it shows, which may be changed while it listens."""
+    """Trusted issuers and own certificate of the listener, which can be changed while it listens."""
 
     def __init__(self, settings: PushSettings, home: Path) -> None:
         self._settings = settings
         self._home = home
         self._present = self._made()
         self.listening = self._made()
-        # A ticket would let in without a look at the certificate whom it was given to before.
+        # A ticket would admit an earlier client without a check of its certificate.
         self.listening.num_tickets = 0
         self.listening.options |= ssl.OP_NO_TICKET
-        # Asked at each handshake, whatever name the caller gives: the listener itself keeps its context.
+        # Called at each handshake, whatever name the client sends: the listener itself keeps its context.
         self.listening.sni_callback = self._shown
 
     def _made(self) -> ssl.SSLContext:
@@ -165,7 +165,7 @@ class _PushEndpoint:
     async def take(self, request: web.Request) -> web.Response:
         backend = self._backends.get(request.match_info["backend"])
         if backend is None or _shown(request) != backend.pusher:
-            # One word for both: who may not bring here learns of no other.
+            # One text for both cases: a client that may not push here must not learn about other back-ends.
             return _refused(403, "not the one who brings answers of this back-end")
         id_, name = request.headers.get("Answer-Id", ""), _decoded(request.headers.get("Answer-Name", ""))
         if not 0 < len(id_) <= LONGEST_ID or not 0 < len(name) <= LONGEST_NAME:
@@ -195,12 +195,12 @@ def _shown(request: web.Request) -> bytes | None:
 
 
 def _decoded(name: str) -> str:
-    """A header holds ASCII: what else a name has is percent-encoded, as UTF-8."""
+    """A header holds ASCII: other characters of a name are percent-encoded, as UTF-8."""
     return unquote(name, errors="replace")
 
 
 def _refused(status: int, why: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    # What was not read is not waited for.
+    # The unread rest of the request is not waited for.
     response = web.Response(status=status, text=f"{why}\n", headers=headers)
     response.force_close()
     return response

@@ -1,4 +1,4 @@
-"""How long a back-end asked to be spared (Retry-After), kept in a file so that no restart forgets it."""
+"""The pause that a back-end asked for (Retry-After), kept in a file so that it survives a restart."""
 
 import contextlib
 import os
@@ -6,18 +6,19 @@ from pathlib import Path
 from time import time
 from typing import Final
 
-LONGEST: Final = 3600.0  # seconds that are kept of a longer one
+LONGEST: Final = 3600.0  # seconds: longer pauses are cut to this
 
 
 class Rest:
-    """Of the back-end whose folder this is. An operator's word ends it (`end`), also beside the node."""
+    """The pause of the back-end whose folder this is. An operator can end it (`end`), also from another
+    process."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "not-before"
 
     def left(self) -> float:
-        """Seconds that are left. None of what is further ahead than any may be, as it was written before the
-        clock was set back, nor of what is no time."""
+        """Seconds that are left. None of an end further ahead than allowed, which was written before the
+        clock was set back, or of an invalid time."""
         try:
             seconds = float(self._file.read_text("ascii")) - time()
         except (OSError, ValueError):
@@ -25,8 +26,8 @@ class Rest:
         return seconds if 0 < seconds <= LONGEST else 0.0
 
     def ask(self, seconds: float) -> None:
-        """It asked for so many; what was asked before stands where it asks for none. A disk that cannot keep
-        it changes nothing of what was said of the submission."""
+        """Pauses for this many seconds; 0 leaves an earlier pause in force. If the disk cannot store it, the
+        outcome of the submission is not affected."""
         if seconds <= 0:
             return
         written = self._file.with_suffix(".new")

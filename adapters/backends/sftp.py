@@ -8,8 +8,8 @@ from gateway.config.connections import SftpBackendSettings
 
 
 class SftpBackend(FolderBackend):
-    """Nothing is made there but what is the gateway's own (`sent`, `in/done`). There are as many log-ins as
-    submissions are on their way, and one for answers."""
+    """Creates nothing there but the gateway's own folders (`sent`, `in/done`). There is one log-in for each
+    concurrent submission, and one for answers."""
 
     def __init__(self, settings: SftpBackendSettings, key_file: Path, spool: Path) -> None:
         handing = [SftpFiles(settings, key_file) for _ in range(settings.at_once)]

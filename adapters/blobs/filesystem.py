@@ -1,4 +1,5 @@
-"""Packages as files named by their SHA-256: `root/<first 2 hex>/<sha256>`, on their way in `root/spool`."""
+"""Packages as files named by their SHA-256: `root/<first 2 hex>/<sha256>`; unfinished ones in
+`root/spool`."""
 
 import hashlib
 import os
@@ -15,7 +16,7 @@ _CHUNK: Final = 1024 * 1024
 
 
 class FilesystemBlobs:
-    """`ports.BlobStore` on one local file system.
+    """gateway.model.ports.BlobStore on one local file system.
 
     A crash leaves at most a file in `spool/`, which `sweep` removes, or a blob to which nothing refers.
     """
@@ -24,8 +25,8 @@ class FilesystemBlobs:
         self._root = root
         self._spools = root / "spool"
         self._spools.mkdir(parents=True, exist_ok=True)
-        # All 256 folders are made and synced now: made on the way of an upload, one thread could rely on a
-        # folder that another has made and not yet synced.
+        # All 256 folders are created and synced now: if they were created during an upload, one thread could
+        # rely on a folder that another has created and not yet synced.
         for first in range(256):
             (root / f"{first:02x}").mkdir(exist_ok=True)
         _sync_folder(root)
@@ -48,7 +49,8 @@ class FilesystemBlobs:
 
 
 class FileSpool:
-    """`ports.Spool`: hashed on the way while it is written front to back, else read again when it is kept."""
+    """gateway.model.ports.Spool: hashed while it is written front to back, else read again when it is
+    kept."""
 
     def __init__(self, root: Path, path: Path) -> None:
         self._root = root
@@ -57,7 +59,7 @@ class FileSpool:
         self._closed = False
         self._failure: OSError | None = None
         self._hash = hashlib.sha256()
-        self._hashed: int | None = 0  # so many bytes from the front are in the hash; None: it is of no use
+        self._hashed: int | None = 0  # number of leading bytes in the hash; None: the hash is unusable
         self.size = 0
 
     def write(self, offset: int, data: bytes) -> None:
@@ -94,11 +96,12 @@ class FileSpool:
             sha256 = self._digest()
             os.fsync(self._descriptor)
             target = _path(self._root, sha256)
-            # A link and not a rename, which would replace: a kept file is never touched again. Where the same
-            # bytes are there already, another thread may be about to sync the folder, so it is synced anyway.
+            # A link and not a rename, which would replace: a kept file is never touched again. If the same
+            # bytes are there already, another thread may not have synced the folder yet, so it is synced
+            # anyway.
             with suppress(FileExistsError):
                 os.link(self._path, target)
-            # Where this fails the blob stays, unused: another thread may have promised the same bytes.
+            # If this fails, the blob stays, unused: another thread may have promised the same bytes.
             _sync_folder(target.parent)
         finally:
             self.discard()
@@ -123,14 +126,15 @@ class FileSpool:
 
 
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:
-    # pwrite may write less than it was given, as on the last free block of a disk; the next call says why.
+    # pwrite may write less than it was given, for example on the last free block of a disk; the next call
+    # raises the reason.
     written = os.pwrite(descriptor, data, offset)
     while written < len(data):
         written += os.pwrite(descriptor, data[written:], offset + written)
 
 
 def _path(root: Path, sha256: str) -> Path:
-    """Refuses with `KeyError` whatever is not a digest, so that no other string becomes a path."""
+    """Refuses anything but a digest with `KeyError`, so that no other string becomes a path."""
     if not _SHA256.fullmatch(sha256):
         raise KeyError(sha256)
     return root / sha256[:2] / sha256

@@ -1,4 +1,4 @@
-"""The `gateway` command: names its command groups, and loads the one that is called."""
+"""The `gateway` command: it lists the commands and command groups, and loads only the one that is called."""
 
 import traceback
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from adapters.cli.exit_codes import INTERNAL
 
 
 class Place(NamedTuple):
-    """Where a command is written, and its help in the list of all."""
+    """Where a command is defined, and its help in the list of commands."""
 
     module: str
     attribute: str
@@ -24,54 +24,52 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "init": Place(
         "adapters.cli.node",
         "init",
-        "Make a home: configuration, keys, accounts, the register of parties, and samples to send.",
+        "Create a home: configuration, keys, accounts, the register of parties, and samples to send.",
     ),
     "serve": Place(
         "adapters.cli.node",
         "serve",
-        "Serve a home until SIGTERM or SIGINT; both finish the work in hand and end with 0.",
+        "Serve a home until SIGTERM or SIGINT; then finish the work in progress and exit with 0.",
     ),
     "demo": Place(
         "adapters.cli.demo.demo",
         "demo",
-        "Tell the story of six declarations: start a gateway, send them over SFTP, print what came back.",
+        "Demonstrate six declarations: start a gateway, send them over SFTP, print what came back.",
     ),
     "check": Place(
         "adapters.cli.check",
         "check",
-        "Say what the gateway would say of a file, without sending it. Ends with 1 where it "
-        "would be refused.",
+        "Check a file as the gateway would, without sending it. Exits with 1 if it would be refused.",
     ),
     "doctor": Place(
         "adapters.cli.node",
         "doctor",
-        "Look a home over: configuration, keys, certificates, store, disk. Ends with 1 where "
-        "something is wrong.",
+        "Check a home: configuration, keys, certificates, store, disk. Exits with 1 if something is wrong.",
     ),
     "reload": Place(
         "adapters.cli.reload",
         "reload",
-        "Have the running node take policy.toml, routes.toml, the host keys of the SFTP "
-        "server, and the keys and certificates that gateway.toml names. All of it or nothing: "
-        "ends with 1, and says why, where the node goes on with what it had.",
+        "Make the running node reload policy.toml, routes.toml, the host keys of the SFTP server, "
+        "and the keys and certificates that gateway.toml names. All or nothing: if the node keeps "
+        "what it had, the command gives the reason and exits with 1.",
     ),
     "backup": Place(
         "adapters.cli.backup",
         "backup",
-        "Copy all that a home needs, while its node runs, and say the moment that the copy "
-        "stands at. Keys are in it: keep it as secret as the home. Ends with 1 where packages "
-        "are missing that the home refers to.",
+        "Copy everything a home needs, even while its node runs, and print the time of the copy. It "
+        "contains keys: keep it as secret as the home. Exits with 1 if packages that the home "
+        "refers to are missing.",
     ),
     "restore": Place(
         "adapters.cli.backup",
         "restore",
-        "Make a home of a backup, and say the moment that it stands at. Refused while the "
-        "home that it came from is served, where that can be seen.",
+        "Create a home from a backup, and print the time of the backup. Refused if the original "
+        "home can be seen to be in service.",
     ),
     "tail": Place(
         "adapters.cli.tail",
         "tail",
-        "Follow what happens to messages, one line for each event, until SIGINT or SIGTERM; both end with 0.",
+        "Follow the events of messages, one line each, until SIGINT or SIGTERM; both exit with 0.",
     ),
     "messages": Place(
         "adapters.cli.messages.commands",
@@ -81,14 +79,10 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "undertakings": Place(
         "adapters.cli.undertakings",
         "app",
-        "Acts on many messages, and those that wait for a second person: approve, refuse, resume.",
+        "Bulk requests, and requests that wait for a second person: approve, refuse, resume.",
     ),
-    "deliveries": Place(
-        "adapters.cli.deliveries", "app", "What is on its way to customs, and what became of it."
-    ),
-    "backends": Place(
-        "adapters.cli.backends", "app", "The back-ends: how they stand, and whether they are sent to."
-    ),
+    "deliveries": Place("adapters.cli.deliveries", "app", "Deliveries to customs and their outcome."),
+    "backends": Place("adapters.cli.backends", "app", "The back-ends: status, pause, resume, retry."),
     "documents": Place("adapters.cli.documents", "app", "Documents that declarations owe."),
     "customs": Place(
         "adapters.sandbox.cli.customs", "app", "The customs sandbox: what waits there, and what it knows."
@@ -103,45 +97,45 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "parties": Place(
         "adapters.cli.parties.commands",
         "app",
-        "Who takes part: traders, brokers, association, customs, premises.",
+        "The parties: traders, brokers, association, customs, premises.",
     ),
     "agreements": Place(
         "adapters.cli.agreements",
         "app",
-        "Agency mandates and agreements, as the brokers' association tells of them. A "
-        "declaration by a broker needs one that is in force and covers it: a long-term "
-        "mandate, or an agreement for this one shipment that it shows by number and uses up.",
+        "Agency mandates and agreements, as notified by the brokers' association. A declaration by "
+        "a broker needs one that is in force and covers it: a long-term mandate, or an agreement "
+        "for a single shipment, which the declaration names by number and uses up.",
     ),
-    "receipts": Place(
-        "adapters.cli.receipts", "app", "Where receipts are, and whether one is what the gateway gave."
-    ),
+    "receipts": Place("adapters.cli.receipts", "app", "List, verify and restore receipts."),
     "policy": Place(
-        "adapters.cli.policy", "app", "What the gateway judges by, and what another policy would say."
+        "adapters.cli.policy", "app", "The policy in force, and a trial of another one on past messages."
     ),
     "amqp": Place("adapters.cli.amqp_dead", "app", "The AMQP channel."),
-    "audit": Place("adapters.cli.audit", "app", "Whether the store is as it was written."),
-    "routes": Place("adapters.cli.routes", "app", "Where messages go, and why."),
+    "audit": Place("adapters.cli.audit", "app", "Check that the store is unchanged."),
+    "routes": Place("adapters.cli.routes", "app", "Routing of messages."),
     "dossier": Place(
-        "adapters.cli.dossier.commands", "app", "The electronic dossier of an entry; every reading is noted."
+        "adapters.cli.dossier.commands",
+        "app",
+        "The electronic dossier of an entry; every access is recorded.",
     ),
     "stats": Place(
         "adapters.cli.stats",
         "app",
-        "How messages flow now (flow, which may be left out), and what became of declarations.",
+        "Statistics of messages in progress (flow, the default) and of outcomes of declarations.",
     ),
-    "alarms": Place("adapters.cli.alarms", "app", "Alarms: what is wrong now, and what was."),
-    "clock": Place("adapters.cli.clock", "app", "The clock, where it stands behind the log."),
+    "alarms": Place("adapters.cli.alarms", "app", "Alarms, open and cleared."),
+    "clock": Place("adapters.cli.clock", "app", "Recovery from a clock that is behind the log."),
 }
 
 
 def installed() -> list[str]:
-    """The commands that there are: those of the sandbox where that is installed."""
+    """Names of the available commands; those of the sandbox only if it is installed."""
     sandbox = find_spec("adapters.sandbox") is not None
     return [name for name, place in COMMANDS.items() if sandbox or ".sandbox." not in place.module]
 
 
 def loaded(name: str) -> TyperGroup | TyperCommand:
-    """The command of this name, with what it needs."""
+    """Imports the module of a command and returns the command."""
     place = COMMANDS[name]
     written = getattr(import_module(place.module), place.attribute)
     alone = typer.Typer()
@@ -153,7 +147,7 @@ def loaded(name: str) -> TyperGroup | TyperCommand:
 
 
 class _Commands(TyperGroup):
-    """Where commands are listed, their names and help are enough; the one that is called is loaded."""
+    """Lists commands by name and help without importing them; loads only the command that is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return installed()
@@ -170,7 +164,7 @@ class _Commands(TyperGroup):
 
 
 class _Command(typer.Typer):
-    """Ends with 4 where we fail ourselves, so that scripts can tell it from a "no" (CONTRACT.md)."""
+    """Exits with 4 on an internal error, so that scripts can tell it from a "no" (CONTRACT.md)."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -192,7 +186,7 @@ app = _Command(
 
 def _say_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version  # only here: it takes as long as the list of commands
+        from importlib.metadata import version  # slow: it takes as long as listing all commands
 
         typer.echo(version("customs-edi-gateway"))
         raise typer.Exit
@@ -201,7 +195,8 @@ def _say_version(asked: bool) -> None:
 @app.callback()
 def _gateway(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the release and end.")
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     pass

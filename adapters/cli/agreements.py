@@ -1,4 +1,4 @@
-"""`gateway agreements`: by whose agency brokers declare."""
+"""`gateway agreements`: agency mandates and agreements between traders and brokers."""
 
 from typing import Annotated
 
@@ -26,9 +26,9 @@ from gateway.model.agreements import AgreementKind, AgreementState
 
 app = typer.Typer(
     cls=Listing,
-    help="Agency mandates and agreements, as the brokers' association tells of them. A declaration by a "
-    "broker needs one that is in force and covers it: a long-term mandate, or an agreement for this one "
-    "shipment that it shows by number and uses up.",
+    help="Agency mandates and agreements, as notified by the brokers' association. A declaration by a "
+    "broker needs one that is in force and covers it: a long-term mandate, or an agreement for a single "
+    "shipment, which the declaration names by number and uses up.",
 )
 
 NumberArgument = Annotated[str, typer.Argument(help="Its number (ConsignNo).")]
@@ -45,7 +45,7 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """Mandates and agreements, the newest last. An empty term is no restriction.
+    """List mandates and agreements, newest last. An empty term does not restrict.
 
     Example: gateway agreements list --broker broker-aa --state in_force --home /srv/gateway
     """
@@ -55,7 +55,7 @@ def list_(
     with exit_codes(), opened(home).reading() as reader:
         for side in {"trader", "broker"} & wanted.keys():
             party = named(registered(reader), wanted[side])
-            # The association may tell of parties that are not registered here.
+            # The association may name parties that are not registered here.
             wanted[side] = wanted[side] if party is None else party.code
         rows = list_agreements(reader, wanted, limit)
     columns = ("number", "kind", "trader", "broker", "state", "valid_from", "valid_until", "used_by")
@@ -64,10 +64,10 @@ def list_(
 
 @app.command()
 def show(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
-    """Everything known of one: terms, state, the notice that tells it, the declarations accepted under it.
+    """Show one: its terms, state, last notice, and the declarations accepted under it.
 
-    `notice` names the association's last message about it and the SHA-256 of its package below `blobs/`. One
-    without a message id was handed in when the home was made.
+    `notice` names the association's last message about it and the SHA-256 of its package below `blobs/`. A
+    notice without a message id was registered when the home was created.
 
     Example: gateway agreements show 195200016172325 --home /srv/gateway
     """
@@ -89,9 +89,9 @@ def show(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: Js
 
 @app.command()
 def trace(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
-    """Every act on one, oldest first: when, by whom, in which message, and why.
+    """List what happened to one, oldest first: when, by whom, in which message, and why.
 
-    The message of an act of the association is its notice; of "used" and "freed" it is the declaration.
+    For an act of the association the message is its notice; for "used" and "freed" it is the declaration.
 
     Example: gateway agreements trace 195200016172325 --home /srv/gateway
     """

@@ -1,4 +1,4 @@
-"""`gateway alarms`: what is wrong, and what was."""
+"""`gateway alarms`: open and cleared alarms, and a test of the notifiers."""
 
 import asyncio
 from datetime import datetime
@@ -23,22 +23,22 @@ from adapters.home.clock import utc_now
 from adapters.store.write.alarms import list_alarms
 from gateway.monitor.alarms import Alarm, AlarmNotice, NoticeKind, Severity
 
-if TYPE_CHECKING:  # else late: to list alarms needs nothing of the network
+if TYPE_CHECKING:  # imported late otherwise: listing alarms needs no network code
     from adapters.monitor.alarm_notifiers import Notifier
 
-app = typer.Typer(cls=Listing, help="Alarms: what is wrong now, and what was.")
+app = typer.Typer(cls=Listing, help="Alarms, open and cleared.")
 
 
 @app.command("list")
 def list_(
     home: HomeOption,
     lang: LangOption,
-    all_: Annotated[bool, typer.Option("--all", help="Those that are cleared as well.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Include cleared alarms.")] = False,
     since: SinceOption = None,
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """Open alarms, the newest last; a node opens and clears them while it runs.
+    """List open alarms, newest last; a running node opens and clears them.
 
     Example: gateway alarms list --all --home /srv/gateway
     """
@@ -51,10 +51,10 @@ def list_(
 
 @app.command("test")
 def tell_test(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
-    """Tell a test alarm every way that gateway.toml has, and say what became of it.
+    """Send a test alarm through every notifier of gateway.toml, and show the results.
 
-    Nothing is stored. Ends with 1 where a way did not take it. The log of a node is a way of its own, and is
-    not tried.
+    Nothing is stored. Exits with 1 if a notifier failed. The node's log, which also receives alarms, is not
+    tested.
 
     Example: gateway alarms test --home /srv/gateway
     """
@@ -89,6 +89,6 @@ async def _tried(notifier: "Notifier", now: datetime) -> dict[str, Any]:
         await notifier.notify(AlarmNotice(news=NoticeKind.OPEN, alarms=(alarm,)), now)
     except NotNotified as error:
         why = str(error)
-    except Exception as error:  # whatever the network or the server does: its words may hold an address
+    except Exception as error:  # from the network or the server; its text may contain an address
         why = type(error).__name__
     return {"way": notifier.name, "taken": not why, "why": why}

@@ -1,4 +1,4 @@
-"""`gateway amqp dead`: what the AMQP channel, or a back-end, put aside; looked at, given back, or dropped."""
+"""`gateway amqp dead`: list, show, return or drop dead letters of the AMQP channel or of a back-end."""
 
 import asyncio
 import os
@@ -30,25 +30,25 @@ from adapters.store.write.in_force import NodeEvent, note
 from gateway.config.connections import AmqpBackendSettings, BrokerSettings
 from gateway.model.faults import printable
 
-if TYPE_CHECKING:  # else late: other commands need not wait for the library
+if TYPE_CHECKING:  # imported late otherwise, so that other commands start without the library
     from adapters.transport.amqp.aside import DeadLetterQueue, DeadLetterView
 
 app = typer.Typer(no_args_is_help=True, help="The AMQP channel.")
-dead = typer.Typer(cls=Listing, help="Messages that were put aside: list, show, give back, drop.")
+dead = typer.Typer(cls=Listing, help="Dead letters: list, show, return, drop.")
 app.add_typer(dead, name="dead")
 
 WantedArgument = Annotated[
-    str, typer.Argument(metavar="MESSAGE", help="Its id as listed, or its sender's message id.")
+    str, typer.Argument(metavar="MESSAGE", help="Id as listed, or the sender's message id.")
 ]
 BackendOption = Annotated[
     str | None,
-    typer.Option("--backend", help="Answers that this AMQP back-end put aside, in place of gateway.dead."),
+    typer.Option("--backend", help="Dead letters of this AMQP back-end instead of gateway.dead."),
 ]
 UserOption = Annotated[
-    str | None, typer.Option("--user", help="Another log-in at the broker than that in gateway.toml.")
+    str | None, typer.Option("--user", help="Log-in at the broker, instead of the one in gateway.toml.")
 ]
 PasswordOption = Annotated[
-    Path | None, typer.Option("--password-file", help="The file with its password.", exists=True)
+    Path | None, typer.Option("--password-file", help="File with the password of --user.", exists=True)
 ]
 _SHOWN: Final = ("id", "message_id", "user", "size", "reason", "name")
 _T = TypeVar("_T")
@@ -63,7 +63,7 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """What lies there, the newest last: whose it is, and why. Nothing is taken out, and the order stays.
+    """List dead letters with sender and reason, newest last. The queue and its order stay as they are.
 
     Example: gateway amqp dead list --home /srv/gateway
     """
@@ -85,10 +85,10 @@ def show(
     backend: BackendOption = None,
     user: UserOption = None,
     password_file: PasswordOption = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Its bytes and nothing else.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Print only its bytes.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One of them with all that it says of itself; or its bytes.
+    """Show one dead letter with its properties and headers, or only its bytes.
 
     Example: gateway amqp dead show 3f2a9c01b7de --home /srv/gateway
     """
@@ -118,8 +118,8 @@ def return_(
     password_file: PasswordOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give one back to where it came from, in its sender's name, and take it out when the broker has it. The
-    log-in must be allowed to speak for others (the broker's tag `impersonator`).
+    """Return one to its original queue in its sender's name; it is removed once the broker has confirmed. The
+    log-in must be allowed to publish for other users (the broker's tag `impersonator`).
 
     Example: gateway amqp dead return 3f2a9c01b7de --reason "registered now" --home /srv/gateway
     """
@@ -144,14 +144,14 @@ def drop(
     home: HomeOption,
     reason: ReasonOption,
     to: Annotated[
-        Path, typer.Option("--to", help="A new file that gets its bytes first.", show_default=False)
+        Path, typer.Option("--to", help="New file that its bytes are saved to first.", show_default=False)
     ],
     backend: BackendOption = None,
     user: UserOption = None,
     password_file: PasswordOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take one out for ever; its bytes are in a file before it is. Its sender is told nothing of it.
+    """Remove one for good, after its bytes are saved to a file. Its sender is not notified.
 
     Example: gateway amqp dead drop 3f2a9c01b7de --to kept.zip --reason "sent again" --home /srv/gateway
     """
@@ -236,7 +236,7 @@ def _facts(view: "DeadLetterView") -> dict[str, Any]:
 def _write(
     path: Path, event: NodeEvent, queue: "DeadLetterQueue", facts: dict[str, Any], reason: str
 ) -> None:
-    """In the log before it is out of the queue: killed in between, it lies there still."""
+    """Logs the act before the message leaves the queue: after a crash in between it is still there."""
     who, now = actor(), utc_now()
     told_of = {name: printable(str(facts[name] or ""), 80) for name in ("message_id", "user", "reason")}
     said = {"of": told_of, "size": facts["size"], "sha256": facts["sha256"], "queue": queue.queue}

@@ -1,4 +1,4 @@
-"""`gateway audit`: whether the store is as it was written."""
+"""`gateway audit`: checks that the store has not been tampered with."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +10,7 @@ from adapters.cli.exit_codes import NO
 from adapters.cli.output import HomeOption, JsonOption, cell, console, exit_codes, opened, say_json, say_rows
 from adapters.home.audit import Audit
 
-app = typer.Typer(no_args_is_help=True, help="Whether the store is as it was written.")
+app = typer.Typer(no_args_is_help=True, help="Check that the store is unchanged.")
 
 
 @app.command()
@@ -20,17 +20,17 @@ def verify(
         list[Path] | None,
         typer.Option(
             "--certificate",
-            help="A certificate (PEM) that the gateway had before, beside keys/gateway-until-*.crt;"
+            help="An earlier certificate (PEM) of the gateway, in addition to keys/gateway-until-*.crt;"
             " may be repeated.",
             exists=True,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at the whole log, each message against it, each package against its digest, and each signed
-    receipt's signature and place in the log. Says which is changed, missing or added, and ends with 1 then.
+    """Verify the whole log, each message against the log, each package against its digest, and each signed
+    receipt's signature and place in the log. Names what was changed, removed or added, and then exits with 1.
 
-    Reads everything, beside a running node: with many messages it takes its time.
+    Reads everything and may run beside a node; with many messages it takes a while.
 
     Example: gateway audit verify --home /srv/gateway
     """

@@ -1,4 +1,4 @@
-"""`gateway backends`: how the back-ends stand, and whether anything is handed over to them."""
+"""`gateway backends`: status of the back-ends; pause, resume and retry delivery to them."""
 
 from typing import Annotated, Any
 
@@ -25,7 +25,7 @@ from adapters.store.write import destinations
 from gateway.model.faults import printable
 from gateway.model.states import DeliveryState
 
-app = typer.Typer(cls=Listing, help="The back-ends: how they stand, and whether they are sent to.")
+app = typer.Typer(cls=Listing, help="The back-ends: status, pause, resume, retry.")
 
 NameArgument = Annotated[
     str, typer.Argument(help="The back-end's name in gateway.toml.", metavar="NAME", show_default=False)
@@ -34,9 +34,9 @@ NameArgument = Annotated[
 
 @app.command("list")
 def list_(home: HomeOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
-    """The back-ends with their breakers, pauses, and what waits for them.
+    """List the back-ends with circuit breaker, pause, and number of waiting deliveries.
 
-    A breaker is open while a back-end fails: now and then one submission tries it, and the rest waits.
+    A breaker is open while a back-end fails: from time to time one submission tests it; the rest wait.
 
     Example: gateway backends list --home /srv/gateway
     """
@@ -51,11 +51,11 @@ def list_(home: HomeOption, limit: LimitOption = 100, as_json: JsonOption = Fals
 
 @app.command()
 def pause(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
-    """Hand nothing more over to a back-end; its answers are still heard.
+    """Stop delivering to a back-end; its answers are still received.
 
-    A running node heeds it within a second. What is on its way already ends as it ends. Where a route names
-    back-ends for failover, these take what waits. One that is paused already stays so, by whom and why it
-    was, and that ends with 0.
+    Takes effect within a second on a running node. Deliveries in progress are completed. If a route names
+    back-ends for failover, they get what waits. A back-end that is already paused keeps its first actor and
+    reason, and the command exits with 0.
 
     Example: gateway backends pause customs --reason "announced maintenance" --home /srv/gateway
     """
@@ -70,9 +70,9 @@ def pause(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: J
 
 @app.command()
 def resume(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
-    """End a pause: what waits is handed over, oldest first of each account.
+    """End a pause: waiting deliveries are sent, the oldest of each account first.
 
-    One that is not paused goes on as it does, and that ends with 0.
+    For a back-end that is not paused nothing changes, and the command exits with 0.
 
     Example: gateway backends resume customs --reason "maintenance is over" --home /srv/gateway
     """
@@ -87,10 +87,10 @@ def resume(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: 
 
 @app.command("try")
 def try_(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
-    """Try a back-end at once: it was mended, and what waits for it would be tried minutes later.
+    """Retry a back-end at once, for instance after a repair, instead of waiting for the next retry.
 
-    A running node heeds it within a second: one submission goes first, the others when it was taken. What the
-    other side asked for (Retry-After) is over by it; a pause stays as it is.
+    Takes effect within a second on a running node: one submission is sent first, the others once it was
+    accepted. This overrides a Retry-After of the back-end, but not a pause.
 
     Example: gateway backends try customs --reason "its certificate is renewed" --home /srv/gateway
     """
@@ -120,8 +120,7 @@ def _checked(home: Home, name: str) -> None:
 
 
 def _rows(home: Home) -> list[dict[str, Any]]:
-    """Those of `gateway.toml` in its order, then those that are not there any more and have something
-    waiting."""
+    """Back-ends in the order of `gateway.toml`, then removed ones for which deliveries still wait."""
     configured = home.settings().backend
     with home.reading() as reader:
         known, waiting = destinations.known(reader), destinations.waiting(reader)

@@ -1,4 +1,4 @@
-"""`gateway backup` and `gateway restore`: a copy of a home, and a home of a copy."""
+"""`gateway backup` copies a home; `gateway restore` creates a home from the copy."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +15,13 @@ from adapters.home.restore import restore as restored
 
 def backup(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder to make; it must be new or empty.")
+        Path, typer.Argument(metavar="DIR", help="The folder to create; it must be new or empty.")
     ],
     home: HomeOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy all that a home needs, while its node runs, and say the moment that the copy stands at. Keys are
-    in it: keep it as secret as the home. Ends with 1 where packages are missing that the home refers to.
+    """Copy everything a home needs, even while its node runs, and print the time of the copy. It contains
+    keys: keep it as secret as the home. Exits with 1 if packages that the home refers to are missing.
 
     Example: gateway backup /backup/2026-11-30 --home /srv/gateway
     """
@@ -36,16 +36,18 @@ def backup(
 
 
 def restore(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `gateway backup` made.", exists=True)],
-    home: Annotated[Path, typer.Option("--home", help="The folder to make; it must be new or empty.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder made by `gateway backup`.", exists=True)
+    ],
+    home: Annotated[Path, typer.Option("--home", help="The folder to create; it must be new or empty.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make a home of a backup, and say the moment that it stands at. Refused while the home that it came from
-    is served, where that can be seen.
+    """Create a home from a backup, and print the time of the backup. Refused if the original home can be seen
+    to be in service.
 
-    What was not settled with customs at that moment is asked about before it is sent; a back-end that cannot
-    be asked (AMQP without `questions`) is named, and sent it again under its key. What was acknowledged
-    later is not known to it: its senders are to send it again.
+    For submissions not settled by then, the back-end is asked whether it has them before they are sent. A
+    back-end that cannot be asked (AMQP without `questions`) is named, and gets them again under the same key.
+    What was acknowledged after the backup is unknown to the new home: its senders must send it again.
 
     Example: gateway restore /backup/2026-11-30 --home /srv/gateway-2
     """

@@ -1,4 +1,4 @@
-"""`gateway check`: the very same stages as in the node, on a file at hand."""
+"""`gateway check`: runs the judgement stages of the node on a local file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,17 +42,17 @@ def check(
     lang: LangOption,
     account: Annotated[
         str | None,
-        typer.Option(help="Who would send it; by default the party that the document names as its sender."),
+        typer.Option(help="Account to check as; by default the party that the document names as its sender."),
     ] = None,
     home: Annotated[
         Path | None,
         typer.Option(
-            "--home", envvar="GATEWAY_HOME", help="Judge by this home; else by the shipped defaults."
+            "--home", envvar="GATEWAY_HOME", help="Judge by this home; without it, by the shipped defaults."
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what the gateway would say of a file, without sending it. Ends with 1 where it would be refused.
+    """Check a file as the gateway would, without sending it. Exits with 1 if it would be refused.
 
     Example: gateway check declaration.zip --account broker-aa --lang zh
     """
@@ -102,8 +102,8 @@ def _judged(file: Path, account: str | None, home: Home) -> Decision:
 
 
 def _named_sender(file: Path, rules: Rules, register: SqlRegister) -> str:
-    """The account of a party that the document names. Where it names none that is registered, or cannot be
-    read, that of the first party: judgement will say so, and whatever else there is to say."""
+    """The account of a party that the document names. If it names no registered party, or cannot be read, the
+    account of the first party; judgement then reports this and all other faults."""
     policy = rules.policy
     accounts = [party.account for party in register.parties() if party.account is not None]
     size, most = file.stat().st_size, max(account.max_package for account in accounts)

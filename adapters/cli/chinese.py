@@ -1,6 +1,6 @@
-"""What the values of tables and records are called in Chinese, by the fields that they stand in.
+"""Chinese words for the values in tables and records, by field.
 
-Numbers, names, codes and what people wrote stay as they are.
+Numbers, names, codes and free text are not translated.
 """
 
 import re
@@ -24,7 +24,7 @@ Word = Callable[[Any], object]
 
 
 def of(known: Mapping[Any, str]) -> Word:
-    """A value by this list; one that it does not have stays as it is."""
+    """Translates a value by this mapping; a value that is not in it stays unchanged."""
     by_value = {str(value): zh for value, zh in known.items()}
     return lambda value: by_value.get(str(value), value)
 
@@ -114,7 +114,7 @@ AGREEMENT_ACTS: Final = {
     Act.USED: "使用",
     Act.FREED: "恢复为未使用",
 }
-# What stands for a receipt's verdict: of a notice what it tells.
+# The verdict column of receipts; for a notice, its kind.
 SAID: Final[Mapping[Any, str]] = {**VERDICTS, **CUSTOMS_STATUSES_ZH, **AGREEMENT_ACTS, **_WHY}
 SEVERITIES: Final = {
     Severity.NOTICE: "提示",
@@ -122,7 +122,7 @@ SEVERITIES: Final = {
     Severity.SERIOUS: "严重",
     Severity.CRITICAL: "紧急",
 }
-# What an alarm is about, by the first part of its key.
+# Subject of an alarm, by the first part of its key.
 _ALARMS: Final = {
     "unfit": "证书或时钟",
     "acts": "值班人员处置",
@@ -182,7 +182,7 @@ DECISIONS: Final = {
     "write-off": "核销",
 }
 
-# What doctor looks at.
+# Names of doctor's checks.
 _CHECKS: Final = {
     "configuration": "配置",
     "in force": "生效配置",

@@ -1,4 +1,4 @@
-"""What the fields of tables and records are called in Chinese, by their names in `--json`."""
+"""Chinese headings for the fields of tables and records, by their names in `--json`."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""`gateway clock`: the way out of a log that a fast clock has written."""
+"""`gateway clock`: recovery from a log that was written while the clock was fast."""
 
 import typer
 
@@ -9,16 +9,16 @@ from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.standing import accept_clock
 
-app = typer.Typer(no_args_is_help=True, help="The clock, where it stands behind the log.")
+app = typer.Typer(no_args_is_help=True, help="Recovery from a clock that is behind the log.")
 
 
 @app.command()
 def accept(home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
-    """Take the clock as it is, though the log has later times.
+    """Accept the present clock although the log has later times.
 
-    A node whose clock stands more than 60 seconds before the newest event takes and keeps what is sent, and
-    judges nothing. Where the clock is wrong, set it right: the node goes on by itself. Where the clock is
-    right now and was fast before, this lets the node go on; who said so and why stands in the log.
+    A node whose clock is more than 60 seconds behind the newest event receives and stores messages, but
+    judges none. If the clock is wrong, correct it: the node continues by itself. If the clock is right now
+    and was fast before, this command lets the node continue; actor and reason are written to the log.
 
     Example: gateway clock accept --reason "the clock was an hour fast until 10:20" --home /srv/gateway
     """

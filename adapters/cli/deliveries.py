@@ -1,4 +1,4 @@
-"""`gateway deliveries`: what is on its way to customs; one of several may be held and sent again."""
+"""`gateway deliveries`: deliveries to customs; a single one can be held, released and sent again."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -31,11 +31,11 @@ from gateway.operate.message_actions import Impossible
 
 app = typer.Typer(
     cls=Listing,
-    help="What is on its way to customs, and what became of it.",
+    help="Deliveries to customs and their outcome.",
 )
 
-IdArgument = Annotated[int, typer.Argument(metavar="ID", help="Number of the delivery, as listed.")]
-ReasonOption = Annotated[str, typer.Option(help="Why; stands in the trail.", show_default=False)]
+IdArgument = Annotated[int, typer.Argument(metavar="ID", help="Number of the delivery as listed.")]
+ReasonOption = Annotated[str, typer.Option(help="Reason; kept in the trace.", show_default=False)]
 
 
 @app.command("list")
@@ -49,13 +49,15 @@ def list_(
     account: Annotated[str | None, typer.Option(help="Only those of messages of this account.")] = None,
     older: Annotated[
         timedelta | None,
-        typer.Option(parser=age, metavar="AGE", help="Only those made so long ago: 30m, 2h, 3d."),
+        typer.Option(
+            parser=age, metavar="AGE", help="Only those created at least this long ago: 30m, 2h, 3d."
+        ),
     ] = None,
     since: SinceOption = None,
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """Deliveries to back-ends, the newest last. Filters are met together.
+    """List deliveries to back-ends, newest last. All given filters must match.
 
     Example: gateway deliveries list --state unknown --destination customs --home /srv/gateway
     """
@@ -72,7 +74,7 @@ def list_(
 
 @app.command()
 def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
-    """One delivery, and what happened to it.
+    """Show one delivery and its history.
 
     Example: gateway deliveries show 17 --home /srv/gateway
     """
@@ -93,7 +95,7 @@ def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> N
 
 @app.command()
 def hold(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
-    """Stop one delivery of a message whose others go on. For the last one there is: gateway messages hold.
+    """Hold one delivery of a message while its others continue. For its last one use: gateway messages hold.
 
     Example: gateway deliveries hold 17 --reason "that office asks us to wait" --home /srv/gateway
     """
@@ -102,7 +104,7 @@ def hold(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: Js
 
 @app.command()
 def release(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
-    """Let one held delivery go on, after the back-end was asked for it.
+    """Release a held delivery, after asking the back-end whether it already has it.
 
     Example: gateway deliveries release 17 --reason "the office is back" --home /srv/gateway
     """
@@ -111,8 +113,8 @@ def release(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json:
 
 @app.command()
 def replay(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
-    """Send one held or refused delivery again under its key, after the back-end was asked for it; also a
-    delivered one that customs lost, while no final answer has come.
+    """Send a held or refused delivery again under the same key, after asking the back-end whether it already
+    has it; also a delivered one that customs lost, as long as there is no final answer.
 
     Example: gateway deliveries replay 17 --reason "customs lost it, says their desk" --home /srv/gateway
     """

@@ -1,4 +1,4 @@
-"""The warning of commands that say or do something by the files of a home, while its node runs by others."""
+"""Warning of commands that use the files of a home when its running node has loaded other versions."""
 
 import typer
 
@@ -11,7 +11,7 @@ from gateway.model.waits import Words
 
 
 def warn_of_differing(home: Home, lang: Language = Language.EN) -> None:
-    """On standard error, before something is said or done by the files: that the node runs by others."""
+    """Warns on standard error, before the files are used, that the running node has loaded other versions."""
     try:
         different = differing(home)
     except (BadSettings, OSError) as error:

@@ -1,4 +1,4 @@
-"""What `gateway doctor` looks at: everything that keeps a node from doing its work, without stopping it."""
+"""The checks of `gateway doctor`: everything that would keep a node from working; the node may run."""
 
 import os
 import shutil
@@ -36,9 +36,8 @@ SPARE_BYTES: Final = 1024**3
 
 
 def examine(home: Home, now: datetime, *, whole: bool = False) -> list[dict[str, Any]]:
-    """One entry for each check: its name, whether it is well, and what was found, in English (`detail`) and
-    Chinese (`zh`). With `whole` every page of
-    the store is read, which takes as long as the store is large."""
+    """One entry per check: its name, whether it passed, and the finding in English (`detail`) and Chinese
+    (`zh`). With `whole` every page of the store is read, which takes long for a large store."""
     checks: Checks = (
         ("configuration", lambda: _configuration(home)),
         ("in force", lambda: _in_force(home)),
@@ -75,9 +74,9 @@ def _results(checks: Checks) -> Iterator[dict[str, Any]]:
             said, well = check(), True
         except (_Unwell, BadSettings, Unusable) as error:
             said = Words(error.zh, str(error))
-        except DBAPIError as error:  # without the library's own words and address
+        except DBAPIError as error:  # without the library's text and link
             said = Words(f"数据库不能使用（{error.orig}）", str(error.orig))
-        except Exception as error:  # whatever is wrong is what the operator asked for
+        except Exception as error:  # whatever fails is what the operator wants to know
             said = _unforeseen(error)
         yield {"check": name, "ok": well, "detail": said.en, "zh": said.zh}
 
@@ -123,8 +122,8 @@ def _private_keys(home: Home) -> Words:
 
 
 def _files(home: Home) -> Words:
-    """Also those that an earlier release made, under the umask of its day. Folders that the settings give to
-    others are theirs; packages lie below one folder, which says for all."""
+    """Checks file permissions, also of files that an earlier release created under the umask of its time.
+    Folders that the settings open to others are left out; one folder stands for all packages below it."""
     settings = home.settings()
     others = {
         home.path / folder
@@ -155,7 +154,7 @@ def _host_keys(home: Home) -> Words:
     told = [Words(*(f"{each.file} {each.fingerprint}",) * 2) for each in found]
     missing = [kind for kind in KINDS if kind not in {each.kind for each in found}]
     if missing:
-        # No fault: whoever has pinned the keys that are there must hear of another one first.
+        # Not a fault: clients that pinned the present keys must be informed before another one is added.
         make = f"ssh-keygen -t {missing[0]} -N '' -f keys/ssh_host_{missing[0]}"
         told.append(
             Words(
@@ -215,7 +214,7 @@ def _parties(home: Home, now: datetime) -> Words:
 
 
 def _agreements(home: Home) -> Words:
-    """That one side is not registered yet keeps nothing from its work: it is named, not found fault with."""
+    """Names agreements of which a party is not registered yet; that stops nothing, so it is not a fault."""
     with home.reading() as reader:
         found = one_side_unknown(reader, _NAMED)
     if not found:
@@ -230,7 +229,7 @@ def _agreements(home: Home) -> Words:
 
 
 def _partners(home: Home) -> Words:
-    """Those that host their folders: what is theirs in the settings and what in the register fit together."""
+    """Checks that settings and register agree about the partners who host their own folders."""
     visited = {name: each.account for name, each in home.settings().partner.items()}
     with home.register() as register:
         registered = register.parties()
@@ -266,8 +265,8 @@ def _partners(home: Home) -> Words:
 
 
 def _connections(home: Home, now: datetime) -> Words:
-    """Nothing is connected to: whether the files that the settings name can be used, and whether receipts
-    that are to go out over AMQP have a broker to go to."""
+    """Checks, without connecting, that the files named in the settings are usable, and that a broker is
+    configured if receipts are to be sent over AMQP."""
     settings, named = home.settings(), named_files(home)
     wrong = [said for each in named if (said := each.unusable or each.exposed)]
     wrong += [
@@ -313,7 +312,7 @@ def _addresses(home: Home) -> Words:
 
 
 def _left(home: Home) -> Words:
-    """As the node sees it, which alone knows its uploads."""
+    """Unfinished uploads, as reported by the node, which alone knows them."""
     with home.reading() as reader:
         left = [alarm for alarm in open_alarms(reader) if alarm.key.startswith(UNFINISHED)]
     if told := joined([Words(alarm.zh, alarm.en) for alarm in left]):

@@ -1,4 +1,4 @@
-"""`gateway documents`: what declarations owe, what was asked for, and what came (REFORM R3, R4)."""
+"""`gateway documents`: documents that declarations owe, requests for them, and arrivals (REFORM R3, R4)."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -37,14 +37,14 @@ def list_(
     home: HomeOption,
     lang: LangOption,
     open_: Annotated[
-        bool, typer.Option("--open", help="Only where documents are to follow, or customs asks for some.")
+        bool, typer.Option("--open", help="Only if documents are to follow, or customs asks for some.")
     ] = False,
-    overdue: Annotated[bool, typer.Option("--overdue", help="Only where the deadline is over.")] = False,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Only past the deadline.")] = False,
     account: Annotated[str | None, typer.Option(help="Only declarations of this account.")] = None,
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """What documents accepted declarations owe, and when they are due, the newest last.
+    """List the documents that accepted declarations owe, and when they are due, newest last.
 
     Example: gateway documents list --overdue --home /srv/gateway
     """
@@ -52,7 +52,7 @@ def list_(
         rows = list_owed(reader, utc_now(), only_open=open_, overdue=overdue, account=account, limit=limit)
     columns = ("reference", "account", "entry_id", "customs_status", "due", "missing", "due_at", "reminded")
     if not as_json:
-        # Nothing is due of a declaration that owes nothing, as on paper.
+        # A declaration that owes nothing has no due date, for instance one on paper.
         rows = [{**row, "due": row["due"] if row["documents"] else None} for row in rows]
     say_rows(rows, columns, as_json=as_json, lang=lang, words=_words(home, lang))
 
@@ -60,13 +60,13 @@ def list_(
 @app.command()
 def show(
     wanted: Annotated[
-        str, typer.Argument(help="Message id, reference, SeqNo or entry number; of several the newest.")
+        str, typer.Argument(help="Message id, reference, SeqNo or entry number; the newest of several.")
     ],
     home: HomeOption,
     lang: LangOption,
     as_json: JsonOption = False,
 ) -> None:
-    """What one declaration owes, what its parties were asked for, and what came.
+    """Show the documents that one declaration owes, the requests to its parties, and what has arrived.
 
     Example: gateway documents show 020220261000000001 --home /srv/gateway
     """
@@ -79,7 +79,7 @@ def show(
         return
     in_zh = lang is Language.ZH
     fields = {name: value for name, value in found.items() if name not in ("requests", "packages")}
-    if not in_zh:  # a source has commas of its own
+    if not in_zh:  # a source may contain commas
         fields["sources"] = "; ".join(found["sources"])
     say_fields(fields, lang=lang, words=_words(home, lang))
     for title, zh, columns, words in (
@@ -103,7 +103,7 @@ def _words(home: Path, lang: Language) -> Vocabulary:
 
 
 def _owed(policy: ReformPolicy) -> Vocabulary:
-    """Documents and announcements by the names that the policy has for them."""
+    """Names of documents and announcements, from the policy."""
     rows = (*policy.demand, *policy.due)
     announced = {sources([row]): sources_zh([row]) for row in rows}
 

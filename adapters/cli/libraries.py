@@ -1,4 +1,4 @@
-"""What libraries say in logs of their own, as lines of ours: a log of one JSON object per line stays one."""
+"""Routes log output of libraries into our log, so that each line of it stays a JSON object."""
 
 import logging
 import traceback
@@ -8,7 +8,7 @@ import structlog
 
 from gateway.model.faults import printable
 
-# They tell of every connection that breaks; what matters of them the channels log themselves.
+# These log every broken connection; the channels themselves log what matters.
 _SILENT: Final = ("paramiko", "aio_pika", "aiormq")
 _LONGEST: Final = 300
 
@@ -16,14 +16,14 @@ log = structlog.get_logger()
 
 
 def hear_libraries() -> None:
-    """From now on their warnings and errors are told through structlog."""
+    """Sends warnings and errors of libraries through structlog from now on."""
     for library in _SILENT:
         logging.getLogger(library).setLevel(logging.CRITICAL)
     logging.basicConfig(level=logging.WARNING, handlers=[_Heard()], force=True)
 
 
 class _Heard(logging.Handler):
-    """Of an error its kind and place: its words may repeat what somebody sent."""
+    """Logs the class and place of an error, not its text, which may repeat what somebody sent."""
 
     def emit(self, record: logging.LogRecord) -> None:
         told = {"library": record.name, "said": printable(record.getMessage(), _LONGEST)}

@@ -1,4 +1,4 @@
-"""`gateway init`, `serve` and `doctor`: a home, the node that serves it, and whether it is well."""
+"""`gateway init`, `serve` and `doctor`: create a home, serve it, and check it."""
 
 import asyncio
 import gc
@@ -36,13 +36,13 @@ from adapters.home.temporary import keep_temporary
 
 
 def init(
-    home: Annotated[Path, typer.Argument(help="The folder to make; it must be new or empty.")],
+    home: Annotated[Path, typer.Argument(help="The folder to create; it must be new or empty.")],
     sftp_port: Annotated[
         int | None,
         typer.Option("--sftp-port", min=0, max=65535, help="Port of the SFTP server; 0 picks a free one."),
     ] = None,
 ) -> None:
-    """Make a home: configuration, keys, accounts, the register of parties, and samples to send.
+    """Create a home: configuration, keys, accounts, the register of parties, and samples to send.
 
     Example: gateway init /srv/gateway --sftp-port 2222
     """
@@ -53,7 +53,7 @@ def init(
             fail(USAGE, str(error))
     port = made.settings().sftp.port
     client = made.path / "clients" / "broker-aa"
-    # Without IdentitiesOnly an agent offers its own keys first, and the server allows three.
+    # Without IdentitiesOnly an agent offers its own keys first, and the server allows only three attempts.
     options = f"-i {client}/id_ed25519 -o IdentitiesOnly=yes -o UserKnownHostsFile={client}/known_hosts"
     typer.echo(f"{made.path} is ready. Next:")
     typer.echo(f"  gateway serve --home {made.path}")
@@ -62,7 +62,7 @@ def init(
 
 
 def serve(home: HomeOption) -> None:
-    """Serve a home until SIGTERM or SIGINT; both finish the work in hand and end with 0.
+    """Serve a home until SIGTERM or SIGINT; then finish the work in progress and exit with 0.
 
     One JSON line on standard output says when it is ready and where it listens; logs go to standard error.
 
@@ -79,7 +79,7 @@ def serve(home: HomeOption) -> None:
 
 
 async def _serve(home: Home) -> None:
-    # Late: other commands need not wait for its libraries.
+    # Imported late, so that other commands start without these libraries.
     from adapters.run.node import running
 
     stop = asyncio.Event()
@@ -92,7 +92,7 @@ async def _serve(home: Home) -> None:
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    # Until it is ready there is nothing to take anew, and the signal must not end it.
+    # Before it is ready there is nothing to reload, and the signal must not end the process.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     async with running(home) as node:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
@@ -105,8 +105,8 @@ async def _serve(home: Home) -> None:
             "home": str(home.path),
             "pid": os.getpid(),
         }
-        # What stands by now stays: looked over again with every few hundred new objects, it took a sixth of
-        # the node's time (python -m bench amqp).
+        # What exists now stays: scanning it again for every few hundred new objects took a sixth of the
+        # node's time (python -m bench amqp).
         gc.freeze()
         gc.set_threshold(20_000, 10, 10)
         sys.stdout.write(json.dumps(ready) + "\n")
@@ -139,7 +139,7 @@ def doctor(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Look a home over: configuration, keys, certificates, store, disk. Ends with 1 where something is wrong.
+    """Check a home: configuration, keys, certificates, store, disk. Exits with 1 if something is wrong.
 
     Example: gateway doctor --home /srv/gateway
     """

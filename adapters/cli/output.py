@@ -1,4 +1,4 @@
-"""How commands speak: tables for people, JSON for scripts, and exit codes (CONTRACT.md, "Command line")."""
+"""Output of commands: tables for people, JSON for scripts, and exit codes (CONTRACT.md, "Command line")."""
 
 import json
 import os
@@ -28,8 +28,8 @@ from gateway.model.faults import JudgementDeferred, printable
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What the values of fields are called in Chinese, by the field's name, and those fields that are called
-    otherwise than elsewhere (`adapters/cli/chinese.py`)."""
+    """Chinese words for the values of fields, by field name, and for fields whose heading differs from the
+    usual one (`adapters/cli/chinese.py`)."""
 
     words: Mapping[str, Callable[[Any], object]] = field(default_factory=dict)
     heads: Mapping[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Listing(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         bare = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
-        completing = ctx.resilient_parsing  # then what may follow is asked for, not done
+        completing = ctx.resilient_parsing  # then the shell asks for completions only
         return super().parse_args(ctx, [self.left_out, *args] if bare and not completing else args)
 
 
@@ -65,7 +65,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts inste
 
 
 def spoken() -> Language:
-    """The language of whoever is at the terminal, by the variables that say it everywhere else."""
+    """The user's language, from the usual environment variables."""
     said = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
     return Language.ZH if said.startswith("zh") else Language.EN
 
@@ -76,11 +76,12 @@ LangOption = Annotated[
         "--lang",
         default_factory=spoken,
         show_default="zh where LANG is zh_…, else en",
-        help="Language of tables and sentences.",
+        help="Language of tables and messages.",
     ),
 ]
 LimitOption = Annotated[
-    int, typer.Option("--limit", min=0, max=10_000_000, help="The newest so many; 0 shows all.")
+    int,
+    typer.Option("--limit", min=0, max=10_000_000, help="Show at most this many, the newest; 0 shows all."),
 ]
 
 
@@ -101,8 +102,8 @@ def say_rows(
     lang: Language = Language.EN,
     words: Vocabulary = _PLAIN,
 ) -> None:
-    """An array in JSON, or a table of the named columns. Nothing of a sender's reaches the terminal raw. A
-    terminal gets times in China, a pipe full instants. `words` are those of the columns in Chinese."""
+    """Prints an array in JSON, or a table of the named columns. A sender's text is escaped for the terminal.
+    A terminal gets times in China, a pipe full instants. `words` are the Chinese words of the columns."""
     if as_json:
         say_json(list(rows))
         return
@@ -129,7 +130,7 @@ def say_fields(
     words: Vocabulary = _PLAIN,
     width: int = 15,
 ) -> None:
-    """A line for each field, its name before it."""
+    """Prints a line for each field, preceded by its name."""
     for name, value in fields.items():
         called = head(name, lang, words)
         blank = " " * (width - cell_len(called))
@@ -137,7 +138,7 @@ def say_fields(
 
 
 def head(name: str, lang: Language, words: Vocabulary = _PLAIN) -> str:
-    """What a field is called. A name that has no word stays."""
+    """The heading of a field. A name without a Chinese word stays unchanged."""
     if lang is Language.EN:
         return name.replace("_", " ")
     return words.heads.get(name) or HEADS.get(name, name)
@@ -161,7 +162,7 @@ def cell(value: object, lang: Language = Language.EN) -> Text:
 
 
 def fail(code: int, text: str) -> NoReturn:
-    # A line for each of them, but nothing else that a terminal would obey: it may name what others named.
+    # Line breaks stay; other control characters are escaped, since the text may contain names from others.
     shown = "\n".join(printable(line, 4000) for line in text.split("\n"))
     typer.echo(f"gateway: {shown}", err=True)
     raise typer.Exit(code)
@@ -173,7 +174,7 @@ class No(Exception):
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Turns what can go wrong with a home into one sentence and an exit code."""
+    """Turns the expected errors of a home into one sentence and an exit code."""
     try:
         yield
     except No as error:
@@ -189,9 +190,9 @@ def exit_codes() -> Iterator[None]:
     except UnicodeEncodeError:
         fail(USAGE, "what was given is no text in UTF-8")
     except OSError as error:
-        if error.errno is None:  # none of the system's
+        if error.errno is None:  # not an error of the operating system
             raise
-        # A disk that is full or read-only, rights that are missing, an address that is taken.
+        # For instance a full or read-only disk, missing permissions, or an address in use.
         where = "" if error.filename is None else f"{error.filename}: "
         fail(UNREACHABLE, f"{where}{error.strerror or error}")
 

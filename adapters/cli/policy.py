@@ -1,4 +1,4 @@
-"""`gateway policy`: what is in force on a day, and what another policy would have said."""
+"""`gateway policy`: shows the policy in force on a day, and tries another policy on past messages."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,7 +30,9 @@ from gateway.model.ports import Register, Signer
 from gateway.model.reform import in_force
 from gateway.model.states import Event, State
 
-app = typer.Typer(no_args_is_help=True, help="What the gateway judges by, and what another policy would say.")
+app = typer.Typer(
+    no_args_is_help=True, help="The policy in force, and a trial of another one on past messages."
+)
 
 
 @app.command()
@@ -41,7 +43,7 @@ def show(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The limits, and the rows of the reform that are in force on a day, each with its source.
+    """Show the limits, and the reform rows that are in force on a day, each with its source.
 
     Example: gateway policy show --on 2013-05-01 --home /srv/gateway
     """
@@ -55,14 +57,16 @@ def show(
 def try_(
     file: Annotated[Path, typer.Argument(help="Another policy.toml.", exists=True, dir_okay=False)],
     home: HomeOption,
-    last: Annotated[int, typer.Option("--last", min=1, help="So many of the newest messages.")] = 100,
+    last: Annotated[
+        int, typer.Option("--last", min=1, help="How many of the newest messages to judge.")
+    ] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """What the newest messages would have got under another policy; shows those that would have got another
-    verdict or other faults. Nothing is changed, nothing is sent.
+    """Judge the newest messages under another policy; show those whose verdict or faults would differ.
+    Nothing is changed and nothing is sent.
 
-    Left out is what the present policy would judge in the same way today: there something else has changed
-    since, as an agreement that was used up.
+    A difference that the present policy would also give today is left out: it has another cause, for instance
+    an agreement that has been used up since.
 
     Example: gateway policy try policy-2027.toml --last 500 --home /srv/gateway
     """
@@ -101,7 +105,7 @@ def _rows(policy: Policy, day: date) -> list[dict[str, Any]]:
 
 def _said(values: dict[str, Any]) -> str:
     told = (f"{name}={_value(value)}" for name, value in values.items() if value not in (None, []))
-    return " ".join(told) or "any"  # a row without a condition fits anything
+    return " ".join(told) or "any"  # a row without conditions matches everything
 
 
 def _value(value: object) -> str:
@@ -111,7 +115,7 @@ def _value(value: object) -> str:
 
 
 class _Unseen(SqlRegister):
-    """The register without what was sent before: else each message would repeat itself."""
+    """The register without earlier messages; with them each message would be a repetition of itself."""
 
     def holder(self, key: Key, message: str = "") -> EarlierMessage | None:
         return None
@@ -140,7 +144,7 @@ def _tried(home: Home, policy: Policy, last: int) -> list[dict[str, Any]]:
             found["rule"] or found["code"] for found in row.findings if found["severity"] == Severity.ERROR
         }
         if Fault.DUPLICATE_REFERENCE.code in was:
-            continue  # what was sent before decided, not the policy
+            continue  # decided by earlier messages, not by the policy
         blob = partial(blobs.open, row.sha256)
         judged = partial(_would_be, received_of(row), blob, register, signer)
         would_be = judged(rules)

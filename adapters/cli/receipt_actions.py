@@ -1,4 +1,4 @@
-"""`gateway receipts list|show|restore`: where receipts are, and one that was removed given back."""
+"""`gateway receipts list|show|restore`: finds receipts, and restores one that was removed."""
 
 import sys
 from typing import Annotated, Any
@@ -34,7 +34,7 @@ from adapters.store.write.receipt_actions import (
 )
 from gateway.model.faults import printable
 
-WantedArgument = Annotated[str, typer.Argument(metavar="RECEIPT", help="Its number or its name, as listed.")]
+WantedArgument = Annotated[str, typer.Argument(metavar="RECEIPT", help="Its number or name as listed.")]
 
 
 def list_(
@@ -43,14 +43,14 @@ def list_(
     message: Annotated[
         str | None, typer.Option(help="Only of this message: id, reference, SeqNo or entry number.")
     ] = None,
-    removed: Annotated[bool, typer.Option("--removed", help="Only those that were taken away.")] = False,
+    removed: Annotated[bool, typer.Option("--removed", help="Only those that were removed.")] = False,
     since: SinceOption = None,
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """Receipts, answers and notices for accounts, the newest last: when each was given, read and taken away.
+    """List receipts, answers and notices for accounts, newest last: when each was issued, read and removed.
 
-    One that somebody has damaged is named, and what can be read of it shown; it ends with 1 then.
+    A damaged one is named and shown as far as it can be read; the command then exits with 1.
 
     Example: gateway receipts list --account broker-aa --removed --home /srv/gateway
     """
@@ -68,10 +68,10 @@ def list_(
 def show(
     wanted: WantedArgument,
     home: HomeOption,
-    raw: Annotated[bool, typer.Option("--raw", help="Its bytes and nothing else.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Print only its bytes.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One receipt: whose it is, where it lies, and when it was read and taken away; or its bytes.
+    """Show one receipt: its account, its place, and when it was read and removed; or only its bytes.
 
     Example: gateway receipts show 17 --raw --home /srv/gateway
     """
@@ -89,11 +89,11 @@ def show(
 def restore(
     wanted: WantedArgument,
     home: HomeOption,
-    reason: Annotated[str, typer.Option(help="Why; stands in the trail.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="Reason; kept in the trace.", show_default=False)],
     as_json: JsonOption = False,
 ) -> None:
-    """Put a receipt that was taken away into its folder again, byte for byte; what is brought to its account
-    is brought again. Ends with 1 for one that is where it was put.
+    """Put a removed receipt back into its folder, byte for byte; for an account that receipts are delivered
+    to, it is delivered again. Exits with 1 if the receipt is still in its place.
 
     Example: gateway receipts restore 17 --reason "their disk was lost" --home /srv/gateway
     """

@@ -1,4 +1,4 @@
-"""Whether a receipt is what the gateway gave, by its signature and the gateway's certificate."""
+"""Checks that a receipt was issued by the gateway, by its signature and the gateway's certificate."""
 
 from datetime import datetime
 from typing import Final
@@ -13,7 +13,7 @@ from gateway.formats.submission import NAMESPACE
 from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.parties import RegisteredCertificate
 
-# What the catalogue says of these is meant for messages of parties.
+# The catalogue's sentences for these faults are about messages of parties.
 _OF_RECEIPTS: Final = {
     Fault.SIGNATURE_MISSING.code: (
         "The file bears no signature; of what is in InBox the Gateway_, Notice_ and Request_ files do.",
@@ -29,18 +29,18 @@ _OF_RECEIPTS: Final = {
     ),
 }
 
-# What notices say instead of a verdict: of customs' answer, of an agreement, of documents.
+# Notices have one of these instead of a verdict: on a customs answer, an agreement, or documents.
 _SAID: Final = {"class": "Class", "act": "Act", "why": "Why"}
 
 
 def signed_in_time(pem: str) -> datetime:
-    """The moment at which the certificate counts. Raises `ValueError` for what is none."""
-    # A receipt is evidence for years: what counts is its certificate's time, not today.
+    """The moment for which the certificate is checked. Raises `ValueError` if it is not a certificate."""
+    # A receipt is evidence for years, so it is checked within its certificate's validity, not today.
     return min(utc_now(), certificate(pem).ends)
 
 
 def verified_facts(body: bytes, pem: str, counting: datetime) -> dict[str, object]:
-    """What a file says whose signature is good by the certificate. Raises `MessageRejected`."""
+    """The facts in a file whose signature is valid by the certificate. Raises `MessageRejected` otherwise."""
     verified = verify_enveloped(xml.parse(body), [RegisteredCertificate(pem=pem)], counting)
     if verified.signed_at is not None and (late := outside(certificate(pem), verified.signed_at)):
         raise MessageRejected(finding(Fault.CERTIFICATE_EXPIRED, detail=late))
@@ -58,6 +58,6 @@ def verified_facts(body: bytes, pem: str, counting: datetime) -> dict[str, objec
 
 
 def why_not(refused: MessageRejected) -> tuple[str, str, str]:
-    """Code, English and Chinese of what is wrong with a receipt."""
+    """Code, English and Chinese text of the fault of a receipt."""
     found = refused.findings[0]
     return found.code, *_OF_RECEIPTS.get(found.code, (found.en, found.zh))

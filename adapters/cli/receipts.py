@@ -1,4 +1,4 @@
-"""`gateway receipts`: whether a receipt is what the gateway gave."""
+"""`gateway receipts`: verifies the gateway's signature on a receipt."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from adapters.cli.exit_codes import NO, USAGE
 from adapters.cli.output import JsonOption, cell, console, exit_codes, fail, opened, say_json
 from gateway.model.faults import MessageRejected
 
-app = typer.Typer(no_args_is_help=True, help="Where receipts are, and whether one is what the gateway gave.")
+app = typer.Typer(no_args_is_help=True, help="List, verify and restore receipts.")
 app.command("list")(receipt_actions.list_)
 app.command()(receipt_actions.show)
 app.command()(receipt_actions.restore)
@@ -24,22 +24,22 @@ def verify(
     pem: Annotated[
         Path | None,
         typer.Option(
-            "--certificate", help="The gateway's certificate (PEM), where there is no home.", exists=True
+            "--certificate", help="The gateway's certificate (PEM), if there is no home.", exists=True
         ),
     ] = None,
     home: Annotated[
-        Path | None, typer.Option("--home", envvar="GATEWAY_HOME", help="The home whose certificate counts.")
+        Path | None, typer.Option("--home", envvar="GATEWAY_HOME", help="The home whose certificate is used.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the gateway's signature on a file; ends with 1 where it is not good.
+    """Check the gateway's signature on a file; exits with 1 if it is not valid.
 
-    Needs nothing but the file and the certificate. A receipt stays good after the certificate has ended, and
-    is none where it was signed outside the certificate's validity.
+    Needs only the file and the certificate. A receipt stays valid after the certificate has expired, and is
+    invalid if it was signed outside the certificate's validity.
 
     Example: gateway receipts verify Gateway_0001_202611021030000000000.xml --certificate gateway.crt
     """
-    from adapters.cli.receipt_check import signed_in_time, verified_facts, why_not  # to list takes no XML
+    from adapters.cli.receipt_check import signed_in_time, verified_facts, why_not  # listing needs no XML
 
     with exit_codes():
         text = _certificate_of(pem, home)

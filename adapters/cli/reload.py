@@ -1,4 +1,4 @@
-"""`gateway reload`: a running node takes policy, routes, keys and certificates anew."""
+"""`gateway reload`: makes a running node reload policy, routes, keys and certificates."""
 
 import os
 import signal
@@ -24,17 +24,17 @@ from adapters.home.home import Home
 from adapters.store.read.event_log import end_of_log
 from adapters.store.write.in_force import NodeEvent, Noted, note, noted
 
-_WITHIN: Final = 60.0  # seconds for workers to start anew
+_WITHIN: Final = 60.0  # seconds for workers to restart
 _EVERY: Final = 0.05
 
 
 def reload(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
-    """Have the running node take policy.toml, routes.toml, the host keys of the SFTP server, and the keys and
-    certificates that gateway.toml names. All of it or nothing: ends with 1, and says why, where the node goes
-    on with what it had.
+    """Make the running node reload policy.toml, routes.toml, the host keys of the SFTP server, and the keys
+    and certificates that gateway.toml names. All or nothing: if the node keeps what it had, the command gives
+    the reason and exits with 1.
 
-    What is different in gateway.toml itself is named: that takes a restart. Parties are changed by `gateway
-    parties import` alone, which needs no reload.
+    Changes in gateway.toml itself are named; they need a restart. Parties are changed by `gateway parties
+    import`, which needs no reload.
 
     Example: gateway reload --home /srv/gateway
     """

@@ -1,4 +1,4 @@
-"""`gateway routes`: where a message would go, and why there."""
+"""`gateway routes`: shows where a message would be routed, and why."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,10 @@ from gateway.judge.unpack import unpack
 from gateway.judge.validate import recognise
 from gateway.model.faults import MessageRejected, printable
 
-# They go where the declaration went that they belong to, whatever the routes say.
+# These follow the declaration that they belong to, whatever the routes say.
 _AS_THE_DECLARATION: Final = ("documents", "agreement-notice")
 
-app = typer.Typer(no_args_is_help=True, help="Where messages go, and why.")
+app = typer.Typer(no_args_is_help=True, help="Routing of messages.")
 
 
 @app.command("try")
@@ -31,8 +31,8 @@ def try_(
     home: HomeOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Which routes are looked at for a message, in their order, and why each takes it or not. Ends with 1
-    where none does. Whether the message is accepted at all says `gateway check`.
+    """Show which routes are tried for a message, in order, and why each one matches or not. Exits with 1 if
+    none matches. To learn whether the message is accepted at all, use `gateway check`.
 
     Example: gateway routes try declaration.zip --home /srv/gateway
     """
@@ -47,7 +47,7 @@ def try_(
 
 def _tried(file: Path, home: Home) -> Iterator[dict[str, Any]]:
     policy, families = home.policy(), home.families()
-    size, any_size = file.stat().st_size, sys.maxsize  # that is for `check` to say
+    size, any_size = file.stat().st_size, sys.maxsize  # sizes are checked by `gateway check`
     try:
         package = unpack(
             printable(file.name), partial(file.open, "rb"), size, policy.package, policy.pdf, any_size

@@ -1,4 +1,4 @@
-"""`gateway stats`: how messages flow, and what became of declarations, as counts."""
+"""`gateway stats`: counts of messages in progress and of the outcomes of declarations."""
 
 from datetime import timedelta
 from typing import Annotated, Final
@@ -24,23 +24,24 @@ class _Flowing(Listing):
 
 
 app = typer.Typer(
-    cls=_Flowing, help="How messages flow now (flow, which may be left out), and what became of declarations."
+    cls=_Flowing,
+    help="Statistics of messages in progress (flow, the default) and of outcomes of declarations.",
 )
 
 
 @app.command("flow")
 def flow_(
     home: HomeOption,
-    by: Annotated[By | None, typer.Option(help="Count for each of these apart.")] = None,
-    hours: Annotated[int, typer.Option(min=1, max=8760, help="Count the last so many hours.")] = 24,
+    by: Annotated[By | None, typer.Option(help="Count separately for each of these.")] = None,
+    hours: Annotated[int, typer.Option(min=1, max=8760, help="Count this many of the last hours.")] = 24,
     since: SinceOption = None,
     until: UntilOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What stands where and since when; what came and what was said of it, hour by hour; and how long that
-    took. --since and --until count whole days in place of the last hours.
+    """Show the messages in each state and since when; arrivals and verdicts by hour; and how long verdicts
+    took. --since and --until count whole days instead of the last hours.
 
-    A message counts once, by what was first said of it; a replay adds nothing. Seconds are from receipt; half
+    A message counts once, by its first verdict; a replay adds nothing. Seconds are counted from receipt; half
     of the messages took no longer than the median, 95 of 100 no longer than p95.
 
     Example: gateway stats flow --by office --hours 3 --home /srv/gateway
@@ -79,10 +80,10 @@ def findings(
     until: UntilOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Findings fed back to the risk parameters: what became of declarations, by the triage row that decided,
-    and in how many messages the gateway found each fault. Of the last 30 days where nothing else is said.
+    """Show findings for tuning the risk parameters: outcomes of declarations by the triage row that decided,
+    and the number of messages with each fault. Covers the last 30 days by default.
 
-    Released are those that were not inspected; clear and found are what re-reviews came to.
+    "Released" counts declarations released without inspection; "clear" and "found" are results of re-reviews.
 
     Example: gateway stats findings --since 2026-11-01 --until 2026-11-30 --home /srv/gateway
     """
@@ -105,8 +106,8 @@ def findings(
 
 @app.command("bands")
 def bands_(home: HomeOption, as_json: JsonOption = False) -> None:
-    """What became of the declarations of the last hours, by customs office, broker and trader class, and
-    whether a share is outside the band that section monitoring of policy.toml sets (REFORM R17).
+    """Show the outcomes of the declarations of the last hours, by customs office, broker and trader class,
+    and whether a share is outside the band set in section monitoring of policy.toml (REFORM R17).
 
     Example: gateway stats bands --home /srv/gateway
     """

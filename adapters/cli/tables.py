@@ -1,4 +1,4 @@
-"""Rows as people read them at a terminal: in its width, times in China, nothing broken that is copied."""
+"""Tables for a terminal: within its width, times in China, values unbroken so that they can be copied."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,8 +14,8 @@ _NOTHING: Final = "-"
 
 
 def laid_out(rows: Sequence[Sequence[object]], names: Sequence[str], width: int, zone: str) -> list[str]:
-    """A head, and a line for each row with as many columns as have room in `width`. What has none stands
-    below its row, named; what is empty is left out there. The head of a column of times names the zone."""
+    """A heading, and a line for each row with as many columns as fit into `width`. The others follow below
+    their row with their names, without empty ones. The heading of a column of times names the zone."""
     texts = [[in_words(value) for value in row] for row in rows]
     heads = [
         f"{name} {zone}" if any(instant(row[place]) is not None for row in rows) else name
@@ -35,7 +35,7 @@ def laid_out(rows: Sequence[Sequence[object]], names: Sequence[str], width: int,
 
 
 def in_words(value: object) -> str:
-    """One value, fit for a terminal."""
+    """One value as text that is safe for a terminal."""
     if value in (None, "", []):
         return _NOTHING
     if isinstance(value, bool):
@@ -50,7 +50,7 @@ def in_words(value: object) -> str:
 
 
 def instant(value: object) -> datetime | None:
-    """The time that a value is, where it is one with its zone."""
+    """The value as a time, if it is one with a zone."""
     if not isinstance(value, str) or len(value) < len("2026-11-30T00:00:00Z") or value[10] != "T":
         return None
     try:
@@ -61,7 +61,7 @@ def instant(value: object) -> datetime | None:
 
 
 def _fitting(widths: Sequence[int], width: int) -> int:
-    """How many columns have room, the first always."""
+    """How many columns fit; at least the first."""
     used, fit = 0, 0
     for each in widths:
         used += each + (len(_GAP) if fit else 0)
@@ -77,7 +77,7 @@ def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _below(told: Sequence[str], width: int) -> list[str]:
-    """As many on a line as have room, none of them broken."""
+    """Puts as many on a line as fit, without breaking any."""
     lines: list[str] = []
     for each in told:
         joined = f"{lines[-1]}; {each}" if lines else ""

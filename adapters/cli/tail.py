@@ -1,4 +1,4 @@
-"""`gateway tail`: what happens to messages, as it is committed."""
+"""`gateway tail`: follows the events of messages as they are committed."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ from adapters.store.read.event_log import EventFilter, end_of_log, events_after,
 from gateway.model.faults import printable
 from gateway.model.states import State
 
-_EVERY: Final = 0.3  # seconds between looks
+_EVERY: Final = 0.3  # seconds between polls
 _SHOWN: Final = ("at", "message", "account", "reference", "event", "state", "actor")
 
 
@@ -34,12 +34,10 @@ def place(text: str) -> str:
 
 def tail(
     home: HomeOption,
-    account: Annotated[
-        str | None, typer.Option(help="Only what happens to messages of this account.")
-    ] = None,
+    account: Annotated[str | None, typer.Option(help="Only events of messages of this account.")] = None,
     party: Annotated[str | None, typer.Option(help="Only of this party (customs code).")] = None,
     event: Annotated[str | None, typer.Option(help="Only this event, as `messages trace` calls it.")] = None,
-    state: Annotated[State | None, typer.Option(help="Only what leads to this state.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only events that lead to this state.")] = None,
     message: Annotated[
         str | None, typer.Option(help="Only of this message: id, reference, SeqNo or entry number.")
     ] = None,
@@ -48,18 +46,18 @@ def tail(
         typer.Option(
             parser=place,
             metavar="AGE|DAY|SEQUENCE",
-            help="Begin so long ago (10m, 2h), with a day in China, or behind this sequence; 0 is the "
-            "first event of all.",
+            help="Begin this long ago (10m, 2h), at a day in China, or after this sequence number; 0 begins "
+            "with the first event.",
         ),
     ] = None,
     no_follow: Annotated[
-        bool, typer.Option("--no-follow", help="Show what there is since then, and end.")
+        bool, typer.Option("--no-follow", help="Show the events since then, and exit.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Follow what happens to messages, one line for each event, until SIGINT or SIGTERM; both end with 0.
+    """Follow the events of messages, one line each, until SIGINT or SIGTERM; both exit with 0.
 
-    Shows what is committed from now on, beside a running node, or before one is started. With --json each
+    Shows events committed from now on; a node may be running already or be started later. With --json each
     line is an object.
 
     Example: gateway tail --account broker-aa --event refused --since 10m --home /srv/gateway
@@ -99,7 +97,7 @@ def _follow(
             after = max(after, end)
             ended.wait(_EVERY)
     except BrokenPipeError:
-        # What is left in the buffer goes nowhere, and says nothing of it when the process ends.
+        # The rest of the buffer is discarded, so that the process ends without an error about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -111,7 +109,7 @@ def _until(ended: Flag, found: Iterator[dict[str, Any]]) -> Iterator[dict[str, A
 
 
 def _nobody_reads() -> bool:
-    """Whether the pipe that it writes to was closed: else it would be noticed at the next event only."""
+    """Whether the reader closed the pipe; otherwise that would be noticed only at the next event."""
     with contextlib.suppress(io.UnsupportedOperation):
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)

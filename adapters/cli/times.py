@@ -1,4 +1,4 @@
-"""Times as operators give them: so long ago, or a day in China."""
+"""Times as operators give them: an age, or a day in China."""
 
 import re
 from datetime import date, datetime, timedelta
@@ -21,7 +21,7 @@ def age(text: str) -> timedelta:
 
 
 def beginning(text: str) -> str:
-    """As it was given, so that the same command later asks for the same: an age, or a day in China."""
+    """Checks an age or a day in China and returns it as given, so that the command can be repeated."""
     if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) is None:
         age(text)
         return text
@@ -32,7 +32,7 @@ def beginning(text: str) -> str:
 
 
 def begun(text: str, now: datetime) -> datetime:
-    """The moment that `beginning` means."""
+    """The moment described by a text that `beginning` accepts."""
     if "-" not in text:
         return now - age(text)
     return datetime.fromisoformat(text).replace(tzinfo=CHINA)
@@ -43,23 +43,23 @@ SinceOption = Annotated[
     typer.Option(
         parser=beginning,
         metavar="AGE|DAY",
-        help="Nothing older than this (30m, 2h, 3d), or than the beginning of this day in China.",
+        help="Nothing older than this age (30m, 2h, 3d), or than the start of this day in China.",
     ),
 ]
 UntilOption = Annotated[
     datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="Only what was received on this day in China or before."),
+    typer.Option(formats=["%Y-%m-%d"], help="Only what was received on or before this day in China."),
 ]
 
 
 def first_of(since: str | None) -> datetime | None:
-    """The moment that a `SinceOption` means."""
+    """The moment given by a `SinceOption`."""
     return None if since is None else begun(since, utc_now())
 
 
 def bounds(since: str | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
-    """From the first instant of `since` until before the first after `until`, days as China counts them.
-    Ends with 2 where the period ends before it begins."""
+    """From the start of `since` (inclusive) to the end of `until` (exclusive); days are days in China. Exits
+    with 2 if the period ends before it begins."""
     first = first_of(since)
     before = None if until is None else until.replace(tzinfo=CHINA) + timedelta(days=1)
     if first is not None and before is not None and before <= first:

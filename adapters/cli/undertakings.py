@@ -1,4 +1,4 @@
-"""`gateway undertakings`: acts on many messages, and those that take a second person."""
+"""`gateway undertakings`: bulk requests, and requests that need approval by a second person."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,10 +32,10 @@ from gateway.operate.message_actions import Impossible
 
 app = typer.Typer(
     cls=Listing,
-    help="Acts on many messages, and those that wait for a second person: approve, refuse, resume.",
+    help="Bulk requests, and requests that wait for a second person: approve, refuse, resume.",
 )
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the undertaking.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the request.")]
 _T = TypeVar("_T")
 
 
@@ -47,8 +47,8 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """What operators asked for, the newest last, with how far each is. Standard error has how many messages
-    each person acted on in the last 24 hours, also one by one.
+    """List operators' requests with their progress, newest last. Standard error shows how many messages each
+    person acted on in the last 24 hours, including single ones.
 
     Example: gateway undertakings list --state asked --home /srv/gateway
     """
@@ -64,7 +64,7 @@ def list_(
 
 @app.command()
 def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
-    """One with all its messages, and what became of each.
+    """Show one request with all its messages and the result for each.
 
     Example: gateway undertakings show 01JD0000000000000000000000 --home /srv/gateway
     """
@@ -85,7 +85,7 @@ def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> N
 
 @app.command()
 def approve(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
-    """Agree to what another user asked for, and do it. Ends with 1 for one's own.
+    """Approve another user's request and carry it out. Exits with 1 for one's own request.
 
     Example: gateway undertakings approve 01JD0000000000000000000000 --home /srv/gateway
     """
@@ -96,10 +96,10 @@ def approve(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -
 def refuse(
     wanted: IdArgument,
     home: HomeOption,
-    reason: Annotated[str, typer.Option(help="Why; is kept with it.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="Reason; kept with the request.", show_default=False)],
     as_json: JsonOption = False,
 ) -> None:
-    """Refuse what was asked for: nothing of it is done.
+    """Refuse a request: nothing in it is carried out.
 
     Example: gateway undertakings refuse 01JD0000000000000000000000 --reason "not today" --home /srv/gateway
     """
@@ -108,7 +108,7 @@ def refuse(
 
 @app.command()
 def resume(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
-    """Go on with one that was left in between; nothing is done twice.
+    """Resume a request that was interrupted; nothing is done twice.
 
     Example: gateway undertakings resume 01JD0000000000000000000000 --home /srv/gateway
     """

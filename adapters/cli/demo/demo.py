@@ -34,11 +34,11 @@ _HEADS: Final[Mapping[Language, tuple[str, ...]]] = {
 
 
 def demo(lang: LangOption) -> None:
-    """Tell the story of six declarations: start a gateway, send them over SFTP, print what came back.
+    """Demonstrate six declarations: start a gateway, send them over SFTP, print what came back.
 
     Released automatically, supplemented, inspected, waiting for an agency agreement, refused for the
-    enterprise's class, in transit. Everything is made in a temporary folder and gone afterwards. Ends with 0
-    only if every course is as expected.
+    enterprise's class, in transit. Everything is created in a temporary folder and removed afterwards. Exits
+    with 0 only if every declaration took the expected course.
 
     Example: gateway demo --lang zh
     """
@@ -46,7 +46,7 @@ def demo(lang: LangOption) -> None:
     for head in _HEADS[lang]:
         table.add_column(head, overflow="fold")
     good = True
-    # Late: other commands need not wait for its libraries.
+    # Imported late, so that other commands start without these libraries.
     from adapters.cli.demo.story import play
 
     story = [sample for sample in read_samples() if sample.story]
@@ -75,7 +75,7 @@ def demo(lang: LangOption) -> None:
 
 
 def _ended(course: "Course", lang: Language) -> tuple[str, str]:
-    """The gateway's verdict, and where customs ended."""
+    """The gateway's verdict, and the last status at customs."""
     from adapters.cli.demo.story import VERDICTS_ZH
 
     if lang is Language.EN:
@@ -88,7 +88,7 @@ def _ended(course: "Course", lang: Language) -> tuple[str, str]:
 
 
 def _register(home: Home, file: Path) -> None:
-    """The party that one of the samples is about and no new home has."""
+    """Registers the party that one of the samples needs and a new home lacks."""
     said, now = read_parties(file), utc_now()
     with home.store() as database:
         database.submit(lambda transaction: import_parties(transaction, said, "demo", "story", now)).result()
@@ -96,7 +96,7 @@ def _register(home: Home, file: Path) -> None:
 
 @contextmanager
 def _serving(home: Home) -> Iterator[tuple[str, int]]:
-    """A node in a process of its own, as an administrator would start it."""
+    """Runs a node in its own process, as an administrator would start it; yields its SFTP address."""
     command = [sys.executable, "-m", "cli", "serve", "--home", str(home.path)]
     log = home.path / "serve.log"
     with log.open("wb") as stderr:

@@ -1,4 +1,4 @@
-"""The course of one sample, played against a running node: sent over SFTP, followed up, its receipts read."""
+"""Plays one sample against a running node: sends it over SFTP, follows up, and reads its receipts."""
 
 import subprocess
 import sys
@@ -18,13 +18,13 @@ from adapters.store.tables.messages import messages
 from gateway.formats import xml
 from gateway.formats.submission import NAMESPACE
 
-WITHIN: Final = 60.0  # seconds for one step, on a machine that is busy with other things
+WITHIN: Final = 60.0  # seconds for one step, enough for a busy machine
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What came of a sample: the verdict of its final receipt, where customs ended with it, and what its
-    sender found in its InBox, a line each, with what was done in between."""
+    """Result of a sample: the verdict of its final receipt, its last status at customs, and one line for each
+    receipt in the sender's InBox and each act in between."""
 
     verdict: str
     customs_status: str
@@ -36,7 +36,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One receipt in a line: what it is and what it says. `verdict` is that of a final gateway receipt."""
+    """One receipt as a line of text: its kind and content. `verdict` is set for a final gateway receipt."""
 
     shown: str
     verdict: str = ""
@@ -49,7 +49,7 @@ class _Stand:
     customs_status: str
 
 
-# What stands in an InBox, by the first part of its name, and what it says.
+# Kinds of files in an InBox, by the first part of the name, with their description.
 _RECEIPTS_ZH: Final = {
     "Gateway": "网关回执：",
     "Successed": "导入成功",
@@ -64,7 +64,7 @@ VERDICTS_ZH: Final = {"accepted": "已受理", "rejected": "已拒收", "waiting
 
 
 def play(home: Home, address: tuple[str, int], sample: Sample, lang: Language) -> Course:
-    """Sends the sample and, where it pauses, what follows it. What does not come in time is left out."""
+    """Sends the sample and, when it pauses, its follow-up. Receipts that arrive too late are left out."""
     with _session(home, address, sample.account) as sftp:
         _send(home, sftp, sample)
         lines: dict[str, str] = {}
@@ -87,7 +87,7 @@ def _course(
 
 
 def _go_on(home: Home, address: tuple[str, int], sample: Sample) -> str:
-    """What is done when the sample pauses, in words."""
+    """Does what the sample waits for, and describes it."""
     if sample.follow_up:
         (following,) = (each for each in read_follow_ups() if each.folder == sample.follow_up)
         with _session(home, address, following.account) as sftp:
@@ -128,7 +128,7 @@ def _session(home: Home, address: tuple[str, int], account: str) -> Iterator[par
 
 
 def _send(home: Home, sftp: paramiko.SFTPClient, package: FollowUp) -> None:
-    # As brokers' software does: an unfinished name, then a rename.
+    # Brokers' software uploads under an unfinished name and renames.
     sftp.put(str(package.path(home.path)), f"/OutBox/{package.package}.tmp")
     sftp.rename(f"/OutBox/{package.package}.tmp", f"/OutBox/{package.package}")
 
@@ -155,7 +155,7 @@ def _said(sftp: paramiko.SFTPClient, name: str, lang: Language) -> _Line:
         rules = [fault.get("rule") or fault.get("code") for fault in root.iter(f"{{{NAMESPACE}}}Fault")]
         shown = VERDICTS_ZH.get(verdict, verdict) if lang is Language.ZH else verdict
         return _Line(" ".join(filter(None, [kind, shown, *rules])), verdict if final else "")
-    # What is said in its own words: number or channel, and the note.
+    # The text of the answer itself: number or channel, and the note.
     said = [root.findtext(f"{{*}}{tag}") or root.findtext(tag) for tag in ("SeqNo", "CHANNEL", "NOTE")]
     return _Line(" ".join(filter(None, [kind, *said])))
 

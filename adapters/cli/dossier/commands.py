@@ -1,4 +1,4 @@
-"""`gateway dossier`: what belongs to an entry, taken out, drawn and reviewed again after release."""
+"""`gateway dossier`: show and export the dossier of an entry; draw and record re-reviews after release."""
 
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -36,17 +36,17 @@ from gateway.model.dossier import Dossier, Reading, Review, ReviewOutcome
 from gateway.model.faults import printable
 from gateway.model.parties import TraderClass
 
-app = typer.Typer(no_args_is_help=True, help="The electronic dossier of an entry; every reading is noted.")
+app = typer.Typer(no_args_is_help=True, help="The electronic dossier of an entry; every access is recorded.")
 
 EntryArgument = Annotated[
-    str, typer.Argument(help="Entry number; also SeqNo, reference or message id of its declaration.")
+    str, typer.Argument(help="Entry number, or SeqNo, reference or message id of its declaration.")
 ]
-ReasonOption = Annotated[str, typer.Option(help="Why you read it; it is kept.", show_default=False)]
+ReasonOption = Annotated[str, typer.Option(help="Reason for the access; it is recorded.", show_default=False)]
 
 
 @app.command()
 def show(entry: EntryArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
-    """What is in a dossier, what is missing, what was asked for, and who has read it.
+    """Show what a dossier contains, what is missing, what was requested, and who has read it.
 
     Example: gateway dossier show 022020261000000001 --reason "complaint 17" --home /srv/gateway
     """
@@ -69,12 +69,12 @@ def show(entry: EntryArgument, home: HomeOption, reason: ReasonOption, as_json: 
 @app.command()
 def export(
     entry: EntryArgument,
-    to: Annotated[Path, typer.Option(help="The zip to write; it must not be there.", show_default=False)],
+    to: Annotated[Path, typer.Option(help="The zip to write; it must not exist.", show_default=False)],
     home: HomeOption,
     reason: ReasonOption,
     as_json: JsonOption = False,
 ) -> None:
-    """A dossier as a zip with all its parts and a signed index.xml.
+    """Export a dossier as a zip with all its parts and a signed index.xml.
 
     `gateway receipts verify index.xml` checks the signature; the index has the SHA-256 of every part.
 
@@ -85,7 +85,7 @@ def export(
         base = opened(home)
         if to.exists():
             fail(USAGE, f"{to} is there already")
-        if not to.parent.is_dir():  # before the reading is noted
+        if not to.parent.is_dir():  # before the access is recorded
             fail(UNREACHABLE, f"{to.parent}: No such folder")
         dossier = _meant(base, entry)
         signer = base.signer()
@@ -104,19 +104,23 @@ def export(
 @app.command()
 def sample(
     home: HomeOption,
-    seed: Annotated[str, typer.Option(help="Decides who is drawn; publish it afterwards.")],
-    share: Annotated[str | None, typer.Option(help="Share of the entries, as 0.05; rounded up.")] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="So many entries.")] = None,
+    seed: Annotated[
+        str, typer.Option(help="Seed that decides which entries are drawn; publish it afterwards.")
+    ],
+    share: Annotated[str | None, typer.Option(help="Share of the entries, such as 0.05; rounded up.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Number of entries.")] = None,
     since: SinceOption = None,
     until: UntilOption = None,
-    office: Annotated[str, typer.Option(help="Customs office of declaration; shell pattern, as 02*.")] = "*",
+    office: Annotated[
+        str, typer.Option(help="Customs office of declaration; a shell pattern such as 02*.")
+    ] = "*",
     trader_class: Annotated[
         TraderClass | None, typer.Option(help="Class of the trader on the day of receipt.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw released entries for re-review. The same seed and the same entries give the same sample anywhere:
-    the lowest SHA-256 over seed, line break and entry number.
+    """Draw released entries for re-review. The same seed and entries always give the same sample: the entries
+    with the lowest SHA-256 over seed, line break and entry number.
 
     Example: gateway dossier sample --seed 2026-11 --share 0.05 --since 2026-11-01 --home /srv/gateway
     """
@@ -166,7 +170,7 @@ def review(
     note: Annotated[str, typer.Option(help="What was looked at, and what was found.", show_default=False)],
     as_json: JsonOption = False,
 ) -> None:
-    """Record what a re-review after release came to; `gateway stats findings` counts it by triage rule.
+    """Record the outcome of a re-review after release; `gateway stats findings` counts it by triage rule.
 
     Example: gateway dossier review 022020261000000001 --outcome found --note "weight"
     """
@@ -198,7 +202,7 @@ def readings(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """Who read what, when and why; over SFTP too.
+    """List who read which dossier, when and why, including accesses over SFTP.
 
     Example: gateway dossier readings 022020261000000001 --home /srv/gateway
     """
@@ -239,7 +243,7 @@ def _meant(home: Home, wanted: str) -> Dossier:
         if dossier is not None:
             return dossier
         for row in find_messages(reader, wanted):
-            # Later documents are linked to their declaration.
+            # Documents sent later are linked to their declaration.
             for message in (row.id, row.linked):
                 dossier = message and dossier_of_message(reader, message, families)
                 if dossier:

@@ -1,4 +1,4 @@
-"""A dossier as one zip: its parts, and an index that the gateway signed."""
+"""A dossier as one zip: its parts, and an index signed by the gateway."""
 
 import errno
 import hashlib
@@ -27,14 +27,16 @@ def export_to(
     opened: Callable[[str], IO[bytes]],
     body: Callable[[Recorded], bytes],
 ) -> None:
-    """Writes the zip, in constant memory. `opened` gives stored bytes by SHA-256, `body` a row's.
+    """Writes the zip in constant memory. `opened` opens stored bytes by SHA-256, `body` returns a row's.
 
-    Every part is held against its digest on the way. Raises `OSError` where one is damaged or gone, and where
-    the file cannot be written or is there already; then nothing is left.
+    Every part is compared with its digest. Raises `OSError` if a part is damaged or missing, or if the file
+    cannot be written or exists already; then nothing is left behind.
     """
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    except OSError as error:  # of the folder; the name of the unfinished file would say nothing
+    except (
+        OSError
+    ) as error:  # name the folder; the name of the unfinished file would mean nothing to the user
         raise OSError(error.errno, error.strerror, str(file.parent)) from None
     try:
         with os.fdopen(descriptor, "wb") as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -50,7 +52,7 @@ def export_to(
                         target.write(chunk)
                 if digest.hexdigest() != leaf.sha256:
                     raise OSError(errno.EIO, "a part is damaged", leaf.path)
-        # A link and not a rename, which would replace a file.
+        # A link, because a rename would replace an existing file.
         os.link(name, file)
     finally:
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""A dossier in words: as `gateway dossier show` says it, as JSON and for people."""
+"""Output of `gateway dossier show`, as JSON and as text."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from gateway.model.dossier import Dossier, DossierDeclaration
 
 
 def words(dossier: Dossier) -> dict[str, Any]:
-    """What is in it, what is missing, what was asked for."""
+    """Contents of the dossier, what is missing, and what was requested."""
     owed = dossier.owed
     return {
         "dossier": dossier.name,
@@ -42,7 +42,7 @@ def words(dossier: Dossier) -> dict[str, Any]:
 
 
 def say(shown: dict[str, Any]) -> None:
-    """The same for people; of a digest enough to tell two apart is for scripts, so it is left out."""
+    """Prints the same for people, without digests, which are for scripts."""
     printer = console()
     printer.print("dossier  ", cell(shown["dossier"]), sep="")
     owed = shown["owed"]

@@ -1,4 +1,4 @@
-"""`gateway init`: a home that can be served at once, with keys, accounts, register and samples."""
+"""`gateway init`: creates a home that can be served at once, with keys, accounts, register and samples."""
 
 import shutil
 import socket
@@ -25,11 +25,11 @@ _COPIED: Final = ("gateway.toml", "parties.toml", "policy.toml", "routes.toml")
 
 
 class HomeExists(Exception):
-    """The folder is there and not empty; `init` never writes over anything."""
+    """The folder exists and is not empty; `init` never overwrites anything."""
 
 
 def create_home(path: Path, port: int | None, now: datetime) -> Home:
-    """Makes the home; raises `HomeExists`. A `port` of 0 picks one that is free now, and keeps it."""
+    """Creates the home; raises `HomeExists`. A `port` of 0 picks a port that is free now, and stores it."""
     if path.exists() and any(path.iterdir()):
         raise HomeExists(f"{path} is not empty")
     with private():
@@ -74,7 +74,7 @@ def free_port() -> int:
 
 
 def _make_host_keys(home: Home) -> list[str]:
-    """One of each kind, as lines of known_hosts without the names."""
+    """Creates one key of each kind; returns lines of known_hosts without the host names."""
     lines = []
     for kind, make in zip(KINDS, (make_ed25519, make_ecdsa, make_rsa), strict=True):
         private, line = make()
@@ -96,7 +96,7 @@ def _make_clients(home: Home, host_lines: Sequence[str], now: datetime) -> None:
         write_private(folder / "id_ed25519", private)
         (folder / "id_ed25519.pub").write_text(f"{line} {folder.name}\n")
         (folder / "known_hosts").write_text(known)
-        # Both kinds are met in practice, so both are in the first home that anyone sees.
+        # Both kinds occur in practice, so a new home has both.
         make_pair = make_rsa_pair if party["role"] == "broker" else make_p256_pair
         _write_pair(folder / "sign.key", folder / "sign.crt", make_pair, party["code"], now)
 

@@ -1,4 +1,4 @@
-"""The long-term mandates that a new home begins with: between each broker and each trader (CONTRACT.md)."""
+"""The long-term mandates of a new home: one between each broker and each trader (CONTRACT.md)."""
 
 from datetime import datetime
 from functools import partial
@@ -30,8 +30,8 @@ ACTOR: Final = "init"
 
 
 def grant_mandates(home: Home, database: Database, now: datetime) -> None:
-    """Registers them as if the association had told of them: each with a notice that its own key signed, kept
-    like a package. Nothing where no association has an account."""
+    """Registers them as if the association had sent them: each with a notice signed by the association's key
+    and stored like a package. Does nothing if no association has an account."""
     with database.engine.connect() as reader:
         parties = list(registered(reader).values())
     association = next((each for each in parties if Role.ASSOCIATION in each.roles and each.account), None)
@@ -67,14 +67,14 @@ def _tell(change: AgreementChange, kept: Arrival, now: datetime, transaction: Tr
 
 def _notice(serial: int, trader: Party, broker: Party, now: datetime) -> AgreementNotice:
     day = china_date(now)
-    number = f"{day.year}{serial:07}"  # 11 digits, as a mandate's (FORMATS 4.3)
+    number = f"{day.year}{serial:07}"  # mandate numbers have 11 digits (FORMATS 4.3)
     agreement = Agreement(
         number=number,
         kind=AgreementKind.LONG_TERM,
         trader=trader.code,
         broker=broker.code,
         state=AgreementState.IN_FORCE,
-        # The samples are dated in the first days of the month that this was written in.
+        # The samples are dated in the first days of the month in which this was written.
         valid_from=day.replace(month=1, day=1),
         services=DECLARING,
     )

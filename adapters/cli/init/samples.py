@@ -1,4 +1,4 @@
-"""The shipped samples: what a new user sends first, and what `gateway demo` sends and expects."""
+"""The shipped samples: for a new user's first messages, and for `gateway demo`, with expected results."""
 
 import tomllib
 from importlib import resources
@@ -23,15 +23,15 @@ from signxml.signer import XMLSigner
 from gateway.formats import xml
 from gateway.model.states import CustomsStatus
 
-# Fixed, so that a home that is made again holds the same packages.
+# Fixed, so that every new home has identical packages.
 _PACKED_AT: Final = (2026, 11, 2, 9, 30, 0)
 
-# Registers the trader of class C that one of the samples is about.
+# Registers the trader of class C that one of the samples needs.
 FURTHER_PARTY: Final = "trader-c.toml"
 
 
 class FollowUp(BaseModel):
-    """A package that is sent later. The fields are explained in `config/samples/samples.toml`."""
+    """A package that is sent after another. The fields are explained in `config/samples/samples.toml`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,7 +47,7 @@ class FollowUp(BaseModel):
 
 
 class Sample(FollowUp):
-    """A declaration, and what is expected to come of it."""
+    """A declaration, and its expected result."""
 
     verdict: Literal["accepted", "rejected"]
     customs_status: CustomsStatus
@@ -65,18 +65,18 @@ def read_samples() -> tuple[Sample, ...]:
 
 
 def read_follow_ups() -> tuple[FollowUp, ...]:
-    """What follows some of them."""
+    """The packages that follow some of the declarations."""
     return tuple(FollowUp.model_validate(entry) for entry in _listed()["follow_up"])
 
 
 def read_others() -> tuple[FollowUp, ...]:
-    """What is no declaration, and follows none."""
+    """Packages that are neither declarations nor follow one."""
     return tuple(FollowUp.model_validate(entry) for entry in _listed()["other"])
 
 
 def write_samples(home: Path) -> tuple[Sample, ...]:
-    """Writes each sample to its `path`, over one that is there; needs `home`/clients/<account>/sign.key and
-    sign.crt for those that are signed."""
+    """Writes each sample to its `path`, replacing an existing file; signed ones need
+    `home`/clients/<account>/sign.key and sign.crt."""
     samples = read_samples()
     for each in (*samples, *read_follow_ups(), *read_others()):
         target = each.path(home)
@@ -91,8 +91,8 @@ def _listed() -> dict[str, list[object]]:
 
 
 def signed(document: bytes, key: bytes, certificate: bytes) -> bytes:
-    """The XML document as UTF-8 with an enveloped XML-DSig signature as last child of its root: RSA or ECDSA,
-    as the PEM key is, SHA-256, exclusive canonicalisation. Comments are left out."""
+    """The XML document as UTF-8 with an enveloped XML-DSig signature as last child of its root: RSA or ECDSA
+    according to the PEM key, SHA-256, exclusive canonicalisation. Comments are left out."""
     loaded = load_pem_private_key(key, password=None)
     elliptic = isinstance(loaded, EllipticCurvePrivateKey)
     signer = XMLSigner(

@@ -1,7 +1,7 @@
-"""`gateway messages hold|release|reject|replay`: what operators do to messages, beside a running node.
+"""`gateway messages hold|release|reject|replay`: acts of operators on messages, beside a running node.
 
-What does it is imported when it is to be done: `gateway messages list` has these commands beside it, and
-needs no judgement.
+Their code is imported when they are called, since `gateway messages list` is in the same group and needs no
+judgement.
 """
 
 from pathlib import Path
@@ -23,26 +23,27 @@ def _said(reason: str) -> str:
 WantedArgument = Annotated[
     str | None,
     typer.Argument(
-        help="Message id (ours, or its sender's over AMQP), reference, SeqNo or entry number; of several the "
-        "newest that is no repeat. Or filters instead.",
+        help="Message id (ours, or its sender's over AMQP), reference, SeqNo or entry number; the newest of "
+        "several that is not a repetition. Or use filters instead.",
         show_default=False,
     ),
 ]
 ReasonOption = Annotated[
-    str, typer.Option(help="Why; stands in the trail.", show_default=False, callback=_said)
+    str, typer.Option(help="Reason; kept in the trace.", show_default=False, callback=_said)
 ]
 ReasonOrDryOption = Annotated[
-    str | None, typer.Option(help="Why; stands in the trail. Needed but for --dry-run.", show_default=False)
+    str | None,
+    typer.Option(help="Reason; kept in the trace. Required without --dry-run.", show_default=False),
 ]
 DryRunOption = Annotated[
     bool,
-    typer.Option("--dry-run", help="Show what would come of it against the present; change nothing."),
+    typer.Option("--dry-run", help="Show what would happen, beside the present state; change nothing."),
 ]
 KeyOption = Annotated[
     str | None,
     typer.Option(
         "--request-key",
-        help="Your name for this request, at most 64 characters: given again, it has no second effect.",
+        help="Your key for this request, at most 64 characters; the same key has no second effect.",
         parser=lambda text: _key(text),
         metavar="KEY",
     ),
@@ -70,7 +71,7 @@ def _acted(
     from adapters.cli.messages import dry_run as trial
     from adapters.cli.messages.request import Ask, asked, check_choice
 
-    check_choice(wanted, filters)  # who has said neither is told first what it is about
+    check_choice(wanted, filters)  # first, so that this is the error if neither is given
     with exit_codes():
         warn_of_differing(opened(home))
     if dry_run:
@@ -91,9 +92,9 @@ def hold(
     request_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop a message that customs does not have yet: received, waiting or accepted. Or all that meet filters.
+    """Hold a message that customs does not have yet: received, waiting, accepted. Or all that match filters.
 
-    Its deliveries stop with it. Beside a running node, whichever is first counts, this or the judgement.
+    Its deliveries are held too. If a running node is judging the message, whichever is first takes effect.
 
     Example: gateway messages hold TB20261102000001 --reason "sender asked" --home /srv/gateway
     """
@@ -110,10 +111,10 @@ def release(
     request_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a held message go on where it was stopped. Or all that meet filters.
+    """Release a held message; it continues where it was held. Or all that match filters.
 
-    One that was never accepted is judged, and may wait anew; one that was accepted is delivered under its
-    submission key, after the back-end was asked whether it has it.
+    If it was never accepted it is judged, and may have to wait again; if it was accepted it is delivered
+    under its submission key, after the back-end was asked whether it has it.
 
     Example: gateway messages release TB20261102000001 --reason "sender agreed" --home /srv/gateway
     """
@@ -130,8 +131,8 @@ def replay(
         typer.Option(
             "--from",
             help="judgement: judge it again under today's rules. delivery: send it again under its key, "
-            "after the back-end was asked for it. By default a rejected one is judged and a held one "
-            "that was accepted is sent.",
+            "after asking the back-end whether it has it. By default a rejected message is judged, and a "
+            "held one that was accepted is sent.",
         ),
     ] = None,
     reason: ReasonOrDryOption = None,
@@ -139,7 +140,7 @@ def replay(
     request_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take up again a rejected or held message, or all that meet filters.
+    """Judge or send a rejected or held message again, or all that match filters.
 
     Example: gateway messages replay TB20261102000001 --reason "certificate registered" --home /srv/gateway
     """
@@ -153,17 +154,17 @@ def reject(
     wanted: WantedArgument = None,
     reason: Annotated[
         str | None,
-        typer.Option(help="Why; the sender reads it. Needed but for --dry-run.", show_default=False),
+        typer.Option(help="Reason; the sender reads it. Required without --dry-run.", show_default=False),
     ] = None,
     dry_run: DryRunOption = False,
     request_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Refuse a held or waiting message; its sender gets the final receipt, with the reason. Or all that meet
+    """Reject a held or waiting message; its sender gets the final receipt with the reason. Or all that match
     filters.
 
-    An agreement that it had used comes free, and its reference may be used again. Not possible while
-    customs may have it.
+    An agreement that it had used is released, and its reference may be used again. Not possible while customs
+    may have it.
 
     Example: gateway messages reject TB20261102000001 --reason "withdrawn by the sender" --home /srv/gateway
     """

@@ -1,4 +1,4 @@
-"""`gateway messages`: find and understand them. What is done to them stands in `actions`."""
+"""`gateway messages`: list, show and trace messages. The commands that act on them are in `actions`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -36,7 +36,7 @@ from gateway.model.faults import Place
 
 app = typer.Typer(cls=Listing, help="Find, understand, hold, release, reject and replay messages.")
 
-# What `show` knows of a message in tables, after its own fields.
+# Tables that `show` prints after the fields of the message.
 _TABLES: Final = {
     "steps": ("at", "step"),
     "deliveries": ("id", "destination", "state", "attempts", "changed_at", "next_at", "note"),
@@ -83,19 +83,19 @@ def list_(
     lang: LangOption,
     filters: Filters,
     after: Annotated[
-        str | None, typer.Option(help="Page on: the first ones after this message id; 0 begins at the first.")
+        str | None, typer.Option(help="Next page: the first messages after this message id; 0 is the start.")
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Answers of customs as well.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Include answers of customs.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What parties sent, the newest last. Filters are met together.
+    """List what parties sent, newest last. All given filters must match.
 
     Example: gateway messages list --state rejected --fault schema-missing --older 2h --home /srv/gateway
     """
     filter_ = replace(filters.wanted(utc_now()), after=after, everything=all_)
     with exit_codes(), opened(home).reading() as reader:
         rows = list_messages(reader, filter_, filters.limit)
-        if not as_json:  # the columns of which are a contract
+        if not as_json:  # the JSON keys are fixed by the contract
             more = beside(reader, [row["id"] for row in rows])
             rows = [row | more[row["id"]] for row in rows]
     columns = (
@@ -107,7 +107,7 @@ def list_(
 
 @app.command()
 def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
-    """Everything known of one message.
+    """Show everything about one message.
 
     Example: gateway messages show 01JD0000000000000000000000 --home /srv/gateway
     """
@@ -139,7 +139,7 @@ def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: Js
 
 @app.command()
 def trace(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
-    """Every event of a message, with actor, time and place in the log.
+    """List every event of a message, with actor, time and position in the log.
 
     Example: gateway messages trace TB20261102000001 --home /srv/gateway
     """
@@ -156,7 +156,7 @@ def _trail(reader: Connection, message: str) -> list[dict[str, Any]]:
 
 
 def in_short(detail: dict[str, Any]) -> str:
-    # Digests are for scripts; a table shows enough of them to tell two apart.
+    # Full digests are for scripts; a table shows enough of them to tell two apart.
     return " ".join(f"{key}={_short(value)}" for key, value in detail.items())
 
 

@@ -1,4 +1,4 @@
-"""`gateway messages diff`: the attempts of one message side by side, or two messages."""
+"""`gateway messages diff`: compares the attempts of one message, or two messages, side by side."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -37,13 +37,13 @@ def diff(
     wanted: WantedArgument,
     home: HomeOption,
     other: Annotated[
-        str | None, typer.Argument(help="Another message, to be laid beside it.", show_default=False)
+        str | None, typer.Argument(help="Another message to compare it with.", show_default=False)
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Lay the attempts of a message side by side, or two messages, and mark where they differ.
+    """Show the attempts of a message, or two messages, side by side, and mark the differences.
 
-    An attempt begins when the message comes, what it waited for comes, or somebody replays it.
+    An attempt begins when the message arrives, when what it waited for arrives, or when it is replayed.
 
     Example: gateway messages diff TB20261102000001 --home /srv/gateway
     """
@@ -76,7 +76,7 @@ def _attempts(reader: Connection, wanted: str, other: str | None) -> dict[str, A
 
 
 def _beside(columns: Sequence[str], found: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
-    """Rows of what any of them has, and the names of those in which they are not all the same."""
+    """Rows for every name that any of them has, and the names for which their values differ."""
     rows = {name: [each.get(name) for each in found] for name in names}
     rows = {
         name: values for name, values in rows.items() if any(value not in (None, [], "") for value in values)
@@ -86,7 +86,7 @@ def _beside(columns: Sequence[str], found: Sequence[dict[str, Any]], names: Sequ
 
 
 def attempts_of(trail: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What each attempt began with and came to, by the events of a message, oldest first."""
+    """Start and result of each attempt, from the events of a message, oldest first."""
     attempts: list[dict[str, Any]] = []
     for event in trail:
         detail, happened = event["detail"], event["event"]
@@ -128,11 +128,11 @@ def _facts(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
 
 
 def _parts(reader: Connection, message: str) -> dict[str, str]:
-    """The parts of its package with their digests, by the newest receipt that names them."""
+    """The parts of its package with their digests, from the newest receipt that names them."""
     own = select(receipts.c.body).where(
         receipts.c.message == message, receipts.c.kind == ReceiptKind.GATEWAY, ~receipts.c.superseded
     )
-    # That a back-end is waited for is told without them, and may be told last.
+    # A pending receipt about an unreachable back-end does not list them, and may be the newest.
     for body in reader.execute(own.order_by(receipts.c.id.desc())).scalars():
         if named := list(trusted(bytes(body)).iter("{*}Part")):
             return {each.get("name", ""): each.get("sha256", "") for each in named}
@@ -144,5 +144,5 @@ def _plain(value: Any) -> Any:
 
 
 def _short(value: Any) -> Any:
-    # Digests are for scripts; enough of them is shown to tell two apart.
+    # Full digests are for scripts; enough of each is shown to tell two apart.
     return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else value

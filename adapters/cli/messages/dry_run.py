@@ -1,8 +1,7 @@
-"""`gateway messages hold|release|reject|replay --dry-run`: what would come of it, beside what is.
+"""`gateway messages hold|release|reject|replay --dry-run`: the result beside the present state.
 
-The act itself is done, and taken back: judged in this process by the very stages of the node, under today's
-rules, policy and register, at this moment. A message that something else happens to before the act may come
-out otherwise.
+The act is carried out and rolled back: judged in this process by the stages of the node, under the present
+rules, policy and register. The result may differ if something else happens to the message before the act.
 """
 
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ _COMPARED: Final = ("state", "verdict", "faults", "route", "backends")
 def dry_run(
     act: Act, wanted: str | None, filters: Filters, stage: Stage | None, path: Path, as_json: bool
 ) -> None:
-    """Says it of each message that is meant. Ends with 1 where none of it is possible, as the act would."""
+    """Prints the result for each selected message. Exits with 1 if none is possible, as the act would."""
     with exit_codes(), operating(opened(path)) as on:
         with on.reading() as reader:
             those = chosen(reader, wanted, filters)

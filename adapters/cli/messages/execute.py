@@ -1,4 +1,4 @@
-"""The operators' service over one home, and its progress on a terminal."""
+"""The operators' service for one home, and its progress on a terminal."""
 
 import sys
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from gateway.operate.service import OperatorService
 
 @dataclass(frozen=True, slots=True)
 class Operating:
-    """The service over one home, with the store that it works on."""
+    """The service for one home, with the store that it works on."""
 
     home: Home
     database: Database
@@ -41,7 +41,7 @@ def operating(home: Home) -> Iterator[Operating]:
 
 
 def resume(service: OperatorService, request: str) -> None:
-    """Goes on with a request: a progress bar on standard error where that is a terminal, else a line for each
+    """Continues a request; standard error shows a progress bar if it is a terminal, else a line for each
     thousand messages."""
     if sys.stderr.isatty():
         with Bar(console=Console(stderr=True), transient=True) as bar:

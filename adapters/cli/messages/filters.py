@@ -1,4 +1,4 @@
-"""Which messages an act is for, by the options of `gateway messages list`: what it lists is meant."""
+"""Filters that select messages: the options of `gateway messages list`, shared by the acts."""
 
 import inspect
 import re
@@ -24,7 +24,7 @@ def office_code(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What messages are chosen by; None asks for nothing. Of those that meet all of it the newest `limit`."""
+    """Criteria for messages; None does not restrict. Selects the newest `limit` of those that match all."""
 
     state: State | None
     party: str | None
@@ -42,8 +42,8 @@ class Filters:
 
     @property
     def given(self) -> dict[str, str]:
-        """What was asked for, as plain words; empty where nothing was. An age stays an age: the same command
-        later asks for the same."""
+        """The given criteria as strings; empty if there are none. An age stays an age, so that repeating the
+        command gives the same criteria."""
         asked = ((each.name, getattr(self, each.name)) for each in fields(self) if each.name != "limit")
         return {name: _word(value) for name, value in asked if value is not None}
 
@@ -87,7 +87,7 @@ def _filters(
         ),
     ] = None,
     fault: Annotated[
-        str | None, typer.Option(help="Only refused, waiting and held ones with this fault or rule.")
+        str | None, typer.Option(help="Only refused, waiting and held messages with this fault or rule.")
     ] = None,
     family: Annotated[str | None, typer.Option(help="Only messages of this family.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Only messages of this type.")] = None,
@@ -95,14 +95,18 @@ def _filters(
     until: UntilOption = None,
     older: Annotated[
         timedelta | None,
-        typer.Option(parser=age, metavar="AGE", help="Only those received so long ago: 30m, 2h, 3d."),
+        typer.Option(
+            parser=age, metavar="AGE", help="Only those received at least this long ago: 30m, 2h, 3d."
+        ),
     ] = None,
     text: Annotated[
-        str | None, typer.Option(help="How a reference, file name, SeqNo or entry number begins.")
+        str | None, typer.Option(help="First characters of a reference, file name, SeqNo or entry number.")
     ] = None,
     overdue: Annotated[
         bool | None,
-        typer.Option("--overdue", help="Only those that customs took and owes its final answer on."),
+        typer.Option(
+            "--overdue", help="Only those that customs accepted and has not answered finally in time."
+        ),
     ] = None,
     limit: LimitOption = 100,
 ) -> Filters:
@@ -124,7 +128,7 @@ def _filters(
 
 
 def filtered(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of the filters in place of its parameter `filters`."""
+    """Replaces the parameter `filters` of a command by one option for each filter."""
     options = inspect.signature(_filters)
     own = inspect.signature(command)
 
@@ -136,6 +140,6 @@ def filtered(command: Callable[..., None]) -> Callable[..., None]:
     every = [
         each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*shown, *options.parameters.values())
     ]
-    run.__signature__ = own.replace(parameters=every)  # type: ignore[attr-defined]  # what typer reads
+    run.__signature__ = own.replace(parameters=every)  # type: ignore[attr-defined]  # typer reads this
     run.__annotations__ = {each.name: each.annotation for each in every}
     return run

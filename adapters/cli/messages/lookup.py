@@ -1,4 +1,4 @@
-"""Which message is meant, for every command that is given one."""
+"""Finds the message that a command names."""
 
 from typing import Annotated, Any
 
@@ -12,15 +12,15 @@ from adapters.store.read.message_detail import find_messages
 WantedArgument = Annotated[
     str,
     typer.Argument(
-        help="Message id (ours, or its sender's over AMQP), reference, SeqNo or entry number; of several the "
-        "newest that is no repeat."
+        help="Message id (ours, or its sender's over AMQP), reference, SeqNo or entry number; the newest of "
+        "several that is not a repetition."
     ),
 ]
 
 
 def meant(reader: Connection, wanted: str) -> Row[*tuple[Any, ...]]:
-    """The newest that is known so and is no repeat of another. Standard error names the others, since a
-    correction and what is sent twice have the reference of the first."""
+    """The newest matching message that is not a repetition. The others are named on standard error, since
+    corrections and repetitions have the reference of the first."""
     found = find_messages(reader, wanted)
     if not found:
         fail(NO, f"no message is known by {wanted}")

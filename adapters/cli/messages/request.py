@@ -1,4 +1,4 @@
-"""An act as it is asked for on the command line: at once on one message, or as an undertaking."""
+"""An act requested on the command line: carried out at once on one message, or as a bulk request."""
 
 import os
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _OPERATORS: Final = (Event.REPLAYED, Event.RESUMED, Event.HELD, Event.DISMISSED)
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What the options said: one message, or filters."""
+    """The request as given by the options: for one message, or for all that match filters."""
 
     act: Act
     wanted: str | None
@@ -44,14 +44,14 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The ids of the messages that are meant; `more` meet the filters beyond the limit."""
+    """Ids of the selected messages; `more` is the number that match the filters beyond the limit."""
 
     messages: Sequence[str]
     more: int = 0
 
 
 def check_choice(wanted: str | None, filters: Filters) -> None:
-    """Ends with 2 where neither a message nor filters are given, or both."""
+    """Exits with 2 unless either a message or filters are given, and not both."""
     if wanted is None and not filters.given:
         fail(
             USAGE,
@@ -74,11 +74,11 @@ def chosen(reader: Connection, wanted: str | None, filters: Filters) -> Chosen:
 
 
 def asked(ask: Ask, path: Path, as_json: bool) -> None:
-    """Does it, or writes it down for a second person, and says what became of it."""
+    """Carries out the act, or records it for approval by a second person, and prints the result."""
     home = opened(path)
     with exit_codes(), operating(home) as on:
         policy = home.policy().operations
-        before = utc_now()  # of choosing: what goes on while it is chosen went on since
+        before = utc_now()  # before selecting: changes during the selection count as later
         with on.reading() as reader:
             those = chosen(reader, ask.wanted, ask.filters)
         single = those.messages[0] if ask.wanted is not None else None
@@ -128,7 +128,7 @@ def _never_still(message: str) -> NoReturn:
 
 
 def _last_act(on: Operating, message: str) -> str:
-    """Who acted on it last: to press Enter twice should not leave one guessing."""
+    """The last act on the message and its actor, shown for instance when a command is entered twice."""
     query = select(events).where(events.c.message == message).order_by(events.c.sequence.desc()).limit(20)
     with on.reading() as reader:
         for row in reader.execute(query):
@@ -140,7 +140,7 @@ def _last_act(on: Operating, message: str) -> str:
 def _written(
     on: Operating, request: RequestTerms, messages: Sequence[str], now: datetime
 ) -> tuple[str, bool]:
-    """The id of the undertaking, and whether it is a new one: else it has the same request key."""
+    """The id of the request, and whether it is new; otherwise one with the same request key exists."""
     id_ = new_id(now, os.urandom(10))
     policy = on.home.policy().operations
     try:
@@ -153,8 +153,8 @@ def _written(
 
 
 def finish(on: Operating, undertaking: str, as_json: bool, *, single: str | None = None) -> None:
-    """Goes on with an undertaking as far as it may, and says how it stands. Ends with 1 where nothing of it
-    was possible."""
+    """Continues a request as far as permitted, and prints its status. Exits with 1 if nothing in it was
+    possible."""
     try:
         resume(on.service, undertaking)
     except Superseded as error:
@@ -179,7 +179,7 @@ def finish(on: Operating, undertaking: str, as_json: bool, *, single: str | None
 
 
 def in_words(shown: dict[str, Any]) -> str:
-    """How an undertaking stands, and what may be done."""
+    """The status of a request, and what may be done next."""
     id_, act = shown["id"], shown["act"]
     counted = f"{act}: {shown['done']} done, {shown['impossible']} not possible, {shown['open']} open"
     match shown["state"]:

@@ -1,4 +1,4 @@
-"""`gateway parties`: who takes part, and what each may do."""
+"""`gateway parties`: the register of parties."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,14 +43,14 @@ from gateway.model.china import china_date
 from gateway.model.parties import Role, TraderClass
 from gateway.operate.party_changes import PartyRecord
 
-app = typer.Typer(cls=Listing, help="Who takes part: traders, brokers, association, customs, premises.")
+app = typer.Typer(cls=Listing, help="The parties: traders, brokers, association, customs, premises.")
 
 app.command()(keys)
 
 
 @app.command("list")
 def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
-    """Registered parties with the class in force today, the newest last.
+    """List registered parties with the class in force today, newest last.
 
     Example: gateway parties list --home /srv/gateway
     """
@@ -63,7 +63,7 @@ def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json:
 
 @app.command()
 def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
-    """Everything registered of one party, and every change of it; keys by their fingerprints only.
+    """Show everything registered about one party, and every change; keys by their fingerprints only.
 
     Example: gateway parties show broker-aa --home /srv/gateway
     """
@@ -98,20 +98,20 @@ def add(
     name: Annotated[str, typer.Option(help="Name as registered.", show_default=False)],
     role: Annotated[
         str,
-        typer.Option(
-            help=f"What it is: {', '.join(Role)}; several with commas between them.", show_default=False
-        ),
+        typer.Option(help=f"Its role: {', '.join(Role)}; several separated by commas.", show_default=False),
     ],
     class_: Annotated[
         TraderClass | None, typer.Option("--class", help="Class of a trader or broker.")
     ] = None,
-    since: Annotated[str, typer.Option(help="First day of that class; from ever without it.")] = "",
+    since: Annotated[
+        str, typer.Option(help="First day of that class; without it the class has no first day.")
+    ] = "",
     account: Annotated[str, typer.Option(help="User name for log-ins.")] = "",
     key: Annotated[Path | None, typer.Option(help="OpenSSH public key file of the account.")] = None,
     reason: ReasonOption = "add",
     as_json: JsonOption = False,
 ) -> None:
-    """Register one more party.
+    """Register a party.
 
     Example: gateway parties add --code 1207960404 --scc 91120116MADEM0C186 --name 某公司 --role trader
     """
@@ -141,20 +141,20 @@ def add(
 def import_(
     file: Annotated[
         Path,
-        typer.Argument(help="parties.toml or its like, or a CSV table (*.csv).", exists=True, dir_okay=False),
+        typer.Argument(help="A file like parties.toml, or a CSV table (*.csv).", exists=True, dir_okay=False),
     ],
     home: HomeOption,
     lang: LangOption,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change, change nothing.")
+        bool, typer.Option("--dry-run", help="Show what would change; change nothing.")
     ] = False,
     reason: ReasonOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Add and change the parties that a file names; all of them, or none. Others stay as they are.
+    """Add and change the parties that a file names; all of them, or none. Others are not changed.
 
-    A class that differs from the one in force begins today, or on the day that the file says; the old one
-    ends the day before. Keys and certificates are added, never taken away (`gateway parties keys`).
+    A class that differs from the one in force begins today, or on the day given in the file; the old one ends
+    the day before. Keys and certificates are added, never removed (use `gateway parties keys`).
 
     Example: gateway parties import parties.csv --dry-run --home /srv/gateway
     """

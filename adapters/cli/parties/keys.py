@@ -1,4 +1,4 @@
-"""`gateway parties keys`: what a party logs in and signs with."""
+"""`gateway parties keys`: the log-in keys and certificates of a party."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -24,7 +24,7 @@ from gateway.operate.party_keys import key_fingerprint, merged, revoked, with_ke
 WantedArgument = Annotated[
     str, typer.Argument(help="Account, customs code, social credit code or organisation code.")
 ]
-ReasonOption = Annotated[str, typer.Option(help="Why; it is kept with each change.")]
+ReasonOption = Annotated[str, typer.Option(help="Reason; kept with each change.")]
 
 
 def keys(
@@ -38,10 +38,10 @@ def keys(
     reason: ReasonOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Log-in keys and certificates of a party; add some, revoke one.
+    """List the log-in keys and certificates of a party, add new ones, or revoke one.
 
-    A new key counts from the next log-in, a revoked one is refused at once, in open sessions too. A change of
-    certificates holds from the next message that is judged.
+    A new key is valid from the next log-in; a revoked one is refused at once, in open sessions too. A change
+    of certificates applies from the next message that is judged.
 
     Example: gateway parties keys broker-aa --add-certificate new.crt --home /srv/gateway
     """

@@ -1,4 +1,4 @@
-"""A party as commands show it, and what changed in it."""
+"""A party and its changes, as commands show them."""
 
 from datetime import date, datetime
 from typing import Any, Final
@@ -12,7 +12,7 @@ from gateway.operate.party_keys import key_fingerprint
 
 
 def row(party: Party, today: date) -> dict[str, Any]:
-    """As CONTRACT.md has it: the class is the one in force today."""
+    """The fields listed in CONTRACT.md; the class is the one in force today."""
     return {
         "account": None if party.account is None else party.account.name,
         "code": party.code,
@@ -24,7 +24,7 @@ def row(party: Party, today: date) -> dict[str, Any]:
 
 
 def whole(party: Party, today: date) -> dict[str, Any]:
-    """Everything; keys and certificates by their fingerprints. A period that has no beginning or no end has
+    """All fields; keys and certificates by their fingerprints. A period without a beginning or an end has
     null there."""
     account = party.account
     return {
@@ -58,7 +58,7 @@ def whole(party: Party, today: date) -> dict[str, Any]:
 
 
 def differences(change: PartyChange, today: date) -> list[dict[str, Any]]:
-    """Each field that is not as it was, `before` and `after`; none of a party that is new."""
+    """Each changed field with `before` and `after`; empty for a new party."""
     if change.before is None:
         return []
     before, after = whole(change.before, today), whole(change.after, today)
@@ -71,7 +71,7 @@ def differences(change: PartyChange, today: date) -> list[dict[str, Any]]:
 
 
 def words(value: object, lang: Language) -> str:
-    """A value of `whole` for people."""
+    """A value of `whole` as text for people."""
     in_zh = lang is Language.ZH
     if value is None or value == []:
         return "-"
@@ -92,7 +92,7 @@ _DATES: Final = {
 
 
 def _entry(entry: dict[str, Any], lang: Language) -> str:
-    """A period or a certificate: what it is, then its dates as far as it has any."""
+    """A period or a certificate: its name, then the dates that it has."""
     in_zh = lang is Language.ZH
     called = chinese.PARTY.words if in_zh else {}
     what = [

@@ -85,14 +85,15 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "backends": Place("adapters.cli.backends", "app", "The back-ends: status, pause, resume, retry."),
     "documents": Place("adapters.cli.documents", "app", "Documents that declarations owe."),
     "customs": Place(
-        "adapters.sandbox.cli.customs", "app", "The customs sandbox: what waits there, and what it knows."
+        "adapters.sandbox.cli.customs",
+        "app",
+        "The customs sandbox: its queue, decisions, ledgers, and server.",
     ),
     "association": Place(
         "adapters.sandbox.cli.association",
         "app",
-        "The brokers' association that is shipped: the agreements that it was asked to "
-        "import, and what their sides do with them. A running node hears of it at once, by a "
-        "notice that the association signs.",
+        "The brokers' association of the sandbox: the agreements submitted to it, and acts of their "
+        "parties. A running node is notified at once, by a notice that the association signs.",
     ),
     "parties": Place(
         "adapters.cli.parties.commands",

@@ -1,4 +1,4 @@
-"""`gateway association`: what the association that is shipped knows, and the other side of an agreement."""
+"""`gateway association`: acts for the parties of agreements in the association of the sandbox."""
 
 import asyncio
 import sqlite3
@@ -37,17 +37,17 @@ from gateway.model.faults import printable
 
 app = typer.Typer(
     cls=Listing,
-    help="The brokers' association that is shipped: the agreements that it was asked to import, and what "
-    "their sides do with them. A running node hears of it at once, by a notice that the association signs.",
+    help="The brokers' association of the sandbox: the agreements submitted to it, and acts of their "
+    "parties. A running node is notified at once, by a notice that the association signs.",
 )
 
 NumberArgument = Annotated[str, typer.Argument(help="The agreement's number (ConsignNo).")]
-ReasonOption = Annotated[str, typer.Option(help="Why; both sides are told.")]
+ReasonOption = Annotated[str, typer.Option(help="Reason; both sides are notified of it.")]
 
 
 @app.command("list")
 def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json: JsonOption = False) -> None:
-    """What the association was asked to import, as it stands there, the oldest first.
+    """List the agreements submitted to the association, with their state there, oldest first.
 
     Example: gateway association list --home /srv/gateway
     """
@@ -58,7 +58,7 @@ def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json:
     say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.AGREEMENT)
 
 
-# What a side says of what the other proposed, or of what is agreed: the act, its help, and an example.
+# Acts of a side on a proposal or an agreement: the act, its help, and an example.
 _ACTS: Final = {
     "confirm": (
         Act.CONFIRMED,
@@ -122,7 +122,7 @@ def amend(
     reason: ReasonOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Change the terms of an agreement that is in force and unused. Ends with 1 where it is not.
+    """Change the terms of an agreement. Exits with 1 if it is not in force or is used already.
 
     Example: gateway association amend 20260000000000001 --until 2027-03-31 --home /srv/gateway
     """
@@ -192,7 +192,7 @@ def _row(notice: AgreementNotice) -> dict[str, object]:
 
 @contextmanager
 def _associations(path: Path) -> Iterator[Sequence[ReferenceAssociation]]:
-    """Those of the home, beside a node that may serve it."""
+    """The associations of the home; a node may be serving it at the same time."""
     home = opened(path)
     shipped = {
         name: settings

@@ -1,4 +1,4 @@
-"""`gateway customs`: the review by hand of the customs sandbox."""
+"""`gateway customs`: manual review in the customs sandbox."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -17,7 +17,9 @@ from adapters.sandbox.customs.decisions import Act
 from adapters.sandbox.customs.ledger import Ledger
 from gateway.model.faults import printable
 
-app = typer.Typer(no_args_is_help=True, help="The customs sandbox: what waits there, and what it knows.")
+app = typer.Typer(
+    no_args_is_help=True, help="The customs sandbox: its queue, decisions, ledgers, and server."
+)
 app.add_typer(customs_ledgers.app, name="ledger")
 
 
@@ -25,7 +27,7 @@ app.add_typer(customs_ledgers.app, name="ledger")
 def queue(
     lang: LangOption, home: HomeOption = None, folder: FolderOption = None, as_json: JsonOption = False
 ) -> None:
-    """Declarations that wait in the customs sandbox, the longest first, for what, and why.
+    """List the declarations that wait in the customs sandbox, for what and why; the longest wait first.
 
     Example: gateway customs queue --home /srv/gateway
     """
@@ -49,17 +51,17 @@ def queue(
 
 @app.command()
 def decide(
-    wanted: Annotated[str, typer.Argument(help="Key, reference or entry number, as it stands in the queue.")],
-    act: Annotated[Act, typer.Argument(help="What is decided.")],
-    reason: Annotated[str, typer.Option(help="Why; the declarant is exit_codes.", show_default=False)],
+    wanted: Annotated[str, typer.Argument(help="Key, reference or entry number, as listed in the queue.")],
+    act: Annotated[Act, typer.Argument(help="The decision.")],
+    reason: Annotated[str, typer.Option(help="Reason; sent to the declarant.", show_default=False)],
     lang: LangOption,
     home: HomeOption = None,
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Decide a declaration that waits in the customs sandbox. Ends with 1 where it does not wait for that.
+    """Decide a declaration that waits in the customs sandbox. Exits with 1 if it does not wait for this act.
 
-    A running node hears the answers at once. What each act says and for what it fits: docs/sandbox.md.
+    A running node receives the answers at once. docs/sandbox.md explains each act and when it is possible.
 
     Example: gateway customs decide 01JD0000000000000000000000 release --reason "in order" --home /srv/gateway
     """
@@ -83,8 +85,8 @@ def decide(
 
 
 def _key(books: Sequence[Ledger], wanted: str) -> str:
-    """The key of what waits under this key, reference or entry number; else what was asked for. Ends with 1
-    where several wait under it, since references are each party's own."""
+    """The key of the declaration that waits under this key, reference or entry number; if none does, `wanted`
+    itself. Exits with 1 if several wait under it, since parties choose references independently."""
     taken = [each.taken for ledger in books for each in ledger.waiting()]
     keys = [each.key for each in taken if wanted in (each.key, each.reference, each.entry_id)]
     if len(keys) > 1:

@@ -1,4 +1,4 @@
-"""`gateway customs ledger`: what the customs sandbox knows from other systems."""
+"""`gateway customs ledger`: records that the customs sandbox has from other systems."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ _COLUMNS = "\n\n".join(f"{kind}: {' '.join(columns(kind))}" for kind in Kind)
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="What the customs sandbox knows: duties, payments, licences, manuals, manifests.",
+    help="Records of the customs sandbox: duties, payments, licences, manuals, manifests.",
     epilog=f"Columns of each kind:\n\n{_COLUMNS}",
 )
 
@@ -38,7 +38,7 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """Records of one ledger, the newest last, with who entered them and when.
+    """List the records of one ledger, newest last, with who entered them and when.
 
     Example: gateway customs ledger list payments --home /srv/gateway
     """
@@ -56,9 +56,9 @@ def add(
     backend: BackendOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Enter one record; one with the same number is replaced. See: gateway customs ledger --help
+    """Enter one record; it replaces one with the same number. See: gateway customs ledger --help
 
-    A payment lets every declaration go on that waits for its duty and is now paid.
+    After a payment, every declaration that waited for its duty and is now paid continues.
 
     Example: gateway customs ledger add payments payment=P-1 entry=020220261000000001 amount=1250.00
     """
@@ -85,7 +85,7 @@ def import_(
     backend: BackendOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Enter all records of a file, or none where one is wrong. The same file again changes nothing.
+    """Enter all records of a file, or none if one is wrong. Importing the same file again changes nothing.
 
     Example: gateway customs ledger import licences licences.csv --home /srv/gateway
     """
@@ -100,7 +100,7 @@ def import_(
 
 
 def _enter(book: Ledger, kind: Kind, records: Sequence[Record]) -> list[str]:
-    """The submission keys of the declarations that go on with it."""
+    """Enters the records; returns the submission keys of the declarations that continue because of them."""
     now = utc_now()
     with book.transaction():
         book.records.enter(kind, records, actor(), now)

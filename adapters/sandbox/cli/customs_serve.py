@@ -1,4 +1,4 @@
-"""`gateway customs serve`: the customs sandbox as a process, behind a folder, over HTTP or AMQP."""
+"""`gateway customs serve`: the customs sandbox as a process, over a folder, HTTP or AMQP."""
 
 import asyncio
 import json
@@ -23,14 +23,14 @@ from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.sandbox.customs.serving import ServedElsewhere, Serving, alone
 from gateway.config.connections import DirectorySettings, DxpSettings, HttpBackendSettings
 
-# The platform's number of customs (FORMATS 2.4), and one of those that enterprises have.
+# Numbers on the platform: that of customs (FORMATS 2.4), and one of an enterprise.
 _ENVELOPE: Final = DxpSettings(sender="DXPEDCDEC0000001", receiver="DXPENT0000000001", message_type="DECRET")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Served:
-    """The folder of the exchange, the gateway's certificate, and where customs keeps its own books. Over HTTP
-    there is no exchange, and the folder is that of the books."""
+    """The exchange folder, the gateway's certificate, and the place of customs' own ledgers. Over HTTP there
+    is no exchange, and the folder is the one for the ledgers."""
 
     folder: Path
     certificate: Path
@@ -41,21 +41,21 @@ def serve(
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--folder", help="The folder of the exchange; without it the one of the home.", show_default=False
+            "--folder", help="The exchange folder; by default the one of the home.", show_default=False
         ),
     ] = None,
     certificate: Annotated[
         Path | None,
         typer.Option(
             "--certificate",
-            help="The gateway's certificate; without it that of the home.",
+            help="The gateway's certificate; by default that of the home.",
             show_default=False,
         ),
     ] = None,
     home: Annotated[
         Path | None,
         typer.Option(
-            "--home", envvar="GATEWAY_HOME", help="The home whose customs this is.", show_default=False
+            "--home", envvar="GATEWAY_HOME", help="The home that this customs serves.", show_default=False
         ),
     ] = None,
     http: Annotated[
@@ -63,16 +63,18 @@ def serve(
         typer.Option(
             "--http",
             metavar="HOST:PORT",
-            help="Serve over HTTP instead of a folder; elsewhere than on loopback with TLS.",
+            help="Serve over HTTP instead of a folder; TLS is required except on loopback.",
             show_default=False,
         ),
     ] = None,
     tls_certificate: Annotated[
         Path | None,
-        typer.Option("--tls-certificate", help="Its certificate (PEM), for HTTPS.", show_default=False),
+        typer.Option(
+            "--tls-certificate", help="The server's certificate (PEM), for HTTPS.", show_default=False
+        ),
     ] = None,
     tls_key: Annotated[
-        Path | None, typer.Option("--tls-key", help="The key of that (PEM).", show_default=False)
+        Path | None, typer.Option("--tls-key", help="The key of that certificate (PEM).", show_default=False)
     ] = None,
     client_ca: Annotated[
         Path | None,
@@ -82,18 +84,18 @@ def serve(
     ] = None,
     push: Annotated[
         str | None,
-        typer.Option("--push", help="URL of the gateway that answers are brought to.", show_default=False),
+        typer.Option("--push", help="URL of the gateway that answers are pushed to.", show_default=False),
     ] = None,
-    dxp: Annotated[bool, typer.Option("--dxp", help="Answers in envelopes of DXP; not over AMQP.")] = False,
+    dxp: Annotated[bool, typer.Option("--dxp", help="Send answers in DXP envelopes; not over AMQP.")] = False,
     amqp: Annotated[
-        bool, typer.Option("--amqp", help="Over the broker of the home's back-end of kind amqp.")
+        bool, typer.Option("--amqp", help="Serve over the broker of the home's back-end of kind amqp.")
     ] = False,
 ) -> None:
-    """Serve the customs sandbox behind a folder, over HTTP or AMQP, until SIGTERM or SIGINT; both end with 0.
+    """Serve the customs sandbox over a folder, HTTP or AMQP, until SIGTERM or SIGINT; both exit with 0.
 
     One JSON line on standard output says when it is ready; logs go to standard error.
 
-    The kind of the home's back-end says what it stands behind: directory needs no
+    The option depends on the kind of the home's back-end: directory needs no
     option, http needs --http, amqp needs --amqp.
 
     Example: gateway customs serve --home /srv/gateway
@@ -106,9 +108,9 @@ def serve(
 
     Example: gateway customs serve --amqp --home /srv/gateway
 
-    Submissions are taken in an envelope of DXP or without, as they come. Answers
-    stand in one with --dxp, in a folder and over HTTP; over AMQP they never do,
-    since there a property of each names its submission.
+    Submissions are accepted with or without a DXP envelope. With --dxp, answers
+    are sent in one, over a folder or HTTP; over AMQP they never are, since there
+    a property of each answer names its submission.
     """
     with exit_codes():
         if amqp:
@@ -119,7 +121,7 @@ def serve(
                     USAGE,
                     "--amqp needs a home with a back-end of kind amqp, and goes with --certificate alone",
                 )
-            # Late: other commands need not wait for its libraries.
+            # Imported late, so that other commands start without these libraries.
             from adapters.sandbox.cli.customs_serve_amqp import serve_amqp
 
             serve_amqp(opened(home.absolute()), certificate)
@@ -132,7 +134,7 @@ def serve(
             _found(folder, certificate, home) if endpoint is None else _found_http(folder, certificate, home)
         )
         try:
-            # The folder of an exchange is for the gateway as well; all else lies in the home.
+            # The gateway uses the exchange folder too; everything else is in the home.
             with nullcontext() if endpoint is None else private():
                 served.folder.mkdir(parents=True, exist_ok=True)
                 with alone(served.folder):

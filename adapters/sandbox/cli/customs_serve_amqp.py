@@ -1,4 +1,4 @@
-"""`gateway customs serve --amqp`: the customs sandbox at the other end of a broker."""
+"""`gateway customs serve --amqp`: the customs sandbox behind an AMQP broker."""
 
 import asyncio
 import json
@@ -22,8 +22,8 @@ from gateway.config.connections import AmqpBackendSettings
 
 
 def serve_amqp(home: Home, certificate: Path | None) -> None:
-    """Until SIGTERM or SIGINT, with the log-in and the queues that the home's back-end has; ready when the
-    broker has let it in, however long that takes."""
+    """Serves until SIGTERM or SIGINT, with the log-in and queues of the home's back-end. Ready once the
+    broker has accepted the log-in, however long that takes."""
     named = {
         name: settings
         for name, settings in home.settings().backend.items()

@@ -1,4 +1,4 @@
-"""The customs sandbox over HTTP as `gateway customs serve --http` runs it."""
+"""`gateway customs serve --http`: the customs sandbox over HTTP."""
 
 import asyncio
 import ssl
@@ -17,7 +17,7 @@ from gateway.config.connections import DxpSettings, is_loopback
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """Our certificate with its key, and the issuers of the other side's."""
+    """Our certificate with its key, and the issuers of the peer's certificates."""
 
     certificate: Path
     key: Path
@@ -40,7 +40,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpEndpoint:
-    """Where customs listens, and the URL that it brings answers to; they are fetched where there is none."""
+    """Where customs listens, and the URL that it pushes answers to; without one, answers are fetched."""
 
     host: str
     port: int
@@ -67,8 +67,8 @@ async def serve_http(
     stop: asyncio.Event,
     ready: Callable[[str], None],
 ) -> None:
-    """Until `stop`. `ready` is called with the address when submissions are taken."""
-    # Late: other commands need not wait for its libraries.
+    """Serves until `stop`. `ready` is called with the address once submissions are accepted."""
+    # Imported late, so that other commands start without these libraries.
     from adapters.sandbox.customs.serving_http import AnswerPusher, serving
 
     trust = None if endpoint.tls is None else endpoint.tls.context(ssl.Purpose.CLIENT_AUTH)

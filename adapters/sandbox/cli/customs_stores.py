@@ -1,4 +1,4 @@
-"""The ledgers of the customs sandboxes of a home, for the commands that work beside a running node."""
+"""The ledgers of a home's customs sandboxes, for commands that work beside a running node."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -25,18 +25,18 @@ FolderOption = Annotated[
     Path | None,
     typer.Option(
         "--folder",
-        help="Instead of a home: the folder of a customs that is served without one.",
+        help="Instead of a home: the folder of a customs sandbox that is served without one.",
         show_default=False,
     ),
 ]
 BackendOption = Annotated[
-    str, typer.Option(help="Which customs sandbox, where the home has several.", show_default=False)
+    str, typer.Option(help="Which customs sandbox, if the home has several.", show_default=False)
 ]
 
 
 @contextmanager
 def ledgers(home: Path | None, folder: Path | None) -> Iterator[Sequence[Ledger]]:
-    """Of every customs sandbox that was ever served, of the home or behind the folder."""
+    """Ledgers of every customs sandbox that was ever served, of the home or behind the folder."""
     books = _stores(home, folder).values()
     with _exit_codes(), ExitStack() as stack:
         yield [stack.enter_context(closing(Ledger(book, utc_now))) for book in books if book.is_file()]
@@ -44,7 +44,7 @@ def ledgers(home: Path | None, folder: Path | None) -> Iterator[Sequence[Ledger]
 
 @contextmanager
 def ledger(home: Path | None, folder: Path | None, backend: str) -> Iterator[Ledger]:
-    """Of one customs sandbox, served or not yet; `backend` may be empty where there is only one."""
+    """The ledger of one customs sandbox, served or not; `backend` may be empty if there is only one."""
     books = _stores(home, folder)
     if backend and backend not in books:
         fail(USAGE, f"{backend} is no customs sandbox of this home; there is: {', '.join(books) or 'none'}")
@@ -58,7 +58,7 @@ def ledger(home: Path | None, folder: Path | None, backend: str) -> Iterator[Led
 
 
 def _stores(home: Path | None, folder: Path | None) -> dict[str, Path]:
-    """The files of the sandboxes, by the name of the back-end."""
+    """Files of the sandboxes, by name of the back-end."""
     if folder is not None:
         if not folder.is_dir():
             fail(USAGE, f"{folder} is no folder")
@@ -68,7 +68,7 @@ def _stores(home: Path | None, folder: Path | None) -> dict[str, Path]:
     of = opened(home)
     books = {name: of.path / "backends" / name / BOOK for name in of.settings().backend}
     kinds = of.settings().backend
-    # Behind a folder there may be another customs, which has no such book here.
+    # The customs behind a folder may be another system, which has no ledger here.
     return {name: book for name, book in books.items() if kinds[name].kind == "reference" or book.is_file()}
 
 

@@ -1,1 +1,1 @@
-"""Figures of the gateway, each beside a limit that is measured in the same run: `python -m bench [NAME]`."""
+"""Benchmarks of the gateway, each beside a limit measured in the same run: `python -m bench [NAME]`."""

@@ -1,4 +1,4 @@
-"""`python -m bench` runs every figure, `python -m bench NAME ...` some of them."""
+"""`python -m bench` runs all benchmarks, `python -m bench NAME ...` the named ones."""
 
 import sys
 from importlib import import_module

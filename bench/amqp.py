@@ -1,9 +1,10 @@
-"""The whole way over AMQP on all cores, beside judging alone on all cores in the same run.
+"""End-to-end throughput over AMQP on all cores, beside judging alone on all cores in the same run.
 
-Signed declarations without PDFs go into `gateway.in`, confirmed, a hundred on their way at a time; a real
-`gateway serve` hands them to `gateway customs serve --amqp` over the same private RabbitMQ and sends receipts
-back. From the first publish to the last final receipt that the platform has got, and to the last declaration
-that customs closed (R). Platform, broker, customs and node share the cores; the limit has them to itself.
+Signed declarations without PDFs are published to `gateway.in`, with confirms, a hundred in flight at a time;
+a real `gateway serve` delivers them to `gateway customs serve --amqp` over the same private RabbitMQ and
+sends receipts back. Measured from the first publish to the last final receipt at the platform, and to the
+last declaration that customs closed (R). Platform, broker, customs and node share the cores; the limit has
+them to itself.
 """
 
 import asyncio
@@ -58,7 +59,7 @@ def main() -> None:
 
 
 def _set_up(base: Home, rabbit: Rabbit) -> str:
-    """Channel and customs of the home over the broker; the virtual host."""
+    """Configures channel and customs of the home for the broker; returns the virtual host."""
     vhost = rabbit.vhost(ACCOUNT)
     settings = rabbit.settings(base.path, vhost)
     file = base.path / "gateway.toml"
@@ -109,7 +110,7 @@ def _round(base: Home, judges: Judges, url: str, size: str, number: int) -> tupl
 
 
 async def _sent_and_receipted(url: str, sent: Sequence[Sent]) -> tuple[float, float]:
-    """When it began, and when the last final receipt had come (perf_counter)."""
+    """Time of the start, and of the last final receipt (perf_counter)."""
     missing = {each.name for each in sent}
     all_there = asyncio.Event()
     async with await aio_pika.connect(url) as receiving, await aio_pika.connect(url) as sending:

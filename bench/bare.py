@@ -1,4 +1,4 @@
-"""The bare loop: what any program must do for one message with these libraries, and nothing else.
+"""The bare loop: only what any program must do for one message with these libraries.
 
 Per message, in this order: read the file; of a zip, read and digest each entry with `zipfile`, and count a
 PDF's pages with pikepdf; parse the document with lxml (no other checks of the text), validate it against the
@@ -7,7 +7,7 @@ value with the sender's RSA key, then canonicalise the document without its sign
 and sign an envelope and a receipt with signxml's XAdES signer, the very elements that the gateway made of
 this message.
 
-Not in it: reading facts, the register, duplicates, routes, form of the signature, certificates' validity,
+Not included: reading facts, the register, duplicates, routes, form of the signature, certificates' validity,
 strictness of the zip, names, encodings, making envelope and receipt. Those are the gateway's own costs.
 """
 
@@ -37,7 +37,7 @@ _DS: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 
 
 class Bare:
-    """One message, to be done again and again."""
+    """One message, processed repeatedly."""
 
     def __init__(self, home: Home, harness: Harness, received: Received) -> None:
         self._harness = harness

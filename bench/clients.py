@@ -1,4 +1,4 @@
-"""Brokers' side: OpenSSH's `sftp`, one process for each connection, as cheap as a client can be."""
+"""Clients of brokers: OpenSSH's `sftp`, one process for each connection, the cheapest client available."""
 
 import subprocess
 import time
@@ -14,7 +14,7 @@ CONNECTIONS = 8
 
 
 class Clients:
-    """`CONNECTIONS` sessions that are logged in and wait for commands."""
+    """`CONNECTIONS` logged-in sessions that wait for commands."""
 
     def __init__(self, home: Home, served: Serving) -> None:
         login = Login(ACCOUNT, home.path / "clients" / ACCOUNT, served.host, served.port)
@@ -33,8 +33,8 @@ class Clients:
                 assert line, "sftp has ended"
 
     def send(self, files: Sequence[Path]) -> float:
-        """Has every file uploaded under an unfinished name and renamed, in equal shares; returns when it
-        began (perf_counter), without waiting for the end."""
+        """Starts uploads of all files in equal shares, each under an unfinished name with a rename; returns
+        the start time (perf_counter) without waiting for the end."""
         begun = time.perf_counter()
         for number, session in enumerate(self._sessions):
             lines = [_upload(file) for file in files[number::CONNECTIONS]]
@@ -56,7 +56,7 @@ def _upload(file: Path) -> str:
 
 
 def written(folder: Path, sent: Sequence[Sent]) -> list[Path]:
-    """The packages as files, to be sent from there."""
+    """Writes the packages to files in the folder."""
     folder.mkdir()
     for each in sent:
         (folder / each.name).write_bytes(each.body)

@@ -1,7 +1,7 @@
-"""Folders over SFTP: memory of what is open, and how long others wait while boxes are listed without a pause.
+"""Folders over SFTP: memory of open folders, and how long others wait during continuous listings.
 
-The server stands in a process of its own. Goals (November 2026): 1,000 open folders of 30,000 entries take
-less than 100 MB; four listings of a box of 700,000 receipts less than 50 MB, others wait 0.3 s at most.
+The server runs in its own process. Goals (November 2026): 1,000 open folders of 30,000 entries take less than
+100 MB; four listings of a box of 700,000 receipts take less than 50 MB, and others wait 0.3 s at most.
 """
 
 import multiprocessing
@@ -23,7 +23,7 @@ from tests.support.sftp_client import Login
 from tests.support.sftp_served import serving
 
 MANY, LARGE = 30_000, 700_000
-OPEN, HANDLES = 1_000, 250  # in all, and of one session
+OPEN, HANDLES = 1_000, 250  # in total, and per session
 LISTING = (4, 16)
 SECONDS = 20.0
 
@@ -64,7 +64,7 @@ def _waits(rows: Any, served: "_Served", listing: int, entries: int) -> None:
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             began = time.monotonic()
-            client.listdir("/OutBox")  # by a turn, the loop and the store
+            client.listdir("/OutBox")  # alternates between the loop and the store
             waits.append(time.monotonic() - began)
             most = max(most, served.memory() - before)
             threading.Event().wait(0.05)
@@ -81,7 +81,7 @@ def _feed(client: "subprocess.Popen[bytes]") -> None:
     try:
         client.stdin.write(b"ls -1 /InBox\n" * 1000)
         client.stdin.close()
-    except OSError:  # it was killed, as all are in the end
+    except OSError:  # it was killed, as all processes are at the end
         return
 
 

@@ -1,4 +1,4 @@
-"""Judging without a node: the pipeline over a real home, as a worker process has it."""
+"""Judging without a node: the pipeline on a real home, set up as in a worker process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ def home() -> Iterator[Home]:
 
 
 class Harness:
-    """Everything that judging needs, loaded once."""
+    """Everything needed for judging, loaded once."""
 
     def __init__(self, home: Home) -> None:
         self.rules = home.rules()
@@ -39,7 +39,7 @@ class Harness:
         self._register = SqlRegister.of_one_thread(home.reader())
 
     def keep(self, sent: Sent) -> Received:
-        """The message that this package would be, its bytes among the blobs."""
+        """Stores the package's bytes as a blob; returns the message that it would become."""
         spool = self.blobs.spool()
         spool.write(0, sent.body)
         sha256, size = spool.keep()
@@ -58,7 +58,7 @@ class Harness:
         )
 
     def judge(self, received: Received) -> Decision:
-        """The decision, which must be to accept: a refusal would be measured as something quick."""
+        """The decision, which must be to accept, since refusals are quicker and would distort the result."""
         blob = partial(self.blobs.open, received.arrival.sha256)
         decision = judge(received, blob, self.rules, self._register, self.signer, now())
         assert decision.event is Event.PASSED, decision.findings

@@ -1,6 +1,6 @@
 """Judging alone, `judge.pipeline.judge` in one warm process, beside `bench.bare`: the goal is 80 % of it.
 
-Both do the same message again and again; the register is the real SQLite one, the package a real file.
+Both process the same message repeatedly; the register is the real SQLite one, the package a real file.
 """
 
 from bench.bare import Bare

@@ -1,8 +1,8 @@
-"""How long a broker waits: from the rename that is acknowledged to a signed gateway receipt that can be read.
+"""A broker's waiting time, from the acknowledged rename to a readable signed gateway receipt.
 
-At half of the rate that the same node has just done (7 KB signed, PDF of 200 KB), over eight paramiko
-sessions in the benchmark's own process. The message moves to SentBox in the commit that makes its receipt
-readable, so that a stat there, every 5 ms, tells when; at the end each receipt is there, which is checked.
+Measured at half the rate that the same node has just reached (7 KB signed, PDF of 200 KB), over eight
+paramiko sessions in the benchmark's own process. The message moves to SentBox in the commit that makes its
+receipt readable, so a stat there every 5 ms finds the time; at the end every receipt is checked to be there.
 """
 
 import time
@@ -46,7 +46,7 @@ def _measured(running: Course, rate: float) -> list[float]:
     number = max(CONNECTIONS, int(rate * SECONDS))
     broker = Broker(running.home)
     sent = [broker.with_pdf(SIZE, f"W-{each}") for each in range(number)]
-    start = time.perf_counter() + 2.0  # by then all are logged in
+    start = time.perf_counter() + 2.0  # all sessions are logged in by then
     with ThreadPoolExecutor(CONNECTIONS) as sessions:
         shares = [
             sessions.submit(
@@ -66,7 +66,7 @@ def _login(home: Home, served: Serving) -> Login:
 
 
 def _send(login: Login, sent: Sequence[Sent], start: float, every: float) -> list[float]:
-    """Sends one package at `start` and after each `every` seconds; the wait for each receipt."""
+    """Sends one package at `start` and then every `every` seconds; returns the wait for each receipt."""
     waits = []
     with login.session() as sftp:
         for number, each in enumerate(sent):

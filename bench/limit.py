@@ -1,4 +1,4 @@
-"""The limit of the whole way: judging alone, in one process for each core, nothing before or after it."""
+"""The limit for end-to-end throughput: judging alone, in one process per core."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ _desks: list[Harness] = []
 
 
 class Judges:
-    """Processes with everything loaded, over the home and beside the node, which should be idle then."""
+    """Processes with everything loaded, on the home of the node, which should be idle meanwhile."""
 
     def __init__(self, home: Home) -> None:
         self._pool = ProcessPoolExecutor(
@@ -25,8 +25,8 @@ class Judges:
         )
 
     def rate(self, sent: Sequence[Sent], seconds: float) -> float:
-        """Messages in a second of wall clock, by all processes together."""
-        begin = time.time() + 0.5  # by then all of them have kept and judged each package once
+        """Messages per second of wall clock time, all processes together."""
+        begin = time.time() + 0.5  # all have stored and judged each package once by then
         tasks = [self._pool.submit(_judge, list(sent), begin, seconds) for _ in range(_CORES)]
         return sum(task.result() for task in tasks)
 

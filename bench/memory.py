@@ -1,4 +1,4 @@
-"""Memory of the whole gateway while one package of 512 MB goes through it: the goal is less than 300 MB.
+"""Memory of the whole gateway while it processes one package of 512 MB: the goal is less than 300 MB.
 
 Proportional set sizes (what is shared counts once) of the `gateway serve` process and all that it started,
 from /proc, summed and sampled while `sftp` uploads the package and until customs has closed it. It holds
@@ -77,7 +77,7 @@ def _sampled(pid: int) -> Iterator[list[dict[int, int]]]:
 
 
 def _sizes(pid: int) -> dict[int, int]:
-    """Bytes of the process, which comes first, and of each of its descendants."""
+    """Bytes of the process (first) and of each of its descendants."""
     found = {pid: _proportional(pid)}
     waiting = [pid]
     while waiting:
@@ -92,7 +92,7 @@ def _children(pid: int) -> list[int]:
         threads = list(Path(f"/proc/{pid}/task").iterdir())
         return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
     except FileNotFoundError:
-        return []  # it has ended meanwhile
+        return []  # the process has ended meanwhile
 
 
 def _proportional(pid: int) -> int:

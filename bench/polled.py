@@ -1,7 +1,7 @@
-"""What a node asks its store all the time, over a million messages, receipts, deliveries and events.
+"""Queries that a node polls its store with, over a million messages, receipts, deliveries and events.
 
-Each statement of the node's loops and of its monitoring is taken from the loops themselves, and then asked
-again for itself; what it changes is taken back.
+Each statement of the node's loops and monitoring is recorded from the loops themselves, and then run again
+alone; its changes are rolled back.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""How figures are taken and printed: paired rounds, the median of their ratios, and on what machine."""
+"""Measures and prints results: paired rounds, the median of their ratios, and the machine."""
 
 import os
 import platform
@@ -12,8 +12,8 @@ from rich.table import Table
 
 
 def rate(work: Callable[[], object], seconds: float) -> float:
-    """Calls of `work` in a second of this process's CPU time: it never waits, and what others do on the
-    machine is not measured."""
+    """Calls of `work` per second of this process's CPU time: it never waits, and other load on the machine
+    is not counted."""
     calls, start = 0, time.process_time()
     while (passed := time.process_time() - start) < seconds:
         work()
@@ -24,8 +24,8 @@ def rate(work: Callable[[], object], seconds: float) -> float:
 def paired(
     measured: Callable[[], object], limit: Callable[[], object], rounds: int, seconds: float
 ) -> tuple[float, float, float]:
-    """Median rates of both and median of the ratios, each ratio from two neighbouring stretches of time, so
-    that what else the machine does falls on both alike; which goes first changes from round to round."""
+    """Median rates of both and median of the ratios. Each ratio comes from two adjacent periods, so that
+    other load affects both alike; the order alternates from round to round."""
     measured(), limit()  # warm
     pairs = []
     for number in range(rounds):
@@ -44,7 +44,7 @@ def paired(
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The smallest value that at least this share of the values do not pass."""
+    """The smallest value that at least this share of the values do not exceed."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 

@@ -1,4 +1,4 @@
-"""A real `gateway serve` over a home, and what its store says of the messages."""
+"""A real `gateway serve` on a home, and the progress of messages as read from its store."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from adapters.home.home import Home
 from adapters.store.tables.messages import messages, receipts
 from gateway.model.states import CustomsStatus
 
-PATIENCE = 180.0  # seconds for all of a round
+PATIENCE = 180.0  # seconds for a whole round
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def serving(home: Home) -> Iterator[Serving]:
 
 
 class Progress:
-    """Counts what a node has finished, by looking into its store."""
+    """Counts what a node has finished, by reading its store."""
 
     def __init__(self, home: Home) -> None:
         self._engine: Engine = home.reader()
@@ -68,7 +68,7 @@ class Progress:
 
 
 def when(count: Callable[[], int], wanted: int) -> float:
-    """The time (perf_counter) at which the count was seen to be there; looks every 50 ms."""
+    """The time (perf_counter) at which the count was reached; checks every 50 ms."""
     until = time.perf_counter() + PATIENCE
     while count() < wanted:
         assert time.perf_counter() < until, f"{count()} of {wanted} after {PATIENCE:.0f} s"

@@ -1,4 +1,4 @@
-"""The whole way over SFTP on all cores, beside judging alone on all cores in the same run.
+"""End-to-end throughput over SFTP on all cores, beside judging alone on all cores in the same run.
 
 Eight connections of OpenSSH's `sftp` upload signed declarations with a PDF of 200 KB each, under unfinished
 names that are renamed, to a real `gateway serve`: from the first upload to the last final gateway receipt,
@@ -26,7 +26,7 @@ LIMIT_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """Messages in a second."""
+    """Messages per second."""
 
     receipted: float
     closed: float
@@ -34,7 +34,7 @@ class Round:
 
 
 class Course:
-    """A served home, sessions and the processes of the limit."""
+    """A served home, client sessions, and the processes for the limit."""
 
     def __init__(self, base: Home, served: Serving, judges: Judges) -> None:
         self.home = base

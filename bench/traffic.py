@@ -1,4 +1,4 @@
-"""What is sent: signed declarations of 7 KB and 55 KB, each with references of its own, bare or with PDFs."""
+"""Test packages: signed declarations of 7 KB and 55 KB with unique references, bare or with PDFs."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,7 +15,7 @@ from tests.support.declarations import Declaration, Document, middle, small
 from tests.support.pdfs import pdf
 from tests.support.rendering import files, package, render
 
-ACCOUNT: Final = "broker-aa"  # signs with RSA-2048, as most do
+ACCOUNT: Final = "broker-aa"  # signs with RSA-2048, like most parties
 PDF_SIZE: Final = 200 * 1000
 SIZES: Final = {"7 KB": small, "55 KB": middle}
 
@@ -59,5 +59,5 @@ class Broker:
 
 @cache
 def scan(size: int, pages: int = 1) -> bytes:
-    """A PDF that packs no better than a scan does."""
+    """A PDF that compresses no better than a scan."""
     return pdf(pages, size)

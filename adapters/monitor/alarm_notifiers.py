@@ -1,4 +1,5 @@
-"""How an alarm is told to people: a line in the log always, by mail and to a webhook where these are set."""
+"""Notifies people of alarms: always by a line in the log, and by mail and a webhook if they are
+configured."""
 
 import asyncio
 import hashlib
@@ -24,7 +25,7 @@ from gateway.model.faults import printable
 from gateway.monitor.alarms import Alarm, AlarmNotice, NoticeKind
 
 _SECONDS: Final = 20.0
-_NAMED: Final = 50  # alarms that one telling names
+_NAMED: Final = 50  # alarms named in one notification
 
 
 log = structlog.get_logger()
@@ -34,16 +35,16 @@ class Notifier(Protocol):
     name: str
 
     async def notify(self, notice: AlarmNotice, at: datetime) -> None:
-        """Returns when the other end has taken it; raises where it has not."""
+        """Returns when the receiver has accepted it; raises if it did not."""
         ...
 
 
 class NotNotified(Exception):
-    """The other end did not take it; the text is ours and safe to log."""
+    """The receiver did not accept it; the text is ours and safe to log."""
 
 
 def notifiers(settings: AlarmSettings, home: Path) -> tuple[Notifier, ...]:
-    """The log first, which always is one. Paths of the settings are relative to `home`."""
+    """The log is always the first. Paths of the settings are relative to `home`."""
     found: list[Notifier] = [Log()]
     if settings.mail is not None:
         found.append(Mail(settings.mail, home))
@@ -87,7 +88,7 @@ class Mail:
             if settings.user is not None and settings.password_file is not None:
                 server.login(settings.user, _secret(self._home / settings.password_file))
             refused = server.send_message(mail)
-        if refused:  # the others have it, and would get it again and again
+        if refused:  # the others have it, and would get it again with each attempt
             log.warning("addresses refused", refused=len(refused), of=len(settings.to))
 
     def _connected(self) -> smtplib.SMTP:
@@ -111,11 +112,11 @@ class Webhook:
         key = _secret(self._home / self._settings.secret_file).encode()
         signature = hmac.new(key, body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "Gateway-Signature": f"sha256={signature}"}
-        # Where it goes is said in gateway.toml alone, not by variables of the environment.
+        # Only gateway.toml says where it goes, not variables of the environment.
         async with (
             asyncio.timeout(_SECONDS),
             httpx.AsyncClient(verify=self._verify, timeout=_SECONDS, trust_env=False) as client,
-            # Its status is all that is read, however much it goes on to say.
+            # Only the status is read, however long the response is.
             client.stream("POST", self._settings.url, content=body, headers=headers) as answer,
         ):
             if not answer.is_success:
@@ -132,7 +133,7 @@ def subject(notice: AlarmNotice) -> str:
 
 
 def shown(notice: AlarmNotice, at: datetime) -> dict[str, Any]:
-    """As JSON has it: what happened (`news`), when it was told, and the alarms that it is about."""
+    """The notification as JSON: the kind of event (`news`), its time, and the alarms concerned."""
     return {
         "news": notice.news.value,
         "at": at.isoformat(),
@@ -165,8 +166,8 @@ def _paragraph(alarm: Alarm) -> str:
 
 
 async def _apart(work: Callable[[], None]) -> None:
-    """In a thread that nobody waits for when the process ends, as for those of `asyncio.to_thread`: what a
-    server keeps waiting must not keep the node."""
+    """Runs in a thread that nobody waits for when the process ends, unlike those of `asyncio.to_thread`: a
+    slow server must not delay the end of the node."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
 
@@ -196,5 +197,5 @@ def _trusting(ca: str | None, home: Path) -> ssl.SSLContext:
 
 
 def _secret(path: Path) -> str:
-    """Read anew each time, so that it can be changed."""
+    """Read each time, so that it can be changed."""
     return path.read_text(encoding="utf-8").strip()

@@ -1,8 +1,8 @@
-"""The watch over a node: it looks, opens and clears alarms in the store, and sees to it that they are told.
+"""Watches a node: checks it, opens and clears alarms in the store, and sends their notifications.
 
-Each way (log, mail, webhook) tells by itself: one that fails is tried again with growing pauses, and keeps no
-other from telling the next. What a way has taken is noted in the store; a node that dies before that tells
-again after its restart. Where the store cannot be read or written, that is told from memory.
+Each notifier (log, mail, webhook) works independently: one that fails is tried again with growing pauses, and
+delays no other. Accepted notifications are recorded in the store; a node that dies before that sends them
+again after its restart. If the store cannot be read or written, that alarm is sent from memory.
 """
 
 import asyncio
@@ -43,8 +43,8 @@ from gateway.monitor.alarms import (
 )
 from gateway.monitor.statistics_bands import bands, warnings
 
-_BACKOFF: Final = Backoff(first=1.0, longest=300.0)  # of a way that does not take what it is to tell
-_FAILURES: Final = 2  # looks that fail one after the other; a single one may have met a change under way
+_BACKOFF: Final = Backoff(first=1.0, longest=300.0)  # for a notifier whose receiver does not accept
+_FAILURES: Final = 2  # consecutive failed checks; a single one may have met a change in progress
 
 log = structlog.get_logger()
 
@@ -73,15 +73,15 @@ class AlarmWatch:
         self._warnings: list[Condition] = []
         self._figures_due: datetime | None = None
         self._told: dict[str, list[datetime]] = {notifier.name: [] for notifier in ways}
-        self._in_hand: dict[tuple[str, int], asyncio.Task[None]] = {}  # by way and alarm
-        self._over: set[tuple[str, int]] = set()  # of those, the ones whose alarms have cleared meanwhile
-        self._failures = 0  # looks in a row that failed
-        self._failing: Alarm | None = None  # told from memory, since the store does not take it
+        self._in_hand: dict[tuple[str, int], asyncio.Task[None]] = {}  # by notifier and alarm
+        self._over: set[tuple[str, int]] = set()  # those of them whose alarms have cleared meanwhile
+        self._failures = 0  # consecutive failed checks
+        self._failing: Alarm | None = None  # notified from memory, since the store does not accept it
         self._unnoted: set[asyncio.Task[bool]] = set()
 
     async def round(self) -> None:
-        """A look. Where it fails again, as all do that cannot write to a full disk, that is told from memory:
-        the log, mail and webhook need no store."""
+        """One check. If it fails again, as every check does that cannot write to a full disk, that alarm is
+        notified from memory: the log, mail and webhook need no store."""
         now = self._clock()
         try:
             await self.look()
@@ -107,7 +107,7 @@ class AlarmWatch:
             task.add_done_callback(self._unnoted.discard)
 
     async def look(self) -> None:
-        """One round: what is wrong now becomes alarms, and what is to be told is on its way."""
+        """One round: problems become alarms, and due notifications are started."""
         snapshot, now = await self._reader.snapshot(), self._clock()
         await self._take_figures(now)
         met = [*conditions(snapshot, self._settings), *self._warnings]
@@ -121,7 +121,7 @@ class AlarmWatch:
             await self._tell_all(notifier, now)
 
     async def _tell_all(self, notifier: Notifier, now: datetime) -> None:
-        """Sets everything on its way that this one has to tell."""
+        """Starts everything that this notifier has to send."""
         found = await self._database.read(lambda reader: to_tell(reader, notifier.name))
         waiting = [each for each in found if (notifier.name, each.id) not in self._in_hand]
         remind = timedelta(hours=self._settings.remind_hours)
@@ -156,7 +156,7 @@ class AlarmWatch:
         try:
             if await _until_taken(notifier, notice, now, over):
                 await self._database.write(lambda to: told(to, notice, notifier.name, self._clock()))
-        except Exception as error:  # the store did not take the note: told again
+        except Exception as error:  # the store did not record it: sent again
             log.error("telling not noted", error=type(error).__name__)
         finally:
             for hand in hands:
@@ -190,15 +190,15 @@ def _failing(now: datetime) -> Alarm:
 async def _until_taken(
     notifier: Notifier, notice: AlarmNotice, now: datetime, over: Callable[[], bool]
 ) -> bool:
-    """Whether it was, since there is no more to tell when it is `over`: after an outage of a mail server
-    nobody gets what was wrong for a moment while it lasted."""
+    """Returns whether it was accepted; stops when it is `over`: after an outage of a mail server nobody is
+    notified of short problems that began and ended during the outage."""
     failures = 0
     while not over():
         try:
             await notifier.notify(notice, now)
         except NotNotified as error:
             log.warning("alarm not told", by=notifier.name, reason=str(error))
-        except Exception as error:  # whatever the network does: its words may hold an address book
+        except Exception as error:  # whatever the network does: the error's text may contain addresses
             log.warning("alarm not told", by=notifier.name, reason=type(error).__name__)
         else:
             return True

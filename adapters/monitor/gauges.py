@@ -1,4 +1,4 @@
-"""What a look at the node shows, as metrics."""
+"""The latest snapshot of the node, as metrics."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,11 +14,11 @@ from gateway.monitor.snapshot import SystemSnapshot
 from gateway.monitor.statistics_bands import Band
 
 _STATES: Final = ("closed", "open", "probing")
-_MOST: Final = 200  # offices, and brokers: what a declaration says of its office is anybody's word
+_MOST: Final = 200  # offices, and brokers: a declaration may name any office
 
 
 class Gauges(Collector):
-    """Metrics of the last look that was shown to it."""
+    """Metrics of the last snapshot that was set."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -132,7 +132,7 @@ class Gauges(Collector):
 
 
 def _busiest(bands: Iterable[Band]) -> Iterator[Band]:
-    """Of each kind the `_MOST` with most declarations."""
+    """Of each kind the `_MOST` with the most declarations."""
     seen = Counter[str]()
     for band in sorted(bands, key=lambda each: -sum(each.counts.values())):
         seen[band.by] += 1

@@ -1,4 +1,4 @@
-"""Whether the process is alive, and whether it can take messages; each check with why not."""
+"""Whether the process is alive, and whether it can accept messages; each check with the reason if not."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from adapters.monitor.snapshot import SnapshotReader
 from adapters.store.database import Database, Transaction
 from gateway.model.ports import Clock
 
-# A round may hold a delivery that takes as long as it may; a loop that hangs does so for good.
+# A round may contain a delivery that takes its full time limit; a loop that hangs never continues.
 STUCK_AFTER: Final = 900.0  # seconds
 LEAST_FREE: Final = 256 * 1024 * 1024  # bytes, half a package of the largest usual size
 _COMMIT_WITHIN: Final = 3.0
@@ -18,7 +18,7 @@ _COMMIT_WITHIN: Final = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """`why` is empty where it is well."""
+    """`why` is empty if the check passed."""
 
     name: str
     why: str
@@ -29,7 +29,7 @@ class Check:
 
 
 class Health:
-    """`ailing` says why no worker can be started, where that is so."""
+    """`ailing` returns why no worker can be started, empty if they can."""
 
     def __init__(
         self,
@@ -46,12 +46,12 @@ class Health:
         self._clock = clock
 
     async def live(self) -> Sequence[Check]:
-        """That the loops turn and the store can be read: where not, the process wants a restart."""
+        """Checks that the loops run and the store can be read: if not, the process should be restarted."""
         return [self._loops(), await self._readable()]
 
     async def ready(self) -> Sequence[Check]:
-        """That what is sent now would be taken and judged. Back-ends that are down do not count: what is for
-        them is accepted and waits."""
+        """Checks that messages sent now would be accepted and judged. Back-ends that are down do not count:
+        messages for them are accepted and wait."""
         return [
             *await self.live(),
             await self._writable(),
@@ -68,7 +68,7 @@ class Health:
     async def _readable(self) -> Check:
         try:
             await asyncio.wait_for(self._reader.snapshot(), _COMMIT_WITHIN)
-        except Exception as error:  # whatever it is, its name is what the operator wants
+        except Exception as error:  # whatever it is, the operator needs its name
             return Check(name="store read", why=type(error).__name__)
         return Check(name="store read", why="")
 
@@ -85,7 +85,7 @@ class Health:
         try:
             snapshot = await asyncio.wait_for(self._reader.snapshot(), _COMMIT_WITHIN)
         except Exception:
-            return ()  # told by the store's own check
+            return ()  # reported by the store's own check
         full = "" if snapshot.free_bytes >= LEAST_FREE else f"{snapshot.free_bytes // 1024**2} MB free"
         checks = [Check(name="disk", why=full), Check(name="fit to judge", why=snapshot.unfit)]
         if snapshot.link is not None:

@@ -1,5 +1,5 @@
-"""`/metrics`, `/healthz` and `/readyz` over HTTP. They are told to whoever can reach the address: figures and
-names of queues, back-ends and parties' codes, and nothing of a message."""
+"""`/metrics`, `/healthz` and `/readyz` over HTTP, for anybody who can reach the address: numbers and names of
+queues, back-ends and parties' codes, and nothing from a message."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -36,7 +36,7 @@ class _Pages:
             self._gauges.snapshot = await asyncio.wait_for(self._reader.snapshot(), _LOOK_WITHIN)
         except Exception as error:
             log.error("no look at the store", error=type(error).__name__)
-            self._gauges.snapshot = None  # what is counted in the process is told all the same
+            self._gauges.snapshot = None  # counters of the process are shown nevertheless
         body = generate_latest(self._metrics.registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -57,7 +57,8 @@ def _told(checks: Sequence[Check]) -> web.Response:
 async def listening(
     settings: MetricsSettings, metrics: Metrics, gauges: Gauges, reader: SnapshotReader, health: Health
 ) -> AsyncIterator[tuple[str, int]]:
-    """Answers while the context is open, at the address that it gives. Raises `OSError` where it is taken."""
+    """Answers while the context is open, at the address that it returns. Raises `OSError` if that is in
+    use."""
     pages = _Pages(metrics, gauges, reader, health)
     application = web.Application()
     routes: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {

@@ -1,5 +1,5 @@
-"""What is counted and timed inside the process. Labels are states, stages, codes and names that an operator
-gave: they are few, and none comes from a message."""
+"""Counters and timers of the process. Labels are states, stages, codes and names given by an operator: they
+are few, and none comes from a message."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,17 +14,19 @@ from gateway.model.message import Arrival, Received
 from gateway.model.ports import Outcome, Outgoing
 from gateway.model.states import State
 
-# Seconds. A stage takes parts of a millisecond, a verdict of an idle gateway some ten, of a queue minutes.
+# Seconds. A stage takes fractions of a millisecond, a verdict some ten if the gateway is idle, minutes in a
+# queue.
 _STAGE: Final = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _VERDICT: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 _DELIVERY: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0)
 
 
 class Metrics:
-    """An `Observer` as metrics of `registry`, and when each loop was last seen (`ticks`)."""
+    """An `Observer` that records metrics in `registry`, and when each loop last ran (`ticks`)."""
 
     def __init__(self) -> None:
-        # Else there are twice as many series, for a time that the process has once. It has no annotations.
+        # Otherwise there are twice as many series, for a time that is the same for the process. It has no
+        # annotations.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.ticks: dict[str, datetime] = {}

@@ -1,4 +1,4 @@
-"""How a node is observed, from its settings: what it tells, who looks at it, and where they listen."""
+"""The monitoring of a node, from its settings: metrics, traces, alarms and the listener."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 
 class Monitor:
-    """`observer` is what the node tells. Raises `BadSettings` where traces are wanted and cannot be made."""
+    """`observer` receives the node's events. Raises `BadSettings` if traces are configured and cannot be
+    made."""
 
     def __init__(self, home: Home, settings: Settings, clock: Clock) -> None:
         self._home = home
@@ -61,9 +62,9 @@ class Monitor:
         unfit: Callable[[datetime], str],
         left: Callable[[], Mapping[str, int]],
     ) -> AsyncIterator[tuple[str, int] | None]:
-        """Watches while the context is open, also over the AMQP channel's `connections`, the visits to
-        `partners`, what `backends` say of themselves, where it has some, whether it is `unfit` to judge, and
-        what accounts `left` unfinished; gives the address of the listener, where there is one."""
+        """Watches while the context is open, including the AMQP channel's `connections`, the visits to
+        `partners`, the status of `backends` that report one, whether the node is `unfit` to judge, and the
+        files that accounts `left` unfinished; returns the address of the listener, if there is one."""
         home, settings, clock = self._home, self._settings, self._clock
         gauges = Gauges(self._metrics)
         async with AsyncExitStack() as stack:
@@ -88,7 +89,7 @@ class Monitor:
 
 
 def _tracer(settings: TracingSettings) -> "Tracer":
-    # OpenTelemetry is an extra, and nothing of it is loaded where it is not asked for.
+    # OpenTelemetry is an extra, and is loaded only if it is configured.
     try:
         from adapters.monitor.tracing import Tracer
     except ModuleNotFoundError as error:

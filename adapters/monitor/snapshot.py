@@ -1,4 +1,4 @@
-"""A look at the node and its store: bounded reads by indexes, shared by all who look within a second."""
+"""A snapshot of the node and its store: bounded reads by indexes, shared by all callers within a second."""
 
 import asyncio
 import shutil
@@ -38,7 +38,7 @@ from gateway.receive.allowance import WARN_FROM, share
 T = TypeVar("T")
 
 _SHARED_FOR: Final = timedelta(seconds=1)
-# Certificates are read and parsed anew only so often: the register may hold thousands.
+# Certificates are read and parsed again at this interval only: the register may hold thousands.
 _ENDINGS_FOR: Final = timedelta(minutes=10)
 ENDING_WITHIN: Final = timedelta(days=90)
 
@@ -50,7 +50,7 @@ _HELD_ANSWERS: Final = (
 
 
 class BrokerLink(Protocol):
-    """A connection to a broker, as far as it knows itself how it stands."""
+    """A connection to a broker that reports its status."""
 
     @property
     def connected(self) -> bool: ...
@@ -64,14 +64,14 @@ class BrokerLink(Protocol):
 
 @runtime_checkable
 class AnswerSource(Protocol):
-    """A back-end that knows why its answers cannot be heard; empty where they can."""
+    """A back-end that reports why its answers cannot be received; empty if they can."""
 
     @property
     def deaf(self) -> str: ...
 
 
 class PolledHost(Protocol):
-    """A party that hosts its folders itself, and since when it could not be visited."""
+    """A party that hosts its folders itself, and since when visits to it have failed."""
 
     @property
     def name(self) -> str: ...
@@ -81,7 +81,7 @@ class PolledHost(Protocol):
 
     @property
     def left(self) -> int:
-        """How many files in its OutBox are left unfinished."""
+        """The number of unfinished files in its OutBox."""
         ...
 
     @property
@@ -89,8 +89,8 @@ class PolledHost(Protocol):
 
 
 class SnapshotReader:
-    """Looks when it is asked to, at most once a second. `connections` are those of the AMQP channel, none
-    where there is none. Closed by `close`."""
+    """Takes a snapshot when asked, at most once a second. `connections` are those of the AMQP channel, none
+    if there is no channel. Closed by `close`."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class SnapshotReader:
         self._endings: tuple[datetime, list[Expiry]] | None = None
 
     async def snapshot(self) -> SystemSnapshot:
-        """Raises what the store or the disk raises where they cannot be read."""
+        """Raises the exceptions of the store or the disk if they cannot be read."""
         async with self._one_at_a_time:
             now = self._clock()
             if self._last is None or now - self._last.at >= _SHARED_FOR:
@@ -128,7 +128,7 @@ class SnapshotReader:
             return self._last
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """The query beside the node's own reads, so that it keeps none of them waiting."""
+        """Runs the query on its own connection, so that it delays none of the node's reads."""
         return await asyncio.to_thread(self._read, query)
 
     def _read(self, query: Callable[[Connection], T]) -> T:
@@ -178,7 +178,7 @@ class SnapshotReader:
                 yield name, used
 
     def _linked(self, now: datetime) -> AmqpLinkStatus | None:
-        """How all connections stand together, and since which look."""
+        """The combined status of all connections, and since which snapshot."""
         if not self._connections:
             return None
         connected = all(each.connected for each in self._connections)
@@ -196,7 +196,7 @@ class SnapshotReader:
     def _own_endings(self) -> Iterator[Expiry]:
         for owner, path in self._certificates.items():
             ends = None
-            with suppress(OSError, ValueError):  # it may just be changed; all else is to be seen all the same
+            with suppress(OSError, ValueError):  # it may be changing just now; show the others nevertheless
                 ends = load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
             yield Expiry(kind="signing" if owner == "gateway" else "connection", owner=owner, ends=ends)
 
@@ -206,14 +206,14 @@ def _configured(home: Home, settings: Settings) -> Iterator[tuple[str, Path]]:
     yield "gateway", home.certificate
     sections = {"amqp": settings.amqp, "push": settings.push, **settings.backend}
     for name, section in sections.items():
-        # An association's is registered as that of a party.
+        # An association's certificate is registered as that of a party.
         certificate = None if section is None else getattr(section, "certificate", None)
         if certificate is not None and getattr(section, "kind", "") != "association":
             yield name, home.path / certificate
 
 
 def _of_parties(parties: list[Party], now: datetime) -> Iterator[Expiry]:
-    """The end of the last certificate of each party, where it comes soon."""
+    """The end of the last certificate of each party, if it is near."""
     for party in parties:
         ends = last_end(party.certificates)
         if ends is not None and ends - now <= ENDING_WITHIN:

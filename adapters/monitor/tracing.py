@@ -1,9 +1,9 @@
-"""The way of each message as a trace (OpenTelemetry): received, judged with its stages, delivered, answered.
+"""Traces each message (OpenTelemetry): received, judged with its stages, delivered, answered.
 
-The id of the trace is the message's own, as the 128-bit number that a ULID is, so that whoever knows one
-knows the other, and what happens after a restart joins what was before. Spans carry ids, states, codes and
-names of back-ends; nothing of a message's content. They are exported in the background, and dropped where
-the collector cannot keep up.
+The trace id is the message's own id, as the 128-bit number that a ULID is, so that each can be found from the
+other, and spans after a restart join those from before. Spans carry ids, states, codes and names of
+back-ends; nothing of a message's content. They are exported in the background, and dropped if the collector
+cannot keep up.
 """
 
 import logging
@@ -61,15 +61,15 @@ class Tracer:
         self._stages: dict[str, Sequence[tuple[str, float]]] = {}  # of judgements not committed yet
 
     def close(self) -> None:
-        """Exports what is left; returns when that is done or has failed."""
+        """Exports the remaining spans; returns when that is done or has failed."""
         self._provider.shutdown()
 
     def ticked(self, loop: str, now: datetime) -> None:
-        pass  # no message's way
+        pass  # not part of a message's trace
 
     def received(self, arrival: Arrival) -> None:
-        """The root: all other spans of the message are its children. It is linked to the span in which its
-        sender handed it over, where that is named."""
+        """The root: all other spans of the message are its children. It is linked to the sender's span, if
+        the message names one."""
         parent = parent_in(arrival.traceparent)
         self._ids.root = number_of(arrival.id)
         at = arrival.received_at
@@ -132,7 +132,7 @@ class Tracer:
 
 
 class _Ids(RandomIdGenerator):
-    """Random, but for the root of a message's trace."""
+    """Random ids, except for the root of a message's trace."""
 
     root: int | None = None
 

@@ -1,8 +1,8 @@
-"""A queue of messages that were put aside: looked at, and one of them settled.
+"""A queue of messages that were put aside: viewing them, and settling one of them.
 
-A look takes each message from the broker and lets go of it when the connection ends: it lies again where it
-lay, in its order, also where the command was killed. How often a message was looked at decides nothing before
-RabbitMQ 4, which drops what came back twenty times from a queue that says nothing else: see `queues`.
+Viewing takes each message from the broker and returns it when the connection ends: it is then at its old
+place, in order, even if the command was killed. The number of views has no effect before RabbitMQ 4, which
+drops a message that was returned twenty times unless the queue says otherwise: see `queues`.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from adapters.transport.amqp.connection import tls_of
 from gateway.config.connections import BrokerSettings
 
-WITHIN: Final = 10.0  # seconds for the broker's word
-MOST: Final = 10_000  # messages that one look takes
+WITHIN: Final = 10.0  # seconds for the broker's answer
+MOST: Final = 10_000  # messages in one view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterQueue:
-    """A queue of what was put aside, by whom it is looked at, and the exchange and key by which one of its
-    messages comes to where it was before."""
+    """A queue of messages put aside, who views it, and the exchange and key by which a message returns to its
+    old queue."""
 
     broker: BrokerSettings
     home: Path
@@ -39,7 +39,7 @@ class DeadLetterQueue:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterView:
-    """`facts` are of all that lie there, oldest first; `those` are the messages that were asked for, each
+    """`facts` describe all messages in the queue, oldest first; `those` are the requested messages, each
     content once."""
 
     channel: AbstractChannel
@@ -49,7 +49,8 @@ class DeadLetterView:
 
 @asynccontextmanager
 async def browse(aside: DeadLetterQueue, wanted: str | None = None) -> AsyncIterator[DeadLetterView]:
-    """Raises what the broker or the network does. What is not acknowledged within goes back."""
+    """Raises the broker's and the network's exceptions. Messages not acknowledged inside the context are
+    returned."""
     connection = await aio_pika.connect(
         host=aside.broker.host,
         port=aside.broker.port,
@@ -69,17 +70,17 @@ async def browse(aside: DeadLetterQueue, wanted: str | None = None) -> AsyncIter
         came = asyncio.Event()
 
         async def take(message: AbstractIncomingMessage) -> None:
-            facts = facts_of(message)  # and not its bytes: there may be many
+            facts = facts_of(message)  # without its bytes: there may be many messages
             found.append(facts)
             if wanted is not None and wanted in (facts["id"], facts["message_id"]):
                 those.setdefault(facts["id"], message)
             came.set()
 
-        # By one consumer: what each of several gets had goes back in an order that is nobody's.
+        # With one consumer: messages fetched by several gets would be returned in no particular order.
         if there:
             await channel.set_qos(prefetch_count=there)
             consumer = await queue.consume(take)
-            with suppress(TimeoutError):  # another look may have taken what was counted
+            with suppress(TimeoutError):  # another view may have taken what was counted
                 while len(found) < there:
                     came.clear()
                     await asyncio.wait_for(came.wait(), WITHIN)
@@ -90,9 +91,9 @@ async def browse(aside: DeadLetterQueue, wanted: str | None = None) -> AsyncIter
 async def put_back(
     queue: DeadLetterQueue, view: DeadLetterView, written: Callable[[], Awaitable[None]]
 ) -> None:
-    """The one that was asked for, in its sender's name; out of the queue when the broker has it and it is
-    `written` that it was given back. Whatever ends this in between leaves it there as well: given back twice,
-    it is known to the channel."""
+    """Returns the requested message in its sender's name; it leaves the queue once the broker has confirmed
+    it and `written` has recorded it. If this is interrupted in between, it stays in the queue as well:
+    returned twice, it is recognised by the channel."""
     (one,) = view.those
     user = facts_of(one)["user"]
     back = aio_pika.Message(
@@ -116,7 +117,7 @@ async def put_back(
 
 
 def facts_of(message: AbstractIncomingMessage) -> dict[str, Any]:
-    """What it says of itself: its words, and its sender's."""
+    """The properties of a message: ours and its sender's."""
     headers: Any = message.headers
     user = str(headers.get("x-user") or message.user_id or "")
     deaths = headers.get("x-death")

@@ -1,4 +1,4 @@
-"""Several connections to one broker, so that a large message on a slow line holds up no other."""
+"""Several connections to one broker, so that a large message on a slow line delays no other."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -8,12 +8,12 @@ from typing import Final, Self
 
 from adapters.transport.amqp.connection import BrokerConnection
 
-_OPEN_WITHIN: Final = 5.0  # seconds for one more; what it is wanted for learns from it why there is none
+_OPEN_WITHIN: Final = 5.0  # seconds for one more connection; its user learns from it why there is none
 
 
 class ConnectionPool:
-    """Connections of which each is one's alone for as long as he has something to send. No more are opened
-    than have had something to send at once; they stay open while the context is."""
+    """Connections, each used by one sender at a time. No more are opened than were needed at once; they stay
+    open while the context is open."""
 
     def __init__(self, connections: Sequence[BrokerConnection]) -> None:
         self._first, *self._unopened = connections
@@ -36,7 +36,7 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[BrokerConnection]:
-        """Waits for one where all are in use."""
+        """Waits for a connection if all are in use."""
         new = self._unopened.pop() if self._idle.empty() and self._unopened else None
         line = new or await self._idle.get()
         try:
@@ -49,7 +49,7 @@ class ConnectionPool:
     async def _opened(self, line: BrokerConnection) -> None:
         line.log_in_as(self._first)
         await self._open.enter_async_context(line)
-        if self._first.connected:  # else it waits for nothing that would come
+        if self._first.connected:  # otherwise waiting would be useless
             try:
                 await asyncio.wait_for(line.until_connected(), _OPEN_WITHIN)
             except TimeoutError:

@@ -1,7 +1,7 @@
-"""Folders that the gateway and somebody else both work in, on this machine or on an SFTP server.
+"""Folders in which the gateway and another party both work, on this machine or on an SFTP server.
 
-What fails is an `OSError`: `FileNotFoundError` and `PermissionError` as ever, `Unreachable` for an outage,
-`NotLetIn` where the other side does not take us for who we are, or is not who it should be.
+Failures are `OSError`: `FileNotFoundError` and `PermissionError` as usual, `Unreachable` for an outage,
+`NotLetIn` if the other side refuses our log-in or is not the expected server.
 """
 
 import errno
@@ -11,25 +11,25 @@ from typing import IO, Final, Protocol
 
 
 class Unreachable(ConnectionError):
-    """There is no connection, or it broke: what was asked last may have been done."""
+    """There is no connection, or it broke: the last operation may have been done."""
 
 
 class Overloaded(ConnectionError):
-    """It asks us to come back later; nothing was done."""
+    """The server asks us to come back later; nothing was done."""
 
 
 class NotLetIn(PermissionError):
-    """The log-in was refused, or the server shows another host key than it should; nothing was sent."""
+    """The log-in was refused, or the server shows another host key than expected; nothing was sent."""
 
 
-OUTAGES: Final = (Unreachable, Overloaded, NotLetIn)  # of the whole place, not of one file
+OUTAGES: Final = (Unreachable, Overloaded, NotLetIn)  # concern the whole place, not one file
 
 
 @dataclass(frozen=True, slots=True)
 class FolderEntry:
-    """A file as its folder shows it. Bytes of a name that are no UTF-8 stand in it as surrogate escapes;
-    `changed` is in nanoseconds since 1970, `mark` is another for a file that took the name of this one, as
-    far as the place can tell. `plain` is false for folders, links and devices."""
+    """A file as its folder lists it. Bytes of a name that are not UTF-8 become surrogate escapes; `changed`
+    is in nanoseconds since 1970; `mark` differs for another file with the same name, as far as the place can
+    tell. `plain` is false for folders, links and devices."""
 
     name: str
     size: int
@@ -47,11 +47,12 @@ class Files(Protocol):
     with `EINVAL`. No link is followed out of a folder of this machine. Used by one thread at a time."""
 
     def listing(self, folder: str, wanted: Callable[[FolderEntry], bool] = anything) -> list[FolderEntry]:
-        """Those that are `wanted` of the first `FIRST`, but for `.` and `..`, in no order; `MOST` at most."""
+        """The `wanted` ones of the first `FIRST` entries, without `.` and `..`, in no order; `MOST` at
+        most."""
         ...
 
     def look(self, folder: str, name: str) -> FolderEntry | None:
-        """The file without following it, None where it or its folder is not there."""
+        """The file without following a link, None if it or its folder does not exist."""
         ...
 
     def read(self, folder: str, name: str) -> Generator[bytes, None, None]:
@@ -59,8 +60,8 @@ class Files(Protocol):
         ...
 
     def write(self, folder: str, name: str, fill: Callable[[IO[bytes]], object]) -> None:
-        """Makes the file anew from what `fill` writes (to a stream that can seek); its bytes are durable when
-        this returns, as far as the place can promise it."""
+        """Creates or replaces the file with what `fill` writes (to a seekable stream); its bytes are durable
+        when this returns, as far as the place can promise it."""
         ...
 
     def move(self, folder: str, name: str, to_folder: str, to_name: str) -> None:

@@ -1,1 +1,1 @@
-"""The documentation, and what writes the parts of it that come from the code."""
+"""The documentation, and the generators of those parts of it that come from the code."""

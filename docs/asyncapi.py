@@ -1,7 +1,7 @@
-"""`docs/asyncapi.json`: what the gateway says and hears over AMQP, as an AsyncAPI 3.0.0 document.
+"""`docs/asyncapi.json`: messages of the gateway over AMQP, sent and received, as an AsyncAPI 3.0.0 document.
 
-Names, headers, content types and limits are those of the code; only the sentences are written here. AMQP's
-basic properties have no place of their own in AsyncAPI: they stand in `x-amqp-properties`, as a JSON schema.
+Names, headers, content types and limits come from the code; only the sentences are written here. AsyncAPI has
+no place for AMQP's basic properties, so they are in `x-amqp-properties`, as a JSON schema.
 """
 
 import json
@@ -12,7 +12,7 @@ from docs.asyncapi_parts import Json
 
 
 def text() -> str:
-    """The document as it is written; the same for the same code."""
+    """The text of the document; the same code always gives the same text."""
     sides = (asyncapi_channel, asyncapi_backends)
     told = json.dumps(
         {

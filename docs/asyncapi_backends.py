@@ -22,7 +22,7 @@ from gateway.model.trace_context import TRACEPARENT
 _FIELDS: Final = AmqpBackendSettings.model_fields
 SUBMISSIONS: Final = str(_FIELDS["submissions"].default)
 ANSWERS: Final = str(_FIELDS["answers"].default)
-QUESTIONS: Final = "customs.questions"  # as the document calls it: it has no default
+QUESTIONS: Final = "customs.questions"  # the document's own name, since the setting has no default
 _KEY: Final = {"pattern": f"^{SUBMISSION_KEY.pattern}$"}
 
 
@@ -125,5 +125,5 @@ def messages() -> Json:
 
 
 def _of(setting: str) -> str:
-    """Which setting names the queue."""
+    """The sentence that tells which setting names the queue."""
     return f"Named by `backend.NAME.{setting}`: {_FIELDS[setting].description}."

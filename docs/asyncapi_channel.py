@@ -32,7 +32,7 @@ _LARGEST: Final = AmqpSettings.model_fields["largest"].default
 
 
 def refusals() -> dict[str, str]:
-    """What a message may be refused for before it is taken, by its code."""
+    """Reasons for refusing a message before it is accepted, by code."""
     return {each.code: each.en for each in Fault if each.code.startswith(("amqp-", "claim-"))}
 
 

@@ -1,8 +1,8 @@
 """Writes the parts of the documents that come from the code: `python -m docs.generate`.
 
 A part stands between `<!-- generated: NAME -->` and `<!-- end of NAME -->`; everything outside is written by
-hand. `WHOLE` are documents that come from the code from beginning to end. With `--check` nothing is written,
-and it ends with 1 where anything is stale.
+hand. Documents in `WHOLE` are generated entirely. With `--check` nothing is written, and the exit code is 1
+if anything is stale.
 """
 
 import re
@@ -33,18 +33,18 @@ _PART: Final = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end of \2 
 
 
 def documents() -> Iterator[Path]:
-    """Every document that is shipped, README first."""
+    """Every shipped document, README first."""
     yield ROOT / "README.md"
     yield from sorted((ROOT / "docs").rglob("*.md"))
 
 
 def written(text: str) -> str:
-    """The document with its generated parts as they are now; `KeyError` for a part that nobody writes."""
+    """The document with its generated parts up to date; `KeyError` for a part without a generator."""
     return _PART.sub(lambda found: f"{found[1]}{PARTS[found[2]]()}\n{found[3]}", text)
 
 
 def stale() -> dict[Path, str]:
-    """The documents that are not as they would be written now, each with the text that it should have."""
+    """The documents that are out of date, each with the text that it should have."""
     present = {document: document.read_text(encoding="utf-8") for document in documents()}
     found = {document: wanted for document, text in present.items() if (wanted := written(text)) != text}
     for document, whole in WHOLE.items():

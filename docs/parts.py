@@ -1,4 +1,4 @@
-"""The generated parts, each a function that gives Markdown."""
+"""The generated parts, each a function that returns Markdown."""
 
 import csv
 import re
@@ -39,7 +39,7 @@ def faults() -> str:
     ).replace("{detail}", "…")
 
 
-# What is to be done about faults whose sentence leaves it to the detail.
+# Remedies for faults whose sentence leaves the remedy to the detail.
 _TO_DO_ZH: Final = {
     Fault.SCHEMA_ELEMENT: "按所述删去或更正该元素。",
     Fault.SCHEMA_MISSING: "按所述补填。",
@@ -58,7 +58,7 @@ _TO_DO_ZH: Final = {
 
 
 def faults_zh() -> str:
-    """The faults in Chinese: what is wrong, and apart from it what is to be done."""
+    """The faults in Chinese, with the remedy in a separate column."""
     rows = ((f"`{each.code}`", *_apart(each)) for each in Fault)
     return _table(("代码", "说明", "怎么办"), rows).replace("{detail}", "…")
 
@@ -87,7 +87,7 @@ def rules_zh() -> str:
 
 
 def amqp_refusals() -> str:
-    """What a message over AMQP may be refused for before it is taken."""
+    """Reasons for refusing a message over AMQP before it is accepted."""
     told = asyncapi_channel.refusals().items()
     return _table(("code", "means"), ((f"`{code}`", en) for code, en in told)).replace("{detail}", "…")
 
@@ -118,7 +118,7 @@ def commands() -> str:
 
 
 def leaves() -> Iterator[tuple[str, TyperCommand]]:
-    """Every command that does something, by its full name."""
+    """Every leaf command, by its full name."""
     for name in cli.COMMANDS:
         yield from _leaves(f"gateway {name}", cli.loaded(name))
 
@@ -153,7 +153,7 @@ def _fields(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, str]
 
 
 def _of_section(name: str, field: FieldInfo) -> Iterator[tuple[str, str, str]]:
-    """The keys of a section that is left out by default."""
+    """The keys of a section that is absent by default."""
     for each in get_args(field.annotation):
         if isinstance(each, type) and issubclass(each, BaseModel):
             for key, below in each.model_fields.items():
@@ -184,7 +184,7 @@ def _field(key: str, field: FieldInfo) -> tuple[str, str, str]:
 
 
 def _default(value: object) -> str:
-    """As the file would say it; nothing where the file need not say anything."""
+    """The default as written in the file; "none" if the file need not set it."""
     if value is None or value in ("", ()):
         return "none"
     if isinstance(value, bool):

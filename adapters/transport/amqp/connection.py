@@ -1,7 +1,7 @@
-"""A connection to a RabbitMQ broker that comes back by itself and says what became of what it published.
+"""A connection to a RabbitMQ broker that reconnects by itself and reports the result of each publishing.
 
-One that publishes does not consume: a broker that is short of memory stops reading from those who publish,
-and would not hear the acknowledgements of the same connection.
+A publishing connection does not consume: a broker that is short of memory stops reading from publishers, and
+would not receive acknowledgements on the same connection.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ from gateway.model.faults import printable
 
 HEARTBEAT: Final = 10  # seconds
 CONNECT_WITHIN: Final = 5.0
-SET_UP_WITHIN: Final = 30.0  # a broker that was killed has its queues again some seconds after its listeners
+SET_UP_WITHIN: Final = 30.0  # a killed broker has its queues again some seconds after its listeners
 CLOSE_WITHIN: Final = 3.0
 CANCEL_EVERY: Final = 5.0  # longer than a polite end may take
-WATCH_EVERY: Final = 2.0  # between two proofs that the other end is there
+WATCH_EVERY: Final = 2.0  # between two checks that the other end is alive
 PROOF_WITHIN: Final = 5.0
 CONFIRM_WITHIN: Final = 10.0  # beside what the body takes on the way
 SLOWEST: Final = 128 * 1024  # bytes a second: a body may take so long, and no longer
@@ -50,23 +50,23 @@ SetUp = Callable[[AbstractChannel], Awaitable[Sequence[str]]]
 
 
 class PublishResult(StrEnum):
-    """What became of publishing one message."""
+    """The result of publishing one message."""
 
     CONFIRMED = "confirmed"  # the broker has it; on disk where message and queue are durable
     RETURNED = "returned"  # not taken: no queue is bound for it
-    # Not taken, and would not be again: too large or not to be written, no such exchange, no permission.
+    # Not accepted, and would not be again: too large or not writable, no such exchange, no permission.
     REFUSED = "refused"
-    BUSY = "busy"  # not taken: the broker is short of memory or disk, or said no for now
-    AWAY = "away"  # not taken: there is no connection
-    UNKNOWN = "unknown"  # sent, and no word came
+    BUSY = "busy"  # not accepted: the broker is short of memory or disk, or refused for now
+    AWAY = "away"  # not accepted: there is no connection
+    UNKNOWN = "unknown"  # sent, and no answer came
 
 
 class ConnectionLost(Exception):
-    """The connection is of no use any more; the text says why."""
+    """The connection is unusable; the text says why."""
 
 
 def tls_of(settings: BrokerSettings, home: Path) -> ssl.SSLContext | None:
-    """What a connection is encrypted and both ends are known by; None on this machine."""
+    """The TLS context for encryption and authentication of both ends; None on this machine."""
     if settings.ca is None:
         return None
     context = ssl.create_default_context(cafile=home / settings.ca)
@@ -85,8 +85,8 @@ class _Login:
 
 
 class _Connection(aio_pika.Connection):
-    """One that could not be made is closed at once: the library would close it when it is collected, where
-    there may be no loop any more."""
+    """A connection that closes at once if it could not be made: the library would close it at garbage
+    collection, when there may be no loop any more."""
 
     async def connect(self, timeout: TimeoutType = None) -> None:
         try:
@@ -168,7 +168,8 @@ class BrokerConnection:
         below = await channel.get_underlay_channel()
         if not can_be_written(message, below.connection.connection_tune.frame_max or 0):
             return PublishResult.REFUSED
-        # What is returned is known by its message id alone: only one of an id is on its way at a time.
+        # A returned message is recognised only by its message id: only one message with an id is in progress
+        # at a time.
         lock = self._one_of_its_id.setdefault(message.message_id or "", asyncio.Lock())
         async with lock:
             if not await _unblocked(channel, UNBLOCKED_WITHIN):
@@ -217,7 +218,7 @@ class BrokerConnection:
             return PublishResult.BUSY
         except ChannelClosed as error:
             log.warning("publishing refused", connection=self.name, error=printable(str(error), 300))
-            # The broker closes the channel for one of those not confirmed, and does not say for which.
+            # The broker closes the channel because of one unconfirmed message, and does not say which.
             return PublishResult.REFUSED if alone and self._under_way == 1 else PublishResult.UNKNOWN
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -345,7 +346,7 @@ class BrokerConnection:
             self.put_aside = found.message_count or 0
 
     async def _close(self, ended: AbstractConnection | AbstractChannel) -> None:
-        # Where the network hangs, so does a polite end: it is waited for in the background.
+        # If the network hangs, so does a polite end: it is waited for in the background.
         async def close() -> None:
             with suppress(Exception):
                 await ended.close()
@@ -367,8 +368,8 @@ async def _unblocked(channel: AbstractChannel, seconds: float) -> bool:
 
 
 async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancels tasks that use the library, again until they have ended: it swallows a cancellation now and
-    then, as in the midst of connecting."""
+    """Cancels tasks that use the library, repeatedly until they have ended: it sometimes swallows a
+    cancellation, for example while connecting."""
     left = set(tasks)
     while left:
         for task in left:

@@ -109,8 +109,8 @@ def test_what_init_registered_has_no_message_but_a_notice_that_is_kept(harness: 
 
 
 @pytest.mark.parametrize("command", ["show", "trace"])
-def test_one_that_nobody_told_of_ends_with_1(desk: Harness, command: str) -> None:
-    assert said(desk, command, "99999999999")[0] == NO
+def test_one_that_nobody_told_of_ends_with_1(harness: Harness, command: str) -> None:
+    assert said(harness, command, "99999999999")[0] == NO
 
 
 def test_a_state_that_does_not_exist_ends_with_2(harness: Harness) -> None:

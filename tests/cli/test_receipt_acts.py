@@ -107,14 +107,14 @@ def test_what_cannot_be_asked_is_told(harness: Harness, arguments: tuple[str, ..
 
 
 @pytest.mark.parametrize("command", [("messages", "list"), ("receipts", "list")])
-def test_so_long_ago_and_a_day_begin_a_list(desk: Harness, command: tuple[str, ...]) -> None:
-    """The desk's commands are told a time an hour after its first message."""
-    every = len(told(desk, *command))
+def test_so_long_ago_and_a_day_begin_a_list(harness: Harness, command: tuple[str, ...]) -> None:
+    """The harness tells commands a time an hour after its first message."""
+    every = len(told(harness, *command))
     assert every > 0
-    assert len(told(desk, *command, "--since", "2h")) == every
-    assert told(desk, *command, "--since", "10m") == []
-    assert len(told(desk, *command, "--since", "2026-11-23")) == every
-    assert told(desk, *command, "--since", "2026-11-24") == []
+    assert len(told(harness, *command, "--since", "2h")) == every
+    assert told(harness, *command, "--since", "10m") == []
+    assert len(told(harness, *command, "--since", "2026-11-23")) == every
+    assert told(harness, *command, "--since", "2026-11-24") == []
 
 
 def test_tail_ends_by_itself_where_it_is_not_to_follow(harness: Harness) -> None:

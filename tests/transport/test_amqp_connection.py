@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import aio_pika
+import pytest
 from aio_pika.abc import AbstractChannel
 
+import adapters.transport.amqp.connection as amqp_connection
 from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from adapters.transport.tls_trouble import OURS, THEIRS
 from tests.support.rabbitmq import Rabbit
@@ -76,6 +78,30 @@ def test_a_connection_ends_though_a_cancellation_is_swallowed_while_it_is_made(
         async with BrokerConnection(settings, tmp_path, "test", swallowing) as connection:
             await begun.wait()
         assert not connection.connected
+
+    run(test)
+
+
+def test_a_connection_whose_proof_does_not_end_is_made_anew(
+    rabbit: Rabbit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SET_UP_WITHIN", "PROOF_WITHIN", "WATCH_EVERY"):
+        monkeypatch.setattr(amqp_connection, name, 0.5)
+    calls = 0
+
+    async def set_up(_: AbstractChannel) -> Sequence[str]:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            with suppress(asyncio.CancelledError):  # as the library does now and then
+                await asyncio.Event().wait()
+            await asyncio.Event().wait()
+        return ()
+
+    async def test() -> None:
+        settings = rabbit.settings(tmp_path, rabbit.vhost())
+        async with BrokerConnection(settings, tmp_path, "test", set_up, again=True) as connection:
+            await until(lambda: calls > 2 and connection.connected)
 
     run(test)
 

@@ -269,7 +269,7 @@ class BrokerConnection:
             while not gone.done():
                 await asyncio.wait([gone], timeout=WATCH_EVERY)
                 if not gone.done():
-                    await self._prove(channel, watched)
+                    await self._proven(channel, watched)
             raise ConnectionLost(gone.result())
         finally:
             self._connection = self._channel = self._gone = None
@@ -325,6 +325,21 @@ class BrokerConnection:
         files = tuple((self._home / name).read_bytes() for name in named if name is not None)
         password = files[0].decode("utf-8").rstrip("\r\n")
         return _Login(password, tls_of(settings, self._home), files)
+
+    async def _proven(self, channel: AbstractChannel, watched: Sequence[str]) -> None:
+        """Runs the proof, and gives the connection up where neither the broker nor the library ends it."""
+        proof = asyncio.create_task(self._prove(channel, watched))
+        try:
+            within = SET_UP_WITHIN + (len(watched) + 1) * (PROOF_WITHIN + self._bytes_under_way / SLOWEST)
+            await asyncio.wait([proof], timeout=within)
+            if not proof.done():
+                raise ConnectionLost(f"no word from the broker for {within:.0f} s")
+            proof.result()
+        finally:
+            if not proof.done():
+                proof.cancel()
+                self._closing.add(proof)
+                proof.add_done_callback(self._closing.discard)
 
     async def _prove(self, channel: AbstractChannel, watched: Sequence[str]) -> None:
         self.blocked = not await _unblocked(channel, 0.01)

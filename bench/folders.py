@@ -64,7 +64,7 @@ def _waits(rows: Any, served: "_Served", listing: int, entries: int) -> None:
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             began = time.monotonic()
-            client.listdir("/OutBox")  # alternates between the loop and the store
+            client.listdir("/OutBox")  # waits for a turn, the event loop and the store
             waits.append(time.monotonic() - began)
             most = max(most, served.memory() - before)
             threading.Event().wait(0.05)

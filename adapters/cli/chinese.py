@@ -114,7 +114,7 @@ AGREEMENT_ACTS: Final = {
     Act.USED: "使用",
     Act.FREED: "恢复为未使用",
 }
-# The verdict column of receipts; for a notice, its kind.
+# Verdicts of receipts; for a notice, the class, act or reason that it reports.
 SAID: Final[Mapping[Any, str]] = {**VERDICTS, **CUSTOMS_STATUSES_ZH, **AGREEMENT_ACTS, **_WHY}
 SEVERITIES: Final = {
     Severity.NOTICE: "提示",

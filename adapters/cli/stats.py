@@ -39,7 +39,7 @@ def flow_(
     as_json: JsonOption = False,
 ) -> None:
     """Show the messages in each state and since when; arrivals and verdicts by hour; and how long verdicts
-    took. --since and --until count whole days instead of the last hours.
+    and acceptance by customs took. --since and --until count whole days instead of the last hours.
 
     A message counts once, by its first verdict; a replay adds nothing. Seconds are counted from receipt; half
     of the messages took no longer than the median, 95 of 100 no longer than p95.

@@ -1,24 +1,25 @@
-"""The breaker in front of a destination: whether it is tried, spared, or tried with one submission."""
+"""The circuit breaker of a destination: it lets through all submissions, none, or one as a probe."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-FAILURES: Final = 5  # in a row, then it opens
+FAILURES: Final = 5  # consecutive failures after which it opens
 FIRST_PAUSE: Final = timedelta(seconds=1)
 LONGEST_PAUSE: Final = timedelta(seconds=60)
 
 
 class BreakerState(StrEnum):
-    CLOSED = "closed"  # it works, as far as is known
-    OPEN = "open"  # it is spared until `probe_at`
+    CLOSED = "closed"  # the destination works, as far as is known
+    OPEN = "open"  # nothing is sent until `probe_at`
     PROBING = "probing"  # one submission is on its way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreaker:
-    """`failures` in a row; `since` it is closed, or else not; `note` is what was said last, for operators."""
+    """`failures` in a row; `since` is when it last closed or opened; `note` is the last error, for
+    operators."""
 
     state: BreakerState
     failures: int
@@ -37,7 +38,7 @@ class CircuitBreaker:
     def may_probe(self, now: datetime) -> bool:
         if self.state is not BreakerState.OPEN or self.probe_at is None:
             return False
-        # One that is further ahead than any pause was written before the clock was set back.
+        # A time further ahead than any pause was written before the clock was set back.
         return not now < self.probe_at <= now + LONGEST_PAUSE
 
     def probing(self) -> "CircuitBreaker":
@@ -45,8 +46,8 @@ class CircuitBreaker:
         return replace(self, state=BreakerState.PROBING, probe_at=None)
 
     def found(self, now: datetime) -> "CircuitBreaker":
-        """As a node finds it that was not there: the probe that was under way is nobody's any more, and what
-        was mended meanwhile is not to wait."""
+        """The breaker as a new node takes it over: an earlier node's probe has no owner any more, and a
+        destination that was repaired meanwhile must not wait."""
         return self if self.closed else self.tried(now)
 
     def tried(self, now: datetime) -> "CircuitBreaker":
@@ -54,14 +55,14 @@ class CircuitBreaker:
         return replace(self, state=BreakerState.OPEN, probe_at=now)
 
     def worked(self, now: datetime) -> "CircuitBreaker":
-        """Closed, whatever it was."""
+        """Closes the breaker, whatever its state was."""
         if self.closed and self.failures == 0:
             return self
         return CircuitBreaker(state=BreakerState.CLOSED, failures=0, since=self.since if self.closed else now)
 
     def failed(self, note: str, now: datetime, *, probe: bool) -> "CircuitBreaker":
-        """While it is not closed, only a probe's failure counts: what was on its way when it opened says
-        nothing new."""
+        """While the breaker is not closed, only a probe's failure counts: failures of submissions that were
+        under way when it opened are no news."""
         if self.closed:
             failures = self.failures + 1
             if failures < FAILURES:

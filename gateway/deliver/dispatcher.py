@@ -1,8 +1,8 @@
-"""What is accepted goes to its destinations: each at its own pace, none waiting for another.
+"""Delivers accepted messages to their destinations, each at its own pace, none waiting for another.
 
-A turn looks where something waits, asks the breaker and the pace of each such destination how much may go,
-and claims that much; each submission is then on its way by itself. What its outcome means for the delivery
-says `retry`, what for the destination `circuit_breaker` and `rate_limit`.
+A turn looks up which destinations have waiting submissions, asks the breaker and the rate limit of each how
+many may go, and claims that many; each submission is then sent by its own task. `retry` decides what an
+outcome means for the delivery, `circuit_breaker` and `rate_limit` what it means for the destination.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from gateway.model.faults import printable
 from gateway.model.ports import Backend, BlobStore, Clock, Outcome, Outgoing
 from gateway.monitor.observer import UNOBSERVED, Observer
 
-DOWN_AFTER: Final = timedelta(seconds=5)  # before others are told that a destination is down, or take over
+DOWN_AFTER: Final = timedelta(seconds=5)  # before a destination is reported down, or others take over
 _UNLIMITED: Final = Limits(at_once=8)
 
 log = structlog.get_logger()
@@ -31,8 +31,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchConfig:
-    """Where submissions can go: the back-ends, and the limits of those that have any. `budget` is how long a
-    delivery is tried, `backoff` of an outcome that cannot be written."""
+    """The back-ends, and the limits of those that have any. `budget` is how long a delivery is tried;
+    `backoff` holds the pauses while an outcome cannot be written."""
 
     outbox: Outbox
     destinations: Destinations
@@ -47,7 +47,7 @@ class DispatchConfig:
 
 @dataclass(slots=True)
 class _Lane:
-    """One destination as the node knows it."""
+    """The state of one destination in this node."""
 
     breaker: CircuitBreaker
     rate_limit: RateLimit
@@ -69,7 +69,7 @@ class _Lane:
 
 class Dispatcher:
     """`wake` is set when there may be something to do; `taken` has an event for each back-end, which is set
-    when it took something and may answer."""
+    when the back-end took a submission and may answer."""
 
     def __init__(self, config: DispatchConfig) -> None:
         self._config = config
@@ -80,7 +80,7 @@ class Dispatcher:
         self.taken = {name: asyncio.Event() for name in config.backends}
 
     async def recover(self) -> None:
-        """Takes up what a node before this one left."""
+        """Takes up the deliveries that the last node left."""
         await self._config.outbox.recover()
 
     def stop(self) -> None:
@@ -88,23 +88,23 @@ class Dispatcher:
         self.wake.set()
 
     async def idle(self) -> None:
-        """Returns when nothing is on its way."""
+        """Returns when no submission is under way."""
         while self._at_work:
             await asyncio.wait(self._at_work)
 
     async def break_off(self) -> None:
-        """Ends what is on its way: the next node finds it so, and asks what became of it."""
+        """Cancels the submissions under way; the next node finds them and asks what became of them."""
         for task in (tasks := list(self._at_work)):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def down(self, now: datetime) -> Mapping[str, datetime]:
-        """The destinations that nothing was handed over to for `DOWN_AFTER`, by name since when."""
+        """The destinations that took nothing for `DOWN_AFTER`: by name, since when."""
         since = {name: lane.down_since() for name, lane in self._lanes.items()}
         return {name: at for name, at in since.items() if at is not None and now - at >= DOWN_AFTER}
 
     async def turn(self) -> bool:
-        """Hands over what may go now; whether there may be more at once."""
+        """Sends what may go now; returns whether there may be more to send at once."""
         now, more, waits = self._config.clock(), False, list[float]()
         await self._look()
         for name in await self._config.outbox.destinations():
@@ -112,7 +112,7 @@ class Dispatcher:
             free = lane.free(now)
             claimed = await self._config.outbox.claim(name, free, now) if free else ()
             if claimed:
-                # Nothing may come between: what is claimed and not on its way is nobody's.
+                # No await in between: a submission that is claimed but not started would have no owner.
                 probe = not lane.breaker.closed
                 lane.rate_limit = lane.rate_limit.handed(len(claimed), now)
                 lane.at_work += len(claimed)
@@ -129,7 +129,7 @@ class Dispatcher:
         return await self._divert(now) or more
 
     async def give_up(self) -> bool:
-        """Holds what was tried for as long as it may; whether there may be more."""
+        """Holds deliveries whose time for retries is over; returns whether there may be more."""
         config, now = self._config, self._config.clock()
         since = now - config.budget
         given_up = 0
@@ -141,7 +141,7 @@ class Dispatcher:
         return given_up > 0
 
     async def _look(self) -> None:
-        """What is written of destinations: breakers, as a node before this one left them, and pauses."""
+        """Reads the stored state of destinations: breakers, as the last node left them, and pauses."""
         now, known = self._config.clock(), await self._config.destinations.known()
         for name, (breaker, pause) in known.items():
             if name not in self._lanes:
@@ -150,7 +150,7 @@ class Dispatcher:
             lane = self._lanes[name]
             lane.pause = pause
             if lane.breaker.state is BreakerState.OPEN and _sooner(breaker, lane.breaker):
-                lane.breaker = breaker  # an operator's word that it is to be tried
+                lane.breaker = breaker  # an operator asked for a try
 
     def _lane(self, name: str) -> _Lane:
         if name not in self._lanes:

@@ -1,11 +1,12 @@
-"""What operators may do to one delivery of a message that has several: transit goes to two offices.
+"""What operators may do to one delivery of a message that has several (transit goes to two offices).
 
-A message is held, released and replayed with all its deliveries (`message_actions`). What is done to one
-alone must leave the two in agreement: a message that is accepted has a delivery on its way, one that is held
-has one that is held or refused. Where an act would break that, the message's own act is to be used.
+A message is held, released and replayed with all its deliveries (`message_actions`). An act on one delivery
+must keep the message consistent with its deliveries: an accepted message has a delivery that is under way, a
+held one has a delivery that is held or refused. Where an act would break that, operators must use the act on
+the message instead.
 
-What customs took and then lost is handed over again by a replay of its delivery. Its message stays delivered
-meanwhile, whatever comes of it: customs took it once, and an answer may still come.
+A submission that customs took and then lost is sent again by a replay of its delivery. Its message stays
+delivered meanwhile, whatever the outcome: customs took it once, and an answer may still come.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,20 +31,20 @@ class DeliveryAct(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What becomes of the delivery, and what happens to its message; None leaves it as it is."""
+    """The new state of the delivery and the event of its message; None leaves it unchanged."""
 
     delivery: DeliveryState
     event: Event | None
 
 
-# From which states each act takes a delivery, and to which: what was held or refused is asked about before it
-# is sent again.
+# The states in which each act is possible, and the state after it. Before a held or refused delivery is sent
+# again, the back-end is asked about it.
 _TAKES: Final = {
     DeliveryAct.HOLD: ((DeliveryState.PENDING, DeliveryState.UNKNOWN), DeliveryState.HELD),
     DeliveryAct.RELEASE: ((DeliveryState.HELD,), DeliveryState.UNKNOWN),
     DeliveryAct.REPLAY: (_ENDED, DeliveryState.UNKNOWN),
 }
-# The same of a message that customs took; one that is on its way again goes on by itself.
+# The same for a message that customs took; a delivery that is under way again goes on by itself.
 _OF_DELIVERED: Final = {
     DeliveryAct.RELEASE: (DeliveryState.HELD,),
     DeliveryAct.REPLAY: (DeliveryState.DELIVERED, *_ENDED),
@@ -57,8 +58,8 @@ def step_of(
     others: Sequence[DeliveryState],
     overtaken_by: int | None = None,
 ) -> Step:
-    """What an act on one delivery comes to; `others` are those of the same message. `overtaken_by` is one to
-    the same back-end that went after it, asks something of the same declaration, and was handed over.
+    """What an act on one delivery does; `others` are the other deliveries of the message. `overtaken_by` is a
+    later delivery to the same back-end, about the same declaration, that customs has taken.
 
     Raises `Impossible`.
     """
@@ -88,7 +89,7 @@ def step_of(
 def change_of(
     step: Step, message: str, actor: str, reason: str, now: datetime, detail: Mapping[str, object]
 ) -> Transition | Note:
-    """What happens to the message of the delivery; `detail` names that in the log."""
+    """The transition of the delivery's message; `detail` is logged with it."""
     told = {"reason": reason, **detail}
     if step.event is None:
         word = DELIVERY_HELD if step.delivery is DeliveryState.HELD else DELIVERY_RESUMED

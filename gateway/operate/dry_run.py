@@ -1,4 +1,4 @@
-"""What would come of an act: the same code, and nothing of it kept."""
+"""The outcome that an act would have, found by the same code without keeping any of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from gateway.operate.message_actions import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A message as an operator sees it. `verdict` is that of the last receipt that holds; `faults` are the
-    rules and codes of its errors; `backends` are where its deliveries go."""
+    """A message as an operator sees it. `verdict` is that of the last receipt that counts; `faults` are the
+    rules and codes of its errors; `backends` are the destinations of its deliveries."""
 
     reference: str | None
     state: State
@@ -34,8 +34,8 @@ class GivenReceipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedAbout:
-    """A delivery that its back-end is asked about, and that is sent where it has it not; `state` is the one
-    before."""
+    """A delivery that its back-end would be asked about, and that would be sent if the back-end does not have
+    it; `state` is its state before the act."""
 
     destination: str
     key: str
@@ -44,8 +44,8 @@ class AskedAbout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A message before and after an act, and what the act gives to others. `stage` is where a message that
-    goes on does so; None where it does not."""
+    """A message before and after an act, and what others would get by the act. `stage` is the stage at which
+    the message would go on; None where it would not."""
 
     before: Snapshot
     after: Snapshot

@@ -1,8 +1,8 @@
 """What operators may do to a message: each a transition with a named actor and a reason.
 
-Hold stops a message wherever customs does not have it yet. Release ends that: the message goes on where it
-was stopped. Replay takes up a rejected or held one, from a stage that may be chosen. Reject refuses a
-message: its sender gets the final receipt, and what the message had taken comes free.
+Hold stops a message that customs does not have yet. Release ends a hold: the message goes on where it was
+stopped. Replay takes up a rejected or held message, from a stage that may be chosen. Reject refuses a
+message: its sender gets the final receipt, and what the message had taken is released.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class Act(StrEnum):
 
 
 class Stage(StrEnum):
-    """From where a message is replayed: judged anew under today's rules, or sent again under its submission
-    key after the back-end was asked for it."""
+    """Where a replay begins: the message is judged anew under today's rules, or sent again under its
+    submission key after the back-end was asked whether it has it."""
 
     JUDGEMENT = "judgement"
     DELIVERY = "delivery"
@@ -34,28 +34,29 @@ _SENT: Final = (DeliveryState.SENDING, DeliveryState.UNKNOWN, DeliveryState.DELI
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """A delivery of a message. `unsure`: an attempt was made of which the outcome is not known, and customs
-    has not said since that it has not got it (`Dispatcher`)."""
+    """A delivery of a message. `unsure`: the outcome of an attempt is not known, and customs has not said
+    since that it does not have the message (`Dispatcher`)."""
 
     state: DeliveryState
     unsure: bool = False
 
     @property
     def may_be_taken(self) -> bool:
-        """Customs has it, or may have it: whatever became of the last attempt."""
+        """Whether customs has the message or may have it, whatever became of the last attempt."""
         return self.unsure or self.state in _SENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageStatus:
-    """A message at rest, as far as it decides what may be done to it. What was accepted has deliveries."""
+    """The facts of a message at rest that decide which acts are possible. Only an accepted one has
+    deliveries."""
 
     state: State
     deliveries: tuple[DeliveryStatus, ...] = ()
 
     @property
     def may_be_taken(self) -> bool:
-        """Customs may have it, or one of the offices that it goes to."""
+        """Whether customs, at any of the offices that the message goes to, may have it."""
         return any(each.may_be_taken for each in self.deliveries)
 
 
@@ -66,10 +67,10 @@ class Impossible(Exception):
 def event_of(act: Act, status: MessageStatus, stage: Stage | None = None) -> Event:
     """What an act means for a message. Raises `Impossible`.
 
-    A message that was accepted keeps its verdict and is delivered again under its submission key, unless it
-    is to be replayed from `JUDGEMENT`; any other is judged again. What customs may have can be neither
-    rejected nor judged again: the sender would declare it a second time, or customs would have what was
-    judged otherwise.
+    An accepted message keeps its verdict and is delivered again under its submission key, unless it is
+    replayed from `JUDGEMENT`; any other is judged again. A message that customs may have can be neither
+    rejected nor judged again: its sender might declare it a second time, or the new verdict might differ from
+    what customs has.
     """
     event = _event(act, status, stage)
     if event is None:
@@ -85,12 +86,12 @@ def event_of(act: Act, status: MessageStatus, stage: Stage | None = None) -> Eve
 
 
 def stage_of(status: MessageStatus) -> Stage:
-    """Where a replay begins if nobody says: what was accepted is sent again."""
+    """Where a replay begins by default: an accepted message is sent again."""
     return Stage.DELIVERY if status.deliveries else Stage.JUDGEMENT
 
 
 def possible(status: MessageStatus) -> tuple[Act, ...]:
-    """The acts that `event_of` lets pass."""
+    """The acts for which `event_of` does not raise."""
     sent = status.may_be_taken
     return tuple(act for act in Act if _event(act, status) is not None and not (sent and act is Act.REJECT))
 

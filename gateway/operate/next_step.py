@@ -12,7 +12,7 @@ from gateway.operate.message_actions import Act, MessageStatus, Stage, possible,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated:
-    """The message that had come before, and how it stands now."""
+    """The earlier message with the same content, and its present status."""
 
     message: str
     state: State
@@ -20,8 +20,8 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """A message as an operator looks at it; `reason` says why it is held, `repeats` what it is only a repeat
-    of."""
+    """A message as an operator sees it; `reason` says why it is held, `repeats` is the message that it only
+    repeats."""
 
     status: MessageStatus
     reason: str
@@ -51,7 +51,7 @@ _AGAIN: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNK
 
 
 def next_needed(situation: Situation, now: datetime) -> Words:
-    """One or two sentences in each language."""
+    """What the message needs next, in one or two sentences in each language."""
     said = _needed(situation, now)
     replay = _REPLAY[stage_of(situation.status)]
     acts = [replay if act is Act.REPLAY else _MAY[act] for act in possible(situation.status)]

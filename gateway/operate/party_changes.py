@@ -1,7 +1,8 @@
-"""What is said of a party, and the party that it makes: nothing is taken out of its history.
+"""Changes to a party; history is kept.
 
-What is not said stays as it is. What is said without dates holds from the day on which it is said, where it
-does not hold already; of a party that is new, from ever. What is said with dates is the whole of it.
+A field that the record leaves out stays as it is. A value without dates applies from the day of the change,
+unless it applies already; for a new party it applies from the beginning. Values with dates replace the whole
+list.
 """
 
 from collections.abc import Iterable
@@ -29,13 +30,13 @@ T = TypeVar("T")
 P = TypeVar("P", bound=Period)
 
 _DAY = timedelta(days=1)
-# Of an account that is new. One that was there before there were any bounds has none until it is given one.
+# Limits of a new account. An account that is older than these limits has none until it is given some.
 _DAILY_MESSAGES = 100_000
 _DAILY_BYTES = 100 * 10**9
 
 
 class NotPossible(ValueError):
-    """Something said of a party that cannot be; `field` is what it is about."""
+    """A change to a party that is not possible; `field` is the field at fault."""
 
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
@@ -44,14 +45,14 @@ class NotPossible(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRecord:
-    """Said of a log-in. Keys are added to those that it has."""
+    """A change to a log-in. Keys are added to those that it has."""
 
     name: str
     keys: tuple[str, ...] = ()
     max_package: int | None = None
     max_sessions: int | None = None
     max_files: int | None = None
-    daily_messages: int | None = None  # 0: without a bound
+    daily_messages: int | None = None  # 0: no limit
     daily_bytes: int | None = None
     unfinished: tuple[str, ...] | None = None
     receipts: tuple[ReceiptForm, ...] | None = None
@@ -60,10 +61,11 @@ class AccountRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyRecord:
-    """Said of the party with the customs code `code`; None is not said. `place` is where in a file.
+    """A change to the party with the customs code `code`; None leaves a field as it is. `place` is the place
+    in the imported file.
 
-    `trader_class` is in force from `since`, else as the module says; a district without dates likewise.
-    Certificates are added to those that the party has; a revocation stands, whatever is said later.
+    `trader_class` is in force from `since`, or else as the module's docstring says; a district without dates
+    likewise. Certificates are added to those that the party has; a revocation is never undone.
     """
 
     place: str
@@ -85,7 +87,7 @@ class PartyRecord:
 
 
 def changed(before: Party | None, record: PartyRecord, today: date) -> Party:
-    """The party after what was said on `today`. Raises `NotPossible`."""
+    """The party after the change on `today`. Raises `NotPossible`."""
     if before is None:
         return _new(record, today)
     try:
@@ -142,7 +144,7 @@ def _said(said: T | None, before: T) -> T:
 
 
 def _until(day: date, periods: Iterable[P]) -> tuple[P, ...]:
-    """What of the periods lies before `day`."""
+    """The periods, cut off before `day`."""
     return tuple(
         replace(each, until=day - _DAY) if each.until is None or each.until >= day else each
         for each in periods
@@ -155,7 +157,7 @@ def _classes(
 ) -> tuple[ClassPeriod, ...]:
     if record.classes is not None:
         return tuple(sorted(record.classes, key=_beginning))
-    # A class that is to begin later is compared with the one that would be in force by then.
+    # A class that begins later is compared with the one that would be in force by then.
     day = max(today, begins)
     in_force = next((each.trader_class for each in before if each.covers(day)), None)
     if record.trader_class is None or record.trader_class == in_force:
@@ -210,7 +212,7 @@ def _account(before: Account | None, stated: AccountRecord | None) -> Account | 
     if before is None:
         before = Account(name=stated.name, keys=(), daily_messages=_DAILY_MESSAGES, daily_bytes=_DAILY_BYTES)
     if before.name != stated.name:
-        # Folders, messages and receipts are kept under it.
+        # Folders, messages and receipts are kept under the log-in's name.
         raise NotPossible("account", f"the party has the account {before.name}; an account keeps its name")
     return replace(
         with_keys(before, stated.keys),

@@ -1,4 +1,4 @@
-"""Log-in keys and certificates of a party. None is ever taken out: it is revoked, and stays so."""
+"""Log-in keys and certificates of a party. None is ever removed: it is revoked, and stays revoked."""
 
 import base64
 import hashlib
@@ -11,13 +11,13 @@ from gateway.model.parties import Account, Party, RegisteredCertificate, Revoked
 
 
 def key_fingerprint(line: str) -> str:
-    """That of a line of an authorized_keys file, as `ssh-keygen -l` shows it."""
+    """The fingerprint of a line of an authorized_keys file, as `ssh-keygen -l` shows it."""
     digest = hashlib.sha256(base64.b64decode(line.split()[1])).digest()
     return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
 
 def with_keys(account: Account, lines: Iterable[str]) -> Account:
-    """The account with these keys too; those that it has, or that were revoked, stay as they are."""
+    """The account with these keys added; keys that it has already, revoked ones too, stay as they are."""
     had = {key_fingerprint(line) for line in account.keys}
     had |= {key_fingerprint(revoked.line) for revoked in account.revoked_keys}
     added = {fingerprint: line for line in lines if (fingerprint := key_fingerprint(line)) not in had}
@@ -25,7 +25,7 @@ def with_keys(account: Account, lines: Iterable[str]) -> Account:
 
 
 def merged(several: Iterable[RegisteredCertificate]) -> tuple[RegisteredCertificate, ...]:
-    """Each certificate once; it is revoked from the earliest time that any of them names."""
+    """Each certificate once, revoked from the earliest time that any of its copies has."""
     known: dict[str, RegisteredCertificate] = {}
     for each in several:
         fingerprint = certificate(each.pem).fingerprint
@@ -37,7 +37,7 @@ def merged(several: Iterable[RegisteredCertificate]) -> tuple[RegisteredCertific
 
 def revoked(party: Party, fingerprint: str, now: datetime) -> Party:
     """The party, its key or certificate of this fingerprint revoked from `now`; `KeyError` where it has none
-    in use. A certificate's may be written with colons and in capitals."""
+    in use. A certificate's fingerprint may be written with colons and in capitals."""
     account = party.account
     if account is not None:
         for line in account.keys:

@@ -1,4 +1,4 @@
-"""What operators' acts ask of the store, and of who judges."""
+"""The ports of the operators' service: the store and the judgement."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -17,15 +17,15 @@ from gateway.operate.rejection import Hold, Rejection
 
 T_co = TypeVar("T_co", covariant=True)
 
-# What an act makes of a message as it stands at the commit; raises `Impossible`.
+# Makes the transition from the message's status at the commit; raises `Impossible`.
 Change = Callable[[MessageStatus], Transition]
 
 
 class Pending(Protocol[T_co]):
-    """What was handed to the store; several that wait share a commit."""
+    """A write that was handed to the store; several that wait share a commit."""
 
     def result(self, timeout: float | None = None) -> T_co:
-        """Returns after the commit, or raises what kept it from being written."""
+        """Returns after the commit, or raises the error that prevented it."""
         ...
 
 
@@ -35,17 +35,17 @@ class OperatorStore(Protocol):
     changed since it was read: then nothing of it is written."""
 
     def act(self, message: str, change: Change) -> Pending[State]:
-        """The state after it."""
+        """Returns the state after the act."""
         ...
 
     def act_on_delivery(
         self, act: DeliveryAct, delivery: int, actor: str, reason: str, now: datetime
     ) -> Pending[tuple[DeliveryState, State]]:
-        """The states of the delivery and of its message after it."""
+        """Returns the states of the delivery and of its message after the act."""
         ...
 
     def stopped(self, message: str) -> Hold:
-        """What a rejection is written by."""
+        """The facts that a rejection needs."""
         ...
 
     def try_out(
@@ -55,8 +55,9 @@ class OperatorStore(Protocol):
         judged: Callable[[Received], Decision],
         now: datetime,
     ) -> Trial:
-        """What would be after the change, by the very code that writes it; where the message is to be judged
-        then, after the decision too (`judged` is called before anything is locked). Nothing is kept."""
+        """The outcome that the change would have, found by the code that writes it; where the message would
+        be judged next, the decision is included (`judged` is called before anything is locked). Nothing is
+        kept."""
         ...
 
     def write_request(
@@ -67,15 +68,15 @@ class OperatorStore(Protocol):
         policy: OperationsPolicy,
         now: datetime,
     ) -> str:
-        """Writes a request with its messages before anything of it is done, and returns its id: that of the
-        one before, where its key was used for the same. Raises `OtherRequest` where it was used for something
-        else, and `NothingChosen`."""
+        """Writes a request with its messages before any of it is carried out, and returns its id; the id of
+        the earlier request where its key was used for the same one. Raises `OtherRequest` where the key was
+        used for a different request, and `NothingChosen`."""
         ...
 
     def request(self, id_: str) -> BulkRequest: ...
 
     def open_messages(self, id_: str) -> Sequence[str]:
-        """Those of a request that nothing was done about yet, in the order of their ids."""
+        """The messages of a request that are not done yet, in the order of their ids."""
         ...
 
     def decide(self, id_: str, actor: str, decision: Progress, words: str, now: datetime) -> None:
@@ -83,17 +84,17 @@ class OperatorStore(Protocol):
         ...
 
     def carry_out(self, request: BulkRequest, message: str, change: Change, now: datetime) -> Pending[None]:
-        """Does it to one message of a request, unless that was done before; what is not possible is noted
-        with it."""
+        """Carries out the request for one message, unless that was done before; an act that is not possible
+        is noted with the message."""
         ...
 
     def end(self, id_: str, now: datetime) -> None:
-        """Writes that a request is done, where nothing of it is open any more."""
+        """Marks a request as done, if none of its messages is open any more."""
         ...
 
 
 class Judgement(Protocol):
-    """Judges and refuses in this process, as the node would by the home's files as they are now."""
+    """Judges and rejects in this process, as the node would with the present files of the home."""
 
     def judge(self, received: Received) -> Decision: ...
 

@@ -1,4 +1,4 @@
-"""The final receipt of a message that an operator rejects, and what others are told of it."""
+"""The final receipt of a message that an operator rejects, and the notices to others about it."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ from gateway.notify.recipients import notices_of_release
 class Hold:
     """A message that is to be rejected, as the store has it; `revision` is for the commit that follows.
 
-    `facts` are None where its judgement never came so far; `uses` is the agreement that it used up, if any.
+    `facts` are None where no judgement came far enough to read them; `uses` is the agreement that the message
+    used up, if any.
     """
 
     received: Received
@@ -42,9 +43,10 @@ class Rejection:
 def rejection_of(
     hold: Hold, reason: str, rules: Rules, register: Register, signer: Signer, now: datetime
 ) -> Rejection:
-    """The final receipt of a message that an operator rejects, and what others are told of it.
+    """The final receipt of a message that an operator rejects, and the notices to others about it.
 
-    By what the store knows of it: the package itself may be what no judgement survives, so it is not opened.
+    Uses only what the store has: the package itself may be what crashes every judgement, so it is not
+    opened.
     """
     received, arrival = hold.received, hold.received.arrival
     party = register.party_of(arrival.account)

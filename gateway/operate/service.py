@@ -20,7 +20,7 @@ from gateway.operate.transitions import rejection, transition
 _T = TypeVar("_T")
 
 _TRIES: Final = 5  # a message that changes between reading and writing is read again
-# Messages handed to the store together: they share a sync, and a node beside gets its turn.
+# Messages handed to the store together: they share a sync, and a running node still gets its turn.
 _AT_ONCE: Final = 32
 _NOTHING: Final[Mapping[str, str]] = {}
 
@@ -30,9 +30,9 @@ def _unseen(_done: int, _all: int) -> None:
 
 
 class OperatorService:
-    """Every act is one commit with its event, its actor and its reason. Raises `KeyError` for what is not
-    there, `Impossible` for what cannot be done to it as it stands, and `Superseded` for a message that never
-    stands still."""
+    """Every act is one commit with its event, its actor and its reason. Raises `KeyError` where the message,
+    delivery or request does not exist, `Impossible` where its present state does not allow the act, and
+    `Superseded` where the message keeps changing."""
 
     def __init__(self, store: OperatorStore, judgement: Judgement, clock: Clock) -> None:
         self._store = store
@@ -40,18 +40,19 @@ class OperatorService:
         self._clock = clock
 
     def act(self, request: RequestTerms, message: str) -> State:
-        """Does it to one message, and returns the state after it."""
+        """Carries out the act on one message and returns the state after it."""
         return _retried(lambda: self._store.act(message, self._change(request, message, _NOTHING)).result())
 
     def act_on_delivery(
         self, act: DeliveryAct, delivery: int, actor: str, reason: str
     ) -> tuple[DeliveryState, State]:
-        """Does it to one delivery, and returns the states of the delivery and of its message after it."""
+        """Carries out the act on one delivery and returns the states of the delivery and its message after
+        it."""
         return self._store.act_on_delivery(act, delivery, actor, reason, self._clock()).result()
 
     def dry_run(self, act: Act, stage: Stage | None, message: str, actor: str) -> Trial:
-        """What the act would come to at this moment, under today's rules, policy and register. A message that
-        something else happens to before the act may come out otherwise."""
+        """The outcome that the act would have now, under today's rules, policy and register. It may differ
+        later if the message changes before the act."""
         request = RequestTerms(act=act, stage=stage, reason="", actor=actor)
         return _retried(
             lambda: self._store.try_out(
@@ -70,7 +71,7 @@ class OperatorService:
         policy: OperationsPolicy,
         chosen_at: datetime,
     ) -> str:
-        """See `OperatorStore.write_request`. What goes on after `chosen_at` is not acted on."""
+        """See `OperatorStore.write_request`. Messages that changed after `chosen_at` are not acted on."""
         return self._store.write_request(id_, request, messages, policy, chosen_at)
 
     def decide(self, id_: str, actor: str, decision: Progress, words: str) -> None:
@@ -78,8 +79,9 @@ class OperatorService:
         self._store.decide(id_, actor, decision, words, self._clock())
 
     def resume(self, id_: str, progress: Callable[[int, int], None] = _unseen) -> None:
-        """Does what is open of a request; nothing of one that is not `OPEN`. Killed in between, the next call
-        goes on: each message is done once. `progress` is told how many are done, of how many."""
+        """Carries out the open part of a request; does nothing unless it is `OPEN`. After a crash the next
+        call goes on, and each message is done once. `progress` is called with the number done and the
+        total."""
         request = self._store.request(id_)
         if request.progress is not Progress.OPEN:
             return
@@ -106,8 +108,8 @@ class OperatorService:
         return self._store.carry_out(request, message, change, self._clock())
 
     def _change(self, request: RequestTerms, message: str, detail: Mapping[str, str]) -> Change:
-        """What the act makes of the message. The receipt of a rejection is signed here and committed together
-        with the state: there is no moment at which the message is rejected and its sender has no receipt."""
+        """The change that the act makes. The receipt of a rejection is signed here and committed together
+        with the state: no message is ever rejected without a receipt for its sender."""
         now, actor, reason = self._clock(), request.actor, request.reason
         if request.act is not Act.REJECT:
             return lambda standing: transition(

@@ -1,4 +1,4 @@
-"""What an operator's act changes of a message."""
+"""Transitions of messages by operators' acts."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,10 +29,10 @@ def transition(
     now: datetime,
     detail: Mapping[str, str],
 ) -> Transition:
-    """What hold, release or replay change; `detail` stands in the event. Raises `Impossible`.
+    """The transition for hold, release or replay; `detail` goes into the event. Raises `Impossible`.
 
-    One that was accepted and is judged again keeps key and agreement for its judgement; its deliveries are
-    withdrawn.
+    An accepted message that is judged again keeps its key and its agreement for the judgement; its deliveries
+    are withdrawn.
     """
     event = event_of(act, status, stage)
     if event is Event.HELD:
@@ -52,8 +52,8 @@ def transition(
 def rejection(
     rejection: Rejection, actor: str, reason: str, now: datetime, detail: Mapping[str, str]
 ) -> Transition:
-    """What a rejection changes: with the message whatever it had taken is released. Nothing of it is on its
-    way any more, and a replay may need the keys of its deliveries."""
+    """The transition for a rejection: everything that the message had taken is released. Its deliveries are
+    withdrawn, since a replay may need their keys."""
     return Transition(
         message=rejection.message,
         event=Event.DISMISSED,

@@ -1,8 +1,8 @@
-"""How much more an account may send now: nobody fills the disk for all. Pure.
+"""How much more an account may send now, so that no account can fill the disk for all. Pure.
 
-An account has an allowance for each day of China's (`Account.daily_messages`, `daily_bytes`), and the disk a
-reserve. Below the reserve what is large is refused first, so that declarations without many pages go on;
-below half of it nothing is taken.
+An account has an allowance for each day in China (`Account.daily_messages`, `daily_bytes`), and the disk has
+a reserve. When free space falls below the reserve, only packages up to `SMALL` are taken, so that short
+declarations go on; below half of the reserve nothing is taken.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from gateway.model.faults import Fault, Finding, finding
 from gateway.model.parties import Account
 from gateway.model.policy import Policy
 
-SMALL: Final = 1024 * 1024  # bytes of what is still taken when the disk's reserve is touched
+SMALL: Final = 1024 * 1024  # bytes; the largest package taken when the disk's reserve is touched
 WARN_FROM: Final = 0.8  # of an allowance
 
 
@@ -27,7 +27,7 @@ class SentToday:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """Bytes of the disk that the home is on; `reserve` of them are to stay free."""
+    """Bytes of the disk that the home is on; `reserve` of them must stay free."""
 
     free: int
     reserve: int
@@ -35,7 +35,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadAllowance:
-    """The most bytes that one more package may have, 0 for none, and what is said of a larger one."""
+    """The largest size in bytes of the next package, 0 for none, and the fault of a larger one."""
 
     most: int
     why: Finding
@@ -44,20 +44,20 @@ class UploadAllowance:
         return self.most == 0 or size > self.most
 
 
-# What a door asks before it takes something from an account.
+# Channels call this before they take something from an account.
 AllowanceQuery: TypeAlias = Callable[[Account], Awaitable[UploadAllowance]]
 
 
 def largest(policy: Policy) -> int:
-    """The bytes of the largest package that may be sound at all: a document and as many files as it may have,
-    each of the largest size, with a kilobyte for what a zip says of each."""
+    """The size in bytes of the largest package that can be valid: a document and as many files as it may
+    have, each of the largest size, with a kilobyte for the zip headers of each."""
     files = policy.package.entries - 1
     return policy.package.document_size + files * policy.pdf.size + policy.package.entries * 1024
 
 
 def room(account: Account, sent: SentToday, disk: Disk, sound: int | None = None) -> UploadAllowance:
-    """The narrowest of the account's own bound, that of what may be `sound` at all, the account's allowance
-    and the disk's reserve."""
+    """The smallest of the account's size limit, the limit `sound` for any valid package, the account's
+    allowance and the disk's reserve."""
     most = account.max_package if sound is None else min(account.max_package, sound)
     found = UploadAllowance(most=most, why=finding(Fault.PACKAGE_TOO_LARGE, detail=f"> {most}"))
     left = allowance(account, sent)
@@ -71,7 +71,7 @@ def room(account: Account, sent: SentToday, disk: Disk, sound: int | None = None
 
 
 def allowance(account: Account, sent: SentToday) -> UploadAllowance | None:
-    """What is left of it for the day; None where the account has none."""
+    """What is left of the account's allowance for the day; None where it has no allowance."""
     left = _left(account, sent)
     if left is None:
         return None
@@ -86,13 +86,13 @@ def allowance(account: Account, sent: SentToday) -> UploadAllowance | None:
 
 
 def _left(account: Account, sent: SentToday) -> int | None:
-    """Bytes of its allowance for the day; None where it has none."""
+    """Bytes left of the account's allowance for the day; None where it has no such limit."""
     if account.daily_messages is not None and sent.messages >= account.daily_messages:
         return 0
     return None if account.daily_bytes is None else max(0, account.daily_bytes - sent.size)
 
 
 def share(account: Account, sent: SentToday) -> float:
-    """How much of its allowance is used, of whichever bound is nearer; 0 where there is none."""
+    """The used share of the account's allowance, by the nearer limit; 0 where it has no limit."""
     bounds = ((sent.messages, account.daily_messages), (sent.size, account.daily_bytes))
     return max((used / most for used, most in bounds if most), default=0.0)

@@ -1,4 +1,4 @@
-"""What a sender is told of a file left under an unfinished name: it may believe that it was sent."""
+"""The notice about a file left under an unfinished name, which its sender may believe was sent."""
 
 from datetime import datetime
 
@@ -7,8 +7,8 @@ from gateway.model.receipt_names import receipt_name
 
 
 def notice(name: str, touched: datetime, *, lost: bool = False) -> tuple[str, bytes]:
-    """Name and content of a file for its InBox; the same until it is touched again. `lost`: a restart of the
-    gateway has removed it."""
+    """The name and content of the notice for the sender's InBox; they stay the same until the file is touched
+    again. `lost`: a restart of the gateway has removed the file."""
     at = f"{touched.astimezone(CHINA):%Y-%m-%d %H:%M:%S}"
     zh = (
         f"文件 {name} 自北京时间 {at} 起未再写入，也未改为正式文件名，网关尚未收下。"

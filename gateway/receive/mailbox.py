@@ -1,4 +1,4 @@
-"""An account's folders, as a view of the store; and the name of a file that was taken, for a while."""
+"""An account's folders, as a view of the store, and the renaming of a file shortly after it was taken."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from gateway.model.ports import Entry
 from gateway.model.states import Event, State
 from gateway.model.transition import Columns, Note, Transition
 
-# For so long a client may give the name that it meant to a file that was taken under another one.
+# How long a client may still rename a file after it was taken.
 RENAMED_WITHIN: Final = timedelta(minutes=10)
 
 
@@ -21,8 +21,8 @@ class NotRenamed(Exception):
 def renamed(
     message: str, state: State, type_: str | None, account: str, name: str, to: str, now: datetime
 ) -> Transition | Note:
-    """What another name changes of a message: a PDF that was sent on its own is judged again where it waits
-    or was refused, since it is found by its name. Raises `NotRenamed` where it is part of a declaration."""
+    """What a new name changes in a message: a separate PDF that waits or was refused is judged again, since
+    it is found by its name. Raises `NotRenamed` where the PDF is part of a declaration."""
     detail = {"name": name, "to": to}
     if type_ == ATTACHMENT and state in (State.ACCEPTED, State.DELIVERED, State.CLOSED):
         raise NotRenamed("The document is part of a declaration already and keeps its name")
@@ -39,19 +39,19 @@ def renamed(
 
 
 class Mailbox(Protocol):
-    """OutBox shows what is not yet judged, SentBox and FailBox what was accepted and refused, InBox the
+    """OutBox shows what is not yet judged, SentBox what was accepted, FailBox what was refused, InBox the
     receipts. No account ever sees another's entries.
     """
 
     async def page(self, account: str, folder: Folder, after: str, limit: int) -> Sequence[Entry]:
-        """The first `limit` entries behind the name `after`, by name, one for each (the newest): so that
-        nobody holds a whole folder. Empty at its end."""
+        """The first `limit` entries after the name `after`, ordered by name, the newest of each name; empty
+        at the end of the folder. Paged, so that no whole folder is held in memory."""
         ...
 
     async def entry(self, account: str, folder: Folder, name: str) -> Entry | None: ...
 
     async def whereabouts(self, account: str, messages: Sequence[str]) -> Mapping[str, Folder]:
-        """The folders of these messages of the account, by their ids; without those that it has not."""
+        """The folder of each of these messages, by message id; messages of other accounts are left out."""
         ...
 
     async def body(self, account: str, receipt: int) -> bytes:
@@ -63,12 +63,11 @@ class Mailbox(Protocol):
         ...
 
     async def rename(self, account: str, name: str, to: str, now: datetime) -> Entry | None:
-        """Gives another name to the newest file of this name that was taken over SFTP within
-        `RENAMED_WITHIN`, wherever it is now: what is shown and written later bears it. None where there is no
-        such file.
+        """Renames the newest file of this name that was taken over SFTP within `RENAMED_WITHIN`, whatever
+        folder it is in now; listings and later receipts use the new name. None where there is no such file.
 
-        A PDF that was sent on its own is judged again where it waits or was refused, since its name is what
-        it is found by. Raises `NotRenamed` where OutBox has another file of the new name, or where such a PDF
-        is part of a declaration already.
+        A separate PDF that waits or was refused is judged again, since it is found by its name. Raises
+        `NotRenamed` where OutBox has another file of the new name, or where such a PDF is part of a
+        declaration already.
         """
         ...

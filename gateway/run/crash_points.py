@@ -1,4 +1,4 @@
-"""The places at which tests end the process, by name: before a function begins, or after it has ended."""
+"""Named places at which tests end the process: before a function begins, or after it has ended."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ def _as_it_is(_name: str, function: _F) -> _F:
     return function
 
 
-# A test that ends the process sets another before anything else of the product is imported.
+# A test that ends the process replaces this before it imports anything else of the product.
 wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]] = _as_it_is
 
 

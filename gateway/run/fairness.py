@@ -1,4 +1,4 @@
-"""Whose turn it is: one account's thousands keep another's only one waiting for one of them."""
+"""Fair order between accounts: a single message waits for at most one of another account's thousands."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +11,11 @@ def in_turn(
     following: Callable[[str, Sequence[int]], int | None],
     last_turn: Mapping[str, int] | None = None,
 ) -> list[tuple[str, int]]:
-    """At most `limit` things to do, each with its account: the next one is always the oldest of the account
-    that has the fewest at work; of several, of the one whose turn was longest ago.
+    """At most `limit` items to work on, each with its account. The next item is always the oldest of the
+    account with the fewest in work; of several such accounts, the one whose turn was longest ago comes first.
 
-    `oldest` has the number of the oldest thing of each account that has one due; `following(account, chosen)`
-    is the next one of an account after those that are chosen already, None where there is none.
+    `oldest` has the number of the oldest due item of each account; `following(account, chosen)` returns the
+    account's next item after those that are chosen already, None where there is none.
     """
     oldest, at_work, turns = dict(oldest), at_work.copy(), dict(last_turn or {})
     newest = max(turns.values(), default=0)

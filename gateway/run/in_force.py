@@ -1,4 +1,4 @@
-"""What a node judges and runs by at a moment: policy, routes and settings, each with its digest."""
+"""The configuration that a node uses at a moment: policy, routes and settings, each with its digest."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,8 +11,7 @@ from gateway.model.policy import Policy, digest_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
-    """Taken whole and put in place whole: nothing is ever judged by the policy of one and the routes of
-    another."""
+    """Replaced as a whole: no message is judged by the policy of one version and the routes of another."""
 
     policy: Policy
     routes: Routes
@@ -20,7 +19,7 @@ class InForce:
 
     @property
     def digests(self) -> dict[str, str]:
-        """SHA-256 (hex) by the name of the file. Of what the files say: a comment changes none of them."""
+        """SHA-256 (hex) by file name. It covers the values in a file: a comment does not change it."""
         return {
             "policy.toml": self.policy.digest,
             "routes.toml": digest_of(self.routes),
@@ -29,7 +28,7 @@ class InForce:
 
 
 def changed_keys(one: Settings, other: Settings) -> list[str]:
-    """The keys that the two have differently, as gateway.toml has them."""
+    """The keys whose values differ, written as in gateway.toml."""
     return sorted(_changed(one.model_dump(mode="json"), other.model_dump(mode="json")))
 
 

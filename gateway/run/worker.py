@@ -1,8 +1,8 @@
-"""The running node: claim, judge, commit, dispatch, and take in what customs answers.
+"""The running node: it claims, judges, commits and dispatches messages, and takes in the answers of customs.
 
-Every loop works the same way: it takes a bounded number of things from the store, does the work outside any
-transaction, and commits each outcome in one. A node that dies in between leaves claims that the next one
-finds; nothing it knew was only in memory.
+Every loop works the same way: it claims a bounded number of items from the store, does the work outside any
+transaction, and commits each outcome in one transaction. A node that dies in between leaves claims that the
+next one finds; no state is kept in memory only.
 """
 
 import asyncio
@@ -40,9 +40,9 @@ from gateway.respond.answer_intake import CustomsAnswers
 
 CRASHES: Final = 3  # judgements of one message that may crash before it is held
 LEASE: Final = timedelta(minutes=15)
-_SET_BACK: Final = timedelta(seconds=1)  # less is how clocks are kept right
+_SET_BACK: Final = timedelta(seconds=1)  # a smaller step is ordinary clock correction
 ANNOUNCE_HELD_AFTER: Final = timedelta(minutes=5)  # CONTRACT.md, "Receipts"
-IDLE: Final = 0.5  # seconds between looks when nothing wakes a loop
+IDLE: Final = 0.5  # seconds between polls when nothing wakes a loop
 ANNOUNCE_EVERY: Final = 2.0
 _ANNOUNCED_AT_ONCE: Final = 50
 REMIND_EVERY: Final = 10.0
@@ -53,9 +53,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
-    """What a node is made of. `accounts` names the account for which a back-end speaks of its own accord,
-    where it does. `unfit` says why nothing may be judged or signed at a time, where that is so: then the node
-    takes and keeps, and delivers what is signed already. `backoff` is of each loop, while it fails."""
+    """The parts of a node. `accounts` gives the account under which unsolicited messages of a back-end are
+    judged, where it sends any. `unfit` returns the reason why nothing may be judged or signed at a time, if
+    there is one: the node then still receives messages, and delivers what is signed already. `backoff` holds
+    the pauses of each loop while it fails."""
 
     messages: MessageStore
     dispatch: Dispatcher
@@ -72,7 +73,7 @@ class NodeConfig:
 
 
 class Node:
-    """Runs until it is told to stop. It is the `Intake` of the channels: what is added is judged at once."""
+    """Runs until `stop`. It is the `Intake` of the channels: a message that is added is judged at once."""
 
     def __init__(self, config: NodeConfig) -> None:
         self._config = config
@@ -80,7 +81,7 @@ class Node:
         self._heard = asyncio.Event()
         self._stopping = asyncio.Event()
         self._judging = 0
-        self._latest: datetime | None = None  # what the clock said last
+        self._latest: datetime | None = None  # the last time that the clock showed
         self._at_work: set[asyncio.Task[None]] = set()
 
     async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
@@ -89,9 +90,9 @@ class Node:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Takes up what a node before it left, works until `stop`, returns when all in hand is committed.
-
-        Cancelled, it leaves what is in hand to the next node, which finds it as after a crash."""
+        """Takes up the work that the last node left, runs until `stop`, and returns when all work in progress
+        is committed. When cancelled, it leaves that work to the next node, which finds it as after a
+        crash."""
         await self._config.messages.recover()
         await self._config.dispatch.recover()
         try:
@@ -101,7 +102,7 @@ class Node:
                 loops.create_task(self._loop(self._end_waits, asyncio.Event()))
                 loops.create_task(self._loop(self._dispatch_some, self._config.dispatch.wake))
                 loops.create_task(self._loop(self._config.dispatch.give_up, asyncio.Event(), GIVE_UP_EVERY))
-                # Each by itself: one that does not answer must not keep the others from being heard.
+                # One loop for each: a back-end that does not answer must not block the others.
                 for name, taken in self._config.dispatch.taken.items():
                     loops.create_task(
                         self._signing(partial(self._hear_answers, name), taken, called=f"hear_{name}")
@@ -115,7 +116,7 @@ class Node:
             await self._config.dispatch.break_off()
 
     def stop(self) -> None:
-        """Ends the loops after the work in hand; what is only stored waits for the next node."""
+        """Ends the loops after the work in progress; what is only stored waits for the next node."""
         self._stopping.set()
         self._config.dispatch.stop()
         for woken in (self._arrived, self._heard, *self._config.dispatch.taken.values()):
@@ -128,7 +129,7 @@ class Node:
         idle: float = IDLE,
         called: str | None = None,
     ) -> None:
-        """The loop of work that decides or signs: it rests while the node is unfit for that."""
+        """Runs a loop that decides or signs; it pauses while the node is unfit for that."""
 
         async def fit() -> bool:
             unfit = await asyncio.to_thread(self._config.unfit, self._config.clock())
@@ -175,7 +176,7 @@ class Node:
         return len(claimed) > 0
 
     async def _end_waits(self) -> bool:
-        """Where the clock is behind what it was: at the start, and at every round."""
+        """Ends waits where the clock was set back: checked at the start and at every round."""
         now = self._config.clock()
         set_back = self._latest is None or now < self._latest - _SET_BACK
         self._latest = now
@@ -220,8 +221,8 @@ class Node:
             self._arrived.set()
 
     async def _put_back(self, received: Received, not_before: datetime, *, crashed: bool) -> None:
-        """To be judged again. As long as the store cannot take it, it is tried again: nobody else would take
-        the message up before its lease ends, which is long after there is room on a disk that was full."""
+        """Puts a message back to be judged again. Retries until the store can write it: nobody else would
+        take the message up before its lease ends, which may be long after a full disk has room again."""
         message, failures = received.arrival.id, 0
         while True:
             try:
@@ -235,7 +236,7 @@ class Node:
             await _until(self._stopping, pause)
 
     async def _decision(self, received: Received, now: datetime) -> Decision:
-        """The judgement, or the decision to hold a message whose judgement is our own failure."""
+        """The judgement, or the decision to hold a message whose judgement failed by our own fault."""
         if received.attempts > CRASHES:
             return _failed(received, f"{CRASHES} judgements of it crashed")
         try:
@@ -281,8 +282,8 @@ class Node:
         return len(said) > 0
 
     def _kept(self, backend: str, message: Answer) -> Arrival:
-        """The arrival of what a back-end sends of its own accord, its bytes made durable. Sent again, it is
-        judged as any message that is sent twice."""
+        """Stores an unsolicited message of a back-end durably and returns its arrival. If it is sent again,
+        it is judged like any duplicate."""
         spool = self._config.blobs.spool()
         try:
             spool.write(0, message.body)
@@ -301,7 +302,7 @@ class Node:
         )
 
     async def _send_pending_receipts(self) -> bool:
-        """Tells senders of what is held, or waits for customs (CONTRACT.md, "Receipts")."""
+        """Sends receipts for messages that are held or wait for customs (CONTRACT.md, "Receipts")."""
         messages, now = self._config.messages, self._config.clock()
         found = await messages.pending_receipts(
             *(now - ANNOUNCE_HELD_AFTER, now - DOWN_AFTER),

@@ -13,6 +13,7 @@ from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
 from paramiko.packet import Packetizer
 
 from adapters.home.host_keys import HostKey, shown
+from adapters.transport.sftp.algorithms import COMPRESSION, KEYS, MACS
 
 # RFC 4253, 6.1: packets of 35,000 bytes must be accepted; nobody sends more to a window with packets of 32
 # KB.
@@ -85,30 +86,10 @@ class Connection(paramiko.Transport):
         "aes192-ctr",
         "aes256-ctr",
     )
-    _preferred_macs = (
-        "hmac-sha2-256-etm@openssh.com",
-        "hmac-sha2-512-etm@openssh.com",
-        "hmac-sha2-256",
-        "hmac-sha2-512",
-    )
-    # As for the accounts' keys: never RSA with SHA-1 (`ssh-rsa`).
-    _preferred_keys = (
-        "ssh-ed25519",
-        "ecdsa-sha2-nistp256",
-        "ecdsa-sha2-nistp384",
-        "ecdsa-sha2-nistp521",
-        "rsa-sha2-512",
-        "rsa-sha2-256",
-    )
-    _preferred_pubkeys = (
-        "ssh-ed25519",
-        "ecdsa-sha2-nistp256",
-        "ecdsa-sha2-nistp384",
-        "ecdsa-sha2-nistp521",
-        "rsa-sha2-512",
-        "rsa-sha2-256",
-    )
-    _preferred_compression = ("none",)
+    _preferred_macs = MACS
+    _preferred_keys = KEYS
+    _preferred_pubkeys = KEYS
+    _preferred_compression = COMPRESSION
     # Reads wait until there is data, or for `hang_up`: with paramiko's interval of a tenth of a second, each
     # connection would wake a thread ten times a second for nothing.
     _active_check_timeout = None

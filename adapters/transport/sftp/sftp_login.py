@@ -13,6 +13,7 @@ from paramiko.packet import Packetizer
 from paramiko.ssh_exception import IncompatiblePeer
 
 from adapters.transport.files.folders import NotLetIn, Overloaded, Unreachable
+from adapters.transport.sftp.algorithms import COMPRESSION, KEYS, MACS
 from gateway.config.connections import RemoteFolders
 from gateway.model.faults import printable
 
@@ -45,21 +46,9 @@ class _Connection(paramiko.Transport):
         "diffie-hellman-group16-sha512",
     )
     _preferred_ciphers = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
-    _preferred_macs = (
-        "hmac-sha2-256-etm@openssh.com",
-        "hmac-sha2-512-etm@openssh.com",
-        "hmac-sha2-256",
-        "hmac-sha2-512",
-    )
-    _preferred_pubkeys = (
-        "ssh-ed25519",
-        "ecdsa-sha2-nistp256",
-        "ecdsa-sha2-nistp384",
-        "ecdsa-sha2-nistp521",
-        "rsa-sha2-512",
-        "rsa-sha2-256",
-    )
-    _preferred_compression = ("none",)
+    _preferred_macs = MACS
+    _preferred_pubkeys = KEYS
+    _preferred_compression = COMPRESSION
 
     def __init__(self, sock: socket.socket, host_key_type: str) -> None:
         super().__init__(sock, packetizer_class=_BoundedPackets)

@@ -1,0 +1,20 @@
+"""What our side of an SSH connection accepts, as a server and as a client: nothing with SHA-1."""
+
+from typing import Final
+
+MACS: Final = (
+    "hmac-sha2-256-etm@openssh.com",
+    "hmac-sha2-512-etm@openssh.com",
+    "hmac-sha2-256",
+    "hmac-sha2-512",
+)
+# Of hosts and of clients; an RSA key signs with SHA-2, never as `ssh-rsa` says.
+KEYS: Final = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+COMPRESSION: Final = ("none",)

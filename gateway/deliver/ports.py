@@ -1,4 +1,4 @@
-"""What dispatch asks of the store, as guarantees: what is to go where, and how those places stand."""
+"""The ports of dispatch to the store: what is to be sent where, and the state of the destinations."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from gateway.model.states import DeliveryState
 
 
 class Outbox(Protocol):
-    """What is to go to back-ends. Claimed items are `sending`; after a crash they are `unknown`."""
+    """Deliveries to back-ends. Claimed items are `sending`; after a crash they are `unknown`."""
 
     async def recover(self) -> int: ...
 
     async def destinations(self) -> Sequence[str]:
-        """Where there is something to go, now or later."""
+        """The destinations that have deliveries waiting, due now or later."""
         ...
 
     async def claim(self, destination: str, limit: int, now: datetime) -> Sequence[Outgoing]:
-        """What is due for one destination, going round the accounts: the next is of the account that has the
-        fewest on their way there, and of those the one that was served longest ago; then the oldest. What is
-        about one declaration goes in the order of acceptance: none while an earlier one is not delivered,
-        refused or gone."""
+        """Claims what is due for one destination, in turn between accounts: next is the account with the
+        fewest deliveries under way there, of those the one served longest ago, and of its deliveries the
+        oldest. Deliveries about one declaration go in the order of acceptance: none while an earlier one is
+        not delivered, refused or withdrawn."""
         ...
 
     async def settle(
@@ -37,24 +37,26 @@ class Outbox(Protocol):
         unsure: bool = False,
         counted: bool = True,
     ) -> None:
-        """Writes what became of one attempt, and with it the message's state (taken, undeliverable).
-        `unsure`: customs may have it, whatever the state says; from then on it goes nowhere else. An attempt
-        that is not `counted` is taken back."""
+        """Writes the outcome of one attempt, together with the message's state (taken, undeliverable).
+        `unsure`: customs may have it, whatever the state says; from then on it is sent to no other
+        destination. An attempt that is not `counted` is taken off the count."""
         ...
 
     async def divert(self, destination: str, usable: Collection[str], note: str, now: datetime) -> int:
-        """Gives what waits for a destination, and was never possibly taken there nor anything else about the
-        same declaration, to the first of its alternatives that is `usable`. At most some; how many."""
+        """Moves deliveries that wait for a destination to the first of their alternatives that is `usable`,
+        unless the destination may have taken the delivery or another about the same declaration. Moves a
+        bounded number and returns it."""
         ...
 
     async def give_up(self, destination: str, since: datetime, note: str, now: datetime) -> int:
-        """Holds what waits for a destination since before `since`. At most some; how many."""
+        """Holds deliveries that wait for a destination since before `since`: a bounded number, which it
+        returns."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """An operator's word that nothing is handed over; answers are heard all the same."""
+    """An operator's order to send nothing to a destination; its answers are still taken in."""
 
     actor: str
     at: datetime
@@ -62,10 +64,10 @@ class Pause:
 
 
 class Destinations(Protocol):
-    """How back-ends stand, for whoever looks beside the node and for the node after it."""
+    """The stored state of back-ends, for other processes and for the next node."""
 
     async def known(self) -> Mapping[str, tuple[CircuitBreaker, Pause | None]]: ...
 
     async def turned(self, name: str, breaker: CircuitBreaker) -> None:
-        """Writes the breaker, and leaves a pause as it is."""
+        """Writes the breaker; a pause stays as it is."""
         ...

@@ -1,4 +1,4 @@
-"""How fast a destination is sent to: so many at once and a second, and slowly at first after an outage."""
+"""The rate limit of a destination: how many at once, how many a second, and a slow start after an outage."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ _BURST: Final = 0.1  # seconds' worth of the rate that may go at once
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`at_once` submissions on their way, `rate` a second (0: no limit)."""
+    """At most `at_once` submissions under way, and `rate` a second (0: no limit)."""
 
     at_once: int
     rate: float = 0.0
@@ -19,8 +19,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """`allowed` of `at_once` may be on their way; `run` were taken since that last changed. `tokens` of the
-    rate were there at `at`. Before `rest_until` nothing goes, since the destination asked for it."""
+    """`allowed` of `at_once` may be under way; `run` were taken since `allowed` last changed. `tokens` of the
+    rate were available at `at`. Before `rest_until` nothing is sent, since the destination asked for it."""
 
     limits: Limits
     allowed: int
@@ -39,14 +39,14 @@ class RateLimit:
         return replace(self, allowed=1, run=0)
 
     def free(self, at_work: int, now: datetime) -> int:
-        """How many more may be handed over now."""
+        """How many more may be sent now."""
         if self._rests(now):
             return 0
         free = max(0, self.allowed - at_work)
         return min(free, int(self._filled(now))) if self.limits.rate else free
 
     def wait(self, now: datetime) -> float:
-        """Seconds until the rate lets another go; 0 where it is not the rate that one waits for."""
+        """Seconds until the rate allows another; 0 where something else than the rate holds it back."""
         missing = 1.0 - self._filled(now) if self.limits.rate else 0.0
         return max(0.0, missing / self.limits.rate) if missing > 0 else 0.0
 
@@ -54,7 +54,8 @@ class RateLimit:
         return replace(self, tokens=self._filled(now) - number, at=now) if self.limits.rate else self
 
     def taken(self) -> "RateLimit":
-        """One more was taken: when all that are allowed at once were, twice as many are."""
+        """Counts one more as taken: after as many in a row as are allowed at once, twice as many are
+        allowed."""
         if self.allowed == self.limits.at_once and self.rest == FIRST_REST:
             return self
         run = self.run + 1
@@ -63,8 +64,8 @@ class RateLimit:
         return replace(self, allowed=min(self.limits.at_once, self.allowed * 2), run=0, rest=FIRST_REST)
 
     def busy(self, now: datetime) -> "RateLimit":
-        """It asks for less: half as many at once, after a rest that grows as long as it asks. What was on its
-        way together asks once."""
+        """The destination asks for less: half as many at once, after a rest that grows each time it asks.
+        Submissions that were under way together count as one request."""
         if self._rests(now):
             return self
         return replace(
@@ -76,11 +77,11 @@ class RateLimit:
         )
 
     def _rests(self, now: datetime) -> bool:
-        # One that is further ahead than any rest was written before the clock was set back.
+        # A time further ahead than any rest was written before the clock was set back.
         return self.rest_until is not None and now < self.rest_until <= now + LONGEST_REST
 
     def _filled(self, now: datetime) -> float:
-        # A clock that was set back says nothing of how much time passed: as if it were a second.
+        # A clock that was set back does not tell how much time passed: one second is assumed.
         passed = (now - self.at).total_seconds() if now >= self.at else 1.0
         return min(_most(self.limits), self.tokens + passed * self.limits.rate)
 

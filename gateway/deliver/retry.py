@@ -1,8 +1,9 @@
-"""What follows from one attempt to deliver: decisions as values, so that they can be tested without waiting.
+"""What follows from one attempt to deliver, as values, so that it can be tested without waiting.
 
 Every retry of the gateway is decided here and nowhere else. A submission has one key however often it is
 sent, so a second sending can have no second effect; still, after an unknown outcome the back-end is asked
-first. How a destination that fails is spared stands in `circuit_breaker`.
+first. `circuit_breaker` decides when a failing destination is left
+alone.
 """
 
 from collections.abc import Mapping
@@ -16,8 +17,8 @@ from gateway.model.states import DeliveryState
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long one delivery is tried again: delays from `first`, doubled up to `longest`, and after
-    `attempts` no more. None sets no bound beyond the budget of time, and such attempts are not counted."""
+    """How long one delivery is tried again: delays from `first`, doubled up to `longest`, and no more
+    than `attempts`. None sets no limit other than the budget of time, and such attempts are not counted."""
 
     first: timedelta
     longest: timedelta
@@ -28,21 +29,22 @@ _OUTAGE: Final = RetryPolicy(timedelta(seconds=1), timedelta(minutes=5), 300)
 PATIENCE: Final[Mapping[Outcome, RetryPolicy]] = {
     Outcome.LATER: _OUTAGE,
     Outcome.UNKNOWN: _OUTAGE,
-    # It works, and has too much to do: what it has to be spared is told to its pace.
+    # The destination works, but is overloaded: `rate_limit` slows down.
     Outcome.BUSY: RetryPolicy(timedelta(seconds=5), timedelta(seconds=5), None),
-    # Nothing changes before an operator mends the connection.
+    # Nothing changes until an operator repairs the connection.
     Outcome.DENIED: RetryPolicy(timedelta(minutes=5), timedelta(minutes=5), None),
 }
 
 
-# What says that the destination itself does not work. `NEVER` and `BUSY` are the words of one that does.
+# Outcomes that show that the destination is down. `NEVER` and `BUSY` come from one that works.
 FAILING: Final = (Outcome.LATER, Outcome.UNKNOWN, Outcome.DENIED)
 
 
 @dataclass(frozen=True, slots=True)
 class NextAttempt:
-    """The state that a delivery gets, and when it is taken up again where that state asks for it. `counted`:
-    the attempt was the delivery's own. `note` is for operators, where the decision adds to what was said."""
+    """The new state of a delivery, and when it is tried again, if the state asks for that. `counted`: the
+    attempt counts against the delivery. `note` is for operators, where the decision adds to the error
+    text."""
 
     state: DeliveryState
     next_at: datetime
@@ -62,9 +64,9 @@ def next_step(
 ) -> NextAttempt:
     """What becomes of a delivery after its `attempts`-th attempt; `jitter` is drawn from [0, 1).
 
-    `until` is the end of its time (budget). A `probe` was sent to a destination that is known to be down: it
-    says nothing about the delivery that it was made with, and is not counted. `unsure`: customs may have it
-    all the same, from an attempt before.
+    `until` is the end of its time (budget). A `probe` was sent to a destination that is known to be down: its
+    outcome says nothing about the delivery, and is not counted. `unsure`: customs may have the message from
+    an earlier attempt.
     """
     if outcome is Outcome.TAKEN:
         return NextAttempt(DeliveryState.DELIVERED, now)
@@ -82,7 +84,7 @@ def next_step(
 
 
 def delay(policy: RetryPolicy, attempts: int, jitter: float) -> timedelta:
-    """Exponential from `first`, at most `longest`, of which between a half and all is waited, so that what
-    failed together does not come back together."""
+    """The exponential delay from `first` to `longest`, of which a random part between a half and all is
+    waited, so that deliveries which failed together are not retried together."""
     full = min(policy.longest, policy.first * (1 << min(attempts - 1, 16)))
     return full * (0.5 + jitter / 2)

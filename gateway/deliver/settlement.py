@@ -1,7 +1,8 @@
 """What the end of one delivery means for its message.
 
 Most messages go to one back-end. A transit declaration goes to two offices: it is delivered when both have
-it, and held when one refuses it, or when an operator holds what the other has not got yet.
+it, and held when one refuses it, or when an operator holds the delivery that the other office does not have
+yet.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from gateway.model.transition import Columns, Note, Transition, hold
 
 ACTOR: Final = "gateway"
 
-# What a delivery's end means for its message; the states that are left out are on the way.
+# What a delivery's end means for its message; in all other states the delivery is under way.
 _EVENT_OF: Final = {
     DeliveryState.DELIVERED: Event.TAKEN,
     DeliveryState.REFUSED: Event.UNDELIVERABLE,
@@ -25,7 +26,7 @@ _EVENT_OF: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """The attempt that ended: of which message, where to, the how manieth, under which key."""
+    """The attempt that ended: its message, destination, number and submission key."""
 
     message: str
     destination: str
@@ -47,8 +48,7 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The state that the delivery gets, whether customs may have it all the same, and what happens to its
-    message."""
+    """The new state of the delivery, whether customs may still have it, and the changes to its message."""
 
     state: DeliveryState
     unsure: bool
@@ -67,15 +67,15 @@ def settled(
     *,
     unsure: bool,
 ) -> Settlement:
-    """What follows where an attempt left its delivery in `state`. `others` are those of the message that
-    customs has not taken; `unsure`: customs may have it, whatever became of this attempt."""
+    """What follows where an attempt left its delivery in `state`. `others` are the other deliveries of the
+    message that customs has not taken; `unsure`: customs may have it, whatever became of this attempt."""
     event = _EVENT_OF.get(state)
     if event is None:
         # Its message was held meanwhile: it is not tried again.
         return Settlement(DeliveryState.HELD if message is State.HELD else state, unsure)
     detail = {**attempt.detail, "note": note}
     if event is Event.UNDELIVERABLE and message is State.DELIVERED:
-        # It was handed over again (`operate.delivery_actions`): the answer to the first time may still come.
+        # It was sent again (`operate.delivery_actions`): the answer to the first submission may still come.
         held = state is DeliveryState.HELD
         word = DELIVERY_HELD if held else DELIVERY_REFUSED
         return Settlement(state, unsure or held, (_note(attempt, word, detail, now),))
@@ -85,7 +85,7 @@ def settled(
             taken.append(hold(attempt.message, ACTOR, others[0].note, now))  # an operator holds the rest
         return Settlement(state, unsure, tuple(taken))
     if event is Event.TAKEN and operation is Operation.INFORM:
-        event = Event.SETTLED  # nobody answers it
+        event = Event.SETTLED  # no answer will come
     columns = Columns()
     if event is Event.TAKEN:
         columns = Columns(answer_due=answer_due)
@@ -98,7 +98,7 @@ def settled(
 
 
 def given_up(attempt: Attempt, note: str, message: State, now: datetime, *, unsure: bool) -> Settlement:
-    """What follows where the time of a delivery is over."""
+    """What follows when the time of a delivery is over."""
     detail = {**attempt.detail, "note": note}
     if message is State.DELIVERED:  # customs took it once
         return Settlement(DeliveryState.HELD, True, (_note(attempt, DELIVERY_HELD, detail, now),))

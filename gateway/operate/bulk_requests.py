@@ -1,7 +1,7 @@
-"""What operators ask for beyond one act at once: an act on many messages, or one that takes a second person.
+"""Operators' requests: an act on many messages, or one that needs the approval of a second person.
 
-An undertaking is written before anything is done, with the messages that it means. Then it is done message by
-message, each once, by whoever goes on with it.
+A request is stored with its messages before anything is done. It is then carried out message by message, each
+once, by whichever process resumes it.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from gateway.operate.message_actions import Act, Impossible, Stage
 
 
 class Progress(StrEnum):
-    """Where an undertaking is."""
+    """The status of a request."""
 
     ASKED = "asked"  # waits for a second person
-    OPEN = "open"  # may be done, and goes on wherever it was left
+    OPEN = "open"  # may be carried out, and goes on where it was left
     DONE = "done"
-    REFUSED = "refused"  # by the second person; nothing of it was done
+    REFUSED = "refused"  # by the second person; nothing was carried out
 
 
 class Outcome(StrEnum):
-    """What became of one message of an undertaking."""
+    """What became of one message of a request."""
 
     OPEN = "open"
     DONE = "done"
@@ -32,8 +32,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestTerms:
-    """What is asked for, by whom and why. `wanted` is what it was chosen by, as plain values; `key` makes the
-    same request again have no second effect."""
+    """What is asked for, by whom and why. `wanted` holds the criteria of the choice, as plain values; because
+    of `key` the same request has no second effect."""
 
     act: Act
     stage: Stage | None
@@ -45,7 +45,7 @@ class RequestTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkRequest:
-    """A request as the store has it. `approved_by` is None where it took no second person."""
+    """A request as the store has it. `approved_by` is None where no second person was needed."""
 
     id: str
     request: RequestTerms
@@ -55,35 +55,35 @@ class BulkRequest:
 
     @property
     def told(self) -> dict[str, str]:
-        """What stands in the event of each of its messages."""
+        """The details for the event of each of its messages."""
         both = {"undertaking": self.id, "approved_by": self.approved_by}
         return {key: value for key, value in both.items() if value}
 
 
 class OtherRequest(Exception):
-    """The request key was used before, for something else."""
+    """The request key was used before for a different request."""
 
 
 class NothingChosen(Exception):
-    """No message meets what was asked for; nothing is written."""
+    """No message meets the criteria; nothing is written."""
 
 
 def check_same(before: RequestTerms, again: RequestTerms) -> None:
-    """Raises `OtherRequest` unless both ask for the same: act, stage and messages. Whose hand it was and in
-    what words makes no difference."""
+    """Raises `OtherRequest` unless both ask for the same: act, stage and messages. Who asks and
+    for what reason makes no difference."""
     if (before.act, before.stage, before.wanted) != (again.act, again.stage, again.wanted):
         raise OtherRequest(f"the request key {again.key} was used before, for another act or other messages")
 
 
 def initial_status(act: Act, messages: Sequence[str], policy: OperationsPolicy) -> Progress:
-    """Whether it may be done at once, or waits for a second person first (four eyes)."""
+    """`OPEN` where it may be carried out at once, else `ASKED`: it waits for a second person (four eyes)."""
     asked = act.value in policy.four_eyes or len(messages) >= policy.four_eyes_from
     return Progress.ASKED if asked else Progress.OPEN
 
 
 def check_decision(present: Progress, asked_by: str, actor: str, decision: Progress) -> None:
-    """Raises `Impossible` where nobody has to decide any more, or where who asked would approve itself. Who
-    asked may take it back, as anybody may refuse it."""
+    """Raises `Impossible` where the request no longer waits for a decision, or where its author would approve
+    it. The author may refuse it, like anybody else."""
     if present is not Progress.ASKED:
         raise Impossible(f"it is {present}; nobody has to decide on it")
     if decision is Progress.OPEN and asked_by == actor:
@@ -91,7 +91,7 @@ def check_decision(present: Progress, asked_by: str, actor: str, decision: Progr
 
 
 def check_still(request: RequestTerms, chosen_at: datetime, moved_at: datetime) -> None:
-    """Raises `Impossible` where a message went on since it was chosen: of two requests for the same messages
-    the second has no second effect. A hold is for whatever state it meets."""
+    """Raises `Impossible` where the message changed since it was chosen: of two requests for the same
+    messages the second has no effect. A hold applies to whatever state the message has."""
     if request.act is not Act.HOLD and moved_at > chosen_at:
         raise Impossible("it has gone on since it was chosen; look at it again")

@@ -1,7 +1,8 @@
-"""What customs says, and what follows from it for the declaration and its sender. Pure.
+"""Customs answers, and what follows from them for the declaration and its sender. Pure.
 
-`read` finds in an answer what the family's profile names; `decide` says what becomes of the message it
-belongs to. Answers come out of order and twice (FORMATS 2.3): by `further`, neither makes a difference.
+`read` extracts what the family's profile names; `decide` returns the effect on the message that the answer
+belongs to. Answers come out of order and twice (FORMATS 2.3): thanks to `further`, neither makes a
+difference.
 """
 
 from collections.abc import Mapping
@@ -32,11 +33,11 @@ _ASKS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomsAnswer:
-    """One answer, read. Texts that it does not hold are empty; `family` is that of its message type.
+    """One parsed answer. Texts that it does not contain are empty; `family` is that of its message type.
 
-    `status` is None where the code says nothing of the declaration's course, or is not known; `step` is what
-    it says beside that. `at` is when customs says it was, None where it does not or in no form that names an
-    instant.
+    `status` is None where the code does not concern the declaration's progress, or is not known; `step` is
+    what the code says besides. `at` is the time that customs gives, None where it gives none or in no form
+    that names an instant.
     """
 
     kind: AnswerKind
@@ -60,7 +61,7 @@ class AnsweredDeclaration:
     """The message that an answer belongs to, as it stands now; `revision` is for the commit that follows.
 
     `facts` are those that its profile names; `uses` is the agreement that it used up, if any; `released_to`
-    are the accounts of others that have a notice of its release.
+    are the accounts of other parties that have got a notice of its release.
     """
 
     message: str
@@ -82,8 +83,8 @@ class AnsweredDeclaration:
 class AnswerEffect:
     """What one answer changes: everything that one commit writes. `event` is ANSWERED or SETTLED.
 
-    `deadline` is that of documents which follow a release, where the declaration is released by this answer;
-    `asks` says that customs asks for documents by it.
+    `deadline` is that of the documents due after release, where this answer releases the declaration; `asks`
+    says that customs asks for documents in it.
     """
 
     event: Event
@@ -100,13 +101,13 @@ class Unreadable(Exception):
 
 
 class NoAnswer(MessageRejected):
-    """A message of a known type that is no answer."""
+    """A message of a known type that is not an answer."""
 
 
 def read(body: bytes, families: Families) -> CustomsAnswer:
-    """Raises `MessageRejected` for what is not XML, of no known family, no answer of a known one
-    (`NoAnswer`), an answer without its code, and one that holds several returns: how it is divided no family
-    says, and it is not one declaration's."""
+    """Raises `MessageRejected` for what is not XML, is of no known family, is no answer of a known one
+    (`NoAnswer`), for an answer without its code, and for one that contains several returns: no family says
+    how to divide these, and they need not be about one declaration."""
     root = reading(xml.parse(body)).root
     type_ = families.recognise(root)
     if type_.answer is None:
@@ -137,7 +138,7 @@ def read(body: bytes, families: Families) -> CustomsAnswer:
 
 
 def _instant(text: str) -> datetime | None:
-    """NOTICE_DATE has no zone and is China's time (FORMATS 2.3)."""
+    """NOTICE_DATE has no zone and is in China time (FORMATS 2.3)."""
     try:
         said = datetime.fromisoformat(text)
         return (said if said.tzinfo else said.replace(tzinfo=CHINA)).astimezone(UTC)
@@ -148,11 +149,11 @@ def _instant(text: str) -> datetime | None:
 def decide(
     parsed: CustomsAnswer, declaration: AnsweredDeclaration, body: bytes, policy: Policy, now: datetime
 ) -> AnswerEffect:
-    """What becomes of `target`. The answer is relayed byte for byte, under a name that `now` tells from those
-    of the target's other receipts.
+    """The effect of an answer on its declaration. The answer is relayed byte for byte; `now` makes its file
+    name differ from those of the declaration's other receipts.
 
     A temporary save is finished when it is imported: customs does nothing more with it. A declaration is
-    finished by a status that is final.
+    finished by a final status.
     """
     imported = parsed.kind is AnswerKind.TECHNICAL and not parsed.refused
     saved = declaration.operation is Operation.SAVE and imported

@@ -1,6 +1,6 @@
-"""Taking in what customs says: read, matched to its declaration, decided, committed, one after the other.
+"""Takes in the answers of customs: each is read, matched to its declaration, decided and committed in turn.
 
-An answer is a message too: it stays in the store, linked to its declaration. One that cannot be matched yet
+An answer is a message too: it is kept in the store, linked to its declaration. One that cannot be matched yet
 (a business receipt that overtook the technical answer with the SeqNo) waits for it; one that cannot be read
 is held for an operator.
 """
@@ -30,9 +30,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matched:
-    """An answer with the declaration that it belongs to and what it makes of it. `target` is as the answers
-    before it in the same chain leave it. `parked` is the id of the row where it waited, if it did. `drafts`
-    are notices that are not among the receipts of `answered` yet: they are to be signed first."""
+    """An answer with its declaration and its effect. The declaration is as the earlier answers of the same
+    chain leave it. `parked` is the id of the row where the answer waited, if it did. `drafts` are notices
+    that still have to be signed before they join the receipts of the effect."""
 
     backend: str
     answer: Answer
@@ -45,7 +45,7 @@ class Matched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmatched:
-    """An answer that changes no declaration: it waits for the one that it names, or is held with a reason."""
+    """An answer that changes no declaration: it waits for the one that it names, or is held for a reason."""
 
     backend: str
     answer: Answer
@@ -69,30 +69,30 @@ class Parked:
 
 
 class AnswerStore(Protocol):
-    """The answers in the store."""
+    """Stores answers, and finds the declarations that they belong to."""
 
     async def target(
         self, parsed: CustomsAnswer, key: str | None, backend: str
     ) -> AnsweredDeclaration | None:
-        """The declaration that an answer belongs to: by submission key where the connection told it, by
+        """The declaration that an answer belongs to: by submission key where the connection gives it, by
         SeqNo, by entry number, or by the client's reference, the newest that was sent to this back-end.
-        Raises `Unclear` where that may be one of two, and where not all that it names is of one."""
+        Raises `Unclear` where two are possible, and where the numbers that it names belong to several."""
         ...
 
     async def file(self, chain: Sequence[Filed]) -> Sequence[Filed]:
-        """Writes answers, what they change and their receipts in one commit, and returns those that were new:
-        of the same answer of the same declaration the second is not written. Raises `Superseded` where a
-        declaration has changed since `target` was read; then nothing is written."""
+        """Writes answers, their effects and their receipts in one commit, and returns the new ones: a
+        repeated answer to the same declaration is not written again. Raises `Superseded` where a declaration
+        has changed since `target` was read; then nothing is written."""
         ...
 
     async def parked(self, seq_no: str) -> Sequence[Parked]: ...
 
 
 class AnswerReaders(Judges, Protocol):
-    """The workers, which read answers too: one that takes long must not stop the node."""
+    """The worker processes, which also parse answers, so that a slow one does not block the node."""
 
     async def told(self, answer: bytes) -> CustomsAnswer | None:
-        """What an answer of customs says (`answer.read`); None for a message of a known type that is none.
+        """Parses an answer of customs (`answer.read`); None for a message of a known type that is no answer.
         Raises `Unreadable`, also where reading it takes longer than any answer may, `JudgementDeferred`, or
         anything else for a failure of our own."""
         ...
@@ -128,11 +128,12 @@ class CustomsAnswers:
     async def take_in(
         self, backend: str, answers: Sequence[Answer], *, speaks: bool = False
     ) -> Sequence[Answer]:
-        """Returns when every answer is durable here, whatever became of it. Where the back-end `speaks` of
-        its own accord, those are given back that answer nothing: they are judged as messages of any party.
+        """Returns when every answer is durable here, whatever became of it. Where the back-end also sends
+        messages unasked (`speaks`), those that are no answers are returned: they are judged like any party's
+        messages.
 
-        Those of one declaration are taken in the order in which they came, in one commit; those of different
-        ones share commits.
+        Answers to one declaration are taken in order of arrival, in one commit; answers to different
+        declarations share commits.
         """
         chains: defaultdict[str, list[_ReadAnswer]] = defaultdict(list)
         own = []
@@ -140,12 +141,12 @@ class CustomsAnswers:
             if parsed is None and speaks:
                 own.append(answer)
             elif not isinstance(parsed, CustomsAnswer):
-                # Whatever is wrong with one answer must not keep the others from being heard.
+                # A bad answer must not block the others.
                 why = parsed or Fault.FAMILY_UNKNOWN.code
                 log.error("answer cannot be read", backend=backend, error=why)
                 await self._store.file([_held(backend, answer, None, f"cannot be read: {why}")])
             else:
-                # What the two offices of a transit say is of one declaration.
+                # The answers of the two offices of a transit concern one declaration.
                 of_key = None if answer.key is None else message_of(answer.key)
                 chains[of_key or parsed.seq_no or parsed.client_reference].append(
                     _ReadAnswer(backend, answer, parsed)
@@ -157,11 +158,12 @@ class CustomsAnswers:
         return await asyncio.gather(*(self._told(each) for each in answers))
 
     async def _told(self, answer: Answer) -> CustomsAnswer | str | None:
-        """What it says, why it cannot be read, or None where it is a message and no answer."""
+        """The parsed answer, the reason why it cannot be read, or None where it is a message but no
+        answer."""
         try:
             return await self._judges.told(answer.body)
         except JudgementDeferred:
-            raise  # nothing is written yet: it is heard again
+            raise  # nothing is written yet: the answer will come again
         except Exception as error:
             return str(error) if isinstance(error, Unreadable) else type(error).__name__
 
@@ -202,13 +204,13 @@ class CustomsAnswers:
             return
 
     async def _signed(self, chain: Sequence[Filed]) -> list[Filed]:
-        """The same with every draft signed and among the receipts."""
+        """The same answers, with every draft signed and added to the receipts."""
         drafts = [draft for filed in chain if isinstance(filed, Matched) for draft in filed.drafts]
         bodies = iter(await self._judges.signed([draft.document for draft in drafts]))
         return [_with_notices(filed, bodies) if isinstance(filed, Matched) else filed for filed in chain]
 
     async def _decided(self, chain: Sequence[_ReadAnswer]) -> list[Filed]:
-        """What the answers make of their declarations, each as the one before it leaves it."""
+        """The effects of the answers, each on the declaration as the answer before it leaves it."""
         filed: list[Filed] = []
         reached: dict[str, AnsweredDeclaration] = {}
         for reading in chain:
@@ -217,7 +219,7 @@ class CustomsAnswers:
                     reading.parsed, _key(reached, reading), reading.backend
                 )
             except Unclear as error:
-                # To guess would give one party what customs says of another's.
+                # A wrong guess would give one party the answer to another's declaration.
                 filed.append(
                     _held(reading.backend, reading.answer, reading.parsed, str(error), reading.parked)
                 )
@@ -233,7 +235,7 @@ class CustomsAnswers:
             now = self._clock()
             effect = decide(reading.parsed, declaration, reading.answer.body, self.policy, now)
             if effect.event not in TRANSITIONS[declaration.state]:
-                # One that must not keep the others from being heard: an operator has to look at it.
+                # It must not block the others: an operator has to look at it.
                 reason = f"{declaration.message} is {declaration.state}"
                 filed.append(_held(reading.backend, reading.answer, reading.parsed, reason, reading.parked))
                 continue
@@ -255,8 +257,8 @@ class CustomsAnswers:
 
 
 def _key(reached: dict[str, AnsweredDeclaration], reading: _ReadAnswer) -> str | None:
-    """What the connection tells; where it does not, the declaration to which an earlier answer of the chain
-    gave the SeqNo that this one names."""
+    """The submission key from the connection; where it gives none, that of the declaration to which an
+    earlier answer of the chain gave the SeqNo that this one names."""
     if reading.answer.key is not None:
         return reading.answer.key
     named = (
@@ -266,8 +268,8 @@ def _key(reached: dict[str, AnsweredDeclaration], reading: _ReadAnswer) -> str |
 
 
 def _disagrees(parsed: CustomsAnswer, declaration: AnsweredDeclaration) -> str:
-    """Where an answer names another number than its declaration has: one of them is wrong, and the receipt
-    may be another party's."""
+    """Why an answer does not fit its declaration, where it names another number: one of them is wrong, and
+    the receipt may be another party's. Empty where it fits."""
     for named, known in ((parsed.seq_no, declaration.seq_no), (parsed.entry_id, declaration.entry_id)):
         if named and known and named != known:
             return f"it names {named}, {declaration.message} has {known}"

@@ -1,8 +1,8 @@
-"""Which declaration an answer belongs to: by the submission key where the connection told it, by SeqNo, by
+"""Which declaration an answer belongs to: by the submission key where the connection gives it, by SeqNo, by
 entry number, or by the client's reference.
 
-To guess would give one party what customs says of another's, so where two are possible, or where not all that
-an answer names is of one declaration, nothing is matched.
+A wrong guess would give one party the answer to another's declaration. So nothing is matched where two are
+possible, or where the numbers that an answer names belong to several declarations.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,13 +14,13 @@ from gateway.respond.answer import CustomsAnswer
 
 
 class Unclear(Exception):
-    """Which declaration an answer belongs to cannot be known: it names two, or nothing but a reference that
-    two parties have open declarations under. The text says so to operators."""
+    """It cannot be known which declaration an answer belongs to: it names two, or only a reference under
+    which two parties have open declarations. The text is for operators."""
 
 
 class Candidate(Protocol):
-    """A message that an answer may belong to. `declaration` is the message that began the declaration which
-    it belongs to: several messages may be of one."""
+    """A message that an answer may belong to. `declaration` is the message that began its declaration:
+    several messages may belong to one."""
 
     @property
     def id(self) -> str: ...
@@ -37,8 +37,8 @@ T_co = TypeVar("T_co", bound=Candidate, covariant=True)
 
 
 class Candidates(Protocol[T_co]):
-    """What was sent to the back-end that answers; of several, the newest. A back-end speaks of what it was
-    given, and of nothing that another one has."""
+    """Messages that were sent to the back-end that answers; of several, the newest. A back-end answers only
+    what was sent to it, never what another one has."""
 
     def of_message(self, message: str) -> T_co | None: ...
 
@@ -47,7 +47,7 @@ class Candidates(Protocol[T_co]):
     def of_entry(self, entry_id: str) -> T_co | None: ...
 
     def of_reference(self, reference: str, seq_no: str) -> T_co | None:
-        """Of those that have no SeqNo yet, or this one: two parties may use the same reference."""
+        """Only among messages that have no SeqNo yet, or this one: two parties may use the same reference."""
         ...
 
     def open_under(self, reference: str, seq_no: str) -> Collection[tuple[str, str | None]]:
@@ -70,7 +70,7 @@ def match(parsed: CustomsAnswer, key: str | None, candidates: Candidates[T]) -> 
 def _named(parsed: CustomsAnswer, key: str | None, candidates: Candidates[T]) -> T | None:
     if key is not None and (of_key := candidates.of_message(message_of(key))) is not None:
         return of_key
-    # A declaration that follows a temporary save has its SeqNo: the reference tells which is meant.
+    # A declaration that follows a temporary save has its SeqNo; the reference shows which one is meant.
     if parsed.kind is AnswerKind.TECHNICAL:
         return _by_reference(parsed, candidates) or _by_number(parsed, candidates)
     return _by_number(parsed, candidates) or _by_reference(parsed, candidates)
@@ -90,7 +90,7 @@ def _by_reference(parsed: CustomsAnswer, candidates: Candidates[T]) -> T | None:
     certain = seq_no and any(number == seq_no for _party, number in open_under)
     if not certain and len({party for party, _number in open_under}) > 1:
         raise Unclear(f"more than one party has an open declaration with reference {reference}")
-    # The SeqNo tells whose it is, where two use this reference.
+    # Where two parties use this reference, the SeqNo shows whose it is.
     numbered = candidates.of_seq_no(seq_no) if seq_no else None
     if numbered is None or numbered.declaration == found.declaration:
         return found
@@ -98,8 +98,8 @@ def _by_reference(parsed: CustomsAnswer, candidates: Candidates[T]) -> T | None:
 
 
 def _check_all_names(parsed: CustomsAnswer, key: str | None, found: T, candidates: Candidates[T]) -> None:
-    """Raises `Unclear` where anything by which the answer names its declaration is another's: one of them is
-    wrong, and which one cannot be known here."""
+    """Raises `Unclear` where a number or reference in the answer belongs to another declaration: one of them
+    is wrong, and it cannot be known here which one."""
     of_key = None if key is None else message_of(key)
     if of_key not in (None, found.id):
         raise Unclear(f"it bears the key of {of_key} and names {found.id}")
@@ -116,6 +116,6 @@ def _check_all_names(parsed: CustomsAnswer, key: str | None, found: T, candidate
     ):
         for other in others:
             raise Unclear(f"it names {number}, which is that of {other}, and {found.id}")
-    # What follows a declaration has a reference of its own.
+    # Messages that follow a declaration have references of their own.
     if parsed.client_reference not in ("", found.reference) and found.operation != Operation.INFORM:
         raise Unclear(f"it names the reference {parsed.client_reference}, {found.id} has {found.reference}")

@@ -1,4 +1,4 @@
-"""What the answers of customs change: a transition of the declaration for each of them, in their order."""
+"""The transitions of a declaration by customs answers: one for each answer, in their order."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ ACTOR: Final = "customs"
 
 
 def transitions(chain: Sequence[tuple[Matched, str]], now: datetime) -> list[Transition]:
-    """Those of the answers of one declaration, each with the id under which it is filed. The first was
-    decided on the declaration as it was read, and each other one on what the one before it made of it."""
+    """The transitions for the answers to one declaration, each given with the id under which it is filed. The
+    first was decided on the declaration as it was read, each other one on the result of the one before."""
     first = chain[0][0].declaration
     return [
         _transition(matched, answer, now, Seen(revision=first.revision) if number == 0 else Seen())

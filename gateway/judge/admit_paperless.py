@@ -15,8 +15,8 @@ from gateway.rules.paperless_eligibility import Side, why_not_paperless
 
 
 def admit_paperless(received: Received, authority: Authority, party: Party, policy: Policy) -> Obligation:
-    """What documents the declaration owes. Raises `MessageRejected` with every reason why it may not go
-    paperless and every document that is due with it and not there; the day of receipt decides."""
+    """Returns the documents that the declaration owes. Raises `MessageRejected` with every reason why it may
+    not go paperless and every missing document that is due with it; the day of receipt decides."""
     values, reform = authority.facts.values, policy.reform
     day = china_date(received.arrival.received_at)
     traffic = Traffic.of(values, reform)
@@ -42,8 +42,8 @@ def admit_paperless(received: Received, authority: Authority, party: Party, poli
 
 
 def documents_there(authority: Authority) -> tuple[str, ...]:
-    """The document classes that come with a declaration. `check_agency`, which judges it next, lets none pass
-    whose agreement does not cover it; who declares for itself shows none."""
+    """The document classes that come with a declaration. `check_agency`, the next stage, rejects a
+    declaration that its agreement does not cover; a trader that declares for itself shows no agreement."""
     return there(authority.facts.values.get("documents", ""), authority.brokered)
 
 

@@ -1,4 +1,4 @@
-"""What a notice of the brokers' association makes of an agreement (FORMATS 4; REFORM R13, 6)."""
+"""Applies a notice of the brokers' association to an agreement (FORMATS 4; REFORM R13, 6)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,17 +23,18 @@ from gateway.model.receipt_names import receipt_name
 from gateway.notify.agreement_notices import read_notice
 from gateway.rules.agency_coverage import Reason
 
-# The clocks of two systems may differ by that.
+# The clocks of two systems may differ by this much.
 _AHEAD: Final = timedelta(minutes=10)
 
 
 def apply_agreement_notice(
     evidence: Evidence, received: Received, register: Register
 ) -> AgreementChange | None:
-    """The change; None where the notice tells what is known already. Raises `MessageRejected` for what makes
-    no sense or cannot happen to the agreement any more, for other parties, and for other terms."""
+    """The change to the agreement; None where the notice says nothing new. Raises `MessageRejected` for a
+    notice that makes no sense, cannot happen to the agreement any more, or names other parties or other
+    terms."""
     notice = read_notice(evidence.root)
-    # Declarations tell their currency so, whichever code they write.
+    # Declarations are read with the same currency codes, whichever code they write.
     currency = evidence.type.translated("currency", notice.agreement.currency)
     notice = replace(notice, agreement=replace(notice.agreement, currency=currency))
     if wrong := list(_senseless(notice, received.arrival.received_at, register)):
@@ -59,8 +60,8 @@ def apply_agreement_notice(
 
 
 def _senseless(notice: AgreementNotice, received_at: datetime, register: Register) -> Iterator[Reason]:
-    """What cannot be so, whatever is registered. A validity that begins later is sound; so is one side that
-    is not registered here yet: the agreement counts once it is."""
+    """Contradictions in a notice, whatever is registered. A validity that begins later is sound; so is a side
+    that is not registered here yet: the agreement counts once it is."""
     told = notice.agreement
     if told.valid_until is not None and told.valid_until < told.valid_from:
         yield Reason(
@@ -94,7 +95,8 @@ def relay(
     change: AgreementChange | None, received: Received, package: Package, register: Register, now: datetime
 ) -> tuple[Receipt, ...]:
     """The association's notice, byte for byte, for both sides of the agreement, where they have an account;
-    nothing where it changes nothing. Whatever receipts an account chose: nothing else tells it of this."""
+    nothing where it changes nothing. It is sent whichever receipts an account chose, since nothing else
+    informs it."""
     if change is None:
         return ()
     sides = [register.party_called(code) for code in (change.after.trader, change.after.broker)]

@@ -1,4 +1,4 @@
-"""How much risk there is: the hint that goes to customs with a declaration (REFORM 4, R8)."""
+"""Assesses the risk of a declaration: the hint that goes to customs with it (REFORM 4, R8)."""
 
 from gateway.judge.authorise import Authority
 from gateway.model.china import china_date
@@ -10,8 +10,8 @@ from gateway.rules.risk_triage import triage
 
 
 def assess_risk(received: Received, authority: Authority, party: Party, policy: Policy) -> Hint:
-    """By the classes that trader and declaring party had on the day of receipt. A trader that is not
-    registered has none; one that declares itself counts as its own broker."""
+    """The hint by the classes of trader and declaring party on the day of receipt. A trader that is not
+    registered has no class; one that declares for itself counts as its own broker."""
     day = china_date(received.arrival.received_at)
     return triage(
         received.arrival.id,

@@ -1,4 +1,4 @@
-"""By what authority: the message names the party that sent it, and is no second declaration of the same."""
+"""Authorisation: the message names the party that sent it, and does not declare the same a second time."""
 
 import hashlib
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ _TRADER: Final = ("trader_code", "trader_scc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """A message that its sender may send. `earlier` is the one that it repeats, corrects or updates;
+    """A message that its sender may send. `earlier` is the message that it repeats, corrects or updates;
     `repeats` the one that it repeats, accepted or waiting; `holder` the accepted one that holds its key.
 
     `trader` is the party that a declaration is made for, None where it is not registered; `brokered` says
@@ -125,8 +125,8 @@ def read_facts(kind: MessageType, root: etree._Element, package: Package, party:
 
 
 def _nameless(package: Package) -> Iterable[Part]:
-    # A bare XML document has the file's name for its own; brokers' software counts its retries in there
-    # (FORMATS 3.1), so it is no part of the content.
+    # A bare XML document is named after the file, and brokers' software counts its retries in that name
+    # (FORMATS 3.1); so the name is not part of the content.
     if not package.is_zip:
         return (Part(name="", sha256=package.parts[0].sha256, size=package.parts[0].size),)
     return package.parts
@@ -163,13 +163,13 @@ def refuse_other_roles(allowed: tuple[Role, ...], party: Party) -> None:
 
 
 def _refuse_no_trader(evidence: Evidence, facts: Facts, trader: Party | None) -> None:
-    """A declaration is made for a trader: one that is registered with other roles only is none (CONTRACT,
-    "Formats"). One that is not registered is judged by the agreement alone."""
+    """A declaration is made for a trader: a party that is registered only with other roles is none (CONTRACT,
+    "Formats"). A trader that is not registered is judged by the agreement alone."""
     if evidence.type.kind != "declaration" or trader is None or Role.TRADER in trader.roles:
         return
     named = [name for name in _TRADER if name in facts.values]
     if not named and facts.operation is Operation.SAVE:
-        return  # the trader may be filled in later
+        return  # the trader may be added later
     raise MessageRejected(
         _about(
             Fault.TRADER_ROLE,
@@ -198,8 +198,8 @@ def _refuse_other_parties(evidence: Evidence, facts: Facts, party: Party) -> Non
 
 def _other_traders(evidence: Evidence, facts: Facts, party: Party, register: Register) -> list[str]:
     """The codes of the trader that are not the sender's own. Raises `MessageRejected` where its two codes are
-    not those of one party: by one a broker would pass for the trader, and by the other it would declare. A
-    code that nobody is registered with is another one's beside a party whose codes the register knows."""
+    not those of one party: a broker could pass for the trader by one code and declare by the other. An
+    unregistered code next to a code of a registered party counts as another party's."""
     named = [facts.values[name] for name in _TRADER if name in facts.values]
     others = [code for code in named if not party.is_called(code)]
     if not others:
@@ -241,8 +241,8 @@ def _repeats(
 
 
 def _is_over(request: EarlierMessage, received: Received, register: Register) -> bool:
-    """Whether the agreement that was asked for by this request came to nothing or is out of date: then the
-    same shipment may be proposed again, and gets a new number."""
+    """Whether the agreement that this request proposed was never concluded or is out of date: then the same
+    shipment may be proposed again, under a new number."""
     known = register.agreement(request.seq_no) if request.seq_no else None
     if known is None:
         return False

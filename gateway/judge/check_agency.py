@@ -1,4 +1,4 @@
-"""By whose agency a broker declares: the agreement that it shows, or a mandate found by the parties (R13)."""
+"""Checks a broker's authority to declare: the agreement that it shows, or a mandate of the parties (R13)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ from gateway.rules.agency_coverage import (
     why_not_under,
 )
 
-_NAMED: Final = 5  # of the mandates that do not fit, those with the highest numbers
+_NAMED: Final = 5  # mandates that do not fit which a refusal names: those with the highest numbers
 
 
 def check_agency(
@@ -38,11 +38,11 @@ def check_agency(
     register: Register,
     policy: Policy,
 ) -> RegisteredAgreement | None:
-    """The agreement or mandate that covers the declaration on the day of its receipt, of several agreements
-    that are shown the first that does; None where the trader declares itself.
+    """The agreement or mandate that covers the declaration on the day of receipt; if several agreements are
+    shown, the first that does. None where the trader declares for itself.
 
     Raises `MessageRejected` where there is none, or none of those that are shown covers it, and `MustWait`
-    where one is not there yet: not told of, or not confirmed.
+    where one may still come: it is not known here, or not confirmed.
     """
     if not authority.brokered:
         return None
@@ -68,9 +68,10 @@ def check_agency(
 def _reasons(
     found: RegisteredAgreement, shipment: Shipment, trader: Party | None, register: Register, policy: Policy
 ) -> tuple[int, list[Reason]]:
-    """The revision of the mandate that an agreement stands under, and what keeps it from covering."""
+    """The revision of the mandate that an agreement stands under, and the reasons why the agreement does not
+    cover the declaration."""
     under = found.agreement.mandate
-    # A mandate that was never told of is the association's own business.
+    # A mandate that the association never notified is left to the association.
     mandate = register.agreement(under) if under else None
     reasons = list(why_not(found.agreement, shipment))
     if mandate is not None:
@@ -108,7 +109,7 @@ def _mandate(
 
 
 def chosen(shown: Sequence[str], use: RegisteredAgreement | None) -> tuple[Finding, ...]:
-    """What the sender of a declaration that shows several agreements is told."""
+    """The finding that tells the sender which of several shown agreements was used."""
     if use is None or len(shown) < 2:
         return ()
     number = use.agreement.number

@@ -1,7 +1,7 @@
 """PDFs that are sent on their own, and the bare document that lists them (FORMATS 3.2, second way).
 
-A PDF waits for the document that lists its name, and such a document for its PDFs: in whichever order they
-come, by the name alone (`file_names`) and among what one party sent.
+A PDF waits for the document that lists its name, and such a document waits for its PDFs, in whichever order
+they come. They are matched by name only (`file_names`), among the messages of one party.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ LISTED: Final = "files"  # the list of a profile that names the files belonging 
 
 
 def attachment_facts(part: Part, party: Party) -> Facts:
-    """The facts of a PDF on its own: its reference is its name, its values are what was found in it."""
+    """The facts of a PDF on its own: its reference is its name, its values are the facts found in it."""
     key = Key(party=party.code, family=FAMILY, type=ATTACHMENT, reference=part.name)
     content = hashlib.sha256(f"{part.name}\0{part.sha256}\n".encode()).hexdigest()
     return Facts(
@@ -54,10 +54,10 @@ def attachment_facts(part: Part, party: Party) -> Facts:
 def judge_attachment(
     received: Received, part: Part, party: Party, register: Register, families: Families, policy: Policy
 ) -> SeparateAttachment | None:
-    """Whether a PDF on its own is fit to wait; the earlier one of its name that it replaces, if one waits.
+    """Checks whether a PDF on its own may wait; returns the waiting one of its name that it replaces, if any.
 
-    Raises `MessageRejected` where its sender may send nothing that lists it, with everything that a
-    declaration listing it would be refused for, or where a later one of its name waits already.
+    Raises `MessageRejected` where its sender may send no document that could list it, with every fault for
+    which a declaration listing it would be refused, or where a later PDF of its name waits already.
     """
     refuse_other_roles(families.senders_listing(LISTED), party)
     if unfit := (*_strange_name(part), *_unfit(part, part.pdf or Pdf(), policy)):
@@ -74,12 +74,12 @@ def replaced(name: str, by: Received) -> Finding:
 
 
 def brings(part: Part, party: Party) -> tuple[Awaited, ...]:
-    """What documents may wait for that this PDF is."""
+    """The things that documents may wait for and that this PDF provides."""
     return tuple(Awaited.document(party.code, name) for name in listed_as(part.name))
 
 
 def await_declaration(received: Received, part: Part, party: Party, policy: Policy) -> MustWait:
-    """That a PDF on its own waits for the document that lists it."""
+    """The wait of a PDF on its own for the document that lists it."""
     until = received.arrival.received_at + timedelta(hours=policy.pdf.wait_hours)
     thing = Awaited.declaration(party.code, part.name)
     return MustWait(Wait(thing=thing, seen=0, until=until), waits_for(thing, until, file=part.name))
@@ -94,11 +94,11 @@ def join_attachments(
     policy: Policy,
     limit: int,
 ) -> Package:
-    """A bare document with those of the PDFs it lists that wait for it, or joined it before, and the names of
-    the others.
+    """A bare document together with the listed PDFs that wait for it or joined it before, and the names of
+    the missing ones.
 
-    Of more files than a package may hold none is looked for. Raises `MessageRejected` where all together are
-    larger than `limit`, the account's, in bytes.
+    If it lists more files than a package may hold, none is looked up. Raises `MessageRejected` where all
+    together are larger than `limit`, the account's limit in bytes.
     """
     names = () if package.is_zip else recognised.type.listed(LISTED, recognised.root)
     if not names or len(names) >= policy.package.entries:
@@ -114,8 +114,8 @@ def join_attachments(
 
 
 def await_documents(received: Received, package: Package, party: Party, policy: Policy) -> None:
-    """Raises `MustWait` where files that the document lists are missing: the first is what it waits for, all
-    are told."""
+    """Raises `MustWait` where files that the document lists are missing: it waits for the first, and its
+    sender is notified of all."""
     if not package.missing:
         return
     until = received.arrival.received_at + timedelta(hours=policy.pdf.wait_hours)
@@ -127,8 +127,9 @@ def await_documents(received: Received, package: Package, party: Party, policy: 
 def _meant(
     listed: str, waiting: Sequence[SeparateAttachment], joined: Sequence[SeparateAttachment]
 ) -> list[SeparateAttachment]:
-    """Those that a listed name means, as of the parts of a package; several where nobody can say which, for
-    the rules to refuse. What joined before counts before what waits and is only spelt alike."""
+    """The PDFs that a listed name means, by the rule for the parts of a package; several where the name is
+    ambiguous, which the rules refuse. A PDF that joined before takes precedence over a waiting one that is
+    only spelt alike."""
     there = {each.part.name: each for each in reversed(waiting)}  # the newest of a name
     before = {each.part.name: each for each in joined}
     if not FileNames(there).exactly(listed) and FileNames(before).named(listed):
@@ -137,7 +138,7 @@ def _meant(
 
 
 def _strange_name(part: Part) -> Iterator[Finding]:
-    """The name is the reference: it is compared as it is written."""
+    """Faults in the name: it is the reference, and is compared as it is written."""
     if character := first_strange(part.name):
         yield finding(
             Fault.TEXT_CHARACTERS,
@@ -149,7 +150,7 @@ def _strange_name(part: Part) -> Iterator[Finding]:
 
 
 def _unfit(part: Part, pdf: Pdf, policy: Policy) -> Iterator[Finding]:
-    """What the rules on attached files (FORMATS 3.4) refuse, and names that customs could not unpack."""
+    """Faults by the rules on attached files (FORMATS 3.4), and names that customs could not unpack."""
     bounds, size = policy.pdf, part.size
     told = (
         (

@@ -1,4 +1,4 @@
-"""Which declaration later documents belong to (REFORM R4)."""
+"""Finds the declaration that later documents belong to (REFORM R4)."""
 
 from typing import Final
 
@@ -17,8 +17,8 @@ _NAMES: Final = {
 
 def match_declaration(facts: Facts, party: Party, register: Register) -> DeclarationRecord:
     """The accepted declaration that the numbers name. Raises `MessageRejected` where there is none, the
-    sender is none of its parties (who asks for another's declaration learns nothing), or customs has done
-    with it."""
+    sender is not one of its parties (nobody learns anything about another's declaration), or customs is
+    finished with it."""
     values = facts.values
     names = {name: values.get(name, "") for name in _NAMES}
     found = register.declaration(

@@ -1,7 +1,7 @@
-"""The way of a message, from stored bytes to a decision: read this first.
+"""The judgement of a message, from stored bytes to a decision: read this first.
 
-Straight-line code over pure stages. No clock, disk or network of its own: `now`, the rules in force, the
-register and the signer are arguments, and the package is opened for it. It runs in worker processes; what it
+Straight-line code over pure stages. It uses no clock, disk or network: `now`, the rules in force, the
+register and the signer are arguments, and the caller opens the package. It runs in worker processes; what it
 returns is committed by the node in one transaction.
 """
 
@@ -49,14 +49,15 @@ from gateway.rules.documents_due import there
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What is in force: message families with their schemas and rules, policy, routes. Swapped whole."""
+    """The rules in force: message families with their schemas and rules, policy, routes. Replaced as a
+    whole."""
 
     families: Families
     policy: Policy
     routes: Routes
 
 
-# What may be timed, in the order of the pipeline.
+# The stages that may be timed, in the order of the pipeline.
 STAGES: Final = (
     *("unpack", "validate", "verify", "authorise", "assess", "admit", "agency"),
     *("route", "sign", "receipt"),
@@ -76,9 +77,9 @@ def judge(
     now: datetime,
     mark: Callable[[str], None] = _unmarked,
 ) -> Decision:
-    """The decision on one message. Never raises `MessageRejected` or `MustWait`: these are decisions too.
-    `mark` is called with the name of each stage (of `STAGES`) that was passed, so that whoever has a clock
-    may time them; one that refuses is not marked."""
+    """The decision on one message. Never raises `MessageRejected` or `MustWait`: these become decisions too.
+    `mark` is called with the name of each stage (of `STAGES`) that was passed, so that the caller can time
+    them; a stage that refuses is not marked."""
     decision = _judged(received, blob, rules, register, signer, now, mark)
     decision = replace(decision, name=received.arrival.name)
     if decision.event is not Event.REFUSED:
@@ -122,7 +123,7 @@ def _judged(
             authority = authorise(evidence, package, received, party, register, policy)
             mark("authorise")
         except MessageRejected:
-            # Only a refusal tells the facts of a document that nobody has vouched for.
+            # Only a refusal uses the facts of a document whose signature is not verified.
             context = replace(context, facts=read_facts(recognised.type, recognised.root, package, party))
             raise
         context = replace(context, facts=authority.facts, linked=authority.linked)
@@ -173,7 +174,7 @@ def _meaning(
     policy: Policy,
     mark: Callable[[str], None],
 ) -> JudgedMeaning:
-    """What the message means beyond itself, by its kind: here the ways of the kinds part."""
+    """What the message means beyond itself: here the kinds of messages are judged differently."""
     shown = evidence.type.listed("agreements", evidence.root)
     match evidence.type.kind:
         case "declaration":
@@ -220,8 +221,8 @@ def _notices_of_use(
 def _notices_of_release(
     decision: Decision, received: Received, register: Register, signer: Signer, now: datetime
 ) -> tuple[Receipt, ...]:
-    """The association's receipts for the agreement that a declaration had used up which was accepted before,
-    was judged once more, and is refused."""
+    """The association's receipts for an agreement that is released: the declaration that had used it up was
+    accepted before, is judged again, and is now refused."""
     if decision.facts is None:
         return ()
     shown = map(register.agreement, decision.facts.values.get("agreements", "").split())
@@ -244,7 +245,7 @@ def too_costly(
     signer: Signer,
     now: datetime,
 ) -> Decision:
-    """The decision on a message that takes more memory or time than it may, whenever it is judged."""
+    """The decision on a message whose judgement always takes more memory or time than allowed."""
     context = ReceiptContext(party=register.party_of(received.arrival.account))
     why = finding(Fault.PACKAGE_TOO_COSTLY, detail=limit, detail_zh=limit_zh)
     return _refused(received, context, (why,), rules, signer, now)
@@ -253,8 +254,8 @@ def too_costly(
 def pending_receipt(
     pending: PendingReceipt, rules: Rules, register: Register, signer: Signer, now: datetime
 ) -> Receipt:
-    """The receipt of a message that goes on later. Of one that is held it says that we have it, and nothing
-    of our insides; of one that is accepted, since when customs cannot be reached."""
+    """The receipt of a message that goes on later. For a held message it says that we have it, without
+    internal details; for an accepted one, since when customs cannot be reached."""
     received = pending.received
     context = ReceiptContext(party=register.party_of(received.arrival.account), facts=pending.facts)
     verdict, findings = Verdict.HELD, list[Finding]()
@@ -290,7 +291,7 @@ def _waits(
     signer: Signer,
     now: datetime,
 ) -> Decision:
-    """The decision to wait; to refuse, where the time for that is over."""
+    """The decision to wait, or to refuse where the time for that is over."""
     if received.overdue:
         thing = text_in_words(received.overdue)
         late = finding(Fault.WAIT_EXPIRED, detail=thing.en, detail_zh=thing.zh)
@@ -320,15 +321,15 @@ def _waits_for_declaration(
     signer: Signer,
     now: datetime,
 ) -> Decision:
-    """The decision on a PDF that was sent on its own; the earlier one of its name ends."""
+    """The decision on a PDF that was sent on its own; it ends a waiting one of the same name."""
     must_wait = await_declaration(received, pdf, party, rules.policy)
     decision = _waits(received, _context(party, pdf), must_wait, rules, signer, now)
-    if decision.wait is None:  # its time is over
+    if decision.wait is None:  # the time to wait is over
         return decision
     ended = []
     if earlier is not None:
         why = (replaced(pdf.name, received),)
-        # Receipts of files of one name are told apart by their time.
+        # Receipts of files with one name differ by their time.
         then = now + timedelta(microseconds=1)
         end = _refused(earlier.message, _context(party, earlier.part), why, rules, signer, then)
         ended.append(
@@ -342,12 +343,12 @@ def _waits_for_declaration(
 def _joined(
     received: Received, package: Package, party: Party, rules: Rules, signer: Signer, now: datetime
 ) -> tuple[Finished, ...]:
-    """The PDFs that came on their own and are accepted with the document that lists them."""
+    """The PDFs that came separately and are accepted with the document that lists them."""
     joined = []
     new = (each for each in package.loose if not each.joined)
     for number, each in enumerate(new, 1):
         context = replace(_context(party, each.part), linked=received.arrival.id)
-        then = now + timedelta(microseconds=number)  # `a.xml` may list `a`, and names are told apart by it
+        then = now + timedelta(microseconds=number)  # `a.xml` may list `a`, and the time makes the names differ
         receipt = gateway_receipt(
             each.message, Verdict.ACCEPTED, context, (), rules.families, rules.policy, signer, then
         )

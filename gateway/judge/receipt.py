@@ -1,6 +1,6 @@
-"""What the sender is told: the gateway's own signed receipt, and for a refusal what its software reads.
+"""Receipts for the sender: the gateway's signed receipt, and for a refusal the one its software reads.
 
-The gateway receipt's schema is `schemas/gateway/1/receipt.xsd`; `docs/for-brokers.md` says how to read it.
+The gateway receipt's schema is `schemas/gateway/1/receipt.xsd`; `docs/for-brokers.md` explains it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ from gateway.model.receipt_names import receipt_name
 
 
 class Verdict(StrEnum):
-    """`ACCEPTED` and `REJECTED` are final; the others say that there will be another."""
+    """`ACCEPTED` and `REJECTED` are final; after the others another receipt follows."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
     HELD = "held"
 
 
-# As DecMessage.xsd lets pass (FORMATS 1.12); in a message that is refused it may be anything.
+# As DecMessage.xsd allows (FORMATS 1.12); in a message that is refused it may be anything.
 _LONGEST_REFERENCE: Final = 64
 _FINAL: Final = (Verdict.ACCEPTED, Verdict.REJECTED)
 _FORM_OF: Final = {
@@ -46,7 +46,7 @@ _FORM_OF: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptContext:
-    """What is known of a message when its receipt is written; a refusal may come before there is more."""
+    """What is known of a message when its receipt is written; an early refusal knows less."""
 
     party: Party | None = None
     parts: tuple[Part, ...] = ()
@@ -67,7 +67,7 @@ def gateway_receipt(
     now: datetime,
 ) -> Receipt:
     """The signed statement of what was received, what became of it, under which rules, and where it stands
-    in the log (CONTRACT.md, "Receipts"). What is not known of a refused message is left out."""
+    in the log (CONTRACT.md, "Receipts"). Facts of a refused message that are not known are left out."""
     arrival = received.arrival
     root = etree.Element(f"{{{NAMESPACE}}}GatewayReceipt", nsmap={None: NAMESPACE})
     _text(root, "MessageId", arrival.id)
@@ -144,7 +144,7 @@ def _joined(sentences: Iterable[str]) -> str:
 
 
 def wanted(receipts: Sequence[Receipt], party: Party | None) -> tuple[Receipt, ...]:
-    """The receipts in the forms that the account asked for; the final one is always among them."""
+    """The receipts in the forms that the account chose; the final receipt is always included."""
     forms = tuple(ReceiptForm) if party is None or party.account is None else party.account.receipts
     return tuple(
         receipt

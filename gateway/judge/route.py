@@ -1,4 +1,4 @@
-"""Where it goes: routes by facts of the message; no match is a fault, never a default."""
+"""Routing by facts of the message; no matching route is a fault, there is no default."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ _SHOWN: Final = {"office": "申报地海关", "direction": "进出口标志", "t
 
 
 class Route(BaseModel):
-    """One entry of `routes.toml`. A condition lists shell patterns, one of which must fit; one that is left
-    out fits anything."""
+    """One entry of `routes.toml`. A condition lists shell patterns, one of which must match; a condition
+    that is left out matches anything."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,8 +32,8 @@ class Route(BaseModel):
     type: tuple[str, ...] = Field((), description="message type, as the family's profile names it")
 
     def unmet(self, type_name: str, values: Mapping[str, str]) -> list[tuple[str, str]]:
-        """The conditions that do not hold, each with what the message says there: none where it is
-        covered."""
+        """The conditions that are not met, each with the message's value; none where the route covers the
+        message."""
         asked = (
             ("office", self.office, values.get("office", "")),
             ("direction", self.direction, values.get("direction", "")),
@@ -62,7 +62,7 @@ class Routes(BaseModel):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutedCopy:
     """Where one copy goes. `office` is the second customs office that it is for, else empty. `alternatives`
-    may take it in place of `backend`; what belongs to something that another back-end has goes with that."""
+    may take it in place of `backend`; a message about a declaration that another back-end has goes there."""
 
     route: str
     backend: str
@@ -71,11 +71,11 @@ class RoutedCopy:
 
 
 def route(facts: Facts, meaning: JudgedMeaning, register: Register, routes: Routes) -> tuple[RoutedCopy, ...]:
-    """Every way that the message goes, one for each copy.
+    """The destinations of the message, one entry for each copy.
 
     Goods in transit are declared at one office and enter or leave at another, and both must know (R10). Later
-    documents go where their declaration went. What the association tells goes on to those who hold a
-    declaration under the agreement, and nowhere where none does or nothing is new in it. Raises
+    documents go where their declaration went. A notice of the association goes to the back-ends that have
+    a declaration under the agreement, and nowhere if there are none or the notice says nothing new. Raises
     `MessageRejected` where no route fits.
     """
     values = facts.values

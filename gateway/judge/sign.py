@@ -1,4 +1,4 @@
-"""What customs will hold in its hands: the submission envelope with every digest, signed by the gateway."""
+"""The submission envelope for customs: it has the digest of every part, and is signed by the gateway."""
 
 import unicodedata
 from datetime import datetime
@@ -31,8 +31,8 @@ def sign(
     signer: Signer,
     now: datetime,
 ) -> tuple[Submission, ...]:
-    """The submissions of an accepted message, one for each way. Their keys are the message's id, and that
-    with the second office, however often they are sent."""
+    """The submissions of an accepted message, one for each routed copy. Their keys are the message's id, and
+    the id with the second office; they stay the same however often they are sent."""
     enclosures = _enclosures(package, meaning.use)
     arrival = received.arrival
     linked = authority.linked if meaning.belongs_to is None else meaning.belongs_to.id
@@ -71,7 +71,8 @@ def sign(
 
 
 def _about(message: str, authority: Authority, meaning: JudgedMeaning) -> str:
-    """The message that began the declaration: of what corrects, updates or follows one that of that one."""
+    """The message that began the declaration: a message that corrects, updates or follows one takes it
+    over."""
     if meaning.belongs_to is not None:
         return meaning.belongs_to.about
     if meaning.change is not None or authority.earlier is None:
@@ -80,7 +81,7 @@ def _about(message: str, authority: Authority, meaning: JudgedMeaning) -> str:
 
 
 def _enclosures(package: Package, use: RegisteredAgreement | None) -> tuple[Enclosure, ...]:
-    """What came in other messages and goes with this one: PDFs sent on their own, by the names that the
+    """Parts that came in other messages and go with this one: separate PDFs, under the names that the
     document lists, and the association's last notice of the agreement."""
     suffix = "zip" if use is None or not use.name.lower().endswith(".xml") else "xml"
     notice = f"agreement-notice.{suffix}"
@@ -88,7 +89,7 @@ def _enclosures(package: Package, use: RegisteredAgreement | None) -> tuple[Encl
     found = []
     for each in package.loose:
         name = each.part.name
-        if _spelling(name) in taken:  # by another case, or that of the document itself
+        if _spelling(name) in taken:  # the same name in another case, or the document's own
             name = f"{each.message.arrival.id}.pdf"
         taken.add(_spelling(name))
         found.append(
@@ -114,5 +115,5 @@ def _enclosures(package: Package, use: RegisteredAgreement | None) -> tuple[Encl
 
 
 def _spelling(name: str) -> str:
-    """What two names must differ in to be two files on any system (see `archive`)."""
+    """The form in which two names must differ to be two files on any system (see `archive`)."""
     return unicodedata.normalize("NFC", name).casefold()

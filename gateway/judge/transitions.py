@@ -1,4 +1,4 @@
-"""What a judgement changes: the transition of its message, and those of the messages that end with it."""
+"""The transitions by a judgement: of its message, and of the messages that end with it."""
 
 from datetime import datetime
 from typing import Final
@@ -26,12 +26,12 @@ from gateway.model.transition import (
 )
 
 ACTOR: Final = "gateway"
-# Accepted, or sound so far.
+# The message is accepted, or sound so far.
 _SOUND: Final = (Event.PASSED, Event.ACCEPTED_NO_DELIVERY, Event.WAITING)
 
 
 def transitions(decision: Decision, now: datetime) -> list[Transition]:
-    """Its own, then those of the messages that end with it; all of them are written, or none."""
+    """The message's own transition, then those of the messages that end with it; all are written, or none."""
     ended = [_ended(each, Event.REPLACED, decision.message, now) for each in decision.replaced]
     ended += [_ended(each, Event.JOINED, decision.message, now) for each in decision.joined]
     columns = Columns(

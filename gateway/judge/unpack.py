@@ -1,4 +1,4 @@
-"""Unpack: what was sent, taken apart. One XML document and its PDF files in a flat zip, or the bare XML."""
+"""Unpacks a package: one XML document and its PDF files in a flat zip, or the bare XML."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from gateway.model.message import Blob, Package, Part, Pdf
 from gateway.model.policy import PackagePolicy, PdfPolicy
 
 _ZIP_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-# Also what UTF-16 and UTF-32 begin with: the XML parser says what is wrong with these.
+# Includes the first bytes of UTF-16 and UTF-32: the XML parser reports what is wrong with these.
 _XML_BEGINNINGS: Final = (
     b"<",
     b"\xef\xbb\xbf",
@@ -45,7 +45,7 @@ def unpack(name: str, blob: Blob, size: int, policy: PackagePolicy, pdf: PdfPoli
 
 
 def unpack_pdf(name: str, blob: Blob, sha256: str, size: int, policy: PdfPolicy, limit: int) -> Part | None:
-    """What is sent, where it is a PDF on its own; None for anything else, which `unpack` takes apart.
+    """The sent file, where it is a PDF on its own; None for anything else, which `unpack` handles.
 
     One larger than `policy.size` is not read: its facts are all unknown. Raises `MessageRejected` where it is
     larger than `limit`.
@@ -88,7 +88,7 @@ def _from_archive(archive: Archive, policy: PackagePolicy, pdf: PdfPolicy) -> Pa
 
 
 def told_of_ignored(package: Package) -> tuple[Finding, ...]:
-    """The warnings about files that mean nothing."""
+    """The warnings about ignored files."""
     return tuple(
         finding(Fault.ZIP_IGNORED, severity=Severity.WARNING, file=part.name) for part in package.ignored
     )
@@ -112,8 +112,8 @@ def _ignored(archive: Archive, entry: Entry) -> Part:
 
 
 def _attachments(archive: Archive, entries: Sequence[Entry], pdf: PdfPolicy) -> Iterator[Part]:
-    """Each with its facts, until one is too costly: the package is refused for that, and what 198 more would
-    cost is saved. The facts of these are unknown."""
+    """Each attachment with its facts, until one is too costly to inspect: the package is refused for that, so
+    the rest are not inspected and their facts are unknown."""
     gave_up = False
     for entry in entries:
         part = _attachment(archive, entry, pdf, inspected=not gave_up)

@@ -1,4 +1,4 @@
-"""Whether the document is what it says: known to a family, true to its schema, and to its business rules."""
+"""Validates the document: it belongs to a known family and meets its schema and its business rules."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from gateway.model.policy import Policy
 class RecognisedDocument:
     """A well-formed document and the message type that its root element names.
 
-    `sent` is the document as it was signed, `root` its one reading (`formats.reading`), to judge by: of a
-    `wrapper`, that of the message in it.
+    `sent` is the document as it was signed. `root` is its only reading (`formats.reading`), used to judge it;
+    if there is a `wrapper`, it is that of the wrapped message.
     """
 
     sent: etree._Element
@@ -32,13 +32,13 @@ class RecognisedDocument:
     warnings: tuple[Finding, ...]
 
     def placed(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        """What was found in `root`, at its places in the document as it was sent."""
+        """The findings in `root`, with their places in the document as it was sent."""
         return tuple(findings if self.wrapper is None else map(self.wrapper.placed, findings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidatedDocument:
-    """A document that meets the schema and all rules that refuse."""
+    """A document that meets the schema and all rules that can refuse it."""
 
     sent: etree._Element
     root: etree._Element
@@ -48,8 +48,8 @@ class ValidatedDocument:
 
 
 def recognise(package: Package, families: Families, policy: Policy) -> RecognisedDocument:
-    """Raises `MessageRejected` for what is no acceptable XML, of no known family, or wrapped in another way
-    than its family's one."""
+    """Raises `MessageRejected` for XML that is not acceptable, a document of no known family, or one that is
+    not wrapped in its family's way."""
     limits = xml.Limits(size=policy.package.document_size, depth=policy.package.document_depth)
     with told_of(package.document_name):
         sent = xml.parse(package.document, limits)
@@ -60,7 +60,7 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
         kind = families.recognise(root)
         if wrapper is not None and wrapper.family != kind.family:
             raise MessageRejected(wrapper.of_others(kind.name, root))
-        if kind.answer is not None:  # only customs answers
+        if kind.answer is not None:  # only customs sends answers
             raise MessageRejected(finding(Fault.FAMILY_UNKNOWN, detail=kind.name, line=root.sourceline))
         return RecognisedDocument(
             sent=sent,
@@ -72,10 +72,10 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
 
 
 def validate(recognised: RecognisedDocument, package: Package, policy: Policy) -> ValidatedDocument:
-    """Raises `MessageRejected` with every fault there is, of schema, characters and rules, and all warnings.
+    """Raises `MessageRejected` with every fault of schema, characters and rules, and all warnings.
 
-    That listed files are missing is no fault yet where they may come on their own (`Package.missing`) and
-    there is no other."""
+    Missing listed files are not a fault yet where they may come separately (`Package.missing`) and there is
+    no other fault."""
     root, kind = recognised.root, recognised.type
     if not kind.schema.validate(root):
         refused = recognised.placed(_schema_faults(recognised, package, policy))
@@ -94,14 +94,14 @@ def validate(recognised: RecognisedDocument, package: Package, policy: Policy) -
 def _content_faults(
     root: etree._Element, kind: MessageType, package: Package, policy: Policy, faulty: Faulty = NOTHING
 ) -> list[Finding]:
-    """What characters and rules say against a document, without what rests on `faulty` elements."""
+    """Faults of characters and rules, without those that depend on `faulty` elements."""
     strange = strange_characters(root, kind.free, kind.private, faulty.elements)
     broken = [] if kind.rules is None else kind.rules.check(root, package, policy, faulty)
     return [*in_document(package.document_name, strange), *broken]
 
 
 def _schema_faults(recognised: RecognisedDocument, package: Package, policy: Policy) -> list[Finding]:
-    """The faults of a document that its schema refuses, and what else is to be said against it."""
+    """The faults of a document that its schema refuses, together with its faults of characters and rules."""
     from gateway.families.schema_faults import schema_faults  # xmlschema, see `Schema.explaining`
 
     root, kind = recognised.root, recognised.type

@@ -1,4 +1,4 @@
-"""Who signed it: the XML signature against the certificates registered for the sending party."""
+"""Verifies the XML signature against the certificates that are registered for the sending party."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import Package
 from gateway.model.parties import Party, SignaturePolicy
 
-# What is verified is the tree without comments.
+# The verified tree has no comments.
 _WITH_COMMENTS: Final = etree.XPath(
     "boolean(//ds:Signature//@Algorithm[contains(., 'WithComments')])", namespaces={"ds": DS}
 )
@@ -26,8 +26,8 @@ _WITH_COMMENTS: Final = etree.XPath(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The content that may be used from here on, in its one reading: of what the verifier returned, or of the
-    unsigned document of a party that need not sign."""
+    """The only content that later stages may use: read from what the verifier returned, or from the unsigned
+    document of a party that need not sign."""
 
     root: etree._Element
     type: MessageType
@@ -37,7 +37,8 @@ class Evidence:
 
 def verify(validated: ValidatedDocument, package: Package, party: Party, now: datetime) -> Evidence:
     """Raises `MessageRejected` with a signature or certificate fault; any signature is verified. A type that
-    must be signed is so whatever was agreed with the party: that is about what the party may choose."""
+    must be signed must be so whatever was agreed with the party: that only covers types that leave a
+    choice."""
     demanded = SignaturePolicy.REQUIRED if validated.type.signed else party.signature
     with told_of(package.document_name):
         if not is_signed(validated.sent):
@@ -58,6 +59,6 @@ def verify(validated: ValidatedDocument, package: Package, party: Party, now: da
             )
         verified = verify_enveloped(validated.sent, party.certificates, now)
     root = reading(verified.root).root
-    if validated.wrapper is not None:  # what was signed is the wrapper, and what is used is in that
+    if validated.wrapper is not None:  # the wrapper was signed, and the content is inside it
         root = validated.wrapper.wrapped(root)
     return Evidence(root=root, type=validated.type, signature=verified, wrapper=validated.wrapper)

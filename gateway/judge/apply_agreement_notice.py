@@ -34,7 +34,7 @@ def apply_agreement_notice(
     notice that makes no sense, cannot happen to the agreement any more, or names other parties or other
     terms."""
     notice = read_notice(evidence.root)
-    # Declarations are read with the same currency codes, whichever code they write.
+    # Declarations have their currency translated to the same codes.
     currency = evidence.type.translated("currency", notice.agreement.currency)
     notice = replace(notice, agreement=replace(notice.agreement, currency=currency))
     if wrong := list(_senseless(notice, received.arrival.received_at, register)):

@@ -348,7 +348,7 @@ def _joined(
     new = (each for each in package.loose if not each.joined)
     for number, each in enumerate(new, 1):
         context = replace(_context(party, each.part), linked=received.arrival.id)
-        then = now + timedelta(microseconds=number)  # `a.xml` may list `a`, and the time makes the names differ
+        then = now + timedelta(microseconds=number)  # `a.xml` may list `a`, and names differ by it
         receipt = gateway_receipt(
             each.message, Verdict.ACCEPTED, context, (), rules.families, rules.policy, signer, then
         )

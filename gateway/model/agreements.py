@@ -1,4 +1,4 @@
-"""Agency mandates and agreements: what they are, their life as one table, what a notice makes of one (R13).
+"""Agency mandates and agreements: their terms, their states as one table, and changes by notices (R13).
 
 A mandate (委托书) stands between trader and broker for a time; an agreement (委托协议) is for one shipment
 under it and is used once. Both come from the brokers' association. FORMATS 4.
@@ -18,8 +18,8 @@ class AgreementKind(StrEnum):
 
 
 class AgreementState(StrEnum):
-    """What a mandate or agreement is at rest. Being out of date is not a state: the day of the declaration
-    decides it."""
+    """The state of a mandate or agreement. Being out of date is not a state: the day of the declaration
+    decides that."""
 
     PROPOSED = "proposed"
     IN_FORCE = "in_force"
@@ -30,9 +30,9 @@ class AgreementState(StrEnum):
 
 
 class Act(StrEnum):
-    """What happens to one. The association tells of all but the last two, which are ours."""
+    """What happens to an agreement. The association notifies all acts but the last two, which are ours."""
 
-    AMENDED = "amended"  # it has other terms, before it was used; it stays what it was
+    AMENDED = "amended"  # its terms changed before it was used; its state stays
     CONFIRMED = "confirmed"  # the other side accepted, or confirms automatically
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"  # by the side that proposed it, before the other answered
@@ -55,7 +55,7 @@ LIFE: Mapping[AgreementState, Mapping[Act, AgreementState]] = {
     },
     AgreementState.USED: {
         Act.FREED: AgreementState.IN_FORCE,
-        # It stays with the declaration that used it; it can only not come free again.
+        # The declaration that used it keeps it, but it cannot be released again.
         Act.TERMINATED: AgreementState.TERMINATED,
     },
     AgreementState.REFUSED: {},
@@ -67,7 +67,7 @@ LIFE: Mapping[AgreementState, Mapping[Act, AgreementState]] = {
 }
 
 
-# Said of an agreement in that state.
+# How an agreement in that state is described.
 STATES_ZH: Final = {
     AgreementState.PROPOSED: "尚未确认",
     AgreementState.IN_FORCE: "有效",
@@ -78,7 +78,7 @@ STATES_ZH: Final = {
 }
 
 
-# It came to nothing; nothing can be declared under it any more.
+# States in which nothing can be declared under it any more.
 ENDED: Final = (AgreementState.REFUSED, AgreementState.WITHDRAWN, AgreementState.TERMINATED)
 
 
@@ -100,7 +100,8 @@ def after(state: AgreementState, act: Act) -> AgreementState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """A mandate or an agreement. What is empty or None is unrestricted: the messages do not say everything.
+    """A mandate or an agreement. A field that is empty or None sets no restriction: the messages do not give
+    every term.
 
     `trader` and `broker` are customs codes, `goods` tariff code prefixes, `offices` 4-digit codes, `value`
     the highest total of a declaration in `currency`, `services` the letters of the paper form (FORMATS 4.3),
@@ -129,7 +130,7 @@ PROPOSED: Final = "proposed"
 
 
 class Side(StrEnum):
-    """Who of the two proposed an agreement."""
+    """Which of the two sides proposed an agreement."""
 
     TRADER = "trader"
     BROKER = "broker"
@@ -137,10 +138,10 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementNotice:
-    """What the association tells of one mandate or agreement, as it stands after it.
+    """The association's notice of one mandate or agreement, with its terms after the act.
 
-    `act` is what happened; that of an agreement which is new is "proposed". `reason` is empty where the
-    association does not say. Who used an agreement is not told, so `used_by` of `agreement` is None.
+    `act` is what happened; for a new agreement it is "proposed". `reason` is empty where the association
+    gives none. A notice does not say who used an agreement, so `used_by` of `agreement` is None.
     """
 
     id: str
@@ -152,8 +153,8 @@ class AgreementNotice:
 
 
 def state_after(act: Told) -> AgreementState:
-    """The state that an agreement is in once this has happened to it. An act leads to one state only, but for
-    an amendment: what is known to be only proposed stays so (`changed`)."""
+    """The state of an agreement after this act. Each act leads to one state only, except an amendment: an
+    agreement that is known as proposed stays proposed (`changed`)."""
     if not isinstance(act, Act):
         return AgreementState.PROPOSED
     if act is Act.AMENDED:
@@ -167,7 +168,7 @@ class RegisteredAgreement:
     """An agreement as the register has it. `revision` counts its changes from 1; the others say where the
     association's last notice of it is kept: the message it came in (empty where it was handed in when the
     gateway was set up), and that message's package. `under` is the revision of the mandate that it stands
-    under, as a judgement saw it; 0 where it stands under none, or one that was never told of."""
+    under, as a judgement saw it; 0 where there is no mandate, or none that the association notified."""
 
     agreement: Agreement
     revision: int
@@ -180,7 +181,7 @@ class RegisteredAgreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementUse:
-    """The agreement that a declaration was accepted under, as others are told of it."""
+    """The agreement that a declaration was accepted under, for notices to others."""
 
     number: str
     kind: AgreementKind
@@ -188,8 +189,8 @@ class AgreementUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementChange:
-    """What a notice makes of the register: `after` is what it then has, provided that the revision is still
-    the one that was `seen` (0: it had none)."""
+    """A change to the register by a notice: `after` is the new entry, written only if the revision is still
+    the one that was `seen` (0: there was no entry)."""
 
     after: Agreement
     act: Told
@@ -199,19 +200,19 @@ class AgreementChange:
 
 
 class OtherParties(Exception):
-    """A notice that tells another kind or other parties than the agreement has."""
+    """The notice has another kind or other parties than the agreement."""
 
 
 class OtherTerms(Exception):
-    """A second confirmation that tells other terms than those which were confirmed."""
+    """A second confirmation has other terms than those that were confirmed."""
 
 
 def changed(registered: RegisteredAgreement | None, notice: AgreementNotice) -> AgreementChange | None:
-    """What a notice changes; None where it tells what is known already.
+    """The change by a notice; None where it says nothing new.
 
-    The terms are those of the notice that confirmed or amended it: what another one says of them changes
-    nothing. Of an agreement that is not known the notice is believed as it stands: the ones before it may
-    have gone another way. Raises `IllegalAct` for what cannot happen to it any more, `OtherParties`, and
+    The terms are those of the notice that confirmed or amended the agreement; other notices do not change
+    them. For an unknown agreement the notice is taken as it stands: earlier ones may have taken another
+    route. Raises `IllegalAct` for an act that is not possible any more, `OtherParties`, and
     `OtherTerms`.
     """
     told, seen = notice.agreement, 0
@@ -228,14 +229,14 @@ def changed(registered: RegisteredAgreement | None, notice: AgreementNotice) -> 
             raise OtherTerms(f"an agreement that is {present.state} is amended, not confirmed anew")
         amends = notice.act is Act.AMENDED and not same_terms
         if (told.state is present.state and not amends) or not isinstance(notice.act, Act):
-            return None  # known, or overtaken by what happened since
+            return None  # known already, or outdated by a later act
         terms = told if notice.act in (Act.CONFIRMED, Act.AMENDED) else present
         told = replace(terms, state=after(present.state, notice.act), used_by=present.used_by)
     return AgreementChange(after=told, act=notice.act, at=notice.at, reason=notice.reason, seen=seen)
 
 
 def _terms(agreement: Agreement) -> Agreement:
-    """Without what may differ where the terms are the same."""
+    """The agreement without the fields that are not terms."""
     goods, offices = tuple(sorted(agreement.goods)), tuple(sorted(agreement.offices))
     return replace(agreement, state=AgreementState.IN_FORCE, used_by=None, goods=goods, offices=offices)
 

@@ -12,7 +12,7 @@ class Backoff:
     longest: float = 10.0
 
     def pause(self, failures: int) -> float:
-        """After so many failures one after the other."""
+        """The pause after this many failures in a row."""
         return min(self.longest, self.first * 2.0 ** min(failures - 1, 64))
 
 

@@ -1,4 +1,4 @@
-"""Bands of what becomes of declarations, beyond which a warning opens (REFORM R17), as policy has them."""
+"""Policy for the bands of outcome shares of declarations; outside a band a warning opens (REFORM R17)."""
 
 from typing import Annotated, Self
 
@@ -12,7 +12,7 @@ class _Section(BaseModel):
 
 
 class BandPolicy(_Section):
-    """Lowest and highest share that is let pass without a warning."""
+    """The lowest and the highest share that raise no warning."""
 
     rejected: tuple[Share, Share] | None = Field(None, description="of those judged: rejected by the gateway")
     refused: tuple[Share, Share] | None = Field(None, description="of those accepted: refused by customs")

@@ -1,4 +1,4 @@
-"""Days as China counts them: policy, classes and contracts are dated so (CONTRACT.md, "Formats")."""
+"""Days in China time: policy, classes and contracts use these dates (CONTRACT.md, "Formats")."""
 
 from datetime import date, datetime, timedelta, timezone
 from typing import Final
@@ -8,7 +8,7 @@ CHINA: Final = timezone(timedelta(hours=8))
 
 
 def china_date(at: datetime) -> date:
-    """The day in China at an aware time."""
+    """The date in China at an aware time."""
     return at.astimezone(CHINA).date()
 
 
@@ -17,6 +17,6 @@ def day_zh(day: date) -> str:
 
 
 def moment_zh(at: datetime) -> str:
-    """An aware time as a declarant reads it: a time of another zone would be read eight hours early."""
+    """An aware time in China time, as a declarant reads it: UTC would be read as eight hours early."""
     there = at.astimezone(CHINA)
     return f"北京时间{day_zh(there.date())}{there:%H:%M}"

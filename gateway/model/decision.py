@@ -1,4 +1,4 @@
-"""What a judgement comes to: everything that one commit writes, or nothing of it."""
+"""The outcome of a judgement, as values."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,10 +14,10 @@ from gateway.model.waits import Awaited
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """A thing without which a sound message cannot be accepted yet, and until when it waits for it.
+    """A missing thing that a sound message waits for, and until when.
 
-    `seen` is the thing's revision as the judgement knew it, 0 where it was not there at all: if that has
-    changed since, the message is judged again.
+    `seen` is the thing's revision at the judgement, 0 where it did not exist: if that has changed since, the
+    message is judged again.
     """
 
     thing: Awaited
@@ -36,8 +36,8 @@ class MustWait(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A message that waits and comes to its end by the judgement of another, which found it by this name;
-    and what its sender is told."""
+    """A waiting message that the judgement of another one ends, the name under which it was found, and what
+    its sender is notified of."""
 
     message: str
     name: str
@@ -51,9 +51,9 @@ class JudgedMeaning:
 
     Of a declaration: `hint`, how its risk was assessed; `use`, the agreement that it is made under (None
     where nobody acts for another); `obligation`, what documents it owes. Of a message of the association:
-    `change`, what it makes of an agreement (None and `stale` where nothing), and `holds`, whether what was
-    accepted under it and customs has not taken yet is held. Of later documents: `belongs_to`, the
-    declaration. Of a declaration and of later documents: `brings`, the document classes that are there.
+    `change`, the change to an agreement (None, and `stale` set, where there is none), and `holds`, whether
+    messages accepted under it that customs has not taken yet are held. Of later documents: `belongs_to`, the
+    declaration. Of a declaration and of later documents: `brings`, the document classes that came.
     """
 
     hint: Hint | None = None
@@ -70,15 +70,15 @@ class JudgedMeaning:
 class Decision:
     """The outcome of one judgement: everything that one commit writes, or nothing of it.
 
-    `attempt` is that of the judgement: a decision that comes too late, after the lease went to another, is
-    not committed. `holder` is the accepted message that held `facts.key` when this was judged (None: no one);
+    `attempt` is that of the judgement: a late decision, after the lease went to another attempt, is not
+    committed. `holder` is the accepted message that held `facts.key` when this was judged (None: none);
     if that has changed since, nothing is committed and the message is judged again. `linked` is the earlier
     message that this one repeats, corrects or updates, or the declaration that it belongs to.
 
-    `wait` is what a message waits for, `brings` what others may wait for. `joined` came on their own and
-    are accepted with it, `replaced` are refused since it takes their place; if one of these waits no more, or
-    under another name, nothing is committed either. Nor is it where the message itself has another name than
-    this one by then; None where it was not judged by what it is.
+    `wait` is what the message waits for, `brings` what others may wait for. The `joined` messages came on
+    their own and are accepted with it; the `replaced` ones are refused since it takes their place. If one of
+    these no longer waits, or has another name, nothing is committed either; nor if the message itself no
+    longer has the name given here (None: its name does not matter).
     """
 
     message: str

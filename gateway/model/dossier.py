@@ -1,7 +1,7 @@
 """The electronic dossier of an entry (REFORM R12): what belongs to it, under which name, and what is missing.
 
-The store says what there is (`DossierDeclaration`, `DossierReceipt`, `OwedDocuments`),
-`dossier.contents.compiled` makes the dossier of it. Nothing is copied: a part says where its bytes stand.
+The store reads what exists (`DossierDeclaration`, `DossierReceipt`, `OwedDocuments`),
+`dossier.contents.compiled` builds the dossier from it. Nothing is copied: a part says where its bytes are.
 """
 
 import re
@@ -15,7 +15,7 @@ from gateway.model.message import Enclosure, Operation, Part
 from gateway.model.states import CustomsStatus
 
 INDEX_NAME: Final = "index.xml"
-# What a number must look like to name a dossier: it comes from customs, and becomes a folder's name.
+# The form that an entry number must have: it comes from customs, and becomes a folder's name.
 _ENTRY: Final = re.compile(r"[0-9A-Za-z]{1,32}")
 
 
@@ -51,7 +51,7 @@ class Record(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Bytes that stand in the store itself, as row `row` of their kind."""
+    """Bytes in the store itself, in row `row` of their kind."""
 
     record: Record
     row: int
@@ -114,7 +114,7 @@ class DossierDeclaration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DossierReceipt:
-    """A receipt of ours, or an answer of customs; of an answer, `status` and `note` are what it says."""
+    """A receipt of ours or an answer of customs; `status` and `note` are those of an answer."""
 
     record: Record
     row: int
@@ -130,7 +130,7 @@ class DossierReceipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwedDocuments:
-    """The documents that the declaration owes, and which of them have not come."""
+    """The documents that the declaration owes, and which are still missing."""
 
     due: str
     documents: tuple[str, ...]
@@ -141,7 +141,8 @@ class OwedDocuments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRequest:
-    """Something that customs, or we for it, asked for; `part` is the path of where it says so."""
+    """A request for documents by customs, or by us on its behalf; `part` is the path of the file that makes
+    it."""
 
     at: datetime
     what: str
@@ -153,8 +154,8 @@ class DocumentRequest:
 class Dossier:
     """`name` is the entry number, or where there is none yet the SeqNo or the id of the declaration.
 
-    `declarations` are oldest first. `leaves` keep their paths: what comes later
-    is added and renames nothing.
+    `declarations` are oldest first. `leaves` keep their paths: later parts are added and
+    rename nothing.
     """
 
     name: str
@@ -166,17 +167,17 @@ class Dossier:
 
     @property
     def declaration(self) -> DossierDeclaration:
-        """The newest one."""
+        """The newest declaration."""
         return self.declarations[-1]
 
     @property
     def at(self) -> datetime:
-        """When the last part came."""
+        """The time of the last part."""
         return max(file.at for file in self.leaves)
 
     @property
     def names(self) -> frozenset[str]:
-        """Every name that the dossier has or had."""
+        """All names that the dossier has or had."""
         return frozenset(
             number for each in self.declarations for number in (each.entry_id, each.seq_no, each.id) if number
         )
@@ -190,7 +191,7 @@ class Dossier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One look into a dossier: who, when, which part (empty: what is in it), and why. `message` is the
+    """One access to a dossier: who, when, which part (empty: its list of contents), and why. `message` is the
     declaration's."""
 
     at: datetime
@@ -202,7 +203,7 @@ class Reading:
 
 
 class ReviewOutcome(StrEnum):
-    """What a re-review after release comes to (R16)."""
+    """The outcome of a re-review after release (R16)."""
 
     CLEAR = "clear"
     FOUND = "found"

@@ -1,4 +1,4 @@
-"""Every fault there is, with its sentences: see `gateway.model.faults`, by which everybody knows them."""
+"""All faults with their sentences. Other modules import them from `gateway.model.faults`."""
 
 from enum import Enum
 
@@ -6,7 +6,7 @@ from enum import Enum
 class Fault(Enum):
     """One entry = code, Chinese sentence, English sentence. Codes never change their meaning.
 
-    `{detail}` in a sentence is filled from the finding; it never holds a value that is personal.
+    `{detail}` in a sentence is filled from the finding; it never contains personal data.
     """
 
     # the package
@@ -341,7 +341,7 @@ class Fault(Enum):
         "Documents that are due with the declaration are missing: {detail}.",
     )
 
-    # by whose agency
+    # agency
     AGREEMENT_MISSING = (
         "agreement-missing",
         "没有适用于本报关单的有效代理报关委托书（{detail}）；请签约后重发，或以随附单据（EdocCode 10000001）填报委托协议编号。",
@@ -373,7 +373,7 @@ class Fault(Enum):
         "The agency agreement that is shown does not cover this declaration ({detail}).",
     )
 
-    # what comes over AMQP, before it is a message
+    # AMQP messages, before they are accepted as a message
     AMQP_USER = (
         "amqp-user",
         "消息须带 user_id，并为登记了 AMQP 送达方式的账户。",
@@ -432,7 +432,7 @@ class Fault(Enum):
         "The uploaded file has another size or digest than the claim says ({detail}).",
     )
 
-    # what it belongs to, and what it waits for
+    # its declaration, and what it waits for
     DECLARATION_UNKNOWN = (
         "declaration-unknown",
         "未找到贵单位申报或委托申报的该报关单（{detail}），请核对编号。",
@@ -449,7 +449,7 @@ class Fault(Enum):
         "Waits for: {detail}.",
     )
 
-    # what was sent before, and where it goes
+    # duplicates, and routing
     REPLACED = (
         "replaced",
         "同一编号的报文后来又发送了一份内容不同的，以后者为准（{detail}）；本份不再处理，无须重发。",

@@ -1,8 +1,10 @@
-"""The catalogue of faults: everything a sender can be told, in Chinese and English, under a stable code.
+"""The catalogue of faults: every fault that a sender can be notified of, in Chinese and English, under a
+stable code.
 
-Three outcomes of trouble and only three: `MessageRejected` is the sender's to mend and goes into the receipt,
-`JudgementDeferred` is tried again by itself, and any other exception is ours: the message is held and the
-sender learns nothing of our insides. `docs/faults.md` is generated from this catalogue and the rule sets.
+There are exactly three kinds of failure: `MessageRejected` is the sender's to correct and goes into the
+receipt; `JudgementDeferred` is retried automatically; any other exception is our own failure: the message is
+held, and the sender gets no internal details. `docs/faults.md` is generated from this catalogue and the rule
+sets.
 """
 
 from collections.abc import Iterable
@@ -22,7 +24,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a fault is: whichever of these are known. `line` counts from 1."""
+    """The place of a fault, as far as it is known. `line` counts from 1."""
 
     file: str | None = None
     line: int | None = None
@@ -31,7 +33,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One fault at one place, ready for a receipt: both sentences filled, the value fit to be shown."""
+    """One fault at one place, ready for a receipt: both sentences are filled, and the value may be shown."""
 
     code: str
     zh: str
@@ -54,8 +56,8 @@ def finding(
     xpath: str | None = None,
     value: str | None = None,
 ) -> Finding:
-    """A finding from the catalogue; `value` is the sender's: whoever takes it from a
-    document asks `gateway.model.shown`, which masks what is personal."""
+    """A finding from the catalogue; `value` is the sender's: a value from a document must
+    go through `gateway.model.shown`, which masks personal data."""
     return Finding(
         code=fault.code,
         zh=fault.zh.replace("{detail}", printable(detail if detail_zh is None else detail_zh)),
@@ -68,7 +70,8 @@ def finding(
 
 
 def printable(text: str, longest: int = 300) -> str:
-    """Text of the sender's made fit for a receipt, a table and a log line: no control characters, bounded.
+    """The sender's text, made safe for a receipt, a table and a log line: no control characters, limited
+    length.
 
     Characters that XML 1.0 (section 2.2) cannot carry are shown by their code point.
     """
@@ -77,13 +80,14 @@ def printable(text: str, longest: int = 300) -> str:
 
 
 def too_large(fault: Fault, size: int, limit: int, *, file: str | None = None) -> Finding:
-    """A finding of something that is larger, in bytes, than it may be."""
+    """A finding for something that is larger than its limit; sizes are in bytes."""
     said = f"{in_bytes(size)}，上限 {in_bytes(limit)}"
     return finding(fault, detail=f"{size} > {limit}", detail_zh=said, file=file)
 
 
 def in_bytes(count: int) -> str:
-    """A number of bytes as people say it, rounded up, so that what is above a limit looks so."""
+    """A number of bytes for people to read, rounded up, so that a size above a limit also reads as above
+    it."""
     for unit, size in (("MB", 1024 * 1024), ("KB", 1024)):
         if count >= size:
             return f"{-(-count * 100 // size) / 100:g} {unit}"
@@ -91,7 +95,7 @@ def in_bytes(count: int) -> str:
 
 
 class MessageRejected(Exception):
-    """The sender's to mend. Carries at least one finding."""
+    """A fault that the sender has to correct. Carries at least one finding."""
 
     def __init__(self, findings: Finding | Iterable[Finding]) -> None:
         self.findings = (findings,) if isinstance(findings, Finding) else tuple(findings)
@@ -99,7 +103,8 @@ class MessageRejected(Exception):
 
 
 class JudgementDeferred(Exception):
-    """Not now; judged again by itself after `seconds`. The reason is for operators."""
+    """The message cannot be judged now; it is judged again automatically after `seconds`. The reason is for
+    operators."""
 
     def __init__(self, reason: str, seconds: float = 0.0) -> None:
         super().__init__(reason)

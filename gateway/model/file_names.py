@@ -1,7 +1,7 @@
 """Which file of a package a listed name means (EdocID, FORMATS 1.19).
 
 Some clients list a file without its suffix, some write its name in another case, and a Mac spells an accent
-as a character of its own. What is written exactly counts before what is spelt alike.
+as a character of its own. An exact match takes precedence over names that are spelt alike.
 """
 
 import unicodedata
@@ -12,7 +12,8 @@ SUFFIX: Final = ".pdf"
 
 
 def spelling(name: str) -> str:
-    """The same for names that differ in case or normal form only (Unicode 3.13, canonical caseless match)."""
+    """A key that is the same for names that differ only in case or normal form (Unicode 3.13, canonical
+    caseless match)."""
     folded = unicodedata.normalize("NFD", name).casefold()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded))
 
@@ -24,7 +25,7 @@ def listed_as(name: str) -> tuple[str, ...]:
 
 
 class FileNames:
-    """The names of the files that there are."""
+    """The names of the existing files."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
@@ -33,7 +34,7 @@ class FileNames:
             self._spelt.setdefault(spelling(name), []).append(name)
 
     def named(self, listed: str) -> tuple[str, ...]:
-        """The files that a listed name means: none, one, or several, of which nobody can say which."""
+        """The files that a listed name means: none, one, or several if the name is ambiguous."""
         for exactly in (listed, listed + SUFFIX):
             if exactly in self._names:
                 return (exactly,)

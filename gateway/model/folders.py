@@ -1,4 +1,4 @@
-"""The folders of an account, and in which of them a message lies."""
+"""The folders of an account, and the folder of a message."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -26,6 +26,6 @@ _FOLDER_OF: Final[Mapping[State, Folder]] = {
 
 
 def folder_of(state: State, present: Folder | None) -> Folder | None:
-    """Where a message lies once it is in `state`: what waits or is held stays where its sender last saw
+    """The folder of a message in `state`: a message that waits or is held stays where its sender last saw
     it."""
     return _FOLDER_OF.get(state, present)

@@ -236,7 +236,7 @@ def changed(registered: RegisteredAgreement | None, notice: AgreementNotice) -> 
 
 
 def _terms(agreement: Agreement) -> Agreement:
-    """The agreement without the fields that are not terms."""
+    """The agreement in a form that is equal where the terms are the same."""
     goods, offices = tuple(sorted(agreement.goods)), tuple(sorted(agreement.offices))
     return replace(agreement, state=AgreementState.IN_FORCE, used_by=None, goods=goods, offices=offices)
 

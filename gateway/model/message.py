@@ -1,4 +1,4 @@
-"""What the gateway handles, from the arrival of a package to the receipt, as small frozen values.
+"""The values that the gateway handles, from the arrival of a package to the receipt; small and frozen.
 
 No value has an optional field that a later stage needs: a stage takes the result of the one before it, so
 a check that is left out does not type-check.
@@ -37,7 +37,7 @@ def made_at(id_: str) -> datetime:
 
 class Operation(StrEnum):
     """What a message asks customs to do with the declaration (DecSign/OperType; FORMATS 1.12). `INFORM` asks
-    nothing: it is finished when it was taken."""
+    nothing: it is finished once customs took it."""
 
     SAVE = "save"
     DECLARE = "declare"
@@ -54,8 +54,8 @@ class ChainLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What an AMQP message said of itself: its own id, and how and where its sender looks for receipts (`to`
-    is empty where it named no queue)."""
+    """The reply properties of an AMQP message: its own id, and how and where its sender expects receipts
+    (`to` is empty where it named no queue)."""
 
     message_id: str
     correlation: str
@@ -64,8 +64,8 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A package that a channel has made durable and is about to acknowledge. `traceparent` is the header by
-    which its sender names the trace that it is part of, where it does; it is not kept."""
+    """A package that a channel has made durable and is about to acknowledge. `traceparent` is the
+    sender's header that names the trace it belongs to, if there is one; it is not stored."""
 
     id: str
     account: str
@@ -81,8 +81,8 @@ class Arrival:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """A message as the store hands it to judgement. `attempts` counts this one; `link` is its first event;
-    `overdue` names what it waited for in vain, where its time for that is over; `again`: it was decided on
-    before, or stopped by an operator."""
+    `overdue` names what it waited for until its time was over, if it did; `again`: it was decided before, or
+    held by an operator."""
 
     arrival: Arrival
     attempts: int
@@ -93,13 +93,13 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pdf:
-    """What was found in an attached file, as facts; the rules judge them (FORMATS 3.4).
+    """Facts found in an attached file; the rules judge them (FORMATS 3.4).
 
     `problem` says why the file could not be read as a PDF at all, else it is empty; `problem_zh` says it in
-    Chinese. `active` names what of it a viewer would run or unpack (JavaScript, Launch, EmbeddedFiles).
-    `version` is major * 10 + minor (14 for PDF 1.4), 0 where unknown. `trailer` says whether the data block
-    of FORMATS 3.2 follows the PDF; `trailer_name` and `trailer_code` are the file and the document class that
-    it names, if it does.
+    Chinese. `active` names the contents that a viewer would run or unpack (JavaScript, Launch,
+    EmbeddedFiles). `version` is major * 10 + minor (14 for PDF 1.4), 0 where unknown. `trailer` says whether
+    the data block of FORMATS 3.2 follows the PDF; `trailer_name` and `trailer_code` are the file and the
+    document class that it names, if it does.
     """
 
     problem: str = ""
@@ -130,7 +130,7 @@ ATTACHMENT: Final = "Attachment"  # the type of a message that is a PDF on its o
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeparateAttachment:
     """A PDF that was sent on its own and waits for the declaration listing it (FORMATS 3.2, second way), or
-    has `joined` it already, where that is judged once more."""
+    has `joined` it already, where the declaration is judged again."""
 
     message: Received
     part: Part
@@ -139,9 +139,9 @@ class SeparateAttachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """What `unpack` found: the bytes of the one XML document and what the parts are, the document first.
-    `ignored` are files in the zip that mean nothing (`Entry.ignored`).
-    `loose` are PDFs that belong to it and came on their own, `missing` the names of those that may yet come.
+    """The result of `unpack`: the bytes of the XML document, and the parts, the document first. `ignored` are
+    files in the zip without meaning (`Entry.ignored`). `loose` are PDFs that belong to it and came
+    separately, `missing` the names of those that may still come.
     """
 
     document: bytes
@@ -160,7 +160,8 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What makes two messages the same one (CONTRACT.md, "Duplicates"). `party` is a customs code."""
+    """The key by which two messages are the same one (CONTRACT.md, "Duplicates"). `party` is a customs
+    code."""
 
     party: str
     family: str
@@ -170,11 +171,11 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the gateway must know of a message to handle it, read from its verified content by the profile.
+    """The facts that the gateway needs of a message, read from its verified content by the profile.
 
     `content` is the SHA-256 over the sorted (part name, SHA-256) list; `body` is the same with the document
-    taken without what the profile names as identity (DecSign), so that it shows the same goods sent under
-    another reference. `values` holds every fact that the profile names, for routes, envelope and operators.
+    taken without what the profile names as identity (DecSign), so that the same goods under another reference
+    are recognised. `values` holds every fact that the profile names, for routes, envelope and operators.
     """
 
     key: Key
@@ -187,7 +188,7 @@ class Facts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierMessage:
     """An earlier message with the same key, or with the same body, as far as a judgement needs it. `about` is
-    that of its submission, or its own id; `seq_no` the number that it was given, empty where none was yet."""
+    that of its submission, or its own id; `seq_no` is its number, empty where it has none yet."""
 
     id: str
     about: str
@@ -210,13 +211,13 @@ class Version:
 
 
 def replaces(versions: Iterable[Version], content: str) -> Version | None:
-    """The one that takes the place of a message with this content (CONTRACT.md, "Duplicates"): a later one
-    that says something else."""
+    """The version that replaces a message with this content (CONTRACT.md, "Duplicates"): a later one with
+    other content."""
     return next((each for each in versions if each.later and each.content != content), None)
 
 
 def repeated(versions: Iterable[Version], content: str) -> Version | None:
-    """The one that a message with this content repeats: an earlier one that says the same."""
+    """The version that a message with this content repeats: an earlier one with the same content."""
     return next((each for each in versions if not each.later and each.content == content), None)
 
 
@@ -227,8 +228,9 @@ def message_of(key: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclarationRecord:
-    """An accepted declaration, as far as what belongs to it needs it. `parties` are the codes by which it
-    names broker, keying unit, trader and owner; `facts` are its own; `about` is that of its submission."""
+    """An accepted declaration, with the facts that messages belonging to it need. `parties` are the codes by
+    which it names broker, keying unit, trader and owner; `facts` are its own; `about` is that of its
+    submission."""
 
     id: str
     about: str
@@ -258,7 +260,7 @@ class ReceiptKind(StrEnum):
 class Receipt:
     """A file for an account: in its InBox, or for a `REPORT` in its FailBox.
 
-    `verdict` is that of a gateway receipt, or what a notice says: its class, or what became of an agreement.
+    `verdict` is that of a gateway receipt, or that of a notice: its class, or the act on an agreement.
     `final` marks the one final gateway receipt of a message.
     """
 
@@ -278,7 +280,7 @@ class EnclosureKind(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enclosure:
     """A stored package of another message that goes to customs with this one, byte for byte. `name` is safe
-    and no other's in the same submission; `message` is the id of the message that it came in, empty where it
+    and unique in the submission; `message` is the id of the message that it came in, empty where it
     was handed in when the gateway was set up."""
 
     kind: EnclosureKind
@@ -290,12 +292,12 @@ class Enclosure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What goes to one back-end for one message. `key` is the same however often it is sent: the message's
-    id, with the customs office after it where it is the copy for a second office (transit).
+    """The submission of one message to one back-end. `key` is the same however often it is sent: the
+    message's id, with the customs office after it where it is the copy for a second office (transit).
 
     `envelope` is the signed submission envelope; the original package follows it byte for byte, then the
-    enclosures. See `message_of` for the way back. `about` is the message that began the declaration which it
-    belongs to: what is about one declaration goes to a destination in the order of acceptance.
+    enclosures. See `message_of` for the way back. `about` is the message that began its declaration:
+    submissions about one declaration go to a destination in the order of acceptance.
     `alternatives` are the back-ends that may take it in place of `destination`, the first one first.
     """
 

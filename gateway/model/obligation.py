@@ -1,4 +1,4 @@
-"""What a declaration owes in documents (REFORM 3)."""
+"""The documents that a declaration owes (REFORM 3)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,5 +16,5 @@ class Obligation:
     sources_zh: tuple[str, ...] = ()
 
     def missing(self, brought: Collection[str]) -> tuple[str, ...]:
-        """The demanded classes that are not there."""
+        """The demanded classes that are not in `brought`."""
         return tuple(code for code in self.documents if code not in brought)

@@ -1,4 +1,4 @@
-"""Who takes part: traders, brokers, association, customs, premises, and what each may do."""
+"""The parties: traders, brokers, association, customs and premises, and what each may do."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class TraderClass(StrEnum):
     D = "D"
 
 
-# As receipts and notices call them.
+# Their names in receipts and notices.
 CLASSES_ZH: Final = {
     TraderClass.AA: "AA类",
     TraderClass.A_PRODUCING: "A类（生产型）",
@@ -65,7 +65,7 @@ class ReceiptForm(StrEnum):
 
 
 class Delivery(StrEnum):
-    """How an account gets its receipts. They stand in its InBox whatever this says."""
+    """How an account gets its receipts. They are in its InBox in any case."""
 
     INBOX = "inbox"  # it fetches them over SFTP
     AMQP = "amqp"  # they are published to it; only such an account may submit over AMQP
@@ -83,8 +83,8 @@ def district_of(office: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """Days as China counts them, the first and the last included. One that begins at `EVER` has no beginning,
-    one without `until` no end; one without any day is a `ValueError`."""
+    """Days in China time, the first and the last included. One that begins at `EVER` has no beginning,
+    one without `until` no end; a period without any day raises `ValueError`."""
 
     since: date = EVER
     until: date | None = None
@@ -99,14 +99,14 @@ class Period:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassPeriod(Period):
-    """While a class is in force."""
+    """The period in which a class is in force."""
 
     trader_class: TraderClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract(Period):
-    """While the paperless contract between enterprise, a district and the data centre is in force (R5)."""
+    """The period of a paperless contract between the enterprise, a district and the data centre (R5)."""
 
     district: str
 
@@ -124,7 +124,8 @@ class RegisteredCertificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokedKey:
-    """A log-in key that lets nobody in any more. It is kept, so that no old file brings it back."""
+    """A log-in key that is no longer accepted. It is kept, so that importing an old file does not restore
+    it."""
 
     line: str
     revoked_at: datetime
@@ -132,9 +133,9 @@ class RevokedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A log-in. `keys` are lines of an OpenSSH authorized_keys file; `max_package` is in bytes; what it may
-    send on a day of China's is bound by `daily_messages` and `daily_bytes`, where these are not None;
-    `unfinished` are suffixes that its software gives to what is not whole, beside everybody's."""
+    """A log-in. `keys` are lines of an OpenSSH authorized_keys file; `max_package` is in bytes;
+    `daily_messages` and `daily_bytes` limit what it may send on one day in China (None: no limit);
+    `unfinished` are suffixes of unfinished files that its software uses in addition to the common ones."""
 
     name: str
     keys: tuple[str, ...]
@@ -156,16 +157,17 @@ class Account:
 class Party:
     """A registered party. `code` is the 10-character customs code, `scc` the 18-character social credit code.
 
-    What changes with time is kept as periods, so that a question is answered as of a day: that of receipt
-    decides. No two periods of one thing overlap; a party of which they did is a `ValueError`.
+    Facts that change with time are kept as periods and looked up by day; the day of receipt decides. Periods
+    of one fact never overlap; a party whose periods do raises `ValueError`.
 
-    `roles` are in the order of the alphabet, each once; an enterprise that declares for itself and for others
-    has those of trader and broker.
+    `roles` are in alphabetical order, each once; an enterprise that declares for itself and for others is
+    trader and broker.
 
-    `keeps_papers` is while the party is fit to keep papers itself (REFORM 3), `kept_before_reform` whether it
-    did so before the reform (原暂存企业, REFORM 6). `confirms_automatically` are the customs codes of the
-    brokers whose agreements a trader confirms without being asked. `places` are those that premises run, as
-    declarations name them: the place of the goods or the yard; empty where they are all of the district.
+    `keeps_papers` are the periods in which the party is fit to keep papers itself (REFORM 3),
+    `kept_before_reform` whether it did so before the reform (原暂存企业, REFORM 6).
+    `confirms_automatically` are the customs codes of the brokers whose agreements a trader confirms without
+    being asked. `places` are those that premises run, by the names that declarations use: the place of the
+    goods or the yard; empty for all places of the district.
     """
 
     code: str

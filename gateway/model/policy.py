@@ -1,4 +1,4 @@
-"""What the gateway judges by, as opposed to how it runs: one frozen value, swapped whole, with a digest.
+"""The policy: what the gateway judges by, not how it runs. One frozen value, replaced as a whole.
 
 The digest goes into the trail and the receipts, so that an old decision can be explained under the policy
 of its day.
@@ -20,7 +20,7 @@ class _Section(BaseModel):
 
 
 def digest_of(configuration: BaseModel) -> str:
-    """SHA-256 (hex) over the canonical JSON of the whole of it: sorted keys, no white space."""
+    """SHA-256 (hex) over the canonical JSON of the whole configuration: sorted keys, no white space."""
     text = json.dumps(configuration.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -79,7 +79,7 @@ class AgreementPolicy(_Section):
 
 
 class DocumentsPolicy(_Section):
-    """Of documents that follow a release (R4); when they are due says `reform.after_release_days`."""
+    """Documents that follow a release (R4); `reform.after_release_days` says when they are due."""
 
     reminders: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (3, 0), description="days before the deadline on which their parties are reminded"
@@ -91,7 +91,7 @@ class AnswerPolicy(_Section):
 
 
 class OperationsPolicy(_Section):
-    """Which acts of operators take a second person (four eyes)."""
+    """Which acts of operators need a second person (four eyes)."""
 
     four_eyes: tuple[Literal["hold", "release", "reject", "replay"], ...] = Field(
         (), description="acts that a second person approves, however few messages they are on"

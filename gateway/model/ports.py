@@ -1,4 +1,4 @@
-"""What the core asks of the world, as guarantees. One contract suite per port in `tests/store/`."""
+"""The ports of the core, with their guarantees. One contract suite per port in `tests/store/`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from gateway.model.states import State
 
 
 class Clock(Protocol):
-    """Aware UTC time. Never goes to the stages: they are given `now`."""
+    """Aware UTC time. The stages never get a clock: they get `now`."""
 
     def __call__(self) -> datetime: ...
 
@@ -46,7 +46,7 @@ class Signer(Protocol):
 
 
 class Spool(Protocol):
-    """Bytes on their way in, not yet anyone's. Used by one thread at a time."""
+    """Incoming bytes that do not belong to a message yet. Used by one thread at a time."""
 
     @property
     def size(self) -> int: ...
@@ -63,8 +63,8 @@ class Spool(Protocol):
     def keep(self) -> tuple[str, int]:
         """Makes the bytes durable as a blob (file and folder synced) and returns (SHA-256 in hex, size).
 
-        When it has returned, the blob survives a power cut and `BlobStore.open` finds it. The spool is used
-        up. Raises `OSError` and keeps nothing when that cannot be promised.
+        After it returns, the blob survives a power cut and `BlobStore.open` finds it. The spool cannot be
+        used again. Raises `OSError` and keeps nothing when it cannot guarantee that.
         """
         ...
 
@@ -93,8 +93,9 @@ class Intake(Protocol):
     async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
         """Durable when it returns (one commit, synced); only then may the channel acknowledge.
 
-        Raises and leaves nothing when that cannot be promised, and `MessageRejected` where it is beyond what
-        the `sender` may send on this day, however much of it comes at once. The blob must be kept beforehand.
+        Raises and writes nothing when it cannot guarantee that, and raises `MessageRejected` where the
+        arrival exceeds what the `sender` may send on this day, even if several come at once. The blob must be
+        kept beforehand.
         """
         ...
 
@@ -109,8 +110,8 @@ class Superseded(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingReceipt:
-    """A message that goes on later, and whose sender does not know it yet. `down_since`: when the destination
-    of what was accepted went down; None where it is held. `facts` are None where it was never judged."""
+    """A message that goes on later and whose sender is not notified yet. `down_since`: when the destination
+    of an accepted message went down; None where it is held. `facts` are None where it was never judged."""
 
     received: Received
     facts: Facts | None
@@ -118,10 +119,10 @@ class PendingReceipt:
 
 
 class MessageStore(Intake, Protocol):
-    """The messages on their way to a decision. Every verb is one commit."""
+    """The messages that await a decision. Every method is one commit."""
 
     async def recover(self) -> int:
-        """Gives free the claims of a node that died, and returns their number; called before serving,
+        """Releases the claims of a node that died, and returns their number; called before serving,
         when the home's lock says that no other node runs."""
         ...
 
@@ -138,13 +139,13 @@ class MessageStore(Intake, Protocol):
         ...
 
     async def expire(self, now: datetime) -> int:
-        """Gives to judgement what waits and whose time is over (`Received.overdue`), and returns how many
-        that are."""
+        """Hands waiting messages whose time is over to judgement (`Received.overdue`), and returns their
+        number."""
         ...
 
     async def end_waits(self, now: datetime, longest: timedelta) -> int:
-        """Lets go on at once, of everything in the store that the node takes up again by itself, what is to
-        wait for more than `longest`: the clock was set back since. Returns how many that are."""
+        """Ends every stored wait for a retry by the node that is longer than `longest`: the clock was set
+        back since. Returns their number."""
         ...
 
     async def put_back(self, message: str, attempt: int, not_before: datetime, *, crashed: bool) -> None:
@@ -154,9 +155,9 @@ class MessageStore(Intake, Protocol):
     async def pending_receipts(
         self, held_before: datetime, waiting_before: datetime, down: Mapping[str, datetime], limit: int
     ) -> Sequence["PendingReceipt"]:
-        """The oldest messages whose sender is to hear that they wait and has not: those that are held since
-        before `held_before`, and those accepted before `waiting_before` whose delivery waits for a
-        destination that is `down`, by its name since when."""
+        """The oldest messages whose sender must still be notified that they wait: those held since before
+        `held_before`, and those accepted before `waiting_before` whose delivery waits for a destination that
+        is `down` (by name, since when)."""
         ...
 
     async def send_pending_receipt(self, pending: "PendingReceipt", receipt: Receipt, now: datetime) -> None:
@@ -165,7 +166,7 @@ class MessageStore(Intake, Protocol):
 
 
 class WorkerDied(Exception):
-    """The process that judged went away, or took longer than it may and was ended."""
+    """The judging process died, or took too long and was ended."""
 
 
 class Judges(Protocol):
@@ -173,7 +174,7 @@ class Judges(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many messages are worth handing over at once."""
+        """The number of messages that can usefully be handed over at once."""
         ...
 
     async def judge(self, received: Received, now: datetime) -> Decision:
@@ -181,7 +182,7 @@ class Judges(Protocol):
         ...
 
     async def pending_receipt(self, pending: PendingReceipt, now: datetime) -> Receipt:
-        """The receipt that says that there will be more, and why."""
+        """The receipt that says that another will follow, and why."""
         ...
 
     async def signed(self, documents: Sequence[bytes]) -> Sequence[bytes]:
@@ -193,7 +194,7 @@ class Judges(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptDelivery:
-    """A receipt that is to be brought to its account, and what the message that it is for said of replies.
+    """A receipt to deliver to its account, with the reply properties of the message that it is for.
     `message_name` is the file name of that message."""
 
     receipt: int
@@ -218,28 +219,28 @@ class AmqpDuplicates(Protocol):
 
 
 class ReceiptDeliveries(Protocol):
-    """Receipts of the accounts that do not fetch them (`parties.Delivery`), until they are brought."""
+    """Receipts of the accounts that do not fetch them (`parties.Delivery`), until they are delivered."""
 
     async def due(
         self, accounts: Sequence[str] | None, limit: int, now: datetime
     ) -> Sequence[ReceiptDelivery]:
-        """The oldest that are due, in their order: those of accounts whose delivery is AMQP, or where
-        `accounts` is given theirs (delivery FOLDER)."""
+        """The oldest due receipts, in their order: those of accounts with delivery AMQP, or, where `accounts`
+        is given, those of these accounts (delivery FOLDER)."""
         ...
 
     async def posted(self, receipts: Sequence[int], now: datetime) -> None:
-        """They were brought: durable at the other end, as far as it says so."""
+        """Notes that they were delivered: durable at the other end, as far as it confirms that."""
         ...
 
     async def later(self, receipts: Sequence[int], next_at: datetime) -> None:
-        """They could not be brought now."""
+        """Notes that they could not be delivered now."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A delivery that the outbox has claimed; `unknown` asks for a question before it is sent again.
-    `unsure`: customs may have it already. `since`: from when on its time is counted."""
+    """A delivery that the outbox has claimed; if `unknown`, the back-end is asked before it is sent
+    again. `unsure`: customs may have it already. `since`: the start of its time for delivery."""
 
     id: int
     message: str
@@ -263,7 +264,7 @@ class Entry:
 
 
 class DossierStore(Protocol):
-    """The electronic dossiers (REFORM R12), read-only; what is read is noted first."""
+    """The electronic dossiers (REFORM R12), read-only; every access is logged first."""
 
     async def admits(self, account: str) -> bool:
         """Whether the account reads dossiers: that of a party whose role is customs."""
@@ -281,12 +282,12 @@ class DossierStore(Protocol):
         ...
 
     async def note(self, reading: Reading) -> None:
-        """Durable when it returns: nothing is shown before."""
+        """Durable when it returns; nothing is shown before that."""
         ...
 
 
 class Register(Protocol):
-    """What the stages look up. Synchronous: it is read inside worker processes."""
+    """The look-ups of the stages. Synchronous: it is read inside worker processes."""
 
     def party_of(self, account: str) -> Party | None: ...
 
@@ -301,7 +302,7 @@ class Register(Protocol):
     def agreement(self, number: str) -> RegisteredAgreement | None: ...
 
     def mandates(self, trader: str, broker: str) -> Sequence[RegisteredAgreement]:
-        """All long-term mandates that were ever told of between these two customs codes, oldest first."""
+        """All long-term mandates ever notified between these two customs codes, oldest first."""
         ...
 
     def shown(self, number: str) -> Sequence[str]:
@@ -311,8 +312,8 @@ class Register(Protocol):
     def declaration(
         self, *, party: str, reference: str, seq_no: str, entry_id: str
     ) -> DeclarationRecord | None:
-        """The accepted declaration that all of these name which are not empty. A reference names the newest
-        of the party with the customs code `party`."""
+        """The accepted declaration that matches all of these that are not empty. A reference means the newest
+        declaration of the party with the customs code `party`."""
         ...
 
     def loose(self, party: str, name: str) -> Sequence[SeparateAttachment]:
@@ -325,8 +326,8 @@ class Register(Protocol):
         ...
 
     def holder(self, key: Key, message: str = "") -> EarlierMessage | None:
-        """The accepted message that holds this key, else the last one under it that was rejected. What failed
-        on our side is never counted (CONTRACT.md, "Duplicates"). Where `message` holds it already, it is the
+        """The accepted message that holds this key, else the last one under it that was rejected. Our own
+        failures are never counted (CONTRACT.md, "Duplicates"). Where `message` holds it already, it is the
         one of this key that it is linked to."""
         ...
 
@@ -340,21 +341,21 @@ class Register(Protocol):
 
 
 class Outcome(StrEnum):
-    """What became of handing over a submission."""
+    """The outcome of sending a submission."""
 
     TAKEN = "taken"
     LATER = "later"  # not taken, an outage; may be sent again
-    BUSY = "busy"  # not taken: it asks us to send less, or later
-    DENIED = "denied"  # not taken: it does not let us in; an operator has to mend the connection
+    BUSY = "busy"  # not taken: the back-end asks us to send less, or later
+    DENIED = "denied"  # not taken: it denies us access; an operator has to repair the connection
     NEVER = "never"  # refused for good as it is
-    UNKNOWN = "unknown"  # sent, no word: ask before sending again
+    UNKNOWN = "unknown"  # sent, no reply: ask before sending again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What customs says, as it came. `id` is the back-end's own, for `acknowledge`; `key` is that of the
-    submission it answers, where the connection tells (a correlation id, a file name); an empty one tells
-    nothing and is None."""
+    """An answer of customs, as it came. `id` is the back-end's own, for `acknowledge`; `key` is that of the
+    submission it answers, where the connection gives it (a correlation id, a file name); an empty one becomes
+    None."""
 
     id: str
     name: str
@@ -373,8 +374,8 @@ class Backend(Protocol):
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
         """Sends the zip of envelope, package and enclosures (`submission.write_zip`); `opened` gives stored
-        bytes by SHA-256. The text says why not, for operators. Raises nothing for what customs or the network
-        does; any exception counts as `UNKNOWN`."""
+        bytes by SHA-256. The text says why it was not taken, for operators. Failures of customs or the
+        network do not raise; any exception counts as `UNKNOWN`."""
         ...
 
     async def ask(self, key: str) -> tuple[Outcome | None, str]:

@@ -6,8 +6,8 @@ from typing import Final
 
 from gateway.model.china import CHINA
 
-_LONGEST_NAME: Final = 255  # bytes: of most file systems, and of the SFTP tree
-# What no name on Windows has (learn.microsoft.com, "Naming Files, Paths, and Namespaces"). Devices (CON, NUL)
+_LONGEST_NAME: Final = 255  # bytes; the limit of most file systems, and of the SFTP tree
+# Not in names on Windows (learn.microsoft.com, "Naming Files, Paths, and Namespaces"). Devices (CON, NUL)
 # are no matter: there is a prefix in front.
 _NOWHERE: Final = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _EXTENSION: Final = re.compile(r"\.(zip|xml)$", re.IGNORECASE)

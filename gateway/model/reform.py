@@ -50,7 +50,7 @@ class EligibleClass(_Row):
 
 
 class Scope(_Row):
-    """Traffic that may go paperless in a phase (R7); a condition that is left out fits anything."""
+    """Traffic that may go paperless in a phase (R7); a condition that is left out matches anything."""
 
     district: tuple[str, ...] = Field((), description="district of the customs office, as 0200")
     direction: tuple[str, ...] = ()
@@ -71,7 +71,8 @@ class Scope(_Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """What of a declaration the tables look at. `district` is that of its office, as 0200 for office 0202."""
+    """The facts of a declaration that the tables use. `district` is that of its office, as 0200 for office
+    0202."""
 
     paperless: bool
     district: str
@@ -96,7 +97,8 @@ class Traffic:
 
 
 class Demand(_Row):
-    """Document classes that are demanded; what the table omits is sent only when customs asks (R3)."""
+    """Document classes that are demanded; classes that the table omits are sent only when customs asks
+    (R3)."""
 
     direction: tuple[str, ...] = ()
     processing: bool | None = Field(
@@ -106,7 +108,7 @@ class Demand(_Row):
 
 
 class DocumentName(BaseModel):
-    """What a document class is called."""
+    """The name of a document class."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -123,7 +125,8 @@ class Due(StrEnum):
 
 
 class DueRow(_Row):
-    """The first row that fits the trader's class and fitness to keep papers holds."""
+    """When documents are due: the first row that matches the trader's class and fitness to keep papers
+    applies."""
 
     classes: tuple[TraderClass, ...]
     keeps_papers: bool | None = None
@@ -137,7 +140,8 @@ class Risk(StrEnum):
 
 
 class TriageRow(_Row):
-    """Risk by class of trader and broker (REFORM 4); the first row that fits holds. Empty fits any class."""
+    """Risk by class of trader and broker (REFORM 4); the first row that matches applies. Empty matches any
+    class."""
 
     trader: tuple[TraderClass, ...] = ()
     broker: tuple[TraderClass, ...] = ()

@@ -7,7 +7,8 @@ from gateway.model.reform import Risk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
-    """`risk` is the table's; `treated_as` differs from it only for the drawn share of the unknown."""
+    """`risk` is from the table; `treated_as` differs only for the randomly drawn share of the unknown
+    ones."""
 
     risk: Risk
     treated_as: Risk

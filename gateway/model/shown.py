@@ -1,4 +1,4 @@
-"""What of a sender's value is shown in a fault (CONTRACT.md, "Receipts")."""
+"""How much of a sender's value a fault shows (CONTRACT.md, "Receipts")."""
 
 import re
 from collections.abc import Set
@@ -12,8 +12,8 @@ _LONGEST: Final = 80
 
 
 def shown(element: etree._Element, private: Set[str], text: str | None = None) -> str:
-    """The element's text, or this one of its attributes, fit for a receipt: of a `private` element masked,
-    since receipts and reports go further than declarations do."""
+    """The element's text, or `text` of one of its attributes, made fit for a receipt. The text of a `private`
+    element is masked, since more people see receipts and reports than declarations."""
     value = (element.text or "") if text is None else text
     return mask(value) if etree.QName(element).localname in private else value
 
@@ -22,6 +22,6 @@ _LETTER: Final = re.compile(r"\w")
 
 
 def mask(value: str) -> str:
-    """A value that only shows its form: its first character, its length, its blanks and its points."""
+    """The masked value: it only shows the first character, the length, the blanks and the points."""
     text = printable(value, _LONGEST)
     return text[:1] + _LETTER.sub("*", text[1:]) if len(text) > 1 else _LETTER.sub("*", text)

@@ -10,7 +10,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """What a message is at rest."""
+    """The state of a message at rest."""
 
     RECEIVED = "received"
     WAITING = "waiting"
@@ -33,7 +33,7 @@ STATES_ZH: Mapping[State, str] = {
 
 
 class Event(StrEnum):
-    """What can happen to a message; the word in the trail and in `gateway messages trace`."""
+    """What can happen to a message; the value is the word in the trail and in `gateway messages trace`."""
 
     RECEIVED = "received"  # the first entry of every trail; it makes the message
     PASSED = "passed"  # judgement: good
@@ -71,10 +71,10 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     State.WAITING: {
         Event.ARRIVED: State.RECEIVED,
         Event.JOINED: State.CLOSED,
-        # Of a PDF on its own, which is found by its name, as is what was refused for it.
+        # A PDF on its own is found by its name; its refusal may depend on the name too.
         Event.RENAMED: State.RECEIVED,
         Event.REPLACED: State.REJECTED,
-        # Judged a last time, and refused where the thing is still not there.
+        # Judged a last time, and refused if the thing is still missing.
         Event.EXPIRED: State.RECEIVED,
         Event.DISMISSED: State.REJECTED,
         Event.HELD: State.HELD,
@@ -94,7 +94,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         Event.SETTLED: State.CLOSED,
     },
     State.CLOSED: {
-        # What became of the delivery is known before its own outcome is written.
+        # The fate of the delivery may be known before its own outcome is written.
         Event.TAKEN: State.CLOSED,
         Event.DIVERTED: State.CLOSED,
         Event.UNDELIVERABLE: State.CLOSED,
@@ -137,7 +137,7 @@ def advance(state: State, event: Event) -> State:
 
 
 class CustomsStatus(StrEnum):
-    """Where customs is with a declaration, in order of rank: the highest that was ever said holds.
+    """The progress of a declaration at customs, in order of rank: the highest status ever received counts.
 
     By rank and not by arrival, since receipts come out of order (FORMATS 2.3).
     """
@@ -161,7 +161,7 @@ class CustomsStatus(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Customs has nothing more to say that the declaration waits for."""
+        """Whether the declaration waits for no further answer of customs."""
         return self in (CustomsStatus.CLOSED, CustomsStatus.DELETED, CustomsStatus.REFUSED)
 
 
@@ -183,12 +183,12 @@ _RANK = {status: rank for rank, status in enumerate(CustomsStatus)}
 
 
 def further(present: CustomsStatus, said: CustomsStatus) -> CustomsStatus:
-    """The status after customs said `said`: order of arrival and repetition make no difference."""
+    """The status after an answer with status `said`: order and repetition of answers make no difference."""
     return max(present, said, key=lambda status: status.rank)
 
 
 class DeliveryState(StrEnum):
-    """What an outbox item is at rest (CONTRACT.md)."""
+    """The state of an outbox item (CONTRACT.md)."""
 
     PENDING = "pending"
     SENDING = "sending"

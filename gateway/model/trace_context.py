@@ -1,7 +1,7 @@
-"""The trace of a message as it goes from hand to hand: the header `traceparent` (W3C Trace Context, level 1).
+"""The trace of a message across systems: the header `traceparent` (W3C Trace Context, level 1).
 
-The id of a message's trace is the number of its id, and that of its first span the random half of that, so
-that whoever knows the message knows both.
+The trace id of a message is the number of its id, and the id of its first span is the random half of that
+number, so that both follow from the message's id.
 """
 
 import re
@@ -17,14 +17,14 @@ _FORM: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The span in which somebody handed a message over to us."""
+    """The sender's span in which a message was handed to us."""
 
     trace: int
     span: int
 
 
 def parent_in(said: object) -> Parent | None:
-    """The span that a header names; None for what is none, since no message is worse for that."""
+    """The span that a header names; None for an invalid header, which is no fault of the message."""
     found = _FORM.fullmatch(said) if isinstance(said, str) else None
     if found is None:
         return None
@@ -33,11 +33,11 @@ def parent_in(said: object) -> Parent | None:
 
 
 def root_span(number: int) -> int:
-    """That of a message's first span. It must not be 0."""
+    """The id of a message's first span. It must not be 0."""
     return number & _HALF or 1
 
 
 def traceparent(key: str) -> str:
-    """What is handed on with a submission: the trace of its message."""
+    """The header value sent with a submission: the trace of its message."""
     number = number_of(message_of(key))
     return f"00-{number:032x}-{root_span(number):016x}-01"

@@ -1,6 +1,6 @@
-"""What codes of customs are called in Chinese where a sentence names them.
+"""Chinese names of customs codes, for sentences that mention them.
 
-`tests/model/test_chinese.py` binds them to the lists that they are taken from.
+`tests/model/test_chinese.py` compares them with the lists that they are taken from.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ TRANSPORTS_ZH: Final[Mapping[str, str]] = {
     "Y": "保税港区",
     "Z": "出口加工区",
 }
-# Those that most entries are in, by either of their codes.
+# The most common currencies, by either of their codes.
 CURRENCIES_ZH: Final[Mapping[str, str]] = {
     **dict.fromkeys(("142", "CNY"), "人民币"),
     **dict.fromkeys(("502", "USD"), "美元"),
@@ -39,7 +39,7 @@ CURRENCIES_ZH: Final[Mapping[str, str]] = {
 
 
 def called(names: Mapping[str, str], code: str, kind: str) -> str:
-    """The name and the code; the kind and the code where it has no name here."""
+    """The name and the code; the kind and the code where there is no name here."""
     return f"{names[code]}（{code}）" if code in names else f"{kind} {code}"
 
 

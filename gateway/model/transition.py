@@ -1,8 +1,8 @@
 """A change of one message, as a value. Pure code makes it; the store's `apply` writes it, and nothing else
 changes the state of a message.
 
-A transition names what it was decided on (`Seen`). Where that is otherwise by the time of the commit, nothing
-of it is written, nor of those that stand or fall with it.
+A transition names the facts that it was decided on (`Seen`). If these have changed by the time of the commit,
+neither it nor the transitions committed with it are written.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from gateway.model.waits import Awaited
 
 
 class Columns(TypedDict, total=False):
-    """What a transition changes of its message beyond what follows from the state."""
+    """Columns of the message that a transition changes besides the state."""
 
     name: str
     reason: str
@@ -38,8 +38,8 @@ class Columns(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a transition was decided on; None where it makes no difference. `attempt` is that of a judgement:
-    one that comes after its lease went to another is late."""
+    """The facts that a transition was decided on; None where one makes no difference. `attempt` is that of a
+    judgement: if its lease went to another attempt, it is late."""
 
     revision: int | None = None
     attempt: int | None = None
@@ -50,7 +50,7 @@ class Seen:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeKey:
     """The message becomes the accepted one under its key (CONTRACT.md, "Duplicates"). `expected` is the one
-    that held it when this was judged, None where nobody did."""
+    that held it when this was judged, None where none did."""
 
     key: Key
     expected: str | None
@@ -58,52 +58,53 @@ class TakeKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WakeVersions:
-    """The message is sound: other versions of it that wait are judged again, and end by it. Superseded where
-    there is one by which it would end itself, since it was judged."""
+    """The message is sound: other waiting versions of it are judged again, and end by it. Superseded where a
+    version that would end this one came since it was judged."""
 
     facts: Facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submit:
-    """Its submissions are to be sent."""
+    """The submissions of the message are to be sent."""
 
     submissions: tuple[Submission, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldDeliveries:
-    """Those that wait to be sent are held."""
+    """Deliveries that wait to be sent are held."""
 
     note: str
 
 
 @dataclass(frozen=True, slots=True)
 class WithdrawDeliveries:
-    """All are taken back: customs has none of them, and what is judged again may need their keys."""
+    """All deliveries are withdrawn: customs has none of them, and a new judgement may need their keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendAgain:
-    """What customs has not taken is sent again, once the back-end was asked what became of it."""
+    """Deliveries that customs has not taken are sent again, after the back-end was asked about them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownAt:
-    """These back-ends answered for it, so that they have it, whatever became of the attempts to send it."""
+    """These back-ends answered for the message, so they have it, whatever the outcome of the attempts to
+    send."""
 
     backends: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class OvertakePending:
-    """The message goes on after a final receipt: what pending ones said before holds no longer, and is said
-    again where it comes to the same (CONTRACT.md, "Receipts")."""
+    """The message goes on after a final receipt: pending receipts from before no longer count, and
+    are sent again if the same applies again (CONTRACT.md, "Receipts")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatReceipts:
-    """The receipts of an earlier message are given again, byte for byte, under the file name of this one."""
+    """The receipts of an earlier message are sent again, byte for byte, under the file name of this one."""
 
     earlier: str
 
@@ -111,22 +112,22 @@ class RepeatReceipts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseHoldings:
     """What an accepted message had taken is released: the agreement that it used, the documents that it owes,
-    and its key. The key goes to the message that it corrected or updated, where that still stands."""
+    and its key. The key goes to the message that it corrected or updated, if that is still accepted."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseAgreement:
-    """The agreement that it used may be used again."""
+    """The agreement that the message used may be used again."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StillMissing:
-    """Superseded where the thing that it waits for came while it was judged: nothing would wake it then.
-    `replaced` are messages that end with this one, and are not that thing."""
+    """Superseded where the thing that the message waits for came while it was judged: nothing would wake it
+    later. `replaced` are messages that end with this one, and do not count as that thing."""
 
     wait: Wait
     replaced: tuple[str, ...]
@@ -152,8 +153,8 @@ class ConsumeAgreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordNotice:
-    """What a notice of the association makes of an agreement. Superseded where that has changed since. With
-    `holds`, what was accepted under the agreement and customs has not taken is held."""
+    """The change to an agreement by a notice of the association. Superseded where the agreement has changed
+    since. With `holds`, messages accepted under it that customs has not taken are held."""
 
     change: AgreementChange
     holds: bool
@@ -177,7 +178,7 @@ class BringDocuments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartDeadline:
-    """Customs released the declaration: what is missing of documents that follow a release is due."""
+    """Customs released the declaration: missing documents due after release get their deadline."""
 
     due_at: datetime
     remind_at: datetime | None
@@ -193,7 +194,7 @@ class AskForDocuments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wake:
-    """A thing is there: what waits for it is judged again."""
+    """A thing has come: messages that wait for it are judged again."""
 
     thing: Awaited
 
@@ -226,7 +227,7 @@ Effect = (
 class Transition:
     """One event of one message, and all that the commit of it writes.
 
-    `detail` is for the log; a digest named `receipt` in it stands there only where that receipt was given.
+    `detail` is for the log; a digest named `receipt` in it is only kept if that receipt was given.
     `findings` and `facts` take the place of those before, unless None. `effects` are written in their order,
     before the message itself.
     """
@@ -246,7 +247,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What happened and leaves the message as it is: a line in the log. `word` is an event, or one of the
+    """A line in the log that leaves the message as it is. `word` is an event, or one of the
     words that are only logged."""
 
     message: str
@@ -257,14 +258,14 @@ class Note:
 
 
 def hold(message: str, actor: str, reason: str, at: datetime, **detail: object) -> Transition:
-    """Stops a message with its deliveries that wait. A judgement that is under way comes too late."""
+    """Holds a message and its waiting deliveries. The result of a judgement under way is dropped."""
     return Transition(
         message=message,
         event=Event.HELD,
         actor=actor,
         at=at,
         detail={"reason": reason, **detail},
-        # What it waited for, it may wait for anew when it goes on.
+        # When it goes on, it may wait anew for what it waited for.
         columns=Columns(reason=reason),
         effects=(HoldDeliveries(note=reason),),
     )

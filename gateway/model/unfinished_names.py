@@ -1,5 +1,5 @@
-"""Names that clients write under until a file is whole: one list for every door (CONTRACT.md, "When the
-gateway has acknowledged"). What they do it with: lftp and rsync (a dot in front), rclone (`.partial` behind a
+"""Names that clients write under until a file is whole: one list for all channels (CONTRACT.md, "When the
+gateway has acknowledged"). Their ways: lftp and rsync (a dot in front), rclone (`.partial` behind a
 random part), WinSCP (`.filepart`), NiFi (a dot), Spring Integration (`.writing`), editors (`~`, `.swp`)."""
 
 from collections.abc import Collection
@@ -13,7 +13,7 @@ SUFFIXES: Final = (
 _IN_FRONT: Final = (".", "~")
 _BEHIND: Final = "~"
 
-# One that nobody has touched for so long is told: its sender may believe that it was sent.
+# After this time without a change the sender is notified: it may believe that the file was sent.
 LEFT_AFTER: Final = timedelta(hours=1)
 
 
@@ -24,7 +24,7 @@ def is_unfinished(name: str, also: Collection[str] = ()) -> bool:
 
 
 def whole_name(name: str, also: Collection[str] = ()) -> str:
-    """The name with that taken away, once, which makes it an unfinished one."""
+    """The name without the mark of an unfinished file, which is removed once."""
     lower = name.lower()
     for suffix in (*SUFFIXES, *also, _BEHIND):
         if lower.endswith(suffix):

@@ -1,6 +1,6 @@
-"""What a message waits for: a named thing, and how it is called to its sender and to operators.
+"""What a message waits for: a named thing, and its description for the sender and for operators.
 
-Whose file it is, its sender need not be told.
+The description does not name the party that a file belongs to.
 """
 
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ class Words:
 
 
 class AwaitedKind(StrEnum):
-    """By what a thing is named: the number of an agreement, or of several of which one will do; trader and
-    broker of a mandate; party and file of a document, and of the declaration that lists it; the message of
-    another version."""
+    """The kinds of things, by what names them: the number of an agreement, or of several of which one will
+    do; trader and broker of a mandate; party and file of a document, and of the declaration that lists it;
+    the message of another version."""
 
     AGREEMENT = "agreement"
     ONE_OF_AGREEMENTS = "agreements"
@@ -48,7 +48,7 @@ class Awaited:
 
     @classmethod
     def agreements(cls, numbers: Sequence[str]) -> "Awaited":
-        """One of these, or the one that there is."""
+        """One of these agreements, or the only one."""
         kind = AwaitedKind.AGREEMENT if len(numbers) == 1 else AwaitedKind.ONE_OF_AGREEMENTS
         return cls(kind, tuple(numbers))
 
@@ -67,7 +67,7 @@ class Awaited:
 
     @classmethod
     def read(cls, text: str) -> "Awaited | None":
-        """None for the text of what is no such thing: what an answer of customs waits for."""
+        """None for a text that names no such thing, such as what an answer of customs waits for."""
         word, _space, rest = text.partition(" ")
         if word not in set(AwaitedKind):
             return None
@@ -79,8 +79,8 @@ class Awaited:
 
     @property
     def spelling(self) -> str | None:
-        """By what it is looked for where it has a file's name: the same for names that are spelt alike
-        (`file_names`). None for any other, which is looked for as it is named."""
+        """The key for looking up a thing with a file name: the same for names that are spelt alike
+        (`file_names`). None for any other thing, which is looked up by its exact name."""
         if self.kind not in _OF_A_FILE:
             return None
         party, file = self.names
@@ -88,7 +88,7 @@ class Awaited:
 
 
 def joined(told: Sequence[Words]) -> Words | None:
-    """Several as one; None of none."""
+    """Several descriptions as one; None if there are none."""
     return Words("；".join(each.zh for each in told), "; ".join(each.en for each in told)) if told else None
 
 
@@ -113,13 +113,13 @@ def in_words(thing: Awaited) -> Words:
 
 
 def text_in_words(text: str) -> Words:
-    """The same of a stored text; the text itself where it is of no such thing."""
+    """The description of a stored text; the text itself where it names no such thing."""
     thing = Awaited.read(text)
     return Words(text, text) if thing is None else in_words(thing)
 
 
 def waits_for(thing: Awaited, until: datetime, *, file: str | None = None) -> Finding:
-    """What the sender of a message that waits is notified of."""
+    """The finding for the sender of a message that waits."""
     words = in_words(thing)
     return finding(
         Fault.AWAITED,

@@ -99,7 +99,7 @@ class Dispatcher:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def down(self, now: datetime) -> Mapping[str, datetime]:
-        """The destinations that took nothing for `DOWN_AFTER`: by name, since when."""
+        """The destinations that have been down for `DOWN_AFTER`: by name, since when."""
         since = {name: lane.down_since() for name, lane in self._lanes.items()}
         return {name: at for name, at in since.items() if at is not None and now - at >= DOWN_AFTER}
 

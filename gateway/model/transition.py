@@ -112,7 +112,7 @@ class RepeatReceipts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseHoldings:
     """What an accepted message had taken is released: the agreement that it used, the documents that it owes,
-    and its key. The key goes to the message that it corrected or updated, if that is still accepted."""
+    and its key. The key goes to the message that it corrected or updated, unless that is rejected."""
 
     reason: str
 

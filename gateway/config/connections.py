@@ -1,7 +1,7 @@
-"""How the gateway reaches others, and they it: the sections of `gateway.toml` that name a connection.
+"""The sections of `gateway.toml` that describe connections, to the gateway and from it.
 
 Paths of keys and certificates are relative to the home. A connection to another machine is encrypted and both
-ends are authenticated; plain ones are for the machine itself.
+ends are authenticated; plain connections are only allowed within the machine.
 """
 
 from ipaddress import ip_address
@@ -18,7 +18,7 @@ class Section(BaseModel):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address names this machine itself."""
+    """Whether an address is a loopback address or `localhost`."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -26,7 +26,8 @@ def is_loopback(host: str) -> bool:
 
 
 class BrokerSettings(Section):
-    """A log-in at a RabbitMQ broker. With `ca` the connection is TLS, with `certificate` and `key` mutual."""
+    """A log-in at a RabbitMQ broker. With `ca` the connection uses TLS, with `certificate` and `key` mutual
+    TLS."""
 
     host: str = Field("127.0.0.1", min_length=1, description="address of the RabbitMQ broker")
     port: int = Field(5672, ge=1, le=65535, description="its port; 5671 is usual for TLS")
@@ -61,7 +62,7 @@ class AmqpSettings(BrokerSettings):
 
 
 class DxpSettings(Section):
-    """The envelope of the data exchange platform (FORMATS 2.4) around what is sent."""
+    """The envelope of the data exchange platform (FORMATS 2.4) around submissions."""
 
     sender: str = Field(min_length=1, max_length=16, description="SenderId, as DXPENT0000000001")
     receiver: str = Field(min_length=1, max_length=16, description="ReceiverId, as DXPEDCDEC0000001")
@@ -103,7 +104,7 @@ class AmqpBackendSettings(_Connection, BrokerSettings):
 
 
 class RemoteFolders(Section):
-    """A log-in at somebody else's SFTP server, whose host key is known beforehand."""
+    """A log-in at another party's SFTP server, whose host key is configured."""
 
     host: str = Field(min_length=1, description="address of the SFTP server")
     port: int = Field(22, ge=1, le=65535, description="its port")
@@ -140,7 +141,7 @@ class HttpBackendSettings(_Connection):
     def _is_safe(self) -> Self:
         _both_or_neither(self.certificate, self.key)
         url = urlsplit(self.url)
-        # What else may stand there stands in logs with it, and a password would.
+        # The URL is written to logs, and a password or query in it would be too.
         more = url.username is not None or url.query or url.fragment
         if url.scheme not in ("https", "http") or not url.hostname or more or url.port == 0:
             raise ValueError("url must be https://host[:port][/path]")
@@ -152,8 +153,8 @@ class HttpBackendSettings(_Connection):
 
 
 class AssociationSettings(_Backend):
-    """The key is the association's own: what it tells goes through the gateway as any message of its account,
-    and is verified by the certificate that the register has for it."""
+    """The key is the association's own: its notices pass through the gateway as messages of its account, and
+    are verified with the certificate that is registered for it."""
 
     kind: Literal["association"] = Field(description="the brokers' association that is shipped, for trials")
     account: str = Field(min_length=1, description="the account whose messages its notices count as")
@@ -168,7 +169,7 @@ class AssociationSettings(_Backend):
     )
 
 
-# By its kind, so that a key of one kind is an unknown key of another.
+# Distinguished by `kind`, so that a key of one kind is an unknown key in another.
 BackendSettings = Annotated[
     ReferenceSettings
     | DirectorySettings
@@ -198,7 +199,7 @@ PartnerSettings = Annotated[SftpPartner | DirectoryPartner, Field(discriminator=
 
 
 class PushSettings(Section):
-    """The listener for answers that back-ends bring. It speaks TLS and asks for the other's certificate."""
+    """The listener for answers that back-ends push. It uses TLS and demands a client certificate."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8443, ge=0, le=65535, description="port to listen on; 0 takes a free one")

@@ -1,4 +1,4 @@
-"""How a node is watched: the sections of `gateway.toml` on metrics, alarms and traces."""
+"""The sections of `gateway.toml` on metrics, alarms and traces."""
 
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -11,8 +11,8 @@ Minutes = Annotated[float, Field(ge=0)]
 
 
 class MetricsSettings(Section):
-    """The listener for `/metrics`, `/healthz` and `/readyz`. It tells figures, no messages, and asks nobody
-    who they are: let only the monitoring reach it."""
+    """The listener for `/metrics`, `/healthz` and `/readyz`. It shows figures, no messages, and has no
+    authentication: let only the monitoring reach it."""
 
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(9464, ge=0, le=65535, description="port to listen on; 0 takes a free one")
@@ -45,7 +45,7 @@ class MailSettings(Section):
 
     @property
     def implicit_tls(self) -> bool:
-        """As RFC 8314, section 3.3, has it of port 465."""
+        """Whether TLS begins with the first byte; by default on port 465 (RFC 8314, section 3.3)."""
         return self.port == 465 if self.tls is None else self.tls
 
 
@@ -59,7 +59,7 @@ def _safe(url: str) -> None:
 
 
 class WebhookSettings(Section):
-    """Each telling is a POST of JSON with its HMAC-SHA256 (hex) in the header `Gateway-Signature`."""
+    """Each notice is a POST of JSON with its HMAC-SHA256 (hex) in the header `Gateway-Signature`."""
 
     url: str = Field(description="where alarms are posted; https, or http on this machine")
     secret_file: str = Field(min_length=1, description="file with the key of the signature, nothing else")
@@ -74,7 +74,8 @@ class WebhookSettings(Section):
 
 
 class AlarmSettings(Section):
-    """When an alarm opens, and how it is told. The thresholds are the gateway's own (November 2026)."""
+    """When an alarm opens, and how notices of it are sent. The default thresholds are our choice (November
+    2026)."""
 
     seconds: float = Field(10, ge=0.1, le=3600, description="between two looks")
     quiet_minutes: Minutes = Field(5, description="what is well for so long clears; sooner, it is flapping")

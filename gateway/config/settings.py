@@ -1,4 +1,5 @@
-"""How a node runs, as opposed to what it judges by: `gateway.toml`, typed. An unknown key is an error."""
+"""The settings by which a node runs (`gateway.toml`), and how this and the other configuration files are
+read. An unknown key is an error."""
 
 import re
 import tomllib
@@ -16,7 +17,7 @@ from gateway.judge.route import Routes
 from gateway.model.faults import printable
 from gateway.model.policy import Policy
 
-_NAME: Final = re.compile(r"[^\W_][\w.-]{0,63}")  # of a folder, and a step of an address
+_NAME: Final = re.compile(r"[^\W_][\w.-]{0,63}")  # used as a folder's name and as a segment of a URL
 
 
 class SftpSettings(Section):
@@ -96,17 +97,17 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_settings(name: str, text: str) -> Settings:
-    """Raises `BadSettings`."""
+    """The settings in `text`; `name` is the file's, for errors. Raises `BadSettings`."""
     return _read(name, text, Settings)
 
 
 def read_policy(name: str, text: str) -> Policy:
-    """Raises `BadSettings`, also for a file in which nothing is written, or that was cut off."""
+    """The policy in `text`. Raises `BadSettings`, also for a file that is empty or cut off."""
     return _read(name, _written(name, text, "# end of policy.toml"), Policy)
 
 
 def read_routes(name: str, text: str) -> Routes:
-    """Raises `BadSettings`, also for a file in which nothing is written, or that was cut off."""
+    """The routes in `text`. Raises `BadSettings`, also for a file that is empty or cut off."""
     return _read(name, _written(name, text, "# end of routes.toml"), Routes)
 
 
@@ -119,12 +120,12 @@ def decoded(name: str, content: bytes) -> str:
 
 
 def _written(name: str, text: str, end: str) -> str:
-    # By a policy of defaults nothing would be demanded, and without a route every declaration be refused for
-    # good: an editor or a disk that was full has emptied the file.
+    # An editor or a full disk has emptied the file. A policy of defaults would demand nothing, and without a
+    # route every declaration would be rejected for good.
     if not toml(name, text):
         short = PurePath(name).name
         raise BadSettings(f"{short}: nothing is written in it", f"{short}：文件是空的")
-    # What is cut between two tables is TOML all the same. The head of a file that is shipped tells its end.
+    # A file that is cut off between two tables is valid TOML. The head of a shipped file names its last line.
     if end in text and end not in map(str.strip, text.splitlines()):
         short = PurePath(name).name
         raise BadSettings(
@@ -138,7 +139,7 @@ def _read(name: str, text: str, model: type[Model]) -> Model:
 
 
 def toml(name: str, text: str) -> dict[str, Any]:
-    """Raises `BadSettings` with file and line."""
+    """Parses TOML. Raises `BadSettings` with file and line."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -146,7 +147,7 @@ def toml(name: str, text: str) -> dict[str, Any]:
 
 
 def checked(name: str, data: dict[str, Any], model: type[Model]) -> Model:
-    """Raises `BadSettings` that names each wrong key."""
+    """The data as a `model`. Raises one `BadSettings` that names each wrong key."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -161,8 +162,9 @@ def _wrong(data: Any, found: ErrorDetails) -> tuple[str, str]:
 
 
 def _place(data: Any, steps: Sequence[int | str], *, of_all: bool) -> Iterator[str]:
-    """The key as it stands in the file: without the kinds that pydantic names where it went by one. None for
-    what is wrong of the whole file. `of_all`: it may be a whole section, and the last step its kind."""
+    """The key's path as it stands in the file, without the discriminator values (kinds) that pydantic inserts
+    for a union. Empty for an error of the whole file. `of_all` says that the error may be about a whole
+    section, whose last step is then its kind."""
     if not steps:
         return
     if steps[-1] == "[key]":  # that of a name, which is the step before
@@ -178,7 +180,7 @@ def _place(data: Any, steps: Sequence[int | str], *, of_all: bool) -> Iterator[s
 
 
 def complaint(found: ErrorDetails) -> str:
-    """What is wrong, in words of ours where pydantic's would puzzle an administrator."""
+    """What is wrong; in our own words where pydantic's would puzzle an administrator."""
     match found["type"]:
         case "extra_forbidden":
             return UNKNOWN_KEY

@@ -1,4 +1,4 @@
-"""What belongs to the dossier of an entry, and under which name (REFORM R12)."""
+"""The files that belong to the dossier of an entry, and their names (REFORM R12)."""
 
 import re
 import unicodedata
@@ -21,10 +21,10 @@ from gateway.model.dossier import (
 from gateway.model.message import Enclosure, EnclosureKind, Operation, Part, ReceiptKind
 from gateway.model.states import CustomsStatus
 
-_LONGEST: Final = 200  # bytes; what tells equal names apart is added to it
+_LONGEST: Final = 200  # bytes, without the number that is added to equal names
 _LONGEST_EXTENSION: Final = 16
 _UNFIT: Final = frozenset('/\\:*?"<>|')
-# What customs asks for by a status; in order of rank there are others between.
+# The statuses by which customs asks for something; they are not adjacent in rank.
 _ASKING: Final = frozenset(
     {
         CustomsStatus.SUPPLEMENT_ASKED,
@@ -33,7 +33,7 @@ _ASKING: Final = frozenset(
         CustomsStatus.DUTY_DUE,
     }
 )
-# The facts that name licence data, and what they are called in a dossier.
+# The facts that hold licence data, and their names in a dossier.
 _LICENCES: Final = {"licences": "licence", "manual_no": "manual", "agreement": "agreement"}
 
 
@@ -43,8 +43,8 @@ def compiled(
     receipts: Sequence[DossierReceipt],
     owed: OwedDocuments | None,
 ) -> Dossier:
-    """The dossier of accepted messages, oldest first, among them at least one declaration; `told` is what was
-    said of any of them, in the order of their rows."""
+    """Compiles a dossier. `sent` are its accepted messages, oldest first, at least one of them a declaration;
+    `receipts` are the answers and receipts to any of them, in the order of their rows."""
     names = _Names()
     leaves: list[DossierFile] = []
     for message in sent:
@@ -72,7 +72,7 @@ def compiled(
 
 
 def _once(receipts: Iterable[DossierReceipt]) -> Iterable[DossierReceipt]:
-    """A receipt that several accounts were given is one document."""
+    """Each receipt once: the same receipt for several accounts is one document. Answers are all kept."""
     given = set()
     for each in receipts:
         if each.record is Record.RECEIPT:
@@ -83,7 +83,7 @@ def _once(receipts: Iterable[DossierReceipt]) -> Iterable[DossierReceipt]:
 
 
 class _Names:
-    """Gives out the names in each folder: safe on every file system, and no two that one would confuse."""
+    """Gives names within each folder: safe on every file system, and unique even where case is ignored."""
 
     def __init__(self) -> None:
         self._given: set[tuple[Shelf, str]] = set()
@@ -100,10 +100,11 @@ class _Names:
 
 
 def safe_name(wanted: str) -> str:
-    """The name with what some file system forbids replaced, and cut to 200 bytes before its extension."""
+    """The name with every character replaced that some file system forbids, cut to at most 200 bytes; a short
+    extension is kept."""
     normal = unicodedata.normalize("NFC", wanted)
     clean = "".join("_" if each in _UNFIT or not each.isprintable() else each for each in normal)
-    # A dot in front hides it on some systems, dots and blanks at the end are cut by others.
+    # A leading dot hides a file on some systems; others cut off dots and blanks at the end.
     clean = re.sub(r"^[. ]|[. ]$", "_", clean) or "_"
     stem, dot, extension = clean.rpartition(".")
     if dot and len(extension.encode()) <= _LONGEST_EXTENSION:
@@ -116,7 +117,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def _of_message(message: DossierDeclaration, names: _Names) -> Iterable[DossierFile]:
-    # The package of a declaration stands with it, that of later documents with the documents.
+    # The package of a declaration lies with the declaration, a package of later documents with the documents.
     own = Shelf.DOCUMENTS if message.operation is Operation.INFORM else Shelf.DECLARATION
 
     def leaf(shelf: Shelf, kind: str, part: Part | Enclosure, source: Source, came_in: str) -> DossierFile:

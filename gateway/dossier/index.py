@@ -1,7 +1,7 @@
-"""`index.xml` of a dossier: every part with its size and digest, what is missing, what was asked for.
+"""`index.xml` of a dossier: every part with its size and digest, the missing documents, and the requests.
 
-Its schema is `schemas/gateway/1/dossier.xsd`. In an exported dossier it is signed, and so vouches for the
-parts; over SFTP it is not, since it is made anew at each reading.
+Its schema is `schemas/gateway/1/dossier.xsd`. In an exported dossier the index is signed, and its digests
+thereby cover the parts; over SFTP it is not signed, since it is made anew for each reader.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from gateway.model.dossier import Dossier, DossierDeclaration, DossierFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """Who takes a dossier out of the gateway, when and why."""
+    """Who exports a dossier, when and why."""
 
     at: datetime
     actor: str
@@ -23,7 +23,7 @@ class Export:
 
 
 def build_index(dossier: Dossier, export: Export | None = None) -> etree._Element:
-    """The index, not signed. The same dossier and export give the same."""
+    """The index, unsigned. The same dossier and export give the same index."""
     root = etree.Element(f"{{{NAMESPACE}}}Dossier", {"name": dossier.name}, nsmap={None: NAMESPACE})
     if export is not None:
         _put(root, "Export", at=_at(export.at), by=export.actor, reason=export.reason)
@@ -47,7 +47,7 @@ def build_index(dossier: Dossier, export: Export | None = None) -> etree._Elemen
 
 
 def index_bytes(dossier: Dossier) -> bytes:
-    """The index as it stands in the dossier, unsigned."""
+    """The unsigned index as a file: UTF-8 with an XML declaration."""
     return etree.tostring(build_index(dossier), xml_declaration=True, encoding="UTF-8", pretty_print=True)
 
 
@@ -79,7 +79,7 @@ def _put_leaf(parts: etree._Element, file: DossierFile) -> None:
         size=str(file.size),
         sha256=file.sha256,
         at=_at(file.at),
-        # Empty for an agreement that was handed in when the gateway was set up.
+        # Empty for the document of an agreement that was entered without a message.
         **({"message": file.message} if file.message else {}),
     )
 

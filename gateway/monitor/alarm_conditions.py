@@ -1,5 +1,5 @@
-"""When something is wrong enough for an alarm: from a look at the node to conditions, by the thresholds of
-`[alarms]`. The sentences name queues, back-ends and parties, and nothing of a message."""
+"""The conditions of alarms: compares a snapshot of the node with the thresholds of `[alarms]`. The sentences
+name queues, back-ends and parties, and nothing of the content of a message."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -11,13 +11,13 @@ from gateway.monitor.alarms import Condition, Severity
 from gateway.monitor.snapshot import BackendStatus, Expiry, PartnerHostStatus, SystemSnapshot
 
 _ENDINGS_ZH: Final = {"signing": "网关签名", "connection": "连接", "party": "企业"}
-ACTS_OF: Final = timedelta(hours=24)  # over which the acts of one person are counted
-UNFINISHED: Final = "unfinished:"  # how the key of such an alarm begins
+ACTS_OF: Final = timedelta(hours=24)  # the time within which the acts of one operator are counted
+UNFINISHED: Final = "unfinished:"  # the prefix of the keys of alarms about unfinished files
 _GROWING: Final = (Severity.NOTICE, Severity.WARNING, Severity.SERIOUS, Severity.CRITICAL)
 
 
 def conditions(snapshot: SystemSnapshot, limits: AlarmSettings) -> list[Condition]:
-    """Everything that is wrong at this moment, each with a key of its own."""
+    """Everything that is wrong in the snapshot, each with its own key."""
     return [
         *_unfit(snapshot),
         *_queues(snapshot, limits),
@@ -45,8 +45,9 @@ def _unfit(snapshot: SystemSnapshot) -> Iterator[Condition]:
 
 
 def many_acts(counted: Mapping[str, int], most: int) -> list[Condition]:
-    """Of each operator who acted within `ACTS_OF` on as many messages as one command may only with a second
-    person (`operations.four_eyes_from`): what is done in pieces needs no second person, and is told."""
+    """A condition for each operator who acted on at least `most` messages within `ACTS_OF`. One command on so
+    many messages takes a second person (`operations.four_eyes_from`); several smaller ones do not, so an
+    alarm reports them."""
     return [
         Condition(
             key=f"acts:{actor}",
@@ -189,7 +190,7 @@ def _host(host: PartnerHostStatus, snapshot: SystemSnapshot, limits: AlarmSettin
 def _deaf(snapshot: SystemSnapshot, limits: AlarmSettings) -> Iterator[Condition]:
     broken = {
         backend.name for backend in snapshot.backends if backend.breaker != "closed"
-    }  # of them it is told already
+    }  # these have an alarm already
     for name, since in snapshot.deaf.items():
         if name not in broken and snapshot.at - since > timedelta(minutes=limits.answers_minutes):
             yield Condition(

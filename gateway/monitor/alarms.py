@@ -1,7 +1,7 @@
-"""The life of an alarm: it opens, may grow worse, and clears; and what is told of it, and how often.
+"""The life of an alarm: it opens, may become more severe, and clears; and when notices of it are sent.
 
-One fault is one alarm however often it is seen, and one that comes and goes stays open until it was well for
-a while. However many open at once, a bounded number is told in an hour.
+A fault opens one alarm however often it is seen, and an alarm that flaps stays open until its condition was
+absent for a while. However many alarms open at once, the number of notices in an hour is bounded.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """Something that is wrong now. `key` tells it from others and stays the same while it lasts."""
+    """Something that is wrong now. `key` identifies it and stays the same while it lasts."""
 
     key: str
     severity: Severity
@@ -36,8 +36,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """`seen_at` is when its condition was last met; `told_at` when it was last told the way that is asked
-    about, and `told_severity` how grave it was then."""
+    """`seen_at` is when its condition was last met. `told_at` and `clear_told_at` are the times of the last
+    notice through the notifier in question and of the notice that it cleared; `told_severity` is the severity
+    in the last notice."""
 
     id: int
     key: str
@@ -54,8 +55,9 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What a look makes of the open alarms. `seen` are met as before or in other words, `worse` more gravely,
-    and `cleared` were well for long enough."""
+    """What a snapshot changes in the open alarms. `seen` are alarms whose condition is still met, at most as
+    severely as before; `worse` are those that became more severe; `cleared` had no condition for long
+    enough."""
 
     opened: tuple[Condition, ...] = ()
     seen: tuple[tuple[Alarm, Condition], ...] = ()
@@ -64,8 +66,8 @@ class Changes:
 
 
 def changes(open_: Sequence[Alarm], met: Sequence[Condition], now: datetime, quiet: timedelta) -> Changes:
-    """Of several conditions with one key the gravest counts. An alarm clears when its condition was not met
-    for `quiet`, so that one that flaps is one alarm."""
+    """Of several conditions with one key the most severe counts. An alarm clears when its condition was not
+    met for `quiet`, so that a flapping condition is one alarm."""
     gravest: dict[str, Condition] = {}
     for condition in sorted(met, key=lambda each: each.severity.rank):
         gravest[condition.key] = condition
@@ -85,29 +87,30 @@ def changes(open_: Sequence[Alarm], met: Sequence[Condition], now: datetime, qui
 
 
 class NoticeKind(StrEnum):
-    """What is told of an alarm, or of several."""
+    """What a notice says about an alarm, or about several."""
 
     OPEN = "open"
     STILL_OPEN = "still-open"
     CLEAR = "clear"
-    MORE = "more"  # there are more than may be told one by one
+    MORE = "more"  # there are more alarms than notices allowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmNotice:
-    """One mail or call. It is about one alarm, and `MORE` about all that it stands for."""
+    """One mail or HTTP call. It is about one alarm; `MORE` is about all alarms that it summarises."""
 
     news: NoticeKind
     alarms: tuple[Alarm, ...]
 
     @property
     def critical(self) -> bool:
-        """Nothing holds it back. `MORE` never is."""
+        """Whether the notice is sent whatever the hourly limit; never for `MORE`."""
         return self.news is not NoticeKind.MORE and self.alarms[0].severity is Severity.CRITICAL
 
 
 def notice_kind(alarm: Alarm, now: datetime, remind: timedelta) -> NoticeKind | None:
-    """What is to be told of an alarm now. One that cleared before anybody was told of it is not told."""
+    """The notice that is due for an alarm, None if there is none. An alarm that cleared before any notice of
+    it was sent is never reported."""
     if alarm.cleared_at is not None:
         told = alarm.told_at is None or alarm.clear_told_at is not None
         return None if told else NoticeKind.CLEAR
@@ -119,9 +122,11 @@ def notice_kind(alarm: Alarm, now: datetime, remind: timedelta) -> NoticeKind | 
 def notices_due(
     alarms: Sequence[Alarm], told: Sequence[datetime], now: datetime, hourly: int, remind: timedelta
 ) -> list[AlarmNotice]:
-    """What is to be told one way now, the gravest first. `told` are the times of its earlier tellings that
-    were not critical: of these there are in any hour at most `hourly`, and then one that says how many more
-    there are; what comes after that waits. What is critical never waits."""
+    """The notices that one notifier is to send now, the most severe first.
+
+    `told` are the times of its earlier notices that were not critical. At most `hourly` such notices are sent
+    in any hour, then one `MORE` with the remaining alarms; later ones wait. Critical notices never wait.
+    """
     due = [
         AlarmNotice(news=news, alarms=(alarm,))
         for alarm in sorted(alarms, key=lambda each: (-each.severity.rank, each.opened_at, each.id))

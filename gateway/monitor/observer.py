@@ -1,4 +1,4 @@
-"""Who is told what happens in a node, to count, time and trace it."""
+"""Observers of a node, which count, time and trace what happens."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,8 +11,8 @@ from gateway.model.states import State
 
 
 class Observer(Protocol):
-    """Is told what happened, after it did. Returns at once, raises nothing, may be called from any thread;
-    nothing depends on it."""
+    """Is called after each event. Its methods return at once and raise nothing; they may be called from any
+    thread, and no other part of the node depends on them."""
 
     def ticked(self, loop: str, now: datetime) -> None:
         """A loop of the node begins a round."""
@@ -21,7 +21,7 @@ class Observer(Protocol):
     def received(self, arrival: Arrival) -> None: ...
 
     def timed(self, message: str, stages: Sequence[tuple[str, float]]) -> None:
-        """The stages of one judgement in their order, each with the seconds that it took; before `judged`."""
+        """The stages of one judgement in order, each with its duration in seconds; called before `judged`."""
         ...
 
     def judged(self, received: Received, decision: Decision, state: State, now: datetime) -> None:
@@ -29,16 +29,16 @@ class Observer(Protocol):
         ...
 
     def attempted(self, delivery: Outgoing, outcome: Outcome, since: datetime, now: datetime) -> None:
-        """One attempt to deliver to `item.submission.destination` is over."""
+        """One attempt at a delivery, from `since` to `now`, is over."""
         ...
 
     def answered(self, message: str, backend: str, kind: str, now: datetime) -> None:
-        """An answer to a message is committed; `kind` is that of `customs_codes.AnswerKind`."""
+        """An answer to a message is committed; `kind` is a value of `customs_codes.AnswerKind`."""
         ...
 
 
 class Observers:
-    """An observer that tells others; none by default."""
+    """An observer that calls other observers; none by default."""
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._observers = tuple(observers)

@@ -1,4 +1,4 @@
-"""What one look at a running node shows: the one source of its gauges, its readiness and its alarms."""
+"""A snapshot of a running node: the only source of its gauges, its readiness and its alarms."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from gateway.monitor.alarms import Severity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """What stands at one stage, for one destination or account where there are several (`of`, else empty).
-    `age` is that of the oldest, in seconds."""
+    """The items that wait at one stage. `of` is the destination or account where the stage has several
+    queues, else empty; `age` is the age of the oldest item in seconds."""
 
     stage: str
     of: str
@@ -20,7 +20,8 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendStatus:
-    """How a back-end stands. `since` is when its breaker took its state."""
+    """The status of a back-end. `since` is when its circuit breaker changed state; `paused_at` is None unless
+    an operator has paused it."""
 
     name: str
     breaker: str
@@ -30,8 +31,8 @@ class BackendStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expiry:
-    """A certificate and its end: that of the gateway, of a connection, or the last valid one of a party.
-    `ends` is None where it cannot be read."""
+    """The expiry of a certificate: the gateway's, a connection's, or the last one of a party that is valid.
+    `ends` is None where the certificate cannot be read."""
 
     kind: str
     owner: str
@@ -40,8 +41,8 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmqpLinkStatus:
-    """The connection to the AMQP broker; `since` is when it became what it is. `put_aside` messages were
-    refused, or came too often, and wait there for somebody."""
+    """The connection to the AMQP broker; `since` is when its state changed. `put_aside` counts the messages
+    in queue `gateway.dead`, which were refused or delivered too often and wait for an operator."""
 
     connected: bool
     blocked: bool
@@ -51,8 +52,8 @@ class AmqpLinkStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartnerHostStatus:
-    """A partner that hosts its folders itself; `failing_since` is None while it is visited. `trouble` is what
-    could lately not be done there: names that cannot be taken, a folder that cannot be written."""
+    """A partner that hosts its folders itself; `failing_since` is None while visits succeed. `trouble` is
+    what failed in the last visits: file names that cannot be accepted, a folder that cannot be written."""
 
     name: str
     failing_since: datetime | None
@@ -61,12 +62,16 @@ class PartnerHostStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemSnapshot:
-    """`deaf` are the back-ends whose answers cannot be heard, and since when. `free` is the share of the disk
-    that is free, `nearly_used` how much of the day's allowance the accounts have used that are near its end,
-    `held_answers` how many answers nobody could match; `overdue_answers` and `overdue_documents` are
-    declarations that wait for customs' last word, or for documents, longer than they should. `link` is None
-    without an AMQP channel, `left` are accounts and partners that left so many files unfinished. `unfit`
-    says why nothing may be judged or signed, where that is so."""
+    """One look at a node, taken at `at`.
+
+    `unfit` says why nothing may be judged or signed, empty where all is well. `deaf` maps back-ends whose
+    answers cannot be fetched to the time since when. `held_answers` counts the answers that matched no
+    message; `overdue_answers` and `overdue_documents` count the declarations that have waited too long for
+    customs' final answer or for documents. `nearly_used` maps accounts near the end of their daily allowance
+    to the share that is used (1 is all of it). `free` is the free share of the disk, `free_bytes` the same in
+    bytes. `link` is None without an AMQP channel. `left` maps accounts and partners to the number of their
+    unfinished files.
+    """
 
     at: datetime
     unfit: str

@@ -1,4 +1,5 @@
-"""Figures by customs office, broker and trader class, and bands beyond which a warning opens (REFORM R17)."""
+"""Figures by customs office, broker and trader class, and the bands outside of which a warning opens
+(REFORM R17)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ OUTCOMES: Final = ("accepted", "rejected", "inspected", "refused", "released")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """Declarations of one office, broker (customs code) and trader class, by what became of them."""
+    """The number of declarations by outcome, for one office, broker (customs code) and trader class."""
 
     office: str
     broker: str
@@ -23,7 +24,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedShare:
-    """One share beside its band. `judged_by` says whether there are enough declarations for it to count."""
+    """A share (0 to 1) with its band. `judged_by` says whether there are enough declarations to judge it."""
 
     value: float
     band: tuple[float, float]
@@ -36,7 +37,7 @@ class WatchedShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """What became of the declarations of one office, broker or trader class."""
+    """The outcomes of the declarations of one office, broker or trader class."""
 
     by: str
     name: str
@@ -44,7 +45,7 @@ class Band:
     shares: tuple[tuple[str, WatchedShare], ...]
 
 
-# Of what each share is a share.
+# The outcomes that together are the whole of each share.
 _OF: Final = {
     "rejected": ("accepted", "rejected"),
     "refused": ("accepted",),
@@ -69,7 +70,7 @@ _EN: Final = {
 
 
 def bands(figures: Iterable[Figure], policy: MonitoringPolicy) -> tuple[Band, ...]:
-    """The figures by office, then by broker, then by trader class, each by name."""
+    """The figures summed by office, then by broker, then by trader class, each sorted by name."""
     totals: dict[tuple[str, str], Counter[str]] = {}
     for figure in figures:
         for by in ("office", "broker", "trader_class"):
@@ -96,7 +97,7 @@ def _watched(by: str, name: str, share: str, counts: Counter[str], policy: Monit
 
 
 def warnings(found: Iterable[Band]) -> list[Condition]:
-    """One for each share that is outside its band."""
+    """One condition for each share that is outside its band."""
     met = []
     for band in found:
         for share, watched in band.shares:

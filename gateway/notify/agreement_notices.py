@@ -1,6 +1,6 @@
-"""Notices of the brokers' association about agency mandates and agreements, written and read. Pure.
+"""Reads and writes the association's notices about agency mandates and agreements. Pure.
 
-The form is ours (`schemas/gateway/1/agreement_notice.xsd`), since the association's own is not public.
+The format is ours (`schemas/gateway/1/agreement_notice.xsd`), since the association's own is not public.
 """
 
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ _IN: Final = {None: NAMESPACE}
 
 
 def build_notice(notice: AgreementNotice) -> etree._Element:
-    """The AgreementNotice, not yet signed.
+    """The AgreementNotice element, unsigned.
 
     Raises `ValueError` where the agreement's state is not the one that the act leads to, and for an act that
-    is none of the association's.
+    the association never notifies.
     """
     agreement = notice.agreement
     if notice.act is Act.FREED or agreement.state is not state_after(notice.act):
@@ -69,7 +69,7 @@ def build_notice(notice: AgreementNotice) -> etree._Element:
 
 
 def read_notice(root: etree._Element) -> AgreementNotice:
-    """The values of a notice that is valid by its schema. A signature in it is not looked at."""
+    """The values of a notice that its schema accepts. A signature in it is ignored."""
     told = _child(root, "Agreement")
     act: Told = PROPOSED if (said := _text(root, "Act")) == PROPOSED else Act(said)
     until, value = _text(told, "ValidUntil"), told.find("Value", _IN)
@@ -99,11 +99,11 @@ def read_notice(root: etree._Element) -> AgreementNotice:
 
 
 def agreement_of_request(facts: Mapping[str, str], number: str, day: date, days_after: int) -> Agreement:
-    """The agreement for one shipment that a sound request asks for.
+    """The agreement for one shipment that an accepted request asks for.
 
-    In force from `day` until `days_after` the date of import or export, or after `day` where that is later;
-    for the goods that the request names, up to their value where it says in which currency. Whatever else it
-    does not say is unrestricted.
+    It is valid from `day` until `days_after` days after the date of import or export, or after `day` if that
+    is later. It covers the goods that the request names, up to their value if the request states a currency.
+    Terms that the request does not state are unrestricted.
     """
     moved_on = facts["ie_date"]
     moved = date(int(moved_on[:4]), int(moved_on[4:6]), int(moved_on[6:8]))
@@ -124,12 +124,12 @@ def agreement_of_request(facts: Mapping[str, str], number: str, day: date, days_
 
 
 def proposer_of_request(facts: Mapping[str, str]) -> Side:
-    """The side that sent a sound request (its CopCusCode is one of the two parties)."""
+    """The side that sent an accepted request (its CopCusCode is the code of one of the two parties)."""
     return Side.TRADER if facts["cop_code"] == facts["trader_code"] else Side.BROKER
 
 
 def _put(parent: etree._Element, tag: str, text: str) -> etree._Element:
-    """A child with this text; one that would be empty is left out."""
+    """Appends a child with this text, unless the text is empty; returns the element either way."""
     child = etree.Element(f"{{{NAMESPACE}}}{tag}")
     child.text = text
     if text:

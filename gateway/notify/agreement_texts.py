@@ -1,5 +1,5 @@
-"""What notices about agreements say in words, in Chinese and English: for a party it is the only way to learn
-that something waits for it."""
+"""The sentences of notices about agreements, in Chinese and English: a party learns only from these notices
+that an agreement awaits its confirmation."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -42,7 +42,8 @@ _TOLD: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def notice_texts(notice: AgreementNotice) -> dict[str, str]:
-    """What happened to the agreement, who proposed it and what is asked of the other side, by language."""
+    """The sentence for a notice by language (`zh`, `en`): what happened to the agreement, who proposed it,
+    and what the other side is asked to do."""
     agreement, by = notice.agreement, notice.proposed_by
     to = Side.TRADER if by is Side.BROKER else Side.BROKER
     codes = {Side.TRADER: agreement.trader, Side.BROKER: agreement.broker}
@@ -65,7 +66,8 @@ def notice_texts(notice: AgreementNotice) -> dict[str, str]:
 
 
 def use_texts(kind: AgreementKind, number: str, act: Act, reference: str, entry_id: str) -> dict[str, str]:
-    """That a declaration was accepted under it, or that customs refused that declaration."""
+    """The sentence by language (`zh`, `en`) that a declaration was accepted under the agreement (`Act.USED`),
+    or that customs refused that declaration (any other act)."""
     kind_zh, kind_en = _KINDS[kind]
     number_zh, number_en = (f"，报关单号 {entry_id}", f", entry {entry_id}") if entry_id else ("", "")
     zh, en = f"（客户端编号 {reference}{number_zh}）", f"{reference}{number_en}"

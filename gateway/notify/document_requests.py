@@ -1,6 +1,7 @@
-"""What the parties of a declaration are told when documents are due or customs asks for some. Pure.
+"""Requests for documents, sent to the parties of a declaration when documents are due or customs asks for
+some. Pure.
 
-The form is ours: `schemas/gateway/1/document_request.xsd`.
+The format is ours: `schemas/gateway/1/document_request.xsd`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ _LONGEST_NOTE: Final = 1000
 
 
 class RequestReason(StrEnum):
-    DUE = "due"  # after release: the first word
+    DUE = "due"  # after release, the first request
     REMINDER = "reminder"
     OVERDUE = "overdue"
     SUPPLEMENT = "supplement"  # customs asks
@@ -54,8 +55,8 @@ _SAID: Final[Mapping[RequestReason, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRequest:
-    """A request as the store keeps it, with the declaration as it stands. `documents` and `due_at` are those
-    of documents that follow a release, `note` is customs' own words where it is customs that asks."""
+    """A stored request with the current state of its declaration. `documents` and `due_at` are for documents
+    that are due after release, `note` holds customs' own words where customs asks."""
 
     id: int
     at: datetime
@@ -73,8 +74,8 @@ class DocumentRequest:
 
 
 def build_request(request: DocumentRequest, names: Mapping[str, DocumentName]) -> bytes:
-    """The DocumentRequest, not yet signed. `names` are those of document classes; one without is told by its
-    code."""
+    """The DocumentRequest as XML, unsigned. `names` maps codes of document classes to their names; a class
+    without a name is called by its code."""
     root = etree.Element(f"{{{NAMESPACE}}}DocumentRequest", nsmap={None: NAMESPACE})
     _put(root, "RequestId", str(request.id))
     _put(root, "MessageId", request.message)

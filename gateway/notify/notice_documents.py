@@ -1,7 +1,7 @@
-"""The gateway's own notices to parties that a declaration concerns without being theirs to send. Pure.
+"""The gateway's own notices about declarations and the use of agreements. Pure.
 
-Schemas: `schemas/gateway/1/declaration_notice.xsd` and `agreement_use.xsd`. What they say is signed later, at
-once with others: signing is the work of other processes.
+Schemas: `schemas/gateway/1/declaration_notice.xsd` and `agreement_use.xsd`. The notices are signed later and
+several at a time, in the worker processes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from gateway.notify.agreement_texts import use_texts
 
 
 class Concern(StrEnum):
-    """Why a party is told of a declaration."""
+    """Why a party is notified of a declaration."""
 
     SENDER = "sender"
     TRADER = "trader"
@@ -30,7 +30,7 @@ class Concern(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addressee:
-    """A party with its log-in, and why it is told."""
+    """A party with its account, and why it is notified."""
 
     party: Party
     account: Account
@@ -39,7 +39,7 @@ class Addressee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A notice whose document is not signed yet. `says` is its class, or the act that it tells of."""
+    """A notice that is not signed yet. `says` is its receipt class, or the act on an agreement."""
 
     account: str
     name: str
@@ -58,7 +58,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goods:
-    """By what premises know the goods; what the declaration does not say is empty."""
+    """The values by which premises identify the goods; empty where the declaration does not state them."""
 
     bill_no: str
     packages: str
@@ -82,7 +82,7 @@ def declaration_notice(
     goods: Goods | None,
     created_at: datetime,
 ) -> etree._Element:
-    """A DeclarationNotice, not yet signed. What is empty is left out; `texts` are by language."""
+    """A DeclarationNotice, unsigned. Empty values are left out; `texts` are by language."""
     root = _root("DeclarationNotice", message, to)
     _text(root, "Reference", reference)
     _text(root, "SeqNo", seq_no)
@@ -116,7 +116,7 @@ def agreement_use(
     entry_id: str,
     at: datetime,
 ) -> etree._Element:
-    """An AgreementUse, not yet signed."""
+    """An AgreementUse, unsigned."""
     root = _root("AgreementUse", message, to)
     _text(root, "Number", number)
     _text(root, "Kind", kind)

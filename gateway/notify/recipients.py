@@ -1,7 +1,7 @@
-"""Who is told of a declaration besides its sender, of what, and in which form (REFORM R11). Pure.
+"""Who is notified of an answer about a declaration, and in which form (REFORM R11). Pure.
 
-A trader hears what customs says of its declarations, premises of a release, the association of the use of its
-agreements. Only parties with an account are told anything, and nobody of a temporary save but its sender.
+A trader is notified of customs' answers to its declarations, premises of a release, the association of the
+use of its agreements. Only parties with an account are notified, and only the sender of a temporary save.
 """
 
 import re
@@ -35,7 +35,7 @@ _NO_RELEASE_ANY_MORE: Final = (CustomsStatus.DELETED, CustomsStatus.REFUSED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notified:
-    """What parties get of one answer: customs' own words, and notices that are still to be signed."""
+    """What the parties receive for one answer: receipts in customs' own words, and notices to be signed."""
 
     receipts: tuple[Receipt, ...]
     drafts: tuple[Draft, ...]
@@ -43,7 +43,7 @@ class Notified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    """One answer and all that it is told by."""
+    """One answer with everything that its notices are written from."""
 
     parsed: CustomsAnswer
     declaration: AnsweredDeclaration
@@ -60,12 +60,13 @@ def receipts_for(
     texts: NoticeTexts | None,
     now: datetime,
 ) -> Notified:
-    """What everyone gets of an answer that makes `answered` of `target`; its receipts are what the sender may
-    have of customs' own words. `texts` is None for an answer that concerns the sender alone.
+    """Everything that parties receive for an answer with this `effect` on this `declaration`.
+    `effect.receipts` hold customs' own words for the sender. With `texts` None only the sender receives
+    something: those receipts.
 
-    The sender gets customs' words, or the notice instead where its account takes no other form and there is
-    one. A trader gets each in the form that its account takes. What is for premises and for the association
-    has one form only.
+    The sender gets customs' own words if its account takes them and there are any, else the gateway's notice
+    if its account takes that. A trader gets each form that its account takes. Premises and the association
+    always get the gateway's notice.
     """
     sender = register.party_of(declaration.account)
     forms = tuple(ReceiptForm) if sender is None or sender.account is None else sender.account.receipts
@@ -91,7 +92,7 @@ def receipts_for(
 def notices_of_use(
     used: AgreementUse, message: str, reference: str, register: Register, now: datetime
 ) -> list[Draft]:
-    """The notices to the association that a declaration was accepted under its agreement."""
+    """Notices to the association that a declaration was accepted under an agreement."""
     return [
         _use(to, used, message, reference, "", Act.USED, now)
         for party in register.in_role(Role.ASSOCIATION)
@@ -108,8 +109,8 @@ def notices_of_release(
     sender: Party | None,
     now: datetime,
 ) -> Iterator[Draft]:
-    """The notices that an agreement came free, since the declaration that had used it up was refused: to the
-    association, and to the sender where its account takes the gateway's own words."""
+    """Notices that an agreement is released, since customs refused the declaration that had used it: to the
+    association, and to the sender where its account takes the gateway's own notices."""
     parties = [(each, Concern.ASSOCIATION) for each in register.in_role(Role.ASSOCIATION)]
     if sender is not None and sender.account is not None and ReceiptForm.GATEWAY in sender.account.receipts:
         parties.append((sender, Concern.SENDER))
@@ -124,8 +125,8 @@ def _addressed(party: Party, concern: Concern) -> Iterator[Addressee]:
 
 
 def _to_trader(case: _Case, register: Register) -> tuple[tuple[Receipt, ...], list[Draft]]:
-    """What the trader gets of another's declaration for it: each step at customs, and that customs' import
-    refused it. That it was imported is for the software that sent it."""
+    """What the trader receives about a declaration that another party sent for it: each step at customs, and
+    a refusal by the import service. A successful import only matters to the software that sent it."""
     parsed, declaration = case.parsed, case.declaration
     named = declaration.facts.get("trader_code") or declaration.facts.get("trader_scc", "")
     trader = register.party_called(named)
@@ -144,8 +145,9 @@ def _to_trader(case: _Case, register: Register) -> tuple[tuple[Receipt, ...], li
 
 
 def _to_premises(case: _Case, register: Register) -> list[Draft]:
-    """Of a release, once: to every premises that are in the paperless pilot of the declaration's district and
-    where the goods may be. None where the entry was deleted or refused by an answer that came before."""
+    """Notices of a release to all premises where the goods may be and which have a contract for the paperless
+    pilot with the declaration's district; each is notified once. None where an earlier answer deleted or
+    refused the entry."""
     facts, declaration = case.declaration.facts, case.declaration
     office = facts.get("office", "")
     if case.parsed.status is not CustomsStatus.RELEASED or declaration.customs_status in _NO_RELEASE_ANY_MORE:
@@ -183,7 +185,7 @@ def _notice(case: _Case, to: Addressee) -> Draft:
 
 
 def _release(case: _Case, to: Addressee) -> Draft:
-    """What premises need to let the goods go, and nothing else of the declaration."""
+    """The notice to premises: what they need to let the goods go, and nothing else of the declaration."""
     facts, entry_id = case.declaration.facts, case.effect.entry_id
     containers = tuple(facts.get("containers", "").split())
     known = {name: facts.get(name, "") for name in ("bill_no", "packages", "gross_weight")}
@@ -222,6 +224,6 @@ def _use(
         entry_id=entry_id,
         at=now,
     )
-    # By the message too: many declarations are made under one mandate, some at the same moment.
+    # With the message in the name, since many declarations use one mandate, some at the same moment.
     name = receipt_name("Notice", f"{used.number}_{message}", now)
     return Draft(account=to.account.name, name=name, says=act, root=root)

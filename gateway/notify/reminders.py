@@ -1,7 +1,7 @@
-"""Asking parties for documents: after a release, before and after the deadline, when customs asks (R3, R4).
+"""Asks parties for documents: after a release, before and after the deadline, when customs asks (R3, R4).
 
-What is asked is in the store before anybody is told: a node that dies in between tells it when it is there
-again, and tells nothing twice.
+A request is stored before it is sent: a node that dies in between sends it after its restart, and none is
+sent twice.
 """
 
 from collections.abc import Sequence
@@ -25,16 +25,16 @@ class RequestStore(Protocol):
     """The requests for documents in the store."""
 
     async def remind(self, now: datetime, reminders: Sequence[int]) -> int:
-        """Notes a request for what is due to be told by `now`, one for each declaration however many of its
-        reminders were missed, and returns how many. `reminders` are days before the deadline."""
+        """Records a request for each declaration whose next reminder is due by `now`, only one however many
+        reminders were missed, and returns their number. `reminders` are days before the deadline."""
         ...
 
     async def untold(self, limit: int) -> Sequence[DocumentRequest]:
-        """The oldest requests that nobody was told yet."""
+        """The requests that are not sent yet, oldest first, at most `limit`."""
         ...
 
     async def tell(self, request: DocumentRequest, receipts: Sequence[Receipt], now: datetime) -> None:
-        """Gives the signed request to its receivers in one commit, unless they have it."""
+        """Adds the signed request to the receipts of its receivers in one commit, unless it is there."""
         ...
 
 
@@ -49,7 +49,7 @@ class Reminders:
         self._clock = clock
 
     async def tell_some(self) -> bool:
-        """Tells the parties what they are asked for and do not know yet; whether there was anything."""
+        """Sends the oldest requests that are not sent yet, at most 32; False where there were none."""
         await self._store.remind(self._clock(), self.policy.documents.reminders)
         asked = await self._store.untold(_AT_ONCE)
         if not asked:
@@ -57,7 +57,7 @@ class Reminders:
         names = self.policy.reform.documents
         signed = await self._judges.signed([build_request(each, names) for each in asked])
         for each, body in zip(asked, signed, strict=True):
-            # Each has a time of its own, which tells the names of two from one another.
+            # Each request has its own time, so that no two receipts have the same name.
             now = self._clock()
             accounts = self._receivers(each)
             receipts = [
@@ -74,7 +74,7 @@ class Reminders:
         return True
 
     def _receivers(self, request: DocumentRequest) -> list[str]:
-        """The account that sent the declaration, and that of the trader where it has one."""
+        """The account that sent the declaration, and the trader's account if it has one."""
         named = request.facts.get("trader_code") or request.facts.get("trader_scc", "")
         trader = self._register.party_called(named)
         accounts = [request.account]

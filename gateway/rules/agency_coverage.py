@@ -14,8 +14,8 @@ from gateway.model.trade_words import DIRECTIONS_ZH, amount
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipment:
-    """What of a brokered declaration an agreement must cover. `goods` are the tariff codes of its lines,
-    `currency` is empty where they have several."""
+    """The values of a brokered declaration that an agreement must cover. `goods` are the tariff codes of its
+    lines, `currency` is empty where the lines have several."""
 
     message: str
     trader: str
@@ -29,7 +29,7 @@ class Shipment:
 
 
 class Reason(NamedTuple):
-    """What an agreement names, or lost, that keeps it from covering a shipment; in both languages."""
+    """One reason why an agreement does not cover a shipment, in both languages."""
 
     en: str
     zh: str
@@ -39,10 +39,10 @@ DECLARING: Final = "A"  # of the services: fill in and declare (FORMATS 4.3)
 
 
 def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
-    """What keeps an agreement from covering a shipment, in words; nothing where it covers it."""
+    """The reasons why an agreement does not cover a shipment; none where it does."""
     if (agreement.trader, agreement.broker) != (shipment.trader, shipment.broker):
         yield Reason("other parties", "委托方或被委托方与报关单不一致")
-        return  # its terms are none of the sender's business: numbers can be guessed
+        return  # the sender must not learn its terms: numbers can be guessed
     spent = agreement.state is AgreementState.USED and agreement.used_by != shipment.message
     if spent:
         yield Reason("used by another declaration", "已用于另一份报关单")
@@ -52,7 +52,7 @@ def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
 
 
 def _beyond(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
-    """What of the shipment lies outside the terms of an agreement or mandate."""
+    """The terms of an agreement or mandate that the shipment does not meet."""
     if agreement.services and DECLARING not in agreement.services:
         yield Reason(
             f"services {agreement.services}", f"委托内容（{agreement.services}）不含填单申报（{DECLARING}）"
@@ -86,7 +86,8 @@ def _beyond(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
 
 
 def _within(limit: Decimal, currency: str, shipment: Shipment) -> bool:
-    """A total that is not told, or in another currency, shows nothing: any limit could be got round so."""
+    """Whether the shipment's value is at most `limit`. A value that is missing, or in another currency, is
+    not: otherwise any limit could be evaded."""
     if shipment.value is None or (currency and currency != shipment.currency):
         return False
     return shipment.value <= limit
@@ -100,8 +101,8 @@ def _out_of_date(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
 
 
 def why_not_under(mandate: Agreement, shipment: Shipment, *, may_go_beyond: bool) -> Iterator[Reason]:
-    """What keeps a mandate from bearing an agreement for this shipment, in words. Its dates always count; its
-    other terms where agreements may not go beyond them."""
+    """The reasons why an agreement for this shipment cannot be made under a mandate. The mandate's dates
+    always count, its other terms only where agreements may not go beyond them."""
     if (mandate.trader, mandate.broker) != (shipment.trader, shipment.broker):
         yield _of_mandate(mandate, Reason("other parties", "委托方或被委托方与报关单不一致"))
         return
@@ -113,7 +114,8 @@ def why_not_under(mandate: Agreement, shipment: Shipment, *, may_go_beyond: bool
 
 
 def why_none(mandates: Iterable[Agreement], shipment: Shipment) -> Iterator[Reason]:
-    """Why none of the mandates between trader and broker covers their shipment; they may know its terms."""
+    """Why none of the mandates between trader and broker covers their shipment. The two are parties to the
+    mandates, so the reasons may name the terms."""
     for mandate in mandates:
         for reason in why_not(mandate, shipment):
             yield _of_mandate(mandate, reason)
@@ -124,7 +126,7 @@ def _of_mandate(mandate: Agreement, reason: Reason) -> Reason:
 
 
 def not_registered(trader: str) -> Reason:
-    """An agreement counts once both of its sides are registered."""
+    """The reason for a trader that is not registered: an agreement counts once both sides are."""
     return Reason(f"trader {trader} is not registered", f"境内收发货人 {trader} 未在本网关登记")
 
 
@@ -141,7 +143,7 @@ def covering(candidates: Iterable[RegisteredAgreement], shipment: Shipment) -> R
 
 
 def refusal(agreement: Agreement, reasons: Iterable[Reason]) -> Finding:
-    """The fault of a shipment that names an agreement which does not cover it."""
+    """The fault of a declaration that names an agreement which does not cover it."""
     told = tuple(reasons)
     return finding(
         Fault.AGREEMENT_UNFIT,

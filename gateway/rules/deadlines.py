@@ -1,4 +1,5 @@
-"""When documents that follow a release are due, and when their parties are told (R4), in days of China."""
+"""When documents are due after a release, and when the parties are reminded (R4), in calendar days of
+China."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,23 +14,24 @@ _A_SECOND: Final = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadline:
-    """`due_at` is the last second of a day; what is missing after it is overdue. `remind_at` is when the
-    parties are told next."""
+    """`due_at` is the last second of a day; documents that are missing after it are overdue. `remind_at` is
+    when the next reminder is sent."""
 
     due_at: datetime
     remind_at: datetime
 
 
 def deadline(released_at: datetime, days: int, reminders: Iterable[int]) -> Deadline:
-    """For documents that are due so many `days` after the day of release. `reminders` are days before the
-    deadline; each is told from the beginning of its day."""
+    """The deadline of documents that are due `days` after the day of release. `reminders` are days before the
+    deadline; each reminder is sent from the beginning of its day."""
     day = china_date(released_at) + timedelta(days=days)
     due_at = _instant(day, _LAST_SECOND)
     return Deadline(due_at=due_at, remind_at=_first_after(released_at, due_at, reminders))
 
 
 def next_reminder(due_at: datetime, reminders: Iterable[int], now: datetime) -> datetime | None:
-    """When the parties are told next after `now`; None where the last word, that it is overdue, is said."""
+    """When the next reminder after `now` is sent; None after the deadline, since the notice that documents
+    are overdue is the last."""
     return None if now > due_at else _first_after(now, due_at, reminders)
 
 

@@ -1,4 +1,4 @@
-"""Which documents are demanded, and when they are due (REFORM 3, R3, R4)."""
+"""The documents that a declaration must bring, and when they are due (REFORM 3, R3, R4)."""
 
 from datetime import date
 from typing import Final
@@ -11,16 +11,17 @@ _AGENCY_AGREEMENT: Final = "10000001"  # the electronic one (FORMATS 1.19)
 
 
 def there(listed: str, under_agreement: bool) -> tuple[str, ...]:
-    """The document classes that a message brings, of those that the profile lists as being there: that of
-    the electronic agency agreement only where the one whose number it shows covers the declaration
-    (CONTRACT.md, "Formats")."""
+    """The document classes that a message brings. `listed` are those that the message lists; the class of
+    the electronic agency agreement counts only if the agreement that the message names covers the
+    declaration (CONTRACT.md, "Formats")."""
     return tuple(code for code in listed.split() if code != _AGENCY_AGREEMENT or under_agreement)
 
 
 def obligation(
     traffic: Traffic, trader: TraderClass | None, keeps_papers: bool, policy: ReformPolicy, day: date
 ) -> Obligation:
-    """What a declaration owes. A paper entry owes nothing electronic: its papers go to the counter."""
+    """The documents that a declaration owes. A paper entry owes no electronic ones, since its papers go to
+    the counter."""
     if not traffic.paperless:
         return Obligation(due=Due.KEPT, documents=(), sources=())
     processing = traffic.trade_mode in policy.processing_modes
@@ -37,7 +38,7 @@ def obligation(
     ruling = (*demands, *rows[:1])
     documents = dict.fromkeys(code for row in demands for code in row.documents)
     return Obligation(
-        # A class that no row names has no privilege.
+        # A trader class that no row names has no privilege.
         due=rows[0].due if rows else Due.WITH,
         documents=tuple(documents),
         sources=tuple(sources([row]) for row in ruling),

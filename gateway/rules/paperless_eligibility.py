@@ -13,8 +13,8 @@ from gateway.model.trade_words import DIRECTIONS_ZH, TRANSPORTS_ZH, called
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """Trader or broker as the rules see it on the day; one that is not registered has no class.
-    `has_contract` is that with the declaration's district."""
+    """Trader or broker on the day of receipt. `trader_class` is None where the party is not registered;
+    `has_contract` is about the contract with the declaration's district."""
 
     role: str
     code: str
@@ -25,8 +25,8 @@ class Side:
 def why_not_paperless(
     traffic: Traffic, sides: tuple[Side, ...], policy: ReformPolicy, day: date
 ) -> Iterator[Finding]:
-    """The rules that forbid a paperless entry, each with its announcement; none for a paper entry, which is
-    passed on as such."""
+    """A finding for each rule that forbids a paperless entry, with its announcement; none for a paper entry,
+    which is passed on as paper."""
     if not traffic.paperless:
         return
     scopes = in_force(policy.scope, day)

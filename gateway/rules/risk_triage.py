@@ -11,8 +11,8 @@ from gateway.model.risk_hint import Hint
 def triage(
     message: str, trader: TraderClass | None, broker: TraderClass | None, policy: ReformPolicy, day: date
 ) -> Hint:
-    """The hint for one declaration. A trader that declares itself counts as its own broker, so the caller
-    gives its class twice. A class that is not registered fits only rows that fit any."""
+    """The hint for one declaration. A trader that declares for itself counts as its own broker, so the caller
+    passes its class twice. A missing class matches only rows that match any class."""
     row = next(
         (
             row
@@ -38,7 +38,7 @@ def triage(
 
 
 def drawn(message: str, policy: ReformPolicy) -> bool:
-    """Whether a declaration falls into the share of the unknown that is treated as high: decided by a hash of
-    seed and message, so that it can be shown afterwards and cannot be steered by the sender."""
+    """Whether a declaration of unknown risk falls into the share that is treated as high risk. A hash over
+    seed and message decides, so that the draw can be repeated and the sender cannot influence it."""
     digest = hashlib.sha256(f"{policy.seed}\n{message}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < policy.unknown_as_high * 2**64

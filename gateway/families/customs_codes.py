@@ -1,4 +1,4 @@
-"""What a code in an answer of customs means for a declaration: a list of the family's, not code of ours."""
+"""What a code in an answer of customs means for a declaration: read from the family's code lists."""
 
 import csv
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ ANY_OTHER: Final = "*"
 
 
 class AnswerKind(StrEnum):
-    """Which of the three answers of FORMATS 2 a message type is; a profile says it of its types."""
+    """The three kinds of answers (FORMATS 2); a profile names the kind of each of its types."""
 
     TECHNICAL = "technical"  # of the import service: whether it was imported
     BUSINESS = "business"  # one for each change of state
@@ -29,10 +29,10 @@ class CustomsCodes:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """From a CSV with at least the columns `code` and `customs_status`; an empty status leaves that of
-        the declaration unchanged, and the code `*` stands for every code that has no row. A column `step`
-        names what a code says beside the course of the declaration (of goods in transit: departed, arrived,
-        written_off). Raises `ValueError` for a status that does not exist or a code that is there twice."""
+        """Reads a CSV with at least the columns `code` and `customs_status`. An empty status leaves the
+        declaration's unchanged; the code `*` stands for every code that has no row. The optional column
+        `step` names a step besides the declaration's status (of goods in transit: departed, arrived,
+        written_off). Raises `ValueError` for an unknown status or a code that is listed twice."""
         statuses: dict[str, CustomsStatus | None] = {}
         steps: dict[str, str] = {}
         for row in csv.DictReader(StringIO(text)):
@@ -45,15 +45,15 @@ class CustomsCodes:
 
     @classmethod
     def refusal(cls) -> Self:
-        """The codes of an answer that is a refusal whatever its code."""
+        """Codes of a type of answer that is always a refusal."""
         return cls({ANY_OTHER: CustomsStatus.REFUSED})
 
     def status(self, code: str) -> CustomsStatus | None:
-        """None where the code is unknown or says nothing of the declaration's course."""
+        """The status that a code means; None where the code is unknown or changes no status."""
         return self.statuses.get(code, self.statuses.get(ANY_OTHER))
 
     def step(self, code: str) -> str:
-        """Empty where the code says nothing beside the declaration's course."""
+        """The step that a code means; empty where there is none."""
         return self.steps.get(code, "")
 
 

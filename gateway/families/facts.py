@@ -1,4 +1,4 @@
-"""The facts of a message: found by the XPaths of a profile, told in the codes that it chooses."""
+"""The facts of a message: found by the XPaths of a profile, and translated into the codes that it chooses."""
 
 import csv
 import math
@@ -19,8 +19,8 @@ _PLAIN: Final = re.compile(r"(?:/[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?)+")
 def plain_path(
     expression: str, namespaces: Mapping[str, str]
 ) -> Callable[[etree._Element], list[etree._Element]] | None:
-    """An absolute path of nothing but element names, as most facts are, without libxml2's XPath: that costs
-    four times as much as lxml's own search for children. None for any other expression."""
+    """A search for an absolute path of element names only, as most facts have, that does without libxml2's
+    XPath: lxml's own search for children costs a quarter of that. None for any other expression."""
     if not _PLAIN.fullmatch(expression):
         return None
     steps = [step.rpartition(":") for step in expression[1:].split("/")]
@@ -35,8 +35,8 @@ def plain_path(
 
 
 def only_once(expression: str, namespaces: Mapping[str, str]) -> Callable[[etree._Element], str]:
-    """Says what of a fact's path a document has more than once: the name of an element on the way, or the
-    differing texts at its end; empty where it says one thing."""
+    """A check that a document has a fact only once. It returns the name of the first element on the path that
+    occurs more than once, or for other expressions than plain paths the differing texts; else empty."""
     if not _PLAIN.fullmatch(expression):
         path = etree.XPath(expression, namespaces=dict(namespaces) or None, smart_strings=False)
 
@@ -65,7 +65,7 @@ def nodes(value: object) -> list[etree._Element]:
 
 
 def text(value: object) -> str:
-    """A fact's text: of the first node, or the string or number."""
+    """A fact's text: that of the first node, or the string or number that an XPath returned."""
     if isinstance(value, list):
         value = value[0] if value else ""
     if isinstance(value, etree._Element):
@@ -76,8 +76,8 @@ def text(value: object) -> str:
 
 
 def total(value: object) -> str:
-    """The sum of the numbers that nodes hold, blank ones left out, written in the one way; empty where there
-    is none, or where one of them is no number."""
+    """The sum of the numbers in the nodes as `plain` writes it. Blank nodes are skipped; empty where there is
+    no number, or a node that is not one."""
     found = [number(node.text) for node in nodes(value) if said(node.text)]
     known = [each for each in found if each is not None]
     return plain(sum(known, Decimal())) if known and len(known) == len(found) else ""
@@ -92,9 +92,8 @@ def each_text(value: object) -> tuple[str, ...]:
 
 
 def translation(column: str, files: Mapping[str, bytes]) -> Translation:
-    """What `LIST.COLUMN` makes of a code: the text of that column in the row of `codes/LIST.csv` that has it.
-    A code without a row, or with an empty cell, has no translation. Raises `KeyError` where there is no such
-    list or column."""
+    """The translation of codes by `LIST.COLUMN`: each code in `codes/LIST.csv` to the text in that column. A
+    code without a row or with an empty cell has none. Raises `KeyError` for an unknown list or column."""
     name, _dot, told = column.partition(".")
     rows = csv.DictReader(files[f"codes/{name}.csv"].decode().splitlines())
     return {row["code"]: row[told] for row in rows if row[told]}

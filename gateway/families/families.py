@@ -1,7 +1,7 @@
 """Message families: folders of schemas, rules, code lists and a profile, compiled.
 
-A new message type is such a folder and no code: `profile.toml` says how a message is recognised, which files
-judge it and where its key facts stand (the models below are its format).
+A new message type needs such a folder and no code: `profile.toml` says how a message is recognised, which
+files judge it and where its key facts are found (the models below are its format).
 """
 
 import csv
@@ -39,9 +39,9 @@ from gateway.model.states import CustomsStatus
 PROFILE: Final = "profile.toml"
 NOTICES: Final = "notices.toml"
 _LONGEST_FACT: Final = 1000
-_WORDS: Final = "text"  # of an answer, for people: it may say more than one thing of one return
+_WORDS: Final = "text"  # the fact with an answer's words for people, which one answer may have several times
 Kind = Literal["declaration", "agreement-request", "agreement-notice", "documents", "answer"]
-# Nothing answers messages of these kinds: they ask customs for nothing.
+# Messages of these kinds inform and declare nothing, so customs does not answer them.
 _INFORMING: Final = ("agreement-notice", "documents")
 
 
@@ -116,13 +116,13 @@ class _Profile(_Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageType:
-    """One kind of message, compiled. Not to be shared between threads, like all that libxml2 compiles.
+    """One type of message, compiled. Threads must not share one, since libxml2 compiled its parts.
 
-    `senders` are the roles of the parties that may send it, none of an answer.
-    `sender_facts` names the facts that must name the sending party where they are present; `identity`
-    selects what tells two messages with the same goods apart. `answer` says how to read it if it is one.
-    A `signed` one must bear an XML signature, whatever its sender's other messages may do. `free` are the
-    elements that hold free text, `private` those whose values are masked in faults, by their local names.
+    `senders` are the roles of the parties that may send it, empty for an answer. `sender_facts` names the
+    facts that must name the sending party where they are present. `answer` says how to read it, None if it is
+    no answer. If `signed`, each message must bear an XML signature, whatever else its sender may send
+    unsigned. `free` are the elements that hold free text, `private` those whose values are masked in faults,
+    both by local names.
     """
 
     family: str
@@ -149,10 +149,10 @@ class MessageType:
     def facts(self, root: etree._Element) -> dict[str, str]:
         """The facts that the profile names and the message has, without white space around them.
 
-        Of a text longer than any fact only the beginning counts: a document that its schema will refuse must
-        not fill registers and receipts. A number is the sum of its nodes, written in one way. A list is the
-        different texts of its nodes, with blanks between. A fact that the profile translates is told as its
-        code list has it, whichever code the message writes.
+        Each is cut to 1,000 characters: a document that its schema will refuse must not fill registers and
+        receipts. A number is the sum of its nodes, as `plain` writes it. A list is the different texts of its
+        nodes, separated by blanks. A fact that the profile translates has the code of the translation,
+        whichever code the message uses.
         """
         found = {name: text(path(root)) for name, path in self._facts.items()}
         found |= {name: total(path(root)) for name, path in self._numbers.items()}
@@ -160,11 +160,11 @@ class MessageType:
         return {name: self.translated(name, said[:_LONGEST_FACT]) for name, said in found.items() if said}
 
     def translated(self, fact: str, code: str) -> str:
-        """The code as the profile tells this fact; as it is where it has no translation."""
+        """The profile's translation of a code of this fact; the code itself where there is none."""
         return self._translations.get(fact, {}).get(code, code)
 
     def listed(self, name: str, root: etree._Element) -> tuple[str, ...]:
-        """The different texts of a list of the profile, each whole; none where it has no such list."""
+        """The different texts of a list of the profile, not cut; empty where the type has no such list."""
         path = self._lists.get(name)
         return () if path is None else each_text(path(root))
 
@@ -172,13 +172,13 @@ class MessageType:
         return name in self._lists
 
     def several(self, root: etree._Element) -> str:
-        """Of an answer, what of it stands there more than once: what identifies it, what it says, or what
-        these stand in. Empty where it is one return."""
+        """The element or the differing texts of an answer's fact that occur more than once; empty where the
+        document is a single answer, and for types that are no answers."""
         return next((said for each in self._once if (said := each(root))), "")
 
     def operation(self, facts: Mapping[str, str]) -> Operation:
-        """What the message asks. A type whose profile names no operations knows no drafts: each of its
-        messages is for real."""
+        """What the message asks for. A type whose profile names no operations has no temporary saves: each of
+        its messages declares or informs."""
         if self.kind in _INFORMING:
             return Operation.INFORM
         if self._operation is None or facts.get(self._operation.fact) in self._operation.declare:
@@ -186,18 +186,18 @@ class MessageType:
         return Operation.SAVE
 
     def identified_by(self, root: etree._Element) -> list[etree._Element]:
-        """The elements that tell messages with the same goods apart."""
+        """The elements that distinguish messages with the same goods."""
         return [] if self._identity is None else nodes(self._identity(root))
 
     def element_of(self, fact: str, root: etree._Element) -> etree._Element | None:
-        """The element that a fact is the text of; None where it is absent, or no element's text."""
+        """The element whose text a fact is; None where it is absent, or where the fact is computed."""
         found = self._facts[fact](root)
         first = found[0] if isinstance(found, list) and found else None
         return first if isinstance(first, etree._Element) else None
 
 
 class Families:
-    """All message types, found by their root element. Each thread and process loads its own."""
+    """All message types, looked up by root element. Each thread and process loads its own."""
 
     def __init__(
         self,
@@ -218,8 +218,8 @@ class Families:
 
     @classmethod
     def load(cls, folder: Traversable) -> Self:
-        """Compiles every `<family>/<version>/` with a profile. `digest` is the SHA-256 over the names
-        and bytes of all their files, so that a receipt says by what a message was judged."""
+        """Compiles every `<family>/<version>/` that has a profile. `digest` is the SHA-256 (hex) over the
+        names and bytes of all their files; a receipt states it, so that the rules applied are known."""
         types: list[MessageType] = []
         refusals: dict[str | None, str] = {}
         notices: dict[str, NoticeTexts] = {}
@@ -254,11 +254,11 @@ class Families:
         return found
 
     def wrapper(self, root: etree._Element) -> Wrapper | None:
-        """The wrapper that this root element is, of any family; None where it is a message itself."""
+        """The wrapper whose root element this is; None where it is a message itself."""
         return self._wrappers.get(etree.QName(root).text)
 
     def _unknown(self, root: etree._Element) -> Finding:
-        """That this root element is not known, and in which namespace it would be."""
+        """The fault of an unknown root element, with the namespace in which the element is known, if any."""
         name = etree.QName(root)
         known = [
             each.namespace or "-"
@@ -271,12 +271,12 @@ class Families:
         )
 
     def refusal(self, family: str | None) -> str:
-        """The template of a refusal by the gateway, as this family's import clients read it, with `$text`
-        and `$reference`; that of the family which answers for unrecognised messages where it has none."""
+        """The template of the gateway's refusal in the format of this family's import clients, with `$text`
+        and `$reference`. A family without one uses the template for messages that are not recognised."""
         return self._refusals.get(family) or self._refusals[None]
 
     def notices(self, family: str) -> NoticeTexts | None:
-        """What notices about this family's answers say; None where nobody but the sender is told of them."""
+        """The texts of notices about this family's answers; None where only the sender is notified."""
         return self._notices.get(family)
 
 
@@ -307,7 +307,7 @@ def _refusals(family: str, profile: _Profile) -> dict[str | None, str]:
 
 
 def _statuses(types: Iterable[MessageType]) -> set[CustomsStatus | None]:
-    """What the answers of these types can say of a declaration."""
+    """The statuses that the answers of these types can give a declaration."""
     forms = [each.answer for each in types if each.answer is not None]
     return {status for form in forms for status in form.codes.statuses.values()}
 

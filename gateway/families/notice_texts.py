@@ -1,4 +1,4 @@
-"""What notices say in words, in Chinese and English: a list of the family's (`notices.toml`), not code."""
+"""The texts of notices, in Chinese and English: read from the family's `notices.toml`."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.model.states import CustomsStatus
 
-OTHER: Final = "other"  # the class of an answer whose code stands for no status
+OTHER: Final = "other"  # the class of an answer whose code means no status
 _OF_CLASS: Final = frozenset({"entry_id", "seq_no", "reference", "code"})
 _OF_PREMISES: Final = frozenset({"entry_id", "bill_no", "packages", "gross_weight", "containers"})
 
@@ -19,7 +19,7 @@ _NONE: Final = {"zh": "无", "en": "none"}
 
 
 def class_of(status: CustomsStatus | None) -> str:
-    """The receipt class of an answer: the status that its code stands for."""
+    """The receipt class of an answer: the status that its code means, or `OTHER`."""
     return OTHER if status is None else status.value
 
 
@@ -50,7 +50,7 @@ class _Texts(BaseModel):
 
 
 class _Note(_Texts):
-    """`repeats` are customs' usual words that say no more than the class does."""
+    """`repeats` are customs' standard notes that only repeat the class."""
 
     repeats: tuple[str, ...] = ()
 
@@ -65,7 +65,8 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class NoticeTexts:
-    """The texts of one family: by receipt class, of customs' own words, and for premises."""
+    """The texts of one family: one for each receipt class, one for customs' own note, and those for premises
+    of imports and exports."""
 
     _classes: Mapping[str, _Texts]
     _note: _Note
@@ -73,10 +74,10 @@ class NoticeTexts:
 
     @classmethod
     def read(cls, text: str, statuses: Iterable[CustomsStatus | None]) -> Self:
-        """From TOML. `statuses` are those that the family's answers can say: each must have its text.
+        """Reads TOML. `statuses` are those that the family's answers can have: each must have its text.
 
-        Raises `ValueError` for a class without text in both languages, one that no answer has, and a
-        placeholder that nothing fills in.
+        Raises `ValueError` for a class without text in both languages, a text of a class that no answer has,
+        and an unknown placeholder.
         """
         read = _File.model_validate(tomllib.loads(text))
         wanted = {class_of(status) for status in statuses} | {OTHER}
@@ -98,8 +99,8 @@ class NoticeTexts:
     def of_answer(
         self, class_: str, *, entry_id: str, seq_no: str, reference: str, code: str, note: str
     ) -> dict[str, str]:
-        """The text by language. What is empty is a dash; of a note that is empty, or says no more than the
-        class does, nothing is said."""
+        """The text by language (`zh`, `en`). Empty values are shown as a dash; the note is left out where it
+        is empty or only repeats the class."""
         values = {"entry_id": entry_id, "seq_no": seq_no, "reference": reference, "code": code}
         texts = self._classes[class_].filled(values)
         said = note.strip().rstrip("。") not in ("", *self._note.repeats)
@@ -116,7 +117,7 @@ class NoticeTexts:
         gross_weight: str,
         containers: str,
     ) -> dict[str, str]:
-        """The same for premises; of what is empty it says that there is none."""
+        """The text for premises by language; empty values are shown as "none"."""
         return self._premises["E" if direction == "E" else "I"].filled(
             {
                 "entry_id": entry_id,

@@ -1,26 +1,26 @@
-"""What a family's rules can ask beyond XPath 1.0: code lists, the package, policy, dates, check digits.
+"""XPath functions for a family's rules: code lists, the package, policy, dates, check digits.
 
-| function | gives |
+| function | returns |
 |---|---|
 | `gw:code('lists', value)` | whether the value is in one of the named lists (names separated by blanks) |
 | `gw:unlisted('lists', nodes)` | the first nodes whose text is in none of the lists, without blank ones |
 | `gw:among(value, nodes)` | whether the value is the text of one of the nodes |
-| `gw:named(id)` | how many files of the package a listed name means (`gateway.model.file_names`) |
-| `gw:unnamed(files, ids)` | the files that none of the listed names means |
+| `gw:named(id)` | how many files of the package a listed name matches (`gateway.model.file_names`) |
+| `gw:unnamed(files, ids)` | the files that none of the listed names matches |
 | `gw:exactly(id)` | whether a file has this name letter for letter, with its suffix or without |
-| `gw:shared(ids, 'tag')` | the first names whose file an earlier one means, with another `tag` beside it |
+| `gw:shared(ids, 'tag')` | the first names whose file an earlier name with another sibling `tag` matches |
 | `gw:package()` | an element for each attachment, its attributes the fields of `Part` and `Pdf` |
-| `gw:policy('pdf.size')` | that number or word of the policy in force |
-| `gw:bytes(n)` | that number of bytes as people read it |
+| `gw:policy('pdf.size')` | this number or string of the policy in force |
+| `gw:bytes(n)` | the number of bytes as text for people |
 | `gw:date(value)` | whether the first eight characters are a day that exists, as yyyyMMdd |
 | `gw:numbers(value, n)` | whether the value is one or more whole numbers from 1 to n, joined with commas |
 | `gw:more(a, b)` | whether both are numbers, in any form of XSD, and the first is more |
 | `gw:follows(a, b)` | whether a is one more than b, or 1 where there is no b; yes if either is no number |
 | `gw:agrees(a, b, c, share)` | whether a is b times c, within a share and 0.01; yes if any is no number |
-| `gw:scc(value)` | whether it is a unified social credit code with a right check digit |
+| `gw:scc(value)` | whether it is a unified social credit code with a correct check digit |
 
-Package and policy belong to one evaluation and are held in a context variable, so that nothing of one
-document is seen by another, in whichever thread.
+Package and policy belong to one evaluation. They are held in context variables, so that documents do not see
+each other's, in whichever thread they are judged.
 """
 
 import re
@@ -66,7 +66,7 @@ _DAY: Final = re.compile(r"[0-9]{8}")
 
 @contextmanager
 def judging(package: Package, policy: Policy) -> Iterator[None]:
-    """Rules evaluated inside see this package and this policy."""
+    """Rules that are evaluated inside the block see this package and this policy."""
     token = _judged.set((package, policy))
     names = _names.set(FileNames(part.name for part in package.attachments))
     try:
@@ -86,7 +86,7 @@ def functions(lists: Mapping[str, frozenset[str]]) -> Functions:
     def unlisted(_: object, names: str, nodes: list[etree._Element]) -> list[etree._Element]:
         known = _union(tuple(lists[name] for name in names.split()))
         strange = (node for node in nodes if (text := said(node.text)) and text not in known)
-        # No more of them are told of, and handing nodes back takes lxml the square of their number.
+        # No more of them are reported, and returning nodes takes lxml time quadratic in their number.
         return list(islice(strange, MOST_FINDINGS))
 
     return {
@@ -214,7 +214,7 @@ def _are_numbers(text: str, most: float) -> bool:
 
 
 def is_scc(text: str) -> bool:
-    """Whether this is a unified social credit code with a right check character (GB 32100-2015)."""
+    """Whether this is a unified social credit code with a correct check character (GB 32100-2015)."""
     if not _SCC.fullmatch(text):
         return False
     total = sum(
@@ -225,7 +225,7 @@ def is_scc(text: str) -> bool:
 
 
 def is_organisation_code(text: str) -> bool:
-    """Whether this is an organisation code of nine characters with a right check character (GB 11714)."""
+    """Whether this is an organisation code of nine characters with a correct check character (GB 11714)."""
     if not _ORGANISATION.fullmatch(text):
         return False
     total = sum(

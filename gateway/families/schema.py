@@ -1,6 +1,6 @@
-"""An XSD of a family: quick yes or no by libxml2, and on no, every fault in words by xmlschema.
+"""An XSD of a family: libxml2 validates quickly, xmlschema explains the faults of a document that is refused.
 
-Includes and imports are names of files of the family's own folder; nothing else is ever read.
+Includes and imports name files in the family's own folder; nothing else is ever read.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _SCHEME: Final = "family:///"
 
 
 class Schema:
-    """Compiled from `files` (name to bytes) beginning at `main`. Not to be shared between threads."""
+    """Compiled from `files` (name to bytes), starting with the file `main`. Threads must not share one."""
 
     def __init__(self, files: Mapping[str, bytes], main: str) -> None:
         self._files = files
@@ -31,13 +31,14 @@ class Schema:
 
     @property
     def error_log(self) -> "etree._ListErrorLog":
-        """What libxml2 said of the last document that it refused; it stops early within a block."""
+        """libxml2's log of the last document that it refused. Within a block of elements it stops at the
+        first fault."""
         return self._compiled.error_log
 
     @cached_property
     def explaining(self) -> "xmlschema.XMLSchema10":
-        """The same schema for xmlschema, made when first needed: it takes half a second to build, and the
-        import itself a third of a second and 17 MB."""
+        """The same schema for xmlschema, built on first use: that takes half a second, and the import alone a
+        third of a second and 17 MB."""
         from xmlschema import XMLSchema10
         from xmlschema.loaders import SchemaLoader
 

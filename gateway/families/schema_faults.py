@@ -1,4 +1,4 @@
-"""Every fault of a document against its schema, in words for the people who build the sending software."""
+"""Explains every fault of a document against its schema, for the people who build the sending software."""
 
 import re
 from collections.abc import Iterable, Iterator, Set
@@ -18,20 +18,21 @@ from gateway.model.faults import Fault, Finding, finding
 from gateway.model.shown import shown
 
 # xmlschema is pure Python: 15 ms for 55 KB, 150 ms for half a megabyte, worse than linear where one parent
-# has thousands of children. Beyond these a document would hold up all others, and what is wrong with it is
-# usually wrong a thousand times; fifty lines with everything that a line can have are 7,500 elements.
+# has thousands of children. A document beyond these limits would delay all others, and its faults usually
+# repeat a thousand times; fifty lines with every optional field are 7,500 elements.
 LARGEST_EXPLAINED: Final = 2 * 1024 * 1024
 MOST_ELEMENTS_EXPLAINED: Final = 8000
 _ELEMENTS: Final = etree.XPath("count(//*)")
 
-# xsi:type gives an element another type than the schema does, or none; the words are about the schema's.
+# With xsi:type an element has another type than the schema declares, and the words would be about the
+# declared one.
 _RETYPED: Final = etree.XPath("boolean(//@xsi:type)", namespaces={"xsi": xml.XSI})
 
 _NTH: Final = etree.XPath("*[position() = $at]")
 _NTH_OF_NAME: Final = etree.XPath("*[name() = $name][position() = $at]")
 
 _ATTRIBUTE: Final = re.compile(r"(?:missing required )?(?:attribute |)'?((?:\{[^}]*\})?[^\s'=:]+)'?")
-# A name that stands alone in a Chinese sentence is set off from it.
+# Blanks set a bare name off from a Chinese sentence; there is none before another blank or a stop.
 _BEFORE_A_STOP: Final = re.compile(" +(?=[ ，。])")
 _FAULT_OF_LOG: Final = (
     ("SCHEMAV_CVC_COMPLEX_TYPE_3", Fault.SCHEMA_ATTRIBUTE),
@@ -45,8 +46,8 @@ _FAULT_OF_LOG: Final = (
 
 
 class SchemaFault(NamedTuple):
-    """`element` has to be changed, or lacks what is named in `names`: no judgement can rest on what is so
-    named. Without `names` the fault is around the elements or in an attribute."""
+    """`element` has to be changed, or lacks the elements in `names` (local names). Rules must not rely on
+    elements of these names. Empty `names`: the fault is in an attribute or in text between elements."""
 
     finding: Finding
     element: etree._Element
@@ -54,14 +55,15 @@ class SchemaFault(NamedTuple):
 
 
 class SchemaFaults(NamedTuple):
-    """At least one fault, at most `MOST_FINDINGS`. `whole` says that all there are were looked for."""
+    """At least one fault, at most `MOST_FINDINGS`. `whole` is False where not all faults were looked for."""
 
     faults: list[SchemaFault]
     whole: bool
 
 
 def schema_faults(schema: Schema, root: etree._Element, size: int, private: Set[str]) -> SchemaFaults:
-    """The faults of a document of `size` bytes that `schema.validate` has just refused."""
+    """The faults of a document of `size` bytes. `schema.validate` must have refused it just before: the log
+    of that call is read. The values of `private` elements are masked."""
     if size > LARGEST_EXPLAINED or _ELEMENTS(root) > MOST_ELEMENTS_EXPLAINED or _RETYPED(root):
         return SchemaFaults(list(_of_log(schema, root)), whole=False)
     lxml_root: Any = root  # its stubs name the standard library's elements only
@@ -88,7 +90,7 @@ class _InWords:
         if isinstance(error.validator, XsdAttributeGroup) or reason.startswith("attribute "):
             match = _ATTRIBUTE.match(reason)
             return self._attribute(element, match.group(1) if match else "")
-        if NIL in element.attrib:  # one that says nothing is not in a reading
+        if NIL in element.attrib:  # a reading keeps only an xsi:nil that contradicts the content
             return self._attribute(element, NIL)
         called = _called(self._schema, element)
         if isinstance(error.validator, XsdGroup):
@@ -100,7 +102,7 @@ class _InWords:
         return self._value(element)
 
     def values_of_log(self, root: etree._Element) -> Iterator[SchemaFault]:
-        """The values that libxml2 refused, and what they should be."""
+        """The faults of the values that libxml2 refused, each with what the value must be."""
         for fault, element in _logged(self._schema, root):
             if fault is Fault.SCHEMA_VALUE and not len(element):
                 yield self._value(element)
@@ -130,7 +132,7 @@ class _InWords:
 
 
 def _misplaced(schema: Schema, error: XMLSchemaChildrenValidationError, parent: Any) -> SchemaFault:
-    # Behind what is missing or in the way, others may be missing that the error does not speak of.
+    # After the missing or unexpected element others may be missing that the error does not mention.
     absent = {
         _name_of(each)
         for each in _elements(error.validator)
@@ -178,7 +180,8 @@ def _called(schema: Schema, element: Any) -> str:
 
 
 def _with_name(declared: Any) -> str:
-    """An element as the trade calls it, and its name; that alone where the schema does not say more."""
+    """The trade's Chinese term for an element with its name in brackets; the name alone where the schema has
+    no such term."""
     name = _name_of(declared)
     called = called_zh(declared)
     return f"{called}（{name}）" if called else f" {name} "
@@ -199,7 +202,7 @@ def _name(element: Any) -> str:
 def _found(
     fault: Fault, element: Any, said: Words, value: str | None = None, names: Iterable[str] | None = None
 ) -> SchemaFault:
-    """A fault of the element with all in it, or of what `names` names."""
+    """A fault. By default its `names` are those of the element and of all elements inside it."""
     if names is None:
         names = (_name(each) for each in element.iter(etree.Element))
     return SchemaFault(
@@ -222,15 +225,15 @@ def _of_log(schema: Schema, root: etree._Element) -> Iterator[SchemaFault]:
 
 
 def _logged(schema: Schema, root: etree._Element) -> Iterator[tuple[Fault, etree._Element]]:
-    """What libxml2 said. Its sentences are English and repeat the sender's values, so only the kind of the
-    fault and its place are taken; a missing and an unexpected element are one kind there."""
+    """The faults in libxml2's log. Its sentences are English and repeat the sender's values, so only kind and
+    place are used. It does not distinguish a missing element from an unexpected one."""
     for entry in islice(schema.error_log, MOST_FINDINGS):
         faults = (fault for prefix, fault in _FAULT_OF_LOG if entry.type_name.startswith(prefix))
         yield next(faults, Fault.SCHEMA_VALUE), _at(root, entry.path)
 
 
 def _at(root: etree._Element, path: str | None) -> etree._Element:
-    """The element at a path of libxml2's making, whose steps are names as they are written, or *."""
+    """The element at a path as libxml2 writes it: steps are qualified names as in the document, or `*`."""
     element = root
     for step in (path or "/*").split("/")[2:]:
         name, _bracket, at = step.rstrip("]").partition("[")

@@ -1,25 +1,25 @@
 """Business rules of a family: ISO Schematron (ISO/IEC 19757-3) with XPath 1.0, compiled once, run by libxml2.
 
-Each rule becomes one XPath, its sieve, that selects the nodes at which any of its assertions fails; only
-when it selects something are the assertions tried one by one. Sieves are joined by the handful, since each
-evaluation has its price. A sound document so costs a few evaluations, all of them in C: an XSLT of
-the fifteen fields required of fifty lines took 0.7 ms, their sieve 0.6 ms, with far less machinery.
+Each rule becomes one XPath, its sieve, which selects the nodes where any of its assertions fails; only if it
+selects something are the assertions tried one by one. Several sieves are joined into one expression, since
+each evaluation has a cost. A document without faults thus takes a few evaluations, all of them in C. For the
+fifteen required fields of fifty lines an XSLT took 0.7 ms and the sieve 0.6 ms, with far less machinery.
 
-What is understood, and anything else is refused when the rule set is loaded:
+The subset of Schematron that is understood; anything else is refused when the rule set is loaded:
 
 - `schema` holds `ns`, `let`, `pattern`; a `pattern` holds a `title` and one `rule` (so that the standard's
   "first rule that matches" has nothing to choose); a `rule` holds `assert` and `report`;
 - a rule's `context` is a path from the document, or one over a variable or function;
-- an assertion has an `id` (the rule's number), a `flag` (code of a fault, else business-rule), perhaps
-  `role="warning"`, perhaps `subject` (the nodes to show, one finding for each), and its sentence twice, as
-  `span class="zh"` and `span class="en"`, in which a `value-of` stands for what it selects of the subject;
-- variables of `let` are set once for each document, in their order.
+- an assertion has an `id` (the rule's number), optionally a `flag` (the code of a fault, by default
+  business-rule), `role="warning"` and `subject` (the nodes to show, one finding for each), and its sentence
+  as `span class="zh"` and `span class="en"`, in which a `value-of` is replaced by its value at the subject;
+- variables of `let` are evaluated once for each document, in their order.
 
-A document that its schema refuses is judged as well, without the assertions that would look at what is wrong
-there: one is left out at a node where it names a faulty element, and that stands in the node or the assertion
-looks further than into the node.
+A document that its schema refuses is judged as well, without the assertions that depend on its faulty
+elements: an assertion is skipped at a node if it names a faulty element, and either that element is inside
+or around the node or the assertion looks outside of the node.
 
-No expression is ever made from a message.
+No expression is ever built from a message.
 """
 
 import re
@@ -41,13 +41,13 @@ from gateway.model.shown import shown
 SCHEMATRON: Final = "http://purl.oclc.org/dsdl/schematron"
 
 _FAULTS: Final = {fault.code: fault for fault in Fault}
-_HANDFUL: Final = 8  # sieves joined; more gain nothing, and one warning makes its whole handful run twice
+_HANDFUL: Final = 8  # sieves joined; more gain nothing, and one warning makes all joined rules run again
 
 _SPACE: Final = re.compile(r"\s+")
 _VARIABLE: Final = re.compile(r"\$([\w-]+)")
 _LITERAL: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NAME: Final = re.compile(r"[A-Za-z_][\w.-]*")
-# A path that leaves the node: from the document, to a parent, or along another axis than that of children.
+# A path that leaves the node: from the document, to a parent, or along another axis than child.
 _ELSEWHERE: Final = re.compile(r"\.\.|::|(?:^|[\s(|,=<>+*\[-])/")
 _CHILDREN: Final = {
     "schema": {"title", "ns", "p", "let", "pattern"},
@@ -60,8 +60,8 @@ _CHILDREN: Final = {
 
 
 class Faulty(NamedTuple):
-    """Elements that a schema refuses, and the names of what must not be relied on: theirs, those of all in
-    them, and of what they lack."""
+    """Elements that a schema refuses, and the local names that rules must not rely on: those of the refused
+    elements, of all elements inside them, and of the elements that they lack."""
 
     elements: frozenset[etree._Element]
     names: frozenset[str]
@@ -72,7 +72,7 @@ NOTHING: Final = Faulty(frozenset(), frozenset())
 
 @dataclass(frozen=True, slots=True)
 class _Expression:
-    """An XPath and the names of the variables that it uses, since each one passed costs time."""
+    """An XPath and the names of the variables that it uses; only these are passed, as each costs time."""
 
     path: etree.XPath
     variables: tuple[str, ...]
@@ -83,7 +83,7 @@ class _Expression:
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """Words, and between them what is to be looked up, which the words alone show as an ellipsis."""
+    """A sentence with expressions in it. `of` evaluates them; `str` shows each as an ellipsis."""
 
     parts: tuple[str | _Expression, ...]
 
@@ -96,7 +96,7 @@ class _Sentence:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """The names of what an assertion looks at: `inside` the node that it is tried at, and anywhere."""
+    """The element names that an assertion depends on, `inside` the node that it is tried at or `anywhere`."""
 
     inside: frozenset[str]
     anywhere: frozenset[str]
@@ -112,7 +112,8 @@ class _Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assertion:
-    """One rule as people know it: its number, what follows from breaking it, and both sentences."""
+    """One business rule: its number, the fault and severity if it is broken, and its sentence in both
+    languages."""
 
     id: str
     fault: Fault
@@ -139,7 +140,7 @@ class _Rule:
 
 
 class RuleSet:
-    """The compiled rules of one file. Not to be shared between threads, like all that libxml2 compiles."""
+    """The compiled rules of one file. Threads must not share one, since libxml2 compiled it."""
 
     def __init__(
         self, source: bytes, lists: Mapping[str, frozenset[str]], private: frozenset[str] = frozenset()
@@ -149,7 +150,7 @@ class RuleSet:
         self._namespaces = {ns.attrib["prefix"]: ns.attrib["uri"] for ns in _children(schema, "ns")}
         self._functions = functions(lists)
         self._variables: list[tuple[str, _Expression]] = []
-        self._names: dict[str, frozenset[str]] = {}  # that a variable looks at
+        self._names: dict[str, frozenset[str]] = {}  # the element names in each variable's expression
         for let in _children(schema, "let"):
             name, value = let.attrib["name"], let.attrib["value"]
             self._variables.append((name, self._compile(value)))
@@ -171,8 +172,8 @@ class RuleSet:
     def check(
         self, root: etree._Element, package: Package, policy: Policy, faulty: Faulty = NOTHING
     ) -> list[Finding]:
-        """What breaks the rules, at most `MOST_FINDINGS`, in the order of the rules; where a schema refuses
-        the document, what does not rest on `faulty` elements."""
+        """The findings, at most `MOST_FINDINGS`, in the order of the rules. Assertions that depend on
+        `faulty` elements are left out."""
         found: list[Finding] = []
         with judging(package, policy):
             variables: dict[str, Any] = {}
@@ -235,7 +236,7 @@ class RuleSet:
         )
 
     def _join(self, rules: tuple[_Rule, ...]) -> tuple[_Expression, tuple[_Rule, ...]]:
-        # No union: it takes libxml2 the product of the sizes, 10 s where two rules fail 90,000 times each.
+        # No union: libxml2's time for one is the product of the sizes, 10 s if two rules fail 90,000 times.
         return self._compile(" or ".join(f"boolean({rule.source})" for rule in rules)), rules
 
     def _assertion(self, check: etree._Element, context: str) -> Assertion:
@@ -263,7 +264,8 @@ class RuleSet:
         return _Scope(inside=self._named(test), anywhere=self._named(context))
 
     def _named(self, expression: str) -> frozenset[str]:
-        """The names in an expression and in its variables; functions and operators among them do no harm."""
+        """The names in an expression and in its variables. Names of functions and operators are among them,
+        which only matters if an element has the same name."""
         own = frozenset(_NAME.findall(_LITERAL.sub("", expression)))
         return own.union(*(self._names[name] for name in _VARIABLE.findall(expression)))
 

@@ -1,4 +1,4 @@
-"""What an XSD type allows, in words: from its documentation in both languages, else from its facets."""
+"""Describes in words what an XSD type allows: by its documentation in both languages, else by its facets."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +13,8 @@ class Words(NamedTuple):
 
 
 def describe(type_: Any) -> Words:
-    """For a simple type, or a complex one with simple content. A blank alternative goes without saying."""
+    """The description of a simple type, or of a complex one with simple content. A member of a union that
+    only allows the empty string is not mentioned."""
     documented = _documentation(type_)
     if documented is not None:
         return documented
@@ -35,7 +36,7 @@ def describe(type_: Any) -> Words:
 
 
 def required(type_: Any) -> Words:
-    """What a value of the type must be."""
+    """The requirement on a value of the type, as the end of a sentence."""
     listed = _listed(type_)
     if listed and _documentation(type_) is None and not type_.is_complex():
         return Words(f"只能填 {'、'.join(listed)}", f"must be one of {', '.join(listed)}")
@@ -45,7 +46,7 @@ def required(type_: Any) -> Words:
 
 
 def called_zh(element: Any) -> str:
-    """What the trade calls an element, by its documentation; empty where that does not say."""
+    """The trade's Chinese term for an element, from its documentation; empty where there is none."""
     return _texts(element).get("zh", "")
 
 

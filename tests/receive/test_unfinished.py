@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from docs.generate import ROOT
 from gateway.model.parties import Account
 from gateway.model.unfinished_names import SUFFIXES, is_unfinished, whole_name
 from tests.support.unfinished import UNFINISHED
@@ -31,3 +32,9 @@ def test_an_account_may_have_further_suffixes() -> None:
     assert account.is_unfinished("a.xml.SENDING")
     assert not Account(name="other", keys=()).is_unfinished("a.xml.sending")
     assert whole_name("a.xml.sending", account.unfinished) == "a.xml"
+
+
+@pytest.mark.parametrize("document", ["for-brokers.md", "for-brokers.zh.md"])
+def test_the_documents_name_the_same_suffixes(document: str) -> None:
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    assert f"`{' '.join(SUFFIXES)}`" in text

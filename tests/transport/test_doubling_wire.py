@@ -12,7 +12,6 @@ from aio_pika import IncomingMessage
 from aiormq.abc import DeliveredMessage
 from pamqp import commands
 from paramiko.server import ServerInterface
-from paramiko.sftp import CMD_EXTENDED, CMD_INIT, CMD_NAME, CMD_OPENDIR, CMD_REALPATH, CMD_RENAME, CMD_STAT
 
 from adapters.backends.amqp_exchange import put_aside, text_in, word_in
 from adapters.channels.amqp.dead_letters import dead_letter, notice
@@ -24,13 +23,13 @@ from adapters.channels.sftp_server.virtual_tree import Tree
 from adapters.home.clock import utc_now
 from adapters.transport.amqp.aside import facts_of
 from adapters.transport.amqp.frames import UNREADABLE, can_be_written, read_all_there_is
-from adapters.transport.sftp.sftp_wire import string
+from adapters.transport.sftp.codec import Command, pack, packet
 from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.parties import Account, Delivery
 from gateway.model.unfinished_names import whole_name
 from tests.support.doubling import filled, grows_with_its_input
 from tests.support.raw_amqp import Properties, content_header, field, table
-from tests.transport.test_sftp_wire import packet, wire
+from tests.transport.test_sftp_wire import wire
 
 ACCOUNT: Final = Account(name="broker-aa", keys=(), delivery=Delivery.AMQP)
 FOUND: Final = finding(Fault.AMQP_UNREADABLE)
@@ -61,7 +60,7 @@ def served(said: bytes) -> Line:
     """A session that answers what was said, of an account whose store is never asked."""
     nothing = cast(Any, None)
     services = SftpServices(nothing, nothing, nothing, nothing, utc_now, nothing)
-    line = Line(packet(CMD_INIT, (3).to_bytes(4)) + said)
+    line = Line(packet(Command.INIT, pack(3)) + said)
     tree = Tree(services, ACCOUNT, lambda: ACCOUNT)
     session = Session(
         *(cast(paramiko.Channel, line), "sftp", cast(ServerInterface, None), tree, 1.0), lambda _session: None
@@ -72,7 +71,7 @@ def served(said: bytes) -> Line:
 
 
 def request(kind: int, *fields: bytes) -> bytes:
-    return packet(kind, (1).to_bytes(4) + b"".join(map(string, fields)))
+    return packet(kind, pack(1, *fields))
 
 
 def in_a_path(piece: str, before: str = "") -> Callable[[int], bytes]:
@@ -86,12 +85,12 @@ def asked(kind: int, *more: bytes) -> Callable[[bytes], object]:
 
 def listed(entries: bytes) -> object:
     """A folder as a partner's server lists it, in answers as long as we read."""
-    with wire(packet(CMD_NAME, (1).to_bytes(4) + entries)) as asking:
-        return [(claim_of(each.name), is_sound(each.name)) for each in asking.names(asking.ask(CMD_NAME))]
+    with wire(packet(Command.NAME, pack(1), entries)) as asking:
+        return [(claim_of(each.name), is_sound(each.name)) for each in asking.names(asking.ask(Command.NAME))]
 
 
 def entries(name: bytes, attributes: bytes) -> Callable[[int], bytes]:
-    one = string(name) + string(b"") + attributes
+    one = pack(name, b"") + attributes
     return lambda size: (size // 2 // len(one)).to_bytes(4) + filled(one, size // 2)
 
 
@@ -108,19 +107,19 @@ PATHS: Final = {
     "no UTF-8": lambda size: filled(b"\xff", size // 4),
 }
 SFTP: Final[dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes]]]] = {
-    **{f"stat: {name}": (asked(CMD_STAT), made) for name, made in PATHS.items()},
-    **{f"rename: {name}": (asked(CMD_RENAME, b"/InBox/a"), made) for name, made in PATHS.items()},
-    **{f"real path: {name}": (asked(CMD_REALPATH), made) for name, made in PATHS.items()},
-    "opened folders": (served, lambda size: filled(request(CMD_OPENDIR, b"/OutBox"), size)),
-    "requests": (served, lambda size: filled(request(CMD_REALPATH, b"."), size)),
+    **{f"stat: {name}": (asked(Command.STAT), made) for name, made in PATHS.items()},
+    **{f"rename: {name}": (asked(Command.RENAME, b"/InBox/a"), made) for name, made in PATHS.items()},
+    **{f"real path: {name}": (asked(Command.REALPATH), made) for name, made in PATHS.items()},
+    "opened folders": (served, lambda size: filled(request(Command.OPENDIR, b"/OutBox"), size)),
+    "requests": (served, lambda size: filled(request(Command.REALPATH, b"."), size)),
     "requests that nobody knows": (served, lambda size: filled(request(77), size)),
-    "requests that are cut short": (served, lambda size: filled(packet(CMD_STAT, bytes(5)), size)),
-    "an extension": (asked(CMD_EXTENDED), in_a_path("a")),
+    "requests that are cut short": (served, lambda size: filled(packet(Command.STAT, bytes(5)), size)),
+    "an extension": (asked(Command.EXTENDED), in_a_path("a")),
     "a partner's names": (listed, entries(b"a.xml", (0).to_bytes(4))),
     "a partner's claims": (listed, entries(b"." + b"a." * 60 + b"taken", (0).to_bytes(4))),
     "a partner's attributes": (
         listed,
-        entries(b"a", (1 << 31).to_bytes(4) + (50).to_bytes(4) + (string(b"") + string(b"")) * 50),
+        entries(b"a", pack(1 << 31, 50, *[b""] * 100)),
     ),
     "a claim's name": (lambda name: claim_of(name.decode()), lambda size: b"." + filled("a.", size)),
     "an unfinished name": (lambda name: whole_name(name.decode()), lambda size: filled(".tmp", size)),

@@ -7,7 +7,8 @@ from typing import Final
 
 from adapters.channels.sftp_server.services import SftpServices
 from adapters.channels.sftp_server.uploads import Upload
-from adapters.channels.sftp_server.wire import Refused, Status
+from adapters.channels.sftp_server.wire import Refused
+from adapters.transport.sftp.codec import Status
 from gateway.model.faults import Fault, MessageRejected, finding, printable
 from gateway.model.ports import Spool
 

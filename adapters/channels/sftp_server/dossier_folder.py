@@ -10,7 +10,8 @@ from typing import IO, Final
 
 from adapters.channels.sftp_server.handles import DownloadHandle
 from adapters.channels.sftp_server.services import SftpServices
-from adapters.channels.sftp_server.wire import Attributes, Refused, Status, denied, no_such_file
+from adapters.channels.sftp_server.wire import Attributes, Refused, denied, no_such_file
+from adapters.transport.sftp.codec import Status
 from gateway.dossier.index import index_bytes
 from gateway.formats.zip_member import opened_part
 from gateway.model.dossier import INDEX_NAME, Dossier, DossierFile, Reading, Recorded, Shelf, names_entry

@@ -6,7 +6,8 @@ from typing import IO, Final
 
 from adapters.channels.sftp_server.services import SftpServices, no_room
 from adapters.channels.sftp_server.uploads import Upload, Uploads
-from adapters.channels.sftp_server.wire import Attributes, Refused, Status, denied
+from adapters.channels.sftp_server.wire import Attributes, Refused, denied
+from adapters.transport.sftp.codec import Status
 from gateway.model.parties import Account
 from gateway.model.ports import Spool
 from gateway.receive.allowance import UploadAllowance

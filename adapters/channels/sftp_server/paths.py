@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from adapters.channels.sftp_server.wire import LONGEST_NAME, Refused, Status, no_such_file
+from adapters.channels.sftp_server.wire import LONGEST_NAME, Refused, no_such_file
+from adapters.transport.sftp.codec import Status
 from gateway.model.folders import Folder
 
 _FOLDERS: Final = {folder.value: folder for folder in Folder}

@@ -9,7 +9,8 @@ from adapters.channels.sftp_server.handles import FILE, PACKAGES_TOGETHER, Uploa
 from adapters.channels.sftp_server.remembered import LostUpload
 from adapters.channels.sftp_server.services import SftpServices, no_room
 from adapters.channels.sftp_server.uploads import Upload
-from adapters.channels.sftp_server.wire import Attributes, Mode, Refused, Space, Status, denied, no_such_file
+from adapters.channels.sftp_server.wire import Attributes, Refused, Space, denied, no_such_file
+from adapters.transport.sftp.codec import Mode, Status
 from gateway.model.folders import Folder
 from gateway.model.parties import Account
 from gateway.receive.allowance import UploadAllowance

@@ -14,7 +14,8 @@ import structlog
 
 from adapters.channels.sftp_server.remembered import UploadNotes
 from adapters.channels.sftp_server.uploads import Upload, Uploads
-from adapters.channels.sftp_server.wire import Refused, Status, no_such_file
+from adapters.channels.sftp_server.wire import Refused, no_such_file
+from adapters.transport.sftp.codec import Status
 from gateway.model.faults import Finding, MessageRejected, printable
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, new_id

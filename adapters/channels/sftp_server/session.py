@@ -13,7 +13,9 @@ from adapters.channels.sftp_server import wire
 from adapters.channels.sftp_server.handles import DownloadHandle, UploadHandle
 from adapters.channels.sftp_server.services import cause, log
 from adapters.channels.sftp_server.virtual_tree import Tree
-from adapters.channels.sftp_server.wire import Command, Fields, Mode, Refused, Status
+from adapters.channels.sftp_server.wire import Refused, Request
+from adapters.transport.sftp import codec
+from adapters.transport.sftp.codec import BadPacket, Command, Mode, Status
 
 _RECEIVE: Final = 1024 * 1024
 _MOST_HANDLES: Final = 256
@@ -65,7 +67,7 @@ class Session(SubsystemHandler):
                     return
             # scp treats a session that ends without a status as a failure.
             self._channel.send_exit_status(0)
-        except (OSError, EOFError, Refused):
+        except (OSError, EOFError, BadPacket):
             return  # the client disconnected, was idle for too long, or sent something that is not SFTP
 
     def finish_subsystem(self) -> None:
@@ -110,16 +112,18 @@ class Session(SubsystemHandler):
 
     def _answer(self, packet: bytes) -> None:
         if len(packet) < 5:
-            raise Refused(Status.BAD_MESSAGE, "The request is cut short")
+            raise BadPacket("no number")
         number = int.from_bytes(packet[1:5])
         verb = _VERBS.get(packet[0], Session._unsupported)
         try:
             # A write only adds to uncommitted data; there are thousands of writes for each commit.
             if packet[0] != Command.WRITE:
                 self._tree.admit()
-            self._outbound += verb(self, number, Fields(packet, 5))
+            self._outbound += verb(self, number, Request(packet, 5))
         except Refused as refusal:
             self._outbound += wire.status(number, refusal.status, refusal.text)
+        except BadPacket:
+            self._outbound += wire.status(number, Status.BAD_MESSAGE, "The request is cut short")
         except OSError as error:
             log.error("storage failed", errno=error.errno, reason=error.strerror)
             self._outbound += wire.status(number, Status.FAILURE, cause(error))
@@ -131,7 +135,7 @@ class Session(SubsystemHandler):
             log.error("request failed", command=packet[0], error=type(error).__name__, trace=trace)
             self._outbound += wire.status(number, Status.FAILURE, "The gateway failed; try again later")
 
-    def _open(self, number: int, fields: Fields) -> bytes:
+    def _open(self, number: int, fields: Request) -> bytes:
         path = fields.text()
         mode = Mode(fields.number() & 0x3F)
         self._bound()
@@ -139,7 +143,7 @@ class Session(SubsystemHandler):
         self._files[name] = self._tree.open(path, mode)
         return wire.handle(number, name)
 
-    def _close(self, number: int, fields: Fields) -> bytes:
+    def _close(self, number: int, fields: Request) -> bytes:
         name = fields.string()
         if self._folders.pop(name, None) is None:
             # Removed from the table first: after a failed close the file is no longer open either.
@@ -149,37 +153,37 @@ class Session(SubsystemHandler):
             file.close()
         return wire.status(number, Status.OK, "")
 
-    def _read(self, number: int, fields: Fields) -> bytes:
+    def _read(self, number: int, fields: Request) -> bytes:
         file = self._file(fields)
         content = file.read(fields.long(), min(fields.number(), wire.LONGEST_READ))
         if not content:
             return wire.status(number, Status.EOF, "End of file")
         return wire.data(number, content)
 
-    def _write(self, number: int, fields: Fields) -> bytes:
+    def _write(self, number: int, fields: Request) -> bytes:
         file = self._file(fields)
         file.write(fields.long(), fields.string())
         return wire.status(number, Status.OK, "")
 
-    def _fstat(self, number: int, fields: Fields) -> bytes:
+    def _fstat(self, number: int, fields: Request) -> bytes:
         return wire.attributes(number, self._file(fields).stat())
 
-    def _fsetstat(self, number: int, fields: Fields) -> bytes:
+    def _fsetstat(self, number: int, fields: Request) -> bytes:
         file = self._file(fields)
-        size = fields.new_size()
+        size = fields.size()
         if size is not None:
             file.truncate(size)
         return wire.status(number, Status.OK, "")
 
-    def _stat(self, number: int, fields: Fields) -> bytes:
+    def _stat(self, number: int, fields: Request) -> bytes:
         return wire.attributes(number, self._tree.stat(fields.text()))
 
-    def _setstat(self, number: int, fields: Fields) -> bytes:
+    def _setstat(self, number: int, fields: Request) -> bytes:
         path = fields.text()
-        self._tree.change(path, fields.new_size())
+        self._tree.change(path, fields.size())
         return wire.status(number, Status.OK, "")
 
-    def _opendir(self, number: int, fields: Fields) -> bytes:
+    def _opendir(self, number: int, fields: Request) -> bytes:
         self._bound()
         path = fields.text()
         self._tree.look_into(path)
@@ -187,7 +191,7 @@ class Session(SubsystemHandler):
         self._folders[name] = _Walk(path)
         return wire.handle(number, name)
 
-    def _readdir(self, number: int, fields: Fields) -> bytes:
+    def _readdir(self, number: int, fields: Request) -> bytes:
         walk = self._folders.get(fields.string())
         if walk is None:
             raise Refused(Status.FAILURE, "No such handle")
@@ -199,50 +203,50 @@ class Session(SubsystemHandler):
             walk.after = some[-1][0]
             return wire.names(number, some, self._tree.now())
 
-    def _remove(self, number: int, fields: Fields) -> bytes:
+    def _remove(self, number: int, fields: Request) -> bytes:
         self._tree.remove(fields.text())
         return wire.status(number, Status.OK, "")
 
-    def _rename(self, number: int, fields: Fields) -> bytes:
+    def _rename(self, number: int, fields: Request) -> bytes:
         old, new = fields.text(), fields.text()
         self._tree.rename(old, new, replace=False)
         return wire.status(number, Status.OK, "")
 
-    def _realpath(self, number: int, fields: Fields) -> bytes:
+    def _realpath(self, number: int, fields: Request) -> bytes:
         return wire.real_path(number, self._tree.canonical(fields.text()))
 
-    def _extended(self, number: int, fields: Fields) -> bytes:
+    def _extended(self, number: int, fields: Request) -> bytes:
         match fields.string():
-            case wire.POSIX_RENAME:
+            case codec.POSIX_RENAME:
                 old, new = fields.text(), fields.text()
                 self._tree.rename(old, new, replace=True)
                 return wire.status(number, Status.OK, "")
-            case wire.STATVFS:
+            case codec.STATVFS:
                 self._tree.stat(fields.text())
                 return wire.space(number, self._tree.space())
-            case wire.FSTATVFS:
+            case codec.FSTATVFS:
                 self._file(fields)
                 return wire.space(number, self._tree.space())
         return self._unsupported(number, fields)
 
-    def _mkdir(self, number: int, fields: Fields) -> bytes:
+    def _mkdir(self, number: int, fields: Request) -> bytes:
         raise self._tree.refuse_making(fields.text())
 
-    def _rmdir(self, number: int, fields: Fields) -> bytes:
+    def _rmdir(self, number: int, fields: Request) -> bytes:
         raise self._tree.refuse_removing(fields.text())
 
-    def _symlink(self, number: int, fields: Fields) -> bytes:
+    def _symlink(self, number: int, fields: Request) -> bytes:
         _points_to, link = fields.text(), fields.text()  # in OpenSSH's order, which differs from the draft
         raise self._tree.refuse_making(link)
 
-    def _readlink(self, number: int, fields: Fields) -> bytes:
+    def _readlink(self, number: int, fields: Request) -> bytes:
         self._tree.stat(fields.text())
         raise Refused(Status.FAILURE, "Not a link")
 
-    def _unsupported(self, number: int, fields: Fields) -> bytes:
+    def _unsupported(self, number: int, fields: Request) -> bytes:
         return wire.status(number, Status.OP_UNSUPPORTED, "Not supported")
 
-    def _file(self, fields: Fields) -> UploadHandle | DownloadHandle:
+    def _file(self, fields: Request) -> UploadHandle | DownloadHandle:
         file = self._files.get(fields.string())
         if file is None:
             raise Refused(Status.FAILURE, "No such handle")
@@ -262,7 +266,7 @@ class _Walk:
     over: bool = False
 
 
-_VERBS: Final[dict[int, Callable[[Session, int, Fields], bytes]]] = {
+_VERBS: Final[dict[int, Callable[[Session, int, Request], bytes]]] = {
     Command.OPEN: Session._open,
     Command.CLOSE: Session._close,
     Command.READ: Session._read,

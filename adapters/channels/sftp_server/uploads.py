@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from adapters.channels.sftp_server.remembered import LostUpload, UploadNotes
-from adapters.channels.sftp_server.wire import Refused, Status, denied, no_such_file
+from adapters.channels.sftp_server.wire import Refused, denied, no_such_file
+from adapters.transport.sftp.codec import Status
 from gateway.model.ports import Spool
 from gateway.model.unfinished_names import LEFT_AFTER, whole_name
 

@@ -17,13 +17,12 @@ from adapters.channels.sftp_server.services import SftpServices
 from adapters.channels.sftp_server.wire import (
     NAMES_IN_A_PACKET,
     Attributes,
-    Mode,
     Refused,
     Space,
-    Status,
     denied,
     no_such_file,
 )
+from adapters.transport.sftp.codec import Mode, Status
 from gateway.model.folders import Folder
 from gateway.model.parties import Account
 from gateway.model.ports import Entry

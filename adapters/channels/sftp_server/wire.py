@@ -1,80 +1,36 @@
-"""SFTP version 3 (draft-ietf-secsh-filexfer-02), the server's side: packets in, packets out, no decisions."""
+"""The server's side of SFTP: requests in, answers out, no decisions."""
 
 import stat
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum, IntFlag
 from typing import Final
 
+from adapters.transport.sftp.codec import (
+    FSTATVFS,
+    POSIX_RENAME,
+    STATVFS,
+    VERSION,
+    Command,
+    Fields,
+    Status,
+    pack,
+    pack_attributes,
+    packet,
+)
 from gateway.model.china import CHINA
 
-VERSION: Final = 3
 # OpenSSH sends and accepts 256 KB at most (sftp-common.h, SFTP_MAX_MSG_LENGTH).
 LONGEST_PACKET: Final = 256 * 1024
 LONGEST_READ: Final = 32 * 1024
 # A name takes at most 255 bytes twice and 90 for attributes, so this many fit into one packet.
 NAMES_IN_A_PACKET: Final = 200
 LONGEST_NAME: Final = 255
-POSIX_RENAME: Final = b"posix-rename@openssh.com"
-STATVFS: Final = b"statvfs@openssh.com"
-FSTATVFS: Final = b"fstatvfs@openssh.com"
 _BLOCK: Final = 4096
 _NO_SETUID: Final = 2
 # Older and future times are shown with the year instead of the time of day, as by ls.
 _RECENT: Final = timedelta(days=182)
-
-
-class Command(IntEnum):
-    INIT = 1
-    VERSION = 2
-    OPEN = 3
-    CLOSE = 4
-    READ = 5
-    WRITE = 6
-    LSTAT = 7
-    FSTAT = 8
-    SETSTAT = 9
-    FSETSTAT = 10
-    OPENDIR = 11
-    READDIR = 12
-    REMOVE = 13
-    MKDIR = 14
-    RMDIR = 15
-    REALPATH = 16
-    STAT = 17
-    RENAME = 18
-    READLINK = 19
-    SYMLINK = 20
-    STATUS = 101
-    HANDLE = 102
-    DATA = 103
-    NAME = 104
-    ATTRS = 105
-    EXTENDED = 200
-    EXTENDED_REPLY = 201
-
-
-class Status(IntEnum):
-    OK = 0
-    EOF = 1
-    NO_SUCH_FILE = 2
-    PERMISSION_DENIED = 3
-    FAILURE = 4
-    BAD_MESSAGE = 5
-    OP_UNSUPPORTED = 8
-
-
-class Mode(IntFlag):
-    """How a file is opened (section 6.3)."""
-
-    READ = 0x01
-    WRITE = 0x02
-    APPEND = 0x04
-    CREATE = 0x08
-    TRUNCATE = 0x10
-    EXCLUSIVE = 0x20
 
 
 class Refused(Exception):
@@ -103,8 +59,7 @@ class Attributes:
     at: datetime
 
     def pack(self) -> bytes:
-        seconds = int(self.at.timestamp())
-        return struct.pack(">IQIII", 0x0D, self.size, self.mode, seconds, seconds)
+        return pack_attributes(self.size, self.mode, int(self.at.timestamp()))
 
     def line(self, name: str, now: datetime) -> str:
         """The line that `ls -l` would show at this time, in China's zone; OpenSSH prints it unchanged."""
@@ -124,23 +79,10 @@ class Space:
     free_files: int
 
 
-class Fields:
-    """The fields of one request, read in order; raises `Refused` if it ends too early or is not UTF-8."""
+class Request(Fields):
+    """The fields of one request."""
 
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: bytes, start: int) -> None:
-        self._data = data
-        self._at = start
-
-    def number(self) -> int:
-        return int.from_bytes(self._take(4))
-
-    def long(self) -> int:
-        return int.from_bytes(self._take(8))
-
-    def string(self) -> bytes:
-        return self._take(self.number())
+    __slots__ = ()
 
     def text(self) -> str:
         try:
@@ -148,56 +90,34 @@ class Fields:
         except UnicodeDecodeError:
             raise Refused(Status.FAILURE, "File names must be UTF-8") from None
 
-    def new_size(self) -> int | None:
-        """The size among the attributes that follow, if present; the other attributes are ignored."""
-        return self.long() if self.number() & 0x01 else None
-
-    def _take(self, length: int) -> bytes:
-        end = self._at + length
-        if end > len(self._data):
-            raise Refused(Status.BAD_MESSAGE, "The request is cut short")
-        taken = self._data[self._at : end]
-        self._at = end
-        return taken
-
-
-def _string(value: bytes) -> bytes:
-    return len(value).to_bytes(4) + value
-
-
-def _packet(kind: Command, number: int, body: bytes) -> bytes:
-    return struct.pack(">IBI", len(body) + 5, kind, number) + body
-
 
 def version() -> bytes:
-    # OpenSSH's sftp renames with the first one if it is offered, and uses the others for `df` (PROTOCOL,
-    # 4.3f).
-    offered = ((POSIX_RENAME, b"1"), (STATVFS, b"2"), (FSTATVFS, b"2"))
-    body = VERSION.to_bytes(4) + b"".join(_string(name) + _string(of) for name, of in offered)
-    return struct.pack(">IB", len(body) + 1, Command.VERSION) + body
+    # OpenSSH's sftp renames with the first one if it is offered, and uses the others for `df`.
+    offered = pack(POSIX_RENAME, b"1", STATVFS, b"2", FSTATVFS, b"2")
+    return packet(Command.VERSION, pack(VERSION), offered)
 
 
 def status(number: int, status: Status, text: str) -> bytes:
-    return _packet(Command.STATUS, number, status.to_bytes(4) + _string(text.encode()) + _string(b"en"))
+    return packet(Command.STATUS, pack(number, status, text.encode(), b"en"))
 
 
 def handle(number: int, name: bytes) -> bytes:
-    return _packet(Command.HANDLE, number, _string(name))
+    return packet(Command.HANDLE, pack(number, name))
 
 
 def data(number: int, content: bytes) -> bytes:
-    return _packet(Command.DATA, number, _string(content))
+    return packet(Command.DATA, pack(number, content))
 
 
 def attributes(number: int, found: Attributes) -> bytes:
-    return _packet(Command.ATTRS, number, found.pack())
+    return packet(Command.ATTRS, pack(number), found.pack())
 
 
 def names(number: int, entries: Sequence[tuple[str, Attributes]], now: datetime) -> bytes:
-    parts = [len(entries).to_bytes(4)]
+    parts = [pack(number, len(entries))]
     for name, found in entries:
-        parts += (_string(name.encode()), _string(found.line(name, now).encode()), found.pack())
-    return _packet(Command.NAME, number, b"".join(parts))
+        parts += (pack(name.encode(), found.line(name, now).encode()), found.pack())
+    return packet(Command.NAME, *parts)
 
 
 def space(number: int, found: Space) -> bytes:
@@ -209,9 +129,10 @@ def space(number: int, found: Space) -> bytes:
         *(found.files, found.free_files, found.free_files),
         *(0, _NO_SETUID, LONGEST_NAME),
     )
-    return _packet(Command.EXTENDED_REPLY, number, body)
+    return packet(Command.EXTENDED_REPLY, pack(number), body)
 
 
 def real_path(number: int, path: str) -> bytes:
-    text = _string(path.encode())
-    return _packet(Command.NAME, number, (1).to_bytes(4) + text + text + bytes(4))
+    text = path.encode()
+    no_attributes = 0
+    return packet(Command.NAME, pack(number, 1, text, text, no_attributes))

@@ -11,33 +11,15 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import paramiko
-from paramiko.sftp import (
-    CMD_CLOSE,
-    CMD_EXTENDED,
-    CMD_LSTAT,
-    CMD_MKDIR,
-    CMD_OPEN,
-    CMD_OPENDIR,
-    CMD_READ,
-    CMD_READDIR,
-    CMD_REMOVE,
-    CMD_RENAME,
-    CMD_WRITE,
-    SFTP_FLAG_CREATE,
-    SFTP_FLAG_READ,
-    SFTP_FLAG_TRUNC,
-    SFTP_FLAG_WRITE,
-)
 
 from adapters.transport.files.folders import FIRST, MOST, FolderEntry, Unreachable, anything, checked
+from adapters.transport.sftp.codec import FSYNC, POSIX_RENAME, BadPacket, Command, Mode, pack
 from adapters.transport.sftp.sftp_login import logged_in, read_key
-from adapters.transport.sftp.sftp_wire import BadAnswer, Ended, Refused, Wire, string
+from adapters.transport.sftp.sftp_wire import Ended, Refused, Wire
 from gateway.config.connections import RemoteFolders
 from gateway.model.faults import printable
 from gateway.run.crash_points import crash_point
 
-_RENAME: Final = "posix-rename@openssh.com"  # OpenSSH PROTOCOL, 4.3: replaces, in one step
-_FSYNC: Final = "fsync@openssh.com"  # OpenSSH PROTOCOL, 4.6
 _PIECE: Final = 32 * 1024  # every server takes and gives so many bytes at once
 _EMPTY: Final = 1000  # entries that an answer counts for which has none, so that they come to an end
 _AHEAD: Final = 32  # requests under way
@@ -75,40 +57,40 @@ class SftpFiles:
         found: list[FolderEntry] = []
         looked_at = 0
         with self._using(folder) as wire:
-            handle = wire.handle(wire.ask(CMD_OPENDIR, self._path(folder)))
+            handle = wire.handle(wire.ask(Command.OPENDIR, self._path(folder)))
             try:
                 with suppress(Ended):
                     while len(found) < MOST and looked_at < FIRST:
-                        names = wire.names(wire.ask(CMD_READDIR, handle))
+                        names = wire.names(wire.ask(Command.READDIR, handle))
                         looked_at += len(names) or _EMPTY
                         found += [each for each in names if each.name not in (".", "..") and wanted(each)]
             finally:
-                wire.done(wire.ask(CMD_CLOSE, handle))
+                wire.done(wire.ask(Command.CLOSE, handle))
         return found[:MOST]
 
     def look(self, folder: str, name: str) -> FolderEntry | None:
         path = self._path(folder, checked(name))
         try:
             with self._using(name) as wire:
-                return wire.attributes(wire.ask(CMD_LSTAT, path), name)
+                return wire.attributes(wire.ask(Command.LSTAT, path), name)
         except FileNotFoundError:
             return None
 
     def read(self, folder: str, name: str) -> Generator[bytes, None, None]:
         path = self._path(folder, checked(name))
         with self._using(name) as wire:
-            handle = wire.handle(wire.ask(CMD_OPEN, path, SFTP_FLAG_READ, 0))
+            handle = wire.handle(wire.ask(Command.OPEN, path, Mode.READ, 0))
             under_way: deque[int] = deque()
             asked = at = 0
             try:
                 with suppress(Ended):
                     while True:
                         while len(under_way) < _AHEAD:
-                            under_way.append(wire.ask_at(CMD_READ, handle, asked, _PIECE.to_bytes(4)))
+                            under_way.append(wire.ask_at(Command.READ, handle, asked, _PIECE.to_bytes(4)))
                             asked += _PIECE
                         data = wire.data(under_way.popleft())
                         if not 0 < len(data) <= _PIECE:
-                            raise BadAnswer("another piece of a file than was asked for")
+                            raise BadPacket("another piece of a file than was asked for")
                         yield data
                         at += len(data)
                         if len(data) < _PIECE:  # what was asked of the places after it is of no use
@@ -116,52 +98,52 @@ class SftpFiles:
                             asked = at
             finally:
                 _forget(wire, under_way)
-                wire.done(wire.ask(CMD_CLOSE, handle))
+                wire.done(wire.ask(Command.CLOSE, handle))
 
     @crash_point("write-a-remote-file")
     def write(self, folder: str, name: str, fill: Callable[[IO[bytes]], object]) -> None:
-        flags = SFTP_FLAG_WRITE | SFTP_FLAG_CREATE | SFTP_FLAG_TRUNC
+        flags = Mode.WRITE | Mode.CREATE | Mode.TRUNCATE
         path = self._path(folder, checked(name))
         with self._using(name) as wire:
-            handle = wire.handle(wire.ask(CMD_OPEN, path, flags, 0))
+            handle = wire.handle(wire.ask(Command.OPEN, path, flags, 0))
             file = _Writing(wire, handle)
             try:
                 with io.BufferedWriter(file, _PIECE) as buffered:
                     fill(buffered)
-                if _FSYNC in wire.extensions:
-                    wire.done(wire.ask(CMD_EXTENDED, _FSYNC.encode(), handle))
+                if FSYNC in wire.extensions:
+                    wire.done(wire.ask(Command.EXTENDED, FSYNC, handle))
             finally:
-                wire.done(wire.ask(CMD_CLOSE, handle))
+                wire.done(wire.ask(Command.CLOSE, handle))
 
     @crash_point("move-a-remote-file")
     def move(self, folder: str, name: str, to_folder: str, to_name: str) -> None:
         """Without the extension for it, what has the new name is removed first."""
         old, new = self._path(folder, checked(name)), self._path(to_folder, checked(to_name))
         with self._using(name) as wire:
-            if _RENAME in wire.extensions:
-                wire.done(wire.ask(CMD_EXTENDED, _RENAME.encode(), old, new))
+            if POSIX_RENAME in wire.extensions:
+                wire.done(wire.ask(Command.EXTENDED, POSIX_RENAME, old, new))
                 return
         if self.look(to_folder, to_name) is not None:
             self.remove(to_folder, to_name)
         with self._using(name) as wire:
-            wire.done(wire.ask(CMD_RENAME, old, new))
+            wire.done(wire.ask(Command.RENAME, old, new))
 
     def rename(self, folder: str, name: str, to_name: str) -> None:
         """By the plain request, which replaces nothing (draft-ietf-secsh-filexfer-02, 6.5)."""
         old, new = self._path(folder, checked(name)), self._path(folder, checked(to_name))
         with self._using(name) as wire:
-            wire.done(wire.ask(CMD_RENAME, old, new))
+            wire.done(wire.ask(Command.RENAME, old, new))
 
     def remove(self, folder: str, name: str) -> None:
         path = self._path(folder, checked(name))
         with self._using(name) as wire:
-            wire.done(wire.ask(CMD_REMOVE, path))
+            wire.done(wire.ask(Command.REMOVE, path))
 
     def make(self, folder: str) -> None:
         above, _, name = folder.rpartition("/")
         if self.look(above, name) is None:
             with self._using(folder) as wire:
-                wire.done(wire.ask(CMD_MKDIR, self._path(folder), 0))
+                wire.done(wire.ask(Command.MKDIR, self._path(folder), 0))
 
     def close(self) -> None:
         """May be called from another thread: what is under way, a log-in too, ends as `Unreachable`."""
@@ -187,7 +169,7 @@ class SftpFiles:
         except Refused as refusal:
             refusal.error.filename = what
             raise refusal.error from None
-        except BadAnswer as error:
+        except BadPacket as error:
             self.close()
             raise OSError(errno.EPROTO, str(error), what) from None
         except (EOFError, TimeoutError, ConnectionError, paramiko.SSHException) as error:
@@ -240,7 +222,7 @@ class _Writing(io.RawIOBase):
     def write(self, data: Any, /) -> int:
         piece = bytes(data[:_PIECE])
         self._settle(_AHEAD)
-        self._under_way.append(self._wire.ask_at(CMD_WRITE, self._handle, self._at, string(piece)))
+        self._under_way.append(self._wire.ask_at(Command.WRITE, self._handle, self._at, pack(piece)))
         self._at += len(piece)
         self._end = max(self._end, self._at)
         return len(piece)

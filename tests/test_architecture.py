@@ -28,7 +28,7 @@ CORE_IMPORTS: Mapping[str, Collection[str]] = {
     "notify": ("model", "formats", "families", "respond"),
     "dossier": ("model", "formats"),
     "monitor": ("model", "config"),
-    "operate": ("model", "formats", "judge", "notify"),
+    "operate": ("model", "formats", "config", "judge", "deliver", "notify"),
     "run": ("model", "config", "judge", "deliver", "respond", "notify", "monitor"),
 }
 # The same for adapters: those of one role do not know those of another.

@@ -21,8 +21,9 @@ from adapters.cli.output import (
     say_rows,
 )
 from adapters.store.read.agreements import list_agreements, show_agreement, trace_agreement
-from adapters.store.read.parties import named, registered
+from adapters.store.read.parties import registered
 from gateway.model.agreements import AgreementKind, AgreementState
+from gateway.model.parties import named
 
 app = typer.Typer(
     cls=Listing,

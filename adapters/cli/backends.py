@@ -21,9 +21,10 @@ from adapters.cli.output import (
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
-from adapters.store.write import destinations
+from adapters.store.write.destinations import DestinationStatus, SqlBackendActs, Waiting, known, waiting
 from gateway.model.faults import printable
 from gateway.model.states import DeliveryState
+from gateway.operate import backends as operate
 
 app = typer.Typer(cls=Listing, help="The back-ends: status, pause, resume, retry.")
 
@@ -62,9 +63,8 @@ def pause(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: J
     with exit_codes():
         base = opened(home)
         _checked(base, name)
-        who, now = actor(), utc_now()
         with base.store() as database:
-            changed = database.submit(lambda to: destinations.pause(to, name, who, reason, now)).result()
+            changed = operate.pause(SqlBackendActs(database), name, actor(), reason, utc_now())
         _say(base, name, "paused" if changed else "paused already; nothing is changed", changed, as_json)
 
 
@@ -79,9 +79,8 @@ def resume(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: 
     with exit_codes():
         base = opened(home)
         _checked(base, name)
-        who, now = actor(), utc_now()
         with base.store() as database:
-            changed = database.submit(lambda to: destinations.resume(to, name, who, reason, now)).result()
+            changed = operate.resume(SqlBackendActs(database), name, actor(), reason, utc_now())
         _say(base, name, "resumed" if changed else "not paused; nothing is changed", changed, as_json)
 
 
@@ -97,10 +96,9 @@ def try_(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: Js
     with exit_codes():
         base = opened(home)
         _checked(base, name)
-        Rest(base.path / "backends" / name).end()
-        who, now = actor(), utc_now()
+        rest = Rest(base.path / "backends" / name)
         with base.store() as database:
-            database.submit(lambda to: destinations.try_now(to, name, who, reason, now)).result()
+            operate.try_now(SqlBackendActs(database), rest, name, actor(), reason, utc_now())
         _say(base, name, "to be tried now", True, as_json)
 
 
@@ -114,25 +112,24 @@ def _say(home: Home, name: str, what: str, changed: bool, as_json: bool) -> None
 
 
 def _checked(home: Home, name: str) -> None:
-    known = home.settings().backend
-    if name not in known:
-        fail(NO, f"gateway.toml has no back-end of that name; it has: {', '.join(known) or 'none'}")
+    configured = home.settings().backend
+    if name not in configured:
+        names = ", ".join(configured) or "none"
+        fail(NO, f"gateway.toml has no back-end of that name; it has: {names}")
 
 
 def _rows(home: Home) -> list[dict[str, Any]]:
     """Back-ends in the order of `gateway.toml`, then removed ones for which deliveries still wait."""
     configured = home.settings().backend
     with home.reading() as reader:
-        known, waiting = destinations.known(reader), destinations.waiting(reader)
+        status, waits = known(reader), waiting(reader)
     return [
-        _row(name, configured[name].kind if name in configured else "", known, waiting.get(name, {}))
-        for name in dict.fromkeys((*configured, *sorted(waiting)))
+        _row(name, configured[name].kind if name in configured else "", status, waits.get(name, {}))
+        for name in dict.fromkeys((*configured, *sorted(waits)))
     ]
 
 
-def _row(
-    name: str, kind: str, status: destinations.DestinationStatus, waiting: destinations.Waiting
-) -> dict[str, Any]:
+def _row(name: str, kind: str, status: DestinationStatus, waits: Waiting) -> dict[str, Any]:
     breaker, paused = status.get(name, (None, None))
     return {
         "name": name,
@@ -144,8 +141,8 @@ def _row(
         "paused_by": None if paused is None else paused.actor,
         "paused_at": None if paused is None else paused.at.isoformat(),
         "pause_reason": None if paused is None else paused.reason,
-        "pending": waiting.get(DeliveryState.PENDING, (0, None))[0],
-        "unknown": waiting.get(DeliveryState.UNKNOWN, (0, None))[0],
-        "oldest_waiting": min((at.isoformat() for _number, at in waiting.values()), default=None),
+        "pending": waits.get(DeliveryState.PENDING, (0, None))[0],
+        "unknown": waits.get(DeliveryState.UNKNOWN, (0, None))[0],
+        "oldest_waiting": min((at.isoformat() for _number, at in waits.values()), default=None),
         "note": "" if breaker is None else breaker.note,
     }

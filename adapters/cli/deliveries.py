@@ -26,6 +26,7 @@ from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.delivery_detail import list_deliveries, show_delivery
 from gateway.model.states import DeliveryState
+from gateway.operate.bulk_requests import NeedsApproval
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.message_actions import Impossible
 
@@ -128,12 +129,13 @@ def _done(act: DeliveryAct, wanted: int, path: Path, reason: str, as_json: bool)
 
     with exit_codes():
         home = opened(path)
-        if act.value in home.policy().operations.four_eyes:
-            taken = "; what is delivered has no replay then" if act is DeliveryAct.REPLAY else ""
-            fail(NO, f"the policy has a second person for {act}; use: gateway messages {act}{taken}")
+        policy = home.policy().operations
         try:
             with operating(home) as on:
-                delivery, message = on.service.act_on_delivery(act, wanted, actor(), reason)
+                delivery, message = on.service.act_on_delivery(act, wanted, actor(), reason, policy)
+        except NeedsApproval:
+            taken = "; what is delivered has no replay then" if act is DeliveryAct.REPLAY else ""
+            fail(NO, f"the policy has a second person for {act}; use: gateway messages {act}{taken}")
         except Impossible as error:
             fail(NO, f"{wanted}: {error}")
         except KeyError:

@@ -25,14 +25,14 @@ from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.write.receipt_actions import (
     Damaged,
-    NotRemoved,
     ReceiptFilter,
+    SqlReceiptActs,
     facts,
     find_receipts,
     list_receipts,
-    restore_receipt,
 )
 from gateway.model.faults import printable
+from gateway.operate import receipts
 
 WantedArgument = Annotated[str, typer.Argument(metavar="RECEIPT", help="Its number or name as listed.")]
 
@@ -102,10 +102,9 @@ def restore(
     with exit_codes(), opened(home).store() as database:
         with database.engine.connect() as reader:
             row = _one(reader, wanted)
-        who, now = actor(), utc_now()
         try:
-            database.submit(lambda to: restore_receipt(to, row.id, who, reason, now)).result()
-        except NotRemoved:
+            receipts.restore(SqlReceiptActs(database), row.id, actor(), reason, utc_now())
+        except receipts.NotRemoved:
             fail(NO, printable(f"{row.name} is where it was put, in {row.folder} of {row.account}"))
     if as_json:
         say_json({"id": row.id, "account": row.account, "folder": row.folder, "name": row.name})

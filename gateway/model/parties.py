@@ -1,6 +1,6 @@
 """The parties: traders, brokers, association, customs and premises, and what each may do."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -218,3 +218,15 @@ def _refuse_overlap(what: str, periods: Sequence[Period]) -> None:
     for earlier, later in pairwise(sorted(periods, key=lambda period: period.since)):
         if earlier.until is None or later.since <= earlier.until:
             raise ValueError(f"{what}: two periods overlap on {later.since}")
+
+
+def named(register: Mapping[str, Party], wanted: str) -> Party | None:
+    """The party with this account, or of this name (`Party.is_called`)."""
+    return next(
+        (
+            party
+            for party in register.values()
+            if party.is_called(wanted) or (party.account is not None and party.account.name == wanted)
+        ),
+        None,
+    )

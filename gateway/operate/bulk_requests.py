@@ -75,9 +75,18 @@ def check_same(before: RequestTerms, again: RequestTerms) -> None:
         raise OtherRequest(f"the request key {again.key} was used before, for another act or other messages")
 
 
+class NeedsApproval(Exception):
+    """The policy has a second person for this act: it needs a request."""
+
+
+def needs_approval(act: str, policy: OperationsPolicy) -> bool:
+    """Whether the policy has a second person for the act, however few messages it is on (four eyes)."""
+    return act in policy.four_eyes
+
+
 def initial_status(act: Act, messages: Sequence[str], policy: OperationsPolicy) -> Progress:
-    """`OPEN` where it may be carried out at once, else `ASKED`: it waits for a second person (four eyes)."""
-    asked = act.value in policy.four_eyes or len(messages) >= policy.four_eyes_from
+    """`OPEN` where it may be carried out at once, else `ASKED`: it waits for a second person."""
+    asked = needs_approval(act, policy) or len(messages) >= policy.four_eyes_from
     return Progress.ASKED if asked else Progress.OPEN
 
 

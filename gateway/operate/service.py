@@ -10,7 +10,13 @@ from gateway.model.policy import OperationsPolicy
 from gateway.model.ports import Clock, Superseded
 from gateway.model.states import DeliveryState, State
 from gateway.model.transition import Transition
-from gateway.operate.bulk_requests import BulkRequest, Progress, RequestTerms
+from gateway.operate.bulk_requests import (
+    BulkRequest,
+    NeedsApproval,
+    Progress,
+    RequestTerms,
+    needs_approval,
+)
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.dry_run import Trial
 from gateway.operate.message_actions import Act, Impossible, MessageStatus, Stage, event_of
@@ -39,15 +45,19 @@ class OperatorService:
         self._judgement = judgement
         self._clock = clock
 
-    def act(self, request: RequestTerms, message: str) -> State:
-        """Carries out the act on one message and returns the state after it."""
+    def act(self, request: RequestTerms, message: str, policy: OperationsPolicy) -> State:
+        """Carries out the act on one message and returns the state after it. Raises `NeedsApproval`."""
+        if needs_approval(request.act, policy):
+            raise NeedsApproval
         return _retried(lambda: self._store.act(message, self._change(request, message, _NOTHING)).result())
 
     def act_on_delivery(
-        self, act: DeliveryAct, delivery: int, actor: str, reason: str
+        self, act: DeliveryAct, delivery: int, actor: str, reason: str, policy: OperationsPolicy
     ) -> tuple[DeliveryState, State]:
         """Carries out the act on one delivery and returns the states of the delivery and its message after
-        it."""
+        it. Raises `NeedsApproval`."""
+        if needs_approval(act, policy):
+            raise NeedsApproval
         return self._store.act_on_delivery(act, delivery, actor, reason, self._clock()).result()
 
     def dry_run(self, act: Act, stage: Stage | None, message: str, actor: str) -> Trial:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.store.write.parties import import_parties
+from adapters.store.write.parties import SqlParties
 from gateway.formats.submission import read_envelope
 from gateway.formats.xml import trusted
 from gateway.model.parties import TraderClass
+from gateway.operate.parties import import_parties
 from gateway.operate.party_changes import PartyRecord
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
@@ -23,9 +24,7 @@ def test_a_class_that_changes_before_judgement_counts_only_if_it_was_in_force_at
         received = harness.received("broker-aa", "a.xml", render(Declaration()))
         later = NOW + timedelta(days=days)
         record = PartyRecord(place="", code=harness.party("broker-aa").code, trader_class=TraderClass.B)
-        harness.database.submit(
-            lambda transaction: import_parties(transaction, [record], "tests", "", later)
-        ).result()
+        import_parties(SqlParties(harness.database), [record], "tests", "", later)
 
         decision = harness.judgement(received)
 

@@ -13,12 +13,13 @@ from typing import IO, Final
 import pytest
 from sqlalchemy import update
 
+from adapters.backends.rest import Rest
 from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.store.tables.messages import deliveries, events, messages, receipts
 from adapters.store.tables.operations import destinations
 from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
-from adapters.store.write.destinations import SqlDestinations, pause, resume, try_now
+from adapters.store.write.destinations import SqlBackendActs, SqlDestinations
 from adapters.store.write.document_requests import SqlDocumentRequests
 from gateway.deliver.circuit_breaker import BreakerState
 from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
@@ -27,6 +28,7 @@ from gateway.model.message import Receipt, ReceiptKind, Submission
 from gateway.model.ports import Answer, Backend, Outcome
 from gateway.model.states import DeliveryState, State
 from gateway.notify.reminders import Reminders
+from gateway.operate.backends import pause, resume, try_now
 from gateway.respond.answer_intake import CustomsAnswers
 from gateway.run.worker import Node, NodeConfig
 from tests.support.acts import hold, replay
@@ -405,12 +407,12 @@ def test_a_back_end_that_hangs_delays_neither_what_goes_to_another_nor_its_answe
 
 def test_a_pause_stops_what_goes_out_and_its_end_lets_it_go(world: World) -> None:
     database, now = world.harness.database, world.clock.now
-    database.submit(lambda to: pause(to, "customs", "op", "maintenance", now)).result()
+    pause(SqlBackendActs(database), "customs", "op", "maintenance", now)
     (message,) = world.sent("PAUSE1")
     world.passes(timedelta(minutes=1))
     assert world.customs.tried == []
     world.served_until(lambda: ("waiting", False) in world.verdicts(message))
-    database.submit(lambda to: resume(to, "customs", "op", "done", now)).result()
+    resume(SqlBackendActs(database), "customs", "op", "done", now)
     world.passes(SECOND)
     assert world.effects() == {message: 1}
 
@@ -430,10 +432,11 @@ def test_what_was_mended_is_tried_at_once_by_an_operators_word_and_after_a_resta
     database, now = world.harness.database, world.clock.now
     match how:
         case "tried":
-            database.submit(lambda to: try_now(to, "customs", "tests", "mended", now)).result()
+            rest = Rest(world.harness.home.path)
+            try_now(SqlBackendActs(database), rest, "customs", "tests", "mended", now)
         case "resumed":
-            database.submit(lambda to: pause(to, "customs", "tests", "looked at", now)).result()
-            database.submit(lambda to: resume(to, "customs", "tests", "mended", now)).result()
+            pause(SqlBackendActs(database), "customs", "tests", "looked at", now)
+            resume(SqlBackendActs(database), "customs", "tests", "mended", now)
         case _:
             world.started()
             asyncio.run(world.dispatch.recover())

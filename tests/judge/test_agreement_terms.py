@@ -11,12 +11,13 @@ import pytest
 
 from adapters.cli.doctor import examine
 from adapters.store.tables.messages import agreements
-from adapters.store.write.parties import PartyChange, write
+from adapters.store.write.parties import write
 from gateway.model.agreements import PROPOSED, Act, AgreementKind
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault
 from gateway.model.parties import Party, Role
 from gateway.model.states import Event, State
+from gateway.operate.party_changes import PartyChange
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration, Enterprise, enterprise
 from tests.support.harness import NOW, Harness

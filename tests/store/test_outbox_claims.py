@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from adapters.store.tables.messages import deliveries, events, messages
-from adapters.store.write.destinations import SqlDestinations, pause, resume
+from adapters.store.write.destinations import SqlBackendActs, SqlDestinations
 from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Key, Submission
 from gateway.model.ports import Outgoing
 from gateway.model.states import DeliveryState, Event, State
+from gateway.operate.backends import pause, resume
 from tests.support.acts import hold
 from tests.support.stores import NOW, Store, accepted, arrival, names, receipt
 
@@ -276,14 +277,14 @@ def test_how_a_destination_stands_is_kept_beside_a_pause_and_each_pause_is_an_ev
             state=BreakerState.OPEN, failures=7, since=NOW, probe_at=SOON, note="no route"
         )
         await known.turned("customs", opened)
-        await store.database.write(lambda to: pause(to, "customs", "op", "maintenance", SOON))
+        pause(SqlBackendActs(store.database), "customs", "op", "maintenance", SOON)
         await known.turned("customs", opened.probing())
         ((breaker, paused),) = (await known.known()).values()
         assert breaker == opened.probing()
         assert paused is not None
         assert (paused.actor, paused.at, paused.reason) == ("op", SOON, "maintenance")
-        assert await store.database.write(lambda to: resume(to, "customs", "op2", "done", SOON))
-        assert not await store.database.write(lambda to: resume(to, "customs", "op2", "done", SOON))
+        assert resume(SqlBackendActs(store.database), "customs", "op2", "done", SOON)
+        assert not resume(SqlBackendActs(store.database), "customs", "op2", "done", SOON)
         assert (await known.known())["customs"] == (opened.probing().tried(SOON), None)
         with store.database.engine.connect() as reader:
             said = reader.execute(select(events.c.event, events.c.actor)).all()

@@ -22,7 +22,7 @@ from adapters.store.database import Database, sqlite_engine
 from adapters.store.read.register import SqlRegister
 from adapters.store.tables.messages import deliveries, events, holders, messages, parties, receipts
 from adapters.store.write.messages import SqlMessages
-from adapters.store.write.parties import PartyChange, write
+from adapters.store.write.parties import write
 from gateway.formats.signing import XadesSigner
 from gateway.formats.xml import trusted
 from gateway.judge.pipeline import Rules, judge, pending_receipt
@@ -31,6 +31,7 @@ from gateway.model.faults import MessageRejected
 from gateway.model.message import Arrival, Receipt, Received, new_id
 from gateway.model.parties import Party
 from gateway.model.ports import PendingReceipt
+from gateway.operate.party_changes import PartyChange
 from gateway.respond.answer import CustomsAnswer, NoAnswer, Unreadable, read
 from tests.support.judging import families
 from tests.support.keys import identity

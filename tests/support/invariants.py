@@ -24,7 +24,7 @@ from adapters.store.tables.messages import (
     messages,
     receipts,
 )
-from adapters.store.write.receipt_actions import REMOVED, RESTORED
+from adapters.store.write.receipt_actions import REMOVED
 from gateway.model.agreements import LIFE, PROPOSED, Act, AgreementKind, AgreementState
 from gateway.model.message import Operation, message_of
 from gateway.model.states import (
@@ -37,6 +37,7 @@ from gateway.model.states import (
     Event,
     State,
 )
+from gateway.operate.receipts import RESTORED
 
 Rows = Sequence[Row[*tuple[Any, ...]]]
 

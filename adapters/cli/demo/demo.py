@@ -21,8 +21,9 @@ from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
 from adapters.home.home import Home
 from adapters.home.parties_toml import read_parties
-from adapters.store.write.parties import import_parties
+from adapters.store.write.parties import SqlParties
 from gateway.model.states import CUSTOMS_STATUSES_ZH
+from gateway.operate.parties import import_parties
 
 if TYPE_CHECKING:
     from adapters.cli.demo.story import Course
@@ -91,7 +92,7 @@ def _register(home: Home, file: Path) -> None:
     """Registers the party that one of the samples needs and a new home lacks."""
     said, now = read_parties(file), utc_now()
     with home.store() as database:
-        database.submit(lambda transaction: import_parties(transaction, said, "demo", "story", now)).result()
+        import_parties(SqlParties(database), said, "demo", "story", now)
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from adapters.home.host_keys import KINDS
 from adapters.home.parties_toml import read_parties
 from adapters.home.ssh_keys import make_ecdsa, make_ed25519, make_rsa, write_private
 from adapters.store.migrate import migrate
-from adapters.store.write.parties import import_parties
+from adapters.store.write.parties import SqlParties
 from gateway.config.settings import toml
+from gateway.operate.parties import import_parties
 
 _COPIED: Final = ("gateway.toml", "parties.toml", "policy.toml", "routes.toml")
 
@@ -53,7 +54,7 @@ def _created(path: Path, port: int | None, now: datetime) -> Home:
     said = read_parties(home.parties)
     home.blobs.mkdir()
     with home.store() as database:
-        database.submit(lambda transaction: import_parties(transaction, said, actor(), "init", now)).result()
+        import_parties(SqlParties(database), said, actor(), "init", now)
         grant_mandates(home, database, now)
     write_samples(path)
     return home

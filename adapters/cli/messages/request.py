@@ -22,9 +22,17 @@ from adapters.store.tables.messages import events
 from adapters.store.write.bulk_requests import show_request
 from gateway.model.faults import printable
 from gateway.model.message import new_id
+from gateway.model.policy import OperationsPolicy
 from gateway.model.ports import Superseded
 from gateway.model.states import Event
-from gateway.operate.bulk_requests import NothingChosen, OtherRequest, Outcome, Progress, RequestTerms
+from gateway.operate.bulk_requests import (
+    NothingChosen,
+    OtherRequest,
+    Outcome,
+    Progress,
+    RequestTerms,
+    needs_approval,
+)
 from gateway.operate.message_actions import Act, Impossible, Stage
 
 _OPERATORS: Final = (Event.REPLAYED, Event.RESUMED, Event.HELD, Event.DISMISSED)
@@ -90,8 +98,8 @@ def asked(ask: Ask, path: Path, as_json: bool) -> None:
         request = RequestTerms(
             act=ask.act, stage=ask.stage, wanted=by, reason=ask.reason, actor=actor(), key=ask.key
         )
-        if single is not None and ask.key is None and ask.act not in policy.four_eyes:
-            _at_once(on, request, single, as_json)
+        if single is not None and ask.key is None and not needs_approval(ask.act, policy):
+            _at_once(on, request, single, policy, as_json)
             return
         undertaking, is_new = _written(on, request, those.messages, before)
         try:
@@ -106,9 +114,11 @@ def asked(ask: Ask, path: Path, as_json: bool) -> None:
                 )
 
 
-def _at_once(on: Operating, request: RequestTerms, message: str, as_json: bool) -> None:
+def _at_once(
+    on: Operating, request: RequestTerms, message: str, policy: OperationsPolicy, as_json: bool
+) -> None:
     try:
-        state = on.service.act(request, message)
+        state = on.service.act(request, message, policy)
     except Impossible as error:
         fail(NO, f"{message}: {error}{_last_act(on, message)}")
     except Superseded:

@@ -16,7 +16,6 @@ from adapters.cli.output import (
     Language,
     LimitOption,
     Listing,
-    No,
     cell,
     console,
     exit_codes,
@@ -35,13 +34,13 @@ from adapters.home.key_files import BadFile, read_keys
 from adapters.home.parties_csv import read_table
 from adapters.home.parties_toml import read_parties
 from adapters.home.party_fields import read_cells, wrong
-from adapters.store.database import Transaction
-from adapters.store.read.parties import named, registered
-from adapters.store.write.parties import PartyChange, changes_of, import_parties, plan_import, write
+from adapters.store.read.parties import registered
+from adapters.store.write.parties import SqlParties, changes_of
 from gateway.config.bad_settings import BadSettings
 from gateway.model.china import china_date
-from gateway.model.parties import Role, TraderClass
-from gateway.operate.party_changes import PartyRecord
+from gateway.model.parties import Role, TraderClass, named
+from gateway.operate.parties import add_party, import_parties
+from gateway.operate.party_changes import NotPossible, PartyChange
 
 app = typer.Typer(cls=Listing, help="The parties: traders, brokers, association, customs, premises.")
 
@@ -127,8 +126,11 @@ def add(
         except BadFile as error:
             raise BadSettings(str(error)) from None
         base = opened(home)
-        with base.store() as database:
-            database.submit(lambda transaction: _added(transaction, record, reason)).result()
+        try:
+            with base.store() as database:
+                add_party(SqlParties(database), record, actor(), reason, utc_now())
+        except NotPossible as error:
+            fail(NO, str(error))
         with base.reading() as reader:
             party = registered(reader)[code]
     if as_json:
@@ -162,28 +164,14 @@ def import_(
     with exit_codes():
         base = opened(home)
         said = read_table(file) if file.suffix.lower() == ".csv" else read_parties(file)
-        if dry_run:
-            with base.reading() as reader:
-                changes = plan_import(reader, said, now)
-        else:
-            who, why = actor(), reason or f"import {file.name}"
-            with base.store() as database:
-                changes = database.submit(
-                    lambda transaction: import_parties(transaction, said, who, why, now)
-                ).result()
+        why = reason or f"import {file.name}"
+        with base.store() as database:
+            changes = import_parties(SqlParties(database), said, actor(), why, now, dry_run=dry_run)
     report = _report(changes, dry_run=dry_run)
     if as_json:
         say_json(report)
     else:
         _tell(report, lang)
-
-
-def _added(transaction: Transaction, record: PartyRecord, reason: str) -> None:
-    now = utc_now()
-    changes = plan_import(transaction.connection, [record], now)
-    if changes[0].before is not None:
-        raise No(f"{record.code} is registered already; `gateway parties import` changes it")
-    write(transaction, changes, actor(), reason, now)
 
 
 def _report(changes: Sequence[PartyChange], *, dry_run: bool) -> dict[str, Any]:

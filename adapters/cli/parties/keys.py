@@ -1,25 +1,24 @@
 """`gateway parties keys`: the log-in keys and certificates of a party."""
 
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from cryptography.hazmat.primitives.asymmetric import rsa
-from sqlalchemy import Connection
 
 from adapters.cli.output import HomeOption, JsonOption, No, exit_codes, opened, say_rows
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.home.key_files import BadFile, read_certificate, read_keys
-from adapters.store.database import Transaction
-from adapters.store.read.parties import named, registered
-from adapters.store.write.parties import PartyChange, write
+from adapters.store.read.parties import registered
+from adapters.store.write.parties import SqlParties
 from gateway.config.bad_settings import BadSettings
 from gateway.formats.certificates import certificate
-from gateway.model.parties import Party, RegisteredCertificate
-from gateway.operate.party_keys import key_fingerprint, merged, revoked, with_keys
+from gateway.model.parties import Party, RegisteredCertificate, named
+from gateway.operate.parties import KeyChange, change_keys
+from gateway.operate.party_changes import NotPossible
+from gateway.operate.party_keys import key_fingerprint
 
 WantedArgument = Annotated[
     str, typer.Argument(help="Account, customs code, social credit code or organisation code.")
@@ -56,57 +55,26 @@ def keys(
         options = {"--add-key": add_key, "--add-certificate": add_certificate, "--revoke": revoke}
         asked = " ".join(f"{option} {value}" for option, value in options.items() if value)
 
-        def change(transaction: Transaction) -> None:
-            before = _party(transaction.connection, wanted)
-            after = _with_keys(before, lines)
-            if pem is not None:
-                after = _with_certificate(after, pem)
-            if revoke:
-                after = _without(after, revoke, now)
-            why = reason or f"keys {asked}"
-            write(transaction, [PartyChange(before=before, after=after)], actor(), why, now)
-
+        change = KeyChange(keys=lines, pem=pem, revoke=revoke)
         if asked:
-            with base.store() as database:
-                database.submit(change).result()
+            why = reason or f"keys {asked}"
+            try:
+                with base.store() as database:
+                    change_keys(SqlParties(database), wanted, change, actor(), why, now)
+            except KeyError:
+                raise _unknown(wanted) from None
+            except NotPossible as error:
+                raise No(str(error)) from None
         with base.reading() as reader:
-            party = _party(reader, wanted)
+            party = named(registered(reader), wanted)
+        if party is None:
+            raise _unknown(wanted)
     columns = ("kind", "fingerprint", "type", "valid_from", "valid_until", "revoked_at", "state")
     say_rows([*_keys(party), *_certificates(party, now)], columns, as_json=as_json)
 
 
-def _party(reader: Connection, wanted: str) -> Party:
-    party = named(registered(reader), wanted)
-    if party is None:
-        raise No(f"no party is known by {wanted}")
-    return party
-
-
-def _with_keys(party: Party, lines: tuple[str, ...]) -> Party:
-    if not lines:
-        return party
-    if party.account is None:
-        raise No(f"{party.code} has no account; give it one with: gateway parties import")
-    gone = {key_fingerprint(each.line) for each in party.account.revoked_keys}
-    for fingerprint in (key_fingerprint(line) for line in lines):
-        if fingerprint in gone:
-            raise No(f"{fingerprint} was revoked; make a new key")
-    return replace(party, account=with_keys(party.account, lines))
-
-
-def _with_certificate(party: Party, pem: str) -> Party:
-    certificates = merged((*party.certificates, RegisteredCertificate(pem=pem)))
-    fingerprint = certificate(pem).fingerprint
-    if any(each.revoked_at and certificate(each.pem).fingerprint == fingerprint for each in certificates):
-        raise No(f"{fingerprint} was revoked; make a new certificate")
-    return replace(party, certificates=certificates)
-
-
-def _without(party: Party, fingerprint: str, now: datetime) -> Party:
-    try:
-        return revoked(party, fingerprint, now)
-    except KeyError:
-        raise No(f"{party.code} has no key or certificate {fingerprint} in use") from None
+def _unknown(wanted: str) -> No:
+    return No(f"no party is known by {wanted}")
 
 
 def _keys(party: Party) -> list[dict[str, Any]]:

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from adapters.cli import chinese
 from adapters.cli.output import Language
-from adapters.store.write.parties import PartyChange
 from gateway.formats.certificates import certificate
 from gateway.model.parties import EVER, Party, Period
+from gateway.operate.party_changes import PartyChange
 from gateway.operate.party_keys import key_fingerprint
 
 

@@ -11,14 +11,12 @@ from adapters.store.tables.messages import TO_SEND, deliveries
 from adapters.store.tables.operations import destinations
 from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
 from gateway.deliver.ports import Pause
+from gateway.operate.backends import BackendDecision, BackendStatus
 
-PAUSED: Final = "backend-paused"
-RESUMED: Final = "backend-resumed"
-TRIED: Final = "backend-tried"
 _LONGEST: Final = 26  # the room in the log's column for the id of a message
 
 
-DestinationStatus = Mapping[str, tuple[CircuitBreaker, Pause | None]]
+DestinationStatus = Mapping[str, BackendStatus]
 Waiting = Mapping[str, tuple[int, datetime]]  # by state of delivery: how many, and the time of the oldest
 
 
@@ -33,6 +31,16 @@ class SqlDestinations:
 
     async def turned(self, name: str, breaker: CircuitBreaker) -> None:
         await self._database.write(lambda transaction: _put(transaction, name, _columns(breaker)))
+
+
+class SqlBackendActs:
+    """gateway.operate.backends.BackendStore over a `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def change(self, name: str, decide: BackendDecision, actor: str, reason: str, now: datetime) -> bool:
+        return self._database.submit(lambda to: _change(to, name, decide, actor, reason, now)).result()
 
 
 _KNOWN: Final = select(destinations)
@@ -64,49 +72,25 @@ def waiting(reader: Connection) -> Mapping[str, Waiting]:
     return found
 
 
-def pause(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> bool:
-    """Pauses a back-end: nothing is sent to it from then on; a running node notices within a second. Returns
-    whether it was active before; otherwise who paused it first, and why, is kept."""
-    present = known(transaction.connection).get(name)
-    if present is not None and present[1] is not None:
+def _change(
+    transaction: Transaction, name: str, decide: BackendDecision, actor: str, reason: str, now: datetime
+) -> bool:
+    change = decide(known(transaction.connection).get(name))
+    if change is None:
         return False
-    columns = {"paused_by": actor, "paused_at": now, "pause_reason": reason}
-    _put(transaction, name, columns, CircuitBreaker.new(now))
-    transaction.log(name[:_LONGEST], now, PAUSED, actor, BreakerState.OPEN, backend=name, reason=reason)
+    if change.after is not None:
+        breaker, pause = change.after
+        _put(transaction, name, _columns(breaker) | _pause_columns(pause))
+    if change.retry:
+        transaction.connection.execute(NOT_YET, {"to": name, "now": now, "next_at": now})
+    transaction.log(name[:_LONGEST], now, change.event, actor, change.state, backend=name, reason=reason)
     return True
 
 
-def resume(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> bool:
-    """Returns whether it was paused."""
-    present = known(transaction.connection).get(name)
-    if present is None or present[1] is None:
-        return False
-    _put(transaction, name, {"paused_by": None, "paused_at": None, "pause_reason": None})
-    if not present[0].closed:
-        _put(transaction, name, _columns(present[0].tried(now)))
-    transaction.connection.execute(NOT_YET, {"to": name, "now": now, "next_at": now})
-    transaction.log(name[:_LONGEST], now, RESUMED, actor, present[0].state, backend=name, reason=reason)
-    return True
-
-
-def try_now(transaction: Transaction, name: str, actor: str, reason: str, now: datetime) -> None:
-    """Lets waiting deliveries be tried now, whatever they wait for: the breaker lets one through, and the
-    others follow once that was taken. A running node notices within a second."""
-    present = known(transaction.connection).get(name)
-    if present is not None and not present[0].closed:
-        _put(transaction, name, _columns(present[0].tried(now)))
-    transaction.connection.execute(NOT_YET, {"to": name, "now": now, "next_at": now})
-    state = BreakerState.CLOSED if present is None else present[0].state
-    transaction.log(name[:_LONGEST], now, TRIED, actor, state, backend=name, reason=reason)
-
-
-def _put(
-    transaction: Transaction, name: str, columns: dict[str, object], otherwise: CircuitBreaker | None = None
-) -> None:
+def _put(transaction: Transaction, name: str, columns: dict[str, object]) -> None:
     changed = transaction.connection.execute(_CHANGE, {"wanted": name, **columns})
     if changed.rowcount == 0:
-        first = {} if otherwise is None else _columns(otherwise)
-        transaction.connection.execute(insert(destinations), {"name": name, **first, **columns})
+        transaction.connection.execute(insert(destinations), {"name": name, **columns})
 
 
 def _columns(breaker: CircuitBreaker) -> dict[str, object]:
@@ -117,6 +101,12 @@ def _columns(breaker: CircuitBreaker) -> dict[str, object]:
         "probe_at": breaker.probe_at,
         "note": breaker.note,
     }
+
+
+def _pause_columns(pause: Pause | None) -> dict[str, object]:
+    if pause is None:
+        return {"paused_by": None, "paused_at": None, "pause_reason": None}
+    return {"paused_by": pause.actor, "paused_at": pause.at, "pause_reason": pause.reason}
 
 
 def _breaker(row: Row[*tuple[Any, ...]]) -> CircuitBreaker:

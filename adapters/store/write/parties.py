@@ -1,64 +1,38 @@
 """Changes to the register of parties: an import is one commit, or nothing is changed; history is kept."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from adapters.store.database import Transaction
+from adapters.store.database import Database, Transaction
 from adapters.store.read.parties import PARTY, registered
 from adapters.store.tables.messages import parties, party_changes
-from gateway.config.bad_settings import BadSettings
-from gateway.model.china import china_date
 from gateway.model.parties import Delivery, Party
-from gateway.operate.party_changes import NotPossible, PartyRecord, changed
+from gateway.operate.parties import PartyDecision
+from gateway.operate.party_changes import PartyChange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartyChange:
-    """A party that is added (`before` is None), changed, or the same as before."""
+class SqlParties:
+    """gateway.operate.parties.PartyStore over a `Database`."""
 
-    before: Party | None
-    after: Party
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
+    def change(self, decide: PartyDecision, actor: str, reason: str, now: datetime) -> Sequence[PartyChange]:
+        return self._database.submit(lambda to: _decided(to, decide, actor, reason, now)).result()
 
-def plan_import(connection: Connection, records: Sequence[PartyRecord], now: datetime) -> list[PartyChange]:
-    """The changes that an import would make, in the order of its records. Raises `BadSettings` with all
-    errors, one per line."""
-    before = registered(connection)
-    after = dict(before)
-    errors = []
-    for record in records:
-        try:
-            after[record.code] = changed(after.get(record.code), record, china_date(now))
-        except NotPossible as error:
-            place = f"{record.place}, {error.field}" if error.field else record.place
-            errors.append(f"{place}: {error}")
-    errors.extend(_shared(after, {record.code: record.place for record in records}))
-    if errors:
-        raise BadSettings("\n".join(errors))
-    codes = dict.fromkeys(record.code for record in records)
-    return [PartyChange(before=before.get(code), after=after[code]) for code in codes]
+    def try_out(self, decide: PartyDecision, actor: str, reason: str, now: datetime) -> Sequence[PartyChange]:
+        return self._database.rehearsed(lambda to: _decided(to, decide, actor, reason, now))
 
 
-def _shared(register: Mapping[str, Party], places: Mapping[str, str]) -> list[str]:
-    """A line for each party that was given a name of another one."""
-    errors = []
-    organisations: dict[str, str] = {}
-    accounts: dict[str, str] = {}
-    # Parties named in the import come last, so that the error is reported for them.
-    for code in sorted(register, key=lambda code: code in places):
-        party = register[code]
-        own = party.organisation_code
-        if (holder := organisations.setdefault(own, code)) != code:
-            errors.append(f"{places[code]}, scc: the organisation code {own} in it is that of {holder}")
-        if party.account is None:
-            continue
-        if (holder := accounts.setdefault(party.account.name, code)) != code:
-            errors.append(f"{places[code]}, account: {party.account.name} is that of {holder}")
-    return errors
+def _decided(
+    transaction: Transaction, decide: PartyDecision, actor: str, reason: str, now: datetime
+) -> Sequence[PartyChange]:
+    changes = decide(registered(transaction.connection))
+    write(transaction, changes, actor, reason, now)
+    return changes
 
 
 def write(
@@ -87,15 +61,6 @@ def write(
             for change in differing
         ],
     )
-
-
-def import_parties(
-    transaction: Transaction, records: Sequence[PartyRecord], actor: str, reason: str, now: datetime
-) -> list[PartyChange]:
-    """Imports the records into the register. Raises `BadSettings`, and then nothing is changed."""
-    changes = plan_import(transaction.connection, records, now)
-    write(transaction, changes, actor, reason, now)
-    return changes
 
 
 def changes_of(connection: Connection, code: str) -> list[tuple[dict[str, Any], PartyChange]]:

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from adapters.store.database import Transaction
+from adapters.store.database import Database, Transaction
 from adapters.store.read.message_search import plain
 from adapters.store.tables.messages import UNREADABLE, messages, parties, receipts
 from gateway.model.parties import Delivery
 from gateway.model.states import State
+from gateway.operate.receipts import RESTORED, RemovableReceipt, RestoreDecision
 
 _AT_ONCE: Final = 500
-RESTORED: Final = "receipt-restored"
 REMOVED: Final = "receipt-removed"
 _SHOWN: Final = [
     *(receipts.c.id, receipts.c.message, receipts.c.account, receipts.c.folder, receipts.c.name),
@@ -22,6 +22,7 @@ _SHOWN: Final = [
     *(receipts.c.created_at, receipts.c.collected_at, receipts.c.removed_at, receipts.c.post_at),
 ]
 _ONE: Final = select(receipts).where(receipts.c.id == bindparam("wanted"))
+_DELIVERY: Final = select(parties.c.delivery).where(parties.c.account == bindparam("account"))
 _STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wanted"))
 
 
@@ -40,10 +41,6 @@ class Damaged(Exception):
 
     def __init__(self, found: Mapping[int, Sequence[str]]) -> None:
         super().__init__("; ".join(f"receipt {id_}: {', '.join(wrong)}" for id_, wrong in found.items()))
-
-
-class NotRemoved(Exception):
-    """The receipt is still in its folder."""
 
 
 def list_receipts(reader: Connection, filter_: ReceiptFilter, limit: int) -> list[dict[str, Any]]:
@@ -127,17 +124,23 @@ def removals(reader: Connection, message: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def restore_receipt(transaction: Transaction, wanted: int, actor: str, reason: str, now: datetime) -> None:
-    """Puts it back into its folder, and delivers it again to an account that does not fetch. Raises
-    `NotRemoved`."""
+class SqlReceiptActs:
+    """gateway.operate.receipts.ReceiptStore over a `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put_back(self, receipt: int, decide: RestoreDecision, actor: str, reason: str, now: datetime) -> None:
+        self._database.submit(lambda to: _put_back(to, receipt, decide, actor, reason, now)).result()
+
+
+def _put_back(
+    transaction: Transaction, wanted: int, decide: RestoreDecision, actor: str, reason: str, now: datetime
+) -> None:
     row = transaction.connection.execute(_ONE, {"wanted": wanted}).one()
-    if row.removed_at is None:
-        raise NotRemoved
-    brought = select(parties.c.account).where(
-        parties.c.account == row.account, parties.c.delivery != Delivery.INBOX
-    )
-    is_brought = transaction.connection.execute(brought).first() is not None
-    back = {"removed_at": None, "collected_at": None, "post_at": now if is_brought else None}
+    delivery = transaction.connection.execute(_DELIVERY, {"account": row.account}).scalar()
+    due = decide(RemovableReceipt(row.removed_at, None if delivery is None else Delivery(delivery)))
+    back = {"removed_at": None, "collected_at": None, "post_at": due}
     transaction.connection.execute(update(receipts).where(receipts.c.id == wanted).values(back))
     state = transaction.connection.execute(_STATE, {"wanted": row.message}).scalar_one()
     told = {"receipt": row.name, "account": row.account, "removed_at": row.removed_at.isoformat()}

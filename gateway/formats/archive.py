@@ -1,8 +1,8 @@
-"""The only zip reader of the gateway: strict, streaming, with one reading of every archive.
+"""The only zip reader of the gateway: strict, streaming, with one interpretation of every archive.
 
-`zip_records` sees to it that the file is laid out in one way only; here it is judged what an entry may be
-(a plain file with a flat name, stored or deflated, in bounds), and data are held to what was declared.
-Nothing is inflated before the whole directory has been found sound.
+`zip_records` accepts only files whose layout can be read in one way. This module checks each entry (a plain
+file with a flat name, stored or deflated, within the limits) and compares the data with what was declared.
+Nothing is inflated before the whole directory has been checked.
 """
 
 import stat
@@ -29,8 +29,8 @@ from gateway.formats.zip_records import (
 from gateway.model.faults import Fault, MessageRejected, finding, in_bytes, too_large
 from gateway.model.file_names import spelling
 
-# Unpacked bytes from which the ratio counts: below it fifty equal lines of goods may pack better than 100:1,
-# and can do no harm.
+# Unpacked bytes from which the ratio counts. Smaller files do no harm, and fifty equal lines of goods may
+# pack better than 100:1.
 RATIO_COUNTS_FROM: Final = 1_000_000
 LONGEST_NAME: Final = 255
 
@@ -41,16 +41,16 @@ _NEWEST_VERSION: Final = 63  # of the format, APPNOTE 4.4.3.2
 _EXTRAS_OF_ENCRYPTION: Final = (0x0017, 0x9901)
 _EXTRA_UNICODE_PATH: Final = 0x7075
 _DOS_DIRECTORY: Final = 0x10
-# What desktops put into a zip without being asked: it goes on as sent, and is no part of the package.
+# Files that desktops add to a zip unasked. They are passed on as sent, but are not part of the package.
 _MACOSX: Final = "__macosx/"
-_APPLE_DOUBLE: Final = "._"  # before the name of the file that it goes with
+_APPLE_DOUBLE: Final = "._"  # prefix of the name of the file that it belongs to
 _LITTER: Final = (".ds_store", "thumbs.db", "desktop.ini")
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
-    """`entries` in one archive, `ratio` of unpacked to packed size per entry and in all, `size` in unpacked
-    bytes of all entries together."""
+    """Limits of one archive: the number of `entries`, the `ratio` of unpacked to packed size for each entry
+    and for all together, and the `size` of all entries in unpacked bytes."""
 
     entries: int
     ratio: int
@@ -59,8 +59,8 @@ class ArchiveLimits:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of the archive: `size` unpacked and `packed` in bytes, `start` of its data in the file. One
-    that is `ignored` is a desktop's own: it counts in all limits and means nothing."""
+    """One file of the archive: its unpacked `size` and its `packed` size in bytes, and where its data `start`
+    in the archive. An `ignored` one was added by a desktop: it counts in all limits and has no meaning."""
 
     name: str
     size: int
@@ -73,17 +73,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An archive whose structure is sound; `entries` in the order of its directory."""
+    """An archive whose structure was checked; `entries` in the order of its directory."""
 
     entries: tuple[Entry, ...]
     _stream: IO[bytes]
     _ratio: int
 
     def open(self, entry: Entry) -> Iterator[bytes]:
-        """The unpacked bytes in chunks of at most 64 KB: never more than `entry.size` of them.
+        """The unpacked data in chunks of at most 64 KB, in all never more than `entry.size` bytes.
 
-        Raises `MessageRejected` when the data are not what was declared (size, checksum, ratio), at the
-        latest at the end: what was read counts only when the iterator is exhausted.
+        Raises `MessageRejected` if the data differ from what was declared (size, checksum, ratio). That may
+        happen as late as the end, so the data must not be used before the iterator is exhausted.
         """
         crc = 0
         unpacked = (
@@ -99,7 +99,7 @@ class Archive:
 def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
     """Reads the structure of a zip from a seekable stream, which must stay open while the archive is used.
 
-    Raises `MessageRejected` for whatever the bytes are, and nothing else of its own.
+    Raises `MessageRejected` where the bytes are not an acceptable zip, and no other error of its own.
     """
     directory = find_directory(stream)
     if directory.entries > limits.entries:
@@ -116,7 +116,7 @@ def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
     for record in found:
         _refuse_all_but_plain_files(record)
         name = _name(record)
-        # Systems behind us may ignore case or normalise: two names must differ to all of them.
+        # The receiving systems may ignore case or normalise names: two names must differ on all of them.
         spelt = spelling(name)
         if spelt in names:
             raise MessageRejected(finding(Fault.ZIP_DUPLICATE, file=name))
@@ -139,7 +139,7 @@ def _is_litter(name: str) -> bool:
 
 
 def _goes_with_another(spelt: str, names: Collection[str]) -> bool:
-    """Whether it is what a Mac keeps of another file of the archive beside it (AppleDouble, RFC 1740)."""
+    """Whether it is the AppleDouble companion (RFC 1740) of another file of the archive."""
     return spelt.startswith(_APPLE_DOUBLE) and spelt.removeprefix(_APPLE_DOUBLE) in names
 
 
@@ -180,7 +180,7 @@ def _name(record: Record) -> str:
     name = _decoded(record)
     if not 0 < len(name) <= LONGEST_NAME or any(map(_is_control, name)):
         raise MessageRejected(finding(Fault.ZIP_NAME, file=name))
-    # A colon makes a drive or an alternate stream of it, for a Windows system behind us.
+    # A Windows system that receives it reads a name with a colon as a drive or an alternate stream.
     flat = name.replace("/", "") if name.lower().startswith(_MACOSX) else name
     if ".." in name.split("/") or flat == "." or any(character in flat for character in "/\\:"):
         raise MessageRejected(finding(Fault.ZIP_PATH, file=name))
@@ -192,7 +192,7 @@ def _decoded(record: Record) -> str:
     for codec in ("utf-8",) if record.flags & UTF8 else ("utf-8", "gbk"):
         with suppress(UnicodeDecodeError):
             readings.append(record.name.decode(codec))
-    # Info-ZIP's Unicode path (APPNOTE 4.6.9) may say which reading is meant, but not give a second name.
+    # Info-ZIP's Unicode path (APPNOTE 4.6.9) may select one of the readings, but not give another name.
     path = record.extras.get(_EXTRA_UNICODE_PATH)
     if path is not None and path[:5] == b"\x01" + zlib.crc32(record.name).to_bytes(4, "little"):
         readings = [reading for reading in readings if reading.encode() == path[5:]]
@@ -202,7 +202,7 @@ def _decoded(record: Record) -> str:
 
 
 def _is_control(character: str) -> bool:
-    # Cf holds the marks that turn the direction of writing, so that "fdp.exe" is shown as "exe.pdf".
+    # Cf contains the marks that reverse the direction of writing, by which "fdp.exe" is shown as "exe.pdf".
     return (
         unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
         or ord(character) & 0xFFFE == 0xFFFE

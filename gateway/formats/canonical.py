@@ -1,4 +1,4 @@
-"""Canonical XML as XML signatures use it: what exactly is digested of a document or of a part of it."""
+"""Canonical XML for XML signatures: the exact bytes of a document, or of a part of it, that are digested."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,10 +17,10 @@ _BASE: Final = f"{_XML}base"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canonicalisation:
-    """One way of canonicalising, always without comments.
+    """A method of canonicalisation, always without comments.
 
-    `inherits` are the attributes of the xml namespace that a part takes from its ancestors when it stands
-    alone. `prefixes` is the PrefixList of an exclusive canonicalisation.
+    `inherits` are the attributes of the xml namespace that a part takes from its ancestors when it is
+    canonicalised on its own. `prefixes` is the PrefixList of an exclusive canonicalisation.
     """
 
     exclusive: bool = False
@@ -28,9 +28,10 @@ class Canonicalisation:
     prefixes: tuple[str, ...] = ()
 
     def of_document(self, root: etree._Element) -> bytes:
-        """The whole document of `root`, with the processing instructions before and after the root element.
+        """The canonical form of the whole document of `root`, with the processing instructions before and
+        after the root element.
 
-        Raises `MessageRejected` where libxml2 cannot, as with a relative namespace (C14N 1.0, section 1.3).
+        Raises `MessageRejected` where libxml2 has none, as with a relative namespace (C14N 1.0, section 1.3).
         """
         try:
             return etree.tostring(
@@ -44,10 +45,12 @@ class Canonicalisation:
             raise _refusal("it cannot be canonicalised", "无法规范化", root) from None
 
     def of_part(self, element: etree._Element) -> bytes:
-        """An element of a document: serialised with the namespaces in scope and parsed again as a root, since
-        lxml 6.1 canonicalises a sub-element with a wrong `xmlns=""`. Raises `MessageRejected` where it is
-        longer than any part of a signature need be: libxml2 takes the square of the attributes of an
-        element."""
+        """The canonical form of an element of a document.
+
+        The element is serialised with the namespaces in scope and parsed again as a root, since lxml 6.1
+        canonicalises a sub-element with a wrong `xmlns=""`. Raises `MessageRejected` for more than 64 KB, far
+        above any real part of a signature: libxml2's time is quadratic in the attributes of an element.
+        """
         text = etree.tostring(element, encoding="utf-8", with_tail=False)
         if len(text) > _LONGEST_PART:
             raise _refusal(f"{len(text)} > {_LONGEST_PART}", f"{len(text)} > {_LONGEST_PART}", element)
@@ -55,14 +58,14 @@ class Canonicalisation:
         for ancestor in element.iterancestors():
             for name, value in ancestor.items():
                 if name == _BASE and self is C14N_1_1:
-                    # Section 2.4 of C14N 1.1 joins the values by rules that nobody needs here.
+                    # Section 2.4 of C14N 1.1 has rules for joining the values, which no sender needs.
                     raise _refusal("xml:base with C14N 1.1", "xml:base 不能与 C14N 1.1 同用", ancestor)
                 if name in self.inherits and name not in alone.attrib:
                     alone.set(name, value)
         return self.of_document(alone)
 
 
-# C14N 1.0, section 2.4, and C14N 1.1, section 2.4; the exclusive one takes nothing (section 3).
+# C14N 1.0, section 2.4, and C14N 1.1, section 2.4; exclusive canonicalisation inherits nothing (section 3).
 C14N_1_0: Final = Canonicalisation(
     inherits=frozenset({_BASE, *(f"{_XML}{n}" for n in ("lang", "space", "id"))})
 )
@@ -74,7 +77,7 @@ _INCLUSIVE: Final = {
 }
 
 
-# The same where no comment is; `stages/verify.py` refuses them where one is.
+# Without comments these give the same result; `judge/verify.py` rejects them where there is a comment.
 _WITH_COMMENTS: Final = {
     f"{EXCLUSIVE}WithComments": EXCLUSIVE,
     **{f"{algorithm}#WithComments": algorithm for algorithm in _INCLUSIVE},
@@ -82,10 +85,10 @@ _WITH_COMMENTS: Final = {
 
 
 def canonicalisation(method: etree._Element) -> Canonicalisation:
-    """What a CanonicalizationMethod or Transform element names; raises `MessageRejected` for any other
-    algorithm.
+    """The canonicalisation that a CanonicalizationMethod or Transform element names; raises `MessageRejected`
+    for any other algorithm.
 
-    `#default` in a PrefixList is refused: lxml would leave it out without a word.
+    `#default` in a PrefixList is refused: lxml would silently leave it out.
     """
     stated = method.get("Algorithm", "")
     algorithm = _WITH_COMMENTS.get(stated, stated)

@@ -1,4 +1,4 @@
-"""Registered certificates as keys that signatures are verified with."""
+"""Registered certificates, and the verification of signatures with their keys."""
 
 import hashlib
 from base64 import b64encode
@@ -20,8 +20,8 @@ from gateway.model.parties import RegisteredCertificate
 
 
 class Unusable(ValueError):
-    """A key or certificate that cannot be used, and why: the text in English, `zh` in Chinese. Never in a
-    library's words."""
+    """A key or certificate that cannot be used. The text says why in English, `zh` in Chinese; neither quotes
+    a library."""
 
     def __init__(self, en: str, zh: str) -> None:
         super().__init__(en)
@@ -55,19 +55,20 @@ class Certificate:
     ends: datetime
 
     def fits(self, algorithm: Algorithm) -> bool:
-        """Whether signatures of this algorithm can come from this kind of key at all."""
+        """Whether a key of this kind can make signatures of this algorithm."""
         return algorithm.startswith("rsa") == isinstance(self.key, rsa.RSAPublicKey)
 
     @property
     def weakness(self) -> str:
-        """The kind of key, where it is none of RSA 2048-4096, P-256 and P-384; else empty."""
+        """The kind of key if it is not accepted; empty for RSA 2048-4096, P-256 and P-384."""
         if isinstance(self.key, rsa.RSAPublicKey):
             return "" if 2048 <= self.key.key_size <= 4096 else f"RSA {self.key.key_size}"
         return "" if isinstance(self.key.curve, ec.SECP256R1 | ec.SECP384R1) else self.key.curve.name
 
     def has_signed(self, content: bytes, value: bytes, algorithm: Algorithm) -> bool:
-        """Whether `value` is this key's signature over `content`, in the form that XML signatures use: for
-        ECDSA the two numbers side by side, each as long as the curve's order (XMLDSIG 1.1, 6.4.3)."""
+        """Whether `value` is this key's signature over `content`, encoded as in XML signatures: for ECDSA the
+        two numbers concatenated, each as long as the curve's order (XMLDSIG 1.1, 6.4.3). False for a key that
+        is not accepted."""
         if not self.fits(algorithm) or self.weakness:
             return False
         try:
@@ -86,8 +87,8 @@ class Certificate:
 
 @cache
 def certificate(pem: str) -> Certificate:
-    """Parses a certificate, once. Raises `Unusable`, also for one that holds another kind of key than RSA or
-    elliptic curve: the register must not have taken it."""
+    """Parses a certificate; the result is cached. Raises `Unusable`, also for a key that is neither RSA nor
+    of an elliptic curve."""
     try:
         parsed = x509.load_pem_x509_certificate(pem.encode("ascii"))
         key = parsed.public_key()
@@ -111,14 +112,14 @@ def certificate(pem: str) -> Certificate:
 
 
 def outside(known: Certificate, at: datetime) -> str:
-    """Why a certificate of ours may not be used at `at`; empty where it may."""
+    """Why the gateway's own certificate may not be used at `at`; empty where it may."""
     if at < known.begins:
         return f"the certificate begins on {known.begins.isoformat(' ', 'minutes')}"
     return f"the certificate ended on {known.ends.isoformat(' ', 'minutes')}" if at > known.ends else ""
 
 
 def why_not(registered: RegisteredCertificate, now: datetime) -> Finding | None:
-    """Why a registered certificate may not be used at `now`, if it may not."""
+    """The fault of a registered certificate that is revoked or outside its validity at `now`, else None."""
     if registered.revoked_at is not None and registered.revoked_at <= now:
         return finding(
             Fault.CERTIFICATE_REVOKED,

@@ -1,8 +1,8 @@
-"""Characters that nobody sees or that look like others, where a text is compared (CONTRACT.md, "Formats").
+"""Invisible and confusable characters in texts that are compared (CONTRACT.md, "Formats").
 
-Codes, numbers and references are compared as they are written: one with a zero-width space in it is another
-one to a machine and the same to whoever reads it. Free text, as names and descriptions of goods are, may hold
-what it likes; a profile says which elements these are.
+Codes, numbers and references are compared character by character: with a zero-width space in it a code is
+another one to a machine and the same one to a reader. Free text, such as names and descriptions of goods, may
+hold any character; a profile says which elements hold free text.
 """
 
 import re
@@ -17,8 +17,8 @@ from gateway.formats.reading import FURTHER_SPACE, XML_SPACE, all_text, said
 from gateway.model.faults import Fault, Finding, finding
 from gateway.model.shown import shown
 
-# Unicode 15: categories Cc and Cf (which has the bidirectional ones), and what else is drawn as nothing
-# (Default_Ignorable_Code_Point in DerivedCoreProperties.txt).
+# Unicode 15: categories Cc and Cf (with the bidirectional controls), and the other characters that are drawn
+# as nothing (Default_Ignorable_Code_Point in DerivedCoreProperties.txt).
 _UNSEEN: Final = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160"
     "\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
@@ -36,9 +36,9 @@ _SIGNATURE: Final = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 def strange_characters(
     root: etree._Element, free: Set[str], private: Set[str], faulty: Set[etree._Element] = frozenset()
 ) -> list[Finding]:
-    """A fault for each element whose text is compared, and each attribute, that holds such a character, or
-    white space other than U+0020, at most `MOST_FINDINGS`. `root` is a reading; `free` elements and all below
-    them are left out, and the texts of those that are `faulty` anyway."""
+    """A fault for each element text and each attribute with such a character, or with white space other than
+    U+0020 (XML's own around the text does not count); at most `MOST_FINDINGS`. `root` is a reading. `free`
+    elements and all inside them are skipped, and so are the texts of `faulty` elements."""
     text = all_text(root)
     found: list[Iterator[Finding]] = []
     if _STRANGE.search(text) or _HAS_BROKEN_LINE(root):
@@ -47,7 +47,7 @@ def strange_characters(
 
 
 def first_strange(text: str) -> str | None:
-    """The first such character of a text that is compared, as U+200B; None where it has none."""
+    """The first such character of a text, written like `U+200B`; None where there is none."""
     match = _BROKEN.search(text.strip(XML_SPACE))
     return f"U+{ord(match[0]):04X}" if match else None
 

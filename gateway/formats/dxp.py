@@ -1,8 +1,8 @@
-"""The envelope of the data exchange platform around what is sent: `DxpMsg` (FORMATS 2.4).
+"""The envelope of the data exchange platform: `DxpMsg` (FORMATS 2.4).
 
-Its data may be larger than memory, so they never pass through the XML parser: they are cut out of the stream
-as base64, and what is left, the envelope with an empty `Data`, is parsed as anything from outside. That both
-readings are of the same document is seen to: nothing may stand in it that hides a tag from either.
+Its data may be larger than memory, so they do not pass through the XML parser: the base64 is cut out of the
+stream, and the rest, the envelope with an empty `Data`, is parsed like any other input. Anything that could
+hide a tag from one of the two readings, such as a comment, is refused.
 """
 
 import base64
@@ -25,7 +25,8 @@ from gateway.model.ports import Answer
 
 NAMESPACE: Final = "http://www.chinaport.gov.cn/dxp"
 ROOT: Final = f"{{{NAMESPACE}}}DxpMsg"
-# In BizKey of an answer, the CopMsgId of what it answers. The platform names none: ours, agreed on.
+# The key in an answer's BizKey that holds the CopMsgId of the submission. The platform defines none; this is
+# our convention.
 ANSWERS: Final = "OriCopMsgId"
 
 _CHUNK: Final = 57 * 1024  # bytes of data; three of them make four characters
@@ -35,8 +36,8 @@ _DATA: Final = re.compile(rb"<((?:[A-Za-z_][A-Za-z0-9_.-]*:)?Data)\s*>")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What an envelope says beside its data. `id` is CopMsgId, `name` AddInfo/FileName, `keys` BizKey; what
-    it does not say is empty."""
+    """The values of an envelope besides its data. `id` is CopMsgId, `name` AddInfo/FileName, `keys` BizKey;
+    missing values are empty."""
 
     id: str
     sender: str
@@ -49,8 +50,8 @@ class Head:
 def write_submission(
     submission: Submission, packed: IO[bytes], out: IO[bytes], settings: DxpSettings
 ) -> None:
-    """Writes a DxpMsg around the zip of a submission. The same one gives the same bytes however often it is
-    sent: the time in it is that of the message's id."""
+    """Writes a DxpMsg around the zip of a submission. The same submission gives the same bytes however often
+    it is sent: the envelope's time is the one in the message's id."""
     head = Head(
         id=submission.key,
         sender=settings.sender,
@@ -62,7 +63,7 @@ def write_submission(
 
 
 def write(head: Head, at: datetime, data: IO[bytes], out: IO[bytes]) -> None:
-    """Writes a DxpMsg of the instant `at` around what is left to read of `data`, in constant memory."""
+    """Writes a DxpMsg with the time `at` around the rest of `data`, in constant memory."""
     root = etree.Element(ROOT, {"ver": "1.0", "Id": f"M{head.id}"}, nsmap={None: NAMESPACE})
     info = _put(root, "TransInfo")
     _put(info, "CopMsgId", head.id)
@@ -91,17 +92,18 @@ def write(head: Head, at: datetime, data: IO[bytes], out: IO[bytes]) -> None:
 
 
 def read(stream: IO[bytes], out: IO[bytes]) -> Head:
-    """Writes the data of a DxpMsg to `out`, in constant memory; raises `MessageRejected` for anything else,
-    and then what was written counts for nothing."""
+    """Writes the data of a DxpMsg to `out`, in constant memory. Raises `MessageRejected` for anything else;
+    what was written to `out` by then must be discarded."""
     start, rest = _until_data(stream)
     return _head(start + _decode(stream, rest, out))
 
 
 def unwrapped(answer: Answer) -> Answer:
-    """The answer inside a DxpMsg: its data, the name and the key that the envelope tells where they are fit.
+    """The answer inside a DxpMsg: its data, with the name and the submission's key from the envelope where
+    they are valid.
 
-    Any other is given back as it is: it is read, or held for an operator, as what it says. So is a `DxpRep`,
-    the platform's word on the way of a message, which is none of customs'."""
+    Any other answer is returned unchanged, to be read or held for an operator as it is. So is a `DxpRep`, the
+    platform's report on the transport of a message, which is not an answer of customs."""
     if b"DxpMsg" not in answer.body[:_AROUND]:
         return answer
     out = io.BytesIO()
@@ -125,7 +127,7 @@ def _put(parent: etree._Element, tag: str, text: str | None = None) -> etree._El
 
 
 def _exactly(stream: IO[bytes], size: int) -> bytes:
-    """So many bytes, fewer only at the end."""
+    """Exactly `size` bytes; fewer only at the end of the stream."""
     found = b""
     while len(found) < size and (more := stream.read(size - len(found))):
         found += more
@@ -133,7 +135,7 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
 
 
 def _until_data(stream: IO[bytes]) -> tuple[bytes, bytes]:
-    """What stands before the data, with the tag, and what was read beyond it."""
+    """The bytes up to the `Data` tag, inclusive, and the bytes that were read after it."""
     start = _exactly(stream, _AROUND)
     tag = _DATA.search(start)
     if tag is None:
@@ -142,7 +144,7 @@ def _until_data(stream: IO[bytes]) -> tuple[bytes, bytes]:
 
 
 def _decode(stream: IO[bytes], rest: bytes, out: IO[bytes]) -> bytes:
-    """Writes what the base64 in `rest` and then `stream` stands for, and returns what follows it."""
+    """Decodes the base64 in `rest` and then `stream` into `out`, and returns the bytes that follow it."""
     left = b""
     while rest:
         text, mark, end = rest.partition(b"<")
@@ -153,7 +155,7 @@ def _decode(stream: IO[bytes], rest: bytes, out: IO[bytes]) -> bytes:
             if len(end) > _AROUND:
                 raise _no_envelope("too much after Data")
             return mark + end
-        # Padding is for the last four to have, which are known by what follows them.
+        # Only the last four characters may have padding; they are kept back until the end is seen.
         whole = max(0, len(left) - 1) // 4 * 4
         if b"=" in left[:whole]:
             raise _no_envelope("Data is no base64")
@@ -171,8 +173,8 @@ def _decoded(text: bytes) -> bytes:
 
 
 def _head(document: bytes) -> Head:
-    """What an envelope says that was read without its data."""
-    if b"<!" in document:  # a comment or a section could hold what is a tag to one reading alone
+    """The values of an envelope that was read without its data."""
+    if b"<!" in document:  # a comment or a section could hold a tag that only one of the readings sees
         raise _no_envelope("it holds a comment, a section or a DTD")
     root = xml.parse(document)
     data = list(root.iter("{*}Data"))

@@ -1,8 +1,8 @@
-"""The one reading of a document's bytes: what its XML declaration says, held to the letter.
+"""Decodes a document strictly as its XML declaration says.
 
 CONTRACT.md, "Formats": UTF-8 (one byte order mark allowed), GBK and GB18030 where declared, XML version 1.0.
-Whoever reads a declaration more loosely than the next reader takes the same bytes for other characters, so
-what is not wholly well-formed (XML 1.0, productions 23 to 26, 32, 80 and 81) is read by nobody.
+Two readers that are not equally strict about the declaration take the same bytes for different characters, so
+a declaration that is not well-formed (XML 1.0, productions 23 to 26, 32, 80 and 81) is rejected.
 """
 
 import re
@@ -16,10 +16,10 @@ _MARK: Final = b"\xef\xbb\xbf"
 _FORMS_OF_UTF16_32: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00<", b"<\x00", b"\x00\x00\xfe\xff")
 
 _BEGINS: Final = re.compile(rb"<\?xml(?![A-Za-z0-9._:\x80-\xff-])")
-_SHOWN: Final = 80  # bytes; what a declaration can say takes sixty
+_SHOWN: Final = 80  # bytes; a complete declaration takes sixty
 _SPACE: Final = rb"[ \t\r\n]"
 _IS: Final = _SPACE + rb"*+=" + _SPACE + rb"*+"
-# Possessive, so that no byte is tried twice.
+# With possessive quantifiers, so that no byte is tried twice.
 _WHOLE: Final = re.compile(
     rb"<\?xml"
     + (_SPACE + rb"++version" + _IS + rb"""(?P<version>"[0-9.]++"|'[0-9.]++')""")
@@ -31,7 +31,8 @@ _WHOLE: Final = re.compile(
 
 
 def as_utf8(data: bytes) -> bytes:
-    """The document in UTF-8 without its byte order mark, decoded as it declares; raises `MessageRejected`."""
+    """The document in UTF-8 without its byte order mark. Raises `MessageRejected` for a bad declaration, for
+    another encoding, and for bytes that are not in the declared one."""
     body = data.removeprefix(_MARK)
     had_mark = len(body) != len(data)
     if body.startswith(_FORMS_OF_UTF16_32):
@@ -57,7 +58,7 @@ def as_utf8(data: bytes) -> bytes:
 
 
 def _declared(body: bytes) -> str:
-    """The encoding that the XML declaration names; that of XML where there is none, or it names none."""
+    """The encoding that the XML declaration names; UTF-8, XML's default, where it names none."""
     if not _BEGINS.match(body):
         return "UTF-8"
     match = _WHOLE.match(body)

@@ -1,4 +1,4 @@
-"""Where in a document a finding is, as its sender can look it up."""
+"""The place of a finding in a document, in a form that its sender can look up."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,15 +9,16 @@ from lxml import etree
 
 from gateway.model.faults import Finding, MessageRejected
 
-MOST_FINDINGS: Final = 200  # of one kind in one receipt; more help nobody and only grow it
+MOST_FINDINGS: Final = 200  # of one kind in one receipt; more would only make it longer
 
-# In C, since a document may have a hundred thousand siblings of one name.
+# As XPath, which runs in C, since a document may have a hundred thousand siblings of one name.
 _BEFORE: Final = etree.XPath("count(preceding-sibling::*[local-name() = $name])")
 _AFTER: Final = etree.XPath("boolean(following-sibling::*[local-name() = $name])")
 
 
 def xml_path(element: etree._Element) -> str:
-    """Names without prefixes, positions only where a name repeats: `/DecMessage/DecLists/DecList[3]/GNo`."""
+    """The path of an element like `/DecMessage/DecLists/DecList[3]/GNo`: local names, and a position only
+    where a name repeats."""
     steps = []
     for each in (element, *element.iterancestors()):
         name = etree.QName(each).localname
@@ -29,7 +30,8 @@ def xml_path(element: etree._Element) -> str:
 
 @contextmanager
 def told_of(document: str) -> Iterator[None]:
-    """Adds the document's name to what is found inside, which knows lines and elements only."""
+    """Adds the document's name to the findings that are raised inside the block, which have only a line and
+    a path."""
     try:
         yield
     except MessageRejected as refused:
@@ -37,5 +39,5 @@ def told_of(document: str) -> Iterator[None]:
 
 
 def in_document(document: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings with the document's name to their places."""
+    """The findings with the document's name added to their places."""
     return tuple(replace(found, place=replace(found.place, file=document)) for found in findings)

@@ -1,8 +1,7 @@
 """The facts of an attached PDF that the rules judge (FORMATS 3.4), read by qpdf through pikepdf.
 
 Only the structure is read: cross-reference table, catalog, page tree, form fields. No content is decoded.
-A file of at most some megabytes comes in, so what is bounded here is what it may unfold to and how long that
-takes.
+Files have at most a few megabytes, so the limits here are about what they unfold to, and how long that takes.
 """
 
 import re
@@ -20,16 +19,16 @@ from gateway.formats.xml import Limits, parse
 from gateway.model.faults import MessageRejected, in_bytes, printable
 from gateway.model.message import Pdf
 
-# What all object and cross-reference streams of one file may unfold to: qpdf's own bounds are for each stream
-# and a file has as many of them as it likes. 4 MB of nested arrays become 280 MB of objects, in 0.7 s; object
-# streams of a file of 4 MB, as builders write them, are some hundred KB.
+# The most bytes that all object and cross-reference streams of one file may unfold to: qpdf's own limits are
+# for each stream, and a file may have any number of them. 4 MB of nested arrays become 280 MB of objects in
+# 0.7 s; the object streams of an ordinary file of 4 MB have a few hundred KB.
 _UNFOLDED: Final = 4 * 1024 * 1024
-# What the process may grow by: objects may overlap, each beginning in a comment of the one before, and then a
-# file of 4 MB is many times as large.
+# The most bytes that the process may grow by: objects may overlap, each beginning in a comment of the one
+# before, and then a file of 4 MB takes many times as much.
 _MEMORY: Final = 128 * 1024 * 1024
 
-# qpdf keeps its bounds for the whole process. A file that earns a thousand warnings is given up. One filter
-# is what every builder gives these streams; behind a second one nobody sees how far they unfold.
+# qpdf's limits are for the whole process. A file with more than a thousand warnings is given up. Every
+# builder uses one filter for these streams; how far a second filter unfolds one cannot be measured.
 pikepdf.settings.set_qpdf_limits(
     flate_max_memory=_UNFOLDED,
     png_max_memory=_UNFOLDED,
@@ -45,7 +44,7 @@ _DATA: Final = "{*}SignedDate/{*}Data/{*}"
 _LONGEST_SAID: Final = 255
 _TRAILER_LIMITS: Final = Limits(size=64 * 1024, depth=16)
 # Readers look for the header in the first and for the end mark in the last 1024 bytes (ISO 32000-1, annex
-# H.3, notes 13 and 18). What stands before the header must not make it a file of another kind to others.
+# H.3, notes 13 and 18). The bytes before the header must not make other readers take it for another format.
 _MAGIC: Final = b"%PDF-"
 _BEGINS_WITHIN: Final = 1024
 _OTHER_BEGINNINGS: Final = (
@@ -62,8 +61,8 @@ _OTHER_BEGINNINGS: Final = (
 )
 _END_WITHIN: Final = 1024
 _PADDING: Final = b"\0\r\n\t\f "
-# qpdf repairs a broken cross-reference table by looking at every line, and by reading every object there
-# seems to be, at up to 0.2 ms each. 4 MB of short lines took two seconds, and a package may hold 128 of them.
+# qpdf repairs a broken cross-reference table by looking at every line and reading every apparent object, at
+# up to 0.2 ms each. 4 MB of short lines took two seconds, and a package may hold 128 such files.
 _REPAIRABLE_OBJECTS: Final = 2500
 _REPAIRABLE_LINES: Final = 50_000
 _MOST_FIELDS: Final = 10_000
@@ -95,10 +94,10 @@ _DAMAGED_ZH: Final = "文件结构已损坏"
 
 
 class _Spent(Exception):
-    """A file takes more than its bounds in all."""
+    """A file exceeds its limits."""
 
 
-# What pikepdf raises where an object is not of the kind that it should be; this depends on the place.
+# What pikepdf raises where an object is not of the expected kind; it differs from place to place.
 _COMPLAINTS: Final = (
     pikepdf.PikepdfError,
     ValueError,
@@ -117,11 +116,12 @@ _STREAM_NAME: Final = re.compile(r"stream <[^<>]*>[:,]?\s*")
 
 
 class _Metered(BytesIO):
-    """A file that is read no further when more has been unfolded from its streams, or the process has grown
-    by more, than one file may cost.
+    """A file that refuses to be read further once its streams have unfolded to more, or the process has grown
+    by more, than one file may.
 
-    qpdf reads a stream that it decodes at once, from its first byte. What is raised in here it takes for a
-    fault of the one object and reads on, so nothing is read any more once `spent` says why.
+    qpdf reads a stream in one piece from its first byte, which is how its unfolded size can be measured here.
+    It takes an exception for a fault of a single object and reads on; so every read after `spent` is set
+    raises again.
     """
 
     def __init__(self, body: bytes) -> None:
@@ -147,7 +147,8 @@ def _highest_memory() -> int:
 
 
 def _unfolded(data: memoryview, most: int) -> int:
-    """What a zlib stream unfolds to, as far as it is one, up to one byte more than `most`."""
+    """The number of bytes that a zlib stream unfolds to, 0 where `data` is not one. Counting stops soon after
+    `most` is exceeded."""
     if len(data) < 2 or data[0] & 0x0F != zlib.DEFLATED or (data[0] << 8 | data[1]) % 31:
         return 0
     inflater = zlib.decompressobj()
@@ -158,7 +159,7 @@ def _unfolded(data: memoryview, most: int) -> int:
             made += len(inflater.decompress(rest, _CHUNK))
             rest = inflater.unconsumed_tail
     except zlib.error:
-        pass  # what comes before the fault is unfolded all the same
+        pass  # the bytes before the fault count: qpdf unfolds them as well
     return made
 
 
@@ -169,21 +170,22 @@ class _Trailer(TypedDict, total=False):
 
 
 def begins(head: bytes) -> bool:
-    """Whether what begins so is a PDF; more than its first 1029 bytes does not count."""
+    """Whether a file with this beginning is a PDF; only its first 1029 bytes matter."""
     return _MAGIC in head[: _BEGINS_WITHIN + len(_MAGIC)] and not _is_other_kind(head)
 
 
 def is_costly(facts: Pdf) -> bool:
-    """Whether the file was given up since it takes more than one may."""
+    """Whether the file was given up because it exceeded its limits."""
     return facts.problem in (_UNFOLDS_TOO_FAR.en, _TAKES_TOO_MUCH.en)
 
 
 def inspect(data: bytes) -> Pdf:
-    """The facts of one file, whatever it is; it raises nothing for what the bytes are.
+    """The facts of one file. Raises nothing whatever the bytes are: a file that cannot be read has a
+    `problem`.
 
-    A file with a broken cross-reference table is read if it can be repaired, as viewers do; one that is cut
-    short, or is followed by more than 1 KB of anything but line ends, NULs and the trailer of FORMATS 3.2, is
-    a problem. A file that opens only with a password is `encrypted`, with 0 pages and no problem.
+    A file with a broken cross-reference table is read if it can be repaired, as viewers do. A file that is
+    cut short, or followed by more than 1 KB other than line ends, NULs and the trailer of FORMATS 3.2, has a
+    problem. A file that needs a password is `encrypted`, with 0 pages and no problem.
     """
     body, said = _without_trailer(data.rstrip(_PADDING))
     return replace(_inspected(body), **said)
@@ -218,12 +220,12 @@ def _inspected(body: bytes) -> Pdf:
     except pikepdf.PasswordError:
         return Pdf(version=version, encrypted=True, signed=signed)
     except _COMPLAINTS as error:
-        # qpdf cannot open what is encrypted for certificates, nor say that this is why.
+        # qpdf cannot open a file that is encrypted for certificates, and does not give that as the reason.
         if b"/Encrypt" in body:
             return Pdf(version=version, encrypted=True, signed=signed)
         said = printable(_STREAM_NAME.sub("", str(error)))
         return _unreadable(metered.spent or _Problem(said, _DAMAGED_ZH), version=version, signed=signed)
-    # What qpdf could not read any more it takes for null, and tells the rest.
+    # qpdf takes objects that it could no longer read for null, and returns the rest without an error.
     return found if metered.spent is None else _unreadable(metered.spent, version=version, signed=signed)
 
 
@@ -246,7 +248,7 @@ def _number(digits: tuple[bytes | str, ...]) -> int:
 
 
 def _without_trailer(data: bytes) -> tuple[bytes, _Trailer]:
-    """The PDF itself, and what the block of FORMATS 3.2 after it says. A malformed one is none."""
+    """The PDF itself, and the values of the block of FORMATS 3.2 after it. A malformed block is ignored."""
     end = data.rfind(b"%%EOF") + len(b"%%EOF")
     block = data[end : end + _TRAILER_LIMITS.size + 1].strip(b" \t\r\n\0")
     if not block.startswith(b"<"):
@@ -267,7 +269,7 @@ def _has_signed_field(file: pikepdf.Pdf) -> bool:
     """Whether a signature field has a value; field types are inherited (ISO 32000-1, 12.7.3.1)."""
     form = file.Root.get("/AcroForm")
     waiting: list[tuple[object, object]] = []
-    room = _MOST_FIELDS  # of what is ever put there: a field may be its own kid, a hundred thousand times
+    room = _MOST_FIELDS  # the most fields ever queued: a field may be its own kid a hundred thousand times
     kids: object = form.get("/Fields") if isinstance(form, pikepdf.Dictionary) else None
     kind: object = None
     while True:

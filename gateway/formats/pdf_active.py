@@ -1,17 +1,19 @@
-"""What of a PDF a viewer would run or unpack: scripts, launch actions, files (ISO 32000-1, 12.6, 7.11)."""
+"""Active content of a PDF, which a viewer would run or unpack: scripts, launch actions and embedded files
+(ISO 32000-1, 12.6 and 7.11)."""
 
 from itertools import islice
 from typing import Final
 
 import pikepdf
 
-# Where actions and files hang, from the catalog on.
+# The keys that lead from the catalog to actions and files.
 _LEADS_ON: Final = (
     *("/OpenAction", "/Names", "/JavaScript", "/EmbeddedFiles", "/AcroForm", "/Fields", "/Kids"),
     *("/Pages", "/Annots", "/A", "/Next", "/AF", "/FS"),
 )
 _MOST: Final = 5000
-# Found wherever it is written plainly; what is in an object stream, or spelt with escapes, is walked to.
+# Names that are searched for in the bytes. Those in an object stream, or spelt with escapes, are only found
+# by walking the objects.
 _PLAINLY: Final = {
     "JavaScript": (b"/JavaScript", b"/JS"),
     "Launch": (b"/Launch",),
@@ -20,7 +22,7 @@ _PLAINLY: Final = {
 
 
 def active_content(body: bytes, file: pikepdf.Pdf) -> list[str]:
-    """Which of JavaScript, Launch and EmbeddedFiles it holds. Of many objects the first are looked at."""
+    """Which of JavaScript, Launch and EmbeddedFiles the file holds. At most 5,000 objects are walked."""
     walked = _walked(file)
     return [name for name, signs in _PLAINLY.items() if name in walked or any(sign in body for sign in signs)]
 

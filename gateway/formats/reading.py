@@ -1,9 +1,9 @@
-"""What a document says, in one reading for schema, rules, facts and authority (CONTRACT.md, "Formats").
+"""One reading of a document for schema, rules, facts and authority (CONTRACT.md, "Formats").
 
-Each of them has a notion of its own of what is blank and what a number is: XPath knows the four white spaces
-of XML, Python those of Unicode; an XSD decimal may begin with + or end with a point, and is no number to
-XPath then. What is blank to one and filled to the next is a way in, so all of them are given the same tree,
-in which blank is empty, and ask here for text and numbers.
+Each of them has its own idea of what is blank and what is a number: XPath knows the four white spaces of XML,
+Python those of Unicode; an XSD decimal may begin with + or end with a point, and XPath does not read that as
+a number. A value that is blank to one and filled to the next could be used for an attack. So all of them get
+the same tree, in which blank is empty, and read text and numbers with the functions here.
 """
 
 import re
@@ -18,7 +18,7 @@ from gateway.formats.locations import MOST_FINDINGS, xml_path
 from gateway.model.faults import Fault, Finding, Severity, finding
 
 XML_SPACE: Final = " \t\r\n"  # XML 1.0, production 3
-# White space to Unicode (PropList.txt) and not to XML; written for a class of a regular expression.
+# White space in Unicode (PropList.txt) but not in XML; written as a character class of a regular expression.
 FURTHER_SPACE: Final = "\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _FURTHER_SPACE: Final = re.compile(f"[{FURTHER_SPACE}]")
 _BLANK_LEAF: Final = etree.XPath("boolean(//*[not(*)][text()][not(normalize-space())])")
@@ -31,20 +31,22 @@ _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 
 
 class Reading(NamedTuple):
-    """`root` is the very tree that was given where that says the same to every reader."""
+    """A tree to judge by. `root` is the given tree itself if nothing had to be changed."""
 
     root: etree._Element
     warnings: tuple[Finding, ...]
 
 
 def reading(root: etree._Element) -> Reading:
-    """The tree to judge by: white space alone, as Unicode has it, is nothing; `xsi:nil` on what is empty says
-    nothing more, and the names of schemas that XSI allows are gone, each with a warning: a validator would
-    load what they name, from files or the network. An `xsi:nil` over content stays, for the schema to refuse.
+    """The tree to judge by; `root` stays unchanged.
+
+    Text of white space only, as defined by Unicode, is removed, and so is an `xsi:nil` that agrees with the
+    content. An `xsi:nil` on an element with content stays, for the schema to refuse. The schema locations of
+    XSI are removed, each with a warning: a validator would load them from files or the network.
     """
     if not (_FURTHER_SPACE.search(all_text(root)) or _BLANK_LEAF(root) or _instructed(root)):
         return Reading(root, ())
-    own = deepcopy(root)  # what was signed stays as it is
+    own = deepcopy(root)  # the signed tree must not change
     for element in own.iter(etree.Element):
         if element.text and not said(element.text) and _says_nothing(element.text, leaf=not len(element)):
             element.text = None
@@ -61,25 +63,25 @@ def reading(root: etree._Element) -> Reading:
 
 
 def said(text: str | None) -> str:
-    """The text without white space around it; empty where that is all there is."""
+    """The text without the white space around it; empty for None."""
     return (text or "").strip()
 
 
 def number(text: str | None) -> Decimal | None:
-    """The number that a text is in any form that a schema takes for one; None for any other text."""
+    """The number in a text, in any form of an XSD decimal; None for any other text."""
     digits = (text or "").strip(XML_SPACE)
     return Decimal(digits) if _NUMBER.fullmatch(digits) else None
 
 
 def plain(value: Decimal) -> str:
-    """The one way of writing a number: no exponent, no sign + and no zeros that say nothing."""
+    """The normal form of a number: no exponent, no plus sign, no trailing zeros after the point."""
     digits = f"{value:f}"
     shortest = digits.rstrip("0").rstrip(".") if "." in digits else digits
     return "0" if shortest in ("-0", "") else shortest
 
 
 def all_text(root: etree._Element) -> str:
-    """All text of a document in one, for searches that find nothing in most."""
+    """All text of a document in one string, for a quick search that finds nothing in most documents."""
     return str(etree.tostring(root, method="text", encoding="unicode", with_tail=False))
 
 
@@ -95,7 +97,7 @@ def _instructed(root: etree._Element) -> list[etree._Element]:
 
 
 def _nothing_by(element: etree._Element) -> tuple[str, ...]:
-    """The values of xsi:nil that say of this element what it shows anyway."""
+    """The values of `xsi:nil` that agree with the content of this element."""
     return ("false", "0") if len(element) or element.text else ("true", "1", "false", "0")
 
 

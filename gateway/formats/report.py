@@ -1,5 +1,5 @@
-"""The readable report of a refusal (拒收说明), which lies beside the file in FailBox, and how a finding is
-headed wherever people read one."""
+"""The readable report of a refusal (拒收说明), which lies beside the file in FailBox, and the headings of
+findings wherever people read them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +11,7 @@ SEVERITIES_ZH: Final = {Severity.ERROR: "错误", Severity.WARNING: "警告"}
 
 
 def heading(severity: str, code: str, place: Place) -> Words:
-    """What it is and where: `code` is the rule's number where there is one."""
+    """The heading of a finding: severity, code and place. `code` is the rule's number if there is one."""
     line_zh = f"第 {place.line} 行" if place.line else ""
     line = f"line {place.line}" if place.line else ""
     where_zh = " ".join(filter(None, [place.file, line_zh]))
@@ -23,7 +23,7 @@ def heading(severity: str, code: str, place: Place) -> Words:
 
 
 def filled(value: str) -> Words:
-    """What the sender wrote, as a finding shows it; a longer one is cut there."""
+    """The sender's value in a finding, with a remark where it was cut."""
     cut = _cut(value)
     return Words(f"所填内容：{value}{cut.zh}", f"value: {value}{cut.en}")
 
@@ -37,7 +37,8 @@ def _cut(value: str) -> Words:
 
 
 def report(name: str, message: str, findings: Sequence[Finding]) -> bytes:
-    """`message` is the id by which the gateway knows it; empty where it never got one."""
+    """The report as UTF-8 text. `name` is the file's name; `message` is the id of the message, empty where it
+    never got one."""
     errors = sum(found.severity is Severity.ERROR for found in findings)
     warnings = len(findings) - errors
     counted = f"错误 {errors} 处" + (f"、警告 {warnings} 处" if warnings else "")

@@ -1,7 +1,7 @@
-"""The shape of the one profile of XML signature that the gateway accepts, read into a typed value.
+"""Reads the structure of an XML signature of the only profile that the gateway accepts into a typed value.
 
-Every part is looked for at its fixed place and none by its id, so that there is no other element that a
-reference could be led to. Whatever else stands in a Signature is refused, not passed over.
+Every part is read from its fixed place and none is looked up by its id, so that a reference cannot be
+redirected to another element. Anything else in a Signature is refused, not ignored.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class Digest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """How something was canonicalised and digested."""
+    """The canonicalisation and the digest of a signed part."""
 
     method: Canonicalisation
     digest: Digest
@@ -59,10 +59,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A Signature of the accepted shape; nothing of it is verified. `properties` is XAdES' SignedProperties.
+    """A Signature of the accepted structure, not yet verified. `properties` is XAdES' SignedProperties.
 
-    `document` is about the document without the Signature; `parts` are about `properties`, where they are
-    present, and `key_info`, where it is signed.
+    `document` is the reference to the document without the Signature; `parts` are the references to
+    `properties`, if present, and to `key_info`, if it is signed.
     """
 
     signed_info: etree._Element
@@ -76,8 +76,8 @@ class Form:
 
 
 def read_form(root: etree._Element) -> Form:
-    """The only Signature of a document; raises `MessageRejected` with SIGNATURE_FORM or
-    SIGNATURE_ALGORITHM."""
+    """Reads the only Signature of a document. Raises `MessageRejected` where there is none, or where it is of
+    another structure or algorithm, or holds no base64."""
     signature = _only_signature(root)
     parts = {
         etree.QName(part).localname: part
@@ -119,8 +119,8 @@ def _only_signature(root: etree._Element) -> etree._Element:
         raise MessageRejected(finding(Fault.SIGNATURE_MISSING))
     if len(signatures) > 1:
         raise refusal("more than one signature", "只能有一个签名（Signature）", signatures[1])
-    # Any child of the root, not the last alone: where the one thing stands that is left out proves nothing,
-    # and the schemas settle it (in the CEB messages of 2018 an element may follow).
+    # Any child of the root, not only the last: the Signature is the one element that is not signed, so its
+    # place proves nothing, and the schemas decide it (in the CEB messages of 2018 an element may follow).
     if signatures[0].getparent() is not root:
         raise refusal("it is not a child of the root element", "签名应为根元素的子元素", signatures[0])
     return signatures[0]
@@ -140,7 +140,7 @@ def _signed_properties(holder: etree._Element, signature: etree._Element) -> etr
 def _reference(
     element: etree._Element, key_info: etree._Element | None, properties: etree._Element | None
 ) -> tuple[etree._Element | None, Reference]:
-    """With the part of the Signature that it is about, None where it is about the document."""
+    """The reference with the part of the Signature that it refers to, None for the document."""
     *before, method, value = children(
         element, _ds("DigestMethod", "DigestValue"), _ds("Transforms", "DigestMethod", "DigestValue")
     )
@@ -149,7 +149,7 @@ def _reference(
     if element.get("URI") == "" and not element.get("Type"):
         if not transforms or transforms[0].get("Algorithm") != _ENVELOPED:
             for transform in transforms[:1]:
-                canonicalisation(transform)  # refuses it as an algorithm where it is no canonicalisation
+                canonicalisation(transform)  # raises SIGNATURE_ALGORITHM for an unknown one
             raise refusal("no enveloped-signature transform", "缺少 enveloped-signature 变换", element)
         children(transforms.pop(0), ())
     else:
@@ -157,7 +157,7 @@ def _reference(
         _refuse_another_target(element, part)
     if len(transforms) > 1:
         raise refusal("too many transforms", "变换（Transform）过多", element)
-    # XMLDSIG, 4.4.3.2: where no transform makes octets of the nodes, it is C14N 1.0.
+    # XMLDSIG, 4.4.3.2: where no transform turns the nodes into octets, C14N 1.0 does.
     canonical = canonicalisation(transforms[0]) if transforms else C14N_1_0
     return part, Reference(method=canonical, digest=read_digest(method, value))
 
@@ -171,13 +171,14 @@ def _refuse_another_target(reference: etree._Element, part: etree._Element | Non
 
 
 def read_digest(method: etree._Element, value: etree._Element) -> Digest:
-    """Raises `MessageRejected` with SIGNATURE_ALGORITHM for any digest but SHA-256, SHA-384 and SHA-512."""
+    """The digest in two elements. Raises `MessageRejected` with SIGNATURE_ALGORITHM for any method but
+    SHA-256, SHA-384 and SHA-512."""
     return Digest(hash=_algorithm(method, _DIGESTS), value=_decoded(value))
 
 
 def children(element: etree._Element, *shapes: tuple[str, ...]) -> list[etree._Element]:
-    """The children of an element; raises `MessageRejected` unless their names are one of `shapes`, in that
-    order, with no text between them."""
+    """The children of an element. Raises `MessageRejected` unless the sequence of their tags is one of
+    `shapes` and there is no text between them."""
     found = list(element)
     texts = [element.text, *(child.tail for child in found)] if found else []
     if tuple(child.tag for child in found) not in shapes or any(
@@ -189,7 +190,7 @@ def children(element: etree._Element, *shapes: tuple[str, ...]) -> list[etree._E
 
 
 def refusal(detail: str, detail_zh: str, element: etree._Element) -> MessageRejected:
-    """A SIGNATURE_FORM at the line of `element`."""
+    """A SIGNATURE_FORM fault at the line of `element`."""
     return MessageRejected(
         finding(Fault.SIGNATURE_FORM, detail=detail, detail_zh=detail_zh, line=element.sourceline)
     )

@@ -1,6 +1,6 @@
-"""Verifies the one profile of enveloped XML signature that is accepted, and hands out what it covered.
+"""Verifies enveloped XML signatures of the only accepted profile, and returns the signed content.
 
-Ours, beside signxml, because signxml 5.2 refuses valid signatures whose `Signature` bears no prefix, and
+This does not use signxml, because signxml 5.2 refuses valid signatures whose `Signature` has no prefix, and
 parses the document three times.
 """
 
@@ -27,11 +27,11 @@ _CERT_DIGEST: Final = (f"{{{DS}}}DigestMethod", f"{{{DS}}}DigestValue")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedSignature:
-    """What a signature was found to cover, and whose it is.
+    """The content that a signature covers, and its signer.
 
-    `root` is the tree without its Signature, the very one whose canonical form was digested: later stages use
-    it and nothing else (P6). `fingerprint` is the SHA-256 (hex) of the certificate. `signed_at` is what the
-    signer claims (XAdES SigningTime), None where that is absent or has no offset and so names no instant.
+    `root` is the tree without its Signature, the same object whose canonical form was digested: later stages
+    use it and nothing else (P6). `fingerprint` is the SHA-256 (hex) of the certificate. `signed_at` is the
+    time that the signer claims (XAdES SigningTime), None where it is absent or has no UTC offset.
     """
 
     root: etree._Element
@@ -41,18 +41,18 @@ class VerifiedSignature:
 
 
 def is_signed(root: etree._Element) -> bool:
-    """Whether an XML signature stands anywhere in the document, in its right place or not."""
+    """Whether there is an XML signature anywhere in the document, even in a wrong place."""
     return next(root.iter(SIGNATURE), None) is not None
 
 
 def verify_enveloped(
     root: etree._Element, certificates: Sequence[RegisteredCertificate], now: datetime
 ) -> VerifiedSignature:
-    """Verifies the Signature of a document that `xml.parse` has read, and takes it out of the tree.
+    """Verifies the Signature of a document that `xml.parse` has read, and removes it from the tree.
 
-    Raises `MessageRejected` with one SIGNATURE_ or CERTIFICATE_ fault; the tree is of no use after that. The
-    key comes from `certificates` alone: a certificate in KeyInfo only says which of them it is. They may
-    overlap; the one that verifies must be in its validity at `now` and not revoked by then.
+    Raises `MessageRejected` with one SIGNATURE_ or CERTIFICATE_ fault; the tree must not be used after that.
+    The key comes only from `certificates`: a certificate in KeyInfo merely selects one of them. Several may
+    be valid at a time; the one that verifies must be valid at `now` and not revoked.
     """
     form = read_form(root)
     candidates = _candidates(form.key_info, certificates, form.algorithm)
@@ -71,8 +71,8 @@ def verify_enveloped(
         signers = _as_stated(form.properties, signers)
         signed_at = _signed_at(form.properties)
 
-    # Canonicalised in place: this tree is what is digested here and what is used afterwards. The text after
-    # the element stays, since only the element is left out of what is signed (XMLDSIG, 6.6.4).
+    # Canonicalised in place, so that the tree that is digested is the tree that is used afterwards. The text
+    # after the Signature stays: only the element itself is excluded from the signed content (XMLDSIG, 6.6.4).
     etree.strip_elements(root, SIGNATURE, with_tail=False)
     if not form.document.digest.is_of(form.document.method.of_document(root)):
         raise _invalid(form.signed_info)
@@ -88,7 +88,8 @@ def verify_enveloped(
 def _candidates(
     key_info: etree._Element | None, certificates: Sequence[RegisteredCertificate], algorithm: Algorithm
 ) -> Sequence[RegisteredCertificate]:
-    """The registered certificates that KeyInfo holds; where it holds none, all whose kind of key fits."""
+    """The registered certificates among those in KeyInfo; where KeyInfo has no certificate, all registered
+    ones whose kind of key fits the algorithm."""
     held = set()
     if key_info is not None:
         held = {"".join((one.text or "").split()) for one in key_info.iter(_CERTIFICATE)}
@@ -108,7 +109,8 @@ def _candidates(
 def _as_stated(
     properties: etree._Element, signers: list[RegisteredCertificate]
 ) -> list[RegisteredCertificate]:
-    """The signers that the properties name as the signing certificate, if they name one (XAdES, 7.2.2)."""
+    """The signers whose certificate the properties name as the signing certificate (XAdES, 7.2.2); all of
+    them where none is named."""
     stated = [found for path in _SIGNING_CERTIFICATES if (found := properties.find(path)) is not None]
     for method_and_value in stated:
         digest = read_digest(*children(method_and_value, _CERT_DIGEST))

@@ -14,7 +14,7 @@ from signxml.xades.xades import XAdESDataObjectFormat, XAdESSigner
 from gateway.formats.certificates import Unusable, certificate, outside
 from gateway.model.faults import JudgementDeferred
 
-# Inclusive: with exclusive canonicalisation signxml 5.2 makes a digest of SignedProperties that is wrong.
+# Inclusive: with exclusive canonicalisation signxml 5.2 computes a wrong digest of SignedProperties.
 _C14N: Final = CanonicalizationMethod.CANONICAL_XML_1_0
 _FORMAT: Final = XAdESDataObjectFormat(
     Description="Electronic data of customs clearance", MimeType="text/xml"
@@ -24,10 +24,11 @@ _AGAIN_SECONDS: Final = 30.0
 
 
 class XadesSigner:
-    """Fulfils `ports.Signer` with one key, RSA or P-256, loaded once (an RSA key costs 30 ms).
+    """Implements `ports.Signer` with one key, RSA 2048-4096, P-256 or P-384, which is loaded once (30 ms for
+    RSA).
 
     `fingerprint` is the SHA-256 (hex) of the certificate. Raises `Unusable` where the key cannot be read, is
-    of another kind, has a pass phrase, or is not the certificate's. Threads may share it.
+    of another kind, has a pass phrase, or does not belong to the certificate. Threads may share a signer.
     """
 
     def __init__(self, key_pem: bytes, certificate_pem: str) -> None:
@@ -64,14 +65,17 @@ class XadesSigner:
         )
 
     def sign(self, root: etree._Element) -> bytes:
-        """See `ports.Signer`. Nothing is signed outside the validity of the certificate (CONTRACT.md,
-        "Receipts"): then it raises `JudgementDeferred`. Raises `ValueError` where `root` bears an attribute
-        with which signxml would make a signature that nobody accepts: an Id (it signs by that name, not the
-        document as such), or one of the xml namespace (it leaves it out of what SignedInfo inherits)."""
+        """See `ports.Signer`. Raises `JudgementDeferred` outside the validity of the certificate, when
+        nothing may be signed (CONTRACT.md, "Receipts").
+
+        Raises `ValueError` where `root` has an attribute with which signxml would make an invalid signature:
+        an Id (signxml then references the element by it instead of the document), or one of the xml namespace
+        (signxml omits it from the attributes that SignedInfo inherits).
+        """
         for name in root.attrib:
             if name in ("Id", "ID") or name.startswith("{http://www.w3.org/XML/1998/namespace}"):
                 raise ValueError(f"the root element must not bear {name}")
-        # A new one each time, since it keeps every id it has ever given out.
+        # A new one for each signature, since it keeps every id that it has generated.
         signer = XAdESSigner(
             signature_algorithm=self._algorithm,
             digest_algorithm=DigestAlgorithm.SHA256,

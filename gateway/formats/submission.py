@@ -1,7 +1,7 @@
-"""What goes to customs: a zip of `envelope.xml` (signed) and the original package, byte for byte.
+"""The submission to customs: a zip of the signed `envelope.xml` and the original package, byte for byte.
 
-The envelope says who sent what, when and under which rules, and holds the digest of every part, so that
-customs can check the package without trusting the line. Its schema is `schemas/gateway/1/envelope.xsd`.
+The envelope states who sent what, when and under which rules, and the digest of every part, so that customs
+can check the package without trusting the connection. Its schema is `schemas/gateway/1/envelope.xsd`.
 """
 
 import os
@@ -38,21 +38,19 @@ NAMESPACE: Final = "urn:customs-edi-gateway:1"
 ROOT: Final = f"{{{NAMESPACE}}}SubmissionEnvelope"
 ENVELOPE_NAME: Final = "envelope.xml"
 
-# Flat and fit for every file system that customs may unpack it on.
+# Without a folder, and valid on every file system that customs may unpack it on.
 _SAFE_NAME: Final = re.compile(r"""[^./\\:*?"<>|][^/\\:*?"<>|]{0,99}""")
 _CHUNK: Final = 1 << 20
 
 
 def is_safe(name: str) -> bool:
-    """Whether customs may unpack a file of this name as it is."""
+    """Whether a file may have this name in the zip: safe on every file system, and not the envelope's."""
     return bool(_SAFE_NAME.fullmatch(name)) and name.isprintable() and name.casefold() != ENVELOPE_NAME
 
 
 def inner_name(sent_as: str) -> str:
-    """The package's name inside the zip: the sender's own, or a plain one where that is not safe.
-
-    Giving it its own answer again changes nothing.
-    """
+    """The package's name inside the zip: the sender's name, or a standard one where that is not safe. The
+    function is idempotent."""
     if is_safe(sent_as):
         return sent_as
     return "package.xml" if sent_as.lower().endswith(".xml") else "package.zip"
@@ -76,13 +74,13 @@ def build_envelope(
     enclosures: Sequence[Enclosure] = (),
     agreement: RegisteredAgreement | None = None,
 ) -> etree._Element:
-    """The envelope of an accepted message, not yet signed.
+    """The envelope of an accepted message, unsigned.
 
-    `version` is the family's; `rules` and `policy` are digests (SHA-256 in hex) of what it was judged by.
-    `certificate` is the SHA-256 fingerprint (hex) of the certificate that the sender signed with, None where
-    nothing was signed. `linked` is the earlier message that this one corrects or updates, or the declaration
-    that it belongs to. The sender's class is the one in force on the day of receipt in China. `office` is
-    that of a copy for a second customs office, else empty.
+    `version` is the family's; `rules` and `policy` are the digests (SHA-256 in hex) of the rules and the
+    policy that the message was judged by. `certificate` is the SHA-256 fingerprint (hex) of the certificate
+    that the sender signed with, None for an unsigned message. `linked` is the earlier message that this one
+    corrects or updates, or the declaration that it belongs to. The sender's class is the one in force on the
+    day of receipt in China. `office` is the customs office of a copy for a second office, else empty.
     """
     root = etree.Element(ROOT, nsmap={None: NAMESPACE})
     arrival = received.arrival
@@ -176,9 +174,9 @@ def _put_warnings(root: etree._Element, findings: Iterable[Finding]) -> None:
 class Envelope:
     """A submission envelope as customs reads it.
 
-    `package` has no `pdf`; a part's `pdf` holds only what the envelope tells: pages and whether it is signed.
-    `warnings` are pairs of fault code and rule number (empty where none). `agreement` is its number, empty
-    where none was needed.
+    `package` has no `pdf`; a part's `pdf` holds only the values in the envelope: pages and whether it is
+    signed. `warnings` are pairs of fault code and rule number (empty if there is none). `agreement` is the
+    agreement's number, empty where none was needed.
     """
 
     message: str
@@ -207,7 +205,8 @@ class Envelope:
 
 
 def read_envelope(root: etree._Element) -> Envelope:
-    """The values of an envelope that is valid by `envelope.xsd`; what that leaves out raises KeyError."""
+    """The values of an envelope that `envelope.xsd` accepts. Raises `KeyError` where a required element is
+    missing."""
     children = {etree.QName(child).localname: child for child in root.iterchildren("{*}*")}
     link = children["ChainLink"].attrib
     signature = children.get("SenderSignature")
@@ -276,10 +275,10 @@ def _part(element: etree._Element) -> Part:
 
 
 def write_zip(submission: Submission, opened: Callable[[str], IO[bytes]], out: IO[bytes]) -> None:
-    """Writes the zip of envelope, package and enclosures, all stored, in constant memory; `opened` gives the
-    stored bytes of a SHA-256 as a seekable stream.
+    """Writes the zip of envelope, package and enclosures, without compression and in constant memory.
+    `opened` returns the stored bytes with a SHA-256 as a seekable stream.
 
-    The same input gives the same bytes. The package is called as the envelope calls it: `inner_name`.
+    The same input gives the same bytes. The package has the name that the envelope states (`inner_name`).
     """
     packages = [(inner_name(submission.package_name), submission.package_sha256)]
     packages += [(each.name, each.sha256) for each in submission.enclosures]
@@ -288,7 +287,7 @@ def write_zip(submission: Submission, opened: Callable[[str], IO[bytes]], out: I
         for name, sha256 in packages:
             described = zipfile.ZipInfo(name)
             with opened(sha256) as package:
-                # Known beforehand, so that only what is over 2 GB becomes zip64: old readers do not know it.
+                # Setting the size first avoids zip64 for files up to 2 GB: old readers do not understand it.
                 described.file_size = package.seek(0, os.SEEK_END)
                 package.seek(0)
                 with archive.open(described, "w") as entry:

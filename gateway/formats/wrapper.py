@@ -1,6 +1,6 @@
 """The outer element that some senders put around a message (FORMATS 1.1).
 
-What it wraps is judged as if it had come alone; places are told as they are in the file that was sent.
+The wrapped message is judged as if it had come alone; findings give the places in the file that was sent.
 """
 
 from copy import deepcopy
@@ -20,8 +20,8 @@ _UNCOMPRESSED: Final = ("", "0")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wrapper:
-    """The wrapper of one family, by the names of its elements: `root` holds `content` with the message in it,
-    and may hold a `head`, in which `compressed` says how the content is written."""
+    """The element names of one family's wrapper: `root` contains `content`, which contains the message, and
+    optionally a `head`, in which `compressed` says whether the content is compressed."""
 
     family: str
     root: str
@@ -30,10 +30,10 @@ class Wrapper:
     content: str
 
     def wrapped(self, root: etree._Element) -> etree._Element:
-        """The one message in a wrapper, as the root of a tree of its own.
+        """A copy of the only message in a wrapper, as the root of its own tree.
 
-        Raises `MessageRejected` where the wrapper says that it is compressed, or holds anything but one
-        message: what is judged is all that anybody can find in it.
+        Raises `MessageRejected` where the wrapper says that it is compressed, or holds anything besides one
+        message, so that no other reader can find something in it that was not judged.
         """
         for head in root.findall(self.head):
             self._refuse_compressed(head)
@@ -51,14 +51,14 @@ class Wrapper:
         return deepcopy(message)
 
     def placed(self, found: Finding) -> Finding:
-        """What was found in the message alone, at its place in the whole file."""
+        """A finding in the message with its path changed to the one in the whole file."""
         within = found.place.xpath
         if within is None:
             return found
         return replace(found, place=replace(found.place, xpath=f"/{self.root}/{self.content}{within}"))
 
     def of_others(self, name: str, message: etree._Element) -> Finding:
-        """That a message of this name is of another family, which nobody wraps."""
+        """The fault of a wrapped message of another family, whose messages are sent without a wrapper."""
         return self.placed(
             finding(
                 Fault.WRAPPER_CONTENT,
@@ -76,7 +76,7 @@ class Wrapper:
                 raise MessageRejected(_about(Fault.WRAPPER_COMPRESSED, stated, value=value))
 
     def _refuse_others(self, root: etree._Element) -> None:
-        """Elements that this wrapper has not, or has once, and any in a field of its head."""
+        """Refuses unknown and repeated elements in the wrapper, and elements inside a field of its head."""
         seen = set()
         for child in root:
             name = etree.QName(child).localname

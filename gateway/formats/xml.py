@@ -38,12 +38,11 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> etree._Element:
-    """The root of the document, comments removed; raises `MessageRejected` with one finding that says why
-    not.
+    """The root of the document, with comments removed. Raises `MessageRejected` with one finding.
 
-    The bytes are decoded strictly as declared before libxml2 sees them, so that there is one reading of
-    them. Comments go because canonicalisation leaves them unsigned while `.text` would stop at one; and since
-    other readers do stop there, one beside text is refused.
+    The bytes are decoded strictly as declared before libxml2 reads them, so that they have one meaning.
+    Comments are removed because canonicalisation leaves them unsigned while `.text` would end at one. Other
+    readers do end there, so a comment beside text is refused.
     """
     if len(data) > limits.size:
         raise MessageRejected(too_large(Fault.DOCUMENT_TOO_LARGE, len(data), limits.size))
@@ -64,8 +63,8 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> etree._Element:
 
 
 def has_comments(data: bytes) -> bool:
-    """Whether a comment stands anywhere in a document that `parse` has accepted, before or after its root
-    element too."""
+    """Whether a document that `parse` has accepted has a comment anywhere, also before or after the root
+    element."""
     text = as_utf8(data)
     return _COMMENT in text and bool(_ANY_COMMENT(etree.fromstring(text, _parser(remove_comments=False))))
 
@@ -73,9 +72,9 @@ def has_comments(data: bytes) -> bool:
 def trusted(
     data: bytes, *, resolver: etree.Resolver | None = None, base_url: str | None = None
 ) -> etree._Element:
-    """Parses what we wrote ourselves (schemas, rule sets, our own receipts) by the same hardened parser.
+    """Parses our own documents (schemas, rule sets, receipts) with the same hardened parser.
 
-    A `resolver` serves what a schema includes; `base_url` is what its relative names are taken from.
+    A `resolver` serves the includes of a schema; `base_url` is the base of their relative names.
     """
     parser = _parser()
     if resolver is not None:
@@ -103,7 +102,7 @@ def _syntax_finding(error: etree.XMLSyntaxError, text: bytes, limits: Limits) ->
         return _dtd_finding(text)
     if "depth" in said.lower():
         return _too_many(Fault.XML_DEPTH, limits.depth, "层", error.lineno)
-    # The parser's words are English, so that only their place is told in Chinese.
+    # The parser's message is English, so the Chinese text gives only the line.
     place = f"第 {error.lineno} 行不合 XML 语法" if error.lineno else "不合 XML 语法"
     return finding(Fault.XML_MALFORMED, detail=said or "no element", detail_zh=place, line=error.lineno)
 
@@ -113,7 +112,7 @@ def _too_many(fault: Fault, most: int, counted_zh: str, line: int | None = None)
 
 
 def _dtd_finding(text: bytes) -> Finding:
-    # Where it stands: an error inside an entity has a line of its own, which nobody can look up.
+    # The line of the DOCTYPE: an error inside an entity has its own line numbers, which nobody can look up.
     return finding(Fault.XML_DTD, line=text.count(b"\n", 0, max(0, text.find(b"<!DOCTYPE"))) + 1)
 
 
@@ -121,8 +120,8 @@ _INSTRUCTIONS: Final = etree.XPath("//processing-instruction()/..")
 
 
 def _refuse_what_reaches_outside(root: etree._Element, text: bytes) -> None:
-    # The byte searches keep the walks off the accepting path; what they look for cannot be written otherwise
-    # in a name (XML 1.0, section 2.3), and an escaped namespace meets no schema that knows it.
+    # The byte searches avoid walking the trees of acceptable documents. Names have no other spelling in XML
+    # (1.0, section 2.3), and a namespace that is written with escapes is known to no schema.
     docinfo = root.getroottree().docinfo
     if docinfo.internalDTD is not None or docinfo.doctype:
         raise MessageRejected(_dtd_finding(text))
@@ -144,26 +143,26 @@ _TOO_MANY_ATTRIBUTES: Final = etree.XPath(f"count(//@*) > {_ELEMENTS}")
 
 
 def _refuse_many_elements(root: etree._Element, text: bytes) -> None:
-    # Rules and facts ask a document hundreds of questions, and a union of two node-sets takes libxml2 the
-    # product of their sizes: a declaration of 12 MB with 300,000 currencies and countries took minutes.
+    # Rules and facts evaluate hundreds of expressions on a document, and libxml2's time for a union of two
+    # node-sets is the product of their sizes: 12 MB with 300,000 currencies and countries took minutes.
     for mark, too_many in ((b"<", _TOO_MANY_ELEMENTS), (b"=", _TOO_MANY_ATTRIBUTES)):
         if text.count(mark) > _ELEMENTS and too_many(root):
             raise MessageRejected(_too_many(Fault.XML_ELEMENTS, _ELEMENTS, "个"))
 
 
 def _namespaces(root: etree._Element, text: bytes) -> list[tuple[str, str]]:
-    """Every declaration of a namespace as (prefix, name), as the parser has read it: an expression over the
-    bytes would take for one what stands in a text, and the square of the time that an attacker wants."""
+    """Every namespace declaration as (prefix, name), from the parsed tree. A regular expression over the
+    bytes would also match text, and an attacker could make it take quadratic time."""
     own = [(prefix or "", name) for prefix, name in root.nsmap.items()]
-    if text.count(b"xmlns") <= len(own):  # mostly all are the root's, and the walk is saved
+    if text.count(b"xmlns") <= len(own):  # usually all are on the root, and no walk is needed
         return own
     walked = etree.iterwalk(root, events=("start-ns",))
     return [(prefix or "", name or "") for _, declared in walked if declared for prefix, name in [declared]]
 
 
 def _refuse_many_prefixes(namespaces: list[tuple[str, str]]) -> None:
-    # Inclusive canonicalisation in libxml2 takes the square of the prefixes in scope for each element: with
-    # 8,000 of them and 20 elements 7 s. The same few declared again on every element are common and no harm.
+    # Inclusive canonicalisation in libxml2 takes time quadratic in the prefixes in scope, for each element:
+    # 7 s with 8,000 of them and 20 elements. A few that every element declares again are common and harmless.
     different = len({prefix for prefix, _ in namespaces if prefix})
     if different > _PREFIXES:
         raise MessageRejected(_too_many(Fault.XML_NAMESPACES, _PREFIXES, "个"))
@@ -173,16 +172,16 @@ _CROWDED: Final = etree.XPath(f"//*[count(@*) > {_ATTRIBUTES}]")
 
 
 def _refuse_many_attributes(root: etree._Element, text: bytes) -> None:
-    # Validators compare each attribute with each: libxml2 takes 2 s for 20,000 of them on one element, and
-    # xmlschema, which explains, a minute for 2,000.
+    # Validators compare each attribute of an element with every other: libxml2 takes 2 s for 20,000, and
+    # xmlschema a minute for 2,000.
     if text.count(b"=") > _ATTRIBUTES:
         for element in _elements(_CROWDED(root)):
             raise MessageRejected(_too_many(Fault.XML_ATTRIBUTES, _ATTRIBUTES, "个", element.sourceline))
 
 
 def _refuse_relative_namespaces(root: etree._Element, namespaces: list[tuple[str, str]]) -> None:
-    # A namespace that is no absolute URI has no canonical form (C14N 1.0, section 1.3): the document could be
-    # neither verified nor compared. Which those are decides canonicalisation, where one is not plainly none.
+    # A document with a namespace that is no absolute URI has no canonical form (C14N 1.0, section 1.3) and
+    # could be neither verified nor compared. Namespaces that are not plainly absolute are tried.
     if all(_PLAIN_NAMESPACE.fullmatch(name) for name in {name for _, name in namespaces}):
         return
     try:
@@ -213,7 +212,7 @@ _COMMENTED: Final = etree.XPath("//*[comment()]")
 
 
 def _refuse_comments_in_text(text: bytes) -> None:
-    # One reader takes the text before the comment, the next one all of it (CONTRACT.md, "Formats").
+    # Some readers take only the text before a comment, others all of it (CONTRACT.md, "Formats").
     if _COMMENT not in text:
         return
     root = etree.fromstring(text, _parser(remove_comments=False))

@@ -1,4 +1,4 @@
-"""A file inside a stored package as a stream, unpacked while it is read."""
+"""Reads a file inside a stored package as a stream, unpacking it on the way."""
 
 import errno
 import io
@@ -9,17 +9,17 @@ from gateway.formats.archive import Archive, ArchiveLimits, Entry, open_archive
 from gateway.model.dossier import Stored
 from gateway.model.faults import MessageRejected
 
-# It was judged under the limits of its day, which may have been wider than today's.
+# The package was judged under the limits of its day, which may have been wider than today's.
 _LIMITS: Final = ArchiveLimits(entries=65_535, ratio=1 << 40, size=1 << 50)
 _BUFFER: Final = 64 * 1024
 
 
 def opened_part(stored: Stored, opened: Callable[[str], IO[bytes]]) -> IO[bytes]:
-    """The bytes, seekable; `opened` gives those of a SHA-256. In memory is never more than two chunks of
-    64 KB.
+    """The bytes of a stored package or of a file in it, as a seekable stream; `opened` returns the bytes with
+    a SHA-256. At most two chunks of 64 KB are in memory.
 
-    Raises `KeyError` where the package or the part is not there. A package that is damaged raises `OSError`,
-    here or while it is read: what was read counts only when the end was reached.
+    Raises `KeyError` where the package or the file is missing. A damaged package raises `OSError`, here or
+    while the stream is read, so the data must not be used before its end is reached.
     """
     package = opened(stored.sha256)
     if not stored.part:
@@ -37,7 +37,7 @@ def opened_part(stored: Stored, opened: Callable[[str], IO[bytes]]) -> IO[bytes]
 
 
 class _Unpacked(io.RawIOBase):
-    """Going back begins again at the start, since what is deflated can be read in one direction only."""
+    """Seeking backwards unpacks again from the start, since deflated data can only be read forwards."""
 
     def __init__(self, package: IO[bytes], archive: Archive, entry: Entry) -> None:
         super().__init__()
@@ -45,8 +45,8 @@ class _Unpacked(io.RawIOBase):
         self._archive = archive
         self._entry = entry
         self._chunks: Iterator[bytes] = archive.open(entry)
-        self._chunk = memoryview(b"")  # what was unpacked and is not read yet
-        self._at = 0  # where `_chunk` begins
+        self._chunk = memoryview(b"")  # unpacked and not read yet
+        self._at = 0  # the offset of `_chunk`
         self._wanted = 0
 
     def readable(self) -> bool:

@@ -1,10 +1,11 @@
-"""The records of a zip file as bytes, and the rule that every byte belongs to exactly one of them.
+"""Reads the records of a zip file, and checks that every byte belongs to exactly one of them.
 
-The format is PKWARE's APPNOTE 6.3.10; section numbers below are its. Readers differ where an archive says a
-thing twice or leaves bytes unsaid, and that is where two readers can be shown two contents. So entries must
-lie end to end from the first byte of the file to the directory, the directory must end where the end records
-begin, and these with the file; what a local header repeats must agree with the directory. Overlapping entries
-(D. Fifield, "A better zip bomb", 2019), prefixes, gaps and appended archives all break that rule.
+The format is PKWARE's APPNOTE 6.3.10; section numbers below refer to it. Where an archive states something
+twice, or has bytes that belong to no record, readers differ, and two of them can be shown different contents.
+So entries must lie end to end from the first byte of the file to the directory, the directory must end where
+the end records begin, and the end records at the end of the file; a local header must agree with the
+directory. Overlapping entries (D. Fifield, "A better zip bomb", 2019), prefixes, gaps and appended archives
+all break this rule.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,8 +37,8 @@ _MAX32: Final = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """An entry as the directory declares it: sizes in bytes, `offset` of its local header, `mode` as in a
-    Unix `st_mode` (0 where not given), `extras` by their identifiers."""
+    """An entry of the directory: `packed` and unpacked `size` in bytes, `offset` of the local header, `mode`
+    as in a Unix `st_mode` (0 where absent), `extras` by their identifiers."""
 
     name: bytes
     version_needed: int
@@ -54,7 +55,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Where the directory lies in the file, and how many entries the end record promises."""
+    """The offsets between which the directory lies, and the number of entries that the end record states."""
 
     start: int
     stop: int
@@ -66,7 +67,7 @@ def broken(en: str, zh: str, file: str | None = None) -> MessageRejected:
 
 
 def shown(name: bytes) -> str:
-    """A raw name as far as it can be shown to people."""
+    """A raw name for people: as UTF-8, else as GBK with other bytes escaped."""
     try:
         return name.decode("utf-8")
     except UnicodeDecodeError:
@@ -74,7 +75,8 @@ def shown(name: bytes) -> str:
 
 
 def read_at(stream: IO[bytes], offset: int, length: int) -> bytes:
-    """Exactly `length` bytes, or `MessageRejected`: the records said that they are there."""
+    """Exactly `length` bytes. Raises `MessageRejected` where the file ends before, since a record says that
+    they are there."""
     stream.seek(offset)
     data = stream.read(length)
     while len(data) < length and (more := stream.read(length - len(data))):
@@ -85,9 +87,10 @@ def read_at(stream: IO[bytes], offset: int, length: int) -> bytes:
 
 
 def find_directory(stream: IO[bytes]) -> Directory:
-    """Finds the one end record whose comment ends with the file (4.3.16), and obeys zip64 before it.
+    """Finds the only end record whose comment ends with the file (4.3.16), and follows a zip64 locator before
+    it.
 
-    Zeros may follow it: a writer that fills blocks of 10 KB, as bsdtar into a pipe, leaves them.
+    Zeros may follow the record: writers that fill blocks of 10 KB, such as bsdtar into a pipe, leave them.
     """
     length = stream.seek(0, 2)
     start = max(0, length - _END.size - _MAX16)
@@ -98,7 +101,7 @@ def find_directory(stream: IO[bytes]) -> Directory:
     if not 0 <= at <= len(tail) - _END.size:
         raise broken("no end record at its end", "末尾没有结束记录")
     if b"PK\x05\x06" in tail[at + 4 :]:
-        # Another reader, searching backwards, would take the archive inside the comment.
+        # A reader that searches backwards would find the archive inside the comment.
         raise MessageRejected(finding(Fault.ZIP_HIDDEN))
     _, disk, disk_of_directory, here, entries, size, first, _ = _END.unpack_from(tail, at)
     if disk or disk_of_directory or here != entries:
@@ -120,7 +123,7 @@ def _ends(tail: bytes, at: int) -> bool:
 def _zip64_directory(
     stream: IO[bytes], before: int, locator: bytes, short: tuple[int, int, int]
 ) -> Directory:
-    # 4.3.14 and 4.3.15; each short value is either the same or the marker of one that does not fit.
+    # 4.3.14 and 4.3.15; each short value is either the same or the marker for a value that does not fit.
     _, disk, position, disks = _LOCATOR.unpack(locator)
     if disk or disks > 1 or position + _END64.size > before:
         raise broken("wrong zip64 end record", "zip64 结束记录错误")
@@ -146,7 +149,8 @@ def _directory(first: int, size: int, stop: int, entries: int) -> Directory:
 
 
 def records(stream: IO[bytes], directory: Directory) -> Iterator[Record]:
-    """The directory's entries (4.3.12) in its order: as many as promised, and nothing after them."""
+    """The directory's entries (4.3.12) in order. Raises `MessageRejected` unless there are as many as the end
+    record states, with nothing after them."""
     at = directory.start
     for _ in range(directory.entries):
         if at + _CENTRAL.size > directory.stop:
@@ -192,7 +196,7 @@ def _extras(data: bytes, name: bytes) -> dict[int, bytes]:
             raise broken("wrong extra field", "扩展字段错误", shown(name))
         found[identifier] = data[at : at + length]
         at += length
-    if any(data[at:]):  # zeros are what aligning tools leave
+    if any(data[at:]):  # tools that align data leave zeros
         raise broken("wrong extra field", "扩展字段错误", shown(name))
     return found
 
@@ -200,7 +204,7 @@ def _extras(data: bytes, name: bytes) -> dict[int, bytes]:
 def _widen(
     values: tuple[int, ...], markers: tuple[int, ...], extras: dict[int, bytes], name: bytes
 ) -> tuple[int, ...]:
-    """The values, with those that are markers taken from the zip64 field, in the order of 4.5.3."""
+    """The values, with markers replaced by the values of the zip64 field, in the order of 4.5.3."""
     wide = extras.get(_EXTRA_ZIP64, b"")
     at = 0
     widened = []
@@ -217,7 +221,8 @@ def _widen(
 
 
 def data_starts(stream: IO[bytes], found: Sequence[Record], directory: Directory) -> list[int]:
-    """Where each record's data begin, in the order of `found`, once the whole file is accounted for."""
+    """The offset of each record's data, in the order of `found`. Raises `MessageRejected` for overlaps, and
+    for bytes that belong to no record."""
     by_offset = sorted(found, key=lambda record: record.offset)
     begins = [record.offset for record in by_offset] + [directory.start]
     for record, stop in zip(by_offset, begins[1:], strict=True):
@@ -249,7 +254,7 @@ def _data_start(stream: IO[bytes], record: Record, stop: int) -> int:
         raise MessageRejected(finding(Fault.ZIP_OVERLAP, file=shown(record.name)))
     extras = _extras(read_at(stream, at + named, extra), record.name)
     size, packed = _widen((size, packed), (_MAX32, _MAX32), extras, record.name)
-    # With a descriptor the writer did not know these yet (4.4.4, bit 3) and may have left them 0.
+    # With a descriptor the writer did not know these values yet (4.4.4, bit 3) and may have written 0.
     unknown = (0,) if flags & HAS_DESCRIPTOR else ()
     if (
         crc not in (record.crc, *unknown)
@@ -267,7 +272,7 @@ def _refuse_gap(stream: IO[bytes], record: Record, data_end: int, stop: int) -> 
         if length:
             raise MessageRejected(finding(Fault.ZIP_HIDDEN, file=shown(record.name)))
         return
-    # 4.3.9: with or without signature, with sizes of 4 or 8 bytes, and nothing says which.
+    # 4.3.9: with or without signature, with sizes of 4 or 8 bytes, and no field says which.
     if length > 4 + _DESCRIPTORS[-1].size:
         raise MessageRejected(finding(Fault.ZIP_HIDDEN, file=shown(record.name)))
     descriptor = read_at(stream, data_end, length).removeprefix(b"PK\x07\x08")

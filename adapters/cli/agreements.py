@@ -13,9 +13,8 @@ from adapters.cli.output import (
     Language,
     LimitOption,
     Listing,
-    exit_codes,
     fail,
-    opened,
+    reading,
     say_fields,
     say_json,
     say_rows,
@@ -53,7 +52,7 @@ def list_(
 
     given = {"state": state, "kind": kind, "trader": trader, "broker": broker}
     wanted = {name: str(value) for name, value in given.items() if value}
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         for side in {"trader", "broker"} & wanted.keys():
             party = named(registered(reader), wanted[side])
             # The association may name parties that are not registered here.
@@ -72,7 +71,7 @@ def show(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: Js
 
     Example: gateway agreements show 195200016172325 --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         found = show_agreement(reader, number)
     if found is None:
         fail(NO, f"no agreement is known by {number}")
@@ -96,7 +95,7 @@ def trace(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: J
 
     Example: gateway agreements trace 195200016172325 --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         acts = trace_agreement(reader, number)
     if not acts:
         fail(NO, f"no agreement is known by {number}")

@@ -14,8 +14,8 @@ from adapters.cli.output import (
     LangOption,
     LimitOption,
     Listing,
-    exit_codes,
     opened,
+    reading,
     say_rows,
 )
 from adapters.cli.times import SinceOption, first_of
@@ -43,7 +43,7 @@ def list_(
     Example: gateway alarms list --all --home /srv/gateway
     """
     first = first_of(since)
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         rows = list_alarms(reader, all_=all_, since=first, limit=limit)
     columns = ("id", "severity", "key", lang.value, "opened_at", "told_by", "cleared_at")
     say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.ALARM)
@@ -60,8 +60,7 @@ def tell_test(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -
     """
     from adapters.monitor.alarm_notifiers import notifiers
 
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         ways = [
             notifier for notifier in notifiers(base.settings().alarms, base.path) if notifier.name != "log"
         ]

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import typer
 
 from adapters.cli.exit_codes import NO, UNREACHABLE, USAGE
-from adapters.cli.messages.actions import ReasonOption
 from adapters.cli.output import (
     HomeOption,
     JsonOption,
     LimitOption,
     Listing,
-    cell,
-    console,
+    ReasonOption,
     exit_codes,
     fail,
     opened,
+    say_fields,
     say_json,
     say_rows,
 )
@@ -104,8 +103,7 @@ def show(
     elif as_json:
         say_json(facts)
     else:
-        for name, value in facts.items():
-            console().print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
+        say_fields(facts)
 
 
 @dead.command("return")
@@ -174,8 +172,7 @@ def drop(
 
 
 def _aside(path: Path, backend: str | None, user: str | None, password: Path | None) -> "DeadLetterQueue":
-    with exit_codes():
-        home = opened(path)
+    with opened(path) as home:
         settings = home.settings()
     if (user is None) != (password is None):
         fail(USAGE, "--user and --password-file are given together")
@@ -240,7 +237,7 @@ def _write(
     who, now = actor(), utc_now()
     told_of = {name: printable(str(facts[name] or ""), 80) for name in ("message_id", "user", "reason")}
     said = {"of": told_of, "size": facts["size"], "sha256": facts["sha256"], "queue": queue.queue}
-    with opened(path).store() as database:
+    with opened(path) as home, home.store() as database:
         database.submit(lambda to: note(to, event, who, now, reason=reason, **said)).result()
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from adapters.cli.exit_codes import NO
-from adapters.cli.output import HomeOption, JsonOption, cell, console, exit_codes, opened, say_json, say_rows
+from adapters.cli.output import HomeOption, JsonOption, cell, console, opened, say_json, say_rows
 from adapters.home.audit import Audit
 
 app = typer.Typer(no_args_is_help=True, help="Check that the store is unchanged.")
@@ -34,8 +34,7 @@ def verify(
 
     Example: gateway audit verify --home /srv/gateway
     """
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         kept = (*base.older_certificates(), *(older or ()))
         audit = Audit(base, [path.read_text() for path in kept])
         found = [asdict(each) for each in audit.run()]

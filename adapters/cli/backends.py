@@ -6,13 +6,12 @@ import typer
 
 from adapters.backends.rest import Rest
 from adapters.cli.exit_codes import NO
-from adapters.cli.messages.actions import ReasonOption
 from adapters.cli.output import (
     HomeOption,
     JsonOption,
     LimitOption,
     Listing,
-    exit_codes,
+    ReasonOption,
     fail,
     opened,
     say_json,
@@ -41,8 +40,8 @@ def list_(home: HomeOption, limit: LimitOption = 100, as_json: JsonOption = Fals
 
     Example: gateway backends list --home /srv/gateway
     """
-    with exit_codes():
-        rows = _rows(opened(home))
+    with opened(home) as base:
+        rows = _rows(base)
     columns = (
         *("name", "kind", "breaker", "since", "failures", "paused_by", "pause_reason"),
         *("pending", "unknown", "oldest_waiting", "note"),
@@ -60,8 +59,7 @@ def pause(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: J
 
     Example: gateway backends pause customs --reason "announced maintenance" --home /srv/gateway
     """
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         _checked(base, name)
         with base.store() as database:
             changed = operate.pause(SqlBackendActs(database), name, actor(), reason, utc_now())
@@ -76,8 +74,7 @@ def resume(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: 
 
     Example: gateway backends resume customs --reason "maintenance is over" --home /srv/gateway
     """
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         _checked(base, name)
         with base.store() as database:
             changed = operate.resume(SqlBackendActs(database), name, actor(), reason, utc_now())
@@ -93,8 +90,7 @@ def try_(name: NameArgument, home: HomeOption, reason: ReasonOption, as_json: Js
 
     Example: gateway backends try customs --reason "its certificate is renewed" --home /srv/gateway
     """
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         _checked(base, name)
         rest = Rest(base.path / "backends" / name)
         with base.store() as database:

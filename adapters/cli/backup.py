@@ -25,9 +25,9 @@ def backup(
 
     Example: gateway backup /backup/2026-11-30 --home /srv/gateway
     """
-    with exit_codes():
+    with opened(home) as base:
         try:
-            moment = back_up(opened(home), folder.absolute(), utc_now())
+            moment = back_up(base, folder.absolute(), utc_now())
         except BadBackup as error:
             fail(NO, str(error))
     _say(moment, f"{folder} is a copy of {home}", as_json)

@@ -19,7 +19,6 @@ from adapters.cli.output import (
     Language,
     exit_codes,
     fail,
-    opened,
     say_json,
 )
 from adapters.home.clock import utc_now
@@ -73,7 +72,7 @@ def check(
 @contextmanager
 def _home(path: Path | None) -> Iterator[Home]:
     if path is not None:
-        yield opened(path)
+        yield Home(path).checked()
         return
     with TemporaryDirectory() as folder:
         yield create_home(Path(folder) / "home", 0, utc_now())

@@ -3,8 +3,7 @@
 import typer
 
 from adapters.cli.exit_codes import NO
-from adapters.cli.messages.actions import ReasonOption
-from adapters.cli.output import HomeOption, JsonOption, exit_codes, fail, opened, say_json
+from adapters.cli.output import HomeOption, JsonOption, ReasonOption, fail, opened, say_json
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.standing import accept_clock
@@ -23,7 +22,7 @@ def accept(home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) 
     Example: gateway clock accept --reason "the clock was an hour fast until 10:20" --home /srv/gateway
     """
     who, now = actor(), utc_now()
-    with exit_codes(), opened(home).store() as database:
+    with opened(home) as base, base.store() as database:
         was = database.submit(lambda to: accept_clock(to, who, reason, now)).result()
     if not was:
         fail(NO, "the clock is not behind the log; nothing is changed")

@@ -13,11 +13,11 @@ from adapters.cli.output import (
     JsonOption,
     LimitOption,
     Listing,
-    cell,
-    console,
-    exit_codes,
+    ReasonOption,
     fail,
     opened,
+    reading,
+    say_fields,
     say_json,
     say_rows,
 )
@@ -36,7 +36,6 @@ app = typer.Typer(
 )
 
 IdArgument = Annotated[int, typer.Argument(metavar="ID", help="Number of the delivery as listed.")]
-ReasonOption = Annotated[str, typer.Option(help="Reason; kept in the trace.", show_default=False)]
 
 
 @app.command("list")
@@ -65,7 +64,7 @@ def list_(
     before = None if older is None else utc_now() - older
     asked = {"state": state, "destination": destination, "account": account}
 
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         own = None if message is None else meant(reader, message).id
         first = first_of(since)
         rows = list_deliveries(reader, message=own, **asked, before=before, since=first, limit=limit)
@@ -79,18 +78,15 @@ def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> N
 
     Example: gateway deliveries show 17 --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         found = show_delivery(reader, wanted)
     if found is None:
         fail(NO, f"no delivery has the number {wanted}")
     if as_json:
         say_json(found)
         return
-    printer = console()
-    for name, value in found.items():
-        if name != "events":
-            printer.print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
-    printer.print()
+    say_fields({name: value for name, value in found.items() if name != "events"})
+    typer.echo()
     say_rows(found["events"], ("at", "event", "actor", "state", "note"), as_json=False)
 
 
@@ -123,12 +119,9 @@ def replay(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: 
 
 
 def _done(act: DeliveryAct, wanted: int, path: Path, reason: str, as_json: bool) -> None:
-    if not reason.strip():
-        raise typer.BadParameter("it must say why", param_hint="'--reason'")
     from adapters.cli.messages.execute import operating
 
-    with exit_codes():
-        home = opened(path)
+    with opened(path) as home:
         policy = home.policy().operations
         try:
             with operating(home) as on:

@@ -15,9 +15,9 @@ from adapters.cli.output import (
     LimitOption,
     Listing,
     Vocabulary,
-    exit_codes,
     fail,
     opened,
+    reading,
     say_fields,
     say_json,
     say_rows,
@@ -48,7 +48,7 @@ def list_(
 
     Example: gateway documents list --overdue --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         rows = list_owed(reader, utc_now(), only_open=open_, overdue=overdue, account=account, limit=limit)
     columns = ("reference", "account", "entry_id", "customs_status", "due", "missing", "due_at", "reminded")
     if not as_json:
@@ -70,7 +70,7 @@ def show(
 
     Example: gateway documents show 020220261000000001 --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         found = show_owed(reader, wanted, utc_now())
     if found is None:
         fail(NO, f"no accepted declaration is known by {wanted}")
@@ -98,8 +98,8 @@ def show(
 def _words(home: Path, lang: Language) -> Vocabulary:
     if lang is Language.EN:
         return Vocabulary()
-    with exit_codes():
-        return _owed(opened(home).policy().reform)
+    with opened(home) as base:
+        return _owed(base.policy().reform)
 
 
 def _owed(policy: ReformPolicy) -> Vocabulary:

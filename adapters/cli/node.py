@@ -68,14 +68,12 @@ def serve(home: HomeOption) -> None:
 
     Example: gateway serve --home /srv/gateway
     """
-    with exit_codes():
-        base = opened(home.absolute())
-        with base.locked(), private():
-            keep_temporary(base.temporary)
-            check_named_files(base)
-            check_listeners(base.settings())
-            log_to_stderr()
-            asyncio.run(_serve(base))
+    with opened(home.absolute()) as base, base.locked(), private():
+        keep_temporary(base.temporary)
+        check_named_files(base)
+        check_listeners(base.settings())
+        log_to_stderr()
+        asyncio.run(_serve(base))
 
 
 async def _serve(home: Home) -> None:
@@ -143,8 +141,8 @@ def doctor(
 
     Example: gateway doctor --home /srv/gateway
     """
-    with exit_codes():
-        checks = examine(opened(home), utc_now(), whole=whole)
+    with opened(home) as base:
+        checks = examine(base, utc_now(), whole=whole)
     detail = "zh" if lang is Language.ZH else "detail"
     say_rows(checks, ("check", "ok", detail), as_json=as_json, lang=lang, words=chinese.DOCTOR)
     if not all(check["ok"] for check in checks):

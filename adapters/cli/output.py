@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
@@ -82,6 +83,17 @@ LangOption = Annotated[
 LimitOption = Annotated[
     int,
     typer.Option("--limit", min=0, max=10_000_000, help="Show at most this many, the newest; 0 shows all."),
+]
+
+
+def said_why(reason: str) -> str:
+    if not reason.strip():
+        raise typer.BadParameter("it must say why", param_hint="'--reason'")
+    return reason
+
+
+ReasonOption = Annotated[
+    str, typer.Option(help="Reason; kept in the trace.", show_default=False, callback=said_why)
 ]
 
 
@@ -197,5 +209,15 @@ def exit_codes() -> Iterator[None]:
         fail(UNREACHABLE, f"{where}{error.strerror or error}")
 
 
-def opened(path: Path) -> Home:
-    return Home(path).checked()
+@contextmanager
+def opened(path: Path) -> Iterator[Home]:
+    """How a command on a home begins: errors inside end it with an exit code."""
+    with exit_codes():
+        yield Home(path).checked()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Connection]:
+    """How a command begins that only reads the store of a home."""
+    with opened(path) as home, home.reading() as reader:
+        yield reader

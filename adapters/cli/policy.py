@@ -14,7 +14,7 @@ from rich.progress import track
 from sqlalchemy import select
 
 from adapters.blobs.filesystem import FilesystemBlobs
-from adapters.cli.output import HomeOption, JsonOption, exit_codes, opened, say_rows
+from adapters.cli.output import HomeOption, JsonOption, opened, say_rows
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.store.read.register import SqlRegister
@@ -47,8 +47,8 @@ def show(
 
     Example: gateway policy show --on 2013-05-01 --home /srv/gateway
     """
-    with exit_codes():
-        policy = opened(home).policy()
+    with opened(home) as base:
+        policy = base.policy()
     rows = [*_limits(policy), *_rows(policy, china_date(utc_now()) if on is None else on.date())]
     say_rows(rows, ("section", "says", "since", "until", "source"), as_json=as_json)
 
@@ -70,8 +70,7 @@ def try_(
 
     Example: gateway policy try policy-2027.toml --last 500 --home /srv/gateway
     """
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         policy = read_policy(file.name, decoded(file.name, file.read_bytes()))
         rows = _tried(base, policy, last)
     say_rows(rows, ("id", "account", "reference", "was", "would_be"), as_json=as_json)

@@ -12,11 +12,11 @@ from adapters.cli.output import (
     HomeOption,
     JsonOption,
     LimitOption,
-    cell,
-    console,
-    exit_codes,
+    ReasonOption,
     fail,
     opened,
+    reading,
+    say_fields,
     say_json,
     say_rows,
 )
@@ -55,7 +55,7 @@ def list_(
     Example: gateway receipts list --account broker-aa --removed --home /srv/gateway
     """
 
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         of = None if message is None else meant(reader, message).id
         filter_ = ReceiptFilter(account=account, message=of, since=first_of(since), removed=removed)
         rows = list_receipts(reader, filter_, limit)
@@ -75,21 +75,20 @@ def show(
 
     Example: gateway receipts show 17 --raw --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         row = _one(reader, wanted)
     if raw:
         sys.stdout.buffer.write(row.body)
     elif as_json:
         say_json(facts(row))
     else:
-        for name, value in facts(row).items():
-            console().print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
+        say_fields(facts(row))
 
 
 def restore(
     wanted: WantedArgument,
     home: HomeOption,
-    reason: Annotated[str, typer.Option(help="Reason; kept in the trace.", show_default=False)],
+    reason: ReasonOption,
     as_json: JsonOption = False,
 ) -> None:
     """Put a removed receipt back into its folder, byte for byte; for an account that receipts are delivered
@@ -97,9 +96,7 @@ def restore(
 
     Example: gateway receipts restore 17 --reason "their disk was lost" --home /srv/gateway
     """
-    if not reason.strip():
-        raise typer.BadParameter("it must say why", param_hint="'--reason'")
-    with exit_codes(), opened(home).store() as database:
+    with opened(home) as base, base.store() as database:
         with database.engine.connect() as reader:
             row = _one(reader, wanted)
         try:

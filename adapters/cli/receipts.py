@@ -7,7 +7,8 @@ import typer
 
 from adapters.cli import receipt_actions
 from adapters.cli.exit_codes import NO, USAGE
-from adapters.cli.output import JsonOption, cell, console, exit_codes, fail, opened, say_json
+from adapters.cli.output import JsonOption, exit_codes, fail, say_fields, say_json
+from adapters.home.home import Home
 from gateway.model.faults import MessageRejected
 
 app = typer.Typer(no_args_is_help=True, help="List, verify and restore receipts.")
@@ -61,8 +62,7 @@ def verify(
         say_json(facts)
         return
     typer.echo("VALID")
-    for name, value in facts.items():
-        console().print(f"{name.replace('_', ' '):>12}  ", cell(value), sep="")
+    say_fields(facts, width=12)
 
 
 def _certificate_of(pem: Path | None, home: Path | None) -> str:
@@ -70,4 +70,4 @@ def _certificate_of(pem: Path | None, home: Path | None) -> str:
         return pem.read_text()
     if home is None:
         fail(USAGE, "name the certificate: --certificate FILE, or --home HOME")
-    return opened(home).certificate.read_text()
+    return Home(home).checked().certificate.read_text()

@@ -13,7 +13,6 @@ from adapters.cli.output import (
     Language,
     cell,
     console,
-    exit_codes,
     fail,
     opened,
     say_json,
@@ -38,8 +37,8 @@ def reload(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> N
 
     Example: gateway reload --home /srv/gateway
     """
-    with exit_codes():
-        said = _asked(opened(home))
+    with opened(home) as base:
+        said = _asked(base)
     if as_json:
         say_json(said)
     elif said["reloaded"]:

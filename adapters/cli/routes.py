@@ -10,7 +10,7 @@ import typer
 
 from adapters.cli.differing import warn_of_differing
 from adapters.cli.exit_codes import NO
-from adapters.cli.output import HomeOption, JsonOption, exit_codes, fail, opened, say_rows
+from adapters.cli.output import HomeOption, JsonOption, fail, opened, say_rows
 from adapters.home.home import Home
 from gateway.judge.route import Routes, second_office
 from gateway.judge.unpack import unpack
@@ -36,8 +36,7 @@ def try_(
 
     Example: gateway routes try declaration.zip --home /srv/gateway
     """
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         warn_of_differing(base)
         rows = list(_tried(file, base))
     say_rows(rows, ("order", "route", "backend", "takes_it", "why"), as_json=as_json)

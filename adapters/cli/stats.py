@@ -5,7 +5,15 @@ from typing import Annotated, Final
 
 import typer
 
-from adapters.cli.output import HomeOption, JsonOption, Listing, exit_codes, opened, say_json, say_rows
+from adapters.cli.output import (
+    HomeOption,
+    JsonOption,
+    Listing,
+    opened,
+    reading,
+    say_json,
+    say_rows,
+)
 from adapters.cli.times import SinceOption, UntilOption, bounds
 from adapters.home.clock import utc_now
 from adapters.store.read.office_stats import office_statistics
@@ -50,7 +58,7 @@ def flow_(
     first, before = bounds(since, until)
     end = min(before or now, now)
     begin = first or end - timedelta(hours=hours)
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         standing = [
             {
                 "stage": each.stage,
@@ -89,8 +97,7 @@ def findings(
     """
     first, before = bounds(since, until)
     period = (first or (before or utc_now()) - _LOOKED_AT, before)
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         families = base.families()
         with base.reading() as reader:
             triage = counts_by_triage(reader, *period, families)
@@ -112,8 +119,7 @@ def bands_(home: HomeOption, as_json: JsonOption = False) -> None:
     Example: gateway stats bands --home /srv/gateway
     """
     now = utc_now()
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         policy = base.policy().monitoring
         since = now - timedelta(hours=policy.window_hours)
         families = base.families()

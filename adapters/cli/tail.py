@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from adapters.cli.messages.commands import in_short
 from adapters.cli.messages.lookup import meant
-from adapters.cli.output import HomeOption, JsonOption, exit_codes, opened
+from adapters.cli.output import HomeOption, JsonOption, reading
 from adapters.cli.times import beginning, begun
 from adapters.home.clock import utc_now
 from adapters.store.read.event_log import EventFilter, end_of_log, events_after, sequence_before
@@ -65,7 +65,7 @@ def tail(
     ended = Flag()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         after = _from(reader, since)
         filter_ = EventFilter(
             account=account,

@@ -12,11 +12,10 @@ from adapters.cli.output import (
     JsonOption,
     LimitOption,
     Listing,
-    cell,
-    console,
-    exit_codes,
     fail,
     opened,
+    reading,
+    say_fields,
     say_json,
     say_rows,
 )
@@ -52,7 +51,7 @@ def list_(
 
     Example: gateway undertakings list --state asked --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         rows = list_requests(reader, state, limit, first_of(since))
         acts = acts_since(reader, utc_now() - ACTS_OF)
     columns = ("created_at", "id", "act", "stage", "state", "actor", "messages", "open", "done", "impossible")
@@ -68,18 +67,15 @@ def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> N
 
     Example: gateway undertakings show 01JD0000000000000000000000 --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         found = _known(wanted, lambda: show_request(reader, wanted))
     if as_json:
         say_json(found)
         return
-    printer = console()
-    for name, value in found.items():
-        if name not in ("items", "wanted"):
-            printer.print(f"{name.replace('_', ' '):>15}  ", cell(value), sep="")
+    fields = {name: value for name, value in found.items() if name not in ("items", "wanted")}
     by = " ".join(f"{name}={value}" for name, value in found["wanted"].items())
-    printer.print(f"{'chosen by':>15}  ", cell(by), sep="")
-    printer.print()
+    say_fields(fields | {"chosen by": by})
+    typer.echo()
     say_rows(found["items"], ("message", "outcome", "at", "note"), as_json=False)
 
 
@@ -115,7 +111,7 @@ def resume(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) ->
     from adapters.cli.messages.execute import operating
     from adapters.cli.messages.request import finish
 
-    with exit_codes(), operating(opened(home)) as on:
+    with opened(home) as base, operating(base) as on:
         with on.reading() as reader:
             _known(wanted, lambda: find_request(reader, wanted))
         finish(on, wanted, as_json)
@@ -125,7 +121,7 @@ def _decided(wanted: str, home: Path, decision: Progress, words: str, as_json: b
     from adapters.cli.messages.execute import operating
     from adapters.cli.messages.request import finish
 
-    with exit_codes(), operating(opened(home)) as on:
+    with opened(home) as base, operating(base) as on:
         try:
             _known(wanted, lambda: on.service.decide(wanted, actor(), decision, words))
         except Impossible as error:

@@ -15,7 +15,6 @@ from adapters.cli.output import (
     JsonOption,
     LimitOption,
     No,
-    exit_codes,
     fail,
     opened,
     say_json,
@@ -51,8 +50,7 @@ def show(entry: EntryArgument, home: HomeOption, reason: ReasonOption, as_json: 
     Example: gateway dossier show 022020261000000001 --reason "complaint 17" --home /srv/gateway
     """
     why = _reason(reason)
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         dossier = _meant(base, entry)
         _note(base, _reading(dossier, "", why))
         with base.reading() as reader:
@@ -81,8 +79,7 @@ def export(
     Example: gateway dossier export 022020261000000001 --to entry.zip --reason audit --home /srv/gateway
     """
     why = _reason(reason)
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         if to.exists():
             fail(USAGE, f"{to} is there already")
         if not to.parent.is_dir():  # before the access is recorded
@@ -126,8 +123,7 @@ def sample(
     """
     if (share is None) == (count is None):
         fail(USAGE, "give either --share or --count")
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         with base.reading() as reader:
             found = released(reader, *bounds(since, until))
         classes = _classes(base, found)
@@ -176,8 +172,7 @@ def review(
     """
     if not note.strip():
         fail(USAGE, "--note must say something")
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         dossier = _meant(base, entry)
         done = Review(
             at=utc_now(),
@@ -206,8 +201,7 @@ def readings(
 
     Example: gateway dossier readings 022020261000000001 --home /srv/gateway
     """
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         names = None if entry is None else _meant(base, entry).names
         with base.reading() as reader:
             rows = list_readings(reader, names, limit)

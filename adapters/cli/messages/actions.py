@@ -10,15 +10,8 @@ from typing import Annotated
 import typer
 
 from adapters.cli.messages.filters import Filters, filtered
-from adapters.cli.output import HomeOption, JsonOption, exit_codes, opened
+from adapters.cli.output import HomeOption, JsonOption, opened, said_why
 from gateway.operate.message_actions import Act, Stage
-
-
-def _said(reason: str) -> str:
-    if not reason.strip():
-        raise typer.BadParameter("it must say why")
-    return reason
-
 
 WantedArgument = Annotated[
     str | None,
@@ -27,9 +20,6 @@ WantedArgument = Annotated[
         "several that is not a repetition. Or use filters instead.",
         show_default=False,
     ),
-]
-ReasonOption = Annotated[
-    str, typer.Option(help="Reason; kept in the trace.", show_default=False, callback=_said)
 ]
 ReasonOrDryOption = Annotated[
     str | None,
@@ -72,14 +62,12 @@ def _acted(
     from adapters.cli.messages.request import Ask, asked, check_choice
 
     check_choice(wanted, filters)  # first, so that this is the error if neither is given
-    with exit_codes():
-        warn_of_differing(opened(home))
+    with opened(home) as base:
+        warn_of_differing(base)
     if dry_run:
         trial.dry_run(act, wanted, filters, stage, home, as_json)
-    elif reason is None:
-        raise typer.BadParameter("it must say why", param_hint="'--reason'")
     else:
-        asked(Ask(act, wanted, filters, _said(reason), key, stage), home, as_json)
+        asked(Ask(act, wanted, filters, said_why(reason or ""), key, stage), home, as_json)
 
 
 @filtered

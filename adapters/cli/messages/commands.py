@@ -21,8 +21,7 @@ from adapters.cli.output import (
     Vocabulary,
     cell,
     console,
-    exit_codes,
-    opened,
+    reading,
     say_fields,
     say_json,
     say_rows,
@@ -93,7 +92,7 @@ def list_(
     Example: gateway messages list --state rejected --fault schema-missing --older 2h --home /srv/gateway
     """
     filter_ = replace(filters.wanted(utc_now()), after=after, everything=all_)
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         rows = list_messages(reader, filter_, filters.limit)
         if not as_json:  # the JSON keys are fixed by the contract
             more = beside(reader, [row["id"] for row in rows])
@@ -111,7 +110,7 @@ def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: Js
 
     Example: gateway messages show 01JD0000000000000000000000 --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         found = show_message(reader, meant(reader, wanted), utc_now())
     if as_json:
         say_json(found)
@@ -143,7 +142,7 @@ def trace(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: J
 
     Example: gateway messages trace TB20261102000001 --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         found = _trail(reader, meant(reader, wanted).id)
     short = [{**row, "detail": in_short(row["detail"]), "digest": row["digest"][:12]} for row in found]
     columns = ("sequence", "at", "event", "actor", "state", "detail", "digest")

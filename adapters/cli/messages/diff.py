@@ -9,7 +9,7 @@ from rich.text import Text
 from sqlalchemy import Connection, Row, select
 
 from adapters.cli.messages.lookup import WantedArgument, meant
-from adapters.cli.output import HomeOption, JsonOption, cell, console, exit_codes, opened, say_json
+from adapters.cli.output import HomeOption, JsonOption, cell, console, reading, say_json
 from adapters.store.read.message_detail import trace_message
 from adapters.store.tables.messages import deliveries, receipts
 from gateway.formats.xml import trusted
@@ -47,7 +47,7 @@ def diff(
 
     Example: gateway messages diff TB20261102000001 --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         shown = _attempts(reader, wanted, other)
     if as_json:
         say_json(shown)

@@ -17,7 +17,7 @@ from adapters.cli.exit_codes import NO
 from adapters.cli.messages.execute import operating
 from adapters.cli.messages.filters import Filters
 from adapters.cli.messages.request import chosen
-from adapters.cli.output import cell, console, exit_codes, fail, opened, say_json, say_rows
+from adapters.cli.output import cell, console, fail, opened, say_json, say_rows
 from adapters.home.actor import actor
 from gateway.model.states import State
 from gateway.operate.dry_run import Trial
@@ -31,7 +31,7 @@ def dry_run(
     act: Act, wanted: str | None, filters: Filters, stage: Stage | None, path: Path, as_json: bool
 ) -> None:
     """Prints the result for each selected message. Exits with 1 if none is possible, as the act would."""
-    with exit_codes(), operating(opened(path)) as on:
+    with opened(path) as base, operating(base) as on:
         with on.reading() as reader:
             those = chosen(reader, wanted, filters)
         ids = those.messages

@@ -14,7 +14,7 @@ from adapters.cli.exit_codes import NO, UNREACHABLE, USAGE, WAITS
 from adapters.cli.messages.execute import Operating, operating, resume
 from adapters.cli.messages.filters import Filters
 from adapters.cli.messages.lookup import meant
-from adapters.cli.output import exit_codes, fail, opened, say_json
+from adapters.cli.output import fail, opened, say_json
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.store.read.message_search import count_messages, list_messages
@@ -83,8 +83,7 @@ def chosen(reader: Connection, wanted: str | None, filters: Filters) -> Chosen:
 
 def asked(ask: Ask, path: Path, as_json: bool) -> None:
     """Carries out the act, or records it for approval by a second person, and prints the result."""
-    home = opened(path)
-    with exit_codes(), operating(home) as on:
+    with opened(path) as home, operating(home) as on:
         policy = home.policy().operations
         before = utc_now()  # before selecting: changes during the selection count as later
         with on.reading() as reader:

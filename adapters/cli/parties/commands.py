@@ -22,6 +22,7 @@ from adapters.cli.output import (
     fail,
     head,
     opened,
+    reading,
     say_fields,
     say_json,
     say_rows,
@@ -30,6 +31,7 @@ from adapters.cli.parties.keys import ReasonOption, WantedArgument, keys
 from adapters.cli.parties.text import differences, row, whole, words
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
+from adapters.home.home import Home
 from adapters.home.key_files import BadFile, read_keys
 from adapters.home.parties_csv import read_table
 from adapters.home.parties_toml import read_parties
@@ -53,7 +55,7 @@ def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json:
 
     Example: gateway parties list --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         register = registered(reader)
     rows = [row(party, china_date(utc_now())) for party in register.values()][-limit:]
     columns = ("account", "code", "scc", "name", "class", "role")
@@ -66,7 +68,7 @@ def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: Js
 
     Example: gateway parties show broker-aa --home /srv/gateway
     """
-    with exit_codes(), opened(home).reading() as reader:
+    with reading(home) as reader:
         party = named(registered(reader), wanted) or fail(NO, f"no party is known by {wanted}")
         history = changes_of(reader, party.code)
     today = china_date(utc_now())
@@ -125,7 +127,7 @@ def add(
             raise BadSettings("\n".join(wrong("add", error))) from None
         except BadFile as error:
             raise BadSettings(str(error)) from None
-        base = opened(home)
+        base = Home(home).checked()
         try:
             with base.store() as database:
                 add_party(SqlParties(database), record, actor(), reason, utc_now())
@@ -161,8 +163,7 @@ def import_(
     Example: gateway parties import parties.csv --dry-run --home /srv/gateway
     """
     now = utc_now()
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         said = read_table(file) if file.suffix.lower() == ".csv" else read_parties(file)
         why = reason or f"import {file.name}"
         with base.store() as database:

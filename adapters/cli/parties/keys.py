@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from adapters.cli.output import HomeOption, JsonOption, No, exit_codes, opened, say_rows
+from adapters.cli.output import HomeOption, JsonOption, No, opened, say_rows
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.home.key_files import BadFile, read_certificate, read_keys
@@ -45,8 +45,7 @@ def keys(
     Example: gateway parties keys broker-aa --add-certificate new.crt --home /srv/gateway
     """
     now = utc_now()
-    with exit_codes():
-        base = opened(home)
+    with opened(home) as base:
         try:
             lines = () if add_key is None else read_keys(add_key, str(add_key))
             pem = None if add_certificate is None else read_certificate(add_certificate, str(add_certificate))

@@ -22,12 +22,12 @@ from adapters.cli.output import (
     Listing,
     exit_codes,
     fail,
-    opened,
     say_json,
     say_rows,
 )
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
+from adapters.home.home import Home
 from adapters.sandbox.association.association import ReferenceAssociation
 from adapters.sandbox.backends import association
 from gateway.config.connections import AssociationSettings
@@ -193,7 +193,7 @@ def _row(notice: AgreementNotice) -> dict[str, object]:
 @contextmanager
 def _associations(path: Path) -> Iterator[Sequence[ReferenceAssociation]]:
     """The associations of the home; a node may be serving it at the same time."""
-    home = opened(path)
+    home = Home(path).checked()
     shipped = {
         name: settings
         for name, settings in home.settings().backend.items()

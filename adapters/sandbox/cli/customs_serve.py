@@ -15,9 +15,10 @@ import typer
 from adapters.backends.exchange import Exchange
 from adapters.cli.exit_codes import UNREACHABLE, USAGE
 from adapters.cli.node import log_to_stderr
-from adapters.cli.output import exit_codes, fail, opened
+from adapters.cli.output import exit_codes, fail
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
+from adapters.home.home import Home
 from adapters.sandbox.cli.customs_serve_http import HttpEndpoint, Tls, serve_http
 from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.sandbox.customs.serving import ServedElsewhere, Serving, alone
@@ -124,7 +125,7 @@ def serve(
             # Imported late, so that other commands start without these libraries.
             from adapters.sandbox.cli.customs_serve_amqp import serve_amqp
 
-            serve_amqp(opened(home.absolute()), certificate)
+            serve_amqp(Home(home.absolute()).checked(), certificate)
             return
         tls = Tls.of(tls_certificate, tls_key, client_ca)
         if http is None and (tls is not None or push is not None):
@@ -146,7 +147,7 @@ def serve(
 
 def _found(folder: Path | None, certificate: Path | None, home: Path | None) -> _Served:
     if home is not None:
-        of = opened(home.absolute())
+        of = Home(home.absolute()).checked()
         named = {
             name: of.path / backend.folder
             for name, backend in of.settings().backend.items()
@@ -171,7 +172,7 @@ def _found(folder: Path | None, certificate: Path | None, home: Path | None) -> 
 
 def _found_http(folder: Path | None, certificate: Path | None, home: Path | None) -> _Served:
     if home is not None:
-        of = opened(home.absolute())
+        of = Home(home.absolute()).checked()
         backends = of.settings().backend.items()
         named = [name for name, backend in backends if isinstance(backend, HttpBackendSettings)]
         if len(named) == 1:

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from adapters.cli.exit_codes import UNREACHABLE, USAGE
-from adapters.cli.output import fail, opened
+from adapters.cli.output import fail
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
+from adapters.home.home import Home
 from adapters.sandbox.customs.customs import BOOK
 from adapters.sandbox.customs.ledger import Ledger
 
@@ -65,7 +66,7 @@ def _stores(home: Path | None, folder: Path | None) -> dict[str, Path]:
         return {folder.name: folder / "customs" / BOOK}
     if home is None:
         fail(USAGE, "needs --home, or --folder")
-    of = opened(home)
+    of = Home(home).checked()
     books = {name: of.path / "backends" / name / BOOK for name in of.settings().backend}
     kinds = of.settings().backend
     # The customs behind a folder may be another system, which has no ledger here.

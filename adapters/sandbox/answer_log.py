@@ -1,6 +1,6 @@
-"""What a reference back-end has been asked and still has to say, in a SQLite file that survives being killed.
+"""The calls to a simulated back-end and its answers, in a SQLite file that survives a kill of the process.
 
-Used by one thread. Whoever opens the file afterwards finds every transaction that had returned.
+Used by one thread at a time. Every transaction that has returned is in the file.
 """
 
 import sqlite3
@@ -26,11 +26,11 @@ CREATE TABLE IF NOT EXISTS serials (name TEXT PRIMARY KEY, last INTEGER NOT NULL
 
 
 class AnswerLog:
-    """Calls, answers and serial numbers. `tables` is SQL that makes what else is kept, among it a table
+    """Calls, answers and serial numbers. `tables` is SQL that creates the other tables, among them
     `submissions` with the submission's `key` as its primary key."""
 
     def __init__(self, file: Path, tables: str) -> None:
-        # Made by one thread, used by another; never by both at a time.
+        # Opened in one thread and used in another; never in both at a time.
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
@@ -42,7 +42,7 @@ class AnswerLog:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, and durable when it has ended."""
+        """A transaction: all or nothing, and durable once the block has ended."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -56,7 +56,7 @@ class AnswerLog:
         return row is not None
 
     def next_serial(self, name: str) -> int:
-        """Counts up from 1 under each name, in the caller's transaction: no number is lost or given twice."""
+        """The next number of a series, from 1, in the caller's transaction: none is skipped or used twice."""
         row = self._connection.execute(
             "INSERT INTO serials (name, last) VALUES (?, 1)"
             " ON CONFLICT (name) DO UPDATE SET last = last + 1 RETURNING last",
@@ -71,7 +71,7 @@ class AnswerLog:
         )
 
     def queue(self, key: str, answers: Sequence[tuple[str, bytes]]) -> None:
-        """Answers to the submission `key`, (name, body) in the order in which they are given."""
+        """Adds answers to the submission `key`, as (name, body), in the order in which they will be given."""
         self._connection.executemany(
             "INSERT INTO answers (key, name, body) VALUES (?, ?, ?)",
             [(key, name, body) for name, body in answers],

@@ -1,4 +1,5 @@
-"""The back-ends of the sandbox as `gateway.toml` describes them: all that the node imports of it."""
+"""Opens the back-ends of the sandbox that `gateway.toml` describes: the only module of it that a node
+imports."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -24,8 +25,8 @@ def opened_sandbox(
     clock: Clock,
     renewals: list[Renewal],
 ) -> Iterator[SimulatedBackend]:
-    """The back-end for as long as the context is open. What takes its keys and certificates anew is added to
-    `renewals`."""
+    """The back-end, closed when the context ends. Adds to `renewals` what reloads its keys and
+    certificates."""
     match settings:
         case AssociationSettings():
             with closing(association(home, name, settings, register, clock)) as backend:
@@ -44,7 +45,8 @@ def opened_sandbox(
 def association(
     home: Home, name: str, settings: AssociationSettings, register: Register, clock: Clock
 ) -> ReferenceAssociation:
-    """The association that is shipped, with the key of its account. Raises `OSError` where it has none."""
+    """The association of the sandbox, with the key of its account. Raises `OSError` where the key cannot be
+    read."""
 
     def confirms(trader: str, broker: str) -> bool:
         party = register.party_called(trader)

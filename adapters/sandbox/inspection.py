@@ -1,4 +1,4 @@
-"""Whether a submission is what its sender signed: the envelope's signature, then every digest it states."""
+"""Checks a submission: the signature of its envelope, then every digest that the envelope states."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from gateway.model.faults import MessageRejected
 from gateway.model.message import Enclosure, Part
 from gateway.model.parties import RegisteredCertificate
 
-# More than any account may send (CONTRACT.md, "Formats"); the gateway has judged the package more closely.
+# More than any account may send (CONTRACT.md, "Formats"); the gateway has applied the stricter limits.
 _LIMITS: Final = ArchiveLimits(entries=1000, ratio=2000, size=8 << 30)
 _IN_MEMORY: Final = 1 << 20
 
 
 class Refused(Exception):
-    """The back-end does not take it as it is; the text says why, for the gateway's operators."""
+    """The back-end refuses a submission; the text says why, for the gateway's operators."""
 
 
 @cache
@@ -35,17 +35,15 @@ def _schema() -> etree.XMLSchema:
 
 
 def scratch(folder: Path) -> IO[bytes]:
-    """A file that is gone when closed: in memory while small, else in `folder`."""
+    """A temporary file that is deleted when closed: in memory up to 1 MB, else in `folder`."""
     return SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(folder))
 
 
 def inspect(
     submission: IO[bytes], certificates: Sequence[RegisteredCertificate], now: datetime, folder: Path
 ) -> Envelope:
-    """The envelope of a submission that is whole and signed by the gateway; raises `Refused` for any other.
-
-    `folder` is where a large package is unpacked to for the time of the call.
-    """
+    """The envelope of a submission that is complete and signed by the gateway. Raises `Refused` for any
+    other. A large package is unpacked to `folder` during the call."""
     try:
         archive = open_archive(submission, _LIMITS)
         entries = {entry.name: entry for entry in archive.entries}

@@ -1,4 +1,5 @@
-"""Where submissions reach a reference back-end: looked at, taken once, answered until acknowledged."""
+"""The base of the simulated back-ends: it checks submissions, takes each once, and gives answers until they
+are acknowledged."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -20,10 +21,11 @@ _T = TypeVar("_T")
 
 
 class SimulatedBackend(ABC):
-    """ports.Backend. `certificate_pem` is the gateway's, by which envelopes are verified.
+    """Implements `ports.Backend`. `certificate_pem` is the gateway's certificate, with which envelopes are
+    verified.
 
-    What it took and has to say stands in `answer_log` before `submit` returns; every call of `submit` is
-    counted there, table `calls`. `folder` holds large packages while they are looked at.
+    A submission and its answers are in the log before `submit` returns; every call of `submit` is in its
+    table `calls`. `folder` holds large packages while they are checked.
     """
 
     def __init__(self, folder: Path, log: AnswerLog, certificate_pem: str, clock: Clock) -> None:
@@ -31,19 +33,19 @@ class SimulatedBackend(ABC):
         self._log = log
         self._certificates: tuple[RegisteredCertificate, ...] = (RegisteredCertificate(pem=certificate_pem),)
         self._clock = clock
-        # One thread: one after the other is what makes "the same key again" a question with one answer.
+        # One thread, so that of two submissions with the same key the second finds the first.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=type(self).__name__)
 
     def trust(self, certificate_pem: str) -> None:
-        """Knows the gateway by this certificate as well, from now on."""
+        """Accepts envelopes that are signed with this certificate of the gateway too."""
         known = RegisteredCertificate(pem=certificate_pem)
         if known not in self._certificates:
             self._certificates = (*self._certificates, known)
 
     @abstractmethod
     def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
-        """Takes a new submission that is whole and signed, notes the call and queues the answers, inside one
-        transaction; raises `Refused`, and leaves nothing, where it will not."""
+        """Takes a new submission that is complete and signed, and records it, the call and the answers in one
+        transaction. Raises `Refused`, and records nothing, where it does not take it."""
 
     @crash_point("a-sandbox-takes-a-submission")
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
@@ -60,7 +62,7 @@ class SimulatedBackend(ABC):
         await self._run(lambda: self._acknowledge(ids))
 
     def close(self) -> None:
-        """Waits for what is under way. Nothing may be asked of it afterwards."""
+        """Waits for the calls in progress. The back-end must not be used afterwards."""
         self._thread.shutdown()
         self._log.close()
 

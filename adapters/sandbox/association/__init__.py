@@ -1,5 +1,5 @@
-"""A brokers' association of our own (REFORM 6): imports agreements, numbers them, tells their course.
+"""A simulated brokers' association (REFORM 6): it imports agreements, numbers them and sends notices of them.
 
-`association` is the port; `courses` says what follows a request, `answers` words the answer and `register`
-keeps the agreements. Submissions are taken in as at every simulated back-end (`simulated_backend`).
+`association` implements the port, `courses` lists what follows a request, `answers` writes the answer and
+`register` stores the agreements. `simulated_backend` receives the submissions.
 """

@@ -1,10 +1,10 @@
-"""The document that the association answers a request with (FORMATS 4.2)."""
+"""The association's answer to a request (FORMATS 4.2)."""
 
 from lxml import etree
 
 
 def import_agr_response(*, code: int, message: str, cop_code: str, consign_no: str) -> bytes:
-    """An ImportAgrResponse; `consign_no` is empty, and its element absent, where nothing was imported."""
+    """An ImportAgrResponse. An empty `consign_no` (nothing was imported) leaves out its element."""
     root = etree.Element("ImportAgrResponse")
     info = etree.SubElement(root, "ResponseInfo")
     for tag, value in (("ResponseCode", str(code)), ("ResponseMessage", message), ("CopCusCode", cop_code)):

@@ -1,4 +1,4 @@
-"""The reference association as a Backend: numbers the agreements that it is to import, signs what follows."""
+"""The simulated association as a back-end: it numbers the agreements in requests and signs notices."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -35,18 +35,18 @@ from gateway.notify.agreement_notices import (
 )
 
 REQUEST: Final = "ImportAgrRequest"
-# What the facts of a request must hold for an agreement to come of it (FORMATS 4.1).
+# The facts that a request must have to become an agreement (FORMATS 4.1).
 _NEEDED: Final = ("cop_code", "trader_code", "agent_code", "goods_code", "total", "ie_date")
-# Goods that nobody has declared within three months are sold by customs (Customs Law, article 30).
+# Customs sells goods that nobody has declared within three months (Customs Law, article 30).
 DAYS_AFTER: Final = 90
 NO_TERMS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class ReferenceAssociation(SimulatedBackend):
-    """ports.Backend, as `SimulatedBackend`, with its register in `folder`/association.db.
+    """A `SimulatedBackend` with its register in `folder`/association.db.
 
-    `signer` holds the association's own key. `confirms` says of (trader, broker) whether the trader confirms
-    automatically what this broker proposes; nobody confirms automatically what a trader proposes.
+    `signer` has the association's own key. `confirms(trader, broker)` says whether the trader automatically
+    confirms this broker's proposals; proposals of traders are never confirmed automatically.
     """
 
     def __init__(
@@ -67,20 +67,21 @@ class ReferenceAssociation(SimulatedBackend):
         self._signer = signer
 
     async def agreements(self) -> Sequence[AgreementNotice]:
-        """The last notice of every agreement, by number."""
+        """The last notice of every agreement, sorted by number."""
         return [read_notice(xml.trusted(each.notice)) for each in await self._run(self._register.all)]
 
     async def act(self, number: str, act: Act, reason: str = "") -> AgreementNotice:
-        """Does it to an agreement, as one of its parties would, and queues the signed notice; returns that.
+        """Performs an act on an agreement, as one of its parties would, and queues the signed notice, which
+        is returned.
 
-        Raises `KeyError` where the number was never allotted, `IllegalAct` where the agreement's state does
-        not allow it, and `ValueError` for an act that is none of the association's. Nothing is changed then.
+        Raises `KeyError` for an unknown number, `IllegalAct` where the agreement's state does not allow the
+        act, and `ValueError` for an act that the association never notifies. Then nothing is changed.
         """
         return await self._run(lambda: self._act(number, act, reason))
 
     async def amend(self, number: str, terms: Mapping[str, Any], reason: str = "") -> AgreementNotice:
-        """As `act`, with other `terms` (fields of `Agreement`) from then on. Raises `IllegalAct` for what is
-        not in force and unused."""
+        """Like `act`, for an amendment to these `terms` (fields of `Agreement`). Raises `IllegalAct` unless
+        the agreement is in force and unused."""
         return await self._run(lambda: self._act(number, Act.AMENDED, reason, terms))
 
     def _act(
@@ -93,7 +94,7 @@ class ReferenceAssociation(SimulatedBackend):
             if act is Act.AMENDED and before.agreement.state is AgreementState.PROPOSED:
                 raise IllegalAct(before.agreement.state, act)
             notice = _next(before, act, reason, now)
-            if act is Act.AMENDED:  # the only one that may happen twice
+            if act is Act.AMENDED:  # the only act that may happen more than once
                 id_ = f"{notice.id}-{self._register.next_serial(f'amendment {number}')}"
                 notice = replace(notice, id=id_, agreement=replace(notice.agreement, **terms))
             self._tell(known.key, notice)
@@ -127,12 +128,12 @@ class ReferenceAssociation(SimulatedBackend):
             self._tell(key, _next(proposed, course.reply, course.reason, now))
 
     def _allot_number(self, now: datetime) -> str:
-        """17 digits, as ConsignNo occurs: the year in China and a serial of 13."""
+        """A number in the form of real ConsignNos: 17 digits, the year in China and a serial of 13."""
         year = now.astimezone(CHINA).year
         return f"{year}{self._register.next_serial(f'agreement {year}'):013}"
 
     def _tell(self, key: str, notice: AgreementNotice) -> None:
-        """Signs and queues a notice, and keeps it as how the agreement stands."""
+        """Signs and queues a notice, and stores it as the current state of the agreement."""
         body = self._signer.sign(build_notice(notice))
         number = notice.agreement.number
         self._register.note(Known(number=number, key=key, notice=body))
@@ -160,5 +161,6 @@ def _next(notice: AgreementNotice, act: Act, reason: str, now: datetime) -> Agre
 
 
 def _id_of(number: str, act: Told) -> str:
-    """The association tells each act once of one agreement, but for amendments."""
+    """The id of a notice. It is unique: of one agreement each act is notified once, except amendments, whose
+    ids get a serial."""
     return f"{number}-{act}"

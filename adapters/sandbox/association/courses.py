@@ -1,7 +1,7 @@
-"""What the association does with a request, as a table: the usual courses, and those that a note forces.
+"""How the association treats a request, as a table: the usual courses, and those that a note forces.
 
 A request whose OtherNote begins with a prefix of `FORCED` takes that course, so that broker software can be
-tried against every one.
+tested against each of them.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from gateway.model.agreements import Act
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """`code` and `message` are those of the ImportAgrResponse. An agreement that was `imported` is given a
-    number and proposed; `reply` is what the other side does with it at once, None where it takes its time."""
+    """`code` and `message` are those of the ImportAgrResponse. If `imported`, the agreement gets a number and
+    is proposed; `reply` is the immediate act of the other side, None where it does not answer yet."""
 
     code: int
     message: str
@@ -31,6 +31,7 @@ FORCED: Final = {"REFUSE-": REFUSED, "SILENT-": PROPOSED, "FAIL-": FAILED}
 
 
 def course_of(note: str, *, confirmed: bool) -> Course:
-    """`confirmed` says whether the other side confirms automatically, where the note forces nothing."""
+    """The course of a request with this note. `confirmed` says whether the other side confirms automatically;
+    it counts where the note forces nothing."""
     usual = CONFIRMED if confirmed else PROPOSED
     return next((course for prefix, course in FORCED.items() if note.startswith(prefix)), usual)

@@ -1,4 +1,4 @@
-"""The agreements that the association knows, beside what it has taken and still has to say."""
+"""The association's agreements, in one file with its submissions and answers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS agreements (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """An agreement as its last notice (signed) tells it, and the submission that it came with."""
+    """An agreement: its last signed notice, and the key of the submission that requested it."""
 
     number: str
     key: str
@@ -34,7 +34,7 @@ class AgreementRegister(AnswerLog):
         self._connection.execute("INSERT INTO submissions VALUES (?, ?, ?)", (key, at.isoformat(), envelope))
 
     def note(self, known: Known) -> None:
-        """Writes an agreement as it now stands."""
+        """Stores the last notice of an agreement, which may be new."""
         self._connection.execute(
             "INSERT INTO agreements VALUES (?, ?, ?)"
             " ON CONFLICT (number) DO UPDATE SET notice = excluded.notice",
@@ -42,14 +42,14 @@ class AgreementRegister(AnswerLog):
         )
 
     def known(self, number: str) -> Known:
-        """Raises `KeyError` for a number that was never allotted."""
+        """The agreement with this number. Raises `KeyError` where there is none."""
         row = self._connection.execute(f"{_KNOWN} WHERE number = ?", (number,)).fetchone()
         if row is None:
             raise KeyError(number)
         return _known(row)
 
     def all(self) -> list[Known]:
-        """Every agreement, by number."""
+        """Every agreement, sorted by number."""
         return [_known(row) for row in self._connection.execute(f"{_KNOWN} ORDER BY number")]
 
 

@@ -24,14 +24,14 @@ from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.sandbox.customs.serving import ServedElsewhere, Serving, alone
 from gateway.config.connections import DirectorySettings, DxpSettings, HttpBackendSettings
 
-# Numbers on the platform: that of customs (FORMATS 2.4), and one of an enterprise.
+# Ids on the platform: that of customs (FORMATS 2.4), and an example of an enterprise's.
 _ENVELOPE: Final = DxpSettings(sender="DXPEDCDEC0000001", receiver="DXPENT0000000001", message_type="DECRET")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Served:
-    """The exchange folder, the gateway's certificate, and the place of customs' own ledgers. Over HTTP there
-    is no exchange, and the folder is the one for the ledgers."""
+    """The exchange folder, the gateway's certificate, and the folder of the sandbox's own ledgers. Over HTTP
+    there is no exchange folder, and `folder` is the one of the ledgers."""
 
     folder: Path
     certificate: Path

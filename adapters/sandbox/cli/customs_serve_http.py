@@ -40,7 +40,8 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpEndpoint:
-    """Where customs listens, and the URL that it pushes answers to; without one, answers are fetched."""
+    """The address that the sandbox listens on, and the URL that it pushes answers to; None: the gateway
+    fetches them."""
 
     host: str
     port: int

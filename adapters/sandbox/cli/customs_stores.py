@@ -37,7 +37,7 @@ BackendOption = Annotated[
 
 @contextmanager
 def ledgers(home: Path | None, folder: Path | None) -> Iterator[Sequence[Ledger]]:
-    """Ledgers of every customs sandbox that was ever served, of the home or behind the folder."""
+    """The ledgers of all customs sandboxes of the home, or behind the folder, that were ever served."""
     books = _stores(home, folder).values()
     with _exit_codes(), ExitStack() as stack:
         yield [stack.enter_context(closing(Ledger(book, utc_now))) for book in books if book.is_file()]
@@ -59,7 +59,7 @@ def ledger(home: Path | None, folder: Path | None, backend: str) -> Iterator[Led
 
 
 def _stores(home: Path | None, folder: Path | None) -> dict[str, Path]:
-    """Files of the sandboxes, by name of the back-end."""
+    """The ledger files of the customs sandboxes, by the name of the back-end; some may not exist yet."""
     if folder is not None:
         if not folder.is_dir():
             fail(USAGE, f"{folder} is no folder")
@@ -69,7 +69,7 @@ def _stores(home: Path | None, folder: Path | None) -> dict[str, Path]:
     of = Home(home).checked()
     books = {name: of.path / "backends" / name / BOOK for name in of.settings().backend}
     kinds = of.settings().backend
-    # The customs behind a folder may be another system, which has no ledger here.
+    # Customs behind a folder may be another system, which has no ledger here.
     return {name: book for name, book in books.items() if kinds[name].kind == "reference" or book.is_file()}
 
 

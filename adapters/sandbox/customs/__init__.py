@@ -1,7 +1,7 @@
-"""A customs back-end of our own: what brokers, demonstrations and tests send to where no real one is.
+"""A simulated customs back-end, for brokers, demonstrations and tests without access to a real one.
 
-`customs` is the port. What a declaration gets is said by `courses` where its reference forces one, else by
-`handling` (risk, ledgers), `progress` and `transit`; `proceedings` carries it out in the `ledger`, worded by
-`answers` and `notices`. `reviews` and `decisions` are what a person decides, `records` the small ledgers.
-Submissions are taken in as at every reference back-end (`adapters.sandbox.simulated_backend`).
+`customs` implements the port. The treatment of a declaration is decided by `courses` where its reference
+forces one, else by `handling` (risk, ledgers), `progress` and `transit`. `proceedings` records it in the
+`ledger`; `answers` and `notices` write the documents. `reviews` and `decisions` are about decisions by hand,
+`records` about the ledgers of other systems. `adapters.sandbox.simulated_backend` receives the submissions.
 """

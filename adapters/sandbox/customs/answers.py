@@ -1,4 +1,4 @@
-"""A course as the answers to one submission: worded, named, and each with the time when it is given."""
+"""Turns a course into the answers to one submission, each with its name, document and time."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -8,12 +8,12 @@ from adapters.sandbox.customs.courses import Course, Manner, Notice
 from adapters.sandbox.customs.ledger import Due, Taken
 from adapters.sandbox.customs.notices import dec_result, import_response
 
-# Long enough to be seen by who watches, and less than the usual wait of a test.
+# Long enough to be noticed by people, and shorter than the usual timeout of a test.
 PACE: Final = timedelta(seconds=3)
 
 
 def answers_of(taken: Taken, course: Course, facts: dict[str, str]) -> list[Due]:
-    """All that a forced course says, in the order in which it is said. `facts` are those of the envelope."""
+    """All answers of a forced course, in the order in which they are given. `facts` are the envelope's."""
     pace = PACE if course.manner is Manner.SLOWLY else timedelta()
     notices = [
         notice_of(taken, notice, facts, taken.taken_at + count * pace)
@@ -23,7 +23,7 @@ def answers_of(taken: Taken, course: Course, facts: dict[str, str]) -> list[Due]
 
 
 def technical(taken: Taken, course: Course) -> Due:
-    """Whether it was imported, and under which numbers."""
+    """The technical answer: whether the declaration was imported, and its numbers."""
     return Due(
         name=f"{'Successed' if course.imported else 'Failed'}_{taken.key}.xml",
         body=import_response(
@@ -47,7 +47,7 @@ def notice_of(taken: Taken, notice: Notice, facts: dict[str, str], at: datetime)
         moved_on=facts.get("ie_date", ""),
         at=at,
     )
-    # What is left has no end tag, and so is no XML whatever it says.
+    # Half of the document has no end tag, so it is never well-formed.
     said = body[: len(body) // 2] if notice.cut else body
     return Due(name=f"Receipt_{taken.key}_{notice.channel}.xml", body=said, at=at)
 

@@ -1,7 +1,7 @@
-"""What customs says to a submission whatever stands in it: the courses that its reference forces.
+"""The courses that a declaration's reference forces, whatever its content.
 
-A reference that begins with a prefix of `FORCED` takes that course, so that broker software can be tried
-against every one (DESIGN.md 8; for people: docs/sandbox.md). Any other goes by `handling` and `progress`.
+A reference that begins with a prefix of `FORCED` takes that course, so that broker software can be tested
+against each of them (DESIGN.md 8; described in docs/sandbox.md). `handling` and `progress` decide for others.
 """
 
 from dataclasses import dataclass, replace
@@ -15,14 +15,15 @@ class Manner(Enum):
     """How the answers of a course are given."""
 
     AT_ONCE = auto()
-    SLOWLY = auto()  # each some seconds after the one before
-    TWICE = auto()  # each a second time, byte for byte
-    BACKWARDS = auto()  # the last first
+    SLOWLY = auto()  # a few seconds apart
+    TWICE = auto()  # each twice, byte for byte the same
+    BACKWARDS = auto()  # in reverse order
     NEVER = auto()
 
 
 class Wait(StrEnum):
-    """What a declaration waits for: a person (REFORM.md 5), the declarant, or a step of its transit."""
+    """What a declaration waits for: a decision by hand (REFORM.md 5), the declarant, or a step of its
+    transit."""
 
     REVIEW = "review"
     SUPPLEMENT = "supplement"
@@ -38,8 +39,8 @@ class Wait(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One DEC_RESULT: its CHANNEL (FORMATS 2.3) and NOTE. One that is `cut` ends in the middle; one
-    `at_border` is of the office of entry or exit, any other of the office of declaration."""
+    """One DEC_RESULT: its CHANNEL (FORMATS 2.3) and NOTE. If `cut`, the document ends in the middle; if
+    `at_border`, it names the office of entry or exit, else the office of declaration."""
 
     channel: str
     note: str
@@ -52,9 +53,9 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """`response` is the ResponseCode of the technical answer (0: imported), `error` its ErrorMessage;
-    `notices` follow it in this order where the declaration was imported. One that then `waits` goes on when
-    somebody decides (see `reviews`)."""
+    """`response` is the ResponseCode of the technical answer (0: imported), `error` its ErrorMessage. If the
+    declaration was imported, `notices` follow in this order; then it `waits`, if not None, until it is
+    decided by hand (see `reviews`)."""
 
     response: int = 0
     error: str = "导入成功"
@@ -79,13 +80,13 @@ CLEARED: Final = Notice("R", "报关单已结关")
 BACK: Final = Notice("E", "海关退单")
 INSPECT: Final = Notice("C", "查验通知")
 DUTY: Final = Notice("T", "需交税费")
-# The only code of the list that asks for a supplement; it is known of two-step declarations only.
+# The only code of the list that asks for a supplement; it is only documented for two-step declarations.
 SUPPLEMENT: Final = Notice("Sp1", "要求补充申报通知")
-# The only code of the list that asks for papers and does not release.
+# The only code of the list that asks for papers without a release.
 PAPER: Final = Notice("G", "接单交单")
 DELETED: Final = Notice("D", "海关删单")
 
-# The run of a real import entry of 2023 (FORMATS 2.3).
+# The sequence of a real import entry of 2023 (FORMATS 2.3).
 RELEASED: Final = Course(notices=(STORED, REVIEWED, LET_GO, CLEARED))
 
 FORCED: Final = {
@@ -109,7 +110,7 @@ FORCED: Final = {
     "HAND-": Course(notices=(STORED,), waits=Wait.REVIEW),
     "CLOSING-": Course(notices=(STORED, REVIEWED, LET_GO), waits=Wait.CLOSING),
 }
-# Documents that come later do not release these: a person looks at them.
+# Documents that come later do not release these declarations: they are reviewed by hand.
 SUPPLEMENT_BY_HAND: Final = "SUPPLEMENT-HAND-"
 
 
@@ -118,8 +119,8 @@ def forced(reference: str) -> Course | None:
 
 
 def course_of(reference: str, operation: Operation) -> Course | None:
-    """None where the reference forces nothing and the declaration is judged by what stands in it. A temporary
-    save ends with its import; how that goes and in what manner it is said is as forced."""
+    """The course that the reference forces; None where it forces none and the content decides. A temporary
+    save is only imported; the reference may force its failure and the manner of the answer."""
     course = forced(reference)
     if operation is Operation.SAVE and (course is None or course.imported):
         return Course(error="暂存成功", manner=Manner.AT_ONCE if course is None else course.manner)

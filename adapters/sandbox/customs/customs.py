@@ -1,4 +1,4 @@
-"""The reference customs as a Backend: takes what is whole and signed, numbers declarations, answers them."""
+"""The simulated customs as a back-end: it takes signed submissions, numbers declarations and answers them."""
 
 from datetime import datetime
 from pathlib import Path
@@ -21,11 +21,10 @@ BOOK: Final = "customs.db"
 
 
 class ReferenceCustoms(SimulatedBackend):
-    """ports.Backend, as `SimulatedBackend`, with its ledger in `folder`/customs.db. It keeps envelopes, not
-    packages.
+    """A `SimulatedBackend` with its ledger in `folder`/customs.db. It stores envelopes, not packages.
 
-    Answers belong to the submission of the declaration: a copy for a second office, documents that follow and
-    agreement notices are kept, and may let a declaration go on.
+    Only submissions of declarations are answered. Copies for a second office, later documents and agreement
+    notices are stored; copies and documents may let a waiting declaration continue.
     """
 
     def __init__(self, folder: Path, certificate_pem: str, clock: Clock) -> None:
@@ -89,8 +88,8 @@ class ReferenceCustoms(SimulatedBackend):
                 proceedings.documents_came()
 
     def _numbers(self, envelope: Envelope, now: datetime) -> tuple[str, str]:
-        """The unified number and, where there is a transit form, the number of that. A declaration that
-        follows its save keeps both."""
+        """The unified number and the number of the transit form, empty where there is none. A declaration
+        that follows its temporary save keeps both."""
         seq_no, transit_no = self._ledger.numbers_of(envelope.sender["code"], envelope.reference)
         seq_no = seq_no or self._unified_number(envelope, now)
         if has_form(envelope.facts):

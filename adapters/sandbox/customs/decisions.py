@@ -1,4 +1,4 @@
-"""What a person can decide of a declaration that waits, as a table."""
+"""The decisions by hand on a waiting declaration, as tables."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -35,7 +35,7 @@ class Act(StrEnum):
 
 _REVIEW: Final = frozenset({Wait.REVIEW, Wait.SUPPLEMENT, Wait.PAPER, Wait.INSPECTION, Wait.DUTY})
 
-# What a declaration must wait for, so that the act fits.
+# What a declaration must be waiting for, for each act.
 FITS: Final[Mapping[Act, frozenset[Wait]]] = {
     Act.RELEASE: _REVIEW,
     Act.RETURN: _REVIEW | {Wait.OFFICE},
@@ -51,7 +51,7 @@ FITS: Final[Mapping[Act, frozenset[Wait]]] = {
     Act.WRITE_OFF: frozenset({Wait.WRITE_OFF}),
 }
 
-# What follows; a release and the steps of a transit go by `progress`.
+# What follows each act; `progress` decides for a release and the steps of a transit.
 SAID: Final[Mapping[Act, Next]] = {
     Act.RETURN: Next((BACK,), None),
     Act.INSPECT: Next((INSPECT,), Wait.INSPECTION),

@@ -1,7 +1,7 @@
 """Differentiated handling (REFORM.md 4 and 5): automatic release, duty first, or review by hand, and why.
 
-The risk is the gateway's hint. Paper entries are handled alike. What the small ledgers say is looked up when
-the declaration is judged, and not again.
+The risk is the gateway's hint. Paper entries are treated the same way. The ledgers are looked up once, when
+the declaration is judged.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +18,8 @@ from gateway.model.risk_hint import Hint
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """`waits` is None for automatic release, DUTY where only the duty is unpaid, else REVIEW. `reason` is for
-    the queue, `told` for the declarant; `due` is the duty."""
+    """`waits` is None for automatic release, DUTY where only the duty is unpaid, else REVIEW. `reason` is
+    shown in the queue, `told` is sent to the declarant; `due` is the duty."""
 
     waits: Wait | None
     reason: str = ""
@@ -30,14 +30,15 @@ class Handled:
 def handle(
     hint: Hint | None, facts: Mapping[str, str], records: RecordBook, names: Sequence[str], today: date
 ) -> Handled:
-    """`names` are those that a payment may know the entry by; `today` is the day in China.
+    """Decides the handling of a declaration. `names` are the numbers by which a payment may refer to the
+    entry; `today` is the day in China.
 
-    A high risk is reviewed by hand. Any other is released where the licence is not needed or matches, manual
-    and manifest match, and the duty is none or paid (REFORM.md 5).
+    High risk is reviewed by hand. Any other declaration is released if its licences, manual and manifest
+    match, where it has them, and no duty is unpaid (REFORM.md 5).
     """
     due = duty_due(facts, records)
     if hint is not None and hint.treated_as is Risk.HIGH:
-        # What makes it so is not for the declarant to know.
+        # The declarant is not told what makes the risk high.
         return Handled(Wait.REVIEW, "; ".join(hint.reasons), "转人工审核", due)
     doubts = [*_licences(facts, records, today), *_manual(facts, records, today), *_manifest(facts, records)]
     if doubts:
@@ -49,8 +50,8 @@ def handle(
 
 
 def duty_due(facts: Mapping[str, str], records: RecordBook) -> Decimal:
-    """In the currency of the declaration. The envelope tells the total of all lines, not that of each: of the
-    rates of its tariff codes the highest counts, for the whole."""
+    """The duty in the currency of the declaration. The envelope has only the total of all lines, so the
+    highest rate of its tariff codes is applied to the total."""
     duties = [duty for code in facts.get("goods", "").split() if (duty := records.duty(code)) is not None]
     rate = max((duty.rate for duty in duties if duty.rate is not None), default=Decimal(0))
     amounts = sum((duty.amount for duty in duties if duty.amount is not None), Decimal(0))

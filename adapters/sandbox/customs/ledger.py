@@ -1,4 +1,5 @@
-"""What customs has taken and still has to say (see `adapters.sandbox.answer_log`)."""
+"""The ledger of the customs sandbox: submissions, waiting declarations, decisions, and answers with the time
+when they are given (see `adapters.sandbox.answer_log`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ CREATE TABLE IF NOT EXISTS acts (
     reason TEXT NOT NULL
 ) STRICT;
 """
-# Columns that tables of earlier releases lack; each with what it holds there.
+# Columns that tables of earlier releases lack, with their definition.
 _LATER: Final = (
     ("answers", "due", "TEXT NOT NULL DEFAULT ''"),
     ("submissions", "transit_no", "TEXT NOT NULL DEFAULT ''"),
@@ -57,14 +58,14 @@ class Taken:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those that a payment may know it by."""
+        """The numbers by which a payment may refer to it; some may be empty."""
         return self.entry_id, self.seq_no, self.reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A declaration that is not finished, what it waits for, `since` when and why, and the duty that is to be
-    paid before it goes on."""
+    """A declaration that is not finished: what it waits for, `since` when and why, and the duty that must be
+    paid before it continues."""
 
     taken: Taken
     waits: Wait
@@ -75,7 +76,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """An answer that is not given before `at`."""
+    """An answer that must not be given before `at`."""
 
     name: str
     body: bytes
@@ -83,14 +84,14 @@ class Due:
 
 
 class Ledger(AnswerLog):
-    """`clock` says which answers are due. `records` and `papers` stand in the same file."""
+    """`clock` decides which answers are due. `records` and `papers` are in the same file."""
 
     def __init__(self, file: Path, clock: Clock) -> None:
         super().__init__(file, _TABLES + record_book.TABLES + papers.TABLES)
         self._clock = clock
         self.records = record_book.RecordBook(self._connection)
         self.papers = papers.Papers(self._connection)
-        with self.transaction():  # two who open it at once must not both find a column missing
+        with self.transaction():  # two processes that open it at once must not both add a column
             for table, column, form in _LATER:
                 present = [row[1] for row in self._connection.execute(f"PRAGMA table_info ({table})")]
                 if column not in present:
@@ -100,8 +101,8 @@ class Ledger(AnswerLog):
         return super().has(key) or self.papers.has(key)
 
     def numbers_of(self, agent: str, reference: str) -> tuple[str, str]:
-        """The unified number and the number of the transit form that this agent's reference was last given;
-        empty where none was."""
+        """The last unified number and transit form number of this agent's reference; empty where there is
+        none."""
         row = self._connection.execute(
             "SELECT seq_no, transit_no FROM submissions WHERE agent = ? AND reference = ? AND seq_no <> ''"
             " ORDER BY rowid DESC LIMIT 1",
@@ -135,7 +136,7 @@ class Ledger(AnswerLog):
         )
 
     def answers(self, limit: int) -> list[Answer]:
-        """Those that are due, in the order in which they were queued."""
+        """The answers that are due and not acknowledged, in the order in which they were queued."""
         rows = self._connection.execute(
             "SELECT id, key, name, body FROM answers WHERE NOT acknowledged AND due <= ? ORDER BY id LIMIT ?",
             (_instant(self._clock()), limit),
@@ -145,7 +146,7 @@ class Ledger(AnswerLog):
     def wait(
         self, key: str, waits: Wait | None, since: datetime, reason: str = "", due: Decimal = Decimal(0)
     ) -> None:
-        """Notes what a submission waits for now; with None it is finished."""
+        """Records what a submission waits for; None for one that is finished."""
         self._connection.execute("DELETE FROM reviews WHERE key = ?", (key,))
         if waits is not None:
             self._connection.execute(
@@ -154,7 +155,7 @@ class Ledger(AnswerLog):
             )
 
     def waiting(self, key: str = "") -> list[Waiting]:
-        """All that waits, the longest first; with a key that one, if it does."""
+        """The waiting declarations, the longest wait first; with a key only that one, if it waits."""
         rows = self._connection.execute(
             "SELECT key, agent, trader, reference, operation, seq_no, entry_id, transit_no, taken_at,"
             " envelope, waits, since, reason, due FROM reviews JOIN submissions USING (key)"
@@ -174,7 +175,7 @@ class Ledger(AnswerLog):
 
 
 def _instant(at: datetime) -> str:
-    """A form in which the earlier is the lesser text."""
+    """A time as text that sorts by time."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 

@@ -1,4 +1,4 @@
-"""The documents that customs answers with (FORMATS 2.1 and 2.3), in the order and spelling of real ones."""
+"""The documents of customs' answers (FORMATS 2.1 and 2.3), with the elements of real ones in their order."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,8 +12,8 @@ _DEC: Final = "http://www.chinaport.gov.cn/dec"
 
 
 def import_response(*, code: int, error: str, client_reference: str, seq_no: str, transit_no: str) -> bytes:
-    """A DecImportResponse; `seq_no` is empty, and its element absent, where nothing was imported, and
-    `transit_no` where there is no transit form."""
+    """A DecImportResponse. If nothing was imported, `seq_no` is empty, and the elements of both numbers are
+    left out; `transit_no` is empty where there is no transit form."""
     root = etree.Element(f"{{{_DEC}}}DecImportResponse", nsmap={None: _DEC})
     values = {"ResponseCode": str(code), "ErrorMessage": error, "ClientSeqNo": client_reference}
     if seq_no:
@@ -24,7 +24,7 @@ def import_response(*, code: int, error: str, client_reference: str, seq_no: str
 def dec_result(
     *, seq_no: str, entry_id: str, channel: str, note: str, office: str, moved_on: str, at: datetime
 ) -> bytes:
-    """A DEC_RESULT of the instant `at`. `moved_on` is the date of entry or exit (yyyyMMdd, may be empty)."""
+    """A DEC_RESULT with the time `at`. `moved_on` is the date of entry or exit (yyyyMMdd, may be empty)."""
     told = at.astimezone(CHINA)
     values = {
         "CUS_CIQ_NO": seq_no,

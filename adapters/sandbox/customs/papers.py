@@ -1,6 +1,6 @@
-"""What customs takes beside declarations: agreement notices, documents that follow, copies for an office.
+"""Submissions other than declarations: agreement notices, later documents, copies for a second office.
 
-It keeps their envelopes. None of them is answered itself.
+Their envelopes are stored. None of them is answered.
 """
 
 import sqlite3
@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS papers (
 
 
 class Matter(Enum):
-    """What a submission is to customs."""
+    """The kinds of submissions to customs."""
 
     DECLARATION = auto()
     COPY = auto()  # of a declaration in transit, for the office of entry or exit
@@ -28,7 +28,7 @@ class Matter(Enum):
     NOTICE = auto()
 
 
-# By family and type; every other is a declaration.
+# By family and type; any other type is a declaration.
 _PAPERS: Final = {
     ("gateway", "DocumentPackage"): Matter.DOCUMENTS,
     ("gateway", "AgreementNotice"): Matter.NOTICE,
@@ -43,7 +43,7 @@ def matter_of(key: str, envelope: Envelope) -> Matter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """`about` is the submission key of the declaration that it belongs to, empty where customs knows none."""
+    """`about` is the submission key of the declaration that it belongs to, empty where that is unknown."""
 
     key: str
     envelope: Envelope
@@ -53,7 +53,7 @@ class Paper:
 
 
 class Papers:
-    """Used inside the transactions of the ledger that the connection belongs to."""
+    """Works inside the transactions of the ledger that the connection belongs to."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -78,9 +78,9 @@ class Papers:
         return self._connection.execute("SELECT 1 FROM papers WHERE key = ?", (key,)).fetchone() is not None
 
     def declaration_of(self, documents: Envelope) -> str:
-        """The submission key of the newest declaration that a document package names, empty where customs has
-        none: the one that the gateway linked it to, else by entry number, unified number, or reference of a
-        declaration of the same sender or trader."""
+        """The submission key of the declaration that a document package belongs to, empty where there is
+        none: the one that the gateway linked it to, else the newest with its entry number or unified number,
+        or with its reference if the sender is the declaration's agent or trader."""
         facts = documents.facts
         row = self._connection.execute(
             "SELECT key FROM submissions WHERE operation = 'declare' AND (key = :linked"

@@ -1,7 +1,7 @@
-"""What customs says and waits for, written to its ledger, one declaration and one event at a time.
+"""Applies one event to one declaration: records the answers and what it then waits for in the ledger.
 
-It needs the ledger only, so that an operator's command does it beside the node whose back-end answers from
-the same ledger. Every function works inside the caller's transaction.
+Only the ledger is needed, so that an operator's command can do this while a node's back-end answers from the
+same ledger. Every function works inside the caller's transaction.
 """
 
 from datetime import datetime
@@ -21,7 +21,7 @@ from gateway.model.china import china_date
 
 
 class Proceedings:
-    """Of one declaration, at the time `now`. Its envelope was verified when it was taken."""
+    """The proceedings of one declaration at the time `now`. Its envelope was verified when it was taken."""
 
     def __init__(self, ledger: Ledger, taken: Taken, now: datetime, envelope: Envelope | None = None) -> None:
         self._ledger = ledger
@@ -33,36 +33,36 @@ class Proceedings:
         self._journey = None if played else journey_of(taken.reference, self._facts)
 
     def play(self, course: Course) -> None:
-        """All that a forced course says."""
+        """Records all answers of a forced course."""
         self._ledger.queue_due(self._taken.key, answers_of(self._taken, course, self._facts))
         self._wait(course.waits)
 
     def begin(self) -> None:
-        """The declaration is imported and stored, and goes as far as it goes by itself."""
+        """Imports and stores the declaration, and lets it proceed until it has to wait."""
         self._ledger.queue_due(self._taken.key, [technical(self._taken, Course())])
         self._follow(progress.stored(self._journey, self._handled()))
 
     def allows(self, act: Act, waits: Wait) -> bool:
-        # In transit the release is where the goods arrive, and the writing-off follows it.
+        # In transit the goods are released where they arrive, and the writing-off follows the release.
         return waits in FITS[act] and not (act is Act.LET_GO and self._journey is not None)
 
     def decided(self, act: Act, reason: str) -> None:
-        """A person did what `allows` allows; what is said at once has the reason."""
+        """A person decided on `act`, which `allows` must permit; the first notices include the reason."""
         self._follow(self._after(act).because(reason))
 
     def paid(self) -> None:
-        """It waited for its duty."""
+        """The duty that it waited for is paid."""
         self._follow(progress.in_order(self._journey))
 
     def documents_came(self) -> None:
-        """It waited for a supplement."""
+        """The supplement that it waited for has come."""
         if self._taken.reference.startswith(SUPPLEMENT_BY_HAND):
             self._follow(Next((), Wait.REVIEW, "the documents that were asked for have come"))
         else:
             self._follow(progress.in_order(self._journey))
 
     def copy_came(self) -> None:
-        """It waited for the submission to the office of entry or exit."""
+        """The copy for the office of entry or exit, which it waited for, has come."""
         self._follow(Next((), Wait.OFFICE))
 
     def _after(self, act: Act) -> Next:
@@ -79,7 +79,8 @@ class Proceedings:
         return SAID[act]
 
     def _follow(self, said: Next) -> None:
-        """Says it, and what follows by itself, up to what has to be waited for."""
+        """Queues the notices of this step and of the automatic steps after it, and records what is waited for
+        then."""
         following: Next | None = said
         while following is not None:
             said = following
@@ -113,8 +114,8 @@ class Proceedings:
 
 
 def let_go_what_is_paid(ledger: Ledger, now: datetime) -> list[Taken]:
-    """Of all that waits for its duty, what goes on now. Where none is due by the ledger of duties (a forced
-    course, a decision by hand), any payment will do."""
+    """Lets the declarations continue whose duty is paid, and returns them. Where the ledger has no duty for
+    one (a forced course, a decision by hand), any payment is enough."""
     gone = []
     for each in ledger.waiting():
         paid = ledger.records.paid(each.taken.names) if each.waits is Wait.DUTY else Decimal(0)

@@ -1,4 +1,4 @@
-"""How a declaration goes on, as rules: what is said when something has happened, and what it waits for then.
+"""Rules for how a declaration proceeds: the notices after each event, and what it then waits for.
 
 Pure. `journey` is None for goods that stay with one office.
 """
@@ -22,7 +22,7 @@ class Next:
         return replace(self, notices=(*notices, *self.notices))
 
     def because(self, reason: str) -> "Next":
-        """The declarant is told, with each of the notices."""
+        """The same with the reason in each notice, for the declarant, and in the queue."""
         return replace(self, notices=tuple(notice.because(reason) for notice in self.notices), reason=reason)
 
 
@@ -33,7 +33,8 @@ def stored(journey: Journey | None, handled: Handled) -> Next:
 
 
 def _judged(said: Notice, journey: Journey | None, handled: Handled) -> Next:
-    """`said` comes first; it tells of a review by hand, for which there is no CHANNEL."""
+    """What follows the handling; `said` is the first notice. A review by hand has no CHANNEL of its own, so
+    `said` mentions it."""
     match handled.waits:
         case None:
             return in_order(journey).after(said, REVIEWED)
@@ -44,13 +45,13 @@ def _judged(said: Notice, journey: Journey | None, handled: Handled) -> Next:
 
 
 def released(journey: Journey | None) -> Next:
-    """A person has found it in order."""
+    """What follows a release by hand."""
     following = in_order(journey)
     return following if following.notices else following.after(REVIEWED)
 
 
 def in_order(journey: Journey | None) -> Next:
-    """The review is passed and the duty paid."""
+    """What follows once the review is passed and the duty paid."""
     if journey is None:
         return Next((LET_GO, CLEARED), None)
     if journey.reviewed_first:

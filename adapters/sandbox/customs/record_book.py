@@ -1,4 +1,4 @@
-"""The records of the small ledgers, in the same file as what customs has taken."""
+"""The records from other systems, in the file of the customs ledger."""
 
 import json
 import sqlite3
@@ -19,13 +19,13 @@ CREATE INDEX IF NOT EXISTS records_by_subject ON records (kind, about);
 
 
 class RecordBook:
-    """Used inside the transactions of the ledger that the connection belongs to."""
+    """Works inside the transactions of the ledger that the connection belongs to."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def enter(self, kind: Kind, records: Iterable[Record], actor: str, at: datetime) -> None:
-        """What was known by the same number is replaced."""
+        """Enters records; one with the same number is replaced."""
         self._connection.executemany(
             "INSERT OR REPLACE INTO records (kind, number, about, body, at, actor) VALUES (?, ?, ?, ?, ?, ?)",
             [
@@ -35,7 +35,7 @@ class RecordBook:
         )
 
     def listed(self, kind: Kind, limit: int) -> list[dict[str, object]]:
-        """The newest, oldest first, with `at` and `actor`; 0 gives all."""
+        """The newest `limit` records, oldest first, with `at` and `actor`; all records if `limit` is 0."""
         rows = self._connection.execute(
             "SELECT body, at, actor FROM records WHERE kind = ? ORDER BY id DESC LIMIT ?", (kind, limit or -1)
         ).fetchall()
@@ -47,14 +47,14 @@ class RecordBook:
         )
 
     def duty(self, tariff: str) -> Duty | None:
-        """That of the longest prefix."""
+        """The duty of the longest tariff prefix that matches; None where none does."""
         for length in range(len(tariff), 1, -1):
             for body in self._bodies(Kind.DUTIES, tariff[:length]):
                 return Duty.model_validate_json(body)
         return None
 
     def paid(self, names: Sequence[str]) -> Decimal:
-        """The sum of the payments for an entry that has these names; empty ones are none."""
+        """The sum of the payments for an entry with these numbers; empty ones are ignored."""
         bodies = [body for name in names if name for body in self._bodies(Kind.PAYMENTS, name)]
         return sum((Payment.model_validate_json(body).amount for body in bodies), Decimal(0))
 

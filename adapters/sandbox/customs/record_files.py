@@ -1,4 +1,4 @@
-"""A file of records: CSV as spreadsheets write it, with a header line."""
+"""Reads files of records: CSV as spreadsheets write it, with a header line."""
 
 import csv
 import io
@@ -12,11 +12,12 @@ from adapters.sandbox.customs.records import Kind, Record, columns, record
 
 
 class BadRecords(Exception):
-    """The text names every error, each with file, line and column."""
+    """A file that cannot be used. The text lists the errors, each with its place in the file."""
 
 
 def read_records(kind: Kind, path: Path) -> list[Record]:
-    """UTF-8, with or without BOM, else GBK. Raises `BadRecords`, and `OSError` where it cannot be read."""
+    """The records of a file in UTF-8, with or without BOM, or else GBK. Raises `BadRecords`, and `OSError`
+    where the file cannot be read."""
     errors: list[str] = []
     found: dict[str, Record] = {}
     for line, cells in _rows(kind, path, errors):
@@ -37,7 +38,7 @@ def read_records(kind: Kind, path: Path) -> list[Record]:
 
 
 def _rows(kind: Kind, path: Path, errors: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each line with something in it; what is wrong with one alone goes to `errors`."""
+    """The cells of each line that is not empty, with its number. Lines with too many cells go to `errors`."""
     reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]

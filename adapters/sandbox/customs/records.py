@@ -1,7 +1,8 @@
-"""What customs knows from other systems (REFORM.md R14): duties, payments, licences, manuals, manifests.
+"""Records that customs has from other systems (REFORM.md R14): duties, payments, licences, manuals and
+manifests.
 
-Each kind is a small ledger; its records are known by one field, so that what is entered again replaces what
-was there, and a file may be read in twice.
+Each kind is a small ledger. One field identifies a record, so that entering a record again replaces it, and a
+file may be imported twice.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,7 @@ class Kind(StrEnum):
 
 
 class Record(BaseModel):
-    """`identity` names the field that a record is known by, `subject` the one by which it is looked for."""
+    """`identity` is the name of the field that identifies a record, `subject` of the one it is found by."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
@@ -54,8 +55,8 @@ class Record(BaseModel):
 
 
 class Duty(Record):
-    """On goods whose tariff code begins with `tariff`: a `rate` of the declared total in percent, or an
-    `amount` for each tariff code. The longest prefix that fits a code holds for it."""
+    """The duty on goods whose tariff code begins with `tariff`: a `rate` in percent of the declared total, or
+    an `amount` for each tariff code. The longest matching prefix counts."""
 
     identity: ClassVar[str] = "tariff"
     subject: ClassVar[str] = "tariff"
@@ -72,8 +73,8 @@ class Duty(Record):
 
 
 class Payment(Record):
-    """Of duty, for an `entry`: entry number, unified number (SeqNo) or the declarant's reference. Several of
-    one entry add up; one that is entered again with another amount is corrected."""
+    """A payment of duty. `entry` is the entry number, the unified number (SeqNo) or the declarant's
+    reference. Several payments for an entry add up; entering one again replaces its amount."""
 
     identity: ClassVar[str] = "payment"
     subject: ClassVar[str] = "entry"
@@ -84,7 +85,8 @@ class Payment(Record):
 
 
 class Licence(Record):
-    """Of a trader (customs code or social credit code), for goods of the tariff prefix where one is named."""
+    """A licence of a trader (customs code or social credit code), restricted to a tariff prefix if it has
+    one."""
 
     identity: ClassVar[str] = "licence"
     subject: ClassVar[str] = "licence"
@@ -107,7 +109,7 @@ class Manual(Record):
 
 
 class Manifest(Record):
-    """What the carrier says of a bill of lading."""
+    """The carrier's data of a bill of lading."""
 
     identity: ClassVar[str] = "bill"
     subject: ClassVar[str] = "bill"
@@ -132,5 +134,5 @@ def columns(kind: Kind) -> tuple[str, ...]:
 
 
 def record(kind: Kind, cells: Mapping[str, str]) -> Record:
-    """From text; an empty cell says nothing. Raises `pydantic.ValidationError`."""
+    """A record from text; empty cells are ignored. Raises `pydantic.ValidationError`."""
     return FORMS[kind].model_validate({name: cell for name, cell in cells.items() if cell.strip()})

@@ -1,6 +1,6 @@
-"""Decisions by hand (REFORM.md 5) of what waits at customs.
+"""Decisions by hand (REFORM.md 5) on declarations that wait at customs.
 
-It needs the ledger only, so that it works beside the node whose back-end answers from the same ledger.
+Only the ledger is needed, so that decisions can be made while a node's back-end answers from the same ledger.
 """
 
 from datetime import datetime
@@ -14,11 +14,12 @@ from gateway.formats.xml import trusted
 
 
 class NotInQueue(Exception):
-    """Nothing with this key waits to be decided."""
+    """No declaration with this key waits for a decision."""
 
 
 class NotFitting(Exception):
-    """The act is none for the declaration as it stands; the text says why, without a subject."""
+    """The declaration waits for something else than this act; the text says why, as a sentence without its
+    subject."""
 
 
 def facts_of(waiting: Waiting) -> dict[str, str]:
@@ -27,9 +28,10 @@ def facts_of(waiting: Waiting) -> dict[str, str]:
 
 
 def decide(ledger: Ledger, key: str, act: Act, *, actor: str, reason: str, now: datetime) -> None:
-    """Queues what customs says then, each notice with the reason, and notes who decided what, when and why.
+    """Queues the notices that follow the decision, with the reason, and records who decided what, when and
+    why.
 
-    Raises `NotInQueue` where the submission does not wait (any more), and `NotFitting` where it waits for
+    Raises `NotInQueue` where the declaration does not wait (any more), and `NotFitting` where it waits for
     something else; then nothing is changed.
     """
     with ledger.transaction():

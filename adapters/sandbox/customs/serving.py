@@ -1,8 +1,8 @@
-"""The reference customs behind a folder: takes submissions from `out`, puts what it says into `in`.
+"""Serves the customs sandbox over a folder: takes submissions from `out`, writes answers to `in`.
 
-Killed at any point, it goes on where it was: a submission leaves `out` when the ledger has it, and one that
-the ledger has already is only put away; an answer is acknowledged to the ledger when its file is durable, and
-has the same name when it is written again.
+The process may be killed at any point. A submission leaves `out` once the ledger has it, and one that the
+ledger already has is only moved. An answer is acknowledged to the ledger once its file is durable, and has
+the same name if it is written again.
 """
 
 import asyncio
@@ -26,18 +26,19 @@ from gateway.model.faults import printable
 from gateway.model.ports import Answer, Outcome
 
 _IDLE: Final = 0.2  # seconds between looks into the folder
-_TROUBLED: Final = 2.0  # after something could not be taken or told
+_TROUBLED: Final = 2.0  # seconds after a submission could not be taken or an answer not written
 
 log = structlog.get_logger()
 
 
 class ServedElsewhere(Exception):
-    """Another process is the customs of this folder."""
+    """Another process serves this folder."""
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Held while a process is the customs of a folder; it goes with the process, however that ends."""
+    """Holds the lock of a process that serves a folder; the lock ends with the process, even if it is killed.
+    Raises `ServedElsewhere` where another process holds it."""
     descriptor = os.open(
         folder / "customs.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
     )
@@ -52,9 +53,9 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 class Serving:
-    """`desk` takes what is in `out`. What it refuses, or what is no submission, goes to `refused` with its
-    reason beside it, and the gateway is told as by customs: a technical answer that nothing was imported.
-    With `dxp`, what it says stands in envelopes of DXP."""
+    """Gives the submissions in `out` to `backend`. A file that it refuses, or that is no submission, is moved
+    to `refused` with the reason beside it; if its name is a submission's key, the gateway gets a technical
+    answer that nothing was imported. With `dxp`, answers are in DXP envelopes."""
 
     def __init__(self, exchange: Exchange, backend: SimulatedBackend, dxp: DxpSettings | None = None) -> None:
         self._dxp = dxp
@@ -65,20 +66,21 @@ class Serving:
             each.mkdir(exist_ok=True)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; what is under way is finished."""
+        """Serves until `stop`; the turn in progress is finished."""
         while not stop.is_set():
             well = await self.turn()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _IDLE if well else _TROUBLED)
 
     async def turn(self) -> bool:
-        """Takes all that waits and tells all that is due, the oldest first; whether all of it went well."""
+        """Takes all waiting submissions and writes all answers that are due, oldest first; returns whether
+        all of it succeeded."""
         well = True
         for name in self._waiting():
             try:
                 await self._take(name)
             except Exception as error:
-                # It waits where it is, and must not keep the others waiting.
+                # The file stays for the next turn, and must not hold up the others.
                 log.error("submission not taken", file=printable(name), error=printable(repr(error)))
                 well = False
         try:
@@ -104,7 +106,7 @@ class Serving:
         try:
             if not KEY.fullmatch(key):
                 raise Refused("the file is not named by the key of a submission")
-            if (await self._backend.ask(key))[0] is Outcome.TAKEN:  # and was killed before it put it away
+            if (await self._backend.ask(key))[0] is Outcome.TAKEN:  # the process was killed before the move
                 move(file, self._exchange.taken / name)
                 return
             with (

@@ -1,8 +1,8 @@
-"""The reference customs over AMQP: takes submissions from a queue, puts what it says into another.
+"""Serves the customs sandbox over AMQP: takes submissions from one queue, sends answers to another.
 
-Killed at any point, it goes on where it was: a submission is acknowledged when the ledger has it, and one
-that the ledger has already has no second effect; an answer is acknowledged to the ledger when the broker has
-confirmed it, and has the same message id when it is sent again.
+The process may be killed at any point. A submission is acknowledged once the ledger has it, and one that the
+ledger already has takes no second effect. An answer is acknowledged to the ledger once the broker has
+confirmed it, and has the same message id if it is sent again.
 """
 
 import asyncio
@@ -28,21 +28,22 @@ from gateway.model.faults import printable
 from gateway.model.message import SUBMISSION_KEY
 from gateway.model.ports import Outcome
 
-_IDLE: Final = 0.2  # seconds between looks for what is due
-_TROUBLED: Final = 2.0  # after something could not be taken or told
-_IN_HAND: Final = 16  # submissions that the broker gives at once
-_TURN: Final = 64  # answers that are on their way at once
+_IDLE: Final = 0.2  # seconds between looks for answers that are due
+_TROUBLED: Final = 2.0  # seconds after a submission could not be taken or an answer not sent
+_IN_HAND: Final = 16  # prefetch: submissions delivered and not acknowledged
+_TURN: Final = 64  # answers that are sent at once
 
 log = structlog.get_logger()
 
 
 class _NotTold(Exception):
-    """The broker has not confirmed it; the text says for which queue, and what it said."""
+    """The broker has not confirmed an answer; the text names the queue and the outcome."""
 
 
 class AmqpServing:
-    """`desk` takes what is in the queue of submissions, one after the other. What it refuses is answered as
-    by customs, that nothing was imported; what names no key is put aside with its reason."""
+    """Gives the submissions in the queue to `backend`, one after the other. One that it refuses gets a
+    technical answer that nothing was imported; one without a key is put into the dead queue with the
+    reason."""
 
     def __init__(
         self, settings: AmqpBackendSettings, home: Path, name: str, backend: SimulatedBackend, folder: Path
@@ -55,20 +56,20 @@ class AmqpServing:
         self._one_at_a_time = asyncio.Lock()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`. Submissions come by themselves; what is due is told, also what becomes due later."""
+        """Serves until `stop`: takes submissions as they arrive, and sends answers when they are due."""
         async with self._sending, self._hearing:
             while not stop.is_set():
                 await asyncio.sleep(_IDLE if await self._well() else _TROUBLED)
-            async with self._one_at_a_time:  # what is under way is finished
+            async with self._one_at_a_time:  # waits for the submission in progress
                 pass
 
     async def until_connected(self) -> None:
-        """Waits for the broker, however long that takes."""
+        """Waits until both connections are ready, however long that takes."""
         await self._sending.until_connected()
         await self._hearing.until_connected()
 
     async def _well(self) -> bool:
-        """Tells all that is due; whether that went well."""
+        """Sends all answers that are due; returns whether that succeeded."""
         try:
             while await self._tell():
                 pass
@@ -97,13 +98,13 @@ class AmqpServing:
             try:
                 await self._taken_up(message)
             except Exception as error:
-                # It comes again, and must not come again at once.
+                # The message is delivered again, but not at once.
                 log.error("submission not taken", error=printable(repr(error)))
                 await asyncio.sleep(_TROUBLED)
                 with contextlib.suppress(AMQPError):
                     await message.reject(requeue=True)
             else:
-                with contextlib.suppress(AMQPError):  # the connection is lost, and it comes again
+                with contextlib.suppress(AMQPError):  # the connection is lost; the message is delivered again
                     await message.ack()
 
     async def _taken_up(self, message: AbstractIncomingMessage) -> None:
@@ -128,13 +129,13 @@ class AmqpServing:
         key = question.body.decode("ascii", "replace")
         known = SUBMISSION_KEY.fullmatch(key) and (await self._backend.ask(key))[0] is Outcome.TAKEN
         said = word(Word.TAKEN if known else Word.UNKNOWN, question)
-        # Who asked and has not waited for it hears nothing.
+        # If the asker no longer waits, its reply queue is gone and the reply is lost.
         await self._sending.publish("", question.reply_to or "", said)
         with contextlib.suppress(AMQPError):
             await question.ack()
 
     async def _tell(self) -> bool:
-        """Tells what is due, in its order; whether there was anything."""
+        """Sends one batch of answers that are due; returns whether there were any."""
         due = await self._backend.answers(_TURN)
         await asyncio.gather(
             *(
@@ -148,7 +149,7 @@ class AmqpServing:
         return len(due) > 0
 
     async def _sent(self, queue: str, message: Message) -> None:
-        """Raises `_NotTold` where the broker has not confirmed it."""
+        """Publishes a message. Raises `_NotTold` where the broker has not confirmed it."""
         became = await self._sending.publish("", queue, message)
         if became is not PublishResult.CONFIRMED:
             raise _NotTold(f"{queue}: {became}")

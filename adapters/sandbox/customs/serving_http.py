@@ -1,5 +1,5 @@
-"""The reference customs over HTTP (docs/http-backend.md): takes submissions, and lets its answers be fetched
-or brings them itself. What it took and has to say stands in its book: it may be killed at any point.
+"""Serves the customs sandbox over HTTP (docs/http-backend.md): takes submissions, and offers its answers or
+pushes them. Submissions and answers are in the ledger, so the process may be killed at any point.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ _CHUNK: Final = 256 * 1024
 _LARGEST: Final = 4 << 30  # bytes of one submission
 _TYPES: Final = ("application/zip", "application/xml")
 _DIGEST: Final = re.compile(r"sha-256=:([A-Za-z0-9+/=]{1,64}):")
-_MOST: Final = 1000  # answers at once
-_AT_ONCE: Final = 32  # on their way to the gateway
-_IDLE: Final = 0.2  # seconds between looks for something to bring
-_TROUBLED: Final = 2.0  # after it could not be brought
-_WITHIN: Final = 30.0  # seconds for the gateway to keep what is brought
+_MOST: Final = 1000  # answers in one response
+_AT_ONCE: Final = 32  # answers that are pushed at once
+_IDLE: Final = 0.2  # seconds between looks for answers to push
+_TROUBLED: Final = 2.0  # seconds after a push failed
+_WITHIN: Final = 30.0  # seconds for the gateway to store an answer
 _STATUSES: Final = {Outcome.TAKEN: 201, Outcome.NEVER: 422}
 
 log = structlog.get_logger()
@@ -51,8 +51,8 @@ async def serving(
     trust: ssl.SSLContext | None,
     dxp: DxpSettings | None,
 ) -> AsyncIterator[tuple[str, int]]:
-    """Serves `desk` while the context is open, which gives the address. `folder` holds what is being looked
-    at. With `dxp`, answers stand in envelopes of DXP."""
+    """Serves `backend` while the context is open, and yields the host and port it listens on. `folder` holds
+    large submissions while they are checked. With `dxp`, answers are in DXP envelopes."""
     doors = _Endpoints(backend, folder, dxp)
     app = web.Application()
     app.router.add_post("/submissions", doors.submit)
@@ -74,7 +74,7 @@ class _Endpoints:
         self._backend = backend
         self._folder = folder
         self._dxp = dxp
-        self._being_taken = Counter[str]()  # keys, while something of theirs is read and looked at
+        self._being_taken = Counter[str]()  # keys of submissions that are being read and checked
 
     async def submit(self, request: web.Request) -> web.Response:
         key = request.headers.get("Idempotency-Key", "")
@@ -140,8 +140,8 @@ class _Endpoints:
 
 
 class AnswerPusher:
-    """Brings the answers of `desk` to the gateway's listener at `url`, each until it is kept there; those to
-    one submission one after the other."""
+    """Pushes the answers of `backend` to the gateway's listener at `url`, each again until the gateway has
+    stored it; the answers to one submission one after the other."""
 
     def __init__(
         self, backend: SimulatedBackend, url: str, trust: ssl.SSLContext, dxp: DxpSettings | None
@@ -152,7 +152,7 @@ class AnswerPusher:
         self._dxp = dxp
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; what is under way is finished."""
+        """Pushes until `stop`; the batch in progress is finished."""
         at_once = httpx.Limits(max_connections=_AT_ONCE)
         async with httpx.AsyncClient(
             verify=self._trust, trust_env=False, limits=at_once, timeout=httpx.Timeout(_WITHIN, pool=None)

@@ -1,4 +1,4 @@
-"""A submission as it comes over a connection made into what the desk takes, and its refusal as an answer."""
+"""Reads a submission that came over a connection, for a simulated back-end, and writes answers to it."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ from gateway.model.faults import MessageRejected, printable
 from gateway.model.message import Enclosure, EnclosureKind, Submission
 from gateway.model.ports import Answer
 
-# More than any account may send (CONTRACT.md, "Formats"): the desk looks more closely.
+# More than any account may send (CONTRACT.md, "Formats"); `inspection` checks the content.
 _LIMITS: Final = ArchiveLimits(entries=1000, ratio=2000, size=8 << 30)
 
 
@@ -26,9 +26,9 @@ _LIMITS: Final = ArchiveLimits(entries=1000, ratio=2000, size=8 << 30)
 def unpacked(
     key: str, packed: IO[bytes], folder: Path
 ) -> Iterator[tuple[Submission, Callable[[str], IO[bytes]]]]:
-    """The submission as its sender had it, and its packages by their SHA-256, from what was sent: a seekable
-    stream of the zip, bare or in an envelope of DXP. What they are worth is for the desk to say; large ones
-    are copied to `folder` for the time of the call. Raises `Refused`."""
+    """The submission in a seekable stream (the zip, bare or in a DXP envelope), and a function that returns
+    its package or an enclosure by SHA-256. Signature and digests are not checked here. Large files are
+    copied to `folder` while the context is open. Raises `Refused`."""
     with scratch(folder) as inside:
         try:
             archive = open_archive(_bare(key, packed, inside), _LIMITS)
@@ -56,7 +56,7 @@ def unpacked(
 def _bare(key: str, packed: IO[bytes], inside: IO[bytes]) -> IO[bytes]:
     start = packed.read(1)
     packed.seek(0)
-    if start != b"<":  # no zip begins so
+    if start != b"<":  # only a DXP envelope begins so
         return packed
     if (told := dxp.read(packed, inside)).id != key:
         raise Refused(f"the envelope of DXP is that of another message: {printable(told.id)}")
@@ -65,7 +65,7 @@ def _bare(key: str, packed: IO[bytes], inside: IO[bytes]) -> IO[bytes]:
 
 
 def told_body(answer: Answer, settings: DxpSettings | None) -> bytes:
-    """The body of what customs says, in an envelope of DXP where that is asked for."""
+    """The body of an answer, in a DXP envelope if there are `settings`."""
     if settings is None:
         return answer.body
     head = dxp.Head(
@@ -82,8 +82,8 @@ def told_body(answer: Answer, settings: DxpSettings | None) -> bytes:
 
 
 def reference_of(envelope: bytes) -> str:
-    """What the sender is told that was refused, as far as it can be read: whose words these are is not known
-    where the signature is not good."""
+    """The reference in an envelope, for a refusal; empty where it cannot be read. The signature is not
+    checked, so the value is not trusted."""
     try:
         root = xml.parse(envelope)
     except MessageRejected:
@@ -98,7 +98,7 @@ def refusal(key: str, reference: str, reason: str) -> tuple[str, bytes]:
 
 
 def _enclosure(entry: Entry, sha256: str) -> Enclosure:
-    # What kind it is and where it came from stands in the envelope, which is read by the desk.
+    # The envelope states its kind and message, and the back-end reads the envelope.
     return Enclosure(
         kind=EnclosureKind.ATTACHMENT, name=entry.name, sha256=sha256, size=entry.size, message=""
     )

@@ -1,4 +1,4 @@
-"""Transit (转关, REFORM.md R10): which declarations move on between two offices, and in which order.
+"""Transit (转关, REFORM.md R10): which declarations move between two offices, and in which order.
 
 The public lists have no CHANNEL for the steps of a transit; `TrD`, `TrA` and `TrW` are the sandbox's own.
 """
@@ -9,7 +9,7 @@ from typing import Final
 
 from adapters.sandbox.customs.courses import Notice
 
-# Stops at each step until somebody decides it.
+# With this prefix each step waits for a decision by hand.
 BY_HAND: Final = "TRANSIT-HAND-"
 
 _ADVANCE: Final = ("3", "5")  # codes/edi_id.csv: north and south, advance; so is relation 1, decl_trn_rel.csv
@@ -21,8 +21,8 @@ _WRITTEN_OFF: Final = Notice("TrW", "转关单已核销")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journey:
-    """Imported goods go from the office of entry to that of declaration, exported ones from the office of
-    declaration to that of exit. `reviewed_first` says whether the declaration is reviewed before they go."""
+    """The journey of goods in transit: imports go from the office of entry to the office of declaration,
+    exports from there to the office of exit. `reviewed_first`: the review comes before the departure."""
 
     imports: bool
     reviewed_first: bool
@@ -35,7 +35,7 @@ class Journey:
         return _at(_ARRIVED, border=not self.imports)
 
     def let_go(self, notice: Notice) -> Notice:
-        """The release, which is where the goods arrived."""
+        """The notice of release, by the office where the goods have arrived."""
         return _at(notice, border=not self.imports)
 
     def written_off(self) -> Notice:
@@ -47,15 +47,15 @@ def _at(notice: Notice, *, border: bool) -> Notice:
 
 
 def has_form(facts: Mapping[str, str]) -> bool:
-    """Whether a transit form goes with the declaration."""
+    """Whether the declaration has a transit form."""
     return facts.get("transit") == "1"
 
 
 def journey_of(reference: str, facts: Mapping[str, str]) -> Journey | None:
-    """None where the goods stay with one office.
+    """The journey of a declaration; None where the goods stay with one office.
 
-    In advance transit, and at export, where the goods are at the office of declaration, the declaration is
-    reviewed before they go; in direct transit of imports after they have arrived.
+    The declaration is reviewed before the departure in advance transit and at export, where the goods are at
+    the office of declaration; in direct transit of imports it is reviewed after the arrival.
     """
     border = facts.get("ie_port", "")
     if not (has_form(facts) and border and border != facts.get("office")):

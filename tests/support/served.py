@@ -53,7 +53,7 @@ class Gateway:
         self._arguments = arguments
         self._root = root
         self._node: subprocess.Popen[bytes] | None = None
-        shutil.copytree(_founded(), self.home.path)
+        self.found()
         founded = str(self.home.settings().sftp.port)
         self.configure("port", str(self.port))
         for known in self.home.path.glob("clients/*/known_hosts"):
@@ -68,6 +68,10 @@ class Gateway:
     ) -> None:
         if self.running:
             self.kill()
+
+    def found(self) -> None:
+        """Makes the home as `gateway init` does."""
+        shutil.copytree(_founded(), self.home.path)
 
     def configure(self, key: str, value: str) -> None:
         """Sets a key of `gateway.toml`, as TOML has it, for the next start."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from adapters.home.folder_sync import sync_folder
 from gateway.model.message import SUBMISSION_KEY
 from gateway.model.unfinished_names import is_unfinished
 from gateway.run.crash_points import crash_point
@@ -97,14 +98,6 @@ def reading(path: str) -> IO[bytes]:
 def move(source: Path, target: Path) -> None:
     """Durable when it returns. Replaces an existing file."""
     os.replace(source, target)
-    sync(target.parent)
+    sync_folder(target.parent)
     if source.parent != target.parent:
-        sync(source.parent)
-
-
-def sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(source.parent)

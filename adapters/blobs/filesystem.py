@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
+from adapters.home.folder_sync import sync_folder
 from gateway.run.crash_points import crash_point
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -29,8 +30,8 @@ class FilesystemBlobs:
         # rely on a folder that another has created and not yet synced.
         for first in range(256):
             (root / f"{first:02x}").mkdir(exist_ok=True)
-        _sync_folder(root)
-        _sync_folder(root.parent)
+        sync_folder(root)
+        sync_folder(root.parent)
 
     def spool(self) -> "FileSpool":
         return FileSpool(self._root, self._spools / secrets.token_hex(16))
@@ -102,7 +103,7 @@ class FileSpool:
             with suppress(FileExistsError):
                 os.link(self._path, target)
             # If this fails, the blob stays, unused: another thread may have promised the same bytes.
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         finally:
             self.discard()
         return sha256, self.size
@@ -138,11 +139,3 @@ def _path(root: Path, sha256: str) -> Path:
     if not _SHA256.fullmatch(sha256):
         raise KeyError(sha256)
     return root / sha256[:2] / sha256
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from sqlalchemy import create_engine, select
 
+from adapters.home.folder_sync import sync_folder
 from adapters.home.home import Home
 from adapters.home.named_files import named_paths
 from adapters.store.read.event_log import end_of_log
@@ -189,8 +190,4 @@ def _written(path: Path, body: bytes) -> None:
 
 def _synced(root: Path) -> None:
     for folder, _below, _files in os.walk(root):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(Path(folder))

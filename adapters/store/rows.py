@@ -1,10 +1,31 @@
-"""Converts rows of messages back to values."""
+"""Columns of messages that several queries select, and rows of messages as values."""
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row
+from sqlalchemy import Row, func, select
 
+from adapters.store.tables.messages import deliveries, messages
 from gateway.model.message import Arrival, ChainLink, Facts, Key, Operation, Received
+
+# What `arrival_of` reads.
+ARRIVAL: Final = (
+    messages.c.id,
+    messages.c.account,
+    messages.c.channel,
+    messages.c.name,
+    messages.c.sha256,
+    messages.c.size,
+    messages.c.received_at,
+)
+# The message that began the declaration to which a message belongs.
+DECLARATION_OF: Final = func.coalesce(
+    select(deliveries.c.about)
+    .where(deliveries.c.message == messages.c.id, deliveries.c.about != "")
+    .limit(1)
+    .correlate(messages)
+    .scalar_subquery(),
+    messages.c.id,
+)
 
 
 def received_of(row: Row[*tuple[Any, ...]]) -> Received:

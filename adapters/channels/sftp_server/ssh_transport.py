@@ -13,7 +13,7 @@ from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
 from paramiko.packet import Packetizer
 
 from adapters.home.host_keys import HostKey, shown
-from adapters.transport.sftp.algorithms import COMPRESSION, KEYS, MACS
+from adapters.transport.sftp.algorithms import COMPRESSION, KEY_EXCHANGES, KEYS, MACS
 
 # RFC 4253, 6.1: packets of 35,000 bytes must be accepted; nobody sends more to a window with packets of 32
 # KB.
@@ -71,14 +71,7 @@ def _ignore(channel: Channel, message: Message) -> None:
 class Connection(paramiko.Transport):
     """Modern algorithms only; strict key exchange with all clients that support it (CVE-2023-48795)."""
 
-    _preferred_kex = (
-        "mlkem768x25519-sha256",
-        "curve25519-sha256@libssh.org",
-        "ecdh-sha2-nistp256",
-        "ecdh-sha2-nistp384",
-        "ecdh-sha2-nistp521",
-        "diffie-hellman-group16-sha512",
-    )
+    _preferred_kex = KEY_EXCHANGES
     _preferred_ciphers = (
         "aes128-gcm@openssh.com",
         "aes256-gcm@openssh.com",

@@ -29,6 +29,7 @@ from adapters.store.read.register_queries import (
     loose_of,
     spelt_things,
 )
+from adapters.store.rows import DECLARATION_OF
 from adapters.store.tables.messages import agreements, deliveries, holders, messages, parties, party_changes
 from adapters.store.write.agreements import AGREEMENT
 from adapters.store.write.waits import VERSIONS
@@ -57,14 +58,7 @@ _PARTY_CALLED: Final = {
 }
 _EARLIER: Final = (
     messages.c.id,
-    func.coalesce(
-        select(deliveries.c.about)
-        .where(deliveries.c.message == messages.c.id, deliveries.c.about != "")
-        .limit(1)
-        .correlate(messages)
-        .scalar_subquery(),
-        messages.c.id,
-    ),
+    DECLARATION_OF,
     messages.c.state,
     messages.c.reference,
     messages.c.content,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from sqlalchemy import Text, bindparam, cast, select
 
+from adapters.store.rows import ARRIVAL
 from adapters.store.tables.messages import IN_WAIT, deliveries, messages
 from gateway.model.file_names import SUFFIX
 from gateway.model.message import (
@@ -61,13 +62,7 @@ DECLARATION_BY: Final = {
     ),
 }
 _PDFS: Final = select(
-    messages.c.id,
-    messages.c.account,
-    messages.c.channel,
-    messages.c.name,
-    messages.c.sha256,
-    messages.c.size,
-    messages.c.received_at,
+    *ARRIVAL,
     messages.c.attempts,
     messages.c.link_sequence,
     messages.c.link_digest,

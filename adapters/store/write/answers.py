@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, or_, select
+from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, or_, select
 
 from adapters.store.apply import apply, apply_to_answer
 from adapters.store.database import Database, Transaction
+from adapters.store.rows import DECLARATION_OF
 from adapters.store.tables.messages import ANSWERS, agreements, deliveries, messages, receipts
 from gateway.model.agreements import AgreementKind, AgreementUse
 from gateway.model.message import Operation, ReceiptKind, new_id
@@ -46,15 +47,6 @@ class SqlAnswers:
         )
 
 
-# The message that began the declaration to which a message belongs.
-_DECLARATION: Final = func.coalesce(
-    select(deliveries.c.about)
-    .where(deliveries.c.message == messages.c.id, deliveries.c.about != "")
-    .limit(1)
-    .correlate(messages)
-    .scalar_subquery(),
-    messages.c.id,
-)
 _INBOUND: Final = (
     select(
         messages.c.id,
@@ -68,7 +60,7 @@ _INBOUND: Final = (
         messages.c.operation,
         messages.c.facts,
         messages.c.revision,
-        _DECLARATION.label("declaration"),
+        DECLARATION_OF.label("declaration"),
         agreements.c.number,
         agreements.c.kind.label("agreement_kind"),
     )
@@ -111,7 +103,7 @@ _OPEN_UNDER: Final = (
 _OTHERS: Final = {
     name: select(messages.c.id)
     .where(messages.c.kind == "inbound", messages.c[name] == bindparam("number"))
-    .where(bindparam("own") != _DECLARATION)
+    .where(bindparam("own") != DECLARATION_OF)
     .limit(1)
     for name in ("seq_no", "entry_id")
 }

@@ -8,10 +8,11 @@ from itertools import count
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import Boolean, Connection, Row, bindparam, func, literal_column, not_, or_, select, update
+from sqlalchemy import Boolean, Connection, Row, bindparam, literal_column, not_, or_, select, update
 
 from adapters.store.apply import apply
 from adapters.store.database import Database, Transaction
+from adapters.store.index_steps import distinct_values
 from adapters.store.tables.messages import ON_THE_WAY, SENDING, TO_SEND, deliveries, messages
 from adapters.store.write.failover import divert
 from gateway.deliver.settlement import Attempt, Other, given_up, settled
@@ -134,29 +135,9 @@ _IN_ORDER: Final = or_(
 )
 # Destinations, and the accounts that have something to send to one, found by stepping through the index
 # however much each has: reading the head of the queue instead would hide the others behind one that has more.
-_FIRST_DESTINATION = select(func.min(deliveries.c.destination).label("name")).where(TO_SEND)
-_NAMES = _FIRST_DESTINATION.cte("names", recursive=True)
-_ALL_NAMES: Final = _NAMES.union_all(
-    select(
-        select(func.min(deliveries.c.destination))
-        .where(TO_SEND, deliveries.c.destination > _NAMES.c.name)
-        .correlate(_NAMES)
-        .scalar_subquery()
-    ).where(_NAMES.c.name.is_not(None))
-)
-_DESTINATIONS: Final = select(_ALL_NAMES.c.name)
+_DESTINATIONS: Final = select(distinct_values(deliveries.c.destination, TO_SEND, name="names").c.destination)
 _HERE: Final = deliveries.c.destination == bindparam("destination")
-_FIRST = (
-    select(func.min(deliveries.c.account).label("account")).where(TO_SEND, _HERE).cte("busy", recursive=True)
-)
-_BUSY: Final = _FIRST.union_all(
-    select(
-        select(func.min(deliveries.c.account))
-        .where(TO_SEND, _HERE, deliveries.c.account > _FIRST.c.account)
-        .correlate(_FIRST)
-        .scalar_subquery()
-    ).where(_FIRST.c.account.is_not(None))
-)
+_BUSY: Final = distinct_values(deliveries.c.account, TO_SEND, _HERE, name="busy")
 _OLDEST_DUE: Final = select(
     _BUSY.c.account,
     select(deliveries.c.id)

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, exists, func, insert, or_, select, text, update
+from sqlalchemy import bindparam, exists, insert, or_, select, text, update
 
 from adapters.store.apply import ACTOR, apply
 from adapters.store.database import Database, Transaction
-from adapters.store.rows import received_of
+from adapters.store.index_steps import distinct_values
+from adapters.store.rows import ARRIVAL, received_of
 from adapters.store.tables.messages import AT_WORK, TO_JUDGE, messages
 from adapters.store.tables.operations import replies
 from adapters.store.write.allowances import count
@@ -98,13 +99,7 @@ _DUE: Final = (
 )
 _RECEIVED: Final = (
     messages.c.seq,
-    messages.c.id,
-    messages.c.account,
-    messages.c.channel,
-    messages.c.name,
-    messages.c.sha256,
-    messages.c.size,
-    messages.c.received_at,
+    *ARRIVAL,
     messages.c.attempts,
     messages.c.revision,
     messages.c.link_sequence,
@@ -116,15 +111,7 @@ _ANY_DUE: Final = select(messages.c.seq).where(*_DUE).limit(1)
 # The accounts that have something to judge, found by stepping through the index however much each has; then
 # the oldest message of each. Reading the head of the queue instead would hide the others behind one that has
 # more.
-_FIRST = select(func.min(messages.c.account).label("account")).where(TO_JUDGE).cte("busy", recursive=True)
-_BUSY: Final = _FIRST.union_all(
-    select(
-        select(func.min(messages.c.account))
-        .where(TO_JUDGE, messages.c.account > _FIRST.c.account)
-        .correlate(_FIRST)
-        .scalar_subquery()
-    ).where(_FIRST.c.account.is_not(None))
-)
+_BUSY: Final = distinct_values(messages.c.account, TO_JUDGE, name="busy")
 _OLDEST_DUE: Final = select(
     _BUSY.c.account,
     select(messages.c.seq)

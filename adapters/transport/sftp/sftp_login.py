@@ -13,7 +13,7 @@ from paramiko.packet import Packetizer
 from paramiko.ssh_exception import IncompatiblePeer
 
 from adapters.transport.files.folders import NotLetIn, Overloaded, Unreachable
-from adapters.transport.sftp.algorithms import COMPRESSION, KEYS, MACS
+from adapters.transport.sftp.algorithms import COMPRESSION, KEY_EXCHANGES, KEYS, MACS
 from gateway.config.connections import RemoteFolders
 from gateway.model.faults import printable
 
@@ -37,14 +37,7 @@ class _BoundedPackets(Packetizer):
 class _Connection(paramiko.Transport):
     """Modern algorithms only; strict key exchange with all that know it (CVE-2023-48795)."""
 
-    _preferred_kex = (
-        "mlkem768x25519-sha256",
-        "curve25519-sha256@libssh.org",
-        "ecdh-sha2-nistp256",
-        "ecdh-sha2-nistp384",
-        "ecdh-sha2-nistp521",
-        "diffie-hellman-group16-sha512",
-    )
+    _preferred_kex = KEY_EXCHANGES
     _preferred_ciphers = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
     _preferred_macs = MACS
     _preferred_pubkeys = KEYS

@@ -113,7 +113,7 @@ def main() -> None:
 
 @contextmanager
 def filled(count: int) -> Iterator[Connection]:
-    """A store with so many messages, read-only."""
+    """A read-only connection to a store with `count` messages."""
     with TemporaryDirectory(prefix="bench-listing-") as folder:
         path = Path(folder) / "gateway.db"
         migrate(path)
@@ -125,7 +125,7 @@ def filled(count: int) -> Iterator[Connection]:
 
 
 def fill(path: Path, count: int) -> None:
-    """So many messages, as a month of traffic leaves them, into a store that has none."""
+    """Adds `count` messages to an empty store, as a month of traffic would leave them."""
     engine = sqlite_engine(path)
     with engine.connect() as connection:
         driver = connection.connection.driver_connection

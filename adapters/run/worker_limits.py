@@ -11,14 +11,15 @@ from pathlib import Path
 from time import process_time
 from typing import Final
 
-# Single allocations are smaller: a document of 32 MB is held several times, each separately.
+# The kernel's limit lies this far above ours. Single allocations are smaller (a document of 32 MB is held
+# several times, each separately), so a process at the kernel's limit has exceeded ours.
 _ROOM: Final = 256 * 1024 * 1024
 _STATUS: Final = Path("/proc/self/status")
 
 
 class Spending:
-    """The use of resources by this process, from now on. A process that has `exceeded` its memory must be
-    ended: its peak size stays."""
+    """Limits the memory and CPU time of this process. A process that has `exceeded` its memory must be ended,
+    since its peak size never falls."""
 
     def __init__(self, memory: int) -> None:
         """`memory` in bytes, in addition to what the process uses already."""

@@ -1,4 +1,5 @@
-"""Why a TLS connection failed, where it is for a certificate: said of every connection in the same words."""
+"""Recognises TLS errors that are about a certificate, and describes them in the same words for every kind of
+connection."""
 
 import ssl
 from collections.abc import Iterator
@@ -8,12 +9,12 @@ from gateway.model.faults import printable
 
 THEIRS: Final = "its certificate is not accepted"
 OURS: Final = "it does not accept our certificate"
-# What OpenSSL calls the alerts by which a server turns a certificate down (RFC 8446, section 6.2).
+# Parts of OpenSSL's names of the alerts with which a server refuses a certificate (RFC 8446, section 6.2).
 _TURNED_DOWN: Final = ("CERT", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
 
 
 def certificate_trouble(error: BaseException) -> str:
-    """Why one side does not accept the other's certificate, empty where that is not the trouble."""
+    """Why one side does not accept the other's certificate; empty where the error has another cause."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return printable(f"{THEIRS}: {cause.verify_message}")
@@ -24,7 +25,7 @@ def certificate_trouble(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    # A library that raises an error once more in another task can make a ring of them.
+    # A library that raises the same error again in another task can make the chain of causes a ring.
     seen, left = set[int](), [error]
     while left:
         cause = left.pop()

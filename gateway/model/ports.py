@@ -144,8 +144,8 @@ class MessageStore(Intake, Protocol):
         ...
 
     async def end_waits(self, now: datetime, longest: timedelta) -> int:
-        """Ends every stored wait for a retry by the node that is longer than `longest`: the clock was set
-        back since. Returns their number."""
+        """Ends every wait for a retry and every lease that lasts longer than `longest` from `now`: a clock
+        that was ahead wrote it, and has been set back since. Returns their number."""
         ...
 
     async def put_back(self, message: str, attempt: int, not_before: datetime, *, crashed: bool) -> None:

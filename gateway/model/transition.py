@@ -58,8 +58,9 @@ class TakeKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WakeVersions:
-    """The message is sound: other waiting versions of it are judged again, and end by it. Superseded where a
-    version that would end this one came since it was judged."""
+    """The message was found sound: its other waiting versions are judged again, and this one decides them.
+    Superseded where another version decides this message: a later one with other content, or an earlier one
+    with the same."""
 
     facts: Facts
 
@@ -178,7 +179,8 @@ class BringDocuments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartDeadline:
-    """Customs released the declaration: missing documents due after release get their deadline."""
+    """Customs released the declaration. If it lacks documents that are due after release, their deadline is
+    set and the parties are asked for them, once."""
 
     due_at: datetime
     remind_at: datetime | None

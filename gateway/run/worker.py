@@ -176,7 +176,8 @@ class Node:
         return len(claimed) > 0
 
     async def _end_waits(self) -> bool:
-        """Ends waits where the clock was set back: checked at the start and at every round."""
+        """Ends waits that a fast clock wrote: at the start, and when the clock was set back since the last
+        round. Always False, so that the loop rests between rounds."""
         now = self._config.clock()
         set_back = self._latest is None or now < self._latest - _SET_BACK
         self._latest = now

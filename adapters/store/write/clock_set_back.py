@@ -26,6 +26,6 @@ _SET: Final = tuple(
 
 
 def end_waits(transaction: Transaction, now: datetime, longest: timedelta) -> int:
-    """Ends at once every wait that is longer than `longest`, and returns how many were ended."""
+    """Ends every wait and lease that lasts longer than `longest` from `now`, and returns their number."""
     given = {"latest": now + longest, "now": now}
     return sum(transaction.connection.execute(each, given).rowcount for each in _SET)

@@ -111,7 +111,7 @@ class SqlOutbox:
 
 
 _earlier = deliveries.alias("earlier")
-# Nothing of the same declaration is in progress there, or is to be sent before it.
+# No earlier delivery about the same declaration is open at the same destination: they are sent in order.
 _IN_ORDER: Final = or_(
     deliveries.c.about == "",
     ~select(_earlier.c.id)

@@ -28,8 +28,8 @@ _WAITING: Final = (
         DIVERTIBLE,
         deliveries.c.destination == bindparam("destination"),
         ~deliveries.c.unsure,
-        # Everything about its declaration waits at this back-end, after it: one back-end does not know what
-        # another one has.
+        # Everything about a declaration must be at one back-end. So none of it may have been tried at this
+        # one, and the oldest of its deliveries takes the others with it (`_TOGETHER`).
         ~select(_other.c.id)
         .where(
             deliveries.c.about != "",
@@ -38,7 +38,7 @@ _WAITING: Final = (
             or_(
                 _other.c.state != DeliveryState.PENDING,
                 _other.c.unsure,
-                _other.c.id < deliveries.c.id,  # which moves with it, if it moves
+                _other.c.id < deliveries.c.id,  # it takes this one with it, if it moves
             ),
         )
         .exists(),

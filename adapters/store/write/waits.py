@@ -105,7 +105,8 @@ def versions_of(reader: Connection, message: str, facts: Facts) -> Sequence[Wait
 
 
 def ends_by_another(versions: Sequence[Waiting], facts: Facts) -> bool:
-    """Whether another version of a message with these facts decides it: that one replaces or repeats it."""
+    """Whether a message with these facts is decided by another version: a later one with other content
+    replaces it, or an earlier one has the same content, so that it is a repetition."""
     standing = [Version(id=row.id, content=row.content, later=bool(row.later)) for row in versions]
     return replaces(standing, facts.content) is not None or repeated(standing, facts.content) is not None
 

@@ -31,15 +31,15 @@ HEARTBEAT: Final = 10  # seconds
 CONNECT_WITHIN: Final = 5.0
 SET_UP_WITHIN: Final = 30.0  # a killed broker has its queues again some seconds after its listeners
 CLOSE_WITHIN: Final = 3.0
-CANCEL_EVERY: Final = 5.0  # longer than a polite end may take
+CANCEL_EVERY: Final = 5.0  # longer than `CLOSE_WITHIN`
 WATCH_EVERY: Final = 2.0  # between two checks that the other end is alive
 PROOF_WITHIN: Final = 5.0
-CONFIRM_WITHIN: Final = 10.0  # beside what the body takes on the way
-SLOWEST: Final = 128 * 1024  # bytes a second: a body may take so long, and no longer
+CONFIRM_WITHIN: Final = 10.0  # in addition to the time for sending the bodies
+SLOWEST: Final = 128 * 1024  # bytes a second; a slower connection is given up
 UNBLOCKED_WITHIN: Final = 2.0  # how long publishing waits for a broker that takes nothing
 AGAIN: Final = Backoff(first=0.2, longest=10.0)
-_LOOK_EVERY: Final = 0.05  # for the end of what is under way
-STEADY_AFTER: Final = 30.0  # a connection that held so long was a good one: what fails next fails first
+_LOOK_EVERY: Final = 0.05  # between two checks whether publishing has ended
+STEADY_AFTER: Final = 30.0  # a connection that lasted longer resets the count of failures
 
 log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ class PublishResult(StrEnum):
     REFUSED = "refused"
     BUSY = "busy"  # not accepted: the broker is short of memory or disk, or refused for now
     AWAY = "away"  # not accepted: there is no connection
-    UNKNOWN = "unknown"  # sent, and no answer came
+    UNKNOWN = "unknown"  # perhaps sent, but not confirmed
 
 
 class ConnectionLost(Exception):
@@ -77,7 +77,7 @@ def tls_of(settings: BrokerSettings, home: Path) -> ssl.SSLContext | None:
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """What a connection is made with, and the bytes of the files that it was read from."""
+    """Password and TLS context of a connection, and the bytes of the files that they were read from."""
 
     password: str = field(repr=False)
     tls: ssl.SSLContext | None
@@ -99,9 +99,9 @@ class _Connection(aio_pika.Connection):
 class BrokerConnection:
     """Connects while the context is open, and again whenever connection, channel or a consumer is lost.
 
-    Entering does not wait for the broker. `set_up` is called with the channel of each new connection; what it
-    raises ends that connection, and is tried again later. Each queue that it names is asked for in turn: one
-    that is gone or has lost its consumers, or a broker that is silent, ends the connection as well.
+    Entering does not wait for the broker. `set_up` is called with the channel of each new connection; an
+    exception ends that connection, and another one is tried later. The queues that `set_up` returns are
+    checked regularly: if one is gone or has no consumer, or the broker is silent, the connection ends too.
     """
 
     def __init__(
@@ -114,20 +114,20 @@ class BrokerConnection:
         *,
         again: bool = False,
     ) -> None:
-        """`aside` is a queue, there after `set_up`, that nobody consumes from and somebody should look at.
-        With `again`, `set_up` is repeated as the proof: what was deleted at the broker meanwhile is made
-        again, or the connection ends by the reason."""
+        """`aside` is a queue without consumers, declared by `set_up`, whose messages are counted for
+        operators. With `again`, each check repeats `set_up`, so that what was deleted at the broker meanwhile
+        is declared again; if that fails, the connection ends."""
         self.name = name
-        self.put_aside = 0  # messages in `aside`, as the last proof found it
+        self.put_aside = 0  # messages in `aside` at the last check
         self._aside = aside
         self.why_not = "not connected yet"
-        self.blocked = False  # as the last proof found it
+        self.blocked = False  # as of the last check
         self._settings = settings
         self._home = home
         self._set_up = set_up
         self._again = again
         self._login: _Login | None = None
-        self._gone: asyncio.Future[str] | None = None  # of the connection that stands
+        self._gone: asyncio.Future[str] | None = None  # done when the current connection is lost
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
         self._connected = asyncio.Event()
@@ -145,21 +145,21 @@ class BrokerConnection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await ended(self._tasks)
-        await ended(self._closing)  # only now: the one that ended last may have left its connection to it
+        await ended(self._closing)  # only now, since a task that has just ended may have added its connection
         self.why_not = "stopped"
 
     @property
     def connected(self) -> bool:
-        """Whether the last `set_up` succeeded and nothing was lost since, as far as it is known."""
+        """Whether the last `set_up` succeeded and, as far as is known, nothing was lost since."""
         return self._connected.is_set()
 
     async def until_connected(self) -> None:
         await self._connected.wait()
 
     async def publish(self, exchange: str, routing_key: str, message: aio_pika.Message) -> PublishResult:
-        """Publishes mandatorily and waits for the broker's word, no longer than `CONFIRM_WITHIN` seconds
-        beside what bodies take at 1 Mbit/s, and `UNBLOCKED_WITHIN` before. Raises nothing for what broker or
-        network do."""
+        """Publishes a message as mandatory and waits for the broker's confirmation: at most `CONFIRM_WITHIN`
+        seconds plus the time that the bodies in progress take at `SLOWEST`, and at most `UNBLOCKED_WITHIN`
+        before that for a blocked broker. Failures of broker or network are results, not exceptions."""
         if len(message.body) > self._settings.largest or len(routing_key.encode()) > 255:
             return PublishResult.REFUSED
         channel = self._channel
@@ -183,8 +183,8 @@ class BrokerConnection:
                 self._bytes_under_way -= len(message.body)
 
     async def beside(self, act: Callable[[AbstractChannel], Awaitable[object]]) -> str:
-        """Does something on a channel of its own: the broker closes the channel of what it refuses, and what
-        is under way there is lost. Returns nothing where it was done, else why not."""
+        """Runs `act` on a separate channel: the broker closes the channel of an operation that it refuses,
+        with everything in progress there. Returns an empty text on success, else the reason."""
         connection = self._connection
         if connection is None:
             return self.why_not
@@ -224,7 +224,7 @@ class BrokerConnection:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            return PublishResult.UNKNOWN  # the library says so of a connection that was closed
+            return PublishResult.UNKNOWN  # the library cancels the waiting when the connection is closed
         except Exception as error:
             log.warning("publishing failed", connection=self.name, error=printable(repr(error), 300))
             return PublishResult.UNKNOWN
@@ -250,7 +250,7 @@ class BrokerConnection:
             await asyncio.sleep(AGAIN.pause(failures) * spread)
 
     async def _serve(self) -> None:
-        """One connection from its beginning to its end, which it raises."""
+        """Runs one connection; always ends by raising the reason why it was lost."""
         connection = await self._opened()
         try:
             gone = self._gone = asyncio.get_running_loop().create_future()
@@ -294,12 +294,12 @@ class BrokerConnection:
         )
 
     def log_in_as(self, other: "BrokerConnection") -> None:
-        """With what the other has read, until the next `renewal`."""
+        """Uses the log-in that the other connection has read, until the next `renewal`."""
         self._login = other._login
 
     def renewal(self) -> Callable[[], None]:
-        """See `named_files.Renewal`. A connection that was made with other files ends once what is being
-        published is confirmed, and is made anew with these."""
+        """See `named_files.Renewal`. If the files have changed, the connection ends once the messages in
+        progress are confirmed, or after `CONFIRM_WITHIN`, and is made again with the new files."""
         login = self._read_login()
 
         def take() -> None:
@@ -319,7 +319,7 @@ class BrokerConnection:
         _tell(gone, ConnectionLost("its password, keys or certificates are others now"))
 
     def _read_login(self) -> "_Login":
-        """Password and TLS. Raises `OSError` for files that cannot be used."""
+        """Reads password and TLS context. Raises `OSError` for files that cannot be used."""
         settings = self._settings
         named = (settings.password_file, settings.ca, settings.certificate, settings.key)
         files = tuple((self._home / name).read_bytes() for name in named if name is not None)
@@ -327,7 +327,8 @@ class BrokerConnection:
         return _Login(password, tls_of(settings, self._home), files)
 
     async def _proven(self, channel: AbstractChannel, watched: Sequence[str]) -> None:
-        """Runs the proof, and gives the connection up where neither the broker nor the library ends it."""
+        """Checks the connection. Raises `ConnectionLost` if the check does not end in time: a broker that
+        hangs answers nothing, and the library may not notice."""
         proof = asyncio.create_task(self._prove(channel, watched))
         try:
             within = SET_UP_WITHIN + (len(watched) + 1) * (PROOF_WITHIN + self._bytes_under_way / SLOWEST)
@@ -344,9 +345,9 @@ class BrokerConnection:
     async def _prove(self, channel: AbstractChannel, watched: Sequence[str]) -> None:
         self.blocked = not await _unblocked(channel, 0.01)
         if self.blocked:
-            return  # it answers nothing until it has memory again; whether it is there, heartbeats tell
+            return  # a blocked broker answers nothing until it has memory again, but still sends heartbeats
         below = await channel.get_underlay_channel()
-        within = PROOF_WITHIN + self._bytes_under_way / SLOWEST  # it goes behind what is on its way
+        within = PROOF_WITHIN + self._bytes_under_way / SLOWEST  # it queues behind the bodies in progress
         if self._again:
             async with asyncio.timeout(SET_UP_WITHIN):
                 await self._set_up(channel)
@@ -361,7 +362,7 @@ class BrokerConnection:
             self.put_aside = found.message_count or 0
 
     async def _close(self, ended: AbstractConnection | AbstractChannel) -> None:
-        # If the network hangs, so does a polite end: it is waited for in the background.
+        # If the network hangs, so does a proper close: after `CLOSE_WITHIN` it continues in the background.
         async def close() -> None:
             with suppress(Exception):
                 await ended.close()

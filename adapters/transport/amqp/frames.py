@@ -1,10 +1,9 @@
-"""What senders may write into a message and the library cannot read, as a broken line would be read, and what
-it cannot write again.
+"""Makes the AMQP library read whatever senders may write into a message, and tells what it can write.
 
-AMQP's short strings are bytes, and so is what stands in a table; the broker passes on what it is given. The
-library (pamqp) takes a frame that it cannot decode for a broken line: one such message would end the
-connection each time that it is given, and count against everything that was given beside it. And it copies
-all that is left of a table for each field in it, which takes the square of its length on the node's own loop.
+AMQP's short strings and tables are bytes that the broker passes on unchecked. The library (pamqp) takes a
+frame that it cannot decode for a broken connection: one such message would end the connection each time that
+it is delivered, and count as a failed delivery of every other message on it. The library also copies the rest
+of a table for each field in it, which takes quadratic time on the node's event loop.
 """
 
 import struct
@@ -13,19 +12,19 @@ from typing import Any, Final
 import aio_pika
 from pamqp import decode
 
-# Stands in a string that is no UTF-8, and in a table that cannot be read.
+# Replaces bytes that are not UTF-8 in a string; the key of a table that cannot be read.
 UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
 
 _AROUND_PROPERTIES: Final = 20  # bytes of the frame and of the content header
-_WITH_A_LENGTH: Final = (b"S", b"x", b"F", b"A")  # kinds of fields; all others have 8 bytes at most
+_WITH_A_LENGTH: Final = (b"S", b"x", b"F", b"A")  # types of fields with a length; others have at most 8 bytes
 _UNFIT: Final = (ValueError, OverflowError, OSError, RecursionError, IndexError, TypeError, struct.error)
 
 _read_time: Final = decode.timestamp
 
 
 def read_all_there_is() -> None:
-    """From now on, in this process: a string that is no UTF-8 holds `UNREADABLE`, a table that cannot be read
-    is `{UNREADABLE: True}`, and a time that is none is left out."""
+    """Changes the library's decoding for the whole process: bytes that are not UTF-8 become `UNREADABLE`, a
+    table that cannot be read becomes `{UNREADABLE: True}`, and an invalid time becomes None."""
     decode.METHODS["shortstr"] = _short_string
     decode.METHODS["table"] = _table
     decode.METHODS["timestamp"] = _time
@@ -35,8 +34,9 @@ def read_all_there_is() -> None:
 
 
 def can_be_written(message: aio_pika.Message, frame_max: int) -> bool:
-    """Whether the properties of a message can be written down, in one frame: over a larger one the broker
-    ends the connection. Not all that is read can be: a text that was no UTF-8 is longer, a number rounder."""
+    """Whether the properties of a message can be encoded, and fit into one frame of at most `frame_max` bytes
+    (0: no limit): the broker ends the connection for a larger one. Not all properties that were read can be
+    written again; a text that was not UTF-8, for example, becomes longer."""
     try:
         size = len(message.properties.marshal())
     except (TypeError, ValueError, OverflowError, struct.error, RecursionError):
@@ -85,7 +85,7 @@ def _end(value: bytes) -> int:
 
 
 def _field(value: bytes, at: int, end: int) -> tuple[int, Any]:
-    """Where the next one begins, and what this one holds. The library is given no more than is its own."""
+    """The offset of the next field, and the value of this one. The library gets only this field's bytes."""
     kind = value[at : at + 1]
     longest = 4 + int(struct.unpack_from(">I", value, at + 1)[0]) if kind in _WITH_A_LENGTH else 8
     consumed, field = decode.embedded_value(value[at : min(at + 1 + longest, end)])

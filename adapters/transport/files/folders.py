@@ -11,11 +11,11 @@ from typing import IO, Final, Protocol
 
 
 class Unreachable(ConnectionError):
-    """There is no connection, or it broke: the last operation may have been done."""
+    """There is no connection, or it broke: the last operation may have taken effect."""
 
 
 class Overloaded(ConnectionError):
-    """The server asks us to come back later; nothing was done."""
+    """The server has no capacity for the connection; nothing was done."""
 
 
 class NotLetIn(PermissionError):
@@ -27,9 +27,9 @@ OUTAGES: Final = (Unreachable, Overloaded, NotLetIn)  # concern the whole place,
 
 @dataclass(frozen=True, slots=True)
 class FolderEntry:
-    """A file as its folder lists it. Bytes of a name that are not UTF-8 become surrogate escapes; `changed`
-    is in nanoseconds since 1970; `mark` differs for another file with the same name, as far as the place can
-    tell. `plain` is false for folders, links and devices."""
+    """An entry of a folder. Bytes of a name that are not UTF-8 become surrogate escapes; `changed` is in
+    nanoseconds since 1970; `mark` changes when another file takes the same name, as far as the file system or
+    server can show that. `plain` is false for folders, links and devices."""
 
     name: str
     size: int
@@ -43,12 +43,13 @@ def anything(_found: FolderEntry) -> bool:
 
 
 class Files(Protocol):
-    """Files below one root, in folders that the caller names (`in/done`); a name is one step, or `OSError`
-    with `EINVAL`. No link is followed out of a folder of this machine. Used by one thread at a time."""
+    """Files below one root, in folders that the caller names (`in/done`). A file name is a single step of a
+    path; any other raises `OSError` with `EINVAL`. On this machine no link is followed out of a folder. Used
+    by one thread at a time."""
 
     def listing(self, folder: str, wanted: Callable[[FolderEntry], bool] = anything) -> list[FolderEntry]:
-        """The `wanted` ones of the first `FIRST` entries, without `.` and `..`, in no order; `MOST` at
-        most."""
+        """The `wanted` entries among about the first `FIRST`, without `.` and `..`, in no order, at most
+        `MOST`."""
         ...
 
     def look(self, folder: str, name: str) -> FolderEntry | None:
@@ -56,39 +57,41 @@ class Files(Protocol):
         ...
 
     def read(self, folder: str, name: str) -> Generator[bytes, None, None]:
-        """The bytes in pieces, front to back."""
+        """The content of a file in pieces."""
         ...
 
     def write(self, folder: str, name: str, fill: Callable[[IO[bytes]], object]) -> None:
-        """Creates or replaces the file with what `fill` writes (to a seekable stream); its bytes are durable
-        when this returns, as far as the place can promise it."""
+        """Creates or replaces the file; `fill` writes the content to a seekable stream. It is durable when
+        this returns, as far as the file system or server can guarantee that."""
         ...
 
     def move(self, folder: str, name: str, to_folder: str, to_name: str) -> None:
-        """Durable when it returns, as far as the place can promise it. May replace what has that name."""
+        """Moves a file; an existing file with the new name may be replaced. Durable when this returns, as far
+        as the file system or server can guarantee that."""
         ...
 
     def rename(self, folder: str, name: str, to_name: str) -> None:
-        """As `move` within a folder, but an `OSError` where something has that name."""
+        """Renames a file within a folder. Raises `OSError` where something has the new name already, if the
+        file system or server can prevent replacing it."""
         ...
 
     def remove(self, folder: str, name: str) -> None: ...
 
     def make(self, folder: str) -> None:
-        """The folder is there; that above it must be."""
+        """Creates a folder if it does not exist; its parent must exist."""
         ...
 
     def close(self) -> None:
-        """Lets the connection go; it comes back with the next use."""
+        """Closes the connection; the next use opens it again."""
         ...
 
 
-MOST: Final = 10_000  # entries of a folder that are shown in one turn
-FIRST: Final = 100 * MOST  # that are looked at for it: a server may send them without end
+MOST: Final = 10_000  # entries of a folder in one listing
+FIRST: Final = 100 * MOST  # entries read for one listing: a server may send them without end
 
 
 def checked(name: str) -> str:
-    """The name of a file, where it is one step of a path."""
+    """The name, if it is a single step of a path. Raises `OSError` with `EINVAL` otherwise."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise OSError(errno.EINVAL, "not the name of a file")
     return name

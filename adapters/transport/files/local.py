@@ -1,4 +1,4 @@
-"""Folders of this machine that somebody else works in as well."""
+"""Folders of this machine in which another party works as well."""
 
 import errno
 import os
@@ -15,14 +15,14 @@ from gateway.run.crash_points import crash_point
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CHUNK: Final = 1024 * 1024
-# Of a share that knows no second name of a file, and of a file that is somebody else's (proc_sys_fs(5),
-# protected_hardlinks): there a rename is all there is.
+# Errors of file systems without hard links, and for a file of another user (proc_sys_fs(5),
+# protected_hardlinks): there only a rename is possible.
 _NO_LINK: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class LocalFiles:
-    """`folders.Files`. Every step below the root is opened without following links, and what is done is done
-    in the folder that was opened: whoever fills the folders leads nobody out of them."""
+    """Implements `folders.Files`. Every step below the root is opened without following links, and all work
+    is relative to the opened folder, so that the other party cannot lead it out of the folders."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -36,7 +36,7 @@ class LocalFiles:
                 try:
                     each = _found(entry.name, entry.stat(follow_symlinks=False))
                 except FileNotFoundError:
-                    continue  # it went meanwhile
+                    continue  # it was removed meanwhile
                 if wanted(each):
                     found.append(each)
         return found
@@ -49,7 +49,7 @@ class LocalFiles:
             return None
 
     def read(self, folder: str, name: str) -> Generator[bytes, None, None]:
-        # Without waiting: a pipe that took the file's place would keep us for ever.
+        # Non-blocking: opening a pipe in the file's place would wait for ever.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with self._opened(folder) as opened, open(os.open(checked(name), flags, dir_fd=opened), "rb") as file:
             while chunk := file.read(_CHUNK):
@@ -57,7 +57,7 @@ class LocalFiles:
 
     @crash_point("write-a-local-file")
     def write(self, folder: str, name: str, fill: Callable[[IO[bytes]], object]) -> None:
-        # What lies there is not written to: it may be another name of some file of ours, or a pipe.
+        # An existing file is replaced, never written to: it may be a link to another file of ours, or a pipe.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         with self._opened(folder) as opened:
             with suppress(FileNotFoundError):
@@ -78,7 +78,7 @@ class LocalFiles:
 
     def rename(self, folder: str, name: str, to_name: str) -> None:
         with self._opened(folder) as opened:
-            # Both names are there for a moment; a rename would replace without a word.
+            # By a link: both names exist for a moment, but a rename would silently replace an existing file.
             try:
                 os.link(
                     *(checked(name), checked(to_name)),
@@ -113,7 +113,7 @@ class LocalFiles:
             os.fsync(opened)
 
     def close(self) -> None:
-        """Nothing stays open between two uses."""
+        """Does nothing: no file stays open between two uses."""
 
     @contextmanager
     def _opened(self, folder: str) -> Iterator[int]:

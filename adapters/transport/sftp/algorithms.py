@@ -1,4 +1,4 @@
-"""What our side of an SSH connection accepts, as a server and as a client: nothing with SHA-1."""
+"""The SSH algorithms that we accept, as a server and as a client: none uses SHA-1."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ MACS: Final = (
     "hmac-sha2-256",
     "hmac-sha2-512",
 )
-# Of hosts and of clients; an RSA key signs with SHA-2, never as `ssh-rsa` says.
+# For host keys and client keys; RSA keys sign with SHA-2, never with the SHA-1 of `ssh-rsa`.
 KEYS: Final = (
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",

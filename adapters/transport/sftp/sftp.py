@@ -1,4 +1,4 @@
-"""Folders on somebody else's SFTP server."""
+"""Folders on another party's SFTP server."""
 
 import errno
 import io
@@ -20,16 +20,17 @@ from gateway.config.connections import RemoteFolders
 from gateway.model.faults import printable
 from gateway.run.crash_points import crash_point
 
-_PIECE: Final = 32 * 1024  # every server takes and gives so many bytes at once
-_EMPTY: Final = 1000  # entries that an answer counts for which has none, so that they come to an end
-_AHEAD: Final = 32  # requests under way
+_PIECE: Final = 32 * 1024  # bytes; every server reads and writes so many at once
+_EMPTY: Final = 1000  # an answer without entries counts as so many, so that a listing always ends
+_AHEAD: Final = 32  # requests in progress
 
 
 class SftpFiles:
-    """`folders.Files`. The connection is made with the first use, and again with the next one after it broke.
+    """Implements `folders.Files`. The connection is opened at the first use, and again at the next use after
+    it broke.
 
-    Every answer is waited for `sftp_login.PATIENCE` seconds. What a link on that server leads to is for its
-    owner to say, and is seen by `look`.
+    Each answer must come within `sftp_login.PATIENCE` seconds. Links on the server are the business of its
+    owner: folders may be links, and `look` shows a link as an entry that is not plain.
     """
 
     def __init__(self, settings: RemoteFolders, key_file: Path) -> None:
@@ -42,14 +43,14 @@ class SftpFiles:
         self._wire: Wire | None = None
 
     def renewal(self) -> Callable[[], None]:
-        """See `named_files.Renewal`. A connection that was made with another key ends with what it is at; the
-        next use makes one with this. Raises `NotLetIn`."""
+        """See `named_files.Renewal`. If the key has changed, the next use opens a new connection with it;
+        work in progress is finished on the old one. Raises `NotLetIn`."""
         key = read_key(self._key_file)
 
         def take() -> None:
             before, self._key = self._key, key
             if before is not None and before != key:
-                self._outdated = True  # only now: who sees it, in another thread, uses the new key
+                self._outdated = True  # set last: another thread that sees it must find the new key
 
         return take
 
@@ -93,7 +94,7 @@ class SftpFiles:
                             raise BadPacket("another piece of a file than was asked for")
                         yield data
                         at += len(data)
-                        if len(data) < _PIECE:  # what was asked of the places after it is of no use
+                        if len(data) < _PIECE:  # the requests already sent are for wrong offsets
                             _forget(wire, under_way)
                             asked = at
             finally:
@@ -117,7 +118,7 @@ class SftpFiles:
 
     @crash_point("move-a-remote-file")
     def move(self, folder: str, name: str, to_folder: str, to_name: str) -> None:
-        """Without the extension for it, what has the new name is removed first."""
+        """Without the extension for a replacing rename, a file with the new name is removed first."""
         old, new = self._path(folder, checked(name)), self._path(to_folder, checked(to_name))
         with self._using(name) as wire:
             if POSIX_RENAME in wire.extensions:
@@ -129,7 +130,7 @@ class SftpFiles:
             wire.done(wire.ask(Command.RENAME, old, new))
 
     def rename(self, folder: str, name: str, to_name: str) -> None:
-        """By the plain request, which replaces nothing (draft-ietf-secsh-filexfer-02, 6.5)."""
+        """Uses the plain request, which replaces nothing (draft-ietf-secsh-filexfer-02, 6.5)."""
         old, new = self._path(folder, checked(name)), self._path(folder, checked(to_name))
         with self._using(name) as wire:
             wire.done(wire.ask(Command.RENAME, old, new))
@@ -146,7 +147,7 @@ class SftpFiles:
                 wire.done(wire.ask(Command.MKDIR, self._path(folder), 0))
 
     def close(self) -> None:
-        """May be called from another thread: what is under way, a log-in too, ends as `Unreachable`."""
+        """May be called from another thread: an operation or log-in in progress then raises `Unreachable`."""
         dialled, transport = self._socket, self._transport
         self._socket = self._transport = self._wire = None
         if dialled is not None:
@@ -163,7 +164,8 @@ class SftpFiles:
 
     @contextmanager
     def _using(self, what: str) -> Iterator[Wire]:
-        """The connection, ended where it cannot be used any more; `what` is named in errors."""
+        """The connection, which is closed after an error that makes it unusable. Errors are translated to
+        those of `folders` and name `what`."""
         try:
             yield self._connected()
         except Refused as refusal:
@@ -178,7 +180,7 @@ class SftpFiles:
                 raise
             raise Unreachable(printable(str(error) or "the connection broke", 200)) from None
         except OSError as error:
-            if str(error) == "Socket is closed":  # as paramiko says it, without a number
+            if str(error) == "Socket is closed":  # paramiko raises it without an errno
                 self.close()
                 raise Unreachable("the connection broke") from None
             raise
@@ -195,8 +197,8 @@ class SftpFiles:
 
 
 class _Writing(io.RawIOBase):
-    """The bytes of a file that is open at the other side; a failure is told by a later call, the last one by
-    `close`."""
+    """Writes to a file that is open at the server. Requests are sent ahead, so a failure is raised by a later
+    call, at the latest by `close`."""
 
     def __init__(self, wire: Wire, handle: bytes) -> None:
         self._wire = wire
@@ -214,7 +216,7 @@ class _Writing(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        # In order: what is written over something must not overtake it.
+        # Waits for the earlier writes: a write over the same place must not overtake them.
         self._settle(0)
         self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
         return self._at

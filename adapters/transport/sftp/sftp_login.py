@@ -1,5 +1,5 @@
-"""A log-in at somebody else's SFTP server: by key, with modern algorithms, after its host key was found to be
-the one that we know."""
+"""Logs in at another party's SFTP server: with a key, modern algorithms only, and after checking the host
+key."""
 
 import logging
 import socket
@@ -21,12 +21,12 @@ PATIENCE: Final = 20.0  # seconds for each step of a log-in, and for each answer
 _LONGEST_PACKET: Final = 64 * 1024  # RFC 4253, 6.1 asks for 35,000 bytes
 _WIRE_LOG: Final = "gateway.sftp-client.wire"
 
-# What paramiko writes repeats what the other side sent as it came.
+# paramiko's log lines repeat the bytes of the other side unescaped.
 logging.getLogger(_WIRE_LOG).setLevel(logging.CRITICAL + 1)
 
 
 class _BoundedPackets(Packetizer):
-    """paramiko would take a packet of any length that the length field can say, before any key is known."""
+    """Limits the length of packets: paramiko would accept any length, even before the key exchange."""
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         if n > _LONGEST_PACKET:
@@ -35,7 +35,7 @@ class _BoundedPackets(Packetizer):
 
 
 class _Connection(paramiko.Transport):
-    """Modern algorithms only; strict key exchange with all that know it (CVE-2023-48795)."""
+    """Modern algorithms only, and strict key exchange with servers that support it (CVE-2023-48795)."""
 
     _preferred_kex = KEY_EXCHANGES
     _preferred_ciphers = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
@@ -45,7 +45,7 @@ class _Connection(paramiko.Transport):
 
     def __init__(self, sock: socket.socket, host_key_type: str) -> None:
         super().__init__(sock, packetizer_class=_BoundedPackets)
-        # A server that has keys of other types as well must show the one that we know.
+        # A server with several keys must show the one of the configured type.
         known = ("rsa-sha2-512", "rsa-sha2-256") if host_key_type == "ssh-rsa" else (host_key_type,)
         self._preferred_keys = known
         self.local_version = "SSH-2.0-gateway"
@@ -53,11 +53,11 @@ class _Connection(paramiko.Transport):
         self.set_log_channel(_WIRE_LOG)
 
     def _log(self, level: int, msg: object, *args: object) -> None:
-        """Nothing, see `_WIRE_LOG`."""
+        """Logs nothing, see `_WIRE_LOG`."""
 
 
 def read_key(file: Path) -> paramiko.PKey:
-    """Raises `NotLetIn` where it is no key that can be used."""
+    """Reads a private key. Raises `NotLetIn` where the file cannot be read or holds no usable key."""
     try:
         return paramiko.PKey.from_path(file)
     except (OSError, ValueError, paramiko.SSHException) as error:
@@ -67,10 +67,11 @@ def read_key(file: Path) -> paramiko.PKey:
 def logged_in(
     settings: RemoteFolders, key: paramiko.PKey, dialling: Callable[[socket.socket], None]
 ) -> tuple[paramiko.Transport, paramiko.Channel]:
-    """A connection, and its channel to the SFTP subsystem. Raises `Unreachable`, `Overloaded`, or `NotLetIn`;
-    before the host key is known to be the right one nothing of ours has been sent, not even the user.
+    """A connection, and its channel to the SFTP subsystem. Raises `Unreachable`, `Overloaded`, or `NotLetIn`.
+    Nothing about us, not even the user name, is sent before the host key has been checked.
 
-    `dialling` gets each socket before it is used: to shut it down in another thread ends what waits for it.
+    `dialling` is called with each socket before it is used: another thread can shut the socket down to end
+    the log-in.
     """
     key_type, host_key = settings.host_key.split()
     try:
@@ -85,7 +86,7 @@ def logged_in(
 
 
 def _connected(host: str, port: int, dialling: Callable[[socket.socket], None]) -> socket.socket:
-    """As `socket.create_connection`, which shows no socket before it is connected."""
+    """Like `socket.create_connection`, but passes each socket to `dialling` before it is connected."""
     trouble = OSError("no address")
     for *kind, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         sock = socket.socket(*kind)

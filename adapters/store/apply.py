@@ -40,9 +40,9 @@ from gateway.model.agreements import AgreementChange as AgreementChange
 from gateway.model.file_names import listed_as
 from gateway.model.folders import Folder, folder_of
 from gateway.model.message import Arrival, Receipt
-from gateway.model.ports import LateDecision, Superseded
 from gateway.model.states import Event, State, advance
 from gateway.model.transition import (
+    Applied,
     AskForDocuments,
     BringDocuments,
     Columns,
@@ -51,10 +51,12 @@ from gateway.model.transition import (
     FirstInLine,
     HoldDeliveries,
     KnownAt,
+    NotAsRead,
     Note,
     OvertakePending,
     OweDocuments,
     RecordNotice,
+    Refusal,
     ReleaseAgreement,
     ReleaseHoldings,
     RepeatReceipts,
@@ -98,29 +100,37 @@ class _Present:
         return cls(row, State(row.state), row.revision, None if row.folder is None else Folder(row.folder))
 
 
-def apply(transaction: Transaction, *changes: Transition | Note) -> State:
-    """Writes changes that succeed or fail together, and returns the state after the last of them.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Changes that may be written in this commit, and their messages as they are before them."""
 
-    Raises `LateDecision`, `Superseded` or `IllegalTransition` before any of them is written.
-    """
-    present: dict[str, _Present] = {}
-    for change in changes:
-        if change.message not in present:
-            row = transaction.connection.execute(_MESSAGE, {"which": change.message}).one()
-            present[change.message] = _Present.of(row)
-    _check(transaction, changes, {each: found.state for each, found in present.items()}, present)
-    for change in changes:
-        _write(transaction, change, present[change.message])
-    return present[changes[-1].message].state
+    changes: Sequence[Transition | Note]
+    present: Mapping[str, _Present]
+
+
+def apply(transaction: Transaction, *changes: Transition | Note) -> Applied | Refusal:
+    """Writes changes that succeed or fail together. Where they are refused nothing is written, and the caller
+    must not have written anything before; nor where this raises `IllegalTransition`."""
+    checked = check(transaction, changes)
+    return checked if isinstance(checked, Refusal) else Applied(write(transaction, checked))
+
+
+def apply_as_read(transaction: Transaction, *changes: Transition | Note) -> State:
+    """Writes changes that were decided on what this commit has read, and returns the state after the last of
+    them: nothing can have overtaken them."""
+    applied = apply(transaction, *changes)
+    if isinstance(applied, Refusal):
+        raise NotAsRead(f"{changes[-1].message}: {applied.value}")
+    return applied.state
 
 
 def apply_notice(
     transaction: Transaction, change: AgreementChange, notice: Arrival, actor: str, at: datetime
 ) -> None:
-    """Applies a notice that did not come through a channel to its agreement. Raises `Superseded` if the
-    agreement has changed since the notice was judged."""
+    """Applies a notice that did not come through a channel to its agreement, which must be as the notice was
+    decided on."""
     if revision_of(transaction, change.after.number) != change.seen:
-        raise Superseded(change.after.number)
+        raise NotAsRead(change.after.number)
     _record(transaction, change, notice, actor, at)
 
 
@@ -148,27 +158,30 @@ def apply_to_answer(
     transaction.log(answer, at, MATCHED, backend, state, linked=linked)
 
 
-def _check(
-    transaction: Transaction,
-    changes: Sequence[Transition | Note],
-    states: dict[str, State],
-    present: Mapping[str, _Present],
-) -> None:
-    """Raises if a change was decided on a state that has changed since."""
+def check(transaction: Transaction, changes: Sequence[Transition | Note]) -> Checked | Refusal:
+    """The changes, if what they were decided on is still so; for a commit that writes something else before
+    them, and ends with `write`."""
+    present: dict[str, _Present] = {}
+    for change in changes:
+        if change.message not in present:
+            row = transaction.connection.execute(_MESSAGE, {"which": change.message}).one()
+            present[change.message] = _Present.of(row)
+    states = {each: found.state for each, found in present.items()}
     for change in changes:
         if isinstance(change, Note):
             continue
         row, state, seen = present[change.message].row, states[change.message], change.seen
         if seen.attempt is not None and (row.attempts != seen.attempt or state is not State.RECEIVED):
-            raise LateDecision(change.message)
+            return Refusal.LATE
         if (
             seen.revision not in (None, row.revision)
             or seen.state not in (None, state)
             or seen.name not in (None, row.name)
             or any(_is_superseded(transaction, effect, change.message) for effect in change.effects)
         ):
-            raise Superseded(change.message)
+            return Refusal.SUPERSEDED
         states[change.message] = advance(state, change.event)
+    return Checked(changes, present)
 
 
 def _is_superseded(transaction: Transaction, effect: Effect, message: str) -> bool:
@@ -189,6 +202,13 @@ def _is_superseded(transaction: Transaction, effect: Effect, message: str) -> bo
             return revision_of(transaction, effect.change.after.number) != effect.change.seen
         case _:
             return False
+
+
+def write(transaction: Transaction, checked: Checked) -> State:
+    """Returns the state after the last of the changes."""
+    for change in checked.changes:
+        _write(transaction, change, checked.present[change.message])
+    return checked.present[checked.changes[-1].message].state
 
 
 def _write(transaction: Transaction, change: Transition | Note, present: _Present) -> None:
@@ -219,7 +239,7 @@ def _write(transaction: Transaction, change: Transition | Note, present: _Presen
         },
     )
     if changed.rowcount == 0:
-        raise Superseded(change.message)
+        raise NotAsRead(change.message)
     if change.findings is not None:
         note_faults(transaction, present.row.seq, change.findings, present.revision)
     detail |= unsigned(given)

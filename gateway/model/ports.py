@@ -27,7 +27,7 @@ from gateway.model.message import (
     Version,
 )
 from gateway.model.parties import Account, Party, Role
-from gateway.model.states import State
+from gateway.model.transition import Applied, Refusal
 
 
 class Clock(Protocol):
@@ -100,14 +100,6 @@ class Intake(Protocol):
         ...
 
 
-class LateDecision(Exception):
-    """The lease of this judgement went to another attempt meanwhile; nothing was written."""
-
-
-class Superseded(Exception):
-    """Another message took the key since this one was judged; nothing was written: judge it again."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingReceipt:
     """A message that goes on later and whose sender is not notified yet. `down_since`: when the destination
@@ -131,10 +123,9 @@ class MessageStore(Intake, Protocol):
         until the lease ends."""
         ...
 
-    async def decide(self, decision: Decision, now: datetime) -> State:
-        """Writes state, event, deliveries and receipts in one commit, or nothing.
-
-        Raises `LateDecision`, `Superseded`, or `states.IllegalTransition`.
+    async def decide(self, decision: Decision, now: datetime) -> Applied | Refusal:
+        """Writes state, event, deliveries and receipts in one commit, or nothing. Raises
+        `states.IllegalTransition`.
         """
         ...
 

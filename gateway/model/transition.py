@@ -8,6 +8,7 @@ neither it nor the transitions committed with it are written.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import TypedDict
 
 from gateway.model.agreements import AgreementChange, RegisteredAgreement
@@ -257,6 +258,24 @@ class Note:
     actor: str
     at: datetime
     detail: Mapping[str, object] = field(default_factory=dict)
+
+
+class Refusal(Enum):
+    """Why changes were not written: none of those that were to be committed together is."""
+
+    LATE = "late"  # the lease of the judgement went to another attempt
+    SUPERSEDED = "superseded"  # what they were decided on has changed: decide again
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Changes were written; `state` is that of the last one's message."""
+
+    state: State
+
+
+class NotAsRead(Exception):
+    """What was decided within a commit does not fit what the same commit has read: a failure of our own."""
 
 
 def hold(message: str, actor: str, reason: str, at: datetime, **detail: object) -> Transition:

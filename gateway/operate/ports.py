@@ -8,7 +8,7 @@ from gateway.model.decision import Decision
 from gateway.model.message import Received
 from gateway.model.policy import OperationsPolicy
 from gateway.model.states import DeliveryState, State
-from gateway.model.transition import Transition
+from gateway.model.transition import Applied, Refusal, Transition
 from gateway.operate.bulk_requests import BulkRequest, Progress, RequestTerms
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.dry_run import Trial
@@ -31,12 +31,10 @@ class Pending(Protocol[T_co]):
 
 class OperatorStore(Protocol):
     """Messages and requests as operators change them. `KeyError` where there is no such message, delivery or
-    request; `Impossible` for what cannot be done to it as it stands; `Superseded` where a message has
-    changed since it was read: then nothing of it is written."""
+    request; `Impossible` for what cannot be done to it as it stands. Refused is what was decided on a message
+    that has changed since it was read: then nothing of it is written."""
 
-    def act(self, message: str, change: Change) -> Pending[State]:
-        """Returns the state after the act."""
-        ...
+    def act(self, message: str, change: Change) -> Pending[Applied | Refusal]: ...
 
     def act_on_delivery(
         self, act: DeliveryAct, delivery: int, actor: str, reason: str, now: datetime
@@ -54,7 +52,7 @@ class OperatorStore(Protocol):
         change: Change,
         judged: Callable[[Received], Decision],
         now: datetime,
-    ) -> Trial:
+    ) -> Trial | Refusal:
         """The outcome that the change would have, found by the code that writes it; where the message would
         be judged next, the decision is included (`judged` is called before anything is locked). Nothing is
         kept."""
@@ -83,7 +81,9 @@ class OperatorStore(Protocol):
         """Approves or refuses a request that waits for a second person."""
         ...
 
-    def carry_out(self, request: BulkRequest, message: str, change: Change, now: datetime) -> Pending[None]:
+    def carry_out(
+        self, request: BulkRequest, message: str, change: Change, now: datetime
+    ) -> Pending[Refusal | None]:
         """Carries out the request for one message, unless that was done before; an act that is not possible
         is noted with the message."""
         ...

@@ -1,15 +1,14 @@
 """What operators do to messages, deliveries and requests: the command line calls this."""
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
 
 from gateway.model.policy import OperationsPolicy
-from gateway.model.ports import Clock, Superseded
+from gateway.model.ports import Clock
 from gateway.model.states import DeliveryState, State
-from gateway.model.transition import Transition
+from gateway.model.transition import Applied, Refusal, Transition
 from gateway.operate.bulk_requests import (
     BulkRequest,
     NeedsApproval,
@@ -36,17 +35,17 @@ def _unseen(_done: int, _all: int) -> None:
 
 
 class OperatorService:
-    """Every act is one commit with its event, its actor and its reason. Raises `KeyError` where the message,
-    delivery or request does not exist, `Impossible` where its present state does not allow the act, and
-    `Superseded` where the message keeps changing."""
+    """Every act is one commit with its event, its actor and its reason; it is refused where the message keeps
+    changing meanwhile. Raises `KeyError` where the message, delivery or request does not exist, and
+    `Impossible` where its present state does not allow the act."""
 
     def __init__(self, store: OperatorStore, judgement: Judgement, clock: Clock) -> None:
         self._store = store
         self._judgement = judgement
         self._clock = clock
 
-    def act(self, request: RequestTerms, message: str, policy: OperationsPolicy) -> State:
-        """Carries out the act on one message and returns the state after it. Raises `NeedsApproval`."""
+    def act(self, request: RequestTerms, message: str, policy: OperationsPolicy) -> Applied | Refusal:
+        """Carries out the act on one message. Raises `NeedsApproval`."""
         if needs_approval(request.act, policy):
             raise NeedsApproval
         return _retried(lambda: self._store.act(message, self._change(request, message, _NOTHING)).result())
@@ -60,7 +59,7 @@ class OperatorService:
             raise NeedsApproval
         return self._store.act_on_delivery(act, delivery, actor, reason, self._clock()).result()
 
-    def dry_run(self, act: Act, stage: Stage | None, message: str, actor: str) -> Trial:
+    def dry_run(self, act: Act, stage: Stage | None, message: str, actor: str) -> Trial | Refusal:
         """The outcome that the act would have now, under today's rules, policy and register. It may differ
         later if the message changes before the act."""
         request = RequestTerms(act=act, stage=stage, reason="", actor=actor)
@@ -88,29 +87,29 @@ class OperatorService:
         """Approves or refuses a request that waits for a second person."""
         self._store.decide(id_, actor, decision, words, self._clock())
 
-    def resume(self, id_: str, progress: Callable[[int, int], None] = _unseen) -> None:
-        """Carries out the open part of a request; does nothing unless it is `OPEN`. After a crash the next
-        call goes on, and each message is done once. `progress` is called with the number done and the
-        total."""
+    def resume(self, id_: str, progress: Callable[[int, int], None] = _unseen) -> str | None:
+        """Carries out the open part of a request; does nothing unless it is `OPEN`. Returns the message that
+        keeps changing, if there is one: it stops there. The next call goes on, after a crash too, and each
+        message is done once. `progress` is called with the number done and the total."""
         request = self._store.request(id_)
         if request.progress is not Progress.OPEN:
-            return
+            return None
         messages = self._store.open_messages(id_)
         for start in range(0, len(messages), _AT_ONCE):
             some = messages[start : start + _AT_ONCE]
             handed = [self._hand_over(request, message) for message in some]
             for message, written in zip(some, handed, strict=True):
-                try:
-                    written.result()
-                except Superseded:
-                    _retried(partial(self._carry_out, request, message))
+                refused = written.result()
+                if refused and _retried(partial(self._carry_out, request, message)):
+                    return message
             progress(start + len(some), len(messages))
         self._store.end(id_, self._clock())
+        return None
 
-    def _carry_out(self, request: BulkRequest, message: str) -> None:
-        self._hand_over(request, message).result()
+    def _carry_out(self, request: BulkRequest, message: str) -> Refusal | None:
+        return self._hand_over(request, message).result()
 
-    def _hand_over(self, request: BulkRequest, message: str) -> Pending[None]:
+    def _hand_over(self, request: BulkRequest, message: str) -> Pending[Refusal | None]:
         try:
             change = self._change(request.request, message, request.told)
         except Impossible as error:
@@ -136,8 +135,8 @@ class OperatorService:
 
 def _retried(attempt: Callable[[], _T]) -> _T:
     for _ in range(_TRIES - 1):
-        with contextlib.suppress(Superseded):
-            return attempt()
+        if not isinstance(outcome := attempt(), Refusal):
+            return outcome
     return attempt()
 
 

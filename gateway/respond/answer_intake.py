@@ -17,8 +17,9 @@ from gateway.families.families import Families
 from gateway.model.faults import Fault, JudgementDeferred
 from gateway.model.message import message_of
 from gateway.model.policy import Policy
-from gateway.model.ports import Answer, Clock, Judges, Register, Superseded
+from gateway.model.ports import Answer, Clock, Judges, Register
 from gateway.model.states import TRANSITIONS, CustomsStatus, State, advance
+from gateway.model.transition import Refusal
 from gateway.monitor.observer import UNOBSERVED, Observer
 from gateway.notify.notice_documents import Draft
 from gateway.notify.recipients import receipts_for
@@ -79,10 +80,10 @@ class AnswerStore(Protocol):
         Raises `Unclear` where two are possible, and where the numbers that it names belong to several."""
         ...
 
-    async def file(self, chain: Sequence[Filed]) -> Sequence[Filed]:
+    async def file(self, chain: Sequence[Filed]) -> Sequence[Filed] | Refusal:
         """Writes answers, their effects and their receipts in one commit, and returns the new ones: a
-        repeated answer to the same declaration is not written again. Raises `Superseded` where a declaration
-        has changed since `target` was read; then nothing is written."""
+        repeated answer to the same declaration is not written again. Refused where a declaration has changed
+        since `target` was read; then nothing is written."""
         ...
 
     async def parked(self, seq_no: str) -> Sequence[Parked]: ...
@@ -183,25 +184,22 @@ class CustomsAnswers:
                 await self._file(waited)
 
     async def _file(self, chain: Sequence[_ReadAnswer]) -> None:
-        while True:
-            try:
-                new = await self._store.file(await self._signed(await self._decided(chain)))
-            except Superseded:
-                continue
-            for filed in new:
-                if isinstance(filed, Matched):
-                    parsed = filed.parsed
-                    message, kind = filed.declaration.message, parsed.kind.value
-                    self._observer.answered(message, filed.backend, kind, self._clock())
-                    log.info(
-                        "answered",
-                        message=filed.declaration.message,
-                        kind=parsed.kind.value,
-                        code=parsed.code,
-                    )
-                else:
-                    log.warning("answer not matched", backend=filed.backend, state=filed.state.value)
-            return
+        new: Sequence[Filed] | Refusal = Refusal.SUPERSEDED
+        while isinstance(new, Refusal):  # until no declaration changes between being read and written
+            new = await self._store.file(await self._signed(await self._decided(chain)))
+        for filed in new:
+            if isinstance(filed, Matched):
+                parsed = filed.parsed
+                message, kind = filed.declaration.message, parsed.kind.value
+                self._observer.answered(message, filed.backend, kind, self._clock())
+                log.info(
+                    "answered",
+                    message=filed.declaration.message,
+                    kind=parsed.kind.value,
+                    code=parsed.code,
+                )
+            else:
+                log.warning("answer not matched", backend=filed.backend, state=filed.state.value)
 
     async def _signed(self, chain: Sequence[Filed]) -> list[Filed]:
         """The same answers, with every draft signed and added to the receipts."""

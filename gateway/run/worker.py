@@ -28,12 +28,11 @@ from gateway.model.ports import (
     BlobStore,
     Clock,
     Judges,
-    LateDecision,
     MessageStore,
-    Superseded,
     WorkerDied,
 )
 from gateway.model.states import Event, State
+from gateway.model.transition import Applied, Refusal
 from gateway.monitor.observer import UNOBSERVED, Observer
 from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
@@ -199,24 +198,26 @@ class Node:
         try:
             decision = await self._decision(received, now)
             decided = self._config.clock()
-            state = await messages.decide(decision, decided)
-        except Superseded:
-            await self._put_back(received, now, crashed=False)
+            outcome = await messages.decide(decision, decided)
         except JudgementDeferred as deferred:
             await self._put_back(received, now + timedelta(seconds=deferred.seconds), crashed=False)
         except WorkerDied:
             await self._put_back(received, now, crashed=True)
-        except LateDecision:
-            log.warning("decision came too late", message=message, attempt=received.attempts)
         except Exception as error:
             # The store did not take the decision: tried again soon, and held if it never does.
             log.error("decision not written", message=message, error=type(error).__name__)
             await self._put_back(received, now + timedelta(seconds=1), crashed=True)
         else:
-            self._config.observer.judged(received, decision, state, decided)
-            self._report(received, decision, state)
-            if state is State.ACCEPTED:
-                self._config.dispatch.wake.set()
+            match outcome:
+                case Applied(state):
+                    self._config.observer.judged(received, decision, state, decided)
+                    self._report(received, decision, state)
+                    if state is State.ACCEPTED:
+                        self._config.dispatch.wake.set()
+                case Refusal.SUPERSEDED:
+                    await self._put_back(received, now, crashed=False)
+                case Refusal.LATE:
+                    log.warning("decision came too late", message=message, attempt=received.attempts)
         finally:
             self._judging -= 1
             self._arrived.set()

@@ -15,8 +15,9 @@ from gateway.model.agreements import Act, Agreement, AgreementKind, AgreementSta
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault
 from gateway.model.policy import Policy
-from gateway.model.ports import Outgoing, Superseded
+from gateway.model.ports import Outgoing
 from gateway.model.states import DeliveryState, Event, State
+from gateway.model.transition import Refusal
 from tests.support.acts import replay
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration, enterprise
@@ -100,8 +101,8 @@ def test_a_mandate_that_ends_while_a_declaration_is_judged_has_it_judged_again(
     decision = harness.judgement(received)
     assert decision.event is Event.PASSED
     harness.judged(ACCOUNT, "end.xml", signed_notice(harness.home, mandate, Act.TERMINATED))
-    with pytest.raises(Superseded):
-        asyncio.run(harness.messages.decide(decision, LATER))
+    refused = asyncio.run(harness.messages.decide(decision, LATER))
+    assert refused is Refusal.SUPERSEDED
     assert [found.code for found in harness.judgement(received).findings] == [Fault.AGREEMENT_UNFIT.code]
 
 

@@ -21,8 +21,8 @@ from gateway.model.decision import Decision
 from gateway.model.faults import Fault
 from gateway.model.message import ATTACHMENT, EnclosureKind
 from gateway.model.parties import RegisteredCertificate
-from gateway.model.ports import Superseded
 from gateway.model.states import Event, State
+from gateway.model.transition import Refusal
 from tests.support.declarations import CONTRACT, INVOICE, PACKING_LIST, Declaration, Document
 from tests.support.habits import AU3
 from tests.support.harness import NOW, Harness, Row
@@ -205,8 +205,8 @@ def test_two_pdfs_of_a_name_that_are_judged_at_once_do_not_both_wait(harness: Ha
     newer = harness.received(ACCOUNT, FIRST, PDF)
     at_once = harness.judgement(older)
     asyncio.run(harness.messages.decide(harness.judgement(newer), NOW))
-    with pytest.raises(Superseded):
-        asyncio.run(harness.messages.decide(at_once, NOW))
+    refused = asyncio.run(harness.messages.decide(at_once, NOW))
+    assert refused is Refusal.SUPERSEDED
     decision = harness.judgement(older)
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.DOCUMENT_REPLACED.code])
 
@@ -217,8 +217,8 @@ def test_a_pdf_that_comes_while_its_declaration_is_judged_is_not_missed(harness:
     lacking = harness.judgement(received)
     assert lacking.event is Event.WAITING
     sent(harness, FIRST)
-    with pytest.raises(Superseded):
-        asyncio.run(harness.messages.decide(lacking, NOW))
+    refused = asyncio.run(harness.messages.decide(lacking, NOW))
+    assert refused is Refusal.SUPERSEDED
     assert harness.judgement(received).event is Event.PASSED
 
 
@@ -231,8 +231,8 @@ def test_of_two_declarations_that_list_one_pdf_one_gets_it(harness: Harness) -> 
     at_once = harness.judgement(received)
     assert at_once.event is Event.PASSED
     assert declared(harness, one).event is Event.PASSED
-    with pytest.raises(Superseded):
-        asyncio.run(harness.messages.decide(at_once, NOW))
+    refused = asyncio.run(harness.messages.decide(at_once, NOW))
+    assert refused is Refusal.SUPERSEDED
     assert harness.judgement(received).event is Event.WAITING
 
 
@@ -247,8 +247,8 @@ def test_of_two_that_list_one_pdf_the_first_received_gets_it_though_the_other_is
     sent(harness, FIRST)  # it wakes the first, which is not judged yet
     took = harness.judgement(later)
     assert took.event is Event.PASSED
-    with pytest.raises(Superseded):
-        asyncio.run(harness.messages.decide(took, NOW))
+    refused = asyncio.run(harness.messages.decide(took, NOW))
+    assert refused is Refusal.SUPERSEDED
     decided = {each.message: each.event for each in again(harness)}
     assert decided.pop(first.message) is Event.PASSED
     assert Event.PASSED not in decided.values()
@@ -419,7 +419,7 @@ def test_the_first_received_gets_a_pdf_however_it_spells_its_name(harness: Harne
         each.arrival.id: each for each in asyncio.run(harness.messages.claim(2, at, timedelta(minutes=1)))
     }
     later = harness.judgement(by_id[second.arrival.id], at)
-    with pytest.raises(Superseded):
-        asyncio.run(harness.messages.decide(later, at))
+    refused = asyncio.run(harness.messages.decide(later, at))
+    assert refused is Refusal.SUPERSEDED
     asyncio.run(harness.messages.decide(harness.judgement(by_id[first.arrival.id], at), at))
     assert harness.message(first.arrival.id)["state"] == State.ACCEPTED

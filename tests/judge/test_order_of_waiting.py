@@ -18,8 +18,8 @@ from gateway.model.agreements import Act, AgreementChange
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault
 from gateway.model.message import Arrival, Received, new_id
-from gateway.model.ports import Superseded
 from gateway.model.states import State
+from gateway.model.transition import Refusal
 from tests.support.association import ACCOUNT, agreement, shown
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
@@ -96,9 +96,7 @@ class Course:
                 return
             while in_hand and (not claimed or self._random.random() < 0.5):
                 received, decision = in_hand.pop(self._random.randrange(len(in_hand)))
-                try:
-                    await store.decide(decision, at)
-                except Superseded:
+                if await store.decide(decision, at) is Refusal.SUPERSEDED:
                     await store.put_back(received.arrival.id, received.attempts, at, crashed=False)
                 claimed = claimed or (received,)
 

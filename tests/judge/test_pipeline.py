@@ -9,6 +9,7 @@ import pytest
 
 from adapters.store.tables.messages import deliveries
 from gateway.model.states import Event, State
+from gateway.model.transition import Applied
 from tests.support.declarations import (
     INVOICE,
     Declaration,
@@ -99,4 +100,4 @@ def test_the_same_message_is_judged_in_the_same_way_twice(harness: Harness) -> N
     assert replace(first, receipts=(), submissions=(), trail={}) == replace(
         second, receipts=(), submissions=(), trail={}
     )
-    assert asyncio.run(harness.messages.decide(first, NOW)) is State.ACCEPTED
+    assert asyncio.run(harness.messages.decide(first, NOW)) == Applied(State.ACCEPTED)

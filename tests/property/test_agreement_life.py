@@ -31,8 +31,8 @@ from gateway.model.china import china_date
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault
 from gateway.model.message import Received
-from gateway.model.ports import Superseded
 from gateway.model.states import CustomsStatus, Event, State
+from gateway.model.transition import Applied, Refusal
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
@@ -158,13 +158,12 @@ class AgreementLife(RuleBasedStateMachine):
         """As the node does it: judged again where something else was committed meanwhile."""
         received, decision = judged
         before = self._standing(decision)
-        try:
-            state = asyncio.run(self._harness.messages.decide(decision, NOW))
-        except Superseded:
+        outcome = asyncio.run(self._harness.messages.decide(decision, NOW))
+        if outcome is Refusal.SUPERSEDED:
             message = received.arrival.id
             asyncio.run(self._harness.messages.put_back(message, received.attempts, NOW, crashed=False))
             return self._commit(self._judged(self._harness.claimed(NOW + timedelta(days=3))))
-        if state is State.ACCEPTED:
+        if outcome == Applied(State.ACCEPTED):
             assert before is not None
             assert before["state"] == AgreementState.IN_FORCE
             assert before["valid_from"] <= DAY.isoformat()

@@ -13,8 +13,9 @@ from adapters.store.read.message_search import MessageFilter, list_messages
 from adapters.store.tables.messages import messages, receipts
 from gateway.model.decision import Decision
 from gateway.model.folders import Folder
-from gateway.model.ports import Entry, Superseded
+from gateway.model.ports import Entry
 from gateway.model.states import Event, State
+from gateway.model.transition import Refusal
 from gateway.receive.mailbox import RENAMED_WITHIN, NotRenamed
 from tests.support.declarations import Declaration, Document
 from tests.support.habits import AU3
@@ -75,8 +76,8 @@ def test_a_receipt_that_is_written_later_bears_the_new_name(harness: Harness) ->
     received = harness.received(ACCOUNT, "d.xml.1", render(Declaration(), AU3))
     under_the_old_one = harness.judgement(received)
     rename(harness, "d.xml.1", "d.xml")
-    with pytest.raises(Superseded):
-        asyncio.run(harness.messages.decide(under_the_old_one, SOON))
+    refused = asyncio.run(harness.messages.decide(under_the_old_one, SOON))
+    assert refused is Refusal.SUPERSEDED
     asyncio.run(harness.messages.put_back(received.arrival.id, received.attempts, SOON, crashed=False))
     decision = again(harness)
     assert decision.event is Event.PASSED
@@ -153,5 +154,5 @@ def test_a_declaration_that_was_judged_with_a_pdf_under_its_old_name_is_judged_a
     waits = harness.judgement(harness.claimed(SOON), SOON)
     asyncio.run(harness.messages.decide(waits, SOON))
     assert harness.message(alone.message)["state"] == State.WAITING
-    with pytest.raises(Superseded):
-        asyncio.run(harness.messages.decide(decision, SOON))
+    refused = asyncio.run(harness.messages.decide(decision, SOON))
+    assert refused is Refusal.SUPERSEDED

@@ -25,8 +25,8 @@ from gateway.model.agreements import (
 from gateway.model.decision import Decision, JudgedMeaning, Wait
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Receipt, ReceiptKind
-from gateway.model.ports import Superseded
 from gateway.model.states import CustomsStatus, DeliveryState, Event, State
+from gateway.model.transition import Applied, NotAsRead, Refusal
 from gateway.model.waits import Awaited
 from tests.support.acts import replay
 from tests.support.stores import (
@@ -108,12 +108,12 @@ async def told(store: Store, act: Told = Act.CONFIRMED, *, holds: bool = False, 
         event=Event.ACCEPTED_NO_DELIVERY,
         meaning=JudgedMeaning(change=change, holds=holds),
     )
-    assert await store.messages.decide(decision, NOW) is State.CLOSED
+    assert await store.messages.decide(decision, NOW) == Applied(State.CLOSED)
 
 
 async def wait(store: Store, sent: Arrival, **lack: Any) -> None:
     await add_and_claim(store, sent)
-    assert await store.messages.decide(lacking(sent, **lack), NOW) is State.WAITING
+    assert await store.messages.decide(lacking(sent, **lack), NOW) == Applied(State.WAITING)
 
 
 def rows(store: Store, table: Any, **where: object) -> list[Any]:
@@ -167,7 +167,7 @@ def test_what_waits_again_is_told_so_once(store: Store) -> None:
         await wait(store, sent)
         await told(store, PROPOSED)
         await store.messages.claim(1, NOW, LEASE)
-        assert await store.messages.decide(lacking(sent, seen=1), NOW) is State.WAITING
+        assert await store.messages.decide(lacking(sent, seen=1), NOW) == Applied(State.WAITING)
         assert len(rows(store, receipts, message=sent.id)) == 1
 
     run(test)
@@ -178,14 +178,14 @@ def test_a_thing_that_came_while_a_message_was_judged_keeps_it_from_waiting(stor
         sent = arrival()
         await add_and_claim(store, sent)
         await told(store)
-        with pytest.raises(Superseded):
-            await store.messages.decide(lacking(sent), NOW)
+        refused = await store.messages.decide(lacking(sent), NOW)
+        assert refused is Refusal.SUPERSEDED
         row = row_of(store, sent)
         assert (row.state, row.waiting_for) == (State.RECEIVED, None)
         assert rows(store, receipts, message=sent.id) == []
         await store.messages.put_back(sent.id, 1, NOW, crashed=False)
         await store.messages.claim(1, NOW, LEASE)
-        assert await store.messages.decide(under(sent, store), NOW) is State.ACCEPTED
+        assert await store.messages.decide(under(sent, store), NOW) == Applied(State.ACCEPTED)
 
     run(test)
 
@@ -206,7 +206,7 @@ def test_what_waited_too_long_is_judged_a_last_time_and_knows_what_did_not_come(
             event=Event.REFUSED,
             receipts=(receipt("rejected", "Gateway_1.xml"),),
         )
-        assert await store.messages.decide(refusal, UNTIL) is State.REJECTED
+        assert await store.messages.decide(refusal, UNTIL) == Applied(State.REJECTED)
         row = row_of(store, sent)
         assert (row.waiting_for, row.until) == (None, None)
         assert events_of(store, sent) == [Event.RECEIVED, Event.WAITING, Event.EXPIRED, Event.REFUSED]
@@ -238,9 +238,8 @@ def test_of_two_declarations_under_one_agreement_for_one_shipment_the_second_is_
         await add_and_claim(store, first, second)
         outcomes = await asyncio.gather(
             *(store.messages.decide(under(each, store), NOW) for each in (first, second)),
-            return_exceptions=True,
         )
-        assert [type(outcome) for outcome in outcomes] == [State, Superseded]
+        assert list(outcomes) == [Applied(State.ACCEPTED), Refusal.SUPERSEDED]
         (row,) = rows(store, agreements, number=NUMBER)
         assert (row.state, row.used_by) == (AgreementState.USED, first.id)
         assert [each.message for each in rows(store, deliveries)] == [first.id]
@@ -254,7 +253,7 @@ def test_a_long_term_mandate_is_used_by_many(store: Store) -> None:
         first, second = arrival(1), arrival(2)
         await add_and_claim(store, first, second)
         for each in (first, second):
-            assert await store.messages.decide(under(each, store), NOW) is State.ACCEPTED
+            assert await store.messages.decide(under(each, store), NOW) == Applied(State.ACCEPTED)
         (row,) = rows(store, agreements, number=NUMBER)
         assert (row.state, row.used_by) == (AgreementState.IN_FORCE, None)
         acts = [(each.act, each.message) for each in rows(store, agreement_acts, number=NUMBER)][1:]
@@ -277,7 +276,7 @@ def test_a_notice_that_was_judged_on_an_older_state_is_not_written(store: Store)
             seen=1,
         )
         for change in (late, replace(late, seen=0)):
-            with pytest.raises(Superseded):
+            with pytest.raises(NotAsRead):
                 store.database.submit(
                     partial(apply_notice, change=change, notice=arrival(9), actor="association", at=NOW)
                 ).result()

@@ -7,7 +7,7 @@ from functools import partial
 from adapters.store.database import Transaction
 from adapters.store.write.operator_store import change_message
 from gateway.model.states import State
-from gateway.model.transition import Transition
+from gateway.model.transition import Applied, Refusal, Transition
 from gateway.operate.message_actions import Act, MessageStatus, Stage, event_of
 from gateway.operate.rejection import Rejection
 from gateway.operate.transitions import rejection, transition
@@ -23,11 +23,13 @@ def _act(
     detail: Mapping[str, str] | None = None,
     stage: Stage | None = None,
 ) -> State:
-    return change_message(
+    outcome = change_message(
         to,
         message,
         lambda standing: transition(act, stage, standing, message, actor, reason, now, detail or {}),
     )
+    assert isinstance(outcome, Applied)
+    return outcome.state
 
 
 hold = partial(_act, Act.HOLD)
@@ -35,7 +37,9 @@ release = partial(_act, Act.RELEASE)
 replay = partial(_act, Act.REPLAY)
 
 
-def reject(to: Transaction, dismissal: Rejection, actor: str, reason: str, now: datetime) -> State:
+def reject(
+    to: Transaction, dismissal: Rejection, actor: str, reason: str, now: datetime
+) -> Applied | Refusal:
     def change(status: MessageStatus) -> Transition:
         event_of(Act.REJECT, status)
         return rejection(dismissal, actor, reason, now, {})

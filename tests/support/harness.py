@@ -31,6 +31,7 @@ from gateway.model.faults import MessageRejected
 from gateway.model.message import Arrival, Receipt, Received, new_id
 from gateway.model.parties import Party
 from gateway.model.ports import PendingReceipt
+from gateway.model.transition import Applied
 from gateway.operate.party_changes import PartyChange
 from gateway.respond.answer import CustomsAnswer, NoAnswer, Unreadable, read
 from tests.support.judging import families
@@ -190,7 +191,7 @@ class Harness:
         received = self.received(account, name, body)
         decision = self.judgement(received)
         at = received.arrival.received_at + timedelta(milliseconds=500)
-        asyncio.run(self.messages.decide(decision, at))
+        assert isinstance(asyncio.run(self.messages.decide(decision, at)), Applied)
         return decision
 
     def rows(self, table: Table, **where: object) -> list[Row]:

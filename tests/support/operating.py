@@ -16,6 +16,7 @@ from gateway.model.agreements import Act
 from gateway.model.decision import Decision
 from gateway.model.policy import DeclarationPolicy
 from gateway.model.states import Event
+from gateway.model.transition import Applied
 from tests.support.acts import hold
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration, lines
@@ -82,7 +83,7 @@ def held(harness: Harness, reference: str = "R1") -> str:
 def judge_again(harness: Harness, at: datetime) -> Decision:
     """As the node does with the one that is to be judged."""
     decision = harness.judgement(harness.claimed(at), at)
-    asyncio.run(harness.messages.decide(decision, at))
+    assert isinstance(asyncio.run(harness.messages.decide(decision, at)), Applied)
     return decision
 
 

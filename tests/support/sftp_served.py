@@ -29,6 +29,7 @@ from gateway.model.parties import Account
 from gateway.model.policy import Policy
 from gateway.model.ports import Intake
 from gateway.model.states import Event
+from gateway.model.transition import Applied
 from gateway.receive.allowance import UploadAllowance
 from tests.support.judging import families
 from tests.support.sftp_client import Login
@@ -135,7 +136,7 @@ class Served:
             decision = Decision(
                 message=received.arrival.id, attempt=received.attempts, event=event, receipts=given
             )
-            self.run(self.messages.decide(decision, self.clock()))
+            assert isinstance(self.run(self.messages.decide(decision, self.clock())), Applied)
         return [received.arrival.id for received in claimed]
 
     def fill_inbox(self, account: str, number: int, first: int = 0) -> None:

@@ -19,6 +19,7 @@ from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Facts, Key, Operation, Receipt, ReceiptKind, Submission, new_id
 from gateway.model.ports import Answer
 from gateway.model.states import CustomsStatus, Event, State
+from gateway.model.transition import Applied, Refusal
 from gateway.respond.answer import AnsweredDeclaration, AnswerEffect, CustomsAnswer
 from gateway.respond.answer_intake import Matched, Unmatched
 
@@ -108,7 +109,7 @@ async def add_and_claim(store: Store, *sent: Arrival) -> None:
 
 async def accept(store: Store, sent: Arrival) -> None:
     await add_and_claim(store, sent)
-    assert await store.messages.decide(accepted(sent), NOW) is State.ACCEPTED
+    assert await store.messages.decide(accepted(sent), NOW) == Applied(State.ACCEPTED)
 
 
 async def names(store: Store, folder: Folder, account: str = "broker") -> list[str]:
@@ -168,4 +169,6 @@ async def customs_says(
     body: bytes,
     declaration: AnsweredDeclaration | None = None,
 ) -> bool:
-    return bool(await store.answers.file([said(status, body, declaration or await target_of(store, sent))]))
+    new = await store.answers.file([said(status, body, declaration or await target_of(store, sent))])
+    assert not isinstance(new, Refusal)
+    return bool(new)

@@ -16,10 +16,11 @@ from rich.progress import track
 from adapters.cli.exit_codes import NO
 from adapters.cli.messages.execute import operating
 from adapters.cli.messages.filters import Filters
-from adapters.cli.messages.request import chosen
+from adapters.cli.messages.request import chosen, never_still
 from adapters.cli.output import cell, console, fail, opened, say_json, say_rows
 from adapters.home.actor import actor
 from gateway.model.states import State
+from gateway.model.transition import Refusal
 from gateway.operate.dry_run import Trial
 from gateway.operate.message_actions import Act, Impossible, Stage
 from gateway.operate.service import OperatorService
@@ -61,6 +62,8 @@ def _shown(service: OperatorService, id_: str, act: Act, stage: Stage | None) ->
         trial = service.dry_run(act, stage, id_, actor())
     except Impossible as error:
         return {"id": id_, "possible": False, "why_not": str(error)}
+    if isinstance(trial, Refusal):
+        never_still(id_)
     now, then = trial.before, trial.after
     return {
         "id": id_,

@@ -40,14 +40,13 @@ def operating(home: Home) -> Iterator[Operating]:
         yield Operating(home, database, service)
 
 
-def resume(service: OperatorService, request: str) -> None:
-    """Continues a request; standard error shows a progress bar if it is a terminal, else a line for each
-    thousand messages."""
+def resume(service: OperatorService, request: str) -> str | None:
+    """Continues a request, and returns the message that keeps changing, if there is one. Standard error shows
+    a progress bar if it is a terminal, else a line for each thousand messages."""
     if sys.stderr.isatty():
         with Bar(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("acting", total=None)
-            service.resume(request, lambda done, all_: bar.update(task, completed=done, total=all_))
-        return
+            return service.resume(request, lambda done, all_: bar.update(task, completed=done, total=all_))
     told = 0
 
     def tell(done: int, all_: int) -> None:
@@ -56,4 +55,4 @@ def resume(service: OperatorService, request: str) -> None:
             sys.stderr.write(f"gateway: {done} of {all_} messages\n")
             told = done
 
-    service.resume(request, tell)
+    return service.resume(request, tell)

@@ -23,8 +23,8 @@ from adapters.store.write.bulk_requests import show_request
 from gateway.model.faults import printable
 from gateway.model.message import new_id
 from gateway.model.policy import OperationsPolicy
-from gateway.model.ports import Superseded
 from gateway.model.states import Event
+from gateway.model.transition import Refusal
 from gateway.operate.bulk_requests import (
     NothingChosen,
     OtherRequest,
@@ -117,12 +117,12 @@ def _at_once(
     on: Operating, request: RequestTerms, message: str, policy: OperationsPolicy, as_json: bool
 ) -> None:
     try:
-        state = on.service.act(request, message, policy)
+        outcome = on.service.act(request, message, policy)
     except Impossible as error:
         fail(NO, f"{message}: {error}{_last_act(on, message)}")
-    except Superseded:
-        _never_still(message)
-    _say_one(message, state, as_json)
+    if isinstance(outcome, Refusal):
+        never_still(message)
+    _say_one(message, outcome.state, as_json)
 
 
 def _say_one(message: str, state: str, as_json: bool) -> None:
@@ -132,7 +132,7 @@ def _say_one(message: str, state: str, as_json: bool) -> None:
         typer.echo(f"{message} is {state}")
 
 
-def _never_still(message: str) -> NoReturn:
+def never_still(message: str) -> NoReturn:
     fail(UNREACHABLE, f"{message} changes all the time; try again")
 
 
@@ -164,10 +164,8 @@ def _written(
 def finish(on: Operating, undertaking: str, as_json: bool, *, single: str | None = None) -> None:
     """Continues a request as far as permitted, and prints its status. Exits with 1 if nothing in it was
     possible."""
-    try:
-        resume(on.service, undertaking)
-    except Superseded as error:
-        _never_still(str(error))
+    if (message := resume(on.service, undertaking)) is not None:
+        never_still(message)
     with on.reading() as reader:
         shown = show_request(reader, undertaking)
     outcome = shown["items"][0]

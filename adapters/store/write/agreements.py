@@ -20,7 +20,7 @@ from gateway.model.agreements import (
     after,
 )
 from gateway.model.message import Arrival
-from gateway.model.ports import Superseded
+from gateway.model.transition import NotAsRead
 from gateway.model.waits import Awaited
 
 ACTOR: Final = "gateway"
@@ -107,7 +107,7 @@ def _change(transaction: Transaction, agreement: Agreement, seen: int, now: date
         },
     )
     if changed.rowcount == 0:
-        raise Superseded(agreement.number)
+        raise NotAsRead(agreement.number)
 
 
 def _columns(agreement: Agreement) -> dict[str, Any]:

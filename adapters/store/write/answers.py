@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, or_, select
 
-from adapters.store.apply import apply, apply_to_answer
+from adapters.store.apply import apply_to_answer, check, write
 from adapters.store.database import Database, Transaction
 from adapters.store.rows import DECLARATION_OF
 from adapters.store.tables.messages import ANSWERS, agreements, deliveries, messages, receipts
@@ -18,6 +18,7 @@ from gateway.model.agreements import AgreementKind, AgreementUse
 from gateway.model.message import Operation, ReceiptKind, new_id
 from gateway.model.ports import Answer, Clock
 from gateway.model.states import CustomsStatus, Event, State
+from gateway.model.transition import Refusal
 from gateway.respond.answer import AnsweredDeclaration, CustomsAnswer
 from gateway.respond.answer_intake import Filed, Matched, Parked, Unmatched
 from gateway.respond.match import match
@@ -38,7 +39,7 @@ class SqlAnswers:
         return await self._database.read(lambda reader: _target(reader, parsed, key, backend))
 
     @crash_point("file-answers")
-    async def file(self, chain: Sequence[Filed]) -> Sequence[Filed]:
+    async def file(self, chain: Sequence[Filed]) -> Sequence[Filed] | Refusal:
         return await self._database.write(lambda transaction: _file(transaction, chain, self._clock))
 
     async def parked(self, seq_no: str) -> Sequence[Parked]:
@@ -195,24 +196,29 @@ def _target_of(reader: Connection, row: _Inbound) -> AnsweredDeclaration:
 
 
 @crash_point("file-answers-uncommitted")
-def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> list[Filed]:
+def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> list[Filed] | Refusal:
     new, repeated = _new(transaction, chain)
     now = clock()
+    answers = [(filed, filed.parked or new_id(now, os.urandom(10))) for filed in new]
+    matched = defaultdict[str, list[tuple[Matched, str]]](list)
+    for filed, answer in answers:
+        if isinstance(filed, Matched):
+            matched[filed.declaration.message].append((filed, answer))
+    checked = check(transaction, [each for of in matched.values() for each in transitions(of, now)])
+    if isinstance(checked, Refusal):
+        return checked
     for filed, parked in repeated:
         _unpark(transaction, filed, parked, now)
-    rows, changes = [], defaultdict[str, list[tuple[Matched, str]]](list)
-    for filed in new:
-        answer = filed.parked or new_id(now, os.urandom(10))
-        if isinstance(filed, Matched):
-            changes[filed.declaration.message].append((filed, answer))
+    rows = []
+    for filed, answer in answers:
         if filed.parked is None:
             rows.append(_row(transaction, filed, answer, now))
         else:
             _unpark(transaction, filed, answer, now)
     if rows:
         transaction.connection.execute(_INSERT, rows)
-    for matched in changes.values():
-        apply(transaction, *transitions(matched, now))
+    if matched:
+        write(transaction, checked)
     return new
 
 

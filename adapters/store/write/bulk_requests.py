@@ -16,7 +16,7 @@ from adapters.store.tables.messages import messages
 from adapters.store.tables.operations import undertaking_items as items
 from adapters.store.tables.operations import undertakings
 from gateway.model.policy import OperationsPolicy
-from gateway.model.states import State
+from gateway.model.transition import Applied, Refusal
 from gateway.operate.bulk_requests import (
     BulkRequest,
     NothingChosen,
@@ -109,21 +109,25 @@ def carry_out(
     transaction: Transaction,
     request: BulkRequest,
     message: str,
-    change: Callable[[Transaction], State],
+    change: Callable[[Transaction], Applied | Refusal],
     now: datetime,
-) -> None:
+) -> Refusal | None:
     """Carries out the request for one message, unless that was done before; if it is impossible, this is
-    noted. Raises whatever else `change` raises, with nothing written."""
+    noted. Where the change is refused nothing is written."""
     of = {"of": request.id, "wanted": message}
     if transaction.connection.execute(_ITEM, of).first() is None:
-        return
+        return None
     moved_at = transaction.connection.execute(_MOVED, {"wanted": message}).scalar_one()
     try:
         check_still(request.request, request.created_at, moved_at)
-        outcome, note = Outcome.DONE, str(change(transaction))
+        changed = change(transaction)
+        if isinstance(changed, Refusal):
+            return changed
+        outcome, note = Outcome.DONE, str(changed.state)
     except Impossible as error:
         outcome, note = Outcome.IMPOSSIBLE, str(error)
     transaction.connection.execute(_SETTLE, {**of, "outcome": outcome, "note": note, "at": now})
+    return None
 
 
 def end(transaction: Transaction, wanted: str, now: datetime) -> None:

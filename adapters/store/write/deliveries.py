@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from sqlalchemy import Boolean, Connection, Row, bindparam, literal_column, not_, or_, select, update
 
-from adapters.store.apply import apply
+from adapters.store.apply import apply_as_read
 from adapters.store.database import Database, Transaction
 from adapters.store.index_steps import distinct_values
 from adapters.store.tables.messages import ON_THE_WAY, SENDING, TO_SEND, deliveries, messages
@@ -271,7 +271,7 @@ def _settle(
     changed |= {"state": settlement.state, "doubtful": settlement.unsure}
     transaction.connection.execute(_SETTLE, {"wanted": delivery.id, **changed})
     if settlement.changes:
-        apply(transaction, *settlement.changes)
+        apply_as_read(transaction, *settlement.changes)
 
 
 _OVERDUE: Final = (
@@ -297,5 +297,5 @@ def _give_up(transaction: Transaction, where: Mapping[str, Any], note: str, now:
         settlement = given_up(attempt, note, State(message.state), now, unsure=row.unsure)
         held = {"state": settlement.state, "unsure": settlement.unsure, "note": note, "changed_at": now}
         transaction.connection.execute(_GIVE_UP, {"wanted": row.id, **held})
-        apply(transaction, *settlement.changes)
+        apply_as_read(transaction, *settlement.changes)
     return len(rows)

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, select, update
 
-from adapters.store.apply import apply
+from adapters.store.apply import apply_as_read
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import deliveries, messages
 from gateway.model.message import Operation
@@ -61,5 +61,5 @@ def act_on(
         changed |= {"alternatives": [], "told_at": now}
     transaction.connection.execute(_CHANGE, changed)
     detail = {"delivery": wanted, "destination": row.destination, "key": row.key}
-    after = apply(transaction, change_of(step, row.message, actor, reason, now, detail))
+    after = apply_as_read(transaction, change_of(step, row.message, actor, reason, now, detail))
     return step.delivery, after

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, or_, select, update
 
-from adapters.store.apply import apply
+from adapters.store.apply import apply_as_read
 from adapters.store.database import Database, Transaction
 from adapters.store.tables.messages import DIVERTIBLE, deliveries, messages
 from gateway.model.states import DeliveryState, Event
@@ -115,6 +115,6 @@ def _divert(
                     "note": note,
                 },
             )
-            apply(transaction, diverted)
+            apply_as_read(transaction, diverted)
             moved.add(each.id)
     return len(moved)

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, exists, insert, or_, select, text, update
 
-from adapters.store.apply import ACTOR, apply
+from adapters.store.apply import ACTOR, apply, apply_as_read
 from adapters.store.database import Database, Transaction
 from adapters.store.index_steps import distinct_values
 from adapters.store.rows import ARRIVAL, received_of
@@ -24,7 +24,7 @@ from gateway.model.message import Arrival, Receipt, Received
 from gateway.model.parties import Account
 from gateway.model.ports import PendingReceipt
 from gateway.model.states import Event, State
-from gateway.model.transition import Columns, Transition
+from gateway.model.transition import Applied, Columns, Refusal, Transition
 from gateway.run.crash_points import crash_point
 from gateway.run.fairness import in_turn
 
@@ -49,7 +49,7 @@ class SqlMessages:
         return await self._database.write(lambda transaction: _claim(transaction, limit, now, now + lease))
 
     @crash_point("decide")
-    async def decide(self, decision: Decision, now: datetime) -> State:
+    async def decide(self, decision: Decision, now: datetime) -> Applied | Refusal:
         return await self._database.write(lambda transaction: _decide(transaction, decision, now))
 
     async def expire(self, now: datetime) -> int:
@@ -220,7 +220,7 @@ def _claim(transaction: Transaction, limit: int, now: datetime, until: datetime)
 
 
 @crash_point("decide-uncommitted")
-def _decide(transaction: Transaction, decision: Decision, now: datetime) -> State:
+def _decide(transaction: Transaction, decision: Decision, now: datetime) -> Applied | Refusal:
     return apply(transaction, *transitions(decision, now))
 
 
@@ -237,7 +237,7 @@ def _expire(transaction: Transaction, now: datetime) -> int:
             detail={"thing": row.waiting_for},
             columns=Columns(until=None),
         )
-        apply(transaction, expired)
+        apply_as_read(transaction, expired)
     return len(rows)
 
 

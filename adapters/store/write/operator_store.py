@@ -29,6 +29,7 @@ from gateway.model.decision import Decision
 from gateway.model.message import Received
 from gateway.model.policy import OperationsPolicy
 from gateway.model.states import DeliveryState, Event, State
+from gateway.model.transition import Applied, Refusal
 from gateway.operate.bulk_requests import BulkRequest, Progress, RequestTerms
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.dry_run import Trial
@@ -48,7 +49,7 @@ class SqlOperatorStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def act(self, message: str, change: Change) -> Future[State]:
+    def act(self, message: str, change: Change) -> Future[Applied | Refusal]:
         return self._database.submit(lambda to: change_message(to, message, change))
 
     def act_on_delivery(
@@ -62,19 +63,22 @@ class SqlOperatorStore:
 
     def try_out(
         self, message: str, change: Change, judged: Callable[[Received], Decision], now: datetime
-    ) -> Trial:
+    ) -> Trial | Refusal:
         with self._database.engine.connect() as reader:
             row, present = message_status(reader, message)
         event = change(present).event
         decision = judged(received_of(row)) if event is Event.REPLAYED else None
 
-        def tried(transaction: Transaction) -> Trial:
+        def tried(transaction: Transaction) -> Trial | Refusal:
             connection = transaction.connection
             before, newest = snapshot(connection, message), last_receipt(connection)
             asked = asked_about(connection, message) if event is Event.RESUMED else ()
-            change_message(transaction, message, change)
-            if decision is not None:  # nobody claims it meanwhile: the attempt is the next one
-                apply(transaction, *transitions(replace(decision, attempt=0), now))
+            outcome = change_message(transaction, message, change)
+            if decision is not None and isinstance(outcome, Applied):
+                # Nobody claims it meanwhile: the attempt is the next one.
+                outcome = apply(transaction, *transitions(replace(decision, attempt=0), now))
+            if isinstance(outcome, Refusal):
+                return outcome
             transaction.write_log()
             return Trial(
                 before=before,
@@ -109,7 +113,9 @@ class SqlOperatorStore:
     def decide(self, id_: str, actor: str, decision: Progress, words: str, now: datetime) -> None:
         self._database.submit(lambda to: decide(to, id_, actor, decision, words, now)).result()
 
-    def carry_out(self, request: BulkRequest, message: str, change: Change, now: datetime) -> Future[None]:
+    def carry_out(
+        self, request: BulkRequest, message: str, change: Change, now: datetime
+    ) -> Future[Refusal | None]:
         return self._database.submit(
             lambda to: carry_out(to, request, message, lambda of: change_message(of, message, change), now)
         )
@@ -118,9 +124,9 @@ class SqlOperatorStore:
         self._database.submit(lambda to: end(to, id_, now)).result()
 
 
-def change_message(transaction: Transaction, message: str, change: Change) -> State:
-    """The state after a change that is decided on the message's status in this commit. Raises `KeyError` if
-    there is no such message, `Impossible`, and `Superseded`."""
+def change_message(transaction: Transaction, message: str, change: Change) -> Applied | Refusal:
+    """Writes a change that is decided on the message's status in this commit. Raises `KeyError` if there is
+    no such message, and `Impossible`."""
     _row, present = message_status(transaction.connection, message)
     return apply(transaction, change(present))
 

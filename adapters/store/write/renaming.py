@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, insert, select, update
 
-from adapters.store.apply import apply
+from adapters.store.apply import apply_as_read
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import messages
 from adapters.store.tables.operations import former_names
@@ -46,7 +46,7 @@ def rename(transaction: Transaction, account: str, name: str, to: str, now: date
         # A message that waits for its first judgement stays at revision 0: it is counted then.
         revision = row.revision + (row.state != State.RECEIVED)
         connection.execute(_CHANGE, {"which": row.seq, "name": to, "revision": revision})
-    apply(transaction, change)
+    apply_as_read(transaction, change)
     return _entry(to, row)
 
 

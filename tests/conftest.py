@@ -1,4 +1,4 @@
-"""What tests of several folders share because it is expensive."""
+"""What tests of several folders share."""
 
 import atexit
 import os
@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from adapters.sandbox.customs.customs import ReferenceCustoms
+from adapters.sandbox.customs.ledger import Ledger
 from adapters.store.migrate import migrate
+from tests.support.harness import Harness
 from tests.support.rabbitmq import Rabbit, Tls
 from tests.support.stores import STORES, Store
+from tests.support.submissions import NOW, reference_customs
 from tests.support.tls import issued
 
 # Commands speak the language of the terminal; what tests read of them is English unless they ask.
@@ -43,6 +47,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _remove_temporary_files() -> None:
     shutil.rmtree(os.environ.pop("TMPDIR"), ignore_errors=True)
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    """A home with its store, in which a test judges and acts without a node."""
+    with Harness.at(tmp_path / "home") as harness:
+        yield harness
+
+
+@pytest.fixture
+def customs(tmp_path: Path) -> Iterator[ReferenceCustoms]:
+    with closing(reference_customs(tmp_path)) as customs:
+        yield customs
+
+
+@pytest.fixture
+def ledger(customs: ReferenceCustoms, tmp_path: Path) -> Iterator[Ledger]:
+    """A second connection, as an operator's command has it beside the running back-end."""
+    with closing(Ledger(tmp_path / "customs.db", lambda: NOW)) as ledger:
+        yield ledger
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """What the reference customs does beyond the contract of all back-ends: numbers and courses."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -20,12 +20,6 @@ from gateway.model.faults import MessageRejected
 from gateway.model.message import Operation
 from gateway.model.ports import Answer, Outcome
 from tests.support.submissions import GATEWAY, NOW, reference_customs, sent, told, values
-
-
-@pytest.fixture
-def customs(tmp_path: Path) -> Iterator[ReferenceCustoms]:
-    with closing(reference_customs(tmp_path)) as opened:
-        yield opened
 
 
 def channels(answers: Sequence[Answer]) -> list[str]:
@@ -193,13 +187,6 @@ def test_a_declaration_to_no_office_is_refused_and_uses_up_no_number(customs: Re
 
     sent("B").to(customs)
     assert values(told(customs)[0])["SeqNo"] == "I20260000000000001"
-
-
-@pytest.fixture
-def ledger(customs: ReferenceCustoms, tmp_path: Path) -> Iterator[Ledger]:
-    """A second connection, as an operator's command has it beside the running back-end."""
-    with closing(Ledger(tmp_path / "customs.db", lambda: NOW)) as opened:
-        yield opened
 
 
 def decided(ledger: Ledger, key: str, act: Act) -> None:

@@ -1,20 +1,9 @@
 """`gateway backends pause|resume`: said twice is as good as once."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from adapters.home.actor import actor
 from adapters.store.tables.messages import events
 from tests.support.harness import Harness
 from tests.support.operating import gateway
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def test_a_pause_or_its_end_said_twice_changes_nothing_more_and_says_so(harness: Harness) -> None:

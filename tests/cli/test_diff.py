@@ -1,21 +1,10 @@
 """Attempts of a message, or two messages, side by side, with what differs."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from adapters.home.actor import actor
 from tests.support.declarations import Declaration
 from tests.support.harness import LATER, Harness
 from tests.support.operating import BROKER, gateway, held, judge_again, refused, trail
 from tests.support.rendering import render
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def test_the_attempts_of_a_message_stand_side_by_side_with_who_replayed_it_and_why(harness: Harness) -> None:

@@ -1,21 +1,11 @@
 """A certificate that ends soon is told of a party that has none that lasts."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from adapters.cli.doctor import examine
 from adapters.home.certificates import VALID, make_p256_pair
 from gateway.model.parties import RegisteredCertificate
 from tests.support.harness import NOW, Harness
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def certificate(harness: Harness, ends_in: timedelta, revoked: bool = False) -> RegisteredCertificate:

@@ -1,10 +1,6 @@
 """What `doctor` says of the SFTP server: its host keys, and uploads that were left unfinished."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from adapters.cli.doctor import examine
 from adapters.home.host_keys import KINDS, read_host_keys
@@ -12,12 +8,6 @@ from adapters.store.write.alarms import write
 from gateway.monitor.alarm_conditions import UNFINISHED
 from gateway.monitor.alarms import Changes, Condition, Severity
 from tests.support.harness import NOW, Harness
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 def said(harness: Harness, check: str) -> dict[str, Any]:

@@ -1,9 +1,5 @@
 """`gateway documents`: what declarations owe, as people read it."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from typer.testing import CliRunner
 
 from cli import app
@@ -12,12 +8,6 @@ from tests.support.harness import Harness
 from tests.support.rendering import render
 
 ACCOUNT = "broker-aa"
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 def said(harness: Harness, *words: str) -> str:

@@ -1,6 +1,5 @@
 """A name that somebody else gave never reaches a terminal as it is, and never makes a command fail."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +12,6 @@ from tests.support.operating import gateway, held
 from tests.support.rendering import render
 
 _NAME: Final = "a\x1b[31mb"
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,9 @@
 """`gateway policy`: what is in force, and what another policy would have said."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from typer.testing import CliRunner
 
 from cli import app
@@ -19,12 +17,6 @@ from tests.support.pdfs import pdf
 from tests.support.rendering import packed
 
 ACCOUNT = "broker-aa"
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 def said(harness: Harness, *words: str) -> list[dict[str, Any]]:

@@ -1,20 +1,11 @@
 """`gateway check` and `gateway routes try`: which route a message would take, and why no other."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.support.declarations import Declaration
 from tests.support.harness import Harness
 from tests.support.operating import gateway
 from tests.support.rendering import render
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def declared(folder: Path, office: str) -> str:

@@ -1,6 +1,5 @@
 """Commands that sign, in a home whose key cannot: one line that names the file, and nothing done."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,6 @@ from tests.support.harness import Harness
 from tests.support.keys import identity
 from tests.support.operating import gateway, refused
 from tests.support.rendering import packed
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
-
 
 DAMAGE = {
     "empty": b"",

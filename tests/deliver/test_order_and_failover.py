@@ -1,8 +1,5 @@
 """What a submission says of its declaration and of other ways, from routes and from what was before."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from gateway.config.bad_settings import BadSettings
@@ -10,12 +7,6 @@ from tests.support.declarations import Declaration, Document
 from tests.support.harness import Harness
 from tests.support.pdfs import pdf
 from tests.support.rendering import packed
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 def test_a_route_that_fails_over_to_what_is_no_back_end_is_refused_by_name(harness: Harness) -> None:

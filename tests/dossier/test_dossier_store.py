@@ -1,10 +1,7 @@
 """Which messages make one dossier, asked of the real store."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from sqlalchemy import update
 
 from adapters.store.read.dossiers import SqlDossiers, dossier_of_message
@@ -20,12 +17,6 @@ from tests.support.rendering import files, packed, render
 
 ACCOUNT = "broker-aa"
 ENTRY = "020220261000000009"
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 def of(harness: Harness, message: str) -> Dossier | None:

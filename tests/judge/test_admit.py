@@ -1,9 +1,7 @@
 """Eligibility and documents due: who may go paperless, with what, by the register on the day of receipt."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -23,12 +21,6 @@ AA, A_PRODUCING, A, B, C, D = TraderClass
 # What the day of receipt is in China, where it is four hours after midnight UTC plus eight.
 TODAY: Final = date(2026, 11, 23)
 YESTERDAY, TOMORROW = date(2026, 11, 22), date(2026, 11, 24)
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def declared(

@@ -1,10 +1,8 @@
 """By whose agency a broker declares: mandate or agreement, covering, missing, awaited."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,12 +21,6 @@ from tests.support.harness import Harness
 from tests.support.rendering import render
 
 NUMBER = "195200016172325"
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def declared(harness: Harness, reference: str = "R1", number: str = "", **changes: Any) -> Decision:

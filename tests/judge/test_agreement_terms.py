@@ -1,10 +1,8 @@
 """What an agreement allows: under a mandate, beside others, amended, or of a party not registered yet."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,12 +22,6 @@ from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
 
 NUMBER, OTHER, MANDATE = "195200016172325", "195200016172326", "20269000001"
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def declared(harness: Harness, *numbers: str, reference: str = "R1", **changes: Any) -> Decision:

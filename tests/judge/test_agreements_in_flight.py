@@ -1,10 +1,8 @@
 """What becomes of declarations whose agreement is revoked, or comes free, while they are under way."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -26,12 +24,6 @@ from tests.support.rendering import render
 
 NUMBER = "195200016172325"
 LATER = NOW + timedelta(hours=1)
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def revoked(harness: Harness, what: Literal["deliver", "hold"]) -> None:

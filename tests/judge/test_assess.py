@@ -1,8 +1,5 @@
 """The risk hint of a declaration, by the register as it stood on the day of receipt."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from gateway.formats import xml
@@ -12,12 +9,6 @@ from gateway.model.risk_hint import Hint
 from tests.support.declarations import Declaration, enterprise
 from tests.support.harness import Harness
 from tests.support.rendering import render
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 def hint_of(harness: Harness, agent: str, trader: str) -> Hint:

@@ -1,8 +1,5 @@
 """Who may send what: the codes in a declaration against the party of the account that sent it."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from gateway.model.faults import Fault
@@ -26,12 +23,6 @@ NEARLY = (
     f"0{BROKER.code}",
     "NO",
 )
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 @pytest.mark.parametrize("name", NAMES)

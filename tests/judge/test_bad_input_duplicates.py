@@ -1,10 +1,8 @@
 """The same message again, and other messages under its reference: CONTRACT.md, "Duplicates"."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
@@ -35,12 +33,6 @@ ANSWER = (
     "<DEC_RESULT><CUS_CIQ_NO>I20260000000000001</CUS_CIQ_NO><ENTRY_ID>020220261000000001</ENTRY_ID>"
     "<NOTICE_DATE>2026-11-23T12:30:00</NOTICE_DATE><CHANNEL>{channel}</CHANNEL></DEC_RESULT>"
 )
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 def sent(harness: Harness, declaration: Declaration, name: str = "a.zip", account: str = ACCOUNT) -> Decision:

@@ -1,9 +1,7 @@
 """A demanded document is there or it is not: a line that names one is none (CONTRACT.md, "Formats")."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import pytest
@@ -27,12 +25,6 @@ OTHER_NUMBER: Final = "195200016172326"
 Form: TypeAlias = Literal["file", "number"]
 FORMS: Final[tuple[Form, ...]] = ("file", "number")
 PLAIN_CLASSES: Final = (INVOICE, CONTRACT, "20000011", "50000001", "60000001")
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def demand(harness: Harness, *codes: str, due: Due = Due.WITH) -> None:

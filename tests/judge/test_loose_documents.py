@@ -2,7 +2,6 @@
 
 import asyncio
 import unicodedata
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from io import BytesIO
@@ -40,12 +39,6 @@ LISTED = Declaration(
 )
 PDFS = files(LISTED, AU3)
 FIRST, SECOND = PDFS
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 def sent(harness: Harness, name: str, account: str = ACCOUNT) -> Decision:

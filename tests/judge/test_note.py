@@ -1,9 +1,7 @@
 """What a notice of the association changes, and who is told of it."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +18,6 @@ from tests.support.harness import NOW, Harness
 from tests.support.invariants import agreement_violations
 
 NUMBER = "195200016172325"
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("forms", [(ReceiptForm.SINGLE_WINDOW,), (ReceiptForm.GATEWAY,)])

@@ -2,10 +2,8 @@
 place: whichever is judged first, however judgements and commits fall between one another."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
@@ -28,12 +26,6 @@ from tests.support.rendering import render
 RUNS = 200
 LATER = NOW + timedelta(hours=1)
 LEASE = timedelta(minutes=15)
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 class Course:

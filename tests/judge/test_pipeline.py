@@ -1,9 +1,7 @@
 """The way of a message as a whole: what builders write is accepted, in every encoding and signed."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -31,12 +29,6 @@ from tests.support.xml_signatures import Habit as Signing
 
 ENCODINGS = ("UTF-8", "UTF-8 with BOM", "GBK", "GB18030")
 NAMES = [habit.name for habit in HABITS]
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 def encoded(declaration: Declaration, habit: Habit, encoding: str) -> bytes:

@@ -1,49 +1,29 @@
 """The same shipment proposed to the association once more."""
 
-import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters.sandbox.association.answers import import_agr_response
-from adapters.store.write.answers import SqlAnswers
 from gateway.model.agreements import PROPOSED, Act, Told
 from gateway.model.china import china_date
 from gateway.model.ports import Answer
 from gateway.model.states import Event
-from gateway.respond.answer_intake import CustomsAnswers
 from tests.support.agreement_requests import request
 from tests.support.association import ACCOUNT, agreement, signed_notice
-from tests.support.customs import clock
+from tests.support.customs import answer
 from tests.support.declarations import enterprise
 from tests.support.harness import NOW, Harness
-from tests.support.judging import families
 
 NUMBER = "20260000000000001"
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def imported(harness: Harness, message: str) -> None:
     """The association answers the request with a number."""
     code = enterprise("broker-aa").code
     body = import_agr_response(code=0, message="导入成功", cop_code=code, consign_no=NUMBER)
-    answers = CustomsAnswers(
-        SqlAnswers(harness.database, clock),
-        harness.register,
-        families(),
-        harness.rules.policy,
-        harness.judges,
-        clock,
-    )
-    asyncio.run(answers.take_in("association", [Answer(id="1", name="a.xml", body=body, key=message)]))
+    answer(harness, "association", Answer(id="1", name="a.xml", body=body, key=message))
 
 
 def told(harness: Harness, act: Told, **terms: Any) -> None:

@@ -1,8 +1,6 @@
 """The gateway's own receipt: of every kind true to its schema, and valid to others."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from lxml import etree
@@ -25,12 +23,6 @@ from tests.support.rendering import packed
 
 ACCOUNT = "broker-aa"
 BODY = packed(Declaration(documents=(Document(code=INVOICE, body=pdf()),)))
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 def texts(root: etree._Element, *names: str) -> list[str | None]:

@@ -1,7 +1,5 @@
 """Documents that follow a declaration: linked, sent on to where it went, refused to strangers."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -21,12 +19,6 @@ from tests.support.rendering import render
 
 SEQ_NO: Final = "I20260000000000001"
 ENTRY: Final = "020220261000000001"
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def declared(harness: Harness, reference: str = "R-1") -> str:

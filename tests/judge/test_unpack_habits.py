@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
@@ -30,12 +29,6 @@ LITTER = {
     "Thumbs.db": b"\xd0\xcf",
     "desktop.ini": b"[.ShellClassInfo]",
 }
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def littered(declaration: Declaration) -> bytes:

@@ -1,9 +1,7 @@
 """Who may send what, and who may stand as the trader of a declaration: by the roles of the register."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,12 +19,6 @@ from tests.support.later_documents import document_package
 from tests.support.rendering import render
 
 ROLES = [*combinations(sorted(Role), 1), (Role.BROKER, Role.TRADER), (Role.ASSOCIATION, Role.BROKER)]
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def codes(decision: Decision) -> list[str]:

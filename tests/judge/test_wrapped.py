@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -31,12 +30,6 @@ BAD = [
     for name, case in CASES.items()
     if case.suffix == "xml" and case.make().count(b"<DecMessage") == 1 and name not in OTHERWISE
 ]
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -55,12 +55,6 @@ class Rounds(Observers):
         self.at[loop].append(monotonic())
 
 
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
-
-
 def dispatch_of(harness: Harness, clock: Clock, **backends: Backend) -> Dispatcher:
     return Dispatcher(
         DispatchConfig(

@@ -1,22 +1,12 @@
 """What stands where, and since when: the figures of `gateway stats` and of the monitors."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from adapters.store.read.queue_stats import By, Depth, Stage, depths, rates, waits
 from tests.support.declarations import owing_nothing
 from tests.support.harness import NOW, Harness
 from tests.support.operating import gateway, judge_again, refused
 from tests.support.rendering import render
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def _depths(harness: Harness) -> dict[tuple[Stage, str], Depth]:

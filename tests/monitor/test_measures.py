@@ -1,11 +1,7 @@
 """What the metrics of a node make of what happens to messages."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from adapters.monitor.metrics import Metrics
 from gateway.model.decision import Decision
@@ -18,12 +14,6 @@ from tests.support.operating import BROKER, NUMBER, gateway, refused
 from tests.support.rendering import render
 
 LATER = NOW + timedelta(days=2)
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def timed(received: Received, decision: Decision) -> float | None:

@@ -1,11 +1,10 @@
 """Who is told of a declaration besides its sender: the trader, the premises, the association (R11)."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -41,12 +40,6 @@ BOX: Final = {
     "LclFlag": "0",
 }
 _TICKS: Final = count()
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def sent(harness: Harness, reference: str = "R1", account: str = "broker-aa", **changes: Any) -> str:

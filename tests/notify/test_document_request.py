@@ -1,10 +1,8 @@
 """What parties are told when documents are due or customs asks: the signed DocumentRequest."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -92,12 +90,6 @@ def test_customs_own_words_are_told() -> None:
 def test_words_that_xml_cannot_carry_do_not_keep_a_request_from_being_told() -> None:
     root = xml.trusted(build_request(replace(ASKED, note="价\x0b格 {day} \ud800"), NAMES))
     assert "{day}" in (root.findtext("g:Note", namespaces=NS) or "")
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def test_the_sender_and_the_trader_get_it_signed_and_once(harness: Harness) -> None:

@@ -1,9 +1,7 @@
 """What customs took and then lost is handed over again: asked for first, under its key."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -24,12 +22,6 @@ from tests.system.test_transit import transit
 ANSWER_WITHIN = timedelta(hours=24)
 SOON = LATER + timedelta(days=2)  # past what the clock of the command says, and the first answer is overdue
 LONG_AFTER = SOON + timedelta(days=3650)
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def outbox(harness: Harness) -> SqlOutbox:

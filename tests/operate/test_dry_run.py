@@ -1,8 +1,6 @@
 """A dry run says what an act would come to, changes nothing, and is right."""
 
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,12 +16,6 @@ from tests.support.rendering import render
 
 RECEIPT = ("account", "kind", "verdict", "final")
 TABLES = (messages, events, receipts, deliveries, holders, agreements, undertakings)
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def everything(harness: Harness) -> object:

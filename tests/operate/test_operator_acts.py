@@ -3,9 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -29,21 +27,13 @@ from tests.support.acts import reject as write_rejection
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
-from tests.support.invariants import agreement_violations, violations
+from tests.support.invariants import violations
 from tests.support.receipts import assert_refusal_is_told
 from tests.support.rendering import render
 
 NUMBER = "195200016172325"
 LATER = NOW + timedelta(hours=1)
 WHY = "withdrawn by the sender"
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
-        with opened.database.engine.connect() as reader:
-            assert list(agreement_violations(reader)) == []
 
 
 def sent(harness: Harness, reference: str = "R1", operation: Literal["C", "G"] = "C") -> Decision:

@@ -1,7 +1,6 @@
 """Acts by filter and by request key, through the command: each message once, and the request kept."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,6 @@ from adapters.store.tables.operations import undertakings
 from gateway.model.states import Event, State
 from tests.support.harness import LATER, Harness
 from tests.support.operating import gateway, held, judge_again, refused, trail
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def test_all_messages_that_meet_the_filters_are_replayed_and_those_alone(harness: Harness) -> None:

@@ -1,10 +1,8 @@
 """Replay from a chosen stage: what was accepted may be judged again while customs certainly has it not."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace as but
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -19,20 +17,11 @@ from tests.judge.test_loose_documents import LISTED
 from tests.support.acts import hold, replay
 from tests.support.habits import AU3
 from tests.support.harness import LATER, Harness
-from tests.support.invariants import agreement_violations
 from tests.support.operating import BROKER, NUMBER, held, judge_again, trail
 from tests.support.rendering import files, render
 
 HELD, REFUSED = DeliveryStatus(DeliveryState.HELD), DeliveryStatus(DeliveryState.REFUSED)
 UNSURE, TAKEN = DeliveryStatus(DeliveryState.HELD, unsure=True), DeliveryStatus(DeliveryState.DELIVERED)
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
-        with opened.database.engine.connect() as reader:
-            assert list(agreement_violations(reader)) == []
 
 
 def judged_again(harness: Harness, message: str) -> Decision:

@@ -3,10 +3,8 @@
 import asyncio
 import hashlib
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -24,12 +22,6 @@ from tests.support.operating import BROKER, NUMBER, gateway, judge_again, refuse
 from tests.support.rendering import render
 
 MINUTE: Final = timedelta(minutes=1)
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def lacking(harness: Harness, reference: str = "R1") -> str:

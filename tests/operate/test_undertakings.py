@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -32,12 +31,6 @@ from tests.support.operating import gateway, held, judge_again, refused, trail
 from tests.support.served import ROOT
 
 ID = "01JD0000000000000000000000"
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def four_eyes(harness: Harness, acts: str) -> None:

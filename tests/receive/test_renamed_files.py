@@ -1,9 +1,7 @@
 """What was taken under a name that its sender did not mean, and is renamed."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -27,12 +25,6 @@ ACCOUNT = "broker-aa"
 SOON = NOW + timedelta(seconds=40)
 LISTED = Declaration(documents=(Document(body=pdf()),))
 ((MEANT, PDF),) = files(LISTED, AU3).items()
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 def rename(

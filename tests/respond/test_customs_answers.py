@@ -1,12 +1,8 @@
 """Answers of customs that do not fit: held for an operator, and no other answer waits for that."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import count
-from pathlib import Path
-
-import pytest
 
 from adapters.store.tables.messages import messages, receipts
 from adapters.store.write.answers import SqlAnswers
@@ -22,12 +18,6 @@ RESULT = (
     "<DEC_RESULT><CUS_CIQ_NO>{seq_no}</CUS_CIQ_NO><ENTRY_ID/><NOTICE_DATE>2026-11-02T09:00:00</NOTICE_DATE>"
     "<CHANNEL>{channel}</CHANNEL><NOTE>n</NOTE><CUSTOM_MASTER/><I_E_DATE/><D_DATE/></DEC_RESULT>"
 )
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as harness:
-        yield harness
 
 
 _TICKS = count()

@@ -1,10 +1,7 @@
 """What the reference customs does with a declaration whose reference forces nothing (REFORM.md 4 and 5)."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -18,23 +15,10 @@ from adapters.sandbox.customs.reviews import decide
 from gateway.model.message import Operation
 from gateway.model.ports import Outcome
 from gateway.model.reform import Risk
-from tests.support.submissions import BROKER, NOW, TRADER, Matter, reference_customs, sent, told, values
+from tests.support.submissions import BROKER, NOW, TRADER, Matter, sent, told, values
 
 DOCUMENTS = Matter("gateway", "DocumentPackage", {"codes": "00000001"})
 NOTICE = Matter("gateway", "AgreementNotice", {"number": "A-1", "act": "withdrawn"})
-
-
-@pytest.fixture
-def customs(tmp_path: Path) -> Iterator[ReferenceCustoms]:
-    with closing(reference_customs(tmp_path)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def ledger(customs: ReferenceCustoms, tmp_path: Path) -> Iterator[Ledger]:
-    """A second connection, as an operator's command has it beside the running back-end."""
-    with closing(Ledger(tmp_path / "customs.db", lambda: NOW)) as opened:
-        yield opened
 
 
 def said(customs: ReferenceCustoms) -> str:

@@ -1,9 +1,6 @@
 """Transit at the reference customs (REFORM.md R10): two submissions, one entry, a step at a time."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from decimal import Decimal
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -18,7 +15,7 @@ from adapters.sandbox.customs.reviews import NotFitting, decide
 from gateway.model.message import Operation
 from gateway.model.ports import Outcome
 from gateway.model.reform import Risk
-from tests.support.submissions import NOW, Matter, Sent, reference_customs, sent, told, values
+from tests.support.submissions import NOW, Matter, Sent, sent, told, values
 
 Facts: TypeAlias = dict[str, str]
 
@@ -29,18 +26,6 @@ DIRECT = {"transit": "1", "transit_relation": "0", "edi_id": "6"}
 IMPORT_ADVANCE = "L@0202 J@0202 TrD@2248 TrA@0202 P@0202 R@0202 TrW@0202"
 IMPORT_DIRECT = "L@0202 TrD@2248 TrA@0202 J@0202 P@0202 R@0202 TrW@0202"
 EXPORT = "L@0202 J@0202 TrD@0202 TrA@2248 P@2248 R@0202 TrW@2248"
-
-
-@pytest.fixture
-def customs(tmp_path: Path) -> Iterator[ReferenceCustoms]:
-    with closing(reference_customs(tmp_path)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def ledger(customs: ReferenceCustoms, tmp_path: Path) -> Iterator[Ledger]:
-    with closing(Ledger(tmp_path / "customs.db", lambda: NOW)) as opened:
-        yield opened
 
 
 def said(customs: ReferenceCustoms) -> str:

@@ -1,10 +1,7 @@
 """Which message an operator means who gives a name that several have."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import event, insert
 
 from adapters.store.read.message_detail import find_messages
@@ -15,12 +12,6 @@ from tests.support.declarations import owing_nothing
 from tests.support.harness import LATER, Harness
 from tests.support.operating import BROKER, accepted, gateway
 from tests.support.rendering import render
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def sent(harness: Harness, name: str, reference: str = "R1") -> str:

@@ -1,8 +1,7 @@
 """`messages list`: what each filter takes, paging; each reads an index in order and sorts nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,12 +20,6 @@ from gateway.model.states import State
 from tests.support.declarations import owing_nothing
 from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def sent(harness: Harness, reference: str) -> Decision:

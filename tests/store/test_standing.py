@@ -1,6 +1,6 @@
 """Nothing is judged or signed outside the certificate's validity, or with a clock behind the log."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,12 +31,6 @@ from gateway.model.states import State
 from tests.support.harness import NOW, Harness, Row
 from tests.support.keys import identity
 from tests.support.operating import BROKER, gateway, refused
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def standing(harness: Harness) -> StoreStatus:

@@ -2,7 +2,6 @@
 AnswerStore."""
 
 import asyncio
-import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,6 +16,7 @@ from gateway.model.ports import Answer, Outgoing
 from gateway.model.states import CustomsStatus, DeliveryState, Event, State
 from gateway.model.transition import Applied, Refusal
 from tests.support.acts import replay
+from tests.support.invariants import logged
 from tests.support.stores import (
     KEY,
     LEASE,
@@ -500,15 +500,7 @@ def test_the_log_of_events_is_one_chain_from_the_first(store: Store) -> None:
         assert len(rows) == 78
         digest = GENESIS
         for row in rows:
-            entry = {
-                "message": row.message,
-                "at": row.at.isoformat(),
-                "event": row.event,
-                "actor": row.actor,
-                "state": row.state,
-                "detail": json.loads(row.detail),
-            }
-            _text, digest = chained(digest, entry)
+            _text, digest = chained(digest, logged(row))
             assert digest == row.digest
 
     asyncio.run(run())

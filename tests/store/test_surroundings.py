@@ -1,10 +1,7 @@
 """`messages show` tells what stands around a message as well."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import insert, select
 
 from adapters.store.read.message_detail import show_message
@@ -14,12 +11,6 @@ from tests.support.declarations import Declaration, owing_nothing
 from tests.support.harness import NOW, Harness
 from tests.support.operating import BROKER, gateway
 from tests.support.rendering import render
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 def shown(harness: Harness, message: str) -> dict[str, Any]:

@@ -7,22 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from adapters.store.read.event_log import EventFilter, end_of_log, events_after, sequence_before
 from gateway.model.states import State
 from tests.support.declarations import owing_nothing
 from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
-
-
-@pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    with Harness.at(tmp_path / "home") as opened:
-        yield opened
 
 
 @contextmanager

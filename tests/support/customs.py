@@ -27,6 +27,10 @@ def clock() -> datetime:
 def say(harness: Harness, message: str, seq_no: str, entry_id: str, channel: str, note: str = "说明") -> None:
     """One DEC_RESULT for the declaration in `message`."""
     body = _RESULT.format(seq_no=seq_no, entry_id=entry_id, channel=channel, note=note).encode()
+    answer(harness, "customs", Answer(id=f"{message}-{channel}", name="r.xml", body=body, key=message))
+
+
+def answer(harness: Harness, backend: str, said: Answer) -> None:
     answers = CustomsAnswers(
         SqlAnswers(harness.database, clock),
         harness.register,
@@ -35,5 +39,4 @@ def say(harness: Harness, message: str, seq_no: str, entry_id: str, channel: str
         harness.judges,
         clock,
     )
-    said = Answer(id=f"{message}-{channel}", name="r.xml", body=body, key=message)
-    asyncio.run(answers.take_in("customs", [said]))
+    asyncio.run(answers.take_in(backend, [said]))

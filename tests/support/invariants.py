@@ -100,6 +100,18 @@ def _all(store: Connection, table: Table) -> Rows:
     return store.execute(select(table).order_by(*table.primary_key)).all()
 
 
+def logged(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    """What the log chains of one event."""
+    return {
+        "message": row.message,
+        "at": row.at.isoformat(),
+        "event": row.event,
+        "actor": row.actor,
+        "state": row.state,
+        "detail": json.loads(row.detail),
+    }
+
+
 def _trail(store: Connection) -> Iterator[str]:
     """The log verifies from its beginning, and every message went only where the table lets it go."""
     digest = GENESIS
@@ -107,15 +119,7 @@ def _trail(store: Connection) -> Iterator[str]:
     expected = 1
     inbound = {row.id for row in _all(store, messages) if row.kind == "inbound"}
     for row in _all(store, events):
-        entry = {
-            "message": row.message,
-            "at": row.at.isoformat(),
-            "event": row.event,
-            "actor": row.actor,
-            "state": row.state,
-            "detail": json.loads(row.detail),
-        }
-        _text, digest = chained(digest, entry)
+        _text, digest = chained(digest, logged(row))
         if digest != row.digest or row.sequence != expected:
             yield f"the log does not verify at event {row.sequence}"
             return

@@ -179,3 +179,26 @@ class Gateway:
             timeout=DONE_WITHIN,
             check=False,
         )
+
+
+@contextmanager
+def customs_served(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
+    """`gateway customs serve` until the end, which is well; what it said when it was ready. Its log is in the
+    folder."""
+    log = folder / "customs.log"
+    command = (sys.executable, "-m", "cli", "customs", "serve", *arguments)
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=out)
+    assert process.stdout is not None
+    with process.stdout as stdout:
+        try:
+            said = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
+            assert said, log.read_text("utf-8")
+            ready = json.loads(said)
+            assert (ready["ready"], ready["pid"]) == (True, process.pid)
+            yield ready
+            process.terminate()
+            assert process.wait(DONE_WITHIN) == 0
+        finally:
+            process.kill()
+            process.wait()

@@ -1,10 +1,6 @@
 """AMQP from end to end: a platform, the gateway and customs, each a process that knows only the broker."""
 
-import json
 import re
-import select
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +20,7 @@ from tests.support.keys import xmlsec1_trusts
 from tests.support.rabbitmq import Rabbit, section
 from tests.support.receipts import NS
 from tests.support.rendering import render
-from tests.support.served import DONE_WITHIN, READY_WITHIN, ROOT, Gateway
+from tests.support.served import Gateway, customs_served
 
 BROKER: Final = "broker-aa"
 TRADER: Final = "trader-a"
@@ -57,24 +53,10 @@ def place(rabbit: Rabbit, tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 @contextmanager
 def customs(place: Place) -> Iterator[None]:
-    """`gateway customs serve --amqp` until the end, which is well."""
-    log = place.gateway.home.path / "customs.log"
-    command = ("-m", "cli", "customs", "serve", "--amqp", "--home", str(place.gateway.home.path))
-    with log.open("ab") as out:
-        process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=out)
-    assert process.stdout is not None
-    with process.stdout as stdout:
-        try:
-            said = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
-            assert said, log.read_text("utf-8")
-            broker = f"{place.rabbit.host}:{place.rabbit.port}"
-            assert json.loads(said) == {"ready": True, "amqp": broker, "pid": process.pid}
-            yield
-            process.terminate()
-            assert process.wait(DONE_WITHIN) == 0
-        finally:
-            process.kill()
-            process.wait()
+    home = place.gateway.home.path
+    with customs_served(home, "--amqp", "--home", str(home)) as ready:
+        assert ready["amqp"] == f"{place.rabbit.host}:{place.rabbit.port}"
+        yield
 
 
 async def told(platform: Platform, about: str) -> list[AbstractIncomingMessage]:

@@ -2,11 +2,6 @@
 
 import json
 import re
-import select
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,35 +9,10 @@ import pytest
 from adapters.cli.init.init import free_port
 from tests.support.declarations import Declaration
 from tests.support.rendering import render
-from tests.support.served import DONE_WITHIN, READY_WITHIN, ROOT, Gateway
+from tests.support.served import Gateway, customs_served
 from tests.support.tls import Issued, issued
 
 ACCOUNT = "broker-aa"
-
-
-@contextmanager
-def customs(folder: Path, arguments: Sequence[str]) -> Iterator[None]:
-    """`gateway customs serve` until the end, which is well."""
-    log = folder / "customs.log"
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli", "customs", "serve", *arguments],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=out,
-        )
-    assert process.stdout is not None
-    with process.stdout as stdout:
-        try:
-            said = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
-            assert said, log.read_text("utf-8")
-            assert json.loads(said)["ready"] is True
-            yield
-            process.terminate()
-            assert process.wait(DONE_WITHIN) == 0
-        finally:
-            process.kill()
-            process.wait()
 
 
 def shown(own: Issued) -> str:
@@ -73,7 +43,7 @@ def test_a_declaration_is_released_by_a_customs_over_https_in_envelopes_of_dxp(
     if way == "push":
         arguments += ["--push", f"https://127.0.0.1:{push}/answers/{name}"]
 
-    with gateway, customs(tmp_path, arguments):
+    with gateway, customs_served(tmp_path, *arguments):
         assert (f'"port": {push}, "event": "answers may be brought"' in gateway.log.read_text("utf-8")) is (
             way == "push"
         )
@@ -104,5 +74,5 @@ def test_a_customs_whose_answers_cannot_be_fetched_opens_an_alarm_though_nothing
 
     with gateway:
         gateway.until(lambda: alarms() == ["answers:customs"])
-        with customs(tmp_path, ["--home", str(gateway.home.path), "--http", f"127.0.0.1:{at}"]):
+        with customs_served(tmp_path, "--home", str(gateway.home.path), "--http", f"127.0.0.1:{at}"):
             gateway.until(lambda: alarms() == [])

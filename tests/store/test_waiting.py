@@ -111,6 +111,15 @@ async def told(store: Store, act: Told = Act.CONFIRMED, *, holds: bool = False, 
     assert await store.messages.decide(decision, NOW) == Applied(State.CLOSED)
 
 
+async def accepted_under(store: Store) -> Arrival:
+    """A declaration that was accepted under the agreement, which was confirmed before."""
+    await told(store)
+    sent = arrival()
+    await add_and_claim(store, sent)
+    await store.messages.decide(under(sent, store), NOW)
+    return sent
+
+
 async def wait(store: Store, sent: Arrival, **lack: Any) -> None:
     await add_and_claim(store, sent)
     assert await store.messages.decide(lacking(sent, **lack), NOW) == Applied(State.WAITING)
@@ -264,10 +273,7 @@ def test_a_long_term_mandate_is_used_by_many(store: Store) -> None:
 
 def test_a_notice_that_was_judged_on_an_older_state_is_not_written(store: Store) -> None:
     async def test() -> None:
-        await told(store)
-        sent = arrival()
-        await add_and_claim(store, sent)
-        await store.messages.decide(under(sent, store), NOW)
+        await accepted_under(store)
         late = AgreementChange(
             after=replace(AGREEMENT, state=AgreementState.TERMINATED),
             act=Act.TERMINATED,
@@ -298,10 +304,7 @@ def test_an_agreement_comes_free_when_customs_refuses_and_only_then(
     store: Store, status: CustomsStatus, state: AgreementState, acts: list[Act]
 ) -> None:
     async def test() -> None:
-        await told(store)
-        sent = arrival()
-        await add_and_claim(store, sent)
-        await store.messages.decide(under(sent, store), NOW)
+        sent = await accepted_under(store)
         assert await customs_says(store, sent, status, b"<a/>")
         assert await customs_says(store, sent, status, b"<b/>")
         (row,) = rows(store, agreements, number=NUMBER)
@@ -316,10 +319,7 @@ def test_a_terminated_agreement_does_not_come_in_force_again_when_its_declaratio
     store: Store,
 ) -> None:
     async def test() -> None:
-        await told(store)
-        sent = arrival()
-        await add_and_claim(store, sent)
-        await store.messages.decide(under(sent, store), NOW)
+        sent = await accepted_under(store)
         await told(store, Act.TERMINATED)
         assert await customs_says(store, sent, CustomsStatus.REFUSED, b"<a/>")
         (row,) = rows(store, agreements, number=NUMBER)
@@ -355,10 +355,7 @@ def test_a_revoked_agreement_holds_what_customs_has_not_taken_where_the_notice_s
 
 def test_what_was_sent_when_it_was_held_and_was_taken_is_delivered(store: Store) -> None:
     async def test() -> None:
-        await told(store)
-        sent = arrival()
-        await add_and_claim(store, sent)
-        await store.messages.decide(under(sent, store), NOW)
+        sent = await accepted_under(store)
         (delivery,) = await store.outbox.claim("customs", 10, NOW)
         await told(store, Act.TERMINATED, holds=True)
         await store.outbox.settle(delivery, DeliveryState.DELIVERED, "", NOW, NOW)
@@ -369,10 +366,7 @@ def test_what_was_sent_when_it_was_held_and_was_taken_is_delivered(store: Store)
 
 def test_a_node_that_dies_does_not_send_what_was_held_while_it_was_sent(store: Store) -> None:
     async def test() -> None:
-        await told(store)
-        sent = arrival()
-        await add_and_claim(store, sent)
-        await store.messages.decide(under(sent, store), NOW)
+        sent = await accepted_under(store)
         await store.outbox.claim("customs", 10, NOW)
         await told(store, Act.TERMINATED, holds=True)
         assert await store.outbox.recover() == 1
@@ -386,10 +380,7 @@ def test_a_node_that_dies_does_not_send_what_was_held_while_it_was_sent(store: S
 
 def test_a_revoked_agreement_stops_nothing_where_the_notice_does_not_say_so(store: Store) -> None:
     async def test() -> None:
-        await told(store)
-        sent = arrival()
-        await add_and_claim(store, sent)
-        await store.messages.decide(under(sent, store), NOW)
+        sent = await accepted_under(store)
         await told(store, Act.TERMINATED)
         assert row_of(store, sent).state == State.ACCEPTED
         assert len(await store.outbox.claim("customs", 10, NOW)) == 1

@@ -60,6 +60,15 @@ def _sound() -> Iterator[list[Mortal]]:
 
 
 @pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    """Not served yet."""
+    gateway = Gateway(tmp_path)
+    yield gateway
+    if gateway.running:
+        gateway.kill()
+
+
+@pytest.fixture
 def mortal(_sound: list[Mortal], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
     """A running node of a home in which every message is at its end."""
     if not _sound:

@@ -1,8 +1,5 @@
 """A bare declaration and its PDFs, loose in one OutBox: over SFTP, in both orders, across a restart."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import select
 
@@ -25,15 +22,6 @@ LISTED = Declaration(
 XML = {"loose.xml": render(LISTED, AU3)}
 PDFS = files(LISTED, AU3)
 ALL = XML | PDFS
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    """Not served yet."""
-    gateway = Gateway(tmp_path)
-    yield gateway
-    if gateway.running:
-        gateway.kill()
 
 
 def states(gateway: Gateway) -> dict[str, str]:

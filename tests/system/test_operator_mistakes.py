@@ -4,8 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -26,14 +24,6 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    with_home = Gateway(tmp_path)
-    yield with_home
-    if with_home.running:
-        with_home.kill()
 
 
 def test_a_file_that_the_system_refuses_is_named(gateway: Gateway) -> None:

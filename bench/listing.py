@@ -58,6 +58,10 @@ SELECT CASE WHEN seq % 5000 = 3 THEN 'rare-fault' ELSE 'schema-missing' END, seq
     family, type
 FROM messages WHERE state = 'rejected'
 """
+_TO_JUDGE: Final = """
+INSERT INTO to_judge (account, item, due_at, fence, attempts)
+SELECT account, seq, 0, 0, 0 FROM messages WHERE state = 'received'
+"""
 _BARE: Final = "SELECT * FROM messages WHERE state = ? AND kind = 'inbound' ORDER BY seq DESC LIMIT 100"
 
 _MIDDLE: Final = _FIRST + timedelta(days=15)
@@ -142,6 +146,7 @@ def fill(path: Path, count: int) -> None:
         driver.execute("BEGIN")
         driver.execute(_FILL, {"count": count, "first": first, "every": every})
         driver.execute(_FAULTS)
+        driver.execute(_TO_JUDGE)
         driver.execute("COMMIT")
         for _name, sql in indexes:
             driver.execute(sql)

@@ -44,10 +44,14 @@ FROM messages
 """,
     """
 INSERT INTO deliveries (message, destination, account, about, key, state, envelope, package_sha256,
-    package_name, package_size, next_at, since, created_at, changed_at, attempts, note)
+    package_name, package_size, since, created_at, changed_at, attempts, note)
 SELECT id, 'customs', account, id, id, CASE WHEN seq > :count - 500 THEN 'pending' ELSE 'delivered' END,
-    zeroblob(200), sha256, name, size, received_at, received_at, received_at, received_at, 1, ''
+    zeroblob(200), sha256, name, size, received_at, received_at, received_at, 1, ''
 FROM messages
+""",
+    """
+INSERT INTO to_send (destination, account, item, due_at, fence, about)
+SELECT destination, account, id, created_at, attempts, about FROM deliveries WHERE state = 'pending'
 """,
     """
 INSERT INTO obligations (message, due, documents, sources, missing, released_at, due_at, remind_at, reminded,

@@ -44,6 +44,7 @@ class HomeJudgement:
             return Decision(
                 message=received.arrival.id,
                 attempt=received.attempts,
+                fence=received.fence,
                 event=Event.FAILED,
                 reason=type(error).__name__,
             )

@@ -21,6 +21,7 @@ from adapters.home.backup import (
     walked,
 )
 from adapters.home.home import Home, HomeLocked
+from adapters.store.claims import queue_for_sending
 from adapters.store.database import Transaction
 from adapters.store.migrate import migrate
 from adapters.store.tables.messages import deliveries
@@ -97,11 +98,12 @@ def _say(to: Path, moment: Moment, contents: _Contents, actor: str, now: datetim
         maybe_sent = {"unsure": True, "alternatives": []}
         open_ = update(deliveries).where(deliveries.c.state.in_(_NOT_SETTLED))
         asked = transaction.connection.execute(
-            open_.values(state=DeliveryState.UNKNOWN, next_at=now, **maybe_sent)
-        )
+            open_.values(state=DeliveryState.UNKNOWN, **maybe_sent).returning(deliveries.c.id)
+        ).scalars()
+        queue_for_sending(transaction, unknown := asked.all(), now)
         held = update(deliveries).where(deliveries.c.state == DeliveryState.HELD)
         transaction.connection.execute(held.values(**maybe_sent))
-        note(transaction, NodeEvent.RESTORED, actor, now, **said, asked_about=asked.rowcount)
+        note(transaction, NodeEvent.RESTORED, actor, now, **said, asked_about=len(unknown))
 
     with Home(to).store() as database:
         database.submit(change).result()

@@ -28,6 +28,7 @@ from adapters.run.judge_pool import WorkerJudges
 from adapters.run.partners import visited_partners
 from adapters.run.reload import Reloader
 from adapters.run.worker import Judging
+from adapters.store.claims import SqlClaims
 from adapters.store.migrate import migrate
 from adapters.store.read.amqp_dedup import SqlAmqpDuplicates
 from adapters.store.read.dossiers import SqlDossiers
@@ -119,6 +120,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
         await reload.begin()
         config = NodeConfig(
             messages=SqlMessages(database),
+            claims=SqlClaims(database),
             dispatch=Dispatcher(
                 DispatchConfig(
                     outbox=outbox,

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, delete, select, update
 
+from adapters.store.claims import TO_JUDGE, queue_for_judgement
 from adapters.store.database import Transaction
 from adapters.store.read.agreement_use import accepted_under
 from adapters.store.rows import arrival_of
@@ -171,7 +172,7 @@ def check(transaction: Transaction, changes: Sequence[Transition | Note]) -> Che
         if isinstance(change, Note):
             continue
         row, state, seen = present[change.message].row, states[change.message], change.seen
-        if seen.attempt is not None and (row.attempts != seen.attempt or state is not State.RECEIVED):
+        if seen.fence is not None and not TO_JUDGE.holds(transaction, row.seq, seen.fence):
             return Refusal.LATE
         if (
             seen.revision not in (None, row.revision)
@@ -223,6 +224,8 @@ def _write(transaction: Transaction, change: Transition | Note, present: _Presen
     if detail.get("receipt") not in _digests(given):
         detail.pop("receipt", None)
     folder = folder_of(state, present.folder)
+    # Kept, since a later claim must not have the fence of one that may still be in progress.
+    left = TO_JUDGE.end(transaction, present.row.seq) if present.state is State.RECEIVED else {}
     changed = transaction.connection.execute(
         _CHANGE,
         {
@@ -232,6 +235,7 @@ def _write(transaction: Transaction, change: Transition | Note, present: _Presen
             "folder": folder,
             "moved_at": change.at,
             "revision": present.revision + 1,
+            **left,
             **_follows(state),
             **_columns(change.columns),
             **({} if change.facts is None else fact_columns(change.facts)),
@@ -240,6 +244,8 @@ def _write(transaction: Transaction, change: Transition | Note, present: _Presen
     )
     if changed.rowcount == 0:
         raise NotAsRead(change.message)
+    if state is State.RECEIVED:
+        queue_for_judgement(transaction, present.row.seq, _turn(present.row, change.columns))
     if change.findings is not None:
         note_faults(transaction, present.row.seq, change.findings, present.revision)
     detail |= unsigned(given)
@@ -248,17 +254,22 @@ def _write(transaction: Transaction, change: Transition | Note, present: _Presen
 
 
 def _follows(state: State) -> dict[str, object]:
-    """The columns for claim, wait and answer that follow from the new state. A message that is judged again
-    keeps its claim on what it waited for until it is decided."""
+    """The columns for wait and answer that follow from the new state. A message that is judged again
+    keeps its place in line for what it waited for until it is decided."""
     match state:
-        case State.RECEIVED:
-            return {"attempts": 0, "lease_until": None, "not_before": None}
-        case State.WAITING:
-            return {"lease_until": None}
+        case State.RECEIVED | State.WAITING:
+            return {}
         case State.CLOSED:
-            return {"lease_until": None, "waiting_for": None, "until": None, "answer_due": None}
+            return {"waiting_for": None, "until": None, "answer_due": None}
         case _:
-            return {"lease_until": None, "waiting_for": None, "until": None}
+            return {"waiting_for": None, "until": None}
+
+
+def _turn(row: _AMessage, columns: Columns) -> str | None:
+    """What the message was woken by, if only one message can have that."""
+    waited = row.waiting_for and Awaited.read(row.waiting_for)
+    thing = columns.get("waiting_for", waited)
+    return str(thing) if thing and thing.is_for_one else None
 
 
 def _columns(columns: Columns) -> dict[str, object]:

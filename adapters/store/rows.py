@@ -28,10 +28,12 @@ DECLARATION_OF: Final = func.coalesce(
 )
 
 
-def received_of(row: Row[*tuple[Any, ...]]) -> Received:
+def received_of(row: Row[*tuple[Any, ...]], attempts: int = 0, fence: int = 0) -> Received:
+    """`attempts` and `fence` are those of its claim, if it was claimed."""
     return Received(
         arrival=arrival_of(row),
-        attempts=row.attempts,
+        attempts=attempts,
+        fence=fence,
         link=ChainLink(sequence=row.link_sequence, digest=row.link_digest),
         overdue="" if row.until is not None else row.waiting_for or "",
         again=row.revision > 0,

@@ -81,7 +81,13 @@ class Dispatcher:
 
     async def recover(self) -> None:
         """Takes up the deliveries that the last node left."""
-        await self._config.outbox.recover()
+        now = self._config.clock()
+        await self._config.outbox.take_over(now)
+        await self._config.outbox.try_all(now)
+
+    async def take_over(self) -> bool:
+        """Takes up the deliveries of nodes that died; whether there were any."""
+        return await self._config.outbox.take_over(self._config.clock()) > 0
 
     def stop(self) -> None:
         self._stopping.set()
@@ -242,9 +248,10 @@ class Dispatcher:
         failures = 0
         while True:
             try:
-                await self._config.outbox.settle(
+                if not await self._config.outbox.settle(
                     delivery, step.state, note, now, step.next_at, unsure=unsure, counted=step.counted
-                )
+                ):
+                    log.warning("outcome came too late", message=delivery.message, fence=delivery.fence)
                 return
             except Exception as error:
                 why, pause = type(error).__name__, self._config.backoff.pause(failures := failures + 1)

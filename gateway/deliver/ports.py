@@ -13,7 +13,15 @@ from gateway.model.states import DeliveryState
 class Outbox(Protocol):
     """Deliveries to back-ends. Claimed items are `sending`; after a crash they are `unknown`."""
 
-    async def recover(self) -> int: ...
+    async def take_over(self, now: datetime) -> int:
+        """Ends the claims of others whose leases are over, and returns their number: what they may have sent
+        is asked about first, and goes to no other back-end."""
+        ...
+
+    async def try_all(self, now: datetime) -> None:
+        """Makes everything that waits due now. Called before serving: what was repaired while no node ran
+        does not wait until a time that the last node planned."""
+        ...
 
     async def destinations(self) -> Sequence[str]:
         """The destinations that have deliveries waiting, due now or later."""
@@ -36,8 +44,9 @@ class Outbox(Protocol):
         *,
         unsure: bool = False,
         counted: bool = True,
-    ) -> None:
-        """Writes the outcome of one attempt, together with the message's state (taken, undeliverable).
+    ) -> bool:
+        """Writes the outcome of one attempt, together with the message's state (taken, undeliverable). False,
+        and nothing is written, where the claim was lost.
         `unsure`: customs may have it, whatever the state says; from then on it is sent to no other
         destination. An attempt that is not `counted` is taken off the count."""
         ...

@@ -55,6 +55,12 @@ class Settlement:
     changes: tuple[Transition | Note, ...] = ()
 
 
+def abandoned(message: State) -> DeliveryState:
+    """What becomes of a delivery whose sender died: its back-end is asked about it before it is sent again.
+    One that was held while it was being sent is not sent again automatically; a replay asks first."""
+    return DeliveryState.HELD if message is State.HELD else DeliveryState.UNKNOWN
+
+
 def settled(
     attempt: Attempt,
     state: DeliveryState,

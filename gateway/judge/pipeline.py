@@ -152,6 +152,7 @@ def _judged(
     return Decision(
         message=received.arrival.id,
         attempt=received.attempts,
+        fence=received.fence,
         event=Event.PASSED if submissions else Event.ACCEPTED_NO_DELIVERY,
         findings=warnings,
         facts=authority.facts,
@@ -276,6 +277,7 @@ def _repeated(received: Received, authority: Authority, rules: Rules) -> Decisio
     return Decision(
         message=received.arrival.id,
         attempt=received.attempts,
+        fence=received.fence,
         event=Event.REPEATED,
         facts=authority.facts,
         linked=authority.repeats,
@@ -302,6 +304,7 @@ def _waits(
     return Decision(
         message=received.arrival.id,
         attempt=received.attempts,
+        fence=received.fence,
         event=Event.WAITING,
         findings=must_wait.shown,
         facts=context.facts,
@@ -375,6 +378,7 @@ def _refused(
     return Decision(
         message=received.arrival.id,
         attempt=received.attempts,
+        fence=received.fence,
         event=Event.REFUSED,
         findings=tuple(findings),
         facts=context.facts,

@@ -49,7 +49,7 @@ def transitions(decision: Decision, now: datetime) -> list[Transition]:
         event=decision.event,
         actor=ACTOR,
         at=now,
-        seen=Seen(attempt=decision.attempt, state=State.RECEIVED, name=decision.name),
+        seen=Seen(fence=decision.fence, state=State.RECEIVED, name=decision.name),
         detail={
             "attempt": decision.attempt,
             "faults": [found.rule or found.code for found in decision.findings],

@@ -70,10 +70,11 @@ class JudgedMeaning:
 class Decision:
     """The outcome of one judgement: everything that one commit writes, or nothing of it.
 
-    `attempt` is that of the judgement: a late decision, after the lease went to another attempt, is not
-    committed. `holder` is the accepted message that held `facts.key` when this was judged (None: none);
-    if that has changed since, nothing is committed and the message is judged again. `linked` is the earlier
-    message that this one repeats, corrects or updates, or the declaration that it belongs to.
+    `fence` is that of the claim under which it was judged: after the claim went to another, a decision is
+    late and not committed. `attempt` counts the judgements, for the log. `holder` is the accepted message
+    that held `facts.key` when this was judged (None: none); if that has changed since, nothing is committed
+    and the message is judged again. `linked` is the earlier message that this one repeats, corrects or
+    updates, or the declaration that it belongs to.
 
     `wait` is what the message waits for, `brings` what others may wait for. The `joined` messages came on
     their own and are accepted with it; the `replaced` ones are refused since it takes their place. If one of
@@ -83,6 +84,7 @@ class Decision:
 
     message: str
     attempt: int
+    fence: int
     event: Event
     name: str | None = None
     findings: tuple[Finding, ...] = ()

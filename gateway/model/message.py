@@ -80,13 +80,15 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A message as the store hands it to judgement. `attempts` counts this one; `link` is its first event;
-    `overdue` names what it waited for until its time was over, if it did; `again`: it was decided before, or
-    held by an operator."""
+    """A message as the store hands it to judgement. `link` is its first event; `attempts` counts the
+    judgements that were begun and did not end, with this one, and `fence` is that of the claim (both 0 where
+    it is not claimed). `overdue` names what it waited for until its time was over, if it did; `again`: it was
+    decided before, or held by an operator."""
 
     arrival: Arrival
-    attempts: int
     link: ChainLink
+    attempts: int = 0
+    fence: int = 0
     overdue: str = ""
     again: bool = False
 

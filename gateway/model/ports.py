@@ -113,14 +113,9 @@ class PendingReceipt:
 class MessageStore(Intake, Protocol):
     """The messages that await a decision. Every method is one commit."""
 
-    async def recover(self) -> int:
-        """Releases the claims of a node that died, and returns their number; called before serving,
-        when the home's lock says that no other node runs."""
-        ...
-
     async def claim(self, limit: int, now: datetime, lease: timedelta) -> Sequence[Received]:
-        """The oldest messages to judge, each with its attempt counted before the work; nobody else gets them
-        until the lease ends."""
+        """The oldest messages to judge, in turn between accounts, each with its attempt counted before the
+        work; nobody else gets them until the lease ends."""
         ...
 
     async def decide(self, decision: Decision, now: datetime) -> Applied | Refusal:
@@ -139,8 +134,8 @@ class MessageStore(Intake, Protocol):
         that was ahead wrote it, and has been set back since. Returns their number."""
         ...
 
-    async def put_back(self, message: str, attempt: int, not_before: datetime, *, crashed: bool) -> None:
-        """Ends a claim without a decision. Only a crashed attempt stays counted."""
+    async def put_back(self, received: Received, not_before: datetime, *, crashed: bool) -> None:
+        """Ends a claim without a decision, unless it was lost. Only a crashed attempt stays counted."""
         ...
 
     async def pending_receipts(
@@ -230,12 +225,14 @@ class ReceiptDeliveries(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A delivery that the outbox has claimed; if `unknown`, the back-end is asked before it is sent
-    again. `unsure`: customs may have it already. `since`: the start of its time for delivery."""
+    """A delivery that the outbox has claimed, with the fence of the claim; if `unknown`, the back-end is
+    asked before it is sent again. `unsure`: customs may have it already. `since`: the start of its time for
+    delivery."""
 
     id: int
     message: str
     attempts: int
+    fence: int
     unknown: bool
     submission: Submission
     since: datetime

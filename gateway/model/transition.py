@@ -39,11 +39,11 @@ class Columns(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """The facts that a transition was decided on; None where one makes no difference. `attempt` is that of a
-    judgement: if its lease went to another attempt, it is late."""
+    """The facts that a transition was decided on; None where one makes no difference. `fence` is that of
+    a claim: if that was lost, the transition is late."""
 
     revision: int | None = None
-    attempt: int | None = None
+    fence: int | None = None
     state: State | None = None
     name: str | None = None
 

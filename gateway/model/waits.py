@@ -78,6 +78,11 @@ class Awaited:
         return " ".join((self.kind, *self.names))
 
     @property
+    def is_for_one(self) -> bool:
+        """Whether only one of several messages that wait for it can have it; a mandate serves all of them."""
+        return self.kind is not AwaitedKind.MANDATE
+
+    @property
     def spelling(self) -> str | None:
         """The key for looking up a thing with a file name: the same for names that are spelt alike
         (`file_names`). None for any other thing, which is looked up by its exact name."""

@@ -36,9 +36,9 @@ from gateway.model.transition import Applied, Refusal
 from gateway.monitor.observer import UNOBSERVED, Observer
 from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
+from gateway.run.claims import LEASE, RENEW_EVERY, TAKE_OVER_EVERY, Claims
 
 CRASHES: Final = 3  # judgements of one message that may crash before it is held
-LEASE: Final = timedelta(minutes=15)
 _SET_BACK: Final = timedelta(seconds=1)  # a smaller step is ordinary clock correction
 ANNOUNCE_HELD_AFTER: Final = timedelta(minutes=5)  # CONTRACT.md, "Receipts"
 IDLE: Final = 0.5  # seconds between polls when nothing wakes a loop
@@ -58,6 +58,7 @@ class NodeConfig:
     the pauses of each loop while it fails."""
 
     messages: MessageStore
+    claims: Claims
     dispatch: Dispatcher
     answers: CustomsAnswers
     reminders: Reminders
@@ -92,13 +93,17 @@ class Node:
         """Takes up the work that the last node left, runs until `stop`, and returns when all work in progress
         is committed. When cancelled, it leaves that work to the next node, which finds it as after a
         crash."""
-        await self._config.messages.recover()
+        await self._config.claims.end_leases_of_others(self._config.clock())
         await self._config.dispatch.recover()
         try:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._signing(self._judge_some, self._arrived))
                 loops.create_task(self._signing(self._expire_some, asyncio.Event()))
                 loops.create_task(self._loop(self._end_waits, asyncio.Event()))
+                loops.create_task(self._loop(self._renew_leases, asyncio.Event(), RENEW_EVERY))
+                loops.create_task(
+                    self._loop(self._config.dispatch.take_over, asyncio.Event(), TAKE_OVER_EVERY)
+                )
                 loops.create_task(self._loop(self._dispatch_some, self._config.dispatch.wake))
                 loops.create_task(self._loop(self._config.dispatch.give_up, asyncio.Event(), GIVE_UP_EVERY))
                 # One loop for each: a back-end that does not answer must not block the others.
@@ -186,6 +191,10 @@ class Node:
             self._config.dispatch.wake.set()
         return False
 
+    async def _renew_leases(self) -> bool:
+        await self._config.claims.renew(self._config.clock())
+        return False
+
     async def _expire_some(self) -> bool:
         expired = await self._config.messages.expire(self._config.clock())
         if expired:
@@ -228,7 +237,7 @@ class Node:
         message, failures = received.arrival.id, 0
         while True:
             try:
-                await self._config.messages.put_back(message, received.attempts, not_before, crashed=crashed)
+                await self._config.messages.put_back(received, not_before, crashed=crashed)
                 return
             except Exception as error:
                 why, pause = type(error).__name__, self._config.backoff.pause(failures := failures + 1)
@@ -245,7 +254,10 @@ class Node:
             return await self._config.judges.judge(received, now)
         except WorkerDied as died:
             log.error(
-                "judgement crashed", message=received.arrival.id, attempt=received.attempts, error=str(died)
+                "judgement crashed",
+                message=received.arrival.id,
+                attempt=received.attempts,
+                error=str(died),
             )
             if received.attempts < CRASHES:
                 raise
@@ -317,7 +329,13 @@ class Node:
 
 
 def _failed(received: Received, reason: str) -> Decision:
-    return Decision(message=received.arrival.id, attempt=received.attempts, event=Event.FAILED, reason=reason)
+    return Decision(
+        message=received.arrival.id,
+        attempt=received.attempts,
+        fence=received.fence,
+        event=Event.FAILED,
+        reason=reason,
+    )
 
 
 async def _until(event: asyncio.Event, seconds: float) -> None:

@@ -113,7 +113,7 @@ class Run:
                     assert len(await self.store.outbox.claim(case.name, 1, self.now)) == 1
         await self.dispatch.turn()
         await self.dispatch.idle()
-        await self.store.outbox.recover()
+        await self.store.restarted(self.now)
 
     def row(self, case: Case) -> Any:
         with self.store.database.engine.connect() as reader:

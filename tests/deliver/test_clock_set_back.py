@@ -8,9 +8,10 @@ from typing import Final
 from sqlalchemy import update
 
 from adapters.store.tables.messages import deliveries, messages, receipts
+from adapters.store.tables.queues import to_judge, to_send
 from gateway.deliver.circuit_breaker import FAILURES, CircuitBreaker
 from gateway.deliver.rate_limit import Limits, RateLimit
-from gateway.run.worker import LEASE
+from gateway.run.claims import LEASE
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
 from tests.support.rendering import packed
@@ -45,17 +46,15 @@ def test_deliveries_leases_and_retries_go_on_and_what_parties_wait_for_stays(tmp
             at = NOW + by
             with harness.database.engine.connect() as connection:
                 connection.execute(update(messages).values(until=at))
-                connection.execute(
-                    update(messages).where(messages.c.id == asked).values(lease_until=at, not_before=at)
-                )
-                connection.execute(update(deliveries).values(next_at=at))
+                connection.execute(update(to_judge).values(lease_until=at, due_at=at, owner="before"))
+                connection.execute(update(to_send).values(due_at=at))
                 connection.execute(update(receipts).values(post_at=at))
 
         def waits() -> set[datetime]:
-            row = harness.message(asked)
-            deliver = {each["next_at"] for each in harness.rows(deliveries)}
+            (judge,) = harness.rows(to_judge)
+            deliver = {each["due_at"] for each in harness.rows(to_send)}
             bring = {each["post_at"] for each in harness.rows(receipts)}
-            return {row["lease_until"], row["not_before"], *deliver, *bring}
+            return {judge["lease_until"], judge["due_at"], *deliver, *bring}
 
         assert harness.rows(deliveries)
         assert harness.rows(receipts, message=sent)

@@ -15,8 +15,10 @@ from sqlalchemy import update
 
 from adapters.backends.rest import Rest
 from adapters.sandbox.customs.customs import ReferenceCustoms
-from adapters.store.tables.messages import deliveries, events, messages, receipts
+from adapters.store.claims import SqlClaims
+from adapters.store.tables.messages import deliveries, events, receipts
 from adapters.store.tables.operations import destinations
+from adapters.store.tables.queues import to_judge
 from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.destinations import SqlBackendActs, SqlDestinations
@@ -173,6 +175,7 @@ class World:
             NodeConfig(
                 unfit=lambda _now: "",
                 messages=harness.messages,
+                claims=SqlClaims(harness.database),
                 dispatch=self.dispatch,
                 answers=CustomsAnswers(book, harness.register, families(), policy, harness.judges, clock),
                 reminders=Reminders(
@@ -475,7 +478,6 @@ def test_a_clock_that_is_set_back_while_the_node_runs_makes_nothing_wait_for_it(
             await work
 
     with world.harness.database.engine.begin() as connection:
-        waits = update(messages).where(messages.c.id == asked)
-        connection.execute(waits.values(lease_until=None, not_before=ahead + timedelta(minutes=5)))
+        connection.execute(update(to_judge).values(lease_until=None, due_at=ahead + timedelta(minutes=5)))
     asyncio.run(serve())
     assert world.harness.message(asked)["state"] in (State.ACCEPTED, State.DELIVERED, State.CLOSED)

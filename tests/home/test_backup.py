@@ -19,6 +19,7 @@ from sqlalchemy import Table, select, update
 from adapters.home.backup import CONTENTS, BadBackup, back_up
 from adapters.home.home import HomeLocked
 from adapters.home.restore import restore
+from adapters.store.claims import queue_for_sending
 from adapters.store.database import Database, Transaction, sqlite_engine
 from adapters.store.tables.messages import deliveries, events, messages, receipts
 from adapters.store.write.deliveries import SqlOutbox
@@ -28,6 +29,7 @@ from gateway.model.states import DeliveryState
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
+from tests.support.stores import restarted
 
 LATER = NOW + timedelta(hours=1)
 
@@ -102,6 +104,7 @@ def test_what_was_not_settled_is_asked_about_before_it_is_sent(harness: Harness,
     for id_, state in zip(own, states, strict=True):
         change = update(deliveries).where(deliveries.c.id == id_).values(state=state)
         harness.database.submit(partial(_execute, change)).result()
+        harness.database.submit(partial(queue_for_sending, ids=[id_], due_at=NOW)).result()
     back_up(harness.home, tmp_path / "backup", NOW)
     restore(tmp_path / "backup", tmp_path / "new", "tests", LATER)
     found = [(row["state"], row["unsure"]) for row in rows(tmp_path / "new", deliveries)]
@@ -122,7 +125,7 @@ def test_what_was_received_before_the_copy_is_asked_about_whenever_it_is_judged(
     restore(tmp_path / "backup", tmp_path / "new", "tests", LATER)
     with closing(Database(sqlite_engine(tmp_path / "new" / "gateway.db"))) as database:
         restored = SqlMessages(database)
-        asyncio.run(restored.recover())
+        asyncio.run(restarted(database, LATER))
         asyncio.run(restored.add(after))
         for received in asyncio.run(restored.claim(9, LATER, timedelta(minutes=1))):
             asyncio.run(restored.decide(harness.judgement(received, LATER), LATER))

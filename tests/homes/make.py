@@ -34,7 +34,9 @@ from typing import Any, Final
 from sqlalchemy import Update, func, select, update
 
 from adapters.store.database import Database, sqlite_engine
+from adapters.store.rows import received_of
 from adapters.store.tables.messages import deliveries, messages, obligations, receipts, requests
+from adapters.store.tables.queues import to_judge
 from adapters.store.write.messages import SqlMessages
 from gateway.model.states import DeliveryState, State
 from gateway.run.worker import CRASHES
@@ -197,10 +199,12 @@ def _set(node: Mortal, change: Update) -> None:
 
 def _put_back(node: Mortal, reference: str, not_before: datetime) -> None:
     with node.reading() as store:
-        query = select(messages.c.id, messages.c.attempts).where(messages.c.name == f"{reference}.xml")
-        message, attempt = store.execute(query).one()
+        query = select(messages, to_judge.c.attempts.label("begun"), to_judge.c.fence.label("claim"))
+        of_name = query.join(to_judge, to_judge.c.item == messages.c.seq)
+        row = store.execute(of_name.where(messages.c.name == f"{reference}.xml")).one()
     with closing(Database(sqlite_engine(node.home.database))) as database:
-        asyncio.run(SqlMessages(database).put_back(message, attempt, not_before, crashed=True))
+        received = received_of(row, row.begun, row.claim)
+        asyncio.run(SqlMessages(database).put_back(received, not_before, crashed=True))
 
 
 def _check(node: Mortal) -> None:
@@ -208,7 +212,7 @@ def _check(node: Mortal) -> None:
     assert violations(node.home) == []
     kinds = {
         "claimed": len(_claimed(node)),
-        "put back": _count(node, messages, messages.c.not_before > datetime.now(UTC)),
+        "put back": _count(node, to_judge, to_judge.c.due_at > datetime.now(UTC)),
         "received": _count(node, messages, messages.c.state == State.RECEIVED),
         "woken": _count(
             node, messages, messages.c.state == State.RECEIVED, messages.c.waiting_for.is_not(None)
@@ -269,7 +273,8 @@ def _until_states(node: Mortal, state: State, *references: str) -> None:
 
 def _claimed(node: Mortal) -> Collection[str]:
     with node.reading() as store:
-        query = select(messages.c.name).where(messages.c.lease_until.is_not(None))
+        query = select(messages.c.name).join(to_judge, to_judge.c.item == messages.c.seq)
+        query = query.where(to_judge.c.lease_until.is_not(None))
         return {name.removesuffix(".xml") for name in store.execute(query).scalars()}
 
 

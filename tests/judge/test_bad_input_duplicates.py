@@ -168,7 +168,7 @@ def test_a_second_save_with_other_content_is_a_duplicate(harness: Harness) -> No
 
 def test_what_failed_on_our_side_never_counts(harness: Harness) -> None:
     received = harness.received(ACCOUNT, "a.zip", packed(FIRST))
-    broken = Decision(message=received.arrival.id, attempt=1, event=Event.FAILED, reason="tests")
+    broken = Decision(message=received.arrival.id, attempt=1, fence=1, event=Event.FAILED, reason="tests")
     asyncio.run(harness.messages.decide(broken, NOW))
     second = sent(harness, OTHER)
     assert (second.event, second.linked) == (Event.PASSED, None)

@@ -89,7 +89,7 @@ class Course:
             while in_hand and (not claimed or self._random.random() < 0.5):
                 received, decision = in_hand.pop(self._random.randrange(len(in_hand)))
                 if await store.decide(decision, at) is Refusal.SUPERSEDED:
-                    await store.put_back(received.arrival.id, received.attempts, at, crashed=False)
+                    await store.put_back(received, at, crashed=False)
                 claimed = claimed or (received,)
 
     def ended(self, message: str) -> tuple[str, list[str]]:

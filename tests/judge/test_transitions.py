@@ -33,7 +33,7 @@ SUBMISSION = Submission(
 
 def decision(event: Event, **changes: object) -> Decision:
     values: dict[str, object] = {"facts": FACTS, "name": "a.zip", **changes}
-    return Decision(message="01", attempt=2, event=event, **values)  # type: ignore[arg-type]
+    return Decision(message="01", attempt=2, fence=2, event=event, **values)  # type: ignore[arg-type]
 
 
 def own(event: Event, **changes: object) -> Transition:
@@ -45,7 +45,7 @@ def kinds(transition: Transition) -> list[type]:
 
 
 def test_a_judgement_is_written_only_for_the_attempt_and_the_name_that_it_judged() -> None:
-    assert own(Event.PASSED).seen == Seen(attempt=2, state=State.RECEIVED, name="a.zip")
+    assert own(Event.PASSED).seen == Seen(fence=2, state=State.RECEIVED, name="a.zip")
 
 
 def test_what_is_accepted_takes_its_key_and_is_sent() -> None:

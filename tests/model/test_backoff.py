@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.sandbox.customs.customs import ReferenceCustoms
+from adapters.store.claims import SqlClaims
 from adapters.store.tables.messages import deliveries, messages
 from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
@@ -75,6 +76,7 @@ def node_of(harness: Harness, clock: Clock, dispatch: Dispatcher, observer: Obse
     return Node(
         NodeConfig(
             messages=harness.messages,
+            claims=SqlClaims(harness.database),
             dispatch=dispatch,
             answers=CustomsAnswers(book, harness.register, families(), policy, harness.judges, clock),
             reminders=Reminders(
@@ -137,7 +139,7 @@ def test_a_loop_of_the_node_that_fails_waits_longer_each_time_and_recovers(harne
 
         async with running(node):
             await until(lambda: rounds.at["judge_some"])
-            with gone(harness, "messages"):
+            with gone(harness, "to_judge"):
                 node._arrived.set()
                 await until(lambda: len(failed()) >= len(PAUSES))
                 times = rounds.at["judge_some"][-len(PAUSES) :]
@@ -147,7 +149,7 @@ def test_a_loop_of_the_node_that_fails_waits_longer_each_time_and_recovers(harne
             await node.add(arrival(harness, packed(DECLARED), clock()))
             await until(lambda: [row["state"] for row in harness.rows(messages)] == [State.ACCEPTED])
             before = len(failed())
-            with gone(harness, "messages"):
+            with gone(harness, "to_judge"):
                 await until(lambda: len(failed()) > before)
             assert failed()[before] == BACKOFF.first
 
@@ -173,7 +175,7 @@ def test_what_was_being_judged_when_the_store_failed_is_judged_as_soon_as_it_wor
         async with running(node):
             await node.add(arrival(harness, packed(DECLARED), clock()))
             await asyncio.wait_for(judging.wait(), WITHIN)
-            with gone(harness, "messages"):
+            with gone(harness, "to_judge"):
                 go.set()
                 await until(lambda: len(failures(lines, "message not put back")) >= len(PAUSES))
             clock.now += timedelta(seconds=2)  # far less than a lease

@@ -17,6 +17,7 @@ from tests.support.declarations import Declaration
 from tests.support.harness import LATER, Harness
 from tests.support.operating import BROKER, gateway, trail
 from tests.support.rendering import packed, render
+from tests.support.stores import restarted
 from tests.system.test_transit import transit
 
 ANSWER_WITHIN = timedelta(hours=24)
@@ -100,7 +101,7 @@ def test_a_node_that_is_killed_while_it_sends_it_again_asks_once_more_under_the_
     message, delivery = delivered(harness)
     replay(harness, delivery)
     claimed(harness)
-    assert asyncio.run(outbox(harness).recover()) == 1
+    assert asyncio.run(restarted(harness.database)) == 1
     (item,) = claimed(harness)
     assert (item.id, item.unknown, item.submission.key) == (delivery, True, message)
 

@@ -116,7 +116,12 @@ def test_the_sender_reads_the_refusal_as_any_other(harness: Harness) -> None:
     held(harness, message)
     given = rejected(harness, message)
     decision = Decision(
-        message=message, attempt=1, event=Event.REFUSED, findings=given.findings, receipts=given.receipts
+        message=message,
+        attempt=1,
+        fence=1,
+        event=Event.REFUSED,
+        findings=given.findings,
+        receipts=given.receipts,
     )
     assert_refusal_is_told(harness, decision, "R1.xml")
 

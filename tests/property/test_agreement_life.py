@@ -160,8 +160,7 @@ class AgreementLife(RuleBasedStateMachine):
         before = self._standing(decision)
         outcome = asyncio.run(self._harness.messages.decide(decision, NOW))
         if outcome is Refusal.SUPERSEDED:
-            message = received.arrival.id
-            asyncio.run(self._harness.messages.put_back(message, received.attempts, NOW, crashed=False))
+            asyncio.run(self._harness.messages.put_back(received, NOW, crashed=False))
             return self._commit(self._judged(self._harness.claimed(NOW + timedelta(days=3))))
         if outcome == Applied(State.ACCEPTED):
             assert before is not None

@@ -70,7 +70,7 @@ def test_a_receipt_that_is_written_later_bears_the_new_name(harness: Harness) ->
     rename(harness, "d.xml.1", "d.xml")
     refused = asyncio.run(harness.messages.decide(under_the_old_one, SOON))
     assert refused is Refusal.SUPERSEDED
-    asyncio.run(harness.messages.put_back(received.arrival.id, received.attempts, SOON, crashed=False))
+    asyncio.run(harness.messages.put_back(received, SOON, crashed=False))
     decision = again(harness)
     assert decision.event is Event.PASSED
     told = harness.rows(receipts, message=decision.message, account=ACCOUNT)

@@ -179,7 +179,9 @@ def test_a_list_of_deliveries_reads_those_of_its_state_or_the_newest_and_sorts_n
     harness: Harness, asked: dict[str, Any], plan: str
 ) -> None:
     plans = _plans(harness, lambda reader: list_deliveries(reader, **asked, limit=100))
-    assert [steps for _statement, steps in plans] == [[plan]]
+    ((_statement, steps),) = plans
+    due = "SEARCH to_send USING INDEX to_send_item (item=?) LEFT-JOIN"
+    assert steps == [plan, due]
 
 
 def _plans(harness: Harness, query: Callable[[Connection], object]) -> list[tuple[str, list[str]]]:

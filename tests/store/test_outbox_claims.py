@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
+from adapters.store.claims import queue_for_sending
 from adapters.store.tables.messages import deliveries, events, messages
 from adapters.store.write.destinations import SqlBackendActs, SqlDestinations
 from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
@@ -115,7 +116,7 @@ def test_what_is_about_one_declaration_goes_in_order(store: Store) -> None:
         third = await send(store, arrival(3), about="B" * 26)
         assert await claimed(store) == [first, third]  # also within one claim
         assert await claimed(store) == []  # it is being sent
-        await store.outbox.recover()
+        await store.restarted()
         assert second not in await claimed(store)  # its outcome is not known
         assert row(store, second).state == DeliveryState.PENDING
 
@@ -313,3 +314,5 @@ def _fill(transaction: Any) -> None:
         for number in range(20_000)
     ]
     transaction.connection.execute(insert(deliveries), rows)
+    ids = transaction.connection.execute(select(deliveries.c.id)).scalars().all()
+    queue_for_sending(transaction, ids, NOW)

@@ -8,10 +8,15 @@ import pytest
 from sqlalchemy import Select
 from sqlalchemy.dialects import sqlite
 
+from adapters.store.claims import TO_JUDGE, TO_SEND, Queue
 from adapters.store.database import sqlite_engine
 from adapters.store.migrate import migrate
 from adapters.store.read import mailbox, register_queries
-from adapters.store.write import deliveries, failover, messages, pending_receipts, waits
+from adapters.store.write import deliveries, failover, pending_receipts, waits
+
+
+def _next_of(queue: Queue) -> Select[Any]:
+    return queue._following.params(chosen=[1], destination="", of="", owner="", now=None)
 
 
 @pytest.mark.parametrize(
@@ -27,13 +32,12 @@ from adapters.store.write import deliveries, failover, messages, pending_receipt
         (waits._ONE_OF, "messages_in_wait (state=? AND waiting_for>? AND waiting_for<?)"),
         (waits._BEFORE, "messages_woken (state=? AND waiting_for=? AND seq<?)"),
         (waits.VERSIONS, "messages_by_key (party=? AND family=? AND type=? AND reference=?)"),
-        (messages._FOLLOWING, "messages_to_judge (state=? AND account=? AND seq>?)"),
-        (messages._AT_WORK, "messages_at_work (state=? AND lease_until>?)"),
-        (
-            deliveries._FOLLOWING.params(chosen=[1], destination="", of="", now=None),
-            "deliveries_to_send (destination=? AND account=? AND next_at<?)",
-        ),
-        (deliveries._AT_WORK, "deliveries_at_work (destination=?)"),
+        (_next_of(TO_JUDGE), "PRIMARY KEY (account=?)"),
+        (TO_JUDGE._at_work, "to_judge_claimed (lease_until>?)"),
+        (TO_JUDGE._ended, "to_judge_claimed (lease_until>? AND lease_until<?)"),
+        (_next_of(TO_SEND), "to_send_due (destination=? AND account=? AND due_at<?)"),
+        (TO_SEND._at_work, "to_send_claimed (destination=? AND lease_until>?)"),
+        (TO_SEND._ended, "to_send_claimed"),
         (deliveries._OVERDUE, "deliveries_on_the_way (destination=? AND state=? AND since<?)"),
         (failover._WAITING, "deliveries_divertible (destination=?)"),
         (pending_receipts._NOT_TOLD, "deliveries_not_told (destination=?)"),
@@ -43,8 +47,8 @@ from adapters.store.write import deliveries, failover, messages, pending_receipt
     ids=[
         *("wake", "overdue", "a file's namesake", "files in wait", "a file in wait"),
         *("wake by a file", "a file claimed before"),
-        *("one of several", "claimed before", "versions", "the next of an account", "at work"),
-        *("the next delivery", "on its way", "tried for too long", "to divert", "to tell"),
+        *("one of several", "claimed before", "versions", "the next of an account", "at work", "left"),
+        *("the next delivery", "on its way", "left on its way", "tried for too long", "to divert", "to tell"),
         *("a page of messages", "a page of receipts"),
     ],
 )
@@ -69,23 +73,23 @@ def test_the_accounts_that_have_something_to_judge_are_found_without_reading_wha
     migrate(tmp_path / "gateway.db")
     engine = sqlite_engine(tmp_path / "gateway.db")
     with engine.connect() as connection:
-        asked = messages._OLDEST_DUE.compile(dialect=sqlite.dialect())
+        asked = TO_JUDGE._oldest.compile(dialect=sqlite.dialect())
         marks = (None,) * str(asked).count("?")
         steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", marks)]
     engine.dispose()
     # Of one that was woken, whether it is its turn, is looked up by itself.
-    *accounts, woken = [step for step in steps if " messages" in step or " earlier" in step]
-    assert woken.endswith("INDEX messages_woken (state=? AND waiting_for=? AND seq<?)")
+    *accounts, woken = [step for step in steps if " to_judge" in step or " earlier" in step]
+    assert woken.endswith("INDEX to_judge_in_line (turn=? AND item<?)")
     assert len(accounts) == 3
-    assert all("INDEX messages_to_judge (state=?" in step for step in accounts), accounts
+    assert all("USING PRIMARY KEY" in step for step in accounts), accounts
     assert not any("TEMP B-TREE" in step for step in steps)
 
 
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (deliveries._OLDEST_DUE, "deliveries_to_send (destination=?"),
-        (deliveries._DESTINATIONS, "deliveries_to_send"),
+        (TO_SEND._oldest, "(destination=?"),
+        (deliveries._DESTINATIONS, "PRIMARY KEY"),
     ],
     ids=["accounts", "destinations"],
 )
@@ -99,7 +103,7 @@ def test_who_has_something_to_send_is_found_without_reading_what_waits(
         marks = (None,) * str(asked).count("?")
         steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", marks)]
     engine.dispose()
-    found = [step for step in steps if " deliveries USING" in step]
+    found = [step for step in steps if " to_send USING" in step]
     assert len(found) >= 2
     assert all(index in step for step in found), found
     assert not any("TEMP B-TREE" in step for step in steps)

@@ -66,7 +66,10 @@ async def bring(store: Store, declaration: Arrival, *codes: str, number: int = 2
         facts={},
     )
     decision = Decision(
-        **{name: getattr(accepted(sent), name) for name in ("message", "attempt", "event", "receipts")},
+        **{
+            name: getattr(accepted(sent), name)
+            for name in ("message", "attempt", "fence", "event", "receipts")
+        },
         facts=Facts(
             key=replace(KEY, reference=sent.name),
             content="d" * 64,

@@ -40,8 +40,11 @@ def test_a_claimed_message_is_no_one_elses_until_its_lease_ends(store: Store) ->
     async def run() -> None:
         await add_and_claim(store, arrival())
         assert await store.messages.claim(10, NOW + LEASE / 2, LEASE) == ()
+        # Its owner does not take over from itself: its own task ends the claim.
+        assert await store.messages.claim(10, NOW + LEASE * 2, LEASE) == ()
+        store.database.owner = "another node"
         again = await store.messages.claim(10, NOW + LEASE * 2, LEASE)
-        assert [received.attempts for received in again] == [2]
+        assert [(received.attempts, received.fence) for received in again] == [(2, 2)]
 
     asyncio.run(run())
 
@@ -93,7 +96,7 @@ def test_however_many_messages_an_account_has_anothers_is_among_the_next(store: 
 def test_recovery_gives_claims_free_and_keeps_their_attempts(store: Store) -> None:
     async def run() -> None:
         await add_and_claim(store, arrival())
-        assert await store.messages.recover() == 1
+        assert await store.restarted() == 1
         (again,) = await store.messages.claim(1, NOW, LEASE)
         assert again.attempts == 2
 
@@ -103,12 +106,12 @@ def test_recovery_gives_claims_free_and_keeps_their_attempts(store: Store) -> No
 def test_a_message_that_is_put_back_counts_only_a_crash(store: Store) -> None:
     async def run() -> None:
         sent = arrival()
-        await add_and_claim(store, sent)
-        await store.messages.put_back(sent.id, 1, NOW + timedelta(seconds=5), crashed=False)
+        (first,) = await add_and_claim(store, sent)
+        await store.messages.put_back(first, NOW + timedelta(seconds=5), crashed=False)
         assert await store.messages.claim(1, NOW, LEASE) == ()
         (again,) = await store.messages.claim(1, NOW + timedelta(seconds=6), LEASE)
         assert again.attempts == 1
-        await store.messages.put_back(sent.id, 1, NOW, crashed=True)
+        await store.messages.put_back(again, NOW, crashed=True)
         (third,) = await store.messages.claim(1, NOW + timedelta(seconds=6), LEASE)
         assert third.attempts == 2
 
@@ -119,6 +122,7 @@ def test_a_decision_that_comes_after_another_attempt_began_is_not_written(store:
     async def run() -> None:
         sent = arrival()
         await add_and_claim(store, sent)
+        store.database.owner = "another node"
         await store.messages.claim(1, NOW + LEASE * 2, LEASE)
         refused = await store.messages.decide(accepted(sent, attempt=1), NOW)
         assert refused is Refusal.LATE
@@ -239,7 +243,12 @@ def test_a_repeated_message_gets_the_same_receipts_again_under_its_own_name(stor
         await accept(store, first)
         await add_and_claim(store, second)
         repeated = Decision(
-            message=second.id, attempt=1, event=Event.REPEATED, facts=accepted(second).facts, linked=first.id
+            message=second.id,
+            attempt=1,
+            fence=1,
+            event=Event.REPEATED,
+            facts=accepted(second).facts,
+            linked=first.id,
         )
         assert await store.messages.decide(repeated, NOW) == Applied(State.CLOSED)
         given = await store.mailbox.page("broker", Folder.INBOX, "", 100)
@@ -281,7 +290,7 @@ def test_a_held_message_is_announced_once(store: Store) -> None:
     async def run() -> None:
         sent = arrival()
         await add_and_claim(store, sent)
-        await store.messages.decide(Decision(message=sent.id, attempt=1, event=Event.FAILED), NOW)
+        await store.messages.decide(Decision(message=sent.id, attempt=1, fence=1, event=Event.FAILED), NOW)
         assert await store.messages.pending_receipts(NOW - timedelta(minutes=5), NOW, {}, 10) == []
         (held,) = await store.messages.pending_receipts(NOW + timedelta(minutes=5), NOW, {}, 10)
         pending = replace(receipt("held", "Gateway_held"), final=False)
@@ -300,7 +309,7 @@ def test_the_same_verdict_after_a_replay_gives_no_second_final_receipt(store: St
         await store.messages.decide(refused(sent), NOW)
         await store.database.write(lambda transaction: replay(transaction, sent.id, "op", "why", NOW))
         assert len(await store.messages.claim(1, NOW, LEASE)) == 1
-        again = replace(refused(sent), receipts=(receipt("rejected", "Gateway_again"),))
+        again = replace(refused(sent), fence=2, receipts=(receipt("rejected", "Gateway_again"),))
         await store.messages.decide(again, NOW)
         assert await names(store, Folder.INBOX) == ["Gateway_1.zip"]
 
@@ -314,14 +323,14 @@ def test_another_verdict_after_a_replay_takes_the_place_of_the_first(store: Stor
         await store.messages.decide(refused(sent), NOW)
         await store.database.write(lambda transaction: replay(transaction, sent.id, "op", "why", NOW))
         await store.messages.claim(1, NOW, LEASE)
-        passed = replace(accepted(sent), receipts=(receipt("accepted", "Gateway_now"),))
+        passed = replace(accepted(sent), fence=2, receipts=(receipt("accepted", "Gateway_now"),))
         assert await store.messages.decide(passed, NOW) == Applied(State.ACCEPTED)
         assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "Gateway_now"]
 
     asyncio.run(run())
 
 
-def settled(store: Store, delivery: Outgoing, state: DeliveryState) -> "asyncio.Future[None]":
+def settled(store: Store, delivery: Outgoing, state: DeliveryState) -> "asyncio.Future[bool]":
     return asyncio.ensure_future(store.outbox.settle(delivery, state, "", NOW, NOW + timedelta(seconds=30)))
 
 
@@ -343,7 +352,7 @@ def test_a_delivery_that_a_dead_node_was_sending_is_asked_about_first(store: Sto
     async def run() -> None:
         await accept(store, arrival())
         await store.outbox.claim("customs", 10, NOW)
-        assert await store.outbox.recover() == 1
+        assert await store.restarted() == 1
         (again,) = await store.outbox.claim("customs", 10, NOW)
         assert again.unknown
 

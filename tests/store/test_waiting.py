@@ -72,6 +72,7 @@ def lacking(sent: Arrival, attempt: int = 1, *, thing: str = THING, seen: int = 
     return Decision(
         message=sent.id,
         attempt=attempt,
+        fence=attempt,
         event=Event.WAITING,
         receipts=(told,),
         wait=Wait(thing=read(thing), seen=seen, until=UNTIL),
@@ -105,6 +106,7 @@ async def told(store: Store, act: Told = Act.CONFIRMED, *, holds: bool = False, 
     decision = Decision(
         message=notice.id,
         attempt=1,
+        fence=1,
         event=Event.ACCEPTED_NO_DELIVERY,
         meaning=JudgedMeaning(change=change, holds=holds),
     )
@@ -176,7 +178,8 @@ def test_what_waits_again_is_told_so_once(store: Store) -> None:
         await wait(store, sent)
         await told(store, PROPOSED)
         await store.messages.claim(1, NOW, LEASE)
-        assert await store.messages.decide(lacking(sent, seen=1), NOW) == Applied(State.WAITING)
+        again = replace(lacking(sent, seen=1), fence=2)
+        assert await store.messages.decide(again, NOW) == Applied(State.WAITING)
         assert len(rows(store, receipts, message=sent.id)) == 1
 
     run(test)
@@ -185,16 +188,17 @@ def test_what_waits_again_is_told_so_once(store: Store) -> None:
 def test_a_thing_that_came_while_a_message_was_judged_keeps_it_from_waiting(store: Store) -> None:
     async def test() -> None:
         sent = arrival()
-        await add_and_claim(store, sent)
+        (received,) = await add_and_claim(store, sent)
         await told(store)
         refused = await store.messages.decide(lacking(sent), NOW)
         assert refused is Refusal.SUPERSEDED
         row = row_of(store, sent)
         assert (row.state, row.waiting_for) == (State.RECEIVED, None)
         assert rows(store, receipts, message=sent.id) == []
-        await store.messages.put_back(sent.id, 1, NOW, crashed=False)
-        await store.messages.claim(1, NOW, LEASE)
-        assert await store.messages.decide(under(sent, store), NOW) == Applied(State.ACCEPTED)
+        await store.messages.put_back(received, NOW, crashed=False)
+        (again,) = await store.messages.claim(1, NOW, LEASE)
+        decision = replace(under(sent, store), fence=again.fence)
+        assert await store.messages.decide(decision, NOW) == Applied(State.ACCEPTED)
 
     run(test)
 
@@ -212,6 +216,7 @@ def test_what_waited_too_long_is_judged_a_last_time_and_knows_what_did_not_come(
         refusal = Decision(
             message=sent.id,
             attempt=1,
+            fence=2,
             event=Event.REFUSED,
             receipts=(receipt("rejected", "Gateway_1.xml"),),
         )
@@ -229,7 +234,7 @@ def test_what_was_overdue_and_is_replayed_may_wait_anew(store: Store) -> None:
         await wait(store, sent)
         await store.messages.expire(UNTIL)
         await store.messages.claim(1, UNTIL, LEASE)
-        refusal = Decision(message=sent.id, attempt=1, event=Event.REFUSED)
+        refusal = Decision(message=sent.id, attempt=1, fence=2, event=Event.REFUSED)
         await store.messages.decide(refusal, UNTIL)
         store.database.submit(lambda to: replay(to, sent.id, "operator", "it is on its way", NOW)).result()
         (again,) = await store.messages.claim(1, UNTIL, LEASE)
@@ -369,7 +374,7 @@ def test_a_node_that_dies_does_not_send_what_was_held_while_it_was_sent(store: S
         sent = await accepted_under(store)
         await store.outbox.claim("customs", 10, NOW)
         await told(store, Act.TERMINATED, holds=True)
-        assert await store.outbox.recover() == 1
+        assert await store.restarted() == 1
         assert await store.outbox.claim("customs", 10, NOW) == ()
         store.database.submit(lambda to: replay(to, sent.id, "operator", "it may go", NOW)).result()
         (again,) = await store.outbox.claim("customs", 10, NOW)

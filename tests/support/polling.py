@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, event
 
 from adapters.monitor.snapshot import SnapshotReader
+from adapters.store.claims import SqlClaims
 from adapters.store.database import Database
 from adapters.store.read.amqp_dedup import SqlAmqpDuplicates
 from adapters.store.read.mailbox import SqlMailbox
@@ -53,7 +54,8 @@ async def rounds(
         await messages.claim(4, now, _HOUR)
         await messages.expire(now)
         await messages.pending_receipts(now, now, {"customs": now}, 50)
-        await messages.recover()
+        await SqlClaims(database).end_leases_of_others(now)
+        await SqlClaims(database).renew(now)
         await looking.snapshot()
         await looking.read(lambda reader: office_statistics(reader, now - WINDOW, now, families))
         await looking.read(lambda reader: acts_since(reader, now - ACTS_OF))
@@ -68,7 +70,8 @@ async def rounds(
         await requests.untold(10)
         await SqlDestinations(database).known()
         outbox = SqlOutbox(database, _HOUR)
-        await outbox.recover()
+        await outbox.take_over(now)
+        await outbox.try_all(now)
         for destination in ["customs", *await outbox.destinations()]:
             await outbox.divert(destination, {"other"}, "", now)
             await outbox.give_up(destination, now - 1000 * _HOUR, "", now)

@@ -134,7 +134,11 @@ class Served:
         claimed: Sequence[Received] = self.run(self.messages.claim(1000, self.clock(), timedelta()))
         for received in claimed:
             decision = Decision(
-                message=received.arrival.id, attempt=received.attempts, event=event, receipts=given
+                message=received.arrival.id,
+                attempt=received.attempts,
+                fence=received.fence,
+                event=event,
+                receipts=given,
             )
             assert isinstance(self.run(self.messages.decide(decision, self.clock())), Applied)
         return [received.arrival.id for received in claimed]

@@ -1,10 +1,12 @@
 """A store with all that stands on it, and what tests of every store put into it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from adapters.store.claims import SqlClaims
 from adapters.store.database import Database, sqlite_engine
 from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.read.register import SqlRegister
@@ -16,7 +18,17 @@ from gateway.families.customs_codes import AnswerKind
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault, finding
 from gateway.model.folders import Folder
-from gateway.model.message import Arrival, Facts, Key, Operation, Receipt, ReceiptKind, Submission, new_id
+from gateway.model.message import (
+    Arrival,
+    Facts,
+    Key,
+    Operation,
+    Receipt,
+    ReceiptKind,
+    Received,
+    Submission,
+    new_id,
+)
 from gateway.model.ports import Answer
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.model.transition import Applied, Refusal
@@ -39,6 +51,20 @@ class Store:
         self.register = SqlRegister(sqlite_engine(path, read_only=True))
         self.answers = SqlAnswers(self.database, lambda: NOW)
         self.requests = SqlDocumentRequests(self.database)
+
+    async def restarted(self, now: datetime = NOW) -> int:
+        """See `restarted`."""
+        return await restarted(self.database, now)
+
+
+async def restarted(database: Database, now: datetime = NOW) -> int:
+    """A node on this store has died, and the next one has started; the number of claims that were open."""
+    database.owner += "+"
+    outbox = SqlOutbox(database, timedelta(hours=24))
+    ended = await SqlClaims(database).end_leases_of_others(now)
+    await outbox.take_over(now)
+    await outbox.try_all(now)
+    return ended
 
 
 # A store that is added here inherits every test.
@@ -72,6 +98,7 @@ def accepted(sent: Arrival, attempt: int = 1, content: str = "c" * 64, holder: s
     return Decision(
         message=sent.id,
         attempt=attempt,
+        fence=attempt,
         event=Event.PASSED,
         facts=Facts(key=KEY, content=content, body="b" * 64, operation=Operation.DECLARE),
         receipts=(receipt("accepted", f"Gateway_{sent.name}"),),
@@ -93,6 +120,7 @@ def refused(sent: Arrival, attempt: int = 1) -> Decision:
     return Decision(
         message=sent.id,
         attempt=attempt,
+        fence=attempt,
         event=Event.REFUSED,
         findings=(finding(Fault.ZIP_BROKEN, detail="end"),),
         facts=Facts(key=KEY, content="c" * 64, body="b" * 64, operation=Operation.DECLARE),
@@ -100,11 +128,12 @@ def refused(sent: Arrival, attempt: int = 1) -> Decision:
     )
 
 
-async def add_and_claim(store: Store, *sent: Arrival) -> None:
+async def add_and_claim(store: Store, *sent: Arrival) -> Sequence[Received]:
     for each in sent:
         await store.messages.add(each)
     claimed = await store.messages.claim(len(sent), NOW, LEASE)
     assert [received.arrival for received in claimed] == list(sent)
+    return claimed
 
 
 async def accept(store: Store, sent: Arrival) -> None:

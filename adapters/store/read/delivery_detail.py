@@ -2,16 +2,18 @@
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
 from adapters.store.read.message_search import plain
 from adapters.store.tables.messages import NOT_DELIVERED, deliveries, events
+from adapters.store.tables.queues import to_send
 from gateway.model.states import DeliveryState
 
 _LISTED = ("id", "message", "destination", "key", "state", "attempts", "note", "created_at", "changed_at")
 _SHOWN = ("account", "about", "alternatives", "unsure", "since", "package_name", "package_sha256")
+_QUERY: Final = select(deliveries, to_send.c.due_at).outerjoin(to_send, to_send.c.item == deliveries.c.id)
 
 
 def list_deliveries(
@@ -27,7 +29,7 @@ def list_deliveries(
 ) -> list[dict[str, Any]]:
     """The newest `limit` deliveries (0: all) that match all filters, oldest first; `before` and `since` bound
     the time of their creation."""
-    query = select(deliveries).order_by(deliveries.c.id.desc())
+    query = _QUERY.order_by(deliveries.c.id.desc())
     if message is not None:
         query = query.where(deliveries.c.message == message)
     elif state not in (None, DeliveryState.DELIVERED):
@@ -47,7 +49,7 @@ def list_deliveries(
 
 def show_delivery(reader: Connection, wanted: int) -> dict[str, Any] | None:
     """One delivery, with the events of its message that concern it; None if there is none."""
-    row = reader.execute(select(deliveries).where(deliveries.c.id == wanted)).first()
+    row = reader.execute(_QUERY.where(deliveries.c.id == wanted)).first()
     if row is None:
         return None
     own = select(events).where(events.c.message == row.message).order_by(events.c.sequence)
@@ -74,5 +76,5 @@ def _listed(row: Any) -> dict[str, Any]:
     return {
         **{name: plain(row._mapping[name]) for name in _LISTED},
         # Only a delivery in progress has a next attempt.
-        "next_at": row.next_at.isoformat() if row.state in ("pending", "unknown") else None,
+        "next_at": row.due_at.isoformat() if row.state in ("pending", "unknown") else None,
     }

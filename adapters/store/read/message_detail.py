@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, exists, or_, select, union
 
 from adapters.store.read.delivery_detail import list_deliveries
 from adapters.store.read.message_context import message_context
-from adapters.store.read.message_search import listed, plain
+from adapters.store.read.message_search import ATTEMPTS, listed, plain
 from adapters.store.read.message_status import status_of
 from adapters.store.tables.messages import events, messages, receipts
 from adapters.store.tables.operations import former_names, replies
@@ -80,6 +80,7 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) 
     )
     return {
         **listed(row),
+        "attempts": reader.execute(select(ATTEMPTS).where(messages.c.seq == row.seq)).scalar_one(),
         **{name: plain(row._mapping[name]) for name in extra},
         "next": _next(reader, row, now),
         "receipts": [

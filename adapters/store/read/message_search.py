@@ -28,6 +28,7 @@ from sqlalchemy import (
 from adapters.store.read.time_ranges import TimeRange, time_range
 from adapters.store.tables.messages import ANSWER_DUE, ANSWERS, LISTED, SENT, messages
 from adapters.store.tables.operations import former_names, message_faults
+from adapters.store.tables.queues import to_judge
 from gateway.model.states import State
 
 # The columns of CONTRACT.md, "Command line", in its order.
@@ -47,7 +48,10 @@ COLUMNS: Final = (
     "waiting_for",
     "until",
 )
-_SHOWN: Final = [messages.c["findings" if name == "faults" else name] for name in COLUMNS]
+_IN_PROGRESS: Final = select(to_judge.c.attempts).where(to_judge.c.item == messages.c.seq).scalar_subquery()
+ATTEMPTS: Final = func.coalesce(_IN_PROGRESS, messages.c.attempts).label("attempts")
+_COLUMNS: Final = {"faults": messages.c.findings, "attempts": ATTEMPTS}
+_SHOWN: Final = [_COLUMNS[name] if name in _COLUMNS else messages.c[name] for name in COLUMNS]
 _TEXTS: Final = (messages.c.reference, messages.c.seq_no, messages.c.entry_id, messages.c.name)
 _FILTERS: Final = ("party", "account", "office", "family", "type")
 _AFTER_ALL: Final = "\U0010ffff"  # no text sorts after it

@@ -63,7 +63,6 @@ DECLARATION_BY: Final = {
 }
 _PDFS: Final = select(
     *ARRIVAL,
-    messages.c.attempts,
     messages.c.link_sequence,
     messages.c.link_digest,
     cast(messages.c.facts, Text),
@@ -103,7 +102,7 @@ def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> DeclarationReco
 
 def loose_of(row: Sequence[Any]) -> SeparateAttachment:
     """The attachment of a row of `LOOSE`: the facts of such a message are what was found in its PDF."""
-    id_, account, channel, name, sha256, size, received_at, attempts, sequence, digest, facts = row
+    id_, account, channel, name, sha256, size, received_at, sequence, digest, facts = row
     arrival = Arrival(
         id=id_,
         account=account,
@@ -116,6 +115,6 @@ def loose_of(row: Sequence[Any]) -> SeparateAttachment:
     link = ChainLink(sequence=sequence, digest=digest)
     pdf = _PDF.validate_python(json.loads(facts))
     return SeparateAttachment(
-        message=Received(arrival=arrival, attempts=attempts, link=link),
+        message=Received(arrival=arrival, link=link),
         part=Part(name=name, sha256=sha256, size=size, pdf=pdf),
     )

@@ -52,10 +52,7 @@ _SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
 # The conditions of partial indexes: SQLite uses such an index only if a query contains the same condition
 # with literals, not parameters. They begin with the state nevertheless: otherwise SQLite may choose another
 # index that does, and read everything in that state.
-TO_JUDGE: Final = text("state = 'received'")
-AT_WORK: Final = text("state = 'received' AND lease_until IS NOT NULL")
-TO_SEND: Final = text("state IN ('pending', 'unknown')")
-SENDING: Final = text("state = 'sending'")
+WAITS: Final = text("state IN ('pending', 'unknown')")
 DIVERTIBLE: Final = text("state = 'pending' AND CAST(alternatives AS TEXT) <> '[]'")
 NOT_TOLD: Final = text("state IN ('pending', 'unknown') AND told_at IS NULL")
 ON_THE_WAY: Final = text("state IN ('pending', 'sending', 'unknown')")
@@ -109,9 +106,9 @@ messages = Table(
     Column("findings", JSON, nullable=False, default=list),
     Column("reason", Text, nullable=False, default=""),
     Column("revision", Integer, nullable=False, default=0),  # counts changes: shows if a reading is current
+    # Of its last claims for judgement, as it left the queue (`queues`).
     Column("attempts", Integer, nullable=False, default=0),
-    Column("lease_until", Instant),
-    Column("not_before", Instant),
+    Column("fence", Integer, nullable=False, server_default="0"),
     Column("waiting_for", Text),
     Column("spelt", Text),  # `waiting_for` with the file's name normalised for search (gateway.model.waits)
     Column("until", Instant),
@@ -123,10 +120,6 @@ messages = Table(
     Column("hint", JSON(none_as_null=True)),  # how a declaration was assessed
     Column("link_sequence", BigInteger, nullable=False),  # its first event, which receipts show
     Column("link_digest", String(64), nullable=False),
-    Index("messages_to_judge", "state", "account", "seq", sqlite_where=TO_JUDGE, postgresql_where=TO_JUDGE),
-    Index(
-        "messages_at_work", "state", "lease_until", "account", sqlite_where=AT_WORK, postgresql_where=AT_WORK
-    ),
     Index("answers_by_content", "sha256", sqlite_where=ANSWERS, postgresql_where=ANSWERS),
     Index("messages_by_state", "state", "kind", "seq"),
     # One index for each filter of operators' lists: equal values and the state first, then the order of the
@@ -256,7 +249,7 @@ deliveries = Table(
     Column("package_size", BigInteger, nullable=False),
     Column("enclosures", JSON, nullable=False, server_default="[]"),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("next_at", Instant, nullable=False),
+    Column("fence", Integer, nullable=False, server_default="0"),  # of its last claim (`queues`)
     Column("since", Instant),  # start of its waiting time
     Column("note", Text, nullable=False, default=""),
     # An attempt was made whose outcome is unknown: customs may have it until it says that it does not.
@@ -266,13 +259,6 @@ deliveries = Table(
     Column("changed_at", Instant, nullable=False),
     # Guarantees that the back-end never sees two submissions with one key.
     UniqueConstraint("destination", "key"),
-    Index(
-        "deliveries_to_send",
-        *("destination", "account", "next_at"),
-        sqlite_where=TO_SEND,
-        postgresql_where=TO_SEND,
-    ),
-    Index("deliveries_at_work", "destination", "account", sqlite_where=SENDING, postgresql_where=SENDING),
     Index("deliveries_about", "about", "destination", "id"),
     Index("deliveries_divertible", "destination", "id", sqlite_where=DIVERTIBLE, postgresql_where=DIVERTIBLE),
     Index("deliveries_not_told", "destination", "id", sqlite_where=NOT_TOLD, postgresql_where=NOT_TOLD),

@@ -8,20 +8,19 @@ calendar dates and stay.
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Column, Table, bindparam, text, update
+from sqlalchemy import bindparam, update
 
 from adapters.store.database import Transaction
-from adapters.store.tables.messages import AT_WORK, TO_JUDGE, TO_POST, TO_SEND, deliveries, messages, receipts
+from adapters.store.tables.messages import receipts
+from adapters.store.tables.queues import to_judge, to_send
 
-_WAITS: Final[tuple[tuple[Table, "Column[datetime]", object], ...]] = (
-    (messages, messages.c.not_before, TO_JUDGE),
-    (messages, messages.c.lease_until, AT_WORK),
-    (deliveries, deliveries.c.next_at, TO_SEND),
-    (receipts, receipts.c.post_at, TO_POST),
+_WAITS: Final = (
+    *(to_judge.c.due_at, to_judge.c.lease_until, to_send.c.due_at, to_send.c.lease_until),
+    receipts.c.post_at,
 )
 _SET: Final = tuple(
-    update(table).where(text(str(of)), column > bindparam("latest")).values({column.name: bindparam("now")})
-    for table, column, of in _WAITS
+    update(column.table).where(column > bindparam("latest")).values({column.name: bindparam("now")})
+    for column in _WAITS
 )
 
 

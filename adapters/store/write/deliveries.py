@@ -1,26 +1,27 @@
 """Deliveries to back-ends: claimed, settled, and after a crash queried at the back-end before they are sent
 again."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import Boolean, Connection, Row, bindparam, literal_column, not_, or_, select, update
+from sqlalchemy import Boolean, Row, bindparam, not_, or_, select, update
 
 from adapters.store.apply import apply_as_read
+from adapters.store.claims import TO_SEND, queue_for_sending
 from adapters.store.database import Database, Transaction
 from adapters.store.index_steps import distinct_values
-from adapters.store.tables.messages import ON_THE_WAY, SENDING, TO_SEND, deliveries, messages
+from adapters.store.tables.messages import ON_THE_WAY, WAITS, deliveries, messages
+from adapters.store.tables.queues import to_send
 from adapters.store.write.failover import divert
-from gateway.deliver.settlement import Attempt, Other, given_up, settled
+from gateway.deliver.settlement import Attempt, Other, abandoned, given_up, settled
 from gateway.model.message import Enclosure, Operation, Submission
 from gateway.model.ports import Outgoing
 from gateway.model.states import DeliveryState, State
+from gateway.run.claims import LEASE
 from gateway.run.crash_points import crash_point
-from gateway.run.fairness import in_turn
 
 _ENCLOSURE: Final = TypeAdapter(Enclosure)
 
@@ -34,8 +35,17 @@ class SqlOutbox:
         self._turns = count(1)
         self._served: dict[tuple[str, str], int] = {}  # by destination and account: when it was last served
 
-    async def recover(self) -> int:
-        return await self._database.write(_recover)
+    async def take_over(self, now: datetime) -> int:
+        owner = self._database.owner
+        # Read first, so that an idle node writes nothing.
+        if not await self._database.read(lambda reader: TO_SEND.ended(reader, owner, now)):
+            return 0
+        return await self._database.write(lambda transaction: _take_over(transaction, owner, now))
+
+    async def try_all(self, now: datetime) -> None:
+        await self._database.write(
+            lambda transaction: transaction.connection.execute(_NOT_YET, {"now": now, "due_at": now})
+        )
 
     async def destinations(self) -> Sequence[str]:
         rows = await self._database.read(lambda reader: reader.execute(_DESTINATIONS).scalars().all())
@@ -43,7 +53,10 @@ class SqlOutbox:
 
     async def claim(self, destination: str, limit: int, now: datetime) -> Sequence[Outgoing]:
         # Read first, so that an idle node writes nothing.
-        if not await self._database.read(lambda reader: _oldest(reader, destination, now)):
+        owner = self._database.owner
+        if not await self._database.read(
+            lambda reader: TO_SEND.due(reader, owner, now, destination=destination)
+        ):
             return ()
         return await self._database.write(
             lambda transaction: self._claim(transaction, destination, limit, now)
@@ -60,20 +73,21 @@ class SqlOutbox:
         *,
         unsure: bool = False,
         counted: bool = True,
-    ) -> None:
+    ) -> bool:
         changed = {
             "state": state,
             "note": note,
             "doubtful": unsure,
             "was_unsure": delivery.unsure or state is DeliveryState.DELIVERED,
-            "next_at": next_at,
             "changed_at": now,
             **({} if counted else {"attempts": delivery.attempts - 1}),
             # A delivery that may have been taken does not move to another back-end any more.
             **({"alternatives": []} if unsure else {}),
         }
         due = now + self.answer_within
-        await self._database.write(lambda transaction: _settle(transaction, delivery, changed, due))
+        return await self._database.write(
+            lambda transaction: _settle(transaction, delivery, changed, next_at, due)
+        )
 
     @crash_point("divert-deliveries")
     async def divert(self, destination: str, usable: Collection[str], note: str, now: datetime) -> int:
@@ -87,124 +101,60 @@ class SqlOutbox:
 
     @crash_point("claim-a-delivery-uncommitted")
     def _claim(self, transaction: Transaction, destination: str, limit: int, now: datetime) -> list[Outgoing]:
-        chosen = self._fair(transaction, destination, limit, now)
-        if not chosen:
-            return []
-        rows = transaction.connection.execute(_CHOSEN, {"chosen": chosen}).all()
-        transaction.connection.execute(_TAKE, {"claimed": chosen, "now": now})
-        return [_outgoing(row) for row in rows]
-
-    def _fair(self, transaction: Transaction, destination: str, limit: int, now: datetime) -> list[int]:
-        connection = transaction.connection
-
-        def following(account: str, chosen: Sequence[int]) -> int | None:
-            where = {"destination": destination, "of": account, "now": now, "chosen": chosen}
-            return connection.execute(_FOLLOWING, where).scalar()
-
-        at_work = Counter(connection.execute(_AT_WORK, {"destination": destination}).scalars())
-        oldest = _oldest(connection, destination, now)
         served = {account: turn for (of, account), turn in self._served.items() if of == destination}
-        chosen = in_turn(limit, oldest, at_work, following, served)
-        for account, _number in chosen:
+        claimed = TO_SEND.claim(
+            *(transaction, self._database.owner, limit, now, now + LEASE),
+            served=served,
+            destination=destination,
+        )
+        if not claimed:
+            return []
+        for account, _claim in claimed:
             self._served[destination, account] = next(self._turns)
-        return [number for _account, number in chosen]
+        fences = {claim.item: claim.fence for _account, claim in claimed}
+        rows = transaction.connection.execute(_CHOSEN, {"chosen": list(fences)}).all()
+        taken = [{"claimed": row.id, "fence": fences[row.id], "changed_at": now} for row in rows]
+        transaction.connection.execute(_TAKE, taken)
+        return [_outgoing(row, fences[row.id]) for row in rows]
 
 
-_earlier = deliveries.alias("earlier")
-# No earlier delivery about the same declaration is open at the same destination: they are sent in order.
-_IN_ORDER: Final = or_(
-    deliveries.c.about == "",
-    ~select(_earlier.c.id)
-    .where(
-        _earlier.c.about == deliveries.c.about,
-        _earlier.c.destination == deliveries.c.destination,
-        _earlier.c.id < deliveries.c.id,
-        _earlier.c.state.in_(
-            [
-                literal_column(f"'{state}'")
-                for state in (
-                    DeliveryState.PENDING,
-                    DeliveryState.SENDING,
-                    DeliveryState.UNKNOWN,
-                    DeliveryState.HELD,
-                )
-            ]
-        ),
-    )
-    .exists(),
-)
-# Destinations, and the accounts that have something to send to one, found by stepping through the index
-# however much each has: reading the head of the queue instead would hide the others behind one that has more.
-_DESTINATIONS: Final = select(distinct_values(deliveries.c.destination, TO_SEND, name="names").c.destination)
+# The destinations that have something to send, found by stepping through the key however much each has.
+_NAMES: Final = distinct_values(to_send.c.destination, to_send.c.lease_until.is_(None), name="names")
+_DESTINATIONS: Final = select(_NAMES.c.destination)
 _HERE: Final = deliveries.c.destination == bindparam("destination")
-_BUSY: Final = distinct_values(deliveries.c.account, TO_SEND, _HERE, name="busy")
-_OLDEST_DUE: Final = select(
-    _BUSY.c.account,
-    select(deliveries.c.id)
-    .where(
-        *(TO_SEND, _HERE, deliveries.c.account == _BUSY.c.account),
-        *(deliveries.c.next_at <= bindparam("now"), _IN_ORDER),
-    )
-    .order_by(deliveries.c.next_at, deliveries.c.id)
-    .limit(1)
-    .correlate(_BUSY)
-    .scalar_subquery()
-    .label("id"),
-)
-_FOLLOWING: Final = (
-    select(deliveries.c.id)
-    .where(
-        *(TO_SEND, _HERE, deliveries.c.account == bindparam("of")),
-        *(deliveries.c.next_at <= bindparam("now"), _IN_ORDER),
-        deliveries.c.id.not_in(bindparam("chosen", expanding=True)),
-    )
-    .order_by(deliveries.c.next_at, deliveries.c.id)
-    .limit(1)
-)
-_AT_WORK: Final = select(deliveries.c.account).where(SENDING, _HERE)
 _CHOSEN: Final = (
     select(deliveries)
     .where(deliveries.c.id.in_(bindparam("chosen", expanding=True)))
     .order_by(deliveries.c.id)
 )
+_NOT_YET: Final = update(to_send).where(to_send.c.lease_until.is_(None), to_send.c.due_at > bindparam("now"))
+_SENT_BY: Final = (
+    select(deliveries.c.id, messages.c.state)
+    .join(messages, messages.c.id == deliveries.c.message)
+    .where(deliveries.c.id.in_(bindparam("chosen", expanding=True)))
+)
+_ABANDON: Final = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("wanted"))
+    .values(unsure=True, alternatives=[], note="the node ended while this was being sent")
+)
 
 
-def _oldest(reader: Connection, destination: str, now: datetime) -> dict[str, int]:
-    """The oldest due delivery of each account for a destination."""
-    found = reader.execute(_OLDEST_DUE, {"destination": destination, "now": now})
-    return {row.account: row.id for row in found if row.id is not None}
+def _take_over(transaction: Transaction, owner: str, now: datetime) -> int:
+    ended = TO_SEND.ended(transaction.connection, owner, now)
+    for row in transaction.connection.execute(_SENT_BY, {"chosen": list(ended)}).all():
+        transaction.connection.execute(_ABANDON, {"wanted": row.id, "state": abandoned(State(row.state))})
+    queue_for_sending(transaction, ended, now)
+    return len(ended)
 
 
-def _recover(transaction: Transaction) -> int:
-    sending, note = deliveries.c.state == DeliveryState.SENDING, "the node ended while this was being sent"
-    held = select(messages.c.id).where(messages.c.state == State.HELD)
-    # A delivery that was held while it was being sent is not sent again automatically; a replay asks the
-    # back-end about it first.
-    stopped = transaction.connection.execute(
-        update(deliveries)
-        .where(sending, deliveries.c.message.in_(held))
-        .values(state=DeliveryState.HELD, note=note, unsure=True)
-    )
-    unsure = transaction.connection.execute(
-        update(deliveries)
-        .where(sending)
-        .values(state=DeliveryState.UNKNOWN, note=note, unsure=True, alternatives=[])
-    )
-    # What was repaired while no node ran does not wait until the time that the previous node planned.
-    transaction.connection.execute(
-        update(deliveries)
-        .where(TO_SEND, deliveries.c.next_at > deliveries.c.changed_at)
-        .values(next_at=deliveries.c.changed_at)
-    )
-    return stopped.rowcount + unsure.rowcount
-
-
-def _outgoing(row: Row[*tuple[Any, ...]]) -> Outgoing:
+def _outgoing(row: Row[*tuple[Any, ...]], fence: int) -> Outgoing:
     """The delivery as it was when it was claimed, with this attempt counted."""
     return Outgoing(
         id=row.id,
         message=row.message,
         attempts=row.attempts + 1,
+        fence=fence,
         unknown=row.unsure or row.state == DeliveryState.UNKNOWN,
         submission=Submission(
             key=row.key,
@@ -224,12 +174,12 @@ def _outgoing(row: Row[*tuple[Any, ...]]) -> Outgoing:
 
 _TAKE: Final = (
     update(deliveries)
-    .where(deliveries.c.id.in_(bindparam("claimed", expanding=True)))
-    .values(state=DeliveryState.SENDING, attempts=deliveries.c.attempts + 1, changed_at=bindparam("now"))
+    .where(deliveries.c.id == bindparam("claimed"))
+    .values(state=DeliveryState.SENDING, attempts=deliveries.c.attempts + 1)
 )
 _SETTLE: Final = (
     update(deliveries)
-    .where(deliveries.c.id == bindparam("wanted"), deliveries.c.state == DeliveryState.SENDING)
+    .where(deliveries.c.id == bindparam("wanted"))
     # An answer that arrived during the attempt proves that customs has it, whatever the attempt returned.
     .values(
         unsure=or_(
@@ -248,8 +198,14 @@ _OTHERS: Final = select(deliveries.c.state, deliveries.c.note).where(
 
 @crash_point("settle-a-delivery-uncommitted")
 def _settle(
-    transaction: Transaction, delivery: Outgoing, changed: dict[str, Any], answer_due: datetime
-) -> None:
+    transaction: Transaction,
+    delivery: Outgoing,
+    changed: dict[str, Any],
+    next_at: datetime,
+    answer_due: datetime,
+) -> bool:
+    if not TO_SEND.holds(transaction, delivery.id, delivery.fence):
+        return False
     row = transaction.connection.execute(_MESSAGE, {"which": delivery.message}).one()
     others = transaction.connection.execute(_OTHERS, {"which": delivery.message, "own": delivery.id}).all()
     settlement = settled(
@@ -270,8 +226,10 @@ def _settle(
     )
     changed |= {"state": settlement.state, "doubtful": settlement.unsure}
     transaction.connection.execute(_SETTLE, {"wanted": delivery.id, **changed})
+    queue_for_sending(transaction, [delivery.id], next_at)
     if settlement.changes:
         apply_as_read(transaction, *settlement.changes)
+    return True
 
 
 _OVERDUE: Final = (
@@ -283,10 +241,10 @@ _OVERDUE: Final = (
         deliveries.c.attempts,
         deliveries.c.destination,
     )
-    .where(ON_THE_WAY, _HERE, TO_SEND, deliveries.c.since < bindparam("before"))
+    .where(ON_THE_WAY, _HERE, WAITS, deliveries.c.since < bindparam("before"))
     .limit(100)
 )
-_GIVE_UP: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"), TO_SEND)
+_GIVE_UP: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"), WAITS)
 
 
 def _give_up(transaction: Transaction, where: Mapping[str, Any], note: str, now: datetime) -> int:
@@ -297,5 +255,6 @@ def _give_up(transaction: Transaction, where: Mapping[str, Any], note: str, now:
         settlement = given_up(attempt, note, State(message.state), now, unsure=row.unsure)
         held = {"state": settlement.state, "unsure": settlement.unsure, "note": note, "changed_at": now}
         transaction.connection.execute(_GIVE_UP, {"wanted": row.id, **held})
+        queue_for_sending(transaction, [row.id], now)
         apply_as_read(transaction, *settlement.changes)
     return len(rows)

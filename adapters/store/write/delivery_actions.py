@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import bindparam, select, update
 
 from adapters.store.apply import apply_as_read
+from adapters.store.claims import queue_for_sending
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import deliveries, messages
 from gateway.model.message import Operation
@@ -52,7 +53,7 @@ def act_on(
     step = step_of(act, present, state, [DeliveryState(each) for each in others], overtaken_by)
     changed: dict[str, object] = {"wanted": wanted, "state": step.delivery, "changed_at": now, "note": reason}
     if step.delivery is not DeliveryState.HELD:
-        changed |= {"attempts": 0, "next_at": now, "since": now}
+        changed |= {"attempts": 0, "since": now}
     if present is DeliveryState.DELIVERED:
         changed["unsure"] = True  # until customs itself says that it lost it
     if state is State.DELIVERED:
@@ -60,6 +61,7 @@ def act_on(
         # accepted.
         changed |= {"alternatives": [], "told_at": now}
     transaction.connection.execute(_CHANGE, changed)
+    queue_for_sending(transaction, [wanted], now)
     detail = {"delivery": wanted, "destination": row.destination, "key": row.key}
     after = apply_as_read(transaction, change_of(step, row.message, actor, reason, now, detail))
     return step.delivery, after

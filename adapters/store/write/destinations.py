@@ -7,8 +7,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from adapters.store.database import Database, Transaction
-from adapters.store.tables.messages import TO_SEND, deliveries
+from adapters.store.tables.messages import ON_THE_WAY, WAITS, deliveries
 from adapters.store.tables.operations import destinations
+from adapters.store.tables.queues import to_send
 from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
 from gateway.deliver.ports import Pause
 from gateway.operate.backends import BackendDecision, BackendStatus
@@ -45,8 +46,10 @@ class SqlBackendActs:
 
 _KNOWN: Final = select(destinations)
 _CHANGE: Final = update(destinations).where(destinations.c.name == bindparam("wanted"))
-NOT_YET: Final = update(deliveries).where(
-    TO_SEND, deliveries.c.destination == bindparam("to"), deliveries.c.next_at > bindparam("now")
+_NOT_YET: Final = update(to_send).where(
+    to_send.c.destination == bindparam("to"),
+    to_send.c.lease_until.is_(None),
+    to_send.c.due_at > bindparam("now"),
 )
 _WAITING: Final = (
     select(
@@ -55,7 +58,7 @@ _WAITING: Final = (
         func.count().label("number"),
         func.min(deliveries.c.created_at).label("oldest"),
     )
-    .where(TO_SEND)
+    .where(ON_THE_WAY, WAITS)
     .group_by(deliveries.c.destination, deliveries.c.state)
 )
 
@@ -82,7 +85,7 @@ def _change(
         breaker, pause = change.after
         _put(transaction, name, _columns(breaker) | _pause_columns(pause))
     if change.retry:
-        transaction.connection.execute(NOT_YET, {"to": name, "now": now, "next_at": now})
+        transaction.connection.execute(_NOT_YET, {"to": name, "now": now, "due_at": now})
     transaction.log(name[:_LONGEST], now, change.event, actor, change.state, backend=name, reason=reason)
     return True
 

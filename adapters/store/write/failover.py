@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import bindparam, or_, select, update
 
 from adapters.store.apply import apply_as_read
+from adapters.store.claims import queue_for_sending
 from adapters.store.database import Database, Transaction
 from adapters.store.tables.messages import DIVERTIBLE, deliveries, messages
 from gateway.model.states import DeliveryState, Event
@@ -98,11 +99,11 @@ def _divert(
                     "destination": to,
                     "alternatives": rest,
                     "attempts": 0,
-                    "next_at": now,
                     "changed_at": now,
                     "note": note,
                 },
             )
+            queue_for_sending(transaction, [each.id], now)
             diverted = Note(
                 message=each.message,
                 word=Event.DIVERTED,

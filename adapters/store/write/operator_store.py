@@ -75,8 +75,9 @@ class SqlOperatorStore:
             asked = asked_about(connection, message) if event is Event.RESUMED else ()
             outcome = change_message(transaction, message, change)
             if decision is not None and isinstance(outcome, Applied):
-                # Nobody claims it meanwhile: the attempt is the next one.
-                outcome = apply(transaction, *transitions(replace(decision, attempt=0), now))
+                own, *ended = transitions(decision, now)
+                unclaimed = replace(own, seen=replace(own.seen, fence=None))
+                outcome = apply(transaction, unclaimed, *ended)
             if isinstance(outcome, Refusal):
                 return outcome
             transaction.write_log()

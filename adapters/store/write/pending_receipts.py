@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from adapters.store.database import Transaction
 from adapters.store.rows import facts_of, received_of
-from adapters.store.tables.messages import NOT_TOLD, TO_SEND, deliveries, messages, receipts
+from adapters.store.tables.messages import NOT_TOLD, WAITS, deliveries, messages, receipts
 from adapters.store.write.receipts import put_receipts
 from gateway.model.message import Receipt
 from gateway.model.ports import PendingReceipt
@@ -57,7 +57,7 @@ _STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wante
 _TELL: Final = update(deliveries).where(
     deliveries.c.message == bindparam("wanted"), deliveries.c.told_at.is_(None)
 )
-_STILL: Final = select(deliveries.c.id).where(deliveries.c.message == bindparam("wanted"), TO_SEND)
+_STILL: Final = select(deliveries.c.id).where(deliveries.c.message == bindparam("wanted"), WAITS)
 
 
 def pending_receipts(

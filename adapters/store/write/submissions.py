@@ -7,20 +7,29 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, insert, update
 
+from adapters.store.claims import TO_SEND, queue_for_sending
 from adapters.store.database import Transaction
-from adapters.store.tables.messages import TO_SEND, deliveries
+from adapters.store.tables.messages import WAITS, deliveries
 from gateway.model.message import Submission
 from gateway.model.states import DeliveryState
 
 _INSERT: Final = insert(deliveries)
-_HOLD: Final = update(deliveries).where(deliveries.c.message == bindparam("of"), TO_SEND)
+_HOLD: Final = (
+    update(deliveries).where(deliveries.c.message == bindparam("of"), WAITS).returning(deliveries.c.id)
+)
 _WITHDRAW: Final = (
-    delete(deliveries).where(deliveries.c.message == bindparam("of")).returning(deliveries.c.destination)
+    delete(deliveries)
+    .where(deliveries.c.message == bindparam("of"))
+    .returning(deliveries.c.id, deliveries.c.destination)
 )
 # Refused or given up: the back-end is asked about it before it is sent again.
-_SEND_AGAIN: Final = update(deliveries).where(
-    deliveries.c.message == bindparam("of"),
-    deliveries.c.state.not_in((DeliveryState.DELIVERED, DeliveryState.SENDING)),
+_SEND_AGAIN: Final = (
+    update(deliveries)
+    .where(
+        deliveries.c.message == bindparam("of"),
+        deliveries.c.state.not_in((DeliveryState.DELIVERED, DeliveryState.SENDING)),
+    )
+    .returning(deliveries.c.id)
 )
 _KNOWN_AT: Final = (
     update(deliveries)
@@ -44,9 +53,10 @@ def submit(
 ) -> None:
     """Queues submissions for delivery. `unsure`: customs may have them already, so they are queried before
     they are sent, and only at the same back-end."""
+    added: list[int] = []
     for submission in submissions:
         values = asdict(submission) | ({"alternatives": []} if unsure else {})
-        transaction.connection.execute(
+        row = transaction.connection.execute(
             _INSERT,
             {
                 **values,
@@ -54,28 +64,35 @@ def submit(
                 "account": account,
                 "state": DeliveryState.UNKNOWN if unsure else DeliveryState.PENDING,
                 "unsure": unsure,
-                "next_at": now,
                 "since": now,
                 "created_at": now,
                 "changed_at": now,
             },
         )
+        id_: int = row.inserted_primary_key[0]  # type: ignore[index]
+        added.append(id_)
+    queue_for_sending(transaction, added, now)
 
 
 def hold_waiting(transaction: Transaction, message: str, note: str, now: datetime) -> None:
     """Holds the waiting deliveries. One that is being sent now is held if it turns out not to be taken."""
     held = {"state": DeliveryState.HELD, "note": note, "changed_at": now}
-    transaction.connection.execute(_HOLD, {"of": message, **held})
+    changed = transaction.connection.execute(_HOLD, {"of": message, **held}).scalars().all()
+    queue_for_sending(transaction, changed, now)
 
 
 def withdraw(transaction: Transaction, message: str) -> list[str]:
     """Withdraws all deliveries of the message, and returns their destinations."""
-    return list(transaction.connection.execute(_WITHDRAW, {"of": message}).scalars())
+    rows = transaction.connection.execute(_WITHDRAW, {"of": message}).all()
+    for row in rows:
+        TO_SEND.end(transaction, row.id)
+    return [row.destination for row in rows]
 
 
 def send_again(transaction: Transaction, message: str, now: datetime) -> None:
-    again = {"state": DeliveryState.UNKNOWN, "attempts": 0, "next_at": now, "since": now, "changed_at": now}
-    transaction.connection.execute(_SEND_AGAIN, {"of": message, **again})
+    again = {"state": DeliveryState.UNKNOWN, "attempts": 0, "since": now, "changed_at": now}
+    changed = transaction.connection.execute(_SEND_AGAIN, {"of": message, **again}).scalars().all()
+    queue_for_sending(transaction, changed, now)
 
 
 def known_at(transaction: Transaction, message: str, backend: str) -> None:

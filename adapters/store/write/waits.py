@@ -23,10 +23,13 @@ _BETWEEN: Final = select(func.coalesce(func.sum(agreements.c.revision), 0)).wher
 )
 _own = messages.alias("own")
 _OWN_SEQ: Final = select(_own.c.seq).where(_own.c.id == bindparam("message")).scalar_subquery()
-_STATE: Final = (messages.c.seq, messages.c.state, messages.c.revision, messages.c.folder)
+_STATE: Final = (
+    *(messages.c.seq, messages.c.state, messages.c.revision, messages.c.folder),
+    messages.c.waiting_for,
+)
 _FOR: Final = select(messages.c.id, *_STATE).where(IN_WAIT, messages.c.waiting_for == bindparam("thing"))
 _FOR_SPELT: Final = select(messages.c.id, *_STATE).where(IN_WAIT, messages.c.spelt == bindparam("thing"))
-_ONE_OF: Final = select(messages.c.id, *_STATE, messages.c.waiting_for).where(
+_ONE_OF: Final = select(messages.c.id, *_STATE).where(
     IN_WAIT, messages.c.waiting_for >= bindparam("least"), messages.c.waiting_for < bindparam("below")
 )
 _BEFORE: Final = (
@@ -55,7 +58,7 @@ _ATTACHED = select(messages.c.id).where(IN_WAIT, messages.c.type == ATTACHMENT)
 _SEPARATE: Final = _ATTACHED.where(messages.c.spelt.in_(bindparam("things", expanding=True)))
 _OF_ITS_NAME: Final = _ATTACHED.where(messages.c.waiting_for == bindparam("thing"))
 _OVERDUE: Final = (
-    select(messages.c.id, *_STATE, messages.c.waiting_for)
+    select(messages.c.id, *_STATE)
     .where(IN_WAIT, messages.c.until <= bindparam("now"))
     .order_by(messages.c.until)
     .limit(100)

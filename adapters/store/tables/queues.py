@@ -1,0 +1,69 @@
+"""What is still to be done, in narrow tables of its own: a row for each piece of work, until it is done.
+
+A row that is claimed has an `owner` (the opening of the store that works on it), and is that owner's until
+`lease_until`; `fence` counts its claims and never goes back, also when the work comes again: it is kept in
+the row that the work is about, and whoever writes an outcome states it.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, text
+
+from adapters.store.tables.messages import Instant, metadata
+from gateway.model.states import DeliveryState
+
+CLAIMED: Final = text("lease_until IS NOT NULL")  # for the partial indexes of what is in progress
+QUEUED: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
+IN_LINE: Final = text("turn IS NOT NULL")
+
+
+def _claims() -> tuple[Column[Any], ...]:
+    return (
+        Column("due_at", Instant, nullable=False),
+        Column("fence", Integer, nullable=False),
+        Column("owner", String(32)),
+        Column("lease_until", Instant),
+    )
+
+
+# One row for each message in the state `received`; `item` is its `seq`.
+to_judge: Final = Table(
+    "to_judge",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("item", BigInteger, primary_key=True, autoincrement=False),
+    *_claims(),
+    Column("attempts", Integer, nullable=False, default=0),  # judgements that were begun and did not end
+    # What it was woken by, if only one message can have that: those with the same are judged one after the
+    # other, in the order of receipt.
+    Column("turn", Text),
+    Index("to_judge_item", "item", unique=True),
+    Index(
+        "to_judge_claimed",
+        *("lease_until", "account", "owner"),
+        sqlite_where=CLAIMED,
+        postgresql_where=CLAIMED,
+    ),
+    Index("to_judge_in_line", "turn", "item", sqlite_where=IN_LINE, postgresql_where=IN_LINE),
+    sqlite_with_rowid=False,
+)
+
+# One row for each delivery that is pending, being sent, or of unknown outcome; `item` is its `id`.
+to_send: Final = Table(
+    "to_send",
+    metadata,
+    Column("destination", String(64), primary_key=True),
+    Column("account", String(64), primary_key=True),
+    Column("item", BigInteger, primary_key=True, autoincrement=False),
+    *_claims(),
+    Column("about", String(26), nullable=False),  # the declaration that it is about; empty: none
+    Index("to_send_item", "item", unique=True),
+    Index("to_send_due", "destination", "account", "due_at", "item"),
+    Index(
+        "to_send_claimed",
+        *("destination", "lease_until", "account", "owner"),
+        sqlite_where=CLAIMED,
+        postgresql_where=CLAIMED,
+    ),
+    sqlite_with_rowid=False,
+)

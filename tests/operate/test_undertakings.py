@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from adapters.cli import undertakings
+from adapters.cli.exit_codes import UNREACHABLE
 from adapters.cli.messages import request as message_asking
 from adapters.cli.messages.execute import operating
 from adapters.home.actor import actor
@@ -21,10 +22,12 @@ from adapters.home.clock import utc_now
 from adapters.store.read.message_search import list_messages
 from adapters.store.tables.operations import undertakings as table
 from adapters.store.write.bulk_requests import find_request, open_messages, write_request
+from adapters.store.write.operator_store import SqlOperatorStore, stopped
 from gateway.model.policy import DeclarationPolicy, OperationsPolicy
 from gateway.model.states import Event, State
 from gateway.operate.bulk_requests import Progress, RequestTerms, check_decision, check_still, initial_status
 from gateway.operate.message_actions import Act, Impossible
+from gateway.operate.rejection import Hold
 from tests.support.acts import replay
 from tests.support.harness import LATER, NOW, Harness
 from tests.support.operating import gateway, held, judge_again, refused, trail
@@ -172,6 +175,28 @@ def test_hands_that_go_on_at_the_same_time_do_each_message_once(harness: Harness
     with harness.database.engine.connect() as reader:
         assert open_messages(reader, id_) == []
         assert find_request(reader, id_).progress is Progress.DONE
+
+
+def test_one_whose_message_changes_all_the_time_stops_there_with_nothing_written(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = held(harness)
+    before = trail(harness, message)
+
+    def always_older(store: SqlOperatorStore, wanted: str) -> Hold:
+        with harness.database.engine.connect() as reader:
+            hold = stopped(reader, wanted)
+        return replace(hold, revision=hold.revision - 1)
+
+    monkeypatch.setattr(SqlOperatorStore, "stopped", always_older)
+    at_once = gateway(harness, "messages", "reject", message, "--reason", "tests")
+    assert (at_once.code, "changes all the time; try again" in at_once.err) == (UNREACHABLE, True)
+    id_ = written(harness, [message], Act.REJECT)
+    resumed = gateway(harness, "undertakings", "resume", id_)
+    assert (resumed.code, f"{message} changes all the time" in resumed.err) == (UNREACHABLE, True)
+    assert trail(harness, message) == before
+    with harness.database.engine.connect() as reader:
+        assert list(open_messages(reader, id_)) == [message]
 
 
 def test_a_message_that_was_replayed_and_refused_meanwhile_is_not_replayed_again(harness: Harness) -> None:

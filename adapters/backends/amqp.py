@@ -27,8 +27,9 @@ from gateway.config.connections import AmqpBackendSettings, DxpSettings
 from gateway.formats import xml
 from gateway.formats.dxp import unwrapped, write_submission
 from gateway.formats.submission import write_zip
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 from gateway.model.message import Submission
-from gateway.model.ports import Answer, Outcome
 
 # More than a node asks for at once (64), so that it never waits for the broker in between. Answers are a few
 # KB each.
@@ -43,7 +44,8 @@ log = structlog.get_logger()
 
 
 class AmqpBackend:
-    """gateway.model.ports.Backend, connected while the context is open. Missing queues are created (`stood`).
+    """gateway.deliver.ports.Backend, connected while the context is open. Missing queues are created
+    (`stood`).
 
     An answer that is empty, or longer than any document that the gateway reads, is put aside with its reason
     (`amqp_exchange.dead`). Messages not acknowledged when a connection is lost are delivered again by the

@@ -12,9 +12,10 @@ from typing import Final
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage
 
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 from gateway.model.faults import printable
 from gateway.model.message import SUBMISSION_KEY
-from gateway.model.ports import Answer, Outcome
 from gateway.model.trace_context import TRACEPARENT, traceparent
 
 APP: Final = "customs-edi-gateway"

@@ -12,8 +12,8 @@ from typing import IO
 from gateway.config.connections import DxpSettings
 from gateway.formats.dxp import unwrapped, write_submission
 from gateway.formats.submission import write_zip
+from gateway.model.answer import Answer
 from gateway.model.message import Submission
-from gateway.model.ports import Answer
 
 
 def write_body(

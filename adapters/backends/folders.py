@@ -26,10 +26,11 @@ from adapters.backends.body import opened_answer, write_body
 from adapters.backends.exchange import KEY
 from adapters.transport.files.folders import OUTAGES, Files, FolderEntry, Overloaded, Unreachable
 from gateway.config.connections import DxpSettings
+from gateway.model.answer import Answer
 from gateway.model.backoff import Backoff
+from gateway.model.delivery import Outcome
 from gateway.model.faults import printable
 from gateway.model.message import Submission
-from gateway.model.ports import Answer, Outcome
 from gateway.model.unfinished_names import is_unfinished
 from gateway.run.crash_points import crash_point
 
@@ -48,8 +49,8 @@ log = structlog.get_logger()
 
 
 class FolderBackend:
-    """gateway.model.ports.Backend. `out` and `in` must exist in the folder, so that nothing is handed over to
-    the mount point of an unmounted share.
+    """gateway.deliver.ports.Backend. `out` and `in` must exist in the folder, so that nothing is handed over
+    to the mount point of an unmounted share.
 
     `TAKEN` only means that the file was handed over: its outcome comes with an answer. A slow submission
     delays no answers, and other submissions only if all of `handing` are busy: each of these and `hearing`

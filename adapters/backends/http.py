@@ -24,9 +24,9 @@ from adapters.backends.body import write_body
 from adapters.backends.rest import Rest
 from adapters.transport.tls_trouble import certificate_trouble
 from gateway.config.connections import HttpBackendSettings
+from gateway.model.delivery import Outcome
 from gateway.model.faults import printable
 from gateway.model.message import SUBMISSION_KEY, Submission
-from gateway.model.ports import Outcome
 from gateway.model.trace_context import TRACEPARENT, traceparent
 
 _CHUNK: Final = 256 * 1024
@@ -125,7 +125,7 @@ def no_password() -> str:
 
 
 class HttpSubmissions:
-    """The sending half of gateway.model.ports.Backend. Bodies are spooled in `folder` first."""
+    """The sending half of gateway.deliver.ports.Backend. Bodies are spooled in `folder` first."""
 
     def __init__(self, client: httpx.AsyncClient, settings: HttpBackendSettings, folder: Path) -> None:
         self._client = client

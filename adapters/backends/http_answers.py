@@ -15,9 +15,9 @@ from pydantic_core import from_json
 from adapters.backends.body import opened_answer
 from adapters.backends.http import TROUBLE, HttpSubmissions
 from gateway.config.connections import HttpBackendSettings
+from gateway.model.answer import Answer
 from gateway.model.faults import printable
 from gateway.model.message import SUBMISSION_KEY
-from gateway.model.ports import Answer
 
 LONGEST_ID: Final = 200
 LONGEST_NAME: Final = 255
@@ -47,7 +47,7 @@ class _Unfit(Exception):
 
 
 class PolledBackend(HttpSubmissions):
-    """gateway.model.ports.Backend. An invalid answer is left there and does not block the others; each
+    """gateway.deliver.ports.Backend. An invalid answer is left there and does not block the others; each
     problem is logged once, since it is found again at every look."""
 
     def __init__(self, client: httpx.AsyncClient, settings: HttpBackendSettings, folder: Path) -> None:

@@ -18,9 +18,9 @@ from adapters.backends.http import HttpSubmissions, no_password
 from adapters.backends.http_answers import LONGEST_ID, LONGEST_NAME
 from adapters.home.named_files import Renewal
 from gateway.config.connections import HttpBackendSettings, PushSettings
+from gateway.model.answer import Answer
 from gateway.model.faults import printable
 from gateway.model.message import SUBMISSION_KEY
-from gateway.model.ports import Answer
 
 LONGEST: Final = 32 * 1024 * 1024  # bytes of one answer: of any document that the gateway reads
 _ROOM: Final = 2 * LONGEST  # bytes of all that are read or wait, of one back-end
@@ -38,7 +38,7 @@ class NoRoom(Exception):
 
 
 class PushedBackend(HttpSubmissions):
-    """gateway.model.ports.Backend. `pusher` is the certificate (DER) of the client that pushes its answers.
+    """gateway.deliver.ports.Backend. `pusher` is the certificate (DER) of the client that pushes its answers.
 
     An answer waits in memory until it is acknowledged. The client waits as long, and pushes it again if it
     was not: so answers lost with a node are pushed to the next one.

@@ -17,7 +17,7 @@ _CHUNK: Final = 1024 * 1024
 
 
 class FilesystemBlobs:
-    """gateway.model.ports.BlobStore on one local file system.
+    """gateway.model.blobs.BlobStore on one local file system.
 
     A crash leaves at most a file in `spool/`, which `sweep` removes, or a blob to which nothing refers.
     """
@@ -50,7 +50,7 @@ class FilesystemBlobs:
 
 
 class FileSpool:
-    """gateway.model.ports.Spool: hashed while it is written front to back, else read again when it is
+    """gateway.model.blobs.Spool: hashed while it is written front to back, else read again when it is
     kept."""
 
     def __init__(self, root: Path, path: Path) -> None:

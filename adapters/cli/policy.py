@@ -26,8 +26,9 @@ from gateway.model.china import china_date
 from gateway.model.faults import Fault, Severity
 from gateway.model.message import EarlierMessage, Key, Received
 from gateway.model.policy import Policy
-from gateway.model.ports import Register, Signer
 from gateway.model.reform import in_force
+from gateway.model.register import Register
+from gateway.model.signers import Signer
 from gateway.model.states import Event, State
 
 app = typer.Typer(

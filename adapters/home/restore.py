@@ -47,7 +47,7 @@ def restore(of: Path, to: Path, actor: str, now: datetime) -> Moment:
 
     A submission that was not settled at that moment may have been settled since: the back-end is asked before
     it is sent again. If it cannot be asked, the submission is sent under the same key, which has no second
-    effect there (`gateway.model.ports.Backend`), and may be neither rejected nor moved to another back-end.
+    effect there (`gateway.deliver.ports.Backend`), and may be neither rejected nor moved to another back-end.
 
     Raises `BadBackup`, and `HomeLocked` while a node serves the home that was backed up.
     """

@@ -27,9 +27,9 @@ from gateway.config.monitoring import AlarmSettings
 from gateway.families.families import Families
 from gateway.model.backoff import Backoff
 from gateway.model.band_policy import MonitoringPolicy
+from gateway.model.clock import Clock
 from gateway.model.faults import printable
 from gateway.model.policy import OperationsPolicy
-from gateway.model.ports import Clock
 from gateway.monitor.alarm_conditions import ACTS_OF, conditions, many_acts
 from gateway.monitor.alarms import (
     Alarm,

@@ -8,7 +8,7 @@ from typing import Final
 from adapters.monitor.metrics import Metrics, ages
 from adapters.monitor.snapshot import SnapshotReader
 from adapters.store.database import Database, Transaction
-from gateway.model.ports import Clock
+from gateway.model.clock import Clock
 
 # A round may contain a delivery that takes its full time limit; a loop that hangs never continues.
 STUCK_AFTER: Final = 900.0  # seconds

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.process_collector import ProcessCollector
 
 from gateway.model.decision import Decision
+from gateway.model.delivery import Outcome, Outgoing
 from gateway.model.message import Arrival, Received
-from gateway.model.ports import Outcome, Outgoing
 from gateway.model.states import State
 
 # Seconds. A stage takes fractions of a millisecond, a verdict some ten if the gateway is idle, minutes in a

@@ -19,8 +19,8 @@ from gateway.config.bad_settings import BadSettings
 from gateway.config.monitoring import TracingSettings
 from gateway.config.settings import Settings
 from gateway.families.families import Families
+from gateway.model.clock import Clock
 from gateway.model.policy import Policy
-from gateway.model.ports import Clock
 from gateway.monitor.observer import Observer, Observers
 
 if TYPE_CHECKING:

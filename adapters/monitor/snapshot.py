@@ -22,8 +22,8 @@ from adapters.store.tables.operations import destinations
 from adapters.store.write.alarms import open_alarms
 from adapters.store.write.allowances import sent_on_the_day_of
 from gateway.config.settings import Settings
+from gateway.model.clock import Clock
 from gateway.model.parties import Party
-from gateway.model.ports import Clock
 from gateway.model.states import State
 from gateway.monitor.snapshot import (
     AmqpLinkStatus,

@@ -29,9 +29,9 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AttributeValue
 
 from gateway.model.decision import Decision
+from gateway.model.delivery import Outcome, Outgoing
 from gateway.model.faults import printable
 from gateway.model.message import Arrival, Received, number_of
-from gateway.model.ports import Outcome, Outgoing
 from gateway.model.states import State
 from gateway.model.trace_context import parent_in, root_span
 

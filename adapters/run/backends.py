@@ -26,7 +26,9 @@ from gateway.config.connections import (
     ReferenceSettings,
     SftpBackendSettings,
 )
-from gateway.model.ports import Backend, Clock, Register
+from gateway.deliver.ports import Backend
+from gateway.model.clock import Clock
+from gateway.model.register import Register
 
 
 @asynccontextmanager

@@ -15,9 +15,10 @@ from adapters.run.worker import CONTEXT, Exhausted, Judgement, Judging, RaisedEr
 from gateway.model.decision import Decision
 from gateway.model.faults import JudgementDeferred
 from gateway.model.message import Receipt, Received
-from gateway.model.ports import PendingReceipt, WorkerDied
+from gateway.model.pending_receipt import PendingReceipt
 from gateway.monitor.observer import UNOBSERVED, Observer
 from gateway.respond.answer import CustomsAnswer, Unreadable
+from gateway.run.ports import WorkerDied
 
 T = TypeVar("T")
 
@@ -76,7 +77,8 @@ class _Pool:
 
 
 class WorkerJudges:
-    """gateway.model.ports.Judges. A worker that dies takes one judgement with it and is replaced."""
+    """gateway.run.ports.Judges and gateway.model.signers.Signers. A worker that dies takes one judgement with
+    it and is replaced."""
 
     def __init__(
         self,

@@ -13,10 +13,12 @@ from adapters.transport.files.folders import Files
 from adapters.transport.files.local import LocalFiles
 from adapters.transport.sftp.sftp import SftpFiles
 from gateway.config.connections import DirectoryPartner, PartnerSettings, SftpPartner
+from gateway.model.blobs import BlobStore
+from gateway.model.clock import Clock
 from gateway.model.parties import Account
-from gateway.model.ports import BlobStore, Clock, Intake, ReceiptDeliveries
+from gateway.notify.ports import ReceiptDeliveries
 from gateway.receive.allowance import AllowanceQuery
-from gateway.receive.mailbox import Mailbox
+from gateway.receive.ports import Intake, Mailbox
 
 
 @asynccontextmanager

@@ -19,9 +19,9 @@ from adapters.store.database import Database
 from adapters.store.write.in_force import NODE, NodeEvent, note
 from gateway.config.bad_settings import BadSettings
 from gateway.formats.certificates import Unusable
+from gateway.model.clock import Clock
 from gateway.model.faults import printable
 from gateway.model.policy import Policy
-from gateway.model.ports import Clock
 from gateway.model.waits import Words
 from gateway.run.in_force import InForce, changed_keys
 

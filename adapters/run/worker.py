@@ -24,9 +24,10 @@ from gateway.judge.route import Routes
 from gateway.model.decision import Decision
 from gateway.model.faults import JudgementDeferred, MessageRejected
 from gateway.model.message import Received
+from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.policy import Policy
-from gateway.model.ports import PendingReceipt, WorkerDied
 from gateway.respond.answer import CustomsAnswer, NoAnswer, read
+from gateway.run.ports import WorkerDied
 
 Task = (
     tuple[Literal["judge"], Received, datetime]

@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from gateway.model.ports import Answer, Outcome
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS calls (

@@ -13,7 +13,8 @@ from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.config.connections import AssociationSettings, ReferenceSettings
 from gateway.formats.signing import XadesSigner
-from gateway.model.ports import Clock, Register
+from gateway.model.clock import Clock
+from gateway.model.register import Register
 
 
 @contextmanager

@@ -12,9 +12,11 @@ from typing import IO, TypeVar
 from adapters.sandbox.answer_log import AnswerLog
 from adapters.sandbox.inspection import Refused, inspect, scratch
 from gateway.formats.submission import Envelope, write_zip
+from gateway.model.answer import Answer
+from gateway.model.clock import Clock
+from gateway.model.delivery import Outcome
 from gateway.model.message import Submission
 from gateway.model.parties import RegisteredCertificate
-from gateway.model.ports import Answer, Clock, Outcome
 from gateway.run.crash_points import crash_point
 
 _T = TypeVar("_T")

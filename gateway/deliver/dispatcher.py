@@ -15,12 +15,14 @@ from typing import Any, Final
 import structlog
 
 from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
-from gateway.deliver.ports import Destinations, Outbox, Pause
+from gateway.deliver.ports import Backend, Destinations, Outbox, Pause
 from gateway.deliver.rate_limit import Limits, RateLimit
 from gateway.deliver.retry import FAILING, NextAttempt, next_step
 from gateway.model.backoff import WHILE_THE_STORE_FAILS, Backoff
+from gateway.model.blobs import BlobStore
+from gateway.model.clock import Clock
+from gateway.model.delivery import Outcome, Outgoing
 from gateway.model.faults import printable
-from gateway.model.ports import Backend, BlobStore, Clock, Outcome, Outgoing
 from gateway.monitor.observer import UNOBSERVED, Observer
 
 DOWN_AFTER: Final = timedelta(seconds=5)  # before a destination is reported down, or others take over

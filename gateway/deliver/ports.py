@@ -1,12 +1,14 @@
-"""The ports of dispatch to the store: what is to be sent where, and the state of the destinations."""
+"""The ports of delivery: what is to be sent where, the state of the destinations, and the back-ends."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import IO, Protocol
 
 from gateway.deliver.circuit_breaker import CircuitBreaker
-from gateway.model.ports import Outgoing
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome, Outgoing
+from gateway.model.message import Submission
 from gateway.model.states import DeliveryState
 
 
@@ -79,4 +81,32 @@ class Destinations(Protocol):
 
     async def turned(self, name: str, breaker: CircuitBreaker) -> None:
         """Writes the breaker; a pause stays as it is."""
+        ...
+
+
+class Backend(Protocol):
+    """The authority's side: takes one submission at a time, hands out answers until acknowledged.
+
+    Submissions are idempotent by their key.
+    """
+
+    async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+        """Sends the zip of envelope, package and enclosures (`submission.write_zip`); `opened` gives stored
+        bytes by SHA-256. The text says why it was not taken, for operators. Failures of customs or the
+        network do not raise; any exception counts as `UNKNOWN`."""
+        ...
+
+    async def ask(self, key: str) -> tuple[Outcome | None, str]:
+        """Whether customs has the submission with this key: `TAKEN`, `LATER` (it has not, and nothing that
+        was sent before can still come to it: send it again), or `UNKNOWN` (it cannot be told now; the text
+        says why). None where nobody can say so: it is sent again under its key, and whether customs had it
+        before stays unknown."""
+        ...
+
+    async def answers(self, limit: int) -> Sequence[Answer]:
+        """The oldest unacknowledged answers, without waiting; the same ones again until acknowledged."""
+        ...
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        """Called after the commit that made the answers durable here."""
         ...

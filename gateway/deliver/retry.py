@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.model.ports import Outcome
+from gateway.model.delivery import Outcome
 from gateway.model.states import DeliveryState
 
 

@@ -18,10 +18,10 @@ from lxml import etree
 from gateway.config.connections import DxpSettings
 from gateway.formats import xml
 from gateway.formats.submission import is_safe
+from gateway.model.answer import Answer
 from gateway.model.china import CHINA
 from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import SUBMISSION_KEY, Submission, made_at, message_of
-from gateway.model.ports import Answer
 
 NAMESPACE: Final = "http://www.chinaport.gov.cn/dxp"
 ROOT: Final = f"{{{NAMESPACE}}}DxpMsg"

@@ -24,8 +24,8 @@ _AGAIN_SECONDS: Final = 30.0
 
 
 class XadesSigner:
-    """Implements `ports.Signer` with one key, RSA 2048-4096, P-256 or P-384, which is loaded once (30 ms for
-    RSA).
+    """Implements `signers.Signer` with one key, RSA 2048-4096, P-256 or P-384, which is loaded once (30 ms
+    for RSA).
 
     `fingerprint` is the SHA-256 (hex) of the certificate. Raises `Unusable` where the key cannot be read, is
     of another kind, has a pass phrase, or does not belong to the certificate. Threads may share a signer.
@@ -65,7 +65,7 @@ class XadesSigner:
         )
 
     def sign(self, root: etree._Element) -> bytes:
-        """See `ports.Signer`. Raises `JudgementDeferred` outside the validity of the certificate, when
+        """See `signers.Signer`. Raises `JudgementDeferred` outside the validity of the certificate, when
         nothing may be signed (CONTRACT.md, "Receipts").
 
         Raises `ValueError` where `root` has an attribute with which signxml would make an invalid signature:

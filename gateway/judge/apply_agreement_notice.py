@@ -18,8 +18,8 @@ from gateway.model.agreements import (
 from gateway.model.china import day_zh, moment_zh
 from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import Package, Receipt, ReceiptKind, Received
-from gateway.model.ports import Register
 from gateway.model.receipt_names import receipt_name
+from gateway.model.register import Register
 from gateway.notify.agreement_notices import read_notice
 from gateway.rules.agency_coverage import Reason
 

@@ -27,7 +27,7 @@ from gateway.model.message import (
 )
 from gateway.model.parties import ROLES_ZH, Account, Party, Role
 from gateway.model.policy import Policy
-from gateway.model.ports import Register
+from gateway.model.register import Register
 from gateway.model.states import State
 
 _TRADER: Final = ("trader_code", "trader_scc")

@@ -14,7 +14,7 @@ from gateway.model.faults import Fault, Finding, MessageRejected, Severity, find
 from gateway.model.message import DeclarationRecord, Received, made_at
 from gateway.model.parties import Party
 from gateway.model.policy import Policy
-from gateway.model.ports import Register
+from gateway.model.register import Register
 from gateway.model.waits import Awaited, waits_for
 from gateway.rules.agency_coverage import (
     Reason,

@@ -31,7 +31,7 @@ from gateway.model.message import (
 )
 from gateway.model.parties import Party
 from gateway.model.policy import Policy
-from gateway.model.ports import Register
+from gateway.model.register import Register
 from gateway.model.waits import Awaited, waits_for
 
 FAMILY: Final = "gateway"

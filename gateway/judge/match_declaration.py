@@ -5,7 +5,7 @@ from typing import Final
 from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import DeclarationRecord, Facts
 from gateway.model.parties import Party
-from gateway.model.ports import Register
+from gateway.model.register import Register
 from gateway.model.states import CustomsStatus
 
 _NAMES: Final = {

@@ -39,8 +39,10 @@ from gateway.model.decision import Decision, Finished, JudgedMeaning, MustWait
 from gateway.model.faults import Fault, Finding, MessageRejected, Severity, finding
 from gateway.model.message import Blob, Operation, Package, Part, Receipt, Received, SeparateAttachment
 from gateway.model.parties import Party
+from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.policy import Policy
-from gateway.model.ports import PendingReceipt, Register, Signer
+from gateway.model.register import Register
+from gateway.model.signers import Signer
 from gateway.model.states import Event
 from gateway.model.waits import text_in_words
 from gateway.notify.recipients import notices_of_release, notices_of_use

@@ -21,8 +21,8 @@ from gateway.model.faults import Finding, Severity
 from gateway.model.message import Facts, Part, Receipt, ReceiptKind, Received, SeparateAttachment
 from gateway.model.parties import Party, ReceiptForm
 from gateway.model.policy import Policy
-from gateway.model.ports import Signer
 from gateway.model.receipt_names import receipt_name
+from gateway.model.signers import Signer
 
 
 class Verdict(StrEnum):

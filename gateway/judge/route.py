@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.model.decision import JudgedMeaning
 from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import Facts, Operation
-from gateway.model.ports import Register
+from gateway.model.register import Register
 
 _SHOWN: Final = {"office": "申报地海关", "direction": "进出口标志", "transport": "运输方式"}
 

@@ -14,7 +14,7 @@ from gateway.model.decision import JudgedMeaning
 from gateway.model.message import Enclosure, EnclosureKind, Package, Received, Submission
 from gateway.model.parties import Party
 from gateway.model.policy import Policy
-from gateway.model.ports import Signer
+from gateway.model.signers import Signer
 
 
 def sign(

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from gateway.model.decision import Decision
+from gateway.model.delivery import Outcome, Outgoing
 from gateway.model.message import Arrival, Received
-from gateway.model.ports import Outcome, Outgoing
 from gateway.model.states import State
 
 

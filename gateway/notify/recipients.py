@@ -16,8 +16,8 @@ from gateway.model.agreements import Act, AgreementUse
 from gateway.model.china import china_date
 from gateway.model.message import Operation, Receipt
 from gateway.model.parties import Party, ReceiptForm, Role, district_of
-from gateway.model.ports import Register
 from gateway.model.receipt_names import receipt_name
+from gateway.model.register import Register
 from gateway.model.states import CustomsStatus
 from gateway.notify.notice_documents import (
     Addressee,

@@ -10,10 +10,12 @@ from typing import Final, Protocol
 
 import structlog
 
+from gateway.model.clock import Clock
 from gateway.model.message import Receipt, ReceiptKind
 from gateway.model.policy import Policy
-from gateway.model.ports import Clock, Judges, Register
 from gateway.model.receipt_names import receipt_name
+from gateway.model.register import Register
+from gateway.model.signers import Signers
 from gateway.notify.document_requests import DocumentRequest, build_request
 
 _AT_ONCE: Final = 32
@@ -40,11 +42,11 @@ class RequestStore(Protocol):
 
 class Reminders:
     def __init__(
-        self, store: RequestStore, register: Register, judges: Judges, policy: Policy, clock: Clock
+        self, store: RequestStore, register: Register, signers: Signers, policy: Policy, clock: Clock
     ) -> None:
         self._store = store
         self._register = register
-        self._judges = judges
+        self._signers = signers
         self.policy = policy
         self._clock = clock
 
@@ -55,7 +57,7 @@ class Reminders:
         if not asked:
             return False
         names = self.policy.reform.documents
-        signed = await self._judges.signed([build_request(each, names) for each in asked])
+        signed = await self._signers.signed([build_request(each, names) for each in asked])
         for each, body in zip(asked, signed, strict=True):
             # Each request has its own time, so that no two receipts have the same name.
             now = self._clock()

@@ -10,7 +10,8 @@ from gateway.judge.receipt import ReceiptContext, Verdict, gateway_receipt, refu
 from gateway.model.agreements import AgreementUse
 from gateway.model.faults import Fault, Finding, finding
 from gateway.model.message import Facts, Receipt, Received
-from gateway.model.ports import Register, Signer
+from gateway.model.register import Register
+from gateway.model.signers import Signer
 from gateway.notify.recipients import notices_of_release
 
 

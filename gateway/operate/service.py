@@ -5,8 +5,8 @@ from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
 
+from gateway.model.clock import Clock
 from gateway.model.policy import OperationsPolicy
-from gateway.model.ports import Clock
 from gateway.model.states import DeliveryState, State
 from gateway.model.transition import Applied, Refusal, Transition
 from gateway.operate.bulk_requests import (

@@ -14,10 +14,13 @@ from typing import Protocol
 import structlog
 
 from gateway.families.families import Families
+from gateway.model.answer import Answer
+from gateway.model.clock import Clock
 from gateway.model.faults import Fault, JudgementDeferred
 from gateway.model.message import message_of
 from gateway.model.policy import Policy
-from gateway.model.ports import Answer, Clock, Judges, Register
+from gateway.model.register import Register
+from gateway.model.signers import Signers
 from gateway.model.states import TRANSITIONS, CustomsStatus, State, advance
 from gateway.model.transition import Refusal
 from gateway.monitor.observer import UNOBSERVED, Observer
@@ -89,7 +92,7 @@ class AnswerStore(Protocol):
     async def parked(self, seq_no: str) -> Sequence[Parked]: ...
 
 
-class AnswerReaders(Judges, Protocol):
+class AnswerReaders(Signers, Protocol):
     """The worker processes, which also parse answers, so that a slow one does not block the node."""
 
     async def told(self, answer: bytes) -> CustomsAnswer | None:

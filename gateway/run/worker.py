@@ -17,26 +17,22 @@ from typing import Any, Final
 import structlog
 
 from gateway.deliver.dispatcher import DOWN_AFTER, Dispatcher
+from gateway.deliver.ports import Backend
+from gateway.model.answer import Answer
 from gateway.model.backoff import WHILE_THE_STORE_FAILS, Backoff
+from gateway.model.blobs import BlobStore
+from gateway.model.clock import Clock
 from gateway.model.decision import Decision
 from gateway.model.faults import JudgementDeferred, printable
 from gateway.model.message import Arrival, Received, new_id
 from gateway.model.parties import Account
-from gateway.model.ports import (
-    Answer,
-    Backend,
-    BlobStore,
-    Clock,
-    Judges,
-    MessageStore,
-    WorkerDied,
-)
 from gateway.model.states import Event, State
 from gateway.model.transition import Applied, Refusal
 from gateway.monitor.observer import UNOBSERVED, Observer
 from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
 from gateway.run.claims import LEASE, RENEW_EVERY, TAKE_OVER_EVERY, Claims
+from gateway.run.ports import Judges, MessageStore, WorkerDied
 
 CRASHES: Final = 3  # judgements of one message that may crash before it is held
 _SET_BACK: Final = timedelta(seconds=1)  # a smaller step is ordinary clock correction

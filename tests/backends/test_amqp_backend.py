@@ -18,7 +18,8 @@ from adapters.backends.amqp import AmqpBackend
 from adapters.backends.amqp_exchange import Word, answer, dead, word
 from gateway.config.connections import AmqpBackendSettings
 from gateway.formats.dxp import read
-from gateway.model.ports import Answer, Outcome
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 from tests.support.amqp_backend import backend_settings
 from tests.support.rabbitmq import Rabbit
 from tests.support.submissions import Sent, sent

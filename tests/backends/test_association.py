@@ -23,7 +23,8 @@ from gateway.model.agreements import (
     IllegalAct,
     Side,
 )
-from gateway.model.ports import Answer, Outcome
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 from gateway.model.states import CustomsStatus
 from gateway.notify.agreement_notices import read_notice
 from gateway.respond.answer import read

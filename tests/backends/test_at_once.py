@@ -15,7 +15,7 @@ from adapters.backends.exchange import Exchange
 from adapters.backends.folders import FolderBackend
 from adapters.backends.sftp import SftpBackend
 from gateway.config.connections import SftpBackendSettings
-from gateway.model.ports import Outcome
+from gateway.model.delivery import Outcome
 from tests.support.sshd import shared
 from tests.support.submissions import Sent, sent
 

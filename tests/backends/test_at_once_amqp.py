@@ -12,7 +12,7 @@ import pytest
 
 from adapters.backends.amqp import AmqpBackend
 from adapters.transport.amqp import connection
-from gateway.model.ports import Outcome
+from gateway.model.delivery import Outcome
 from tests.support.amqp_backend import WITHIN, backend_settings
 from tests.support.rabbitmq import Rabbit
 from tests.support.submissions import Sent, sent

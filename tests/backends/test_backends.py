@@ -16,8 +16,9 @@ import pytest
 from lxml import etree
 
 from gateway.formats.xml import trusted
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 from gateway.model.message import Part, Pdf
-from gateway.model.ports import Answer, Outcome
 from tests.support.amqp_backend import lodge
 from tests.support.submissions import BACKENDS, GATEWAY, STRANGER, BackendCase, Opened, Sent, told, values
 

@@ -17,8 +17,9 @@ from adapters.store.tables.messages import deliveries
 from adapters.store.write.delivery_actions import act_on
 from adapters.store.write.destinations import SqlDestinations
 from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 from gateway.model.message import Key, Submission
-from gateway.model.ports import Answer, Outcome
 from gateway.model.states import CustomsStatus, DeliveryState, State
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.message_actions import Act, Impossible, Stage, event_of

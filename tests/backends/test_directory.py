@@ -11,7 +11,8 @@ import pytest
 from adapters.backends.directory import DirectoryBackend
 from adapters.backends.exchange import Exchange
 from adapters.sandbox.customs.serving import ServedElsewhere, Serving, alone
-from gateway.model.ports import Answer, Outcome
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 from tests.support.submissions import CUSTOMS, reference_customs, sent, told
 from tests.support.unfinished import UNFINISHED
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from adapters.backends.directory import DirectoryBackend
 from adapters.backends.exchange import Exchange
 from adapters.sandbox.customs.serving import Serving
-from gateway.model.ports import Outcome
+from gateway.model.delivery import Outcome
 from tests.support.submissions import CUSTOMS, DXP, reference_customs, sent, told
 
 

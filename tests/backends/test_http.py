@@ -27,7 +27,7 @@ from adapters.cli.init.init import free_port
 from adapters.sandbox.cli.customs_serve_http import Tls
 from adapters.sandbox.customs.serving_http import serving
 from gateway.config.connections import HttpBackendSettings
-from gateway.model.ports import Outcome
+from gateway.model.delivery import Outcome
 from tests.support.submissions import Sent, reference_customs, sent
 from tests.support.tls import Issued, issued
 

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from adapters.backends import http_push
-from gateway.model.ports import Outcome
+from gateway.model.delivery import Outcome
 from tests.backends.test_http import answering, gateway, handed
 from tests.backends.test_http_push import heard
 from tests.support.submissions import sent

@@ -24,7 +24,7 @@ from adapters.home.named_files import Renewal
 from adapters.sandbox.cli.customs_serve_http import Tls
 from adapters.sandbox.customs.serving_http import AnswerPusher
 from gateway.config.connections import HttpBackendSettings, PushSettings
-from gateway.model.ports import Answer
+from gateway.model.answer import Answer
 from tests.support.submissions import Sent, reference_customs, sent
 from tests.support.tls import Issued, issued
 

@@ -15,10 +15,11 @@ from adapters.sandbox.customs.decisions import Act
 from adapters.sandbox.customs.ledger import Ledger
 from adapters.sandbox.customs.reviews import NotFitting, NotInQueue, decide
 from gateway.formats.xml import parse
+from gateway.model.answer import Answer
 from gateway.model.china import CHINA
+from gateway.model.delivery import Outcome
 from gateway.model.faults import MessageRejected
 from gateway.model.message import Operation
-from gateway.model.ports import Answer, Outcome
 from tests.support.submissions import GATEWAY, NOW, reference_customs, sent, told, values
 
 

@@ -20,7 +20,8 @@ from adapters.transport.files.folders import Files, NotLetIn, Unreachable
 from adapters.transport.files.local import LocalFiles
 from adapters.transport.sftp.sftp import SftpFiles
 from gateway.config.connections import RemoteFolders, SftpBackendSettings
-from gateway.model.ports import Backend, Outcome
+from gateway.deliver.ports import Backend
+from gateway.model.delivery import Outcome
 from tests.support.sshd import Sshd
 from tests.support.submissions import sent, told
 from tests.support.unfinished import UNFINISHED

@@ -1,4 +1,4 @@
-"""The contract of `ports.BlobStore`, for each implementation of it."""
+"""The contract of `blobs.BlobStore`, for each implementation of it."""
 
 import errno
 import hashlib
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.blobs.filesystem import FilesystemBlobs
-from gateway.model.ports import BlobStore
+from gateway.model.blobs import BlobStore
 
 STORES: dict[str, Callable[[Path], BlobStore]] = {"filesystem": FilesystemBlobs}
 

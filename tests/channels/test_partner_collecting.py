@@ -24,8 +24,8 @@ from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from adapters.transport.files.local import LocalFiles
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account
-from gateway.model.ports import Intake
 from gateway.receive.allowance import Disk, SentToday, UploadAllowance, room
+from gateway.receive.ports import Intake
 
 MARK = "0123abcd"
 PARTY = Account(name="party", keys=(), max_package=4096)

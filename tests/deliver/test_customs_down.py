@@ -25,9 +25,11 @@ from adapters.store.write.destinations import SqlBackendActs, SqlDestinations
 from adapters.store.write.document_requests import SqlDocumentRequests
 from gateway.deliver.circuit_breaker import BreakerState
 from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
+from gateway.deliver.ports import Backend
 from gateway.deliver.rate_limit import Limits
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 from gateway.model.message import Receipt, ReceiptKind, Submission
-from gateway.model.ports import Answer, Backend, Outcome
 from gateway.model.states import DeliveryState, State
 from gateway.notify.reminders import Reminders
 from gateway.operate.backends import pause, resume, try_now

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.deliver.retry import PATIENCE, delay, next_step
-from gateway.model.ports import Outcome
+from gateway.model.delivery import Outcome
 from gateway.model.states import DeliveryState
 
 NOW: Final = datetime(2026, 11, 2, tzinfo=UTC)

@@ -11,7 +11,7 @@ from gateway.formats import dxp, pdf, xml
 from gateway.formats.archive import ArchiveLimits, open_archive
 from gateway.formats.canonical import C14N_1_0
 from gateway.formats.submission import inner_name
-from gateway.model.ports import Answer
+from gateway.model.answer import Answer
 from gateway.respond import answer
 from tests.judge.rule_cases import everything
 from tests.support.doubling import filled as _filled

@@ -14,8 +14,8 @@ from lxml import etree
 from gateway.config.connections import DxpSettings
 from gateway.formats.dxp import ANSWERS, NAMESPACE, Head, read, unwrapped, write, write_submission
 from gateway.formats.xml import trusted
+from gateway.model.answer import Answer
 from gateway.model.faults import MessageRejected
-from gateway.model.ports import Answer
 from tests.support.submissions import sent
 
 AT = datetime(2026, 11, 23, 2, tzinfo=UTC)

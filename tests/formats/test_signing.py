@@ -13,7 +13,7 @@ from signxml.xades.xades import XAdESSignatureConfiguration, XAdESVerifier
 
 from gateway.formats import xml
 from gateway.formats.signing import XadesSigner
-from gateway.model.ports import Signer
+from gateway.model.signers import Signer
 from tests.support.keys import Kind, identity, xmlsec1_accepts
 from tests.support.xml_signatures import finding_of, verified
 

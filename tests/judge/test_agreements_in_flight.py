@@ -11,9 +11,9 @@ from adapters.store.tables.messages import agreements, deliveries, events, recei
 from adapters.store.write.deliveries import SqlOutbox
 from gateway.model.agreements import Act, Agreement, AgreementKind, AgreementState
 from gateway.model.decision import Decision
+from gateway.model.delivery import Outgoing
 from gateway.model.faults import Fault
 from gateway.model.policy import Policy
-from gateway.model.ports import Outgoing
 from gateway.model.states import DeliveryState, Event, State
 from gateway.model.transition import Refusal
 from tests.support.acts import replay

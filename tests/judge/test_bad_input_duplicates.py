@@ -11,10 +11,10 @@ from lxml import etree
 from adapters.store.tables.messages import deliveries, holders, receipts
 from adapters.store.write.answers import SqlAnswers
 from gateway.judge.pipeline import Rules
+from gateway.model.answer import Answer
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault, Severity
 from gateway.model.policy import DeclarationPolicy
-from gateway.model.ports import Answer
 from gateway.model.states import Event, State
 from gateway.respond.answer_intake import CustomsAnswers
 from tests.support.acts import replay

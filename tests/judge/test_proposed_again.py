@@ -7,8 +7,8 @@ import pytest
 
 from adapters.sandbox.association.answers import import_agr_response
 from gateway.model.agreements import PROPOSED, Act, Told
+from gateway.model.answer import Answer
 from gateway.model.china import china_date
-from gateway.model.ports import Answer
 from gateway.model.states import Event
 from tests.support.agreement_requests import request
 from tests.support.association import ACCOUNT, agreement, signed_notice

@@ -12,7 +12,7 @@ from gateway.judge.receipt import ReceiptContext, Verdict, gateway_receipt
 from gateway.model.faults import Fault, finding
 from gateway.model.message import Receipt
 from gateway.model.parties import ReceiptForm
-from gateway.model.ports import PendingReceipt
+from gateway.model.pending_receipt import PendingReceipt
 from tests.formats.test_pdf import with_form
 from tests.support.declarations import INVOICE, Declaration, Document
 from tests.support.harness import NOW, Harness

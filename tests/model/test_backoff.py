@@ -21,10 +21,10 @@ from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.destinations import SqlDestinations
 from adapters.store.write.document_requests import SqlDocumentRequests
 from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
+from gateway.deliver.ports import Backend
 from gateway.model.backoff import Backoff
 from gateway.model.decision import Decision
 from gateway.model.message import Arrival, Received, new_id
-from gateway.model.ports import Backend
 from gateway.model.states import DeliveryState, State
 from gateway.monitor.observer import Observers
 from gateway.notify.reminders import Reminders

@@ -15,9 +15,9 @@ from adapters.store.tables.messages import receipts
 from adapters.store.write.answers import SqlAnswers
 from gateway.formats.xml import trusted
 from gateway.model.agreements import Act
+from gateway.model.answer import Answer
 from gateway.model.message import ReceiptKind
 from gateway.model.parties import Contract, ReceiptForm
-from gateway.model.ports import Answer
 from gateway.model.states import Event
 from gateway.respond.answer_intake import CustomsAnswers
 from tests.support.agreement_requests import request

@@ -13,7 +13,7 @@ from adapters.home.clock import utc_now
 from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.store.tables.messages import deliveries
 from adapters.store.write.deliveries import SqlOutbox
-from gateway.model.ports import Outgoing
+from gateway.model.delivery import Outgoing
 from gateway.model.states import TRANSITIONS, DeliveryState, Event, State
 from gateway.operate.delivery_actions import DeliveryAct, step_of
 from gateway.operate.message_actions import Impossible

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from adapters.home.actor import actor
 from adapters.store.tables.messages import deliveries, messages
 from adapters.store.write.deliveries import SqlOutbox
-from gateway.model.ports import Outgoing
+from gateway.model.delivery import Outgoing
 from gateway.model.states import DeliveryState, State
 from gateway.operate.delivery_actions import DeliveryAct, step_of
 from gateway.operate.message_actions import Impossible

@@ -14,10 +14,10 @@ from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.operator_store import stopped
 from gateway.model.agreements import Act, AgreementState
 from gateway.model.decision import Decision
+from gateway.model.delivery import Outgoing
 from gateway.model.faults import Fault
 from gateway.model.folders import Folder
 from gateway.model.message import ReceiptKind
-from gateway.model.ports import Outgoing
 from gateway.model.states import DeliveryState, Event, State
 from gateway.model.transition import Applied, Refusal
 from gateway.operate.message_actions import Impossible

@@ -11,10 +11,10 @@ from adapters.store.read.message_search import MessageFilter, list_messages
 from adapters.store.tables.messages import messages, receipts
 from gateway.model.decision import Decision
 from gateway.model.folders import Folder
-from gateway.model.ports import Entry
 from gateway.model.states import Event, State
 from gateway.model.transition import Refusal
-from gateway.receive.mailbox import RENAMED_WITHIN, NotRenamed
+from gateway.receive.ports import Entry
+from gateway.receive.renaming import RENAMED_WITHIN, NotRenamed
 from tests.support.declarations import Declaration, Document
 from tests.support.habits import AU3
 from tests.support.harness import NOW, Harness

@@ -21,8 +21,9 @@ from adapters.backends.directory import DirectoryBackend
 from adapters.backends.exchange import Exchange
 from adapters.store.tables.messages import messages, receipts
 from adapters.store.write.answers import SqlAnswers
+from gateway.deliver.ports import Backend
+from gateway.model.answer import Answer
 from gateway.model.faults import Fault
-from gateway.model.ports import Answer, Backend
 from gateway.respond.answer_intake import CustomsAnswers
 from tests.backends.test_http import answering, gateway
 from tests.support.amqp_backend import backend_settings

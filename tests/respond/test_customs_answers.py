@@ -6,7 +6,7 @@ from itertools import count
 
 from adapters.store.tables.messages import messages, receipts
 from adapters.store.write.answers import SqlAnswers
-from gateway.model.ports import Answer
+from gateway.model.answer import Answer
 from gateway.respond.answer_intake import CustomsAnswers
 from tests.support.declarations import Declaration, Document, enterprise
 from tests.support.harness import NOW, Harness

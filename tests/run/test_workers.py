@@ -19,10 +19,11 @@ from adapters.run.worker import Judging
 from adapters.store.tables.messages import messages
 from adapters.store.write.answers import SqlAnswers
 from gateway.formats.xml import trusted
-from gateway.model.ports import Answer, WorkerDied
+from gateway.model.answer import Answer
 from gateway.model.states import Event
 from gateway.respond.answer import Unreadable
 from gateway.respond.answer_intake import CustomsAnswers
+from gateway.run.ports import WorkerDied
 from tests.support.costly_pdfs import in_object_streams
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness

@@ -12,8 +12,8 @@ from adapters.sandbox.customs.ledger import Ledger
 from adapters.sandbox.customs.proceedings import let_go_what_is_paid
 from adapters.sandbox.customs.records import Duty, Kind, Licence, Manifest, Manual, Payment, Record
 from adapters.sandbox.customs.reviews import decide
+from gateway.model.delivery import Outcome
 from gateway.model.message import Operation
-from gateway.model.ports import Outcome
 from gateway.model.reform import Risk
 from tests.support.submissions import BROKER, NOW, TRADER, Matter, sent, told, values
 

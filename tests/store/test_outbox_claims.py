@@ -13,9 +13,9 @@ from adapters.store.claims import queue_for_sending
 from adapters.store.tables.messages import deliveries, events, messages
 from adapters.store.write.destinations import SqlBackendActs, SqlDestinations
 from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
+from gateway.model.delivery import Outgoing
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Key, Submission
-from gateway.model.ports import Outgoing
 from gateway.model.states import DeliveryState, Event, State
 from gateway.operate.backends import pause, resume
 from tests.support.acts import hold

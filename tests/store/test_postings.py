@@ -1,4 +1,4 @@
-"""The contract of `ports.Postings`: which receipts are due to whom, and until when."""
+"""The contract of `ports.ReceiptDeliveries`: which receipts are due to whom, and until when."""
 
 import asyncio
 from dataclasses import replace
@@ -13,7 +13,7 @@ from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from gateway.model.folders import Folder
 from gateway.model.message import Reply
 from gateway.model.parties import Delivery
-from gateway.model.ports import ReceiptDelivery
+from gateway.notify.ports import ReceiptDelivery
 from tests.support.stores import NOW, Store, accepted, add_and_claim, arrival
 
 LATER = NOW + timedelta(minutes=5)

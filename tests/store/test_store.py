@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from adapters.store.database import GENESIS, chained
 from adapters.store.tables.messages import events
+from gateway.model.answer import Answer
 from gateway.model.decision import Decision
+from gateway.model.delivery import Outgoing
 from gateway.model.folders import Folder
-from gateway.model.ports import Answer, Outgoing
 from gateway.model.states import CustomsStatus, DeliveryState, Event, State
 from gateway.model.transition import Applied, Refusal
 from tests.support.acts import replay

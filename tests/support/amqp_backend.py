@@ -18,8 +18,10 @@ from adapters.backends.amqp_exchange import answer
 from adapters.sandbox.customs.customs import BOOK, ReferenceCustoms
 from adapters.sandbox.customs.serving_amqp import AmqpServing
 from gateway.config.connections import AmqpBackendSettings
+from gateway.model.answer import Answer
+from gateway.model.clock import Clock
+from gateway.model.delivery import Outcome
 from gateway.model.message import Submission
-from gateway.model.ports import Answer, Clock, Outcome
 from tests.support.rabbitmq import Rabbit
 
 WITHIN: Final = 120.0

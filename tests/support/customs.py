@@ -6,7 +6,7 @@ from itertools import count
 from typing import Final
 
 from adapters.store.write.answers import SqlAnswers
-from gateway.model.ports import Answer
+from gateway.model.answer import Answer
 from gateway.respond.answer_intake import CustomsAnswers
 from tests.support.harness import NOW, Harness
 from tests.support.validating import families

@@ -30,7 +30,7 @@ from gateway.model.decision import Decision
 from gateway.model.faults import MessageRejected
 from gateway.model.message import Arrival, Receipt, Received, new_id
 from gateway.model.parties import Party
-from gateway.model.ports import PendingReceipt
+from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.transition import Applied
 from gateway.operate.party_changes import PartyChange
 from gateway.respond.answer import CustomsAnswer, NoAnswer, Unreadable, read

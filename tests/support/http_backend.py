@@ -12,8 +12,10 @@ from adapters.backends.http_answers import PolledBackend
 from adapters.sandbox.customs.serving_http import serving
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.config.connections import DxpSettings, HttpBackendSettings
+from gateway.deliver.ports import Backend
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 from gateway.model.message import Submission
-from gateway.model.ports import Answer, Backend, Outcome
 
 _T = TypeVar("_T")
 

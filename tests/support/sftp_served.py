@@ -27,10 +27,10 @@ from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Receipt, ReceiptKind, Received
 from gateway.model.parties import Account
 from gateway.model.policy import Policy
-from gateway.model.ports import Intake
 from gateway.model.states import Event
 from gateway.model.transition import Applied
 from gateway.receive.allowance import UploadAllowance
+from gateway.receive.ports import Intake
 from tests.support.judging import families
 from tests.support.sftp_client import Login
 

@@ -15,6 +15,7 @@ from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.document_requests import SqlDocumentRequests
 from adapters.store.write.messages import SqlMessages
 from gateway.families.customs_codes import AnswerKind
+from gateway.model.answer import Answer
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault, finding
 from gateway.model.folders import Folder
@@ -29,7 +30,6 @@ from gateway.model.message import (
     Submission,
     new_id,
 )
-from gateway.model.ports import Answer
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.model.transition import Applied, Refusal
 from gateway.respond.answer import AnsweredDeclaration, AnswerEffect, CustomsAnswer

@@ -23,9 +23,12 @@ from adapters.sandbox.association.association import ReferenceAssociation
 from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.sandbox.customs.serving import Serving
 from gateway.config.connections import DxpSettings, SftpBackendSettings
+from gateway.deliver.ports import Backend
 from gateway.formats.signing import XadesSigner
 from gateway.formats.submission import build_envelope
 from gateway.formats.xml import trusted
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 from gateway.model.message import (
     Arrival,
     ChainLink,
@@ -40,7 +43,6 @@ from gateway.model.message import (
     new_id,
 )
 from gateway.model.parties import Party, Role
-from gateway.model.ports import Answer, Backend, Outcome
 from gateway.model.reform import Risk
 from gateway.model.risk_hint import Hint
 from tests.support.amqp_backend import OverAmqp

@@ -15,7 +15,7 @@ from adapters.channels.amqp.topology import DEAD, keeping
 from adapters.home.named_files import Renewal
 from adapters.transport.amqp.connection import BrokerConnection, ended
 from gateway.config.connections import AmqpSettings
-from gateway.model.ports import ReceiptDeliveries
+from gateway.notify.ports import ReceiptDeliveries
 
 
 @dataclass(frozen=True, slots=True)

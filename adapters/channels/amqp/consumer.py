@@ -21,11 +21,13 @@ from adapters.channels.sftp_server.claim_check import ClaimCheck
 from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from gateway.config.connections import AmqpSettings
 from gateway.model.backoff import Backoff
+from gateway.model.blobs import BlobStore
+from gateway.model.clock import Clock
 from gateway.model.faults import Finding, MessageRejected, printable
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account
-from gateway.model.ports import AmqpDuplicates, BlobStore, Clock, Intake
 from gateway.receive.allowance import AllowanceQuery
+from gateway.receive.ports import AmqpDuplicates, Intake
 
 _BACKOFF: Final = Backoff(first=0.5, longest=30.0)  # for a message that cannot be stored
 

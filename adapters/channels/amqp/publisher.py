@@ -13,9 +13,10 @@ from adapters.channels.amqp.dead_letters import APP
 from adapters.channels.amqp.reply_queues import AccountQueues
 from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from gateway.model.backoff import WHILE_THE_STORE_FAILS
+from gateway.model.clock import Clock
 from gateway.model.faults import printable
 from gateway.model.folders import Folder
-from gateway.model.ports import Clock, ReceiptDeliveries, ReceiptDelivery
+from gateway.notify.ports import ReceiptDeliveries, ReceiptDelivery
 
 _AT_ONCE: Final = 100
 _LOOK_EVERY: Final = 0.3  # seconds

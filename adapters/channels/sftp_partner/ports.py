@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple, Unpack
 
-from gateway.model.ports import BlobStore, Clock, Intake, ReceiptDeliveries
+from gateway.model.blobs import BlobStore
+from gateway.model.clock import Clock
+from gateway.notify.ports import ReceiptDeliveries
 from gateway.receive.allowance import AllowanceQuery
-from gateway.receive.mailbox import Mailbox
+from gateway.receive.ports import Intake, Mailbox
 
 T = TypeVar("T")
 Given = TypeVarTuple("Given")

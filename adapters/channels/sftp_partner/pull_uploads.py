@@ -20,11 +20,11 @@ from adapters.channels.sftp_partner.claim_names import Claim, beside, claim_of, 
 from adapters.channels.sftp_partner.ports import PartnerPorts, PartnerThread
 from adapters.transport.files.folders import MOST, OUTAGES, Files, FolderEntry
 from gateway.formats.report import report
+from gateway.model.blobs import Spool
 from gateway.model.faults import Fault, MessageRejected, printable, too_large
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account
-from gateway.model.ports import Spool
 from gateway.model.receipt_names import receipt_name
 from gateway.model.unfinished_names import LEFT_AFTER
 from gateway.receive.left_unfinished import notice

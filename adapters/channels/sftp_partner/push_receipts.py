@@ -10,7 +10,7 @@ import structlog
 from adapters.channels.sftp_partner.ports import PartnerPorts, PartnerThread
 from adapters.transport.files.folders import OUTAGES, Files
 from gateway.model.faults import printable
-from gateway.model.ports import ReceiptDelivery
+from gateway.notify.ports import ReceiptDelivery
 
 _AT_ONCE: Final = 50
 _MOST: Final = 500  # in one visit, so that the party's uploads get their turn too

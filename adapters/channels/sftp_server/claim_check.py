@@ -9,8 +9,8 @@ from adapters.channels.sftp_server.services import SftpServices
 from adapters.channels.sftp_server.uploads import Upload
 from adapters.channels.sftp_server.wire import Refused
 from adapters.transport.sftp.codec import Status
+from gateway.model.blobs import Spool
 from gateway.model.faults import Fault, MessageRejected, finding, printable
-from gateway.model.ports import Spool
 
 _CHUNK: Final = 1024 * 1024
 

@@ -8,8 +8,8 @@ from adapters.channels.sftp_server.services import SftpServices, no_room
 from adapters.channels.sftp_server.uploads import Upload, Uploads
 from adapters.channels.sftp_server.wire import Attributes, Refused, denied
 from adapters.transport.sftp.codec import Status
+from gateway.model.blobs import Spool
 from gateway.model.parties import Account
-from gateway.model.ports import Spool
 from gateway.receive.allowance import UploadAllowance
 
 FILE: Final = 0o100644

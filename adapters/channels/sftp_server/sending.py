@@ -14,7 +14,7 @@ from adapters.transport.sftp.codec import Mode, Status
 from gateway.model.folders import Folder
 from gateway.model.parties import Account
 from gateway.receive.allowance import UploadAllowance
-from gateway.receive.mailbox import NotRenamed
+from gateway.receive.renaming import NotRenamed
 
 # A client looks at a file again after the upload: paramiko's `put` compares its size, WinSCP and others set
 # its times. Judgement may be faster and move the file to SentBox; the client would then report an

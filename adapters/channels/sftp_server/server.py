@@ -20,11 +20,13 @@ from adapters.channels.sftp_server.remembered import UploadNotes
 from adapters.channels.sftp_server.services import SftpServices, log
 from adapters.channels.sftp_server.ssh_transport import Connection
 from adapters.home.host_keys import HostKey
+from gateway.dossier.ports import DossierStore
+from gateway.model.blobs import BlobStore
+from gateway.model.clock import Clock
 from gateway.model.faults import printable
 from gateway.model.parties import Account
-from gateway.model.ports import BlobStore, Clock, DossierStore, Intake
 from gateway.receive.allowance import AllowanceQuery
-from gateway.receive.mailbox import Mailbox
+from gateway.receive.ports import Intake, Mailbox
 
 _ROUND_SECONDS: Final = 1.0
 _BACKLOG: Final = 256

@@ -16,13 +16,15 @@ from adapters.channels.sftp_server.remembered import UploadNotes
 from adapters.channels.sftp_server.uploads import Upload, Uploads
 from adapters.channels.sftp_server.wire import Refused, no_such_file
 from adapters.transport.sftp.codec import Status
+from gateway.dossier.ports import DossierStore
+from gateway.model.blobs import BlobStore
+from gateway.model.clock import Clock
 from gateway.model.faults import Finding, MessageRejected, printable
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account
-from gateway.model.ports import BlobStore, Clock, DossierStore, Entry, Intake
 from gateway.receive.allowance import AllowanceQuery, UploadAllowance
-from gateway.receive.mailbox import Mailbox
+from gateway.receive.ports import Entry, Intake, Mailbox
 
 # Longer than any commit that will still succeed; a client waits about as long.
 _PATIENCE_SECONDS: Final = 60.0

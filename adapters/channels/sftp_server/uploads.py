@@ -9,7 +9,7 @@ from typing import Final
 from adapters.channels.sftp_server.remembered import LostUpload, UploadNotes
 from adapters.channels.sftp_server.wire import Refused, denied, no_such_file
 from adapters.transport.sftp.codec import Status
-from gateway.model.ports import Spool
+from gateway.model.blobs import Spool
 from gateway.model.unfinished_names import LEFT_AFTER, whole_name
 
 # An unfinished file that nobody has touched for a day will not be finished; its space is released.

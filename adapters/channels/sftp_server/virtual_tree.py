@@ -25,8 +25,8 @@ from adapters.channels.sftp_server.wire import (
 from adapters.transport.sftp.codec import Mode, Status
 from gateway.model.folders import Folder
 from gateway.model.parties import Account
-from gateway.model.ports import Entry
 from gateway.receive.left_unfinished import notice
+from gateway.receive.ports import Entry
 
 _FOLDER: Final = 0o040755
 

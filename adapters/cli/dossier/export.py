@@ -14,7 +14,7 @@ from typing import IO, Final
 from gateway.dossier.index import Export, build_index
 from gateway.formats.zip_member import opened_part
 from gateway.model.dossier import INDEX_NAME, Dossier, Recorded, Stored
-from gateway.model.ports import Signer
+from gateway.model.signers import Signer
 
 _CHUNK: Final = 64 * 1024
 

@@ -25,8 +25,10 @@ from gateway.model.agreements import (
     after,
 )
 from gateway.model.china import CHINA, china_date
+from gateway.model.clock import Clock
+from gateway.model.delivery import Outcome
 from gateway.model.message import Submission
-from gateway.model.ports import Clock, Outcome, Signer
+from gateway.model.signers import Signer
 from gateway.notify.agreement_notices import (
     agreement_of_request,
     build_notice,

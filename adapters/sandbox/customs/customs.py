@@ -14,8 +14,9 @@ from adapters.sandbox.inspection import Refused
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.formats.submission import Envelope
 from gateway.model.china import china_date
+from gateway.model.clock import Clock
+from gateway.model.delivery import Outcome
 from gateway.model.message import Submission
-from gateway.model.ports import Clock, Outcome
 
 BOOK: Final = "customs.db"
 

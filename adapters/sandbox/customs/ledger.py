@@ -11,7 +11,8 @@ from typing import Any, Final
 from adapters.sandbox.answer_log import AnswerLog
 from adapters.sandbox.customs import papers, record_book
 from adapters.sandbox.customs.courses import Wait
-from gateway.model.ports import Answer, Clock
+from gateway.model.answer import Answer
+from gateway.model.clock import Clock
 from gateway.run.crash_points import crash_point
 
 _TABLES = """

@@ -22,8 +22,9 @@ from adapters.sandbox.customs.submitted import reference_of, refusal, told_body,
 from adapters.sandbox.inspection import Refused
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.config.connections import DxpSettings
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 from gateway.model.faults import printable
-from gateway.model.ports import Answer, Outcome
 
 _IDLE: Final = 0.2  # seconds between looks into the folder
 _TROUBLED: Final = 2.0  # seconds after a submission could not be taken or an answer not written

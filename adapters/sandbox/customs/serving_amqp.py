@@ -24,9 +24,9 @@ from adapters.sandbox.simulated_backend import SimulatedBackend
 from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from adapters.transport.amqp.queues import stood
 from gateway.config.connections import AmqpBackendSettings
+from gateway.model.delivery import Outcome
 from gateway.model.faults import printable
 from gateway.model.message import SUBMISSION_KEY
-from gateway.model.ports import Outcome
 
 _IDLE: Final = 0.2  # seconds between looks for answers that are due
 _TROUBLED: Final = 2.0  # seconds after a submission could not be taken or an answer not sent

@@ -24,9 +24,10 @@ from adapters.sandbox.customs.submitted import told_body, unpacked
 from adapters.sandbox.inspection import Refused, scratch
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.config.connections import DxpSettings
+from gateway.model.answer import Answer
+from gateway.model.delivery import Outcome
 from gateway.model.faults import printable
 from gateway.model.message import SUBMISSION_KEY
-from gateway.model.ports import Answer, Outcome
 
 _CHUNK: Final = 256 * 1024
 _LARGEST: Final = 4 << 30  # bytes of one submission

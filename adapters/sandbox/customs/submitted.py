@@ -14,9 +14,9 @@ from gateway.config.connections import DxpSettings
 from gateway.formats import dxp, xml
 from gateway.formats.archive import Archive, ArchiveLimits, Entry, open_archive
 from gateway.formats.submission import ENVELOPE_NAME, NAMESPACE, ROOT
+from gateway.model.answer import Answer
 from gateway.model.faults import MessageRejected, printable
 from gateway.model.message import Enclosure, EnclosureKind, Submission
-from gateway.model.ports import Answer
 
 # More than any account may send (CONTRACT.md, "Formats"); `inspection` checks the content.
 _LIMITS: Final = ArchiveLimits(entries=1000, ratio=2000, size=8 << 30)

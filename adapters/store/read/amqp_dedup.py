@@ -21,7 +21,7 @@ _KNOWN: Final = (
 
 
 class SqlAmqpDuplicates:
-    """gateway.model.ports.AmqpDuplicates over a `Database`."""
+    """gateway.receive.ports.AmqpDuplicates over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

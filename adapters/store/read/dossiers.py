@@ -38,7 +38,7 @@ _RELAYED: Final = (ReceiptKind.TECHNICAL, ReceiptKind.BUSINESS, ReceiptKind.REPO
 
 
 class SqlDossiers:
-    """gateway.model.ports.DossierStore over a `Database`."""
+    """gateway.dossier.ports.DossierStore over a `Database`."""
 
     def __init__(self, database: Database, families: Families) -> None:
         self._database = database

@@ -10,12 +10,12 @@ from adapters.store.database import Database
 from adapters.store.tables.messages import SHOWN, messages, receipts
 from adapters.store.write.renaming import rename
 from gateway.model.folders import Folder
-from gateway.model.ports import Entry
+from gateway.receive.ports import Entry
 
 
 class SqlMailbox:
-    """receive.mailbox.Mailbox over a `Database`. Every query filters by account, so that no account can reach
-    another's entries."""
+    """gateway.receive.ports.Mailbox over a `Database`. Every query filters by account, so that no account
+    can reach another's entries."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -146,7 +146,7 @@ _SHOWN: Final = (
 
 
 class SqlRegister:
-    """gateway.model.ports.Register over its own engine. Safe to call from any thread."""
+    """gateway.model.register.Register over its own engine. Safe to call from any thread."""
 
     def __init__(self, engine: Engine) -> None:
         self._connected: Callable[[], AbstractContextManager[Connection]] = engine.connect

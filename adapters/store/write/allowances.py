@@ -11,11 +11,11 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from adapters.store.database import Database, Transaction
 from adapters.store.tables.operations import sent_days
 from gateway.model.china import china_date
+from gateway.model.clock import Clock
 from gateway.model.faults import MessageRejected
 from gateway.model.message import Arrival
 from gateway.model.parties import Account
 from gateway.model.policy import Policy
-from gateway.model.ports import Clock
 from gateway.receive.allowance import Disk, SentToday, UploadAllowance, allowance, largest, room
 
 _OF: Final = (sent_days.c.day == bindparam("on")) & (sent_days.c.account == bindparam("by"))

@@ -17,8 +17,8 @@ from adapters.store.tables.messages import ON_THE_WAY, WAITS, deliveries, messag
 from adapters.store.tables.queues import to_send
 from adapters.store.write.failover import divert
 from gateway.deliver.settlement import Attempt, Other, abandoned, given_up, settled
+from gateway.model.delivery import Outgoing
 from gateway.model.message import Enclosure, Operation, Submission
-from gateway.model.ports import Outgoing
 from gateway.model.states import DeliveryState, State
 from gateway.run.claims import LEASE
 from gateway.run.crash_points import crash_point

@@ -21,14 +21,14 @@ from gateway.model.decision import Decision
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Receipt, Received
 from gateway.model.parties import Account
-from gateway.model.ports import PendingReceipt
+from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.states import Event, State
 from gateway.model.transition import Applied, Columns, Refusal, Transition
 from gateway.run.crash_points import crash_point
 
 
 class SqlMessages:
-    """gateway.model.ports.Intake and the writes of judgement over a `Database`."""
+    """gateway.receive.ports.Intake and the writes of judgement over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -11,7 +11,7 @@ from adapters.store.rows import facts_of, received_of
 from adapters.store.tables.messages import NOT_TOLD, WAITS, deliveries, messages, receipts
 from adapters.store.write.receipts import put_receipts
 from gateway.model.message import Receipt
-from gateway.model.ports import PendingReceipt
+from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.states import State
 
 _final = receipts.alias("final")

@@ -13,12 +13,12 @@ from adapters.store.tables.operations import replies
 from gateway.model.folders import Folder
 from gateway.model.message import ReceiptKind, Reply
 from gateway.model.parties import Delivery
-from gateway.model.ports import ReceiptDelivery
+from gateway.notify.ports import ReceiptDelivery
 from gateway.run.crash_points import crash_point
 
 
 class SqlReceiptDeliveries:
-    """gateway.model.ports.ReceiptDeliveries over a `Database`."""
+    """gateway.notify.ports.ReceiptDeliveries over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

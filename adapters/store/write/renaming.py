@@ -10,10 +10,10 @@ from adapters.store.database import Transaction
 from adapters.store.tables.messages import messages
 from adapters.store.tables.operations import former_names
 from gateway.model.folders import Folder
-from gateway.model.ports import Entry
 from gateway.model.states import State
 from gateway.model.transition import Note
-from gateway.receive.mailbox import RENAMED_WITHIN, NotRenamed, renamed
+from gateway.receive.ports import Entry
+from gateway.receive.renaming import RENAMED_WITHIN, NotRenamed, renamed
 
 _NAMED: Final = select(messages).where(
     messages.c.account == bindparam("account"),
@@ -31,7 +31,7 @@ _NOTE: Final = insert(former_names)
 
 
 def rename(transaction: Transaction, account: str, name: str, to: str, now: datetime) -> Entry | None:
-    """Implements `gateway.receive.mailbox.Mailbox.rename`, in one commit with its event."""
+    """Implements `gateway.receive.ports.Mailbox.rename`, in one commit with its event."""
     connection = transaction.connection
     row = connection.execute(
         _TAKEN, {"account": account, "name": name, "since": now - RENAMED_WITHIN}

@@ -1,41 +1,44 @@
-"""An account's folders, as a view of the store, and the renaming of a file shortly after it was taken."""
+"""The ports of receiving: where channels hand over, and what an account sees of its files."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Final, Protocol
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 from gateway.model.folders import Folder
-from gateway.model.message import ATTACHMENT
-from gateway.model.ports import Entry
-from gateway.model.states import Event, State
-from gateway.model.transition import Columns, Note, Transition
-
-# How long a client may still rename a file after it was taken.
-RENAMED_WITHIN: Final = timedelta(minutes=10)
+from gateway.model.message import Arrival
+from gateway.model.parties import Account
 
 
-class NotRenamed(Exception):
-    """The text is for the user of the client."""
+class Intake(Protocol):
+    """Where channels hand over."""
+
+    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
+        """Durable when it returns (one commit, synced); only then may the channel acknowledge.
+
+        Raises and writes nothing when it cannot guarantee that, and raises `MessageRejected` where the
+        arrival exceeds what the `sender` may send on this day, even if several come at once. The blob must be
+        kept beforehand.
+        """
+        ...
 
 
-def renamed(
-    message: str, state: State, type_: str | None, account: str, name: str, to: str, now: datetime
-) -> Transition | Note:
-    """What a new name changes in a message: a separate PDF that waits or was refused is judged again, since
-    it is found by its name. Raises `NotRenamed` where the PDF is part of a declaration."""
-    detail = {"name": name, "to": to}
-    if type_ == ATTACHMENT and state in (State.ACCEPTED, State.DELIVERED, State.CLOSED):
-        raise NotRenamed("The document is part of a declaration already and keeps its name")
-    if type_ != ATTACHMENT or state not in (State.WAITING, State.REJECTED):
-        return Note(message=message, word=Event.RENAMED, actor=account, at=now, detail=detail)
-    return Transition(
-        message=message,
-        event=Event.RENAMED,
-        actor=account,
-        at=now,
-        detail={**detail, "anew": True},
-        columns=Columns(name=to, waiting_for=None, until=None),
-    )
+class AmqpDuplicates(Protocol):
+    async def seen(self, account: str, message_id: str, sha256: str) -> bool:
+        """Whether a message of the account with this AMQP message id and this package is stored already."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A file as an account sees it. Its bytes are the blob `sha256`, or else the receipt `receipt`."""
+
+    folder: Folder
+    name: str
+    size: int
+    at: datetime
+    sha256: str | None = None
+    receipt: int | None = None
 
 
 class Mailbox(Protocol):

@@ -1,0 +1,16 @@
+"""A receipt that says that another will follow."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.model.message import Facts, Received
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingReceipt:
+    """A message that goes on later and whose sender is not notified yet. `down_since`: when the destination
+    of an accepted message went down; None where it is held. `facts` are None where it was never judged."""
+
+    received: Received
+    facts: Facts | None
+    down_since: datetime | None

@@ -20,17 +20,18 @@ CORE_IMPORTS: Mapping[str, Collection[str]] = {
     "formats": ("model", "config"),
     "families": ("model", "formats"),
     "rules": ("model",),
-    "config": ("model", "judge"),
+    "config": ("model",),
     "receive": ("model",),
     "judge": ("model", "formats", "families", "rules", "notify"),
     "deliver": ("model", "monitor"),
     "respond": ("model", "formats", "families", "rules", "notify", "monitor"),
-    "notify": ("model", "formats", "families", "respond"),
+    "notify": ("model", "formats", "families"),
     "dossier": ("model", "formats"),
     "monitor": ("model", "config"),
     "operate": ("model", "formats", "config", "judge", "deliver", "notify"),
     "run": ("model", "config", "receive", "judge", "deliver", "respond", "notify", "monitor"),
 }
+STEPS = {"receive", "judge", "deliver", "respond", "notify"}
 # The same for adapters: those of one role do not know those of another.
 ADAPTER_IMPORTS: Mapping[str, Collection[str]] = {
     "transport": ("home",),
@@ -159,6 +160,12 @@ def _inside(top: str) -> list[Path]:
 @pytest.mark.parametrize("path", _inside("gateway"), ids=_identified)
 def test_a_folder_of_the_core_knows_only_what_it_stands_on(path: Path) -> None:
     assert _folders(path, "gateway") <= set(CORE_IMPORTS[_folder(path)])
+
+
+@pytest.mark.parametrize("path", _inside("gateway"), ids=_identified)
+def test_a_step_knows_no_other_step_but_who_is_notified(path: Path) -> None:
+    others = STEPS - {"notify"}
+    assert _folder(path) not in STEPS or not _folders(path, "gateway") & others
 
 
 @pytest.mark.parametrize("path", _inside("adapters"), ids=_identified)

@@ -12,12 +12,12 @@ from gateway.deliver.circuit_breaker import BreakerState
 from gateway.model.agreements import STATES_ZH as AGREEMENT_STATES
 from gateway.model.agreements import Act, AgreementKind, Side
 from gateway.model.message import ReceiptKind
+from gateway.model.obligation import RequestReason
 from gateway.model.parties import CLASSES_ZH, ROLES_ZH, ReceiptForm, SignaturePolicy
 from gateway.model.states import CUSTOMS_STATUSES_ZH, STATES_ZH, DeliveryState, Event
 from gateway.model.trade_words import DIRECTIONS_ZH
 from gateway.model.waits import text_in_words
 from gateway.monitor.alarms import Severity
-from gateway.notify.document_requests import RequestReason
 from gateway.operate.bulk_requests import Outcome, Progress
 
 Word = Callable[[Any], object]

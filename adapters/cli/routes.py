@@ -12,10 +12,11 @@ from adapters.cli.differing import warn_of_differing
 from adapters.cli.exit_codes import NO
 from adapters.cli.output import HomeOption, JsonOption, fail, opened, say_rows
 from adapters.home.home import Home
-from gateway.judge.route import Routes, second_office
+from gateway.judge.route import second_office
 from gateway.judge.unpack import unpack
 from gateway.judge.validate import recognise
 from gateway.model.faults import MessageRejected, printable
+from gateway.model.routes import Routes
 
 # These follow the declaration that they belong to, whatever the routes say.
 _AS_THE_DECLARATION: Final = ("documents", "agreement-notice")

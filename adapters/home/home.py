@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from gateway.families.families import Families
     from gateway.formats.signing import XadesSigner
     from gateway.judge.pipeline import Rules
-    from gateway.judge.route import Routes
     from gateway.model.policy import Policy
+    from gateway.model.routes import Routes
     from gateway.run.in_force import InForce
 
 # Modules that read settings, judge or sign are imported by the method that needs them: every command has a

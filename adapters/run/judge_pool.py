@@ -12,12 +12,13 @@ from typing import Final, TypeVar
 
 from adapters.home.home import Home
 from adapters.run.worker import CONTEXT, Exhausted, Judgement, Judging, RaisedError, ReadAnswer, Task, Worker
+from gateway.model.answer import CustomsAnswer
 from gateway.model.decision import Decision
 from gateway.model.faults import JudgementDeferred
 from gateway.model.message import Receipt, Received
 from gateway.model.pending_receipt import PendingReceipt
 from gateway.monitor.observer import UNOBSERVED, Observer
-from gateway.respond.answer import CustomsAnswer, Unreadable
+from gateway.respond.answer import Unreadable
 from gateway.run.ports import WorkerDied
 
 T = TypeVar("T")

@@ -20,13 +20,14 @@ from gateway.formats.certificates import Unusable
 from gateway.formats.signing import XadesSigner
 from gateway.formats.xml import trusted
 from gateway.judge.pipeline import Rules, judge, pending_receipt, too_costly
-from gateway.judge.route import Routes
+from gateway.model.answer import CustomsAnswer
 from gateway.model.decision import Decision
 from gateway.model.faults import JudgementDeferred, MessageRejected
 from gateway.model.message import Received
 from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.policy import Policy
-from gateway.respond.answer import CustomsAnswer, NoAnswer, read
+from gateway.model.routes import Routes
+from gateway.respond.answer import NoAnswer, read
 from gateway.run.ports import WorkerDied
 
 Task = (

@@ -13,9 +13,9 @@ from pydantic_core import ErrorDetails
 from gateway.config.bad_settings import BadSettings
 from gateway.config.connections import AmqpSettings, BackendSettings, PartnerSettings, PushSettings, Section
 from gateway.config.monitoring import AlarmSettings, MetricsSettings, TracingSettings
-from gateway.judge.route import Routes
 from gateway.model.faults import printable
 from gateway.model.policy import Policy
+from gateway.model.routes import Routes
 
 _NAME: Final = re.compile(r"[^\W_][\w.-]{0,63}")  # used as a folder's name and as a segment of a URL
 

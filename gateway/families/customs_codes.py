@@ -3,21 +3,13 @@
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from io import StringIO
 from typing import Final, Self
 
+from gateway.model.answer import AnswerKind
 from gateway.model.states import CustomsStatus
 
 ANY_OTHER: Final = "*"
-
-
-class AnswerKind(StrEnum):
-    """The three kinds of answers (FORMATS 2); a profile names the kind of each of its types."""
-
-    TECHNICAL = "technical"  # of the import service: whether it was imported
-    BUSINESS = "business"  # one for each change of state
-    FAILURE = "failure"  # of the import client: it did not reach customs
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Final, Literal, Self
 from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gateway.families.customs_codes import AnswerForm, AnswerKind, CustomsCodes
+from gateway.families.customs_codes import AnswerForm, CustomsCodes
 from gateway.families.facts import (
     Translation,
     each_text,
@@ -31,6 +31,7 @@ from gateway.families.notice_texts import NoticeTexts
 from gateway.families.schema import Schema
 from gateway.families.schematron import RuleSet
 from gateway.formats.wrapper import Wrapper
+from gateway.model.answer import AnswerKind
 from gateway.model.faults import Fault, Finding, MessageRejected, finding
 from gateway.model.message import Operation
 from gateway.model.parties import Role

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from gateway.formats.agreement_notices import read_notice
 from gateway.judge.verify import Evidence
 from gateway.model.agreements import (
     STATES_ZH,
@@ -20,7 +21,6 @@ from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import Package, Receipt, ReceiptKind, Received
 from gateway.model.receipt_names import receipt_name
 from gateway.model.register import Register
-from gateway.notify.agreement_notices import read_notice
 from gateway.rules.agency_coverage import Reason
 
 # The clocks of two systems may differ by this much.

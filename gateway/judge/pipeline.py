@@ -28,7 +28,7 @@ from gateway.judge.join_attachments import (
 )
 from gateway.judge.match_declaration import match_declaration
 from gateway.judge.receipt import ReceiptContext, Verdict, gateway_receipt, refusal, wanted
-from gateway.judge.route import Routes, route
+from gateway.judge.route import route
 from gateway.judge.sign import sign
 from gateway.judge.unpack import told_of_ignored, unpack, unpack_pdf
 from gateway.judge.validate import recognise, validate
@@ -42,6 +42,7 @@ from gateway.model.parties import Party
 from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.policy import Policy
 from gateway.model.register import Register
+from gateway.model.routes import Routes
 from gateway.model.signers import Signer
 from gateway.model.states import Event
 from gateway.model.waits import text_in_words

@@ -1,7 +1,9 @@
-"""The documents that a declaration owes (REFORM 3)."""
+"""The documents that a declaration owes (REFORM 3), when they are due, and why they are asked for."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 from gateway.model.reform import Due
 
@@ -18,3 +20,20 @@ class Obligation:
     def missing(self, brought: Collection[str]) -> tuple[str, ...]:
         """The demanded classes that are not in `brought`."""
         return tuple(code for code in self.documents if code not in brought)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """`due_at` is the last second of a day; documents that are missing after it are overdue. `remind_at` is
+    when the next reminder is sent."""
+
+    due_at: datetime
+    remind_at: datetime
+
+
+class RequestReason(StrEnum):
+    DUE = "due"  # after release, the first request
+    REMINDER = "reminder"
+    OVERDUE = "overdue"
+    SUPPLEMENT = "supplement"  # customs asks
+    PAPER = "paper"  # customs asks, on site

@@ -7,7 +7,6 @@ The format is ours: `schemas/gateway/1/document_request.xsd`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Final
 
 from lxml import etree
@@ -16,17 +15,10 @@ from gateway.formats.submission import NAMESPACE
 from gateway.formats.xml import LANG
 from gateway.model.china import china_date, day_zh
 from gateway.model.faults import printable
+from gateway.model.obligation import RequestReason
 from gateway.model.reform import DocumentName
 
 _LONGEST_NOTE: Final = 1000
-
-
-class RequestReason(StrEnum):
-    DUE = "due"  # after release, the first request
-    REMINDER = "reminder"
-    OVERDUE = "overdue"
-    SUPPLEMENT = "supplement"  # customs asks
-    PAPER = "paper"  # customs asks, on site
 
 
 _SAID: Final[Mapping[RequestReason, tuple[str, str]]] = {

@@ -11,12 +11,12 @@ from enum import StrEnum
 
 from lxml import etree
 
+from gateway.formats.agreement_texts import use_texts
 from gateway.formats.submission import NAMESPACE
 from gateway.formats.xml import LANG
 from gateway.model.agreements import Act, AgreementKind
 from gateway.model.message import Receipt, ReceiptKind
 from gateway.model.parties import Account, Party
-from gateway.notify.agreement_texts import use_texts
 
 
 class Concern(StrEnum):

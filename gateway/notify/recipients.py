@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from gateway.families.customs_codes import AnswerKind
 from gateway.families.notice_texts import NoticeTexts, class_of
 from gateway.model.agreements import Act, AgreementUse
+from gateway.model.answer import AnsweredDeclaration, AnswerEffect, AnswerKind, CustomsAnswer
 from gateway.model.china import china_date
 from gateway.model.message import Operation, Receipt
 from gateway.model.parties import Party, ReceiptForm, Role, district_of
@@ -27,7 +27,6 @@ from gateway.notify.notice_documents import (
     agreement_use,
     declaration_notice,
 )
-from gateway.respond.answer import AnsweredDeclaration, AnswerEffect, CustomsAnswer
 
 _PLAIN: Final = re.compile(r"[0-9A-Za-z-]{1,32}")
 _NO_RELEASE_ANY_MORE: Final = (CustomsStatus.DELETED, CustomsStatus.REFUSED)

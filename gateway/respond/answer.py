@@ -5,95 +5,27 @@ belongs to. Answers come out of order and twice (FORMATS 2.3): thanks to `furthe
 difference.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from gateway.families.customs_codes import AnswerKind
 from gateway.families.families import Families
 from gateway.formats import xml
 from gateway.formats.reading import reading
-from gateway.model.agreements import AgreementUse
+from gateway.model.answer import AnsweredDeclaration, AnswerEffect, AnswerKind, CustomsAnswer
 from gateway.model.china import CHINA
 from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import Operation, Receipt, ReceiptKind
+from gateway.model.obligation import RequestReason
 from gateway.model.policy import Policy
 from gateway.model.receipt_names import receipt_name
-from gateway.model.states import CustomsStatus, Event, State, further
-from gateway.notify.document_requests import RequestReason
-from gateway.rules.deadlines import Deadline, deadline
+from gateway.model.states import CustomsStatus, Event, further
+from gateway.rules.deadlines import deadline
 
 _RELEASED: Final = (CustomsStatus.RELEASED, CustomsStatus.CLOSED)
 _ASKS: Final = {
     CustomsStatus.SUPPLEMENT_ASKED: RequestReason.SUPPLEMENT,
     CustomsStatus.PAPER_ASKED: RequestReason.PAPER,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomsAnswer:
-    """One parsed answer. Texts that it does not contain are empty; `family` is that of its message type.
-
-    `status` is None where the code does not concern the declaration's progress, or is not known; `step` is
-    what the code says besides. `at` is the time that customs gives, None where it gives none or in no form
-    that names an instant.
-    """
-
-    kind: AnswerKind
-    family: str
-    client_reference: str
-    seq_no: str
-    entry_id: str
-    status: CustomsStatus | None
-    code: str
-    note: str
-    at: datetime | None
-    step: str = ""
-
-    @property
-    def refused(self) -> bool:
-        return self.status is CustomsStatus.REFUSED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnsweredDeclaration:
-    """The message that an answer belongs to, as it stands now; `revision` is for the commit that follows.
-
-    `facts` are those that its profile names; `uses` is the agreement that it used up, if any; `released_to`
-    are the accounts of other parties that have got a notice of its release.
-    """
-
-    message: str
-    account: str
-    file_name: str
-    reference: str
-    state: State
-    customs_status: CustomsStatus
-    seq_no: str
-    entry_id: str
-    operation: Operation
-    facts: Mapping[str, str]
-    uses: AgreementUse | None
-    released_to: frozenset[str]
-    revision: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerEffect:
-    """What one answer changes: everything that one commit writes. `event` is ANSWERED or SETTLED.
-
-    `deadline` is that of the documents due after release, where this answer releases the declaration; `asks`
-    says that customs asks for documents in it.
-    """
-
-    event: Event
-    customs_status: CustomsStatus
-    seq_no: str
-    entry_id: str
-    receipts: tuple[Receipt, ...]
-    deadline: Deadline | None = None
-    asks: RequestReason | None = None
 
 
 class Unreadable(Exception):

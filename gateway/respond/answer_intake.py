@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from gateway.families.families import Families
-from gateway.model.answer import Answer
+from gateway.model.answer import Answer, AnsweredDeclaration, AnswerEffect, CustomsAnswer
 from gateway.model.clock import Clock
 from gateway.model.faults import Fault, JudgementDeferred
 from gateway.model.message import message_of
@@ -26,7 +26,7 @@ from gateway.model.transition import Refusal
 from gateway.monitor.observer import UNOBSERVED, Observer
 from gateway.notify.notice_documents import Draft
 from gateway.notify.recipients import receipts_for
-from gateway.respond.answer import AnsweredDeclaration, AnswerEffect, CustomsAnswer, Unreadable, decide
+from gateway.respond.answer import Unreadable, decide
 from gateway.respond.match import Unclear
 
 log = structlog.get_logger()

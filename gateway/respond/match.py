@@ -8,9 +8,8 @@ possible, or where the numbers that an answer names belong to several declaratio
 from collections.abc import Collection, Sequence
 from typing import Protocol, TypeVar
 
-from gateway.families.customs_codes import AnswerKind
+from gateway.model.answer import AnswerKind, CustomsAnswer
 from gateway.model.message import Operation, message_of
-from gateway.respond.answer import CustomsAnswer
 
 
 class Unclear(Exception):

@@ -2,23 +2,14 @@
 China."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from gateway.model.china import CHINA, china_date
+from gateway.model.obligation import Deadline
 
 _LAST_SECOND: Final = time(23, 59, 59)
 _A_SECOND: Final = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadline:
-    """`due_at` is the last second of a day; documents that are missing after it are overdue. `remind_at` is
-    when the next reminder is sent."""
-
-    due_at: datetime
-    remind_at: datetime
 
 
 def deadline(released_at: datetime, days: int, reminders: Iterable[int]) -> Deadline:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.config.settings import Settings
-from gateway.judge.route import Routes
 from gateway.model.policy import Policy, digest_of
+from gateway.model.routes import Routes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

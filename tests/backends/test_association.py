@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.sandbox.association.association import ReferenceAssociation
+from gateway.formats.agreement_notices import read_notice
 from gateway.formats.signatures import verify_enveloped
 from gateway.formats.xml import parse, trusted
 from gateway.model.agreements import (
@@ -26,7 +27,6 @@ from gateway.model.agreements import (
 from gateway.model.answer import Answer
 from gateway.model.delivery import Outcome
 from gateway.model.states import CustomsStatus
-from gateway.notify.agreement_notices import read_notice
 from gateway.respond.answer import read
 from tests.support.keys import xmlsec1_accepts
 from tests.support.submissions import (

@@ -26,9 +26,10 @@ from adapters.cli.init.samples import (
     write_samples,
 )
 from gateway.formats import xml
-from gateway.judge.route import Routes, first
+from gateway.judge.route import first
 from gateway.model.policy import Policy
 from gateway.model.reform import ReformPolicy
+from gateway.model.routes import Routes
 from tests.support.declarations import enterprise
 from tests.support.judging import refused, validated
 

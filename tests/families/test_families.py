@@ -11,11 +11,11 @@ import pytest
 from lxml import etree
 from pydantic import ValidationError
 
-from gateway.families.customs_codes import AnswerKind
 from gateway.families.families import Families
 from gateway.formats import xml
 from gateway.formats.locations import xml_path
 from gateway.judge.validate import recognise, validate
+from gateway.model.answer import AnswerKind
 from gateway.model.faults import MessageRejected
 from gateway.model.message import Operation
 from gateway.model.policy import Policy

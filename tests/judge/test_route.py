@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from gateway.judge.route import Route, Routes, first
+from gateway.judge.route import first
 from gateway.model.faults import MessageRejected
+from gateway.model.routes import Route, Routes
 
 TIANJIN = Route(name="tianjin", backend="north", office=("02*",))
 SEA_IMPORT = Route(name="sea", backend="sea", direction=("I",), transport=("2", "5"))

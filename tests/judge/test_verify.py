@@ -6,6 +6,7 @@ import pytest
 from lxml import etree
 
 from gateway.formats import xml
+from gateway.formats.agreement_notices import build_notice
 from gateway.formats.signatures import is_signed
 from gateway.judge.validate import ValidatedDocument
 from gateway.judge.verify import Evidence, verify
@@ -13,7 +14,6 @@ from gateway.model.agreements import PROPOSED, AgreementNotice, AgreementState, 
 from gateway.model.faults import MessageRejected
 from gateway.model.message import Package, Part
 from gateway.model.parties import Party, Role, SignaturePolicy
-from gateway.notify.agreement_notices import build_notice
 from tests.support.association import agreement
 from tests.support.bad_messages import base
 from tests.support.judging import families

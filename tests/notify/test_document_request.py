@@ -14,8 +14,9 @@ from gateway.formats import xml
 from gateway.formats.signing import XadesSigner
 from gateway.model.folders import Folder
 from gateway.model.message import ReceiptKind
+from gateway.model.obligation import RequestReason
 from gateway.model.reform import DocumentName
-from gateway.notify.document_requests import DocumentRequest, RequestReason, build_request
+from gateway.notify.document_requests import DocumentRequest, build_request
 from gateway.notify.reminders import Reminders
 from tests.support.customs import clock, say
 from tests.support.declarations import CONTRACT, INVOICE, Declaration, enterprise

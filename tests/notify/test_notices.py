@@ -11,6 +11,12 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from gateway.formats import xml
+from gateway.formats.agreement_notices import (
+    agreement_of_request,
+    build_notice,
+    proposer_of_request,
+    read_notice,
+)
 from gateway.formats.signatures import verify_enveloped
 from gateway.formats.signing import XadesSigner
 from gateway.model.agreements import (
@@ -26,12 +32,6 @@ from gateway.model.agreements import (
     state_after,
 )
 from gateway.model.faults import MessageRejected
-from gateway.notify.agreement_notices import (
-    agreement_of_request,
-    build_notice,
-    proposer_of_request,
-    read_notice,
-)
 from tests.support.keys import identity, xmlsec1_accepts
 from tests.support.validating import families, judged
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.families.customs_codes import AnswerKind, CustomsCodes
+from gateway.families.customs_codes import CustomsCodes
 from gateway.families.families import Families
+from gateway.model.answer import AnsweredDeclaration, AnswerKind, CustomsAnswer
 from gateway.model.faults import Fault, MessageRejected
 from gateway.model.message import Operation, Receipt, ReceiptKind
 from gateway.model.policy import Policy
 from gateway.model.receipt_names import receipt_name
 from gateway.model.states import CustomsStatus, Event, State, advance
-from gateway.respond.answer import AnsweredDeclaration, CustomsAnswer, decide, read
+from gateway.respond.answer import decide, read
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 CODES = SCHEMAS / "cn-dec/1/codes"

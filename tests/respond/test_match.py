@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from gateway.families.customs_codes import AnswerKind
+from gateway.model.answer import AnswerKind, CustomsAnswer
 from gateway.model.message import Operation
-from gateway.respond.answer import CustomsAnswer
 from gateway.respond.match import Unclear, match
 
 KEY = "01JD0000000000000000000000"

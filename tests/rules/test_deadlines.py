@@ -7,7 +7,8 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.rules.deadlines import Deadline, deadline, next_reminder
+from gateway.model.obligation import Deadline
+from gateway.rules.deadlines import deadline, next_reminder
 
 # Half past midnight of the 24th in China, still the 23rd in UTC.
 RELEASED: Final = datetime(2026, 11, 23, 16, 30, tzinfo=UTC)

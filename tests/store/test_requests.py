@@ -13,11 +13,10 @@ from adapters.store.tables.messages import events
 from gateway.model.decision import Decision, JudgedMeaning
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, DeclarationRecord, Facts, Operation, Receipt, ReceiptKind
-from gateway.model.obligation import Obligation
+from gateway.model.obligation import Deadline, Obligation, RequestReason
 from gateway.model.reform import Due
 from gateway.model.states import CustomsStatus
-from gateway.notify.document_requests import DocumentRequest, RequestReason
-from gateway.rules.deadlines import Deadline
+from gateway.notify.document_requests import DocumentRequest
 from tests.support.stores import (
     KEY,
     NOW,

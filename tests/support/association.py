@@ -8,6 +8,7 @@ from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home.home import Home
 from adapters.store.apply import apply_notice
 from adapters.store.database import Database
+from gateway.formats.agreement_notices import build_notice
 from gateway.formats.signing import XadesSigner
 from gateway.model.agreements import (
     Act,
@@ -21,7 +22,6 @@ from gateway.model.agreements import (
     state_after,
 )
 from gateway.model.message import Arrival
-from gateway.notify.agreement_notices import build_notice
 from tests.support.declarations import AGREEMENT as AGREEMENT_CODE
 from tests.support.declarations import Document, enterprise
 

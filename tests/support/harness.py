@@ -26,6 +26,7 @@ from adapters.store.write.parties import write
 from gateway.formats.signing import XadesSigner
 from gateway.formats.xml import trusted
 from gateway.judge.pipeline import Rules, judge, pending_receipt
+from gateway.model.answer import CustomsAnswer
 from gateway.model.decision import Decision
 from gateway.model.faults import MessageRejected
 from gateway.model.message import Arrival, Receipt, Received, new_id
@@ -33,7 +34,7 @@ from gateway.model.parties import Party
 from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.transition import Applied
 from gateway.operate.party_changes import PartyChange
-from gateway.respond.answer import CustomsAnswer, NoAnswer, Unreadable, read
+from gateway.respond.answer import NoAnswer, Unreadable, read
 from tests.support.judging import families
 from tests.support.keys import identity
 

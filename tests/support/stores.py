@@ -14,8 +14,7 @@ from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.document_requests import SqlDocumentRequests
 from adapters.store.write.messages import SqlMessages
-from gateway.families.customs_codes import AnswerKind
-from gateway.model.answer import Answer
+from gateway.model.answer import Answer, AnsweredDeclaration, AnswerEffect, AnswerKind, CustomsAnswer
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault, finding
 from gateway.model.folders import Folder
@@ -32,7 +31,6 @@ from gateway.model.message import (
 )
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.model.transition import Applied, Refusal
-from gateway.respond.answer import AnsweredDeclaration, AnswerEffect, CustomsAnswer
 from gateway.respond.answer_intake import Matched, Unmatched
 
 NOW: Final = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)

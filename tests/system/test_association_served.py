@@ -11,9 +11,9 @@ from sqlalchemy import select
 
 from adapters.cli.exit_codes import NO, USAGE
 from adapters.store.tables.messages import agreements, deliveries, messages
+from gateway.formats.agreement_notices import read_notice
 from gateway.formats.xml import trusted
 from gateway.model.agreements import Act, Agreement, AgreementState
-from gateway.notify.agreement_notices import read_notice
 from tests.support.agreement_requests import request
 from tests.support.association import shown, signed_notice
 from tests.support.declarations import Declaration, enterprise

@@ -10,6 +10,7 @@ from adapters.home.home import Home
 from adapters.store.apply import apply_notice
 from adapters.store.database import Database, Transaction
 from adapters.store.read.parties import registered
+from gateway.formats.agreement_notices import build_notice
 from gateway.formats.signing import XadesSigner
 from gateway.model.agreements import (
     Act,
@@ -23,7 +24,6 @@ from gateway.model.agreements import (
 from gateway.model.china import china_date
 from gateway.model.message import Arrival
 from gateway.model.parties import Party, Role
-from gateway.notify.agreement_notices import build_notice
 from gateway.rules.agency_coverage import DECLARING
 
 ACTOR: Final = "init"

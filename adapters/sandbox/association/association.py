@@ -13,6 +13,12 @@ from adapters.sandbox.association.register import AgreementRegister, Known
 from adapters.sandbox.inspection import Refused
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.formats import xml
+from gateway.formats.agreement_notices import (
+    agreement_of_request,
+    build_notice,
+    proposer_of_request,
+    read_notice,
+)
 from gateway.formats.submission import Envelope
 from gateway.model.agreements import (
     PROPOSED,
@@ -29,12 +35,6 @@ from gateway.model.clock import Clock
 from gateway.model.delivery import Outcome
 from gateway.model.message import Submission
 from gateway.model.signers import Signer
-from gateway.notify.agreement_notices import (
-    agreement_of_request,
-    build_notice,
-    proposer_of_request,
-    read_notice,
-)
 
 REQUEST: Final = "ImportAgrRequest"
 # The facts that a request must have to become an agreement (FORMATS 4.1).

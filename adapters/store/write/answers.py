@@ -15,12 +15,11 @@ from adapters.store.database import Database, Transaction
 from adapters.store.rows import DECLARATION_OF
 from adapters.store.tables.messages import ANSWERS, agreements, deliveries, messages, receipts
 from gateway.model.agreements import AgreementKind, AgreementUse
-from gateway.model.answer import Answer
+from gateway.model.answer import Answer, AnsweredDeclaration, CustomsAnswer
 from gateway.model.clock import Clock
 from gateway.model.message import Operation, ReceiptKind, new_id
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.model.transition import Refusal
-from gateway.respond.answer import AnsweredDeclaration, CustomsAnswer
 from gateway.respond.answer_intake import Filed, Matched, Parked, Unmatched
 from gateway.respond.match import match
 from gateway.respond.transitions import transitions

@@ -11,8 +11,9 @@ from adapters.store.database import Database, Transaction
 from adapters.store.tables.messages import TO_REMIND, UNTOLD, messages, obligations, requests
 from adapters.store.write.receipts import put_receipts
 from gateway.model.message import Receipt
+from gateway.model.obligation import RequestReason
 from gateway.model.states import CustomsStatus, State
-from gateway.notify.document_requests import DocumentRequest, RequestReason
+from gateway.notify.document_requests import DocumentRequest
 from gateway.rules.deadlines import next_reminder
 
 ACTOR: Final = "gateway"

@@ -10,9 +10,8 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import obligations
 from adapters.store.write.document_requests import ask
-from gateway.model.obligation import Obligation
+from gateway.model.obligation import Obligation, RequestReason
 from gateway.model.reform import Due
-from gateway.notify.document_requests import RequestReason
 
 _OWED: Final = select(obligations).where(obligations.c.message == bindparam("wanted"))
 _CHANGE: Final = update(obligations).where(obligations.c.message == bindparam("wanted"))

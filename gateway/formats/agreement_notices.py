@@ -10,6 +10,7 @@ from typing import Final
 
 from lxml import etree
 
+from gateway.formats.agreement_texts import notice_texts
 from gateway.formats.submission import NAMESPACE
 from gateway.formats.xml import LANG
 from gateway.model.agreements import (
@@ -23,7 +24,6 @@ from gateway.model.agreements import (
     Told,
     state_after,
 )
-from gateway.notify.agreement_texts import notice_texts
 
 _ROOT: Final = f"{{{NAMESPACE}}}AgreementNotice"
 _IN: Final = {None: NAMESPACE}

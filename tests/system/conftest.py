@@ -32,14 +32,17 @@ class Mortal(Gateway):
     def plan(self, *words: object) -> None:
         if words[0] == "node":
             assert words[1] in _crash_points(), f"no function of the product is marked {words[1]}"
-        # In one step: the node may look at any moment.
-        whole = self._plan.with_suffix(".whole")
-        whole.write_text(" ".join(map(str, words)))
-        whole.rename(self._plan)
+        self._tell(self._plan, " ".join(map(str, words)))
 
     def hurry(self, seconds: int) -> None:
         """Puts the node's clock ahead, for good."""
-        self._plan.with_suffix(".ahead").write_text(str(seconds))
+        self._tell(self._plan.with_suffix(".ahead"), str(seconds))
+
+    def _tell(self, file: Path, text: str) -> None:
+        # In one step: the node may look at any moment.
+        whole = file.with_suffix(".whole")
+        whole.write_text(text)
+        whole.rename(file)
 
     def forget_plan(self) -> None:
         self._plan.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The ports of notifying: the receipts that are to be delivered."""
+"""The ports of notifying: receipts to be delivered, and requests for documents to be sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Protocol
 
 from gateway.model.folders import Folder
-from gateway.model.message import ReceiptKind, Reply
+from gateway.model.message import Receipt, ReceiptKind, Reply
+from gateway.notify.document_requests import DocumentRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,4 +46,21 @@ class ReceiptDeliveries(Protocol):
 
     async def later(self, receipts: Sequence[int], next_at: datetime) -> None:
         """Notes that they could not be delivered now."""
+        ...
+
+
+class RequestStore(Protocol):
+    """The requests for documents in the store."""
+
+    async def remind(self, now: datetime, reminders: Sequence[int]) -> int:
+        """Records a request for each declaration whose next reminder is due by `now`, only one however many
+        reminders were missed, and returns their number. `reminders` are days before the deadline."""
+        ...
+
+    async def untold(self, limit: int) -> Sequence[DocumentRequest]:
+        """The requests that are not sent yet, oldest first, at most `limit`."""
+        ...
+
+    async def tell(self, request: DocumentRequest, receipts: Sequence[Receipt], now: datetime) -> None:
+        """Adds the signed request to the receipts of its receivers in one commit, unless it is there."""
         ...

@@ -4,9 +4,7 @@ A request is stored before it is sent: a node that dies in between sends it afte
 sent twice.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -17,27 +15,11 @@ from gateway.model.receipt_names import receipt_name
 from gateway.model.register import Register
 from gateway.model.signers import Signers
 from gateway.notify.document_requests import DocumentRequest, build_request
+from gateway.notify.ports import RequestStore
 
 _AT_ONCE: Final = 32
 
 log = structlog.get_logger()
-
-
-class RequestStore(Protocol):
-    """The requests for documents in the store."""
-
-    async def remind(self, now: datetime, reminders: Sequence[int]) -> int:
-        """Records a request for each declaration whose next reminder is due by `now`, only one however many
-        reminders were missed, and returns their number. `reminders` are days before the deadline."""
-        ...
-
-    async def untold(self, limit: int) -> Sequence[DocumentRequest]:
-        """The requests that are not sent yet, oldest first, at most `limit`."""
-        ...
-
-    async def tell(self, request: DocumentRequest, receipts: Sequence[Receipt], now: datetime) -> None:
-        """Adds the signed request to the receipts of its receivers in one commit, unless it is there."""
-        ...
 
 
 class Reminders:

@@ -75,7 +75,7 @@ def ask(
 
 
 class SqlDocumentRequests:
-    """gateway.notify.reminders.RequestStore over a `Database`."""
+    """gateway.notify.ports.RequestStore over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

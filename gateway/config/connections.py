@@ -41,7 +41,7 @@ class BrokerSettings(Section):
         16 * _MEGABYTE,
         ge=1024,
         le=512 * _MEGABYTE,
-        description="most bytes of one message, the broker's limit",
+        description="most bytes of one message; not above the broker's limit",
     )
 
     @model_validator(mode="after")
@@ -55,9 +55,9 @@ class BrokerSettings(Section):
 class AmqpSettings(BrokerSettings):
     """The AMQP channel: declarations in over exchange `gateway.in`, receipts out over `gateway.receipts`."""
 
-    prefetch: int = Field(64, ge=1, le=1000, description="messages in hand at once, not yet acknowledged")
+    prefetch: int = Field(64, ge=1, le=1000, description="messages in progress at once, not yet acknowledged")
     delivery_limit: int = Field(
-        5, ge=1, le=100, description="how often a message may come again before it goes to gateway.dead"
+        5, ge=1, le=100, description="redeliveries of a message before it goes to gateway.dead"
     )
 
 
@@ -74,7 +74,7 @@ class _Backend(Section):
         8,
         ge=1,
         le=64,
-        description="submissions on their way at the same time; by SFTP and AMQP each with its own log-in",
+        description="submissions sent at the same time; by SFTP and AMQP each with its own log-in",
     )
     rate: float = Field(0, ge=0, le=10_000, description="most submissions a second; 0 sets no limit")
 
@@ -99,7 +99,9 @@ class AmqpBackendSettings(_Connection, BrokerSettings):
     submissions: str = Field("customs.in", min_length=1, description="queue that takes submissions")
     answers: str = Field("customs.answers", min_length=1, description="queue that holds answers")
     questions: str | None = Field(
-        None, min_length=1, description="queue that says whether customs has a submission, where there is one"
+        None,
+        min_length=1,
+        description="queue for questions whether customs has a submission, if there is one",
     )
 
 
@@ -123,18 +125,21 @@ class SftpBackendSettings(_Connection, RemoteFolders):
 
 class HttpBackendSettings(_Connection):
     kind: Literal["http"] = Field(description="submissions and answers over HTTPS")
-    url: str = Field(description="where its resources stand; https, or http on this machine")
+    url: str = Field(description="base URL of its resources; https, or http on this machine")
     ca: str | None = Field(None, min_length=1, description="issuers (PEM) of the server's certificate")
     certificate: str | None = Field(None, min_length=1, description="our certificate (PEM), for mutual TLS")
     key: str | None = Field(None, min_length=1, description="the key of that certificate (PEM)")
     seconds: float = Field(
-        30, gt=0, le=600, description="longest time for one exchange, beside what its body takes at 1 Mbit/s"
+        30,
+        gt=0,
+        le=600,
+        description="seconds for one exchange, in addition to the time for its body at 1 Mbit/s",
     )
     answers: Literal["poll", "push"] = Field(
-        "poll", description="answers are fetched (poll) or brought (push)"
+        "poll", description="answers are fetched (poll) or pushed (push)"
     )
     pusher: str | None = Field(
-        None, min_length=1, description="the certificate (PEM) that the one who brings answers shows"
+        None, min_length=1, description="certificate (PEM) of the client that pushes answers"
     )
 
     @model_validator(mode="after")
@@ -183,7 +188,7 @@ BackendSettings = Annotated[
 
 class _Partner(Section):
     account: str = Field(min_length=1, description="the account whose messages these are")
-    seconds: float = Field(5, ge=0.1, le=3600, description="between two looks into its OutBox")
+    seconds: float = Field(5, ge=0.1, le=3600, description="seconds between two looks into its OutBox")
 
 
 class SftpPartner(_Partner, RemoteFolders):

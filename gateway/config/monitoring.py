@@ -22,11 +22,11 @@ class MailSettings(Section):
     host: str = Field(min_length=1, description="the mail server")
     port: int = Field(587, ge=1, le=65535, description="its port for submission")
     tls: bool | None = Field(
-        None, description="TLS from the first byte instead of STARTTLS; left out, on port 465 alone"
+        None, description="TLS from the first byte instead of STARTTLS; by default only on port 465"
     )
     starttls: bool = Field(True, description="encrypt with STARTTLS; may be false on this machine only")
     ca: str | None = Field(
-        None, min_length=1, description="issuers (PEM) of its certificate; the system's else"
+        None, min_length=1, description="issuers (PEM) of its certificate; by default the system's"
     )
     user: str | None = Field(None, min_length=1, description="log-in there, where it asks for one")
     password_file: str | None = Field(None, min_length=1, description="file with its password, nothing else")
@@ -64,7 +64,7 @@ class WebhookSettings(Section):
     url: str = Field(description="where alarms are posted; https, or http on this machine")
     secret_file: str = Field(min_length=1, description="file with the key of the signature, nothing else")
     ca: str | None = Field(
-        None, min_length=1, description="issuers (PEM) of its certificate; the system's else"
+        None, min_length=1, description="issuers (PEM) of its certificate; by default the system's"
     )
 
     @model_validator(mode="after")
@@ -77,16 +77,18 @@ class AlarmSettings(Section):
     """When an alarm opens, and how notices of it are sent. The default thresholds are our choice (November
     2026)."""
 
-    seconds: float = Field(10, ge=0.1, le=3600, description="between two looks")
-    quiet_minutes: Minutes = Field(5, description="what is well for so long clears; sooner, it is flapping")
-    hourly: int = Field(20, ge=1, le=1000, description="tellings an hour at most; one more tells the rest")
-    remind_hours: float = Field(24, ge=1, description="an alarm that stays open is told again so often")
+    seconds: float = Field(10, ge=0.1, le=3600, description="seconds between two checks")
+    quiet_minutes: Minutes = Field(
+        5, description="an alarm clears after its condition was absent for so long"
+    )
+    hourly: int = Field(20, ge=1, le=1000, description="notices an hour at most; one more sums up the rest")
+    remind_hours: float = Field(24, ge=1, description="hours after which an open alarm is reported again")
     breaker_minutes: Minutes = Field(1, description="a back-end's breaker is open for longer")
     paused_minutes: Minutes = Field(60, description="a back-end is paused for longer")
     to_judge_minutes: Minutes = Field(5, description="the oldest message to judge is older")
     to_send_minutes: Minutes = Field(15, description="the oldest delivery to a back-end is older")
     unknown_minutes: Minutes = Field(10, description="the outcome of a delivery is unknown for longer")
-    to_post_minutes: Minutes = Field(15, description="the oldest receipt to bring to an account is older")
+    to_post_minutes: Minutes = Field(15, description="the oldest receipt to deliver to an account is older")
     amqp_minutes: Minutes = Field(1, description="the AMQP broker is out of reach for longer")
     answers_minutes: Minutes = Field(5, description="the answers of a back-end cannot be fetched for longer")
     partner_minutes: Minutes = Field(15, description="the folders of a partner cannot be visited for longer")
@@ -94,10 +96,10 @@ class AlarmSettings(Section):
         (90, 30, 7, 1), description="days that a certificate has left: notice, warning, serious, critical"
     )
     disk_percent: tuple[float, float] = Field(
-        (10, 5), description="of the disk that is free: warning, critical"
+        (10, 5), description="percent of the disk that is free: warning, critical"
     )
-    mail: MailSettings | None = Field(None, description="tell by mail; section [alarms.mail]")
-    webhook: WebhookSettings | None = Field(None, description="tell by HTTP; section [alarms.webhook]")
+    mail: MailSettings | None = Field(None, description="notices by mail; section [alarms.mail]")
+    webhook: WebhookSettings | None = Field(None, description="notices by HTTP; section [alarms.webhook]")
 
     @model_validator(mode="after")
     def _falls(self) -> Self:

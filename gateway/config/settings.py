@@ -30,10 +30,10 @@ class JudgingSettings(Section):
     seconds: float = Field(
         60,
         gt=0,
-        description="CPU time for one message, and a second more for each 10 MB of it",
+        description="CPU seconds for one message, and one more for each 10 MB of it",
     )
     memory: int = Field(
-        768, ge=1, description="MB that one message may take of a worker, beside what that takes itself"
+        768, ge=1, description="MB that one message may use in a worker, in addition to the worker's own"
     )
 
 
@@ -42,13 +42,13 @@ class DiskSettings(Section):
         5,
         ge=0,
         le=50,
-        description="share of the disk below which only small packages are taken; below half, none",
+        description="percent of free disk below which only small packages are accepted; below half, none",
     )
 
 
 class OutboxSettings(Section):
     budget_hours: float = Field(
-        72, gt=0, le=8760, description="how long a back-end is tried before what waits for it is held"
+        72, gt=0, le=8760, description="hours that a delivery is retried before it is held"
     )
 
 
@@ -72,7 +72,7 @@ class Settings(Section):
         description="parties that host their folders themselves",
     )
     push: PushSettings | None = Field(
-        None, description="where back-ends of kind http bring their answers, if any does"
+        None, description="listener for answers that back-ends of kind http push"
     )
     metrics: MetricsSettings | None = Field(
         None, description="metrics and health over HTTP; without it there are none"

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from adapters.store.claims import queue_for_sending
+from adapters.store.claims import SqlClaims, queue_for_sending
 from adapters.store.tables.messages import deliveries, events, messages
 from adapters.store.write.destinations import SqlBackendActs, SqlDestinations
 from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
@@ -18,6 +18,7 @@ from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Key, Submission
 from gateway.model.states import DeliveryState, Event, State
 from gateway.operate.backends import pause, resume
+from gateway.run.claims import LEASE
 from tests.support.acts import hold
 from tests.support.stores import NOW, Store, accepted, arrival, names, receipt
 
@@ -119,6 +120,35 @@ def test_what_is_about_one_declaration_goes_in_order(store: Store) -> None:
         await store.restarted()
         assert second not in await claimed(store)  # its outcome is not known
         assert row(store, second).state == DeliveryState.PENDING
+
+    run(store, test)
+
+
+def test_what_another_node_left_is_asked_about_and_its_late_outcome_is_not_written(store: Store) -> None:
+    async def test(store: Store) -> None:
+        sent = await send(store, arrival(1))
+        (first,) = await store.outbox.claim("customs", 10, NOW)
+        store.database.owner = "another node"
+        assert await store.outbox.claim("customs", 10, NOW + LEASE / 2) == ()
+        (second,) = await store.outbox.claim("customs", 10, NOW + LEASE)
+        assert (first.unknown, second.unknown, second.fence) == (False, True, first.fence + 1)
+        assert not await store.outbox.settle(first, DeliveryState.REFUSED, "too late", NOW, SOON)
+        assert row(store, sent).state == DeliveryState.SENDING
+        assert await store.outbox.settle(second, DeliveryState.DELIVERED, "taken", NOW, SOON)
+        assert row(store, sent).state == DeliveryState.DELIVERED
+
+    run(store, test)
+
+
+def test_nobody_takes_over_from_a_node_that_renews_its_claims(store: Store) -> None:
+    async def test(store: Store) -> None:
+        await send(store, arrival(1))
+        await store.outbox.claim("customs", 10, NOW)
+        await SqlClaims(store.database).renew(NOW + LEASE / 2)
+        store.database.owner = "another node"
+        assert await store.outbox.claim("customs", 10, NOW + LEASE) == ()
+        assert await store.outbox.take_over(NOW + LEASE) == 0
+        assert await store.outbox.take_over(NOW + LEASE * 2) == 1
 
     run(store, test)
 

@@ -101,6 +101,7 @@ class SqlOutbox:
 
     @crash_point("claim-a-delivery-uncommitted")
     def _claim(self, transaction: Transaction, destination: str, limit: int, now: datetime) -> list[Outgoing]:
+        _take_over(transaction, self._database.owner, now)  # what is left of another is asked about first
         served = {account: turn for (of, account), turn in self._served.items() if of == destination}
         claimed = TO_SEND.claim(
             *(transaction, self._database.owner, limit, now, now + LEASE),

@@ -94,7 +94,8 @@ def main() -> None:
         _leave_every_claim(node)
         killed_at = datetime.now(UTC)
         _put_back(node, "PUT-BACK-1", killed_at + PUT_BACK_FOR)
-        _set(node, update(messages).where(messages.c.name == "CRASHED-1.xml").values(attempts=CRASHES))
+        crashed = select(messages.c.seq).where(messages.c.name == "CRASHED-1.xml").scalar_subquery()
+        _set(node, update(to_judge).where(to_judge.c.item == crashed).values(attempts=CRASHES))
         with _customs(node) as customs:
             customs.execute("INSERT INTO answers (key, name, body) VALUES (?, ?, ?)", number)
         _check(node)
@@ -212,6 +213,7 @@ def _check(node: Mortal) -> None:
     assert violations(node.home) == []
     kinds = {
         "claimed": len(_claimed(node)),
+        "claimed for the last time": _count(node, to_judge, to_judge.c.attempts == CRASHES),
         "put back": _count(node, to_judge, to_judge.c.due_at > datetime.now(UTC)),
         "received": _count(node, messages, messages.c.state == State.RECEIVED),
         "woken": _count(

@@ -51,7 +51,7 @@ class Seen:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeKey:
     """The message becomes the accepted one under its key (CONTRACT.md, "Duplicates"). `expected` is the one
-    that held it when this was judged, None where none did."""
+    that held the key when this was judged, None where none did. Superseded where another one holds it now."""
 
     key: Key
     expected: str | None

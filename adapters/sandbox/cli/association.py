@@ -62,23 +62,23 @@ def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json:
 _ACTS: Final = {
     "confirm": (
         Act.CONFIRMED,
-        "Accept what the other side proposed. Ends with 1 where nothing is proposed under this number.",
+        "Accept what the other side proposed. Exits with 1 if nothing is proposed under this number.",
         "20260000000000001",
     ),
     "refuse": (
         Act.REFUSED,
-        "Refuse what the other side proposed. Ends with 1 where nothing is proposed under this number.",
+        "Refuse what the other side proposed. Exits with 1 if nothing is proposed under this number.",
         '20260000000000001 --reason "other terms"',
     ),
     "withdraw": (
         Act.WITHDRAWN,
-        "Take a proposal back before the other side has answered. Ends with 1 where it has, or there is "
-        "none.",
+        "Withdraw a proposal before the other side has answered. Exits with 1 if it has answered, or if "
+        "there is no proposal.",
         "20260000000000001",
     ),
     "terminate": (
         Act.TERMINATED,
-        "End an agreement that is in force. Ends with 1 where it is not.",
+        "End an agreement that is in force. Exits with 1 if it is not in force.",
         '20260000000000001 --reason "contract ended"',
     ),
 }

@@ -161,8 +161,8 @@ def _of_section(name: str, field: FieldInfo) -> Iterator[tuple[str, str, str]]:
 
 
 def _of_values(name: str, field: FieldInfo) -> Iterator[tuple[str, str, str]]:
-    """The fields of the models that are the values of a dict. Where their kinds tell them apart, what all of
-    them have stands first; then each kind with its value, and the model's other fields after it."""
+    """The fields of the models that are the values of a dict. If a kind distinguishes several models, their
+    common fields come first, then each kind followed by its other fields."""
     (_key, models) = get_args(field.annotation)
     several = get_args(get_args(models)[0]) if get_args(models) else (models,)
     of_each = [[*_of_value(f"{name}.NAME", model)] for model in several]

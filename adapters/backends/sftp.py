@@ -1,4 +1,4 @@
-"""A back-end that is a folder on somebody else's SFTP server, laid out as one of this machine."""
+"""A back-end that is a folder on another party's SFTP server, with the same layout as on this machine."""
 
 from pathlib import Path
 

@@ -245,8 +245,8 @@ class Dispatcher:
     async def _settle(
         self, delivery: Outgoing, step: NextAttempt, note: str, now: datetime, *, unsure: bool
     ) -> None:
-        """Writes the outcome. As long as the store cannot take it, it is tried again: nobody else would take
-        up an item that is being sent. A node that stops leaves it for the next, which asks."""
+        """Writes the outcome, again and again until the store accepts it. If the node stops before, the next
+        one asks the back-end."""
         failures = 0
         while True:
             try:

@@ -97,9 +97,9 @@ class Backend(Protocol):
         ...
 
     async def ask(self, key: str) -> tuple[Outcome | None, str]:
-        """Whether customs has the submission with this key: `TAKEN`, `LATER` (it has not, and nothing that
-        was sent before can still come to it: send it again), or `UNKNOWN` (it cannot be told now; the text
-        says why). None where nobody can say so: it is sent again under its key, and whether customs had it
+        """Whether customs has the submission with this key: `TAKEN`, `LATER` (it does not, and no earlier
+        attempt can still reach it: send it again), or `UNKNOWN` (the question failed; the text says why).
+        None where the back-end cannot be asked: it is sent again under its key, and whether customs had it
         before stays unknown."""
         ...
 

@@ -1,8 +1,8 @@
 """What operators may do to a message: each a transition with a named actor and a reason.
 
-Hold stops a message that customs does not have yet. Release ends a hold: the message goes on where it was
-stopped. Replay takes up a rejected or held message, from a stage that may be chosen. Reject refuses a
-message: its sender gets the final receipt, and what the message had taken is released.
+Hold stops a message that customs does not have yet. Release ends a hold: the message continues where it was
+stopped. Replay processes a rejected or held message again, from a stage that may be chosen. Reject refuses a
+message: its sender gets the final receipt, and the message's agreement, documents and key are released.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Act(StrEnum):
 
 
 class Stage(StrEnum):
-    """Where a replay begins: the message is judged anew under today's rules, or sent again under its
+    """Where a replay begins: the message is judged again under today's rules, or sent again under its
     submission key after the back-end was asked whether it has it."""
 
     JUDGEMENT = "judgement"

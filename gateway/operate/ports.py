@@ -30,9 +30,9 @@ class Pending(Protocol[T_co]):
 
 
 class OperatorStore(Protocol):
-    """Messages and requests as operators change them. `KeyError` where there is no such message, delivery or
-    request; `Impossible` for what cannot be done to it as it stands. Refused is what was decided on a message
-    that has changed since it was read: then nothing of it is written."""
+    """Messages and requests as operators change them. Raises `KeyError` where there is no such message,
+    delivery or request, and `Impossible` for an act that its state does not allow. A change that was decided
+    on a message which has changed since it was read is refused, and nothing of it is written."""
 
     def act(self, message: str, change: Change) -> Pending[Applied | Refusal]: ...
 

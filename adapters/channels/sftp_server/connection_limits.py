@@ -32,8 +32,8 @@ _SLOWED_FROM_ONE: Final = 32
 
 
 def drop_chance(present: int, begin: int, full: int) -> float:
-    """The probability of dropping a connection if so many are present: grows from `begin` on, certain at
-    `full`."""
+    """The probability of dropping a new connection: it grows while `present` ones are more than `begin`, and
+    is 1 from `full` on."""
     if present < begin:
         return 0.0
     return min(1.0, _FIRST_CHANCE + (1 - _FIRST_CHANCE) * (present - begin) / (full - begin))
@@ -56,7 +56,8 @@ class ConnectionLimits:
         self._failures: dict[str, deque[float]] = {}
 
     def admit(self, address: str) -> bool:
-        """Whether a connection from `address` is admitted; if so, it counts as a stranger until `leave`."""
+        """Whether a connection from `address` is admitted. If so, it counts as a stranger until it has logged
+        in, shown a wrong key or been released."""
         with self._lock:
             chance = max(
                 drop_chance(self._strangers.total(), *_STRANGERS),

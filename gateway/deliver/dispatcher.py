@@ -263,9 +263,9 @@ class Dispatcher:
             await _pause(self._stopping, pause)
 
     async def _attempt(self, delivery: Outgoing) -> tuple[Outcome, str, bool]:
-        """The outcome, why, and whether customs may have it although it has not said so. What an attempt
-        before may have left there is denied by customs' answer to a question, and by nothing else: that this
-        attempt failed says nothing of that one."""
+        """The outcome, its reason, and whether customs may have the submission without having confirmed it.
+        If an earlier attempt may have reached customs, only customs' answer to a question can rule that out;
+        the failure of this attempt says nothing about the earlier one."""
         submission, unsure, sent = delivery.submission, delivery.unsure, False
         backend = self._config.backends.get(submission.destination)
         if backend is None:

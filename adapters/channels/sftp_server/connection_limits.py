@@ -32,8 +32,8 @@ _SLOWED_FROM_ONE: Final = 32
 
 
 def drop_chance(present: int, begin: int, full: int) -> float:
-    """The probability of dropping a new connection: it grows while `present` ones are more than `begin`, and
-    is 1 from `full` on."""
+    """The probability of dropping a new connection by the number of `present` ones: 0 below `begin`, then
+    growing, and 1 from `full` on."""
     if present < begin:
         return 0.0
     return min(1.0, _FIRST_CHANCE + (1 - _FIRST_CHANCE) * (present - begin) / (full - begin))

@@ -12,11 +12,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.families.families import Families
-from gateway.judge.admit_paperless import admit_paperless, documents_there
-from gateway.judge.apply_agreement_notice import apply_agreement_notice, relay
-from gateway.judge.assess_risk import assess_risk
+from gateway.judge.apply_agreement_notice import relay
 from gateway.judge.authorise import Authority, authorise, read_facts, sender
-from gateway.judge.check_agency import check_agency, chosen, covered_by
+from gateway.judge.check_agency import chosen
 from gateway.judge.join_attachments import (
     attachment_facts,
     await_declaration,
@@ -26,18 +24,25 @@ from gateway.judge.join_attachments import (
     judge_attachment,
     replaced,
 )
-from gateway.judge.match_declaration import match_declaration
+from gateway.judge.outcome_by_kind import outcome_by_kind
 from gateway.judge.receipt import ReceiptContext, Verdict, gateway_receipt, refusal, wanted
 from gateway.judge.route import route
 from gateway.judge.sign import sign
 from gateway.judge.unpack import told_of_ignored, unpack, unpack_pdf
 from gateway.judge.validate import recognise, validate
-from gateway.judge.verify import Evidence, verify
-from gateway.model.agreements import Act, AgreementUse
+from gateway.judge.verify import verify
+from gateway.model.agreements import AgreementUse, RegisteredAgreement
 from gateway.model.china import CHINA, moment_zh
-from gateway.model.decision import Decision, Finished, JudgedMeaning, MustWait
+from gateway.model.decision import (
+    AgreementOutcome,
+    Decision,
+    DeclarationOutcome,
+    DocumentsOutcome,
+    Finished,
+    MustWait,
+)
 from gateway.model.faults import Fault, Finding, MessageRejected, Severity, finding
-from gateway.model.message import Blob, Operation, Package, Part, Receipt, Received, SeparateAttachment
+from gateway.model.message import Blob, Package, Part, Receipt, Received, SeparateAttachment
 from gateway.model.parties import Party
 from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.policy import Policy
@@ -47,7 +52,6 @@ from gateway.model.signers import Signer
 from gateway.model.states import Event
 from gateway.model.waits import text_in_words
 from gateway.notify.recipients import notices_of_release, notices_of_use
-from gateway.rules.documents_due import there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +136,12 @@ def _judged(
         context = replace(context, facts=authority.facts, linked=authority.linked)
         if authority.repeats is not None:
             return _repeated(received, authority, rules)
-        meaning = _meaning(received, evidence, authority, party, register, policy, mark)
-        ways = route(authority.facts, meaning, register, rules.routes)
+        outcome = outcome_by_kind(received, evidence, authority, party, register, policy, mark)
+        ways = route(authority.facts, outcome, register, rules.routes)
         mark("route")
         await_documents(received, package, party, policy)
         submissions = sign(
-            *(received, package, validated, evidence, authority, party, meaning, ways),
+            *(received, package, validated, evidence, authority, party, outcome, ways),
             *(families, policy, signer, now),
         )
         mark("sign")
@@ -146,11 +150,13 @@ def _judged(
     except MustWait as lacking:
         return _waits(received, context, lacking, rules, signer, now)
     shown = evidence.type.listed("agreements", evidence.root)
-    warnings = told_of_ignored(package) + validated.warnings + authority.warnings + chosen(shown, meaning.use)
+    use = outcome.use if isinstance(outcome, DeclarationOutcome) else None
+    warnings = told_of_ignored(package) + validated.warnings + authority.warnings + chosen(shown, use)
     receipt = gateway_receipt(received, Verdict.ACCEPTED, context, warnings, families, policy, signer, now)
-    others = relay(meaning.change, received, package, register, now)
-    others += _notices_of_use(received, authority, meaning, register, signer, now)
-    linked = authority.linked if meaning.belongs_to is None else meaning.belongs_to.id
+    others = _notices_of_use(received, authority, use, register, signer, now)
+    if isinstance(outcome, AgreementOutcome):
+        others += relay(outcome.change, received, package, register, now)
+    linked = outcome.belongs_to.id if isinstance(outcome, DocumentsOutcome) else authority.linked
     mark("receipt")
     return Decision(
         message=received.arrival.id,
@@ -164,60 +170,23 @@ def _judged(
         holder=authority.holder,
         linked=linked,
         joined=_joined(received, package, party, rules, signer, now),
-        meaning=meaning,
+        outcome=outcome,
         trail=_trail(rules) | {"route": ", ".join(copy.route for copy in ways), "receipt": _digest(receipt)},
     )
-
-
-def _meaning(
-    received: Received,
-    evidence: Evidence,
-    authority: Authority,
-    party: Party,
-    register: Register,
-    policy: Policy,
-    mark: Callable[[str], None],
-) -> JudgedMeaning:
-    """What the message means beyond itself: here the kinds of messages are judged differently."""
-    shown = evidence.type.listed("agreements", evidence.root)
-    match evidence.type.kind:
-        case "declaration":
-            hint = assess_risk(received, authority, party, policy)
-            mark("assess")
-            if authority.facts.operation is Operation.SAVE:
-                return JudgedMeaning(hint=hint)  # not a declaration yet
-            owed = admit_paperless(received, authority, party, policy)
-            mark("admit")
-            use = check_agency(received, authority, shown, party, register, policy)
-            mark("agency")
-            return JudgedMeaning(hint=hint, obligation=owed, use=use, brings=documents_there(authority))
-        case "agreement-notice":
-            change = apply_agreement_notice(evidence, received, register)
-            if change is None:
-                return JudgedMeaning(stale=True)
-            holds = change.act is Act.TERMINATED and policy.agreement.revoked == "hold"
-            return JudgedMeaning(change=change, holds=holds)
-        case "documents":
-            belongs_to = match_declaration(authority.facts, party, register)
-            values = authority.facts.values
-            covered = covered_by(shown, belongs_to, register, policy)
-            return JudgedMeaning(belongs_to=belongs_to, brings=there(values.get("codes", ""), covered))
-        case _:
-            return JudgedMeaning()
 
 
 def _notices_of_use(
     received: Received,
     authority: Authority,
-    meaning: JudgedMeaning,
+    use: RegisteredAgreement | None,
     register: Register,
     signer: Signer,
     now: datetime,
 ) -> tuple[Receipt, ...]:
     """The association's receipts for the agreement that a declaration is accepted under."""
-    if meaning.use is None:
+    if use is None:
         return ()
-    used = AgreementUse(number=meaning.use.agreement.number, kind=meaning.use.agreement.kind)
+    used = AgreementUse(number=use.agreement.number, kind=use.agreement.kind)
     drafts = notices_of_use(used, received.arrival.id, authority.facts.key.reference, register, now)
     return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
 

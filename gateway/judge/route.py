@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.model.decision import JudgedMeaning
+from gateway.model.decision import AgreementOutcome, DocumentsOutcome, JudgedOutcome
 from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import Facts, Operation
 from gateway.model.register import Register
@@ -24,7 +24,7 @@ class RoutedCopy:
     office: str = ""
 
 
-def route(facts: Facts, meaning: JudgedMeaning, register: Register, routes: Routes) -> tuple[RoutedCopy, ...]:
+def route(facts: Facts, outcome: JudgedOutcome, register: Register, routes: Routes) -> tuple[RoutedCopy, ...]:
     """The destinations of the message, one entry for each copy.
 
     Goods in transit are declared at one office and enter or leave at another, and both must know (R10). Later
@@ -33,12 +33,10 @@ def route(facts: Facts, meaning: JudgedMeaning, register: Register, routes: Rout
     `MessageRejected` where no route fits.
     """
     values = facts.values
-    if meaning.belongs_to is not None:
-        return (RoutedCopy(route="as the declaration", backend=meaning.belongs_to.destination),)
-    if meaning.stale:
-        return ()
-    if meaning.change is not None:
-        shown = register.shown(meaning.change.after.number)
+    if isinstance(outcome, DocumentsOutcome):
+        return (RoutedCopy(route="as the declaration", backend=outcome.belongs_to.destination),)
+    if isinstance(outcome, AgreementOutcome):
+        shown = () if outcome.change is None else register.shown(outcome.change.after.number)
         return tuple(RoutedCopy(route="as the declarations under it", backend=backend) for backend in shown)
     found = first(facts.key.type, values, routes)
     ways = [RoutedCopy(route=found.name, backend=found.backend, alternatives=found.failover)]

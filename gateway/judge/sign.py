@@ -10,7 +10,7 @@ from gateway.judge.route import RoutedCopy
 from gateway.judge.validate import ValidatedDocument
 from gateway.judge.verify import Evidence
 from gateway.model.agreements import RegisteredAgreement
-from gateway.model.decision import JudgedMeaning
+from gateway.model.decision import AgreementOutcome, DeclarationOutcome, DocumentsOutcome, JudgedOutcome
 from gateway.model.message import Enclosure, EnclosureKind, Package, Received, Submission
 from gateway.model.parties import Party
 from gateway.model.policy import Policy
@@ -24,7 +24,7 @@ def sign(
     evidence: Evidence,
     authority: Authority,
     party: Party,
-    meaning: JudgedMeaning,
+    outcome: JudgedOutcome,
     ways: tuple[RoutedCopy, ...],
     families: Families,
     policy: Policy,
@@ -33,9 +33,10 @@ def sign(
 ) -> tuple[Submission, ...]:
     """The submissions of an accepted message, one for each routed copy. Their keys are the message's id, and
     the id with the second office; they stay the same however often they are sent."""
-    enclosures = _enclosures(package, meaning.use)
+    declared = outcome if isinstance(outcome, DeclarationOutcome) else DeclarationOutcome()
+    enclosures = _enclosures(package, declared.use)
     arrival = received.arrival
-    linked = authority.linked if meaning.belongs_to is None else meaning.belongs_to.id
+    linked = outcome.belongs_to.id if isinstance(outcome, DocumentsOutcome) else authority.linked
     return tuple(
         Submission(
             key=f"{arrival.id}-{copy.office}" if copy.office else arrival.id,
@@ -53,29 +54,29 @@ def sign(
                     created_at=now,
                     certificate=None if evidence.signature is None else evidence.signature.fingerprint,
                     linked=linked,
-                    hint=meaning.hint,
+                    hint=declared.hint,
                     office=copy.office,
                     enclosures=enclosures,
-                    agreement=meaning.use,
+                    agreement=declared.use,
                 )
             ),
             package_sha256=arrival.sha256,
             package_name=arrival.name,
             package_size=arrival.size,
             enclosures=enclosures,
-            about=_about(arrival.id, authority, meaning),
+            about=_about(arrival.id, authority, outcome),
             alternatives=copy.alternatives,
         )
         for copy in ways
     )
 
 
-def _about(message: str, authority: Authority, meaning: JudgedMeaning) -> str:
+def _about(message: str, authority: Authority, outcome: JudgedOutcome) -> str:
     """The message that began the declaration: a message that corrects, updates or follows one takes it
     over."""
-    if meaning.belongs_to is not None:
-        return meaning.belongs_to.about
-    if meaning.change is not None or authority.earlier is None:
+    if isinstance(outcome, DocumentsOutcome):
+        return outcome.belongs_to.about
+    if isinstance(outcome, AgreementOutcome) or authority.earlier is None:
         return message
     return authority.earlier.about
 

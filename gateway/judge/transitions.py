@@ -3,7 +3,14 @@
 from datetime import datetime
 from typing import Final
 
-from gateway.model.decision import Decision, Finished
+from gateway.model.agreements import AgreementChange
+from gateway.model.decision import (
+    AgreementOutcome,
+    Decision,
+    DeclarationOutcome,
+    DocumentsOutcome,
+    Finished,
+)
 from gateway.model.message import ATTACHMENT
 from gateway.model.states import Event, State
 from gateway.model.transition import (
@@ -40,10 +47,11 @@ def transitions(decision: Decision, now: datetime) -> list[Transition]:
         waiting_for=None if decision.wait is None else decision.wait.thing,
         until=None if decision.wait is None else decision.wait.until,
     )
-    if decision.meaning.use is not None:
-        columns["agreement"] = decision.meaning.use.agreement.number
-    if decision.meaning.hint is not None:
-        columns["hint"] = decision.meaning.hint
+    if isinstance(decision.outcome, DeclarationOutcome):
+        if decision.outcome.use is not None:
+            columns["agreement"] = decision.outcome.use.agreement.number
+        if decision.outcome.hint is not None:
+            columns["hint"] = decision.outcome.hint
     own = Transition(
         message=decision.message,
         event=decision.event,
@@ -83,7 +91,7 @@ def _ended(finished: Finished, event: Event, by: str, now: datetime) -> Transiti
 
 def _effects(decision: Decision) -> tuple[Effect, ...]:
     effects: list[Effect] = []
-    facts, meaning, event = decision.facts, decision.meaning, decision.event
+    facts, event = decision.facts, decision.event
     if event is Event.REFUSED:
         effects.append(ReleaseHoldings(reason="judged again"))
     if facts is not None and event in _SOUND and facts.key.type != ATTACHMENT:
@@ -99,13 +107,17 @@ def _effects(decision: Decision) -> tuple[Effect, ...]:
         effects.append(StillMissing(wait=decision.wait, replaced=replaced))
     if facts is not None:
         effects += [FirstInLine(party=facts.key.party, file=each.name) for each in decision.joined]
-    if meaning.use is not None:
-        effects.append(ConsumeAgreement(registered=meaning.use))
-    if meaning.change is not None:
-        effects.append(RecordNotice(change=meaning.change, holds=meaning.holds))
-    if meaning.obligation is not None:
-        effects.append(OweDocuments(obligation=meaning.obligation, brought=meaning.brings))
-    elif meaning.brings and decision.linked is not None:
-        effects.append(BringDocuments(declaration=decision.linked, documents=meaning.brings))
+    match decision.outcome:
+        case DeclarationOutcome(use=use, obligation=obligation, brings=brings):
+            if use is not None:
+                effects.append(ConsumeAgreement(registered=use))
+            if obligation is not None:
+                effects.append(OweDocuments(obligation=obligation, brought=brings))
+            elif brings and decision.linked is not None:
+                effects.append(BringDocuments(declaration=decision.linked, documents=brings))
+        case AgreementOutcome(change=AgreementChange() as change, holds=holds):
+            effects.append(RecordNotice(change=change, holds=holds))
+        case DocumentsOutcome(belongs_to=declaration, brings=brings) if brings:
+            effects.append(BringDocuments(declaration=declaration.id, documents=brings))
     effects += [Wake(thing=thing) for thing in decision.brings]
     return tuple(effects)

@@ -46,24 +46,35 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedMeaning:
-    """What a message means beyond itself, by its kind.
-
-    Of a declaration: `hint`, how its risk was assessed; `use`, the agreement that it is made under (None
-    where nobody acts for another); `obligation`, what documents it owes. Of a message of the association:
-    `change`, the change to an agreement (None, and `stale` set, where there is none), and `holds`, whether
-    messages accepted under it that customs has not taken yet are held. Of later documents: `belongs_to`, the
-    declaration. Of a declaration and of later documents: `brings`, the document classes that came.
-    """
+class DeclarationOutcome:
+    """`hint` is how its risk was assessed; `use` the agreement that it is made under (None where nobody acts
+    for another); `obligation` what documents it owes; `brings` the document classes that came with it."""
 
     hint: Hint | None = None
     use: RegisteredAgreement | None = None
     obligation: Obligation | None = None
-    change: AgreementChange | None = None
-    stale: bool = False
-    holds: bool = False
-    belongs_to: DeclarationRecord | None = None
     brings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementOutcome:
+    """The change that a notice of the association makes to an agreement, None where it says nothing new.
+    `holds`: messages accepted under it that customs has not taken yet are held."""
+
+    change: AgreementChange | None
+    holds: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentsOutcome:
+    """The declaration that later documents belong to, and the document classes that came."""
+
+    belongs_to: DeclarationRecord
+    brings: tuple[str, ...]
+
+
+# What a message means beyond itself, by its kind; None where it means nothing more.
+JudgedOutcome = DeclarationOutcome | AgreementOutcome | DocumentsOutcome | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,5 +109,5 @@ class Decision:
     brings: tuple[Awaited, ...] = ()
     joined: tuple[Finished, ...] = ()
     replaced: tuple[Finished, ...] = ()
-    meaning: JudgedMeaning = JudgedMeaning()
+    outcome: JudgedOutcome = None
     trail: dict[str, str] = field(default_factory=dict)

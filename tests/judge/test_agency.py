@@ -11,7 +11,7 @@ from adapters.store.tables.messages import agreement_acts, agreements
 from gateway.formats.submission import read_envelope
 from gateway.formats.xml import trusted
 from gateway.model.agreements import Act, AgreementKind, AgreementState
-from gateway.model.decision import Decision
+from gateway.model.decision import Decision, DeclarationOutcome
 from gateway.model.faults import Fault
 from gateway.model.message import EnclosureKind
 from gateway.model.states import Event, State
@@ -86,8 +86,9 @@ def test_an_agreement_that_is_not_there_yet_is_waited_for_and_its_coming_wakes_t
     assert harness.message(waits.message)["state"] == State.RECEIVED
     again = harness.judgement(harness.claimed(row["received_at"] + timedelta(minutes=1)))
     assert again.event is Event.PASSED
-    assert again.meaning.use is not None
-    assert again.meaning.use.agreement.number == NUMBER
+    assert isinstance(again.outcome, DeclarationOutcome)
+    assert again.outcome.use is not None
+    assert again.outcome.use.agreement.number == NUMBER
 
 
 def test_where_mandates_are_proposed_whichever_is_confirmed_lets_the_declaration_go_on(
@@ -106,8 +107,9 @@ def test_where_mandates_are_proposed_whichever_is_confirmed_lets_the_declaration
         harness.claimed(harness.message(waits.message)["received_at"] + timedelta(minutes=1))
     )
     assert again.event is Event.PASSED
-    assert again.meaning.use is not None
-    assert again.meaning.use.agreement.number == "20269000002"
+    assert isinstance(again.outcome, DeclarationOutcome)
+    assert again.outcome.use is not None
+    assert again.outcome.use.agreement.number == "20269000002"
 
 
 def test_an_agreement_for_one_shipment_is_used_once(harness: Harness) -> None:

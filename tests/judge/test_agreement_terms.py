@@ -11,7 +11,7 @@ from adapters.cli.doctor import examine
 from adapters.store.tables.messages import agreements
 from adapters.store.write.parties import write
 from gateway.model.agreements import PROPOSED, Act, AgreementKind
-from gateway.model.decision import Decision
+from gateway.model.decision import Decision, DeclarationOutcome
 from gateway.model.faults import Fault
 from gateway.model.parties import Party, Role
 from gateway.model.states import Event, State
@@ -148,8 +148,9 @@ def test_who_waits_for_one_of_several_is_woken_by_whichever_comes(harness: Harne
     told(harness, comes)
     assert harness.message(waits.message)["state"] == State.RECEIVED
     again = harness.judgement(harness.claimed(NOW + timedelta(minutes=1)))
-    assert again.meaning.use is not None
-    assert again.meaning.use.agreement.number == comes
+    assert isinstance(again.outcome, DeclarationOutcome)
+    assert again.outcome.use is not None
+    assert again.outcome.use.agreement.number == comes
 
 
 def test_an_agreement_of_a_party_that_is_not_registered_counts_once_it_is_and_doctor_names_it(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.model.decision import Decision
+from gateway.model.decision import Decision, DeclarationOutcome
 from gateway.model.faults import Fault
 from gateway.model.parties import Role, SignaturePolicy
 from gateway.model.states import Event
@@ -94,7 +94,8 @@ def test_a_broker_that_is_a_trader_too_declares_for_itself_without_agency(harnes
     harness.change("broker-aa", roles=(Role.BROKER, Role.TRADER))
     decision = harness.judged("broker-aa", "a.xml", own("broker-aa"))
     assert decision.event is Event.PASSED
-    assert decision.meaning.use is None
+    assert isinstance(decision.outcome, DeclarationOutcome)
+    assert decision.outcome.use is None
 
 
 def test_a_broker_saves_a_draft_that_names_no_trader_yet(harness: Harness) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from adapters.store.read.documents_due import list_owed, show_owed
 from adapters.store.tables.messages import events
-from gateway.model.decision import Decision, JudgedMeaning
+from gateway.model.decision import Decision, DeclarationOutcome, DocumentsOutcome
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, DeclarationRecord, Facts, Operation, Receipt, ReceiptKind
 from gateway.model.obligation import Deadline, Obligation, RequestReason
@@ -41,8 +41,8 @@ async def declare(store: Store, due: Due = Due.AFTER_RELEASE, attached: str = ""
     owed = Obligation(due=due, documents=(INVOICE, CONTRACT), sources=("GAC",))
     decision = accepted(sent)
     await add_and_claim(store, sent)
-    brought = JudgedMeaning(obligation=owed, brings=tuple(attached.split()))
-    await store.messages.decide(replace(decision, meaning=brought), NOW)
+    brought = DeclarationOutcome(obligation=owed, brings=tuple(attached.split()))
+    await store.messages.decide(replace(decision, outcome=brought), NOW)
     return sent
 
 
@@ -77,7 +77,7 @@ async def bring(store: Store, declaration: Arrival, *codes: str, number: int = 2
             values={"codes": " ".join(codes)},
         ),
         linked=declaration.id,
-        meaning=JudgedMeaning(belongs_to=belongs_to, brings=codes),
+        outcome=DocumentsOutcome(belongs_to=belongs_to, brings=codes),
     )
     await add_and_claim(store, sent)
     await store.messages.decide(decision, NOW)

@@ -22,7 +22,7 @@ from gateway.model.agreements import (
     Told,
     state_after,
 )
-from gateway.model.decision import Decision, JudgedMeaning, Wait
+from gateway.model.decision import AgreementOutcome, Decision, DeclarationOutcome, Wait
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Receipt, ReceiptKind
 from gateway.model.states import CustomsStatus, DeliveryState, Event, State
@@ -86,7 +86,7 @@ def under(sent: Arrival, store: Store, attempt: int = 1) -> Decision:
     used = store.register.agreement(NUMBER)
     assert used is not None
     facts = replace(decision.facts, key=replace(KEY, reference=sent.name))
-    return replace(decision, facts=facts, meaning=JudgedMeaning(use=used))
+    return replace(decision, facts=facts, outcome=DeclarationOutcome(use=used))
 
 
 async def told(store: Store, act: Told = Act.CONFIRMED, *, holds: bool = False, **terms: Any) -> None:
@@ -108,7 +108,7 @@ async def told(store: Store, act: Told = Act.CONFIRMED, *, holds: bool = False, 
         attempt=1,
         fence=1,
         event=Event.ACCEPTED_NO_DELIVERY,
-        meaning=JudgedMeaning(change=change, holds=holds),
+        outcome=AgreementOutcome(change=change, holds=holds),
     )
     assert await store.messages.decide(decision, NOW) == Applied(State.CLOSED)
 

@@ -89,7 +89,9 @@ class Queue:
             )
             .returning(c.item, *self._counted)
         )
-        self._put_back = update(table).where(c.item == bindparam("of_item"), c.fence == bindparam("by_fence"))
+        self._put_back = update(table).where(
+            c.item == bindparam("of_item"), c.fence == bindparam("by_fence"), CLAIMED
+        )
         self._end = delete(table).where(c.item == bindparam("of_item")).returning(*self._counted)
         self._fence = select(c.fence).where(c.item == bindparam("of_item"), CLAIMED)
         self._renew = (

@@ -1,4 +1,5 @@
-"""Checks the whole store for consistency: the log, the messages against it, every package, and every receipt.
+"""Checks the whole store for consistency: the log, the messages against it, every package, every receipt, and
+the queues.
 
 Errors are reported row by row. The log is a chain: a changed row shows in its own digest, a missing one in
 the sequence. Whoever rewrites the whole log cannot change the receipts that were signed with places in the
@@ -19,7 +20,8 @@ from sqlalchemy import Column, Connection, Row, Select, select, text
 from adapters.home.home import Home
 from adapters.store.database import GENESIS, chained
 from adapters.store.read.packages import packages
-from adapters.store.tables.messages import UNREADABLE, events, messages, receipts
+from adapters.store.tables.messages import UNREADABLE, deliveries, events, messages, receipts
+from adapters.store.tables.queues import QUEUED, to_judge, to_send
 from adapters.store.write.receipts import SIGNED
 from gateway.formats import xml
 from gateway.formats.certificates import certificate
@@ -28,7 +30,7 @@ from gateway.formats.submission import NAMESPACE
 from gateway.model.faults import MessageRejected
 from gateway.model.message import ReceiptKind
 from gateway.model.parties import RegisteredCertificate
-from gateway.model.states import Event
+from gateway.model.states import Event, State
 
 _VERDICTS: Final = {
     Event.PASSED: "accepted",
@@ -44,8 +46,8 @@ _AT_ONCE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """One inconsistency. `what` is event, message, package or receipt, and `which` its number, id, digest or
-    name."""
+    """One inconsistency. `what` is event, message, package, receipt or the name of a queue, and `which` its
+    number, id, digest or name."""
 
     what: str
     which: str
@@ -81,6 +83,7 @@ class Audit:
             yield from self._messages(reader)
             yield from self._packages(reader)
             yield from self._receipts(reader)
+            yield from _queues(reader)
 
     def _log(self, reader: Connection) -> Iterator[Wrong]:
         digest, expected = GENESIS, 1
@@ -234,6 +237,22 @@ class Audit:
         if link is None or not sequence.isdecimal():
             return False
         return self._links.get(int(sequence)) == (message, link.get("digest"))
+
+
+_OPEN: Final = (
+    (to_judge, select(messages.c.seq).where(messages.c.state == State.RECEIVED)),
+    (to_send, select(deliveries.c.id).where(deliveries.c.state.in_(QUEUED))),
+)
+
+
+def _queues(reader: Connection) -> Iterator[Wrong]:
+    """What is not in its queue is never done; what is in it and finished would be done again."""
+    for queue, open_ in _OPEN:
+        queued = select(queue.c.item)
+        for item in reader.execute(open_.except_(queued)).scalars():
+            yield Wrong(queue.name, str(item), "missing", "it is not done, and nothing will do it")
+        for item in reader.execute(queued.except_(open_)).scalars():
+            yield Wrong(queue.name, str(item), "added", "it is not to be done")
 
 
 def _all(

@@ -85,6 +85,30 @@ def test_whichever_row_of_log_or_messages_is_changed_is_named(home: Home, table:
     assert found(home) == []
 
 
+def test_work_that_is_in_no_queue_and_a_place_without_work_are_named(home: Home) -> None:
+    def queued() -> set[tuple[str, str, str]]:
+        return {(each.what, each.which, each.how) for each in found(home) if each.what.startswith("to_")}
+
+    with closing(sqlite3.connect(home.database)) as store:
+        ((item,),) = store.execute("SELECT min(item) FROM to_send")
+        ((seq, state),) = store.execute("SELECT seq, state FROM messages ORDER BY seq LIMIT 1")
+        store.execute("UPDATE to_send SET item = 99 WHERE item = ?", (item,))
+        store.execute("UPDATE messages SET state = 'received' WHERE seq = ?", (seq,))
+        store.execute(
+            "INSERT INTO to_judge (account, item, due_at, fence, attempts) VALUES ('a', 99, 0, 0, 0)"
+        )
+        store.commit()
+        assert queued() == {
+            *(("to_send", str(item), "missing"), ("to_send", "99", "added")),
+            *(("to_judge", str(seq), "missing"), ("to_judge", "99", "added")),
+        }
+        store.execute("UPDATE to_send SET item = ? WHERE item = 99", (item,))
+        store.execute("UPDATE messages SET state = ? WHERE seq = ?", (state, seq))
+        store.execute("DELETE FROM to_judge")
+        store.commit()
+    assert found(home) == []
+
+
 @pytest.mark.parametrize("table", ["events", "messages", "receipts"])
 def test_whichever_row_is_taken_away_is_named(home: Home, table: str) -> None:
     with closing(sqlite3.connect(home.database)) as store:

@@ -25,9 +25,8 @@ class Metrics:
     """An `Observer` that records metrics in `registry`, and when each loop last ran (`ticks`)."""
 
     def __init__(self) -> None:
-        # Otherwise there are twice as many series, for a time that is the same for the process. It has no
-        # annotations.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
+        # Otherwise there are twice as many series, for a time that is the same for the process.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotations
         self.registry = CollectorRegistry()
         self.ticks: dict[str, datetime] = {}
         self._received = self._counter(

@@ -113,7 +113,7 @@ def _add(transaction: Transaction, arrival: Arrival, sender: Account | None) -> 
             "link_digest": link.digest,
         },
     )
-    seq: int = added.inserted_primary_key[0]  # type: ignore[index]
+    seq: int = added.inserted_primary_key[0]  # type: ignore[index]  # it has one column
     queue_for_judgement(transaction, seq, None)
     count(transaction, arrival, sender)
     if arrival.reply is not None:

@@ -69,7 +69,7 @@ def submit(
                 "changed_at": now,
             },
         )
-        id_: int = row.inserted_primary_key[0]  # type: ignore[index]
+        id_: int = row.inserted_primary_key[0]  # type: ignore[index]  # it has one column
         added.append(id_)
     queue_for_sending(transaction, added, now)
 

@@ -77,12 +77,13 @@ def test_a_connection_ends_where_what_is_gone_may_not_be_made_again(rabbit: Rabb
         async with BrokerConnection(settings, tmp_path, "test", made, again=True) as node:
             await node.until_connected()
             await asyncio.to_thread(rabbit.allow, vhost, "keeper", "^$", ".*", ".*")
-            async with await aio_pika.connect(rabbit.url(vhost, "admin")) as connection:
-                await (await connection.channel()).exchange_delete(RECEIPTS)
             # A channel that is used every two seconds goes by the permissions that it began with.
             await asyncio.to_thread(rabbit.ctl, "close_all_connections", "--vhost", vhost, "tests")
-            while "ACCESS_REFUSED" not in node.why_not:
-                await asyncio.sleep(0.05)
+            async with await aio_pika.connect(rabbit.url(vhost, "admin")) as connection:
+                channel = await connection.channel()
+                while "ACCESS_REFUSED" not in node.why_not:
+                    await channel.exchange_delete(RECEIPTS)
+                    await asyncio.sleep(0.05)
             assert not node.connected
 
     run(test, PATIENCE)

@@ -43,6 +43,10 @@ class Clients:
             session.stdin.close()
         return begun
 
+    def pids(self) -> list[int]:
+        """Of the sessions that have not been waited for."""
+        return [session.pid for session in self._sessions if session.returncode is None]
+
     def wait(self) -> None:
         for session in self._sessions:
             assert session.stdout is not None

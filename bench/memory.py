@@ -14,6 +14,7 @@ from zipfile import ZIP_STORED, ZipFile
 
 from bench.clients import Clients
 from bench.harness import home
+from bench.processes import descendants
 from bench.report import show, table
 from bench.serving import Progress, serving, when
 from bench.traffic import Broker, scan
@@ -78,21 +79,7 @@ def _sampled(pid: int) -> Iterator[list[dict[int, int]]]:
 
 def _sizes(pid: int) -> dict[int, int]:
     """Bytes of the process (first) and of each of its descendants."""
-    found = {pid: _proportional(pid)}
-    waiting = [pid]
-    while waiting:
-        for child in _children(waiting.pop()):
-            found[child] = _proportional(child)
-            waiting.append(child)
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        threads = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
-    except FileNotFoundError:
-        return []  # the process has ended meanwhile
+    return {each: _proportional(each) for each in (pid, *descendants(pid))}
 
 
 def _proportional(pid: int) -> int:

@@ -151,13 +151,15 @@ def checked(name: str, data: dict[str, Any], model: type[Model]) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        wrong = "; ".join(": ".join(filter(None, _wrong(data, found))) for found in error.errors())
+        wrong = "; ".join(
+            ": ".join(filter(None, _wrong(data, error_detail))) for error_detail in error.errors()
+        )
         raise BadSettings(f"{PurePath(name).name}: {wrong}") from None
 
 
-def _wrong(data: Any, found: ErrorDetails) -> tuple[str, str]:
-    return printable(".".join(_place(data, found["loc"], of_all=found["type"] == "value_error"))), complaint(
-        found
+def _wrong(data: Any, error: ErrorDetails) -> tuple[str, str]:
+    return printable(".".join(_place(data, error["loc"], of_all=error["type"] == "value_error"))), complaint(
+        error
     )
 
 
@@ -179,14 +181,14 @@ def _place(data: Any, steps: Sequence[int | str], *, of_all: bool) -> Iterator[s
         yield str(steps[-1])
 
 
-def complaint(found: ErrorDetails) -> str:
+def complaint(error: ErrorDetails) -> str:
     """What is wrong; in our own words where pydantic's would puzzle an administrator."""
-    match found["type"]:
+    match error["type"]:
         case "extra_forbidden":
             return UNKNOWN_KEY
         case "union_tag_not_found":
-            return f"{found['ctx']['discriminator']} is missing"
+            return f"{error['ctx']['discriminator']} is missing"
         case "union_tag_invalid":
-            return f"{found['ctx']['discriminator']} must be one of {found['ctx']['expected_tags']}"
+            return f"{error['ctx']['discriminator']} must be one of {error['ctx']['expected_tags']}"
         case _:
-            return found["msg"].removeprefix("Value error, ")
+            return error["msg"].removeprefix("Value error, ")

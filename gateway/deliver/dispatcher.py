@@ -150,8 +150,8 @@ class Dispatcher:
 
     async def _look(self) -> None:
         """Reads the stored state of destinations: breakers, as the last node left them, and pauses."""
-        now, known = self._config.clock(), await self._config.destinations.known()
-        for name, (breaker, pause) in known.items():
+        now, statuses = self._config.clock(), await self._config.destinations.known()
+        for name, (breaker, pause) in statuses.items():
             if name not in self._lanes:
                 lane = self._lanes[name] = self._new(name, breaker.found(now), now)
                 lane.rate_limit = lane.rate_limit if breaker.closed else lane.rate_limit.slow()
@@ -191,10 +191,10 @@ class Dispatcher:
 
     async def _deliver(self, name: str, lane: _Lane, delivery: Outgoing, probe: bool) -> None:
         try:
-            begun = self._config.clock()
-            outcome, said, unsure = await self._attempt(delivery)
-            note, now = printable(said, 500), self._config.clock()
-            self._config.observer.attempted(delivery, outcome, begun, now)
+            began_at = self._config.clock()
+            outcome, reason, unsure = await self._attempt(delivery)
+            note, now = printable(reason, 500), self._config.clock()
+            self._config.observer.attempted(delivery, outcome, began_at, now)
             step = next_step(
                 outcome,
                 delivery.attempts,
@@ -266,29 +266,29 @@ class Dispatcher:
         """The outcome, its reason, and whether customs may have the submission without having confirmed it.
         If an earlier attempt may have reached customs, only customs' answer to a question can rule that out;
         the failure of this attempt says nothing about the earlier one."""
-        submission, unsure, sent = delivery.submission, delivery.unsure, False
+        submission, unsure, submitted = delivery.submission, delivery.unsure, False
         backend = self._config.backends.get(submission.destination)
         if backend is None:
             return Outcome.LATER, f"no back-end is named {submission.destination}", unsure
         try:
             if delivery.unknown:
-                asked, why = await backend.ask(submission.key)
-                if asked not in (Outcome.LATER, None):
+                answer, why = await backend.ask(submission.key)
+                if answer not in (Outcome.LATER, None):
                     note = f"asked by key: {why}" if why else "asked by key"
-                    return asked, note, unsure and asked is not Outcome.TAKEN
-                unsure = unsure and asked is None
-            sent = True
+                    return answer, note, unsure and answer is not Outcome.TAKEN
+                unsure = unsure and answer is None
+            submitted = True
             outcome, note = await backend.submit(submission, self._config.blobs.open)
         except Exception as error:
             log.error("back-end failed", backend=submission.destination, error=printable(str(error), 500))
-            return Outcome.UNKNOWN, type(error).__name__, unsure or sent
+            return Outcome.UNKNOWN, type(error).__name__, unsure or submitted
         if outcome is Outcome.TAKEN:
             return outcome, note, False
         return outcome, note, unsure or outcome is Outcome.UNKNOWN
 
 
-def _sooner(said: CircuitBreaker, known: CircuitBreaker) -> bool:
-    return said.probe_at is not None and (known.probe_at is None or said.probe_at < known.probe_at)
+def _sooner(stored: CircuitBreaker, ours: CircuitBreaker) -> bool:
+    return stored.probe_at is not None and (ours.probe_at is None or stored.probe_at < ours.probe_at)
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:

@@ -39,25 +39,25 @@ _LICENCES: Final = {"licences": "licence", "manual_no": "manual", "agreement": "
 
 def compiled(
     name: str,
-    sent: Sequence[DossierDeclaration],
+    messages: Sequence[DossierDeclaration],
     receipts: Sequence[DossierReceipt],
     owed: OwedDocuments | None,
 ) -> Dossier:
-    """Compiles a dossier. `sent` are its accepted messages, oldest first, at least one of them a declaration;
+    """Compiles a dossier. `messages` are its accepted ones, oldest first, at least one of them a declaration;
     `receipts` are the answers and receipts to any of them, in the order of their rows."""
     names = _Names()
     leaves: list[DossierFile] = []
-    for message in sent:
+    for message in messages:
         leaves += _of_message(message, names)
-    asked = []
+    requests = []
     for each in _once(receipts):
         file = _of_told(each, names)
         leaves.append(file)
         if each.status in _ASKING:
-            asked.append(DocumentRequest(at=each.at, what=each.status, note=each.note, part=file.path))
+            requests.append(DocumentRequest(at=each.at, what=each.status, note=each.note, part=file.path))
         elif each.kind == ReceiptKind.REQUEST:
-            asked.append(DocumentRequest(at=each.at, what=each.kind, note=each.note, part=file.path))
-    declarations = tuple(message for message in sent if message.operation is not Operation.INFORM)
+            requests.append(DocumentRequest(at=each.at, what=each.kind, note=each.note, part=file.path))
+    declarations = tuple(message for message in messages if message.operation is not Operation.INFORM)
     facts = declarations[-1].facts
     return Dossier(
         name=name,
@@ -67,18 +67,18 @@ def compiled(
             (kind, number) for fact, kind in _LICENCES.items() for number in facts.get(fact, "").split()
         ),
         owed=owed,
-        asked=tuple(sorted(asked, key=lambda each: each.at)),
+        asked=tuple(sorted(requests, key=lambda each: each.at)),
     )
 
 
 def _once(receipts: Iterable[DossierReceipt]) -> Iterable[DossierReceipt]:
     """Each receipt once: the same receipt for several accounts is one document. Answers are all kept."""
-    given = set()
+    seen = set()
     for each in receipts:
         if each.record is Record.RECEIPT:
-            if each.sha256 in given:
+            if each.sha256 in seen:
                 continue
-            given.add(each.sha256)
+            seen.add(each.sha256)
         yield each
 
 
@@ -88,8 +88,8 @@ class _Names:
     def __init__(self) -> None:
         self._given: set[tuple[Shelf, str]] = set()
 
-    def give(self, shelf: Shelf, wanted: str) -> str:
-        safe = safe_name(wanted)
+    def give(self, shelf: Shelf, name_in_message: str) -> str:
+        safe = safe_name(name_in_message)
         stem, dot, extension = safe.rpartition(".")
         number, name = 1, safe
         while (shelf, name.casefold()) in self._given:
@@ -99,10 +99,10 @@ class _Names:
         return name
 
 
-def safe_name(wanted: str) -> str:
+def safe_name(name: str) -> str:
     """The name with every character replaced that some file system forbids, cut to at most 200 bytes; a short
     extension is kept."""
-    normal = unicodedata.normalize("NFC", wanted)
+    normal = unicodedata.normalize("NFC", name)
     clean = "".join("_" if each in _UNFIT or not each.isprintable() else each for each in normal)
     # A leading dot hides a file on some systems; others cut off dots and blanks at the end.
     clean = re.sub(r"^[. ]|[. ]$", "_", clean) or "_"

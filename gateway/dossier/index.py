@@ -34,12 +34,12 @@ def build_index(dossier: Dossier, export: Export | None = None) -> etree._Elemen
     owed = dossier.owed
     if owed is not None:
         times = {"dueAt": owed.due_at, "fulfilledAt": owed.fulfilled_at}
-        known = {name: _at(time) for name, time in times.items() if time is not None}
-        element = _put(root, "Owed", due=owed.due, **known)
+        dates = {name: _at(time) for name, time in times.items() if time is not None}
+        element = _put(root, "Owed", due=owed.due, **dates)
         for code in owed.documents:
             _put(element, "Document", code=code, missing="true" if code in owed.missing else "false")
-    for asked in dossier.asked:
-        _put(root, "Asked", at=_at(asked.at), what=asked.what, note=asked.note, path=asked.part)
+    for request in dossier.asked:
+        _put(root, "Asked", at=_at(request.at), what=request.what, note=request.note, path=request.part)
     parts = _put(root, "Parts")
     for file in dossier.leaves:
         _put_leaf(parts, file)

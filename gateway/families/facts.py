@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from lxml import etree
 
-from gateway.formats.reading import number, plain, said
+from gateway.formats.reading import number, plain, stripped
 
 Translation: TypeAlias = Mapping[str, str]
 
@@ -28,8 +28,8 @@ def plain_path(
     below = "/".join(rest)
 
     def select(root: etree._Element) -> list[etree._Element]:
-        found = root.find(below) if below else root
-        return [] if root.tag != first or found is None else [found]
+        element = root.find(below) if below else root
+        return [] if root.tag != first or element is None else [element]
 
     return select
 
@@ -41,9 +41,9 @@ def only_once(expression: str, namespaces: Mapping[str, str]) -> Callable[[etree
         path = etree.XPath(expression, namespaces=dict(namespaces) or None, smart_strings=False)
 
         def differing(root: etree._Element) -> str:
-            found = path(root)
-            told = each_text(found) if isinstance(found, list) else ()
-            return ", ".join(told) if len(told) > 1 else ""
+            value = path(root)
+            texts_found = each_text(value) if isinstance(value, list) else ()
+            return ", ".join(texts_found) if len(texts_found) > 1 else ""
 
         return differing
     steps = [step.rpartition(":") for step in expression[1:].split("/")]
@@ -72,15 +72,15 @@ def text(value: object) -> str:
         value = value.text or ""
     if isinstance(value, float):
         return f"{value:.4f}".rstrip("0").rstrip(".") if math.isfinite(value) else ""
-    return said(str(value))
+    return stripped(str(value))
 
 
 def total(value: object) -> str:
     """The sum of the numbers in the nodes as `plain` writes it. Blank nodes are skipped; empty where there is
     no number, or a node that is not one."""
-    found = [number(node.text) for node in nodes(value) if said(node.text)]
-    known = [each for each in found if each is not None]
-    return plain(sum(known, Decimal())) if known and len(known) == len(found) else ""
+    numbers = [number(node.text) for node in nodes(value) if stripped(node.text)]
+    valid = [each for each in numbers if each is not None]
+    return plain(sum(valid, Decimal())) if valid and len(valid) == len(numbers) else ""
 
 
 def texts(value: object) -> str:
@@ -88,12 +88,12 @@ def texts(value: object) -> str:
 
 
 def each_text(value: object) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(said for node in nodes(value) if (said := text(node))))
+    return tuple(dict.fromkeys(content for node in nodes(value) if (content := text(node))))
 
 
 def translation(column: str, files: Mapping[str, bytes]) -> Translation:
     """The translation of codes by `LIST.COLUMN`: each code in `codes/LIST.csv` to the text in that column. A
     code without a row or with an empty cell has none. Raises `KeyError` for an unknown list or column."""
-    name, _dot, told = column.partition(".")
+    name, _dot, target = column.partition(".")
     rows = csv.DictReader(files[f"codes/{name}.csv"].decode().splitlines())
-    return {row["code"]: row[told] for row in rows if row[told]}
+    return {row["code"]: row[target] for row in rows if row[target]}

@@ -155,10 +155,10 @@ class MessageType:
         nodes, separated by blanks. A fact that the profile translates has the code of the translation,
         whichever code the message uses.
         """
-        found = {name: text(path(root)) for name, path in self._facts.items()}
-        found |= {name: total(path(root)) for name, path in self._numbers.items()}
-        found |= {name: texts(path(root)) for name, path in self._lists.items()}
-        return {name: self.translated(name, said[:_LONGEST_FACT]) for name, said in found.items() if said}
+        values = {name: text(path(root)) for name, path in self._facts.items()}
+        values |= {name: total(path(root)) for name, path in self._numbers.items()}
+        values |= {name: texts(path(root)) for name, path in self._lists.items()}
+        return {name: self.translated(name, value[:_LONGEST_FACT]) for name, value in values.items() if value}
 
     def translated(self, fact: str, code: str) -> str:
         """The profile's translation of a code of this fact; the code itself where there is none."""
@@ -175,7 +175,7 @@ class MessageType:
     def several(self, root: etree._Element) -> str:
         """The element or the differing texts of an answer's fact that occur more than once; empty where the
         document is a single answer, and for types that are no answers."""
-        return next((said for each in self._once if (said := each(root))), "")
+        return next((repeated for each in self._once if (repeated := each(root))), "")
 
     def operation(self, facts: Mapping[str, str]) -> Operation:
         """What the message asks for. A type whose profile names no operations has no temporary saves: each of
@@ -192,8 +192,8 @@ class MessageType:
 
     def element_of(self, fact: str, root: etree._Element) -> etree._Element | None:
         """The element whose text a fact is; None where it is absent, or where the fact is computed."""
-        found = self._facts[fact](root)
-        first = found[0] if isinstance(found, list) and found else None
+        selected = self._facts[fact](root)
+        first = selected[0] if isinstance(selected, list) and selected else None
         return first if isinstance(first, etree._Element) else None
 
 
@@ -249,10 +249,10 @@ class Families:
     def recognise(self, root: etree._Element) -> MessageType:
         """The type of this message; raises `MessageRejected` where no family knows its root element."""
         name = etree.QName(root).text
-        found = self._by_root.get(name)
-        if found is None:
+        kind = self._by_root.get(name)
+        if kind is None:
             raise MessageRejected(self._unknown(root))
-        return found
+        return kind
 
     def wrapper(self, root: etree._Element) -> Wrapper | None:
         """The wrapper whose root element this is; None where it is a message itself."""
@@ -261,12 +261,16 @@ class Families:
     def _unknown(self, root: etree._Element) -> Finding:
         """The fault of an unknown root element, with the namespace in which the element is known, if any."""
         name = etree.QName(root)
-        known = [
+        namespaces = [
             each.namespace or "-"
             for each in map(etree.QName, self._by_root)
             if each.localname == name.localname
         ]
-        en, zh = (f"; namespace {known[0]} expected", f"，命名空间应为 {known[0]}") if known else ("", "")
+        en, zh = (
+            (f"; namespace {namespaces[0]} expected", f"，命名空间应为 {namespaces[0]}")
+            if namespaces
+            else ("", "")
+        )
         return finding(
             Fault.FAMILY_UNKNOWN, detail=name.text + en, detail_zh=name.text + zh, line=root.sourceline
         )
@@ -303,8 +307,8 @@ def _sorted(folder: Traversable) -> list[Traversable]:
 def _refusals(family: str, profile: _Profile) -> dict[str | None, str]:
     if profile.refusal is None:
         return {}
-    found: dict[str | None, str] = {family: profile.refusal.template}
-    return found | {None: profile.refusal.template} if profile.refusal.unrecognised else found
+    templates: dict[str | None, str] = {family: profile.refusal.template}
+    return templates | {None: profile.refusal.template} if profile.refusal.unrecognised else templates
 
 
 def _statuses(types: Iterable[MessageType]) -> set[CustomsStatus | None]:

@@ -38,9 +38,9 @@ class _Texts(BaseModel):
     zh: _Text
     en: _Text
 
-    def unknown(self, known: Iterable[str]) -> set[str]:
+    def unknown(self, placeholders: Iterable[str]) -> set[str]:
         used = {name for text in (self.zh, self.en) for name in Template(text).get_identifiers()}
-        return used.difference(known)
+        return used.difference(placeholders)
 
     def filled(self, values: Mapping[str, str], missing: Mapping[str, str] = _DASH) -> dict[str, str]:
         return {
@@ -80,9 +80,9 @@ class NoticeTexts:
         and an unknown placeholder.
         """
         read = _File.model_validate(tomllib.loads(text))
-        wanted = {class_of(status) for status in statuses} | {OTHER}
-        if read.classes.keys() != wanted:
-            differing = ", ".join(sorted(read.classes.keys() ^ wanted))
+        expected = {class_of(status) for status in statuses} | {OTHER}
+        if read.classes.keys() != expected:
+            differing = ", ".join(sorted(read.classes.keys() ^ expected))
             raise ValueError(f"classes that have no text, or a text and no answer: {differing}")
         for name, texts in read.classes.items():
             if unknown := texts.unknown(_OF_CLASS):
@@ -103,8 +103,8 @@ class NoticeTexts:
         is empty or only repeats the class."""
         values = {"entry_id": entry_id, "seq_no": seq_no, "reference": reference, "code": code}
         texts = self._classes[class_].filled(values)
-        said = note.strip().rstrip("。") not in ("", *self._note.repeats)
-        notes = self._note.filled({"note": note}) if said else {}
+        says_more = note.strip().rstrip("。") not in ("", *self._note.repeats)
+        notes = self._note.filled({"note": note}) if says_more else {}
         return {lang: text + notes.get(lang, "") for lang, text in texts.items()}
 
     def of_release(

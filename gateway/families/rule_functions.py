@@ -36,7 +36,7 @@ from typing import Any, Final, TypeAlias
 from lxml import etree
 
 from gateway.formats.locations import MOST_FINDINGS
-from gateway.formats.reading import number, said
+from gateway.formats.reading import number, stripped
 from gateway.model.faults import in_bytes
 from gateway.model.file_names import FileNames
 from gateway.model.message import Package
@@ -84,8 +84,8 @@ def functions(lists: Mapping[str, frozenset[str]]) -> Functions:
         return any(text in lists[name] for name in names.split())
 
     def unlisted(_: object, names: str, nodes: list[etree._Element]) -> list[etree._Element]:
-        known = _union(tuple(lists[name] for name in names.split()))
-        strange = (node for node in nodes if (text := said(node.text)) and text not in known)
+        listed = _union(tuple(lists[name] for name in names.split()))
+        strange = (node for node in nodes if (text := stripped(node.text)) and text not in listed)
         # No more of them are reported, and returning nodes takes lxml time quadratic in their number.
         return list(islice(strange, MOST_FINDINGS))
 
@@ -117,7 +117,7 @@ def _string(value: Any) -> str:
     """The string value as XPath's string() gives it, without white space around it."""
     first = (value[0] if value else "") if isinstance(value, list) else value
     text = (first.text or "") if isinstance(first, etree._Element) else str(first)
-    return said(text)
+    return stripped(text)
 
 
 def _number(value: Any) -> Decimal | None:
@@ -134,18 +134,18 @@ def _follows(_: object, one: Any, other: Any) -> bool:
 
 
 def _agrees(_: object, total: Any, price: Any, quantity: Any, share: float) -> bool:
-    told, one, many = _number(total), _number(price), _number(quantity)
-    if told is None or one is None or many is None:
+    stated, one, many = _number(total), _number(price), _number(quantity)
+    if stated is None or one is None or many is None:
         return True
     product = _EXACT.multiply(one, many)
     slack = _EXACT.multiply(product, Decimal(str(share)))
-    return abs(_EXACT.subtract(told, product)) <= _EXACT.add(abs(slack), _CENT)
+    return abs(_EXACT.subtract(stated, product)) <= _EXACT.add(abs(slack), _CENT)
 
 
 def _unnamed(_: object, files: list[etree._Element], listed: list[etree._Element]) -> list[etree._Element]:
     names = _names.get()
-    meant = {name for each in {_string([node]) for node in listed} for name in names.named(each)}
-    return [file for file in files if file.get("name") not in meant]
+    named = {name for each in {_string([node]) for node in listed} for name in names.named(each)}
+    return [file for file in files if file.get("name") not in named]
 
 
 def _shared(_: object, listed: list[etree._Element], tag: str) -> list[etree._Element]:
@@ -154,8 +154,8 @@ def _shared(_: object, listed: list[etree._Element], tag: str) -> list[etree._El
 
     def is_shared(node: etree._Element) -> bool:
         parent = node.getparent()
-        said = "" if parent is None else (parent.findtext(f"{{*}}{tag}") or "").strip()
-        return any(first.setdefault(name, said) != said for name in names.named(_string([node])))
+        content = "" if parent is None else (parent.findtext(f"{{*}}{tag}") or "").strip()
+        return any(first.setdefault(name, content) != content for name in names.named(_string([node])))
 
     return list(islice(filter(is_shared, listed), MOST_FINDINGS))
 

@@ -72,8 +72,8 @@ def schema_faults(schema: Schema, root: etree._Element, size: int, private: Set[
         words.explained(error) for error in islice(schema.explaining.iter_errors(lxml_root), MOST_FINDINGS)
     ]
     # libxml2 refuses some values that xmlschema takes, as numbers with blanks inside.
-    known = {fault.element for fault in faults}
-    faults += (fault for fault in words.values_of_log(root) if fault.element not in known)
+    reported = {fault.element for fault in faults}
+    faults += (fault for fault in words.values_of_log(root) if fault.element not in reported)
     return SchemaFaults(faults[:MOST_FINDINGS] or list(_of_log(schema, root)), whole=True)
 
 
@@ -94,11 +94,11 @@ class _InWords:
             return self._attribute(element, NIL)
         called = _called(self._schema, element)
         if isinstance(error.validator, XsdGroup):
-            said = Words(f"{called}的元素之间不能有文字，请删去", "there is text between the elements")
-            return _found(Fault.SCHEMA_VALUE, element, said, names=())
+            words = Words(f"{called}的元素之间不能有文字，请删去", "there is text between the elements")
+            return _found(Fault.SCHEMA_VALUE, element, words, names=())
         if isinstance(error.validator, XsdElement) and len(element):
-            said = Words(f"{called}只能有文字，不能有下级元素", f"{_name(element)} holds text, no elements")
-            return _found(Fault.SCHEMA_ELEMENT, element[0], said)
+            words = Words(f"{called}只能有文字，不能有下级元素", f"{_name(element)} holds text, no elements")
+            return _found(Fault.SCHEMA_ELEMENT, element[0], words)
         return self._value(element)
 
     def values_of_log(self, root: etree._Element) -> Iterator[SchemaFault]:
@@ -120,12 +120,12 @@ class _InWords:
     def _attribute(self, element: Any, name: str) -> SchemaFault:
         short = name.rpartition("}")[2]
         called = _called(self._schema, element)
-        said = Words(f"{called}的属性 {short}", f"attribute {short} of {_name(element)}")
+        words = Words(f"{called}的属性 {short}", f"attribute {short} of {_name(element)}")
         value = element.get(name)
         return _found(
             Fault.SCHEMA_ATTRIBUTE,
             element,
-            said,
+            words,
             value=value and shown(element, self._private, value),
             names=(),
         )
@@ -148,21 +148,21 @@ def _misplaced(schema: Schema, error: XMLSchemaChildrenValidationError, parent: 
         )
         return _found(Fault.SCHEMA_MISSING, parent, lacks, names={*names, *absent})
     child = parent[error.index]
-    known = [each.name for each in _elements(error.validator)]
-    if child.tag in known:
-        said = Words(
+    allowed = [each.name for each in _elements(error.validator)]
+    if child.tag in allowed:
+        words = Words(
             f"{_called(schema, child)}在{_called(schema, parent)}中出现的次数超出允许，请只保留一个",
             f"{_name(child)} stands too often in {_name(parent)}",
         )
-    elif _name(child) in (etree.QName(name).localname for name in known):
-        said = Words(f"{_name(child)} 的命名空间不正确，请核对", f"{_name(child)} has the wrong namespace")
+    elif _name(child) in (etree.QName(name).localname for name in allowed):
+        words = Words(f"{_name(child)} 的命名空间不正确，请核对", f"{_name(child)} has the wrong namespace")
     else:
-        said = Words(
+        words = Words(
             f"{_called(schema, parent)}中不应有 {_name(child)}，请删去或核对元素名",
             f"{_name(parent)} has no {_name(child)}",
         )
     return _found(
-        Fault.SCHEMA_ELEMENT, child, said, names=absent.union(map(_name, child.iter(etree.Element)))
+        Fault.SCHEMA_ELEMENT, child, words, names=absent.union(map(_name, child.iter(etree.Element)))
     )
 
 
@@ -200,7 +200,7 @@ def _name(element: Any) -> str:
 
 
 def _found(
-    fault: Fault, element: Any, said: Words, value: str | None = None, names: Iterable[str] | None = None
+    fault: Fault, element: Any, words: Words, value: str | None = None, names: Iterable[str] | None = None
 ) -> SchemaFault:
     """A fault. By default its `names` are those of the element and of all elements inside it."""
     if names is None:
@@ -208,8 +208,8 @@ def _found(
     return SchemaFault(
         finding(
             fault,
-            detail=said.en,
-            detail_zh=_BEFORE_A_STOP.sub("", said.zh).strip(),
+            detail=words.en,
+            detail_zh=_BEFORE_A_STOP.sub("", words.zh).strip(),
             line=element.sourceline,
             xpath=xml_path(element),
             value=value,

@@ -174,7 +174,7 @@ class RuleSet:
     ) -> list[Finding]:
         """The findings, at most `MOST_FINDINGS`, in the order of the rules. Assertions that depend on
         `faulty` elements are left out."""
-        found: list[Finding] = []
+        findings: list[Finding] = []
         with judging(package, policy):
             variables: dict[str, Any] = {}
             for name, value in self._variables:
@@ -184,10 +184,10 @@ class RuleSet:
                     continue
                 for rule in rules:
                     for node in rule.sieve(root, variables):
-                        found += self._findings(rule, node, variables, package, faulty)
-                        if len(found) >= MOST_FINDINGS:
-                            return found[:MOST_FINDINGS]
-        return found
+                        findings += self._findings(rule, node, variables, package, faulty)
+                        if len(findings) >= MOST_FINDINGS:
+                            return findings[:MOST_FINDINGS]
+        return findings
 
     def _findings(
         self,
@@ -271,9 +271,9 @@ class RuleSet:
 
     def _compile(self, expression: str) -> _Expression:
         names = tuple(sorted(set(_VARIABLE.findall(expression))))
-        known = {**self._namespaces, "gw": FUNCTIONS}
+        namespaces = {**self._namespaces, "gw": FUNCTIONS}
         extensions = self._functions if "gw:" in expression else None
-        return _Expression(etree.XPath(expression, namespaces=known, extensions=extensions), names)
+        return _Expression(etree.XPath(expression, namespaces=namespaces, extensions=extensions), names)
 
 
 def _broken(check: etree._Element) -> str:

@@ -44,24 +44,24 @@ def build_notice(notice: AgreementNotice) -> etree._Element:
     _put(root, "NoticeId", notice.id)
     _put(root, "Act", str(notice.act))
     _put(root, "At", notice.at.astimezone(UTC).isoformat())
-    told = etree.SubElement(root, f"{{{NAMESPACE}}}Agreement")
-    _put(told, "Number", agreement.number)
-    _put(told, "Kind", agreement.kind.value)
-    _put(told, "Trader", agreement.trader)
-    _put(told, "Broker", agreement.broker)
-    _put(told, "ProposedBy", notice.proposed_by.value)
-    _put(told, "ValidFrom", agreement.valid_from.isoformat())
+    element = etree.SubElement(root, f"{{{NAMESPACE}}}Agreement")
+    _put(element, "Number", agreement.number)
+    _put(element, "Kind", agreement.kind.value)
+    _put(element, "Trader", agreement.trader)
+    _put(element, "Broker", agreement.broker)
+    _put(element, "ProposedBy", notice.proposed_by.value)
+    _put(element, "ValidFrom", agreement.valid_from.isoformat())
     if agreement.valid_until is not None:
-        _put(told, "ValidUntil", agreement.valid_until.isoformat())
+        _put(element, "ValidUntil", agreement.valid_until.isoformat())
     for prefix in agreement.goods:
-        _put(told, "Goods", prefix)
+        _put(element, "Goods", prefix)
     for office in agreement.offices:
-        _put(told, "Office", office)
-    _put(told, "Direction", agreement.direction)
+        _put(element, "Office", office)
+    _put(element, "Direction", agreement.direction)
     if agreement.value is not None:
-        _put(told, "Value", f"{agreement.value:f}").set("currency", agreement.currency)
-    _put(told, "Mandate", agreement.mandate)
-    _put(told, "Services", agreement.services)
+        _put(element, "Value", f"{agreement.value:f}").set("currency", agreement.currency)
+    _put(element, "Mandate", agreement.mandate)
+    _put(element, "Services", agreement.services)
     _put(root, "Reason", notice.reason.strip())
     for language, text in notice_texts(notice).items():
         _put(root, "Text", text).set(LANG, language)
@@ -70,30 +70,30 @@ def build_notice(notice: AgreementNotice) -> etree._Element:
 
 def read_notice(root: etree._Element) -> AgreementNotice:
     """The values of a notice that its schema accepts. A signature in it is ignored."""
-    told = _child(root, "Agreement")
-    act: Told = PROPOSED if (said := _text(root, "Act")) == PROPOSED else Act(said)
-    until, value = _text(told, "ValidUntil"), told.find("Value", _IN)
+    element = _child(root, "Agreement")
+    act: Told = PROPOSED if (word := _text(root, "Act")) == PROPOSED else Act(word)
+    until, value = _text(element, "ValidUntil"), element.find("Value", _IN)
     return AgreementNotice(
         id=_text(root, "NoticeId"),
         act=act,
         at=datetime.fromisoformat(_text(root, "At")).astimezone(UTC),
         agreement=Agreement(
-            number=_text(told, "Number"),
-            kind=AgreementKind(_text(told, "Kind")),
-            trader=_text(told, "Trader"),
-            broker=_text(told, "Broker"),
+            number=_text(element, "Number"),
+            kind=AgreementKind(_text(element, "Kind")),
+            trader=_text(element, "Trader"),
+            broker=_text(element, "Broker"),
             state=state_after(act),
-            valid_from=date.fromisoformat(_text(told, "ValidFrom")),
+            valid_from=date.fromisoformat(_text(element, "ValidFrom")),
             valid_until=date.fromisoformat(until) if until else None,
-            goods=_texts(told, "Goods"),
-            offices=_texts(told, "Office"),
-            direction=_text(told, "Direction"),
+            goods=_texts(element, "Goods"),
+            offices=_texts(element, "Office"),
+            direction=_text(element, "Direction"),
             value=None if value is None else Decimal((value.text or "").strip()),
             currency="" if value is None else value.attrib["currency"].strip(),
-            services=_text(told, "Services"),
-            mandate=_text(told, "Mandate"),
+            services=_text(element, "Services"),
+            mandate=_text(element, "Mandate"),
         ),
-        proposed_by=Side(_text(told, "ProposedBy")),
+        proposed_by=Side(_text(element, "ProposedBy")),
         reason=_text(root, "Reason"),
     )
 
@@ -138,10 +138,10 @@ def _put(parent: etree._Element, tag: str, text: str) -> etree._Element:
 
 
 def _child(parent: etree._Element, tag: str) -> etree._Element:
-    found = parent.find(tag, _IN)
-    if found is None:
+    child = parent.find(tag, _IN)
+    if child is None:
         raise KeyError(tag)
-    return found
+    return child
 
 
 def _texts(parent: etree._Element, tag: str) -> tuple[str, ...]:

@@ -61,8 +61,8 @@ def notice_texts(notice: AgreementNotice) -> dict[str, str]:
         "valid": valid,
         "valid_en": valid_en,
     }
-    told = {"zh": zh.format(**filled), "en": en.format(**filled)}
-    return told | {"en": told["en"][:1].upper() + told["en"][1:]}
+    texts = {"zh": zh.format(**filled), "en": en.format(**filled)}
+    return texts | {"en": texts["en"][:1].upper() + texts["en"][1:]}
 
 
 def use_texts(kind: AgreementKind, number: str, act: Act, reference: str, entry_id: str) -> dict[str, str]:

@@ -110,10 +110,10 @@ def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
                 detail_zh=f"{directory.entries} 个，上限 {limits.entries} 个",
             )
         )
-    found = list(records(stream, directory))
-    _refuse_one_folder(found)
+    listed = list(records(stream, directory))
+    _refuse_one_folder(listed)
     names: dict[str, str] = {}
-    for record in found:
+    for record in listed:
         _refuse_all_but_plain_files(record)
         name = _name(record)
         # The receiving systems may ignore case or normalise names: two names must differ on all of them.
@@ -121,14 +121,14 @@ def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
         if spelt in names:
             raise MessageRejected(finding(Fault.ZIP_DUPLICATE, file=name))
         names[spelt] = name
-    starts = data_starts(stream, found, directory)
-    _refuse_sizes(found, limits)
+    starts = data_starts(stream, listed, directory)
+    _refuse_sizes(listed, limits)
     entries = tuple(
         Entry(
             *(name, record.size, record.packed, record.crc, record.method == _DEFLATED, start),
             ignored=_is_litter(name) or _goes_with_another(spelt, names),
         )
-        for (spelt, name), record, start in zip(names.items(), found, starts, strict=True)
+        for (spelt, name), record, start in zip(names.items(), listed, starts, strict=True)
     )
     return Archive(entries, stream, limits.ratio)
 
@@ -143,8 +143,8 @@ def _goes_with_another(spelt: str, names: Collection[str]) -> bool:
     return spelt.startswith(_APPLE_DOUBLE) and spelt.removeprefix(_APPLE_DOUBLE) in names
 
 
-def _refuse_one_folder(found: Sequence[Record]) -> None:
-    names = [name for record in found if not _is_litter(name := shown(record.name).replace("\\", "/"))]
+def _refuse_one_folder(entries: Sequence[Record]) -> None:
+    names = [name for record in entries if not _is_litter(name := shown(record.name).replace("\\", "/"))]
     folders = {folder if slash else "" for folder, slash, _ in (name.partition("/") for name in names)}
     if len(folders) == 1 and (folder := folders.pop()) not in ("", ".", "..") and ":" not in folder:
         raise MessageRejected(
@@ -210,13 +210,13 @@ def _is_control(character: str) -> bool:
     )
 
 
-def _refuse_sizes(found: Sequence[Record], limits: ArchiveLimits) -> None:
-    size = sum(record.size for record in found)
+def _refuse_sizes(entries: Sequence[Record], limits: ArchiveLimits) -> None:
+    size = sum(record.size for record in entries)
     if size > limits.size:
         raise MessageRejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limits.size))
-    for record in found:
+    for record in entries:
         _refuse_ratio(record.size, record.packed, limits.ratio, shown(record.name))
-    _refuse_ratio(size, sum(record.packed for record in found), limits.ratio)
+    _refuse_ratio(size, sum(record.packed for record in entries), limits.ratio)
 
 
 def _refuse_ratio(size: int, packed: int, ratio: int, file: str | None = None) -> None:

@@ -111,11 +111,11 @@ def certificate(pem: str) -> Certificate:
     )
 
 
-def outside(known: Certificate, at: datetime) -> str:
+def outside(own: Certificate, at: datetime) -> str:
     """Why the gateway's own certificate may not be used at `at`; empty where it may."""
-    if at < known.begins:
-        return f"the certificate begins on {known.begins.isoformat(' ', 'minutes')}"
-    return f"the certificate ended on {known.ends.isoformat(' ', 'minutes')}" if at > known.ends else ""
+    if at < own.begins:
+        return f"the certificate begins on {own.begins.isoformat(' ', 'minutes')}"
+    return f"the certificate ended on {own.ends.isoformat(' ', 'minutes')}" if at > own.ends else ""
 
 
 def why_not(registered: RegisteredCertificate, now: datetime) -> Finding | None:
@@ -126,9 +126,9 @@ def why_not(registered: RegisteredCertificate, now: datetime) -> Finding | None:
             detail=registered.revoked_at.isoformat(),
             detail_zh=f"{moment_zh(registered.revoked_at)}起",
         )
-    known = certificate(registered.pem)
-    if not known.begins <= now <= known.ends:
-        detail = f"{known.begins.isoformat()} – {known.ends.isoformat()}"
-        detail_zh = f"有效期{moment_zh(known.begins)}至{moment_zh(known.ends)}"
+    parsed = certificate(registered.pem)
+    if not parsed.begins <= now <= parsed.ends:
+        detail = f"{parsed.begins.isoformat()} – {parsed.ends.isoformat()}"
+        detail_zh = f"有效期{moment_zh(parsed.begins)}至{moment_zh(parsed.ends)}"
         return finding(Fault.CERTIFICATE_EXPIRED, detail=detail, detail_zh=detail_zh)
     return None

@@ -13,7 +13,7 @@ from typing import Final
 from lxml import etree
 
 from gateway.formats.locations import MOST_FINDINGS, xml_path
-from gateway.formats.reading import FURTHER_SPACE, XML_SPACE, all_text, said
+from gateway.formats.reading import FURTHER_SPACE, XML_SPACE, all_text, stripped
 from gateway.model.faults import Fault, Finding, finding
 from gateway.model.shown import shown
 
@@ -40,10 +40,10 @@ def strange_characters(
     U+0020 (XML's own around the text does not count); at most `MOST_FINDINGS`. `root` is a reading. `free`
     elements and all inside them are skipped, and so are the texts of `faulty` elements."""
     text = all_text(root)
-    found: list[Iterator[Finding]] = []
+    in_texts: list[Iterator[Finding]] = []
     if _STRANGE.search(text) or _HAS_BROKEN_LINE(root):
-        found.append(_found(root, free, private, faulty))
-    return list(islice(chain(*found, _in_attributes(root, free, private)), MOST_FINDINGS))
+        in_texts.append(_found(root, free, private, faulty))
+    return list(islice(chain(*in_texts, _in_attributes(root, free, private)), MOST_FINDINGS))
 
 
 def first_strange(text: str) -> str | None:
@@ -56,7 +56,7 @@ def _found(
     root: etree._Element, free: Set[str], private: Set[str], faulty: Set[etree._Element]
 ) -> Iterator[Finding]:
     for element in root.iter(etree.Element):
-        if len(element) or element in faulty or not said(element.text):
+        if len(element) or element in faulty or not stripped(element.text):
             continue
         character = first_strange(element.text or "")
         if character is None or _is_free(element, free):

@@ -111,12 +111,12 @@ def unwrapped(answer: Answer) -> Answer:
         head = read(io.BytesIO(answer.body), out)
     except MessageRejected:
         return answer
-    told = head.keys.get(ANSWERS, "")
+    key = head.keys.get(ANSWERS, "")
     return replace(
         answer,
         body=out.getvalue(),
         name=head.name if is_safe(head.name) else answer.name,
-        key=answer.key or (told if SUBMISSION_KEY.fullmatch(told) else None),
+        key=answer.key or (key if SUBMISSION_KEY.fullmatch(key) else None),
     )
 
 
@@ -128,10 +128,10 @@ def _put(parent: etree._Element, tag: str, text: str | None = None) -> etree._El
 
 def _exactly(stream: IO[bytes], size: int) -> bytes:
     """Exactly `size` bytes; fewer only at the end of the stream."""
-    found = b""
-    while len(found) < size and (more := stream.read(size - len(found))):
-        found += more
-    return found
+    data = b""
+    while len(data) < size and (more := stream.read(size - len(data))):
+        data += more
+    return data
 
 
 def _until_data(stream: IO[bytes]) -> tuple[bytes, bytes]:

@@ -187,8 +187,8 @@ def inspect(data: bytes) -> Pdf:
     cut short, or followed by more than 1 KB other than line ends, NULs and the trailer of FORMATS 3.2, has a
     problem. A file that needs a password is `encrypted`, with 0 pages and no problem.
     """
-    body, said = _without_trailer(data.rstrip(_PADDING))
-    return replace(_inspected(body), **said)
+    body, problem = _without_trailer(data.rstrip(_PADDING))
+    return replace(_inspected(body), **problem)
 
 
 def _inspected(body: bytes) -> Pdf:
@@ -210,7 +210,7 @@ def _inspected(body: bytes) -> Pdf:
             inherit_page_attributes=False,
         ) as file:
             stated = _CATALOG_VERSION.match(str(file.Root.get("/Version", "")))
-            found = Pdf(
+            inspected = Pdf(
                 version=max(version, _number(stated.groups()) if stated else 0),
                 pages=len(file.pages),  # qpdf raises where there are none
                 encrypted=file.is_encrypted,
@@ -223,10 +223,10 @@ def _inspected(body: bytes) -> Pdf:
         # qpdf cannot open a file that is encrypted for certificates, and does not give that as the reason.
         if b"/Encrypt" in body:
             return Pdf(version=version, encrypted=True, signed=signed)
-        said = printable(_STREAM_NAME.sub("", str(error)))
-        return _unreadable(metered.spent or _Problem(said, _DAMAGED_ZH), version=version, signed=signed)
+        complaint = printable(_STREAM_NAME.sub("", str(error)))
+        return _unreadable(metered.spent or _Problem(complaint, _DAMAGED_ZH), version=version, signed=signed)
     # qpdf takes objects that it could no longer read for null, and returns the rest without an error.
-    return found if metered.spent is None else _unreadable(metered.spent, version=version, signed=signed)
+    return inspected if metered.spent is None else _unreadable(metered.spent, version=version, signed=signed)
 
 
 def _is_other_kind(head: bytes) -> bool:

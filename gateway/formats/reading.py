@@ -48,21 +48,21 @@ def reading(root: etree._Element) -> Reading:
         return Reading(root, ())
     own = deepcopy(root)  # the signed tree must not change
     for element in own.iter(etree.Element):
-        if element.text and not said(element.text) and _says_nothing(element.text, leaf=not len(element)):
+        if element.text and not stripped(element.text) and _says_nothing(element.text, leaf=not len(element)):
             element.text = None
-        if element.tail and not said(element.tail) and _says_nothing(element.tail, leaf=False):
+        if element.tail and not stripped(element.tail) and _says_nothing(element.tail, leaf=False):
             element.tail = None
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for element in _instructed(own):
-        if said(element.get(NIL)) in _nothing_by(element):
+        if stripped(element.get(NIL)) in _nothing_by(element):
             del element.attrib[NIL]
         for name in _LOCATIONS:
             if element.attrib.pop(name, None) is not None:
-                found.append(_not_followed(element))
-    return Reading(own, tuple(found[:MOST_FINDINGS]))
+                findings.append(_not_followed(element))
+    return Reading(own, tuple(findings[:MOST_FINDINGS]))
 
 
-def said(text: str | None) -> str:
+def stripped(text: str | None) -> str:
     """The text without the white space around it; empty for None."""
     return (text or "").strip()
 

@@ -39,7 +39,7 @@ def _cut(value: str) -> Words:
 def report(name: str, message: str, findings: Sequence[Finding]) -> bytes:
     """The report as UTF-8 text. `name` is the file's name; `message` is the id of the message, empty where it
     never got one."""
-    errors = sum(found.severity is Severity.ERROR for found in findings)
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
     warnings = len(findings) - errors
     counted = f"错误 {errors} 处" + (f"、警告 {warnings} 处" if warnings else "")
     lines = [
@@ -47,10 +47,12 @@ def report(name: str, message: str, findings: Sequence[Finding]) -> bytes:
         *([f"报文号 / message：{message}"] if message else []),
         "",
     ]
-    return "\n".join([*lines, *(line for found in findings for line in _told(found))]).encode()
+    return "\n".join([*lines, *(line for finding in findings for line in _told(finding))]).encode()
 
 
-def _told(found: Finding) -> list[str]:
-    head = heading(found.severity, found.rule or found.code, found.place)
-    value = [] if found.value is None else [f"    所填内容 / value：{found.value}{_cut(found.value).zh}"]
-    return [head.zh, f"    {found.zh}", head.en, f"    {found.en}", *value, ""]
+def _told(finding: Finding) -> list[str]:
+    head = heading(finding.severity, finding.rule or finding.code, finding.place)
+    value = (
+        [] if finding.value is None else [f"    所填内容 / value：{finding.value}{_cut(finding.value).zh}"]
+    )
+    return [head.zh, f"    {finding.zh}", head.en, f"    {finding.en}", *value, ""]

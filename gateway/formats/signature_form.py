@@ -179,14 +179,14 @@ def read_digest(method: etree._Element, value: etree._Element) -> Digest:
 def children(element: etree._Element, *shapes: tuple[str, ...]) -> list[etree._Element]:
     """The children of an element. Raises `MessageRejected` unless the sequence of their tags is one of
     `shapes` and there is no text between them."""
-    found = list(element)
-    texts = [element.text, *(child.tail for child in found)] if found else []
-    if tuple(child.tag for child in found) not in shapes or any(
+    elements = list(element)
+    texts = [element.text, *(child.tail for child in elements)] if elements else []
+    if tuple(child.tag for child in elements) not in shapes or any(
         text and not text.isspace() for text in texts
     ):
         name = etree.QName(element).localname
         raise refusal(f"content of {name}", f"{name} 中的内容不符合要求", element)
-    return found
+    return elements
 
 
 def refusal(detail: str, detail_zh: str, element: etree._Element) -> MessageRejected:

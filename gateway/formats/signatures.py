@@ -90,13 +90,13 @@ def _candidates(
 ) -> Sequence[RegisteredCertificate]:
     """The registered certificates among those in KeyInfo; where KeyInfo has no certificate, all registered
     ones whose kind of key fits the algorithm."""
-    held = set()
+    embedded = set()
     if key_info is not None:
-        held = {"".join((one.text or "").split()) for one in key_info.iter(_CERTIFICATE)}
+        embedded = {"".join((one.text or "").split()) for one in key_info.iter(_CERTIFICATE)}
     chosen = [
         one
         for one in certificates
-        if (certificate(one.pem).base64 in held if held else certificate(one.pem).fits(algorithm))
+        if (certificate(one.pem).base64 in embedded if embedded else certificate(one.pem).fits(algorithm))
     ]
     if not chosen:
         raise MessageRejected(finding(Fault.CERTIFICATE_UNKNOWN))
@@ -111,7 +111,7 @@ def _as_stated(
 ) -> list[RegisteredCertificate]:
     """The signers whose certificate the properties name as the signing certificate (XAdES, 7.2.2); all of
     them where none is named."""
-    stated = [found for path in _SIGNING_CERTIFICATES if (found := properties.find(path)) is not None]
+    stated = [element for path in _SIGNING_CERTIFICATES if (element := properties.find(path)) is not None]
     for method_and_value in stated:
         digest = read_digest(*children(method_and_value, _CERT_DIGEST))
         signers = [one for one in signers if digest.is_of(certificate(one.pem).der)]

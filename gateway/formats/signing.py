@@ -47,17 +47,17 @@ class XadesSigner:
             raise Unusable(
                 "the signing key is neither RSA nor of an elliptic curve", "签名私钥既不是 RSA 也不是椭圆曲线"
             )
-        known = certificate(certificate_pem)
-        if key.public_key() != known.key:
+        own = certificate(certificate_pem)
+        if key.public_key() != own.key:
             raise Unusable("the signing key does not belong to the certificate", "签名私钥与证书不是一对")
-        if known.weakness:
+        if own.weakness:
             raise Unusable(
-                f"the signing key is not accepted: {known.weakness}",
-                f"签名私钥强度不合要求：{known.weakness}",
+                f"the signing key is not accepted: {own.weakness}",
+                f"签名私钥强度不合要求：{own.weakness}",
             )
         self.certificate_pem = certificate_pem
-        self.fingerprint = known.fingerprint
-        self._known = known
+        self.fingerprint = own.fingerprint
+        self._known = own
         self._key = key
         self._chain = [x509.load_pem_x509_certificate(certificate_pem.encode("ascii"))]
         self._algorithm = (

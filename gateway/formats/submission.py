@@ -157,17 +157,17 @@ def _put_enclosures(root: etree._Element, enclosures: Iterable[Enclosure]) -> No
 
 
 def _put_hint(root: etree._Element, hint: Hint) -> None:
-    told = {"risk": hint.risk.value, "treatedAs": hint.treated_as.value, "inspection": hint.inspection}
-    parent = _put(root, "Triage", told)
+    attributes = {"risk": hint.risk.value, "treatedAs": hint.treated_as.value, "inspection": hint.inspection}
+    parent = _put(root, "Triage", attributes)
     for reason in hint.reasons:
         _text(parent, "Reason", reason)
 
 
 def _put_warnings(root: etree._Element, findings: Iterable[Finding]) -> None:
     parent = _put(root, "Warnings")
-    for found in findings:
-        if found.severity is Severity.WARNING:
-            _put(parent, "Warning", {"code": found.code} | ({"rule": found.rule} if found.rule else {}))
+    for finding in findings:
+        if finding.severity is Severity.WARNING:
+            _put(parent, "Warning", {"code": finding.code} | ({"rule": finding.rule} if finding.rule else {}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Final
 from lxml import etree
 
 from gateway.formats.locations import xml_path
-from gateway.formats.reading import said
+from gateway.formats.reading import stripped
 from gateway.formats.signature_form import SIGNATURE
 from gateway.model.faults import Fault, Finding, MessageRejected, finding
 from gateway.model.shown import shown
@@ -50,12 +50,12 @@ class Wrapper:
             raise _refusal("a wrapper in a wrapper", "其中又有外层", message)
         return deepcopy(message)
 
-    def placed(self, found: Finding) -> Finding:
+    def placed(self, finding: Finding) -> Finding:
         """A finding in the message with its path changed to the one in the whole file."""
-        within = found.place.xpath
+        within = finding.place.xpath
         if within is None:
-            return found
-        return replace(found, place=replace(found.place, xpath=f"/{self.root}/{self.content}{within}"))
+            return finding
+        return replace(finding, place=replace(finding.place, xpath=f"/{self.root}/{self.content}{within}"))
 
     def of_others(self, name: str, message: etree._Element) -> Finding:
         """The fault of a wrapped message of another family, whose messages are sent without a wrapper."""
@@ -71,7 +71,7 @@ class Wrapper:
 
     def _refuse_compressed(self, head: etree._Element) -> None:
         for stated in head.iter(f"{{*}}{self.compressed}"):
-            if said("".join(map(str, stated.itertext()))) not in _UNCOMPRESSED:
+            if stripped("".join(map(str, stated.itertext()))) not in _UNCOMPRESSED:
                 value = shown(stated, frozenset())
                 raise MessageRejected(_about(Fault.WRAPPER_COMPRESSED, stated, value=value))
 
@@ -91,7 +91,7 @@ class Wrapper:
 
 
 def _has_text(parent: etree._Element) -> bool:
-    return any(said(text) for text in (parent.text, *(child.tail for child in parent)))
+    return any(stripped(text) for text in (parent.text, *(child.tail for child in parent)))
 
 
 def _refusal(en: str, zh: str, element: etree._Element) -> MessageRejected:

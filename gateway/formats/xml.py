@@ -97,14 +97,14 @@ def _parser(*, remove_comments: bool = True) -> etree.XMLParser:
 
 
 def _syntax_finding(error: etree.XMLSyntaxError, text: bytes, limits: Limits) -> Finding:
-    said = (error.msg or "").split(", line ")[0]
+    message = (error.msg or "").split(", line ")[0]
     if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
         return _dtd_finding(text)
-    if "depth" in said.lower():
+    if "depth" in message.lower():
         return _too_many(Fault.XML_DEPTH, limits.depth, "层", error.lineno)
     # The parser's message is English, so the Chinese text gives only the line.
     place = f"第 {error.lineno} 行不合 XML 语法" if error.lineno else "不合 XML 语法"
-    return finding(Fault.XML_MALFORMED, detail=said or "no element", detail_zh=place, line=error.lineno)
+    return finding(Fault.XML_MALFORMED, detail=message or "no element", detail_zh=place, line=error.lineno)
 
 
 def _too_many(fault: Fault, most: int, counted_zh: str, line: int | None = None) -> Finding:
@@ -217,8 +217,8 @@ def _refuse_comments_in_text(text: bytes) -> None:
         return
     root = etree.fromstring(text, _parser(remove_comments=False))
     for element in _elements(_COMMENTED(root)):
-        said = (element.text, *(child.tail for child in element))
-        if any(piece and not piece.isspace() for piece in said):
+        pieces = (element.text, *(child.tail for child in element))
+        if any(piece and not piece.isspace() for piece in pieces):
             raise MessageRejected(
                 finding(Fault.XML_COMMENT, line=element.sourceline, xpath=xml_path(element))
             )

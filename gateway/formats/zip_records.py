@@ -127,11 +127,13 @@ def _zip64_directory(
     _, disk, position, disks = _LOCATOR.unpack(locator)
     if disk or disks > 1 or position + _END64.size > before:
         raise broken("wrong zip64 end record", "zip64 结束记录错误")
-    found = _END64.unpack(read_at(stream, position, _END64.size))
-    signature, rest, _, _, disk, disk_of_directory, here, entries, size, first = found
+    end_record = _END64.unpack(read_at(stream, position, _END64.size))
+    signature, rest, _, _, disk, disk_of_directory, here, entries, size, first = end_record
     same = all(
-        given in (true, marker)
-        for given, true, marker in zip(short, (entries, size, first), (_MAX16, _MAX32, _MAX32), strict=True)
+        short_value in (true, marker)
+        for short_value, true, marker in zip(
+            short, (entries, size, first), (_MAX16, _MAX32, _MAX32), strict=True
+        )
     )
     if signature != b"PK\x06\x06" or position + 12 + rest != before or not same:
         raise broken("wrong zip64 end record", "zip64 结束记录错误")
@@ -187,18 +189,18 @@ def records(stream: IO[bytes], directory: Directory) -> Iterator[Record]:
 
 
 def _extras(data: bytes, name: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
+    extras: dict[int, bytes] = {}
     at = 0
     while len(data) - at >= _EXTRA.size:
         identifier, length = _EXTRA.unpack_from(data, at)
         at += _EXTRA.size
-        if at + length > len(data) or (identifier and identifier in found):
+        if at + length > len(data) or (identifier and identifier in extras):
             raise broken("wrong extra field", "扩展字段错误", shown(name))
-        found[identifier] = data[at : at + length]
+        extras[identifier] = data[at : at + length]
         at += length
     if any(data[at:]):  # tools that align data leave zeros
         raise broken("wrong extra field", "扩展字段错误", shown(name))
-    return found
+    return extras
 
 
 def _widen(
@@ -220,10 +222,10 @@ def _widen(
     return tuple(widened)
 
 
-def data_starts(stream: IO[bytes], found: Sequence[Record], directory: Directory) -> list[int]:
-    """The offset of each record's data, in the order of `found`. Raises `MessageRejected` for overlaps, and
+def data_starts(stream: IO[bytes], entries: Sequence[Record], directory: Directory) -> list[int]:
+    """The offset of each record's data, in the order of `entries`. Raises `MessageRejected` for overlaps, and
     for bytes that belong to no record."""
-    by_offset = sorted(found, key=lambda record: record.offset)
+    by_offset = sorted(entries, key=lambda record: record.offset)
     begins = [record.offset for record in by_offset] + [directory.start]
     for record, stop in zip(by_offset, begins[1:], strict=True):
         if record.offset + _LOCAL.size + len(record.name) + record.packed > stop:
@@ -234,7 +236,7 @@ def data_starts(stream: IO[bytes], found: Sequence[Record], directory: Directory
         record.offset: _data_start(stream, record, stop)
         for record, stop in zip(by_offset, begins[1:], strict=True)
     }
-    return [starts[record.offset] for record in found]
+    return [starts[record.offset] for record in entries]
 
 
 def _data_start(stream: IO[bytes], record: Record, stop: int) -> int:

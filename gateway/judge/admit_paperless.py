@@ -58,16 +58,16 @@ def _side(role: Role, party: Party | None, named: str, district: str, day: date)
     )
 
 
-def _missing(owed: Obligation, brought: tuple[str, ...], policy: Policy) -> list[Finding]:
-    found = []
-    for code in owed.missing(brought):
+def _missing(owed: Obligation, present: tuple[str, ...], policy: Policy) -> list[Finding]:
+    findings = []
+    for code in owed.missing(present):
         name = policy.reform.documents.get(code)
         zh, en = (code, "") if name is None else (f"{name.zh}（{code}）", f" {name.en}")
-        found.append(
+        findings.append(
             finding(
                 Fault.DOCUMENTS_DUE,
                 detail=f"{code}{en}; {'; '.join(owed.sources)}",
                 detail_zh=f"{zh}。请补入随附单据后重发。依据：{'；'.join(owed.sources_zh)}。",
             )
         )
-    return found
+    return findings

@@ -62,19 +62,19 @@ def apply_agreement_notice(
 def _senseless(notice: AgreementNotice, received_at: datetime, register: Register) -> Iterator[Reason]:
     """Contradictions in a notice, whatever is registered. A validity that begins later is sound; so is a side
     that is not registered here yet: the agreement counts once it is."""
-    told = notice.agreement
-    if told.valid_until is not None and told.valid_until < told.valid_from:
+    agreement = notice.agreement
+    if agreement.valid_until is not None and agreement.valid_until < agreement.valid_from:
         yield Reason(
-            f"valid until {told.valid_until}, from {told.valid_from}",
-            f"有效期止 {day_zh(told.valid_until)}早于起 {day_zh(told.valid_from)}",
+            f"valid until {agreement.valid_until}, from {agreement.valid_from}",
+            f"有效期止 {day_zh(agreement.valid_until)}早于起 {day_zh(agreement.valid_from)}",
         )
-    sides = [register.party_called(code) for code in (told.trader, told.broker)]
-    if told.trader == told.broker:
-        yield Reason(f"{told.trader} is trader and broker", f"委托方与被委托方同为 {told.trader}")
+    sides = [register.party_called(code) for code in (agreement.trader, agreement.broker)]
+    if agreement.trader == agreement.broker:
+        yield Reason(f"{agreement.trader} is trader and broker", f"委托方与被委托方同为 {agreement.trader}")
     elif not any(sides):
         yield Reason(
-            f"neither {told.trader} nor {told.broker} is registered",
-            f"委托方 {told.trader} 和被委托方 {told.broker} 均未在本网关登记",
+            f"neither {agreement.trader} nor {agreement.broker} is registered",
+            f"委托方 {agreement.trader} 和被委托方 {agreement.broker} 均未在本网关登记",
         )
     if notice.at > received_at + _AHEAD:
         yield Reason(

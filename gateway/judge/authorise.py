@@ -88,10 +88,10 @@ def authorise(
         if earlier is not None and _repeats(earlier, facts, evidence, received, register):
             repeats = earlier
         else:
-            standing = register.versions(facts.key, received.arrival.id)
-            if (latest := replaces(standing, facts.content)) is not None:
+            versions = register.versions(facts.key, received.arrival.id)
+            if (latest := replaces(versions, facts.content)) is not None:
                 raise MessageRejected(_about(Fault.REPLACED, "reference", evidence, facts, detail=latest.id))
-            repeats = repeated(standing, facts.content)
+            repeats = repeated(versions, facts.content)
         warnings = () if repeats is not None else _same_goods(register, facts, policy)
         others = _other_traders(evidence, facts, party, register)
         trader = register.party_called(others[0]) if others else party
@@ -187,12 +187,12 @@ def _roles_zh(roles: Iterable[Role]) -> str:
 
 
 def _refuse_other_parties(evidence: Evidence, facts: Facts, party: Party) -> None:
-    asked = evidence.type.sender_facts
-    named = [name for name in asked if name in facts.values]
+    required = evidence.type.sender_facts
+    named = [name for name in required if name in facts.values]
     wrong = [name for name in named if not party.is_called(facts.values[name])]
-    if wrong or (asked and not named):
+    if wrong or (required and not named):
         raise MessageRejected(
-            _about(Fault.WRONG_PARTY, name, evidence, facts) for name in (wrong or asked[:1])
+            _about(Fault.WRONG_PARTY, name, evidence, facts) for name in (wrong or required[:1])
         )
 
 
@@ -204,8 +204,8 @@ def _other_traders(evidence: Evidence, facts: Facts, party: Party, register: Reg
     others = [code for code in named if not party.is_called(code)]
     if not others:
         return []
-    known = [each for code in named if (each := register.party_called(code)) is not None]
-    if not all(each.is_called(code) for each in known for code in named):
+    parties = [each for code in named if (each := register.party_called(code)) is not None]
+    if not all(each.is_called(code) for each in parties for code in named):
         raise MessageRejected(_about(Fault.TRADERS_DIFFER, _TRADER[1], evidence, facts))
     return others
 
@@ -214,7 +214,7 @@ def _about(
     fault: Fault, fact: str, evidence: Evidence, facts: Facts, detail: str = "", detail_zh: str = ""
 ) -> Finding:
     element = evidence.type.element_of(fact, evidence.root)
-    found = finding(
+    problem = finding(
         fault,
         line=None if element is None else element.sourceline,
         xpath=None if element is None else xml_path(element),
@@ -222,7 +222,7 @@ def _about(
         detail=detail,
         detail_zh=detail_zh,
     )
-    return found if evidence.wrapper is None else evidence.wrapper.placed(found)
+    return problem if evidence.wrapper is None else evidence.wrapper.placed(problem)
 
 
 def _repeats(
@@ -243,12 +243,12 @@ def _repeats(
 def _is_over(request: EarlierMessage, received: Received, register: Register) -> bool:
     """Whether the agreement that this request proposed was never concluded or is out of date: then the same
     shipment may be proposed again, under a new number."""
-    known = register.agreement(request.seq_no) if request.seq_no else None
-    if known is None:
+    agreement = register.agreement(request.seq_no) if request.seq_no else None
+    if agreement is None:
         return False
-    until = known.agreement.valid_until
+    until = agreement.agreement.valid_until
     expired = until is not None and until < china_date(received.arrival.received_at)
-    return expired or known.agreement.state in ENDED
+    return expired or agreement.agreement.state in ENDED
 
 
 def _same_goods(register: Register, facts: Facts, policy: Policy) -> tuple[Finding, ...]:
@@ -256,11 +256,11 @@ def _same_goods(register: Register, facts: Facts, policy: Policy) -> tuple[Findi
     if twin is None:
         return ()
     refused = policy.declaration.same_content == "refuse"
-    found = finding(
+    warning = finding(
         Fault.SAME_CONTENT,
         detail=twin.reference,
         severity=Severity.ERROR if refused else Severity.WARNING,
     )
     if refused:
-        raise MessageRejected(found)
-    return (found,)
+        raise MessageRejected(warning)
+    return (warning,)

@@ -50,30 +50,34 @@ def check_agency(
     shipment = _shipment(received.arrival.id, values, trader, party.code, received.arrival.received_at)
     if not shown:
         return _mandate(received, shipment, trader, register, policy)
-    unfit, lacking = [], {}
+    unfit, missing = [], {}
     for number in shown:
-        found = register.agreement(number)
-        if found is None or found.agreement.state is AgreementState.PROPOSED:
-            lacking[number] = 0 if found is None else found.revision
+        registered = register.agreement(number)
+        if registered is None or registered.agreement.state is AgreementState.PROPOSED:
+            missing[number] = 0 if registered is None else registered.revision
             continue
-        under, reasons = _reasons(found, shipment, trader, register, policy)
+        under, reasons = _reasons(registered, shipment, trader, register, policy)
         if not reasons:
-            return replace(found, under=under)
-        unfit.append(refusal(found.agreement, reasons))
-    if lacking:
-        raise _must_wait(Awaited.agreements(tuple(lacking)), sum(lacking.values()), received, policy)
+            return replace(registered, under=under)
+        unfit.append(refusal(registered.agreement, reasons))
+    if missing:
+        raise _must_wait(Awaited.agreements(tuple(missing)), sum(missing.values()), received, policy)
     raise MessageRejected(unfit)
 
 
 def _reasons(
-    found: RegisteredAgreement, shipment: Shipment, trader: Party | None, register: Register, policy: Policy
+    registered: RegisteredAgreement,
+    shipment: Shipment,
+    trader: Party | None,
+    register: Register,
+    policy: Policy,
 ) -> tuple[int, list[Reason]]:
     """The revision of the mandate that an agreement stands under, and the reasons why the agreement does not
     cover the declaration."""
-    under = found.agreement.mandate
+    under = registered.agreement.mandate
     # A mandate that the association never notified is left to the association.
     mandate = register.agreement(under) if under else None
-    reasons = list(why_not(found.agreement, shipment))
+    reasons = list(why_not(registered.agreement, shipment))
     if mandate is not None:
         may_go_beyond = policy.agreement.beyond_mandate == "accept"
         reasons += why_not_under(mandate.agreement, shipment, may_go_beyond=may_go_beyond)
@@ -86,9 +90,9 @@ def _mandate(
     received: Received, shipment: Shipment, trader: Party | None, register: Register, policy: Policy
 ) -> RegisteredAgreement:
     mandates = register.mandates(shipment.trader, shipment.broker)
-    found = None if trader is None else covering(mandates, shipment)
-    if found is not None:
-        return found
+    mandate = None if trader is None else covering(mandates, shipment)
+    if mandate is not None:
+        return mandate
     if any(each.agreement.state is AgreementState.PROPOSED for each in mandates):
         seen = sum(each.revision for each in mandates)
         raise _must_wait(Awaited.mandate(shipment.trader, shipment.broker), seen, received, policy)
@@ -125,8 +129,8 @@ def covered_by(shown: Sequence[str], declared: DeclarationRecord, register: Regi
     )
     broker = "" if agent is None else agent.code
     shipment = _shipment(declared.id, values, trader, broker, made_at(declared.id))
-    known = [found for number in shown if (found := register.agreement(number)) is not None]
-    return any(not _reasons(found, shipment, trader, register, policy)[1] for found in known)
+    agreements = [registered for number in shown if (registered := register.agreement(number)) is not None]
+    return any(not _reasons(found, shipment, trader, register, policy)[1] for found in agreements)
 
 
 def _shipment(

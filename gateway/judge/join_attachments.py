@@ -104,12 +104,12 @@ def join_attachments(
     if not names or len(names) >= policy.package.entries:
         return package
     joined = register.joined(received.arrival.id)
-    found = {name: _meant(name, register.loose(party.code, name), joined) for name in names}
-    loose = {each.message.arrival.id: each for those in found.values() for each in those}
+    by_name = {name: _meant(name, register.loose(party.code, name), joined) for name in names}
+    loose = {each.message.arrival.id: each for those in by_name.values() for each in those}
     size = package.parts[0].size + sum(each.part.size for each in loose.values())
     if size > limit:
         raise MessageRejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))
-    missing = tuple(name for name, those in found.items() if not those)
+    missing = tuple(name for name, those in by_name.items() if not those)
     return replace(package, loose=tuple(loose.values()), missing=missing)
 
 
@@ -152,7 +152,7 @@ def _strange_name(part: Part) -> Iterator[Finding]:
 def _unfit(part: Part, pdf: Pdf, policy: Policy) -> Iterator[Finding]:
     """Faults by the rules on attached files (FORMATS 3.4), and names that customs could not unpack."""
     bounds, size = policy.pdf, part.size
-    told = (
+    checks = (
         (
             bool(pdf.problem),
             f"不是可读取的 PDF（{pdf.problem_zh}），请用 PDF 软件重新生成",
@@ -191,6 +191,6 @@ def _unfit(part: Part, pdf: Pdf, policy: Policy) -> Iterator[Finding]:
             "its name has characters that are not allowed",
         ),
     )
-    for wrong, zh, en in told:
+    for wrong, zh, en in checks:
         if wrong:
             yield finding(Fault.PDF_UNFIT, detail=en, detail_zh=f"{zh}。", file=part.name)

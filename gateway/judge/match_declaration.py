@@ -21,21 +21,23 @@ def match_declaration(facts: Facts, party: Party, register: Register) -> Declara
     finished with it."""
     values = facts.values
     names = {name: values.get(name, "") for name in _NAMES}
-    found = register.declaration(
+    declaration = register.declaration(
         party=party.code,
         reference=names["client_reference"],
         seq_no=names["seq_no"],
         entry_id=names["entry_id"],
     )
-    if found is None or not any(party.is_called(code) for code in found.parties):
-        given = {_NAMES[name]: value for name, value in names.items() if value}
+    if declaration is None or not any(party.is_called(code) for code in declaration.parties):
+        stated = {_NAMES[name]: value for name, value in names.items() if value}
         raise MessageRejected(
             finding(
                 Fault.DECLARATION_UNKNOWN,
-                detail=", ".join(f"{en} {value}" for (en, _zh), value in given.items()),
-                detail_zh="，".join(f"{zh} {value}" for (_en, zh), value in given.items()),
+                detail=", ".join(f"{en} {value}" for (en, _zh), value in stated.items()),
+                detail_zh="，".join(f"{zh} {value}" for (_en, zh), value in stated.items()),
             )
         )
-    if found.customs_status in (CustomsStatus.REFUSED, CustomsStatus.DELETED):
-        raise MessageRejected(finding(Fault.DECLARATION_ENDED, detail=found.entry_id or found.reference))
-    return found
+    if declaration.customs_status in (CustomsStatus.REFUSED, CustomsStatus.DELETED):
+        raise MessageRejected(
+            finding(Fault.DECLARATION_ENDED, detail=declaration.entry_id or declaration.reference)
+        )
+    return declaration

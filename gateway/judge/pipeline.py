@@ -137,11 +137,11 @@ def _judged(
         if authority.repeats is not None:
             return _repeated(received, authority, rules)
         outcome = outcome_by_kind(received, evidence, authority, party, register, policy, mark)
-        ways = route(authority.facts, outcome, register, rules.routes)
+        copies = route(authority.facts, outcome, register, rules.routes)
         mark("route")
         await_documents(received, package, party, policy)
         submissions = sign(
-            *(received, package, validated, evidence, authority, party, outcome, ways),
+            *(received, package, validated, evidence, authority, party, outcome, copies),
             *(families, policy, signer, now),
         )
         mark("sign")
@@ -171,7 +171,8 @@ def _judged(
         linked=linked,
         joined=_joined(received, package, party, rules, signer, now),
         outcome=outcome,
-        trail=_trail(rules) | {"route": ", ".join(copy.route for copy in ways), "receipt": _digest(receipt)},
+        trail=_trail(rules)
+        | {"route": ", ".join(copy.route for copy in copies), "receipt": _digest(receipt)},
     )
 
 
@@ -199,11 +200,13 @@ def _notices_of_release(
     if decision.facts is None:
         return ()
     shown = map(register.agreement, decision.facts.values.get("agreements", "").split())
-    known = next((each for each in shown if each and each.agreement.used_by == received.arrival.id), None)
-    if known is None:
+    registered = next(
+        (each for each in shown if each and each.agreement.used_by == received.arrival.id), None
+    )
+    if registered is None:
         return ()
     party = register.party_of(received.arrival.account)
-    used = AgreementUse(number=known.agreement.number, kind=known.agreement.kind)
+    used = AgreementUse(number=registered.agreement.number, kind=registered.agreement.kind)
     reference = decision.facts.key.reference
     drafts = notices_of_release(used, received.arrival.id, reference, "", register, party, now)
     return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)

@@ -90,8 +90,8 @@ def gateway_receipt(
     for part in context.ignored:
         _put(content, "Ignored", name=part.name, size=str(part.size), sha256=part.sha256)
     faults = _put(root, "Faults")
-    for found in findings:
-        _put_fault(faults, found)
+    for finding in findings:
+        _put_fault(faults, finding)
     _text(root, "ReceivedAt", arrival.received_at.astimezone(UTC).isoformat())
     _text(root, "JudgedAt", now.astimezone(UTC).isoformat())
     _put(root, "RuleSet", digest=families.digest)
@@ -116,8 +116,8 @@ def refusal(
 ) -> tuple[Receipt, Receipt]:
     """The refusal as import-client software reads it, and the readable report beside the file in FailBox."""
     arrival = received.arrival
-    errors = [found for found in findings if found.severity is Severity.ERROR]
-    short = _joined(dict.fromkeys(f"[{found.rule or found.code}] {found.zh}" for found in errors))
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    short = _joined(dict.fromkeys(f"[{error.rule or error.code}] {error.zh}" for error in errors))
     facts = context.facts
     template = Template(families.refusal(None if facts is None else facts.key.family))
     reference = "" if facts is None else facts.values.get("reference", "")
@@ -162,26 +162,26 @@ def _text(parent: etree._Element, tag: str, value: str) -> None:
 
 
 def _put_part(parent: etree._Element, part: Part) -> etree._Element:
-    told = _put(parent, "Part", name=part.name, size=str(part.size), sha256=part.sha256)
+    element = _put(parent, "Part", name=part.name, size=str(part.size), sha256=part.sha256)
     if part.pdf is not None:
-        told.set("pages", str(part.pdf.pages))
-        told.set("signed", "true" if part.pdf.signed else "false")
-    return told
+        element.set("pages", str(part.pdf.pages))
+        element.set("signed", "true" if part.pdf.signed else "false")
+    return element
 
 
-def _put_fault(parent: etree._Element, found: Finding) -> None:
-    fault = _put(parent, "Fault", code=found.code, severity=found.severity)
-    if found.rule is not None:
-        fault.set("rule", found.rule)
-    place = found.place
+def _put_fault(parent: etree._Element, finding: Finding) -> None:
+    fault = _put(parent, "Fault", code=finding.code, severity=finding.severity)
+    if finding.rule is not None:
+        fault.set("rule", finding.rule)
+    place = finding.place
     if place.file is not None or place.line is not None or place.xpath is not None:
         where = _put(fault, "Place")
         for name, value in (("file", place.file), ("line", place.line), ("xpath", place.xpath)):
             if value is not None:
                 where.set(name, str(value))
-    if found.value is not None:
-        _text(fault, "Value", found.value)
-    for language, sentence in (("zh", found.zh), ("en", found.en)):
+    if finding.value is not None:
+        _text(fault, "Value", finding.value)
+    for language, sentence in (("zh", finding.zh), ("en", finding.en)):
         text = _put(fault, "Text")
         text.set(LANG, language)
         text.text = sentence

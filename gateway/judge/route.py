@@ -38,14 +38,14 @@ def route(facts: Facts, outcome: JudgedOutcome, register: Register, routes: Rout
     if isinstance(outcome, AgreementOutcome):
         shown = () if outcome.change is None else register.shown(outcome.change.after.number)
         return tuple(RoutedCopy(route="as the declarations under it", backend=backend) for backend in shown)
-    found = first(facts.key.type, values, routes)
-    ways = [RoutedCopy(route=found.name, backend=found.backend, alternatives=found.failover)]
+    route = first(facts.key.type, values, routes)
+    copies = [RoutedCopy(route=route.name, backend=route.backend, alternatives=route.failover)]
     if other := second_office(facts.operation, values):
-        found = first(facts.key.type, values | {"office": other}, routes)
-        ways.append(
-            RoutedCopy(route=found.name, backend=found.backend, alternatives=found.failover, office=other)
+        route = first(facts.key.type, values | {"office": other}, routes)
+        copies.append(
+            RoutedCopy(route=route.name, backend=route.backend, alternatives=route.failover, office=other)
         )
-    return tuple(ways)
+    return tuple(copies)
 
 
 def second_office(operation: Operation | None, values: Mapping[str, str]) -> str:
@@ -60,11 +60,11 @@ def first(type_name: str, values: Mapping[str, str], routes: Routes) -> Route:
     for candidate in routes.route:
         if not candidate.unmet(type_name, values):
             return candidate
-    told = [(name, zh, values.get(name, "-")) for name, zh in _SHOWN.items()]
+    conditions = [(name, zh, values.get(name, "-")) for name, zh in _SHOWN.items()]
     raise MessageRejected(
         finding(
             Fault.NO_ROUTE,
-            detail=", ".join(f"{name} {value}" for name, _zh, value in told),
-            detail_zh="，".join(f"{zh} {value}" for _name, zh, value in told),
+            detail=", ".join(f"{name} {value}" for name, _zh, value in conditions),
+            detail_zh="，".join(f"{zh} {value}" for _name, zh, value in conditions),
         )
     )

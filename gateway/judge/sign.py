@@ -25,7 +25,7 @@ def sign(
     authority: Authority,
     party: Party,
     outcome: JudgedOutcome,
-    ways: tuple[RoutedCopy, ...],
+    copies: tuple[RoutedCopy, ...],
     families: Families,
     policy: Policy,
     signer: Signer,
@@ -67,7 +67,7 @@ def sign(
             about=_about(arrival.id, authority, outcome),
             alternatives=copy.alternatives,
         )
-        for copy in ways
+        for copy in copies
     )
 
 
@@ -86,14 +86,14 @@ def _enclosures(package: Package, use: RegisteredAgreement | None) -> tuple[Encl
     document lists, and the association's last notice of the agreement."""
     suffix = "zip" if use is None or not use.name.lower().endswith(".xml") else "xml"
     notice = f"agreement-notice.{suffix}"
-    taken = {_spelling(inner_name(package.document_name)), notice}
-    found = []
+    names = {_spelling(inner_name(package.document_name)), notice}
+    enclosures = []
     for each in package.loose:
         name = each.part.name
-        if _spelling(name) in taken:  # the same name in another case, or the document's own
+        if _spelling(name) in names:  # the same name in another case, or the document's own
             name = f"{each.message.arrival.id}.pdf"
-        taken.add(_spelling(name))
-        found.append(
+        names.add(_spelling(name))
+        enclosures.append(
             Enclosure(
                 kind=EnclosureKind.ATTACHMENT,
                 name=name,
@@ -103,7 +103,7 @@ def _enclosures(package: Package, use: RegisteredAgreement | None) -> tuple[Encl
             )
         )
     if use is not None:
-        found.append(
+        enclosures.append(
             Enclosure(
                 kind=EnclosureKind.AGREEMENT,
                 name=notice,
@@ -112,7 +112,7 @@ def _enclosures(package: Package, use: RegisteredAgreement | None) -> tuple[Encl
                 message=use.message,
             )
         )
-    return tuple(found)
+    return tuple(enclosures)
 
 
 def _spelling(name: str) -> str:

@@ -60,7 +60,7 @@ def transitions(decision: Decision, now: datetime) -> list[Transition]:
         seen=Seen(fence=decision.fence, state=State.RECEIVED, name=decision.name),
         detail={
             "attempt": decision.attempt,
-            "faults": [found.rule or found.code for found in decision.findings],
+            "faults": [finding.rule or finding.code for finding in decision.findings],
             "reason": decision.reason,
             "linked": decision.linked,
             "waiting_for": None if decision.wait is None else str(decision.wait.thing),
@@ -82,7 +82,7 @@ def _ended(finished: Finished, event: Event, by: str, now: datetime) -> Transiti
         actor=ACTOR,
         at=now,
         seen=Seen(state=State.WAITING, name=finished.name),
-        detail={"linked": by, "faults": [found.code for found in finished.findings]},
+        detail={"linked": by, "faults": [finding.code for finding in finished.findings]},
         columns=Columns(linked=by),
         findings=finished.findings,
         receipts=finished.receipts,

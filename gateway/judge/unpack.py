@@ -123,10 +123,10 @@ def _attachments(archive: Archive, entries: Sequence[Entry], pdf: PdfPolicy) -> 
 
 def _attachment(archive: Archive, entry: Entry, pdf: PdfPolicy, *, inspected: bool) -> Part:
     digest = hashlib.sha256()
-    held = bytearray()
+    head = bytearray()
     for chunk in archive.open(entry):
         digest.update(chunk)
         if inspected and entry.size <= pdf.size:
-            held += chunk
-    facts = inspect(bytes(held)) if inspected and entry.size <= pdf.size else Pdf()
+            head += chunk
+    facts = inspect(bytes(head)) if inspected and entry.size <= pdf.size else Pdf()
     return Part(name=entry.name, sha256=digest.hexdigest(), size=entry.size, pdf=facts)

@@ -52,8 +52,8 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
     not wrapped in its family's way."""
     limits = xml.Limits(size=policy.package.document_size, depth=policy.package.document_depth)
     with told_of(package.document_name):
-        sent = xml.parse(package.document, limits)
-        root, warnings = reading(sent)
+        document = xml.parse(package.document, limits)
+        root, warnings = reading(document)
         wrapper = families.wrapper(root)
         if wrapper is not None:
             root = wrapper.wrapped(root)
@@ -63,7 +63,7 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
         if kind.answer is not None:  # only customs sends answers
             raise MessageRejected(finding(Fault.FAMILY_UNKNOWN, detail=kind.name, line=root.sourceline))
         return RecognisedDocument(
-            sent=sent,
+            sent=document,
             root=root,
             type=kind,
             wrapper=wrapper,
@@ -80,12 +80,12 @@ def validate(recognised: RecognisedDocument, package: Package, policy: Policy) -
     if not kind.schema.validate(root):
         refused = recognised.placed(_schema_faults(recognised, package, policy))
         raise MessageRejected((*recognised.warnings, *refused))
-    found = recognised.placed(_content_faults(root, kind, package, policy))
-    findings = (*recognised.warnings, *found)
-    errors = {found.code for found in findings if found.severity is Severity.ERROR}
+    content_faults = recognised.placed(_content_faults(root, kind, package, policy))
+    findings = (*recognised.warnings, *content_faults)
+    errors = {finding.code for finding in findings if finding.severity is Severity.ERROR}
     if errors and not (package.missing and errors == {Fault.DOCUMENT_MISSING.code}):
         raise MessageRejected(findings)
-    warnings = tuple(found for found in findings if found.severity is Severity.WARNING)
+    warnings = tuple(finding for finding in findings if finding.severity is Severity.WARNING)
     return ValidatedDocument(
         sent=recognised.sent, root=root, type=kind, warnings=warnings, wrapper=recognised.wrapper
     )
@@ -106,11 +106,11 @@ def _schema_faults(recognised: RecognisedDocument, package: Package, policy: Pol
 
     root, kind = recognised.root, recognised.type
     faults, whole = schema_faults(kind.schema, root, len(package.document), kind.private)
-    found = list(in_document(package.document_name, (fault.finding for fault in faults)))
+    findings = list(in_document(package.document_name, (fault.finding for fault in faults)))
     if whole:
         faulty = Faulty(
             frozenset(fault.element for fault in faults if fault.names),
             frozenset().union(*(fault.names for fault in faults)),
         )
-        found += _content_faults(root, kind, package, policy, faulty)
-    return found
+        findings += _content_faults(root, kind, package, policy, faulty)
+    return findings

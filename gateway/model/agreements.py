@@ -215,24 +215,24 @@ def changed(registered: RegisteredAgreement | None, notice: AgreementNotice) -> 
     route. Raises `IllegalAct` for an act that is not possible any more, `OtherParties`, and
     `OtherTerms`.
     """
-    told, seen = notice.agreement, 0
-    if told.kind is AgreementKind.LONG_TERM and notice.act is Act.USED:
-        told = replace(told, state=AgreementState.IN_FORCE)  # it is not used up
+    stated, seen = notice.agreement, 0
+    if stated.kind is AgreementKind.LONG_TERM and notice.act is Act.USED:
+        stated = replace(stated, state=AgreementState.IN_FORCE)  # it is not used up
     if registered is not None:
         present, seen = registered.agreement, registered.revision
-        if _between(told) != _between(present):
-            raise OtherParties(f"{' '.join(_between(present))}; {' '.join(_between(told))}")
+        if _between(stated) != _between(present):
+            raise OtherParties(f"{' '.join(_between(present))}; {' '.join(_between(stated))}")
         if notice.act is Act.AMENDED and present.state is AgreementState.PROPOSED:
-            told = replace(told, state=AgreementState.PROPOSED)
-        same_terms = _terms(told) == _terms(present)
-        if notice.act is Act.CONFIRMED and told.state is present.state and not same_terms:
+            stated = replace(stated, state=AgreementState.PROPOSED)
+        same_terms = _terms(stated) == _terms(present)
+        if notice.act is Act.CONFIRMED and stated.state is present.state and not same_terms:
             raise OtherTerms(f"an agreement that is {present.state} is amended, not confirmed anew")
         amends = notice.act is Act.AMENDED and not same_terms
-        if (told.state is present.state and not amends) or not isinstance(notice.act, Act):
+        if (stated.state is present.state and not amends) or not isinstance(notice.act, Act):
             return None  # known already, or outdated by a later act
-        terms = told if notice.act in (Act.CONFIRMED, Act.AMENDED) else present
-        told = replace(terms, state=after(present.state, notice.act), used_by=present.used_by)
-    return AgreementChange(after=told, act=notice.act, at=notice.at, reason=notice.reason, seen=seen)
+        terms = stated if notice.act in (Act.CONFIRMED, Act.AMENDED) else present
+        stated = replace(terms, state=after(present.state, notice.act), used_by=present.used_by)
+    return AgreementChange(after=stated, act=notice.act, at=notice.at, reason=notice.reason, seen=seen)
 
 
 def _terms(agreement: Agreement) -> Agreement:

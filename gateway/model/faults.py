@@ -81,8 +81,8 @@ def printable(text: str, longest: int = 300) -> str:
 
 def too_large(fault: Fault, size: int, limit: int, *, file: str | None = None) -> Finding:
     """A finding for something that is larger than its limit; sizes are in bytes."""
-    said = f"{in_bytes(size)}，上限 {in_bytes(limit)}"
-    return finding(fault, detail=f"{size} > {limit}", detail_zh=said, file=file)
+    zh = f"{in_bytes(size)}，上限 {in_bytes(limit)}"
+    return finding(fault, detail=f"{size} > {limit}", detail_zh=zh, file=file)
 
 
 def in_bytes(count: int) -> str:
@@ -99,7 +99,7 @@ class MessageRejected(Exception):
 
     def __init__(self, findings: Finding | Iterable[Finding]) -> None:
         self.findings = (findings,) if isinstance(findings, Finding) else tuple(findings)
-        super().__init__(", ".join(found.code for found in self.findings))
+        super().__init__(", ".join(finding.code for finding in self.findings))
 
 
 class JudgementDeferred(Exception):

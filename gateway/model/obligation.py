@@ -17,9 +17,9 @@ class Obligation:
     sources: tuple[str, ...]
     sources_zh: tuple[str, ...] = ()
 
-    def missing(self, brought: Collection[str]) -> tuple[str, ...]:
-        """The demanded classes that are not in `brought`."""
-        return tuple(code for code in self.documents if code not in brought)
+    def missing(self, present: Collection[str]) -> tuple[str, ...]:
+        """The demanded classes that are not in `present`."""
+        return tuple(code for code in self.documents if code not in present)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -220,13 +220,13 @@ def _refuse_overlap(what: str, periods: Sequence[Period]) -> None:
             raise ValueError(f"{what}: two periods overlap on {later.since}")
 
 
-def named(register: Mapping[str, Party], wanted: str) -> Party | None:
+def named(register: Mapping[str, Party], name: str) -> Party | None:
     """The party with this account, or of this name (`Party.is_called`)."""
     return next(
         (
             party
             for party in register.values()
-            if party.is_called(wanted) or (party.account is not None and party.account.name == wanted)
+            if party.is_called(name) or (party.account is not None and party.account.name == name)
         ),
         None,
     )

@@ -39,8 +39,8 @@ def sources(rows: Iterable[_Row]) -> str:
 
 def sources_zh(rows: Iterable[_Row]) -> str:
     """The same in Chinese."""
-    told = (f"{row.source_zh or row.source}，自{day_zh(row.since)}起施行" for row in rows)
-    return "；".join(dict.fromkeys(told)) or "-"
+    announcements = (f"{row.source_zh or row.source}，自{day_zh(row.since)}起施行" for row in rows)
+    return "；".join(dict.fromkeys(announcements)) or "-"
 
 
 class EligibleClass(_Row):
@@ -59,13 +59,13 @@ class Scope(_Row):
     transit: bool | None = None
 
     def covers(self, traffic: "Traffic") -> bool:
-        asked = (
+        conditions = (
             (self.district, traffic.district),
             (self.direction, traffic.direction),
             (self.transport, traffic.transport),
             (self.partner, traffic.partner),
         )
-        fits = all(not allowed or value in allowed for allowed, value in asked)
+        fits = all(not allowed or value in allowed for allowed, value in conditions)
         return fits and self.transit in (None, traffic.transit)
 
 

@@ -26,7 +26,7 @@ class Route(BaseModel):
     def unmet(self, type_name: str, values: Mapping[str, str]) -> list[tuple[str, str]]:
         """The conditions that are not met, each with the message's value; none where the route covers the
         message."""
-        asked = (
+        conditions = (
             ("office", self.office, values.get("office", "")),
             ("direction", self.direction, values.get("direction", "")),
             ("transport", self.transport, values.get("transport", "")),
@@ -34,7 +34,7 @@ class Route(BaseModel):
         )
         return [
             (name, value)
-            for name, patterns, value in asked
+            for name, patterns, value in conditions
             if patterns and not any(fnmatchcase(value, pattern) for pattern in patterns)
         ]
 

@@ -182,9 +182,10 @@ CUSTOMS_STATUSES_ZH: Mapping[CustomsStatus, str] = {
 _RANK = {status: rank for rank, status in enumerate(CustomsStatus)}
 
 
-def further(present: CustomsStatus, said: CustomsStatus) -> CustomsStatus:
-    """The status after an answer with status `said`: order and repetition of answers make no difference."""
-    return max(present, said, key=lambda status: status.rank)
+def further(present: CustomsStatus, answered: CustomsStatus) -> CustomsStatus:
+    """The status after an answer with status `answered`; order and repetition of answers make no
+    difference."""
+    return max(present, answered, key=lambda status: status.rank)
 
 
 class DeliveryState(StrEnum):

@@ -23,12 +23,12 @@ class Parent:
     span: int
 
 
-def parent_in(said: object) -> Parent | None:
+def parent_in(header: object) -> Parent | None:
     """The span that a header names; None for an invalid header, which is no fault of the message."""
-    found = _FORM.fullmatch(said) if isinstance(said, str) else None
-    if found is None:
+    match = _FORM.fullmatch(header) if isinstance(header, str) else None
+    if match is None:
         return None
-    parent = Parent(int(found[1], 16), int(found[2], 16))
+    parent = Parent(int(match[1], 16), int(match[2], 16))
     return parent if parent.trace and parent.span else None
 
 

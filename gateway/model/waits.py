@@ -92,9 +92,13 @@ class Awaited:
         return f"{self.kind} {party} {spelling(file)}"
 
 
-def joined(told: Sequence[Words]) -> Words | None:
+def joined(several: Sequence[Words]) -> Words | None:
     """Several descriptions as one; None if there are none."""
-    return Words("；".join(each.zh for each in told), "; ".join(each.en for each in told)) if told else None
+    return (
+        Words("；".join(each.zh for each in several), "; ".join(each.en for each in several))
+        if several
+        else None
+    )
 
 
 def in_words(thing: Awaited) -> Words:

@@ -21,11 +21,11 @@ def conditions(snapshot: SystemSnapshot, limits: AlarmSettings) -> list[Conditio
     return [
         *_unfit(snapshot),
         *_queues(snapshot, limits),
-        *(found for backend in snapshot.backends for found in _way(backend, snapshot, limits)),
-        *(found for ending in snapshot.expiries for found in _ending(ending, snapshot, limits)),
+        *(condition for backend in snapshot.backends for condition in _way(backend, snapshot, limits)),
+        *(condition for ending in snapshot.expiries for condition in _ending(ending, snapshot, limits)),
         *_disk(snapshot, limits),
         *_link(snapshot, limits),
-        *(found for host in snapshot.hosts for found in _host(host, snapshot, limits)),
+        *(condition for host in snapshot.hosts for condition in _host(host, snapshot, limits)),
         *_deaf(snapshot, limits),
         *_left(snapshot),
         *_held_answers(snapshot),
@@ -124,9 +124,11 @@ def _ending(ending: Expiry, snapshot: SystemSnapshot, limits: AlarmSettings) -> 
             en=f"the certificate ({ending.kind} {ending.owner}) cannot be read",
         )
         return
-    left = (ending.ends - snapshot.at) / timedelta(days=1)
+    days_left = (ending.ends - snapshot.at) / timedelta(days=1)
     passed = [
-        severity for days, severity in zip(limits.certificate_days, _GROWING, strict=True) if left <= days
+        severity
+        for days, severity in zip(limits.certificate_days, _GROWING, strict=True)
+        if days_left <= days
     ]
     if passed:
         day = ending.ends.date()
@@ -202,12 +204,12 @@ def _deaf(snapshot: SystemSnapshot, limits: AlarmSettings) -> Iterator[Condition
 
 
 def _left(snapshot: SystemSnapshot) -> Iterator[Condition]:
-    for of, count in snapshot.left.items():
+    for owner, count in snapshot.left.items():
         yield Condition(
-            key=f"{UNFINISHED}{of}"[:128],
+            key=f"{UNFINISHED}{owner}"[:128],
             severity=Severity.WARNING,
-            zh=f"{of} 有 {count} 个文件超过一小时仍是未完成文件名，网关未收下，请联系发送方",
-            en=f"{of} left files under unfinished names for an hour, which are not taken: {count}",
+            zh=f"{owner} 有 {count} 个文件超过一小时仍是未完成文件名，网关未收下，请联系发送方",
+            en=f"{owner} left files under unfinished names for an hour, which are not taken: {count}",
         )
 
 

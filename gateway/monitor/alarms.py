@@ -112,20 +112,20 @@ def notice_kind(alarm: Alarm, now: datetime, remind: timedelta) -> NoticeKind | 
     """The notice that is due for an alarm, None if there is none. An alarm that cleared before any notice of
     it was sent is never reported."""
     if alarm.cleared_at is not None:
-        told = alarm.told_at is None or alarm.clear_told_at is not None
-        return None if told else NoticeKind.CLEAR
+        notified = alarm.told_at is None or alarm.clear_told_at is not None
+        return None if notified else NoticeKind.CLEAR
     if alarm.told_at is None or alarm.told_severity is None or alarm.severity.rank > alarm.told_severity.rank:
         return NoticeKind.OPEN
     return NoticeKind.STILL_OPEN if now - alarm.told_at >= remind else None
 
 
 def notices_due(
-    alarms: Sequence[Alarm], told: Sequence[datetime], now: datetime, hourly: int, remind: timedelta
+    alarms: Sequence[Alarm], sent_at: Sequence[datetime], now: datetime, hourly: int, remind: timedelta
 ) -> list[AlarmNotice]:
     """The notices that one notifier is to send now, the most severe first.
 
-    `told` are the times of its earlier notices that were not critical. At most `hourly` such notices are sent
-    in any hour, then one `MORE` with the remaining alarms; later ones wait. Critical notices never wait.
+    `sent_at` are the times of its earlier notices that were not critical. At most `hourly` such notices are
+    sent in any hour, then one `MORE` with the remaining alarms; later ones wait. Critical notices never wait.
     """
     due = [
         AlarmNotice(news=news, alarms=(alarm,))
@@ -134,7 +134,7 @@ def notices_due(
     ]
     critical = [each for each in due if each.critical]
     lighter = due[len(critical) :]
-    room = hourly - sum(now - at < _HOUR for at in told)
+    room = hourly - sum(now - at < _HOUR for at in sent_at)
     if len(lighter) <= room:
         return due
     if room < 0:

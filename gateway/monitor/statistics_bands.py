@@ -96,10 +96,10 @@ def _watched(by: str, name: str, share: str, counts: Counter[str], policy: Monit
     return WatchedShare(value=value, band=policy.band(by, name, share), judged_by=whole >= policy.minimum)
 
 
-def warnings(found: Iterable[Band]) -> list[Condition]:
+def warnings(bands: Iterable[Band]) -> list[Condition]:
     """One condition for each share that is outside its band."""
     met = []
-    for band in found:
+    for band in bands:
         for share, watched in band.shares:
             if watched.outside:
                 low, high = watched.band

@@ -92,14 +92,14 @@ def build_request(request: DocumentRequest, names: Mapping[str, DocumentName]) -
 
 
 def _sentences(request: DocumentRequest, names: Mapping[str, DocumentName], note: str) -> Sequence[str]:
-    known = [(code, names.get(code)) for code in request.documents]
+    documents = [(code, names.get(code)) for code in request.documents]
     filled = {
         "reference": request.reference,
         "called": f"{request.entry_id}（客户端编号 {request.reference}）".lstrip(),
         "day": "-" if request.due_at is None else china_date(request.due_at).isoformat(),
         "day_zh": "-" if request.due_at is None else day_zh(china_date(request.due_at)),
-        "zh": "、".join(code if name is None else f"{name.zh}（{code}）" for code, name in known),
-        "en": ", ".join(code if name is None else f"{code} {name.en}" for code, name in known),
+        "zh": "、".join(code if name is None else f"{name.zh}（{code}）" for code, name in documents),
+        "en": ", ".join(code if name is None else f"{code} {name.en}" for code, name in documents),
         "note": note or "-",
     }
     return [sentence.format(**filled) for sentence in _SAID[request.why]]

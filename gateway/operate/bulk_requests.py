@@ -86,8 +86,8 @@ def needs_approval(act: str, policy: OperationsPolicy) -> bool:
 
 def initial_status(act: Act, messages: Sequence[str], policy: OperationsPolicy) -> Progress:
     """`OPEN` where it may be carried out at once, else `ASKED`: it waits for a second person."""
-    asked = needs_approval(act, policy) or len(messages) >= policy.four_eyes_from
-    return Progress.ASKED if asked else Progress.OPEN
+    waits = needs_approval(act, policy) or len(messages) >= policy.four_eyes_from
+    return Progress.ASKED if waits else Progress.OPEN
 
 
 def check_decision(present: Progress, asked_by: str, actor: str, decision: Progress) -> None:

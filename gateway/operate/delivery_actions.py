@@ -90,10 +90,10 @@ def change_of(
     step: Step, message: str, actor: str, reason: str, now: datetime, detail: Mapping[str, object]
 ) -> Transition | Note:
     """The transition of the delivery's message; `detail` is logged with it."""
-    told = {"reason": reason, **detail}
+    details = {"reason": reason, **detail}
     if step.event is None:
         word = DELIVERY_HELD if step.delivery is DeliveryState.HELD else DELIVERY_RESUMED
-        return Note(message=message, word=word, actor=actor, at=now, detail=told)
+        return Note(message=message, word=word, actor=actor, at=now, detail=details)
     return Transition(
-        message=message, event=step.event, actor=actor, at=now, detail=told, columns=Columns(reason="")
+        message=message, event=step.event, actor=actor, at=now, detail=details, columns=Columns(reason="")
     )

@@ -92,8 +92,10 @@ def stage_of(status: MessageStatus) -> Stage:
 
 def possible(status: MessageStatus) -> tuple[Act, ...]:
     """The acts for which `event_of` does not raise."""
-    sent = status.may_be_taken
-    return tuple(act for act in Act if _event(act, status) is not None and not (sent and act is Act.REJECT))
+    deliverable = status.may_be_taken
+    return tuple(
+        act for act in Act if _event(act, status) is not None and not (deliverable and act is Act.REJECT)
+    )
 
 
 def _event(act: Act, status: MessageStatus, stage: Stage | None = None) -> Event | None:

@@ -52,13 +52,13 @@ _AGAIN: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNK
 
 def next_needed(situation: Situation, now: datetime) -> Words:
     """What the message needs next, in one or two sentences in each language."""
-    said = _needed(situation, now)
+    words = _needed(situation, now)
     replay = _REPLAY[stage_of(situation.status)]
     acts = [replay if act is Act.REPLAY else _MAY[act] for act in possible(situation.status)]
     if not acts:
-        return said
+        return words
     zh, en = "、".join(act.zh for act in acts), ", ".join(act.en for act in acts)
-    return said + Words(f"可用命令：{zh}。", f"You may: {en}.")
+    return words + Words(f"可用命令：{zh}。", f"You may: {en}.")
 
 
 def _needed(situation: Situation, now: datetime) -> Words:
@@ -118,13 +118,13 @@ def _needed(situation: Situation, now: datetime) -> Words:
 
 
 def _held(situation: Situation) -> Words:
-    said = Words(f"已暂停：{situation.reason}。", f"It is held: {situation.reason}.")
+    words = Words(f"已暂停：{situation.reason}。", f"It is held: {situation.reason}.")
     if any(each.may_be_taken for each in situation.status.deliveries):
-        said += Words(
+        words += Words(
             "海关可能已收到，因此不能拒收；继续处理时先按幂等键向海关查询。",
             "Customs may have it, so it cannot be rejected; released, customs is asked before it is sent.",
         )
-    return said
+    return words
 
 
 def _time(at: datetime | None) -> Words:

@@ -69,15 +69,15 @@ class KeyChange:
 
 
 def change_keys(
-    store: PartyStore, wanted: str, change: KeyChange, actor: str, reason: str, now: datetime
+    store: PartyStore, name: str, change: KeyChange, actor: str, reason: str, now: datetime
 ) -> None:
     """Adds and revokes keys and certificates of the party that `named` finds. Raises `NotPossible`, and
     `KeyError` if there is no such party."""
 
     def with_change(register: Mapping[str, Party]) -> Sequence[PartyChange]:
-        before = named(register, wanted)
+        before = named(register, name)
         if before is None:
-            raise KeyError(wanted)
+            raise KeyError(name)
         after = _with_keys(before, change.keys)
         if change.pem is not None:
             after = _with_certificate(after, change.pem)

@@ -122,7 +122,7 @@ def changed(before: Party | None, record: PartyRecord, today: date) -> Party:
 
 def _new(record: PartyRecord, today: date) -> Party:
     needed = {"scc": record.scc, "name": record.name, "role": record.roles}
-    missing = [name for name, said in needed.items() if said is None]
+    missing = [name for name, value in needed.items() if value is None]
     if record.scc is None or record.name is None or record.roles is None:
         raise NotPossible(missing[0], f"a new party needs {' and '.join(missing)}")
     try:
@@ -147,8 +147,8 @@ def _new(record: PartyRecord, today: date) -> Party:
         raise NotPossible("", str(error)) from None
 
 
-def _said(said: T | None, before: T) -> T:
-    return before if said is None else said
+def _said(stated: T | None, before: T) -> T:
+    return before if stated is None else stated
 
 
 def _until(day: date, periods: Iterable[P]) -> tuple[P, ...]:

@@ -26,13 +26,13 @@ def with_keys(account: Account, lines: Iterable[str]) -> Account:
 
 def merged(several: Iterable[RegisteredCertificate]) -> tuple[RegisteredCertificate, ...]:
     """Each certificate once, revoked from the earliest time that any of its copies has."""
-    known: dict[str, RegisteredCertificate] = {}
+    merged_by_fingerprint: dict[str, RegisteredCertificate] = {}
     for each in several:
         fingerprint = certificate(each.pem).fingerprint
-        first = known.setdefault(fingerprint, each)
+        first = merged_by_fingerprint.setdefault(fingerprint, each)
         times = [one.revoked_at for one in (first, each) if one.revoked_at is not None]
-        known[fingerprint] = replace(first, revoked_at=min(times, default=None))
-    return tuple(known.values())
+        merged_by_fingerprint[fingerprint] = replace(first, revoked_at=min(times, default=None))
+    return tuple(merged_by_fingerprint.values())
 
 
 def revoked(party: Party, fingerprint: str, now: datetime) -> Party:
@@ -42,14 +42,14 @@ def revoked(party: Party, fingerprint: str, now: datetime) -> Party:
     if account is not None:
         for line in account.keys:
             if key_fingerprint(line) == fingerprint:
-                left = tuple(each for each in account.keys if each != line)
+                remaining = tuple(each for each in account.keys if each != line)
                 gone = RevokedKey(line=line, revoked_at=now)
-                changed = replace(account, keys=left, revoked_keys=(*account.revoked_keys, gone))
+                changed = replace(account, keys=remaining, revoked_keys=(*account.revoked_keys, gone))
                 return replace(party, account=changed)
-    wanted = fingerprint.replace(":", "").lower()
+    normal = fingerprint.replace(":", "").lower()
     for index, each in enumerate(party.certificates):
         in_use = each.revoked_at is None or each.revoked_at > now
-        if in_use and certificate(each.pem).fingerprint == wanted:
+        if in_use and certificate(each.pem).fingerprint == normal:
             before, after = party.certificates[:index], party.certificates[index + 1 :]
             return replace(party, certificates=(*before, replace(each, revoked_at=now), *after))
     raise KeyError(fingerprint)

@@ -121,8 +121,8 @@ class OperatorService:
         with the state: no message is ever rejected without a receipt for its sender."""
         now, actor, reason = self._clock(), request.actor, request.reason
         if request.act is not Act.REJECT:
-            return lambda standing: transition(
-                request.act, request.stage, standing, message, actor, reason, now, detail
+            return lambda status: transition(
+                request.act, request.stage, status, message, actor, reason, now, detail
             )
         signed = self._judgement.dismissal(self._store.stopped(message), reason, now)
 

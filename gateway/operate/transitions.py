@@ -62,7 +62,7 @@ def rejection(
         seen=Seen(revision=rejection.revision),
         detail={
             "reason": reason,
-            "faults": [found.code for found in rejection.findings],
+            "faults": [finding.code for finding in rejection.findings],
             **rejection.trail,
             **detail,
         },

@@ -59,15 +59,15 @@ def room(account: Account, sent: SentToday, disk: Disk, sound: int | None = None
     """The smallest of the account's size limit, the limit `sound` for any valid package, the account's
     allowance and the disk's reserve."""
     most = account.max_package if sound is None else min(account.max_package, sound)
-    found = UploadAllowance(most=most, why=finding(Fault.PACKAGE_TOO_LARGE, detail=f"> {most}"))
+    smallest = UploadAllowance(most=most, why=finding(Fault.PACKAGE_TOO_LARGE, detail=f"> {most}"))
     left = allowance(account, sent)
-    if left is not None and left.most < found.most:
-        found = left
+    if left is not None and left.most < smallest.most:
+        smallest = left
     if disk.free < disk.reserve:
         least = SMALL if disk.free * 2 >= disk.reserve else 0
-        if least < found.most:
-            found = UploadAllowance(most=least, why=finding(Fault.DISK_RESERVE, detail=str(least)))
-    return found
+        if least < smallest.most:
+            smallest = UploadAllowance(most=least, why=finding(Fault.DISK_RESERVE, detail=str(least)))
+    return smallest
 
 
 def allowance(account: Account, sent: SentToday) -> UploadAllowance | None:

@@ -72,8 +72,8 @@ def read(body: bytes, families: Families) -> CustomsAnswer:
 def _instant(text: str) -> datetime | None:
     """NOTICE_DATE has no zone and is in China time (FORMATS 2.3)."""
     try:
-        said = datetime.fromisoformat(text)
-        return (said if said.tzinfo else said.replace(tzinfo=CHINA)).astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=CHINA)).astimezone(UTC)
     except (ValueError, OverflowError):  # the second where the year in UTC would be 0 or 10000
         return None
 

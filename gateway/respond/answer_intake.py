@@ -177,10 +177,10 @@ class CustomsAnswers:
         # waited for it, and it is given again because of that.
         for seq_no in dict.fromkeys(reading.parsed.seq_no for reading in chain if reading.parsed.seq_no):
             parked = await self._store.parked(seq_no)
-            said = await self._all_told([each.answer for each in parked])
+            parsed_answers = await self._all_told([each.answer for each in parked])
             waited = [
                 _ReadAnswer(each.backend, each.answer, parsed, each.id)
-                for each, parsed in zip(parked, said, strict=True)
+                for each, parsed in zip(parked, parsed_answers, strict=True)
                 if isinstance(parsed, CustomsAnswer)
             ]
             if waited:
@@ -241,16 +241,16 @@ class CustomsAnswers:
                 filed.append(_held(reading.backend, reading.answer, reading.parsed, reason, reading.parked))
                 continue
             texts = self._families.notices(reading.parsed.family)
-            told = receipts_for(reading.parsed, declaration, effect, self._register, texts, now)
-            reached[declaration.message] = _after(declaration, effect, told.drafts)
+            receipts = receipts_for(reading.parsed, declaration, effect, self._register, texts, now)
+            reached[declaration.message] = _after(declaration, effect, receipts.drafts)
             filed.append(
                 Matched(
                     backend=reading.backend,
                     answer=reading.answer,
                     parsed=reading.parsed,
                     declaration=declaration,
-                    effect=replace(effect, receipts=told.receipts),
-                    drafts=told.drafts,
+                    effect=replace(effect, receipts=receipts.receipts),
+                    drafts=receipts.drafts,
                     parked=reading.parked,
                 )
             )
@@ -271,9 +271,9 @@ def _key(reached: dict[str, AnsweredDeclaration], reading: _ReadAnswer) -> str |
 def _disagrees(parsed: CustomsAnswer, declaration: AnsweredDeclaration) -> str:
     """Why an answer does not fit its declaration, where it names another number: one of them is wrong, and
     the receipt may be another party's. Empty where it fits."""
-    for named, known in ((parsed.seq_no, declaration.seq_no), (parsed.entry_id, declaration.entry_id)):
-        if named and known and named != known:
-            return f"it names {named}, {declaration.message} has {known}"
+    for named, own in ((parsed.seq_no, declaration.seq_no), (parsed.entry_id, declaration.entry_id)):
+        if named and own and named != own:
+            return f"it names {named}, {declaration.message} has {own}"
     return ""
 
 

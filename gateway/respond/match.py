@@ -60,10 +60,10 @@ class Candidates(Protocol[T_co]):
 
 def match(parsed: CustomsAnswer, key: str | None, candidates: Candidates[T]) -> T | None:
     """The message that an answer belongs to; None where there is none yet. Raises `Unclear`."""
-    found = _named(parsed, key, candidates)
-    if found is not None:
-        _check_all_names(parsed, key, found, candidates)
-    return found
+    message = _named(parsed, key, candidates)
+    if message is not None:
+        _check_all_names(parsed, key, message, candidates)
+    return message
 
 
 def _named(parsed: CustomsAnswer, key: str | None, candidates: Candidates[T]) -> T | None:
@@ -76,14 +76,14 @@ def _named(parsed: CustomsAnswer, key: str | None, candidates: Candidates[T]) ->
 
 
 def _by_number(parsed: CustomsAnswer, candidates: Candidates[T]) -> T | None:
-    found = candidates.of_seq_no(parsed.seq_no) if parsed.seq_no else None
-    return found or (candidates.of_entry(parsed.entry_id) if parsed.entry_id else None)
+    message = candidates.of_seq_no(parsed.seq_no) if parsed.seq_no else None
+    return message or (candidates.of_entry(parsed.entry_id) if parsed.entry_id else None)
 
 
 def _by_reference(parsed: CustomsAnswer, candidates: Candidates[T]) -> T | None:
     reference, seq_no = parsed.client_reference, parsed.seq_no
-    found = candidates.of_reference(reference, seq_no) if reference else None
-    if found is None:
+    message = candidates.of_reference(reference, seq_no) if reference else None
+    if message is None:
         return None
     open_under = candidates.open_under(reference, seq_no)
     certain = seq_no and any(number == seq_no for _party, number in open_under)
@@ -91,18 +91,18 @@ def _by_reference(parsed: CustomsAnswer, candidates: Candidates[T]) -> T | None:
         raise Unclear(f"more than one party has an open declaration with reference {reference}")
     # Where two parties use this reference, the SeqNo shows whose it is.
     numbered = candidates.of_seq_no(seq_no) if seq_no else None
-    if numbered is None or numbered.declaration == found.declaration:
-        return found
-    return numbered if numbered.reference == reference else found
+    if numbered is None or numbered.declaration == message.declaration:
+        return message
+    return numbered if numbered.reference == reference else message
 
 
-def _check_all_names(parsed: CustomsAnswer, key: str | None, found: T, candidates: Candidates[T]) -> None:
+def _check_all_names(parsed: CustomsAnswer, key: str | None, message: T, candidates: Candidates[T]) -> None:
     """Raises `Unclear` where a number or reference in the answer belongs to another declaration: one of them
     is wrong, and it cannot be known here which one."""
     of_key = None if key is None else message_of(key)
-    if of_key not in (None, found.id):
-        raise Unclear(f"it bears the key of {of_key} and names {found.id}")
-    own = found.declaration
+    if of_key not in (None, message.id):
+        raise Unclear(f"it bears the key of {of_key} and names {message.id}")
+    own = message.declaration
     for number, others in (
         (
             parsed.seq_no,
@@ -114,7 +114,9 @@ def _check_all_names(parsed: CustomsAnswer, key: str | None, found: T, candidate
         ),
     ):
         for other in others:
-            raise Unclear(f"it names {number}, which is that of {other}, and {found.id}")
+            raise Unclear(f"it names {number}, which is that of {other}, and {message.id}")
     # Messages that follow a declaration have references of their own.
-    if parsed.client_reference not in ("", found.reference) and found.operation != Operation.INFORM:
-        raise Unclear(f"it names the reference {parsed.client_reference}, {found.id} has {found.reference}")
+    if parsed.client_reference not in ("", message.reference) and message.operation != Operation.INFORM:
+        raise Unclear(
+            f"it names the reference {parsed.client_reference}, {message.id} has {message.reference}"
+        )

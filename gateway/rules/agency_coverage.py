@@ -75,11 +75,11 @@ def _beyond(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
         yield Reason(f"goods {goods}", f"限商品编号 {goods_zh} 开头的商品，报关单中没有")
     if agreement.value is not None and not _within(agreement.value, agreement.currency, shipment):
         limit = f"{agreement.value} {agreement.currency}".rstrip()
-        known = shipment.value is not None and agreement.currency in ("", shipment.currency)
+        comparable = shipment.value is not None and agreement.currency in ("", shipment.currency)
         limit_zh = amount(agreement.value, agreement.currency)
         zh = (
             f"总价超过协议金额 {limit_zh}"
-            if known
+            if comparable
             else f"总价未申报或币制不同，无法与协议金额 {limit_zh} 比较"
         )
         yield Reason(f"value {limit}", zh)
@@ -144,10 +144,10 @@ def covering(candidates: Iterable[RegisteredAgreement], shipment: Shipment) -> R
 
 def refusal(agreement: Agreement, reasons: Iterable[Reason]) -> Finding:
     """The fault of a declaration that names an agreement which does not cover it."""
-    told = tuple(reasons)
+    listed = tuple(reasons)
     return finding(
         Fault.AGREEMENT_UNFIT,
-        detail="; ".join(reason.en for reason in told),
-        detail_zh="；".join(reason.zh for reason in told),
+        detail="; ".join(reason.en for reason in listed),
+        detail_zh="；".join(reason.zh for reason in listed),
         value=agreement.number,
     )

@@ -26,7 +26,7 @@ def in_turn(
         at_work[account] += 1
         if last_turn is not None:
             turns[account] = newest = newest + 1
-        after = following(account, [number for of, number in chosen if of == account])
+        after = following(account, [number for owner, number in chosen if owner == account])
         if after is not None:
             oldest[account] = after
     return chosen

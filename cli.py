@@ -165,7 +165,7 @@ class _Commands(TyperGroup):
 
 
 class _Command(typer.Typer):
-    """Exits with 4 on an internal error, so that scripts can tell it from a "no" (CONTRACT.md)."""
+    """Exits with 4 on an internal error, so that scripts can tell it from a "no"."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:

@@ -1,4 +1,5 @@
-"""`gateway documents`: documents that declarations owe, requests for them, and arrivals (REFORM R3, R4)."""
+"""`gateway documents`: documents that declarations owe, requests for them, and arrivals (docs/reform.md,
+R3, R4)."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final

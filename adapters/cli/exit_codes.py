@@ -1,4 +1,4 @@
-"""Exit codes of commands (CONTRACT.md, "Command line")."""
+"""Exit codes of commands (docs/for-operators.md, "Commands"); scripts rely on them."""
 
 from typing import Final
 

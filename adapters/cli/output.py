@@ -1,4 +1,4 @@
-"""Output of commands: tables for people, JSON for scripts, and exit codes (CONTRACT.md, "Command line")."""
+"""Output of commands (docs/for-operators.md, "Commands"): tables for people, JSON for scripts, exit codes."""
 
 import json
 import os

@@ -114,7 +114,7 @@ def findings(
 @app.command("bands")
 def bands_(home: HomeOption, as_json: JsonOption = False) -> None:
     """Show the outcomes of the declarations of the last hours, by customs office, broker and trader class,
-    and whether a share is outside the band set in section monitoring of policy.toml (REFORM R17).
+    and whether a share is outside the band set in section monitoring of policy.toml.
 
     Example: gateway stats bands --home /srv/gateway
     """

@@ -19,7 +19,7 @@ from gateway.model.faults import MessageRejected
 from gateway.model.message import Enclosure, Part
 from gateway.model.parties import RegisteredCertificate
 
-# More than any account may send (CONTRACT.md, "Formats"); the gateway has applied the stricter limits.
+# More than any account may send; the gateway has applied the stricter limits.
 _LIMITS: Final = ArchiveLimits(entries=1000, ratio=2000, size=8 << 30)
 _IN_MEMORY: Final = 1 << 20
 

@@ -62,7 +62,7 @@ class AmqpSettings(BrokerSettings):
 
 
 class DxpSettings(Section):
-    """The envelope of the data exchange platform (FORMATS 2.4) around submissions."""
+    """The envelope of the data exchange platform around submissions (docs/http-backend.md)."""
 
     sender: str = Field(min_length=1, max_length=16, description="SenderId, as DXPENT0000000001")
     receiver: str = Field(min_length=1, max_length=16, description="ReceiverId, as DXPEDCDEC0000001")

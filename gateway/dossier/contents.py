@@ -1,4 +1,4 @@
-"""The files that belong to the dossier of an entry, and their names (REFORM R12)."""
+"""The files that belong to the dossier of an entry, and their names (docs/reform.md, R12)."""
 
 import re
 import unicodedata

@@ -8,7 +8,7 @@ from gateway.model.dossier import Dossier, Reading, Recorded
 
 
 class DossierStore(Protocol):
-    """The electronic dossiers (REFORM R12), read-only; every access is logged first."""
+    """The electronic dossiers (docs/reform.md, R12), read-only; every access is logged first."""
 
     async def admits(self, account: str) -> bool:
         """Whether the account reads dossiers: that of a party whose role is customs."""

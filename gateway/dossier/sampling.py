@@ -1,4 +1,5 @@
-"""Draws the dossiers that are reviewed after release (REFORM R16), so that anybody can repeat the draw."""
+"""Draws the dossiers that are reviewed after release (docs/reform.md, R16), so that anybody can repeat the
+draw."""
 
 import hashlib
 import math

@@ -14,7 +14,7 @@ ANY_OTHER: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class CustomsCodes:
-    """The codes of one kind of answer. They are case-sensitive (FORMATS 2.3)."""
+    """The codes of one kind of answer. They are case-sensitive."""
 
     statuses: Mapping[str, CustomsStatus | None]
     steps: Mapping[str, str] = field(default_factory=dict)

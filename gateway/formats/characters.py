@@ -1,4 +1,4 @@
-"""Invisible and confusable characters in texts that are compared (CONTRACT.md, "Formats").
+"""Invisible and confusable characters in texts that are compared (docs/for-brokers.md, "The XML document").
 
 Codes, numbers and references are compared character by character: with a zero-width space in it a code is
 another one to a machine and the same one to a reader. Free text, such as names and descriptions of goods, may

@@ -1,4 +1,4 @@
-"""The envelope of the data exchange platform: `DxpMsg` (FORMATS 2.4).
+"""The envelope of the data exchange platform: `DxpMsg` (GAC announcement 2018 No. 113).
 
 Its data may be larger than memory, so they do not pass through the XML parser: the base64 is cut out of the
 stream, and the rest, the envelope with an empty `Data`, is parsed like any other input. Anything that could

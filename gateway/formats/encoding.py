@@ -1,7 +1,7 @@
 """Decodes a document strictly as its XML declaration says.
 
-CONTRACT.md, "Formats": UTF-8 (one byte order mark allowed), GBK and GB18030 where declared, XML version 1.0.
-Two readers that are not equally strict about the declaration take the same bytes for different characters, so
+Accepted are UTF-8 (one byte order mark allowed), GBK and GB18030 where declared, and XML version 1.0. Two
+readers that are not equally strict about the declaration take the same bytes for different characters, so
 a declaration that is not well-formed (XML 1.0, productions 23 to 26, 32, 80 and 81) is rejected.
 """
 

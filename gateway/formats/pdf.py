@@ -1,4 +1,4 @@
-"""The facts of an attached PDF that the rules judge (FORMATS 3.4), read by qpdf through pikepdf.
+"""The facts of an attached PDF that the rules judge, read by qpdf through pikepdf.
 
 Only the structure is read: cross-reference table, catalog, page tree, form fields. No content is decoded.
 Files have at most a few megabytes, so the limits here are about what they unfold to, and how long that takes.
@@ -184,8 +184,8 @@ def inspect(data: bytes) -> Pdf:
     `problem`.
 
     A file with a broken cross-reference table is read if it can be repaired, as viewers do. A file that is
-    cut short, or followed by more than 1 KB other than line ends, NULs and the trailer of FORMATS 3.2, has a
-    problem. A file that needs a password is `encrypted`, with 0 pages and no problem.
+    cut short, or followed by more than 1 KB other than line ends, NULs and an import client's data block, has
+    a problem. A file that needs a password is `encrypted`, with 0 pages and no problem.
     """
     body, problem = _without_trailer(data.rstrip(_PADDING))
     return replace(_inspected(body), **problem)
@@ -248,7 +248,8 @@ def _number(digits: tuple[bytes | str, ...]) -> int:
 
 
 def _without_trailer(data: bytes) -> tuple[bytes, _Trailer]:
-    """The PDF itself, and the values of the block of FORMATS 3.2 after it. A malformed block is ignored."""
+    """The PDF itself, and the values of the data block that an import client appends (`DataInfo`). A
+    malformed block is ignored."""
     end = data.rfind(b"%%EOF") + len(b"%%EOF")
     block = data[end : end + _TRAILER_LIMITS.size + 1].strip(b" \t\r\n\0")
     if not block.startswith(b"<"):

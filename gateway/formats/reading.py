@@ -1,4 +1,4 @@
-"""One reading of a document for schema, rules, facts and authority (CONTRACT.md, "Formats").
+"""One reading of a document for schema, rules, facts and authority (docs/for-brokers.md, "The XML document").
 
 Each of them has its own idea of what is blank and what is a number: XPath knows the four white spaces of XML,
 Python those of Unicode; an XSD decimal may begin with + or end with a point, and XPath does not read that as

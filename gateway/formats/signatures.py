@@ -30,7 +30,7 @@ class VerifiedSignature:
     """The content that a signature covers, and its signer.
 
     `root` is the tree without its Signature, the same object whose canonical form was digested: later stages
-    use it and nothing else (P6). `fingerprint` is the SHA-256 (hex) of the certificate. `signed_at` is the
+    use it and nothing else. `fingerprint` is the SHA-256 (hex) of the certificate. `signed_at` is the
     time that the signer claims (XAdES SigningTime), None where it is absent or has no UTC offset.
     """
 

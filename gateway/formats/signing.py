@@ -66,7 +66,7 @@ class XadesSigner:
 
     def sign(self, root: etree._Element) -> bytes:
         """See `signers.Signer`. Raises `JudgementDeferred` outside the validity of the certificate, when
-        nothing may be signed (CONTRACT.md, "Receipts").
+        nothing may be signed.
 
         Raises `ValueError` where `root` has an attribute with which signxml would make an invalid signature:
         an Id (signxml then references the element by it instead of the document), or one of the xml namespace

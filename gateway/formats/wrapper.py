@@ -1,4 +1,4 @@
-"""The outer element that some senders put around a message (FORMATS 1.1).
+"""The outer element that some senders put around a message (docs/formats.md, `[wrapper]`).
 
 The wrapped message is judged as if it had come alone; findings give the places in the file that was sent.
 """

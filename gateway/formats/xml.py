@@ -28,7 +28,7 @@ _PLAIN_NAMESPACE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one document: `size` in bytes, `depth` in nested elements (CONTRACT.md)."""
+    """Bounds of one document: `size` in bytes, `depth` in nested elements."""
 
     size: int = 32 * 1024 * 1024
     depth: int = 64
@@ -212,7 +212,7 @@ _COMMENTED: Final = etree.XPath("//*[comment()]")
 
 
 def _refuse_comments_in_text(text: bytes) -> None:
-    # Some readers take only the text before a comment, others all of it (CONTRACT.md, "Formats").
+    # Some readers take only the text before a comment, others all of it (decision 2 in docs/decisions).
     if _COMMENT not in text:
         return
     root = etree.fromstring(text, _parser(remove_comments=False))

@@ -1,4 +1,4 @@
-"""Whether a declaration may go the way it chose, and with what documents (REFORM 3, R3-R7)."""
+"""Whether a declaration may go the way it chose, and with what documents (docs/reform.md, R3-R7)."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""Applies a notice of the brokers' association to an agreement (FORMATS 4; REFORM R13, 6)."""
+"""Applies a notice of the brokers' association to an agreement (docs/reform.md, R13)."""
 
 from collections.abc import Iterator
 from dataclasses import replace

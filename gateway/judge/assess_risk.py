@@ -1,4 +1,4 @@
-"""Assesses the risk of a declaration: the hint that goes to customs with it (REFORM 4, R8)."""
+"""Assesses the risk of a declaration: the hint that goes to customs with it (docs/reform.md, R8)."""
 
 from gateway.judge.authorise import Authority
 from gateway.model.china import china_date

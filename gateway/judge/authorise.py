@@ -107,7 +107,7 @@ def authorise(
 
 
 def read_facts(kind: MessageType, root: etree._Element, package: Package, party: Party) -> Facts:
-    """The facts of a document, by its family's profile. Reference: CONTRACT.md, "Duplicates"."""
+    """The facts of a document, by its family's profile. Without a reference, its content's digest is one."""
     values = kind.facts(root)
     content = _digest((part.name, part.sha256) for part in _nameless(package))
     return Facts(
@@ -125,8 +125,8 @@ def read_facts(kind: MessageType, root: etree._Element, package: Package, party:
 
 
 def _nameless(package: Package) -> Iterable[Part]:
-    # A bare XML document is named after the file, and brokers' software counts its retries in that name
-    # (FORMATS 3.1); so the name is not part of the content.
+    # A bare XML document is named after the file, and brokers' software counts its retries in that name,
+    # so the name is not part of the content (decision 6 in docs/decisions).
     if not package.is_zip:
         return (Part(name="", sha256=package.parts[0].sha256, size=package.parts[0].size),)
     return package.parts
@@ -163,8 +163,8 @@ def refuse_other_roles(allowed: tuple[Role, ...], party: Party) -> None:
 
 
 def _refuse_no_trader(evidence: Evidence, facts: Facts, trader: Party | None) -> None:
-    """A declaration is made for a trader: a party that is registered only with other roles is none (CONTRACT,
-    "Formats"). A trader that is not registered is judged by the agreement alone."""
+    """A declaration is made for a trader: a party that is registered only with other roles is none. A
+    trader that is not registered is judged by the agreement alone."""
     if evidence.type.kind != "declaration" or trader is None or Role.TRADER in trader.roles:
         return
     named = [name for name in _TRADER if name in facts.values]
@@ -228,7 +228,7 @@ def _about(
 def _repeats(
     earlier: EarlierMessage, facts: Facts, evidence: Evidence, received: Received, register: Register
 ) -> bool:
-    """The four cases of CONTRACT.md, "Duplicates": True for a repetition, False for a new judgement."""
+    """The cases of docs/for-brokers.md, "Sent twice": True for a repetition, False for a new judgement."""
     if earlier.state is State.REJECTED or earlier.refused_by_customs:
         return False  # judged anew, or as a correction
     if earlier.content == facts.content:

@@ -1,4 +1,5 @@
-"""PDFs that are sent on their own, and the bare document that lists them (FORMATS 3.2, second way).
+"""PDFs that are sent on their own, and the bare document that lists them (docs/for-brokers.md, "PDFs on their
+own").
 
 A PDF waits for the document that lists its name, and such a document waits for its PDFs, in whichever order
 they come. They are matched by name only (`file_names`), among the messages of one party.
@@ -150,7 +151,7 @@ def _strange_name(part: Part) -> Iterator[Finding]:
 
 
 def _unfit(part: Part, pdf: Pdf, policy: Policy) -> Iterator[Finding]:
-    """Faults by the rules on attached files (FORMATS 3.4), and names that customs could not unpack."""
+    """Faults by the rules on attached files, and names that customs could not unpack."""
     bounds, size = policy.pdf, part.size
     checks = (
         (

@@ -1,4 +1,4 @@
-"""Finds the declaration that later documents belong to (REFORM R4)."""
+"""Finds the declaration that later documents belong to (docs/reform.md, R4)."""
 
 from typing import Final
 

@@ -34,7 +34,7 @@ class Verdict(StrEnum):
     HELD = "held"
 
 
-# As DecMessage.xsd allows (FORMATS 1.12); in a message that is refused it may be anything.
+# As DecMessage.xsd allows; in a message that is refused it may be anything.
 _LONGEST_REFERENCE: Final = 64
 _FINAL: Final = (Verdict.ACCEPTED, Verdict.REJECTED)
 _FORM_OF: Final = {
@@ -67,7 +67,8 @@ def gateway_receipt(
     now: datetime,
 ) -> Receipt:
     """The signed statement of what was received, what became of it, under which rules, and where it stands
-    in the log (CONTRACT.md, "Receipts"). Facts of a refused message that are not known are left out."""
+    in the log (docs/formats.md, "The gateway's receipt"). Facts of a refused message that are not known are
+    left out."""
     arrival = received.arrival
     root = etree.Element(f"{{{NAMESPACE}}}GatewayReceipt", nsmap={None: NAMESPACE})
     _text(root, "MessageId", arrival.id)

@@ -1,7 +1,8 @@
-"""Agency mandates and agreements: their terms, their states as one table, and changes by notices (R13).
+"""Agency mandates and agreements (docs/reform.md, R13): their terms, their states as one table, and changes
+by notices.
 
 A mandate (委托书) stands between trader and broker for a time; an agreement (委托协议) is for one shipment
-under it and is used once. Both come from the brokers' association. FORMATS 4.
+under it and is used once. Both come from the brokers' association.
 """
 
 from collections.abc import Mapping
@@ -104,7 +105,7 @@ class Agreement:
     every term.
 
     `trader` and `broker` are customs codes, `goods` tariff code prefixes, `offices` 4-digit codes, `value`
-    the highest total of a declaration in `currency`, `services` the letters of the paper form (FORMATS 4.3),
+    the highest total of a declaration in `currency`, `services` the letters of the paper form,
     `mandate` the number of the one that an agreement stands under. `used_by` is the message that used it.
     """
 

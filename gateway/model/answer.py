@@ -27,7 +27,7 @@ class Answer:
 
 
 class AnswerKind(StrEnum):
-    """The three kinds of answers (FORMATS 2); a profile names the kind of each of its types."""
+    """The three kinds of answers; a profile names the kind of each of its types."""
 
     TECHNICAL = "technical"  # of the import service: whether it was imported
     BUSINESS = "business"  # one for each change of state

@@ -1,4 +1,5 @@
-"""Policy for the bands of outcome shares of declarations; outside a band a warning opens (REFORM R17)."""
+"""Policy for the bands of outcome shares of declarations; outside a band a warning opens (docs/reform.md,
+R17)."""
 
 from typing import Annotated, Self
 

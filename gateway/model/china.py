@@ -1,4 +1,4 @@
-"""Days in China time: policy, classes and contracts use these dates (CONTRACT.md, "Formats")."""
+"""Days in China time: policy, classes and contracts use these dates; stored times are UTC."""
 
 from datetime import date, datetime, timedelta, timezone
 from typing import Final

@@ -1,4 +1,5 @@
-"""The electronic dossier of an entry (REFORM R12): what belongs to it, under which name, and what is missing.
+"""The electronic dossier of an entry (docs/reform.md, R12): what belongs to it, under which name, and what is
+missing.
 
 The store reads what exists (`DossierDeclaration`, `DossierReceipt`, `OwedDocuments`),
 `dossier.contents.compiled` builds the dossier from it. Nothing is copied: a part says where its bytes are.

@@ -1,4 +1,4 @@
-"""Which file of a package a listed name means (EdocID, FORMATS 1.19).
+"""Which file of a package a listed name (EdocID) means.
 
 Some clients list a file without its suffix, some write its name in another case, and a Mac spells an accent
 as a character of its own. An exact match takes precedence over names that are spelt alike.

@@ -36,8 +36,8 @@ def made_at(id_: str) -> datetime:
 
 
 class Operation(StrEnum):
-    """What a message asks customs to do with the declaration (DecSign/OperType; FORMATS 1.12). `INFORM` asks
-    nothing: it is finished once customs took it."""
+    """What a message asks customs to do with the declaration (DecSign/OperType). `INFORM` asks nothing: it
+    is finished once customs took it."""
 
     SAVE = "save"
     DECLARE = "declare"
@@ -95,12 +95,12 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pdf:
-    """Facts found in an attached file; the rules judge them (FORMATS 3.4).
+    """Facts found in an attached file; the rules judge them.
 
     `problem` says why the file could not be read as a PDF at all, else it is empty; `problem_zh` says it in
     Chinese. `active` names the contents that a viewer would run or unpack (JavaScript, Launch,
     EmbeddedFiles). `version` is major * 10 + minor (14 for PDF 1.4), 0 where unknown. `trailer` says whether
-    the data block of FORMATS 3.2 follows the PDF; `trailer_name` and `trailer_code` are the file and the
+    the data block of an import client follows the PDF; `trailer_name` and `trailer_code` are the file and the
     document class that it names, if it does.
     """
 
@@ -131,8 +131,8 @@ ATTACHMENT: Final = "Attachment"  # the type of a message that is a PDF on its o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeparateAttachment:
-    """A PDF that was sent on its own and waits for the declaration listing it (FORMATS 3.2, second way), or
-    has `joined` it already, where the declaration is judged again."""
+    """A PDF that was sent on its own and waits for the declaration listing it, or has `joined` it already,
+    where the declaration is judged again."""
 
     message: Received
     part: Part
@@ -162,8 +162,8 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """The key by which two messages are the same one (CONTRACT.md, "Duplicates"). `party` is a customs
-    code."""
+    """The key by which two messages are the same one (docs/for-brokers.md, "Sent twice"). `party` is
+    a customs code."""
 
     party: str
     family: str
@@ -213,8 +213,8 @@ class Version:
 
 
 def replaces(versions: Iterable[Version], content: str) -> Version | None:
-    """The version that replaces a message with this content (CONTRACT.md, "Duplicates"): a later one with
-    other content."""
+    """The version that replaces a message with this content (docs/for-brokers.md, "Agency agreements"): a
+    later one with other content."""
     return next((each for each in versions if each.later and each.content != content), None)
 
 
@@ -245,7 +245,7 @@ class DeclarationRecord:
 
 
 class ReceiptKind(StrEnum):
-    """`TECHNICAL` and `BUSINESS` are customs' or the association's own words (FORMATS 2), `REPORT` is for
+    """`TECHNICAL` and `BUSINESS` are customs' or the association's own words, `REPORT` is for
     people to read; the others are ours and signed: the receipt of a message, a notice to a party that a
     declaration concerns, a request for documents. `AGREEMENT` is the association's notice, relayed."""
 

@@ -1,4 +1,5 @@
-"""The documents that a declaration owes (REFORM 3), when they are due, and why they are asked for."""
+"""The documents that a declaration owes (docs/reform.md, R4), when they are due, and why they are asked
+for."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

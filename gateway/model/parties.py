@@ -30,7 +30,7 @@ ROLES_ZH: Final = {
 
 
 class TraderClass(StrEnum):
-    """The enterprise's class in customs' management by category (REFORM.md 3, 4)."""
+    """The enterprise's class in customs' management by category (docs/reform.md, R4-R8)."""
 
     AA = "AA"
     A_PRODUCING = "A-producing"
@@ -77,7 +77,7 @@ def in_order(roles: Iterable[Role]) -> tuple[Role, ...]:
 
 
 def district_of(office: str) -> str:
-    """The direct customs above a customs office: its first two digits and "00" (FORMATS 6)."""
+    """The direct customs above a customs office: its first two digits and "00"."""
     return f"{office[:2]}00"
 
 
@@ -115,7 +115,7 @@ class Contract(Period):
 class RegisteredCertificate:
     """A certificate that a party may sign with: PEM, and the time from which it is revoked, if it is.
 
-    A party may have several valid at once, so that old and new overlap (LESSONS 20).
+    A party may have several valid at once, so that old and new overlap.
     """
 
     pem: str
@@ -163,8 +163,8 @@ class Party:
     `roles` are in alphabetical order, each once; an enterprise that declares for itself and for others is
     trader and broker.
 
-    `keeps_papers` are the periods in which the party is fit to keep papers itself (REFORM 3),
-    `kept_before_reform` whether it did so before the reform (原暂存企业, REFORM 6).
+    `keeps_papers` are the periods in which the party is fit to keep papers itself, `kept_before_reform`
+    whether it did so before the reform (原暂存企业).
     `confirms_automatically` are the customs codes of the brokers whose agreements a trader confirms without
     being asked. `places` are those that premises run, by the names that declarations use: the place of the
     goods or the yard; empty for all places of the district.
@@ -210,7 +210,7 @@ class Party:
 
     def is_called(self, code: str) -> bool:
         """Whether `code` names this party: customs code, social credit code, or the 9-character organisation
-        code inside the latter, which older software writes (FORMATS 1.2)."""
+        code inside the latter, which older software writes."""
         return code in (self.code, self.scc) or (len(code) == 9 and code == self.organisation_code)
 
 

@@ -26,7 +26,8 @@ def digest_of(configuration: BaseModel) -> str:
 
 
 class PackagePolicy(_Section):
-    """Bounds of a package (CONTRACT.md, "Formats"); an account's own limit on size replaces `size`."""
+    """Bounds of a package (docs/for-brokers.md, "What a package is"); an account's own limit on size
+    replaces `size`."""
 
     entries: int = Field(200, ge=1, description="files in one package at most")
     ratio: int = Field(100, ge=1, description="unpacked size over packed size at most, per entry and in all")
@@ -35,7 +36,7 @@ class PackagePolicy(_Section):
 
 
 class PdfPolicy(_Section):
-    """PDF rules of GAC announcement 2013 No.29 annex 1, limits of its 2019 edition (FORMATS 3.4)."""
+    """PDF rules of GAC announcement 2013 No.29 annex 1, limits of its 2019 edition."""
 
     version: int = Field(14, description="lowest PDF version, major * 10 + minor")
     size: int = Field(4 * 1024 * 1024, description="bytes of one file at most")

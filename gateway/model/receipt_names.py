@@ -1,4 +1,4 @@
-"""Names of receipts, as the import client names them (FORMATS 2.1)."""
+"""Names of receipts, as the import client names them (docs/for-brokers.md, "Receipts")."""
 
 import re
 from datetime import datetime
@@ -14,7 +14,7 @@ _EXTENSION: Final = re.compile(r"\.(zip|xml)$", re.IGNORECASE)
 
 
 def receipt_name(prefix: str, file_name: str, at: datetime) -> str:
-    """`<prefix>_<base>_<time>.xml` as the import client names them (FORMATS 2.1): the base is the sent file's
+    """`<prefix>_<base>_<time>.xml` as the import client names them: the base is the sent file's
     name without .zip or .xml, the time China's in 21 digits, yyyyMMddHHmmss and seven of a fraction. A long
     base is cut and what Windows takes in no name becomes `_`, so that the whole is a file name anywhere."""
     base = _NOWHERE.sub("_", _EXTENSION.sub("", file_name)).encode()[

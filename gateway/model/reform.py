@@ -44,7 +44,7 @@ def sources_zh(rows: Iterable[_Row]) -> str:
 
 
 class EligibleClass(_Row):
-    """A class whose enterprises may go paperless (REFORM R6, R7)."""
+    """A class whose enterprises may go paperless (docs/reform.md, R6, R7)."""
 
     classes: tuple[TraderClass, ...]
 
@@ -117,7 +117,7 @@ class DocumentName(BaseModel):
 
 
 class Due(StrEnum):
-    """When documents are due (R4; REFORM 3)."""
+    """When documents are due (docs/reform.md, R4)."""
 
     WITH = "with"
     AFTER_RELEASE = "after-release"
@@ -140,8 +140,8 @@ class Risk(StrEnum):
 
 
 class TriageRow(_Row):
-    """Risk by class of trader and broker (REFORM 4); the first row that matches applies. Empty matches any
-    class."""
+    """Risk by class of trader and broker (docs/reform.md, R8); the first row that matches applies. Empty
+    matches any class."""
 
     trader: tuple[TraderClass, ...] = ()
     broker: tuple[TraderClass, ...] = ()
@@ -149,7 +149,7 @@ class TriageRow(_Row):
 
 
 class InspectionRow(_Row):
-    """The rate of inspection of a trader's class: low, normal or high (REFORM 4)."""
+    """The rate of inspection of a trader's class: low, normal or high."""
 
     trader: tuple[TraderClass, ...]
     rate: str

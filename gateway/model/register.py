@@ -49,7 +49,7 @@ class Register(Protocol):
 
     def holder(self, key: Key, message: str = "") -> EarlierMessage | None:
         """The accepted message that holds this key, else the last one under it that was rejected. Our own
-        failures are never counted (CONTRACT.md, "Duplicates"). Where `message` holds it already, it is the
+        failures are never counted. Where `message` holds it already, it is the
         one of this key that it is linked to."""
         ...
 

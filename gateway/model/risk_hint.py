@@ -1,4 +1,4 @@
-"""The risk hint that goes to customs with a declaration (REFORM 4, R8)."""
+"""The risk hint that goes to customs with a declaration (docs/reform.md, R8)."""
 
 from dataclasses import dataclass
 

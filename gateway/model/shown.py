@@ -1,4 +1,4 @@
-"""How much of a sender's value a fault shows (CONTRACT.md, "Receipts")."""
+"""How much of a sender's value a fault shows (docs/threat-model.md, "Disclosure")."""
 
 import re
 from collections.abc import Set

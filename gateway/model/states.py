@@ -1,7 +1,7 @@
 """The two state machines, each as one table; nothing else may change a state.
 
-What each state of a message means stands in CONTRACT.md, "States of a message"; README's diagram is
-generated from `TRANSITIONS`.
+README.md says what each state of a message means ("States of a message"); its diagram is generated from
+`TRANSITIONS`.
 """
 
 from collections.abc import Mapping
@@ -98,7 +98,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         Event.TAKEN: State.CLOSED,
         Event.DIVERTED: State.CLOSED,
         Event.UNDELIVERABLE: State.CLOSED,
-        # Receipts arrive out of order (FORMATS 2.3), and an entry may be deleted after release.
+        # Receipts arrive out of order, and an entry may be deleted after release.
         Event.ANSWERED: State.CLOSED,
         Event.SETTLED: State.CLOSED,
     },
@@ -139,7 +139,7 @@ def advance(state: State, event: Event) -> State:
 class CustomsStatus(StrEnum):
     """The progress of a declaration at customs, in order of rank: the highest status ever received counts.
 
-    By rank and not by arrival, since receipts come out of order (FORMATS 2.3).
+    By rank and not by arrival, since receipts come out of order.
     """
 
     NONE = "none"
@@ -189,7 +189,7 @@ def further(present: CustomsStatus, answered: CustomsStatus) -> CustomsStatus:
 
 
 class DeliveryState(StrEnum):
-    """The state of an outbox item (CONTRACT.md)."""
+    """The state of a delivery: one submission to one destination."""
 
     PENDING = "pending"
     SENDING = "sending"

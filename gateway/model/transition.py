@@ -50,8 +50,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeKey:
-    """The message becomes the accepted one under its key (CONTRACT.md, "Duplicates"). `expected` is the one
-    that held the key when this was judged, None where none did. Superseded where another one holds it now."""
+    """The message becomes the accepted one under its key (docs/for-brokers.md, "Sent twice"). `expected`
+    is the one that held the key when this was judged, None where none did. Superseded where another one holds
+    it now."""
 
     key: Key
     expected: str | None
@@ -101,7 +102,7 @@ class KnownAt:
 @dataclass(frozen=True, slots=True)
 class OvertakePending:
     """The message goes on after a final receipt: pending receipts from before no longer count, and
-    are sent again if the same applies again (CONTRACT.md, "Receipts")."""
+    are sent again if the same applies again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,5 @@
 """Figures by customs office, broker and trader class, and the bands outside of which a warning opens
-(REFORM R17)."""
+(docs/reform.md, R17)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

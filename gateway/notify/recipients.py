@@ -1,4 +1,4 @@
-"""Who is notified of an answer about a declaration, and in which form (REFORM R11). Pure.
+"""Who is notified of an answer about a declaration, and in which form (docs/reform.md, R11). Pure.
 
 A trader is notified of customs' answers to its declarations, premises of a release, the association of the
 use of its agreements. Only parties with an account are notified, and only the sender of a temporary save.

@@ -1,7 +1,7 @@
 """Customs answers, and what follows from them for the declaration and its sender. Pure.
 
 `read` extracts what the family's profile names; `decide` returns the effect on the message that the answer
-belongs to. Answers come out of order and twice (FORMATS 2.3): thanks to `further`, neither makes a
+belongs to. Answers come out of order and twice: thanks to `further`, neither makes a
 difference.
 """
 
@@ -59,7 +59,7 @@ def read(body: bytes, families: Families) -> CustomsAnswer:
         family=type_.family,
         client_reference=facts.get("reference", ""),
         seq_no=seq_no,
-        # Until the entry is stored, some channels show the unified number in its place (FORMATS 2.3).
+        # Until the entry is stored, some channels show the unified number in its place.
         entry_id="" if entry_id == seq_no else entry_id,
         status=type_.answer.codes.status(code),
         step=type_.answer.codes.step(code),
@@ -70,7 +70,7 @@ def read(body: bytes, families: Families) -> CustomsAnswer:
 
 
 def _instant(text: str) -> datetime | None:
-    """NOTICE_DATE has no zone and is in China time (FORMATS 2.3)."""
+    """NOTICE_DATE has no zone and is in China time."""
     try:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=CHINA)).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Whether a mandate or agreement covers a brokered declaration (REFORM R13; FORMATS 4)."""
+"""Whether a mandate or agreement covers a brokered declaration (docs/reform.md, R13)."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Reason(NamedTuple):
     zh: str
 
 
-DECLARING: Final = "A"  # of the services: fill in and declare (FORMATS 4.3)
+DECLARING: Final = "A"  # of the services: fill in and declare, on the association's paper form
 
 
 def why_not(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
@@ -66,7 +66,7 @@ def _beyond(agreement: Agreement, shipment: Shipment) -> Iterator[Reason]:
     if agreement.offices and shipment.office not in agreement.offices:
         offices = ", ".join(agreement.offices)
         yield Reason(f"customs office {offices}", f"限 {'、'.join(agreement.offices)} 海关申报")
-    # If several goods are on one entry, only the one with the highest tax is named (FORMATS 4.3).
+    # Of several goods on one entry an agreement names only the one with the highest tax.
     if agreement.goods and not any(
         line.startswith(prefix) for line in shipment.goods for prefix in agreement.goods
     ):

@@ -1,4 +1,4 @@
-"""The documents that a declaration must bring, and when they are due (REFORM 3, R3, R4)."""
+"""The documents that a declaration must bring, and when they are due (docs/reform.md, R3, R4)."""
 
 from datetime import date
 from typing import Final
@@ -7,13 +7,13 @@ from gateway.model.obligation import Obligation
 from gateway.model.parties import TraderClass
 from gateway.model.reform import Due, ReformPolicy, Traffic, in_force, sources, sources_zh
 
-_AGENCY_AGREEMENT: Final = "10000001"  # the electronic one (FORMATS 1.19)
+_AGENCY_AGREEMENT: Final = "10000001"  # the electronic one
 
 
 def there(listed: str, under_agreement: bool) -> tuple[str, ...]:
     """The document classes that a message brings. `listed` are those that the message lists; the class of
     the electronic agency agreement counts only if the agreement that the message names covers the
-    declaration (CONTRACT.md, "Formats")."""
+    declaration."""
     return tuple(code for code in listed.split() if code != _AGENCY_AGREEMENT or under_agreement)
 
 

@@ -1,4 +1,5 @@
-"""Whether a declaration may go paperless: scope, class and contract of trader and broker (REFORM R5-R7)."""
+"""Whether a declaration may go paperless (docs/reform.md, R5-R7): scope, class and contract of trader and
+broker."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def why_not_paperless(
                 detail_zh=f"{_named_zh(side)}：{_class_of_zh(side)}；依据：{sources_zh(eligible)}",
             )
         if not side.has_contract:
-            # Every announcement of a phase asks for the contract (FORMATS 6).
+            # Every announcement of a phase asks for the contract.
             yield finding(
                 Fault.PAPERLESS_CONTRACT,
                 detail=f"{side.role} {side.code}: {traffic.district}; {phase}",

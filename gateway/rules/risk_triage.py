@@ -1,4 +1,4 @@
-"""The risk hint that goes to customs with a declaration, with its reasons (REFORM 4, R8)."""
+"""The risk hint that goes to customs with a declaration, with its reasons (docs/reform.md, R8)."""
 
 import hashlib
 from datetime import date

@@ -1,4 +1,4 @@
-"""The command line as CONTRACT.md fixes it: options, columns, exit codes, help that can be followed."""
+"""The command line that people and scripts rely on: options, columns, exit codes, examples that work."""
 
 import io
 import json

@@ -166,7 +166,7 @@ def test_a_scan_of_four_megabytes_with_a_broken_table_is_repaired() -> None:
 
 
 class TestTrailer:
-    """The block of FORMATS 3.2, appended to the PDF by one builder."""
+    """The data block that one builder appends to a PDF."""
 
     DATA = with_trailer(pdf(2), name="0200.pdf", code="00000001", office="0200", trade_code="4403180001")
 

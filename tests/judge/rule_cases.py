@@ -126,7 +126,7 @@ _LINE: Final = "DecLists/DecList"
 _LIMIT: Final = f"{_LINE}/DecGoodsLimits/DecGoodsLimit"
 _VIN: Final = f"{_LIMIT}/DecGoodsLimitVin"
 
-# The flags "req. save" and "req. declare" of FORMATS 1.2-1.27, in its order.
+# What a save and what a declaration must have, in the order of the data dictionary of the import interface.
 REQUIRED: Final = [
     *missing(
         "DEC-101",

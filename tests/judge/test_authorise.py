@@ -55,7 +55,7 @@ def test_any_code_that_does_not_name_the_sender_is_refused_at_its_place(name: st
         assert found.code == Fault.WRONG_PARTY.code, code
         assert found.place.xpath == f"/DecMessage/DecHead/{name}"
         assert found.place.file == f"{declaration.reference}.xml"
-        assert found.value == code  # codes of parties are not masked (CONTRACT.md, "Receipts")
+        assert found.value == code  # codes of parties are not masked
 
 
 def test_a_broker_declares_for_traders_whom_it_names_beside_itself(harness: Harness) -> None:

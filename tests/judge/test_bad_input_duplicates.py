@@ -1,4 +1,4 @@
-"""The same message again, and other messages under its reference: CONTRACT.md, "Duplicates"."""
+"""The same message again, and other messages under its reference (docs/for-brokers.md, "Sent twice")."""
 
 import asyncio
 from dataclasses import replace

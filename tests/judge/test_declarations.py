@@ -57,7 +57,7 @@ def test_every_habit_is_valid_with_its_documents(make: Callable[[], Declaration]
     documents = (Document(body=pdf(pages=2)), Document(code=AGREEMENT, number="202611020000001"))
     body = packed(replace(make(), documents=documents), habit)
     warnings = {found.rule for found in validated("declaration.zip", body)}
-    # One builder sends EdiId 0, which is in no code list (FORMATS 1.2).
+    # One builder sends EdiId 0, which is in no code list.
     assert warnings == ({"DEC-405"} if habit.head.get("EdiId") == "0" and make is not full else set())
 
 

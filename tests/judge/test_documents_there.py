@@ -1,4 +1,4 @@
-"""A demanded document is there or it is not: a line that names one is none (CONTRACT.md, "Formats")."""
+"""A demanded document is there or it is not: a line that names one is none."""
 
 from dataclasses import replace
 from itertools import product
@@ -19,7 +19,7 @@ from tests.support.harness import Harness
 from tests.support.pdfs import pdf
 from tests.support.rendering import package, packed, render
 
-GUARANTEE: Final = "10000002"  # known by number alone (FORMATS 1.19)
+GUARANTEE: Final = "10000002"  # known by number alone
 NUMBER: Final = "195200016172325"
 OTHER_NUMBER: Final = "195200016172326"
 Form: TypeAlias = Literal["file", "number"]

@@ -1,4 +1,4 @@
-"""A bare declaration and the PDFs that it lists, sent on their own (FORMATS 3.2, second way; issue 3, 4)."""
+"""A bare declaration and the PDFs that it lists, sent on their own (docs/for-brokers.md)."""
 
 import asyncio
 import unicodedata

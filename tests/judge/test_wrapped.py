@@ -1,4 +1,4 @@
-"""A message in the wrapper `ImportMessage` (FORMATS 1.1): judged by what it wraps, sent on as it came."""
+"""A message in the wrapper `ImportMessage`: judged by what it wraps, sent on as it came."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Figures by customs office, broker and trader class, and bands beyond which a warning opens (REFORM R17)."""
+"""Figures by customs office, broker and trader class, and bands beyond which a warning opens (R17)."""
 
 from datetime import timedelta
 from pathlib import Path

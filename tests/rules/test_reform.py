@@ -1,4 +1,4 @@
-"""The reform's tables, cell by cell, as the shipped policy has them (REFORM 2-4)."""
+"""The reform's tables, cell by cell, as the shipped policy has them (docs/reform.md)."""
 
 from dataclasses import replace
 from datetime import date

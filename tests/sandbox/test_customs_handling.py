@@ -1,4 +1,4 @@
-"""What the reference customs does with a declaration whose reference forces nothing (REFORM.md 4 and 5)."""
+"""What the reference customs does with a declaration whose reference forces nothing (docs/sandbox.md)."""
 
 from datetime import date
 from decimal import Decimal

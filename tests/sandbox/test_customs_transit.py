@@ -1,4 +1,4 @@
-"""Transit at the reference customs (REFORM.md R10): two submissions, one entry, a step at a time."""
+"""Transit at the reference customs (docs/reform.md, R10): two submissions, one entry, a step at a time."""
 
 from decimal import Decimal
 from typing import TypeAlias

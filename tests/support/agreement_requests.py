@@ -1,4 +1,4 @@
-"""Requests to import an agency agreement, as brokers and traders send them (FORMATS 4.1)."""
+"""Requests to import an agency agreement, as brokers and traders send them."""
 
 from datetime import datetime
 from itertools import count

@@ -32,7 +32,7 @@ class Enterprise:
 
     @property
     def organisation(self) -> str:
-        """The 9-character organisation code that older software writes (FORMATS 1.2, CopCode)."""
+        """The 9-character organisation code that older software writes (CopCode)."""
         return self.scc[8:17]
 
 
@@ -46,7 +46,7 @@ def enterprise(account: str) -> Enterprise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """`origin` and `destination` are what they say; export entries write them swapped (FORMATS 1.3).
+    """`origin` and `destination` are what they say; export entries write them swapped.
 
     Countries are ISO alpha-3 and currencies ISO 4217 here; a habit may write digits.
     """
@@ -70,7 +70,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A PDF (`body`), or with `number` a document that is known by its number only (FORMATS 1.19)."""
+    """A PDF (`body`), or with `number` a document that is known by its number only."""
 
     code: str = INVOICE
     body: bytes = b""
@@ -172,7 +172,7 @@ def large(reference: str = "TEST00000000000530") -> Declaration:
 
 
 def full(reference: str = "TEST00000000000099") -> Declaration:
-    """An entry in transit with one of nearly every further block (FORMATS 1.4-1.24)."""
+    """An entry in transit with one of nearly every further block."""
     limit = {"GoodsNo": "1", "LicTypeCode": "411", "LicenceNo": "DEMO-LIC-1", "LicWrtofQtyUnit": "035"}
     return Declaration(
         reference=reference,

@@ -1,4 +1,5 @@
-"""The builders of FORMATS 1, each by how it writes: orders, versions, dates, codes, names, empty elements."""
+"""Builders of declarations in public, each by how it writes: orders, versions, dates, codes, names, empty
+elements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,8 +10,8 @@ from tests.support.declarations import Fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habit:
-    """One builder. `late` are root children that come after the others, which keep the order of FORMATS
-    1.1; `first` fields open DecHead; `empty` ones, by block, are written as empty elements where there is no
+    """One builder. `late` are root children that come after the others, which keep the usual order;
+    `first` fields open DecHead; `empty` ones, by block, are written as empty elements where there is no
     value; `head` is what it always writes. Times are strftime shapes; `%f` is cut to milliseconds.
     """
 

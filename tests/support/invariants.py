@@ -1,6 +1,7 @@
 """What must hold of a home at any time, killed or not, read from its store, its blobs and its customs alone.
 
-Promises P1-P5 (DESIGN.md 2) as questions to what is on the disk. The node may run or not.
+Nothing acknowledged is lost, nothing has two effects, state and receipts agree, every message ends or waits
+visibly, and what failed is held: these as questions to what is on the disk. The node may run or not.
 """
 
 import hashlib

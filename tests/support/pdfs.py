@@ -72,7 +72,7 @@ def _pdf(pages: int, noise: int | None, version: str, encrypted: bool, text: str
 
 
 def with_trailer(body: bytes, *, name: str, code: str, office: str, trade_code: str) -> bytes:
-    """The PDF and the XML block that one builder appends, with blanks up to 2048 characters (FORMATS 3.2)."""
+    """The PDF and the XML block that one builder appends, with blanks up to 2048 characters."""
     root = etree.Element(f"{{{_DSIG}}}DataInfo", nsmap={None: _DSIG}, version="1.0")
     signed = etree.SubElement(root, f"{{{_DSIG}}}SignedDate")
     envelope = etree.SubElement(signed, f"{{{_DSIG}}}EnvelopInfo")

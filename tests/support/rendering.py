@@ -18,7 +18,7 @@ NAMESPACE: Final = "http://www.chinaport.gov.cn/dec"
 
 Item: TypeAlias = tuple[Fields, Blocks]
 
-# Root children in the order of FORMATS 1.1, and DecGoodsLimit, each with the list that wraps it, if one does.
+# Root children in the usual order, and DecGoodsLimit, each with the list that wraps it, if one does.
 _WRAPPERS: Final[Mapping[str, str | None]] = {
     "DecHead": None,
     "DecList": "DecLists",
@@ -85,7 +85,7 @@ def files(declaration: Declaration, habit: Habit = CW) -> dict[str, bytes]:
 
 
 def package(xml: bytes, pdfs: Mapping[str, bytes], name: str = "declaration.xml") -> bytes:
-    """A flat zip of the document, called `name`, and its PDF files (FORMATS 3.2); always the same bytes."""
+    """A flat zip of the document, called `name`, and its PDF files; always the same bytes."""
     out = BytesIO()
     with ZipFile(out, "w") as archive:
         for entry, body in ((name, xml), *pdfs.items()):
@@ -192,7 +192,7 @@ def _head(declaration: Declaration, habit: Habit) -> Fields:
 
 
 def _line(declaration: Declaration, number: int, line: Line, habit: Habit) -> Fields:
-    # Export entries carry destination in OriginCountry and origin in DestinationCountry (FORMATS 1.3).
+    # Export entries carry destination in OriginCountry and origin in DestinationCountry.
     countries = (line.origin, line.destination)
     first, second = countries if declaration.direction == "I" else reversed(countries)
     fields = {
@@ -246,7 +246,7 @@ def _document(declaration: Declaration, number: int, document: Document, habit: 
 
 
 def _file_name(declaration: Declaration, number: int, document: Document, habit: Habit) -> str:
-    """Office, class, `IM`, 18 digits (FORMATS 3.3), unless document or builder has a name of its own."""
+    """Office, class, `IM`, 18 digits, unless document or builder has a name of its own."""
     if document.number or document.name:
         return document.number or document.name
     if habit.own_file_names:
@@ -267,7 +267,7 @@ def _number(value: Decimal) -> str:
 def wrapped(
     document: bytes, head: str = "<Compress>0</Compress>", *, after: str = "", root: str = "DecMessage"
 ) -> bytes:
-    """The document with this root in an ImportMessage (FORMATS 1.1), its lines the same lines as before."""
+    """The document with this root in an ImportMessage, its lines the same lines as before."""
     start = document.index(f"<{root}".encode())
     begin = f"<ImportMessage><SWImpHead><MsgType>SWDEC001</MsgType>{head}</SWImpHead><SWImpData>"
     end = f"</SWImpData>{after}</ImportMessage>"

@@ -102,7 +102,7 @@ class Gateway:
             self.kill()
             raise RuntimeError(f"the node did not start: {self.log.read_text('utf-8')[-3000:]}")
         ready = json.loads(said)
-        # As CONTRACT.md has it: scripts read it.
+        # Scripts read these keys, in this order.
         assert list(ready) == ["ready", "sftp", "amqp", "metrics", "home", "pid"]
         assert ready["sftp"] == f"127.0.0.1:{self.port}"
 

@@ -1,4 +1,4 @@
-"""SIGKILL at each durable boundary, then a start: promises P1-P4 (DESIGN.md 2)."""
+"""SIGKILL at each durable boundary, then a start: nothing is lost, and nothing has a second effect."""
 
 import signal
 import sqlite3

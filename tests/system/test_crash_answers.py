@@ -1,4 +1,4 @@
-"""Answers of customs that came out of order, and the node killed among them (P1, P4)."""
+"""Answers of customs that came out of order, and the node killed among them."""
 
 import signal
 import sqlite3

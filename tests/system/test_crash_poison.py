@@ -1,4 +1,4 @@
-"""A message whose judgement ends its worker stops with its reason; the others go on (P4, P5)."""
+"""A message whose judgement ends its worker stops with its reason; the others go on."""
 
 from typing import Any
 

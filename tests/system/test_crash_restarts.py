@@ -1,4 +1,4 @@
-"""One node for a home, ended in order or killed again and again under load (P1-P4)."""
+"""One node for a home, ended in order or killed again and again under load."""
 
 import random
 import signal

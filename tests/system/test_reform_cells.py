@@ -1,4 +1,4 @@
-"""Every cell of the reform's tables, driven through a served gateway and its customs (REFORM 3-5).
+"""Every cell of the reform's tables, driven through a served gateway and its customs (docs/reform.md).
 
 Class of trader × class of broker × documents due × paper or paperless × handling. What is expected stands
 here in full, and is not asked of the code.
@@ -40,7 +40,7 @@ DUE: Final = {
     "C": "with",
     "D": "with",
 }
-# REFORM 4: the row of the trader's class, the column of the broker's.
+# The risk (R8): the row of the trader's class, the column of the broker's.
 RISK: Final = {
     "AA": dict(zip(CLASSES, ("low", "low", "low", "unknown", "high", "high"), strict=True)),
     "A-producing": dict(zip(CLASSES, ("low", "low", "low", "unknown", "high", "high"), strict=True)),

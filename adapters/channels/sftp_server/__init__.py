@@ -1,1 +1,1 @@
-"""The SFTP server that brokers send to: paramiko over a virtual tree (DESIGN 5)."""
+"""The SFTP server that brokers send to: paramiko over a virtual tree."""

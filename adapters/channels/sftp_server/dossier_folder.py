@@ -1,4 +1,4 @@
-"""`/Dossiers` of an account of customs: every entry's dossier, read-only (REFORM R12).
+"""`/Dossiers` of an account of customs: every entry's dossier, read-only (docs/reform.md, R12).
 
 No name in a path is ever opened as a file: a number is looked up in the store, the rest among the parts of
 that dossier. Every reading is recorded before the content is shown.

@@ -41,7 +41,8 @@ _TCP_OPTIONS: Final = {
 
 
 class SftpServer:
-    """What it has acknowledged is durable in `blobs` and `intake` (CONTRACT.md).
+    """What it has acknowledged is durable in `blobs` and `intake` (docs/for-brokers.md, "When a package is
+    yours no longer").
 
     `account` is called in the server's threads for each log-in; the store's methods run on `loop`, which must
     run in its own thread until `stop` has returned.

@@ -1,4 +1,4 @@
-"""The virtual tree as one session sees it (DESIGN 5): folders, the store behind them, no host path."""
+"""The virtual tree as one session sees it: folders, the store behind them, no host path."""
 
 import io
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The long-term mandates of a new home: one between each broker and each trader (CONTRACT.md)."""
+"""The long-term mandates of a new home: one between each broker and each trader."""
 
 from datetime import datetime
 from functools import partial
@@ -67,7 +67,7 @@ def _tell(change: AgreementChange, kept: Arrival, now: datetime, transaction: Tr
 
 def _notice(serial: int, trader: Party, broker: Party, now: datetime) -> AgreementNotice:
     day = china_date(now)
-    number = f"{day.year}{serial:07}"  # mandate numbers have 11 digits (FORMATS 4.3)
+    number = f"{day.year}{serial:07}"  # mandate numbers have 11 digits, as on the paper form
     agreement = Agreement(
         number=number,
         kind=AgreementKind.LONG_TERM,

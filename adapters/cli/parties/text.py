@@ -12,7 +12,7 @@ from gateway.operate.party_keys import key_fingerprint
 
 
 def row(party: Party, today: date) -> dict[str, Any]:
-    """The fields listed in CONTRACT.md; the class is the one in force today."""
+    """The fields of a party, on whose names and order scripts rely; the class is the one in force today."""
     return {
         "account": None if party.account is None else party.account.name,
         "code": party.code,

@@ -1,4 +1,4 @@
-"""The association's answer to a request (FORMATS 4.2)."""
+"""The association's answer to a request: an `ImportAgrResponse`."""
 
 from lxml import etree
 

@@ -37,7 +37,7 @@ from gateway.model.message import Submission
 from gateway.model.signers import Signer
 
 REQUEST: Final = "ImportAgrRequest"
-# The facts that a request must have to become an agreement (FORMATS 4.1).
+# The facts that a request must have to become an agreement.
 _NEEDED: Final = ("cop_code", "trader_code", "agent_code", "goods_code", "total", "ie_date")
 # Customs sells goods that nobody has declared within three months (Customs Law, article 30).
 DAYS_AFTER: Final = 90

@@ -24,7 +24,7 @@ from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.sandbox.customs.serving import ServedElsewhere, Serving, alone
 from gateway.config.connections import DirectorySettings, DxpSettings, HttpBackendSettings
 
-# Ids on the platform: that of customs (FORMATS 2.4), and an example of an enterprise's.
+# Ids on the platform: that of customs, and an example of an enterprise's.
 _ENVELOPE: Final = DxpSettings(sender="DXPEDCDEC0000001", receiver="DXPENT0000000001", message_type="DECRET")
 
 

@@ -1,7 +1,7 @@
 """The courses that a declaration's reference forces, whatever its content.
 
 A reference that begins with a prefix of `FORCED` takes that course, so that broker software can be tested
-against each of them (DESIGN.md 8; described in docs/sandbox.md). `handling` and `progress` decide for others.
+against each of them (docs/sandbox.md, "Courses by reference"). `handling` and `progress` decide for others.
 """
 
 from dataclasses import dataclass, replace
@@ -22,8 +22,7 @@ class Manner(Enum):
 
 
 class Wait(StrEnum):
-    """What a declaration waits for: a decision by hand (REFORM.md 5), the declarant, or a step of its
-    transit."""
+    """What a declaration waits for: a decision by hand, the declarant, or a step of its transit."""
 
     REVIEW = "review"
     SUPPLEMENT = "supplement"
@@ -39,7 +38,7 @@ class Wait(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One DEC_RESULT: its CHANNEL (FORMATS 2.3) and NOTE. If `cut`, the document ends in the middle; if
+    """One DEC_RESULT: its CHANNEL and NOTE. If `cut`, the document ends in the middle; if
     `at_border`, it names the office of entry or exit, else the office of declaration."""
 
     channel: str
@@ -69,7 +68,7 @@ class Course:
 
     @property
     def stored(self) -> bool:
-        """Whether customs stores the entry, which is when it gets an entry number (FORMATS 2.3)."""
+        """Whether customs stores the entry, which is when it gets an entry number."""
         return any(notice.channel == "L" for notice in self.notices)
 
 
@@ -86,7 +85,7 @@ SUPPLEMENT: Final = Notice("Sp1", "要求补充申报通知")
 PAPER: Final = Notice("G", "接单交单")
 DELETED: Final = Notice("D", "海关删单")
 
-# The sequence of a real import entry of 2023 (FORMATS 2.3).
+# The sequence of a real import entry of 2023.
 RELEASED: Final = Course(notices=(STORED, REVIEWED, LET_GO, CLEARED))
 
 FORCED: Final = {

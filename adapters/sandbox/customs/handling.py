@@ -1,4 +1,5 @@
-"""Differentiated handling (REFORM.md 4 and 5): automatic release, duty first, or review by hand, and why.
+"""Differentiated handling (docs/sandbox.md, "What is judged"): automatic release, duty first, or review by
+hand, and why.
 
 The risk is the gateway's hint. Paper entries are treated the same way. The ledgers are looked up once, when
 the declaration is judged.
@@ -34,7 +35,7 @@ def handle(
     entry; `today` is the day in China.
 
     High risk is reviewed by hand. Any other declaration is released if its licences, manual and manifest
-    match, where it has them, and no duty is unpaid (REFORM.md 5).
+    match, where it has them, and no duty is unpaid (docs/reform.md, R9).
     """
     due = duty_due(facts, records)
     if hint is not None and hint.treated_as is Risk.HIGH:

@@ -1,4 +1,5 @@
-"""The documents of customs' answers (FORMATS 2.1 and 2.3), with the elements of real ones in their order."""
+"""The documents of customs' answers, DecImportResponse and DEC_RESULT, with the elements of real ones in
+their order."""
 
 from collections.abc import Mapping
 from datetime import datetime

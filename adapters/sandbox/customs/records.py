@@ -1,4 +1,4 @@
-"""Records that customs has from other systems (REFORM.md R14): duties, payments, licences, manuals and
+"""Records that customs has from other systems (docs/reform.md, R14): duties, payments, licences, manuals and
 manifests.
 
 Each kind is a small ledger. One field identifies a record, so that entering a record again replaces it, and a

@@ -1,4 +1,4 @@
-"""Decisions by hand (REFORM.md 5) on declarations that wait at customs.
+"""Decisions by hand (docs/sandbox.md, "Review by hand") on declarations that wait at customs.
 
 Only the ledger is needed, so that decisions can be made while a node's back-end answers from the same ledger.
 """

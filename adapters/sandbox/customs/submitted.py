@@ -18,7 +18,7 @@ from gateway.model.answer import Answer
 from gateway.model.faults import MessageRejected, printable
 from gateway.model.message import Enclosure, EnclosureKind, Submission
 
-# More than any account may send (CONTRACT.md, "Formats"); `inspection` checks the content.
+# More than any account may send; `inspection` checks the content.
 _LIMITS: Final = ArchiveLimits(entries=1000, ratio=2000, size=8 << 30)
 
 

@@ -1,4 +1,4 @@
-"""Transit (转关, REFORM.md R10): which declarations move between two offices, and in which order.
+"""Transit (转关; docs/reform.md, R10): which declarations move between two offices, and in which order.
 
 The public lists have no CHANNEL for the steps of a transit; `TrD`, `TrA` and `TrW` are the sandbox's own.
 """

@@ -31,7 +31,7 @@ from adapters.store.tables.operations import former_names, message_faults
 from adapters.store.tables.queues import to_judge
 from gateway.model.states import State
 
-# The columns of CONTRACT.md, "Command line", in its order.
+# Scripts rely on these names and their order.
 COLUMNS: Final = (
     "id",
     "reference",

@@ -1,4 +1,5 @@
-"""Outcomes of the declarations of a time range, by customs office, broker and trader class (REFORM R17)."""
+"""Outcomes of the declarations of a time range, by customs office, broker and trader class (docs/reform.md,
+R17)."""
 
 from collections import Counter, defaultdict
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Outcomes of declarations: for sampling after release, and counted by rule (REFORM 4, R16)."""
+"""Outcomes of declarations: for sampling after release, and counted by rule (docs/reform.md, R16)."""
 
 import json
 from collections import Counter, defaultdict

@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
 
 from adapters.store.tables.messages import Instant, metadata
 
-# Append-only: who read what of a dossier, when and why (REFORM R12).
+# Append-only: who read what of a dossier, when and why (docs/reform.md, R12).
 readings = Table(
     "readings",
     metadata,

@@ -166,7 +166,7 @@ messages = Table(
     sqlite_autoincrement=True,
 )
 
-# Who holds a key: prevents a second legal effect (CONTRACT.md, "Duplicates").
+# Who holds a key: prevents a second legal effect (docs/for-brokers.md, "Sent twice").
 holders = Table(
     "holders",
     metadata,
@@ -337,7 +337,7 @@ agreement_acts = Table(
     Index("acts_of_agreement", "number", "id"),
 )
 
-# The documents that a declaration owes (REFORM R3, R4). `missing` shrinks as they arrive.
+# The documents that a declaration owes (docs/reform.md, R3, R4). `missing` shrinks as they arrive.
 obligations = Table(
     "obligations",
     metadata,

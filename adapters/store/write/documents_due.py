@@ -1,5 +1,5 @@
-"""The documents that declarations owe: written with the declaration, removed as they arrive (REFORM R3,
-R4)."""
+"""The documents that declarations owe: written with the declaration, removed as they arrive
+(docs/reform.md, R3, R4)."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,5 +1,5 @@
-"""Which accepted message holds a key (CONTRACT.md, "Duplicates"): taken on acceptance, passed on when the
-acceptance is undone."""
+"""Which accepted message holds a key (docs/for-brokers.md, "Sent twice"): taken on acceptance, passed on when
+the acceptance is undone."""
 
 from dataclasses import asdict
 from typing import Any, Final

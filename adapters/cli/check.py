@@ -162,7 +162,7 @@ def _print(file: Path, decision: Decision, lang: Language) -> None:
     in_zh = lang is Language.ZH
     typer.echo(f"{printable(file.name)}：{zh}" if in_zh else f"{printable(file.name)}: {en}")
     if route := decision.trail.get("route"):
-        typer.echo(f"  报送线路：{printable(route)}" if in_zh else f"  route: {printable(route)}")
+        typer.echo(f"  递交线路：{printable(route)}" if in_zh else f"  route: {printable(route)}")
     for fault in decision.findings:
         head = heading(fault.severity, fault.rule or fault.code, fault.place)
         typer.echo(f"\n  {head.zh if in_zh else head.en}")

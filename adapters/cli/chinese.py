@@ -86,7 +86,7 @@ BREAKERS: Final = {
     BreakerState.OPEN: "中断",
     BreakerState.PROBING: "试通中",
 }
-_LINKS: Final = {"to": "关联到", "from": "被关联"}
+_LINKS: Final = {"to": "本报文所关联", "from": "关联本报文"}
 _KINDS: Final = {"inbound": "收到的报文", "answer": "海关回执"}
 _ACTS_ON: Final = {"hold": "暂停", "release": "继续处理", "reject": "人工拒收", "replay": "重新处理"}
 _PROGRESS: Final = {
@@ -156,7 +156,7 @@ _SIGNATURES: Final = {
     SignaturePolicy.REQUIRED: "必须带签名",
 }
 _WAITS: Final = {
-    "review": "人工审核",
+    "review": "人工审单",
     "supplement": "补充申报",
     "paper": "现场交单",
     "inspection": "查验",

@@ -13,5 +13,5 @@ def check_sandbox(name: str, settings: BackendSettings) -> None:
         key = f"backend.{name}.kind"
         raise BadSettings(
             f"gateway.toml: {key}: {settings.kind} is of the sandbox, which is not installed",
-            f"gateway.toml：{key}：{settings.kind} 属于模拟环境，本机未安装",
+            f"gateway.toml：{key}：{settings.kind} 属于沙箱，本机未安装",
         )

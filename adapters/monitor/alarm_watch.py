@@ -180,7 +180,7 @@ def _failing(now: datetime) -> Alarm:
         id=0,
         key="store",
         severity=Severity.CRITICAL,
-        zh="网关无法读写数据库（磁盘可能已满），新的报警无法登记",
+        zh="网关无法读写数据库（磁盘可能已满），新的告警无法登记",
         en="the store cannot be read or written (is the disk full?), and no alarm can be noted in it",
         opened_at=now,
         seen_at=now,

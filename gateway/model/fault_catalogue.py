@@ -376,7 +376,7 @@ class Fault(Enum):
     # AMQP messages, before they are accepted as a message
     AMQP_USER = (
         "amqp-user",
-        "消息须带 user_id，并为登记了 AMQP 送达方式的账户。",
+        "消息须带 user_id，其值须为已登记、以 AMQP 送达回执的账户。",
         "user_id must be set, to a registered account whose receipts go out over AMQP.",
     )
     AMQP_MESSAGE_ID = (
@@ -452,12 +452,12 @@ class Fault(Enum):
     # duplicates, and routing
     REPLACED = (
         "replaced",
-        "同一编号的报文后来又发送了一份内容不同的，以后者为准（{detail}）；本份不再处理，无须重发。",
+        "同一编号后来又发送了一份内容不同的报文，以后一份为准（报文号 {detail}）；本份不再处理，无须重发。",
         "Another version under this reference was sent later and counts instead ({detail}).",
     )
     DUPLICATE_REFERENCE = (
         "duplicate-reference",
-        "该编号（报关单为客户端编号 ClientSeqNo）已用于一份已受理的报文，本次内容不同，未作处理。新的报关单请换编号；修改已申报的，请向海关办理修改或撤销。",
+        "该编号（报关单为客户端编号 ClientSeqNo）已用于一份已受理的报文，本次内容不同，未作处理。请为新的报关单换用新编号；修改已申报的，须向海关办理修改或撤销手续。",
         "A message with this reference was accepted before with other content; nothing was done.",
     )
     SAME_CONTENT = (

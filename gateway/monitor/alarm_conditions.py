@@ -64,11 +64,11 @@ def many_acts(counted: Mapping[str, int], most: int) -> list[Condition]:
 def _queues(snapshot: SystemSnapshot, limits: AlarmSettings) -> Iterator[Condition]:
     too_old = {
         "to_judge": (limits.to_judge_minutes, "message to judge", "待校验报文"),
-        "to_send": (limits.to_send_minutes, "delivery to {of}", "向 {of} 的递交"),
+        "to_send": (limits.to_send_minutes, "delivery to {of}", "待递交海关接口 {of} 的报文"),
         "unknown": (
             limits.unknown_minutes,
             "delivery to {of} without an outcome",
-            "向 {of} 的递交（结果不明）",
+            "递交海关接口 {of}、结果不明的报文",
         ),
         "to_post": (limits.to_post_minutes, "receipt to bring to {of}", "待送达 {of} 的回执"),
     }
@@ -88,7 +88,7 @@ def _queues(snapshot: SystemSnapshot, limits: AlarmSettings) -> Iterator[Conditi
                 yield Condition(
                     key=name,
                     severity=Severity.SERIOUS,
-                    zh=f"最早的{zh.format(of=queue.of)}已等待 {oldest} 分钟（共 {queue.count} 份）",
+                    zh=f"{zh.format(of=queue.of)}共 {queue.count} 份，最早一份已等待 {oldest} 分钟",
                     en=f"the oldest {en.format(of=queue.of)} is {oldest} minutes old ({queue.count} in all)",
                 )
 

@@ -36,4 +36,4 @@ def test_a_message_that_no_route_takes_ends_with_1(harness: Harness, tmp_path: P
 def test_check_names_the_route_that_would_be_taken(harness: Harness, tmp_path: Path) -> None:
     file = declared(tmp_path, "0202")
     assert "\n  route: tianjin\n" in gateway(harness, "check", file, "--lang", "en").out
-    assert "\n  报送线路：tianjin\n" in gateway(harness, "check", file, "--lang", "zh").out
+    assert "\n  递交线路：tianjin\n" in gateway(harness, "check", file, "--lang", "zh").out

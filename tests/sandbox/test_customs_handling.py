@@ -68,7 +68,7 @@ def test_a_high_risk_waits_for_a_person_and_only_the_queue_says_why(
     waiting.to(customs)
 
     assert said(customs) == "technical L"
-    assert notes(customs)[-1].endswith("：转人工审核")
+    assert notes(customs)[-1].endswith("：转人工审单")
     (queued,) = ledger.waiting()
     assert (queued.waits, queued.reason) == (Wait.REVIEW, "high")
 

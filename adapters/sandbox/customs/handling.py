@@ -40,11 +40,11 @@ def handle(
     due = duty_due(facts, records)
     if hint is not None and hint.treated_as is Risk.HIGH:
         # The declarant is not told what makes the risk high.
-        return Handled(Wait.REVIEW, "; ".join(hint.reasons), "转人工审核", due)
+        return Handled(Wait.REVIEW, "; ".join(hint.reasons), "转人工审单", due)
     doubts = [*_licences(facts, records, today), *_manual(facts, records, today), *_manifest(facts, records)]
     if doubts:
         reasons, told = zip(*doubts, strict=True)
-        return Handled(Wait.REVIEW, "; ".join(reasons), f"转人工审核，{'；'.join(told)}", due)
+        return Handled(Wait.REVIEW, "; ".join(reasons), f"转人工审单，{'；'.join(told)}", due)
     if records.paid(names) < due:
         return Handled(Wait.DUTY, f"duty of {due:f} is unpaid", f"合计 {due:f}（按申报币制计）", due)
     return Handled(None, due=due)

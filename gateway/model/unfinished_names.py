@@ -1,5 +1,5 @@
 """Names that clients write under until a file is whole: one list for all channels (docs/for-brokers.md, "When
-a package is yours no longer"). Their ways: lftp and rsync (a dot in front), rclone (`.partial` behind a
+the gateway has taken a package"). Their ways: lftp and rsync (a dot in front), rclone (`.partial` behind a
 random part), WinSCP (`.filepart`), NiFi (a dot), Spring Integration (`.writing`), editors (`~`, `.swp`)."""
 
 from collections.abc import Collection

@@ -41,8 +41,8 @@ _TCP_OPTIONS: Final = {
 
 
 class SftpServer:
-    """What it has acknowledged is durable in `blobs` and `intake` (docs/for-brokers.md, "When a package is
-    yours no longer").
+    """What it has acknowledged is durable in `blobs` and `intake` (docs/for-brokers.md, "When the gateway
+    has taken a package").
 
     `account` is called in the server's threads for each log-in; the store's methods run on `loop`, which must
     run in its own thread until `stop` has returned.

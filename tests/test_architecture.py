@@ -22,16 +22,16 @@ CORE_IMPORTS: Mapping[str, Collection[str]] = {
     "rules": ("model",),
     "config": ("model",),
     "receive": ("model",),
-    "judge": ("model", "formats", "families", "rules", "notify"),
+    "judge": ("model", "formats", "families", "rules"),
     "deliver": ("model", "monitor"),
-    "respond": ("model", "formats", "families", "rules", "notify", "monitor"),
-    "notify": ("model", "formats", "families"),
+    "respond": ("model", "formats", "families", "rules", "monitor"),
+    "notify": ("model", "formats"),
     "dossier": ("model", "formats"),
     "monitor": ("model", "config"),
-    "operate": ("model", "formats", "config", "judge", "deliver", "notify"),
-    "run": ("model", "config", "receive", "judge", "deliver", "respond", "notify", "monitor"),
+    "operate": ("model", "formats", "config"),
+    "run": ("model", "config", "receive", "deliver", "respond", "notify", "monitor"),
 }
-STEPS = {"receive", "judge", "deliver", "respond", "notify"}
+STEPS = ("receive", "judge", "deliver", "respond", "notify", "operate")
 # The same for adapters: those of one role do not know those of another.
 ADAPTER_IMPORTS: Mapping[str, Collection[str]] = {
     "transport": ("home",),
@@ -162,11 +162,22 @@ def test_a_folder_of_the_core_knows_only_what_it_stands_on(path: Path) -> None:
     assert _folders(path, "gateway") <= set(CORE_IMPORTS[_folder(path)])
 
 
-@pytest.mark.parametrize("path", _inside("gateway"), ids=_identified)
-def test_a_step_knows_no_other_step_but_who_is_notified(path: Path) -> None:
-    pure = {"gateway.notify.recipients", "gateway.notify.notice_documents"}
-    others = {name for name in CORE_MODULES - pure if name.split(".")[1] in STEPS - {_folder(path)}}
-    assert _folder(path) not in STEPS or not _modules(path, others)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_knows_no_other_step(step: str) -> None:
+    for path in _sources(f"gateway/{step}"):
+        assert not _folders(path, "gateway").intersection(STEPS), path
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_ports_of_a_step_stand_in_one_file(step: str) -> None:
+    places = {
+        path.name
+        for path in _sources(f"gateway/{step}")
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
+    }
+    # `receipts` is one act with its port and its values, and says nothing else.
+    assert places - {"receipts.py"} <= {"ports.py"}
 
 
 @pytest.mark.parametrize("path", _inside("adapters"), ids=_identified)

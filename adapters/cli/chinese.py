@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from adapters.cli.output import Vocabulary
-from gateway.deliver.circuit_breaker import BreakerState
 from gateway.model.agreements import STATES_ZH as AGREEMENT_STATES
 from gateway.model.agreements import Act, AgreementKind, Side
+from gateway.model.circuit_breaker import BreakerState
 from gateway.model.message import ReceiptKind
 from gateway.model.obligation import RequestReason
 from gateway.model.parties import CLASSES_ZH, ROLES_ZH, ReceiptForm, SignaturePolicy

@@ -9,12 +9,13 @@ from adapters.home.home import Home
 from adapters.store.read.register import SqlRegister
 from gateway.formats.signing import XadesSigner
 from gateway.judge.pipeline import Rules, judge
+from gateway.judge.rejection import rejection_of
 from gateway.model.blobs import BlobStore
 from gateway.model.clock import Clock
 from gateway.model.decision import Decision
 from gateway.model.message import Received
+from gateway.model.rejection import Hold, Rejection
 from gateway.model.states import Event
-from gateway.operate.rejection import Hold, Rejection, rejection_of
 
 
 class HomeJudgement:

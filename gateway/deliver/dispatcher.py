@@ -14,12 +14,12 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
-from gateway.deliver.ports import Backend, Destinations, Outbox, Pause
+from gateway.deliver.ports import Backend, Destinations, Outbox
 from gateway.deliver.rate_limit import Limits, RateLimit
 from gateway.deliver.retry import FAILING, NextAttempt, next_step
 from gateway.model.backoff import WHILE_THE_STORE_FAILS, Backoff
 from gateway.model.blobs import BlobStore
+from gateway.model.circuit_breaker import BreakerState, CircuitBreaker, Pause
 from gateway.model.clock import Clock
 from gateway.model.delivery import Outcome, Outgoing
 from gateway.model.faults import printable

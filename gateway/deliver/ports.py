@@ -1,12 +1,11 @@
 """The ports of delivery: what is to be sent where, the state of the destinations, and the back-ends."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Protocol
 
-from gateway.deliver.circuit_breaker import CircuitBreaker
 from gateway.model.answer import Answer
+from gateway.model.circuit_breaker import CircuitBreaker, Pause
 from gateway.model.delivery import Outcome, Outgoing
 from gateway.model.message import Submission
 from gateway.model.states import DeliveryState
@@ -63,15 +62,6 @@ class Outbox(Protocol):
         """Holds deliveries that wait for a destination since before `since`: a bounded number, which it
         returns."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
-    """An operator's order to send nothing to a destination; its answers are still taken in."""
-
-    actor: str
-    at: datetime
-    reason: str
 
 
 class Destinations(Protocol):

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.families.families import Families
+from gateway.judge.agreement_use_notices import notices_of_freed, notices_of_use
 from gateway.judge.apply_agreement_notice import relay
 from gateway.judge.authorise import Authority, authorise, read_facts, sender
 from gateway.judge.check_agency import chosen
@@ -51,7 +52,6 @@ from gateway.model.routes import Routes
 from gateway.model.signers import Signer
 from gateway.model.states import Event
 from gateway.model.waits import text_in_words
-from gateway.notify.recipients import notices_of_release, notices_of_use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ def judge(
     if decision.event is not Event.REFUSED:
         return decision
     return replace(
-        decision, receipts=decision.receipts + _notices_of_release(decision, received, register, signer, now)
+        decision, receipts=decision.receipts + _notices_of_freed(decision, received, register, signer, now)
     )
 
 
@@ -188,11 +188,11 @@ def _notices_of_use(
     if use is None:
         return ()
     used = AgreementUse(number=use.agreement.number, kind=use.agreement.kind)
-    drafts = notices_of_use(used, received.arrival.id, authority.facts.key.reference, register, now)
-    return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
+    reference = authority.facts.key.reference
+    return notices_of_use(used, received.arrival.id, reference, register, signer, now)
 
 
-def _notices_of_release(
+def _notices_of_freed(
     decision: Decision, received: Received, register: Register, signer: Signer, now: datetime
 ) -> tuple[Receipt, ...]:
     """The association's receipts for an agreement that is released: the declaration that had used it up was
@@ -208,8 +208,7 @@ def _notices_of_release(
     party = register.party_of(received.arrival.account)
     used = AgreementUse(number=registered.agreement.number, kind=registered.agreement.kind)
     reference = decision.facts.key.reference
-    drafts = notices_of_release(used, received.arrival.id, reference, "", register, party, now)
-    return tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
+    return notices_of_freed(used, received.arrival.id, reference, register, party, signer, now)
 
 
 def too_costly(

@@ -8,8 +8,8 @@ from gateway.model.message import DeclarationRecord, EarlierMessage, Key, Separa
 from gateway.model.parties import Party, Role
 
 
-class Register(Protocol):
-    """The look-ups of the stages. Synchronous: it is read inside worker processes."""
+class Parties(Protocol):
+    """The registered parties."""
 
     def party_of(self, account: str) -> Party | None: ...
 
@@ -20,6 +20,10 @@ class Register(Protocol):
     def in_role(self, role: Role) -> Sequence[Party]:
         """The parties of a role that have an account, by customs code."""
         ...
+
+
+class Register(Parties, Protocol):
+    """The look-ups of the stages. Synchronous: it is read inside worker processes."""
 
     def agreement(self, number: str) -> RegisteredAgreement | None: ...
 

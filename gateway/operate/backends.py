@@ -1,48 +1,14 @@
 """What operators do to a back-end: pause it, end the pause, and let it be tried at once."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
-from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
-from gateway.deliver.ports import Pause
+from gateway.model.circuit_breaker import BreakerState, CircuitBreaker, Pause
+from gateway.operate.ports import BackendChange, BackendStatus, BackendStore, RequestedPause
 
 PAUSED: Final = "backend-paused"
 RESUMED: Final = "backend-resumed"
 TRIED: Final = "backend-tried"
-
-BackendStatus = tuple[CircuitBreaker, Pause | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendChange:
-    """An event of a back-end, logged with `state`. `after` is None where nothing is stored about the back-end
-    and nothing needs to be. `retry`: deliveries that wait for their next attempt are due now."""
-
-    event: str
-    state: BreakerState
-    after: BackendStatus | None
-    retry: bool
-
-
-# The change that an act makes; None if the back-end is already as the act would have it.
-BackendDecision = Callable[[BackendStatus | None], BackendChange | None]
-
-
-class BackendStore(Protocol):
-    """The stored state of back-ends; a running node notices a change within a second."""
-
-    def change(self, name: str, decide: BackendDecision, actor: str, reason: str, now: datetime) -> bool:
-        """Writes what is decided on the back-end as it is in this commit, with its event, and returns whether
-        there was a change."""
-        ...
-
-
-class RequestedPause(Protocol):
-    """The pause that a back-end asked for (Retry-After)."""
-
-    def end(self) -> None: ...
 
 
 def pause(store: BackendStore, name: str, actor: str, reason: str, now: datetime) -> bool:

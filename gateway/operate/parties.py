@@ -1,9 +1,8 @@
 """What operators do to the register of parties; an act is done wholly or not at all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
 
 from gateway.config.bad_settings import BadSettings
 from gateway.formats.certificates import certificate
@@ -11,22 +10,7 @@ from gateway.model.china import china_date
 from gateway.model.parties import Party, RegisteredCertificate, named
 from gateway.operate.party_changes import NotPossible, PartyChange, PartyRecord, changed
 from gateway.operate.party_keys import key_fingerprint, merged, revoked, with_keys
-
-# The changes that an act makes of the register, by customs code; raises the reason for which it is refused.
-PartyDecision = Callable[[Mapping[str, Party]], Sequence[PartyChange]]
-
-
-class PartyStore(Protocol):
-    """The register of parties. Who changed it, when and why is kept with each change."""
-
-    def change(self, decide: PartyDecision, actor: str, reason: str, now: datetime) -> Sequence[PartyChange]:
-        """Writes what is decided on the register as it is in this commit, and returns it; nothing is written
-        if `decide` raises."""
-        ...
-
-    def try_out(self, decide: PartyDecision, actor: str, reason: str, now: datetime) -> Sequence[PartyChange]:
-        """The same act, of which nothing is kept."""
-        ...
+from gateway.operate.ports import PartyStore
 
 
 def import_parties(

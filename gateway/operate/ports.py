@@ -1,19 +1,23 @@
-"""The ports of the operators' service: the store and the judgement."""
+"""The ports of the operators' acts: on messages and requests, on the register of parties, on back-ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from gateway.model.circuit_breaker import BreakerState, CircuitBreaker, Pause
 from gateway.model.decision import Decision
 from gateway.model.message import Received
+from gateway.model.parties import Party
 from gateway.model.policy import OperationsPolicy
+from gateway.model.rejection import Hold, Rejection
 from gateway.model.states import DeliveryState, State
 from gateway.model.transition import Applied, Refusal, Transition
 from gateway.operate.bulk_requests import BulkRequest, Progress, RequestTerms
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.dry_run import Trial
 from gateway.operate.message_actions import MessageStatus
-from gateway.operate.rejection import Hold, Rejection
+from gateway.operate.party_changes import PartyChange
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -99,3 +103,53 @@ class Judgement(Protocol):
     def judge(self, received: Received) -> Decision: ...
 
     def dismissal(self, hold: Hold, reason: str, now: datetime) -> Rejection: ...
+
+
+# The changes that an act makes of the register, by customs code; raises the reason for which it is refused.
+PartyDecision = Callable[[Mapping[str, Party]], Sequence[PartyChange]]
+
+
+class PartyStore(Protocol):
+    """The register of parties. Who changed it, when and why is kept with each change."""
+
+    def change(self, decide: PartyDecision, actor: str, reason: str, now: datetime) -> Sequence[PartyChange]:
+        """Writes what is decided on the register as it is in this commit, and returns it; nothing is written
+        if `decide` raises."""
+        ...
+
+    def try_out(self, decide: PartyDecision, actor: str, reason: str, now: datetime) -> Sequence[PartyChange]:
+        """The same act, of which nothing is kept."""
+        ...
+
+
+BackendStatus = tuple[CircuitBreaker, Pause | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendChange:
+    """An event of a back-end, logged with `state`. `after` is None where nothing is stored about the back-end
+    and nothing needs to be. `retry`: deliveries that wait for their next attempt are due now."""
+
+    event: str
+    state: BreakerState
+    after: BackendStatus | None
+    retry: bool
+
+
+# The change that an act makes; None if the back-end is already as the act would have it.
+BackendDecision = Callable[[BackendStatus | None], BackendChange | None]
+
+
+class BackendStore(Protocol):
+    """The stored state of back-ends; a running node notices a change within a second."""
+
+    def change(self, name: str, decide: BackendDecision, actor: str, reason: str, now: datetime) -> bool:
+        """Writes what is decided on the back-end as it is in this commit, with its event, and returns whether
+        there was a change."""
+        ...
+
+
+class RequestedPause(Protocol):
+    """The pause that a back-end asked for (Retry-After)."""
+
+    def end(self) -> None: ...

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from gateway.model.rejection import Rejection
 from gateway.model.states import Event
 from gateway.model.transition import (
     Columns,
@@ -16,7 +17,6 @@ from gateway.model.transition import (
     hold,
 )
 from gateway.operate.message_actions import Act, MessageStatus, Stage, event_of
-from gateway.operate.rejection import Rejection
 
 
 def transition(

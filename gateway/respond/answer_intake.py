@@ -9,97 +9,26 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import structlog
 
 from gateway.families.families import Families
+from gateway.formats.notice_documents import Draft
 from gateway.model.answer import Answer, AnsweredDeclaration, AnswerEffect, CustomsAnswer
 from gateway.model.clock import Clock
 from gateway.model.faults import Fault, JudgementDeferred
 from gateway.model.message import message_of
 from gateway.model.policy import Policy
 from gateway.model.register import Register
-from gateway.model.signers import Signers
 from gateway.model.states import TRANSITIONS, CustomsStatus, State, advance
 from gateway.model.transition import Refusal
 from gateway.monitor.observer import UNOBSERVED, Observer
-from gateway.notify.notice_documents import Draft
-from gateway.notify.recipients import receipts_for
 from gateway.respond.answer import Unreadable, decide
 from gateway.respond.match import Unclear
+from gateway.respond.notices import notified
+from gateway.respond.ports import AnswerReaders, AnswerStore, Filed, Matched, Unmatched
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matched:
-    """An answer with its declaration and its effect. The declaration is as the earlier answers of the same
-    chain leave it. `parked` is the id of the row where the answer waited, if it did. `drafts` are notices
-    that still have to be signed before they join the receipts of the effect."""
-
-    backend: str
-    answer: Answer
-    parsed: CustomsAnswer
-    declaration: AnsweredDeclaration
-    effect: AnswerEffect
-    drafts: tuple[Draft, ...] = ()
-    parked: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unmatched:
-    """An answer that changes no declaration: it waits for the one that it names, or is held for a reason."""
-
-    backend: str
-    answer: Answer
-    parsed: CustomsAnswer | None
-    state: State
-    reason: str = ""
-    waiting_for: str | None = None
-    parked: str | None = None
-
-
-Filed = Matched | Unmatched
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parked:
-    """An answer that waited for the SeqNo that it names."""
-
-    id: str
-    backend: str
-    answer: Answer
-
-
-class AnswerStore(Protocol):
-    """Stores answers, and finds the declarations that they belong to."""
-
-    async def target(
-        self, parsed: CustomsAnswer, key: str | None, backend: str
-    ) -> AnsweredDeclaration | None:
-        """The declaration that an answer belongs to: by submission key where the connection gives it, by
-        SeqNo, by entry number, or by the client's reference, the newest that was sent to this back-end.
-        Raises `Unclear` where two are possible, and where the numbers that it names belong to several."""
-        ...
-
-    async def file(self, chain: Sequence[Filed]) -> Sequence[Filed] | Refusal:
-        """Writes answers, their effects and their receipts in one commit, and returns the new ones: a
-        repeated answer to the same declaration is not written again. Refused where a declaration has changed
-        since `target` was read; then nothing is written."""
-        ...
-
-    async def parked(self, seq_no: str) -> Sequence[Parked]: ...
-
-
-class AnswerReaders(Signers, Protocol):
-    """The worker processes, which also parse answers, so that a slow one does not block the node."""
-
-    async def told(self, answer: bytes) -> CustomsAnswer | None:
-        """Parses an answer of customs (`answer.read`); None for a message of a known type that is no answer.
-        Raises `Unreadable`, also where reading it takes longer than any answer may, `JudgementDeferred`, or
-        anything else for a failure of our own."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,16 +170,16 @@ class CustomsAnswers:
                 filed.append(_held(reading.backend, reading.answer, reading.parsed, reason, reading.parked))
                 continue
             texts = self._families.notices(reading.parsed.family)
-            receipts = receipts_for(reading.parsed, declaration, effect, self._register, texts, now)
-            reached[declaration.message] = _after(declaration, effect, receipts.drafts)
+            notices = notified(reading.parsed, declaration, effect, self._register, texts, now)
+            reached[declaration.message] = _after(declaration, effect, notices.drafts)
             filed.append(
                 Matched(
                     backend=reading.backend,
                     answer=reading.answer,
                     parsed=reading.parsed,
                     declaration=declaration,
-                    effect=replace(effect, receipts=receipts.receipts),
-                    drafts=receipts.drafts,
+                    effect=replace(effect, receipts=notices.receipts),
+                    drafts=notices.drafts,
                     parked=reading.parked,
                 )
             )

@@ -5,11 +5,11 @@ A wrong guess would give one party the answer to another's declaration. So nothi
 possible, or where the numbers that an answer names belong to several declarations.
 """
 
-from collections.abc import Collection, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from gateway.model.answer import AnswerKind, CustomsAnswer
 from gateway.model.message import Operation, message_of
+from gateway.respond.ports import Candidate, Candidates
 
 
 class Unclear(Exception):
@@ -17,45 +17,7 @@ class Unclear(Exception):
     which two parties have open declarations. The text is for operators."""
 
 
-class Candidate(Protocol):
-    """A message that an answer may belong to. `declaration` is the message that began its declaration:
-    several messages may belong to one."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def declaration(self) -> str: ...
-    @property
-    def reference(self) -> str | None: ...
-    @property
-    def operation(self) -> str | None: ...
-
-
 T = TypeVar("T", bound=Candidate)
-T_co = TypeVar("T_co", bound=Candidate, covariant=True)
-
-
-class Candidates(Protocol[T_co]):
-    """Messages that were sent to the back-end that answers; of several, the newest. A back-end answers only
-    what was sent to it, never what another one has."""
-
-    def of_message(self, message: str) -> T_co | None: ...
-
-    def of_seq_no(self, seq_no: str) -> T_co | None: ...
-
-    def of_entry(self, entry_id: str) -> T_co | None: ...
-
-    def of_reference(self, reference: str, seq_no: str) -> T_co | None:
-        """Only among messages that have no SeqNo yet, or this one: two parties may use the same reference."""
-        ...
-
-    def open_under(self, reference: str, seq_no: str) -> Collection[tuple[str, str | None]]:
-        """The parties that have an open declaration with this reference, each with its SeqNo; as above."""
-        ...
-
-    def others_with(self, *, seq_no: str = "", entry_id: str = "", declaration: str) -> Sequence[str]:
-        """Messages of other declarations that have this number, whatever back-end they were sent to."""
-        ...
 
 
 def match(parsed: CustomsAnswer, key: str | None, candidates: Candidates[T]) -> T | None:

@@ -16,7 +16,7 @@ from gateway.model.transition import (
     StartDeadline,
     Transition,
 )
-from gateway.respond.answer_intake import Matched
+from gateway.respond.ports import Matched
 
 ACTOR: Final = "customs"
 

@@ -13,9 +13,9 @@ from adapters.cli.chinese_heads import HEADS
 from adapters.cli.doctor import examine
 from adapters.cli.output import Language, spoken
 from adapters.store.tables.operations import alarms
-from gateway.deliver.circuit_breaker import BreakerState
 from gateway.model.agreements import STATES_ZH as AGREEMENT_STATES_ZH
 from gateway.model.agreements import Act, AgreementKind, AgreementState
+from gateway.model.circuit_breaker import BreakerState
 from gateway.model.message import ReceiptKind
 from gateway.model.reform import Due
 from gateway.model.states import CUSTOMS_STATUSES_ZH, STATES_ZH, CustomsStatus, DeliveryState, Event, State

@@ -9,8 +9,8 @@ from sqlalchemy import update
 
 from adapters.store.tables.messages import deliveries, messages, receipts
 from adapters.store.tables.queues import to_judge, to_send
-from gateway.deliver.circuit_breaker import FAILURES, CircuitBreaker
 from gateway.deliver.rate_limit import Limits, RateLimit
+from gateway.model.circuit_breaker import FAILURES, CircuitBreaker
 from gateway.run.claims import LEASE
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness

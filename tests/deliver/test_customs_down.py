@@ -23,11 +23,11 @@ from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.destinations import SqlBackendActs, SqlDestinations
 from adapters.store.write.document_requests import SqlDocumentRequests
-from gateway.deliver.circuit_breaker import BreakerState
 from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
 from gateway.deliver.ports import Backend
 from gateway.deliver.rate_limit import Limits
 from gateway.model.answer import Answer
+from gateway.model.circuit_breaker import BreakerState
 from gateway.model.delivery import Outcome
 from gateway.model.message import Receipt, ReceiptKind, Submission
 from gateway.model.states import DeliveryState, State

@@ -12,16 +12,17 @@ from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.store.tables.messages import agreements, deliveries, events, holders, obligations, receipts
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.operator_store import stopped
+from gateway.judge.rejection import rejection_of
 from gateway.model.agreements import Act, AgreementState
 from gateway.model.decision import Decision
 from gateway.model.delivery import Outgoing
 from gateway.model.faults import Fault
 from gateway.model.folders import Folder
 from gateway.model.message import ReceiptKind
+from gateway.model.rejection import Rejection
 from gateway.model.states import DeliveryState, Event, State
 from gateway.model.transition import Applied, Refusal
 from gateway.operate.message_actions import Impossible
-from gateway.operate.rejection import Rejection, rejection_of
 from tests.support.acts import hold, release, replay
 from tests.support.acts import reject as write_rejection
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice

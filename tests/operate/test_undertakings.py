@@ -24,10 +24,10 @@ from adapters.store.tables.operations import undertakings as table
 from adapters.store.write.bulk_requests import find_request, open_messages, write_request
 from adapters.store.write.operator_store import SqlOperatorStore, stopped
 from gateway.model.policy import DeclarationPolicy, OperationsPolicy
+from gateway.model.rejection import Hold
 from gateway.model.states import Event, State
 from gateway.operate.bulk_requests import Progress, RequestTerms, check_decision, check_still, initial_status
 from gateway.operate.message_actions import Act, Impossible
-from gateway.operate.rejection import Hold
 from tests.support.acts import replay
 from tests.support.harness import LATER, NOW, Harness
 from tests.support.operating import gateway, held, judge_again, refused, trail

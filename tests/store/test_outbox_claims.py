@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 from adapters.store.claims import SqlClaims, queue_for_sending
 from adapters.store.tables.messages import deliveries, events, messages
 from adapters.store.write.destinations import SqlBackendActs, SqlDestinations
-from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
+from gateway.model.circuit_breaker import BreakerState, CircuitBreaker
 from gateway.model.delivery import Outgoing
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Key, Submission

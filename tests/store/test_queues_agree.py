@@ -19,10 +19,10 @@ from adapters.store.write.delivery_actions import act_on
 from adapters.store.write.operator_store import stopped
 from gateway.model.delivery import Outgoing
 from gateway.model.message import Key, Received
+from gateway.model.rejection import Rejection
 from gateway.model.states import CustomsStatus, DeliveryState, State
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.message_actions import Impossible, Stage
-from gateway.operate.rejection import Rejection
 from gateway.run.claims import LEASE
 from tests.support.acts import hold, reject, release, replay
 from tests.support.stores import NOW, TOLD, Store, accepted, arrival, receipt, refused, said

@@ -6,10 +6,10 @@ from functools import partial
 
 from adapters.store.database import Transaction
 from adapters.store.write.operator_store import change_message
+from gateway.model.rejection import Rejection
 from gateway.model.states import State
 from gateway.model.transition import Applied, Refusal, Transition
 from gateway.operate.message_actions import Act, MessageStatus, Stage, event_of
-from gateway.operate.rejection import Rejection
 from gateway.operate.transitions import rejection, transition
 
 

@@ -31,7 +31,7 @@ from gateway.model.message import (
 )
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.model.transition import Applied, Refusal
-from gateway.respond.answer_intake import Matched, Unmatched
+from gateway.respond.ports import Matched, Unmatched
 
 NOW: Final = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
 LEASE: Final = timedelta(minutes=5)

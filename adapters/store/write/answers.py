@@ -20,14 +20,14 @@ from gateway.model.clock import Clock
 from gateway.model.message import Operation, ReceiptKind, new_id
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.model.transition import Refusal
-from gateway.respond.answer_intake import Filed, Matched, Parked, Unmatched
 from gateway.respond.match import match
+from gateway.respond.ports import Filed, Matched, Parked, Unmatched
 from gateway.respond.transitions import transitions
 from gateway.run.crash_points import crash_point
 
 
 class SqlAnswers:
-    """gateway.respond.answer_intake.AnswerStore over a `Database`."""
+    """gateway.respond.ports.AnswerStore over a `Database`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -132,7 +132,7 @@ _Inbound = Row[*tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """gateway.respond.match.Candidates among the messages that were sent to one back-end."""
+    """gateway.respond.ports.Candidates among the messages that were sent to one back-end."""
 
     reader: Connection
     backend: str

@@ -10,9 +10,8 @@ from adapters.store.database import Database, Transaction
 from adapters.store.tables.messages import ON_THE_WAY, WAITS, deliveries
 from adapters.store.tables.operations import destinations
 from adapters.store.tables.queues import to_send
-from gateway.deliver.circuit_breaker import BreakerState, CircuitBreaker
-from gateway.deliver.ports import Pause
-from gateway.operate.backends import BackendDecision, BackendStatus
+from gateway.model.circuit_breaker import BreakerState, CircuitBreaker, Pause
+from gateway.operate.ports import BackendDecision, BackendStatus
 
 _LONGEST: Final = 26  # the room in the log's column for the id of a message
 
@@ -35,7 +34,7 @@ class SqlDestinations:
 
 
 class SqlBackendActs:
-    """gateway.operate.backends.BackendStore over a `Database`."""
+    """gateway.operate.ports.BackendStore over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -28,6 +28,7 @@ from gateway.model.agreements import AgreementKind, AgreementUse
 from gateway.model.decision import Decision
 from gateway.model.message import Received
 from gateway.model.policy import OperationsPolicy
+from gateway.model.rejection import Hold
 from gateway.model.states import DeliveryState, Event, State
 from gateway.model.transition import Applied, Refusal
 from gateway.operate.bulk_requests import BulkRequest, Progress, RequestTerms
@@ -35,7 +36,6 @@ from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.dry_run import Trial
 from gateway.operate.message_actions import Act, Stage, event_of
 from gateway.operate.ports import Change
-from gateway.operate.rejection import Hold
 
 _USED: Final = select(agreements.c.number, agreements.c.kind).where(
     agreements.c.number == bindparam("number"), agreements.c.used_by == bindparam("by")

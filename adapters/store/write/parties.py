@@ -10,12 +10,12 @@ from adapters.store.database import Database, Transaction
 from adapters.store.read.parties import PARTY, registered
 from adapters.store.tables.messages import parties, party_changes
 from gateway.model.parties import Delivery, Party
-from gateway.operate.parties import PartyDecision
 from gateway.operate.party_changes import PartyChange
+from gateway.operate.ports import PartyDecision
 
 
 class SqlParties:
-    """gateway.operate.parties.PartyStore over a `Database`."""
+    """gateway.operate.ports.PartyStore over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

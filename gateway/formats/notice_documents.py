@@ -7,34 +7,16 @@ several at a time, in the worker processes.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 
 from lxml import etree
 
 from gateway.formats.agreement_texts import use_texts
 from gateway.formats.submission import NAMESPACE
 from gateway.formats.xml import LANG
-from gateway.model.agreements import Act, AgreementKind
+from gateway.model.addressee import Addressee
+from gateway.model.agreements import Act, AgreementUse
 from gateway.model.message import Receipt, ReceiptKind
-from gateway.model.parties import Account, Party
-
-
-class Concern(StrEnum):
-    """Why a party is notified of a declaration."""
-
-    SENDER = "sender"
-    TRADER = "trader"
-    PREMISES = "premises"
-    ASSOCIATION = "association"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Addressee:
-    """A party with its account, and why it is notified."""
-
-    party: Party
-    account: Account
-    concern: Concern
+from gateway.model.receipt_names import receipt_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +51,7 @@ class Goods:
 def declaration_notice(
     to: Addressee,
     *,
+    name: str,
     message: str,
     reference: str,
     seq_no: str,
@@ -81,8 +64,8 @@ def declaration_notice(
     texts: Mapping[str, str],
     goods: Goods | None,
     created_at: datetime,
-) -> etree._Element:
-    """A DeclarationNotice, unsigned. Empty values are left out; `texts` are by language."""
+) -> Draft:
+    """A DeclarationNotice. Empty values are left out; `texts` are by language."""
     root = _root("DeclarationNotice", message, to)
     _text(root, "Reference", reference)
     _text(root, "SeqNo", seq_no)
@@ -95,38 +78,39 @@ def declaration_notice(
     for language, text in texts.items():
         _put(root, "Text", {LANG: language}).text = text
     if goods is not None:
-        told = _put(root, "Goods")
-        _text(told, "BillNo", goods.bill_no)
-        _text(told, "Packages", goods.packages)
-        _text(told, "GrossWeight", goods.gross_weight)
+        element = _put(root, "Goods")
+        _text(element, "BillNo", goods.bill_no)
+        _text(element, "Packages", goods.packages)
+        _text(element, "GrossWeight", goods.gross_weight)
         for container in goods.containers:
-            _text(told, "Container", container)
+            _text(element, "Container", container)
     _text(root, "CreatedAt", _instant(created_at))
-    return root
+    return Draft(account=to.account.name, name=name, says=class_, root=root)
 
 
 def agreement_use(
     to: Addressee,
     *,
-    message: str,
-    number: str,
-    kind: AgreementKind,
+    used: AgreementUse,
     act: Act,
+    message: str,
     reference: str,
     entry_id: str,
     at: datetime,
-) -> etree._Element:
-    """An AgreementUse, unsigned."""
+) -> Draft:
+    """An AgreementUse. Its name has the message in it, since many declarations use one mandate, some at the
+    same moment."""
     root = _root("AgreementUse", message, to)
-    _text(root, "Number", number)
-    _text(root, "Kind", kind)
+    _text(root, "Number", used.number)
+    _text(root, "Kind", used.kind)
     _text(root, "Act", act)
     _text(root, "Reference", reference)
     _text(root, "EntryId", entry_id)
     _text(root, "At", _instant(at))
-    for language, text in use_texts(kind, number, act, reference, entry_id).items():
+    for language, text in use_texts(used.kind, used.number, act, reference, entry_id).items():
         _put(root, "Text", {LANG: language}).text = text
-    return root
+    name = receipt_name("Notice", f"{used.number}_{message}", at)
+    return Draft(account=to.account.name, name=name, says=act, root=root)
 
 
 def _root(tag: str, message: str, to: Addressee) -> etree._Element:

@@ -1,4 +1,5 @@
-"""The circuit breaker of a destination: it lets through all submissions, none, or one as a probe."""
+"""Whether a destination is sent to: its circuit breaker lets through all submissions, none, or one as a
+probe; an operator's pause lets through none."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -79,3 +80,12 @@ class CircuitBreaker:
         failures = self.failures + 1
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(failures - FAILURES, 16)))
         return replace(self, state=BreakerState.OPEN, failures=failures, probe_at=now + pause, note=note)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """An operator's order to send nothing to a destination; its answers are still taken in."""
+
+    actor: str
+    at: datetime
+    reason: str

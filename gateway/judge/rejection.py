@@ -2,43 +2,16 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.judge.agreement_use_notices import notices_of_freed
 from gateway.judge.pipeline import Rules
 from gateway.judge.receipt import ReceiptContext, Verdict, gateway_receipt, refusal, wanted
-from gateway.model.agreements import AgreementUse
-from gateway.model.faults import Fault, Finding, finding
-from gateway.model.message import Facts, Receipt, Received
+from gateway.model.faults import Fault, finding
+from gateway.model.message import Receipt
 from gateway.model.register import Register
+from gateway.model.rejection import Hold, Rejection
 from gateway.model.signers import Signer
-from gateway.notify.recipients import notices_of_release
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """A message that is to be rejected, as the store has it; `revision` is for the commit that follows.
-
-    `facts` are None where no judgement came far enough to read them; `uses` is the agreement that the message
-    used up, if any.
-    """
-
-    received: Received
-    facts: Facts | None
-    linked: str | None
-    uses: AgreementUse | None
-    revision: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
-    """A rejection by an operator: everything that one commit writes."""
-
-    message: str
-    revision: int
-    findings: tuple[Finding, ...]
-    receipts: tuple[Receipt, ...]
-    trail: dict[str, str]
 
 
 def rejection_of(
@@ -60,8 +33,7 @@ def rejection_of(
     freed: tuple[Receipt, ...] = ()
     if hold.uses is not None and hold.facts is not None:
         reference = hold.facts.key.reference
-        drafts = notices_of_release(hold.uses, arrival.id, reference, "", register, party, now)
-        freed = tuple(draft.receipt(signer.sign(draft.root)) for draft in drafts)
+        freed = notices_of_freed(hold.uses, arrival.id, reference, register, party, signer, now)
     return Rejection(
         message=arrival.id,
         revision=hold.revision,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import count
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from gateway.formats.xml import trusted
 from gateway.model.agreements import Act
 from gateway.model.answer import Answer
 from gateway.model.message import ReceiptKind
-from gateway.model.parties import Contract, ReceiptForm
+from gateway.model.parties import ReceiptForm
 from gateway.model.states import Event
 from gateway.respond.answer_intake import CustomsAnswers
 from tests.support.agreement_requests import request
@@ -250,7 +250,7 @@ def test_a_release_that_is_overtaken_is_told_to_premises_unless_the_goods_must_s
 
 @pytest.mark.parametrize(
     ("places", "told"),
-    [((), 1), (("塘沽一号库",), 1), (("CF01",), 1), (("别处", "CF01"), 1), (("别处",), 0)],
+    [(("塘沽一号库",), 1), (("CF01",), 1), (("别处",), 0)],
 )
 def test_a_release_is_told_to_the_premises_whose_place_it_is(
     harness: Harness, places: tuple[str, ...], told: int
@@ -258,22 +258,6 @@ def test_a_release_is_told_to_the_premises_whose_place_it_is(
     harness.change("premises", places=places)
     say(harness, answer(sent(harness, head={"GoodsPlace": "塘沽一号库"}, free={"CusFie": "CF01"}), "P"))
     assert len(inbox(harness, "premises")) == told
-
-
-@pytest.mark.parametrize(("until", "told"), [(date(2026, 11, 22), 0), (date(2026, 11, 23), 1), (None, 1)])
-def test_a_release_is_told_to_premises_whose_contract_with_the_district_is_in_force_that_day(
-    harness: Harness, until: date | None, told: int
-) -> None:
-    contract = Contract(district="0200", since=date(2012, 8, 1), until=until)
-    harness.change("premises", contracts=(contract,))
-    say(harness, answer(sent(harness), "P"))
-    assert len(inbox(harness, "premises")) == told
-
-
-def test_a_release_is_not_told_to_premises_of_another_district(harness: Harness) -> None:
-    harness.change("premises", contracts=(Contract(district="2200"),))
-    say(harness, answer(sent(harness), "P"))
-    assert inbox(harness, "premises") == []
 
 
 def test_the_places_of_premises_are_those_that_the_register_has_when_customs_answers(

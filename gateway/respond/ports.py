@@ -1,0 +1,121 @@
+"""The ports of responding: answers in the store, the messages that they may belong to, and who reads them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from gateway.formats.notice_documents import Draft
+from gateway.model.answer import Answer, AnsweredDeclaration, AnswerEffect, CustomsAnswer
+from gateway.model.signers import Signers
+from gateway.model.states import State
+from gateway.model.transition import Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matched:
+    """An answer with its declaration and its effect. The declaration is as the earlier answers of the same
+    chain leave it. `parked` is the id of the row where the answer waited, if it did. `drafts` are notices
+    that still have to be signed before they join the receipts of the effect."""
+
+    backend: str
+    answer: Answer
+    parsed: CustomsAnswer
+    declaration: AnsweredDeclaration
+    effect: AnswerEffect
+    drafts: tuple[Draft, ...] = ()
+    parked: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmatched:
+    """An answer that changes no declaration: it waits for the one that it names, or is held for a reason."""
+
+    backend: str
+    answer: Answer
+    parsed: CustomsAnswer | None
+    state: State
+    reason: str = ""
+    waiting_for: str | None = None
+    parked: str | None = None
+
+
+Filed = Matched | Unmatched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """An answer that waited for the SeqNo that it names."""
+
+    id: str
+    backend: str
+    answer: Answer
+
+
+class AnswerStore(Protocol):
+    """Stores answers, and finds the declarations that they belong to."""
+
+    async def target(
+        self, parsed: CustomsAnswer, key: str | None, backend: str
+    ) -> AnsweredDeclaration | None:
+        """The declaration that an answer belongs to: by submission key where the connection gives it, by
+        SeqNo, by entry number, or by the client's reference, the newest that was sent to this back-end.
+        Raises `Unclear` where two are possible, and where the numbers that it names belong to several."""
+        ...
+
+    async def file(self, chain: Sequence[Filed]) -> Sequence[Filed] | Refusal:
+        """Writes answers, their effects and their receipts in one commit, and returns the new ones: a
+        repeated answer to the same declaration is not written again. Refused where a declaration has changed
+        since `target` was read; then nothing is written."""
+        ...
+
+    async def parked(self, seq_no: str) -> Sequence[Parked]: ...
+
+
+class AnswerReaders(Signers, Protocol):
+    """The worker processes, which also parse answers, so that a slow one does not block the node."""
+
+    async def told(self, answer: bytes) -> CustomsAnswer | None:
+        """Parses an answer of customs (`answer.read`); None for a message of a known type that is no answer.
+        Raises `Unreadable`, also where reading it takes longer than any answer may, `JudgementDeferred`, or
+        anything else for a failure of our own."""
+        ...
+
+
+class Candidate(Protocol):
+    """A message that an answer may belong to. `declaration` is the message that began its declaration:
+    several messages may belong to one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def declaration(self) -> str: ...
+    @property
+    def reference(self) -> str | None: ...
+    @property
+    def operation(self) -> str | None: ...
+
+
+T_co = TypeVar("T_co", bound=Candidate, covariant=True)
+
+
+class Candidates(Protocol[T_co]):
+    """Messages that were sent to the back-end that answers; of several, the newest. A back-end answers only
+    what was sent to it, never what another one has."""
+
+    def of_message(self, message: str) -> T_co | None: ...
+
+    def of_seq_no(self, seq_no: str) -> T_co | None: ...
+
+    def of_entry(self, entry_id: str) -> T_co | None: ...
+
+    def of_reference(self, reference: str, seq_no: str) -> T_co | None:
+        """Only among messages that have no SeqNo yet, or this one: two parties may use the same reference."""
+        ...
+
+    def open_under(self, reference: str, seq_no: str) -> Collection[tuple[str, str | None]]:
+        """The parties that have an open declaration with this reference, each with its SeqNo; as above."""
+        ...
+
+    def others_with(self, *, seq_no: str = "", entry_id: str = "", declaration: str) -> Sequence[str]:
+        """Messages of other declarations that have this number, whatever back-end they were sent to."""
+        ...

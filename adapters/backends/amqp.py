@@ -103,8 +103,8 @@ class AmqpBackend:
         kind = ZIP if self._settings.dxp is None else XML
         message = amqp_exchange.submission(submission.key, body, kind)
         async with self._sending.one() as line:
-            sent = await line.publish("", self._settings.submissions, message)
-            return _outcome(sent, self._settings.submissions, line.why_not)
+            result = await line.publish("", self._settings.submissions, message)
+            return _outcome(result, self._settings.submissions, line.why_not)
 
     async def ask(self, key: str) -> tuple[Outcome | None, str]:
         """Customs is asked if there is a queue for queries. If there is none, or customs does not know the
@@ -116,9 +116,9 @@ class AmqpBackend:
         word = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
             question = amqp_exchange.question(number, key)
-            sent = await self._asking.publish("", self._settings.questions, question)
-            if sent is not PublishResult.CONFIRMED:
-                return Outcome.UNKNOWN, _outcome(sent, self._settings.questions, self._asking.why_not)[1]
+            result = await self._asking.publish("", self._settings.questions, question)
+            if result is not PublishResult.CONFIRMED:
+                return Outcome.UNKNOWN, _outcome(result, self._settings.questions, self._asking.why_not)[1]
             return await asyncio.wait_for(word, _WORD_WITHIN), ""
         except TimeoutError:
             return Outcome.UNKNOWN, f"no answer within {_WORD_WITHIN:g} s"
@@ -129,9 +129,9 @@ class AmqpBackend:
         return list(self._held.values())[:limit]
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
-        wanted = set(ids)
+        acknowledged = set(ids)
         for message, answer in list(self._held.items()):
-            if answer.id in wanted:
+            if answer.id in acknowledged:
                 self._held.pop(message, None)
                 with contextlib.suppress(AMQPError):  # the connection is lost: the message is delivered again
                     await message.ack()
@@ -178,8 +178,8 @@ async def _begin_sending(_channel: AbstractChannel) -> Sequence[str]:
     return ()  # the asking connection creates what it needs
 
 
-def _outcome(sent: PublishResult, queue: str, why_not: str) -> tuple[Outcome, str]:
-    match sent:
+def _outcome(result: PublishResult, queue: str, why_not: str) -> tuple[Outcome, str]:
+    match result:
         case PublishResult.CONFIRMED:
             return Outcome.TAKEN, ""
         case PublishResult.RETURNED:

@@ -71,8 +71,8 @@ def question(number: str, key: str) -> Message:
     )
 
 
-def word(said: Word, question: AbstractIncomingMessage) -> Message:
-    return Message(said.encode(), content_type=TEXT, correlation_id=question.correlation_id)
+def word(reply: Word, question: AbstractIncomingMessage) -> Message:
+    return Message(reply.encode(), content_type=TEXT, correlation_id=question.correlation_id)
 
 
 def word_in(message: AbstractIncomingMessage) -> Outcome | None:
@@ -104,8 +104,8 @@ def put_aside(message: AbstractIncomingMessage, reason: str) -> Message:
 
 def key_of(message: AbstractIncomingMessage) -> str | None:
     """The key of the submission that a message contains or concerns, if it names one."""
-    said = message.correlation_id
-    return said if isinstance(said, str) and SUBMISSION_KEY.fullmatch(said) else None
+    key = message.correlation_id
+    return key if isinstance(key, str) and SUBMISSION_KEY.fullmatch(key) else None
 
 
 def text_in(message: AbstractIncomingMessage) -> Answer:
@@ -114,6 +114,6 @@ def text_in(message: AbstractIncomingMessage) -> Answer:
     named = message.headers.get(NAME)
     name = printable(named, 200) if isinstance(named, str) and named else "answer.xml"
     key = key_of(message)
-    told = "\n".join((message.message_id or "", key or "", name)).encode()
-    digest = hashlib.sha256(told + b"\n" + message.body).hexdigest()
+    identity = "\n".join((message.message_id or "", key or "", name)).encode()
+    digest = hashlib.sha256(identity + b"\n" + message.body).hexdigest()
     return Answer(id=digest, name=name, body=message.body, key=key)

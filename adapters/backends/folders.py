@@ -130,8 +130,8 @@ class FolderBackend:
         try:
             files.move(_SENT, prepared, _OUT, f"{key}{_ZIP if self._dxp is None else _XML}")
         except OSError as error:
-            left = _is_left(files, prepared, error)
-            return (_not_taken(error) if left else Outcome.UNKNOWN), _in_words(error)
+            still_here = _is_left(files, prepared, error)
+            return (_not_taken(error) if still_here else Outcome.UNKNOWN), _in_words(error)
         return Outcome.TAKEN, ""
 
     def _write(self, submission: Submission, opened: Callable[[str], IO[bytes]], out: IO[bytes]) -> None:
@@ -147,13 +147,13 @@ class FolderBackend:
         if monotonic() < self._not_before:
             return []
         try:
-            found = [
+            entries = [
                 each for each in self._hearing.listing(_IN) if each.plain and not is_unfinished(each.name)
             ]
         except OSError as error:
-            if (said := _in_words(error)) != self.deaf:
-                log.error("answers cannot be looked for", error=said)
-            self.deaf = said
+            if (reason := _in_words(error)) != self.deaf:
+                log.error("answers cannot be looked for", error=reason)
+            self.deaf = reason
             if isinstance(error, OUTAGES):
                 self._failed += 1
                 self._not_before = monotonic() + _AGAIN.pause(self._failed)
@@ -161,10 +161,10 @@ class FolderBackend:
         if self.deaf:
             log.info("answers are looked for again")
         self.deaf, self._failed = "", 0
-        found.sort(key=lambda each: (each.changed, _number(each.name), each.name))
+        entries.sort(key=lambda each: (each.changed, _number(each.name), each.name))
         answers: list[Answer] = []
         size = 0
-        for each in found:
+        for each in entries:
             if len(answers) == limit or size > _AT_ONCE:
                 break
             if (id_ := _identity(each)) in self._left:
@@ -191,10 +191,10 @@ class FolderBackend:
 
     def _complain(self, error: OSError) -> None:
         """Logs each problem once, since it is found again at every look."""
-        said = _in_words(error)
-        if said not in self._said:
-            self._said.add(said)
-            log.error("answers cannot be read or put away", error=said)
+        reason = _in_words(error)
+        if reason not in self._said:
+            self._said.add(reason)
+            log.error("answers cannot be read or put away", error=reason)
 
     def _acknowledge(self, ids: Sequence[str]) -> None:
         for id_ in ids:
@@ -253,8 +253,8 @@ def _in_words(error: OSError) -> str:
 
 
 def _number(name: str) -> int:
-    found = _ANSWER.fullmatch(name)
-    return int(found["number"]) if found else 0
+    match = _ANSWER.fullmatch(name)
+    return int(match["number"]) if match else 0
 
 
 def _identity(entry: FolderEntry) -> str:
@@ -262,7 +262,7 @@ def _identity(entry: FolderEntry) -> str:
 
 
 def _answer(id_: str, file_name: str, body: bytes) -> Answer:
-    found = _ANSWER.fullmatch(file_name)
+    match = _ANSWER.fullmatch(file_name)
     # Bytes of a name that are not UTF-8 are decoded to characters that no database accepts.
-    name = printable(found["name"] if found else file_name)
-    return Answer(id=id_, name=name, body=body, key=found["key"] if found else None)
+    name = printable(match["name"] if match else file_name)
+    return Answer(id=id_, name=name, body=body, key=match["key"] if match else None)

@@ -150,13 +150,13 @@ class HttpSubmissions:
             raise ValueError("not the key of a submission")
         try:
             async with asyncio.timeout(self._settings.seconds):
-                async with self._client.stream("GET", f"submissions/{key}") as said:
-                    known = {200: Outcome.TAKEN, 404: Outcome.LATER}.get(said.status_code)
-                    if known is not None and said.headers.get(ECHO) != key:
-                        return Outcome.UNKNOWN, _not_of(key, said)
-                    if known is None:
-                        return Outcome.UNKNOWN, await _note(said) or f"HTTP {said.status_code}"
-                    return known, ""
+                async with self._client.stream("GET", f"submissions/{key}") as response:
+                    outcome = {200: Outcome.TAKEN, 404: Outcome.LATER}.get(response.status_code)
+                    if outcome is not None and response.headers.get(ECHO) != key:
+                        return Outcome.UNKNOWN, _not_of(key, response)
+                    if outcome is None:
+                        return Outcome.UNKNOWN, await _note(response) or f"HTTP {response.status_code}"
+                    return outcome, ""
         except TROUBLE as error:
             return Outcome.UNKNOWN, certificate_trouble(error) or _said(error)
 
@@ -182,13 +182,13 @@ class HttpSubmissions:
         try:
             async with asyncio.timeout(self._settings.seconds + body.size / _SLOWEST):
                 request = self._client.stream("POST", "submissions", content=body, headers=headers)
-                async with request as said:
-                    outcome = _outcome(said)
-                    if outcome is Outcome.TAKEN and said.headers.get(ECHO) != key:
-                        return Outcome.UNKNOWN, _not_of(key, said)
+                async with request as response:
+                    outcome = _outcome(response)
+                    if outcome is Outcome.TAKEN and response.headers.get(ECHO) != key:
+                        return Outcome.UNKNOWN, _not_of(key, response)
                     if outcome in (Outcome.BUSY, Outcome.LATER):
-                        self._rest.ask(_asked(said.headers.get("Retry-After", "")))
-                    return outcome, await _note(said)
+                        self._rest.ask(_asked(response.headers.get("Retry-After", "")))
+                    return outcome, await _note(response)
         except TROUBLE as error:
             if trouble := certificate_trouble(error):
                 return Outcome.DENIED, trouble
@@ -213,45 +213,47 @@ class _Body:
             yield chunk
 
 
-def _outcome(said: httpx.Response) -> Outcome:
-    if said.is_redirect:
+def _outcome(response: httpx.Response) -> Outcome:
+    if response.is_redirect:
         return Outcome.DENIED  # an operator has to check whether the address is right
-    return _STATUSES.get(said.status_code, Outcome.UNKNOWN if said.is_success else Outcome.LATER)
+    return _STATUSES.get(response.status_code, Outcome.UNKNOWN if response.is_success else Outcome.LATER)
 
 
-def _not_of(key: str, said: httpx.Response) -> str:
+def _not_of(key: str, response: httpx.Response) -> str:
     """Any server may answer 200 or 404, for example a network's log-in page: customs names the key that it
     means."""
-    return printable(f"HTTP {said.status_code} without {ECHO}: {key}: not known to be customs' word")
+    return printable(f"HTTP {response.status_code} without {ECHO}: {key}: not known to be customs' word")
 
 
-def _asked(asked: str) -> float:
+def _asked(retry_after: str) -> float:
     """Seconds, from either form (RFC 9110, 10.2.3); 0 for anything else."""
-    if asked.isascii() and asked.isdecimal():
-        return float(asked[:9])
+    if retry_after.isascii() and retry_after.isdecimal():
+        return float(retry_after[:9])
     try:
-        at = parsedate_to_datetime(asked)
+        at = parsedate_to_datetime(retry_after)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time()
     except (ValueError, OverflowError):
         return 0.0
 
 
-async def _note(said: httpx.Response) -> str:
-    if said.is_success:
+async def _note(response: httpx.Response) -> str:
+    if response.is_success:
         return ""
-    text = f"HTTP {said.status_code}"
-    if said.is_redirect:
-        return printable(f"{text}: redirects to {said.headers.get('Location', '')}, which is not followed")
+    text = f"HTTP {response.status_code}"
+    if response.is_redirect:
+        return printable(
+            f"{text}: redirects to {response.headers.get('Location', '')}, which is not followed"
+        )
     body = b""
     try:
-        async for chunk in said.aiter_raw(_LONGEST_NOTE):
+        async for chunk in response.aiter_raw(_LONGEST_NOTE):
             body += chunk
             if len(body) >= _LONGEST_NOTE:
                 break
     except TROUBLE:
         pass  # the status gives the outcome
     more = body[:_LONGEST_NOTE].decode("utf-8", "replace").strip()
-    if more and _outcome(said) is Outcome.NEVER:
+    if more and _outcome(response) is Outcome.NEVER:
         return printable(more)  # customs' own text about the submission, which its sender may see
     return printable(f"{text}: {more}" if more else text)
 

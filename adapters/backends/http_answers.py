@@ -57,12 +57,12 @@ class PolledBackend(HttpSubmissions):
         self.deaf = ""  # why answers cannot be fetched
 
     async def answers(self, limit: int) -> Sequence[Answer]:
-        wanted = min(limit + self._left, _MOST)
+        most = min(limit + self._left, _MOST)
         try:
-            while (listed := await self._list(wanted)) is None:
-                if wanted == 1:
+            while (listed := await self._list(most)) is None:
+                if most == 1:
                     raise _Unfit("the oldest answer is longer than any may be")
-                wanted //= 2
+                most //= 2
         except (*TROUBLE, _Unfit) as error:
             self.deaf = printable(f"{type(error).__name__}: {error}")
             self._complain(self.deaf)
@@ -77,17 +77,17 @@ class PolledBackend(HttpSubmissions):
         """Raises `httpx.HTTPError` if it fails; the answers are delivered again then."""
         async with asyncio.timeout(self._settings.seconds):
             request = self._client.stream("POST", "answers/acknowledge", json={"ids": list(ids)})
-            async with request as said:
-                said.raise_for_status()
+            async with request as response:
+                response.raise_for_status()
 
     async def _list(self, limit: int) -> list[Any] | None:
         """None if the answers are longer than may be read at once."""
         body = bytearray()
         async with asyncio.timeout(self._settings.seconds):
-            async with self._client.stream("GET", "answers", params={"limit": limit}) as said:
-                if said.status_code != 200:
-                    raise _Unfit(f"HTTP {said.status_code}")
-                async for chunk in said.aiter_raw():
+            async with self._client.stream("GET", "answers", params={"limit": limit}) as response:
+                if response.status_code != 200:
+                    raise _Unfit(f"HTTP {response.status_code}")
+                async for chunk in response.aiter_raw():
                     body += chunk
                     if len(body) > _LONGEST_LIST:
                         return None
@@ -101,9 +101,9 @@ class PolledBackend(HttpSubmissions):
             raise _Unfit("no list of answers")
         return listed[:limit]
 
-    def _answer(self, told: Any) -> Answer | None:
+    def _answer(self, listed: Any) -> Answer | None:
         try:
-            each = _ListedAnswer.model_validate(told)
+            each = _ListedAnswer.model_validate(listed)
             body = base64.b64decode(each.body, validate=True)
         except (ValidationError, binascii.Error, ValueError):
             return None

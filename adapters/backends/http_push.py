@@ -60,8 +60,8 @@ class PushedBackend(HttpSubmissions):
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
         for id_ in ids:
-            if id_ in self._waiting and not (kept := self._waiting[id_][1]).done():
-                kept.set_result(None)
+            if id_ in self._waiting and not (durable := self._waiting[id_][1]).done():
+                durable.set_result(None)
 
     @contextmanager
     def room(self, size: int) -> Iterator[None]:
@@ -79,13 +79,13 @@ class PushedBackend(HttpSubmissions):
     async def keep(self, name: str, body: bytes, key: str | None) -> None:
         """Returns when the gateway has made it durable; raises `TimeoutError` if that takes too long."""
         id_ = str(next(self._serials))
-        kept = asyncio.get_running_loop().create_future()
+        durable = asyncio.get_running_loop().create_future()
         answer = Answer(id=id_, name=name, body=body, key=key)
-        self._waiting[id_] = (opened_answer(answer, self._settings.dxp), kept)
+        self._waiting[id_] = (opened_answer(answer, self._settings.dxp), durable)
         self.brought.set()
         try:
             async with asyncio.timeout(KEPT_WITHIN):
-                await kept
+                await durable
         finally:
             del self._waiting[id_]
 
@@ -99,14 +99,14 @@ async def listening(
     settings: PushSettings,
     home: Path,
     backends: Mapping[str, PushedBackend],
-    heard: Mapping[str, asyncio.Event],
+    arrived: Mapping[str, asyncio.Event],
     renewals: list[Renewal],
 ) -> AsyncIterator[tuple[str, int]]:
     """Accepts answers while the context is open, which returns the address. A client without a certificate
-    issued as the settings require cannot make any request. `heard` has an event for each back-end, set when
+    issued as the settings require cannot make any request. `arrived` has an event for each back-end, set when
     an answer waits. Functions that reload its files are added to `renewals`."""
     for name, backend in backends.items():
-        backend.brought = heard[name]
+        backend.brought = arrived[name]
     trust = _Trust(settings, home)
     renewals.append(trust.renewal)
     app = web.Application()

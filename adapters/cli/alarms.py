@@ -21,7 +21,7 @@ from adapters.cli.output import (
 from adapters.cli.times import SinceOption, first_of
 from adapters.home.clock import utc_now
 from adapters.store.write.alarms import list_alarms
-from gateway.monitor.alarms import Alarm, AlarmNotice, NoticeKind, Severity
+from gateway.monitor.alarms import Alarm, AlarmNotice, AlarmSeverity, NoticeKind
 
 if TYPE_CHECKING:  # imported late otherwise: listing alarms needs no network code
     from adapters.monitor.alarm_notifiers import Notifier
@@ -77,7 +77,7 @@ async def _tried(notifier: "Notifier", now: datetime) -> dict[str, Any]:
     alarm = Alarm(
         id=0,
         key="test",
-        severity=Severity.NOTICE,
+        severity=AlarmSeverity.NOTICE,
         zh="这是一次测试，无须处理",
         en="this is a test; nothing is wrong",
         opened_at=now,

@@ -20,7 +20,13 @@ from adapters.cli.output import (
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
-from adapters.store.write.destinations import DestinationStatus, SqlBackendActs, Waiting, known, waiting
+from adapters.store.write.destinations import (
+    DestinationStatus,
+    SqlBackendActs,
+    Waiting,
+    destination_statuses,
+    waiting,
+)
 from gateway.model.faults import printable
 from gateway.model.states import DeliveryState
 from gateway.operate import backends as operate
@@ -118,7 +124,7 @@ def _rows(home: Home) -> list[dict[str, Any]]:
     """Back-ends in the order of `gateway.toml`, then removed ones for which deliveries still wait."""
     configured = home.settings().backend
     with home.reading() as reader:
-        status, waits = known(reader), waiting(reader)
+        status, waits = destination_statuses(reader), waiting(reader)
     return [
         _row(name, configured[name].kind if name in configured else "", status, waits.get(name, {}))
         for name in dict.fromkeys((*configured, *sorted(waits)))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from adapters.cli.output import Vocabulary
 from gateway.model.agreements import STATES_ZH as AGREEMENT_STATES
-from gateway.model.agreements import Act, AgreementKind, Side
+from gateway.model.agreements import Act, AgreementKind, AgreementSide
 from gateway.model.circuit_breaker import BreakerState
 from gateway.model.message import ReceiptKind
 from gateway.model.obligation import RequestReason
@@ -17,8 +17,8 @@ from gateway.model.parties import CLASSES_ZH, ROLES_ZH, ReceiptForm, SignaturePo
 from gateway.model.states import CUSTOMS_STATUSES_ZH, STATES_ZH, DeliveryState, Event
 from gateway.model.trade_words import DIRECTIONS_ZH
 from gateway.model.waits import text_in_words
-from gateway.monitor.alarms import Severity
-from gateway.operate.bulk_requests import Outcome, Progress
+from gateway.monitor.alarms import AlarmSeverity
+from gateway.operate.bulk_requests import ItemOutcome, RequestStatus
 
 Word = Callable[[Any], object]
 
@@ -90,12 +90,16 @@ _LINKS: Final = {"to": "本报文所关联", "from": "关联本报文"}
 _KINDS: Final = {"inbound": "收到的报文", "answer": "海关回执"}
 _ACTS_ON: Final = {"hold": "暂停", "release": "继续处理", "reject": "人工拒收", "replay": "重新处理"}
 _PROGRESS: Final = {
-    Progress.ASKED: "等待第二人核准",
-    Progress.OPEN: "进行中",
-    Progress.DONE: "已办理",
-    Progress.REFUSED: "未核准",
+    RequestStatus.ASKED: "等待第二人核准",
+    RequestStatus.OPEN: "进行中",
+    RequestStatus.DONE: "已办理",
+    RequestStatus.REFUSED: "未核准",
 }
-_OUTCOMES: Final = {Outcome.OPEN: "未办理", Outcome.DONE: "已办理", Outcome.IMPOSSIBLE: "不能办理"}
+_OUTCOMES: Final = {
+    ItemOutcome.OPEN: "未办理",
+    ItemOutcome.DONE: "已办理",
+    ItemOutcome.IMPOSSIBLE: "不能办理",
+}
 _WHY: Final = {
     RequestReason.DUE: "放行后补交",
     RequestReason.REMINDER: "催交",
@@ -117,10 +121,10 @@ AGREEMENT_ACTS: Final = {
 # Verdicts of receipts; for a notice, the class, act or reason that it reports.
 SAID: Final[Mapping[Any, str]] = {**VERDICTS, **CUSTOMS_STATUSES_ZH, **AGREEMENT_ACTS, **_WHY}
 SEVERITIES: Final = {
-    Severity.NOTICE: "提示",
-    Severity.WARNING: "警告",
-    Severity.SERIOUS: "严重",
-    Severity.CRITICAL: "紧急",
+    AlarmSeverity.NOTICE: "提示",
+    AlarmSeverity.WARNING: "警告",
+    AlarmSeverity.SERIOUS: "严重",
+    AlarmSeverity.CRITICAL: "紧急",
 }
 # Subject of an alarm, by the first part of its key.
 _ALARMS: Final = {
@@ -148,7 +152,7 @@ _ALARMS: Final = {
     "store": "存储",
     "test": "测试",
 }
-_SIDES: Final = {Side.TRADER: "委托方", Side.BROKER: "被委托方"}
+_SIDES: Final = {AgreementSide.TRADER: "委托方", AgreementSide.BROKER: "被委托方"}
 _FORMS: Final = {ReceiptForm.SINGLE_WINDOW: "单一窗口格式", ReceiptForm.GATEWAY: "网关格式"}
 _SIGNATURES: Final = {
     SignaturePolicy.NONE: "不带签名",

@@ -62,7 +62,7 @@ def flow_(
         standing = [
             {
                 "stage": each.stage,
-                "of": each.of or None,
+                "of": each.owner or None,
                 "count": each.count,
                 "oldest": None if each.oldest is None else each.oldest.isoformat(),
                 "seconds": round(each.age(now)),

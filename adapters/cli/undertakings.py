@@ -26,7 +26,7 @@ from adapters.store.read.operator_acts import acts_since
 from adapters.store.write.bulk_requests import find_request, list_requests, show_request
 from gateway.model.faults import printable
 from gateway.monitor.alarm_conditions import ACTS_OF
-from gateway.operate.bulk_requests import Progress
+from gateway.operate.bulk_requests import RequestStatus
 from gateway.operate.message_actions import Impossible
 
 app = typer.Typer(
@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 @app.command("list")
 def list_(
     home: HomeOption,
-    state: Annotated[Progress | None, typer.Option(help="Only those in this state.")] = None,
+    state: Annotated[RequestStatus | None, typer.Option(help="Only those in this state.")] = None,
     since: SinceOption = None,
     limit: LimitOption = 100,
     as_json: JsonOption = False,
@@ -85,7 +85,7 @@ def approve(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -
 
     Example: gateway undertakings approve 01JD0000000000000000000000 --home /srv/gateway
     """
-    _decided(wanted, home, Progress.OPEN, "", as_json)
+    _decided(wanted, home, RequestStatus.OPEN, "", as_json)
 
 
 @app.command()
@@ -99,7 +99,7 @@ def refuse(
 
     Example: gateway undertakings refuse 01JD0000000000000000000000 --reason "not today" --home /srv/gateway
     """
-    _decided(wanted, home, Progress.REFUSED, reason, as_json)
+    _decided(wanted, home, RequestStatus.REFUSED, reason, as_json)
 
 
 @app.command()
@@ -117,7 +117,7 @@ def resume(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) ->
         finish(on, wanted, as_json)
 
 
-def _decided(wanted: str, home: Path, decision: Progress, words: str, as_json: bool) -> None:
+def _decided(wanted: str, home: Path, decision: RequestStatus, words: str, as_json: bool) -> None:
     from adapters.cli.messages.execute import operating
     from adapters.cli.messages.request import finish
 

@@ -34,10 +34,10 @@ from gateway.monitor.alarm_conditions import ACTS_OF, conditions, many_acts
 from gateway.monitor.alarms import (
     Alarm,
     AlarmNotice,
+    AlarmSeverity,
     Changes,
     Condition,
     NoticeKind,
-    Severity,
     changes,
     notices_due,
 )
@@ -179,7 +179,7 @@ def _failing(now: datetime) -> Alarm:
     return Alarm(
         id=0,
         key="store",
-        severity=Severity.CRITICAL,
+        severity=AlarmSeverity.CRITICAL,
         zh="网关无法读写数据库（磁盘可能已满），新的告警无法登记",
         en="the store cannot be read or written (is the disk full?), and no alarm can be noted in it",
         opened_at=now,

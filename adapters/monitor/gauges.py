@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from adapters.monitor.metrics import Metrics, ages
-from gateway.monitor.alarms import Severity
+from gateway.monitor.alarms import AlarmSeverity
 from gateway.monitor.snapshot import SystemSnapshot
 from gateway.monitor.statistics_bands import Band
 
@@ -36,13 +36,13 @@ class Gauges(Collector):
             "queue_depth",
             "How many stand at a stage, for a destination or account where it has several",
             ("stage", "of"),
-            (((queue.stage, queue.of), queue.count) for queue in snapshot.queues),
+            (((queue.stage, queue.owner), queue.count) for queue in snapshot.queues),
         )
         yield _family(
             "queue_oldest_seconds",
             "Age of the oldest there, 0 where there is none",
             ("stage", "of"),
-            (((queue.stage, queue.of), queue.age) for queue in snapshot.queues),
+            (((queue.stage, queue.owner), queue.age) for queue in snapshot.queues),
         )
         yield _family(
             "backend_breaker",
@@ -100,7 +100,7 @@ class Gauges(Collector):
             "alarms_open",
             "Open alarms (gateway alarms list)",
             ("severity",),
-            (((severity.value,), snapshot.open_alarms.count(severity)) for severity in Severity),
+            (((severity.value,), snapshot.open_alarms.count(severity)) for severity in AlarmSeverity),
         )
         yield _family(
             "loop_age_seconds",

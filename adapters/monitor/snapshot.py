@@ -30,7 +30,7 @@ from gateway.monitor.snapshot import (
     BackendStatus,
     Expiry,
     PartnerHostStatus,
-    Queue,
+    QueueLength,
     SystemSnapshot,
 )
 from gateway.receive.allowance import WARN_FROM, share
@@ -149,7 +149,7 @@ class SnapshotReader:
                 at=now,
                 unfit=self._unfit(now),
                 queues=[
-                    Queue(stage=each.stage.value, of=each.of, count=each.count, age=each.age(now))
+                    QueueLength(stage=each.stage.value, owner=each.owner, count=each.count, age=each.age(now))
                     for each in depths(reader)
                 ],
                 backends=list(_ways(reader)),
@@ -162,7 +162,7 @@ class SnapshotReader:
                 free=disk.free / disk.total,
                 free_bytes=disk.free,
                 link=link,
-                left={**self._left(), **{each.name: each.left for each in self._partners if each.left}},
+                unfinished={**self._left(), **{each.name: each.left for each in self._partners if each.left}},
                 hosts=[
                     PartnerHostStatus(name=each.name, failing_since=each.failing_since, trouble=each.trouble)
                     for each in self._partners

@@ -149,7 +149,7 @@ class WorkerJudges:
         self._observer.timed(received.arrival.id, judgement.timings)
         return judgement.decision
 
-    async def told(self, answer: bytes) -> CustomsAnswer | None:
+    async def parsed(self, answer: bytes) -> CustomsAnswer | None:
         try:
             read = await self._ask(("told", answer), ReadAnswer, self._seconds_to_read)
         except WorkerDied as died:

@@ -44,7 +44,7 @@ from adapters.store.write.messages import SqlMessages
 from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from gateway.config.connections import AssociationSettings
 from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
-from gateway.deliver.rate_limit import Limits
+from gateway.deliver.rate_limit import RateLimits
 from gateway.model.parties import Account
 from gateway.model.policy import Policy
 from gateway.notify.reminders import Reminders
@@ -93,7 +93,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
             closing(
                 WorkerJudges(
                     home,
-                    Judging.of(home, policy, in_force.routes),
+                    Judging.from_home(home, policy, in_force.routes),
                     *(judging.workers, judging.seconds, judging.memory, monitor.observer),
                 )
             )
@@ -127,7 +127,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
                     destinations=SqlDestinations(database),
                     backends=backends,
                     limits={
-                        name: Limits(at_once=each.at_once, rate=each.rate)
+                        name: RateLimits(at_once=each.at_once, rate=each.rate)
                         for name, each in settings.backend.items()
                     },
                     budget=timedelta(hours=settings.outbox.budget_hours),

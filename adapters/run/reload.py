@@ -124,7 +124,7 @@ class Reloader:
         check_named_files(home)
         files = _Files(said, *file_digests(home, running))
         take = [renewal() for renewal in self._renewals]
-        judges = self._judges.prepare(Judging.of(home, said.policy, said.routes))
+        judges = self._judges.prepare(Judging.from_home(home, said.policy, said.routes))
         return _Ready(files, changed_keys(running, wanted), judges, take)
 
     async def _note(self, event: NodeEvent, **told: object) -> None:

@@ -65,7 +65,7 @@ class Judging:
     certificate: str
 
     @classmethod
-    def of(cls, home: Home, policy: Policy, routes: Routes) -> Self:
+    def from_home(cls, home: Home, policy: Policy, routes: Routes) -> Self:
         """With the present key pair of the home. Raises `BadSettings` if it cannot be used."""
         key, certificate = home.signing_key.read_bytes(), home.certificate.read_text("ascii", "replace")
         try:

@@ -12,7 +12,7 @@ from typing import IO, Final
 from lxml import etree
 
 from gateway.formats import xml
-from gateway.formats.archive import Archive, ArchiveLimits, Entry, open_archive
+from gateway.formats.archive import Archive, ArchiveEntry, ArchiveLimits, open_archive
 from gateway.formats.signatures import verify_enveloped
 from gateway.formats.submission import ENVELOPE_NAME, ROOT, Envelope, read_envelope
 from gateway.model.faults import MessageRejected
@@ -76,7 +76,7 @@ def _read(body: bytes, certificates: Sequence[RegisteredCertificate], now: datet
     return read_envelope(verified)
 
 
-def _check_enclosure(archive: Archive, entry: Entry | None, stated: Enclosure) -> None:
+def _check_enclosure(archive: Archive, entry: ArchiveEntry | None, stated: Enclosure) -> None:
     if entry is None:
         raise Refused(f"the enclosure {stated.name} is not there")
     digest = hashlib.sha256()
@@ -86,7 +86,7 @@ def _check_enclosure(archive: Archive, entry: Entry | None, stated: Enclosure) -
         raise Refused(f"the digest or size of {stated.name} is not what the envelope states")
 
 
-def _check_whole(archive: Archive, entry: Entry, stated: Part, copy: IO[bytes]) -> None:
+def _check_whole(archive: Archive, entry: ArchiveEntry, stated: Part, copy: IO[bytes]) -> None:
     digest = hashlib.sha256()
     for chunk in archive.open(entry):
         digest.update(chunk)

@@ -26,10 +26,10 @@ def certificate_trouble(error: BaseException) -> str:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     # A library that raises the same error again in another task can make the chain of causes a ring.
-    seen, left = set[int](), [error]
-    while left:
-        cause = left.pop()
+    seen, pending = set[int](), [error]
+    while pending:
+        cause = pending.pop()
         if id(cause) not in seen:
             seen.add(id(cause))
             yield cause
-            left += [each for each in (cause.__context__, cause.__cause__) if each is not None]
+            pending += [each for each in (cause.__context__, cause.__cause__) if each is not None]

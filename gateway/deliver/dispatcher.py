@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from gateway.deliver.ports import Backend, Destinations, Outbox
-from gateway.deliver.rate_limit import Limits, RateLimit
+from gateway.deliver.rate_limit import RateLimit, RateLimits
 from gateway.deliver.retry import FAILING, NextAttempt, next_step
 from gateway.model.backoff import WHILE_THE_STORE_FAILS, Backoff
 from gateway.model.blobs import BlobStore
@@ -26,7 +26,7 @@ from gateway.model.faults import printable
 from gateway.monitor.observer import UNOBSERVED, Observer
 
 DOWN_AFTER: Final = timedelta(seconds=5)  # before a destination is reported down, or others take over
-_UNLIMITED: Final = Limits(at_once=8)
+_UNLIMITED: Final = RateLimits(at_once=8)
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class DispatchConfig:
     outbox: Outbox
     destinations: Destinations
     backends: Mapping[str, Backend]
-    limits: Mapping[str, Limits]
+    limits: Mapping[str, RateLimits]
     budget: timedelta
     blobs: BlobStore
     clock: Clock
@@ -150,10 +150,10 @@ class Dispatcher:
 
     async def _look(self) -> None:
         """Reads the stored state of destinations: breakers, as the last node left them, and pauses."""
-        now, statuses = self._config.clock(), await self._config.destinations.known()
+        now, statuses = self._config.clock(), await self._config.destinations.statuses()
         for name, (breaker, pause) in statuses.items():
             if name not in self._lanes:
-                lane = self._lanes[name] = self._new(name, breaker.found(now), now)
+                lane = self._lanes[name] = self._new(name, breaker.taken_over(now), now)
                 lane.rate_limit = lane.rate_limit if breaker.closed else lane.rate_limit.slow()
             lane = self._lanes[name]
             lane.pause = pause

@@ -67,7 +67,7 @@ class Outbox(Protocol):
 class Destinations(Protocol):
     """The stored state of back-ends, for other processes and for the next node."""
 
-    async def known(self) -> Mapping[str, tuple[CircuitBreaker, Pause | None]]: ...
+    async def statuses(self) -> Mapping[str, tuple[CircuitBreaker, Pause | None]]: ...
 
     async def turned(self, name: str, breaker: CircuitBreaker) -> None:
         """Writes the breaker; a pause stays as it is."""

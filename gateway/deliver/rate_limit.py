@@ -10,7 +10,7 @@ _BURST: Final = 0.1  # seconds' worth of the rate that may go at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RateLimits:
     """At most `at_once` submissions under way, and `rate` a second (0: no limit)."""
 
     at_once: int
@@ -22,7 +22,7 @@ class RateLimit:
     """`allowed` of `at_once` may be under way; `run` were taken since `allowed` last changed. `tokens` of the
     rate were available at `at`. Before `rest_until` nothing is sent, since the destination asked for it."""
 
-    limits: Limits
+    limits: RateLimits
     allowed: int
     tokens: float
     at: datetime
@@ -31,7 +31,7 @@ class RateLimit:
     rest_until: datetime | None = None
 
     @classmethod
-    def full(cls, limits: Limits, now: datetime) -> "RateLimit":
+    def full(cls, limits: RateLimits, now: datetime) -> "RateLimit":
         return cls(limits=limits, allowed=limits.at_once, tokens=_most(limits), at=now)
 
     def slow(self) -> "RateLimit":
@@ -86,5 +86,5 @@ class RateLimit:
         return min(_most(self.limits), self.tokens + passed * self.limits.rate)
 
 
-def _most(limits: Limits) -> float:
+def _most(limits: RateLimits) -> float:
     return max(2.0, limits.rate * _BURST)

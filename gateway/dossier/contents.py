@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from gateway.model.dossier import (
-    DocumentRequest,
     Dossier,
     DossierDeclaration,
     DossierFile,
     DossierReceipt,
+    DossierRequest,
     OwedDocuments,
-    Record,
     Recorded,
+    RecordKind,
     Shelf,
     Source,
     Stored,
@@ -51,12 +51,12 @@ def compiled(
         leaves += _of_message(message, names)
     requests = []
     for each in _once(receipts):
-        file = _of_told(each, names)
+        file = _of_receipt(each, names)
         leaves.append(file)
         if each.status in _ASKING:
-            requests.append(DocumentRequest(at=each.at, what=each.status, note=each.note, part=file.path))
+            requests.append(DossierRequest(at=each.at, what=each.status, note=each.note, part=file.path))
         elif each.kind == ReceiptKind.REQUEST:
-            requests.append(DocumentRequest(at=each.at, what=each.kind, note=each.note, part=file.path))
+            requests.append(DossierRequest(at=each.at, what=each.kind, note=each.note, part=file.path))
     declarations = tuple(message for message in messages if message.operation is not Operation.INFORM)
     facts = declarations[-1].facts
     return Dossier(
@@ -67,7 +67,7 @@ def compiled(
             (kind, number) for fact, kind in _LICENCES.items() for number in facts.get(fact, "").split()
         ),
         owed=owed,
-        asked=tuple(sorted(requests, key=lambda each: each.at)),
+        requests=tuple(sorted(requests, key=lambda each: each.at)),
     )
 
 
@@ -75,7 +75,7 @@ def _once(receipts: Iterable[DossierReceipt]) -> Iterable[DossierReceipt]:
     """Each receipt once: the same receipt for several accounts is one document. Answers are all kept."""
     seen = set()
     for each in receipts:
-        if each.record is Record.RECEIPT:
+        if each.record is RecordKind.RECEIPT:
             if each.sha256 in seen:
                 continue
             seen.add(each.sha256)
@@ -154,12 +154,12 @@ def _of_message(message: DossierDeclaration, names: _Names) -> Iterable[DossierF
             sha256=copy.sha256,
             at=copy.at,
             message=message.id,
-            source=Recorded(Record.ENVELOPE, copy.row),
+            source=Recorded(RecordKind.ENVELOPE, copy.row),
         )
 
 
-def _of_told(receipt: DossierReceipt, names: _Names) -> DossierFile:
-    shelf = Shelf.CUSTOMS if receipt.record is Record.ANSWER else Shelf.RECEIPTS
+def _of_receipt(receipt: DossierReceipt, names: _Names) -> DossierFile:
+    shelf = Shelf.CUSTOMS if receipt.record is RecordKind.ANSWER else Shelf.RECEIPTS
     return DossierFile(
         shelf=shelf,
         name=names.give(shelf, receipt.name),

@@ -38,7 +38,7 @@ def build_index(dossier: Dossier, export: Export | None = None) -> etree._Elemen
         element = _put(root, "Owed", due=owed.due, **dates)
         for code in owed.documents:
             _put(element, "Document", code=code, missing="true" if code in owed.missing else "false")
-    for request in dossier.asked:
+    for request in dossier.requests:
         _put(root, "Asked", at=_at(request.at), what=request.what, note=request.note, path=request.part)
     parts = _put(root, "Parts")
     for file in dossier.leaves:

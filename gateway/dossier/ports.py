@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from gateway.model.dossier import Dossier, Reading, Recorded
+from gateway.model.dossier import Dossier, DossierReading, Recorded
 
 
 class DossierStore(Protocol):
@@ -25,6 +25,6 @@ class DossierStore(Protocol):
         """Raises `KeyError` where there is no such row."""
         ...
 
-    async def note(self, reading: Reading) -> None:
+    async def note(self, reading: DossierReading) -> None:
         """Durable when it returns; nothing is shown before that."""
         ...

@@ -10,7 +10,7 @@ from xmlschema import XMLSchemaChildrenValidationError, XMLSchemaValidationError
 from xmlschema.validators import XsdAttributeGroup, XsdElement, XsdGroup
 
 from gateway.families.schema import Schema
-from gateway.families.type_descriptions import Words, called_zh, required
+from gateway.families.type_descriptions import TypeWords, called_zh, required
 from gateway.formats import xml
 from gateway.formats.locations import MOST_FINDINGS, xml_path
 from gateway.formats.reading import NIL
@@ -94,11 +94,13 @@ class _InWords:
             return self._attribute(element, NIL)
         called = _called(self._schema, element)
         if isinstance(error.validator, XsdGroup):
-            words = Words(f"{called}的元素之间不能有文字，请删去", "there is text between the elements")
-            return _found(Fault.SCHEMA_VALUE, element, words, names=())
+            words = TypeWords(f"{called}的元素之间不能有文字，请删去", "there is text between the elements")
+            return _schema_fault(Fault.SCHEMA_VALUE, element, words, names=())
         if isinstance(error.validator, XsdElement) and len(element):
-            words = Words(f"{called}只能有文字，不能有下级元素", f"{_name(element)} holds text, no elements")
-            return _found(Fault.SCHEMA_ELEMENT, element[0], words)
+            words = TypeWords(
+                f"{called}只能有文字，不能有下级元素", f"{_name(element)} holds text, no elements"
+            )
+            return _schema_fault(Fault.SCHEMA_ELEMENT, element[0], words)
         return self._value(element)
 
     def values_of_log(self, root: etree._Element) -> Iterator[SchemaFault]:
@@ -110,19 +112,19 @@ class _InWords:
     def _value(self, element: Any) -> SchemaFault:
         must = required(_declared(self._schema, element).type)
         called = _called(self._schema, element)
-        return _found(
+        return _schema_fault(
             Fault.SCHEMA_VALUE,
             element,
-            Words(f"{called}{must.zh}", f"{_name(element)} {must.en}"),
+            TypeWords(f"{called}{must.zh}", f"{_name(element)} {must.en}"),
             value=shown(element, self._private),
         )
 
     def _attribute(self, element: Any, name: str) -> SchemaFault:
         short = name.rpartition("}")[2]
         called = _called(self._schema, element)
-        words = Words(f"{called}的属性 {short}", f"attribute {short} of {_name(element)}")
+        words = TypeWords(f"{called}的属性 {short}", f"attribute {short} of {_name(element)}")
         value = element.get(name)
-        return _found(
+        return _schema_fault(
             Fault.SCHEMA_ATTRIBUTE,
             element,
             words,
@@ -142,26 +144,28 @@ def _misplaced(schema: Schema, error: XMLSchemaChildrenValidationError, parent: 
         expected = [each for each in error.expected or () if each.name]
         names = [_name_of(each) for each in expected]
         called = [_with_name(each) for each in expected]
-        lacks = Words(
+        lacks = TypeWords(
             f"{_called(schema, parent)}中的{'或'.join(called)}，请补填",
             f"{_name(parent)} lacks {' or '.join(names)}",
         )
-        return _found(Fault.SCHEMA_MISSING, parent, lacks, names={*names, *absent})
+        return _schema_fault(Fault.SCHEMA_MISSING, parent, lacks, names={*names, *absent})
     child = parent[error.index]
     allowed = [each.name for each in _elements(error.validator)]
     if child.tag in allowed:
-        words = Words(
+        words = TypeWords(
             f"{_called(schema, child)}在{_called(schema, parent)}中出现的次数超出允许，请只保留一个",
             f"{_name(child)} stands too often in {_name(parent)}",
         )
     elif _name(child) in (etree.QName(name).localname for name in allowed):
-        words = Words(f"{_name(child)} 的命名空间不正确，请核对", f"{_name(child)} has the wrong namespace")
+        words = TypeWords(
+            f"{_name(child)} 的命名空间不正确，请核对", f"{_name(child)} has the wrong namespace"
+        )
     else:
-        words = Words(
+        words = TypeWords(
             f"{_called(schema, parent)}中不应有 {_name(child)}，请删去或核对元素名",
             f"{_name(parent)} has no {_name(child)}",
         )
-    return _found(
+    return _schema_fault(
         Fault.SCHEMA_ELEMENT, child, words, names=absent.union(map(_name, child.iter(etree.Element)))
     )
 
@@ -199,8 +203,8 @@ def _name(element: Any) -> str:
     return etree.QName(element).localname
 
 
-def _found(
-    fault: Fault, element: Any, words: Words, value: str | None = None, names: Iterable[str] | None = None
+def _schema_fault(
+    fault: Fault, element: Any, words: TypeWords, value: str | None = None, names: Iterable[str] | None = None
 ) -> SchemaFault:
     """A fault. By default its `names` are those of the element and of all elements inside it."""
     if names is None:
@@ -221,7 +225,9 @@ def _found(
 
 def _of_log(schema: Schema, root: etree._Element) -> Iterator[SchemaFault]:
     for fault, element in _logged(schema, root):
-        yield _found(fault, element, Words(f"{_name(element)} 不符合报文格式，请核对", _name(element)))
+        yield _schema_fault(
+            fault, element, TypeWords(f"{_name(element)} 不符合报文格式，请核对", _name(element))
+        )
 
 
 def _logged(schema: Schema, root: etree._Element) -> Iterator[tuple[Fault, etree._Element]]:

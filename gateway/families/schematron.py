@@ -83,14 +83,14 @@ class _Expression:
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """A sentence with expressions in it. `of` evaluates them; `str` shows each as an ellipsis."""
+    """A sentence with expressions in it. `evaluated` fills them in; `str` shows each as an ellipsis."""
 
     parts: tuple[str | _Expression, ...]
 
     def __str__(self) -> str:
         return "".join(part if isinstance(part, str) else "…" for part in self.parts)
 
-    def of(self, subject: etree._Element, variables: Mapping[str, Any]) -> str:
+    def evaluated(self, subject: etree._Element, variables: Mapping[str, Any]) -> str:
         return "".join(part if isinstance(part, str) else part(subject, variables) for part in self.parts)
 
 
@@ -214,8 +214,8 @@ class RuleSet:
         attached = subject.tag == FILE
         return finding(
             assertion.fault,
-            detail=assertion.sentences["en"].of(subject, variables),
-            detail_zh=assertion.sentences["zh"].of(subject, variables),
+            detail=assertion.sentences["en"].evaluated(subject, variables),
+            detail_zh=assertion.sentences["zh"].evaluated(subject, variables),
             rule=assertion.id,
             severity=assertion.severity,
             file=subject.get("name") if attached else package.document_name,

@@ -19,9 +19,9 @@ from gateway.model.agreements import (
     Agreement,
     AgreementKind,
     AgreementNotice,
+    AgreementSide,
     AgreementState,
-    Side,
-    Told,
+    NoticeAct,
     state_after,
 )
 
@@ -71,7 +71,7 @@ def build_notice(notice: AgreementNotice) -> etree._Element:
 def read_notice(root: etree._Element) -> AgreementNotice:
     """The values of a notice that its schema accepts. A signature in it is ignored."""
     element = _child(root, "Agreement")
-    act: Told = PROPOSED if (word := _text(root, "Act")) == PROPOSED else Act(word)
+    act: NoticeAct = PROPOSED if (word := _text(root, "Act")) == PROPOSED else Act(word)
     until, value = _text(element, "ValidUntil"), element.find("Value", _IN)
     return AgreementNotice(
         id=_text(root, "NoticeId"),
@@ -93,7 +93,7 @@ def read_notice(root: etree._Element) -> AgreementNotice:
             services=_text(element, "Services"),
             mandate=_text(element, "Mandate"),
         ),
-        proposed_by=Side(_text(element, "ProposedBy")),
+        proposed_by=AgreementSide(_text(element, "ProposedBy")),
         reason=_text(root, "Reason"),
     )
 
@@ -123,9 +123,9 @@ def agreement_of_request(facts: Mapping[str, str], number: str, day: date, days_
     )
 
 
-def proposer_of_request(facts: Mapping[str, str]) -> Side:
+def proposer_of_request(facts: Mapping[str, str]) -> AgreementSide:
     """The side that sent an accepted request (its CopCusCode is the code of one of the two parties)."""
-    return Side.TRADER if facts["cop_code"] == facts["trader_code"] else Side.BROKER
+    return AgreementSide.TRADER if facts["cop_code"] == facts["trader_code"] else AgreementSide.BROKER
 
 
 def _put(parent: etree._Element, tag: str, text: str) -> etree._Element:

@@ -4,14 +4,14 @@ that an agreement awaits its confirmation."""
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.model.agreements import Act, Agreement, AgreementKind, AgreementNotice, Side
+from gateway.model.agreements import Act, Agreement, AgreementKind, AgreementNotice, AgreementSide
 from gateway.model.china import day_zh
 
 _KINDS: Final = {
     AgreementKind.LONG_TERM: ("代理报关委托书", "mandate"),
     AgreementKind.PER_SHIPMENT: ("委托报关协议", "agreement"),
 }
-_SIDES_ZH: Final = {Side.TRADER: "境内收发货人", Side.BROKER: "报关企业"}
+_SIDES_ZH: Final = {AgreementSide.TRADER: "境内收发货人", AgreementSide.BROKER: "报关企业"}
 _TOLD: Final[Mapping[str, tuple[str, str]]] = {
     "proposed": (
         "{by_zh} 向{to_zh} 发起{called}{valid}，请{to_side}确认或拒绝。",
@@ -45,8 +45,8 @@ def notice_texts(notice: AgreementNotice) -> dict[str, str]:
     """The sentence for a notice by language (`zh`, `en`): what happened to the agreement, who proposed it,
     and what the other side is asked to do."""
     agreement, by = notice.agreement, notice.proposed_by
-    to = Side.TRADER if by is Side.BROKER else Side.BROKER
-    codes = {Side.TRADER: agreement.trader, Side.BROKER: agreement.broker}
+    to = AgreementSide.TRADER if by is AgreementSide.BROKER else AgreementSide.BROKER
+    codes = {AgreementSide.TRADER: agreement.trader, AgreementSide.BROKER: agreement.broker}
     kind_zh, kind = _KINDS[agreement.kind]
     zh, en = _TOLD[notice.act]
     valid, valid_en = _valid(agreement)

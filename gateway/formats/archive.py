@@ -18,7 +18,7 @@ from gateway.formats.zip_records import (
     PATCH,
     STORED,
     UTF8,
-    Record,
+    ZipRecord,
     broken,
     data_starts,
     find_directory,
@@ -58,7 +58,7 @@ class ArchiveLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ArchiveEntry:
     """One file of the archive: its unpacked `size` and its `packed` size in bytes, and where its data `start`
     in the archive. An `ignored` one was added by a desktop: it counts in all limits and has no meaning."""
 
@@ -75,11 +75,11 @@ class Entry:
 class Archive:
     """An archive whose structure was checked; `entries` in the order of its directory."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ArchiveEntry, ...]
     _stream: IO[bytes]
     _ratio: int
 
-    def open(self, entry: Entry) -> Iterator[bytes]:
+    def open(self, entry: ArchiveEntry) -> Iterator[bytes]:
         """The unpacked data in chunks of at most 64 KB, in all never more than `entry.size` bytes.
 
         Raises `MessageRejected` if the data differ from what was declared (size, checksum, ratio). That may
@@ -124,7 +124,7 @@ def open_archive(stream: IO[bytes], limits: ArchiveLimits) -> Archive:
     starts = data_starts(stream, listed, directory)
     _refuse_sizes(listed, limits)
     entries = tuple(
-        Entry(
+        ArchiveEntry(
             *(name, record.size, record.packed, record.crc, record.method == _DEFLATED, start),
             ignored=_is_litter(name) or _goes_with_another(spelt, names),
         )
@@ -143,7 +143,7 @@ def _goes_with_another(spelt: str, names: Collection[str]) -> bool:
     return spelt.startswith(_APPLE_DOUBLE) and spelt.removeprefix(_APPLE_DOUBLE) in names
 
 
-def _refuse_one_folder(entries: Sequence[Record]) -> None:
+def _refuse_one_folder(entries: Sequence[ZipRecord]) -> None:
     names = [name for record in entries if not _is_litter(name := shown(record.name).replace("\\", "/"))]
     folders = {folder if slash else "" for folder, slash, _ in (name.partition("/") for name in names)}
     if len(folders) == 1 and (folder := folders.pop()) not in ("", ".", "..") and ":" not in folder:
@@ -157,7 +157,7 @@ def _refuse_one_folder(entries: Sequence[Record]) -> None:
         )
 
 
-def _refuse_all_but_plain_files(record: Record) -> None:
+def _refuse_all_but_plain_files(record: ZipRecord) -> None:
     file = shown(record.name)
     kind = stat.S_IFMT(record.mode)
     is_folder = stat.S_ISDIR(kind) or record.dos_attributes & _DOS_DIRECTORY
@@ -176,7 +176,7 @@ def _refuse_all_but_plain_files(record: Record) -> None:
         raise broken("wrong size", "大小不符", file)
 
 
-def _name(record: Record) -> str:
+def _name(record: ZipRecord) -> str:
     name = _decoded(record)
     if not 0 < len(name) <= LONGEST_NAME or any(map(_is_control, name)):
         raise MessageRejected(finding(Fault.ZIP_NAME, file=name))
@@ -187,7 +187,7 @@ def _name(record: Record) -> str:
     return name
 
 
-def _decoded(record: Record) -> str:
+def _decoded(record: ZipRecord) -> str:
     readings = []
     for codec in ("utf-8",) if record.flags & UTF8 else ("utf-8", "gbk"):
         with suppress(UnicodeDecodeError):
@@ -210,7 +210,7 @@ def _is_control(character: str) -> bool:
     )
 
 
-def _refuse_sizes(entries: Sequence[Record], limits: ArchiveLimits) -> None:
+def _refuse_sizes(entries: Sequence[ZipRecord], limits: ArchiveLimits) -> None:
     size = sum(record.size for record in entries)
     if size > limits.size:
         raise MessageRejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limits.size))
@@ -235,12 +235,12 @@ def _bomb(size: int, packed: int, ratio: int, file: str | None) -> MessageReject
     )
 
 
-def _stored(stream: IO[bytes], entry: Entry) -> Iterator[bytes]:
+def _stored(stream: IO[bytes], entry: ArchiveEntry) -> Iterator[bytes]:
     for at in range(0, entry.size, _CHUNK):
         yield read_at(stream, entry.start + at, min(_CHUNK, entry.size - at))
 
 
-def _inflated(stream: IO[bytes], entry: Entry, ratio: int) -> Iterator[bytes]:
+def _inflated(stream: IO[bytes], entry: ArchiveEntry, ratio: int) -> Iterator[bytes]:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     fed = made = 0
     while not inflater.eof:

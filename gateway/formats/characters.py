@@ -42,7 +42,7 @@ def strange_characters(
     text = all_text(root)
     in_texts: list[Iterator[Finding]] = []
     if _STRANGE.search(text) or _HAS_BROKEN_LINE(root):
-        in_texts.append(_found(root, free, private, faulty))
+        in_texts.append(_in_texts(root, free, private, faulty))
     return list(islice(chain(*in_texts, _in_attributes(root, free, private)), MOST_FINDINGS))
 
 
@@ -52,7 +52,7 @@ def first_strange(text: str) -> str | None:
     return f"U+{ord(match[0]):04X}" if match else None
 
 
-def _found(
+def _in_texts(
     root: etree._Element, free: Set[str], private: Set[str], faulty: Set[etree._Element]
 ) -> Iterator[Finding]:
     for element in root.iter(etree.Element):

@@ -185,19 +185,19 @@ def _head(document: bytes) -> Head:
     places = {"d": NAMESPACE}
     keys = root.iterfind("d:AddInfo/d:BizKey/d:Key", places)
     return Head(
-        id=_said(root, "TransInfo/CopMsgId"),
-        sender=_said(root, "TransInfo/SenderId"),
+        id=_text_at(root, "TransInfo/CopMsgId"),
+        sender=_text_at(root, "TransInfo/SenderId"),
         receivers=tuple(
             (each.text or "").strip()
             for each in root.iterfind("d:TransInfo/d:ReceiverIds/d:ReceiverId", places)
         ),
-        type=_said(root, "TransInfo/MsgType"),
-        name=_said(root, "AddInfo/FileName"),
+        type=_text_at(root, "TransInfo/MsgType"),
+        name=_text_at(root, "AddInfo/FileName"),
         keys={str(key.get("name", "")): (key.text or "").strip() for key in keys},
     )
 
 
-def _said(root: etree._Element, path: str) -> str:
+def _text_at(root: etree._Element, path: str) -> str:
     steps = "/".join(f"{{{NAMESPACE}}}{step}" for step in path.split("/"))
     return (root.findtext(steps) or "").strip()
 

@@ -29,7 +29,7 @@ def xml_path(element: etree._Element) -> str:
 
 
 @contextmanager
-def told_of(document: str) -> Iterator[None]:
+def in_findings_of(document: str) -> Iterator[None]:
     """Adds the document's name to the findings that are raised inside the block, which have only a line and
     a path."""
     try:

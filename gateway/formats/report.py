@@ -47,10 +47,10 @@ def report(name: str, message: str, findings: Sequence[Finding]) -> bytes:
         *([f"报文号 / message：{message}"] if message else []),
         "",
     ]
-    return "\n".join([*lines, *(line for finding in findings for line in _told(finding))]).encode()
+    return "\n".join([*lines, *(line for finding in findings for line in _lines(finding))]).encode()
 
 
-def _told(finding: Finding) -> list[str]:
+def _lines(finding: Finding) -> list[str]:
     head = heading(finding.severity, finding.rule or finding.code, finding.place)
     value = (
         [] if finding.value is None else [f"    所填内容 / value：{finding.value}{_cut(finding.value).zh}"]

@@ -211,17 +211,17 @@ def read_envelope(root: etree._Element) -> Envelope:
     link = children["ChainLink"].attrib
     signature = children.get("SenderSignature")
     return Envelope(
-        message=_said(children["MessageId"]),
-        reference=_said(children["Reference"]),
-        operation=Operation(_said(children["Operation"])),
-        office=_said(children["Office"]) if "Office" in children else "",
-        linked=_said(children["Linked"]) if "Linked" in children else None,
+        message=_text_of(children["MessageId"]),
+        reference=_text_of(children["Reference"]),
+        operation=Operation(_text_of(children["Operation"])),
+        office=_text_of(children["Office"]) if "Office" in children else "",
+        linked=_text_of(children["Linked"]) if "Linked" in children else None,
         sender={str(name): str(value) for name, value in children["Sender"].attrib.items()},
-        received_at=datetime.fromisoformat(_said(children["ReceivedAt"])),
-        created_at=datetime.fromisoformat(_said(children["CreatedAt"])),
-        family=_said(children["Family"]),
-        type=_said(children["Type"]),
-        version=_said(children["Version"]),
+        received_at=datetime.fromisoformat(_text_of(children["ReceivedAt"])),
+        created_at=datetime.fromisoformat(_text_of(children["CreatedAt"])),
+        family=_text_of(children["Family"]),
+        type=_text_of(children["Type"]),
+        version=_text_of(children["Version"]),
         rules=str(children["RuleSet"].attrib["digest"]),
         policy=str(children["Policy"].attrib["digest"]),
         package=_part(children["Package"]),
@@ -230,7 +230,7 @@ def read_envelope(root: etree._Element) -> Envelope:
         enclosures=tuple(_enclosure(each) for each in children.get("Enclosures", ())),
         agreement=str(children["Agreement"].attrib["number"]) if "Agreement" in children else "",
         certificate=None if signature is None else str(signature.attrib["certificate"]),
-        facts={str(fact.attrib["name"]): _said(fact) for fact in children["Facts"]},
+        facts={str(fact.attrib["name"]): _text_of(fact) for fact in children["Facts"]},
         warnings=tuple(
             (str(warning.attrib["code"]), str(warning.get("rule", ""))) for warning in children["Warnings"]
         ),
@@ -244,7 +244,7 @@ def _hint(element: etree._Element) -> Hint:
         risk=Risk(element.attrib["risk"]),
         treated_as=Risk(element.attrib["treatedAs"]),
         inspection=str(element.attrib["inspection"]),
-        reasons=tuple(_said(reason) for reason in element),
+        reasons=tuple(_text_of(reason) for reason in element),
     )
 
 
@@ -258,7 +258,7 @@ def _enclosure(element: etree._Element) -> Enclosure:
     )
 
 
-def _said(element: etree._Element) -> str:
+def _text_of(element: etree._Element) -> str:
     return element.text or ""
 
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Final
 
-from gateway.formats.archive import Archive, ArchiveLimits, Entry, open_archive
+from gateway.formats.archive import Archive, ArchiveEntry, ArchiveLimits, open_archive
 from gateway.model.dossier import Stored
 from gateway.model.faults import MessageRejected
 
@@ -39,7 +39,7 @@ def opened_part(stored: Stored, opened: Callable[[str], IO[bytes]]) -> IO[bytes]
 class _Unpacked(io.RawIOBase):
     """Seeking backwards unpacks again from the start, since deflated data can only be read forwards."""
 
-    def __init__(self, package: IO[bytes], archive: Archive, entry: Entry) -> None:
+    def __init__(self, package: IO[bytes], archive: Archive, entry: ArchiveEntry) -> None:
         super().__init__()
         self._package = package
         self._archive = archive

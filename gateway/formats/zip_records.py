@@ -36,7 +36,7 @@ _MAX32: Final = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class ZipRecord:
     """An entry of the directory: `packed` and unpacked `size` in bytes, `offset` of the local header, `mode`
     as in a Unix `st_mode` (0 where absent), `extras` by their identifiers."""
 
@@ -150,7 +150,7 @@ def _directory(first: int, size: int, stop: int, entries: int) -> Directory:
     return Directory(first, stop, entries)
 
 
-def records(stream: IO[bytes], directory: Directory) -> Iterator[Record]:
+def records(stream: IO[bytes], directory: Directory) -> Iterator[ZipRecord]:
     """The directory's entries (4.3.12) in order. Raises `MessageRejected` unless there are as many as the end
     record states, with nothing after them."""
     at = directory.start
@@ -171,7 +171,7 @@ def records(stream: IO[bytes], directory: Directory) -> Iterator[Record]:
         )
         if disk:
             raise broken("several volumes", "分卷压缩", shown(name))
-        yield Record(
+        yield ZipRecord(
             name=name,
             version_needed=needed & 0xFF,  # the other byte is reserved
             flags=flags,
@@ -222,7 +222,7 @@ def _widen(
     return tuple(widened)
 
 
-def data_starts(stream: IO[bytes], entries: Sequence[Record], directory: Directory) -> list[int]:
+def data_starts(stream: IO[bytes], entries: Sequence[ZipRecord], directory: Directory) -> list[int]:
     """The offset of each record's data, in the order of `entries`. Raises `MessageRejected` for overlaps, and
     for bytes that belong to no record."""
     by_offset = sorted(entries, key=lambda record: record.offset)
@@ -239,7 +239,7 @@ def data_starts(stream: IO[bytes], entries: Sequence[Record], directory: Directo
     return [starts[record.offset] for record in entries]
 
 
-def _data_start(stream: IO[bytes], record: Record, stop: int) -> int:
+def _data_start(stream: IO[bytes], record: ZipRecord, stop: int) -> int:
     header = _LOCAL.unpack(read_at(stream, record.offset, _LOCAL.size))
     signature, _, flags, method, _, _, crc, packed, size, named, extra = header
     at = record.offset + _LOCAL.size
@@ -268,7 +268,7 @@ def _data_start(stream: IO[bytes], record: Record, stop: int) -> int:
     return start
 
 
-def _refuse_gap(stream: IO[bytes], record: Record, data_end: int, stop: int) -> None:
+def _refuse_gap(stream: IO[bytes], record: ZipRecord, data_end: int, stop: int) -> None:
     length = stop - data_end
     if not record.flags & HAS_DESCRIPTOR:
         if length:

@@ -11,7 +11,7 @@ from gateway.model.parties import Party, Role, district_of
 from gateway.model.policy import Policy
 from gateway.model.reform import Due, Traffic
 from gateway.rules.documents_due import obligation, there
-from gateway.rules.paperless_eligibility import Side, why_not_paperless
+from gateway.rules.paperless_eligibility import PaperlessSide, why_not_paperless
 
 
 def admit_paperless(received: Received, authority: Authority, party: Party, policy: Policy) -> Obligation:
@@ -19,7 +19,7 @@ def admit_paperless(received: Received, authority: Authority, party: Party, poli
     not go paperless and every missing document that is due with it; the day of receipt decides."""
     values, reform = authority.facts.values, policy.reform
     day = china_date(received.arrival.received_at)
-    traffic = Traffic.of(values, reform)
+    traffic = Traffic.from_facts(values, reform)
     district = district_of(values.get("office", ""))
     named = values.get("trader_code") or values.get("trader_scc", "-")
     sides = [_side(Role.TRADER, authority.trader, named, district, day)]
@@ -47,10 +47,10 @@ def documents_there(authority: Authority) -> tuple[str, ...]:
     return there(authority.facts.values.get("documents", ""), authority.brokered)
 
 
-def _side(role: Role, party: Party | None, named: str, district: str, day: date) -> Side:
+def _side(role: Role, party: Party | None, named: str, district: str, day: date) -> PaperlessSide:
     if party is None:
-        return Side(role=role, code=named, trader_class=None, has_contract=False)
-    return Side(
+        return PaperlessSide(role=role, code=named, trader_class=None, has_contract=False)
+    return PaperlessSide(
         role=role,
         code=party.code,
         trader_class=party.class_on(day),

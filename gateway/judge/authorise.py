@@ -8,7 +8,7 @@ from typing import Final
 from lxml import etree
 
 from gateway.families.families import MessageType
-from gateway.formats.locations import told_of, xml_path
+from gateway.formats.locations import in_findings_of, xml_path
 from gateway.judge.verify import Evidence
 from gateway.model.agreements import ENDED
 from gateway.model.china import china_date
@@ -80,7 +80,7 @@ def authorise(
     names another party than that, or as its trader one that is none, and where it repeats a reference with
     other content."""
     facts = read_facts(evidence.type, evidence.root, package, party)
-    with told_of(package.document_name):
+    with in_findings_of(package.document_name):
         refuse_other_roles(evidence.type.senders, party)
         _refuse_other_parties(evidence, facts, party)
         earlier = register.holder(facts.key, received.arrival.id)

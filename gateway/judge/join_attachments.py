@@ -105,7 +105,7 @@ def join_attachments(
     if not names or len(names) >= policy.package.entries:
         return package
     joined = register.joined(received.arrival.id)
-    by_name = {name: _meant(name, register.loose(party.code, name), joined) for name in names}
+    by_name = {name: _matching(name, register.loose(party.code, name), joined) for name in names}
     loose = {each.message.arrival.id: each for those in by_name.values() for each in those}
     size = package.parts[0].size + sum(each.part.size for each in loose.values())
     if size > limit:
@@ -125,7 +125,7 @@ def await_documents(received: Received, package: Package, party: Party, policy: 
     raise MustWait(wait, *(waits_for(thing, until, file=thing.names[1]) for thing in things))
 
 
-def _meant(
+def _matching(
     listed: str, waiting: Sequence[SeparateAttachment], joined: Sequence[SeparateAttachment]
 ) -> list[SeparateAttachment]:
     """The PDFs that a listed name means, by the rule for the parts of a package; several where the name is

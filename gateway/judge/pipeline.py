@@ -26,10 +26,10 @@ from gateway.judge.join_attachments import (
     replaced,
 )
 from gateway.judge.outcome_by_kind import outcome_by_kind
-from gateway.judge.receipt import ReceiptContext, Verdict, gateway_receipt, refusal, wanted
+from gateway.judge.receipt import ReceiptContext, Verdict, gateway_receipt, in_chosen_forms, refusal
 from gateway.judge.route import route
 from gateway.judge.sign import sign
-from gateway.judge.unpack import told_of_ignored, unpack, unpack_pdf
+from gateway.judge.unpack import unpack, unpack_pdf, warn_of_ignored
 from gateway.judge.validate import recognise, validate
 from gateway.judge.verify import verify
 from gateway.model.agreements import AgreementUse, RegisteredAgreement
@@ -151,7 +151,7 @@ def _judged(
         return _waits(received, context, lacking, rules, signer, now)
     shown = evidence.type.listed("agreements", evidence.root)
     use = outcome.use if isinstance(outcome, DeclarationOutcome) else None
-    warnings = told_of_ignored(package) + validated.warnings + authority.warnings + chosen(shown, use)
+    warnings = warn_of_ignored(package) + validated.warnings + authority.warnings + chosen(shown, use)
     receipt = gateway_receipt(received, Verdict.ACCEPTED, context, warnings, families, policy, signer, now)
     others = _notices_of_use(received, authority, use, register, signer, now)
     if isinstance(outcome, AgreementOutcome):
@@ -165,7 +165,7 @@ def _judged(
         event=Event.PASSED if submissions else Event.ACCEPTED_NO_DELIVERY,
         findings=warnings,
         facts=authority.facts,
-        receipts=wanted([receipt], party) + others,
+        receipts=in_chosen_forms([receipt], party) + others,
         submissions=submissions,
         holder=authority.holder,
         linked=linked,
@@ -282,7 +282,7 @@ def _waits(
         event=Event.WAITING,
         findings=must_wait.shown,
         facts=context.facts,
-        receipts=wanted([receipt], context.party),
+        receipts=in_chosen_forms([receipt], context.party),
         linked=context.linked,
         wait=must_wait.wait,
         trail=_trail(rules) | {"receipt": _digest(receipt)},
@@ -356,7 +356,7 @@ def _refused(
         event=Event.REFUSED,
         findings=tuple(findings),
         facts=context.facts,
-        receipts=wanted([receipt, *answers], context.party),
+        receipts=in_chosen_forms([receipt, *answers], context.party),
         linked=context.linked,
         trail=_trail(rules) | {"receipt": _digest(receipt)},
     )

@@ -144,7 +144,7 @@ def _joined(sentences: Iterable[str]) -> str:
     return "；".join(sentence.removesuffix("。") for sentence in sentences) + "。"
 
 
-def wanted(receipts: Sequence[Receipt], party: Party | None) -> tuple[Receipt, ...]:
+def in_chosen_forms(receipts: Sequence[Receipt], party: Party | None) -> tuple[Receipt, ...]:
     """The receipts in the forms that the account chose; the final receipt is always included."""
     forms = tuple(ReceiptForm) if party is None or party.account is None else party.account.receipts
     return tuple(

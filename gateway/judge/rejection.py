@@ -6,7 +6,7 @@ from datetime import datetime
 
 from gateway.judge.agreement_use_notices import notices_of_freed
 from gateway.judge.pipeline import Rules
-from gateway.judge.receipt import ReceiptContext, Verdict, gateway_receipt, refusal, wanted
+from gateway.judge.receipt import ReceiptContext, Verdict, gateway_receipt, in_chosen_forms, refusal
 from gateway.model.faults import Fault, finding
 from gateway.model.message import Receipt
 from gateway.model.register import Register
@@ -38,7 +38,7 @@ def rejection_of(
         message=arrival.id,
         revision=hold.revision,
         findings=findings,
-        receipts=wanted([receipt, *answers], party) + freed,
+        receipts=in_chosen_forms([receipt, *answers], party) + freed,
         trail={
             "rules": rules.families.digest,
             "policy": rules.policy.digest,

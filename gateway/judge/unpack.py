@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import IO, Final
 
-from gateway.formats.archive import Archive, ArchiveLimits, Entry, open_archive
+from gateway.formats.archive import Archive, ArchiveEntry, ArchiveLimits, open_archive
 from gateway.formats.pdf import begins, inspect, is_costly
 from gateway.model.faults import Fault, Finding, MessageRejected, Severity, finding, too_large
 from gateway.model.message import Blob, Package, Part, Pdf
@@ -87,7 +87,7 @@ def _from_archive(archive: Archive, policy: PackagePolicy, pdf: PdfPolicy) -> Pa
     return replace(_package(document.name, content, attachments, is_zip=True), ignored=ignored)
 
 
-def told_of_ignored(package: Package) -> tuple[Finding, ...]:
+def warn_of_ignored(package: Package) -> tuple[Finding, ...]:
     """The warnings about ignored files."""
     return tuple(
         finding(Fault.ZIP_IGNORED, severity=Severity.WARNING, file=part.name) for part in package.ignored
@@ -104,14 +104,14 @@ def _package(name: str, document: bytes, attachments: tuple[Part, ...], *, is_zi
     return Package(document=document, document_name=name, parts=(part, *attachments), is_zip=is_zip)
 
 
-def _ignored(archive: Archive, entry: Entry) -> Part:
+def _ignored(archive: Archive, entry: ArchiveEntry) -> Part:
     digest = hashlib.sha256()
     for chunk in archive.open(entry):
         digest.update(chunk)
     return Part(name=entry.name, sha256=digest.hexdigest(), size=entry.size)
 
 
-def _attachments(archive: Archive, entries: Sequence[Entry], pdf: PdfPolicy) -> Iterator[Part]:
+def _attachments(archive: Archive, entries: Sequence[ArchiveEntry], pdf: PdfPolicy) -> Iterator[Part]:
     """Each attachment with its facts, until one is too costly to inspect: the package is refused for that, so
     the rest are not inspected and their facts are unknown."""
     gave_up = False
@@ -121,7 +121,7 @@ def _attachments(archive: Archive, entries: Sequence[Entry], pdf: PdfPolicy) -> 
         yield part
 
 
-def _attachment(archive: Archive, entry: Entry, pdf: PdfPolicy, *, inspected: bool) -> Part:
+def _attachment(archive: Archive, entry: ArchiveEntry, pdf: PdfPolicy, *, inspected: bool) -> Part:
     digest = hashlib.sha256()
     head = bytearray()
     for chunk in archive.open(entry):

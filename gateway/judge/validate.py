@@ -9,7 +9,7 @@ from gateway.families.families import Families, MessageType
 from gateway.families.schematron import NOTHING, Faulty
 from gateway.formats import xml
 from gateway.formats.characters import strange_characters
-from gateway.formats.locations import in_document, told_of
+from gateway.formats.locations import in_document, in_findings_of
 from gateway.formats.reading import reading
 from gateway.formats.wrapper import Wrapper
 from gateway.model.faults import Fault, Finding, MessageRejected, Severity, finding
@@ -21,11 +21,11 @@ from gateway.model.policy import Policy
 class RecognisedDocument:
     """A well-formed document and the message type that its root element names.
 
-    `sent` is the document as it was signed. `root` is its only reading (`formats.reading`), used to judge it;
-    if there is a `wrapper`, it is that of the wrapped message.
+    `as_sent` is the document as it was signed. `root` is its only reading (`formats.reading`), used to
+    judge it; if there is a `wrapper`, it is that of the wrapped message.
     """
 
-    sent: etree._Element
+    as_sent: etree._Element
     root: etree._Element
     type: MessageType
     wrapper: Wrapper | None
@@ -40,7 +40,7 @@ class RecognisedDocument:
 class ValidatedDocument:
     """A document that meets the schema and all rules that can refuse it."""
 
-    sent: etree._Element
+    as_sent: etree._Element
     root: etree._Element
     type: MessageType
     warnings: tuple[Finding, ...]
@@ -51,7 +51,7 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
     """Raises `MessageRejected` for XML that is not acceptable, a document of no known family, or one that is
     not wrapped in its family's way."""
     limits = xml.Limits(size=policy.package.document_size, depth=policy.package.document_depth)
-    with told_of(package.document_name):
+    with in_findings_of(package.document_name):
         document = xml.parse(package.document, limits)
         root, warnings = reading(document)
         wrapper = families.wrapper(root)
@@ -63,7 +63,7 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
         if kind.answer is not None:  # only customs sends answers
             raise MessageRejected(finding(Fault.FAMILY_UNKNOWN, detail=kind.name, line=root.sourceline))
         return RecognisedDocument(
-            sent=document,
+            as_sent=document,
             root=root,
             type=kind,
             wrapper=wrapper,
@@ -87,7 +87,7 @@ def validate(recognised: RecognisedDocument, package: Package, policy: Policy) -
         raise MessageRejected(findings)
     warnings = tuple(finding for finding in findings if finding.severity is Severity.WARNING)
     return ValidatedDocument(
-        sent=recognised.sent, root=root, type=kind, warnings=warnings, wrapper=recognised.wrapper
+        as_sent=recognised.as_sent, root=root, type=kind, warnings=warnings, wrapper=recognised.wrapper
     )
 
 

@@ -8,7 +8,7 @@ from lxml import etree
 
 from gateway.families.families import MessageType
 from gateway.formats import xml
-from gateway.formats.locations import told_of
+from gateway.formats.locations import in_findings_of
 from gateway.formats.reading import reading
 from gateway.formats.signature_form import DS
 from gateway.formats.signatures import VerifiedSignature, is_signed, verify_enveloped
@@ -40,8 +40,8 @@ def verify(validated: ValidatedDocument, package: Package, party: Party, now: da
     must be signed must be so whatever was agreed with the party: that only covers types that leave a
     choice."""
     demanded = SignaturePolicy.REQUIRED if validated.type.signed else party.signature
-    with told_of(package.document_name):
-        if not is_signed(validated.sent):
+    with in_findings_of(package.document_name):
+        if not is_signed(validated.as_sent):
             if demanded is SignaturePolicy.REQUIRED:
                 raise MessageRejected(finding(Fault.SIGNATURE_MISSING))
             return Evidence(
@@ -49,7 +49,7 @@ def verify(validated: ValidatedDocument, package: Package, party: Party, now: da
             )
         if demanded is SignaturePolicy.NONE:
             raise MessageRejected(finding(Fault.SIGNATURE_UNWANTED))
-        if _WITH_COMMENTS(validated.sent) and xml.has_comments(package.document):
+        if _WITH_COMMENTS(validated.as_sent) and xml.has_comments(package.document):
             raise MessageRejected(
                 finding(
                     Fault.SIGNATURE_ALGORITHM,
@@ -57,7 +57,7 @@ def verify(validated: ValidatedDocument, package: Package, party: Party, now: da
                     detail_zh="WithComments，而报文中有注释",
                 )
             )
-        verified = verify_enveloped(validated.sent, party.certificates, now)
+        verified = verify_enveloped(validated.as_sent, party.certificates, now)
     root = reading(verified.root).root
     if validated.wrapper is not None:  # the wrapper was signed, and the content is inside it
         root = validated.wrapper.wrapped(root)

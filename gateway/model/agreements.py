@@ -126,11 +126,11 @@ class Agreement:
     used_by: str | None = None
 
 
-Told: TypeAlias = Act | Literal["proposed"]
+NoticeAct: TypeAlias = Act | Literal["proposed"]
 PROPOSED: Final = "proposed"
 
 
-class Side(StrEnum):
+class AgreementSide(StrEnum):
     """Which of the two sides proposed an agreement."""
 
     TRADER = "trader"
@@ -146,14 +146,14 @@ class AgreementNotice:
     """
 
     id: str
-    act: Told
+    act: NoticeAct
     at: datetime
     agreement: Agreement
-    proposed_by: Side
+    proposed_by: AgreementSide
     reason: str = ""
 
 
-def state_after(act: Told) -> AgreementState:
+def state_after(act: NoticeAct) -> AgreementState:
     """The state of an agreement after this act. Each act leads to one state only, except an amendment: an
     agreement that is known as proposed stays proposed (`changed`)."""
     if not isinstance(act, Act):
@@ -194,7 +194,7 @@ class AgreementChange:
     the one that was `seen` (0: there was no entry)."""
 
     after: Agreement
-    act: Told
+    act: NoticeAct
     at: datetime
     reason: str
     seen: int

@@ -46,7 +46,7 @@ class CircuitBreaker:
         """A probe is under way; there is no second one until its outcome is known."""
         return replace(self, state=BreakerState.PROBING, probe_at=None)
 
-    def found(self, now: datetime) -> "CircuitBreaker":
+    def taken_over(self, now: datetime) -> "CircuitBreaker":
         """The breaker as a new node takes it over: an earlier node's probe has no owner any more, and a
         destination that was repaired meanwhile must not wait."""
         return self if self.closed else self.tried(now)

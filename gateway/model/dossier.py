@@ -44,7 +44,7 @@ class Stored:
     part: str = ""
 
 
-class Record(StrEnum):
+class RecordKind(StrEnum):
     ENVELOPE = "envelope"
     RECEIPT = "receipt"
     ANSWER = "answer"
@@ -54,7 +54,7 @@ class Record(StrEnum):
 class Recorded:
     """Bytes in the store itself, in row `row` of their kind."""
 
-    record: Record
+    record: RecordKind
     row: int
 
 
@@ -117,7 +117,7 @@ class DossierDeclaration:
 class DossierReceipt:
     """A receipt of ours or an answer of customs; `status` and `note` are those of an answer."""
 
-    record: Record
+    record: RecordKind
     row: int
     name: str
     kind: str
@@ -141,7 +141,7 @@ class OwedDocuments:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentRequest:
+class DossierRequest:
     """A request for documents by customs, or by us on its behalf; `part` is the path of the file that makes
     it."""
 
@@ -164,7 +164,7 @@ class Dossier:
     leaves: tuple[DossierFile, ...]
     licences: tuple[tuple[str, str], ...]
     owed: OwedDocuments | None
-    asked: tuple[DocumentRequest, ...]
+    requests: tuple[DossierRequest, ...]
 
     @property
     def declaration(self) -> DossierDeclaration:
@@ -191,7 +191,7 @@ class Dossier:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class DossierReading:
     """One access to a dossier: who, when, which part (empty: its list of contents), and why. `message` is the
     declaration's."""
 

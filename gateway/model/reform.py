@@ -83,7 +83,7 @@ class Traffic:
     transit: bool
 
     @classmethod
-    def of(cls, facts: Mapping[str, str], policy: "ReformPolicy") -> Self:
+    def from_facts(cls, facts: Mapping[str, str], policy: "ReformPolicy") -> Self:
         """From the facts of a declaration, by the names that profiles give them (docs/formats.md)."""
         return cls(
             paperless=facts.get("entry_type", "") in policy.paperless_types,

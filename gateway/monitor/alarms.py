@@ -13,7 +13,7 @@ from typing import Final
 _HOUR: Final = timedelta(hours=1)
 
 
-class Severity(StrEnum):
+class AlarmSeverity(StrEnum):
     NOTICE = "notice"
     WARNING = "warning"
     SERIOUS = "serious"
@@ -21,7 +21,7 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        return list(Severity).index(self)
+        return list(AlarmSeverity).index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Condition:
     """Something that is wrong now. `key` identifies it and stays the same while it lasts."""
 
     key: str
-    severity: Severity
+    severity: AlarmSeverity
     zh: str
     en: str
 
@@ -42,14 +42,14 @@ class Alarm:
 
     id: int
     key: str
-    severity: Severity
+    severity: AlarmSeverity
     zh: str
     en: str
     opened_at: datetime
     seen_at: datetime
     cleared_at: datetime | None = None
     told_at: datetime | None = None
-    told_severity: Severity | None = None
+    told_severity: AlarmSeverity | None = None
     clear_told_at: datetime | None = None
 
 
@@ -105,7 +105,7 @@ class AlarmNotice:
     @property
     def critical(self) -> bool:
         """Whether the notice is sent whatever the hourly limit; never for `MORE`."""
-        return self.news is not NoticeKind.MORE and self.alarms[0].severity is Severity.CRITICAL
+        return self.news is not NoticeKind.MORE and self.alarms[0].severity is AlarmSeverity.CRITICAL
 
 
 def notice_kind(alarm: Alarm, now: datetime, remind: timedelta) -> NoticeKind | None:

@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.monitor.alarms import Severity
+from gateway.monitor.alarms import AlarmSeverity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
-    """The items that wait at one stage. `of` is the destination or account where the stage has several
+class QueueLength:
+    """The items that wait at one stage. `owner` is the destination or account where the stage has several
     queues, else empty; `age` is the age of the oldest item in seconds."""
 
     stage: str
-    of: str
+    owner: str
     count: int
     age: float
 
@@ -69,13 +69,13 @@ class SystemSnapshot:
     message; `overdue_answers` and `overdue_documents` count the declarations that have waited too long for
     customs' final answer or for documents. `nearly_used` maps accounts near the end of their daily allowance
     to the share that is used (1 is all of it). `free` is the free share of the disk, `free_bytes` the same in
-    bytes. `link` is None without an AMQP channel. `left` maps accounts and partners to the number of their
-    unfinished files.
+    bytes. `link` is None without an AMQP channel. `unfinished` maps accounts and partners to the number of
+    their unfinished files.
     """
 
     at: datetime
     unfit: str
-    queues: Sequence[Queue]
+    queues: Sequence[QueueLength]
     backends: Sequence[BackendStatus]
     expiries: Sequence[Expiry]
     deaf: Mapping[str, datetime]
@@ -87,5 +87,5 @@ class SystemSnapshot:
     free_bytes: int
     link: AmqpLinkStatus | None
     hosts: Sequence[PartnerHostStatus]
-    left: Mapping[str, int]
-    open_alarms: Sequence[Severity]
+    unfinished: Mapping[str, int]
+    open_alarms: Sequence[AlarmSeverity]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.model.band_policy import MonitoringPolicy
-from gateway.monitor.alarms import Condition, Severity
+from gateway.monitor.alarms import AlarmSeverity, Condition
 
 OUTCOMES: Final = ("accepted", "rejected", "inspected", "refused", "released")
 
@@ -106,7 +106,7 @@ def warnings(bands: Iterable[Band]) -> list[Condition]:
                 met.append(
                     Condition(
                         key=f"band:{band.by}:{band.name}:{share}"[:128],
-                        severity=Severity.WARNING,
+                        severity=AlarmSeverity.WARNING,
                         zh=f"{_ZH[band.by]} {band.name or '-'} 的{_ZH[share]}率为 {watched.value:.1%}，"
                         f"超出 {low:.1%} 至 {high:.1%} 的范围，请查看",
                         en=f"{_EN[band.by]} {band.name or '-'}: {watched.value:.1%} {_EN[share]}, "

@@ -10,10 +10,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from gateway.model.policy import OperationsPolicy
-from gateway.operate.message_actions import Act, Impossible, Stage
+from gateway.operate.message_actions import Impossible, MessageAct, ReplayStage
 
 
-class Progress(StrEnum):
+class RequestStatus(StrEnum):
     """The status of a request."""
 
     ASKED = "asked"  # waits for a second person
@@ -22,7 +22,7 @@ class Progress(StrEnum):
     REFUSED = "refused"  # by the second person; nothing was carried out
 
 
-class Outcome(StrEnum):
+class ItemOutcome(StrEnum):
     """What became of one message of a request."""
 
     OPEN = "open"
@@ -32,12 +32,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestTerms:
-    """What is asked for, by whom and why. `wanted` holds the criteria of the choice, as plain values; because
-    of `key` the same request has no second effect."""
+    """What is asked for, by whom and why. `criteria` holds the criteria of the choice, as plain values;
+    because of `key` the same request has no second effect."""
 
-    act: Act
-    stage: Stage | None
-    wanted: dict[str, str] = field(default_factory=dict)
+    act: MessageAct
+    stage: ReplayStage | None
+    criteria: dict[str, str] = field(default_factory=dict)
     reason: str
     actor: str
     key: str | None = None
@@ -49,12 +49,12 @@ class BulkRequest:
 
     id: str
     request: RequestTerms
-    progress: Progress
+    progress: RequestStatus
     approved_by: str | None
     created_at: datetime
 
     @property
-    def told(self) -> dict[str, str]:
+    def event_details(self) -> dict[str, str]:
         """The details for the event of each of its messages."""
         both = {"undertaking": self.id, "approved_by": self.approved_by}
         return {key: value for key, value in both.items() if value}
@@ -71,7 +71,7 @@ class NothingChosen(Exception):
 def check_same(before: RequestTerms, again: RequestTerms) -> None:
     """Raises `OtherRequest` unless both ask for the same: act, stage and messages. Who asks and
     for what reason makes no difference."""
-    if (before.act, before.stage, before.wanted) != (again.act, again.stage, again.wanted):
+    if (before.act, before.stage, before.criteria) != (again.act, again.stage, again.criteria):
         raise OtherRequest(f"the request key {again.key} was used before, for another act or other messages")
 
 
@@ -84,23 +84,23 @@ def needs_approval(act: str, policy: OperationsPolicy) -> bool:
     return act in policy.four_eyes
 
 
-def initial_status(act: Act, messages: Sequence[str], policy: OperationsPolicy) -> Progress:
+def initial_status(act: MessageAct, messages: Sequence[str], policy: OperationsPolicy) -> RequestStatus:
     """`OPEN` where it may be carried out at once, else `ASKED`: it waits for a second person."""
     waits = needs_approval(act, policy) or len(messages) >= policy.four_eyes_from
-    return Progress.ASKED if waits else Progress.OPEN
+    return RequestStatus.ASKED if waits else RequestStatus.OPEN
 
 
-def check_decision(present: Progress, asked_by: str, actor: str, decision: Progress) -> None:
+def check_decision(present: RequestStatus, asked_by: str, actor: str, decision: RequestStatus) -> None:
     """Raises `Impossible` where the request no longer waits for a decision, or where its author would approve
     it. The author may refuse it, like anybody else."""
-    if present is not Progress.ASKED:
+    if present is not RequestStatus.ASKED:
         raise Impossible(f"it is {present}; nobody has to decide on it")
-    if decision is Progress.OPEN and asked_by == actor:
+    if decision is RequestStatus.OPEN and asked_by == actor:
         raise Impossible(f"{actor} asked for it; another person has to approve it")
 
 
 def check_still(request: RequestTerms, chosen_at: datetime, moved_at: datetime) -> None:
     """Raises `Impossible` where the message changed since it was chosen: of two requests for the same
     messages the second has no effect. A hold applies to whatever state the message has."""
-    if request.act is not Act.HOLD and moved_at > chosen_at:
+    if request.act is not MessageAct.HOLD and moved_at > chosen_at:
         raise Impossible("it has gone on since it was chosen; look at it again")

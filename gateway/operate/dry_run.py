@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.model.states import State
-from gateway.operate.message_actions import Stage
+from gateway.operate.message_actions import ReplayStage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,6 @@ class Trial:
 
     before: Snapshot
     after: Snapshot
-    stage: Stage | None
+    stage: ReplayStage | None
     receipts: Sequence[GivenReceipt] = ()
     deliveries: Sequence[AskedAbout] = ()

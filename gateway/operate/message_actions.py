@@ -12,7 +12,7 @@ from typing import Final
 from gateway.model.states import TRANSITIONS, DeliveryState, Event, State
 
 
-class Act(StrEnum):
+class MessageAct(StrEnum):
     """The words of the command line."""
 
     HOLD = "hold"
@@ -21,7 +21,7 @@ class Act(StrEnum):
     REPLAY = "replay"
 
 
-class Stage(StrEnum):
+class ReplayStage(StrEnum):
     """Where a replay begins: the message is judged again under today's rules, or sent again under its
     submission key after the back-end was asked whether it has it."""
 
@@ -64,7 +64,7 @@ class Impossible(Exception):
     """An act that is not possible now; the message stays as it was. The text says what is possible."""
 
 
-def event_of(act: Act, status: MessageStatus, stage: Stage | None = None) -> Event:
+def event_of(act: MessageAct, status: MessageStatus, stage: ReplayStage | None = None) -> Event:
     """What an act means for a message. Raises `Impossible`.
 
     An accepted message keeps its verdict and is delivered again under its submission key, unless it is
@@ -76,8 +76,8 @@ def event_of(act: Act, status: MessageStatus, stage: Stage | None = None) -> Eve
     if event is None:
         raise Impossible(_instead(act, status, stage))
     if event in (Event.DISMISSED, Event.REPLAYED) and status.may_be_taken:
-        done = "rejected" if act is Act.REJECT else "judged again"
-        others = "release" if act is Act.REJECT else "replay --from delivery"
+        done = "rejected" if act is MessageAct.REJECT else "judged again"
+        others = "release" if act is MessageAct.REJECT else "replay --from delivery"
         raise Impossible(
             f"it cannot be {done}, since customs may have it; possible: {others} (customs is asked whether "
             "it has it before it is sent again)"
@@ -85,40 +85,51 @@ def event_of(act: Act, status: MessageStatus, stage: Stage | None = None) -> Eve
     return event
 
 
-def stage_of(status: MessageStatus) -> Stage:
+def stage_of(status: MessageStatus) -> ReplayStage:
     """Where a replay begins by default: an accepted message is sent again."""
-    return Stage.DELIVERY if status.deliveries else Stage.JUDGEMENT
+    return ReplayStage.DELIVERY if status.deliveries else ReplayStage.JUDGEMENT
 
 
-def possible(status: MessageStatus) -> tuple[Act, ...]:
+def possible(status: MessageStatus) -> tuple[MessageAct, ...]:
     """The acts for which `event_of` does not raise."""
     deliverable = status.may_be_taken
     return tuple(
-        act for act in Act if _event(act, status) is not None and not (deliverable and act is Act.REJECT)
+        act
+        for act in MessageAct
+        if _event(act, status) is not None and not (deliverable and act is MessageAct.REJECT)
     )
 
 
-def _event(act: Act, status: MessageStatus, stage: Stage | None = None) -> Event | None:
+def _event(act: MessageAct, status: MessageStatus, stage: ReplayStage | None = None) -> Event | None:
     resumed = Event.RESUMED if status.deliveries else Event.REPLAYED
     event = {
-        Act.HOLD: Event.HELD,
-        Act.RELEASE: resumed if status.state is State.HELD else None,
-        Act.REPLAY: {None: resumed, Stage.JUDGEMENT: Event.REPLAYED, Stage.DELIVERY: Event.RESUMED}[stage],
-        Act.REJECT: Event.DISMISSED,
+        MessageAct.HOLD: Event.HELD,
+        MessageAct.RELEASE: resumed if status.state is State.HELD else None,
+        MessageAct.REPLAY: {
+            None: resumed,
+            ReplayStage.JUDGEMENT: Event.REPLAYED,
+            ReplayStage.DELIVERY: Event.RESUMED,
+        }[stage],
+        MessageAct.REJECT: Event.DISMISSED,
     }[act]
     if event is Event.RESUMED and not status.deliveries:
         return None
     return event if event in TRANSITIONS[status.state] else None
 
 
-def _instead(act: Act, status: MessageStatus, stage: Stage | None) -> str:
+def _instead(act: MessageAct, status: MessageStatus, stage: ReplayStage | None) -> str:
     can = possible(status)
     others = ", ".join(can) or "nothing; it goes on or has ended by itself"
-    if act is Act.REPLAY and stage is Stage.DELIVERY and act in can:
+    if act is MessageAct.REPLAY and stage is ReplayStage.DELIVERY and act in can:
         return "it has nothing to deliver, since it is not accepted; possible: replay --from judgement"
-    if act is Act.REPLAY and status.state is State.DELIVERED:
+    if act is MessageAct.REPLAY and status.state is State.DELIVERED:
         others = "deliveries replay of its delivery, if customs lost it (customs is asked first)"
     return f"a message that is {status.state} cannot be {_DONE[act]}; possible: {others}"
 
 
-_DONE = {Act.HOLD: "held", Act.RELEASE: "released", Act.REJECT: "rejected", Act.REPLAY: "replayed"}
+_DONE = {
+    MessageAct.HOLD: "held",
+    MessageAct.RELEASE: "released",
+    MessageAct.REJECT: "rejected",
+    MessageAct.REPLAY: "replayed",
+}

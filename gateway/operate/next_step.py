@@ -7,7 +7,7 @@ from typing import Final
 from gateway.model.china import moment_zh
 from gateway.model.states import STATES_ZH, CustomsStatus, DeliveryState, State
 from gateway.model.waits import Words, text_in_words
-from gateway.operate.message_actions import Act, MessageStatus, Stage, possible, stage_of
+from gateway.operate.message_actions import MessageAct, MessageStatus, ReplayStage, possible, stage_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +33,16 @@ class Situation:
 
 
 _MAY: Final = {
-    Act.HOLD: Words("hold（暂停）", "hold (stop it)"),
-    Act.RELEASE: Words("release（继续处理）", "release (let it go on)"),
-    Act.REJECT: Words("reject（人工拒收）", "reject (refuse it for good)"),
+    MessageAct.HOLD: Words("hold（暂停）", "hold (stop it)"),
+    MessageAct.RELEASE: Words("release（继续处理）", "release (let it go on)"),
+    MessageAct.REJECT: Words("reject（人工拒收）", "reject (refuse it for good)"),
 }
 _REPLAY: Final = {
-    Stage.JUDGEMENT: Words(
+    ReplayStage.JUDGEMENT: Words(
         "replay（按现行规则重新校验；可先用 --dry-run 查看结果）",
         "replay (judge it again by today's rules; --dry-run shows what would come of it)",
     ),
-    Stage.DELIVERY: Words(
+    ReplayStage.DELIVERY: Words(
         "replay（重新递交；可先用 --dry-run 查看结果）",
         "replay (send it again; --dry-run shows what would come of it)",
     ),
@@ -54,7 +54,7 @@ def next_needed(situation: Situation, now: datetime) -> Words:
     """What the message needs next, in one or two sentences in each language."""
     words = _needed(situation, now)
     replay = _REPLAY[stage_of(situation.status)]
-    acts = [replay if act is Act.REPLAY else _MAY[act] for act in possible(situation.status)]
+    acts = [replay if act is MessageAct.REPLAY else _MAY[act] for act in possible(situation.status)]
     if not acts:
         return words
     zh, en = "、".join(act.zh for act in acts), ", ".join(act.en for act in acts)

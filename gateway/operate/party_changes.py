@@ -101,17 +101,17 @@ def changed(before: Party | None, record: PartyRecord, today: date) -> Party:
     try:
         return replace(
             before,
-            scc=_said(record.scc, before.scc),
-            name=_said(record.name, before.name),
-            roles=_said(record.roles, before.roles),
+            scc=_or_before(record.scc, before.scc),
+            name=_or_before(record.name, before.name),
+            roles=_or_before(record.roles, before.roles),
             classes=_classes(before.classes, record, today, begins=record.since or today),
-            signature=_said(record.signature, before.signature),
+            signature=_or_before(record.signature, before.signature),
             certificates=merged((*before.certificates, *record.certificates)),
             contracts=_contracts(before.contracts, record.contracts, today, begins=today),
             keeps_papers=_keeps_papers(before.keeps_papers, record.keeps_papers, today, begins=today),
-            kept_before_reform=_said(record.kept_before_reform, before.kept_before_reform),
-            confirms_automatically=_said(record.confirms_automatically, before.confirms_automatically),
-            places=_said(record.places, before.places),
+            kept_before_reform=_or_before(record.kept_before_reform, before.kept_before_reform),
+            confirms_automatically=_or_before(record.confirms_automatically, before.confirms_automatically),
+            places=_or_before(record.places, before.places),
             account=_account(before.account, record.account),
         )
     except NotPossible:
@@ -132,7 +132,7 @@ def _new(record: PartyRecord, today: date) -> Party:
             name=record.name,
             roles=record.roles,
             classes=_classes((), record, today, begins=record.since or EVER),
-            signature=_said(record.signature, SignaturePolicy.OPTIONAL),
+            signature=_or_before(record.signature, SignaturePolicy.OPTIONAL),
             certificates=merged(record.certificates),
             contracts=_contracts((), record.contracts, today, begins=EVER),
             keeps_papers=_keeps_papers((), record.keeps_papers, today, begins=EVER),
@@ -147,7 +147,7 @@ def _new(record: PartyRecord, today: date) -> Party:
         raise NotPossible("", str(error)) from None
 
 
-def _said(stated: T | None, before: T) -> T:
+def _or_before(stated: T | None, before: T) -> T:
     return before if stated is None else stated
 
 
@@ -224,12 +224,12 @@ def _account(before: Account | None, stated: AccountRecord | None) -> Account | 
         raise NotPossible("account", f"the party has the account {before.name}; an account keeps its name")
     return replace(
         with_keys(before, stated.keys),
-        max_package=_said(stated.max_package, before.max_package),
-        max_sessions=_said(stated.max_sessions, before.max_sessions),
-        max_files=_said(stated.max_files, before.max_files),
-        daily_messages=_said(stated.daily_messages, before.daily_messages) or None,
-        daily_bytes=_said(stated.daily_bytes, before.daily_bytes) or None,
-        unfinished=_said(stated.unfinished, before.unfinished),
-        receipts=_said(stated.receipts, before.receipts),
-        delivery=_said(stated.delivery, before.delivery),
+        max_package=_or_before(stated.max_package, before.max_package),
+        max_sessions=_or_before(stated.max_sessions, before.max_sessions),
+        max_files=_or_before(stated.max_files, before.max_files),
+        daily_messages=_or_before(stated.daily_messages, before.daily_messages) or None,
+        daily_bytes=_or_before(stated.daily_bytes, before.daily_bytes) or None,
+        unfinished=_or_before(stated.unfinished, before.unfinished),
+        receipts=_or_before(stated.receipts, before.receipts),
+        delivery=_or_before(stated.delivery, before.delivery),
     )

@@ -13,7 +13,7 @@ from gateway.model.policy import OperationsPolicy
 from gateway.model.rejection import Hold, Rejection
 from gateway.model.states import DeliveryState, State
 from gateway.model.transition import Applied, Refusal, Transition
-from gateway.operate.bulk_requests import BulkRequest, Progress, RequestTerms
+from gateway.operate.bulk_requests import BulkRequest, RequestStatus, RequestTerms
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.dry_run import Trial
 from gateway.operate.message_actions import MessageStatus
@@ -81,7 +81,7 @@ class OperatorStore(Protocol):
         """The messages of a request that are not done yet, in the order of their ids."""
         ...
 
-    def decide(self, id_: str, actor: str, decision: Progress, words: str, now: datetime) -> None:
+    def decide(self, id_: str, actor: str, decision: RequestStatus, words: str, now: datetime) -> None:
         """Approves or refuses a request that waits for a second person."""
         ...
 
@@ -97,7 +97,7 @@ class OperatorStore(Protocol):
         ...
 
 
-class Judgement(Protocol):
+class Judge(Protocol):
     """Judges and rejects in this process, as the node would with the present files of the home."""
 
     def judge(self, received: Received) -> Decision: ...

@@ -12,14 +12,14 @@ from gateway.model.transition import Applied, Refusal, Transition
 from gateway.operate.bulk_requests import (
     BulkRequest,
     NeedsApproval,
-    Progress,
+    RequestStatus,
     RequestTerms,
     needs_approval,
 )
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.dry_run import Trial
-from gateway.operate.message_actions import Act, Impossible, MessageStatus, Stage, event_of
-from gateway.operate.ports import Change, Judgement, OperatorStore, Pending
+from gateway.operate.message_actions import Impossible, MessageAct, MessageStatus, ReplayStage, event_of
+from gateway.operate.ports import Change, Judge, OperatorStore, Pending
 from gateway.operate.transitions import rejection, transition
 
 _T = TypeVar("_T")
@@ -39,7 +39,7 @@ class OperatorService:
     changing meanwhile. Raises `KeyError` where the message, delivery or request does not exist, and
     `Impossible` where its present state does not allow the act."""
 
-    def __init__(self, store: OperatorStore, judgement: Judgement, clock: Clock) -> None:
+    def __init__(self, store: OperatorStore, judgement: Judge, clock: Clock) -> None:
         self._store = store
         self._judgement = judgement
         self._clock = clock
@@ -59,7 +59,9 @@ class OperatorService:
             raise NeedsApproval
         return self._store.act_on_delivery(act, delivery, actor, reason, self._clock()).result()
 
-    def dry_run(self, act: Act, stage: Stage | None, message: str, actor: str) -> Trial | Refusal:
+    def dry_run(
+        self, act: MessageAct, stage: ReplayStage | None, message: str, actor: str
+    ) -> Trial | Refusal:
         """The outcome that the act would have now, under today's rules, policy and register. It may differ
         later if the message changes before the act."""
         request = RequestTerms(act=act, stage=stage, reason="", actor=actor)
@@ -83,7 +85,7 @@ class OperatorService:
         """See `OperatorStore.write_request`. Messages that changed after `chosen_at` are not acted on."""
         return self._store.write_request(id_, request, messages, policy, chosen_at)
 
-    def decide(self, id_: str, actor: str, decision: Progress, words: str) -> None:
+    def decide(self, id_: str, actor: str, decision: RequestStatus, words: str) -> None:
         """Approves or refuses a request that waits for a second person."""
         self._store.decide(id_, actor, decision, words, self._clock())
 
@@ -92,7 +94,7 @@ class OperatorService:
         keeps changing, if there is one: it stops there. The next call goes on, after a crash too, and each
         message is done once. `progress` is called with the number done and the total."""
         request = self._store.request(id_)
-        if request.progress is not Progress.OPEN:
+        if request.progress is not RequestStatus.OPEN:
             return None
         messages = self._store.open_messages(id_)
         for start in range(0, len(messages), _AT_ONCE):
@@ -111,7 +113,7 @@ class OperatorService:
 
     def _hand_over(self, request: BulkRequest, message: str) -> Pending[Refusal | None]:
         try:
-            change = self._change(request.request, message, request.told)
+            change = self._change(request.request, message, request.event_details)
         except Impossible as error:
             change = _failing(error)
         return self._store.carry_out(request, message, change, self._clock())
@@ -120,14 +122,14 @@ class OperatorService:
         """The change that the act makes. The receipt of a rejection is signed here and committed together
         with the state: no message is ever rejected without a receipt for its sender."""
         now, actor, reason = self._clock(), request.actor, request.reason
-        if request.act is not Act.REJECT:
+        if request.act is not MessageAct.REJECT:
             return lambda status: transition(
                 request.act, request.stage, status, message, actor, reason, now, detail
             )
         signed = self._judgement.dismissal(self._store.stopped(message), reason, now)
 
         def reject(status: MessageStatus) -> Transition:
-            event_of(Act.REJECT, status)
+            event_of(MessageAct.REJECT, status)
             return rejection(signed, actor, reason, now, detail)
 
         return reject

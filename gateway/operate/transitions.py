@@ -16,12 +16,12 @@ from gateway.model.transition import (
     WithdrawDeliveries,
     hold,
 )
-from gateway.operate.message_actions import Act, MessageStatus, Stage, event_of
+from gateway.operate.message_actions import MessageAct, MessageStatus, ReplayStage, event_of
 
 
 def transition(
-    act: Act,
-    stage: Stage | None,
+    act: MessageAct,
+    stage: ReplayStage | None,
     status: MessageStatus,
     message: str,
     actor: str,

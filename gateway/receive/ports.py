@@ -30,7 +30,7 @@ class AmqpDuplicates(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class MailboxEntry:
     """A file as an account sees it. Its bytes are the blob `sha256`, or else the receipt `receipt`."""
 
     folder: Folder
@@ -46,12 +46,12 @@ class Mailbox(Protocol):
     receipts. No account ever sees another's entries.
     """
 
-    async def page(self, account: str, folder: Folder, after: str, limit: int) -> Sequence[Entry]:
+    async def page(self, account: str, folder: Folder, after: str, limit: int) -> Sequence[MailboxEntry]:
         """The first `limit` entries after the name `after`, ordered by name, the newest of each name; empty
         at the end of the folder. Paged, so that no whole folder is held in memory."""
         ...
 
-    async def entry(self, account: str, folder: Folder, name: str) -> Entry | None: ...
+    async def entry(self, account: str, folder: Folder, name: str) -> MailboxEntry | None: ...
 
     async def whereabouts(self, account: str, messages: Sequence[str]) -> Mapping[str, Folder]:
         """The folder of each of these messages, by message id; messages of other accounts are left out."""
@@ -65,7 +65,7 @@ class Mailbox(Protocol):
         """Notes that a receipt was fetched; `removed` takes it out of the listing (the record stays)."""
         ...
 
-    async def rename(self, account: str, name: str, to: str, now: datetime) -> Entry | None:
+    async def rename(self, account: str, name: str, to: str, now: datetime) -> MailboxEntry | None:
         """Renames the newest file of this name that was taken over SFTP within `RENAMED_WITHIN`, whatever
         folder it is in now; listings and later receipts use the new name. None where there is no such file.
 

@@ -70,7 +70,7 @@ class CustomsAnswers:
         """
         chains: defaultdict[str, list[_ReadAnswer]] = defaultdict(list)
         own = []
-        for answer, parsed in zip(answers, await self._all_told(answers), strict=True):
+        for answer, parsed in zip(answers, await self._all_parsed(answers), strict=True):
             if parsed is None and speaks:
                 own.append(answer)
             elif not isinstance(parsed, CustomsAnswer):
@@ -87,14 +87,14 @@ class CustomsAnswers:
         await asyncio.gather(*(self._follow(chain) for chain in chains.values()))
         return own
 
-    async def _all_told(self, answers: Sequence[Answer]) -> Sequence[CustomsAnswer | str | None]:
-        return await asyncio.gather(*(self._told(each) for each in answers))
+    async def _all_parsed(self, answers: Sequence[Answer]) -> Sequence[CustomsAnswer | str | None]:
+        return await asyncio.gather(*(self._parsed(each) for each in answers))
 
-    async def _told(self, answer: Answer) -> CustomsAnswer | str | None:
+    async def _parsed(self, answer: Answer) -> CustomsAnswer | str | None:
         """The parsed answer, the reason why it cannot be read, or None where it is a message but no
         answer."""
         try:
-            return await self._judges.told(answer.body)
+            return await self._judges.parsed(answer.body)
         except JudgementDeferred:
             raise  # nothing is written yet: the answer will come again
         except Exception as error:
@@ -106,7 +106,7 @@ class CustomsAnswers:
         # waited for it, and it is given again because of that.
         for seq_no in dict.fromkeys(reading.parsed.seq_no for reading in chain if reading.parsed.seq_no):
             parked = await self._store.parked(seq_no)
-            parsed_answers = await self._all_told([each.answer for each in parked])
+            parsed_answers = await self._all_parsed([each.answer for each in parked])
             waited = [
                 _ReadAnswer(each.backend, each.answer, parsed, each.id)
                 for each, parsed in zip(parked, parsed_answers, strict=True)

@@ -74,7 +74,7 @@ class AnswerStore(Protocol):
 class AnswerReaders(Signers, Protocol):
     """The worker processes, which also parse answers, so that a slow one does not block the node."""
 
-    async def told(self, answer: bytes) -> CustomsAnswer | None:
+    async def parsed(self, answer: bytes) -> CustomsAnswer | None:
         """Parses an answer of customs (`answer.read`); None for a message of a known type that is no answer.
         Raises `Unreadable`, also where reading it takes longer than any answer may, `JudgementDeferred`, or
         anything else for a failure of our own."""

@@ -13,7 +13,7 @@ from gateway.model.trade_words import DIRECTIONS_ZH, TRANSPORTS_ZH, called
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class PaperlessSide:
     """Trader or broker on the day of receipt. `trader_class` is None where the party is not registered;
     `has_contract` is about the contract with the declaration's district."""
 
@@ -24,7 +24,7 @@ class Side:
 
 
 def why_not_paperless(
-    traffic: Traffic, sides: tuple[Side, ...], policy: ReformPolicy, day: date
+    traffic: Traffic, sides: tuple[PaperlessSide, ...], policy: ReformPolicy, day: date
 ) -> Iterator[Finding]:
     """A finding for each rule that forbids a paperless entry, with its announcement; none for a paper entry,
     which is passed on as paper."""
@@ -57,15 +57,15 @@ def why_not_paperless(
             )
 
 
-def _named_zh(side: Side) -> str:
+def _named_zh(side: PaperlessSide) -> str:
     return f"{'境内收发货人' if side.role == Role.TRADER else '申报单位'} {side.code}"
 
 
-def _class_of(side: Side) -> str:
+def _class_of(side: PaperlessSide) -> str:
     return "no class registered" if side.trader_class is None else f"class {side.trader_class}"
 
 
-def _class_of_zh(side: Side) -> str:
+def _class_of_zh(side: PaperlessSide) -> str:
     if side.trader_class is None:
         return "网关未登记其企业管理类别，请联系网关值班人员"
     return CLASSES_ZH[side.trader_class]

@@ -20,9 +20,9 @@ from gateway.model.agreements import (
     Agreement,
     AgreementKind,
     AgreementNotice,
+    AgreementSide,
     AgreementState,
     IllegalAct,
-    Side,
 )
 from gateway.model.answer import Answer
 from gateway.model.delivery import Outcome
@@ -114,7 +114,7 @@ def test_a_request_is_numbered_proposed_and_confirmed(association: ReferenceAsso
         act=Act.CONFIRMED,
         at=NOW,
         agreement=agreement,
-        proposed_by=Side.BROKER,
+        proposed_by=AgreementSide.BROKER,
         reason="自动确认",
     )
 

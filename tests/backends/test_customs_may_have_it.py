@@ -22,7 +22,7 @@ from gateway.model.delivery import Outcome
 from gateway.model.message import Key, Submission
 from gateway.model.states import CustomsStatus, DeliveryState, State
 from gateway.operate.delivery_actions import DeliveryAct
-from gateway.operate.message_actions import Act, Impossible, Stage, event_of
+from gateway.operate.message_actions import Impossible, MessageAct, ReplayStage, event_of
 from tests.support.acts import hold, release
 from tests.support.stores import LEASE, NOW, Store, accept, accepted, arrival, customs_says, receipt
 
@@ -127,7 +127,7 @@ class Run:
         return work.result()
 
 
-def can(run: Run, case: Case, act: Act, stage: Stage | None = None) -> bool:
+def can(run: Run, case: Case, act: MessageAct, stage: ReplayStage | None = None) -> bool:
     with run.store.database.engine.connect() as reader:
         _row, present = message_status(reader, case.message)
     try:
@@ -201,9 +201,9 @@ def test_nothing_makes_what_customs_may_have_free_but_customs_own_word(
             await end(run, case)
             # Nothing by which it could be declared a second time, where customs may have it; else all of it.
             assert run.row(case).unsure == case.doubtful, case
-            assert can(run, case, Act.REJECT) == (not case.doubtful), case
-            assert can(run, case, Act.REPLAY, Stage.JUDGEMENT) == (not case.doubtful), case
-            assert can(run, case, Act.RELEASE), case
+            assert can(run, case, MessageAct.REJECT) == (not case.doubtful), case
+            assert can(run, case, MessageAct.REPLAY, ReplayStage.JUDGEMENT) == (not case.doubtful), case
+            assert can(run, case, MessageAct.RELEASE), case
 
     asyncio.run(test())
 
@@ -219,7 +219,7 @@ def test_what_customs_answers_it_has_whatever_the_connection_said(store: Store) 
         case = Case((), Scripted(True), sent.id, "customs")
         run.act(hold, case)
         assert run.row(case).unsure
-        assert not can(run, case, Act.REJECT)
+        assert not can(run, case, MessageAct.REJECT)
 
     asyncio.run(test())
 

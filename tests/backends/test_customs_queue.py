@@ -24,7 +24,7 @@ from adapters.transport.amqp import connection
 from gateway.config.connections import AmqpBackendSettings
 from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
 from gateway.model.states import DeliveryState
-from gateway.operate.message_actions import Act, Impossible, event_of
+from gateway.operate.message_actions import Impossible, MessageAct, event_of
 from tests.support.acts import hold
 from tests.support.amqp_backend import WITHIN, backend_settings
 from tests.support.rabbitmq import Rabbit
@@ -117,4 +117,4 @@ def test_a_question_that_went_past_the_submission_frees_nothing(
     with store.database.engine.connect() as reader:
         present = message_status(reader, sent.id)[1]
     with pytest.raises(Impossible):
-        event_of(Act.REJECT, present, None)
+        event_of(MessageAct.REJECT, present, None)

@@ -53,7 +53,7 @@ def test_all_that_came_may_come_again_when_they_have_left() -> None:
             if number % 2:
                 limits.known("192.0.2.1", slowed=slowed)
         for number in range(16):
-            limits.release("192.0.2.1", known=bool(number % 2), slowed=number % 3 == 0)
+            limits.release("192.0.2.1", logged_in=bool(number % 2), slowed=number % 3 == 0)
 
 
 def test_silent_connections_of_an_address_keep_no_log_in_out_for_long(

@@ -19,8 +19,8 @@ from gateway.model.circuit_breaker import BreakerState
 from gateway.model.message import ReceiptKind
 from gateway.model.reform import Due
 from gateway.model.states import CUSTOMS_STATUSES_ZH, STATES_ZH, CustomsStatus, DeliveryState, Event, State
-from gateway.monitor.alarms import Severity
-from gateway.operate.bulk_requests import Outcome, Progress
+from gateway.monitor.alarms import AlarmSeverity
+from gateway.operate.bulk_requests import ItemOutcome, RequestStatus
 from tests.support.association import shown
 from tests.support.declarations import Declaration, owing_nothing
 from tests.support.harness import NOW, Harness
@@ -38,7 +38,7 @@ OURS = {
     ),
     *(
         str(each)
-        for every in (AgreementState, Severity, Due, Progress, Outcome, ReceiptKind)
+        for every in (AgreementState, AlarmSeverity, Due, RequestStatus, ItemOutcome, ReceiptKind)
         for each in every
     ),
     *("yes", "no", "none", "true", "false", "inbound", "answer", "open"),
@@ -60,7 +60,7 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
                 "opened_at": NOW,
                 "seen_at": NOW,
             }
-            connection.execute(insert(alarms).values(key="disk", severity=Severity.CRITICAL, **values))
+            connection.execute(insert(alarms).values(key="disk", severity=AlarmSeverity.CRITICAL, **values))
         yield opened
 
 
@@ -121,7 +121,7 @@ def _is_columns(node: ast.Tuple) -> bool:
         (chinese.DELIVERY_STATES, DeliveryState),
         (chinese.EVENTS, Event),
         (chinese.BREAKERS, BreakerState),
-        (chinese.SEVERITIES, Severity),
+        (chinese.SEVERITIES, AlarmSeverity),
         (chinese.AGREEMENT_ACTS, Act),
         (chinese.AGREEMENT_KINDS, AgreementKind),
         (AGREEMENT_STATES_ZH, AgreementState),

@@ -6,7 +6,7 @@ from adapters.cli.doctor import examine
 from adapters.home.host_keys import KINDS, read_host_keys
 from adapters.store.write.alarms import write
 from gateway.monitor.alarm_conditions import UNFINISHED
-from gateway.monitor.alarms import Changes, Condition, Severity
+from gateway.monitor.alarms import AlarmSeverity, Changes, Condition
 from tests.support.harness import NOW, Harness
 
 
@@ -42,7 +42,9 @@ def test_a_host_key_that_cannot_be_read_is_named(harness: Harness) -> None:
 
 def test_uploads_that_are_left_unfinished_are_told(harness: Harness) -> None:
     assert said(harness, "unfinished uploads")["ok"] is True
-    left = Condition(key=f"{UNFINISHED}broker-aa", severity=Severity.WARNING, zh="z", en="broker-aa left 2")
+    left = Condition(
+        key=f"{UNFINISHED}broker-aa", severity=AlarmSeverity.WARNING, zh="z", en="broker-aa left 2"
+    )
     harness.database.submit(lambda to: write(to, Changes(opened=(left,)), NOW)).result()
     found = said(harness, "unfinished uploads")
     assert (found["ok"], found["detail"]) == (False, "broker-aa left 2")

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from adapters.store.tables.messages import deliveries, messages, receipts
 from adapters.store.tables.queues import to_judge, to_send
-from gateway.deliver.rate_limit import Limits, RateLimit
+from gateway.deliver.rate_limit import RateLimit, RateLimits
 from gateway.model.circuit_breaker import FAILURES, CircuitBreaker
 from gateway.run.claims import LEASE
 from tests.support.declarations import Declaration
@@ -26,13 +26,13 @@ def test_a_breaker_is_probed_and_a_pace_rests_no_longer() -> None:
         breaker = breaker.failed("no", _AHEAD, probe=False)
     assert not breaker.may_probe(_AHEAD)
     assert breaker.may_probe(NOW)
-    rests = RateLimit.full(Limits(at_once=4), _AHEAD).busy(_AHEAD)
+    rests = RateLimit.full(RateLimits(at_once=4), _AHEAD).busy(_AHEAD)
     assert rests.free(0, _AHEAD) == 0
     assert rests.free(0, NOW) == 2
 
 
 def test_a_rate_goes_on() -> None:
-    spent = RateLimit.full(Limits(at_once=4, rate=2), _AHEAD).handed(2, _AHEAD)
+    spent = RateLimit.full(RateLimits(at_once=4, rate=2), _AHEAD).handed(2, _AHEAD)
     assert spent.free(0, _AHEAD) == 0
     assert spent.free(0, NOW) == 2
 

@@ -25,7 +25,7 @@ from adapters.store.write.destinations import SqlBackendActs, SqlDestinations
 from adapters.store.write.document_requests import SqlDocumentRequests
 from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
 from gateway.deliver.ports import Backend
-from gateway.deliver.rate_limit import Limits
+from gateway.deliver.rate_limit import RateLimits
 from gateway.model.answer import Answer
 from gateway.model.circuit_breaker import BreakerState
 from gateway.model.delivery import Outcome
@@ -109,7 +109,7 @@ class World:
     clock: Clock
     customs: Switched
     other: Switched
-    limits: dict[str, Limits] = field(default_factory=dict)
+    limits: dict[str, RateLimits] = field(default_factory=dict)
     dispatch: Dispatcher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -283,7 +283,7 @@ def test_the_receipt_of_what_waits_says_since_when_in_both_languages(world: Worl
 
 
 def test_the_drain_after_an_outage_is_slow_at_first_and_never_above_the_rate(world: World) -> None:
-    world.limits["customs"] = Limits(at_once=4, rate=2)
+    world.limits["customs"] = RateLimits(at_once=4, rate=2)
     world.started()
     world.sent(*(f"RATE{number}" for number in range(12)))
     world.customs.always = Outcome.LATER

@@ -26,9 +26,9 @@ from gateway.model.agreements import (
     Agreement,
     AgreementKind,
     AgreementNotice,
+    AgreementSide,
     AgreementState,
-    Side,
-    Told,
+    NoticeAct,
     state_after,
 )
 from gateway.model.faults import MessageRejected
@@ -37,7 +37,7 @@ from tests.support.validating import families, judged
 
 ASSOCIATION: Final = identity("p-256", "association")
 AT: Final = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
-TOLD: Final[list[Told]] = [PROPOSED, *(act for act in Act if act is not Act.FREED)]
+TOLD: Final[list[NoticeAct]] = [PROPOSED, *(act for act in Act if act is not Act.FREED)]
 NOTICE: Final = AgreementNotice(
     id="20260000000000001-confirmed",
     act=Act.CONFIRMED,
@@ -58,7 +58,7 @@ NOTICE: Final = AgreementNotice(
         services="ABH",
         mandate="20260000000000000",
     ),
-    proposed_by=Side.BROKER,
+    proposed_by=AgreementSide.BROKER,
     reason="自动确认",
 )
 
@@ -96,7 +96,7 @@ def told_notices(draw: st.DrawFn) -> AgreementNotice:
         act=act,
         at=draw(st.datetimes(datetime(1970, 1, 1), datetime(2900, 1, 1), timezones=st.just(UTC))),  # noqa: DTZ001
         agreement=agreement,
-        proposed_by=draw(st.sampled_from(Side)),
+        proposed_by=draw(st.sampled_from(AgreementSide)),
         reason=draw(words),
     )
 
@@ -116,7 +116,7 @@ def test_a_signed_notice_is_a_message_like_any_other_and_xmlsec1_accepts_it() ->
     assert (validated.type.family, validated.type.kind) == ("gateway", "agreement-notice")
     assert validated.type.signed
     assert xmlsec1_accepts(body, ASSOCIATION)
-    content = verify_enveloped(validated.sent, (ASSOCIATION.registered,), AT).root
+    content = verify_enveloped(validated.as_sent, (ASSOCIATION.registered,), AT).root
     assert read_notice(content) == NOTICE
     assert validated.type.facts(content) == {
         "reference": "20260000000000001-confirmed",
@@ -170,7 +170,7 @@ def test_a_notice_is_read_whatever_its_offset_and_white_space() -> None:
 
 
 @pytest.mark.parametrize("act", TOLD)
-def test_an_act_of_the_association_leads_to_one_state_and_an_amendment_leaves_it(act: Told) -> None:
+def test_an_act_of_the_association_leads_to_one_state_and_an_amendment_leaves_it(act: NoticeAct) -> None:
     after = {acts[act] for acts in LIFE.values() if isinstance(act, Act) and act in acts}
     if act is Act.AMENDED:
         assert all(acts.get(Act.AMENDED, state) is state for state, acts in LIFE.items())
@@ -184,7 +184,11 @@ def test_an_act_of_the_association_leads_to_one_state_and_an_amendment_leaves_it
         replace(NOTICE, act=Act.TERMINATED),
         replace(NOTICE, act=PROPOSED),
         replace(NOTICE, act=Act.FREED),
-        replace(NOTICE, act=Act.FREED, agreement=replace(NOTICE.agreement, state=AgreementState.TERMINATED)),
+        replace(
+            NOTICE,
+            act=Act.FREED,
+            agreement=replace(NOTICE.agreement, state=AgreementState.TERMINATED),
+        ),
     ],
     ids=["terminated", "proposed", "freed in force", "freed after its end"],
 )
@@ -286,6 +290,8 @@ def test_a_request_becomes_an_agreement_for_one_shipment(
     assert made == replace(ASKED, **expected)
 
 
-@pytest.mark.parametrize(("sender", "side"), [("2200980001", Side.BROKER), ("2200910001", Side.TRADER)])
-def test_who_sends_a_request_proposes(sender: str, side: Side) -> None:
+@pytest.mark.parametrize(
+    ("sender", "side"), [("2200980001", AgreementSide.BROKER), ("2200910001", AgreementSide.TRADER)]
+)
+def test_who_sends_a_request_proposes(sender: str, side: AgreementSide) -> None:
     assert proposer_of_request(REQUEST | {"cop_code": sender}) is side

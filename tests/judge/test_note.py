@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from adapters.store.tables.messages import agreement_acts, agreements
-from gateway.model.agreements import PROPOSED, Act, Agreement, AgreementKind, AgreementState, Told
+from gateway.model.agreements import (
+    PROPOSED,
+    Act,
+    Agreement,
+    AgreementKind,
+    AgreementState,
+    NoticeAct,
+)
 from gateway.model.faults import Fault
 from gateway.model.message import ReceiptKind
 from gateway.model.parties import ReceiptForm
@@ -102,7 +109,7 @@ OWN = enterprise("broker-aa").code
     ids=["ends before it begins", "one party", "nobody here"],
 )
 def test_a_notice_that_makes_no_sense_is_refused_whatever_it_tells(
-    harness: Harness, terms: dict[str, Any], told: str, act: Told
+    harness: Harness, terms: dict[str, Any], told: str, act: NoticeAct
 ) -> None:
     decision = harness.judged(ACCOUNT, "n.xml", signed_notice(harness.home, agreement(NUMBER, **terms), act))
     (found,) = decision.findings
@@ -155,7 +162,10 @@ def test_an_agreement_that_is_unused_is_amended(harness: Harness) -> None:
 
     assert (amended.event, again.event) == (Event.ACCEPTED_NO_DELIVERY, Event.ACCEPTED_NO_DELIVERY)
     assert ReceiptKind.AGREEMENT in {each.kind for each in amended.receipts}
-    assert [row["act"] for row in harness.rows(agreement_acts, number=NUMBER)] == [Act.CONFIRMED, Act.AMENDED]
+    assert [row["act"] for row in harness.rows(agreement_acts, number=NUMBER)] == [
+        Act.CONFIRMED,
+        Act.AMENDED,
+    ]
     (row,) = harness.rows(agreements, number=NUMBER)
     assert row["record"]["goods"] == ["8471"]
 
@@ -163,7 +173,11 @@ def test_an_agreement_that_is_unused_is_amended(harness: Harness) -> None:
 def test_an_agreement_that_is_only_proposed_is_amended_and_stays_so(harness: Harness) -> None:
     of = agreement(NUMBER, goods=("8482",))
     other = replace(of, goods=("8471",))
-    acts: list[tuple[Told, Agreement]] = [(PROPOSED, of), (Act.AMENDED, other), (Act.AMENDED, other)]
+    acts: list[tuple[NoticeAct, Agreement]] = [
+        (PROPOSED, of),
+        (Act.AMENDED, other),
+        (Act.AMENDED, other),
+    ]
     for id_, (act, terms) in enumerate(acts):
         decision = harness.judged(
             ACCOUNT, f"{id_}.xml", signed_notice(harness.home, terms, act, id=f"N{id_}")

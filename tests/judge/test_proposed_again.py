@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from adapters.sandbox.association.answers import import_agr_response
-from gateway.model.agreements import PROPOSED, Act, Told
+from gateway.model.agreements import PROPOSED, Act, NoticeAct
 from gateway.model.answer import Answer
 from gateway.model.china import china_date
 from gateway.model.states import Event
@@ -26,7 +26,7 @@ def imported(harness: Harness, message: str) -> None:
     answer(harness, "association", Answer(id="1", name="a.xml", body=body, key=message))
 
 
-def told(harness: Harness, act: Told, **terms: Any) -> None:
+def told(harness: Harness, act: NoticeAct, **terms: Any) -> None:
     body = signed_notice(harness.home, agreement(NUMBER, **terms), act)
     assert harness.judged(ACCOUNT, f"{act}.xml", body).event is not Event.REFUSED
 
@@ -45,7 +45,7 @@ def told(harness: Harness, act: Told, **terms: Any) -> None:
     ids=lambda acts: "-".join(acts) if isinstance(acts, tuple) else "",
 )
 def test_a_shipment_is_proposed_anew_once_its_agreement_came_to_nothing(
-    harness: Harness, acts: tuple[Told, ...], again: bool
+    harness: Harness, acts: tuple[NoticeAct, ...], again: bool
 ) -> None:
     body = request("broker-aa")
     first = harness.judged("broker-aa", "1.xml", body)

@@ -10,7 +10,7 @@ from gateway.formats.agreement_notices import build_notice
 from gateway.formats.signatures import is_signed
 from gateway.judge.validate import ValidatedDocument
 from gateway.judge.verify import Evidence, verify
-from gateway.model.agreements import PROPOSED, AgreementNotice, AgreementState, Side
+from gateway.model.agreements import PROPOSED, AgreementNotice, AgreementSide, AgreementState
 from gateway.model.faults import MessageRejected
 from gateway.model.message import Package, Part
 from gateway.model.parties import Party, Role, SignaturePolicy
@@ -25,7 +25,7 @@ PROPOSAL = AgreementNotice(
     act=PROPOSED,
     at=datetime(2026, 11, 23, 4, 0, tzinfo=UTC),
     agreement=agreement(state=AgreementState.PROPOSED),
-    proposed_by=Side.BROKER,
+    proposed_by=AgreementSide.BROKER,
 )
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 SIGNER = identity("p-256")
@@ -54,7 +54,7 @@ def verified(text: str, policy: SignaturePolicy) -> Evidence:
         certificates=(SIGNER.registered,),
     )
     kind = families().recognise(root)
-    return verify(ValidatedDocument(sent=root, root=root, type=kind, warnings=()), package, party, NOW)
+    return verify(ValidatedDocument(as_sent=root, root=root, type=kind, warnings=()), package, party, NOW)
 
 
 def refusal(text: str, policy: SignaturePolicy) -> tuple[str, str | None]:

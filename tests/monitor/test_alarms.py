@@ -16,10 +16,10 @@ from gateway.monitor.alarm_conditions import conditions
 from gateway.monitor.alarms import (
     Alarm,
     AlarmNotice,
+    AlarmSeverity,
     Changes,
     Condition,
     NoticeKind,
-    Severity,
     changes,
     notices_due,
 )
@@ -28,7 +28,7 @@ from gateway.monitor.snapshot import (
     BackendStatus,
     Expiry,
     PartnerHostStatus,
-    Queue,
+    QueueLength,
     SystemSnapshot,
 )
 
@@ -50,16 +50,16 @@ WELL: Final = SystemSnapshot(
     free_bytes=1 << 40,
     link=None,
     hosts=(),
-    left={},
+    unfinished={},
     open_alarms=(),
 )
 
 
-def condition(key: str = "disk", severity: Severity = Severity.WARNING) -> Condition:
+def condition(key: str = "disk", severity: AlarmSeverity = AlarmSeverity.WARNING) -> Condition:
     return Condition(key=key, severity=severity, zh="磁盘", en="disk")
 
 
-def alarm(number: int = 1, severity: Severity = Severity.WARNING, **fields: datetime) -> Alarm:
+def alarm(number: int = 1, severity: AlarmSeverity = AlarmSeverity.WARNING, **fields: datetime) -> Alarm:
     times = {"opened_at": NOW, "seen_at": NOW, **fields}
     told = severity if "told_at" in fields else None
     return Alarm(
@@ -79,7 +79,7 @@ def test_what_is_wrong_opens_one_alarm_and_stays_one() -> None:
 
 
 def test_of_two_words_for_one_thing_the_graver_counts() -> None:
-    grave = condition(severity=Severity.CRITICAL)
+    grave = condition(severity=AlarmSeverity.CRITICAL)
     assert changes([], [grave, condition()], NOW, QUIET).opened == (grave,)
 
 
@@ -90,8 +90,8 @@ def test_what_comes_and_goes_stays_open_until_it_was_well_for_a_while() -> None:
 
 
 def test_what_grows_worse_is_told_again_and_what_gets_better_is_not() -> None:
-    standing = replace(alarm(severity=Severity.SERIOUS), key="disk")
-    worse, better = condition(severity=Severity.CRITICAL), condition(severity=Severity.NOTICE)
+    standing = replace(alarm(severity=AlarmSeverity.SERIOUS), key="disk")
+    worse, better = condition(severity=AlarmSeverity.CRITICAL), condition(severity=AlarmSeverity.NOTICE)
     assert changes([standing], [worse], NOW, QUIET).worse == ((standing, worse),)
     assert changes([standing], [better], NOW, QUIET).seen == ((standing, better),)
 
@@ -106,7 +106,7 @@ def test_an_alarm_is_told_when_it_opens_once_a_day_and_when_it_clears() -> None:
 
 
 def test_what_has_grown_worse_is_told_again_and_its_end_is_told_though_nobody_heard_of_that() -> None:
-    worse = replace(alarm(told_at=NOW), severity=Severity.CRITICAL)
+    worse = replace(alarm(told_at=NOW), severity=AlarmSeverity.CRITICAL)
     assert told_now([worse], []) == [(NoticeKind.OPEN, 1)]
     assert told_now([replace(worse, cleared_at=NOW)], []) == [(NoticeKind.CLEAR, 1)]
 
@@ -126,7 +126,7 @@ def test_more_than_may_be_told_in_an_hour_is_told_as_a_number() -> None:
 
 def test_the_limit_holds_back_what_is_light_and_nothing_that_is_critical() -> None:
     light = [alarm(number) for number in range(5)]
-    grave = [alarm(number, Severity.CRITICAL) for number in range(10, 15)]
+    grave = [alarm(number, AlarmSeverity.CRITICAL) for number in range(10, 15)]
     for recent, lighter in (
         ([], [(NoticeKind.OPEN, 1)] * 3 + [(NoticeKind.MORE, 2)]),
         ([NOW] * 3, [(NoticeKind.MORE, 5)]),
@@ -136,33 +136,37 @@ def test_the_limit_holds_back_what_is_light_and_nothing_that_is_critical() -> No
 
 
 def test_the_gravest_is_told_first() -> None:
-    (first, *_rest) = notices_due([alarm(1), alarm(2, Severity.CRITICAL)], [], NOW, 1, DAY)
+    (first, *_rest) = notices_due([alarm(1), alarm(2, AlarmSeverity.CRITICAL)], [], NOW, 1, DAY)
     assert [each.id for each in first.alarms] == [2]
 
 
 @pytest.mark.parametrize(
     ("snapshot", "key", "severity"),
     [
-        (replace(WELL, queues=[Queue(stage="held", of="", count=1, age=1)]), "held", Severity.WARNING),
         (
-            replace(WELL, queues=[Queue(stage="to_judge", of="", count=1, age=301)]),
+            replace(WELL, queues=[QueueLength(stage="held", owner="", count=1, age=1)]),
+            "held",
+            AlarmSeverity.WARNING,
+        ),
+        (
+            replace(WELL, queues=[QueueLength(stage="to_judge", owner="", count=1, age=301)]),
             "to_judge",
-            Severity.SERIOUS,
+            AlarmSeverity.SERIOUS,
         ),
         (
-            replace(WELL, queues=[Queue(stage="to_send", of="customs", count=1, age=901)]),
+            replace(WELL, queues=[QueueLength(stage="to_send", owner="customs", count=1, age=901)]),
             "to_send:customs",
-            Severity.SERIOUS,
+            AlarmSeverity.SERIOUS,
         ),
         (
-            replace(WELL, queues=[Queue(stage="unknown", of="customs", count=1, age=601)]),
+            replace(WELL, queues=[QueueLength(stage="unknown", owner="customs", count=1, age=601)]),
             "unknown:customs",
-            Severity.SERIOUS,
+            AlarmSeverity.SERIOUS,
         ),
         (
-            replace(WELL, queues=[Queue(stage="to_post", of="broker-aa", count=1, age=901)]),
+            replace(WELL, queues=[QueueLength(stage="to_post", owner="broker-aa", count=1, age=901)]),
             "to_post:broker-aa",
-            Severity.SERIOUS,
+            AlarmSeverity.SERIOUS,
         ),
         (
             replace(
@@ -172,7 +176,7 @@ def test_the_gravest_is_told_first() -> None:
                 ],
             ),
             "breaker:a",
-            Severity.SERIOUS,
+            AlarmSeverity.SERIOUS,
         ),
         (
             replace(
@@ -184,53 +188,53 @@ def test_the_gravest_is_told_first() -> None:
                 ],
             ),
             "paused:a",
-            Severity.WARNING,
+            AlarmSeverity.WARNING,
         ),
-        (replace(WELL, unfit="the certificate ended"), "unfit", Severity.CRITICAL),
-        (replace(WELL, overdue_answers=2), "answers-overdue", Severity.WARNING),
-        (replace(WELL, overdue_documents=1), "documents-overdue", Severity.WARNING),
+        (replace(WELL, unfit="the certificate ended"), "unfit", AlarmSeverity.CRITICAL),
+        (replace(WELL, overdue_answers=2), "answers-overdue", AlarmSeverity.WARNING),
+        (replace(WELL, overdue_documents=1), "documents-overdue", AlarmSeverity.WARNING),
         (
             replace(WELL, hosts=[PartnerHostStatus(name="a", failing_since=None, trouble="OutBox: x")]),
             "partner-folder:a",
-            Severity.WARNING,
+            AlarmSeverity.WARNING,
         ),
-        (replace(WELL, free=0.09), "disk", Severity.WARNING),
-        (replace(WELL, free=0.04), "disk", Severity.CRITICAL),
+        (replace(WELL, free=0.09), "disk", AlarmSeverity.WARNING),
+        (replace(WELL, free=0.04), "disk", AlarmSeverity.CRITICAL),
         (
             replace(
                 WELL, link=AmqpLinkStatus(connected=False, blocked=False, since=NOW - timedelta(seconds=61))
             ),
             "amqp",
-            Severity.SERIOUS,
+            AlarmSeverity.SERIOUS,
         ),
         (
             replace(
                 WELL, link=AmqpLinkStatus(connected=True, blocked=True, since=NOW - timedelta(seconds=61))
             ),
             "amqp",
-            Severity.SERIOUS,
+            AlarmSeverity.SERIOUS,
         ),
         (
             replace(WELL, link=AmqpLinkStatus(connected=True, blocked=False, since=NOW, put_aside=3)),
             "amqp-dead",
-            Severity.WARNING,
+            AlarmSeverity.WARNING,
         ),
         (
             replace(
                 WELL, hosts=[PartnerHostStatus(name="hosted", failing_since=NOW - timedelta(minutes=16))]
             ),
             "partner:hosted",
-            Severity.SERIOUS,
+            AlarmSeverity.SERIOUS,
         ),
         (
             replace(WELL, deaf={"customs": NOW - timedelta(minutes=6)}),
             "answers:customs",
-            Severity.SERIOUS,
+            AlarmSeverity.SERIOUS,
         ),
-        (replace(WELL, held_answers=1), "answers-held", Severity.WARNING),
+        (replace(WELL, held_answers=1), "answers-held", AlarmSeverity.WARNING),
     ],
 )
-def test_what_is_wrong_is_named(snapshot: SystemSnapshot, key: str, severity: Severity) -> None:
+def test_what_is_wrong_is_named(snapshot: SystemSnapshot, key: str, severity: AlarmSeverity) -> None:
     (found,) = conditions(snapshot, AlarmSettings())
     assert (found.key, found.severity) == (key, severity)
     assert found.zh
@@ -241,14 +245,14 @@ def test_what_is_wrong_is_named(snapshot: SystemSnapshot, key: str, severity: Se
     ("days", "severity"),
     [
         (91, None),
-        (89, Severity.NOTICE),
-        (29, Severity.WARNING),
-        (6, Severity.SERIOUS),
-        (0.5, Severity.CRITICAL),
-        (-3, Severity.CRITICAL),
+        (89, AlarmSeverity.NOTICE),
+        (29, AlarmSeverity.WARNING),
+        (6, AlarmSeverity.SERIOUS),
+        (0.5, AlarmSeverity.CRITICAL),
+        (-3, AlarmSeverity.CRITICAL),
     ],
 )
-def test_a_certificate_is_told_of_in_steps(days: float, severity: Severity | None) -> None:
+def test_a_certificate_is_told_of_in_steps(days: float, severity: AlarmSeverity | None) -> None:
     ending = Expiry(kind="party", owner="1207980011", ends=NOW + days * DAY)
     found = conditions(replace(WELL, expiries=[ending]), AlarmSettings())
     assert [each.severity for each in found] == ([] if severity is None else [severity])
@@ -258,9 +262,9 @@ def test_what_is_in_bounds_is_no_alarm() -> None:
     snapshot = replace(
         WELL,
         queues=[
-            Queue(stage="held", of="", count=0, age=0),
-            Queue(stage="to_judge", of="", count=9, age=299),
-            Queue(stage="waiting", of="", count=9, age=10**6),
+            QueueLength(stage="held", owner="", count=0, age=0),
+            QueueLength(stage="to_judge", owner="", count=9, age=299),
+            QueueLength(stage="waiting", owner="", count=9, age=10**6),
         ],
         backends=[BackendStatus(name="a", breaker="open", since=NOW - timedelta(seconds=30), paused_at=NOW)],
         deaf={"a": NOW - DAY, "b": NOW - timedelta(minutes=4)},
@@ -290,14 +294,14 @@ async def _life(path: Path) -> None:
         assert standing.told_at == NOW
         (unheard,) = await database.read(lambda reader: to_tell(reader, "webhook"))
         assert unheard.told_at is None
-        grave = condition(severity=Severity.CRITICAL)
+        grave = condition(severity=AlarmSeverity.CRITICAL)
         await database.write(lambda to: write(to, Changes(worse=((standing, grave),)), NOW))
         # A telling of what it was before does not count for what it has become.
         await database.write(
             lambda to: told(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
         )
         (standing,) = await database.read(lambda reader: to_tell(reader, "mail"))
-        assert (standing.severity, standing.told_severity) == (Severity.CRITICAL, Severity.WARNING)
+        assert (standing.severity, standing.told_severity) == (AlarmSeverity.CRITICAL, AlarmSeverity.WARNING)
         await database.write(
             lambda to: told(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
         )

@@ -11,7 +11,7 @@ from tests.support.rendering import render
 
 def _depths(harness: Harness) -> dict[tuple[Stage, str], Depth]:
     with harness.database.engine.connect() as reader:
-        return {(each.stage, each.of): each for each in depths(reader)}
+        return {(each.stage, each.owner): each for each in depths(reader)}
 
 
 def test_every_stage_of_messages_is_told_even_where_nothing_stands(harness: Harness) -> None:

@@ -12,7 +12,14 @@ from gateway.model.agreements import AgreementState
 from gateway.model.decision import Decision
 from gateway.model.message import ReceiptKind
 from gateway.model.states import DeliveryState, Event, State
-from gateway.operate.message_actions import Act, DeliveryStatus, Impossible, MessageStatus, Stage, event_of
+from gateway.operate.message_actions import (
+    DeliveryStatus,
+    Impossible,
+    MessageAct,
+    MessageStatus,
+    ReplayStage,
+    event_of,
+)
 from tests.judge.test_loose_documents import LISTED
 from tests.support.acts import hold, replay
 from tests.support.habits import AU3
@@ -26,7 +33,7 @@ UNSURE, TAKEN = DeliveryStatus(DeliveryState.HELD, unsure=True), DeliveryStatus(
 
 def judged_again(harness: Harness, message: str) -> Decision:
     harness.database.submit(
-        lambda to: replay(to, message, "operator", "rules changed", LATER, stage=Stage.JUDGEMENT)
+        lambda to: replay(to, message, "operator", "rules changed", LATER, stage=ReplayStage.JUDGEMENT)
     ).result()
     return judge_again(harness, LATER + timedelta(seconds=1))
 
@@ -44,28 +51,30 @@ def finals(harness: Harness, message: str) -> list[str]:
 
 def test_the_stage_says_whether_it_is_judged_or_sent_again() -> None:
     was_accepted = MessageStatus(state=State.HELD, deliveries=(HELD, REFUSED))
-    assert event_of(Act.REPLAY, was_accepted) is Event.RESUMED
-    assert event_of(Act.REPLAY, was_accepted, Stage.DELIVERY) is Event.RESUMED
-    assert event_of(Act.REPLAY, was_accepted, Stage.JUDGEMENT) is Event.REPLAYED
+    assert event_of(MessageAct.REPLAY, was_accepted) is Event.RESUMED
+    assert event_of(MessageAct.REPLAY, was_accepted, ReplayStage.DELIVERY) is Event.RESUMED
+    assert event_of(MessageAct.REPLAY, was_accepted, ReplayStage.JUDGEMENT) is Event.REPLAYED
 
 
 @pytest.mark.parametrize("state", [State.HELD, State.REJECTED])
 def test_what_was_never_accepted_has_nothing_to_deliver(state: State) -> None:
     with pytest.raises(Impossible, match=r"nothing to deliver.*possible: replay --from judgement"):
-        event_of(Act.REPLAY, MessageStatus(state=state), Stage.DELIVERY)
+        event_of(MessageAct.REPLAY, MessageStatus(state=state), ReplayStage.DELIVERY)
 
 
 @pytest.mark.parametrize("sent", [UNSURE, TAKEN], ids=["unsure", "taken"])
 def test_what_customs_may_have_is_not_judged_again(sent: DeliveryStatus) -> None:
     with pytest.raises(Impossible, match=r"cannot be judged again.*possible: replay --from delivery"):
-        event_of(Act.REPLAY, MessageStatus(state=State.HELD, deliveries=(HELD, sent)), Stage.JUDGEMENT)
+        event_of(
+            MessageAct.REPLAY, MessageStatus(state=State.HELD, deliveries=(HELD, sent)), ReplayStage.JUDGEMENT
+        )
 
 
-@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("stage", ReplayStage)
 @pytest.mark.parametrize("state", [State.RECEIVED, State.ACCEPTED, State.DELIVERED, State.CLOSED])
-def test_what_goes_on_or_has_ended_is_not_replayed_from_any_stage(state: State, stage: Stage) -> None:
+def test_what_goes_on_or_has_ended_is_not_replayed_from_any_stage(state: State, stage: ReplayStage) -> None:
     with pytest.raises(Impossible, match=f"a message that is {state} cannot be replayed"):
-        event_of(Act.REPLAY, MessageStatus(state=state, deliveries=(HELD,)), stage)
+        event_of(MessageAct.REPLAY, MessageStatus(state=state, deliveries=(HELD,)), stage)
 
 
 def test_judged_again_it_keeps_its_agreement_and_key_and_is_delivered_under_the_same_key(

@@ -13,7 +13,7 @@ from adapters.store.tables.messages import receipts
 from gateway.model.decision import Decision
 from gateway.model.policy import DeclarationPolicy
 from gateway.model.states import Event, State
-from gateway.operate.message_actions import Stage
+from gateway.operate.message_actions import ReplayStage
 from tests.support.acts import hold, release, replay
 from tests.support.association import shown
 from tests.support.declarations import Declaration, lines
@@ -42,7 +42,7 @@ def said(harness: Harness, message: str) -> list[str]:
     return [row["verdict"] for row in rows]
 
 
-def replayed(harness: Harness, message: str, at: datetime, stage: Stage | None = None) -> None:
+def replayed(harness: Harness, message: str, at: datetime, stage: ReplayStage | None = None) -> None:
     harness.database.submit(lambda to: replay(to, message, "tests", "why", at, stage=stage)).result()
 
 
@@ -168,7 +168,7 @@ def test_after_every_replay_the_last_word_to_the_sender_is_where_its_message_sta
         if harness.message(message)["state"] == State.WAITING:
             stopped(harness, message, at)
         harness.rules = replace(lenient, policy=policy) if comes_to == "refused" else lenient
-        replayed(harness, message, at + MINUTE, Stage.JUDGEMENT)
+        replayed(harness, message, at + MINUTE, ReplayStage.JUDGEMENT)
         judged(harness, at + 2 * MINUTE)
         last = {"refused": "rejected", "waits": "waiting"}[comes_to]
         assert said(harness, message)[-1] == last

@@ -26,8 +26,14 @@ from adapters.store.write.operator_store import SqlOperatorStore, stopped
 from gateway.model.policy import DeclarationPolicy, OperationsPolicy
 from gateway.model.rejection import Hold
 from gateway.model.states import Event, State
-from gateway.operate.bulk_requests import Progress, RequestTerms, check_decision, check_still, initial_status
-from gateway.operate.message_actions import Act, Impossible
+from gateway.operate.bulk_requests import (
+    RequestStatus,
+    RequestTerms,
+    check_decision,
+    check_still,
+    initial_status,
+)
+from gateway.operate.message_actions import Impossible, MessageAct
 from tests.support.acts import replay
 from tests.support.harness import LATER, NOW, Harness
 from tests.support.operating import gateway, held, judge_again, refused, trail
@@ -46,7 +52,7 @@ def as_user(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         monkeypatch.setattr(module, "actor", lambda: name)
 
 
-def written(harness: Harness, messages: list[str], act: Act = Act.REPLAY) -> str:
+def written(harness: Harness, messages: list[str], act: MessageAct = MessageAct.REPLAY) -> str:
     """An undertaking that nobody has begun."""
     request = RequestTerms(act=act, stage=None, reason="tests", actor="li")
     policy = OperationsPolicy()
@@ -58,26 +64,26 @@ def written(harness: Harness, messages: list[str], act: Act = Act.REPLAY) -> str
 
 def test_many_messages_take_a_second_person_and_few_only_where_the_policy_says() -> None:
     policy = OperationsPolicy(four_eyes=("reject",), four_eyes_from=3)
-    assert initial_status(Act.REPLAY, ["a", "b"], policy) is Progress.OPEN
-    assert initial_status(Act.REPLAY, ["a", "b", "c"], policy) is Progress.ASKED
-    assert initial_status(Act.REJECT, ["a"], policy) is Progress.ASKED
+    assert initial_status(MessageAct.REPLAY, ["a", "b"], policy) is RequestStatus.OPEN
+    assert initial_status(MessageAct.REPLAY, ["a", "b", "c"], policy) is RequestStatus.ASKED
+    assert initial_status(MessageAct.REJECT, ["a"], policy) is RequestStatus.ASKED
 
 
 def test_who_asked_cannot_approve_but_may_take_it_back() -> None:
     with pytest.raises(Impossible, match="li asked for it; another person has to approve it"):
-        check_decision(Progress.ASKED, "li", "li", Progress.OPEN)
-    check_decision(Progress.ASKED, "li", "li", Progress.REFUSED)
-    check_decision(Progress.ASKED, "li", "wang", Progress.OPEN)
+        check_decision(RequestStatus.ASKED, "li", "li", RequestStatus.OPEN)
+    check_decision(RequestStatus.ASKED, "li", "li", RequestStatus.REFUSED)
+    check_decision(RequestStatus.ASKED, "li", "wang", RequestStatus.OPEN)
     with pytest.raises(Impossible, match="it is done; nobody has to decide on it"):
-        check_decision(Progress.DONE, "li", "wang", Progress.OPEN)
+        check_decision(RequestStatus.DONE, "li", "wang", RequestStatus.OPEN)
 
 
 def test_what_went_on_since_it_was_chosen_is_left_alone_but_for_a_hold() -> None:
-    request = RequestTerms(act=Act.REPLAY, stage=None, reason="tests", actor="li")
+    request = RequestTerms(act=MessageAct.REPLAY, stage=None, reason="tests", actor="li")
     with pytest.raises(Impossible, match="gone on since"):
         check_still(request, NOW, LATER)
     check_still(request, LATER, NOW)
-    check_still(RequestTerms(act=Act.HOLD, stage=None, reason="tests", actor="li"), NOW, LATER)
+    check_still(RequestTerms(act=MessageAct.HOLD, stage=None, reason="tests", actor="li"), NOW, LATER)
 
 
 def test_a_second_person_approves_and_both_stand_in_the_trail(
@@ -174,7 +180,7 @@ def test_hands_that_go_on_at_the_same_time_do_each_message_once(harness: Harness
         assert [event for event, _who, _detail in trail(harness, message)].count(Event.REPLAYED) == 1
     with harness.database.engine.connect() as reader:
         assert open_messages(reader, id_) == []
-        assert find_request(reader, id_).progress is Progress.DONE
+        assert find_request(reader, id_).progress is RequestStatus.DONE
 
 
 def test_one_whose_message_changes_all_the_time_stops_there_with_nothing_written(
@@ -191,7 +197,7 @@ def test_one_whose_message_changes_all_the_time_stops_there_with_nothing_written
     monkeypatch.setattr(SqlOperatorStore, "stopped", always_older)
     at_once = gateway(harness, "messages", "reject", message, "--reason", "tests")
     assert (at_once.code, "changes all the time; try again" in at_once.err) == (UNREACHABLE, True)
-    id_ = written(harness, [message], Act.REJECT)
+    id_ = written(harness, [message], MessageAct.REJECT)
     resumed = gateway(harness, "undertakings", "resume", id_)
     assert (resumed.code, f"{message} changes all the time" in resumed.err) == (UNREACHABLE, True)
     assert trail(harness, message) == before

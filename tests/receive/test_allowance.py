@@ -23,7 +23,7 @@ from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account, Role
 from gateway.model.policy import Policy
 from gateway.monitor.alarm_conditions import conditions
-from gateway.monitor.alarms import Severity
+from gateway.monitor.alarms import AlarmSeverity
 from gateway.operate.party_changes import AccountRecord, PartyRecord, changed
 from gateway.receive.allowance import SMALL, Disk, SentToday, largest, room, share
 from tests.support.harness import NOW, Harness
@@ -225,13 +225,13 @@ def test_an_account_that_has_used_four_fifths_of_its_day_opens_an_alarm(tmp_path
         for number in range(4):
             assert not _nearly_used(harness, settings, now)
             asyncio.run(harness.messages.add(_arrival(number / 60, "broker-aa")))
-        assert _nearly_used(harness, settings, now) == {"allowance:broker-aa": Severity.WARNING}
+        assert _nearly_used(harness, settings, now) == {"allowance:broker-aa": AlarmSeverity.WARNING}
         asyncio.run(harness.messages.add(_arrival(4 / 60, "broker-aa")))
-        assert _nearly_used(harness, settings, now) == {"allowance:broker-aa": Severity.SERIOUS}
+        assert _nearly_used(harness, settings, now) == {"allowance:broker-aa": AlarmSeverity.SERIOUS}
         assert not _nearly_used(harness, settings, now + timedelta(days=1))
 
 
-def _nearly_used(harness: Harness, settings: Settings, now: datetime) -> dict[str, Severity]:
+def _nearly_used(harness: Harness, settings: Settings, now: datetime) -> dict[str, AlarmSeverity]:
     with closing(
         SnapshotReader(harness.home, settings, lambda: now, (), (), {}, lambda _now: "", dict)
     ) as reader:

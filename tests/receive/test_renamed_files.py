@@ -13,7 +13,7 @@ from gateway.model.decision import Decision
 from gateway.model.folders import Folder
 from gateway.model.states import Event, State
 from gateway.model.transition import Refusal
-from gateway.receive.ports import Entry
+from gateway.receive.ports import MailboxEntry
 from gateway.receive.renaming import RENAMED_WITHIN, NotRenamed
 from tests.support.declarations import Declaration, Document
 from tests.support.habits import AU3
@@ -29,7 +29,7 @@ LISTED = Declaration(documents=(Document(body=pdf()),))
 
 def rename(
     harness: Harness, name: str, to: str, now: datetime = SOON, account: str = ACCOUNT
-) -> Entry | None:
+) -> MailboxEntry | None:
     return asyncio.run(SqlMailbox(harness.database).rename(account, name, to, now))
 
 

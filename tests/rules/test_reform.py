@@ -12,7 +12,7 @@ from gateway.config.settings import read_policy
 from gateway.model.parties import TraderClass
 from gateway.model.reform import Due, ReformPolicy, Risk, Traffic
 from gateway.rules.documents_due import obligation
-from gateway.rules.paperless_eligibility import Side, why_not_paperless
+from gateway.rules.paperless_eligibility import PaperlessSide, why_not_paperless
 from gateway.rules.risk_triage import drawn, triage
 
 TODAY: Final = date(2026, 11, 23)
@@ -33,11 +33,11 @@ def shipped() -> ReformPolicy:
     return read_policy("policy.toml", files("config").joinpath("policy.toml").read_text("utf-8")).reform
 
 
-def side(trader_class: TraderClass | None, *, contract: bool = True) -> Side:
-    return Side(role="trader", code="1", trader_class=trader_class, has_contract=contract)
+def side(trader_class: TraderClass | None, *, contract: bool = True) -> PaperlessSide:
+    return PaperlessSide(role="trader", code="1", trader_class=trader_class, has_contract=contract)
 
 
-def codes(traffic: Traffic, day: date, *sides: Side) -> list[str]:
+def codes(traffic: Traffic, day: date, *sides: PaperlessSide) -> list[str]:
     return [found.code for found in why_not_paperless(traffic, sides, shipped(), day)]
 
 

@@ -57,7 +57,7 @@ def renewals() -> list[Renewal]:
 @pytest.fixture
 def running(tmp_path: Path, renewals: list[Renewal]) -> Iterator[Running]:
     with Harness.at(tmp_path / "home") as harness:
-        judging = Judging.of(harness.home, harness.home.policy(), harness.home.routes())
+        judging = Judging.from_home(harness.home, harness.home.policy(), harness.home.routes())
         judges = WorkerJudges(harness.home, judging, workers=2, seconds=60, memory=768)
         try:
             yield Running(harness, judges, renewals)

@@ -43,7 +43,7 @@ def _judges(
     """With one worker."""
     rules = harness.rules
     judges = WorkerJudges(
-        *(harness.home, Judging.of(harness.home, rules.policy, rules.routes)),
+        *(harness.home, Judging.from_home(harness.home, rules.policy, rules.routes)),
         workers=1,
         seconds=seconds,
         seconds_to_read=seconds_to_read,
@@ -95,10 +95,10 @@ def test_an_answer_that_takes_too_long_is_held_with_its_reason_and_counts_as_hea
 def test_what_a_back_end_says_is_read_in_a_worker_as_it_would_be_here(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness, _judges(harness) as judges:
         notice = b'<AgreementNotice xmlns="urn:customs-edi-gateway:1"/>'
-        assert asyncio.run(judges.told(notice)) is None
+        assert asyncio.run(judges.parsed(notice)) is None
         for unreadable, why in ((b"<r", "xml-malformed"), (b"<r/>", "family-unknown")):
             with pytest.raises(Unreadable, match=why):
-                asyncio.run(judges.told(unreadable))
+                asyncio.run(judges.parsed(unreadable))
 
 
 def test_the_time_of_a_judgement_grows_with_the_size_of_its_package(tmp_path: Path) -> None:

@@ -310,13 +310,13 @@ def test_how_a_destination_stands_is_kept_beside_a_pause_and_each_pause_is_an_ev
         await known.turned("customs", opened)
         pause(SqlBackendActs(store.database), "customs", "op", "maintenance", SOON)
         await known.turned("customs", opened.probing())
-        ((breaker, paused),) = (await known.known()).values()
+        ((breaker, paused),) = (await known.statuses()).values()
         assert breaker == opened.probing()
         assert paused is not None
         assert (paused.actor, paused.at, paused.reason) == ("op", SOON, "maintenance")
         assert resume(SqlBackendActs(store.database), "customs", "op2", "done", SOON)
         assert not resume(SqlBackendActs(store.database), "customs", "op2", "done", SOON)
-        assert (await known.known())["customs"] == (opened.probing().tried(SOON), None)
+        assert (await known.statuses())["customs"] == (opened.probing().tried(SOON), None)
         with store.database.engine.connect() as reader:
             said = reader.execute(select(events.c.event, events.c.actor)).all()
         assert [tuple(each) for each in said] == [("backend-paused", "op"), ("backend-resumed", "op2")]

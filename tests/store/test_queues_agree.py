@@ -22,7 +22,7 @@ from gateway.model.message import Key, Received
 from gateway.model.rejection import Rejection
 from gateway.model.states import CustomsStatus, DeliveryState, State
 from gateway.operate.delivery_actions import DeliveryAct
-from gateway.operate.message_actions import Impossible, Stage
+from gateway.operate.message_actions import Impossible, ReplayStage
 from gateway.run.claims import LEASE
 from tests.support.acts import hold, reject, release, replay
 from tests.support.stores import NOW, TOLD, Store, accepted, arrival, receipt, refused, said
@@ -182,7 +182,7 @@ class Course:
             assert (own.owner is None) == (own.lease_until is None)
 
     def _replay(self, to: Transaction, message: str, actor: str, reason: str, now: datetime) -> State:
-        return replay(to, message, actor, reason, now, stage=self.chance.choice(list(Stage)))
+        return replay(to, message, actor, reason, now, stage=self.chance.choice(list(ReplayStage)))
 
     def _reject(self, to: Transaction, message: str, actor: str, reason: str, now: datetime) -> Any:
         present = stopped(to.connection, message)

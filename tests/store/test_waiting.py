@@ -19,7 +19,7 @@ from gateway.model.agreements import (
     AgreementChange,
     AgreementKind,
     AgreementState,
-    Told,
+    NoticeAct,
     state_after,
 )
 from gateway.model.decision import AgreementOutcome, Decision, DeclarationOutcome, Wait
@@ -89,7 +89,7 @@ def under(sent: Arrival, store: Store, attempt: int = 1) -> Decision:
     return replace(decision, facts=facts, outcome=DeclarationOutcome(use=used))
 
 
-async def told(store: Store, act: Told = Act.CONFIRMED, *, holds: bool = False, **terms: Any) -> None:
+async def told(store: Store, act: NoticeAct = Act.CONFIRMED, *, holds: bool = False, **terms: Any) -> None:
     """The commit of a notice of the association."""
     number = 100 + len(rows(store, messages))
     notice = arrival(number, "association")
@@ -291,7 +291,10 @@ def test_a_notice_that_was_judged_on_an_older_state_is_not_written(store: Store)
                 store.database.submit(
                     partial(apply_notice, change=change, notice=arrival(9), actor="association", at=NOW)
                 ).result()
-        assert [each.act for each in rows(store, agreement_acts)] == [Act.CONFIRMED, Act.USED]
+        assert [each.act for each in rows(store, agreement_acts)] == [
+            Act.CONFIRMED,
+            Act.USED,
+        ]
 
     run(test)
 
@@ -314,7 +317,11 @@ def test_an_agreement_comes_free_when_customs_refuses_and_only_then(
         assert await customs_says(store, sent, status, b"<b/>")
         (row,) = rows(store, agreements, number=NUMBER)
         assert (row.state, row.used_by) == (state, None if acts else sent.id)
-        assert [each.act for each in rows(store, agreement_acts)] == [Act.CONFIRMED, Act.USED, *acts]
+        assert [each.act for each in rows(store, agreement_acts)] == [
+            Act.CONFIRMED,
+            Act.USED,
+            *acts,
+        ]
         assert row_of(store, sent).agreement == NUMBER  # the verdict is frozen
 
     run(test)

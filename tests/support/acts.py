@@ -9,19 +9,19 @@ from adapters.store.write.operator_store import change_message
 from gateway.model.rejection import Rejection
 from gateway.model.states import State
 from gateway.model.transition import Applied, Refusal, Transition
-from gateway.operate.message_actions import Act, MessageStatus, Stage, event_of
+from gateway.operate.message_actions import MessageAct, MessageStatus, ReplayStage, event_of
 from gateway.operate.transitions import rejection, transition
 
 
 def _act(
-    act: Act,
+    act: MessageAct,
     to: Transaction,
     message: str,
     actor: str,
     reason: str,
     now: datetime,
     detail: Mapping[str, str] | None = None,
-    stage: Stage | None = None,
+    stage: ReplayStage | None = None,
 ) -> State:
     outcome = change_message(
         to,
@@ -32,16 +32,16 @@ def _act(
     return outcome.state
 
 
-hold = partial(_act, Act.HOLD)
-release = partial(_act, Act.RELEASE)
-replay = partial(_act, Act.REPLAY)
+hold = partial(_act, MessageAct.HOLD)
+release = partial(_act, MessageAct.RELEASE)
+replay = partial(_act, MessageAct.REPLAY)
 
 
 def reject(
     to: Transaction, dismissal: Rejection, actor: str, reason: str, now: datetime
 ) -> Applied | Refusal:
     def change(status: MessageStatus) -> Transition:
-        event_of(Act.REJECT, status)
+        event_of(MessageAct.REJECT, status)
         return rejection(dismissal, actor, reason, now, {})
 
     return change_message(to, dismissal.message, change)

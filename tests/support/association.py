@@ -16,9 +16,9 @@ from gateway.model.agreements import (
     AgreementChange,
     AgreementKind,
     AgreementNotice,
+    AgreementSide,
     AgreementState,
-    Side,
-    Told,
+    NoticeAct,
     state_after,
 )
 from gateway.model.message import Arrival
@@ -43,7 +43,7 @@ def agreement(number: str = "195200016172325", **terms: Any) -> Agreement:
 
 
 def signed_notice(
-    home: Home, of: Agreement, act: Told = Act.CONFIRMED, account: str = ACCOUNT, **said: Any
+    home: Home, of: Agreement, act: NoticeAct = Act.CONFIRMED, account: str = ACCOUNT, **said: Any
 ) -> bytes:
     """The notice of an act, signed by the key of `account`; the agreement's state is what it leads to."""
     notice = AgreementNotice(
@@ -51,7 +51,7 @@ def signed_notice(
         act=act,
         at=said.pop("at", AT),
         agreement=replace(of, state=state_after(act)),
-        proposed_by=Side.BROKER,
+        proposed_by=AgreementSide.BROKER,
         **said,
     )
     client = home.path / "clients" / account

@@ -68,7 +68,7 @@ class _Judges:
         blob = partial(self._harness.blobs.open, received.arrival.sha256)
         return judge(received, blob, self._harness.rules, self._harness.register, self._harness.signer, now)
 
-    async def told(self, answer: bytes) -> CustomsAnswer | None:
+    async def parsed(self, answer: bytes) -> CustomsAnswer | None:
         try:
             return read(answer, self._harness.rules.families)
         except NoAnswer:

@@ -68,7 +68,7 @@ async def rounds(
         requests = SqlDocumentRequests(database)
         await requests.remind(now, (10,))
         await requests.untold(10)
-        await SqlDestinations(database).known()
+        await SqlDestinations(database).statuses()
         outbox = SqlOutbox(database, _HOUR)
         await outbox.take_over(now)
         await outbox.try_all(now)

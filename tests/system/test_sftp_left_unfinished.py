@@ -100,6 +100,6 @@ def test_what_is_being_written_is_not_left(served: Served) -> None:
 
 
 def test_it_opens_an_alarm_for_its_account() -> None:
-    (found,) = conditions(replace(WELL, left={"broker-aa": 2}), AlarmSettings())
+    (found,) = conditions(replace(WELL, unfinished={"broker-aa": 2}), AlarmSettings())
     assert found.key == "unfinished:broker-aa"
     assert "2" in found.en

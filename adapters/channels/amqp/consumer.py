@@ -119,28 +119,28 @@ class Consumer:
         """Whether it is stored, or refused and put where people find it. Raises the store's exceptions."""
         account = await asyncio.to_thread(self._account, message)
         try:
-            taken = validate(message, account, self._settings.largest)
+            valid = validate(message, account, self._settings.largest)
             if account is not None:
-                await self._refuse_beyond_its_room(account, taken, len(message.body))
-                await self._store(message, account, taken, again)
+                await self._refuse_beyond_its_room(account, valid, len(message.body))
+                await self._store(message, account, valid, again)
         except MessageRejected as rejected:
             return await self._refused(message, account, rejected.findings[0])
         return True
 
-    async def _refuse_beyond_its_room(self, account: Account, taken: ValidMessage, size: int) -> None:
+    async def _refuse_beyond_its_room(self, account: Account, valid: ValidMessage, size: int) -> None:
         if self._ports.room is None:
             return
         room = await self._ports.room(account)
-        if room.refuses(size if taken.claim is None else taken.claim.size):
+        if room.refuses(size if valid.claim is None else valid.claim.size):
             raise MessageRejected(room.why)
 
     def _account(self, message: AbstractIncomingMessage) -> Account | None:
         return self._ports.account(message.user_id) if message.user_id else None
 
     async def _store(
-        self, message: AbstractIncomingMessage, account: Account, taken: ValidMessage, again: bool
+        self, message: AbstractIncomingMessage, account: Account, valid: ValidMessage, again: bool
     ) -> None:
-        ports, reply, claim = self._ports, taken.reply, taken.claim
+        ports, reply, claim = self._ports, valid.reply, valid.claim
         # After a lost connection, the message may still be in progress here when it is delivered again.
         lock = self._one_of_its_id.setdefault((account.name, reply.message_id), asyncio.Lock())
         async with lock:
@@ -153,12 +153,12 @@ class Consumer:
                 id=new_id(now, os.urandom(10)),
                 account=account.name,
                 channel="amqp",
-                name=taken.name,
+                name=valid.name,
                 sha256=sha256,
                 size=size,
                 received_at=now,
                 reply=reply,
-                traceparent=taken.traceparent,
+                traceparent=valid.traceparent,
             )
             try:
                 await ports.intake.add(arrival, account)
@@ -168,7 +168,7 @@ class Consumer:
                 raise
         if claim is not None:
             ports.uploads.taken(account.name, claim.file, claim.size, claim.sha256)
-        log.info("message", account=account.name, name=printable(taken.name), id=arrival.id, size=size)
+        log.info("message", account=account.name, name=printable(valid.name), id=arrival.id, size=size)
 
     def _kept(self, body: bytes, account: str, claim: ClaimedFile | None) -> int:
         if claim is not None:
@@ -182,22 +182,22 @@ class Consumer:
             spool.discard()
 
     async def _refused(
-        self, message: AbstractIncomingMessage, account: Account | None, found: Finding
+        self, message: AbstractIncomingMessage, account: Account | None, finding: Finding
     ) -> bool:
-        letter = dead_letter(message, found)
-        sent = await self._outgoing.publish(DEAD, message.routing_key or "", letter)
-        if sent in (PublishResult.REFUSED, PublishResult.RETURNED):
+        letter = dead_letter(message, finding)
+        result = await self._outgoing.publish(DEAD, message.routing_key or "", letter)
+        if result in (PublishResult.REFUSED, PublishResult.RETURNED):
             # We cannot put it aside ourselves: the broker can, without the reason, and this settles the
             # message.
             await message.reject(requeue=False)
-        elif sent is not PublishResult.CONFIRMED:
+        elif result is not PublishResult.CONFIRMED:
             return False
-        said = printable(message.message_id or "", 80)
+        message_id = printable(message.message_id or "", 80)
         user = printable(message.user_id or "", 80)
-        log.warning("message refused", user=user, message_id=said, reason=found.code)
+        log.warning("message refused", user=user, message_id=message_id, reason=finding.code)
         if account is not None and is_one_of_ours(account):
             reply = reply_of(message, account)
-            await self._accounts.answer(account.name, reply.to, notice(reply, found))
+            await self._accounts.answer(account.name, reply.to, notice(reply, finding))
         return True
 
 

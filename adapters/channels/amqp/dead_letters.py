@@ -14,11 +14,11 @@ from gateway.model.message import Reply
 APP: Final = "customs-edi-gateway"
 
 
-def reasons(found: Finding) -> HeadersType:
-    return {"x-reason": found.code, "x-reason-en": found.en, "x-reason-zh": found.zh}
+def reasons(finding: Finding) -> HeadersType:
+    return {"x-reason": finding.code, "x-reason-en": finding.en, "x-reason-zh": finding.zh}
 
 
-def dead_letter(message: AbstractIncomingMessage, found: Finding) -> aio_pika.Message:
+def dead_letter(message: AbstractIncomingMessage, finding: Finding) -> aio_pika.Message:
     """The original message with the reason. Its `user_id` becomes a header: in that property the broker would
     accept only our own."""
     headers = {name: value for name, value in message.headers.items() if not name.startswith("x-")}
@@ -26,7 +26,7 @@ def dead_letter(message: AbstractIncomingMessage, found: Finding) -> aio_pika.Me
         message.body,
         headers={
             **headers,
-            **reasons(found),
+            **reasons(finding),
             "x-routing-key": message.routing_key or "",
             "x-user": message.user_id or "",
         },
@@ -46,11 +46,11 @@ def _short(text: str) -> str:
     return text.encode()[:255].decode(errors="ignore")
 
 
-def notice(reply: Reply, found: Finding) -> aio_pika.Message:
-    said = {"code": found.code, "zh": found.zh, "en": found.en, "message_id": reply.message_id}
+def notice(reply: Reply, finding: Finding) -> aio_pika.Message:
+    content = {"code": finding.code, "zh": finding.zh, "en": finding.en, "message_id": reply.message_id}
     return aio_pika.Message(
-        json.dumps(said, ensure_ascii=False).encode(),
-        headers=reasons(found),
+        json.dumps(content, ensure_ascii=False).encode(),
+        headers=reasons(finding),
         content_type="application/json",
         delivery_mode=DeliveryMode.PERSISTENT,
         correlation_id=_short(reply.correlation) or None,

@@ -43,18 +43,18 @@ class AccountQueues:
             if await self._replying.publish("", to, message) is PublishResult.CONFIRMED:
                 return PublishResult.CONFIRMED
         elif to:
-            sent = await self._outgoing.publish("", to, message)
-            if sent not in (PublishResult.RETURNED, PublishResult.REFUSED):
-                return sent
+            result = await self._outgoing.publish("", to, message)
+            if result not in (PublishResult.RETURNED, PublishResult.REFUSED):
+                return result
         return await self.publish(account, message)
 
     async def publish(self, account: str, message: aio_pika.Message) -> PublishResult:
         """Like `BrokerConnection.publish`; returned if the account has no queue and the broker does not let
         us create one."""
-        sent = await self._outgoing.publish(RECEIPTS, account, message)
-        if sent is PublishResult.RETURNED and await self._made(account):
-            sent = await self._outgoing.publish(RECEIPTS, account, message)
-        return sent
+        result = await self._outgoing.publish(RECEIPTS, account, message)
+        if result is PublishResult.RETURNED and await self._made(account):
+            result = await self._outgoing.publish(RECEIPTS, account, message)
+        return result
 
     async def _made(self, account: str) -> bool:
         making = self._making.get(account)

@@ -48,14 +48,14 @@ async def stand(channel: AbstractChannel, delivery_limit: int) -> AbstractQueue:
     with other arguments; nothing is changed then.
     """
     dead = await channel.declare_exchange(DEAD, "fanout", durable=True)
-    kept = await stood(channel, DEAD)
-    await kept.bind(dead)
+    dead_queue = await stood(channel, DEAD)
+    await dead_queue.bind(dead)
     await channel.declare_exchange(RECEIPTS, "direct", durable=True)
-    taken = await channel.declare_exchange(IN, "topic", durable=True)
+    incoming = await channel.declare_exchange(IN, "topic", durable=True)
     queue = await channel.declare_queue(
         IN,
         durable=True,
         arguments=limited(delivery_limit) | {"x-dead-letter-exchange": DEAD},
     )
-    await queue.bind(taken, "#")
+    await queue.bind(incoming, "#")
     return queue

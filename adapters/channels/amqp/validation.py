@@ -97,8 +97,8 @@ def validate(message: AbstractIncomingMessage, account: Account | None, largest:
 def _encoding(message: AbstractIncomingMessage) -> str:
     """The encoding of the body: as declared, or as recognised from its bytes."""
     seen = (name for sign, name in _COMPRESSED.items() if message.body.startswith(sign))
-    said = (message.content_encoding or "").strip().lower()
-    return said if said not in _PLAIN else next(seen, said)
+    declared = (message.content_encoding or "").strip().lower()
+    return declared if declared not in _PLAIN else next(seen, declared)
 
 
 def is_direct(to: str) -> bool:
@@ -134,8 +134,8 @@ def _claim(body: bytes, account: Account) -> ClaimedFile:
     try:
         if len(body) > _LONGEST_CLAIM:
             raise ValueError
-        said: dict[str, object] = json.loads(body)
-        file, size, sha256 = said["file"], said["size"], said["sha256"]
+        claimed: dict[str, object] = json.loads(body)
+        file, size, sha256 = claimed["file"], claimed["size"], claimed["sha256"]
         if not isinstance(file, str) or type(size) is not int or not isinstance(sha256, str):
             raise TypeError
         if not _SHA256.fullmatch(sha256):

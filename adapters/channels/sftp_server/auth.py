@@ -110,10 +110,10 @@ class SshLogin(paramiko.ServerInterface):
     ) -> bool | tuple[bytes, ...]:
         if kind != PROVE_HOST_KEYS or self.account is None:
             return False
-        asked: list[bytes] = []
-        while msg.get_remainder() and len(asked) < _MOST_HOST_KEYS:
-            asked.append(msg.get_binary())
-        return self._connection.prove_host_keys(asked) or False
+        blobs: list[bytes] = []
+        while msg.get_remainder() and len(blobs) < _MOST_HOST_KEYS:
+            blobs.append(msg.get_binary())
+        return self._connection.prove_host_keys(blobs) or False
 
     def standing(self) -> Account | None:
         """The account as it is now, as long as the key of the log-in is still valid for it."""

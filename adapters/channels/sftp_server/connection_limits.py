@@ -85,10 +85,10 @@ class ConnectionLimits:
         with self._lock:
             _less(self._slowed if slowed else self._strangers, address)
 
-    def release(self, address: str, *, known: bool, slowed: bool) -> None:
+    def release(self, address: str, *, logged_in: bool, slowed: bool) -> None:
         with self._lock:
             self._connections -= 1
-            if not known:
+            if not logged_in:
                 _less(self._slowed if slowed else self._strangers, address)
 
     def begin(self, account: Account) -> bool:

@@ -14,7 +14,15 @@ from adapters.channels.sftp_server.wire import Attributes, Refused, denied, no_s
 from adapters.transport.sftp.codec import Status
 from gateway.dossier.index import index_bytes
 from gateway.formats.zip_member import opened_part
-from gateway.model.dossier import INDEX_NAME, Dossier, DossierFile, Reading, Recorded, Shelf, names_entry
+from gateway.model.dossier import (
+    INDEX_NAME,
+    Dossier,
+    DossierFile,
+    DossierReading,
+    Recorded,
+    Shelf,
+    names_entry,
+)
 
 ROOT: Final = "Dossiers"
 # A listing is held in memory; older entries are opened by their number.
@@ -96,10 +104,10 @@ class DossierFolder:
         return denied("Dossiers are for reading only")
 
     def _dossier(self, entry: str) -> Dossier:
-        found = self._services.wait(self._services.dossiers.dossier(entry)) if names_entry(entry) else None
-        if found is None:
+        dossier = self._services.wait(self._services.dossiers.dossier(entry)) if names_entry(entry) else None
+        if dossier is None:
             raise no_such_file()
-        return found
+        return dossier
 
     def _opened(self, file: DossierFile) -> IO[bytes]:
         try:
@@ -110,7 +118,7 @@ class DossierFolder:
             raise no_such_file() from None
 
     def _note(self, dossier: Dossier, part: str) -> None:
-        reading = Reading(
+        reading = DossierReading(
             at=self._services.clock(),
             actor=self._account,
             entry=dossier.name,

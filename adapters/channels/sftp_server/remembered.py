@@ -35,19 +35,19 @@ class UploadNotes:
         folder.mkdir(mode=0o700, exist_ok=True)
         for note in sorted(folder.iterdir()):
             try:
-                said = json.loads(note.read_bytes())
-                lost = LostUpload(said["name"], datetime.fromisoformat(said["touched"]), note)
+                content = json.loads(note.read_bytes())
+                lost = LostUpload(content["name"], datetime.fromisoformat(content["touched"]), note)
                 if now - lost.touched > _TOLD_FOR:
                     raise ValueError
-                self._lost[said["account"]].append(lost)
+                self._lost[content["account"]].append(lost)
             except (ValueError, KeyError, TypeError, OSError):  # cut off by the crash that left it, or old
                 note.unlink(missing_ok=True)
 
     def note(self, account: str, name: str, touched: datetime) -> Path | None:
         note = self._folder / secrets.token_hex(16)
-        said = {"account": account, "name": name, "touched": touched.isoformat()}
+        content = {"account": account, "name": name, "touched": touched.isoformat()}
         try:
-            note.write_text(json.dumps(said), "ascii")
+            note.write_text(json.dumps(content), "ascii")
         except OSError:
             with suppress(OSError):
                 note.unlink(missing_ok=True)

@@ -110,7 +110,7 @@ class UploadFolder:
             unfinished=unfinished,
         )
         if not unfinished:
-            self._writing = {each: held for each, held in self._writing.items() if not held.gone}
+            self._writing = {each: upload for each, upload in self._writing.items() if not upload.gone}
             self._writing[name] = upload
         return self._upload(upload, name, room, append=Mode.APPEND in mode)
 

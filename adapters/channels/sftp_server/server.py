@@ -157,7 +157,7 @@ class SftpServer:
         with self._lock:
             login = self._doors.pop(connection)
         stranger = login.stranger()
-        self._limits.release(connection.address, known=login.account is not None, slowed=login.slowed)
+        self._limits.release(connection.address, logged_in=login.account is not None, slowed=login.slowed)
         error = connection.saved_exception
         if stranger is not None:
             log.warning(

@@ -24,7 +24,7 @@ from gateway.model.folders import Folder
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account
 from gateway.receive.allowance import AllowanceQuery, UploadAllowance
-from gateway.receive.ports import Entry, Intake, Mailbox
+from gateway.receive.ports import Intake, Mailbox, MailboxEntry
 
 # Longer than any commit that will still succeed; a client waits about as long.
 _PATIENCE_SECONDS: Final = 60.0
@@ -84,7 +84,7 @@ class SftpServices:
         """How much it may send now; None if only the limit for its largest package applies."""
         return None if self._room is None else self.wait(_awaited(self._room(account)))
 
-    def entry(self, account: str, folder: Folder, name: str) -> Entry:
+    def entry(self, account: str, folder: Folder, name: str) -> MailboxEntry:
         """The store's entry with this name in a folder; `Refused` if there is none."""
         entry = self.wait(self.mailbox.entry(account, folder, name))
         if entry is None:
@@ -146,8 +146,8 @@ class SftpServices:
         return size
 
 
-async def _awaited(asked: Awaitable[UploadAllowance]) -> UploadAllowance:
-    return await asked
+async def _awaited(allowance: Awaitable[UploadAllowance]) -> UploadAllowance:
+    return await allowance
 
 
 def no_room(why: Finding) -> Refused:

@@ -127,24 +127,24 @@ class Connection(paramiko.Transport):
         2.5)."""
         self.global_request(_HOST_KEYS, tuple(each.key.asbytes() for each in self._host_keys), wait=False)
 
-    def prove_host_keys(self, asked: Sequence[bytes]) -> tuple[bytes, ...] | None:
+    def prove_host_keys(self, blobs: Sequence[bytes]) -> tuple[bytes, ...] | None:
         """A signature by each of these keys; None if one of them is not ours."""
         own = {each.key.asbytes(): each.key for each in self._host_keys}
-        if not asked or any(blob not in own for blob in asked):
+        if not blobs or any(blob not in own for blob in blobs):
             return None
-        return tuple(self._proof(own[blob]) for blob in asked)
+        return tuple(self._proof(own[blob]) for blob in blobs)
 
     def _proof(self, key: PKey) -> bytes:
-        told = Message()
-        told.add_string(PROVE_HOST_KEYS)
-        told.add_string(self.session_id or b"")
-        told.add_string(key.asbytes())
+        signed = Message()
+        signed.add_string(PROVE_HOST_KEYS)
+        signed.add_string(self.session_id or b"")
+        signed.add_string(key.asbytes())
         algorithm = None
         if isinstance(key, paramiko.RSAKey):
             # With the algorithm of the key exchange if that was RSA (sshd, hostkeys-prove).
             agreed = self.host_key_type
             algorithm = agreed if agreed in ("rsa-sha2-512", "rsa-sha2-256") else "rsa-sha2-512"
-        return key.sign_ssh_data(told.asbytes(), algorithm).asbytes()
+        return key.sign_ssh_data(signed.asbytes(), algorithm).asbytes()
 
     @property
     def greeted(self) -> bool:

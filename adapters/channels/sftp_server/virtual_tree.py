@@ -26,7 +26,7 @@ from adapters.transport.sftp.codec import Mode, Status
 from gateway.model.folders import Folder
 from gateway.model.parties import Account
 from gateway.receive.left_unfinished import notice
-from gateway.receive.ports import Entry
+from gateway.receive.ports import MailboxEntry
 
 _FOLDER: Final = 0o040755
 
@@ -72,8 +72,8 @@ class Tree:
         folder, name = paths.file(path)
         if folder is Folder.OUTBOX:
             return self._sending.stat(name)
-        if folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
-            return told.attributes
+        if folder is Folder.INBOX and (file := self._notices().get(name)) is not None:
+            return file.attributes
         return _attributes(self._services.entry(self._name, folder, name))
 
     def look_into(self, path: str) -> None:
@@ -86,20 +86,20 @@ class Tree:
         between two pages: a client may have a thousand folders open."""
         within = self._in_dossiers(path)
         if within is not None:
-            found = dict(self._dossiers.listing(within, again=after != ""))
+            entries = dict(self._dossiers.listing(within, again=after != ""))
         elif (folder := paths.folder(path)) is None:
-            found = {each.value: self._folder() for each in Folder}
+            entries = {each.value: self._folder() for each in Folder}
             if self._dossiers.admitted():
-                found[ROOT] = self._dossiers.folder()
+                entries[ROOT] = self._dossiers.folder()
         else:
             stored = self._services.mailbox.page(self._name, folder, after, NAMES_IN_A_PACKET)
-            found = {entry.name: _attributes(entry) for entry in self._services.wait(stored)}
+            entries = {entry.name: _attributes(entry) for entry in self._services.wait(stored)}
             if folder is Folder.INBOX:
-                found |= {name: told.attributes for name, told in self._notices().items()}
+                entries |= {name: file.attributes for name, file in self._notices().items()}
             if folder is Folder.OUTBOX:
-                found |= self._sending.drafts()
-        names = sorted(name for name in found if name > after)
-        return [(name, found[name]) for name in names[:NAMES_IN_A_PACKET]]
+                entries |= self._sending.drafts()
+        names = sorted(name for name in entries if name > after)
+        return [(name, entries[name]) for name in names[:NAMES_IN_A_PACKET]]
 
     def turn(self) -> AbstractContextManager[None]:
         """Held while a page is made."""
@@ -151,8 +151,8 @@ class Tree:
         folder, name = paths.file(path)
         if folder is Folder.OUTBOX:
             self._sending.remove(name)
-        elif folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
-            told.read()
+        elif folder is Folder.INBOX and (file := self._notices().get(name)) is not None:
+            file.read()
         elif folder is Folder.INBOX:
             self._collect(self._services.entry(self._name, folder, name), removed=True)
         else:
@@ -193,8 +193,8 @@ class Tree:
         names = paths.steps(path)
         return names[1:] if names[:1] == [ROOT] and self._dossiers.admitted() else None
 
-    def _refuse_change_of_dossiers(self, *of: str) -> None:
-        if any(self._in_dossiers(path) is not None for path in of):
+    def _refuse_change_of_dossiers(self, *changed: str) -> None:
+        if any(self._in_dossiers(path) is not None for path in changed):
             raise self._dossiers.refuse_change()
 
     def _folder(self) -> Attributes:
@@ -203,8 +203,8 @@ class Tree:
     def _read(self, folder: Folder, name: str) -> DownloadHandle:
         if folder is Folder.OUTBOX and self._sending.is_unfinished(name):
             raise denied("The file is not finished")
-        if folder is Folder.INBOX and (told := self._notices().get(name)) is not None:
-            return DownloadHandle(io.BytesIO(told.body), len(told.body), told.at)
+        if folder is Folder.INBOX and (file := self._notices().get(name)) is not None:
+            return DownloadHandle(io.BytesIO(file.body), len(file.body), file.at)
         entry = self._services.entry(self._name, folder, name)
         try:
             if entry.receipt is None:
@@ -220,16 +220,16 @@ class Tree:
     def _notices(self) -> dict[str, _Notice]:
         """The notices in the account's InBox about files that it left unfinished, by name: a view, since
         those files exist only here."""
-        found = {}
+        files = {}
         for lost in self._sending.lost():
             name, body = notice(lost.name, lost.touched, lost=True)
-            found[name] = _Notice(body, lost.touched, lost.forget)
+            files[name] = _Notice(body, lost.touched, lost.forget)
         for upload in self._sending.left():
             name, body = notice(upload.name, upload.touched)
-            found[name] = _Notice(body, upload.touched, upload.silence)
-        return found
+            files[name] = _Notice(body, upload.touched, upload.silence)
+        return files
 
-    def _collect(self, entry: Entry, *, removed: bool) -> None:
+    def _collect(self, entry: MailboxEntry, *, removed: bool) -> None:
         if entry.receipt is None:
             raise denied()
         self._services.wait(
@@ -239,5 +239,5 @@ class Tree:
         )
 
 
-def _attributes(entry: Entry) -> Attributes:
+def _attributes(entry: MailboxEntry) -> Attributes:
     return Attributes(FILE, entry.size, entry.at)

@@ -109,24 +109,24 @@ def data(number: int, content: bytes) -> bytes:
     return packet(Command.DATA, pack(number, content))
 
 
-def attributes(number: int, found: Attributes) -> bytes:
-    return packet(Command.ATTRS, pack(number), found.pack())
+def attributes(number: int, values: Attributes) -> bytes:
+    return packet(Command.ATTRS, pack(number), values.pack())
 
 
 def names(number: int, entries: Sequence[tuple[str, Attributes]], now: datetime) -> bytes:
     parts = [pack(number, len(entries))]
-    for name, found in entries:
-        parts += (pack(name.encode(), found.line(name, now).encode()), found.pack())
+    for name, values in entries:
+        parts += (pack(name.encode(), values.line(name, now).encode()), values.pack())
     return packet(Command.NAME, *parts)
 
 
-def space(number: int, found: Space) -> bytes:
+def space(number: int, room: Space) -> bytes:
     """OpenSSH PROTOCOL, 4.4: sizes are in blocks."""
-    blocks, free = found.most // _BLOCK, found.free // _BLOCK
+    blocks, free = room.most // _BLOCK, room.free // _BLOCK
     body = struct.pack(
         ">11Q",
         *(_BLOCK, _BLOCK, blocks, free, free),
-        *(found.files, found.free_files, found.free_files),
+        *(room.files, room.free_files, room.free_files),
         *(0, _NO_SETUID, LONGEST_NAME),
     )
     return packet(Command.EXTENDED_REPLY, pack(number), body)

@@ -31,7 +31,7 @@ from adapters.store.write.dossier_access_log import list_readings, list_reviews,
 from gateway.dossier.index import Export
 from gateway.dossier.sampling import count_of, drawn, lot
 from gateway.model.china import china_date
-from gateway.model.dossier import Dossier, Reading, Review, ReviewOutcome
+from gateway.model.dossier import Dossier, DossierReading, Review, ReviewOutcome
 from gateway.model.faults import printable
 from gateway.model.parties import TraderClass
 
@@ -214,8 +214,8 @@ def _reason(text: str) -> str:
     return printable(text.strip(), 1000)
 
 
-def _reading(dossier: Dossier, part: str, reason: str) -> Reading:
-    return Reading(
+def _reading(dossier: Dossier, part: str, reason: str) -> DossierReading:
+    return DossierReading(
         at=utc_now(),
         actor=actor(),
         entry=dossier.name,
@@ -225,7 +225,7 @@ def _reading(dossier: Dossier, part: str, reason: str) -> Reading:
     )
 
 
-def _note(home: Home, reading: Reading) -> None:
+def _note(home: Home, reading: DossierReading) -> None:
     with home.store() as database:
         database.submit(lambda transaction: note_reading(transaction, reading)).result()
 

@@ -25,7 +25,7 @@ def words(dossier: Dossier) -> dict[str, Any]:
         },
         "asked": [
             {"at": each.at.isoformat(), "what": each.what, "note": each.note, "path": each.part}
-            for each in dossier.asked
+            for each in dossier.requests
         ],
         "parts": [
             {

@@ -18,8 +18,8 @@ from gateway.model.agreements import (
     AgreementChange,
     AgreementKind,
     AgreementNotice,
+    AgreementSide,
     AgreementState,
-    Side,
 )
 from gateway.model.china import china_date
 from gateway.model.message import Arrival
@@ -83,5 +83,5 @@ def _notice(serial: int, trader: Party, broker: Party, now: datetime) -> Agreeme
         act=Act.CONFIRMED,
         at=now,
         agreement=agreement,
-        proposed_by=Side.BROKER,
+        proposed_by=AgreementSide.BROKER,
     )

@@ -11,7 +11,7 @@ import typer
 
 from adapters.cli.messages.filters import Filters, filtered
 from adapters.cli.output import HomeOption, JsonOption, opened, said_why
-from gateway.operate.message_actions import Act, Stage
+from gateway.operate.message_actions import MessageAct, ReplayStage
 
 WantedArgument = Annotated[
     str | None,
@@ -47,7 +47,7 @@ def _key(text: str) -> str:
 
 
 def _acted(
-    act: Act,
+    act: MessageAct,
     wanted: str | None,
     filters: Filters,
     reason: str | None,
@@ -55,7 +55,7 @@ def _acted(
     key: str | None,
     home: Path,
     as_json: bool,
-    stage: Stage | None = None,
+    stage: ReplayStage | None = None,
 ) -> None:
     from adapters.cli.differing import warn_of_differing
     from adapters.cli.messages import dry_run as trial
@@ -86,7 +86,7 @@ def hold(
 
     Example: gateway messages hold TB20261102000001 --reason "sender asked" --home /srv/gateway
     """
-    _acted(Act.HOLD, wanted, filters, reason, dry_run, request_key, home, as_json)
+    _acted(MessageAct.HOLD, wanted, filters, reason, dry_run, request_key, home, as_json)
 
 
 @filtered
@@ -106,7 +106,7 @@ def release(
 
     Example: gateway messages release TB20261102000001 --reason "sender agreed" --home /srv/gateway
     """
-    _acted(Act.RELEASE, wanted, filters, reason, dry_run, request_key, home, as_json)
+    _acted(MessageAct.RELEASE, wanted, filters, reason, dry_run, request_key, home, as_json)
 
 
 @filtered
@@ -115,7 +115,7 @@ def replay(
     home: HomeOption,
     wanted: WantedArgument = None,
     stage: Annotated[
-        Stage | None,
+        ReplayStage | None,
         typer.Option(
             "--from",
             help="judgement: judge it again under today's rules. delivery: send it again under its key, "
@@ -132,7 +132,7 @@ def replay(
 
     Example: gateway messages replay TB20261102000001 --reason "certificate registered" --home /srv/gateway
     """
-    _acted(Act.REPLAY, wanted, filters, reason, dry_run, request_key, home, as_json, stage)
+    _acted(MessageAct.REPLAY, wanted, filters, reason, dry_run, request_key, home, as_json, stage)
 
 
 @filtered
@@ -156,4 +156,4 @@ def reject(
 
     Example: gateway messages reject TB20261102000001 --reason "withdrawn by the sender" --home /srv/gateway
     """
-    _acted(Act.REJECT, wanted, filters, reason, dry_run, request_key, home, as_json)
+    _acted(MessageAct.REJECT, wanted, filters, reason, dry_run, request_key, home, as_json)

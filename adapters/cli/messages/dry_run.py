@@ -22,14 +22,19 @@ from adapters.home.actor import actor
 from gateway.model.states import State
 from gateway.model.transition import Refusal
 from gateway.operate.dry_run import Trial
-from gateway.operate.message_actions import Act, Impossible, Stage
+from gateway.operate.message_actions import Impossible, MessageAct, ReplayStage
 from gateway.operate.service import OperatorService
 
 _COMPARED: Final = ("state", "verdict", "faults", "route", "backends")
 
 
 def dry_run(
-    act: Act, wanted: str | None, filters: Filters, stage: Stage | None, path: Path, as_json: bool
+    act: MessageAct,
+    wanted: str | None,
+    filters: Filters,
+    stage: ReplayStage | None,
+    path: Path,
+    as_json: bool,
 ) -> None:
     """Prints the result for each selected message. Exits with 1 if none is possible, as the act would."""
     with opened(path) as base, operating(base) as on:
@@ -57,7 +62,7 @@ def dry_run(
         raise typer.Exit(NO)
 
 
-def _shown(service: OperatorService, id_: str, act: Act, stage: Stage | None) -> dict[str, Any]:
+def _shown(service: OperatorService, id_: str, act: MessageAct, stage: ReplayStage | None) -> dict[str, Any]:
     try:
         trial = service.dry_run(act, stage, id_, actor())
     except Impossible as error:
@@ -82,7 +87,7 @@ def _shown(service: OperatorService, id_: str, act: Act, stage: Stage | None) ->
 
 
 def _waits_for(trial: Trial) -> str | None:
-    if trial.stage is Stage.JUDGEMENT and trial.after.state is State.HELD:
+    if trial.stage is ReplayStage.JUDGEMENT and trial.after.state is State.HELD:
         return f"a failure of our own is mended: {trial.after.reason}"
     return trial.after.waiting_for
 

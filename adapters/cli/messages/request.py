@@ -26,14 +26,14 @@ from gateway.model.policy import OperationsPolicy
 from gateway.model.states import Event
 from gateway.model.transition import Refusal
 from gateway.operate.bulk_requests import (
+    ItemOutcome,
     NothingChosen,
     OtherRequest,
-    Outcome,
-    Progress,
+    RequestStatus,
     RequestTerms,
     needs_approval,
 )
-from gateway.operate.message_actions import Act, Impossible, Stage
+from gateway.operate.message_actions import Impossible, MessageAct, ReplayStage
 
 _OPERATORS: Final = (Event.REPLAYED, Event.RESUMED, Event.HELD, Event.DISMISSED)
 
@@ -42,12 +42,12 @@ _OPERATORS: Final = (Event.REPLAYED, Event.RESUMED, Event.HELD, Event.DISMISSED)
 class Ask:
     """The request as given by the options: for one message, or for all that match filters."""
 
-    act: Act
+    act: MessageAct
     wanted: str | None
     filters: Filters
     reason: str
     key: str | None
-    stage: Stage | None = None
+    stage: ReplayStage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def asked(ask: Ask, path: Path, as_json: bool) -> None:
             else {**ask.filters.given, "limit": str(ask.filters.limit)}
         )
         request = RequestTerms(
-            act=ask.act, stage=ask.stage, wanted=by, reason=ask.reason, actor=actor(), key=ask.key
+            act=ask.act, stage=ask.stage, criteria=by, reason=ask.reason, actor=actor(), key=ask.key
         )
         if single is not None and ask.key is None and not needs_approval(ask.act, policy):
             _at_once(on, request, single, policy, as_json)
@@ -169,8 +169,8 @@ def finish(on: Operating, undertaking: str, as_json: bool, *, single: str | None
     with on.reading() as reader:
         shown = show_request(reader, undertaking)
     outcome = shown["items"][0]
-    failed = shown["state"] == Progress.DONE and shown[Outcome.DONE] == 0
-    if single is not None and outcome["outcome"] == Outcome.DONE:
+    failed = shown["state"] == RequestStatus.DONE and shown[ItemOutcome.DONE] == 0
+    if single is not None and outcome["outcome"] == ItemOutcome.DONE:
         _say_one(single, outcome["note"], as_json)
         return
     if single is not None and failed:
@@ -181,7 +181,7 @@ def finish(on: Operating, undertaking: str, as_json: bool, *, single: str | None
         typer.echo(in_words(shown))
     if failed:
         raise typer.Exit(NO)
-    if shown["state"] == Progress.ASKED:
+    if shown["state"] == RequestStatus.ASKED:
         raise typer.Exit(WAITS)
 
 
@@ -190,14 +190,14 @@ def in_words(shown: dict[str, Any]) -> str:
     id_, act = shown["id"], shown["act"]
     counted = f"{act}: {shown['done']} done, {shown['impossible']} not possible, {shown['open']} open"
     match shown["state"]:
-        case Progress.ASKED:
+        case RequestStatus.ASKED:
             return (
                 f"{act} of {shown['messages']} waits for a second person; another user says: "
                 f"gateway undertakings approve {id_}"
             )
-        case Progress.REFUSED:
+        case RequestStatus.REFUSED:
             return f"{act} of {shown['messages']} was refused by {shown['decided_by']}"
-        case Progress.OPEN:
+        case RequestStatus.OPEN:
             return f"{counted}; go on with: gateway undertakings resume {id_}"
         case _:
             return f"{counted}; see: gateway undertakings show {id_}"

@@ -24,10 +24,10 @@ from gateway.model.agreements import (
     PROPOSED,
     Act,
     AgreementNotice,
+    AgreementSide,
     AgreementState,
     IllegalAct,
-    Side,
-    Told,
+    NoticeAct,
     after,
 )
 from gateway.model.china import CHINA, china_date
@@ -109,7 +109,7 @@ class ReferenceAssociation(SimulatedBackend):
         missing = [name for name in _NEEDED if name not in facts]
         if missing:
             raise Refused(f"the request does not tell {', '.join(missing)}")
-        confirmed = proposer_of_request(facts) is Side.BROKER and self._confirms(
+        confirmed = proposer_of_request(facts) is AgreementSide.BROKER and self._confirms(
             facts["trader_code"], facts["agent_code"]
         )
         course = course_of(facts.get("note", ""), confirmed=confirmed)
@@ -162,7 +162,7 @@ def _next(notice: AgreementNotice, act: Act, reason: str, now: datetime) -> Agre
     return replace(notice, id=_id_of(number, act), act=act, at=now, agreement=agreement, reason=reason)
 
 
-def _id_of(number: str, act: Told) -> str:
+def _id_of(number: str, act: NoticeAct) -> str:
     """The id of a notice. It is unique: of one agreement each act is notified once, except amendments, whose
     ids get a serial."""
     return f"{number}-{act}"

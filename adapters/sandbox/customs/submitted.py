@@ -12,7 +12,7 @@ from adapters.sandbox.customs.notices import import_response
 from adapters.sandbox.inspection import Refused, scratch
 from gateway.config.connections import DxpSettings
 from gateway.formats import dxp, xml
-from gateway.formats.archive import Archive, ArchiveLimits, Entry, open_archive
+from gateway.formats.archive import Archive, ArchiveEntry, ArchiveLimits, open_archive
 from gateway.formats.submission import ENVELOPE_NAME, NAMESPACE, ROOT
 from gateway.model.answer import Answer
 from gateway.model.faults import MessageRejected, printable
@@ -97,21 +97,21 @@ def refusal(key: str, reference: str, reason: str) -> tuple[str, bytes]:
     return f"Failed_{key}.xml", said
 
 
-def _enclosure(entry: Entry, sha256: str) -> Enclosure:
+def _enclosure(entry: ArchiveEntry, sha256: str) -> Enclosure:
     # The envelope states its kind and message, and the back-end reads the envelope.
     return Enclosure(
         kind=EnclosureKind.ATTACHMENT, name=entry.name, sha256=sha256, size=entry.size, message=""
     )
 
 
-def _digest(archive: Archive, entry: Entry) -> str:
+def _digest(archive: Archive, entry: ArchiveEntry) -> str:
     digest = hashlib.sha256()
     for chunk in archive.open(entry):
         digest.update(chunk)
     return digest.hexdigest()
 
 
-def _copy(archive: Archive, entry: Entry, folder: Path) -> IO[bytes]:
+def _copy(archive: Archive, entry: ArchiveEntry, folder: Path) -> IO[bytes]:
     copy = scratch(folder)
     for chunk in archive.open(entry):
         copy.write(chunk)

@@ -19,11 +19,11 @@ from gateway.model.dossier import (
     Copy,
     Dossier,
     DossierDeclaration,
+    DossierReading,
     DossierReceipt,
     OwedDocuments,
-    Reading,
-    Record,
     Recorded,
+    RecordKind,
 )
 from gateway.model.faults import MessageRejected
 from gateway.model.message import Enclosure, EnclosureKind, Operation, Part, ReceiptKind
@@ -58,7 +58,7 @@ class SqlDossiers:
     async def body(self, recorded: Recorded) -> bytes:
         return await self._database.read(lambda reader: recorded_body(reader, recorded))
 
-    async def note(self, reading: Reading) -> None:
+    async def note(self, reading: DossierReading) -> None:
         await self._database.write(lambda transaction: note_reading(transaction, reading))
 
 
@@ -115,9 +115,9 @@ _ANSWERS: Final = (
 _NAME: Final = select(messages.c.name).where(messages.c.id == bindparam("wanted"))
 _OWED: Final = select(obligations).where(obligations.c.message == bindparam("of"))
 _BODIES: Final = {
-    Record.ENVELOPE: select(deliveries.c.envelope).where(deliveries.c.id == bindparam("row")),
-    Record.RECEIPT: select(receipts.c.body).where(receipts.c.id == bindparam("row")),
-    Record.ANSWER: select(messages.c.body).where(
+    RecordKind.ENVELOPE: select(deliveries.c.envelope).where(deliveries.c.id == bindparam("row")),
+    RecordKind.RECEIPT: select(receipts.c.body).where(receipts.c.id == bindparam("row")),
+    RecordKind.ANSWER: select(messages.c.body).where(
         messages.c.seq == bindparam("row"), messages.c.kind == "answer"
     ),
 }
@@ -236,7 +236,7 @@ def _named(reader: Connection, enclosure: Enclosure) -> Enclosure:
 
 def _receipt(row: Row[*tuple[Any, ...]]) -> DossierReceipt:
     return DossierReceipt(
-        record=Record.RECEIPT,
+        record=RecordKind.RECEIPT,
         row=row.id,
         name=row.name,
         kind=row.kind,
@@ -265,7 +265,7 @@ def _answer(row: Row[*tuple[Any, ...]], families: Families) -> DossierReceipt:
         # The message was readable when it came; its family has been removed since. It is filed all the same.
         pass
     return DossierReceipt(
-        record=Record.ANSWER,
+        record=RecordKind.ANSWER,
         row=row.seq,
         name=f"{row.id}-{row.type}.xml",
         kind=row.type,

@@ -10,7 +10,7 @@ from adapters.store.database import Database
 from adapters.store.tables.messages import SHOWN, messages, receipts
 from adapters.store.write.renaming import rename
 from gateway.model.folders import Folder
-from gateway.receive.ports import Entry
+from gateway.receive.ports import MailboxEntry
 
 
 class SqlMailbox:
@@ -20,10 +20,10 @@ class SqlMailbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, account: str, folder: Folder, after: str, limit: int) -> Sequence[Entry]:
+    async def page(self, account: str, folder: Folder, after: str, limit: int) -> Sequence[MailboxEntry]:
         return await self._database.read(lambda reader: _page(reader, account, folder, after, limit))
 
-    async def entry(self, account: str, folder: Folder, name: str) -> Entry | None:
+    async def entry(self, account: str, folder: Folder, name: str) -> MailboxEntry | None:
         return await self._database.read(lambda reader: _entry(reader, account, folder, name))
 
     async def whereabouts(self, account: str, messages: Sequence[str]) -> Mapping[str, Folder]:
@@ -41,7 +41,7 @@ class SqlMailbox:
             raise KeyError(receipt)
         return bytes(found)
 
-    async def rename(self, account: str, name: str, to: str, now: datetime) -> Entry | None:
+    async def rename(self, account: str, name: str, to: str, now: datetime) -> MailboxEntry | None:
         return await self._database.write(lambda transaction: rename(transaction, account, name, to, now))
 
     async def collected(self, account: str, receipt: int, at: datetime, *, removed: bool) -> None:
@@ -87,9 +87,9 @@ _BODY: Final = select(receipts.c.body).where(
 )
 
 
-def _page(reader: Connection, account: str, folder: Folder, after: str, limit: int) -> list[Entry]:
+def _page(reader: Connection, account: str, folder: Folder, after: str, limit: int) -> list[MailboxEntry]:
     where = {"account": account, "folder": folder, "after": after, "most": limit}
-    entries: dict[str, Entry] = {}
+    entries: dict[str, MailboxEntry] = {}
     if folder is not Folder.INBOX:
         rows = reader.execute(NEXT_MESSAGES, where).all()
         entries = {row.name: _of_message(row, folder) for row in rows}
@@ -102,7 +102,7 @@ def _page(reader: Connection, account: str, folder: Folder, after: str, limit: i
     return [entries[name] for name in sorted(entries)[:limit]]
 
 
-def _entry(reader: Connection, account: str, folder: Folder, name: str) -> Entry | None:
+def _entry(reader: Connection, account: str, folder: Folder, name: str) -> MailboxEntry | None:
     where = {"account": account, "folder": folder, "wanted": name}
     if folder in (Folder.INBOX, Folder.FAILBOX):
         row = reader.execute(_RECEIPTS.where(receipts.c.name == bindparam("wanted")), where).first()
@@ -115,9 +115,9 @@ def _entry(reader: Connection, account: str, folder: Folder, name: str) -> Entry
     return None
 
 
-def _of_message(row: Row[*tuple[Any, ...]], folder: Folder) -> Entry:
-    return Entry(folder=folder, name=row.name, size=row.size, at=row.moved_at, sha256=row.sha256)
+def _of_message(row: Row[*tuple[Any, ...]], folder: Folder) -> MailboxEntry:
+    return MailboxEntry(folder=folder, name=row.name, size=row.size, at=row.moved_at, sha256=row.sha256)
 
 
-def _of_receipt(row: Row[*tuple[Any, ...]], folder: Folder) -> Entry:
-    return Entry(folder=folder, name=row.name, size=row.size, at=row.created_at, receipt=row.id)
+def _of_receipt(row: Row[*tuple[Any, ...]], folder: Folder) -> MailboxEntry:
+    return MailboxEntry(folder=folder, name=row.name, size=row.size, at=row.created_at, receipt=row.id)

@@ -51,7 +51,7 @@ class Depth:
     `oldest` is when the first of them came to the gateway, None if there is none."""
 
     stage: Stage
-    of: str
+    owner: str
     count: int
     oldest: datetime | None
 
@@ -76,7 +76,7 @@ def _of_messages(reader: Connection) -> Iterator[Depth]:
             count += reader.execute(select(func.count()).select_from(messages).where(*here)).scalar_one()
             oldest = select(messages.c.received_at).where(*here).order_by(messages.c.seq).limit(1)
             first.extend(reader.execute(oldest).scalars())
-        yield Depth(stage=stage, of="", count=count, oldest=min(first, default=None))
+        yield Depth(stage=stage, owner="", count=count, oldest=min(first, default=None))
 
 
 def _of_deliveries(reader: Connection) -> Iterator[Depth]:
@@ -88,7 +88,7 @@ def _of_deliveries(reader: Connection) -> Iterator[Depth]:
             .group_by(deliveries.c.destination)
         )
         for destination, count, oldest in reader.execute(query):
-            yield Depth(stage=stage, of=destination, count=count, oldest=oldest)
+            yield Depth(stage=stage, owner=destination, count=count, oldest=oldest)
 
 
 def _of_postings(reader: Connection) -> Iterator[Depth]:
@@ -100,7 +100,7 @@ def _of_postings(reader: Connection) -> Iterator[Depth]:
     created = select(receipts.c.created_at)
     for account, count, first in reader.execute(query).all():
         oldest = reader.execute(created.where(receipts.c.id == first)).scalar_one()
-        yield Depth(stage=Stage.TO_POST, of=account, count=count, oldest=oldest)
+        yield Depth(stage=Stage.TO_POST, owner=account, count=count, oldest=oldest)
 
 
 _HOUR: Final = timedelta(hours=1)

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import Instant
 from adapters.store.tables.operations import NOT_CLEAR, OPEN_ALARM, alarm_tellings, alarms
-from gateway.monitor.alarms import Alarm, AlarmNotice, Changes, Condition, NoticeKind, Severity
+from gateway.monitor.alarms import Alarm, AlarmNotice, AlarmSeverity, Changes, Condition, NoticeKind
 
 _OPEN: Final = select(alarms).where(OPEN_ALARM).order_by(alarms.c.id)
 _TOLD: Final = (alarm_tellings.c.told_at, alarm_tellings.c.told_severity, alarm_tellings.c.clear_told_at)
@@ -56,7 +56,7 @@ def to_tell(reader: Connection, way: str) -> list[Alarm]:
         replace(
             _alarm(row),
             told_at=row.told_at,
-            told_severity=None if row.told_severity is None else Severity(row.told_severity),
+            told_severity=None if row.told_severity is None else AlarmSeverity(row.told_severity),
             clear_told_at=row.clear_told_at,
         )
         for row in found
@@ -132,7 +132,7 @@ def _alarm(row: Row[*tuple[Any, ...]]) -> Alarm:
     return Alarm(
         id=row.id,
         key=row.key,
-        severity=Severity(row.severity),
+        severity=AlarmSeverity(row.severity),
         zh=row.zh,
         en=row.en,
         opened_at=row.opened_at,

@@ -19,16 +19,16 @@ from gateway.model.policy import OperationsPolicy
 from gateway.model.transition import Applied, Refusal
 from gateway.operate.bulk_requests import (
     BulkRequest,
+    ItemOutcome,
     NothingChosen,
-    Outcome,
-    Progress,
+    RequestStatus,
     RequestTerms,
     check_decision,
     check_same,
     check_still,
     initial_status,
 )
-from gateway.operate.message_actions import Act, Impossible, Stage
+from gateway.operate.message_actions import Impossible, MessageAct, ReplayStage
 
 _BY_KEY: Final = select(undertakings).where(undertakings.c.request_key == bindparam("key"))
 _BY_ID: Final = select(undertakings).where(undertakings.c.id == bindparam("wanted"))
@@ -37,7 +37,7 @@ _CHANGE: Final = update(undertakings).where(undertakings.c.id == bindparam("whic
 _OPEN_ITEM: Final = (
     (items.c.undertaking == bindparam("of")),
     (items.c.message == bindparam("wanted")),
-    (items.c.outcome == Outcome.OPEN.value),
+    (items.c.outcome == ItemOutcome.OPEN.value),
 )
 _ITEM: Final = select(items.c.message).where(*_OPEN_ITEM)
 _SETTLE: Final = update(items).where(*_OPEN_ITEM)
@@ -72,7 +72,7 @@ def write_request(
             "request_key": request.key,
             "act": request.act,
             "stage": request.stage or "",
-            "wanted": request.wanted,
+            "wanted": request.criteria,
             "reason": request.reason,
             "state": initial_status(request.act, wanted, policy),
             "actor": request.actor,
@@ -81,13 +81,16 @@ def write_request(
     )
     transaction.connection.execute(
         insert(items),
-        [{"undertaking": id_, "message": message, "outcome": Outcome.OPEN, "note": ""} for message in wanted],
+        [
+            {"undertaking": id_, "message": message, "outcome": ItemOutcome.OPEN, "note": ""}
+            for message in wanted
+        ],
     )
     return id_
 
 
 def decide(
-    transaction: Transaction, wanted: str, actor: str, decision: Progress, words: str, now: datetime
+    transaction: Transaction, wanted: str, actor: str, decision: RequestStatus, words: str, now: datetime
 ) -> None:
     """Approves (`OPEN`) or refuses a request that waits for a second person. Raises `KeyError`,
     `Impossible`."""
@@ -100,7 +103,7 @@ def decide(
         "decided_at": now,
         "decision": words,
     }
-    if decision is Progress.REFUSED:
+    if decision is RequestStatus.REFUSED:
         changed["ended_at"] = now
     transaction.connection.execute(_CHANGE, changed)
 
@@ -123,9 +126,9 @@ def carry_out(
         changed = change(transaction)
         if isinstance(changed, Refusal):
             return changed
-        outcome, note = Outcome.DONE, str(changed.state)
+        outcome, note = ItemOutcome.DONE, str(changed.state)
     except Impossible as error:
-        outcome, note = Outcome.IMPOSSIBLE, str(error)
+        outcome, note = ItemOutcome.IMPOSSIBLE, str(error)
     transaction.connection.execute(_SETTLE, {**of, "outcome": outcome, "note": note, "at": now})
     return None
 
@@ -133,8 +136,10 @@ def carry_out(
 def end(transaction: Transaction, wanted: str, now: datetime) -> None:
     """Marks the request as done if none of its items is open any more."""
     if not open_messages(transaction.connection, wanted, 1):
-        done = update(undertakings).where(undertakings.c.id == wanted, undertakings.c.state == Progress.OPEN)
-        transaction.connection.execute(done.values(state=Progress.DONE, ended_at=now))
+        done = update(undertakings).where(
+            undertakings.c.id == wanted, undertakings.c.state == RequestStatus.OPEN
+        )
+        transaction.connection.execute(done.values(state=RequestStatus.DONE, ended_at=now))
 
 
 def find_request(reader: Connection, wanted: str) -> BulkRequest:
@@ -142,21 +147,21 @@ def find_request(reader: Connection, wanted: str) -> BulkRequest:
     row = reader.execute(_BY_ID, {"wanted": wanted}).first()
     if row is None:
         raise KeyError(wanted)
-    progress = Progress(row.state)
+    progress = RequestStatus(row.state)
     return BulkRequest(
         id=row.id,
         request=_request_of(row),
         progress=progress,
-        approved_by=None if progress is Progress.REFUSED else row.decided_by,
+        approved_by=None if progress is RequestStatus.REFUSED else row.decided_by,
         created_at=row.created_at,
     )
 
 
 def _request_of(row: Row[*tuple[Any, ...]]) -> RequestTerms:
     return RequestTerms(
-        act=Act(row.act),
-        stage=Stage(row.stage) if row.stage else None,
-        wanted=row.wanted,
+        act=MessageAct(row.act),
+        stage=ReplayStage(row.stage) if row.stage else None,
+        criteria=row.wanted,
         reason=row.reason,
         actor=row.actor,
         key=row.request_key,
@@ -166,14 +171,14 @@ def _request_of(row: Row[*tuple[Any, ...]]) -> RequestTerms:
 def open_messages(reader: Connection, wanted: str, limit: int = 0) -> list[str]:
     """Its messages that are not dealt with yet, in the order of their ids; all if `limit` is 0."""
     query = select(items.c.message).where(
-        items.c.undertaking == wanted, items.c.outcome == Outcome.OPEN.value
+        items.c.undertaking == wanted, items.c.outcome == ItemOutcome.OPEN.value
     )
     query = query.order_by(items.c.message)
     return list(reader.execute(query.limit(limit) if limit else query).scalars())
 
 
 def list_requests(
-    reader: Connection, state: Progress | None, limit: int, since: datetime | None = None
+    reader: Connection, state: RequestStatus | None, limit: int, since: datetime | None = None
 ) -> list[dict[str, Any]]:
     """The newest `limit` requests (0: all) made at `since` or later, oldest first, with the outcomes of their
     messages."""
@@ -221,7 +226,7 @@ def _listed(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
         "decided_at": _plain(row.decided_at),
         "ended_at": _plain(row.ended_at),
         "messages": sum(counts.values()),
-        **{str(outcome): counts.get(outcome, 0) for outcome in Outcome},
+        **{str(outcome): counts.get(outcome, 0) for outcome in ItemOutcome},
     }
 
 

@@ -26,8 +26,8 @@ class SqlDestinations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def known(self) -> DestinationStatus:
-        return await self._database.read(known)
+    async def statuses(self) -> DestinationStatus:
+        return await self._database.read(destination_statuses)
 
     async def turned(self, name: str, breaker: CircuitBreaker) -> None:
         await self._database.write(lambda transaction: _put(transaction, name, _columns(breaker)))
@@ -62,7 +62,7 @@ _WAITING: Final = (
 )
 
 
-def known(reader: Connection) -> DestinationStatus:
+def destination_statuses(reader: Connection) -> DestinationStatus:
     return {row.name: (_breaker(row), _pause(row)) for row in reader.execute(_KNOWN)}
 
 
@@ -77,7 +77,7 @@ def waiting(reader: Connection) -> Mapping[str, Waiting]:
 def _change(
     transaction: Transaction, name: str, decide: BackendDecision, actor: str, reason: str, now: datetime
 ) -> bool:
-    change = decide(known(transaction.connection).get(name))
+    change = decide(destination_statuses(transaction.connection).get(name))
     if change is None:
         return False
     if change.after is not None:

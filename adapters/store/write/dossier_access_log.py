@@ -8,13 +8,13 @@ from sqlalchemy import Connection, insert, select
 from adapters.store.database import Transaction
 from adapters.store.tables.dossiers import readings, reviews
 from adapters.store.tables.messages import messages
-from gateway.model.dossier import Reading, Review
+from gateway.model.dossier import DossierReading, Review
 from gateway.model.states import State
 
 _STATE: Final = select(messages.c.state)
 
 
-def note_reading(transaction: Transaction, reading: Reading) -> None:
+def note_reading(transaction: Transaction, reading: DossierReading) -> None:
     """Records that somebody reads a part of a dossier."""
     transaction.connection.execute(
         insert(readings),

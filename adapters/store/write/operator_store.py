@@ -31,16 +31,16 @@ from gateway.model.policy import OperationsPolicy
 from gateway.model.rejection import Hold
 from gateway.model.states import DeliveryState, Event, State
 from gateway.model.transition import Applied, Refusal
-from gateway.operate.bulk_requests import BulkRequest, Progress, RequestTerms
+from gateway.operate.bulk_requests import BulkRequest, RequestStatus, RequestTerms
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.dry_run import Trial
-from gateway.operate.message_actions import Act, Stage, event_of
+from gateway.operate.message_actions import MessageAct, ReplayStage, event_of
 from gateway.operate.ports import Change
 
 _USED: Final = select(agreements.c.number, agreements.c.kind).where(
     agreements.c.number == bindparam("number"), agreements.c.used_by == bindparam("by")
 )
-_STAGES: Final = {Event.REPLAYED: Stage.JUDGEMENT, Event.RESUMED: Stage.DELIVERY}
+_STAGES: Final = {Event.REPLAYED: ReplayStage.JUDGEMENT, Event.RESUMED: ReplayStage.DELIVERY}
 
 
 class SqlOperatorStore:
@@ -111,7 +111,7 @@ class SqlOperatorStore:
         with self._database.engine.connect() as reader:
             return open_messages(reader, id_)
 
-    def decide(self, id_: str, actor: str, decision: Progress, words: str, now: datetime) -> None:
+    def decide(self, id_: str, actor: str, decision: RequestStatus, words: str, now: datetime) -> None:
         self._database.submit(lambda to: decide(to, id_, actor, decision, words, now)).result()
 
     def carry_out(
@@ -136,7 +136,7 @@ def stopped(reader: Connection, message: str) -> Hold:
     """The data for the final receipt of a rejection. Raises `Impossible`, and `KeyError` if there is no such
     message."""
     row, present = message_status(reader, message)
-    event_of(Act.REJECT, present)
+    event_of(MessageAct.REJECT, present)
     used = reader.execute(_USED, {"number": row.agreement, "by": message}).first()
     return Hold(
         received=received_of(row),

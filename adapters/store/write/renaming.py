@@ -12,7 +12,7 @@ from adapters.store.tables.operations import former_names
 from gateway.model.folders import Folder
 from gateway.model.states import State
 from gateway.model.transition import Note
-from gateway.receive.ports import Entry
+from gateway.receive.ports import MailboxEntry
 from gateway.receive.renaming import RENAMED_WITHIN, NotRenamed, renamed
 
 _NAMED: Final = select(messages).where(
@@ -30,7 +30,7 @@ _CHANGE: Final = update(messages).where(messages.c.seq == bindparam("which"))
 _NOTE: Final = insert(former_names)
 
 
-def rename(transaction: Transaction, account: str, name: str, to: str, now: datetime) -> Entry | None:
+def rename(transaction: Transaction, account: str, name: str, to: str, now: datetime) -> MailboxEntry | None:
     """Implements `gateway.receive.ports.Mailbox.rename`, in one commit with its event."""
     connection = transaction.connection
     row = connection.execute(
@@ -50,5 +50,7 @@ def rename(transaction: Transaction, account: str, name: str, to: str, now: date
     return _entry(to, row)
 
 
-def _entry(name: str, row: Row[*tuple[Any, ...]]) -> Entry:
-    return Entry(folder=Folder(row.folder), name=name, size=row.size, at=row.moved_at, sha256=row.sha256)
+def _entry(name: str, row: Row[*tuple[Any, ...]]) -> MailboxEntry:
+    return MailboxEntry(
+        folder=Folder(row.folder), name=name, size=row.size, at=row.moved_at, sha256=row.sha256
+    )

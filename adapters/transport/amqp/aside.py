@@ -48,7 +48,7 @@ class DeadLetterView:
 
 
 @asynccontextmanager
-async def browse(aside: DeadLetterQueue, wanted: str | None = None) -> AsyncIterator[DeadLetterView]:
+async def browse(aside: DeadLetterQueue, message_id: str | None = None) -> AsyncIterator[DeadLetterView]:
     """Raises the broker's and the network's exceptions. Messages not acknowledged inside the context are
     returned."""
     connection = await aio_pika.connect(
@@ -65,14 +65,14 @@ async def browse(aside: DeadLetterQueue, wanted: str | None = None) -> AsyncIter
         channel = await connection.channel(on_return_raises=True)
         queue = await channel.declare_queue(aside.queue, passive=True)
         there = min(queue.declaration_result.message_count or 0, MOST)
-        found: list[dict[str, Any]] = []
+        shown: list[dict[str, Any]] = []
         those: dict[str, AbstractIncomingMessage] = {}
         came = asyncio.Event()
 
         async def take(message: AbstractIncomingMessage) -> None:
             facts = facts_of(message)  # without its bytes: there may be many messages
-            found.append(facts)
-            if wanted is not None and wanted in (facts["id"], facts["message_id"]):
+            shown.append(facts)
+            if message_id is not None and message_id in (facts["id"], facts["message_id"]):
                 those.setdefault(facts["id"], message)
             came.set()
 
@@ -81,11 +81,11 @@ async def browse(aside: DeadLetterQueue, wanted: str | None = None) -> AsyncIter
             await channel.set_qos(prefetch_count=there)
             consumer = await queue.consume(take)
             with suppress(TimeoutError):  # another view may have taken what was counted
-                while len(found) < there:
+                while len(shown) < there:
                     came.clear()
                     await asyncio.wait_for(came.wait(), WITHIN)
             await queue.cancel(consumer)
-        yield DeadLetterView(channel, found, list(those.values()))
+        yield DeadLetterView(channel, shown, list(those.values()))
 
 
 async def put_back(
@@ -123,9 +123,9 @@ def facts_of(message: AbstractIncomingMessage) -> dict[str, Any]:
     deaths = headers.get("x-death")
     by_broker = [str(each.get("reason")) for each in deaths or () if isinstance(each, dict)]
     reason = headers.get("x-reason") or headers.get("reason")
-    known = hashlib.sha256(f"{message.message_id}\n{user}\n".encode() + message.body)
+    digest = hashlib.sha256(f"{message.message_id}\n{user}\n".encode() + message.body)
     return {
-        "id": known.hexdigest()[:12],
+        "id": digest.hexdigest()[:12],
         "message_id": message.message_id,
         "user": user,
         "size": len(message.body),

@@ -242,8 +242,8 @@ class BrokerConnection:
                     raise
                 self.why_not = "the connection was closed"
             except Exception as error:
-                said = str(error) or type(error).__name__
-                self.why_not = certificate_trouble(error) or printable(said, 300)
+                reason = str(error) or type(error).__name__
+                self.why_not = certificate_trouble(error) or printable(reason, 300)
             log.warning("broker lost", connection=self.name, why=self.why_not)
             failures = 1 if clock() - began > STEADY_AFTER else failures + 1
             spread = random.uniform(0.5, 1)  # noqa: S311  spreads retries, no secret
@@ -354,12 +354,12 @@ class BrokerConnection:
         elif not watched:
             await below.basic_qos(prefetch_count=0, timeout=within)
         for queue in watched:
-            found = await below.queue_declare(queue, passive=True, timeout=within)
-            if not found.consumer_count:
+            declared = await below.queue_declare(queue, passive=True, timeout=within)
+            if not declared.consumer_count:
                 raise ConnectionLost(f"queue {queue} has no consumer")
         if self._aside is not None:
-            found = await below.queue_declare(self._aside, passive=True, timeout=within)
-            self.put_aside = found.message_count or 0
+            declared = await below.queue_declare(self._aside, passive=True, timeout=within)
+            self.put_aside = declared.message_count or 0
 
     async def _close(self, ended: AbstractConnection | AbstractChannel) -> None:
         # If the network hangs, so does a proper close: after `CLOSE_WITHIN` it continues in the background.
@@ -386,11 +386,11 @@ async def _unblocked(channel: AbstractChannel, seconds: float) -> bool:
 async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
     """Cancels tasks that use the library, repeatedly until they have ended: it sometimes swallows a
     cancellation, for example while connecting."""
-    left = set(tasks)
-    while left:
-        for task in left:
+    running = set(tasks)
+    while running:
+        for task in running:
             task.cancel()
-        left = (await asyncio.wait(left, timeout=CANCEL_EVERY))[1]
+        running = (await asyncio.wait(running, timeout=CANCEL_EVERY))[1]
 
 
 def _tell(gone: asyncio.Future[str], why: BaseException | None) -> None:

@@ -28,18 +28,18 @@ class LocalFiles:
         self._root = root
 
     def listing(self, folder: str, wanted: Callable[[FolderEntry], bool] = anything) -> list[FolderEntry]:
-        found: list[FolderEntry] = []
+        matching: list[FolderEntry] = []
         with self._opened(folder) as opened, os.scandir(opened) as entries:
             for entry in islice(entries, FIRST):
-                if len(found) == MOST:
+                if len(matching) == MOST:
                     break
                 try:
                     each = _found(entry.name, entry.stat(follow_symlinks=False))
                 except FileNotFoundError:
                     continue  # it was removed meanwhile
                 if wanted(each):
-                    found.append(each)
-        return found
+                    matching.append(each)
+        return matching
 
     def look(self, folder: str, name: str) -> FolderEntry | None:
         try:
@@ -106,10 +106,10 @@ class LocalFiles:
             except FileExistsError:
                 return
             with self._opened(folder) as made:
-                kept = (
+                mode = (
                     stat.S_IMODE(os.fstat(made).st_mode) & ~0o777
                 )  # a group's folder makes those of a group
-                os.fchmod(made, kept | shared(0o777))
+                os.fchmod(made, mode | shared(0o777))
             os.fsync(opened)
 
     def close(self) -> None:

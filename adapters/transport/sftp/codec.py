@@ -131,9 +131,9 @@ class Fields:
         end = self._at + length
         if end > len(self._data):
             raise BadPacket("a packet is cut short")
-        taken = self._data[self._at : end]
+        piece = self._data[self._at : end]
         self._at = end
-        return taken
+        return piece
 
 
 def pack(*fields: bytes | int) -> bytes:

@@ -55,19 +55,19 @@ class SftpFiles:
         return take
 
     def listing(self, folder: str, wanted: Callable[[FolderEntry], bool] = anything) -> list[FolderEntry]:
-        found: list[FolderEntry] = []
+        entries: list[FolderEntry] = []
         looked_at = 0
         with self._using(folder) as wire:
             handle = wire.handle(wire.ask(Command.OPENDIR, self._path(folder)))
             try:
                 with suppress(Ended):
-                    while len(found) < MOST and looked_at < FIRST:
+                    while len(entries) < MOST and looked_at < FIRST:
                         names = wire.names(wire.ask(Command.READDIR, handle))
                         looked_at += len(names) or _EMPTY
-                        found += [each for each in names if each.name not in (".", "..") and wanted(each)]
+                        entries += [each for each in names if each.name not in (".", "..") and wanted(each)]
             finally:
                 wire.done(wire.ask(Command.CLOSE, handle))
-        return found[:MOST]
+        return entries[:MOST]
 
     def look(self, folder: str, name: str) -> FolderEntry | None:
         path = self._path(folder, checked(name))
@@ -82,13 +82,13 @@ class SftpFiles:
         with self._using(name) as wire:
             handle = wire.handle(wire.ask(Command.OPEN, path, Mode.READ, 0))
             under_way: deque[int] = deque()
-            asked = at = 0
+            requested = at = 0
             try:
                 with suppress(Ended):
                     while True:
                         while len(under_way) < _AHEAD:
-                            under_way.append(wire.ask_at(Command.READ, handle, asked, _PIECE.to_bytes(4)))
-                            asked += _PIECE
+                            under_way.append(wire.ask_at(Command.READ, handle, requested, _PIECE.to_bytes(4)))
+                            requested += _PIECE
                         data = wire.data(under_way.popleft())
                         if not 0 < len(data) <= _PIECE:
                             raise BadPacket("another piece of a file than was asked for")
@@ -96,7 +96,7 @@ class SftpFiles:
                         at += len(data)
                         if len(data) < _PIECE:  # the requests already sent are for wrong offsets
                             _forget(wire, under_way)
-                            asked = at
+                            requested = at
             finally:
                 _forget(wire, under_way)
                 wire.done(wire.ask(Command.CLOSE, handle))

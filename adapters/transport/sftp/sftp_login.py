@@ -46,8 +46,8 @@ class _Connection(paramiko.Transport):
     def __init__(self, sock: socket.socket, host_key_type: str) -> None:
         super().__init__(sock, packetizer_class=_BoundedPackets)
         # A server with several keys must show the one of the configured type.
-        known = ("rsa-sha2-512", "rsa-sha2-256") if host_key_type == "ssh-rsa" else (host_key_type,)
-        self._preferred_keys = known
+        algorithms = ("rsa-sha2-512", "rsa-sha2-256") if host_key_type == "ssh-rsa" else (host_key_type,)
+        self._preferred_keys = algorithms
         self.local_version = "SSH-2.0-gateway"
         self.banner_timeout = self.auth_timeout = self.channel_timeout = PATIENCE
         self.set_log_channel(_WIRE_LOG)

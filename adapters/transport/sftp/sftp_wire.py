@@ -100,16 +100,16 @@ class Wire:
 
     def names(self, number: int) -> list[FolderEntry]:
         fields = self._expect(number, Command.NAME)
-        found = []
+        entries = []
         for _ in range(fields.number()):
             name = os.fsdecode(fields.string())
             fields.string()
-            found.append(_entry(name, fields.attributes()))
-        return found
+            entries.append(_entry(name, fields.attributes()))
+        return entries
 
-    def _expect(self, number: int, wanted: int) -> Fields:
+    def _expect(self, number: int, expected: int) -> Fields:
         kind, fields = self.answer(number)
-        if kind != wanted:
+        if kind != expected:
             raise BadPacket("an answer of another kind")
         return fields
 
@@ -137,16 +137,16 @@ class Wire:
         return b"".join(pieces)
 
 
-def _entry(name: str, found: Attributes) -> FolderEntry:
+def _entry(name: str, values: Attributes) -> FolderEntry:
     """Without a size or a time it is no file that we would take."""
-    size, changed = found.size or 0, (found.changed or 0) * 1_000_000_000
-    plain = found.size is not None and found.changed is not None and stat.S_ISREG(found.mode or 0)
+    size, changed = values.size or 0, (values.changed or 0) * 1_000_000_000
+    plain = values.size is not None and values.changed is not None and stat.S_ISREG(values.mode or 0)
     return FolderEntry(name, size, changed, f"{size}-{changed}", plain)
 
 
 def _raise_for(fields: Fields) -> None:
     code = fields.number()
-    said = printable(fields.string().decode("utf-8", "replace"), 200) if fields.more() else ""
+    text = printable(fields.string().decode("utf-8", "replace"), 200) if fields.more() else ""
     if code == Status.OK:
         return
     if code == Status.EOF:
@@ -155,4 +155,4 @@ def _raise_for(fields: Fields) -> None:
         raise Refused(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
     if code == Status.PERMISSION_DENIED:
         raise Refused(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    raise Refused(OSError(errno.EIO, said or f"status {code}"))
+    raise Refused(OSError(errno.EIO, text or f"status {code}"))

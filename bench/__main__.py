@@ -5,7 +5,7 @@ from importlib import import_module
 
 from bench.report import machine
 
-FIGURES = ("judging", "throughput", "latency", "memory", "listing", "polled", "folders", "amqp")
+FIGURES = ("judging", "limit", "throughput", "latency", "memory", "listing", "polled", "folders", "amqp")
 
 
 def main(wanted: list[str]) -> int:

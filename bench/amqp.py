@@ -1,4 +1,4 @@
-"""End-to-end throughput over AMQP on all cores, beside judging alone on all cores in the same run.
+"""End-to-end throughput over AMQP on all cores, beside a bare loop of the same job in the same run.
 
 Signed declarations without PDFs are published to `gateway.in`, with confirms, a hundred in flight at a time;
 a real `gateway serve` delivers them to `gateway customs serve --amqp` over the same private RabbitMQ and
@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import aio_pika
@@ -22,10 +24,11 @@ from adapters.home.home import Home
 from bench import processes
 from bench.customs import over_amqp, serving_customs
 from bench.harness import home
-from bench.limit import Judges
+from bench.job.inputs import Input
+from bench.limit import Loops
 from bench.rounds import Round, Tables, parts
 from bench.serving import PATIENCE, Progress, serving, when
-from bench.traffic import ACCOUNT, SIZES, Broker, Sent
+from bench.traffic import ACCOUNT, SIZES, TYPES, Broker, Sent
 from tests.support.rabbitmq import Rabbit, section
 
 ROUNDS: Final = 3
@@ -36,22 +39,22 @@ _DELIVERY: Final = '[[party]]\ncode = "{code}"\n[party.account]\nname = "{accoun
 
 
 def main() -> None:
-    made = Tables("amqp", "AMQP in, customs over AMQP, receipts out, beside judging alone on all cores")
+    made = Tables("amqp", "AMQP in, customs over AMQP, receipts out, beside a bare loop of the job")
     with home() as base, Rabbit() as rabbit:
-        url = rabbit.url(_set_up(base, rabbit), ACCOUNT)
-        judges = Judges(base)
-        try:
-            with serving(base) as served, serving_customs(base) as customs:
-                clocks = {**parts(served, customs, rabbit), "sender": time.process_time}
-                for size in SIZES:
-                    rounds = [_round(base, judges, clocks, url, size, number) for number in range(ROUNDS)]
-                    made.add(f"{size} signed", rounds)
-        finally:
-            judges.close()
+        vhost = set_up(base, rabbit)
+        url = rabbit.url(vhost, ACCOUNT)
+        with Loops(base) as loops, serving(base) as served, serving_customs(base) as customs:
+            until_consumed(rabbit, vhost)
+            course = _Course(
+                base, loops, url, {**parts(served, customs, rabbit), "sender": time.process_time}
+            )
+            for size in SIZES:
+                given = loops.inputs(size, "signed")
+                made.add(f"{size} signed", [course.run(size, given, number) for number in range(ROUNDS)])
     made.show()
 
 
-def _set_up(base: Home, rabbit: Rabbit) -> str:
+def set_up(base: Home, rabbit: Rabbit) -> str:
     """Configures channel and customs of the home for the broker; returns the virtual host."""
     vhost = over_amqp(base, rabbit)
     with (base.path / "gateway.toml").open("a", encoding="utf-8") as file:
@@ -59,32 +62,41 @@ def _set_up(base: Home, rabbit: Rabbit) -> str:
     party = base.path / "delivery.toml"
     party.write_text(_DELIVERY.format(code="1207980011", account=ACCOUNT))
     command = [sys.executable, "-m", "cli", "parties", "import", str(party), "--reason", "bench"]
-    subprocess.run(command, env={**os.environ, "GATEWAY_HOME": str(base.path)}, check=True)
+    environment = {**os.environ, "GATEWAY_HOME": str(base.path)}
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
     return vhost
 
 
-def _round(
-    base: Home, judges: Judges, clocks: Mapping[str, processes.Clock], url: str, size: str, number: int
-) -> Round:
-    broker, label = Broker(base), f"{size.split()[0]}K-{number}"
-    sent = [broker.bare(size, f"A{label}-{each}") for each in range(MESSAGES)]
-    others = [broker.bare(size, f"L{label}-{each}") for each in range(8)]
-    progress = Progress(base)
-    limit = judges.rate(others, LIMIT_SECONDS)
-    with processes.spent(clocks) as spent:
-        begun, receipted_at = asyncio.run(_sent_and_receipted(url, sent))
-        closed_at = when(progress.closed_by_customs, MESSAGES)
-    assert progress.refused() == 0
-    limit = (limit + judges.rate(others, LIMIT_SECONDS)) / 2
-    return Round(
-        receipted=MESSAGES / (receipted_at - begun),
-        closed=MESSAGES / (closed_at - begun),
-        limit=limit,
-        cpu=spent.each(MESSAGES),
-    )
+def until_consumed(rabbit: Rabbit, vhost: str) -> None:
+    """Returns when the gateway takes messages: it is ready before it has connected to the broker."""
+    until = time.perf_counter() + PATIENCE
+    while "\ngateway.in\t" not in rabbit.ctl("list_consumers", "-p", vhost):
+        assert time.perf_counter() < until, "the gateway does not consume"
 
 
-async def _sent_and_receipted(url: str, sent: Sequence[Sent]) -> tuple[float, float]:
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """A served home, and the processes for the limit."""
+
+    home: Home
+    loops: Loops
+    url: str
+    clocks: Mapping[str, processes.Clock]
+
+    def run(self, size: str, given: Sequence[Input], number: int) -> Round:
+        broker, label = Broker(self.home), f"{size.split()[0]}K-{number}"
+        sent = [broker.bare(size, f"A{label}-{each}") for each in range(MESSAGES)]
+        before = self.loops.limit(given, LIMIT_SECONDS)
+        progress = Progress(self.home)
+        with processes.spent(self.clocks) as spent:
+            begun, receipted_at = asyncio.run(sent_and_receipted(self.url, sent))
+            closed_at = when(progress.closed_by_customs, MESSAGES)
+        assert progress.refused() == 0
+        after = self.loops.limit(given, LIMIT_SECONDS)
+        return Round.of(MESSAGES, begun, receipted_at, closed_at, (before, after), spent)
+
+
+async def sent_and_receipted(url: str, sent: Sequence[Sent]) -> tuple[float, float]:
     """Time of the start, and of the last final receipt (perf_counter)."""
     missing = {each.name for each in sent}
     all_there = asyncio.Event()
@@ -108,7 +120,7 @@ async def _sent_and_receipted(url: str, sent: Sequence[Sent]) -> tuple[float, fl
             async with turns:
                 message = aio_pika.Message(
                     each.body,
-                    content_type="application/xml",
+                    content_type=TYPES[Path(each.name).suffix],
                     delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
                     user_id=ACCOUNT,
                     message_id=each.name,

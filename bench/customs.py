@@ -40,7 +40,7 @@ def serving_customs(base: Home) -> Iterator[int]:
         yield customs.pid
     finally:
         customs.terminate()
-        customs.wait()
+        customs.communicate()
 
 
 def broker_pid(rabbit: Rabbit) -> int:

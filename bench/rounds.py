@@ -1,13 +1,15 @@
 """Rounds of a benchmark of the whole way: rates beside the limit of the same round, and CPU time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
-from typing import Final
+from statistics import mean, median
+from typing import Final, Self
 
 from rich.table import Table
 
 from bench import processes
 from bench.customs import broker_pid
+from bench.limit import Limit
 from bench.report import show, table
 from bench.serving import Serving
 from tests.support.rabbitmq import Rabbit
@@ -17,12 +19,33 @@ _RATES: Final = ("message", "receipted /s", "closed /s", "limit /s", "receipted"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """Messages per second, and milliseconds of CPU time for a message by part."""
+    """Messages per second, and milliseconds of CPU time for a message by part. The limit is the mean of those
+    before and after it."""
 
     receipted: float
     closed: float
     limit: float
     cpu: dict[str, float]
+
+    @classmethod
+    def of(
+        cls,
+        messages: int,
+        begun: float,
+        receipted_at: float,
+        closed_at: float,
+        limits: Sequence[Limit],
+        spent: processes.Spent,
+    ) -> Self:
+        return cls(
+            receipted=messages / (receipted_at - begun),
+            closed=messages / (closed_at - begun),
+            limit=mean(each.rate for each in limits),
+            cpu={
+                **spent.each(messages),
+                processes.LOOP: mean(sum(each.cpu.values()) for each in limits),
+            },
+        )
 
 
 def parts(served: Serving, customs: int, rabbit: Rabbit) -> dict[str, processes.Clock]:

@@ -41,7 +41,7 @@ def serving(home: Home) -> Iterator[Serving]:
         yield Serving(node.pid, host, int(port))
     finally:
         node.terminate()
-        node.wait()
+        node.communicate()
 
 
 class Progress:

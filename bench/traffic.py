@@ -1,5 +1,6 @@
 """Test packages: signed declarations of 7 KB and 55 KB with unique references, bare or with PDFs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
@@ -18,6 +19,7 @@ from tests.support.rendering import files, package, render
 ACCOUNT: Final = "broker-aa"  # signs with RSA-2048, like most parties
 PDF_SIZE: Final = 200 * 1000
 SIZES: Final = {"7 KB": small, "55 KB": middle}
+TYPES: Final = {".xml": "application/xml", ".zip": "application/zip"}  # by the suffix of a name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,12 @@ class Broker:
         )
         root = signer.sign(xml.parse(render(declaration)), key=self._key, cert=self._certificate)
         return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+
+
+KINDS: Final[dict[str, Callable[[Broker, str, str], Sent]]] = {
+    "signed": Broker.bare,
+    "signed, PDF of 200 KB": Broker.with_pdf,
+}
 
 
 @cache

@@ -1,0 +1,67 @@
+"""The frames of the bare loop, held against the codec of the client that the product uses."""
+
+from typing import Any
+
+import pytest
+from pamqp import body, commands, frame, header
+
+from bench.job.frames import Content, acknowledged, contents, delivered, published
+
+FULL = Content(
+    body=b"<a/>",
+    headers={"name": "申报.xml", "final": True},
+    content_type="application/xml",
+    correlation_id="a/1",
+    reply_to="broker.replies",
+    message_id="receipt-1",
+    type="gateway",
+    user_id="broker",
+    app_id="gateway",
+    timestamp=1_796_104_229,
+)
+LARGE = Content(body=b"x" * 300_000, message_id="large")
+
+
+def test_a_publish_says_to_the_client_library_what_it_was_made_of() -> None:
+    method, head, content = _decoded(published(FULL, "", "broker.replies"))
+
+    assert isinstance(method, commands.Basic.Publish)
+    assert (method.exchange, method.routing_key, method.mandatory) == ("", "broker.replies", True)
+    assert isinstance(head, header.ContentHeader)
+    assert head.body_size == len(FULL.body)
+    said = head.properties
+    assert (said.content_type, said.headers, said.delivery_mode) == (FULL.content_type, FULL.headers, 2)
+    assert (said.correlation_id, said.reply_to) == (FULL.correlation_id, FULL.reply_to)
+    assert (said.message_id, said.message_type) == (FULL.message_id, FULL.type)
+    assert (said.user_id, said.app_id) == (FULL.user_id, FULL.app_id)
+    assert said.timestamp is not None
+    assert said.timestamp.timestamp() == FULL.timestamp
+    assert isinstance(content, body.ContentBody)
+    assert content.value == FULL.body
+
+
+@pytest.mark.parametrize("content", [FULL, LARGE])
+def test_what_is_delivered_is_read_as_it_was_sent(content: Content) -> None:
+    received = b"".join(delivered(content, tag, "queue") for tag in (1, 2))
+
+    for each in contents(received):
+        assert (each.body, each.message_id) == (content.body, content.message_id)
+        assert each.headers == content.headers
+    assert len(list(contents(received))) == 2
+
+
+def test_one_acknowledgement_is_for_all_before_it() -> None:
+    (ack,) = _decoded(acknowledged(32))
+
+    assert isinstance(ack, commands.Basic.Ack)
+    assert (ack.delivery_tag, ack.multiple) == (32, True)
+
+
+def _decoded(data: bytes) -> list[Any]:
+    found = []
+    while data:
+        size, channel, decoded = frame.unmarshal(data)
+        assert channel == 1
+        found.append(decoded)
+        data = data[size:]
+    return found

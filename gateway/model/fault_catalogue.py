@@ -23,17 +23,17 @@ class Fault(Enum):
     ALLOWANCE_USED = (
         "allowance-used",
         "本账户当日可发送的数量已用完（{detail}）；请于次日（北京时间）重发，或请网关值班人员调整额度。",
-        "What the account may send in a day is used up ({detail}); send it tomorrow (China's time).",
+        "The account's allowance for today is used up ({detail}); send it again tomorrow (China time).",
     )
     DISK_RESERVE = (
         "disk-reserve",
         "网关存储空间不足，目前只接收不超过 {detail} 字节的报文包；请稍后重发。",
-        "The gateway's disk is nearly full: packages of at most {detail} bytes are taken now; send it later.",
+        "The gateway's disk is nearly full; it accepts only packages of at most {detail} bytes. Send it later.",
     )
     PACKAGE_TOO_COSTLY = (
         "package-too-costly",
         "处理该报文包所需超过上限（{detail}）；请简化 XML 或重新生成随附 PDF，或将其分开发送。",
-        "The package takes more to judge than it may ({detail}).",
+        "Judging the package takes more than is allowed ({detail}).",
     )
     DOCUMENT_TOO_LARGE = (
         "document-too-large",
@@ -58,7 +58,7 @@ class Fault(Enum):
     ZIP_SYMLINK = (
         "zip-symlink",
         "ZIP 中不得含有链接或特殊文件，请删去后重新压缩。",
-        "The zip must not hold links or special files.",
+        "The zip must not contain links or special files.",
     )
     ZIP_DUPLICATE = (
         "zip-duplicate",
@@ -68,7 +68,7 @@ class Fault(Enum):
     ZIP_OVERLAP = (
         "zip-overlap",
         "ZIP 中的数据区相互重叠，请用其他软件重新压缩。",
-        "Entries of the zip overlap one another.",
+        "Entries of the zip overlap.",
     )
     ZIP_TOO_MANY = (
         "zip-too-many-entries",
@@ -78,7 +78,7 @@ class Fault(Enum):
     ZIP_RATIO = (
         "zip-ratio",
         "ZIP 的压缩比过高，疑为压缩炸弹（{detail}）；请核对其中的文件后重新压缩。",
-        "The zip expands too far, as a zip bomb does ({detail}).",
+        "The zip expands too much, as a zip bomb would ({detail}).",
     )
     ZIP_NAME = (
         "zip-name",
@@ -88,32 +88,32 @@ class Fault(Enum):
     ZIP_METHOD = (
         "zip-method",
         "ZIP 的压缩方式不受支持（{detail}）；请使用 Deflate。",
-        "The zip uses a way of compression that is not accepted ({detail}); use Deflate.",
+        "The zip uses a compression method that is not accepted ({detail}); use Deflate.",
     )
     ZIP_HIDDEN = (
         "zip-hidden-data",
         "ZIP 中有不属于任何文件的数据，请重新压缩后重发。",
-        "The zip holds bytes that belong to none of its entries.",
+        "The zip contains bytes that belong to no entry.",
     )
     ZIP_IGNORED = (
         "zip-ignored",
         "该文件由操作系统自动生成，不属于报文，已忽略；重新压缩时请不要包含。",
-        "This file is a desktop's own and no part of the message; it is ignored. Leave it out next time.",
+        "The operating system made this file; it is not part of the message and is ignored. Leave it out.",
     )
     ZIP_NO_DOCUMENT = (
         "zip-no-document",
         "ZIP 中没有 XML 报文，请补入后重发。",
-        "The zip holds no XML document.",
+        "The zip contains no XML document.",
     )
     ZIP_MANY_DOCUMENTS = (
         "zip-many-documents",
         "ZIP 中有多份 XML 报文，只能有一份；请分别发送。",
-        "The zip holds more than one XML document; it must hold one.",
+        "The zip contains more than one XML document; it must contain one.",
     )
     ZIP_UNEXPECTED = (
         "zip-unexpected-entry",
         "ZIP 中只能有一份 XML 报文及其 PDF 文件，请删去其他文件。",
-        "The zip may hold one XML document and PDF files only.",
+        "The zip may contain only one XML document and PDF files.",
     )
 
     # the XML document
@@ -125,34 +125,34 @@ class Fault(Enum):
     XML_ENCODING = (
         "xml-encoding",
         "编码不受支持或与声明不符（{detail}）；请使用 UTF-8、GBK 或 GB18030。",
-        "The encoding is not accepted or is not the declared one ({detail}); use UTF-8, GBK or GB18030.",
+        "The encoding is not accepted, or not as declared ({detail}); use UTF-8, GBK or GB18030.",
     )
     XML_DECLARATION = (
         "xml-declaration",
         'XML 声明不符合 XML 1.0 的格式（{detail}）；请写成 <?xml version="1.0" encoding="UTF-8"?>。',
-        "The XML declaration is not wholly in the form of XML 1.0 ({detail}); write "
+        "The XML declaration is not well-formed XML 1.0 ({detail}); write "
         '<?xml version="1.0" encoding="UTF-8"?>.',
     )
     XML_COMMENT = (
         "xml-comment",
         "有内容的元素中不得夹有注释，请删去。",
-        "A comment must not stand inside an element that holds text; take the comment out.",
+        "An element that contains text must not contain a comment; remove the comment.",
     )
     XML_DTD = (
         "xml-dtd",
         "XML 不得含有 DOCTYPE 或实体定义，请删去。",
-        "The XML must not hold a DOCTYPE or entities.",
+        "The XML must not contain a DOCTYPE or entities.",
     )
     XML_XINCLUDE = ("xml-xinclude", "XML 不得含有 XInclude，请删去。", "The XML must not use XInclude.")
     XML_SCHEMA_LOCATION = (
         "xml-schema-location",
         "XML 中的 schemaLocation 不予采用（网关使用自己的 XSD）；无须处理。",
-        "The schemaLocation of the XML is not followed; the gateway judges by its own XSD.",
+        "The schemaLocation of the XML is ignored; the gateway uses its own XSD.",
     )
     XML_INSTRUCTION = (
         "xml-processing-instruction",
         "XML 根元素内不得含有处理指令，请删去。",
-        "The XML must not hold processing instructions inside its root element.",
+        "The XML must not contain processing instructions inside its root element.",
     )
     XML_NAMESPACES = (
         "xml-namespaces",
@@ -179,12 +179,12 @@ class Fault(Enum):
     FAMILY_UNKNOWN = (
         "family-unknown",
         "网关不支持此类报文（根元素 {detail}），请核对。",
-        "No message type is known by this root element: {detail}.",
+        "No message type has this root element: {detail}.",
     )
     WRAPPER_CONTENT = (
         "wrapper-content",
         "报文外层中应有且仅有一份报文（{detail}）；请更正后重发，也可去掉外层，直接发送其中的报文。",
-        "A wrapper must hold one message and nothing else: {detail}.",
+        "A wrapper must contain one message and nothing else: {detail}.",
     )
     WRAPPER_COMPRESSED = (
         "wrapper-compressed",
@@ -194,7 +194,7 @@ class Fault(Enum):
     ANSWER_SEVERAL = (
         "answer-several",
         "一份回执报文中有多条回执（{detail}），无法确定各自所属的报关单，请网关值班人员核对。",
-        "The answer holds several returns ({detail}): whose each of them is cannot be told.",
+        "The answer contains several returns ({detail}); it is not clear which declaration each is about.",
     )
     SCHEMA_ELEMENT = (
         "schema-element",
@@ -219,19 +219,19 @@ class Fault(Enum):
     TEXT_CHARACTERS = (
         "text-characters",
         "代码、编号中含有不可见字符或特殊空白（{detail}）；请删去后重发。",
-        "A code or number holds characters that cannot be seen, or special white space ({detail}); take them "
-        "out and send it again.",
+        "A code or number contains invisible characters or special white space ({detail}); remove them and "
+        "send it again.",
     )
     RULE = ("business-rule", "{detail}", "A business rule is not met: {detail}")
     DOCUMENT_MISSING = (
         "document-missing",
         "随附单据缺文件：{detail}",
-        "A document that is listed is not in the package: {detail}",
+        "A listed document is not in the package: {detail}",
     )
     DOCUMENT_AMBIGUOUS = (
         "document-ambiguous",
         "无法确定随附单据所指的文件：{detail}",
-        "Which file a listed document is cannot be told: {detail}",
+        "It is not clear which file a listed document means: {detail}",
     )
     DOCUMENT_UNLISTED = (
         "document-unlisted",
@@ -241,7 +241,7 @@ class Fault(Enum):
     DOCUMENT_REPLACED = (
         "document-replaced",
         "同名文件已重发，以后一份为准（报文号 {detail}）；本份不再使用，无须处理。",
-        "A file of the same name was sent later and counts instead ({detail}).",
+        "A file with the same name was sent later and is used instead ({detail}).",
     )
     PDF_UNFIT = (
         "pdf-unfit",
@@ -258,35 +258,35 @@ class Fault(Enum):
     WRONG_PARTY = (
         "wrong-party",
         "报文所填企业与发送账户不符：AgentCode、CopCode（委托协议为 CopCusCode）及其统一社会信用代码须为贵单位，请核对或换用本单位账户。",
-        "The message names another party than the account that sent it.",
+        "The message names a party other than that of the account that sent it.",
     )
     TRADERS_DIFFER = (
         "traders-differ",
         "境内收发货人的海关编码与统一社会信用代码不属于同一企业，请核对。",
-        "The customs code and the social credit code of the trader belong to two parties.",
+        "The trader's customs code and social credit code belong to two different parties.",
     )
     SENDER_ROLE = (
         "sender-role",
         "发送账户所属单位的登记角色不能发送此类报文（{detail}）；登记有误的，请联系网关值班人员更正。",
-        "The party that sent it has no role that may send such a message ({detail}); where its entry in the"
-        " register is wrong, ask the gateway's operator to correct it.",
+        "The sending party has no role that may send such a message ({detail}); if the register is wrong, ask"
+        " the gateway's operator to correct it.",
     )
     TRADER_ROLE = (
         "trader-role",
         "境内收发货人栏填写的单位未登记为境内收发货人（{detail}）；请填写委托方，该单位确有境内收发货人资格的，"
         "请联系网关值班人员补充登记。",
-        "The party that is named as trader is not registered as one ({detail}); name the principal, or, where"
-        " it has that qualification too, ask the gateway's operator to register it.",
+        "The party named as trader is not registered as one ({detail}); name the principal, or, if it is"
+        " qualified as a trader, ask the gateway's operator to register that.",
     )
     SIGNATURE_MISSING = (
         "signature-missing",
         "贵单位约定报文须带 XML 签名，请签名后重发。",
-        "This message must bear an XML signature.",
+        "This message must have an XML signature.",
     )
     SIGNATURE_UNWANTED = (
         "signature-unwanted",
         "贵单位约定报文不带 XML 签名，请去掉签名后重发。",
-        "This party has agreed to send no XML signature, yet the message bears one.",
+        "This party has agreed to send no XML signature, but the message has one.",
     )
     SIGNATURE_FORM = (
         "signature-form",
@@ -311,7 +311,7 @@ class Fault(Enum):
     CERTIFICATE_EXPIRED = (
         "certificate-expired",
         "签名证书不在有效期内（{detail}）；请换用有效的证书重新签名。",
-        "The signing certificate is outside its validity ({detail}).",
+        "The signing certificate is outside its validity period ({detail}).",
     )
     CERTIFICATE_REVOKED = (
         "certificate-revoked",
@@ -323,12 +323,12 @@ class Fault(Enum):
     PAPERLESS_SCOPE = (
         "paperless-scope",
         "收到报文之日，该业务不在通关无纸化试点范围内（{detail}）；请改报有纸报关单（EntryType 填 0）。",
-        "This traffic is outside the paperless scope of the day ({detail}).",
+        "This traffic was not in the paperless scope on the day of receipt ({detail}).",
     )
     PAPERLESS_CLASS = (
         "paperless-class",
         "该企业的管理类别不适用通关无纸化（{detail}）；请改报有纸报关单（EntryType 填 0）。",
-        "The enterprise's class may not go paperless ({detail}).",
+        "An enterprise of this class may not go paperless ({detail}).",
     )
     PAPERLESS_CONTRACT = (
         "paperless-contract",
@@ -350,17 +350,17 @@ class Fault(Enum):
     AGREEMENT_ACT = (
         "agreement-act",
         "{detail}，不能再作此操作；请核对通知。",
-        "This cannot happen to the agreement any more ({detail}).",
+        "The notice cannot be applied to the agreement ({detail}).",
     )
     AGREEMENT_NOTICE = (
         "agreement-notice",
         "委托协议通知内容有误，未予登记（{detail}）；请更正后重发。",
-        "The notice of an agreement cannot be right and changes nothing ({detail}).",
+        "The notice of an agreement is contradictory and was not applied ({detail}).",
     )
     AGREEMENT_CHOSEN = (
         "agreement-chosen",
         "填报了多份委托协议，本报关单使用的是 {detail}，请核对。",
-        "Several agreements are shown; this declaration is made under {detail}.",
+        "Several agreements are listed; this declaration uses {detail}.",
     )
     NOT_ASSOCIATION = (
         "not-association",
@@ -370,7 +370,7 @@ class Fault(Enum):
     AGREEMENT_UNFIT = (
         "agreement-unfit",
         "所填委托协议不能用于本报关单（{detail}）；请更正报关单，或填报适用的协议编号后重发。",
-        "The agency agreement that is shown does not cover this declaration ({detail}).",
+        "The listed agency agreement does not cover this declaration ({detail}).",
     )
 
     # AMQP messages, before they are accepted as a message
@@ -387,7 +387,7 @@ class Fault(Enum):
     AMQP_UNREADABLE = (
         "amqp-unreadable",
         "消息属性无法读取：message_id、correlation_id 须为 UTF-8，消息头须符合 AMQP。",
-        "Properties cannot be read: message_id and correlation_id must be UTF-8, headers as AMQP has them.",
+        "Properties cannot be read: message_id and correlation_id must be UTF-8, headers valid AMQP.",
     )
     AMQP_CONTENT_TYPE = (
         "amqp-content-type",
@@ -404,12 +404,12 @@ class Fault(Enum):
     AMQP_NAME = (
         "amqp-name",
         "消息头 name 须为可用的文件名，并与 content_type 相符（{detail}）。",
-        "Header name is no usable file name, or does not agree with content_type ({detail}).",
+        "Header name is not a usable file name, or does not match content_type ({detail}).",
     )
     AMQP_SIZE = (
         "amqp-size",
         "消息为空或过大（{detail}）；大文件请经 SFTP 上传后以取件通知提交。",
-        "The message is empty or too large ({detail}); upload what is large over SFTP and send a claim.",
+        "The message is empty or too large ({detail}); upload large files over SFTP and send a claim.",
     )
     CLAIM_UNREADABLE = (
         "claim-unreadable",
@@ -436,29 +436,29 @@ class Fault(Enum):
     DECLARATION_UNKNOWN = (
         "declaration-unknown",
         "未找到贵单位申报或委托申报的该报关单（{detail}），请核对编号。",
-        "No declaration of yours is known by these numbers ({detail}).",
+        "No declaration of yours has these numbers ({detail}).",
     )
     DECLARATION_ENDED = (
         "declaration-ended",
         "海关已退单或删单，不能再为该报关单补交单证（{detail}）；请随新的报关单提交。",
-        "Customs refused or deleted this declaration: nothing can be added to it ({detail}).",
+        "Customs refused or deleted this declaration; no documents can be added to it ({detail}).",
     )
     AWAITED = (
         "awaited",
         "正在等待{detail}；到达后自动继续，请勿重发。",
-        "Waits for: {detail}.",
+        "Waiting for: {detail}.",
     )
 
     # duplicates, and routing
     REPLACED = (
         "replaced",
         "同一编号后来又发送了一份内容不同的报文，以后一份为准（报文号 {detail}）；本份不再处理，无须重发。",
-        "Another version under this reference was sent later and counts instead ({detail}).",
+        "Another version with this reference was sent later and is used instead ({detail}).",
     )
     DUPLICATE_REFERENCE = (
         "duplicate-reference",
         "该编号（报关单为客户端编号 ClientSeqNo）已用于一份已受理的报文，本次内容不同，未作处理。请为新的报关单换用新编号；修改已申报的，须向海关办理修改或撤销手续。",
-        "A message with this reference was accepted before with other content; nothing was done.",
+        "A message with this reference but other content was accepted before; nothing was done.",
     )
     SAME_CONTENT = (
         "same-content",
@@ -468,13 +468,13 @@ class Fault(Enum):
     NO_ROUTE = (
         "no-route",
         "网关未开通该申报地海关（{detail}），请核对 CustomMaster，无误的请联系网关值班人员。",
-        "No route to customs covers this message ({detail}).",
+        "No route to customs matches this message ({detail}).",
     )
     CUSTOMS_UNREACHABLE = (
         "customs-unreachable",
         "海关接口自{detail}起中断；报文已受理，恢复后自动递交，请勿重发。",
-        "Customs cannot be reached since {detail}; the message is accepted and is handed over by itself when "
-        "customs is back: do not send it again.",
+        "Customs has been unreachable since {detail}; the message is accepted and will be sent when customs "
+        "is back: do not send it again.",
     )
     DISMISSED = (
         "dismissed",
@@ -484,7 +484,7 @@ class Fault(Enum):
     WAIT_EXPIRED = (
         "wait-expired",
         "等待期满，{detail}仍未到达；请备齐后重发。",
-        "What the message waited for did not come in time: {detail}.",
+        "What the message waited for did not arrive in time: {detail}.",
     )
 
     def __init__(self, code: str, zh: str, en: str) -> None:

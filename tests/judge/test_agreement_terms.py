@@ -125,7 +125,7 @@ def test_of_several_agreements_the_first_that_fits_is_used_and_the_receipt_says_
     decision = declared(harness, "NOT-TOLD-OF", NUMBER, OTHER, "195200016172327")
     assert (decision.event, codes(decision)) == (Event.PASSED, [Fault.AGREEMENT_CHOSEN.code])
     assert OTHER in decision.findings[0].zh
-    assert f"made under {OTHER}".encode() in next(r.body for r in decision.receipts if r.final)
+    assert f"declaration uses {OTHER}".encode() in next(r.body for r in decision.receipts if r.final)
     assert harness.message(decision.message)["agreement"] == OTHER
     assert [harness.rows(agreements, number=each)[0]["used_by"] for each in (NUMBER, OTHER)] == [
         None,

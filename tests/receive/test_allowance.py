@@ -127,12 +127,12 @@ def test_over_sftp_what_is_beyond_an_allowance_is_refused_in_words_when_it_is_op
     with served.broker.session() as client:
         with client.open("/OutBox/a.xml", "wb") as file:
             file.write(b"<a/>")
-        with pytest.raises(OSError, match="may send in a day is used up"):
+        with pytest.raises(OSError, match="allowance for today is used up"):
             client.open("/OutBox/b.xml", "wb")
     served.limit("broker", daily_messages=None, daily_bytes=10)
     with served.broker.session() as client:
         file = client.open("/OutBox/c.xml", "wb")
-        with pytest.raises(OSError, match="may send in a day is used up"):
+        with pytest.raises(OSError, match="allowance for today is used up"):
             file.write(b"<longer-than-six/>")
     with served.other.session() as client, client.open("/OutBox/a.xml", "wb") as file:
         file.write(b"<longer-than-six/>")
@@ -171,9 +171,9 @@ def test_uploads_that_were_open_at_once_pass_no_allowance_and_leave_nothing(serv
         unfinished.close()
         for file in finished[:2]:
             _close(client, file)
-        with pytest.raises(OSError, match=r"may send in a day is used up.* Nothing was kept"):
+        with pytest.raises(OSError, match=r"allowance for today is used up.* Nothing was kept"):
             _close(client, finished[2])
-        with pytest.raises(OSError, match=r"may send in a day is used up.* Nothing was kept"):
+        with pytest.raises(OSError, match=r"allowance for today is used up.* Nothing was kept"):
             client.rename("/OutBox/d.xml.part", "/OutBox/d.xml")
         assert client.listdir("/OutBox") == ["a.xml", "b.xml"]
     assert [name for name, _, _ in served.arrived()] == ["a.xml", "b.xml"]
@@ -196,7 +196,7 @@ def test_uploads_that_are_closed_at_once_by_many_sessions_pass_no_allowance(serv
         sent = [pool.submit(send, number) for number in range(sessions)]
         refused = [str(error) for each in sent if (error := each.exception()) is not None]
     assert len(refused) == 4
-    assert all("may send in a day is used up" in each for each in refused)
+    assert all("allowance for today is used up" in each for each in refused)
     assert (len(served.arrived()), served.spools()) == (2, [])
 
 

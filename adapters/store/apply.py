@@ -18,7 +18,7 @@ from adapters.store.database import Transaction
 from adapters.store.read.agreement_use import accepted_under
 from adapters.store.rows import arrival_of
 from adapters.store.tables.messages import messages, obligations
-from adapters.store.write.agreements import consume, may_be_used, record_notice, release
+from adapters.store.write.agreements import consume, is_as_judged, record_notice, release
 from adapters.store.write.document_requests import ask
 from adapters.store.write.documents_due import bring, owe, start_deadline
 from adapters.store.write.in_force import restored_since
@@ -28,17 +28,16 @@ from adapters.store.write.search_index import fact_columns, note_faults
 from adapters.store.write.submissions import hold_waiting, known_at, send_again, submit, withdraw
 from adapters.store.write.waits import (
     Waiting,
-    claimed_before,
-    ends_by_another,
+    claimants,
     revision_of,
     still_missing,
+    version,
     versions_of,
     waiting_for,
     waiting_for_one_of,
 )
 from gateway.model.agreements import Agreement, AgreementKind
 from gateway.model.agreements import AgreementChange as AgreementChange
-from gateway.model.file_names import listed_as
 from gateway.model.folders import Folder, folder_of
 from gateway.model.message import Arrival, Receipt
 from gateway.model.states import Event, State, advance
@@ -73,6 +72,7 @@ from gateway.model.transition import (
     hold,
 )
 from gateway.model.waits import Awaited, AwaitedKind
+from gateway.rules.order_of_receipt import comes_first, is_decided_by_another
 
 ACTOR: Final = "gateway"
 MATCHED: Final = "matched"  # the event's word in the trail of an answer
@@ -178,27 +178,27 @@ def check(transaction: Transaction, changes: Sequence[Transition | Note]) -> Che
             seen.revision not in (None, row.revision)
             or seen.state not in (None, state)
             or seen.name not in (None, row.name)
-            or any(_is_superseded(transaction, effect, change.message) for effect in change.effects)
+            or any(_is_superseded(transaction, effect, row) for effect in change.effects)
         ):
             return Refusal.SUPERSEDED
         states[change.message] = advance(state, change.event)
     return Checked(changes, present)
 
 
-def _is_superseded(transaction: Transaction, effect: Effect, message: str) -> bool:
+def _is_superseded(transaction: Transaction, effect: Effect, row: _AMessage) -> bool:
     """Whether the facts on which an effect was decided have changed since."""
     match effect:
         case TakeKey():
-            return holder(transaction, effect.key) not in (effect.expected, message)
+            return holder(transaction, effect.key) not in (effect.expected, row.id)
         case WakeVersions():
-            return ends_by_another(versions_of(transaction.connection, message, effect.facts), effect.facts)
+            versions = [version(each) for each in versions_of(transaction.connection, row.id, effect.facts)]
+            return is_decided_by_another(versions, effect.facts.content)
         case StillMissing():
             return not still_missing(transaction, effect.wait, effect.replaced)
         case FirstInLine():
-            things = (Awaited.document(effect.party, name) for name in listed_as(effect.file))
-            return any(claimed_before(transaction, thing, message) for thing in things)
+            return not comes_first(row.seq, claimants(transaction.connection, effect.things))
         case ConsumeAgreement():
-            return not may_be_used(transaction, effect.registered, message)
+            return not is_as_judged(transaction, effect.registered, row.id)
         case RecordNotice():
             return revision_of(transaction, effect.change.after.number) != effect.change.seen
         case _:

@@ -22,13 +22,12 @@ from gateway.model.message import (
     Part,
     Received,
     Version,
-    repeated,
-    replaces,
 )
 from gateway.model.parties import ROLES_ZH, Account, Party, Role
 from gateway.model.policy import Policy
 from gateway.model.register import Register
 from gateway.model.states import State
+from gateway.rules.order_of_receipt import repeated_from, replaced_by
 
 _TRADER: Final = ("trader_code", "trader_scc")
 
@@ -89,9 +88,9 @@ def authorise(
             repeats = earlier
         else:
             versions = register.versions(facts.key, received.arrival.id)
-            if (latest := replaces(versions, facts.content)) is not None:
+            if (latest := replaced_by(versions, facts.content)) is not None:
                 raise MessageRejected(_about(Fault.REPLACED, "reference", evidence, facts, detail=latest.id))
-            repeats = repeated(versions, facts.content)
+            repeats = repeated_from(versions, facts.content)
         warnings = () if repeats is not None else _same_goods(register, facts, policy)
         others = _other_traders(evidence, facts, party, register)
         trader = register.party_called(others[0]) if others else party

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from gateway.model.agreements import AgreementChange
+from gateway.model.agreements import AgreementChange, AgreementKind
 from gateway.model.decision import (
     AgreementOutcome,
     Decision,
@@ -11,6 +11,7 @@ from gateway.model.decision import (
     DocumentsOutcome,
     Finished,
 )
+from gateway.model.file_names import listed_as
 from gateway.model.message import ATTACHMENT
 from gateway.model.states import Event, State
 from gateway.model.transition import (
@@ -31,6 +32,7 @@ from gateway.model.transition import (
     Wake,
     WakeVersions,
 )
+from gateway.model.waits import Awaited
 
 ACTOR: Final = "gateway"
 # The message is accepted, or sound so far.
@@ -105,8 +107,8 @@ def _effects(decision: Decision) -> tuple[Effect, ...]:
     if decision.wait is not None:
         replaced = tuple(each.message for each in decision.replaced)
         effects.append(StillMissing(wait=decision.wait, replaced=replaced))
-    if facts is not None:
-        effects += [FirstInLine(party=facts.key.party, file=each.name) for each in decision.joined]
+    if things := _for_one(decision):
+        effects.append(FirstInLine(things=things))
     match decision.outcome:
         case DeclarationOutcome(use=use, obligation=obligation, brings=brings):
             if use is not None:
@@ -121,3 +123,17 @@ def _effects(decision: Decision) -> tuple[Effect, ...]:
             effects.append(BringDocuments(declaration=declaration.id, documents=brings))
     effects += [Wake(thing=thing) for thing in decision.brings]
     return tuple(effects)
+
+
+def _for_one(decision: Decision) -> tuple[Awaited, ...]:
+    """What the message takes that only one can have: files that came separately, by each name under which
+    another may list them, and an agreement for one shipment that it has not used up before."""
+    things: list[Awaited] = []
+    if decision.facts is not None:
+        party = decision.facts.key.party
+        things += [Awaited.document(party, name) for each in decision.joined for name in listed_as(each.name)]
+    if isinstance(decision.outcome, DeclarationOutcome) and decision.outcome.use is not None:
+        agreement = decision.outcome.use.agreement
+        if agreement.kind is AgreementKind.PER_SHIPMENT and agreement.used_by != decision.message:
+            things.append(Awaited.agreements([agreement.number]))
+    return tuple(things)

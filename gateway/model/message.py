@@ -5,7 +5,6 @@ a check that is left out does not type-check.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -210,17 +209,6 @@ class Version:
     id: str
     content: str
     later: bool
-
-
-def replaces(versions: Iterable[Version], content: str) -> Version | None:
-    """The version that replaces a message with this content (docs/for-brokers.md, "Agency agreements"): a
-    later one with other content."""
-    return next((each for each in versions if each.later and each.content != content), None)
-
-
-def repeated(versions: Iterable[Version], content: str) -> Version | None:
-    """The version that a message with this content repeats: an earlier one with the same content."""
-    return next((each for each in versions if not each.later and each.content == content), None)
 
 
 def message_of(key: str) -> str:

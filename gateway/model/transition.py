@@ -138,11 +138,10 @@ class StillMissing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstInLine:
-    """Superseded where another message that lists this file of the party was received first and waited for
-    it."""
+    """The message takes these things, which only one can have. Superseded where another one that was received
+    first has waited for one of them, and is not decided yet."""
 
-    party: str
-    file: str
+    things: tuple[Awaited, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

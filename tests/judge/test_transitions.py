@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.judge.transitions import transitions
-from gateway.model.decision import Decision, Finished, Wait
+from gateway.model.agreements import Agreement, AgreementKind, AgreementState, RegisteredAgreement
+from gateway.model.decision import Decision, DeclarationOutcome, Finished, Wait
 from gateway.model.message import ATTACHMENT, Facts, Key, Operation, Submission
 from gateway.model.states import Event, State
 from gateway.model.transition import (
@@ -89,7 +90,33 @@ def test_what_ends_with_it_is_written_with_it_where_it_still_waits(given: str, e
     assert (first.message, second.message, second.event) == ("01", "02", event)
     assert second.seen == Seen(state=State.WAITING, name="x.pdf")
     assert second.columns == {"linked": "01"}
-    assert (FirstInLine(party=KEY.party, file="x.pdf") in first.effects) is (event is Event.JOINED)
+    files = (Awaited.document(KEY.party, "x.pdf"), Awaited.document(KEY.party, "x"))
+    assert (FirstInLine(things=files) in first.effects) is (event is Event.JOINED)
+
+
+@pytest.mark.parametrize(
+    ("kind", "used_by", "takes"),
+    [
+        (AgreementKind.PER_SHIPMENT, None, True),
+        (AgreementKind.PER_SHIPMENT, "01", False),  # judged again after a replay: it has it already
+        (AgreementKind.LONG_TERM, None, False),
+    ],
+)
+def test_an_agreement_for_one_shipment_goes_to_the_first_that_waited_for_it(
+    kind: AgreementKind, used_by: str | None, takes: bool
+) -> None:
+    agreement = Agreement(
+        number="7",
+        kind=kind,
+        trader="T",
+        broker="B",
+        state=AgreementState.IN_FORCE,
+        valid_from=NOW.date(),
+        used_by=used_by,
+    )
+    use = RegisteredAgreement(agreement=agreement, revision=1, message="", name="n.xml", sha256="0", size=0)
+    passed = own(Event.PASSED, outcome=DeclarationOutcome(use=use))
+    assert (FirstInLine(things=(Awaited.agreements(["7"]),)) in passed.effects) is takes
 
 
 def test_what_it_brings_wakes_those_that_wait_for_it() -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import agreement_acts, agreements, messages
-from adapters.store.write.waits import claimed_before, revision_of
+from adapters.store.write.waits import revision_of
 from gateway.model.agreements import (
     Act,
     Agreement,
@@ -21,7 +21,6 @@ from gateway.model.agreements import (
 )
 from gateway.model.message import Arrival
 from gateway.model.transition import NotAsRead
-from gateway.model.waits import Awaited
 
 ACTOR: Final = "gateway"
 AGREEMENT: Final = TypeAdapter(Agreement)
@@ -53,19 +52,14 @@ def record_notice(
     _log(transaction, change.after, str(change.act), actor, notice.id, change.reason, now)
 
 
-def may_be_used(transaction: Transaction, used: RegisteredAgreement, message: str) -> bool:
-    """Whether agreement and mandate are still as at the judgement, and the message is the first of those that
-    waited for an agreement which only one can have."""
+def is_as_judged(transaction: Transaction, used: RegisteredAgreement, message: str) -> bool:
+    """Whether agreement and mandate are still as at the judgement."""
     agreement = used.agreement
     if agreement.used_by == message:
         return True  # judged again after a replay
     if revision_of(transaction, agreement.number) != used.revision:
         return False
-    if agreement.mandate and revision_of(transaction, agreement.mandate) != used.under:
-        return False
-    return agreement.kind is not AgreementKind.PER_SHIPMENT or not claimed_before(
-        transaction, Awaited.agreements([agreement.number]), message
-    )
+    return not agreement.mandate or revision_of(transaction, agreement.mandate) == used.under
 
 
 def consume(transaction: Transaction, used: RegisteredAgreement, message: str, now: datetime) -> None:

@@ -1,6 +1,6 @@
-"""Messages that wait for a named thing, and messages woken by it: decides which of them gets it."""
+"""Messages that wait for a named thing, and messages that were woken by it and are not decided yet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +12,7 @@ from adapters.store.read.register_queries import spelt_things
 from adapters.store.tables.messages import IN_WAIT, WOKEN, agreements, messages
 from gateway.model.agreements import AgreementKind
 from gateway.model.decision import Wait
-from gateway.model.message import ATTACHMENT, Facts, Version, repeated, replaces
+from gateway.model.message import ATTACHMENT, Facts, Version
 from gateway.model.waits import Awaited, AwaitedKind
 
 _KNOWN: Final = select(agreements.c.revision).where(agreements.c.number == bindparam("wanted"))
@@ -32,14 +32,16 @@ _FOR_SPELT: Final = select(messages.c.id, *_STATE).where(IN_WAIT, messages.c.spe
 _ONE_OF: Final = select(messages.c.id, *_STATE).where(
     IN_WAIT, messages.c.waiting_for >= bindparam("least"), messages.c.waiting_for < bindparam("below")
 )
-_BEFORE: Final = (
+_WOKEN_BY: Final = (
     select(messages.c.seq)
-    .where(WOKEN, messages.c.waiting_for == bindparam("thing"), messages.c.seq < _OWN_SEQ)
+    .where(WOKEN, messages.c.waiting_for == bindparam("thing"))
+    .order_by(messages.c.seq)
     .limit(1)
 )
-_BEFORE_SPELT: Final = (
+_WOKEN_BY_SPELT: Final = (
     select(messages.c.seq)
-    .where(WOKEN, messages.c.spelt == bindparam("thing"), messages.c.seq < _OWN_SEQ)
+    .where(WOKEN, messages.c.spelt == bindparam("thing"))
+    .order_by(messages.c.seq)
     .limit(1)
 )
 # The other messages with the same key that are not decided, but were found sound so far.
@@ -93,13 +95,13 @@ def waiting_for_one_of(reader: Connection, number: str) -> Sequence[Waiting]:
     return [row for row in rows if number in row.waiting_for.split()[1:]]
 
 
-def claimed_before(transaction: Transaction, thing: Awaited, message: str) -> bool:
-    """Whether a message received before `message` was woken by this thing, or gave up waiting for it, and is
-    not decided yet."""
-    key = thing.spelling
-    before = (_BEFORE, str(thing)) if key is None else (_BEFORE_SPELT, key)
-    found = transaction.connection.execute(before[0], {"thing": before[1], "message": message})
-    return found.first() is not None
+def claimants(reader: Connection, things: Iterable[Awaited]) -> Iterator[int]:
+    """The places of messages that were woken by one of these things, or gave up waiting for it, and are not
+    decided yet: of each thing only the first in the order of receipt, however many there are."""
+    for thing in things:
+        key = thing.spelling
+        query, name = (_WOKEN_BY, str(thing)) if key is None else (_WOKEN_BY_SPELT, key)
+        yield from reader.execute(query, {"thing": name}).scalars()
 
 
 def versions_of(reader: Connection, message: str, facts: Facts) -> Sequence[Waiting]:
@@ -107,11 +109,9 @@ def versions_of(reader: Connection, message: str, facts: Facts) -> Sequence[Wait
     return reader.execute(VERSIONS, {**asdict(facts.key), "message": message}).all()
 
 
-def ends_by_another(versions: Sequence[Waiting], facts: Facts) -> bool:
-    """Whether a message with these facts is decided by another version: a later one with other content
-    replaces it, or an earlier one has the same content, so that it is a repetition."""
-    standing = [Version(id=row.id, content=row.content, later=bool(row.later)) for row in versions]
-    return replaces(standing, facts.content) is not None or repeated(standing, facts.content) is not None
+def version(row: Waiting) -> Version:
+    """One of `versions_of`."""
+    return Version(id=row.id, content=row.content, later=bool(row.later))
 
 
 def overdue(reader: Connection, now: datetime) -> Sequence[Waiting]:

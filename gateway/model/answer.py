@@ -1,5 +1,6 @@
 """Answers of customs: as they came, as they were read, and what each changes."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,10 @@ class Answer:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", self.key or None)
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.body).hexdigest()
 
 
 class AnswerKind(StrEnum):

@@ -25,6 +25,10 @@ class Matched:
     drafts: tuple[Draft, ...] = ()
     parked: str | None = None
 
+    @property
+    def linked(self) -> str | None:
+        return self.declaration.message
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmatched:
@@ -37,6 +41,10 @@ class Unmatched:
     reason: str = ""
     waiting_for: str | None = None
     parked: str | None = None
+
+    @property
+    def linked(self) -> str | None:
+        return None
 
 
 Filed = Matched | Unmatched

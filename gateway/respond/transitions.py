@@ -1,6 +1,5 @@
 """The transitions of a declaration by customs answers: one for each answer, in their order."""
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -47,7 +46,7 @@ def _transition(matched: Matched, answer: str, now: datetime, seen: Seen) -> Tra
             "seq_no": parsed.seq_no,
             "entry_id": parsed.entry_id,
             "answer": answer,
-            "sha256": hashlib.sha256(matched.answer.body).hexdigest(),
+            "sha256": matched.answer.sha256,
         },
         columns=Columns(
             customs_status=effect.customs_status,

@@ -1,9 +1,8 @@
 """Answers of customs in the store: matched, filed once, and parked until their declaration is known."""
 
-import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +21,7 @@ from gateway.model.states import CustomsStatus, Event, State
 from gateway.model.transition import Refusal
 from gateway.respond.match import match
 from gateway.respond.ports import Filed, Matched, Parked, Unmatched
+from gateway.respond.repeated_answers import FiledBefore, select_new
 from gateway.respond.transitions import transitions
 from gateway.run.crash_points import crash_point
 
@@ -196,74 +196,37 @@ def _target_of(reader: Connection, row: _Inbound) -> AnsweredDeclaration:
 
 
 @crash_point("file-answers-uncommitted")
-def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> list[Filed] | Refusal:
-    new, repeated = _new(transaction, chain)
+def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> Sequence[Filed] | Refusal:
     now = clock()
-    answers = [(filed, filed.parked or new_id(now, os.urandom(10))) for filed in new]
+    answers = select_new(chain, _filed_before(transaction.connection, chain))
+    new = [(filed, filed.parked or new_id(now, os.urandom(10))) for filed in answers.new]
     matched = defaultdict[str, list[tuple[Matched, str]]](list)
-    for filed, answer in answers:
+    for filed, answer in new:
         if isinstance(filed, Matched):
             matched[filed.declaration.message].append((filed, answer))
     checked = check(transaction, [each for of in matched.values() for each in transitions(of, now)])
     if isinstance(checked, Refusal):
         return checked
-    for filed, parked in repeated:
-        _unpark(transaction, filed, parked, now)
-    rows = []
-    for filed, answer in answers:
-        if filed.parked is None:
-            rows.append(_row(transaction, filed, answer, now))
-        else:
-            _unpark(transaction, filed, answer, now)
+    for filed in (*answers.repeated, *answers.new):
+        if filed.parked is not None:
+            _unpark(transaction, filed, filed.parked, now)
+    rows = [_row(transaction, filed, answer, now) for filed, answer in new if filed.parked is None]
     if rows:
         transaction.connection.execute(_INSERT, rows)
     if matched:
         write(transaction, checked)
-    return new
+    return answers.new
 
 
-def _digest(filed: Filed) -> str:
-    return hashlib.sha256(filed.answer.body).hexdigest()
-
-
-def _linked(filed: Filed) -> str | None:
-    return filed.declaration.message if isinstance(filed, Matched) else None
-
-
-def _identity(filed: Filed) -> tuple[str, str | None]:
-    return _digest(filed), _linked(filed)
-
-
-def _new(transaction: Transaction, chain: Sequence[Filed]) -> tuple[list[Filed], list[tuple[Filed, str]]]:
-    """The answers that are neither filed yet for the same declaration nor repeated within the chain; an
-    unmatched answer counts for any declaration. Second, parked answers that turn out to repeat another, with
-    its id."""
-    digests = [_digest(filed) for filed in chain]
-    known, waiting = set(), set()
-    for row in transaction.connection.execute(_KNOWN, {"digests": digests}):
-        known.add((row.sha256, row.linked))
-        if row.state == State.WAITING:
-            waiting.add(row.id)
-    new: list[Filed] = []
-    repeated: list[tuple[Filed, str]] = []
-    for filed in chain:
-        if filed.parked is None:
-            if {_identity(filed), (_digest(filed), None)} & known:
-                continue
-        elif filed.parked not in waiting:  # another chain has already found it
-            continue
-        elif _linked(filed) is not None and _identity(filed) in known:
-            repeated.append((filed, filed.parked))
-            continue
-        known.add(_identity(filed))
-        new.append(filed)
-    return new, repeated
+def _filed_before(reader: Connection, chain: Sequence[Filed]) -> Iterator[FiledBefore]:
+    for row in reader.execute(_KNOWN, {"digests": [filed.answer.sha256 for filed in chain]}):
+        yield FiledBefore(id=row.id, sha256=row.sha256, linked=row.linked, waits=row.state == State.WAITING)
 
 
 def _row(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> dict[str, object]:
     parsed = filed.parsed
     state = State.CLOSED if isinstance(filed, Matched) else filed.state
-    digest, linked = _identity(filed)
+    digest, linked = filed.answer.sha256, filed.linked
     link = transaction.log(answer, now, Event.RECEIVED, filed.backend, state, sha256=digest, linked=linked)
     return {
         "id": answer,
@@ -292,7 +255,7 @@ def _row(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> 
 def _unpark(transaction: Transaction, filed: Filed, answer: str, now: datetime) -> None:
     state = State.CLOSED if isinstance(filed, Matched) else filed.state
     reason = filed.reason if isinstance(filed, Unmatched) else ""
-    apply_to_answer(transaction, answer, state, filed.backend, now, linked=_linked(filed), reason=reason)
+    apply_to_answer(transaction, answer, state, filed.backend, now, linked=filed.linked, reason=reason)
 
 
 def _parked(row: Row[*tuple[Any, ...]]) -> Parked:

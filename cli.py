@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from adapters.cli.exit_codes import INTERNAL
 
 
-class Place(NamedTuple):
+class CommandPlace(NamedTuple):
     """Where a command is defined, and its help in the list of commands."""
 
     module: str
@@ -20,112 +20,112 @@ class Place(NamedTuple):
     help: str
 
 
-COMMANDS: Final[Mapping[str, Place]] = {
-    "init": Place(
+COMMANDS: Final[Mapping[str, CommandPlace]] = {
+    "init": CommandPlace(
         "adapters.cli.node",
         "init",
         "Create a home: configuration, keys, accounts, the register of parties, and samples to send.",
     ),
-    "serve": Place(
+    "serve": CommandPlace(
         "adapters.cli.node",
         "serve",
         "Serve a home until SIGTERM or SIGINT; then finish the work in progress and exit with 0.",
     ),
-    "demo": Place(
+    "demo": CommandPlace(
         "adapters.cli.demo.demo",
         "demo",
         "Demonstrate six declarations: start a gateway, send them over SFTP, print what came back.",
     ),
-    "check": Place(
+    "check": CommandPlace(
         "adapters.cli.check",
         "check",
         "Check a file as the gateway would, without sending it. Exits with 1 if it would be refused.",
     ),
-    "doctor": Place(
+    "doctor": CommandPlace(
         "adapters.cli.node",
         "doctor",
         "Check a home: configuration, keys, certificates, store, disk. Exits with 1 if something is wrong.",
     ),
-    "reload": Place(
+    "reload": CommandPlace(
         "adapters.cli.reload",
         "reload",
         "Make the running node reload policy.toml, routes.toml, the host keys of the SFTP server, "
         "and the keys and certificates that gateway.toml names. All or nothing: if the node keeps "
         "what it had, the command gives the reason and exits with 1.",
     ),
-    "backup": Place(
+    "backup": CommandPlace(
         "adapters.cli.backup",
         "backup",
         "Copy everything a home needs, even while its node runs, and print the time of the copy. It "
         "contains keys: keep it as secret as the home. Exits with 1 if packages that the home "
         "refers to are missing.",
     ),
-    "restore": Place(
+    "restore": CommandPlace(
         "adapters.cli.backup",
         "restore",
         "Create a home from a backup, and print the time of the backup. Refused if the original "
         "home can be seen to be in service.",
     ),
-    "tail": Place(
+    "tail": CommandPlace(
         "adapters.cli.tail",
         "tail",
         "Follow the events of messages, one line each, until SIGINT or SIGTERM; both exit with 0.",
     ),
-    "messages": Place(
+    "messages": CommandPlace(
         "adapters.cli.messages.commands",
         "app",
         "Find, understand, hold, release, reject and replay messages.",
     ),
-    "undertakings": Place(
+    "undertakings": CommandPlace(
         "adapters.cli.undertakings",
         "app",
         "Bulk requests, and requests that wait for a second person: approve, refuse, resume.",
     ),
-    "deliveries": Place("adapters.cli.deliveries", "app", "Deliveries to customs and their outcome."),
-    "backends": Place("adapters.cli.backends", "app", "The back-ends: status, pause, resume, retry."),
-    "documents": Place("adapters.cli.documents", "app", "Documents that declarations owe."),
-    "customs": Place(
+    "deliveries": CommandPlace("adapters.cli.deliveries", "app", "Deliveries to customs and their outcome."),
+    "backends": CommandPlace("adapters.cli.backends", "app", "The back-ends: status, pause, resume, retry."),
+    "documents": CommandPlace("adapters.cli.documents", "app", "Documents that declarations owe."),
+    "customs": CommandPlace(
         "adapters.sandbox.cli.customs",
         "app",
         "The customs sandbox: its queue, decisions, ledgers, and server.",
     ),
-    "association": Place(
+    "association": CommandPlace(
         "adapters.sandbox.cli.association",
         "app",
         "The brokers' association of the sandbox: the agreements submitted to it, and acts of their "
         "parties. A running node is notified at once, by a notice that the association signs.",
     ),
-    "parties": Place(
+    "parties": CommandPlace(
         "adapters.cli.parties.commands",
         "app",
         "The parties: traders, brokers, association, customs, premises.",
     ),
-    "agreements": Place(
+    "agreements": CommandPlace(
         "adapters.cli.agreements",
         "app",
         "Agency mandates and agreements, as notified by the brokers' association. A declaration by "
         "a broker needs one that is in force and covers it: a long-term mandate, or an agreement "
         "for a single shipment, which the declaration names by number and uses up.",
     ),
-    "receipts": Place("adapters.cli.receipts", "app", "List, verify and restore receipts."),
-    "policy": Place(
+    "receipts": CommandPlace("adapters.cli.receipts", "app", "List, verify and restore receipts."),
+    "policy": CommandPlace(
         "adapters.cli.policy", "app", "The policy in force, and a trial of another one on past messages."
     ),
-    "amqp": Place("adapters.cli.amqp_dead", "app", "The AMQP channel."),
-    "audit": Place("adapters.cli.audit", "app", "Check that the store is unchanged."),
-    "routes": Place("adapters.cli.routes", "app", "Routing of messages."),
-    "dossier": Place(
+    "amqp": CommandPlace("adapters.cli.amqp_dead", "app", "The AMQP channel."),
+    "audit": CommandPlace("adapters.cli.audit", "app", "Check that the store is unchanged."),
+    "routes": CommandPlace("adapters.cli.routes", "app", "Routing of messages."),
+    "dossier": CommandPlace(
         "adapters.cli.dossier.commands",
         "app",
         "The electronic dossier of an entry; every access is recorded.",
     ),
-    "stats": Place(
+    "stats": CommandPlace(
         "adapters.cli.stats",
         "app",
         "Statistics of messages in progress (flow, the default) and of outcomes of declarations.",
     ),
-    "alarms": Place("adapters.cli.alarms", "app", "Alarms, open and cleared."),
-    "clock": Place("adapters.cli.clock", "app", "Recovery from a clock that is behind the log."),
+    "alarms": CommandPlace("adapters.cli.alarms", "app", "Alarms, open and cleared."),
+    "clock": CommandPlace("adapters.cli.clock", "app", "Recovery from a clock that is behind the log."),
 }
 
 
@@ -185,8 +185,8 @@ app = _Command(
 )
 
 
-def _say_version(asked: bool) -> None:
-    if asked:
+def _say_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version  # slow: it takes as long as listing all commands
 
         typer.echo(version("customs-edi-gateway"))

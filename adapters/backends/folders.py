@@ -76,7 +76,7 @@ class FolderBackend:
         self.deaf = ""  # why the last look at the folder of answers failed
         self._failed = 0  # consecutive failures to reach the place of the answers
         self._not_before = 0.0  # by the monotonic clock
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
         self._left: set[str] = set()  # acknowledged answers that cannot be moved away
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
@@ -192,8 +192,8 @@ class FolderBackend:
     def _complain(self, error: OSError) -> None:
         """Logs each problem once, since it is found again at every look."""
         reason = _in_words(error)
-        if reason not in self._said:
-            self._said.add(reason)
+        if reason not in self._reported:
+            self._reported.add(reason)
             log.error("answers cannot be read or put away", error=reason)
 
     def _acknowledge(self, ids: Sequence[str]) -> None:

@@ -134,7 +134,7 @@ class HttpSubmissions:
         self._rest = Rest(folder)
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
-        if (rest := self._rest.left()) > 0:
+        if (rest := self._rest.remaining()) > 0:
             return Outcome.BUSY, f"it asked to come back in {rest:.0f} s (Retry-After)"
         with ExitStack() as prepared:
             try:
@@ -158,7 +158,7 @@ class HttpSubmissions:
                         return Outcome.UNKNOWN, await _note(response) or f"HTTP {response.status_code}"
                     return outcome, ""
         except TROUBLE as error:
-            return Outcome.UNKNOWN, certificate_trouble(error) or _said(error)
+            return Outcome.UNKNOWN, certificate_trouble(error) or _trouble(error)
 
     def _fill(
         self, spool: BufferedRandom, submission: Submission, opened: Callable[[str], IO[bytes]]
@@ -187,13 +187,13 @@ class HttpSubmissions:
                     if outcome is Outcome.TAKEN and response.headers.get(ECHO) != key:
                         return Outcome.UNKNOWN, _not_of(key, response)
                     if outcome in (Outcome.BUSY, Outcome.LATER):
-                        self._rest.ask(_asked(response.headers.get("Retry-After", "")))
+                        self._rest.ask(_retry_after(response.headers.get("Retry-After", "")))
                     return outcome, await _note(response)
         except TROUBLE as error:
             if trouble := certificate_trouble(error):
                 return Outcome.DENIED, trouble
             # As long as its last bytes have not been sent, the other side cannot have it.
-            return Outcome.UNKNOWN if body.ended else Outcome.LATER, _said(error)
+            return Outcome.UNKNOWN if body.ended else Outcome.LATER, _trouble(error)
 
 
 class _Body:
@@ -225,7 +225,7 @@ def _not_of(key: str, response: httpx.Response) -> str:
     return printable(f"HTTP {response.status_code} without {ECHO}: {key}: not known to be customs' word")
 
 
-def _asked(retry_after: str) -> float:
+def _retry_after(retry_after: str) -> float:
     """Seconds, from either form (RFC 9110, 10.2.3); 0 for anything else."""
     if retry_after.isascii() and retry_after.isdecimal():
         return float(retry_after[:9])
@@ -258,5 +258,5 @@ async def _note(response: httpx.Response) -> str:
     return printable(f"{text}: {more}" if more else text)
 
 
-def _said(error: BaseException) -> str:
+def _trouble(error: BaseException) -> str:
     return printable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)

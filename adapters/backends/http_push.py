@@ -49,7 +49,7 @@ class PushedBackend(HttpSubmissions):
     ) -> None:
         super().__init__(client, settings, folder)
         self.pusher = pusher
-        self.brought = asyncio.Event()
+        self.arrived = asyncio.Event()
         self._waiting: dict[str, tuple[Answer, asyncio.Future[None]]] = {}
         self._serials = count(1)
         self._room = _ROOM
@@ -82,7 +82,7 @@ class PushedBackend(HttpSubmissions):
         durable = asyncio.get_running_loop().create_future()
         answer = Answer(id=id_, name=name, body=body, key=key)
         self._waiting[id_] = (opened_answer(answer, self._settings.dxp), durable)
-        self.brought.set()
+        self.arrived.set()
         try:
             async with asyncio.timeout(KEPT_WITHIN):
                 await durable
@@ -106,7 +106,7 @@ async def listening(
     issued as the settings require cannot make any request. `arrived` has an event for each back-end, set when
     an answer waits. Functions that reload its files are added to `renewals`."""
     for name, backend in backends.items():
-        backend.brought = arrived[name]
+        backend.arrived = arrived[name]
     trust = _Trust(settings, home)
     renewals.append(trust.renewal)
     app = web.Application()

@@ -16,7 +16,7 @@ class Rest:
     def __init__(self, folder: Path) -> None:
         self._file = folder / "not-before"
 
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Seconds that are left. None of an end further ahead than allowed, which was written before the
         clock was set back, or of an invalid time."""
         try:

@@ -50,14 +50,14 @@ def list_(
     Example: gateway agreements list --broker broker-aa --state in_force --home /srv/gateway
     """
 
-    given = {"state": state, "kind": kind, "trader": trader, "broker": broker}
-    wanted = {name: str(value) for name, value in given.items() if value}
+    options = {"state": state, "kind": kind, "trader": trader, "broker": broker}
+    filters = {name: str(value) for name, value in options.items() if value}
     with reading(home) as reader:
-        for side in {"trader", "broker"} & wanted.keys():
-            party = named(registered(reader), wanted[side])
+        for side in {"trader", "broker"} & filters.keys():
+            party = named(registered(reader), filters[side])
             # The association may name parties that are not registered here.
-            wanted[side] = wanted[side] if party is None else party.code
-        rows = list_agreements(reader, wanted, limit)
+            filters[side] = filters[side] if party is None else party.code
+        rows = list_agreements(reader, filters, limit)
     columns = ("number", "kind", "trader", "broker", "state", "valid_from", "valid_until", "used_by")
     say_rows(rows, columns, as_json=as_json, lang=lang, words=chinese.AGREEMENT)
 
@@ -72,19 +72,19 @@ def show(number: NumberArgument, home: HomeOption, lang: LangOption, as_json: Js
     Example: gateway agreements show 195200016172325 --home /srv/gateway
     """
     with reading(home) as reader:
-        found = show_agreement(reader, number)
-    if found is None:
+        shown = show_agreement(reader, number)
+    if shown is None:
         fail(NO, f"no agreement is known by {number}")
     if as_json:
-        say_json(found)
+        say_json(shown)
         return
-    fields = {name: value or None for name, value in found.items() if name not in ("notice", "messages")}
-    fields |= {f"notice_{name}": value or None for name, value in found["notice"].items()}
+    fields = {name: value or None for name, value in shown.items() if name not in ("notice", "messages")}
+    fields |= {f"notice_{name}": value or None for name, value in shown["notice"].items()}
     say_fields(fields, lang=lang, words=chinese.AGREEMENT)
-    if found["messages"]:
+    if shown["messages"]:
         typer.echo("\n依此受理的报文" if lang is Language.ZH else "\naccepted under it")
         columns = ("id", "reference", "state", "customs_status", "received_at")
-        say_rows(found["messages"], columns, as_json=False, lang=lang, words=chinese.MESSAGE)
+        say_rows(shown["messages"], columns, as_json=False, lang=lang, words=chinese.MESSAGE)
 
 
 @app.command()

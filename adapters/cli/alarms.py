@@ -61,11 +61,11 @@ def tell_test(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -
     from adapters.monitor.alarm_notifiers import notifiers
 
     with opened(home) as base:
-        ways = [
+        others = [
             notifier for notifier in notifiers(base.settings().alarms, base.path) if notifier.name != "log"
         ]
     now = utc_now()
-    rows = [asyncio.run(_tried(notifier, now)) for notifier in ways]
+    rows = [asyncio.run(_tried(notifier, now)) for notifier in others]
     say_rows(rows, ("way", "taken", "why"), as_json=as_json, lang=lang)
     if not all(row["taken"] for row in rows):
         raise typer.Exit(NO)

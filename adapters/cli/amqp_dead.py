@@ -36,7 +36,7 @@ app = typer.Typer(no_args_is_help=True, help="The AMQP channel.")
 dead = typer.Typer(cls=Listing, help="Dead letters: list, show, return, drop.")
 app.add_typer(dead, name="dead")
 
-WantedArgument = Annotated[
+DeadLetterArgument = Annotated[
     str, typer.Argument(metavar="MESSAGE", help="Id as listed, or the sender's message id.")
 ]
 BackendOption = Annotated[
@@ -71,7 +71,7 @@ def list_(
     async def look(_: "DeadLetterQueue", view: "DeadLetterView") -> list[dict[str, Any]]:
         return view.facts
 
-    rows = _asked(_aside(home, backend, user, password_file), None, look)
+    rows = _browsed(_aside(home, backend, user, password_file), None, look)
     say_rows(rows[-limit:] if limit else rows, _SHOWN, as_json=as_json)
     if len(rows) == MOST:
         typer.echo(f"gateway: there are more than these; the oldest {MOST} were looked at", err=True)
@@ -79,7 +79,7 @@ def list_(
 
 @dead.command()
 def show(
-    wanted: WantedArgument,
+    letter: DeadLetterArgument,
     home: HomeOption,
     backend: BackendOption = None,
     user: UserOption = None,
@@ -97,7 +97,7 @@ def show(
         headers = {printable(str(name)): str(value) for name, value in one.headers.items()}
         return {**_facts(view), "content_type": one.content_type, "headers": headers}, one.body
 
-    facts, body = _asked(_aside(home, backend, user, password_file), wanted, look)
+    facts, body = _browsed(_aside(home, backend, user, password_file), letter, look)
     if raw:
         sys.stdout.buffer.write(body)
     elif as_json:
@@ -108,7 +108,7 @@ def show(
 
 @dead.command("return")
 def return_(
-    wanted: WantedArgument,
+    letter: DeadLetterArgument,
     home: HomeOption,
     reason: ReasonOption,
     backend: BackendOption = None,
@@ -133,12 +133,12 @@ def return_(
         return facts
 
     queue = _aside(home, backend, user, password_file)
-    _say(_asked(queue, wanted, back), f"given back to {queue.exchange or queue.key}", as_json)
+    _say(_browsed(queue, letter, back), f"given back to {queue.exchange or queue.key}", as_json)
 
 
 @dead.command()
 def drop(
-    wanted: WantedArgument,
+    letter: DeadLetterArgument,
     home: HomeOption,
     reason: ReasonOption,
     to: Annotated[
@@ -167,7 +167,7 @@ def drop(
         await one.ack()
         return facts
 
-    facts = _asked(_aside(home, backend, user, password_file), wanted, out)
+    facts = _browsed(_aside(home, backend, user, password_file), letter, out)
     _say(facts, f"taken out; its bytes are in {to}", as_json)
 
 
@@ -200,9 +200,9 @@ def _aside(path: Path, backend: str | None, user: str | None, password: Path | N
     return at(named, f"{named.answers}.dead", "", named.answers)
 
 
-def _asked(
+def _browsed(
     queue: "DeadLetterQueue",
-    wanted: str | None,
+    letter: str | None,
     ask: Callable[["DeadLetterQueue", "DeadLetterView"], Coroutine[Any, Any, _T]],
 ) -> _T:
     from aio_pika.exceptions import AMQPError
@@ -210,11 +210,11 @@ def _asked(
     from adapters.transport.amqp.aside import browse
 
     async def asking() -> _T:
-        async with browse(queue, wanted) as view:
-            if wanted is not None and not view.those:
-                fail(NO, printable(f"nothing that was put aside is known by {wanted}"))
+        async with browse(queue, letter) as view:
+            if letter is not None and not view.those:
+                fail(NO, printable(f"nothing that was put aside is known by {letter}"))
             if len(view.those) > 1:
-                fail(NO, printable(f"several have the message id {wanted}; give the id of one, as listed"))
+                fail(NO, printable(f"several have the message id {letter}; give the id of one, as listed"))
             return await ask(queue, view)
 
     with exit_codes():
@@ -236,9 +236,9 @@ def _write(
     """Logs the act before the message leaves the queue: after a crash in between it is still there."""
     who, now = actor(), utc_now()
     told_of = {name: printable(str(facts[name] or ""), 80) for name in ("message_id", "user", "reason")}
-    said = {"of": told_of, "size": facts["size"], "sha256": facts["sha256"], "queue": queue.queue}
+    detail = {"of": told_of, "size": facts["size"], "sha256": facts["sha256"], "queue": queue.queue}
     with opened(path) as home, home.store() as database:
-        database.submit(lambda to: note(to, event, who, now, reason=reason, **said)).result()
+        database.submit(lambda to: note(to, event, who, now, reason=reason, **detail)).result()
 
 
 def _say(facts: dict[str, Any], done: str, as_json: bool) -> None:

@@ -35,16 +35,16 @@ def verify(
     Example: gateway audit verify --home /srv/gateway
     """
     with opened(home) as base:
-        kept = (*base.older_certificates(), *(older or ()))
-        audit = Audit(base, [path.read_text() for path in kept])
-        found = [asdict(each) for each in audit.run()]
+        certificates = (*base.older_certificates(), *(older or ()))
+        audit = Audit(base, [path.read_text() for path in certificates])
+        wrong = [asdict(each) for each in audit.run()]
     counted = {**audit.looked_at, "unsigned_receipts": audit.unsigned, "unused_packages": audit.unused}
     if as_json:
-        say_json({"sound": not found, "looked_at": counted, "wrong": found})
-    elif found:
-        say_rows(found, ("what", "which", "how", "why"), as_json=False)
+        say_json({"sound": not wrong, "looked_at": counted, "wrong": wrong})
+    elif wrong:
+        say_rows(wrong, ("what", "which", "how", "why"), as_json=False)
     else:
         told_of = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counted.items())
         console().print(cell(f"sound: {told_of}"))
-    if found:
+    if wrong:
         raise typer.Exit(NO)

@@ -132,17 +132,17 @@ def _plain(decision: Decision, accepted: bool) -> dict[str, Any]:
         "route": decision.trail.get("route"),
         "faults": [
             {
-                "code": found.code,
-                "rule": found.rule,
-                "severity": found.severity,
-                "file": found.place.file,
-                "line": found.place.line,
-                "xpath": found.place.xpath,
-                "value": found.value,
-                "zh": found.zh,
-                "en": found.en,
+                "code": finding.code,
+                "rule": finding.rule,
+                "severity": finding.severity,
+                "file": finding.place.file,
+                "line": finding.place.line,
+                "xpath": finding.place.xpath,
+                "value": finding.value,
+                "zh": finding.zh,
+                "en": finding.en,
             }
-            for found in decision.findings
+            for finding in decision.findings
         ],
     }
 

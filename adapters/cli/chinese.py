@@ -23,9 +23,9 @@ from gateway.operate.bulk_requests import ItemOutcome, RequestStatus
 Word = Callable[[Any], object]
 
 
-def of(known: Mapping[Any, str]) -> Word:
+def translated_by(words: Mapping[Any, str]) -> Word:
     """Translates a value by this mapping; a value that is not in it stays unchanged."""
-    by_value = {str(value): zh for value, zh in known.items()}
+    by_value = {str(value): zh for value, zh in words.items()}
     return lambda value: by_value.get(str(value), value)
 
 
@@ -223,38 +223,43 @@ def _listed(word: Word) -> Word:
 
 MESSAGE: Final = Vocabulary(
     {
-        "state": of(STATES_ZH),
-        "customs_status": of(CUSTOMS_STATUSES_ZH),
+        "state": translated_by(STATES_ZH),
+        "customs_status": translated_by(CUSTOMS_STATUSES_ZH),
         "waiting_for": _thing,
-        "operation": of({"save": "暂存", "declare": "申报", "inform": "告知"}),
+        "operation": translated_by({"save": "暂存", "declare": "申报", "inform": "告知"}),
     },
     {"id": "报文号"},
 )
-STEP: Final = Vocabulary({"event": of(EVENTS), "state": of(STATES_ZH)})
-DELIVERY: Final = Vocabulary({"state": of(DELIVERY_STATES)})
-BACKEND: Final = Vocabulary({"breaker": of(BREAKERS)})
-RECEIPT: Final = Vocabulary({"kind": of(RECEIPT_KINDS), "verdict": of(SAID)})
-LINK: Final = Vocabulary({"link": of(_LINKS), "kind": of(_KINDS), "state": of(STATES_ZH)}, {"id": "报文号"})
-UNDERTAKING: Final = Vocabulary({"act": of(_ACTS_ON), "state": of(_PROGRESS), "outcome": of(_OUTCOMES)})
-ASKED: Final = Vocabulary({"why": of(_WHY)})
-ALARM: Final = Vocabulary({"severity": of(SEVERITIES), "key": _alarm})
+STEP: Final = Vocabulary({"event": translated_by(EVENTS), "state": translated_by(STATES_ZH)})
+DELIVERY: Final = Vocabulary({"state": translated_by(DELIVERY_STATES)})
+BACKEND: Final = Vocabulary({"breaker": translated_by(BREAKERS)})
+RECEIPT: Final = Vocabulary({"kind": translated_by(RECEIPT_KINDS), "verdict": translated_by(SAID)})
+LINK: Final = Vocabulary(
+    {"link": translated_by(_LINKS), "kind": translated_by(_KINDS), "state": translated_by(STATES_ZH)},
+    {"id": "报文号"},
+)
+UNDERTAKING: Final = Vocabulary(
+    {"act": translated_by(_ACTS_ON), "state": translated_by(_PROGRESS), "outcome": translated_by(_OUTCOMES)}
+)
+ASKED: Final = Vocabulary({"why": translated_by(_WHY)})
+ALARM: Final = Vocabulary({"severity": translated_by(SEVERITIES), "key": _alarm})
 AGREEMENT: Final = Vocabulary(
     {
-        "kind": of(AGREEMENT_KINDS),
-        "state": of(AGREEMENT_STATES),
-        "proposed_by": of(_SIDES),
-        "act": of(AGREEMENT_ACTS),
-        "direction": of(DIRECTIONS_ZH),
+        "kind": translated_by(AGREEMENT_KINDS),
+        "state": translated_by(AGREEMENT_STATES),
+        "proposed_by": translated_by(_SIDES),
+        "act": translated_by(AGREEMENT_ACTS),
+        "direction": translated_by(DIRECTIONS_ZH),
     }
 )
 PARTY: Final = Vocabulary(
     {
-        "class": of(CLASSES_ZH),
-        "role": _listed(of(ROLES_ZH)),
-        "signature": of(_SIGNATURES),
-        "receipts": _listed(of(_FORMS)),
+        "class": translated_by(CLASSES_ZH),
+        "role": _listed(translated_by(ROLES_ZH)),
+        "signature": translated_by(_SIGNATURES),
+        "receipts": _listed(translated_by(_FORMS)),
     },
     {"name": "企业名称"},
 )
-DOCTOR: Final = Vocabulary({"check": of(_CHECKS)})
-QUEUE: Final = Vocabulary({"status": of(_WAITS)}, {"key": "报文号"})
+DOCTOR: Final = Vocabulary({"check": translated_by(_CHECKS)})
+QUEUE: Final = Vocabulary({"status": translated_by(_WAITS)}, {"key": "报文号"})

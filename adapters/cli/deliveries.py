@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from adapters.cli.exit_codes import NO
-from adapters.cli.messages.lookup import meant
+from adapters.cli.messages.lookup import find_message
 from adapters.cli.output import (
     HomeOption,
     JsonOption,
@@ -62,78 +62,78 @@ def list_(
     Example: gateway deliveries list --state unknown --destination customs --home /srv/gateway
     """
     before = None if older is None else utc_now() - older
-    asked = {"state": state, "destination": destination, "account": account}
+    filters = {"state": state, "destination": destination, "account": account}
 
     with reading(home) as reader:
-        own = None if message is None else meant(reader, message).id
+        own = None if message is None else find_message(reader, message).id
         first = first_of(since)
-        rows = list_deliveries(reader, message=own, **asked, before=before, since=first, limit=limit)
+        rows = list_deliveries(reader, message=own, **filters, before=before, since=first, limit=limit)
     columns = ("id", "message", "destination", "state", "attempts", "changed_at", "next_at", "note")
     say_rows(rows, columns, as_json=as_json)
 
 
 @app.command()
-def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+def show(id_: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
     """Show one delivery and its history.
 
     Example: gateway deliveries show 17 --home /srv/gateway
     """
     with reading(home) as reader:
-        found = show_delivery(reader, wanted)
-    if found is None:
-        fail(NO, f"no delivery has the number {wanted}")
+        shown = show_delivery(reader, id_)
+    if shown is None:
+        fail(NO, f"no delivery has the number {id_}")
     if as_json:
-        say_json(found)
+        say_json(shown)
         return
-    say_fields({name: value for name, value in found.items() if name != "events"})
+    say_fields({name: value for name, value in shown.items() if name != "events"})
     typer.echo()
-    say_rows(found["events"], ("at", "event", "actor", "state", "note"), as_json=False)
+    say_rows(shown["events"], ("at", "event", "actor", "state", "note"), as_json=False)
 
 
 @app.command()
-def hold(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
+def hold(id_: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """Hold one delivery of a message while its others continue. For its last one use: gateway messages hold.
 
     Example: gateway deliveries hold 17 --reason "that office asks us to wait" --home /srv/gateway
     """
-    _done(DeliveryAct.HOLD, wanted, home, reason, as_json)
+    _done(DeliveryAct.HOLD, id_, home, reason, as_json)
 
 
 @app.command()
-def release(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
+def release(id_: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """Release a held delivery, after asking the back-end whether it already has it.
 
     Example: gateway deliveries release 17 --reason "the office is back" --home /srv/gateway
     """
-    _done(DeliveryAct.RELEASE, wanted, home, reason, as_json)
+    _done(DeliveryAct.RELEASE, id_, home, reason, as_json)
 
 
 @app.command()
-def replay(wanted: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
+def replay(id_: IdArgument, home: HomeOption, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """Send a held or refused delivery again under the same key, after asking the back-end whether it already
     has it; also a delivered one that customs lost, as long as there is no final answer.
 
     Example: gateway deliveries replay 17 --reason "customs lost it, says their desk" --home /srv/gateway
     """
-    _done(DeliveryAct.REPLAY, wanted, home, reason, as_json)
+    _done(DeliveryAct.REPLAY, id_, home, reason, as_json)
 
 
-def _done(act: DeliveryAct, wanted: int, path: Path, reason: str, as_json: bool) -> None:
+def _done(act: DeliveryAct, id_: int, path: Path, reason: str, as_json: bool) -> None:
     from adapters.cli.messages.execute import operating
 
     with opened(path) as home:
         policy = home.policy().operations
         try:
             with operating(home) as on:
-                delivery, message = on.service.act_on_delivery(act, wanted, actor(), reason, policy)
+                delivery, message = on.service.act_on_delivery(act, id_, actor(), reason, policy)
         except NeedsApproval:
-            taken = "; what is delivered has no replay then" if act is DeliveryAct.REPLAY else ""
-            fail(NO, f"the policy has a second person for {act}; use: gateway messages {act}{taken}")
+            no_replay = "; what is delivered has no replay then" if act is DeliveryAct.REPLAY else ""
+            fail(NO, f"the policy has a second person for {act}; use: gateway messages {act}{no_replay}")
         except Impossible as error:
-            fail(NO, f"{wanted}: {error}")
+            fail(NO, f"{id_}: {error}")
         except KeyError:
-            fail(NO, f"no delivery has the number {wanted}")
+            fail(NO, f"no delivery has the number {id_}")
     if as_json:
-        say_json({"id": wanted, "state": delivery, "message_state": message})
+        say_json({"id": id_, "state": delivery, "message_state": message})
     else:
-        typer.echo(f"{wanted} is {delivery}, its message {message}")
+        typer.echo(f"{id_} is {delivery}, its message {message}")

@@ -20,5 +20,5 @@ def warn_of_differing(home: Home, lang: Language = Language.EN) -> None:
             f"what the node runs by cannot be compared with the files: {error}",
         )
     if different is not None:
-        said = different.zh if lang is Language.ZH else different.en
-        typer.echo(f"gateway: {printable(said, 1000)}", err=True)
+        text = different.zh if lang is Language.ZH else different.en
+        typer.echo(f"gateway: {printable(text, 1000)}", err=True)

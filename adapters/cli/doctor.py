@@ -15,7 +15,7 @@ from adapters.home.certificates import last_end
 from adapters.home.differing import differing
 from adapters.home.home import Home
 from adapters.home.host_keys import KINDS, host_key_files, read_host_keys
-from adapters.home.listeners import taken
+from adapters.home.listeners import addresses_in_use
 from adapters.home.named_files import named_files
 from adapters.home.sandbox import check_sandbox
 from adapters.store.read.agreements import one_side_unknown
@@ -53,7 +53,7 @@ def examine(home: Home, now: datetime, *, whole: bool = False) -> list[dict[str,
         ("connections", lambda: _connections(home, now)),
         ("extras", lambda: _extras(home)),
         ("addresses", lambda: _addresses(home)),
-        ("unfinished uploads", lambda: _left(home)),
+        ("unfinished uploads", lambda: _unfinished_uploads(home)),
         ("store", lambda: _store(home, whole)),
         ("disk", lambda: _disk(home)),
         ("node", lambda: _node(home)),
@@ -62,23 +62,23 @@ def examine(home: Home, now: datetime, *, whole: bool = False) -> list[dict[str,
 
 
 class _Unwell(Exception):
-    def __init__(self, said: Words) -> None:
-        super().__init__(said.en)
-        self.zh = said.zh
+    def __init__(self, words: Words) -> None:
+        super().__init__(words.en)
+        self.zh = words.zh
 
 
 def _results(checks: Checks) -> Iterator[dict[str, Any]]:
     for name, check in checks:
         well = False
         try:
-            said, well = check(), True
+            words, well = check(), True
         except (_Unwell, BadSettings, Unusable) as error:
-            said = Words(error.zh, str(error))
+            words = Words(error.zh, str(error))
         except DBAPIError as error:  # without the library's text and link
-            said = Words(f"数据库不能使用（{error.orig}）", str(error.orig))
+            words = Words(f"数据库不能使用（{error.orig}）", str(error.orig))
         except Exception as error:  # whatever fails is what the operator wants to know
-            said = _unforeseen(error)
-        yield {"check": name, "ok": well, "detail": said.en, "zh": said.zh}
+            words = _unforeseen(error)
+        yield {"check": name, "ok": well, "detail": words.en, "zh": words.zh}
 
 
 def _unforeseen(error: Exception) -> Words:
@@ -150,13 +150,13 @@ def _files(home: Home) -> Words:
 
 
 def _host_keys(home: Home) -> Words:
-    found = read_host_keys(home.keys)
-    told = [Words(*(f"{each.file} {each.fingerprint}",) * 2) for each in found]
-    missing = [kind for kind in KINDS if kind not in {each.kind for each in found}]
+    keys = read_host_keys(home.keys)
+    lines = [Words(*(f"{each.file} {each.fingerprint}",) * 2) for each in keys]
+    missing = [kind for kind in KINDS if kind not in {each.kind for each in keys}]
     if missing:
         # Not a fault: clients that pinned the present keys must be informed before another one is added.
         make = f"ssh-keygen -t {missing[0]} -N '' -f keys/ssh_host_{missing[0]}"
-        told.append(
+        lines.append(
             Words(
                 f"缺少 {'、'.join(missing)} 主机密钥，部分客户端需要："
                 f"用 {make} 生成，公布指纹后 gateway reload",
@@ -164,21 +164,21 @@ def _host_keys(home: Home) -> Words:
                 "publish its fingerprint, gateway reload",
             )
         )
-    return joined(told) or Words("", "")
+    return joined(lines) or Words("", "")
 
 
 def _certificate(home: Home, now: datetime) -> Words:
     pem = home.certificate.read_text()
     home.signer()
-    known = certificate(pem)
-    if why := outside(known, now):
-        valid = f"有效期{moment_zh(known.begins)}至{moment_zh(known.ends)}"
+    parsed = certificate(pem)
+    if why := outside(parsed, now):
+        valid = f"有效期{moment_zh(parsed.begins)}至{moment_zh(parsed.ends)}"
         raise _Unwell(
             Words(f"证书不在有效期内（{valid}）：暂停校验和签发回执", f"{why}: nothing is judged or signed")
         )
-    if known.ends < now + WARN_BEFORE:
-        raise _Unwell(Words(f"{_day_zh(known.ends)}到期，请及时更换", f"ends on {known.ends.date()}"))
-    return Words(f"{_day_zh(known.ends)}到期", f"until {known.ends.date()}")
+    if parsed.ends < now + WARN_BEFORE:
+        raise _Unwell(Words(f"{_day_zh(parsed.ends)}到期，请及时更换", f"ends on {parsed.ends.date()}"))
+    return Words(f"{_day_zh(parsed.ends)}到期", f"until {parsed.ends.date()}")
 
 
 def _day_zh(at: datetime) -> str:
@@ -216,12 +216,12 @@ def _parties(home: Home, now: datetime) -> Words:
 def _agreements(home: Home) -> Words:
     """Names agreements of which a party is not registered yet; that stops nothing, so it is not a fault."""
     with home.reading() as reader:
-        found = one_side_unknown(reader, _NAMED)
-    if not found:
+        unknown = one_side_unknown(reader, _NAMED)
+    if not unknown:
         return Words("委托双方均已登记", "both sides of each are registered")
-    named = ", ".join(f"{number} ({code})" for number, code in found)
-    named_zh = "、".join(f"{number}（{code}）" for number, code in found)
-    more, more_zh = (f", the first {_NAMED}", f"，前 {_NAMED} 份") if len(found) == _NAMED else ("", "")
+    named = ", ".join(f"{number} ({code})" for number, code in unknown)
+    named_zh = "、".join(f"{number}（{code}）" for number, code in unknown)
+    more, more_zh = (f", the first {_NAMED}", f"，前 {_NAMED} 份") if len(unknown) == _NAMED else ("", "")
     return Words(
         f"一方企业未登记，登记后方可使用{more_zh}：{named_zh}",
         f"not counted until the party is registered{more}: {named}",
@@ -233,16 +233,17 @@ def _partners(home: Home) -> Words:
     visited = {name: each.account for name, each in home.settings().partner.items()}
     with home.register() as register:
         registered = register.parties()
-    ways = {each.account.name: each.account.delivery for each in registered if each.account is not None}
+    by_account = {each.account.name: each.account.delivery for each in registered if each.account is not None}
     wrong = []
     for name, account in visited.items():
-        if account not in ways:
+        if account not in by_account:
             wrong.append(Words(f"{name}：没有账户 {account}", f"{name}: no account is named {account}"))
-        elif ways[account] is not Delivery.FOLDER:
+        elif by_account[account] is not Delivery.FOLDER:
             wrong.append(
                 Words(
-                    f"{name}：账户 {account} 的送达方式是 {ways[account]}，应为 {Delivery.FOLDER}",
-                    f"{name}: the delivery of account {account} is {ways[account]}, not {Delivery.FOLDER}",
+                    f"{name}：账户 {account} 的送达方式是 {by_account[account]}，应为 {Delivery.FOLDER}",
+                    f"{name}: the delivery of account {account} is {by_account[account]}, "
+                    f"not {Delivery.FOLDER}",
                 )
             )
     named = list(visited.values())
@@ -256,11 +257,11 @@ def _partners(home: Home) -> Words:
             f"账户 {account}：回执应送达目录，但 gateway.toml 中没有对应的合作方",
             f"account {account}: its receipts go to folders, and no partner in gateway.toml is it",
         )
-        for account, way in sorted(ways.items())
-        if way is Delivery.FOLDER and account not in named
+        for account, delivery in sorted(by_account.items())
+        if delivery is Delivery.FOLDER and account not in named
     ]
-    if told := joined(wrong):
-        raise _Unwell(told)
+    if problems := joined(wrong):
+        raise _Unwell(problems)
     return Words(f"访问 {len(visited)} 个合作方", f"{len(visited)} visited")
 
 
@@ -268,7 +269,7 @@ def _connections(home: Home, now: datetime) -> Words:
     """Checks, without connecting, that the files named in the settings are usable, and that a broker is
     configured if receipts are to be sent over AMQP."""
     settings, named = home.settings(), named_files(home)
-    wrong = [said for each in named if (said := each.unusable or each.exposed)]
+    wrong = [problem for each in named if (problem := each.unusable or each.exposed)]
     wrong += [
         Words(f"{each.setting}：{_day_zh(each.ends)}到期", f"{each.setting}: ends on {each.ends.date()}")
         for each in named
@@ -285,8 +286,8 @@ def _connections(home: Home, now: datetime) -> Words:
             for each in registered
             if each.account is not None and each.account.delivery is Delivery.AMQP
         ]
-    if told := joined(wrong):
-        raise _Unwell(told)
+    if problems := joined(wrong):
+        raise _Unwell(problems)
     return Words(
         f"密钥、证书、口令文件 {len(named)} 个", f"{len(named)} files of keys, certificates and passwords"
     )
@@ -306,26 +307,26 @@ def _extras(home: Home) -> Words:
 def _addresses(home: Home) -> Words:
     if home.served_by() is not None:
         return Words("网关正在监听", "listened on by the node")
-    if wrong := joined([*taken(home.settings())]):
+    if wrong := joined([*addresses_in_use(home.settings())]):
         raise _Unwell(wrong)
     return Words("可用", "free")
 
 
-def _left(home: Home) -> Words:
+def _unfinished_uploads(home: Home) -> Words:
     """Unfinished uploads, as reported by the node, which alone knows them."""
     with home.reading() as reader:
-        left = [alarm for alarm in open_alarms(reader) if alarm.key.startswith(UNFINISHED)]
-    if told := joined([Words(alarm.zh, alarm.en) for alarm in left]):
-        raise _Unwell(told)
+        unfinished = [alarm for alarm in open_alarms(reader) if alarm.key.startswith(UNFINISHED)]
+    if problems := joined([Words(alarm.zh, alarm.en) for alarm in unfinished]):
+        raise _Unwell(problems)
     return Words("没有", "none is left")
 
 
 def _store(home: Home, whole: bool) -> Words:
     with home.reading() as reader:
-        found = reader.execute(text("PRAGMA quick_check")).scalars().all() if whole else ["ok"]
+        checked = reader.execute(text("PRAGMA quick_check")).scalars().all() if whole else ["ok"]
         held = reader.execute(text("SELECT count(*) FROM messages WHERE state = 'held'")).scalar_one()
-    if found != ["ok"]:
-        damage = "; ".join(found)
+    if checked != ["ok"]:
+        damage = "; ".join(checked)
         raise _Unwell(Words(f"数据库已损坏（{damage}）", damage))
     looked = "no damaged page" if whole else "it can be read (--whole reads every page)"
     looked_zh = "没有损坏的页" if whole else "可以读取（逐页检查请加 --whole）"

@@ -60,7 +60,7 @@ def list_(
 
 @app.command()
 def show(
-    wanted: Annotated[
+    number: Annotated[
         str, typer.Argument(help="Message id, reference, SeqNo or entry number; the newest of several.")
     ],
     home: HomeOption,
@@ -72,16 +72,16 @@ def show(
     Example: gateway documents show 020220261000000001 --home /srv/gateway
     """
     with reading(home) as reader:
-        found = show_owed(reader, wanted, utc_now())
-    if found is None:
-        fail(NO, f"no accepted declaration is known by {wanted}")
+        owed = show_owed(reader, number, utc_now())
+    if owed is None:
+        fail(NO, f"no accepted declaration is known by {number}")
     if as_json:
-        say_json(found)
+        say_json(owed)
         return
     in_zh = lang is Language.ZH
-    fields = {name: value for name, value in found.items() if name not in ("requests", "packages")}
+    fields = {name: value for name, value in owed.items() if name not in ("requests", "packages")}
     if not in_zh:  # a source may contain commas
-        fields["sources"] = "; ".join(found["sources"])
+        fields["sources"] = "; ".join(owed["sources"])
     say_fields(fields, lang=lang, words=_words(home, lang))
     for title, zh, columns, words in (
         ("requests", "补交单证通知", ("at", "why", "documents", "due_at", "note", "told_at"), chinese.ASKED),
@@ -91,9 +91,9 @@ def show(
             chinese.MESSAGE,
         ),
     ):
-        if found[title]:
+        if owed[title]:
             typer.echo(f"\n{zh if in_zh else title}")
-            say_rows(found[title], columns, as_json=False, lang=lang, words=words)
+            say_rows(owed[title], columns, as_json=False, lang=lang, words=words)
 
 
 def _words(home: Path, lang: Language) -> Vocabulary:
@@ -114,11 +114,11 @@ def _owed(policy: ReformPolicy) -> Vocabulary:
 
     return Vocabulary(
         {
-            "customs_status": chinese.of(CUSTOMS_STATUSES_ZH),
-            "due": chinese.of(_DUE),
+            "customs_status": chinese.translated_by(CUSTOMS_STATUSES_ZH),
+            "due": chinese.translated_by(_DUE),
             "documents": named,
             "missing": named,
-            "sources": lambda told: "；".join(announced.get(each, each) for each in told),
+            "sources": lambda listed: "；".join(announced.get(each, each) for each in listed),
         },
         {"id": "报文号"},
     )

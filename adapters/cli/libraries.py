@@ -19,18 +19,18 @@ def hear_libraries() -> None:
     """Sends warnings and errors of libraries through structlog from now on."""
     for library in _SILENT:
         logging.getLogger(library).setLevel(logging.CRITICAL)
-    logging.basicConfig(level=logging.WARNING, handlers=[_Heard()], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[_LibraryLog()], force=True)
 
 
-class _Heard(logging.Handler):
+class _LibraryLog(logging.Handler):
     """Logs the class and place of an error, not its text, which may repeat what somebody sent."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        told = {"library": record.name, "said": printable(record.getMessage(), _LONGEST)}
+        detail = {"library": record.name, "said": printable(record.getMessage(), _LONGEST)}
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
-            told["error"] = type(error).__name__
+            detail["error"] = type(error).__name__
             if places := traceback.extract_tb(error.__traceback__):
-                told["place"] = f"{places[-1].filename.rpartition('/')[2]}:{places[-1].lineno}"
+                detail["place"] = f"{places[-1].filename.rpartition('/')[2]}:{places[-1].lineno}"
         say = log.error if record.levelno >= logging.ERROR else log.warning
-        say("library", **told)
+        say("library", **detail)

@@ -67,8 +67,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts inste
 
 def spoken() -> Language:
     """The user's language, from the usual environment variables."""
-    said = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
-    return Language.ZH if said.startswith("zh") else Language.EN
+    locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return Language.ZH if locale.startswith("zh") else Language.EN
 
 
 LangOption = Annotated[

@@ -94,7 +94,9 @@ def _rows(policy: Policy, day: date) -> list[dict[str, Any]]:
     return [
         {
             "section": f"reform.{table}",
-            "says": _said(row.model_dump(mode="json", exclude={"since", "until", "source", "source_zh"})),
+            "says": _conditions(
+                row.model_dump(mode="json", exclude={"since", "until", "source", "source_zh"})
+            ),
             "since": row.since.isoformat(),
             "until": None if row.until is None else row.until.isoformat(),
             "source": row.source,
@@ -103,9 +105,9 @@ def _rows(policy: Policy, day: date) -> list[dict[str, Any]]:
     ]
 
 
-def _said(values: dict[str, Any]) -> str:
-    told = (f"{name}={_value(value)}" for name, value in values.items() if value not in (None, []))
-    return " ".join(told) or "any"  # a row without conditions matches everything
+def _conditions(values: dict[str, Any]) -> str:
+    conditions = (f"{name}={_value(value)}" for name, value in values.items() if value not in (None, []))
+    return " ".join(conditions) or "any"  # a row without conditions matches everything
 
 
 def _value(value: object) -> str:
@@ -141,7 +143,9 @@ def _tried(home: Home, policy: Policy, last: int) -> list[dict[str, Any]]:
     tried = []
     for row in track(rows, "judging", console=Console(stderr=True), transient=True):
         was = {
-            found["rule"] or found["code"] for found in row.findings if found["severity"] == Severity.ERROR
+            finding["rule"] or finding["code"]
+            for finding in row.findings
+            if finding["severity"] == Severity.ERROR
         }
         if Fault.DUPLICATE_REFERENCE.code in was:
             continue  # decided by earlier messages, not by the policy
@@ -169,8 +173,8 @@ def _would_be(
     decision = judge(received, blob, rules, register, signer, received.arrival.received_at)
     if decision.event is not Event.REFUSED:
         return _verdict(set())
-    errors = (found for found in decision.findings if found.severity is Severity.ERROR)
-    return _verdict({found.rule or found.code for found in errors})
+    errors = (finding for finding in decision.findings if finding.severity is Severity.ERROR)
+    return _verdict({error.rule or error.code for error in errors})
 
 
 def _verdict(faults: set[str]) -> str:

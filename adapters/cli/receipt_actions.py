@@ -7,7 +7,7 @@ import typer
 from sqlalchemy import Connection, Row
 
 from adapters.cli.exit_codes import NO
-from adapters.cli.messages.lookup import meant
+from adapters.cli.messages.lookup import find_message
 from adapters.cli.output import (
     HomeOption,
     JsonOption,
@@ -34,7 +34,7 @@ from adapters.store.write.receipt_actions import (
 from gateway.model.faults import printable
 from gateway.operate import receipts
 
-WantedArgument = Annotated[str, typer.Argument(metavar="RECEIPT", help="Its number or name as listed.")]
+ReceiptArgument = Annotated[str, typer.Argument(metavar="RECEIPT", help="Its number or name as listed.")]
 
 
 def list_(
@@ -56,8 +56,8 @@ def list_(
     """
 
     with reading(home) as reader:
-        of = None if message is None else meant(reader, message).id
-        filter_ = ReceiptFilter(account=account, message=of, since=first_of(since), removed=removed)
+        message_id = None if message is None else find_message(reader, message).id
+        filter_ = ReceiptFilter(account=account, message=message_id, since=first_of(since), removed=removed)
         rows = list_receipts(reader, filter_, limit)
     columns = ("created_at", "id", "account", "verdict", "collected_at", "removed_at", "name")
     say_rows(rows, columns, as_json=as_json)
@@ -66,7 +66,7 @@ def list_(
 
 
 def show(
-    wanted: WantedArgument,
+    receipt: ReceiptArgument,
     home: HomeOption,
     raw: Annotated[bool, typer.Option("--raw", help="Print only its bytes.")] = False,
     as_json: JsonOption = False,
@@ -76,7 +76,7 @@ def show(
     Example: gateway receipts show 17 --raw --home /srv/gateway
     """
     with reading(home) as reader:
-        row = _one(reader, wanted)
+        row = _one(reader, receipt)
     if raw:
         sys.stdout.buffer.write(row.body)
     elif as_json:
@@ -86,7 +86,7 @@ def show(
 
 
 def restore(
-    wanted: WantedArgument,
+    receipt: ReceiptArgument,
     home: HomeOption,
     reason: ReasonOption,
     as_json: JsonOption = False,
@@ -98,7 +98,7 @@ def restore(
     """
     with opened(home) as base, base.store() as database:
         with database.engine.connect() as reader:
-            row = _one(reader, wanted)
+            row = _one(reader, receipt)
         try:
             receipts.restore(SqlReceiptActs(database), row.id, actor(), reason, utc_now())
         except receipts.NotRemoved:
@@ -109,14 +109,14 @@ def restore(
         typer.echo(printable(f"{row.name} is in {row.folder} of {row.account} again"))
 
 
-def _one(reader: Connection, wanted: str) -> Row[*tuple[Any, ...]]:
+def _one(reader: Connection, name: str) -> Row[*tuple[Any, ...]]:
     try:
-        found = find_receipts(reader, wanted)
+        rows = find_receipts(reader, name)
     except Damaged as error:
         fail(NO, f"damaged: {error}; see: gateway audit verify")
-    if not found:
-        fail(NO, printable(f"no receipt is known by {wanted}"))
-    if len(found) > 1:
-        those = ", ".join(f"{row.id} ({row.account})" for row in found)
+    if not rows:
+        fail(NO, printable(f"no receipt is known by {name}"))
+    if len(rows) > 1:
+        those = ", ".join(f"{row.id} ({row.account})" for row in rows)
         fail(NO, printable(f"several receipts have that name; give a number: {those}"))
-    return found[0]
+    return rows[0]

@@ -45,7 +45,7 @@ def verified_facts(body: bytes, pem: str, counting: datetime) -> dict[str, objec
     if verified.signed_at is not None and (late := outside(certificate(pem), verified.signed_at)):
         raise MessageRejected(finding(Fault.CERTIFICATE_EXPIRED, detail=late))
     root = verified.root
-    said = {name: root.findtext(f"{{{NAMESPACE}}}{tag}") for name, tag in _SAID.items()}
+    facts = {name: root.findtext(f"{{{NAMESPACE}}}{tag}") for name, tag in _SAID.items()}
     return {
         "valid": True,
         "certificate": verified.fingerprint,
@@ -53,11 +53,11 @@ def verified_facts(body: bytes, pem: str, counting: datetime) -> dict[str, objec
         "document": etree.QName(root).localname,
         "message": root.findtext(f"{{{NAMESPACE}}}MessageId"),
         "verdict": root.findtext(f"{{{NAMESPACE}}}Verdict"),
-        **{name: value for name, value in said.items() if value is not None},
+        **{name: value for name, value in facts.items() if value is not None},
     }
 
 
 def why_not(refused: MessageRejected) -> tuple[str, str, str]:
     """Code, English and Chinese text of the fault of a receipt."""
-    found = refused.findings[0]
-    return found.code, *_OF_RECEIPTS.get(found.code, (found.en, found.zh))
+    fault = refused.findings[0]
+    return fault.code, *_OF_RECEIPTS.get(fault.code, (fault.en, fault.zh))

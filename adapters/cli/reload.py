@@ -38,19 +38,19 @@ def reload(home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> N
     Example: gateway reload --home /srv/gateway
     """
     with opened(home) as base:
-        said = _asked(base)
+        result = _reloaded(base)
     if as_json:
-        say_json(said)
-    elif said["reloaded"]:
-        for line in _in_words(said, lang):
+        say_json(result)
+    elif result["reloaded"]:
+        for line in _in_words(result, lang):
             console().print(cell(line))
-    if not said["reloaded"]:
+    if not result["reloaded"]:
         if lang is Language.ZH:
-            fail(NO, f"未启用，网关继续使用原有配置：{said['why_zh']}")
-        fail(NO, f"the node goes on with what it had: {said['why']}")
+            fail(NO, f"未启用，网关继续使用原有配置：{result['why_zh']}")
+        fail(NO, f"the node goes on with what it had: {result['why']}")
 
 
-def _asked(home: Home) -> dict[str, Any]:
+def _reloaded(home: Home) -> dict[str, Any]:
     process = home.served_by()
     if not process:
         fail(UNREACHABLE, f"no gateway serves {home.path}: what its files say counts from its start on")
@@ -77,27 +77,27 @@ def _outcome(home: Home, before: int) -> Noted:
     deadline = time.monotonic() + _WITHIN
     while time.monotonic() < deadline:
         with home.reading() as reader:
-            found = noted(reader, before)
-        if found is not None:
-            return found
+            record = noted(reader, before)
+        if record is not None:
+            return record
         if home.served_by() is None:
             fail(UNREACHABLE, f"the gateway that served {home.path} has ended")
         time.sleep(_EVERY)
     return fail(UNREACHABLE, f"the node said nothing within {_WITHIN:.0f} s; see its log")
 
 
-def _in_words(said: dict[str, Any], lang: Language) -> list[str]:
+def _in_words(result: dict[str, Any], lang: Language) -> list[str]:
     in_zh = lang is Language.ZH
-    if said["changed"]:
+    if result["changed"]:
         lines = ["已启用：" if in_zh else "reloaded:"]
     else:
         lines = ["已启用，没有变更" if in_zh else "reloaded; nothing was different"]
     lines += [
-        f"  {name}  {said['before'].get(name, '-')[:12]} → {said['digests'].get(name, '-')[:12]}"
-        for name in said["changed"]
+        f"  {name}  {result['before'].get(name, '-')[:12]} → {result['digests'].get(name, '-')[:12]}"
+        for name in result["changed"]
     ]
-    if said["needs_restart"]:
-        keys = ", ".join(said["needs_restart"])
+    if result["needs_restart"]:
+        keys = ", ".join(result["needs_restart"])
         lines.append(
             f"gateway.toml 中有变更，重启后启用：{keys}"
             if in_zh

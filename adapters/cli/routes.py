@@ -66,15 +66,15 @@ def _tried(file: Path, home: Home) -> Iterator[dict[str, Any]]:
 
 
 def _looked_at(routes: Routes, type_name: str, values: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    taken = False
+    matched = False
     for order, route in enumerate(routes.route, 1):
         unmet = route.unmet(type_name, values)
-        takes = not taken and not unmet
-        if taken:
+        takes = not matched and not unmet
+        if matched:
             why = "not looked at: one before takes it"
         elif takes:
             why = f"every condition holds for office {values.get('office', '-')}"
         else:
             why = ", ".join(f"{name} {value or '-'} is not among its own" for name, value in unmet)
         yield {"order": order, "route": route.name, "backend": route.backend, "takes_it": takes, "why": why}
-        taken = taken or takes
+        matched = matched or takes

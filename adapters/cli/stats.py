@@ -59,7 +59,7 @@ def flow_(
     end = min(before or now, now)
     begin = first or end - timedelta(hours=hours)
     with reading(home) as reader:
-        standing = [
+        queues = [
             {
                 "stage": each.stage,
                 "of": each.owner or None,
@@ -72,9 +72,9 @@ def flow_(
         counted = rates(reader, begin, end, by)
         waited = waits(reader, begin, end)
     if as_json:
-        say_json({"standing": standing, "hours": counted, "seconds": waited})
+        say_json({"standing": queues, "hours": counted, "seconds": waited})
         return
-    say_rows(standing, ("stage", "of", "count", "oldest", "seconds"), as_json=False)
+    say_rows(queues, ("stage", "of", "count", "oldest", "seconds"), as_json=False)
     typer.echo()
     say_rows(counted, ("hour", *([by.value] if by else []), *COUNTS), as_json=False)
     typer.echo()
@@ -124,7 +124,7 @@ def bands_(home: HomeOption, as_json: JsonOption = False) -> None:
         since = now - timedelta(hours=policy.window_hours)
         families = base.families()
         with base.reading() as reader:
-            found = bands(office_statistics(reader, since, now, families), policy)
+            shares = bands(office_statistics(reader, since, now, families), policy)
     rows = [
         {
             "by": band.by,
@@ -140,6 +140,6 @@ def bands_(home: HomeOption, as_json: JsonOption = False) -> None:
                 if each.outside
             ],
         }
-        for band in found
+        for band in shares
     ]
     say_rows(rows, ("by", "name", *OUTCOMES, "outside"), as_json=as_json)

@@ -43,8 +43,8 @@ def in_words(value: object) -> str:
     if isinstance(value, list):
         return printable(", ".join(str(item) for item in value))
     if isinstance(value, dict):
-        told = (f"{name.replace('_', ' ')} {each}" for name, each in value.items() if each not in (None, ""))
-        return printable(", ".join(told))
+        pairs = (f"{name.replace('_', ' ')} {each}" for name, each in value.items() if each not in (None, ""))
+        return printable(", ".join(pairs))
     at = instant(value)
     return printable(str(value)) if at is None else at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
 
@@ -76,10 +76,10 @@ def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
     return _GAP.join(padded).rstrip()
 
 
-def _below(told: Sequence[str], width: int) -> list[str]:
+def _below(texts: Sequence[str], width: int) -> list[str]:
     """Puts as many on a line as fit, without breaking any."""
     lines: list[str] = []
-    for each in told:
+    for each in texts:
         joined = f"{lines[-1]}; {each}" if lines else ""
         if joined and cell_len(joined) <= width:
             lines[-1] = joined

@@ -16,9 +16,9 @@ import typer
 from sqlalchemy import Connection
 
 from adapters.cli.messages.commands import in_short
-from adapters.cli.messages.lookup import meant
+from adapters.cli.messages.lookup import find_message
 from adapters.cli.output import HomeOption, JsonOption, reading
-from adapters.cli.times import beginning, begun
+from adapters.cli.times import beginning, moment_of
 from adapters.home.clock import utc_now
 from adapters.store.read.event_log import EventFilter, end_of_log, events_after, sequence_before
 from gateway.model.faults import printable
@@ -72,7 +72,7 @@ def tail(
             party=party,
             event=event,
             state=state,
-            message=None if message is None else meant(reader, message).id,
+            message=None if message is None else find_message(reader, message).id,
         )
         _follow(reader, after, filter_, ended, as_json, ends=no_follow)
 
@@ -80,7 +80,7 @@ def tail(
 def _from(reader: Connection, since: str | None) -> int:
     if since is None:
         return end_of_log(reader)
-    return int(since) if since.isdigit() else sequence_before(reader, begun(since, utc_now()))
+    return int(since) if since.isdigit() else sequence_before(reader, moment_of(since, utc_now()))
 
 
 def _follow(
@@ -101,8 +101,8 @@ def _follow(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _until(ended: Flag, found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for each in found:
+def _until(ended: Flag, events: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for each in events:
         if ended.is_set():
             return
         yield each

@@ -31,7 +31,7 @@ def beginning(text: str) -> str:
         raise typer.BadParameter(f"{text} is no day") from None
 
 
-def begun(text: str, now: datetime) -> datetime:
+def moment_of(text: str, now: datetime) -> datetime:
     """The moment described by a text that `beginning` accepts."""
     if "-" not in text:
         return now - age(text)
@@ -54,7 +54,7 @@ UntilOption = Annotated[
 
 def first_of(since: str | None) -> datetime | None:
     """The moment given by a `SinceOption`."""
-    return None if since is None else begun(since, utc_now())
+    return None if since is None else moment_of(since, utc_now())
 
 
 def bounds(since: str | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:

@@ -62,35 +62,35 @@ def list_(
 
 
 @app.command()
-def show(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+def show(id_: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
     """Show one request with all its messages and the result for each.
 
     Example: gateway undertakings show 01JD0000000000000000000000 --home /srv/gateway
     """
     with reading(home) as reader:
-        found = _known(wanted, lambda: show_request(reader, wanted))
+        shown = _or_exit(id_, lambda: show_request(reader, id_))
     if as_json:
-        say_json(found)
+        say_json(shown)
         return
-    fields = {name: value for name, value in found.items() if name not in ("items", "wanted")}
-    by = " ".join(f"{name}={value}" for name, value in found["wanted"].items())
+    fields = {name: value for name, value in shown.items() if name not in ("items", "wanted")}
+    by = " ".join(f"{name}={value}" for name, value in shown["wanted"].items())
     say_fields(fields | {"chosen by": by})
     typer.echo()
-    say_rows(found["items"], ("message", "outcome", "at", "note"), as_json=False)
+    say_rows(shown["items"], ("message", "outcome", "at", "note"), as_json=False)
 
 
 @app.command()
-def approve(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+def approve(id_: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
     """Approve another user's request and carry it out. Exits with 1 for one's own request.
 
     Example: gateway undertakings approve 01JD0000000000000000000000 --home /srv/gateway
     """
-    _decided(wanted, home, RequestStatus.OPEN, "", as_json)
+    _decided(id_, home, RequestStatus.OPEN, "", as_json)
 
 
 @app.command()
 def refuse(
-    wanted: IdArgument,
+    id_: IdArgument,
     home: HomeOption,
     reason: Annotated[str, typer.Option(help="Reason; kept with the request.", show_default=False)],
     as_json: JsonOption = False,
@@ -99,11 +99,11 @@ def refuse(
 
     Example: gateway undertakings refuse 01JD0000000000000000000000 --reason "not today" --home /srv/gateway
     """
-    _decided(wanted, home, RequestStatus.REFUSED, reason, as_json)
+    _decided(id_, home, RequestStatus.REFUSED, reason, as_json)
 
 
 @app.command()
-def resume(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+def resume(id_: IdArgument, home: HomeOption, as_json: JsonOption = False) -> None:
     """Resume a request that was interrupted; nothing is done twice.
 
     Example: gateway undertakings resume 01JD0000000000000000000000 --home /srv/gateway
@@ -113,24 +113,24 @@ def resume(wanted: IdArgument, home: HomeOption, as_json: JsonOption = False) ->
 
     with opened(home) as base, operating(base) as on:
         with on.reading() as reader:
-            _known(wanted, lambda: find_request(reader, wanted))
-        finish(on, wanted, as_json)
+            _or_exit(id_, lambda: find_request(reader, id_))
+        finish(on, id_, as_json)
 
 
-def _decided(wanted: str, home: Path, decision: RequestStatus, words: str, as_json: bool) -> None:
+def _decided(id_: str, home: Path, decision: RequestStatus, words: str, as_json: bool) -> None:
     from adapters.cli.messages.execute import operating
     from adapters.cli.messages.request import finish
 
     with opened(home) as base, operating(base) as on:
         try:
-            _known(wanted, lambda: on.service.decide(wanted, actor(), decision, words))
+            _or_exit(id_, lambda: on.service.decide(id_, actor(), decision, words))
         except Impossible as error:
-            fail(NO, f"{wanted}: {error}")
-        finish(on, wanted, as_json)
+            fail(NO, f"{id_}: {error}")
+        finish(on, id_, as_json)
 
 
-def _known(wanted: str, ask: Callable[[], _T]) -> _T:
+def _or_exit(id_: str, ask: Callable[[], _T]) -> _T:
     try:
         return ask()
     except KeyError:
-        fail(NO, f"no undertaking is known by {printable(wanted)}")
+        fail(NO, f"no undertaking is known by {printable(id_)}")

@@ -115,8 +115,8 @@ class Audit:
                 yield Wrong("event", str(row.sequence), "changed", f"{row.event} of {row.message}")
             digest = row.digest
             self._note(row, detail)
-        known = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
-        last = reader.execute(text(known)).scalar() or 0
+        query = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
+        last = reader.execute(text(query)).scalar() or 0
         for missing in range(expected, last + 1):
             yield Wrong("event", str(missing), "missing", "it was written after the last one that is there")
 
@@ -131,12 +131,12 @@ class Audit:
         if isinstance(detail.get("unsigned"), list):
             self._unsigned.setdefault(row.message, set()).update(map(str, detail["unsigned"]))
         if row.event in _VERDICTS:
-            given = self._given.setdefault(row.message, [])
+            verdicts = self._given.setdefault(row.message, [])
             verdict = _VERDICTS[Event(row.event)]
             # The same verdict again gives no receipt: its sender has it already. A message that was closed by
             # the judgement of another has its receipt without an entry in the log.
-            if not given or given[-1][0] != verdict:
-                given.append((verdict, str(detail.get("receipt", ""))))
+            if not verdicts or verdicts[-1][0] != verdict:
+                verdicts.append((verdict, str(detail.get("receipt", ""))))
 
     def _messages(self, reader: Connection) -> Iterator[Wrong]:
         gone = dict(self._contents)
@@ -165,10 +165,10 @@ class Audit:
             yield Wrong("message", id_, "missing", "the log knows it")
 
     def _packages(self, reader: Connection) -> Iterator[Wrong]:
-        known = set()
+        digests = set()
         for sha256 in packages(reader):
             self.looked_at["packages"] += 1
-            known.add(sha256)
+            digests.add(sha256)
             try:
                 with (self._home.blobs / sha256[:2] / sha256).open("rb") as file:
                     if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
@@ -177,7 +177,7 @@ class Audit:
                 yield Wrong("package", sha256, "missing", error.strerror or type(error).__name__)
         for folder in sorted(self._home.blobs.glob("??")):
             for path in sorted(folder.iterdir()):
-                if path.name in known:
+                if path.name in digests:
                     continue
                 if _is_digest(path.name):
                     self.unused += 1  # left by a crash; one in progress is committed after this moment
@@ -186,7 +186,7 @@ class Audit:
 
     def _receipts(self, reader: Connection) -> Iterator[Wrong]:
         sound: set[str] = set()
-        told = {*self._contents.values(), *chain.from_iterable(self._unsigned.values())}
+        logged = {*self._contents.values(), *chain.from_iterable(self._unsigned.values())}
         for id_, row in _all(reader, select(receipts), receipts.c.id):
             self.looked_at["receipts"] += 1
             if row is None:
@@ -196,7 +196,7 @@ class Audit:
             else:
                 digest = hashlib.sha256(row.body).hexdigest()
                 if row.kind not in SIGNED:
-                    if digest in told:
+                    if digest in logged:
                         sound.add(digest)
                     elif row.message in self._unsigned or row.kind == ReceiptKind.BUSINESS:
                         yield Wrong("receipt", row.name, "changed", "the log has nothing of such bytes")
@@ -212,8 +212,8 @@ class Audit:
         for message, digests in self._unsigned.items():
             for digest in sorted(digests - sound):
                 yield Wrong("receipt", message, "missing", f"without a signature, with digest {digest}")
-        for message, given in self._given.items():
-            for verdict, digest in given:
+        for message, verdicts in self._given.items():
+            for verdict, digest in verdicts:
                 if digest and digest not in sound:
                     yield Wrong("receipt", message, "missing", f"that it was {verdict}, with digest {digest}")
 

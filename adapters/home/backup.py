@@ -76,14 +76,14 @@ def back_up(home: Home, to: Path, now: datetime) -> Moment:
         own = home.path.resolve()
         outside = [path for path in named_paths(home) if not path.resolve().is_relative_to(own)]
         moment = stands_at(to, str(own), [str(path) for path in outside])
-        said = {
+        contents_file = {
             "form": FORM,
             "made_at": now.isoformat(),
             "home": moment.home,
             "outside": moment.outside,
             "files": contents,
         }
-        _written(to / CONTENTS, json.dumps(said, ensure_ascii=False, indent=1).encode())
+        _written(to / CONTENTS, json.dumps(contents_file, ensure_ascii=False, indent=1).encode())
         return moment
 
 
@@ -109,13 +109,13 @@ def filled(folder: Path) -> Iterator[None]:
 
 def walked(root: Path, left_out: Collection[Path] = ()) -> Iterator[str]:
     """The names of all files below a folder. A link counts as its target, and no folder is visited twice."""
-    known: set[Path] = set()
+    visited: set[Path] = set()
     for folder, below, files in os.walk(root, followlinks=True):
         here = Path(folder).resolve()
-        if here in known or here in left_out:
+        if here in visited or here in left_out:
             below.clear()
             continue
-        known.add(here)
+        visited.add(here)
         below.sort()
         for name in sorted(files):
             path = Path(folder, name)
@@ -141,7 +141,7 @@ def is_package(name: str) -> bool:
     return name.startswith("blobs/")
 
 
-def stands_at(home: Path, of: str, outside: list[str]) -> Moment:
+def stands_at(home: Path, source: str, outside: list[str]) -> Moment:
     """The moment of a backup's database; `of` is the home that was backed up."""
     # Reading must not change anything, not even the header.
     address = f"file:{quote(str(home / 'gateway.db'))}?mode=ro&immutable=1"
@@ -149,10 +149,10 @@ def stands_at(home: Path, of: str, outside: list[str]) -> Moment:
     with engine.connect() as reader:
         sequence = end_of_log(reader)
         at = reader.execute(select(events.c.at).where(events.c.sequence == sequence)).scalar()
-        known = packages(reader)
-        missing = [sha256 for sha256 in known if not (home / "blobs" / sha256[:2] / sha256).is_file()]
+        stored = packages(reader)
+        missing = [sha256 for sha256 in stored if not (home / "blobs" / sha256[:2] / sha256).is_file()]
     engine.dispose()
-    return Moment(home=of, sequence=sequence, at=at, outside=tuple(outside), missing=tuple(missing))
+    return Moment(home=source, sequence=sequence, at=at, outside=tuple(outside), missing=tuple(missing))
 
 
 def _exchanged(home: Home) -> Iterator[Path]:

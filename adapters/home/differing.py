@@ -16,20 +16,20 @@ def differing(home: Home) -> Words | None:
         runs_by = noted(reader)
     if runs_by is None:
         return None
-    said = home.in_force()
-    shown, _secret = file_digests(home, said.settings)
-    now = said.digests | shown
+    in_force = home.in_force()
+    shown, _secret = file_digests(home, in_force.settings)
+    now = in_force.digests | shown
     names = sorted(name for name in now if runs_by.digests.get(name, now[name]) != now[name])
     if not names:
         return None
-    ways = []
+    remedies = []
     if names != ["gateway.toml"]:
-        ways.append(Words("用 gateway reload 启用", "gateway reload takes them"))
+        remedies.append(Words("用 gateway reload 启用", "gateway reload takes them"))
     if "gateway.toml" in names:
-        ways.append(Words("gateway.toml 须重启后启用", "gateway.toml takes a restart"))
-    way = joined(ways) or Words("", "")
+        remedies.append(Words("gateway.toml 须重启后启用", "gateway.toml takes a restart"))
+    remedy = joined(remedies) or Words("", "")
     since = runs_by.at.isoformat(timespec="seconds")
     return Words(
-        f"{'、'.join(names)} 与网关自{moment_zh(runs_by.at)}起所用的不同（{way.zh}）",
-        f"differing from what the node runs by since {since}: {', '.join(names)} ({way.en})",
+        f"{'、'.join(names)} 与网关自{moment_zh(runs_by.at)}起所用的不同（{remedy.zh}）",
+        f"differing from what the node runs by since {since}: {', '.join(names)} ({remedy.en})",
     )

@@ -160,13 +160,13 @@ class Home:
         from gateway.config.settings import read_routes
 
         routes = read_routes("routes.toml", self._text("routes.toml"))
-        known = (settings or self.settings()).backend
+        backends = (settings or self.settings()).backend
         named = {
             "backend": {route.backend for route in routes.route},
             "failover": {name for route in routes.route for name in route.failover},
         }
         for key, names in named.items():
-            if unknown := ", ".join(sorted(names - known.keys())):
+            if unknown := ", ".join(sorted(names - backends.keys())):
                 raise BadSettings(
                     f"routes.toml: route.{key}: gateway.toml has no [backend.…] named {unknown}"
                 )
@@ -211,8 +211,8 @@ class Home:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            said = os.pread(descriptor, 20, 0).strip()
-            return int(said) if said.isdigit() else 0
+            text = os.pread(descriptor, 20, 0).strip()
+            return int(text) if text.isdigit() else 0
         else:
             return None
         finally:

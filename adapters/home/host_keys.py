@@ -47,10 +47,10 @@ def host_key_files(keys: Path) -> list[Path]:
 def read_host_keys(keys: Path) -> list[HostKey]:
     """The host keys in the order of their names. Raises `BadSettings` if one cannot be used, or there is
     none."""
-    found = [_read(path) for path in host_key_files(keys)]
-    if not found:
+    host_keys = [_read(path) for path in host_key_files(keys)]
+    if not host_keys:
         raise BadSettings(f"keys: no host key (ssh_host_{KINDS[0]})")
-    return found
+    return host_keys
 
 
 def shown(host_keys: Sequence[HostKey]) -> Iterator[HostKey]:

@@ -19,11 +19,11 @@ _SYSTEM_ZH: Final = {
 
 def check_listeners(settings: Settings) -> None:
     """Raises `BadSettings` that names each setting whose address cannot be listened on."""
-    if wrong := joined([*taken(settings)]):
+    if wrong := joined([*addresses_in_use(settings)]):
         raise BadSettings(f"gateway.toml: {wrong.en}", f"gateway.toml：{wrong.zh}")
 
 
-def taken(settings: Settings) -> Iterator[Words]:
+def addresses_in_use(settings: Settings) -> Iterator[Words]:
     """A sentence for each address that cannot be listened on now."""
     for name, host, port in _addresses(settings):
         try:
@@ -31,9 +31,9 @@ def taken(settings: Settings) -> Iterator[Words]:
         except OSError as error:
             # Python adds its own words to the system's message when listening fails; an unknown host has its
             # own message.
-            said = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-            zh = _SYSTEM_ZH.get(error.errno or 0, f"不能监听（{said or error}）")
-            yield Words(f"{name}.port：{host}:{port} {zh}", f"{name}.port: {host}:{port}: {said or error}")
+            message = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            zh = _SYSTEM_ZH.get(error.errno or 0, f"不能监听（{message or error}）")
+            yield Words(f"{name}.port：{host}:{port} {zh}", f"{name}.port: {host}:{port}: {message or error}")
 
 
 def _addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:

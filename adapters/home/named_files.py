@@ -124,9 +124,9 @@ def _looked_at(home: Home, named: _Named) -> NamedFile:
         mode = stat.S_IMODE(path.stat().st_mode)
         ends = _used(home, named, path)
     except OSError as error:
-        said = error.strerror or "cannot be used"
-        said_zh = _SYSTEM_ZH.get(error.errno or 0, f"不能读取（{said}）")
-        return NamedFile(setting, unusable=Words(f"{where_zh} {said_zh}", f"{where}: {said}"))
+        reason = error.strerror or "cannot be used"
+        said_zh = _SYSTEM_ZH.get(error.errno or 0, f"不能读取（{reason}）")
+        return NamedFile(setting, unusable=Words(f"{where_zh} {said_zh}", f"{where}: {reason}"))
     except Unusable as error:
         return NamedFile(setting, unusable=Words(f"{where_zh} {error.zh}", f"{where}: {error}"))
     if mode & 0o077 and setting.endswith(_SECRET):
@@ -160,10 +160,10 @@ def _used(home: Home, named: _Named, path: Path) -> datetime | None:
             _read_log_in(path)
         case _:
             try:
-                said = path.read_text(encoding="utf-8").strip()
+                secret = path.read_text(encoding="utf-8").strip()
             except UnicodeDecodeError:
                 raise Unusable("is not UTF-8", "不是 UTF-8 编码") from None
-            if not said:
+            if not secret:
                 raise Unusable("is empty", "是空文件")
     return None
 
@@ -186,12 +186,12 @@ def _read_issuers(path: Path) -> None:
 def _read_pair(key: Path, certificate: Path) -> None:
     """Reads the pair as TLS does. A pass phrase is refused: it would be asked for at the terminal."""
     try:
-        held = load_pem_private_key(key.read_bytes(), None)
+        private = load_pem_private_key(key.read_bytes(), None)
     except TypeError:
         raise Unusable(*_LOCKED) from None
     except (ValueError, UnsupportedAlgorithm):
         raise Unusable(*_NO_KEY) from None
-    if certificate.is_file() and held.public_key() != _certificate(certificate).public_key():
+    if certificate.is_file() and private.public_key() != _certificate(certificate).public_key():
         raise Unusable("does not belong to the certificate", "与证书不是一对")
 
 

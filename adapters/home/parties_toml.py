@@ -149,7 +149,7 @@ def read_parties(path: Path) -> list[PartyRecord]:
     errors = [f"{path.name}, {key}: {UNKNOWN_KEY}" for key in data]
     if not isinstance(listed, list) or not listed:
         raise BadSettings("\n".join([*errors, f"{path.name}, party: there is none"]))
-    lines = [text.count("\n", 0, found.start()) + 1 for found in _HEADER.finditer(text)]
+    lines = [text.count("\n", 0, match.start()) + 1 for match in _HEADER.finditer(text)]
     stated = []
     for number, party in enumerate(listed):
         line = f" (line {lines[number]})" if len(lines) == len(listed) else ""
@@ -181,13 +181,13 @@ class _Files:
             return ()
 
     def certificates(self, listed: str | _Certificate) -> tuple[RegisteredCertificate, ...]:
-        known = _Certificate(file=listed) if isinstance(listed, str) else listed
+        certificate = _Certificate(file=listed) if isinstance(listed, str) else listed
         try:
-            pem = read_certificate(self._folder / known.file, known.file)
+            pem = read_certificate(self._folder / certificate.file, certificate.file)
         except BadFile as error:
             self.problems.append(f"certificates: {error}")
             return ()
-        return (RegisteredCertificate(pem=pem, revoked_at=known.revoked_at),)
+        return (RegisteredCertificate(pem=pem, revoked_at=certificate.revoked_at),)
 
 
 def _stated(place: str, listed: _Party, files: _Files) -> PartyRecord:

@@ -147,7 +147,7 @@ def read_cells(place: str, cells: Mapping[str, str], keys: tuple[str, ...] = ())
 
 def wrong(place: str, error: ValidationError) -> list[str]:
     """A line for each wrong field. The names of a union's forms, in angle brackets, are left out."""
-    return [f"{_where(place, found['loc'])}: {complaint(found)}" for found in error.errors()]
+    return [f"{_where(place, error['loc'])}: {complaint(error)}" for error in error.errors()]
 
 
 def _where(place: str, steps: Iterable[int | str]) -> str:

@@ -42,7 +42,7 @@ class _Contents(BaseModel):
     files: dict[str, str]
 
 
-def restore(of: Path, to: Path, actor: str, now: datetime) -> Moment:
+def restore(backup: Path, to: Path, actor: str, now: datetime) -> Moment:
     """Creates a home in a folder that is new or empty, or leaves it empty on failure. Writes an event.
 
     A submission that was not settled at that moment may have been settled since: the back-end is asked before
@@ -51,20 +51,20 @@ def restore(of: Path, to: Path, actor: str, now: datetime) -> Moment:
 
     Raises `BadBackup`, and `HomeLocked` while a node serves the home that was backed up.
     """
-    contents = _contents(of)
+    contents = _contents(backup)
     came_from = Home(Path(contents.home))
     if came_from.served_by() is not None:
         raise HomeLocked(f"a gateway serves {came_from.path}, of which this is a copy: stop it first")
     with filled(to):
-        names = [name for name in walked(of) if name != CONTENTS]
+        names = [name for name in walked(backup) if name != CONTENTS]
         if gone := sorted(contents.files.keys() - set(names)):
-            raise BadBackup(f"{of} has not: {', '.join(gone[:5])}")
+            raise BadBackup(f"{backup} has not: {', '.join(gone[:5])}")
         # Copied last: without it the folder is no home, so an incomplete one is never served.
         names.sort(key=lambda name: name == "gateway.toml")
         for name in names:
-            wanted = Path(name).name if is_package(name) else contents.files.get(name)
-            if copied(of / name, to / name) != wanted:
-                raise BadBackup(f"{of / name} is not as it was copied")
+            digest = Path(name).name if is_package(name) else contents.files.get(name)
+            if copied(backup / name, to / name) != digest:
+                raise BadBackup(f"{backup / name} is not as it was copied")
         moment = stands_at(to, contents.home, contents.outside)
         migrate(to / "gateway.db")
         moment = replace(moment, unasked=_unasked(Home(to)))
@@ -74,36 +74,42 @@ def restore(of: Path, to: Path, actor: str, now: datetime) -> Moment:
 
 def _unasked(home: Home) -> tuple[str, ...]:
     backends = home.settings().backend.items()
-    return tuple(name for name, of in backends if isinstance(of, AmqpBackendSettings) and not of.questions)
+    return tuple(
+        name
+        for name, backend in backends
+        if isinstance(backend, AmqpBackendSettings) and not backend.questions
+    )
 
 
-def _contents(of: Path) -> _Contents:
+def _contents(backup: Path) -> _Contents:
     try:
-        contents = _Contents.model_validate(json.loads((of / CONTENTS).read_bytes()))
+        contents = _Contents.model_validate(json.loads((backup / CONTENTS).read_bytes()))
     except FileNotFoundError:
-        raise BadBackup(f"{of} has no {CONTENTS}: it is no backup, or one that was not finished") from None
+        raise BadBackup(
+            f"{backup} has no {CONTENTS}: it is no backup, or one that was not finished"
+        ) from None
     except (ValueError, ValidationError):
-        raise BadBackup(f"{of / CONTENTS} cannot be read") from None
+        raise BadBackup(f"{backup / CONTENTS} cannot be read") from None
     if contents.form != FORM:
-        raise BadBackup(f"{of} is of another form ({contents.form}) than this release knows ({FORM})")
+        raise BadBackup(f"{backup} is of another form ({contents.form}) than this release knows ({FORM})")
     return contents
 
 
 def _say(to: Path, moment: Moment, contents: _Contents, actor: str, now: datetime) -> None:
-    said: dict[str, Any] = {"of": moment.home, "made_at": contents.made_at, "stood_at": moment.sequence}
+    detail: dict[str, Any] = {"of": moment.home, "made_at": contents.made_at, "stood_at": moment.sequence}
     if moment.unasked:
-        said["unasked"] = moment.unasked
+        detail["unasked"] = moment.unasked
 
     def change(transaction: Transaction) -> None:
         maybe_sent = {"unsure": True, "alternatives": []}
         open_ = update(deliveries).where(deliveries.c.state.in_(_NOT_SETTLED))
-        asked = transaction.connection.execute(
+        to_ask = transaction.connection.execute(
             open_.values(state=DeliveryState.UNKNOWN, **maybe_sent).returning(deliveries.c.id)
         ).scalars()
-        queue_for_sending(transaction, unknown := asked.all(), now)
-        held = update(deliveries).where(deliveries.c.state == DeliveryState.HELD)
-        transaction.connection.execute(held.values(**maybe_sent))
-        note(transaction, NodeEvent.RESTORED, actor, now, **said, asked_about=len(unknown))
+        queue_for_sending(transaction, unknown := to_ask.all(), now)
+        on_hold = update(deliveries).where(deliveries.c.state == DeliveryState.HELD)
+        transaction.connection.execute(on_hold.values(**maybe_sent))
+        note(transaction, NodeEvent.RESTORED, actor, now, **detail, asked_about=len(unknown))
 
     with Home(to).store() as database:
         database.submit(change).result()

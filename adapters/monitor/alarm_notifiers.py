@@ -45,12 +45,12 @@ class NotNotified(Exception):
 
 def notifiers(settings: AlarmSettings, home: Path) -> tuple[Notifier, ...]:
     """The log is always the first. Paths of the settings are relative to `home`."""
-    found: list[Notifier] = [Log()]
+    active: list[Notifier] = [Log()]
     if settings.mail is not None:
-        found.append(Mail(settings.mail, home))
+        active.append(Mail(settings.mail, home))
     if settings.webhook is not None:
-        found.append(Webhook(settings.webhook, home))
-    return tuple(found)
+        active.append(Webhook(settings.webhook, home))
+    return tuple(active)
 
 
 class Log:

@@ -22,7 +22,7 @@ from adapters.monitor.snapshot import SnapshotReader
 from adapters.store.database import Database
 from adapters.store.read.office_stats import office_statistics
 from adapters.store.read.operator_acts import acts_since
-from adapters.store.write.alarms import open_alarms, to_tell, told, write
+from adapters.store.write.alarms import open_alarms, record_notified, to_tell, write
 from gateway.config.monitoring import AlarmSettings
 from gateway.families.families import Families
 from gateway.model.backoff import Backoff
@@ -58,7 +58,7 @@ class AlarmWatch:
         settings: AlarmSettings,
         policy: MonitoringPolicy,
         families: Families,
-        ways: Sequence[Notifier],
+        notifiers: Sequence[Notifier],
         clock: Clock,
     ) -> None:
         self._database = database
@@ -68,11 +68,11 @@ class AlarmWatch:
         self.policy = policy
         self.operations = OperationsPolicy()
         self._families = families
-        self._ways = ways
+        self._notifiers = notifiers
         self._clock = clock
         self._warnings: list[Condition] = []
         self._figures_due: datetime | None = None
-        self._told: dict[str, list[datetime]] = {notifier.name: [] for notifier in ways}
+        self._sent_at: dict[str, list[datetime]] = {notifier.name: [] for notifier in notifiers}
         self._in_hand: dict[tuple[str, int], asyncio.Task[None]] = {}  # by notifier and alarm
         self._over: set[tuple[str, int]] = set()  # those of them whose alarms have cleared meanwhile
         self._failures = 0  # consecutive failed checks
@@ -101,7 +101,7 @@ class AlarmWatch:
         def over() -> bool:
             return notice.news is NoticeKind.OPEN and self._failing is None
 
-        for notifier in self._ways:
+        for notifier in self._notifiers:
             task = asyncio.create_task(_until_taken(notifier, notice, now, over))
             self._unnoted.add(task)
             task.add_done_callback(self._unnoted.discard)
@@ -112,27 +112,27 @@ class AlarmWatch:
         await self._take_figures(now)
         met = [*conditions(snapshot, self._settings), *self._warnings]
         quiet = timedelta(minutes=self._settings.quiet_minutes)
-        found = changes(await self._database.read(open_alarms), met, now, quiet)
-        if found != Changes():
-            await self._database.write(lambda transaction: write(transaction, found, now))
-        cleared = {alarm.id for alarm in found.cleared}
-        self._over |= {hand for hand in self._in_hand if hand[1] in cleared}
-        for notifier in self._ways:
+        changed = changes(await self._database.read(open_alarms), met, now, quiet)
+        if changed != Changes():
+            await self._database.write(lambda transaction: write(transaction, changed, now))
+        cleared = {alarm.id for alarm in changed.cleared}
+        self._over |= {key for key in self._in_hand if key[1] in cleared}
+        for notifier in self._notifiers:
             await self._tell_all(notifier, now)
 
     async def _tell_all(self, notifier: Notifier, now: datetime) -> None:
         """Starts everything that this notifier has to send."""
-        found = await self._database.read(lambda reader: to_tell(reader, notifier.name))
-        waiting = [each for each in found if (notifier.name, each.id) not in self._in_hand]
+        alarms = await self._database.read(lambda reader: to_tell(reader, notifier.name))
+        waiting = [each for each in alarms if (notifier.name, each.id) not in self._in_hand]
         remind = timedelta(hours=self._settings.remind_hours)
-        recent = [at for at in self._told[notifier.name] if now - at < timedelta(hours=1)]
+        recent = [at for at in self._sent_at[notifier.name] if now - at < timedelta(hours=1)]
         for notice in notices_due(waiting, recent, now, self._settings.hourly, remind):
             if not notice.critical:
                 recent.append(now)
             task = asyncio.create_task(self._tell(notifier, notice, now))
             for alarm in notice.alarms:
                 self._in_hand[notifier.name, alarm.id] = task
-        self._told[notifier.name] = recent
+        self._sent_at[notifier.name] = recent
 
     async def _take_figures(self, now: datetime) -> None:
         if self._figures_due is not None and now < self._figures_due:
@@ -151,17 +151,19 @@ class AlarmWatch:
         hands = [(notifier.name, alarm.id) for alarm in notice.alarms]
 
         def over() -> bool:
-            return notice.news is not NoticeKind.CLEAR and all(hand in self._over for hand in hands)
+            return notice.news is not NoticeKind.CLEAR and all(key in self._over for key in hands)
 
         try:
             if await _until_taken(notifier, notice, now, over):
-                await self._database.write(lambda to: told(to, notice, notifier.name, self._clock()))
+                await self._database.write(
+                    lambda to: record_notified(to, notice, notifier.name, self._clock())
+                )
         except Exception as error:  # the store did not record it: sent again
             log.error("telling not noted", error=type(error).__name__)
         finally:
-            for hand in hands:
-                self._in_hand.pop(hand, None)
-                self._over.discard(hand)
+            for key in hands:
+                self._in_hand.pop(key, None)
+                self._over.discard(key)
 
     async def run(self) -> None:
         while True:

@@ -41,13 +41,13 @@ class _Pages:
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def healthz(self, _request: web.Request) -> web.Response:
-        return _told(await self._health.live())
+        return _health_response(await self._health.live())
 
     async def readyz(self, _request: web.Request) -> web.Response:
-        return _told(await self._health.ready())
+        return _health_response(await self._health.ready())
 
 
-def _told(checks: Sequence[Check]) -> web.Response:
+def _health_response(checks: Sequence[Check]) -> web.Response:
     well = all(check.ok for check in checks)
     shown = [{"check": check.name, "ok": check.ok, "why": check.why} for check in checks]
     return web.json_response({"ok": well, "checks": shown}, status=200 if well else 503)

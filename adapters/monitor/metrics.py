@@ -67,7 +67,7 @@ class Metrics:
 
     def judged(self, received: Received, decision: Decision, state: State, now: datetime) -> None:
         self._judged.labels(state.value, received.arrival.channel).inc()
-        for code in {found.code for found in decision.findings}:
+        for code in {finding.code for finding in decision.findings}:
             self._faults.labels(code).inc()
         if not received.again:
             self._verdict.observe(max(0.0, (now - received.arrival.received_at).total_seconds()))

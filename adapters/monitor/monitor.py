@@ -60,7 +60,7 @@ class Monitor:
         partners: Sequence[PolledHost],
         backends: Mapping[str, AnswerSource],
         unfit: Callable[[datetime], str],
-        left: Callable[[], Mapping[str, int]],
+        unfinished: Callable[[], Mapping[str, int]],
     ) -> AsyncIterator[tuple[str, int] | None]:
         """Watches while the context is open, including the AMQP channel's `connections`, the visits to
         `partners`, the status of `backends` that report one, whether the node is `unfit` to judge, and the
@@ -71,12 +71,14 @@ class Monitor:
             if self._end_tracing is not None:
                 stack.push_async_callback(asyncio.to_thread, self._end_tracing)
             reader = stack.enter_context(
-                closing(SnapshotReader(home, settings, clock, connections, partners, backends, unfit, left))
+                closing(
+                    SnapshotReader(home, settings, clock, connections, partners, backends, unfit, unfinished)
+                )
             )
-            ways = notifiers(settings.alarms, home.path)
+            active = notifiers(settings.alarms, home.path)
             watch = self._watch = AlarmWatch(
                 *(database, reader, gauges, settings.alarms),
-                *(policy.monitoring, families, ways, clock),
+                *(policy.monitoring, families, active, clock),
             )
             watch.operations = policy.operations
             await stack.enter_async_context(watching(watch))

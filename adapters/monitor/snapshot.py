@@ -101,11 +101,11 @@ class SnapshotReader:
         partners: Sequence[PolledHost],
         backends: Mapping[str, AnswerSource],
         unfit: Callable[[datetime], str],
-        left: Callable[[], Mapping[str, int]],
+        unfinished: Callable[[], Mapping[str, int]],
     ) -> None:
         self._home = home
         self._unfit = unfit
-        self._left = left
+        self._left = unfinished
         self._certificates = dict(_configured(home, settings))
         self._clock = clock
         self._connections = connections
@@ -152,7 +152,7 @@ class SnapshotReader:
                     QueueLength(stage=each.stage.value, owner=each.owner, count=each.count, age=each.age(now))
                     for each in depths(reader)
                 ],
-                backends=list(_ways(reader)),
+                backends=list(_backend_statuses(reader)),
                 expiries=self._endings[1],
                 deaf=self._deaf,
                 nearly_used=dict(self._nearly_used(reader, now)),
@@ -171,9 +171,9 @@ class SnapshotReader:
             )
 
     def _nearly_used(self, reader: Connection, now: datetime) -> Iterator[tuple[str, float]]:
-        for name, sent in sent_on_the_day_of(reader, now).items():
+        for name, today in sent_on_the_day_of(reader, now).items():
             party = self._register.party_of(name)
-            used = 0.0 if party is None or party.account is None else share(party.account, sent)
+            used = 0.0 if party is None or party.account is None else share(party.account, today)
             if used >= WARN_FROM:
                 yield name, used
 
@@ -220,6 +220,6 @@ def _of_parties(parties: list[Party], now: datetime) -> Iterator[Expiry]:
             yield Expiry(kind="party", owner=party.code, ends=ends)
 
 
-def _ways(reader: Connection) -> Iterator[BackendStatus]:
+def _backend_statuses(reader: Connection) -> Iterator[BackendStatus]:
     for row in reader.execute(select(destinations).order_by(destinations.c.name)):
         yield BackendStatus(name=row.name, breaker=row.breaker, since=row.since, paused_at=row.paused_at)

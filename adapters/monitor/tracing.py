@@ -90,18 +90,18 @@ class Tracer:
     def judged(self, received: Received, decision: Decision, state: State, now: datetime) -> None:
         message = received.arrival.id
         stages = self._stages.pop(message, ())
-        begun = now - timedelta(seconds=sum(seconds for _stage, seconds in stages))
-        codes = sorted({found.code for found in decision.findings})
+        began_at = now - timedelta(seconds=sum(seconds for _stage, seconds in stages))
+        codes = sorted({finding.code for finding in decision.findings})
         shown = {"gateway.state": state.value, "gateway.faults": codes, "gateway.attempt": received.attempts}
         span = self._tracer.start_span(
             "judge",
             context=_under(message),
-            start_time=_nanoseconds(begun),
+            start_time=_nanoseconds(began_at),
             attributes=_of(message, shown),
         )
         for stage, seconds in stages:
-            begun += timedelta(seconds=seconds)
-            span.add_event(stage, {"seconds": seconds}, timestamp=_nanoseconds(begun))
+            began_at += timedelta(seconds=seconds)
+            span.add_event(stage, {"seconds": seconds}, timestamp=_nanoseconds(began_at))
         span.end(_nanoseconds(now))
 
     def attempted(self, delivery: Outgoing, outcome: Outcome, since: datetime, now: datetime) -> None:

@@ -32,13 +32,13 @@ log = structlog.get_logger()
 class _Files:
     """The contents of the files when they were read. `secret` is for comparison only, and never shown."""
 
-    said: InForce
+    in_force: InForce
     shown: dict[str, str]
     secret: dict[str, str]
 
     @property
     def digests(self) -> dict[str, str]:
-        return self.said.digests | self.shown
+        return self.in_force.digests | self.shown
 
     def changed(self, before: "_Files") -> list[str]:
         was, now = before.digests | before.secret, self.digests | self.secret
@@ -107,26 +107,26 @@ class Reloader:
                 return
             before, self._present = self._present, ready.files
             end_workers_before = ready.judges()
-            self._judge_by(ready.files.said.policy)
+            self._judge_by(ready.files.in_force.policy)
             for take in ready.take:
                 take()
             changed = ready.files.changed(before)
             log.info("reloaded", changed=changed, needs_restart=ready.needs_restart)
-            told = {"before": before.digests, "changed": changed, "needs_restart": ready.needs_restart}
-            await self._note(NodeEvent.RELOADED, **told)
+            detail = {"before": before.digests, "changed": changed, "needs_restart": ready.needs_restart}
+            await self._note(NodeEvent.RELOADED, **detail)
             await asyncio.to_thread(end_workers_before)
 
     def _made_ready(self) -> _Ready:
         """Does everything that may fail."""
-        home, running = self._home, self._present.said.settings
-        wanted = home.settings()
-        said = InForce(policy=home.policy(), routes=home.routes(running), settings=running)
+        home, running = self._home, self._present.in_force.settings
+        written = home.settings()
+        in_force = InForce(policy=home.policy(), routes=home.routes(running), settings=running)
         check_named_files(home)
-        files = _Files(said, *file_digests(home, running))
+        files = _Files(in_force, *file_digests(home, running))
         take = [renewal() for renewal in self._renewals]
-        judges = self._judges.prepare(Judging.from_home(home, said.policy, said.routes))
-        return _Ready(files, changed_keys(running, wanted), judges, take)
+        judges = self._judges.prepare(Judging.from_home(home, in_force.policy, in_force.routes))
+        return _Ready(files, changed_keys(running, written), judges, take)
 
-    async def _note(self, event: NodeEvent, **told: object) -> None:
+    async def _note(self, event: NodeEvent, **detail: object) -> None:
         digests, now = self._present.digests, self._clock()
-        await self._database.write(lambda to: note(to, event, NODE, now, digests=digests, **told))
+        await self._database.write(lambda to: note(to, event, NODE, now, digests=digests, **detail))

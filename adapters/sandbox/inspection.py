@@ -24,7 +24,7 @@ _LIMITS: Final = ArchiveLimits(entries=1000, ratio=2000, size=8 << 30)
 _IN_MEMORY: Final = 1 << 20
 
 
-class Refused(Exception):
+class SubmissionRefused(Exception):
     """The back-end refuses a submission; the text says why, for the gateway's operators."""
 
 
@@ -42,48 +42,50 @@ def scratch(folder: Path) -> IO[bytes]:
 def inspect(
     submission: IO[bytes], certificates: Sequence[RegisteredCertificate], now: datetime, folder: Path
 ) -> Envelope:
-    """The envelope of a submission that is complete and signed by the gateway. Raises `Refused` for any
-    other. A large package is unpacked to `folder` during the call."""
+    """The envelope of a submission that is complete and signed by the gateway. Raises `SubmissionRefused` for
+    any other. A large package is unpacked to `folder` during the call."""
     try:
         archive = open_archive(submission, _LIMITS)
         entries = {entry.name: entry for entry in archive.entries}
         if ENVELOPE_NAME not in entries:
-            raise Refused(f"the submission must hold {ENVELOPE_NAME} and one package")
+            raise SubmissionRefused(f"the submission must hold {ENVELOPE_NAME} and one package")
         envelope = _read(b"".join(archive.open(entries[ENVELOPE_NAME])), certificates, now)
         if envelope.package.name not in entries:
-            raise Refused("the submission holds another package than the envelope names")
+            raise SubmissionRefused("the submission holds another package than the envelope names")
         if len(entries) != len(
             {ENVELOPE_NAME, envelope.package.name, *(each.name for each in envelope.enclosures)}
         ):
-            raise Refused("the submission holds other enclosures than the envelope names")
+            raise SubmissionRefused("the submission holds other enclosures than the envelope names")
         for enclosure in envelope.enclosures:
             _check_enclosure(archive, entries.get(enclosure.name), enclosure)
         with scratch(folder) as package:
             _check_whole(archive, entries[envelope.package.name], envelope.package, package)
             _check_parts(package, envelope)
     except MessageRejected as trouble:
-        raise Refused("; ".join(f"{found.code}: {found.en}" for found in trouble.findings)) from trouble
+        raise SubmissionRefused(
+            "; ".join(f"{found.code}: {found.en}" for found in trouble.findings)
+        ) from trouble
     return envelope
 
 
 def _read(body: bytes, certificates: Sequence[RegisteredCertificate], now: datetime) -> Envelope:
     root = xml.parse(body)
     if root.tag != ROOT:
-        raise Refused("the envelope is no submission envelope")
+        raise SubmissionRefused("the envelope is no submission envelope")
     verified = verify_enveloped(root, certificates, now).root
     if not _schema().validate(verified):
-        raise Refused(f"the envelope does not fit its schema: {_schema().error_log.last_error}")
+        raise SubmissionRefused(f"the envelope does not fit its schema: {_schema().error_log.last_error}")
     return read_envelope(verified)
 
 
 def _check_enclosure(archive: Archive, entry: ArchiveEntry | None, stated: Enclosure) -> None:
     if entry is None:
-        raise Refused(f"the enclosure {stated.name} is not there")
+        raise SubmissionRefused(f"the enclosure {stated.name} is not there")
     digest = hashlib.sha256()
     for chunk in archive.open(entry):
         digest.update(chunk)
     if (stated.size, stated.sha256) != (entry.size, digest.hexdigest()):
-        raise Refused(f"the digest or size of {stated.name} is not what the envelope states")
+        raise SubmissionRefused(f"the digest or size of {stated.name} is not what the envelope states")
 
 
 def _check_whole(archive: Archive, entry: ArchiveEntry, stated: Part, copy: IO[bytes]) -> None:
@@ -102,7 +104,7 @@ def _check_parts(package: IO[bytes], envelope: Envelope) -> None:
         return
     archive = open_archive(package, _LIMITS)
     if stated.keys() != {entry.name for entry in archive.entries}:
-        raise Refused("the package holds other parts than the envelope names")
+        raise SubmissionRefused("the package holds other parts than the envelope names")
     for entry in archive.entries:
         digest = hashlib.sha256()
         for chunk in archive.open(entry):
@@ -112,4 +114,4 @@ def _check_parts(package: IO[bytes], envelope: Envelope) -> None:
 
 def _compare(stated: Part, size: int, sha256: str) -> None:
     if (stated.size, stated.sha256) != (size, sha256):
-        raise Refused(f"the digest or size of {stated.name} is not what the envelope states")
+        raise SubmissionRefused(f"the digest or size of {stated.name} is not what the envelope states")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from adapters.sandbox.answer_log import AnswerLog
-from adapters.sandbox.inspection import Refused, inspect, scratch
+from adapters.sandbox.inspection import SubmissionRefused, inspect, scratch
 from gateway.formats.submission import Envelope, write_zip
 from gateway.model.answer import Answer
 from gateway.model.clock import Clock
@@ -47,7 +47,7 @@ class SimulatedBackend(ABC):
     @abstractmethod
     def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
         """Takes a new submission that is complete and signed, and records it, the call and the answers in one
-        transaction. Raises `Refused`, and records nothing, where it does not take it."""
+        transaction. Raises `SubmissionRefused`, and records nothing, where it does not take it."""
 
     @crash_point("a-sandbox-takes-a-submission")
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
@@ -80,9 +80,9 @@ class SimulatedBackend(ABC):
                 write_zip(submission, opened, sent)
                 envelope = inspect(sent, self._certificates, now, self._folder)
             if submission.key not in (envelope.message, f"{envelope.message}-{envelope.office}"):
-                raise Refused("the envelope belongs to another message")
+                raise SubmissionRefused("the envelope belongs to another message")
             self._take(submission, envelope, now)
-        except Refused as trouble:
+        except SubmissionRefused as trouble:
             return self._note(submission.key, Outcome.NEVER, str(trouble), now)
         return Outcome.TAKEN, ""
 

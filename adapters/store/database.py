@@ -86,14 +86,14 @@ class Transaction:
     ) -> ChainLink:
         """Appends an event and returns its place; `detail` must be JSON and hold no payload. An event that
         does not concern a message is logged under the name of its subject, with the state of that subject."""
-        told = {key: value for key, value in detail.items() if value not in (None, "", [], {})}
+        filled = {key: value for key, value in detail.items() if value not in (None, "", [], {})}
         entry = {
             "message": message,
             "at": at.isoformat(),
             "event": happened,
             "actor": actor,
             "state": state,
-            "detail": told,
+            "detail": filled,
         }
         _text, digest = chained(self._end.digest, entry)
         self._end = ChainLink(sequence=self._end.sequence + 1, digest=digest)
@@ -107,7 +107,7 @@ class Transaction:
                 "event": happened,
                 "actor": actor,
                 "state": state,
-                "detail": json.dumps(told, sort_keys=True, ensure_ascii=False),
+                "detail": json.dumps(filled, sort_keys=True, ensure_ascii=False),
                 "digest": digest,
                 "latest": self._latest,
             }

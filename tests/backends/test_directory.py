@@ -10,7 +10,7 @@ import pytest
 
 from adapters.backends.directory import DirectoryBackend
 from adapters.backends.exchange import Exchange
-from adapters.sandbox.customs.serving import ServedElsewhere, Serving, alone
+from adapters.sandbox.customs.serving import ExchangeServing, ServedElsewhere, alone
 from gateway.model.answer import Answer
 from gateway.model.delivery import Outcome
 from tests.support.submissions import CUSTOMS, reference_customs, sent, told
@@ -35,7 +35,7 @@ def ask(gateway: DirectoryBackend, key: str) -> Outcome:
 def look(exchange: Exchange) -> bool:
     """What customs does when it is started and looks into the folder once; whether it went well."""
     with closing(reference_customs(exchange.folder / "customs")) as customs:
-        return asyncio.run(Serving(exchange, customs).turn())
+        return asyncio.run(ExchangeServing(exchange, customs).turn())
 
 
 def say(exchange: Exchange, name: str, body: bytes = b"<DEC_RESULT/>", at: int = 1) -> None:

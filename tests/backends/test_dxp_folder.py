@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adapters.backends.directory import DirectoryBackend
 from adapters.backends.exchange import Exchange
-from adapters.sandbox.customs.serving import Serving
+from adapters.sandbox.customs.serving import ExchangeServing
 from gateway.model.delivery import Outcome
 from tests.support.submissions import CUSTOMS, DXP, reference_customs, sent, told
 
@@ -17,7 +17,7 @@ def test_submissions_and_answers_over_a_folder_stand_in_envelopes(tmp_path: Path
         assert once.to(gateway) == (Outcome.TAKEN, "")
         assert (exchange.out / f"{once.key}.xml").read_bytes().count(b"<DxpMsg ") == 1
         with closing(reference_customs(tmp_path / "customs")) as customs:
-            assert asyncio.run(Serving(exchange, customs, DXP).turn())
+            assert asyncio.run(ExchangeServing(exchange, customs, DXP).turn())
         assert [file.name for file in exchange.taken.iterdir()] == [f"{once.key}.xml"]
         assert asyncio.run(gateway.ask(once.key))[0] is Outcome.TAKEN
         assert all(b"<DxpMsg " in file.read_bytes() for file in exchange.into.glob("*.xml"))
@@ -34,7 +34,7 @@ def test_an_envelope_of_another_message_is_refused(tmp_path: Path) -> None:
         once.to(gateway)
         (exchange.out / f"{once.key}.xml").rename(exchange.out / f"{other.key}.xml")
         with closing(reference_customs(tmp_path / "customs")) as customs:
-            asyncio.run(Serving(exchange, customs).turn())
+            asyncio.run(ExchangeServing(exchange, customs).turn())
             assert asyncio.run(customs.ask(other.key))[0] is Outcome.LATER
         assert [file.name for file in exchange.refused.glob("*.xml")] == [f"{other.key}.xml"]
         (answer,) = told(gateway)

@@ -24,7 +24,7 @@ from adapters.backends.http import ECHO, Client, opened_client
 from adapters.backends.http_answers import PolledBackend
 from adapters.backends.rest import Rest
 from adapters.cli.init.init import free_port
-from adapters.sandbox.cli.customs_serve_http import Tls
+from adapters.sandbox.cli.customs_serve_http import PeerTls
 from adapters.sandbox.customs.serving_http import serving
 from gateway.config.connections import HttpBackendSettings
 from gateway.model.delivery import Outcome
@@ -72,7 +72,7 @@ def test_a_client_takes_another_certificate_and_other_issuers_when_it_is_told_to
     tls, new = tmp_path / "tls", tmp_path / "new"
     own = issued(tls, "gateway")
     server, other = issued(new, "server", "new authority"), issued(new, "gateway", "new authority")
-    trust = Tls(certificate=server.certificate, key=server.key, issuers=server.ca)
+    trust = PeerTls(certificate=server.certificate, key=server.key, issuers=server.ca)
 
     async def told(client: Client) -> bool:
         with suppress(httpx.TransportError, ssl.SSLError):
@@ -207,7 +207,7 @@ def test_a_restart_does_not_forget_who_asked_to_be_spared_and_an_operators_word_
 @pytest.mark.parametrize("kept", ["", "soon", "99999999999", "1", "nan"])
 def test_what_is_no_time_that_was_asked_for_spares_nobody(tmp_path: Path, kept: str) -> None:
     (tmp_path / "not-before").write_text(kept)
-    assert Rest(tmp_path).left() == 0
+    assert Rest(tmp_path).remaining() == 0
 
 
 @pytest.mark.parametrize("rest", ["", "0", "soon", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
@@ -386,7 +386,7 @@ def test_that_customs_has_it_not_is_not_said_while_it_is_being_read(tmp_path: Pa
 
 @asynccontextmanager
 async def customs_over_tls(folder: Path, tls: Issued) -> AsyncIterator[str]:
-    trust = Tls(certificate=tls.certificate, key=tls.key, issuers=tls.ca).context(ssl.Purpose.CLIENT_AUTH)
+    trust = PeerTls(certificate=tls.certificate, key=tls.key, issuers=tls.ca).context(ssl.Purpose.CLIENT_AUTH)
     with closing(reference_customs(folder)) as customs:
         async with serving(customs, folder, "127.0.0.1", 0, trust, None) as (host, port):
             yield f"https://{host}:{port}"
@@ -399,7 +399,7 @@ def shown(own: Issued) -> dict[str, str]:
 @contextmanager
 def turning_down(tls: Issued) -> Iterator[str]:
     """A server that lets nobody in without a certificate, and says so by an alert, as TLS has it."""
-    trust = Tls(certificate=tls.certificate, key=tls.key, issuers=tls.ca).context(ssl.Purpose.CLIENT_AUTH)
+    trust = PeerTls(certificate=tls.certificate, key=tls.key, issuers=tls.ca).context(ssl.Purpose.CLIENT_AUTH)
 
     class Turning(BaseRequestHandler):
         def handle(self) -> None:

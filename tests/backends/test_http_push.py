@@ -21,7 +21,7 @@ from adapters.backends import http_push
 from adapters.backends.http import opened_client
 from adapters.backends.http_push import PushedBackend, listening
 from adapters.home.named_files import Renewal
-from adapters.sandbox.cli.customs_serve_http import Tls
+from adapters.sandbox.cli.customs_serve_http import PeerTls
 from adapters.sandbox.customs.serving_http import AnswerPusher
 from gateway.config.connections import HttpBackendSettings, PushSettings
 from gateway.model.answer import Answer
@@ -46,7 +46,7 @@ class Heard:
     def trust(self, own: Issued | None) -> ssl.SSLContext:
         if own is None:
             return ssl.create_default_context(cafile=self.pusher.ca)
-        tls = Tls(certificate=own.certificate, key=own.key, issuers=self.pusher.ca)
+        tls = PeerTls(certificate=own.certificate, key=own.key, issuers=self.pusher.ca)
         return tls.context(ssl.Purpose.SERVER_AUTH)
 
     async def bring(

@@ -11,7 +11,7 @@ import pytest
 from adapters.sandbox.customs.answers import PACE
 from adapters.sandbox.customs.courses import FORCED
 from adapters.sandbox.customs.customs import ReferenceCustoms
-from adapters.sandbox.customs.decisions import Act
+from adapters.sandbox.customs.decisions import OfficerAct
 from adapters.sandbox.customs.ledger import Ledger
 from adapters.sandbox.customs.reviews import NotFitting, NotInQueue, decide
 from gateway.formats.xml import parse
@@ -190,7 +190,7 @@ def test_a_declaration_to_no_office_is_refused_and_uses_up_no_number(customs: Re
     assert values(told(customs)[0])["SeqNo"] == "I20260000000000001"
 
 
-def decided(ledger: Ledger, key: str, act: Act) -> None:
+def decided(ledger: Ledger, key: str, act: OfficerAct) -> None:
     decide(ledger, key, act, actor="officer", reason="实货与申报相符", now=NOW)
 
 
@@ -217,18 +217,18 @@ def test_only_what_waits_for_a_person_stands_in_the_queue(customs: ReferenceCust
 @pytest.mark.parametrize(
     ("act", "said", "status"),
     [
-        (Act.RELEASE, ["P", "R"], None),
-        (Act.RETURN, ["E"], None),
-        (Act.INSPECT, ["C"], "inspection"),
-        (Act.SUPPLEMENT, ["Sp1"], "supplement"),
-        (Act.PAPER, ["G"], "paper"),
-        (Act.DUTY, ["T"], "duty"),
-        (Act.LET_GO, ["P"], "closing"),
-        (Act.DELETE, ["D"], None),
+        (OfficerAct.RELEASE, ["P", "R"], None),
+        (OfficerAct.RETURN, ["E"], None),
+        (OfficerAct.INSPECT, ["C"], "inspection"),
+        (OfficerAct.SUPPLEMENT, ["Sp1"], "supplement"),
+        (OfficerAct.PAPER, ["G"], "paper"),
+        (OfficerAct.DUTY, ["T"], "duty"),
+        (OfficerAct.LET_GO, ["P"], "closing"),
+        (OfficerAct.DELETE, ["D"], None),
     ],
 )
 def test_a_decision_is_answered_with_its_reason_and_leaves_or_stays_in_the_queue(
-    customs: ReferenceCustoms, ledger: Ledger, act: Act, said: list[str], status: str | None
+    customs: ReferenceCustoms, ledger: Ledger, act: OfficerAct, said: list[str], status: str | None
 ) -> None:
     waiting = sent("HAND-1", ie_date="20261120")
     waiting.to(customs)
@@ -252,7 +252,7 @@ def test_one_decision_follows_another_until_the_release_and_each_is_noted(
     waiting = sent("HAND-1")
     waiting.to(customs)
 
-    for act in (Act.SUPPLEMENT, Act.INSPECT, Act.RELEASE):
+    for act in (OfficerAct.SUPPLEMENT, OfficerAct.INSPECT, OfficerAct.RELEASE):
         decided(ledger, waiting.key, act)
 
     assert channels(told(customs)) == ["technical", "L", "Sp1", "C", "P", "R"]
@@ -264,8 +264,12 @@ def test_one_decision_follows_another_until_the_release_and_each_is_noted(
     ]
 
 
-@pytest.mark.parametrize("act", [Act.CLOSE, Act.DEPART, Act.ARRIVE, Act.WRITE_OFF])
-def test_an_act_for_something_else_is_not_done(customs: ReferenceCustoms, ledger: Ledger, act: Act) -> None:
+@pytest.mark.parametrize(
+    "act", [OfficerAct.CLOSE, OfficerAct.DEPART, OfficerAct.ARRIVE, OfficerAct.WRITE_OFF]
+)
+def test_an_act_for_something_else_is_not_done(
+    customs: ReferenceCustoms, ledger: Ledger, act: OfficerAct
+) -> None:
     waiting = sent("HAND-1")
     waiting.to(customs)
 
@@ -283,9 +287,9 @@ def test_what_was_released_to_the_premises_is_closed_or_deleted_by_hand(
         each.to(customs)
 
     with pytest.raises(NotFitting, match="waits for closing"):
-        decided(ledger, closed.key, Act.RELEASE)
-    decided(ledger, closed.key, Act.CLOSE)
-    decided(ledger, deleted.key, Act.DELETE)
+        decided(ledger, closed.key, OfficerAct.RELEASE)
+    decided(ledger, closed.key, OfficerAct.CLOSE)
+    decided(ledger, deleted.key, OfficerAct.DELETE)
 
     assert channels(told(customs))[-2:] == ["R", "D"]
     assert queued(ledger) == []
@@ -301,15 +305,15 @@ def test_what_does_not_wait_cannot_be_decided(
 
     for key in (other.key, "nobody"):
         with pytest.raises(NotInQueue):
-            decided(ledger, key, Act.RELEASE)
+            decided(ledger, key, OfficerAct.RELEASE)
     assert told(customs) == before
 
 
 def test_a_declaration_is_released_once(customs: ReferenceCustoms, ledger: Ledger) -> None:
     waiting = sent("HAND-1")
     waiting.to(customs)
-    decided(ledger, waiting.key, Act.RELEASE)
+    decided(ledger, waiting.key, OfficerAct.RELEASE)
 
     with pytest.raises(NotInQueue):
-        decided(ledger, waiting.key, Act.RELEASE)
+        decided(ledger, waiting.key, OfficerAct.RELEASE)
     assert channels(told(customs)) == ["technical", "L", "P", "R"]

@@ -51,7 +51,7 @@ def test_all_that_came_may_come_again_when_they_have_left() -> None:
             if slowed:
                 limits.failed("192.0.2.1", first=True)
             if number % 2:
-                limits.known("192.0.2.1", slowed=slowed)
+                limits.logged_in("192.0.2.1", slowed=slowed)
         for number in range(16):
             limits.release("192.0.2.1", logged_in=bool(number % 2), slowed=number % 3 == 0)
 

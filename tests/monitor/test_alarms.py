@@ -10,7 +10,7 @@ import pytest
 
 from adapters.store.database import Database, sqlite_engine
 from adapters.store.migrate import migrate
-from adapters.store.write.alarms import list_alarms, open_alarms, to_tell, told, write
+from adapters.store.write.alarms import list_alarms, open_alarms, record_notified, to_tell, write
 from gateway.config.monitoring import AlarmSettings
 from gateway.monitor.alarm_conditions import conditions
 from gateway.monitor.alarms import (
@@ -288,7 +288,7 @@ async def _life(path: Path) -> None:
         await database.write(lambda to: write(to, Changes(opened=(condition(),)), NOW))
         (standing,) = await database.read(open_alarms)
         await database.write(
-            lambda to: told(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
+            lambda to: record_notified(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
         )
         (standing,) = await database.read(lambda reader: to_tell(reader, "mail"))
         assert standing.told_at == NOW
@@ -298,18 +298,20 @@ async def _life(path: Path) -> None:
         await database.write(lambda to: write(to, Changes(worse=((standing, grave),)), NOW))
         # A telling of what it was before does not count for what it has become.
         await database.write(
-            lambda to: told(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
+            lambda to: record_notified(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
         )
         (standing,) = await database.read(lambda reader: to_tell(reader, "mail"))
         assert (standing.severity, standing.told_severity) == (AlarmSeverity.CRITICAL, AlarmSeverity.WARNING)
         await database.write(
-            lambda to: told(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
+            lambda to: record_notified(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
         )
         await database.write(lambda to: write(to, Changes(cleared=(standing,)), NOW + QUIET))
         assert await database.read(open_alarms) == []
         (over,) = await database.read(lambda reader: to_tell(reader, "mail"))
         await database.write(
-            lambda to: told(to, AlarmNotice(news=NoticeKind.CLEAR, alarms=(over,)), "mail", NOW + QUIET)
+            lambda to: record_notified(
+                to, AlarmNotice(news=NoticeKind.CLEAR, alarms=(over,)), "mail", NOW + QUIET
+            )
         )
         assert await database.read(lambda reader: to_tell(reader, "mail")) == []
         assert await database.read(lambda reader: list_alarms(reader, all_=False, limit=0)) == []

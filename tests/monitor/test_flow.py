@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from adapters.store.read.queue_stats import By, Depth, Stage, depths, rates, waits
+from adapters.store.read.queue_stats import By, Depth, QueueStage, depths, rates, waits
 from tests.support.declarations import owing_nothing
 from tests.support.harness import NOW, Harness
 from tests.support.operating import gateway, judge_again, refused
 from tests.support.rendering import render
 
 
-def _depths(harness: Harness) -> dict[tuple[Stage, str], Depth]:
+def _depths(harness: Harness) -> dict[tuple[QueueStage, str], Depth]:
     with harness.database.engine.connect() as reader:
         return {(each.stage, each.owner): each for each in depths(reader)}
 
@@ -17,7 +17,9 @@ def _depths(harness: Harness) -> dict[tuple[Stage, str], Depth]:
 def test_every_stage_of_messages_is_told_even_where_nothing_stands(harness: Harness) -> None:
     told = _depths(harness)
     assert {(stage, of) for stage, of in told if not of} == {
-        (stage, "") for stage in Stage if stage not in (Stage.TO_SEND, Stage.UNKNOWN, Stage.TO_POST)
+        (stage, "")
+        for stage in QueueStage
+        if stage not in (QueueStage.TO_SEND, QueueStage.UNKNOWN, QueueStage.TO_POST)
     }
     assert all(each.count == 0 and each.oldest is None and each.age(NOW) == 0 for each in told.values())
 
@@ -27,7 +29,7 @@ def test_what_stands_is_counted_with_the_age_of_the_oldest(harness: Harness) -> 
         harness.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
     harness.received("trader-b", "late.xml", b"<nothing/>")
     told = _depths(harness)
-    judge, send = told[Stage.TO_JUDGE, ""], told[Stage.TO_SEND, "customs"]
+    judge, send = told[QueueStage.TO_JUDGE, ""], told[QueueStage.TO_SEND, "customs"]
     assert (judge.count, judge.oldest) == (1, NOW + timedelta(seconds=3))
     assert judge.age(NOW + timedelta(seconds=63)) == 60
     assert (send.count, send.oldest) == (2, NOW + timedelta(seconds=1, milliseconds=500))

@@ -5,12 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.sandbox.customs.courses import Wait
+from adapters.sandbox.customs.courses import WaitReason
 from adapters.sandbox.customs.customs import ReferenceCustoms
-from adapters.sandbox.customs.decisions import Act
+from adapters.sandbox.customs.decisions import OfficerAct
 from adapters.sandbox.customs.ledger import Ledger
 from adapters.sandbox.customs.proceedings import let_go_what_is_paid
-from adapters.sandbox.customs.records import Duty, Kind, Licence, Manifest, Manual, Payment, Record
+from adapters.sandbox.customs.records import CustomsRecord, Duty, Kind, Licence, Manifest, Manual, Payment
 from adapters.sandbox.customs.reviews import decide
 from gateway.model.delivery import Outcome
 from gateway.model.message import Operation
@@ -29,11 +29,11 @@ def notes(customs: ReferenceCustoms) -> list[str]:
     return [values(answer).get("NOTE", "") for answer in told(customs)]
 
 
-def waits(ledger: Ledger) -> list[Wait]:
+def waits(ledger: Ledger) -> list[WaitReason]:
     return [each.waits for each in ledger.waiting()]
 
 
-def enter(ledger: Ledger, kind: Kind, *records: Record) -> None:
+def enter(ledger: Ledger, kind: Kind, *records: CustomsRecord) -> None:
     with ledger.transaction():
         ledger.records.enter(kind, records, "clerk", NOW)
         if kind is Kind.PAYMENTS:
@@ -70,9 +70,9 @@ def test_a_high_risk_waits_for_a_person_and_only_the_queue_says_why(
     assert said(customs) == "technical L"
     assert notes(customs)[-1].endswith("：转人工审单")
     (queued,) = ledger.waiting()
-    assert (queued.waits, queued.reason) == (Wait.REVIEW, "high")
+    assert (queued.waits, queued.reason) == (WaitReason.REVIEW, "high")
 
-    decide(ledger, waiting.key, Act.RELEASE, actor="officer", reason="单证相符", now=NOW)
+    decide(ledger, waiting.key, OfficerAct.RELEASE, actor="officer", reason="单证相符", now=NOW)
     assert said(customs) == "technical L P R"
 
 
@@ -136,7 +136,7 @@ def test_a_licence_that_comes_later_ends_no_review_that_a_person_has(
     sent("C-1", licences="26-01", trader_code=TRADER).to(customs)
     enter(ledger, Kind.LICENCES, LICENCE)
 
-    assert waits(ledger) == [Wait.REVIEW]
+    assert waits(ledger) == [WaitReason.REVIEW]
     sent("C-2", licences="26-01", trader_code=TRADER).to(customs)
     assert said(customs) == "technical L technical L J P R"
 
@@ -149,11 +149,11 @@ def test_unpaid_duty_alone_is_asked_for_and_a_payment_releases(
     assert said(customs) == "technical L J T"
     assert notes(customs)[-1] == "需交税费：合计 100.00（按申报币制计）"
     (queued,) = ledger.waiting()
-    assert (queued.waits, queued.due) == (Wait.DUTY, Decimal("100.00"))
+    assert (queued.waits, queued.due) == (WaitReason.DUTY, Decimal("100.00"))
 
     enter(ledger, Kind.PAYMENTS, payment("another", "500"))
     enter(ledger, Kind.PAYMENTS, payment(entry_of(customs), "99.99", "P-2"))
-    assert waits(ledger) == [Wait.DUTY]
+    assert waits(ledger) == [WaitReason.DUTY]
     enter(ledger, Kind.PAYMENTS, payment(entry_of(customs), "0.01", "P-3"))
     assert said(customs) == "technical L J T P R"
     assert waits(ledger) == []
@@ -200,9 +200,9 @@ def test_doubt_and_unpaid_duty_wait_for_a_person_who_asks_for_the_duty(
     waiting = sent("C-1", goods="8482102000", licences="26-01", trader_code=TRADER)
     waiting.to(customs)
     enter(ledger, Kind.PAYMENTS, payment("C-1", "10"))
-    assert waits(ledger) == [Wait.REVIEW]
+    assert waits(ledger) == [WaitReason.REVIEW]
 
-    decide(ledger, waiting.key, Act.DUTY, actor="officer", reason="请补缴", now=NOW)
+    decide(ledger, waiting.key, OfficerAct.DUTY, actor="officer", reason="请补缴", now=NOW)
     assert [each.due for each in ledger.waiting()] == [Decimal(30)]
     enter(ledger, Kind.PAYMENTS, payment("C-1", "20", "P-2"))
     assert said(customs) == "technical L T P R"
@@ -213,7 +213,7 @@ def test_duty_that_a_reference_forces_is_paid_with_any_payment(
 ) -> None:
     sent("DUTY-1").to(customs)
     enter(ledger, Kind.PAYMENTS, payment("DUTY-1", "0"))
-    assert waits(ledger) == [Wait.DUTY]
+    assert waits(ledger) == [WaitReason.DUTY]
 
     enter(ledger, Kind.PAYMENTS, payment("DUTY-1", "1"))
     assert said(customs) == "technical L J T P R"
@@ -288,7 +288,7 @@ def test_documents_of_a_stranger_do_not_find_a_declaration_by_its_reference(
 ) -> None:
     sent("SUPPLEMENT-1").to(customs)
     sent("D-1", matter=DOCUMENTS, party="5301980009", client_reference="SUPPLEMENT-1").to(customs)
-    assert waits(ledger) == [Wait.SUPPLEMENT]
+    assert waits(ledger) == [WaitReason.SUPPLEMENT]
 
 
 def test_documents_go_to_a_person_where_the_reference_says_so(
@@ -299,7 +299,7 @@ def test_documents_go_to_a_person_where_the_reference_says_so(
 
     assert said(customs) == "technical L Sp1"
     assert [(each.waits, each.reason) for each in ledger.waiting()] == [
-        (Wait.REVIEW, "the documents that were asked for have come")
+        (WaitReason.REVIEW, "the documents that were asked for have come")
     ]
 
 

@@ -5,9 +5,9 @@ from typing import TypeAlias
 
 import pytest
 
-from adapters.sandbox.customs.courses import Wait
+from adapters.sandbox.customs.courses import WaitReason
 from adapters.sandbox.customs.customs import ReferenceCustoms
-from adapters.sandbox.customs.decisions import Act
+from adapters.sandbox.customs.decisions import OfficerAct
 from adapters.sandbox.customs.ledger import Ledger
 from adapters.sandbox.customs.proceedings import let_go_what_is_paid
 from adapters.sandbox.customs.records import Duty, Kind, Payment
@@ -40,7 +40,7 @@ def of(customs: ReferenceCustoms, first: Sent) -> str:
     return " ".join(values(answer)["CHANNEL"] for answer in mine[1:])
 
 
-def waits(ledger: Ledger) -> list[Wait]:
+def waits(ledger: Ledger) -> list[WaitReason]:
     return [each.waits for each in ledger.waiting()]
 
 
@@ -91,10 +91,10 @@ def test_nothing_departs_before_both_offices_have_it(
     first, copy = both(kind)
     first.to(customs)
     assert said(customs) == course
-    assert waits(ledger) == [Wait.OFFICE]
+    assert waits(ledger) == [WaitReason.OFFICE]
 
     both(kind, "another")[1].to(customs)
-    assert waits(ledger) == [Wait.OFFICE]
+    assert waits(ledger) == [WaitReason.OFFICE]
     copy.to(customs)
     assert waits(ledger) == []
     assert said(customs).startswith(f"{course} TrD@2248")
@@ -145,17 +145,17 @@ def test_an_operator_decides_each_step_where_the_reference_asks_for_it(
     for each in (first, copy):
         each.to(customs)
 
-    def step(act: Act) -> list[Wait]:
+    def step(act: OfficerAct) -> list[WaitReason]:
         decide(ledger, first.key, act, actor="officer", reason="核对无误", now=NOW)
         return waits(ledger)
 
-    assert (said(customs), waits(ledger)) == ("L@0202", [Wait.DEPARTURE])
+    assert (said(customs), waits(ledger)) == ("L@0202", [WaitReason.DEPARTURE])
     with pytest.raises(NotFitting, match="waits for departure"):
-        step(Act.ARRIVE)
-    assert step(Act.DEPART) == [Wait.ARRIVAL]
-    assert step(Act.ARRIVE) == [Wait.WRITE_OFF]
+        step(OfficerAct.ARRIVE)
+    assert step(OfficerAct.DEPART) == [WaitReason.ARRIVAL]
+    assert step(OfficerAct.ARRIVE) == [WaitReason.WRITE_OFF]
     assert said(customs) == IMPORT_DIRECT.removesuffix(" TrW@0202")
-    assert step(Act.WRITE_OFF) == []
+    assert step(OfficerAct.WRITE_OFF) == []
     assert said(customs) == IMPORT_DIRECT
 
 
@@ -167,13 +167,13 @@ def test_goods_of_high_risk_are_reviewed_before_they_depart_or_after_they_arrive
     for each in (*advance, *direct):
         each.to(customs)
 
-    assert waits(ledger) == [Wait.REVIEW, Wait.REVIEW]
+    assert waits(ledger) == [WaitReason.REVIEW, WaitReason.REVIEW]
     assert [of(customs, first) for first, _ in (advance, direct)] == ["L", "L TrD TrA"]
 
     with pytest.raises(NotFitting, match="in transit"):
-        decide(ledger, advance[0].key, Act.LET_GO, actor="officer", reason="x", now=NOW)
+        decide(ledger, advance[0].key, OfficerAct.LET_GO, actor="officer", reason="x", now=NOW)
     for first, _ in (advance, direct):
-        decide(ledger, first.key, Act.RELEASE, actor="officer", reason="单证相符", now=NOW)
+        decide(ledger, first.key, OfficerAct.RELEASE, actor="officer", reason="单证相符", now=NOW)
     assert of(customs, advance[0]) == "L J TrD TrA P R TrW"
     assert of(customs, direct[0]) == "L TrD TrA P R TrW"
     assert waits(ledger) == []
@@ -209,7 +209,7 @@ def test_a_declaration_that_waits_for_the_other_office_can_be_returned(
 ) -> None:
     first, copy = both(ADVANCE)
     first.to(customs)
-    decide(ledger, first.key, Act.RETURN, actor="officer", reason="请撤回", now=NOW)
+    decide(ledger, first.key, OfficerAct.RETURN, actor="officer", reason="请撤回", now=NOW)
     copy.to(customs)
 
     assert said(customs) == "L@0202 J@0202 E@0202"

@@ -21,7 +21,7 @@ from adapters.backends.folders import FolderBackend
 from adapters.backends.sftp import SftpBackend
 from adapters.sandbox.association.association import ReferenceAssociation
 from adapters.sandbox.customs.customs import ReferenceCustoms
-from adapters.sandbox.customs.serving import Serving
+from adapters.sandbox.customs.serving import ExchangeServing
 from gateway.config.connections import DxpSettings, SftpBackendSettings
 from gateway.deliver.ports import Backend
 from gateway.formats.signing import XadesSigner
@@ -227,7 +227,7 @@ class OverFolder:
         exchange.make()
         self._gateway = gateway(exchange.folder)
         self._customs = reference_customs(folder, certificate_pem)
-        self._serving = Serving(exchange, self._customs)
+        self._serving = ExchangeServing(exchange, self._customs)
         self._one_at_a_time = asyncio.Lock()
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:

@@ -24,7 +24,7 @@ from paramiko.sftp import (
     SFTP_PERMISSION_DENIED,
 )
 
-from adapters.channels.sftp_server.wire import NAMES_IN_A_PACKET, Attributes
+from adapters.channels.sftp_server.wire import NAMES_IN_A_PACKET, FileAttributes
 from gateway.model.china import CHINA
 from tests.support.sftp_served import Served, serving
 from tests.support.sshd import shared
@@ -178,7 +178,7 @@ def test_ls_shows_the_time_of_what_is_recent_and_the_year_of_what_is_not(served:
         now + timedelta(days=200): " May 22  2027 ",
     }
     for at, words in shown.items():
-        assert words in Attributes(0o100644, 1, at).line("a", now)
+        assert words in FileAttributes(0o100644, 1, at).line("a", now)
     served.fill_inbox("broker", 1)
     (line,) = [each for each in served.broker.sftp("ls -l /InBox").stdout.splitlines() if "Receipt" in each]
     assert f"{served.clock().astimezone(CHINA):%b %d} " in line

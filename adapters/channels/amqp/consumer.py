@@ -164,10 +164,10 @@ class Consumer:
                 await ports.intake.add(arrival, account)
             except MessageRejected:
                 if claim is not None:  # its upload is consumed: it must be sent again with the message
-                    ports.uploads.taken(account.name, claim.file, claim.size, claim.sha256)
+                    ports.uploads.consumed(account.name, claim.file, claim.size, claim.sha256)
                 raise
         if claim is not None:
-            ports.uploads.taken(account.name, claim.file, claim.size, claim.sha256)
+            ports.uploads.consumed(account.name, claim.file, claim.size, claim.sha256)
         log.info("message", account=account.name, name=printable(valid.name), id=arrival.id, size=size)
 
     def _kept(self, body: bytes, account: str, claim: ClaimedFile | None) -> int:

@@ -79,11 +79,11 @@ class SshLogin(paramiko.ServerInterface):
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         # paramiko calls this only for connections that have logged in.
-        if kind != "session" or self._closing or self.standing() is None:
+        if kind != "session" or self._closing or self.valid_account() is None:
             return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
         if self.account is None and self._asked is not None:
             self.account = self._asked
-            self._limits.known(self._connection.address, slowed=self.slowed)
+            self._limits.logged_in(self._connection.address, slowed=self.slowed)
             self._connection.announce_host_keys()
             log.info("log-in", account=self.account.name, address=self._connection.address)
         if self._connection.open_channels() >= CHANNELS:
@@ -91,7 +91,7 @@ class SshLogin(paramiko.ServerInterface):
         return OPEN_SUCCEEDED
 
     def check_channel_subsystem_request(self, channel: Channel, name: str) -> bool:
-        account = self.standing()
+        account = self.valid_account()
         if name != "sftp" or account is None or channel.get_id() in self._used:
             return False
         self._used.add(channel.get_id())
@@ -115,13 +115,13 @@ class SshLogin(paramiko.ServerInterface):
             blobs.append(msg.get_binary())
         return self._connection.prove_host_keys(blobs) or False
 
-    def standing(self) -> Account | None:
+    def valid_account(self) -> Account | None:
         """The account as it is now, as long as the key of the log-in is still valid for it."""
         account = self._find(self._asked.name) if self._asked is not None else None
         return account if account is not None and self._key in map(_key_of, account.keys) else None
 
     def _admitted(self) -> Account:
-        account = self.standing()
+        account = self.valid_account()
         if account is None:
             raise denied("The key that you logged in with is valid no more")
         return account

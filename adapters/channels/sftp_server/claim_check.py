@@ -7,7 +7,7 @@ from typing import Final
 
 from adapters.channels.sftp_server.services import SftpServices
 from adapters.channels.sftp_server.uploads import Upload
-from adapters.channels.sftp_server.wire import Refused
+from adapters.channels.sftp_server.wire import RequestRefused
 from adapters.transport.sftp.codec import Status
 from gateway.model.blobs import Spool
 from gateway.model.faults import Fault, MessageRejected, finding, printable
@@ -26,7 +26,7 @@ class ClaimCheck:
 
     def take(self, account: str, file: str, size: int, sha256: str) -> None:
         """Makes a blob of the unfinished `file`, which then disappears from OutBox; the same claim may be
-        repeated until `taken`. If it raises, the upload stays as it is.
+        repeated until `consumed`. If it raises, the upload stays as it is.
 
         Raises `MessageRejected` if there is none, a handle is open on it, or it differs from the claim;
         `OSError`.
@@ -47,7 +47,7 @@ class ClaimCheck:
         finally:
             uploads.drop(upload)
 
-    def taken(self, account: str, file: str, size: int, sha256: str) -> None:
+    def consumed(self, account: str, file: str, size: int, sha256: str) -> None:
         """Records that the upload is a message now."""
         with self._lock:
             self._kept.discard((account, file, size, sha256))
@@ -55,7 +55,7 @@ class ClaimCheck:
     def _held(self, account: str, file: str) -> Upload:
         try:
             return self._services.uploads(account).hold(file)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             missing = refusal.status is Status.NO_SUCH_FILE
             fault = Fault.CLAIM_MISSING if missing else Fault.CLAIM_OPEN
             raise MessageRejected(finding(fault, detail=printable(file, 80))) from None

@@ -80,7 +80,7 @@ class ConnectionLimits:
                 self._slowed[address] += 1
             return min(_WAIT_FOR_EACH * self._note_failure(address), _LONGEST_WAIT)
 
-    def known(self, address: str, *, slowed: bool) -> None:
+    def logged_in(self, address: str, *, slowed: bool) -> None:
         """The connection has logged in."""
         with self._lock:
             _less(self._slowed if slowed else self._strangers, address)

@@ -10,7 +10,7 @@ from typing import IO, Final
 
 from adapters.channels.sftp_server.handles import DownloadHandle
 from adapters.channels.sftp_server.services import SftpServices
-from adapters.channels.sftp_server.wire import Attributes, Refused, denied, no_such_file
+from adapters.channels.sftp_server.wire import FileAttributes, RequestRefused, denied, no_such_file
 from adapters.transport.sftp.codec import Status
 from gateway.dossier.index import index_bytes
 from gateway.formats.zip_member import opened_part
@@ -36,7 +36,7 @@ _FILE: Final = 0o100444
 
 class DossierFolder:
     """The folder as one account's session sees it; `names` are those below `/Dossiers`. Every method raises
-    `Refused` for what does not exist."""
+    `RequestRefused` for what does not exist."""
 
     def __init__(self, services: SftpServices, account: str) -> None:
         self._services = services
@@ -46,29 +46,29 @@ class DossierFolder:
         """Checked each time: a changed role takes effect at once."""
         return self._services.wait(self._services.dossiers.admits(self._account))
 
-    def folder(self) -> Attributes:
-        return Attributes(_FOLDER, 0, self._services.clock())
+    def folder(self) -> FileAttributes:
+        return FileAttributes(_FOLDER, 0, self._services.clock())
 
-    def stat(self, names: Sequence[str]) -> Attributes:
+    def stat(self, names: Sequence[str]) -> FileAttributes:
         if not names:
             return self.folder()
         dossier = self._dossier(names[0])
         match names[1:]:
             case []:
-                return Attributes(_FOLDER, 0, dossier.at)
+                return FileAttributes(_FOLDER, 0, dossier.at)
             case [name] if name == INDEX_NAME:
-                return Attributes(_FILE, len(index_bytes(dossier)), dossier.at)
+                return FileAttributes(_FILE, len(index_bytes(dossier)), dossier.at)
             case [name] if dossier.shelf(name):
-                return Attributes(_FOLDER, 0, dossier.at)
+                return FileAttributes(_FOLDER, 0, dossier.at)
             case [shelf, name]:
                 return _attributes(_leaf(dossier, shelf, name))
         raise no_such_file()
 
-    def listing(self, names: Sequence[str], *, again: bool) -> list[tuple[str, Attributes]]:
+    def listing(self, names: Sequence[str], *, again: bool) -> list[tuple[str, FileAttributes]]:
         """`again`: a part of it was already shown and recorded."""
         if not names:
             entries = self._services.wait(self._services.dossiers.entries(MOST_LISTED))
-            return [(entry, Attributes(_FOLDER, 0, at)) for entry, at in entries if names_entry(entry)]
+            return [(entry, FileAttributes(_FOLDER, 0, at)) for entry, at in entries if names_entry(entry)]
         dossier = self._dossier(names[0])
         match names[1:]:
             case []:
@@ -76,8 +76,8 @@ class DossierFolder:
                     self._note(dossier, "")
                 shelves = [shelf for shelf in Shelf if dossier.shelf(shelf)]
                 return [
-                    (INDEX_NAME, Attributes(_FILE, len(index_bytes(dossier)), dossier.at)),
-                    *((shelf.value, Attributes(_FOLDER, 0, dossier.at)) for shelf in shelves),
+                    (INDEX_NAME, FileAttributes(_FILE, len(index_bytes(dossier)), dossier.at)),
+                    *((shelf.value, FileAttributes(_FOLDER, 0, dossier.at)) for shelf in shelves),
                 ]
             case [name] if leaves := dossier.shelf(name):
                 if not again:
@@ -98,9 +98,9 @@ class DossierFolder:
                 self._note(dossier, file.path)
                 return DownloadHandle(self._opened(file), file.size, file.at)
         self.stat(names)
-        raise Refused(Status.FAILURE, "It is a folder")
+        raise RequestRefused(Status.FAILURE, "It is a folder")
 
-    def refuse_change(self) -> Refused:
+    def refuse_change(self) -> RequestRefused:
         return denied("Dossiers are for reading only")
 
     def _dossier(self, entry: str) -> Dossier:
@@ -136,5 +136,5 @@ def _leaf(dossier: Dossier, shelf: str, name: str) -> DossierFile:
     return file
 
 
-def _attributes(file: DossierFile) -> Attributes:
-    return Attributes(_FILE, file.size, file.at)
+def _attributes(file: DossierFile) -> FileAttributes:
+    return FileAttributes(_FILE, file.size, file.at)

@@ -6,7 +6,7 @@ from typing import IO, Final
 
 from adapters.channels.sftp_server.services import SftpServices, no_room
 from adapters.channels.sftp_server.uploads import Upload, Uploads
-from adapters.channels.sftp_server.wire import Attributes, Refused, denied
+from adapters.channels.sftp_server.wire import FileAttributes, RequestRefused, denied
 from adapters.transport.sftp.codec import Status
 from gateway.model.blobs import Spool
 from gateway.model.parties import Account
@@ -69,8 +69,8 @@ class UploadHandle:
         # be.
         return spool.read(offset, length) if offset < spool.size else b""
 
-    def stat(self) -> Attributes:
-        return Attributes(FILE, self._usable().size, self.upload.touched)
+    def stat(self) -> FileAttributes:
+        return FileAttributes(FILE, self._usable().size, self.upload.touched)
 
     def close(self) -> None:
         self._usable()
@@ -87,20 +87,20 @@ class UploadHandle:
     def _usable(self) -> Spool:
         if self.upload.gone:
             self.abort()
-            raise Refused(Status.FAILURE, "The upload was broken off; nothing was kept")
+            raise RequestRefused(Status.FAILURE, "The upload was broken off; nothing was kept")
         return self.upload.spool
 
     def _bound(self, size: int) -> None:
         most = self._account.max_package
         if size > most:
             self.abort()
-            raise Refused(Status.FAILURE, f"A package may have {most} bytes at most; nothing was kept")
+            raise RequestRefused(Status.FAILURE, f"A package may have {most} bytes at most; nothing was kept")
         if self._room is not None and size > self._room.most:
             self.abort()
             raise no_room(self._room.why)
         try:
             self._uploads.grow(self.upload, size, PACKAGES_TOGETHER * most)
-        except Refused:
+        except RequestRefused:
             self.abort()
             raise
 
@@ -132,8 +132,8 @@ class DownloadHandle:
             self._whole = True
         return data
 
-    def stat(self) -> Attributes:
-        return Attributes(FILE, self._size, self._at)
+    def stat(self) -> FileAttributes:
+        return FileAttributes(FILE, self._size, self._at)
 
     def close(self) -> None:
         self._stream.close()

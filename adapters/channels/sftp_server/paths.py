@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from adapters.channels.sftp_server.wire import LONGEST_NAME, Refused, no_such_file
+from adapters.channels.sftp_server.wire import LONGEST_NAME, RequestRefused, no_such_file
 from adapters.transport.sftp.codec import Status
 from gateway.model.folders import Folder
 
@@ -42,13 +42,15 @@ def file(path: str) -> tuple[Folder, str]:
     if len(names) == 2 and names[0] in _FOLDERS:
         return _FOLDERS[names[0]], names[1]
     if len(names) < 2:
-        raise Refused(Status.PERMISSION_DENIED, "Files stand in the folders OutBox, InBox, SentBox, FailBox")
+        raise RequestRefused(
+            Status.PERMISSION_DENIED, "Files stand in the folders OutBox, InBox, SentBox, FailBox"
+        )
     raise no_such_file()
 
 
 def _sound(name: str) -> str:
     if len(name.encode()) > LONGEST_NAME:
-        raise Refused(Status.FAILURE, f"A file name has {LONGEST_NAME} bytes at most")
+        raise RequestRefused(Status.FAILURE, f"A file name has {LONGEST_NAME} bytes at most")
     if not name.isprintable():
-        raise Refused(Status.FAILURE, "A file name must not hold control characters")
+        raise RequestRefused(Status.FAILURE, "A file name must not hold control characters")
     return name

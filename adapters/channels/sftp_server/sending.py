@@ -9,7 +9,7 @@ from adapters.channels.sftp_server.handles import FILE, PACKAGES_TOGETHER, Uploa
 from adapters.channels.sftp_server.remembered import LostUpload
 from adapters.channels.sftp_server.services import SftpServices, no_room
 from adapters.channels.sftp_server.uploads import Upload
-from adapters.channels.sftp_server.wire import Attributes, Refused, Space, denied, no_such_file
+from adapters.channels.sftp_server.wire import FileAttributes, RequestRefused, Space, denied, no_such_file
 from adapters.transport.sftp.codec import Mode, Status
 from gateway.model.folders import Folder
 from gateway.model.parties import Account
@@ -23,9 +23,9 @@ _STILL_SEEN: Final = timedelta(seconds=5)
 
 
 class UploadFolder:
-    """All methods raise `Refused` with the text for the client, `OSError` if our disk fails.
+    """All methods raise `RequestRefused` with the text for the client, `OSError` if our disk fails.
 
-    `admitted` returns the account as it is now, and raises `Refused` once its key is revoked.
+    `admitted` returns the account as it is now, and raises `RequestRefused` once its key is revoked.
     """
 
     def __init__(self, services: SftpServices, account: Account, admitted: Callable[[], Account]) -> None:
@@ -52,14 +52,16 @@ class UploadFolder:
             free_files=max(self.account.max_files - count, 0),
         )
 
-    def drafts(self) -> dict[str, Attributes]:
+    def drafts(self) -> dict[str, FileAttributes]:
         """Files that are not messages yet, by name."""
         drafts = (*self._uploads.listing(), *self._writing.values())
         return {upload.name: _attributes(upload) for upload in drafts if not upload.gone}
 
-    def left(self) -> Sequence[Upload]:
+    def left_unfinished(self) -> Sequence[Upload]:
         """Unfinished uploads whose sender has not been notified yet."""
-        return [upload for upload in self._uploads.left(self._services.clock()) if not upload.silent]
+        return [
+            upload for upload in self._uploads.left_unfinished(self._services.clock()) if not upload.silent
+        ]
 
     def lost(self) -> Sequence[LostUpload]:
         """Uploads that were unfinished when the gateway restarted, and whose sender has not been notified
@@ -69,7 +71,7 @@ class UploadFolder:
     def is_unfinished(self, name: str) -> bool:
         return self._uploads.find(name) is not None
 
-    def stat(self, name: str) -> Attributes:
+    def stat(self, name: str) -> FileAttributes:
         upload = self._writing.get(name) or self._uploads.find(name)
         if upload is not None:
             if upload.gone:
@@ -79,9 +81,9 @@ class UploadFolder:
             return _attributes(upload)
         size, at = self._done.get(name, (0, None))
         if at is not None and self._services.clock() - at <= _STILL_SEEN:
-            return Attributes(FILE, size, at)
+            return FileAttributes(FILE, size, at)
         entry = self._services.entry(self.account.name, Folder.OUTBOX, name)
-        return Attributes(FILE, entry.size, entry.at)
+        return FileAttributes(FILE, entry.size, entry.at)
 
     def write(self, name: str, mode: Mode) -> UploadHandle:
         unfinished = self.account.is_unfinished(name)
@@ -92,7 +94,7 @@ class UploadFolder:
         if not fresh:
             there = self.is_unfinished(name) if unfinished else self._acknowledged(name)
             if exclusive and (there or self._uploads.writes(name)):
-                raise Refused(Status.FAILURE, "The file exists")
+                raise RequestRefused(Status.FAILURE, "The file exists")
             if not there and Mode.CREATE not in mode:
                 raise no_such_file()
             if there and Mode.TRUNCATE not in mode:
@@ -158,7 +160,7 @@ class UploadFolder:
     def _acknowledged(self, name: str) -> bool:
         try:
             self.stat(name)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if refusal.status is Status.NO_SUCH_FILE:
                 return False
             raise
@@ -183,5 +185,5 @@ class UploadFolder:
         self._done[name] = (size, now)
 
 
-def _attributes(upload: Upload) -> Attributes:
-    return Attributes(FILE, upload.spool.size, upload.touched)
+def _attributes(upload: Upload) -> FileAttributes:
+    return FileAttributes(FILE, upload.spool.size, upload.touched)

@@ -178,7 +178,7 @@ class SftpServer:
                 connection.hang_up()
                 continue
             try:
-                revoked = login.account is not None and login.standing() is None
+                revoked = login.account is not None and login.valid_account() is None
             except Exception as error:  # the register cannot be read: no session can be opened then either
                 log.error("keys cannot be looked up", error=type(error).__name__)
                 return

@@ -14,7 +14,7 @@ import structlog
 
 from adapters.channels.sftp_server.remembered import UploadNotes
 from adapters.channels.sftp_server.uploads import Upload, Uploads
-from adapters.channels.sftp_server.wire import Refused, no_such_file
+from adapters.channels.sftp_server.wire import RequestRefused, no_such_file
 from adapters.transport.sftp.codec import Status
 from gateway.dossier.ports import DossierStore
 from gateway.model.blobs import BlobStore
@@ -61,14 +61,14 @@ class SftpServices:
         self._pages_of: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def wait(self, call: Coroutine[Any, Any, _T]) -> _T:
-        """The result of a method of the store; raises its exceptions, or `Refused` if there is no result in
-        time."""
+        """The result of a method of the store; raises its exceptions, or `RequestRefused` if it has no result
+        in time."""
         future = asyncio.run_coroutine_threadsafe(call, self._loop)
         try:
             return future.result(_PATIENCE_SECONDS)
         except FutureTimeout:
             future.cancel()
-            raise Refused(Status.FAILURE, "The gateway is too busy; try again later") from None
+            raise RequestRefused(Status.FAILURE, "The gateway is too busy; try again later") from None
 
     @contextmanager
     def turn(self, account: str) -> Iterator[None]:
@@ -85,7 +85,7 @@ class SftpServices:
         return None if self._room is None else self.wait(_awaited(self._room(account)))
 
     def entry(self, account: str, folder: Folder, name: str) -> MailboxEntry:
-        """The store's entry with this name in a folder; `Refused` if there is none."""
+        """The store's entry with this name in a folder; `RequestRefused` if there is none."""
         entry = self.wait(self.mailbox.entry(account, folder, name))
         if entry is None:
             raise no_such_file()
@@ -100,7 +100,7 @@ class SftpServices:
         with self._lock:
             outboxes = dict(self._outboxes)
         now = self.clock()
-        counted = {account: len(uploads.left(now)) for account, uploads in outboxes.items()}
+        counted = {account: len(uploads.left_unfinished(now)) for account, uploads in outboxes.items()}
         return {account: count for account, count in counted.items() if count}
 
     def all_uploads(self) -> list[Uploads]:
@@ -150,9 +150,9 @@ async def _awaited(allowance: Awaitable[UploadAllowance]) -> UploadAllowance:
     return await allowance
 
 
-def no_room(why: Finding) -> Refused:
+def no_room(why: Finding) -> RequestRefused:
     """The text for a client if there is no room for its upload."""
-    return Refused(Status.FAILURE, f"{why.en} Nothing was kept")
+    return RequestRefused(Status.FAILURE, f"{why.en} Nothing was kept")
 
 
 def cause(error: OSError) -> str:

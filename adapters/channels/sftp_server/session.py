@@ -13,7 +13,7 @@ from adapters.channels.sftp_server import wire
 from adapters.channels.sftp_server.handles import DownloadHandle, UploadHandle
 from adapters.channels.sftp_server.services import cause, log
 from adapters.channels.sftp_server.virtual_tree import Tree
-from adapters.channels.sftp_server.wire import Refused, Request
+from adapters.channels.sftp_server.wire import Request, RequestRefused
 from adapters.transport.sftp import codec
 from adapters.transport.sftp.codec import BadPacket, Command, Mode, Status
 
@@ -120,7 +120,7 @@ class Session(SubsystemHandler):
             if packet[0] != Command.WRITE:
                 self._tree.admit()
             self._outbound += verb(self, number, Request(packet, 5))
-        except Refused as refusal:
+        except RequestRefused as refusal:
             self._outbound += wire.status(number, refusal.status, refusal.text)
         except BadPacket:
             self._outbound += wire.status(number, Status.BAD_MESSAGE, "The request is cut short")
@@ -149,7 +149,7 @@ class Session(SubsystemHandler):
             # Removed from the table first: after a failed close the file is no longer open either.
             file = self._files.pop(name, None)
             if file is None:
-                raise Refused(Status.FAILURE, "No such handle")
+                raise RequestRefused(Status.FAILURE, "No such handle")
             file.close()
         return wire.status(number, Status.OK, "")
 
@@ -194,7 +194,7 @@ class Session(SubsystemHandler):
     def _readdir(self, number: int, fields: Request) -> bytes:
         walk = self._folders.get(fields.string())
         if walk is None:
-            raise Refused(Status.FAILURE, "No such handle")
+            raise RequestRefused(Status.FAILURE, "No such handle")
         with self._tree.turn():
             some = [] if walk.over else self._tree.page(walk.path, walk.after)
             if not some:
@@ -241,7 +241,7 @@ class Session(SubsystemHandler):
 
     def _readlink(self, number: int, fields: Request) -> bytes:
         self._tree.stat(fields.text())
-        raise Refused(Status.FAILURE, "Not a link")
+        raise RequestRefused(Status.FAILURE, "Not a link")
 
     def _unsupported(self, number: int, fields: Request) -> bytes:
         return wire.status(number, Status.OP_UNSUPPORTED, "Not supported")
@@ -249,12 +249,12 @@ class Session(SubsystemHandler):
     def _file(self, fields: Request) -> UploadHandle | DownloadHandle:
         file = self._files.get(fields.string())
         if file is None:
-            raise Refused(Status.FAILURE, "No such handle")
+            raise RequestRefused(Status.FAILURE, "No such handle")
         return file
 
     def _bound(self) -> None:
         if len(self._files) + len(self._folders) >= _MOST_HANDLES:
-            raise Refused(Status.FAILURE, f"Too many open files ({_MOST_HANDLES})")
+            raise RequestRefused(Status.FAILURE, f"Too many open files ({_MOST_HANDLES})")
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from adapters.channels.sftp_server.remembered import LostUpload, UploadNotes
-from adapters.channels.sftp_server.wire import Refused, denied, no_such_file
+from adapters.channels.sftp_server.wire import RequestRefused, denied, no_such_file
 from adapters.transport.sftp.codec import Status
 from gateway.model.blobs import Spool
 from gateway.model.unfinished_names import LEFT_AFTER, whole_name
@@ -62,7 +62,9 @@ class Uploads:
         with self._lock:
             earlier = self._unfinished.get(name)
             if len(self._all) - (earlier is not None) >= most:
-                raise Refused(Status.FAILURE, f"Too many unfinished files ({most}); finish or remove some")
+                raise RequestRefused(
+                    Status.FAILURE, f"Too many unfinished files ({most}); finish or remove some"
+                )
             upload = Upload(name, make(), now)
             for lost in self.lost():
                 if name in (lost.name, whole_name(lost.name)):
@@ -81,7 +83,9 @@ class Uploads:
             if upload.gone or size <= upload.size:
                 return
             if self._size + size - upload.size > most:
-                raise Refused(Status.FAILURE, f"Unfinished files may have {most} bytes together at most")
+                raise RequestRefused(
+                    Status.FAILURE, f"Unfinished files may have {most} bytes together at most"
+                )
             self._size += size - upload.size
             upload.size = size
 
@@ -103,7 +107,7 @@ class Uploads:
         with self._lock:
             return list(self._unfinished.values())
 
-    def left(self, now: datetime) -> list[Upload]:
+    def left_unfinished(self, now: datetime) -> list[Upload]:
         """Uploads untouched for so long that their sender is to be notified."""
         with self._lock:
             return [

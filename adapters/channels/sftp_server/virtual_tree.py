@@ -16,8 +16,8 @@ from adapters.channels.sftp_server.sending import UploadFolder
 from adapters.channels.sftp_server.services import SftpServices
 from adapters.channels.sftp_server.wire import (
     NAMES_IN_A_PACKET,
-    Attributes,
-    Refused,
+    FileAttributes,
+    RequestRefused,
     Space,
     denied,
     no_such_file,
@@ -40,14 +40,14 @@ class _Notice:
     read: Callable[[], None]
 
     @property
-    def attributes(self) -> Attributes:
-        return Attributes(FILE, len(self.body), self.at)
+    def attributes(self) -> FileAttributes:
+        return FileAttributes(FILE, len(self.body), self.at)
 
 
 class Tree:
-    """All methods raise `Refused` with the text for the client, `OSError` if our disk fails.
+    """All methods raise `RequestRefused` with the text for the client, `OSError` if our disk fails.
 
-    `admitted` returns the account as it is now, and raises `Refused` once its key is revoked.
+    `admitted` returns the account as it is now, and raises `RequestRefused` once its key is revoked.
     """
 
     def __init__(self, services: SftpServices, account: Account, admitted: Callable[[], Account]) -> None:
@@ -63,7 +63,7 @@ class Tree:
     def canonical(self, path: str) -> str:
         return "/" + "/".join(paths.steps(path))
 
-    def stat(self, path: str) -> Attributes:
+    def stat(self, path: str) -> FileAttributes:
         if (within := self._in_dossiers(path)) is not None:
             return self._dossiers.stat(within)
         if len(paths.steps(path)) < 2:
@@ -77,11 +77,11 @@ class Tree:
         return _attributes(self._services.entry(self._name, folder, name))
 
     def look_into(self, path: str) -> None:
-        """Raises `Refused` if the path names no folder."""
+        """Raises `RequestRefused` if the path names no folder."""
         if not self._is_folder(path):
             raise no_such_file()
 
-    def page(self, path: str, after: str) -> list[tuple[str, Attributes]]:
+    def page(self, path: str, after: str) -> list[tuple[str, FileAttributes]]:
         """The entries of a folder after the name `after`, by name; empty at its end. Nothing is kept here
         between two pages: a client may have a thousand folders open."""
         within = self._in_dossiers(path)
@@ -105,24 +105,24 @@ class Tree:
         """Held while a page is made."""
         return self._services.turn(self._name)
 
-    def refuse_making(self, path: str) -> Refused:
+    def refuse_making(self, path: str) -> RequestRefused:
         """Why a folder or link cannot be created, in the words of OpenSSH's server: clients continue if a
         folder exists already."""
         try:
             self.stat(path)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if refusal.status is not Status.NO_SUCH_FILE or not self._is_folder(f"{path}/.."):
                 return refusal
             return denied("The folders here are fixed")
-        return Refused(Status.FAILURE, "It exists")
+        return RequestRefused(Status.FAILURE, "It exists")
 
-    def refuse_removing(self, path: str) -> Refused:
+    def refuse_removing(self, path: str) -> RequestRefused:
         """Why a folder cannot be removed, in the words of OpenSSH's server."""
         if not self._is_folder(path):
             return no_such_file()
         with self.turn():
             if self.page(path, ""):
-                return Refused(Status.FAILURE, "The folder is not empty")
+                return RequestRefused(Status.FAILURE, "The folder is not empty")
         return denied("The folders here are fixed")
 
     def now(self) -> datetime:
@@ -134,7 +134,7 @@ class Tree:
 
     def open(self, path: str, mode: Mode) -> UploadHandle | DownloadHandle:
         if paths.names_folder(path):
-            raise Refused(Status.FAILURE, "It is a folder")
+            raise RequestRefused(Status.FAILURE, "It is a folder")
         if (within := self._in_dossiers(path)) is not None:
             if Mode.WRITE in mode:
                 raise self._dossiers.refuse_change()
@@ -182,7 +182,7 @@ class Tree:
     def _is_folder(self, path: str) -> bool:
         try:
             return S_ISDIR(self.stat(path).mode)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if refusal.status is Status.NO_SUCH_FILE:
                 return False
             raise
@@ -197,8 +197,8 @@ class Tree:
         if any(self._in_dossiers(path) is not None for path in changed):
             raise self._dossiers.refuse_change()
 
-    def _folder(self) -> Attributes:
-        return Attributes(_FOLDER, 0, self._services.clock())
+    def _folder(self) -> FileAttributes:
+        return FileAttributes(_FOLDER, 0, self._services.clock())
 
     def _read(self, folder: Folder, name: str) -> DownloadHandle:
         if folder is Folder.OUTBOX and self._sending.is_unfinished(name):
@@ -224,7 +224,7 @@ class Tree:
         for lost in self._sending.lost():
             name, body = notice(lost.name, lost.touched, lost=True)
             files[name] = _Notice(body, lost.touched, lost.forget)
-        for upload in self._sending.left():
+        for upload in self._sending.left_unfinished():
             name, body = notice(upload.name, upload.touched)
             files[name] = _Notice(body, upload.touched, upload.silence)
         return files
@@ -239,5 +239,5 @@ class Tree:
         )
 
 
-def _attributes(entry: MailboxEntry) -> Attributes:
-    return Attributes(FILE, entry.size, entry.at)
+def _attributes(entry: MailboxEntry) -> FileAttributes:
+    return FileAttributes(FILE, entry.size, entry.at)

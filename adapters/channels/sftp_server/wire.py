@@ -33,7 +33,7 @@ _NO_SETUID: Final = 2
 _RECENT: Final = timedelta(days=182)
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that is answered by a status other than OK; the text is for the client's user."""
 
     def __init__(self, status: Status, text: str) -> None:
@@ -42,16 +42,16 @@ class Refused(Exception):
         self.text = text
 
 
-def no_such_file() -> Refused:
-    return Refused(Status.NO_SUCH_FILE, "No such file")
+def no_such_file() -> RequestRefused:
+    return RequestRefused(Status.NO_SUCH_FILE, "No such file")
 
 
-def denied(text: str = "Permission denied") -> Refused:
-    return Refused(Status.PERMISSION_DENIED, text)
+def denied(text: str = "Permission denied") -> RequestRefused:
+    return RequestRefused(Status.PERMISSION_DENIED, text)
 
 
 @dataclass(frozen=True, slots=True)
-class Attributes:
+class FileAttributes:
     """What a listing shows of a file: permissions with the type bits, size in bytes, time of last change."""
 
     mode: int
@@ -88,7 +88,7 @@ class Request(Fields):
         try:
             return self.string().decode()
         except UnicodeDecodeError:
-            raise Refused(Status.FAILURE, "File names must be UTF-8") from None
+            raise RequestRefused(Status.FAILURE, "File names must be UTF-8") from None
 
 
 def version() -> bytes:
@@ -109,11 +109,11 @@ def data(number: int, content: bytes) -> bytes:
     return packet(Command.DATA, pack(number, content))
 
 
-def attributes(number: int, values: Attributes) -> bytes:
+def attributes(number: int, values: FileAttributes) -> bytes:
     return packet(Command.ATTRS, pack(number), values.pack())
 
 
-def names(number: int, entries: Sequence[tuple[str, Attributes]], now: datetime) -> bytes:
+def names(number: int, entries: Sequence[tuple[str, FileAttributes]], now: datetime) -> bytes:
     parts = [pack(number, len(entries))]
     for name, values in entries:
         parts += (pack(name.encode(), values.line(name, now).encode()), values.pack())

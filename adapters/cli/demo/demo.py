@@ -90,9 +90,9 @@ def _ended(course: "Course", lang: Language) -> tuple[str, str]:
 
 def _register(home: Home, file: Path) -> None:
     """Registers the party that one of the samples needs and a new home lacks."""
-    said, now = read_parties(file), utc_now()
+    records, now = read_parties(file), utc_now()
     with home.store() as database:
-        import_parties(SqlParties(database), said, "demo", "story", now)
+        import_parties(SqlParties(database), records, "demo", "story", now)
 
 
 @contextmanager

@@ -80,9 +80,9 @@ def _course(
     home: Home, sftp: paramiko.SFTPClient, sample: Sample, lines: dict[str, str], lang: Language
 ) -> Course:
     stand = _stand(home, sample)  # first, so that its receipts are there
-    found = _inbox(sftp, sample, lang)
-    verdict = next((line.verdict for line in found.values() if line.verdict), "-")
-    shown = lines | {name: line.shown for name, line in found.items()}
+    receipts = _inbox(sftp, sample, lang)
+    verdict = next((line.verdict for line in receipts.values() if line.verdict), "-")
+    shown = lines | {name: line.shown for name, line in receipts.items()}
     return Course(verdict, "-" if stand is None else stand.customs_status, tuple(shown.values()))
 
 
@@ -141,10 +141,10 @@ def _until(reached: Callable[[], bool]) -> None:
 
 def _inbox(sftp: paramiko.SFTPClient, sample: Sample, lang: Language) -> dict[str, _Line]:
     base = sample.package.rsplit(".", 1)[0]
-    return {name: _said(sftp, name, lang) for name in sftp.listdir("/InBox") if f"_{base}_" in name}
+    return {name: _line_of(sftp, name, lang) for name in sftp.listdir("/InBox") if f"_{base}_" in name}
 
 
-def _said(sftp: paramiko.SFTPClient, name: str, lang: Language) -> _Line:
+def _line_of(sftp: paramiko.SFTPClient, name: str, lang: Language) -> _Line:
     prefix = name.split("_", 1)[0]
     kind = _RECEIPTS_ZH.get(prefix, prefix) if lang is Language.ZH else prefix
     with sftp.open(f"/InBox/{name}") as file:
@@ -156,8 +156,8 @@ def _said(sftp: paramiko.SFTPClient, name: str, lang: Language) -> _Line:
         shown = VERDICTS_ZH.get(verdict, verdict) if lang is Language.ZH else verdict
         return _Line(" ".join(filter(None, [kind, shown, *rules])), verdict if final else "")
     # The text of the answer itself: number or channel, and the note.
-    said = [root.findtext(f"{{*}}{tag}") or root.findtext(tag) for tag in ("SeqNo", "CHANNEL", "NOTE")]
-    return _Line(" ".join(filter(None, [kind, *said])))
+    texts = [root.findtext(f"{{*}}{tag}") or root.findtext(tag) for tag in ("SeqNo", "CHANNEL", "NOTE")]
+    return _Line(" ".join(filter(None, [kind, *texts])))
 
 
 def _reached(home: Home, sample: Sample) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def show(entry: EntryArgument, home: HomeOption, reason: ReasonOption, as_json: 
     """
     why = _reason(reason)
     with opened(home) as base:
-        dossier = _meant(base, entry)
+        dossier = _dossier_of(base, entry)
         _note(base, _reading(dossier, "", why))
         with base.reading() as reader:
             shown = words(dossier) | {
@@ -84,14 +84,14 @@ def export(
             fail(USAGE, f"{to} is there already")
         if not to.parent.is_dir():  # before the access is recorded
             fail(UNREACHABLE, f"{to.parent}: No such folder")
-        dossier = _meant(base, entry)
+        dossier = _dossier_of(base, entry)
         signer = base.signer()
         reading = _reading(dossier, "export", why)
         _note(base, reading)
-        taken = Export(at=reading.at, actor=reading.actor, reason=why)
+        made = Export(at=reading.at, actor=reading.actor, reason=why)
         blobs = FilesystemBlobs(base.blobs)
         with base.reading() as reader:
-            export_to(to, dossier, taken, signer, blobs.open, lambda row: recorded_body(reader, row))
+            export_to(to, dossier, made, signer, blobs.open, lambda row: recorded_body(reader, row))
     if as_json:
         say_json({"dossier": dossier.name, "file": str(to), "parts": len(dossier.leaves)})
     else:
@@ -125,11 +125,11 @@ def sample(
         fail(USAGE, "give either --share or --count")
     with opened(home) as base:
         with base.reading() as reader:
-            found = released(reader, *bounds(since, until))
-        classes = _classes(base, found)
+            listed = released(reader, *bounds(since, until))
+        classes = _classes(base, listed)
         fit = {
             each.entry: each
-            for each in found
+            for each in listed
             if fnmatchcase(each.facts.get("office", ""), office)
             and trader_class in (None, classes[each.entry])
         }
@@ -173,7 +173,7 @@ def review(
     if not note.strip():
         fail(USAGE, "--note must say something")
     with opened(home) as base:
-        dossier = _meant(base, entry)
+        dossier = _dossier_of(base, entry)
         done = Review(
             at=utc_now(),
             actor=actor(),
@@ -202,7 +202,7 @@ def readings(
     Example: gateway dossier readings 022020261000000001 --home /srv/gateway
     """
     with opened(home) as base:
-        names = None if entry is None else _meant(base, entry).names
+        names = None if entry is None else _dossier_of(base, entry).names
         with base.reading() as reader:
             rows = list_readings(reader, names, limit)
     say_rows(rows, ("at", "actor", "entry", "part", "purpose"), as_json=as_json)
@@ -230,25 +230,25 @@ def _note(home: Home, reading: DossierReading) -> None:
         database.submit(lambda transaction: note_reading(transaction, reading)).result()
 
 
-def _meant(home: Home, wanted: str) -> Dossier:
+def _dossier_of(home: Home, number: str) -> Dossier:
     families = home.families()
     with home.reading() as reader:
-        dossier = dossier_of_entry(reader, wanted, families)
+        dossier = dossier_of_entry(reader, number, families)
         if dossier is not None:
             return dossier
-        for row in find_messages(reader, wanted):
+        for row in find_messages(reader, number):
             # Documents sent later are linked to their declaration.
             for message in (row.id, row.linked):
                 dossier = message and dossier_of_message(reader, message, families)
                 if dossier:
                     return dossier
-    raise No(f"no accepted declaration is known by {wanted}")
+    raise No(f"no accepted declaration is known by {number}")
 
 
-def _classes(home: Home, found: list[Declared]) -> dict[str, TraderClass | None]:
+def _classes(home: Home, entries: list[Declared]) -> dict[str, TraderClass | None]:
     classes = {}
     with home.register() as register:
-        for each in found:
+        for each in entries:
             trader = register.party_called(each.facts.get("trader_code", ""))
             day = china_date(each.received_at)
             classes[each.entry] = None if trader is None else trader.class_on(day)

@@ -51,10 +51,10 @@ def _created(path: Path, port: int | None, now: datetime) -> Home:
     _write_pair(home.signing_key, home.certificate, make_p256_pair, "gateway", now)
     _make_clients(home, host_lines, now)
     migrate(home.database)
-    said = read_parties(home.parties)
+    records = read_parties(home.parties)
     home.blobs.mkdir()
     with home.store() as database:
-        import_parties(SqlParties(database), said, actor(), "init", now)
+        import_parties(SqlParties(database), records, actor(), "init", now)
         grant_mandates(home, database, now)
     write_samples(path)
     return home
@@ -88,7 +88,7 @@ def _make_host_keys(home: Home) -> list[str]:
 def _make_clients(home: Home, host_lines: Sequence[str], now: datetime) -> None:
     settings = home.settings().sftp
     names = f"[127.0.0.1]:{settings.port},[localhost]:{settings.port}"
-    known = "".join(f"{names} {line}\n" for line in host_lines)
+    known_hosts = "".join(f"{names} {line}\n" for line in host_lines)
     parties = toml("parties.toml", home.parties.read_text(encoding="utf-8"))["party"]
     for party in (party for party in parties if "account" in party):
         folder = home.path / "clients" / party["account"]["name"]
@@ -96,7 +96,7 @@ def _make_clients(home: Home, host_lines: Sequence[str], now: datetime) -> None:
         private, line = make_ed25519()
         write_private(folder / "id_ed25519", private)
         (folder / "id_ed25519.pub").write_text(f"{line} {folder.name}\n")
-        (folder / "known_hosts").write_text(known)
+        (folder / "known_hosts").write_text(known_hosts)
         # Both kinds occur in practice, so a new home has both.
         make_pair = make_rsa_pair if party["role"] == "broker" else make_p256_pair
         _write_pair(folder / "sign.key", folder / "sign.crt", make_pair, party["code"], now)

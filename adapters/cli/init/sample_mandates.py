@@ -48,7 +48,7 @@ def grant_mandates(home: Home, database: Database, now: datetime) -> None:
         spool = blobs.spool()
         spool.write(0, signer.sign(build_notice(notice)))
         sha256, size = spool.keep()
-        kept = Arrival(
+        arrival = Arrival(
             id="",
             account=association.account.name,
             channel=ACTOR,
@@ -58,11 +58,11 @@ def grant_mandates(home: Home, database: Database, now: datetime) -> None:
             received_at=now,
         )
         change = AgreementChange(after=notice.agreement, act=notice.act, at=now, reason="", seen=0)
-        database.submit(partial(_tell, change, kept, now)).result()
+        database.submit(partial(_tell, change, arrival, now)).result()
 
 
-def _tell(change: AgreementChange, kept: Arrival, now: datetime, transaction: Transaction) -> None:
-    apply_notice(transaction, change, kept, ACTOR, now)
+def _tell(change: AgreementChange, arrival: Arrival, now: datetime, transaction: Transaction) -> None:
+    apply_notice(transaction, change, arrival, ACTOR, now)
 
 
 def _notice(serial: int, trader: Party, broker: Party, now: datetime) -> AgreementNotice:

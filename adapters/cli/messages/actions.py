@@ -13,7 +13,7 @@ from adapters.cli.messages.filters import Filters, filtered
 from adapters.cli.output import HomeOption, JsonOption, opened, said_why
 from gateway.operate.message_actions import MessageAct, ReplayStage
 
-WantedArgument = Annotated[
+MessageArgument = Annotated[
     str | None,
     typer.Argument(
         help="Message id (ours, or its sender's over AMQP), reference, SeqNo or entry number; the newest of "
@@ -48,7 +48,7 @@ def _key(text: str) -> str:
 
 def _acted(
     act: MessageAct,
-    wanted: str | None,
+    message: str | None,
     filters: Filters,
     reason: str | None,
     dry_run: bool,
@@ -59,22 +59,22 @@ def _acted(
 ) -> None:
     from adapters.cli.differing import warn_of_differing
     from adapters.cli.messages import dry_run as trial
-    from adapters.cli.messages.request import Ask, asked, check_choice
+    from adapters.cli.messages.request import Ask, check_choice, request_act
 
-    check_choice(wanted, filters)  # first, so that this is the error if neither is given
+    check_choice(message, filters)  # first, so that this is the error if neither is given
     with opened(home) as base:
         warn_of_differing(base)
     if dry_run:
-        trial.dry_run(act, wanted, filters, stage, home, as_json)
+        trial.dry_run(act, message, filters, stage, home, as_json)
     else:
-        asked(Ask(act, wanted, filters, said_why(reason or ""), key, stage), home, as_json)
+        request_act(Ask(act, message, filters, said_why(reason or ""), key, stage), home, as_json)
 
 
 @filtered
 def hold(
     filters: Filters,
     home: HomeOption,
-    wanted: WantedArgument = None,
+    message: MessageArgument = None,
     reason: ReasonOrDryOption = None,
     dry_run: DryRunOption = False,
     request_key: KeyOption = None,
@@ -86,14 +86,14 @@ def hold(
 
     Example: gateway messages hold TB20261102000001 --reason "sender asked" --home /srv/gateway
     """
-    _acted(MessageAct.HOLD, wanted, filters, reason, dry_run, request_key, home, as_json)
+    _acted(MessageAct.HOLD, message, filters, reason, dry_run, request_key, home, as_json)
 
 
 @filtered
 def release(
     filters: Filters,
     home: HomeOption,
-    wanted: WantedArgument = None,
+    message: MessageArgument = None,
     reason: ReasonOrDryOption = None,
     dry_run: DryRunOption = False,
     request_key: KeyOption = None,
@@ -106,14 +106,14 @@ def release(
 
     Example: gateway messages release TB20261102000001 --reason "sender agreed" --home /srv/gateway
     """
-    _acted(MessageAct.RELEASE, wanted, filters, reason, dry_run, request_key, home, as_json)
+    _acted(MessageAct.RELEASE, message, filters, reason, dry_run, request_key, home, as_json)
 
 
 @filtered
 def replay(
     filters: Filters,
     home: HomeOption,
-    wanted: WantedArgument = None,
+    message: MessageArgument = None,
     stage: Annotated[
         ReplayStage | None,
         typer.Option(
@@ -132,14 +132,14 @@ def replay(
 
     Example: gateway messages replay TB20261102000001 --reason "certificate registered" --home /srv/gateway
     """
-    _acted(MessageAct.REPLAY, wanted, filters, reason, dry_run, request_key, home, as_json, stage)
+    _acted(MessageAct.REPLAY, message, filters, reason, dry_run, request_key, home, as_json, stage)
 
 
 @filtered
 def reject(
     filters: Filters,
     home: HomeOption,
-    wanted: WantedArgument = None,
+    message: MessageArgument = None,
     reason: Annotated[
         str | None,
         typer.Option(help="Reason; the sender reads it. Required without --dry-run.", show_default=False),
@@ -156,4 +156,4 @@ def reject(
 
     Example: gateway messages reject TB20261102000001 --reason "withdrawn by the sender" --home /srv/gateway
     """
-    _acted(MessageAct.REJECT, wanted, filters, reason, dry_run, request_key, home, as_json)
+    _acted(MessageAct.REJECT, message, filters, reason, dry_run, request_key, home, as_json)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from adapters.cli import chinese
 from adapters.cli.messages import actions, diff
 from adapters.cli.messages.filters import Filters, filtered
-from adapters.cli.messages.lookup import WantedArgument, meant
+from adapters.cli.messages.lookup import MessageArgument, find_message
 from adapters.cli.output import (
     HomeOption,
     JsonOption,
@@ -91,7 +91,7 @@ def list_(
 
     Example: gateway messages list --state rejected --fault schema-missing --older 2h --home /srv/gateway
     """
-    filter_ = replace(filters.wanted(utc_now()), after=after, everything=all_)
+    filter_ = replace(filters.as_filter(utc_now()), after=after, everything=all_)
     with reading(home) as reader:
         rows = list_messages(reader, filter_, filters.limit)
         if not as_json:  # the JSON keys are fixed by the contract
@@ -105,23 +105,23 @@ def list_(
 
 
 @app.command()
-def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
+def show(message: MessageArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
     """Show everything about one message.
 
     Example: gateway messages show 01JD0000000000000000000000 --home /srv/gateway
     """
     with reading(home) as reader:
-        found = show_message(reader, meant(reader, wanted), utc_now())
+        shown = show_message(reader, find_message(reader, message), utc_now())
     if as_json:
-        say_json(found)
+        say_json(shown)
         return
     printer = console()
     in_zh = lang is Language.ZH
-    fields = {name: value for name, value in found.items() if name not in (*_APART, *_TABLES)}
+    fields = {name: value for name, value in shown.items() if name not in (*_APART, *_TABLES)}
     say_fields(fields, lang=lang, words=chinese.MESSAGE)
-    if found["next"] is not None:
-        printer.print("\n下一步  " if in_zh else "\nnext  ", cell(found["next"][lang]), sep="")
-    for finding in found["findings"]:
+    if shown["next"] is not None:
+        printer.print("\n下一步  " if in_zh else "\nnext  ", cell(shown["next"][lang]), sep="")
+    for finding in shown["findings"]:
         code, place = finding["rule"] or finding["code"], Place(**finding["place"])
         head = heading(finding["severity"], code, place)
         printer.print("\n", cell(head.zh if in_zh else head.en), sep="")
@@ -130,23 +130,23 @@ def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: Js
             value = filled(finding["value"])
             printer.print("  ", cell(value.zh if in_zh else value.en), sep="")
     for title, columns in _TABLES.items():
-        if found[title]:
+        if shown[title]:
             called, words = _TABLES_ZH[title]
             printer.print(f"\n{called if in_zh else title}")
-            say_rows(found[title], columns, as_json=False, lang=lang, words=words)
+            say_rows(shown[title], columns, as_json=False, lang=lang, words=words)
 
 
 @app.command()
-def trace(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
+def trace(message: MessageArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
     """List every event of a message, with actor, time and position in the log.
 
     Example: gateway messages trace TB20261102000001 --home /srv/gateway
     """
     with reading(home) as reader:
-        found = _trail(reader, meant(reader, wanted).id)
-    short = [{**row, "detail": in_short(row["detail"]), "digest": row["digest"][:12]} for row in found]
+        trail = _trail(reader, find_message(reader, message).id)
+    short = [{**row, "detail": in_short(row["detail"]), "digest": row["digest"][:12]} for row in trail]
     columns = ("sequence", "at", "event", "actor", "state", "detail", "digest")
-    say_rows(found if as_json else short, columns, as_json=as_json, lang=lang, words=chinese.STEP)
+    say_rows(trail if as_json else short, columns, as_json=as_json, lang=lang, words=chinese.STEP)
 
 
 def _trail(reader: Connection, message: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, Row, select
 
-from adapters.cli.messages.lookup import WantedArgument, meant
+from adapters.cli.messages.lookup import MessageArgument, find_message
 from adapters.cli.output import HomeOption, JsonOption, cell, console, reading, say_json
 from adapters.store.read.message_detail import trace_message
 from adapters.store.tables.messages import deliveries, receipts
@@ -34,7 +34,7 @@ _OF_A_MESSAGE: Final = (
 
 
 def diff(
-    wanted: WantedArgument,
+    message: MessageArgument,
     home: HomeOption,
     other: Annotated[
         str | None, typer.Argument(help="Another message to compare it with.", show_default=False)
@@ -48,7 +48,7 @@ def diff(
     Example: gateway messages diff TB20261102000001 --home /srv/gateway
     """
     with reading(home) as reader:
-        shown = _attempts(reader, wanted, other)
+        shown = _attempts(reader, message, other)
     if as_json:
         say_json(shown)
         return
@@ -63,21 +63,23 @@ def diff(
     console().print(table)
 
 
-def _attempts(reader: Connection, wanted: str, other: str | None) -> dict[str, Any]:
-    row = meant(reader, wanted)
+def _attempts(reader: Connection, message: str, other: str | None) -> dict[str, Any]:
+    row = find_message(reader, message)
     if other is None:
         attempts = attempts_of(trace_message(reader, row.id))
         columns = [f"attempt {number}" for number in range(1, len(attempts) + 1)]
         return {"messages": [row.id], **_beside(columns, attempts, _OF_AN_ATTEMPT)}
-    pair = [row, meant(reader, other)]
+    pair = [row, find_message(reader, other)]
     facts = [_facts(reader, each) for each in pair]
     names = (*_OF_A_MESSAGE, *sorted({name for each in facts for name in each if name not in _OF_A_MESSAGE}))
     return {"messages": [each.id for each in pair], **_beside([each.id for each in pair], facts, names)}
 
 
-def _beside(columns: Sequence[str], found: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+def _beside(
+    columns: Sequence[str], compared: Sequence[dict[str, Any]], names: Sequence[str]
+) -> dict[str, Any]:
     """Rows for every name that any of them has, and the names for which their values differ."""
-    rows = {name: [each.get(name) for each in found] for name in names}
+    rows = {name: [each.get(name) for each in compared] for name in names}
     rows = {
         name: values for name, values in rows.items() if any(value not in (None, [], "") for value in values)
     }
@@ -116,12 +118,14 @@ def attempts_of(trail: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _facts(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     named = {name: _plain(row._mapping[name]) for name in _OF_A_MESSAGE}
-    faults = sorted({found["rule"] or found["code"] for found in row.findings})
-    sent = select(deliveries.c.destination).where(deliveries.c.message == row.id).order_by(deliveries.c.id)
+    faults = sorted({finding["rule"] or finding["code"] for finding in row.findings})
+    destinations = (
+        select(deliveries.c.destination).where(deliveries.c.message == row.id).order_by(deliveries.c.id)
+    )
     return {
         **named,
         "faults": faults,
-        "backends": list(reader.execute(sent).scalars()),
+        "backends": list(reader.execute(destinations).scalars()),
         **{f"fact {name}": value for name, value in (row.facts or {}).items()},
         **{f"part {name}": digest for name, digest in _parts(reader, row.id).items()},
     }

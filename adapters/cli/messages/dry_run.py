@@ -30,7 +30,7 @@ _COMPARED: Final = ("state", "verdict", "faults", "route", "backends")
 
 def dry_run(
     act: MessageAct,
-    wanted: str | None,
+    message: str | None,
     filters: Filters,
     stage: ReplayStage | None,
     path: Path,
@@ -39,7 +39,7 @@ def dry_run(
     """Prints the result for each selected message. Exits with 1 if none is possible, as the act would."""
     with opened(path) as base, operating(base) as on:
         with on.reading() as reader:
-            those = chosen(reader, wanted, filters)
+            those = chosen(reader, message, filters)
         ids = those.messages
         each = track(ids, "looking", console=Console(stderr=True), transient=True, disable=len(ids) < 2)
         shown = [_shown(on.service, id_, act, stage) for id_ in each]
@@ -105,11 +105,11 @@ def _in_a_row(shown: dict[str, Any]) -> dict[str, Any]:
 def _change(pair: dict[str, Any] | None) -> str:
     if pair is None:
         return ""
-    now, then = _said(pair["now"]), _said(pair["then"])
+    now, then = _as_text(pair["now"]), _as_text(pair["then"])
     return now if now == then else f"{now} → {then}"
 
 
-def _said(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return (", ".join(value) if isinstance(value, list) else str(value or "")) or "-"
 
 
@@ -120,7 +120,8 @@ def _print(shown: dict[str, Any]) -> None:
         printer.print(cell(f"not possible: {shown['why_not']}"))
         return
     rows: Sequence[dict[str, Any]] = [
-        {"": name, "now": _said(shown[name]["now"]), "then": _said(shown[name]["then"])} for name in _COMPARED
+        {"": name, "now": _as_text(shown[name]["now"]), "then": _as_text(shown[name]["then"])}
+        for name in _COMPARED
     ]
     say_rows(rows, ("", "now", "then"), as_json=False)
     if shown["waiting_for"]:

@@ -47,12 +47,12 @@ def resume(service: OperatorService, request: str) -> str | None:
         with Bar(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("acting", total=None)
             return service.resume(request, lambda done, all_: bar.update(task, completed=done, total=all_))
-    told = 0
+    reported = 0
 
     def tell(done: int, all_: int) -> None:
-        nonlocal told
-        if all_ > 1 and (done - told >= 1000 or done == all_):
+        nonlocal reported
+        if all_ > 1 and (done - reported >= 1000 or done == all_):
             sys.stderr.write(f"gateway: {done} of {all_} messages\n")
-            told = done
+            reported = done
 
     return service.resume(request, tell)

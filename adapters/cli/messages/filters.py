@@ -41,13 +41,13 @@ class Filters:
     limit: int
 
     @property
-    def given(self) -> dict[str, str]:
+    def criteria(self) -> dict[str, str]:
         """The given criteria as strings; empty if there are none. An age stays an age, so that repeating the
         command gives the same criteria."""
-        asked = ((each.name, getattr(self, each.name)) for each in fields(self) if each.name != "limit")
-        return {name: _word(value) for name, value in asked if value is not None}
+        criteria = ((each.name, getattr(self, each.name)) for each in fields(self) if each.name != "limit")
+        return {name: _word(value) for name, value in criteria if value is not None}
 
-    def wanted(self, now: datetime) -> MessageFilter:
+    def as_filter(self, now: datetime) -> MessageFilter:
         first, before = bounds(self.since, self.until)
         if self.older is not None:
             before = min(now - self.older, before or now)
@@ -133,8 +133,8 @@ def filtered(command: Callable[..., None]) -> Callable[..., None]:
     own = inspect.signature(command)
 
     @wraps(command)
-    def run(**given: Any) -> None:
-        command(filters=_filters(**{name: given.pop(name) for name in options.parameters}), **given)
+    def run(**parameters: Any) -> None:
+        command(filters=_filters(**{name: parameters.pop(name) for name in options.parameters}), **parameters)
 
     shown = [each for each in own.parameters.values() if each.name != "filters"]
     every = [

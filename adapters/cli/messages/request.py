@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from adapters.cli.exit_codes import NO, UNREACHABLE, USAGE, WAITS
 from adapters.cli.messages.execute import Operating, operating, resume
 from adapters.cli.messages.filters import Filters
-from adapters.cli.messages.lookup import meant
+from adapters.cli.messages.lookup import find_message
 from adapters.cli.output import fail, opened, say_json
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
@@ -43,7 +43,7 @@ class Ask:
     """The request as given by the options: for one message, or for all that match filters."""
 
     act: MessageAct
-    wanted: str | None
+    message: str | None
     filters: Filters
     reason: str
     key: str | None
@@ -58,41 +58,41 @@ class Chosen:
     more: int = 0
 
 
-def check_choice(wanted: str | None, filters: Filters) -> None:
+def check_choice(message: str | None, filters: Filters) -> None:
     """Exits with 2 unless either a message or filters are given, and not both."""
-    if wanted is None and not filters.given:
+    if message is None and not filters.criteria:
         fail(
             USAGE,
             "which messages? Give one (its id, reference, SeqNo or entry number), or filters: "
             "--state, --fault, --account and the others that messages list has",
         )
-    if wanted is not None and filters.given:
-        fail(USAGE, f"give one message or filters (--{', --'.join(filters.given)}), not both")
+    if message is not None and filters.criteria:
+        fail(USAGE, f"give one message or filters (--{', --'.join(filters.criteria)}), not both")
 
 
-def chosen(reader: Connection, wanted: str | None, filters: Filters) -> Chosen:
-    check_choice(wanted, filters)
-    if wanted is not None:
-        return Chosen([meant(reader, wanted).id])
-    by = filters.wanted(utc_now())
-    found = [row["id"] for row in list_messages(reader, by, filters.limit)]
-    if not filters.limit or len(found) < filters.limit:
-        return Chosen(found)
-    return Chosen(found, count_messages(reader, by) - len(found))
+def chosen(reader: Connection, message: str | None, filters: Filters) -> Chosen:
+    check_choice(message, filters)
+    if message is not None:
+        return Chosen([find_message(reader, message).id])
+    by = filters.as_filter(utc_now())
+    ids = [row["id"] for row in list_messages(reader, by, filters.limit)]
+    if not filters.limit or len(ids) < filters.limit:
+        return Chosen(ids)
+    return Chosen(ids, count_messages(reader, by) - len(ids))
 
 
-def asked(ask: Ask, path: Path, as_json: bool) -> None:
+def request_act(ask: Ask, path: Path, as_json: bool) -> None:
     """Carries out the act, or records it for approval by a second person, and prints the result."""
     with opened(path) as home, operating(home) as on:
         policy = home.policy().operations
         before = utc_now()  # before selecting: changes during the selection count as later
         with on.reading() as reader:
-            those = chosen(reader, ask.wanted, ask.filters)
-        single = those.messages[0] if ask.wanted is not None else None
+            those = chosen(reader, ask.message, ask.filters)
+        single = those.messages[0] if ask.message is not None else None
         by = (
             {"message": single}
             if single is not None
-            else {**ask.filters.given, "limit": str(ask.filters.limit)}
+            else {**ask.filters.criteria, "limit": str(ask.filters.limit)}
         )
         request = RequestTerms(
             act=ask.act, stage=ask.stage, criteria=by, reason=ask.reason, actor=actor(), key=ask.key

@@ -27,7 +27,7 @@ from adapters.cli.output import (
     say_json,
     say_rows,
 )
-from adapters.cli.parties.keys import ReasonOption, WantedArgument, keys
+from adapters.cli.parties.keys import PartyArgument, ReasonOption, keys
 from adapters.cli.parties.text import differences, row, whole, words
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
@@ -63,13 +63,13 @@ def list_(home: HomeOption, lang: LangOption, limit: LimitOption = 100, as_json:
 
 
 @app.command()
-def show(wanted: WantedArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
+def show(name: PartyArgument, home: HomeOption, lang: LangOption, as_json: JsonOption = False) -> None:
     """Show everything registered about one party, and every change; keys by their fingerprints only.
 
     Example: gateway parties show broker-aa --home /srv/gateway
     """
     with reading(home) as reader:
-        party = named(registered(reader), wanted) or fail(NO, f"no party is known by {wanted}")
+        party = named(registered(reader), name) or fail(NO, f"no party is known by {name}")
         history = changes_of(reader, party.code)
     today = china_date(utc_now())
     shown = whole(party, today) | {
@@ -164,10 +164,10 @@ def import_(
     """
     now = utc_now()
     with opened(home) as base:
-        said = read_table(file) if file.suffix.lower() == ".csv" else read_parties(file)
+        records = read_table(file) if file.suffix.lower() == ".csv" else read_parties(file)
         why = reason or f"import {file.name}"
         with base.store() as database:
-            changes = import_parties(SqlParties(database), said, actor(), why, now, dry_run=dry_run)
+            changes = import_parties(SqlParties(database), records, actor(), why, now, dry_run=dry_run)
     report = _report(changes, dry_run=dry_run)
     if as_json:
         say_json(report)

@@ -20,14 +20,14 @@ from gateway.operate.parties import KeyChange, change_keys
 from gateway.operate.party_changes import NotPossible
 from gateway.operate.party_keys import key_fingerprint
 
-WantedArgument = Annotated[
+PartyArgument = Annotated[
     str, typer.Argument(help="Account, customs code, social credit code or organisation code.")
 ]
 ReasonOption = Annotated[str, typer.Option(help="Reason; kept with each change.")]
 
 
 def keys(
-    wanted: WantedArgument,
+    name: PartyArgument,
     home: HomeOption,
     add_key: Annotated[Path | None, typer.Option(help="OpenSSH public key file that may log in.")] = None,
     add_certificate: Annotated[
@@ -52,28 +52,28 @@ def keys(
         except BadFile as error:
             raise BadSettings(str(error)) from None
         options = {"--add-key": add_key, "--add-certificate": add_certificate, "--revoke": revoke}
-        asked = " ".join(f"{option} {value}" for option, value in options.items() if value)
+        given_options = " ".join(f"{option} {value}" for option, value in options.items() if value)
 
         change = KeyChange(keys=lines, pem=pem, revoke=revoke)
-        if asked:
-            why = reason or f"keys {asked}"
+        if given_options:
+            why = reason or f"keys {given_options}"
             try:
                 with base.store() as database:
-                    change_keys(SqlParties(database), wanted, change, actor(), why, now)
+                    change_keys(SqlParties(database), name, change, actor(), why, now)
             except KeyError:
-                raise _unknown(wanted) from None
+                raise _unknown(name) from None
             except NotPossible as error:
                 raise No(str(error)) from None
         with base.reading() as reader:
-            party = named(registered(reader), wanted)
+            party = named(registered(reader), name)
         if party is None:
-            raise _unknown(wanted)
+            raise _unknown(name)
     columns = ("kind", "fingerprint", "type", "valid_from", "valid_until", "revoked_at", "state")
     say_rows([*_keys(party), *_certificates(party, now)], columns, as_json=as_json)
 
 
-def _unknown(wanted: str) -> No:
-    return No(f"no party is known by {wanted}")
+def _unknown(name: str) -> No:
+    return No(f"no party is known by {name}")
 
 
 def _keys(party: Party) -> list[dict[str, Any]]:
@@ -101,21 +101,21 @@ def _certificates(party: Party, now: datetime) -> list[dict[str, Any]]:
 
 
 def _certificate(registered: RegisteredCertificate, now: datetime) -> dict[str, Any]:
-    known = certificate(registered.pem)
-    key = known.key
+    parsed = certificate(registered.pem)
+    key = parsed.key
     state = "valid"
     if registered.revoked_at is not None and registered.revoked_at <= now:
         state = "revoked"
-    elif now < known.begins:
+    elif now < parsed.begins:
         state = "not yet valid"
-    elif now > known.ends:
+    elif now > parsed.ends:
         state = "expired"
     return {
         "kind": "certificate",
-        "fingerprint": known.fingerprint,
+        "fingerprint": parsed.fingerprint,
         "type": f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else key.curve.name,
-        "valid_from": known.begins.isoformat(),
-        "valid_until": known.ends.isoformat(),
+        "valid_from": parsed.begins.isoformat(),
+        "valid_until": parsed.ends.isoformat(),
         "revoked_at": None if registered.revoked_at is None else registered.revoked_at.isoformat(),
         "state": state,
     }

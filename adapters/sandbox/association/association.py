@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from adapters.sandbox.association.answers import import_agr_response
-from adapters.sandbox.association.courses import Course, course_of
-from adapters.sandbox.association.register import AgreementRegister, Known
-from adapters.sandbox.inspection import Refused
+from adapters.sandbox.association.courses import AgreementCourse, course_of
+from adapters.sandbox.association.register import AgreementRegister, StoredAgreement
+from adapters.sandbox.inspection import SubmissionRefused
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.formats import xml
 from gateway.formats.agreement_notices import (
@@ -105,10 +105,10 @@ class ReferenceAssociation(SimulatedBackend):
     def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
         facts = envelope.facts
         if envelope.type != REQUEST:
-            raise Refused(f"the association does not take a {envelope.type}")
+            raise SubmissionRefused(f"the association does not take a {envelope.type}")
         missing = [name for name in _NEEDED if name not in facts]
         if missing:
-            raise Refused(f"the request does not tell {', '.join(missing)}")
+            raise SubmissionRefused(f"the request does not tell {', '.join(missing)}")
         confirmed = proposer_of_request(facts) is AgreementSide.BROKER and self._confirms(
             facts["trader_code"], facts["agent_code"]
         )
@@ -124,7 +124,7 @@ class ReferenceAssociation(SimulatedBackend):
             if course.imported:
                 self._open(submission.key, _proposed(facts, number, now), course, now)
 
-    def _open(self, key: str, proposed: AgreementNotice, course: Course, now: datetime) -> None:
+    def _open(self, key: str, proposed: AgreementNotice, course: AgreementCourse, now: datetime) -> None:
         self._tell(key, proposed)
         if course.reply is not None:
             self._tell(key, _next(proposed, course.reply, course.reason, now))
@@ -138,7 +138,7 @@ class ReferenceAssociation(SimulatedBackend):
         """Signs and queues a notice, and stores it as the current state of the agreement."""
         body = self._signer.sign(build_notice(notice))
         number = notice.agreement.number
-        self._register.note(Known(number=number, key=key, notice=body))
+        self._register.note(StoredAgreement(number=number, key=key, notice=body))
         self._register.queue(key, [(f"AgreementNotice_{notice.id.replace('-', '_')}.xml", body)])
 
 
@@ -146,7 +146,7 @@ def _proposed(facts: Mapping[str, str], number: str, now: datetime) -> Agreement
     try:
         agreement = agreement_of_request(facts, number, china_date(now), DAYS_AFTER)
     except (ValueError, ArithmeticError) as wrong:
-        raise Refused("the request's date or value is none") from wrong
+        raise SubmissionRefused("the request's date or value is none") from wrong
     return AgreementNotice(
         id=_id_of(number, PROPOSED),
         act=PROPOSED,

@@ -11,7 +11,7 @@ from gateway.model.agreements import Act
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class AgreementCourse:
     """`code` and `message` are those of the ImportAgrResponse. If `imported`, the agreement gets a number and
     is proposed; `reply` is the immediate act of the other side, None where it does not answer yet."""
 
@@ -22,15 +22,15 @@ class Course:
     reason: str = ""
 
 
-CONFIRMED: Final = Course(code=0, message="成功", reply=Act.CONFIRMED, reason="自动确认")
-PROPOSED: Final = Course(code=0, message="成功")
-REFUSED: Final = Course(code=0, message="成功", reply=Act.REFUSED, reason="对方拒绝委托申请")
-FAILED: Final = Course(code=9, message="导入失败：报文内容不符合导入要求", imported=False)
+CONFIRMED: Final = AgreementCourse(code=0, message="成功", reply=Act.CONFIRMED, reason="自动确认")
+PROPOSED: Final = AgreementCourse(code=0, message="成功")
+REFUSED: Final = AgreementCourse(code=0, message="成功", reply=Act.REFUSED, reason="对方拒绝委托申请")
+FAILED: Final = AgreementCourse(code=9, message="导入失败：报文内容不符合导入要求", imported=False)
 
 FORCED: Final = {"REFUSE-": REFUSED, "SILENT-": PROPOSED, "FAIL-": FAILED}
 
 
-def course_of(note: str, *, confirmed: bool) -> Course:
+def course_of(note: str, *, confirmed: bool) -> AgreementCourse:
     """The course of a request with this note. `confirmed` says whether the other side confirms automatically;
     it counts where the note forces nothing."""
     usual = CONFIRMED if confirmed else PROPOSED

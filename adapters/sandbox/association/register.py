@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS agreements (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class StoredAgreement:
     """An agreement: its last signed notice, and the key of the submission that requested it."""
 
     number: str
@@ -33,7 +33,7 @@ class AgreementRegister(AnswerLog):
     def take(self, key: str, envelope: bytes, at: datetime) -> None:
         self._connection.execute("INSERT INTO submissions VALUES (?, ?, ?)", (key, at.isoformat(), envelope))
 
-    def note(self, known: Known) -> None:
+    def note(self, known: StoredAgreement) -> None:
         """Stores the last notice of an agreement, which may be new."""
         self._connection.execute(
             "INSERT INTO agreements VALUES (?, ?, ?)"
@@ -41,21 +41,21 @@ class AgreementRegister(AnswerLog):
             (known.number, known.key, known.notice),
         )
 
-    def known(self, number: str) -> Known:
+    def known(self, number: str) -> StoredAgreement:
         """The agreement with this number. Raises `KeyError` where there is none."""
         row = self._connection.execute(f"{_KNOWN} WHERE number = ?", (number,)).fetchone()
         if row is None:
             raise KeyError(number)
-        return _known(row)
+        return _stored(row)
 
-    def all(self) -> list[Known]:
+    def all(self) -> list[StoredAgreement]:
         """Every agreement, sorted by number."""
-        return [_known(row) for row in self._connection.execute(f"{_KNOWN} ORDER BY number")]
+        return [_stored(row) for row in self._connection.execute(f"{_KNOWN} ORDER BY number")]
 
 
 _KNOWN: Final = "SELECT number, key, notice FROM agreements"
 
 
-def _known(row: tuple[str, str, bytes]) -> Known:
+def _stored(row: tuple[str, str, bytes]) -> StoredAgreement:
     number, key, notice = row
-    return Known(number=number, key=key, notice=notice)
+    return StoredAgreement(number=number, key=key, notice=notice)

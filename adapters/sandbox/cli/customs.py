@@ -13,7 +13,7 @@ from adapters.home.clock import utc_now
 from adapters.sandbox.cli import customs_ledgers, customs_serve
 from adapters.sandbox.cli.customs_stores import FolderOption, HomeOption, ledgers
 from adapters.sandbox.customs import reviews
-from adapters.sandbox.customs.decisions import Act
+from adapters.sandbox.customs.decisions import OfficerAct
 from adapters.sandbox.customs.ledger import Ledger
 from gateway.model.faults import printable
 
@@ -52,7 +52,7 @@ def queue(
 @app.command()
 def decide(
     wanted: Annotated[str, typer.Argument(help="Key, reference or entry number, as listed in the queue.")],
-    act: Annotated[Act, typer.Argument(help="The decision.")],
+    act: Annotated[OfficerAct, typer.Argument(help="The decision.")],
     reason: Annotated[str, typer.Option(help="Reason; sent to the declarant.", show_default=False)],
     lang: LangOption,
     home: HomeOption = None,

@@ -16,7 +16,7 @@ from adapters.sandbox.cli.customs_stores import BackendOption, FolderOption, Hom
 from adapters.sandbox.customs.ledger import Ledger
 from adapters.sandbox.customs.proceedings import let_go_what_is_paid
 from adapters.sandbox.customs.record_files import BadRecords, read_records
-from adapters.sandbox.customs.records import Kind, Record, columns, record
+from adapters.sandbox.customs.records import CustomsRecord, Kind, columns, record
 
 _COLUMNS = "\n\n".join(f"{kind}: {' '.join(columns(kind))}" for kind in Kind)
 
@@ -99,7 +99,7 @@ def import_(
     _say(kind, entered, gone, as_json=as_json)
 
 
-def _enter(book: Ledger, kind: Kind, records: Sequence[Record]) -> list[str]:
+def _enter(book: Ledger, kind: Kind, records: Sequence[CustomsRecord]) -> list[str]:
     """Enters the records; returns the submission keys of the declarations that continue because of them."""
     now = utc_now()
     with book.transaction():
@@ -108,7 +108,7 @@ def _enter(book: Ledger, kind: Kind, records: Sequence[Record]) -> list[str]:
     return [each.key for each in gone]
 
 
-def _say(kind: Kind, records: Iterable[Record], gone: Sequence[str], *, as_json: bool) -> None:
+def _say(kind: Kind, records: Iterable[CustomsRecord], gone: Sequence[str], *, as_json: bool) -> None:
     numbers = [each.number for each in records]
     if as_json:
         say_json({"kind": kind, "entered": numbers, "went_on": gone})

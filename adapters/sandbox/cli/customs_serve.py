@@ -19,9 +19,9 @@ from adapters.cli.output import exit_codes, fail
 from adapters.home.clock import utc_now
 from adapters.home.file_modes import private
 from adapters.home.home import Home
-from adapters.sandbox.cli.customs_serve_http import HttpEndpoint, Tls, serve_http
+from adapters.sandbox.cli.customs_serve_http import HttpEndpoint, PeerTls, serve_http
 from adapters.sandbox.customs.customs import ReferenceCustoms
-from adapters.sandbox.customs.serving import ServedElsewhere, Serving, alone
+from adapters.sandbox.customs.serving import ExchangeServing, ServedElsewhere, alone
 from gateway.config.connections import DirectorySettings, DxpSettings, HttpBackendSettings
 
 # Ids on the platform: that of customs, and an example of an enterprise's.
@@ -127,12 +127,14 @@ def serve(
 
             serve_amqp(Home(home.absolute()).checked(), certificate)
             return
-        tls = Tls.of(tls_certificate, tls_key, client_ca)
+        tls = PeerTls.of(tls_certificate, tls_key, client_ca)
         if http is None and (tls is not None or push is not None):
             fail(USAGE, "--push and what is about TLS go with --http")
         endpoint = None if http is None else HttpEndpoint.at(http, tls, push)
         served = (
-            _found(folder, certificate, home) if endpoint is None else _found_http(folder, certificate, home)
+            _serving_of(folder, certificate, home)
+            if endpoint is None
+            else _found_http(folder, certificate, home)
         )
         try:
             # The gateway uses the exchange folder too; everything else is in the home.
@@ -145,7 +147,7 @@ def serve(
             fail(UNREACHABLE, str(error))
 
 
-def _found(folder: Path | None, certificate: Path | None, home: Path | None) -> _Served:
+def _serving_of(folder: Path | None, certificate: Path | None, home: Path | None) -> _Served:
     if home is not None:
         of = Home(home.absolute()).checked()
         named = {
@@ -193,7 +195,7 @@ async def _serve(served: _Served, endpoint: HttpEndpoint | None, dxp: DxpSetting
         )
         return
     with closing(ReferenceCustoms(served.books, served.certificate.read_text(), utc_now)) as customs:
-        serving = Serving(Exchange(served.folder), customs, dxp)
+        serving = ExchangeServing(Exchange(served.folder), customs, dxp)
         _ready(folder=str(served.folder))
         await serving.run(stop)
 

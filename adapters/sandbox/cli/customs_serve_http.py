@@ -16,7 +16,7 @@ from gateway.config.connections import DxpSettings, is_loopback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
+class PeerTls:
     """Our certificate with its key, and the issuers of the peer's certificates."""
 
     certificate: Path
@@ -45,11 +45,11 @@ class HttpEndpoint:
 
     host: str
     port: int
-    tls: Tls | None
+    tls: PeerTls | None
     push: str | None
 
     @classmethod
-    def at(cls, address: str, tls: Tls | None, push: str | None) -> Self:
+    def at(cls, address: str, tls: PeerTls | None, push: str | None) -> Self:
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal() or int(port) > 65535:
             fail(USAGE, "--http is HOST:PORT")

@@ -4,27 +4,27 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from adapters.sandbox.customs.courses import Course, Manner, Notice
-from adapters.sandbox.customs.ledger import Due, Taken
+from adapters.sandbox.customs.courses import DeclarationCourse, Manner, Notice
+from adapters.sandbox.customs.ledger import DueAnswer, TakenSubmission
 from adapters.sandbox.customs.notices import dec_result, import_response
 
 # Long enough to be noticed by people, and shorter than the usual timeout of a test.
 PACE: Final = timedelta(seconds=3)
 
 
-def answers_of(taken: Taken, course: Course, facts: dict[str, str]) -> list[Due]:
+def answers_of(taken: TakenSubmission, course: DeclarationCourse, facts: dict[str, str]) -> list[DueAnswer]:
     """All answers of a forced course, in the order in which they are given. `facts` are the envelope's."""
     pace = PACE if course.manner is Manner.SLOWLY else timedelta()
     notices = [
         notice_of(taken, notice, facts, taken.taken_at + count * pace)
         for count, notice in enumerate(course.notices, start=1)
     ]
-    return _given(course.manner, [technical(taken, course), *notices])
+    return _as_given(course.manner, [technical(taken, course), *notices])
 
 
-def technical(taken: Taken, course: Course) -> Due:
+def technical(taken: TakenSubmission, course: DeclarationCourse) -> DueAnswer:
     """The technical answer: whether the declaration was imported, and its numbers."""
-    return Due(
+    return DueAnswer(
         name=f"{'Successed' if course.imported else 'Failed'}_{taken.key}.xml",
         body=import_response(
             code=course.response,
@@ -37,7 +37,7 @@ def technical(taken: Taken, course: Course) -> Due:
     )
 
 
-def notice_of(taken: Taken, notice: Notice, facts: dict[str, str], at: datetime) -> Due:
+def notice_of(taken: TakenSubmission, notice: Notice, facts: dict[str, str], at: datetime) -> DueAnswer:
     body = dec_result(
         seq_no=taken.seq_no,
         entry_id=taken.entry_id,
@@ -49,10 +49,10 @@ def notice_of(taken: Taken, notice: Notice, facts: dict[str, str], at: datetime)
     )
     # Half of the document has no end tag, so it is never well-formed.
     said = body[: len(body) // 2] if notice.cut else body
-    return Due(name=f"Receipt_{taken.key}_{notice.channel}.xml", body=said, at=at)
+    return DueAnswer(name=f"Receipt_{taken.key}_{notice.channel}.xml", body=said, at=at)
 
 
-def _given(manner: Manner, answers: Sequence[Due]) -> list[Due]:
+def _as_given(manner: Manner, answers: Sequence[DueAnswer]) -> list[DueAnswer]:
     match manner:
         case Manner.AT_ONCE | Manner.SLOWLY:
             return list(answers)

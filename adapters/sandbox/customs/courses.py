@@ -21,7 +21,7 @@ class Manner(Enum):
     NEVER = auto()
 
 
-class Wait(StrEnum):
+class WaitReason(StrEnum):
     """What a declaration waits for: a decision by hand, the declarant, or a step of its transit."""
 
     REVIEW = "review"
@@ -51,7 +51,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class DeclarationCourse:
     """`response` is the ResponseCode of the technical answer (0: imported), `error` its ErrorMessage. If the
     declaration was imported, `notices` follow in this order; then it `waits`, if not None, until it is
     decided by hand (see `reviews`)."""
@@ -60,7 +60,7 @@ class Course:
     error: str = "导入成功"
     notices: tuple[Notice, ...] = ()
     manner: Manner = Manner.AT_ONCE
-    waits: Wait | None = None
+    waits: WaitReason | None = None
 
     @property
     def imported(self) -> bool:
@@ -86,41 +86,45 @@ PAPER: Final = Notice("G", "接单交单")
 DELETED: Final = Notice("D", "海关删单")
 
 # The sequence of a real import entry of 2023.
-RELEASED: Final = Course(notices=(STORED, REVIEWED, LET_GO, CLEARED))
+RELEASED: Final = DeclarationCourse(notices=(STORED, REVIEWED, LET_GO, CLEARED))
 
 FORCED: Final = {
     "RELEASED-": RELEASED,
-    "RETURNED-": Course(notices=(BACK.because("商品申报要素填报不完整，请更正后重新申报"),)),
-    "FAILED-": Course(response=1, error="导入失败：报文内容不符合导入要求"),
-    "SUPPLEMENT-": Course(
-        notices=(STORED, SUPPLEMENT.because("请补充说明成交价格的构成")), waits=Wait.SUPPLEMENT
+    "RETURNED-": DeclarationCourse(notices=(BACK.because("商品申报要素填报不完整，请更正后重新申报"),)),
+    "FAILED-": DeclarationCourse(response=1, error="导入失败：报文内容不符合导入要求"),
+    "SUPPLEMENT-": DeclarationCourse(
+        notices=(STORED, SUPPLEMENT.because("请补充说明成交价格的构成")), waits=WaitReason.SUPPLEMENT
     ),
-    "PAPER-": Course(notices=(STORED, PAPER.because("请现场交单（递交纸质单证）")), waits=Wait.PAPER),
-    "INSPECT-": Course(
-        notices=(STORED, REVIEWED, INSPECT.because("请配合海关查验货物")), waits=Wait.INSPECTION
+    "PAPER-": DeclarationCourse(
+        notices=(STORED, PAPER.because("请现场交单（递交纸质单证）")), waits=WaitReason.PAPER
     ),
-    "DUTY-": Course(notices=(STORED, REVIEWED, DUTY.because("请在规定期限内缴纳税费")), waits=Wait.DUTY),
-    "DELETED-": Course(notices=(STORED, REVIEWED, LET_GO, DELETED)),
+    "INSPECT-": DeclarationCourse(
+        notices=(STORED, REVIEWED, INSPECT.because("请配合海关查验货物")), waits=WaitReason.INSPECTION
+    ),
+    "DUTY-": DeclarationCourse(
+        notices=(STORED, REVIEWED, DUTY.because("请在规定期限内缴纳税费")), waits=WaitReason.DUTY
+    ),
+    "DELETED-": DeclarationCourse(notices=(STORED, REVIEWED, LET_GO, DELETED)),
     "SILENT-": replace(RELEASED, manner=Manner.NEVER),
     "TWICE-": replace(RELEASED, manner=Manner.TWICE),
     "ORDER-": replace(RELEASED, manner=Manner.BACKWARDS),
-    "BROKEN-": Course(notices=(STORED, replace(REVIEWED, cut=True), LET_GO, CLEARED)),
+    "BROKEN-": DeclarationCourse(notices=(STORED, replace(REVIEWED, cut=True), LET_GO, CLEARED)),
     "SLOW-": replace(RELEASED, manner=Manner.SLOWLY),
-    "HAND-": Course(notices=(STORED,), waits=Wait.REVIEW),
-    "CLOSING-": Course(notices=(STORED, REVIEWED, LET_GO), waits=Wait.CLOSING),
+    "HAND-": DeclarationCourse(notices=(STORED,), waits=WaitReason.REVIEW),
+    "CLOSING-": DeclarationCourse(notices=(STORED, REVIEWED, LET_GO), waits=WaitReason.CLOSING),
 }
 # Documents that come later do not release these declarations: they are reviewed by hand.
 SUPPLEMENT_BY_HAND: Final = "SUPPLEMENT-HAND-"
 
 
-def forced(reference: str) -> Course | None:
+def forced(reference: str) -> DeclarationCourse | None:
     return next((course for prefix, course in FORCED.items() if reference.startswith(prefix)), None)
 
 
-def course_of(reference: str, operation: Operation) -> Course | None:
+def course_of(reference: str, operation: Operation) -> DeclarationCourse | None:
     """The course that the reference forces; None where it forces none and the content decides. A temporary
     save is only imported; the reference may force its failure and the manner of the answer."""
     course = forced(reference)
     if operation is Operation.SAVE and (course is None or course.imported):
-        return Course(error="暂存成功", manner=Manner.AT_ONCE if course is None else course.manner)
+        return DeclarationCourse(error="暂存成功", manner=Manner.AT_ONCE if course is None else course.manner)
     return course

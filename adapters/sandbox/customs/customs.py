@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Final
 
 from adapters.home.file_modes import private
-from adapters.sandbox.customs.courses import Wait, course_of
-from adapters.sandbox.customs.ledger import Ledger, Taken
-from adapters.sandbox.customs.papers import Matter, Paper, matter_of
+from adapters.sandbox.customs.courses import WaitReason, course_of
+from adapters.sandbox.customs.ledger import Ledger, TakenSubmission
+from adapters.sandbox.customs.papers import Paper, SubmissionKind, matter_of
 from adapters.sandbox.customs.proceedings import Proceedings
 from adapters.sandbox.customs.transit import has_form
-from adapters.sandbox.inspection import Refused
+from adapters.sandbox.inspection import SubmissionRefused
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.formats.submission import Envelope
 from gateway.model.china import china_date
@@ -38,7 +38,7 @@ class ReferenceCustoms(SimulatedBackend):
         matter = matter_of(submission.key, envelope)
         with self._ledger.transaction():
             self._ledger.note_call(submission.key, Outcome.TAKEN, "", now)
-            if matter is Matter.DECLARATION:
+            if matter is SubmissionKind.DECLARATION:
                 self._declare(submission, envelope, now)
             else:
                 self._keep(matter, submission, envelope, now)
@@ -48,7 +48,7 @@ class ReferenceCustoms(SimulatedBackend):
         imported = course is None or course.imported
         seq_no, transit_no = self._numbers(envelope, now) if imported else ("", "")
         stored = course is None or course.stored
-        taken = Taken(
+        taken = TakenSubmission(
             key=submission.key,
             agent=envelope.sender["code"],
             trader=envelope.facts.get("trader_code", ""),
@@ -67,11 +67,13 @@ class ReferenceCustoms(SimulatedBackend):
         else:
             proceedings.play(course)
 
-    def _keep(self, matter: Matter, submission: Submission, envelope: Envelope, now: datetime) -> None:
+    def _keep(
+        self, matter: SubmissionKind, submission: Submission, envelope: Envelope, now: datetime
+    ) -> None:
         about = ""
-        if matter is Matter.COPY:
+        if matter is SubmissionKind.COPY:
             about = envelope.message
-        elif matter is Matter.DOCUMENTS:
+        elif matter is SubmissionKind.DOCUMENTS:
             about = self._ledger.papers.declaration_of(envelope)
         self._ledger.papers.keep(
             Paper(
@@ -83,9 +85,9 @@ class ReferenceCustoms(SimulatedBackend):
             return
         proceedings = Proceedings(self._ledger, waiting.taken, now)
         match matter, waiting.waits:
-            case Matter.COPY, Wait.OFFICE:
+            case SubmissionKind.COPY, WaitReason.OFFICE:
                 proceedings.copy_came()
-            case Matter.DOCUMENTS, Wait.SUPPLEMENT:
+            case SubmissionKind.DOCUMENTS, WaitReason.SUPPLEMENT:
                 proceedings.documents_came()
 
     def _numbers(self, envelope: Envelope, now: datetime) -> tuple[str, str]:
@@ -107,7 +109,7 @@ class ReferenceCustoms(SimulatedBackend):
         """18 digits: declaration office, year, 1 import or 0 export, serial of 9."""
         office = envelope.facts.get("office", "")
         if not (len(office) == 4 and office.isdecimal()):
-            raise Refused("the declaration names no customs office")
+            raise SubmissionRefused("the declaration names no customs office")
         series = f"{office}{china_date(now).year}{1 if _direction(envelope) == 'I' else 0}"
         return f"{series}{self._ledger.next_serial(f'entry {series}'):09}"
 
@@ -115,5 +117,5 @@ class ReferenceCustoms(SimulatedBackend):
 def _direction(envelope: Envelope) -> str:
     direction = envelope.facts.get("direction", "")
     if direction not in ("I", "E"):
-        raise Refused("the declaration says neither import nor export")
+        raise SubmissionRefused("the declaration says neither import nor export")
     return direction

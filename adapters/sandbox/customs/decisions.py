@@ -13,12 +13,12 @@ from adapters.sandbox.customs.courses import (
     LET_GO,
     PAPER,
     SUPPLEMENT,
-    Wait,
+    WaitReason,
 )
 from adapters.sandbox.customs.progress import Next
 
 
-class Act(StrEnum):
+class OfficerAct(StrEnum):
     RELEASE = "release"
     RETURN = "return"
     INSPECT = "inspect"
@@ -33,32 +33,34 @@ class Act(StrEnum):
     WRITE_OFF = "write-off"
 
 
-_REVIEW: Final = frozenset({Wait.REVIEW, Wait.SUPPLEMENT, Wait.PAPER, Wait.INSPECTION, Wait.DUTY})
+_REVIEW: Final = frozenset(
+    {WaitReason.REVIEW, WaitReason.SUPPLEMENT, WaitReason.PAPER, WaitReason.INSPECTION, WaitReason.DUTY}
+)
 
 # What a declaration must be waiting for, for each act.
-FITS: Final[Mapping[Act, frozenset[Wait]]] = {
-    Act.RELEASE: _REVIEW,
-    Act.RETURN: _REVIEW | {Wait.OFFICE},
-    Act.INSPECT: _REVIEW,
-    Act.SUPPLEMENT: _REVIEW,
-    Act.PAPER: _REVIEW,
-    Act.DUTY: _REVIEW,
-    Act.LET_GO: _REVIEW,
-    Act.CLOSE: frozenset({Wait.CLOSING}),
-    Act.DELETE: frozenset(Wait),
-    Act.DEPART: frozenset({Wait.DEPARTURE}),
-    Act.ARRIVE: frozenset({Wait.ARRIVAL}),
-    Act.WRITE_OFF: frozenset({Wait.WRITE_OFF}),
+FITS: Final[Mapping[OfficerAct, frozenset[WaitReason]]] = {
+    OfficerAct.RELEASE: _REVIEW,
+    OfficerAct.RETURN: _REVIEW | {WaitReason.OFFICE},
+    OfficerAct.INSPECT: _REVIEW,
+    OfficerAct.SUPPLEMENT: _REVIEW,
+    OfficerAct.PAPER: _REVIEW,
+    OfficerAct.DUTY: _REVIEW,
+    OfficerAct.LET_GO: _REVIEW,
+    OfficerAct.CLOSE: frozenset({WaitReason.CLOSING}),
+    OfficerAct.DELETE: frozenset(WaitReason),
+    OfficerAct.DEPART: frozenset({WaitReason.DEPARTURE}),
+    OfficerAct.ARRIVE: frozenset({WaitReason.ARRIVAL}),
+    OfficerAct.WRITE_OFF: frozenset({WaitReason.WRITE_OFF}),
 }
 
 # What follows each act; `progress` decides for a release and the steps of a transit.
-SAID: Final[Mapping[Act, Next]] = {
-    Act.RETURN: Next((BACK,), None),
-    Act.INSPECT: Next((INSPECT,), Wait.INSPECTION),
-    Act.SUPPLEMENT: Next((SUPPLEMENT,), Wait.SUPPLEMENT),
-    Act.PAPER: Next((PAPER,), Wait.PAPER),
-    Act.DUTY: Next((DUTY,), Wait.DUTY),
-    Act.LET_GO: Next((LET_GO,), Wait.CLOSING),
-    Act.CLOSE: Next((CLEARED,), None),
-    Act.DELETE: Next((DELETED,), None),
+SAID: Final[Mapping[OfficerAct, Next]] = {
+    OfficerAct.RETURN: Next((BACK,), None),
+    OfficerAct.INSPECT: Next((INSPECT,), WaitReason.INSPECTION),
+    OfficerAct.SUPPLEMENT: Next((SUPPLEMENT,), WaitReason.SUPPLEMENT),
+    OfficerAct.PAPER: Next((PAPER,), WaitReason.PAPER),
+    OfficerAct.DUTY: Next((DUTY,), WaitReason.DUTY),
+    OfficerAct.LET_GO: Next((LET_GO,), WaitReason.CLOSING),
+    OfficerAct.CLOSE: Next((CLEARED,), None),
+    OfficerAct.DELETE: Next((DELETED,), None),
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
-from adapters.sandbox.customs.courses import Wait
+from adapters.sandbox.customs.courses import WaitReason
 from adapters.sandbox.customs.record_book import RecordBook
 from adapters.sandbox.customs.records import Kind, Licence, Manual
 from gateway.model.reform import Risk
@@ -22,7 +22,7 @@ class Handled:
     """`waits` is None for automatic release, DUTY where only the duty is unpaid, else REVIEW. `reason` is
     shown in the queue, `told` is sent to the declarant; `due` is the duty."""
 
-    waits: Wait | None
+    waits: WaitReason | None
     reason: str = ""
     told: str = ""
     due: Decimal = Decimal(0)
@@ -40,13 +40,13 @@ def handle(
     due = duty_due(facts, records)
     if hint is not None and hint.treated_as is Risk.HIGH:
         # The declarant is not told what makes the risk high.
-        return Handled(Wait.REVIEW, "; ".join(hint.reasons), "转人工审单", due)
+        return Handled(WaitReason.REVIEW, "; ".join(hint.reasons), "转人工审单", due)
     doubts = [*_licences(facts, records, today), *_manual(facts, records, today), *_manifest(facts, records)]
     if doubts:
         reasons, told = zip(*doubts, strict=True)
-        return Handled(Wait.REVIEW, "; ".join(reasons), f"转人工审单，{'；'.join(told)}", due)
+        return Handled(WaitReason.REVIEW, "; ".join(reasons), f"转人工审单，{'；'.join(told)}", due)
     if records.paid(names) < due:
-        return Handled(Wait.DUTY, f"duty of {due:f} is unpaid", f"合计 {due:f}（按申报币制计）", due)
+        return Handled(WaitReason.DUTY, f"duty of {due:f} is unpaid", f"合计 {due:f}（按申报币制计）", due)
     return Handled(None, due=due)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from adapters.sandbox.answer_log import AnswerLog
 from adapters.sandbox.customs import papers, record_book
-from adapters.sandbox.customs.courses import Wait
+from adapters.sandbox.customs.courses import WaitReason
 from gateway.model.answer import Answer
 from gateway.model.clock import Clock
 from gateway.run.crash_points import crash_point
@@ -42,7 +42,7 @@ _LATER: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class TakenSubmission:
     """A submission that customs took. `seq_no`, `entry_id` and `transit_no` (TrnPreId, the number of the
     transit form) are empty where none was allotted, `trader` where the declaration names no code."""
 
@@ -68,15 +68,15 @@ class Waiting:
     """A declaration that is not finished: what it waits for, `since` when and why, and the duty that must be
     paid before it continues."""
 
-    taken: Taken
-    waits: Wait
+    taken: TakenSubmission
+    waits: WaitReason
     since: datetime
     reason: str
     due: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class DueAnswer:
     """An answer that must not be given before `at`."""
 
     name: str
@@ -112,7 +112,7 @@ class Ledger(AnswerLog):
         return ("", "") if row is None else (str(row[0]), str(row[1]))
 
     @crash_point("customs-notes-a-submission")
-    def take(self, taken: Taken) -> None:
+    def take(self, taken: TakenSubmission) -> None:
         self._connection.execute(
             "INSERT INTO submissions (key, agent, trader, reference, operation, seq_no, entry_id, transit_no,"
             " taken_at, envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -130,7 +130,7 @@ class Ledger(AnswerLog):
             ),
         )
 
-    def queue_due(self, key: str, answers: Sequence[Due]) -> None:
+    def queue_due(self, key: str, answers: Sequence[DueAnswer]) -> None:
         self._connection.executemany(
             "INSERT INTO answers (key, name, body, due) VALUES (?, ?, ?, ?)",
             [(key, answer.name, answer.body, _instant(answer.at)) for answer in answers],
@@ -145,7 +145,7 @@ class Ledger(AnswerLog):
         return [Answer(id=str(id_), name=name, body=body, key=key) for id_, key, name, body in rows]
 
     def wait(
-        self, key: str, waits: Wait | None, since: datetime, reason: str = "", due: Decimal = Decimal(0)
+        self, key: str, waits: WaitReason | None, since: datetime, reason: str = "", due: Decimal = Decimal(0)
     ) -> None:
         """Records what a submission waits for; None for one that is finished."""
         self._connection.execute("DELETE FROM reviews WHERE key = ?", (key,))
@@ -183,7 +183,7 @@ def _instant(at: datetime) -> str:
 def _waiting(row: tuple[Any, ...]) -> Waiting:
     key, agent, trader, reference, operation, seq_no, entry_id, transit_no, taken_at, envelope, *waits = row
     return Waiting(
-        taken=Taken(
+        taken=TakenSubmission(
             key=key,
             agent=agent,
             trader=trader,
@@ -195,7 +195,7 @@ def _waiting(row: tuple[Any, ...]) -> Waiting:
             taken_at=datetime.fromisoformat(taken_at),
             envelope=envelope,
         ),
-        waits=Wait(waits[0]),
+        waits=WaitReason(waits[0]),
         since=datetime.fromisoformat(waits[1]),
         reason=waits[2],
         due=Decimal(waits[3]),

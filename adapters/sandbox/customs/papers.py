@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS papers (
 """
 
 
-class Matter(Enum):
+class SubmissionKind(Enum):
     """The kinds of submissions to customs."""
 
     DECLARATION = auto()
@@ -30,15 +30,15 @@ class Matter(Enum):
 
 # By family and type; any other type is a declaration.
 _PAPERS: Final = {
-    ("gateway", "DocumentPackage"): Matter.DOCUMENTS,
-    ("gateway", "AgreementNotice"): Matter.NOTICE,
+    ("gateway", "DocumentPackage"): SubmissionKind.DOCUMENTS,
+    ("gateway", "AgreementNotice"): SubmissionKind.NOTICE,
 }
 
 
-def matter_of(key: str, envelope: Envelope) -> Matter:
+def matter_of(key: str, envelope: Envelope) -> SubmissionKind:
     if key != envelope.message:
-        return Matter.COPY
-    return _PAPERS.get((envelope.family, envelope.type), Matter.DECLARATION)
+        return SubmissionKind.COPY
+    return _PAPERS.get((envelope.family, envelope.type), SubmissionKind.DECLARATION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

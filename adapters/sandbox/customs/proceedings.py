@@ -9,10 +9,10 @@ from decimal import Decimal
 
 from adapters.sandbox.customs import progress
 from adapters.sandbox.customs.answers import answers_of, notice_of, technical
-from adapters.sandbox.customs.courses import SUPPLEMENT_BY_HAND, Course, Wait, forced
-from adapters.sandbox.customs.decisions import FITS, SAID, Act
+from adapters.sandbox.customs.courses import SUPPLEMENT_BY_HAND, DeclarationCourse, WaitReason, forced
+from adapters.sandbox.customs.decisions import FITS, SAID, OfficerAct
 from adapters.sandbox.customs.handling import Handled, duty_due, handle
-from adapters.sandbox.customs.ledger import Ledger, Taken
+from adapters.sandbox.customs.ledger import Ledger, TakenSubmission
 from adapters.sandbox.customs.progress import Next
 from adapters.sandbox.customs.transit import journey_of
 from gateway.formats.submission import Envelope, read_envelope
@@ -23,7 +23,9 @@ from gateway.model.china import china_date
 class Proceedings:
     """The proceedings of one declaration at the time `now`. Its envelope was verified when it was taken."""
 
-    def __init__(self, ledger: Ledger, taken: Taken, now: datetime, envelope: Envelope | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, taken: TakenSubmission, now: datetime, envelope: Envelope | None = None
+    ) -> None:
         self._ledger = ledger
         self._taken = taken
         self._now = now
@@ -32,21 +34,21 @@ class Proceedings:
         played = forced(taken.reference) is not None
         self._journey = None if played else journey_of(taken.reference, self._facts)
 
-    def play(self, course: Course) -> None:
+    def play(self, course: DeclarationCourse) -> None:
         """Records all answers of a forced course."""
         self._ledger.queue_due(self._taken.key, answers_of(self._taken, course, self._facts))
         self._wait(course.waits)
 
     def begin(self) -> None:
         """Imports and stores the declaration, and lets it proceed until it has to wait."""
-        self._ledger.queue_due(self._taken.key, [technical(self._taken, Course())])
+        self._ledger.queue_due(self._taken.key, [technical(self._taken, DeclarationCourse())])
         self._follow(progress.stored(self._journey, self._handled()))
 
-    def allows(self, act: Act, waits: Wait) -> bool:
+    def allows(self, act: OfficerAct, waits: WaitReason) -> bool:
         # In transit the goods are released where they arrive, and the writing-off follows the release.
-        return waits in FITS[act] and not (act is Act.LET_GO and self._journey is not None)
+        return waits in FITS[act] and not (act is OfficerAct.LET_GO and self._journey is not None)
 
-    def decided(self, act: Act, reason: str) -> None:
+    def decided(self, act: OfficerAct, reason: str) -> None:
         """A person decided on `act`, which `allows` must permit; the first notices include the reason."""
         self._follow(self._after(act).because(reason))
 
@@ -57,24 +59,24 @@ class Proceedings:
     def documents_came(self) -> None:
         """The supplement that it waited for has come."""
         if self._taken.reference.startswith(SUPPLEMENT_BY_HAND):
-            self._follow(Next((), Wait.REVIEW, "the documents that were asked for have come"))
+            self._follow(Next((), WaitReason.REVIEW, "the documents that were asked for have come"))
         else:
             self._follow(progress.in_order(self._journey))
 
     def copy_came(self) -> None:
         """The copy for the office of entry or exit, which it waited for, has come."""
-        self._follow(Next((), Wait.OFFICE))
+        self._follow(Next((), WaitReason.OFFICE))
 
-    def _after(self, act: Act) -> Next:
-        if act is Act.RELEASE:
+    def _after(self, act: OfficerAct) -> Next:
+        if act is OfficerAct.RELEASE:
             return progress.released(self._journey)
         if self._journey is not None:
             match act:
-                case Act.DEPART:
+                case OfficerAct.DEPART:
                     return progress.departed(self._journey)
-                case Act.ARRIVE:
+                case OfficerAct.ARRIVE:
                     return progress.arrived(self._journey, self._handled())
-                case Act.WRITE_OFF:
+                case OfficerAct.WRITE_OFF:
                     return progress.written_off(self._journey)
         return SAID[act]
 
@@ -89,18 +91,18 @@ class Proceedings:
             following = self._by_itself(said.waits)
         self._wait(said.waits, said.reason)
 
-    def _by_itself(self, waits: Wait | None) -> Next | None:
+    def _by_itself(self, waits: WaitReason | None) -> Next | None:
         if self._journey is None:
             return None
         by_hand = self._journey.by_hand
         match waits:
-            case Wait.OFFICE if self._ledger.papers.has(f"{self._taken.key}-{self._facts['ie_port']}"):
-                return Next((), Wait.DEPARTURE)
-            case Wait.DEPARTURE if not by_hand:
+            case WaitReason.OFFICE if self._ledger.papers.has(f"{self._taken.key}-{self._facts['ie_port']}"):
+                return Next((), WaitReason.DEPARTURE)
+            case WaitReason.DEPARTURE if not by_hand:
                 return progress.departed(self._journey)
-            case Wait.ARRIVAL if not by_hand:
+            case WaitReason.ARRIVAL if not by_hand:
                 return progress.arrived(self._journey, self._handled())
-            case Wait.WRITE_OFF if not by_hand:
+            case WaitReason.WRITE_OFF if not by_hand:
                 return progress.written_off(self._journey)
         return None
 
@@ -108,17 +110,17 @@ class Proceedings:
         today = china_date(self._now)
         return handle(self._envelope.hint, self._facts, self._ledger.records, self._taken.names, today)
 
-    def _wait(self, waits: Wait | None, reason: str = "") -> None:
-        due = duty_due(self._facts, self._ledger.records) if waits is Wait.DUTY else Decimal(0)
+    def _wait(self, waits: WaitReason | None, reason: str = "") -> None:
+        due = duty_due(self._facts, self._ledger.records) if waits is WaitReason.DUTY else Decimal(0)
         self._ledger.wait(self._taken.key, waits, self._now, reason, due)
 
 
-def let_go_what_is_paid(ledger: Ledger, now: datetime) -> list[Taken]:
+def let_go_what_is_paid(ledger: Ledger, now: datetime) -> list[TakenSubmission]:
     """Lets the declarations continue whose duty is paid, and returns them. Where the ledger has no duty for
     one (a forced course, a decision by hand), any payment is enough."""
     gone = []
     for each in ledger.waiting():
-        paid = ledger.records.paid(each.taken.names) if each.waits is Wait.DUTY else Decimal(0)
+        paid = ledger.records.paid(each.taken.names) if each.waits is WaitReason.DUTY else Decimal(0)
         if paid > 0 and paid >= each.due:
             Proceedings(ledger, each.taken, now).paid()
             gone.append(each.taken)

@@ -5,7 +5,7 @@ Pure. `journey` is None for goods that stay with one office.
 
 from dataclasses import dataclass, replace
 
-from adapters.sandbox.customs.courses import CLEARED, DUTY, LET_GO, REVIEWED, STORED, Notice, Wait
+from adapters.sandbox.customs.courses import CLEARED, DUTY, LET_GO, REVIEWED, STORED, Notice, WaitReason
 from adapters.sandbox.customs.handling import Handled
 from adapters.sandbox.customs.transit import Journey
 
@@ -15,7 +15,7 @@ class Next:
     """`waits` is None where customs has nothing more to do; `reason` says why it waits."""
 
     notices: tuple[Notice, ...]
-    waits: Wait | None
+    waits: WaitReason | None
     reason: str = ""
 
     def after(self, *notices: Notice) -> "Next":
@@ -29,7 +29,7 @@ class Next:
 def stored(journey: Journey | None, handled: Handled) -> Next:
     if journey is None or journey.reviewed_first:
         return _judged(STORED, journey, handled)
-    return Next((STORED,), Wait.OFFICE)
+    return Next((STORED,), WaitReason.OFFICE)
 
 
 def _judged(said: Notice, journey: Journey | None, handled: Handled) -> Next:
@@ -38,8 +38,8 @@ def _judged(said: Notice, journey: Journey | None, handled: Handled) -> Next:
     match handled.waits:
         case None:
             return in_order(journey).after(said, REVIEWED)
-        case Wait.DUTY:
-            return Next((said, REVIEWED, DUTY.because(handled.told)), Wait.DUTY, handled.reason)
+        case WaitReason.DUTY:
+            return Next((said, REVIEWED, DUTY.because(handled.told)), WaitReason.DUTY, handled.reason)
         case by_hand:
             return Next((said.because(handled.told),), by_hand, handled.reason)
 
@@ -55,17 +55,17 @@ def in_order(journey: Journey | None) -> Next:
     if journey is None:
         return Next((LET_GO, CLEARED), None)
     if journey.reviewed_first:
-        return Next((), Wait.OFFICE)
-    return Next((journey.let_go(LET_GO), CLEARED), Wait.WRITE_OFF)
+        return Next((), WaitReason.OFFICE)
+    return Next((journey.let_go(LET_GO), CLEARED), WaitReason.WRITE_OFF)
 
 
 def departed(journey: Journey) -> Next:
-    return Next((journey.departed(),), Wait.ARRIVAL)
+    return Next((journey.departed(),), WaitReason.ARRIVAL)
 
 
 def arrived(journey: Journey, handled: Handled) -> Next:
     if journey.reviewed_first:
-        return Next((journey.arrived(), journey.let_go(LET_GO), CLEARED), Wait.WRITE_OFF)
+        return Next((journey.arrived(), journey.let_go(LET_GO), CLEARED), WaitReason.WRITE_OFF)
     return _judged(journey.arrived(), journey, handled)
 
 

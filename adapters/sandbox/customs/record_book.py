@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from adapters.sandbox.customs.records import Duty, Kind, Licence, Manifest, Manual, Payment, Record
+from adapters.sandbox.customs.records import CustomsRecord, Duty, Kind, Licence, Manifest, Manual, Payment
 
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS records (
@@ -24,7 +24,7 @@ class RecordBook:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def enter(self, kind: Kind, records: Iterable[Record], actor: str, at: datetime) -> None:
+    def enter(self, kind: Kind, records: Iterable[CustomsRecord], actor: str, at: datetime) -> None:
         """Enters records; one with the same number is replaced."""
         self._connection.executemany(
             "INSERT OR REPLACE INTO records (kind, number, about, body, at, actor) VALUES (?, ?, ?, ?, ?, ?)",

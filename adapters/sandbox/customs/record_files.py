@@ -8,18 +8,18 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from adapters.home.party_fields import wrong
-from adapters.sandbox.customs.records import Kind, Record, columns, record
+from adapters.sandbox.customs.records import CustomsRecord, Kind, columns, record
 
 
 class BadRecords(Exception):
     """A file that cannot be used. The text lists the errors, each with its place in the file."""
 
 
-def read_records(kind: Kind, path: Path) -> list[Record]:
+def read_records(kind: Kind, path: Path) -> list[CustomsRecord]:
     """The records of a file in UTF-8, with or without BOM, or else GBK. Raises `BadRecords`, and `OSError`
     where the file cannot be read."""
     errors: list[str] = []
-    found: dict[str, Record] = {}
+    found: dict[str, CustomsRecord] = {}
     for line, cells in _rows(kind, path, errors):
         place = f"{path.name}, line {line}"
         try:

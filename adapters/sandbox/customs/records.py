@@ -37,7 +37,7 @@ class Kind(StrEnum):
     MANIFESTS = "manifests"
 
 
-class Record(BaseModel):
+class CustomsRecord(BaseModel):
     """`identity` is the name of the field that identifies a record, `subject` of the one it is found by."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
@@ -54,7 +54,7 @@ class Record(BaseModel):
         return str(getattr(self, self.subject))
 
 
-class Duty(Record):
+class Duty(CustomsRecord):
     """The duty on goods whose tariff code begins with `tariff`: a `rate` in percent of the declared total, or
     an `amount` for each tariff code. The longest matching prefix counts."""
 
@@ -72,7 +72,7 @@ class Duty(Record):
         return self
 
 
-class Payment(Record):
+class Payment(CustomsRecord):
     """A payment of duty. `entry` is the entry number, the unified number (SeqNo) or the declarant's
     reference. Several payments for an entry add up; entering one again replaces its amount."""
 
@@ -84,7 +84,7 @@ class Payment(Record):
     amount: Money
 
 
-class Licence(Record):
+class Licence(CustomsRecord):
     """A licence of a trader (customs code or social credit code), restricted to a tariff prefix if it has
     one."""
 
@@ -97,7 +97,7 @@ class Licence(Record):
     tariff: Tariff | None = None
 
 
-class Manual(Record):
+class Manual(CustomsRecord):
     """A processing-trade manual of a trader."""
 
     identity: ClassVar[str] = "manual"
@@ -108,7 +108,7 @@ class Manual(Record):
     until: Day
 
 
-class Manifest(Record):
+class Manifest(CustomsRecord):
     """The carrier's data of a bill of lading."""
 
     identity: ClassVar[str] = "bill"
@@ -119,7 +119,7 @@ class Manifest(Record):
     gross_weight: Money
 
 
-FORMS: Final[Mapping[Kind, type[Record]]] = {
+FORMS: Final[Mapping[Kind, type[CustomsRecord]]] = {
     Kind.DUTIES: Duty,
     Kind.PAYMENTS: Payment,
     Kind.LICENCES: Licence,
@@ -133,6 +133,6 @@ def columns(kind: Kind) -> tuple[str, ...]:
     return tuple(FORMS[kind].model_fields)
 
 
-def record(kind: Kind, cells: Mapping[str, str]) -> Record:
+def record(kind: Kind, cells: Mapping[str, str]) -> CustomsRecord:
     """A record from text; empty cells are ignored. Raises `pydantic.ValidationError`."""
     return FORMS[kind].model_validate({name: cell for name, cell in cells.items() if cell.strip()})

@@ -5,8 +5,8 @@ Only the ledger is needed, so that decisions can be made while a node's back-end
 
 from datetime import datetime
 
-from adapters.sandbox.customs.courses import Wait
-from adapters.sandbox.customs.decisions import FITS, Act
+from adapters.sandbox.customs.courses import WaitReason
+from adapters.sandbox.customs.decisions import FITS, OfficerAct
 from adapters.sandbox.customs.ledger import Ledger, Waiting
 from adapters.sandbox.customs.proceedings import Proceedings
 from gateway.formats.submission import read_envelope
@@ -27,7 +27,7 @@ def facts_of(waiting: Waiting) -> dict[str, str]:
     return read_envelope(trusted(waiting.taken.envelope)).facts
 
 
-def decide(ledger: Ledger, key: str, act: Act, *, actor: str, reason: str, now: datetime) -> None:
+def decide(ledger: Ledger, key: str, act: OfficerAct, *, actor: str, reason: str, now: datetime) -> None:
     """Queues the notices that follow the decision, with the reason, and records who decided what, when and
     why.
 
@@ -45,7 +45,7 @@ def decide(ledger: Ledger, key: str, act: Act, *, actor: str, reason: str, now: 
         ledger.note_act(key, act, actor, reason, now)
 
 
-def _why(act: Act, waits: Wait) -> str:
+def _why(act: OfficerAct, waits: WaitReason) -> str:
     if waits in FITS[act]:
         return f"is in transit; {act} is not for that"
     return f"waits for {waits}; {act} is for what waits for {', '.join(sorted(FITS[act]))}"

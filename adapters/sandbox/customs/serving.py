@@ -19,7 +19,7 @@ import structlog
 
 from adapters.backends.exchange import KEY, Exchange, finished, move, put, reading
 from adapters.sandbox.customs.submitted import reference_of, refusal, told_body, unpacked
-from adapters.sandbox.inspection import Refused
+from adapters.sandbox.inspection import SubmissionRefused
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.config.connections import DxpSettings
 from gateway.model.answer import Answer
@@ -53,7 +53,7 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-class Serving:
+class ExchangeServing:
     """Gives the submissions in `out` to `backend`. A file that it refuses, or that is no submission, is moved
     to `refused` with the reason beside it; if its name is a submission's key, the gateway gets a technical
     answer that nothing was imported. With `dxp`, answers are in DXP envelopes."""
@@ -106,7 +106,7 @@ class Serving:
         reference = ""
         try:
             if not KEY.fullmatch(key):
-                raise Refused("the file is not named by the key of a submission")
+                raise SubmissionRefused("the file is not named by the key of a submission")
             if (await self._backend.ask(key))[0] is Outcome.TAKEN:  # the process was killed before the move
                 move(file, self._exchange.taken / name)
                 return
@@ -117,8 +117,8 @@ class Serving:
                 reference = reference_of(submission.envelope)
                 outcome, reason = await self._backend.submit(submission, opened)
             if outcome is Outcome.NEVER:
-                raise Refused(reason)
-        except Refused as refusal:
+                raise SubmissionRefused(reason)
+        except SubmissionRefused as refusal:
             self._refuse(file, key, reference, printable(str(refusal), 2000))
         else:
             move(file, self._exchange.taken / name)

@@ -19,7 +19,7 @@ from aio_pika.exceptions import AMQPError
 
 from adapters.backends.amqp_exchange import Word, answer, dead, key_of, put_aside, word
 from adapters.sandbox.customs.submitted import reference_of, refusal, unpacked
-from adapters.sandbox.inspection import Refused
+from adapters.sandbox.inspection import SubmissionRefused
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from adapters.transport.amqp.queues import stood
@@ -117,9 +117,9 @@ class AmqpServing:
                 reference = reference_of(submission.envelope)
                 outcome, reason = await self._backend.submit(submission, opened)
             if outcome is Outcome.NEVER:
-                raise Refused(reason)
+                raise SubmissionRefused(reason)
             log.info("taken", key=key)
-        except Refused as trouble:
+        except SubmissionRefused as trouble:
             reason = printable(str(trouble), 2000)
             name, body = refusal(key, reference, reason)
             await self._sent(self._settings.answers, answer(f"{key}/0", key, name, body))

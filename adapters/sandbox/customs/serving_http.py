@@ -21,7 +21,7 @@ from aiohttp import web
 
 from adapters.backends.http import ECHO
 from adapters.sandbox.customs.submitted import told_body, unpacked
-from adapters.sandbox.inspection import Refused, scratch
+from adapters.sandbox.inspection import SubmissionRefused, scratch
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.config.connections import DxpSettings
 from gateway.model.answer import Answer
@@ -80,9 +80,9 @@ class _Endpoints:
     async def submit(self, request: web.Request) -> web.Response:
         key = request.headers.get("Idempotency-Key", "")
         if not SUBMISSION_KEY.fullmatch(key):
-            return _said(400, "Idempotency-Key must be the key of a submission")
+            return _response(400, "Idempotency-Key must be the key of a submission")
         if request.content_type not in _TYPES:
-            return _said(415, "a submission is application/zip, or application/xml in an envelope of DXP")
+            return _response(415, "a submission is application/zip, or application/xml in an envelope of DXP")
         self._being_taken[key] += 1
         try:
             return await self._read_and_take(request, key)
@@ -96,20 +96,20 @@ class _Endpoints:
                 digest.update(chunk)
                 packed.write(chunk)
                 if packed.tell() > _LARGEST:
-                    return _said(413, f"a submission has at most {_LARGEST} bytes")
+                    return _response(413, f"a submission has at most {_LARGEST} bytes")
             stated = _DIGEST.search(request.headers.get("Content-Digest", ""))
             if stated is None or stated[1] != base64.b64encode(digest.digest()).decode():
-                return _said(400, "Content-Digest is not there, or not that of the body")
+                return _response(400, "Content-Digest is not there, or not that of the body")
             packed.seek(0)
             outcome, reason = await self._take(key, packed)
         log.info("submission", key=key, outcome=outcome.value, reason=reason)
-        return _said(_STATUSES[outcome], reason, key)
+        return _response(_STATUSES[outcome], reason, key)
 
     async def _take(self, key: str, packed: IO[bytes]) -> tuple[Outcome, str]:
         try:
             with unpacked(key, packed, self._folder) as (submission, opened):
                 return await self._backend.submit(submission, opened)
-        except Refused as refusal:
+        except SubmissionRefused as refusal:
             return Outcome.NEVER, printable(str(refusal), 2000)
 
     async def ask(self, request: web.Request) -> web.Response:
@@ -117,13 +117,13 @@ class _Endpoints:
         before = self._being_taken[key]
         outcome, _why = await self._backend.ask(key)
         if outcome is not Outcome.TAKEN and (before or self._being_taken[key]):
-            return _said(409, "it is being taken", key)
-        return _said(200 if outcome is Outcome.TAKEN else 404, outcome.value, key)
+            return _response(409, "it is being taken", key)
+        return _response(200 if outcome is Outcome.TAKEN else 404, outcome.value, key)
 
     async def answers(self, request: web.Request) -> web.Response:
         limit = request.query.get("limit", "64")
         if not (limit.isascii() and limit.isdecimal() and 0 < int(limit) <= _MOST):
-            return _said(400, f"limit is a number from 1 to {_MOST}")
+            return _response(400, f"limit is a number from 1 to {_MOST}")
         answers = await self._backend.answers(int(limit))
         return web.json_response([self._listed(answer) for answer in answers])
 
@@ -136,7 +136,7 @@ class _Endpoints:
             ids = (await request.json())["ids"]
             await self._backend.acknowledge([str(int(each)) for each in ids])
         except (ValueError, KeyError, TypeError):
-            return _said(400, 'the ids of answers are needed: {"ids": ["1", "2"]}')
+            return _response(400, 'the ids of answers are needed: {"ids": ["1", "2"]}')
         return web.Response(status=204)
 
 
@@ -188,6 +188,6 @@ class AnswerPusher:
         return True
 
 
-def _said(status: int, text: str, key: str = "") -> web.Response:
+def _response(status: int, text: str, key: str = "") -> web.Response:
     headers = {ECHO: key} if SUBMISSION_KEY.fullmatch(key) else {}
     return web.Response(status=status, text=f"{text}\n", headers=headers)

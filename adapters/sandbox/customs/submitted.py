@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from adapters.sandbox.customs.notices import import_response
-from adapters.sandbox.inspection import Refused, scratch
+from adapters.sandbox.inspection import SubmissionRefused, scratch
 from gateway.config.connections import DxpSettings
 from gateway.formats import dxp, xml
 from gateway.formats.archive import Archive, ArchiveEntry, ArchiveLimits, open_archive
@@ -28,13 +28,13 @@ def unpacked(
 ) -> Iterator[tuple[Submission, Callable[[str], IO[bytes]]]]:
     """The submission in a seekable stream (the zip, bare or in a DXP envelope), and a function that returns
     its package or an enclosure by SHA-256. Signature and digests are not checked here. Large files are
-    copied to `folder` while the context is open. Raises `Refused`."""
+    copied to `folder` while the context is open. Raises `SubmissionRefused`."""
     with scratch(folder) as inside:
         try:
             archive = open_archive(_bare(key, packed, inside), _LIMITS)
             envelope, *packages = sorted(archive.entries, key=lambda entry: entry.name != ENVELOPE_NAME)
             if envelope.name != ENVELOPE_NAME or not packages or envelope.size > xml.DEFAULT_LIMITS.size:
-                raise Refused(f"the submission must hold {ENVELOPE_NAME} and one package")
+                raise SubmissionRefused(f"the submission must hold {ENVELOPE_NAME} and one package")
             digests = [_digest(archive, entry) for entry in packages]
             entries = dict(zip(digests, packages, strict=True))
             yield (
@@ -50,7 +50,9 @@ def unpacked(
                 lambda sha256: _copy(archive, entries[sha256], folder),
             )
         except MessageRejected as trouble:
-            raise Refused("; ".join(f"{found.code}: {found.en}" for found in trouble.findings)) from trouble
+            raise SubmissionRefused(
+                "; ".join(f"{found.code}: {found.en}" for found in trouble.findings)
+            ) from trouble
 
 
 def _bare(key: str, packed: IO[bytes], inside: IO[bytes]) -> IO[bytes]:
@@ -59,7 +61,7 @@ def _bare(key: str, packed: IO[bytes], inside: IO[bytes]) -> IO[bytes]:
     if start != b"<":  # only a DXP envelope begins so
         return packed
     if (told := dxp.read(packed, inside)).id != key:
-        raise Refused(f"the envelope of DXP is that of another message: {printable(told.id)}")
+        raise SubmissionRefused(f"the envelope of DXP is that of another message: {printable(told.id)}")
     inside.seek(0)
     return inside
 

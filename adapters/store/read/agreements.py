@@ -15,11 +15,11 @@ _TERMS: Final = (
 )
 
 
-def list_agreements(reader: Connection, wanted: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
-    """The newest `limit` agreements (0: all), in the order in which they were first recorded. `wanted`
-    filters by columns: state, kind, trader, broker."""
+def list_agreements(reader: Connection, filters: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
+    """The newest `limit` agreements (0: all), in the order in which they were first recorded. `filters`
+    are by columns: state, kind, trader, broker."""
     first = select(func.min(agreement_acts.c.id)).where(agreement_acts.c.number == agreements.c.number)
-    query = select(agreements).filter_by(**wanted).order_by(first.scalar_subquery().desc())
+    query = select(agreements).filter_by(**filters).order_by(first.scalar_subquery().desc())
     rows = reader.execute(query.limit(limit) if limit else query).all()
     return [_listed(row) for row in reversed(rows)]
 
@@ -27,12 +27,12 @@ def list_agreements(reader: Connection, wanted: Mapping[str, str], limit: int) -
 def one_side_unknown(reader: Connection, limit: int) -> list[tuple[str, str]]:
     """Agreements that are proposed or in force and have an unregistered side: the number of each, and the
     code of that side."""
-    found: list[tuple[str, str]] = []
+    unknown: list[tuple[str, str]] = []
     for side in (agreements.c.trader, agreements.c.broker):
         registered = select(parties.c.code).where(parties.c.code == side).exists()
         query = select(agreements.c.number, side).where(agreements.c.state.in_(_OPEN), ~registered)
-        found += [(number, code) for number, code in reader.execute(query.limit(limit - len(found)))]
-    return found
+        unknown += [(number, code) for number, code in reader.execute(query.limit(limit - len(unknown)))]
+    return unknown
 
 
 def show_agreement(reader: Connection, number: str) -> dict[str, Any] | None:

@@ -27,6 +27,6 @@ class SqlAmqpDuplicates:
         self._database = database
 
     async def seen(self, account: str, message_id: str, sha256: str) -> bool:
-        wanted = {"of": account, "said": message_id, "body": sha256}
-        found = await self._database.read(lambda reader: reader.execute(_KNOWN, wanted).first())
-        return found is not None
+        values = {"of": account, "said": message_id, "body": sha256}
+        row = await self._database.read(lambda reader: reader.execute(_KNOWN, values).first())
+        return row is not None

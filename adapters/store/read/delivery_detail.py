@@ -47,13 +47,13 @@ def list_deliveries(
     return [_listed(row) for row in reversed(rows)]
 
 
-def show_delivery(reader: Connection, wanted: int) -> dict[str, Any] | None:
+def show_delivery(reader: Connection, id_: int) -> dict[str, Any] | None:
     """One delivery, with the events of its message that concern it; None if there is none."""
-    row = reader.execute(_QUERY.where(deliveries.c.id == wanted)).first()
+    row = reader.execute(_QUERY.where(deliveries.c.id == id_)).first()
     if row is None:
         return None
     own = select(events).where(events.c.message == row.message).order_by(events.c.sequence)
-    told = [(each, json.loads(each.detail)) for each in reader.execute(own)]
+    logged = [(each, json.loads(each.detail)) for each in reader.execute(own)]
     return {
         **_listed(row),
         **{name: plain(row._mapping[name]) for name in _SHOWN},
@@ -66,7 +66,7 @@ def show_delivery(reader: Connection, wanted: int) -> dict[str, Any] | None:
                 "state": each.state,
                 "note": detail.get("reason") or detail.get("note"),
             }
-            for each, detail in told
+            for each, detail in logged
             if detail.get("key") == row.key and detail.get("destination") == row.destination
         ],
     }

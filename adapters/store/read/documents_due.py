@@ -63,16 +63,16 @@ def count_overdue(reader: Connection, now: datetime) -> int:
     return int(reader.execute(owed.where(OWED, *_OPEN, obligations.c.due_at < now)).scalar_one())
 
 
-def show_owed(reader: Connection, wanted: str, now: datetime) -> dict[str, Any] | None:
+def show_owed(reader: Connection, number: str, now: datetime) -> dict[str, Any] | None:
     """The newest declaration with this message id, reference, SeqNo or entry number: what it owes, what its
     parties were asked for, and what came. None if no such declaration was accepted."""
     row = reader.execute(
         _OWED.where(
             or_(
-                messages.c.id == wanted,
-                messages.c.reference == wanted,
-                messages.c.seq_no == wanted,
-                messages.c.entry_id == wanted,
+                messages.c.id == number,
+                messages.c.reference == number,
+                messages.c.seq_no == number,
+                messages.c.entry_id == number,
             )
         )
         .order_by(messages.c.seq.desc())
@@ -80,12 +80,12 @@ def show_owed(reader: Connection, wanted: str, now: datetime) -> dict[str, Any] 
     ).first()
     if row is None:
         return None
-    asked = select(requests).where(requests.c.message == row.id).order_by(requests.c.id)
+    made = select(requests).where(requests.c.message == row.id).order_by(requests.c.id)
     return {
         **_owed(row, now),
         "sources": row.sources,
         "remind_at": _plain(row.remind_at),
-        "requests": [_asked(each) for each in reader.execute(asked)],
+        "requests": [_request(each) for each in reader.execute(made)],
         "packages": [_came(each) for each in reader.execute(_came_for(row.id))],
     }
 
@@ -121,7 +121,7 @@ def _owed(row: Row[*tuple[Any, ...]], now: datetime) -> dict[str, Any]:
     }
 
 
-def _asked(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+def _request(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     return {
         "at": row.at.isoformat(),
         "why": row.why,

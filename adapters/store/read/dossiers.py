@@ -125,10 +125,10 @@ _BODIES: Final = {
 
 def newest_entries(reader: Connection, limit: int) -> Sequence[tuple[str, datetime]]:
     """See `DossierStore.entries`."""
-    found: dict[str, datetime] = {}
+    newest: dict[str, datetime] = {}
     for entry, moved_at in reader.execute(_ENTRIES, {"most": limit}):
-        found[entry] = max(moved_at, found.get(entry, moved_at))
-    return list(found.items())
+        newest[entry] = max(moved_at, newest.get(entry, moved_at))
+    return list(newest.items())
 
 
 def dossier_of_entry(reader: Connection, entry: str, families: Families) -> Dossier | None:
@@ -138,61 +138,61 @@ def dossier_of_entry(reader: Connection, entry: str, families: Families) -> Doss
 
 def dossier_of_message(reader: Connection, message: str, families: Families) -> Dossier | None:
     """The dossier to which a declaration belongs, with or without an entry number."""
-    found = reader.execute(_LINKED, {"wanted": [message], "known": []}).all()
-    return _dossier(reader, found, families)
+    start = reader.execute(_LINKED, {"wanted": [message], "known": []}).all()
+    return _dossier(reader, start, families)
 
 
 def recorded_body(reader: Connection, recorded: Recorded) -> bytes:
     """See `DossierStore.body`."""
-    found = reader.execute(_BODIES[recorded.record], {"row": recorded.row}).scalar_one_or_none()
-    if found is None:
+    body = reader.execute(_BODIES[recorded.record], {"row": recorded.row}).scalar_one_or_none()
+    if body is None:
         raise KeyError(recorded.row)
-    return bytes(found)
+    return bytes(body)
 
 
 def _dossier(
     reader: Connection, start: Sequence[Row[*tuple[Any, ...]]], families: Families
 ) -> Dossier | None:
     chain = _chain(reader, start)
-    sent = []
+    accepted = []
     rows = reader.execute(_SENT, {"chain": chain}).all()
     copies = reader.execute(_COPIES, {"of": [row.id for row in rows]}).all()
     for row in rows:
         envelope = read_envelope(xml.trusted(row.envelope))
         enclosures = tuple(_named(reader, each) for each in envelope.enclosures)
-        sent.append(
-            _sent(row, envelope.parts, enclosures, [copy for copy in copies if copy.message == row.id])
+        accepted.append(
+            _declaration(row, envelope.parts, enclosures, [copy for copy in copies if copy.message == row.id])
         )
-    declarations = [each for each in sent if each.operation is not Operation.INFORM]
+    declarations = [each for each in accepted if each.operation is not Operation.INFORM]
     if not declarations:
         return None
-    of = {"of": [each.id for each in sent]}
-    told = [_receipt(row) for row in reader.execute(_RECEIPTS, of)]
-    told += [_answer(row, families) for row in reader.execute(_ANSWERS, of)]
+    ids = {"of": [each.id for each in accepted]}
+    given = [_receipt(row) for row in reader.execute(_RECEIPTS, ids)]
+    given += [_answer(row, families) for row in reader.execute(_ANSWERS, ids)]
     newest = declarations[-1]
     numbered = [each.entry_id for each in declarations if each.entry_id]
     owed = reader.execute(_OWED, {"of": newest.id}).first()
     return compiled(
         numbered[-1] if numbered else newest.seq_no or newest.id,
-        sent,
-        told,
+        accepted,
+        given,
         None if owed is None else _owed(owed),
     )
 
 
 def _chain(reader: Connection, start: Sequence[Row[*tuple[Any, ...]]]) -> list[str]:
     """The ids of the declarations that correct or update each other, including refused ones."""
-    known = {row.id: row.linked for row in start}
+    linked = {row.id: row.linked for row in start}
     looked_at: set[str] = set()
-    while (new := known.keys() - looked_at) and len(known) < _MOST_LINKED:
+    while (new := linked.keys() - looked_at) and len(linked) < _MOST_LINKED:
         looked_at |= new
-        before = [known[each] for each in new if known[each] is not None and known[each] not in known]
+        before = [linked[each] for each in new if linked[each] is not None and linked[each] not in linked]
         for row in reader.execute(_LINKED, {"wanted": before, "known": sorted(new)}):
-            known[row.id] = row.linked
-    return sorted(known)
+            linked[row.id] = row.linked
+    return sorted(linked)
 
 
-def _sent(
+def _declaration(
     row: Row[*tuple[Any, ...]],
     parts: tuple[Part, ...],
     enclosures: tuple[Enclosure, ...],

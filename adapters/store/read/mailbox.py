@@ -27,19 +27,19 @@ class SqlMailbox:
         return await self._database.read(lambda reader: _entry(reader, account, folder, name))
 
     async def whereabouts(self, account: str, messages: Sequence[str]) -> Mapping[str, Folder]:
-        wanted = {"account": account, "wanted": list(messages)}
-        rows = await self._database.read(lambda reader: reader.execute(_WHEREABOUTS, wanted).all())
+        values = {"account": account, "wanted": list(messages)}
+        rows = await self._database.read(lambda reader: reader.execute(_WHEREABOUTS, values).all())
         return {row.id: Folder(row.folder) for row in rows}
 
     async def body(self, account: str, receipt: int) -> bytes:
-        found = await self._database.read(
+        body = await self._database.read(
             lambda reader: reader.execute(
                 _BODY, {"account": account, "receipt": receipt}
             ).scalar_one_or_none()
         )
-        if found is None:
+        if body is None:
             raise KeyError(receipt)
-        return bytes(found)
+        return bytes(body)
 
     async def rename(self, account: str, name: str, to: str, now: datetime) -> MailboxEntry | None:
         return await self._database.write(lambda transaction: rename(transaction, account, name, to, now))

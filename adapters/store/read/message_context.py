@@ -61,8 +61,8 @@ def _links(reader: Connection, row: Row[*tuple[Any, ...]]) -> list[dict[str, Any
     ).all()
     return [
         {"link": link, **_shown(each, _LINKED)}
-        for link, found in (("to", to), ("from", reversed(from_)))
-        for each in found
+        for link, linked in (("to", to), ("from", reversed(from_)))
+        for each in linked
     ]
 
 

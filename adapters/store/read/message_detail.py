@@ -23,25 +23,25 @@ _AT_ONCE: Final = 500
 _IS_REPEAT: Final = exists().where(events.c.message == messages.c.id, events.c.event == Event.REPEATED)
 
 
-def find_messages(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
+def find_messages(reader: Connection, number: str) -> Sequence[Row[*tuple[Any, ...]]]:
     """The message with this id; otherwise those with this reference, SeqNo or entry number, this AMQP message
     id of the sender, or this name before a renaming. At most ten: newest first, repeats only if there are no
     others."""
     columns = (messages, _IS_REPEAT.label("is_repeat"))
-    by_id = reader.execute(select(*columns).where(messages.c.id == wanted)).all()
+    by_id = reader.execute(select(*columns).where(messages.c.id == number)).all()
     if by_id:
         return by_id
     # Each condition by its own index, then by place: `OR` over two tables would read all of one.
     numbered = select(messages.c.seq).where(
         messages.c.kind == "inbound",
-        or_(messages.c.reference == wanted, messages.c.seq_no == wanted, messages.c.entry_id == wanted),
+        or_(messages.c.reference == number, messages.c.seq_no == number, messages.c.entry_id == number),
     )
     named = (
         select(messages.c.seq)
         .join(replies, replies.c.message == messages.c.id)
-        .where(replies.c.message_id == wanted)
+        .where(replies.c.message_id == number)
     )
-    renamed = select(former_names.c.seq).where(former_names.c.name == wanted)
+    renamed = select(former_names.c.seq).where(former_names.c.name == number)
     return reader.execute(
         select(*columns)
         .where(messages.c.seq.in_(union(numbered, named, renamed)))
@@ -54,12 +54,12 @@ def beside(reader: Connection, ids: Sequence[str]) -> dict[str, dict[str, str | 
     """What distinguishes listed messages with the same reference: the file name, and which message they
     repeat."""
     columns = (messages.c.id, messages.c.name, messages.c.linked, _IS_REPEAT.label("is_repeat"))
-    found: dict[str, dict[str, str | None]] = {}
+    shown: dict[str, dict[str, str | None]] = {}
     for start in range(0, len(ids), _AT_ONCE):
         some = select(*columns).where(messages.c.id.in_(ids[start : start + _AT_ONCE]))
         for row in reader.execute(some):
-            found[row.id] = {"name": row.name, "repeat_of": row.linked if row.is_repeat else None}
-    return found
+            shown[row.id] = {"name": row.name, "repeat_of": row.linked if row.is_repeat else None}
+    return shown
 
 
 def show_message(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def trace_message(reader: Connection, message: str) -> list[dict[str, Any]]:
 
 def receipt_body(reader: Connection, name: str) -> bytes | None:
     """The newest receipt with this name, of any account."""
-    found = reader.execute(
+    body = reader.execute(
         select(receipts.c.body).where(receipts.c.name == name).order_by(receipts.c.id.desc()).limit(1)
     ).scalar_one_or_none()
-    return None if found is None else bytes(found)
+    return None if body is None else bytes(body)

@@ -93,11 +93,11 @@ class MessageFilter:
 def list_messages(reader: Connection, filter_: MessageFilter, limit: int) -> list[dict[str, Any]]:
     """The newest `limit` messages (0: all), or the first ones after `after`; oldest first in both cases."""
     places = _Search(reader, filter_, limit).places()
-    found = []
+    rows = []
     for start in range(0, len(places), _AT_ONCE):
         query = select(*_SHOWN).where(messages.c.seq.in_(places[start : start + _AT_ONCE]))
-        found += [listed(row) for row in reader.execute(query.order_by(messages.c.seq))]
-    return found
+        rows += [listed(row) for row in reader.execute(query.order_by(messages.c.seq))]
+    return rows
 
 
 def count_messages(reader: Connection, filter_: MessageFilter) -> int:
@@ -107,7 +107,7 @@ def count_messages(reader: Connection, filter_: MessageFilter) -> int:
 
 def listed(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     values = dict(row._mapping)
-    values["faults"] = sorted({found["code"] for found in row.findings if found["severity"] == "error"})
+    values["faults"] = sorted({finding["code"] for finding in row.findings if finding["severity"] == "error"})
     return {name: plain(values[name]) for name in COLUMNS}
 
 
@@ -130,9 +130,9 @@ class _Search:
             return self._best(self._walks(), self._limit)
         if self._limit and any(self._is_broad(column, text) for column in _TEXTS):
             window = self._best(self._walks(), _WINDOW)
-            found = self._among(window, text)
-            if len(found) == self._limit or len(window) < _WINDOW:
-                return found
+            matching = self._among(window, text)
+            if len(matching) == self._limit or len(window) < _WINDOW:
+                return matching
         return self._best(self._walks_by_text(text), self._limit, in_order=False)
 
     def number(self) -> int:
@@ -144,19 +144,19 @@ class _Search:
 
     def _best(self, walks: Iterable[_Walk], limit: int, *, in_order: bool = True) -> list[int]:
         """The newest (or first) places that the walks find, each place once."""
-        found: set[int] = set()
+        best: set[int] = set()
         for walk in walks:
             if limit:
                 place: ColumnElement[Any] = walk.selected_columns[0]
                 # An expression has no index, so the index of the text is used.
                 ordered = place if in_order else place + 0
-                if len(found) == limit:
-                    walk = walk.where(place > min(found) if self._newest else place < max(found))
+                if len(best) == limit:
+                    walk = walk.where(place > min(best) if self._newest else place < max(best))
                 walk = walk.order_by(ordered.desc() if self._newest else ordered).limit(limit)
-            found.update(self._reader.execute(walk).scalars())
-            if limit and len(found) > limit:
-                found = set(sorted(found, reverse=self._newest)[:limit])
-        return sorted(found)
+            best.update(self._reader.execute(walk).scalars())
+            if limit and len(best) > limit:
+                best = set(sorted(best, reverse=self._newest)[:limit])
+        return sorted(best)
 
     def _walks(self) -> Iterator[_Walk]:
         filter_ = self._filter_
@@ -208,13 +208,13 @@ class _Search:
     def _values(self, column: Column[Any], begin: str, *where: _Condition) -> list[str]:
         """The values with this prefix; each is found from the one before by the index, however often it
         occurs."""
-        found: list[str] = []
+        values: list[str] = []
         following = column >= begin
         query = select(func.min(column)).where(SENT, *where, column < begin + _AFTER_ALL)
         while (value := self._reader.execute(query.where(following)).scalar()) is not None:
-            found.append(value)
+            values.append(value)
             following = column > value
-        return found
+        return values
 
     def _filters(self, columns: Any, leading: Sequence[str]) -> Iterator[_Condition]:
         # An expression has no index: otherwise SQLite would take any index that begins with a filter's
@@ -262,7 +262,7 @@ class _Search:
 
     def _among(self, places: Sequence[int], text: str) -> list[int]:
         """Those of these places where the text matches, as many as are shown."""
-        found: list[int] = []
+        matching: list[int] = []
         order = sorted(places, reverse=self._newest)
         former = select(former_names.c.id).where(
             former_names.c.seq == messages.c.seq, *_from(former_names.c.name, text)
@@ -270,10 +270,10 @@ class _Search:
         begins = or_(former.exists(), *(_from(column, text)[0] & _from(column, text)[1] for column in _TEXTS))
         for start in range(0, len(order), _AT_ONCE):
             query = select(messages.c.seq).where(messages.c.seq.in_(order[start : start + _AT_ONCE]), begins)
-            found += sorted(self._reader.execute(query).scalars(), reverse=self._newest)
-            if len(found) >= self._limit:
+            matching += sorted(self._reader.execute(query).scalars(), reverse=self._newest)
+            if len(matching) >= self._limit:
                 break
-        return sorted(found[: self._limit])
+        return sorted(matching[: self._limit])
 
 
 def _overdue(now: datetime) -> Sequence[_Condition]:

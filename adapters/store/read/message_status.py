@@ -24,8 +24,8 @@ def message_status(reader: Connection, message: str) -> tuple[Row[*tuple[Any, ..
 
 
 def status_of(reader: Connection, row: Row[*tuple[Any, ...]]) -> MessageStatus:
-    sent = reader.execute(_SENT, {"of": row.id})
+    own = reader.execute(_SENT, {"of": row.id})
     return MessageStatus(
         state=State(row.state),
-        deliveries=tuple(DeliveryStatus(DeliveryState(each.state), each.unsure) for each in sent),
+        deliveries=tuple(DeliveryStatus(DeliveryState(each.state), each.unsure) for each in own),
     )

@@ -38,12 +38,12 @@ def office_statistics(
         messages.c.kind == "inbound",
         messages.c.operation == Operation.DECLARE,
     )
-    found: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    by_office: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     classes = _Classes(registered(reader), now)
     became = select(*_BY, messages.c.state, messages.c.customs_status, func.count()).where(window)
     became = became.group_by(*_BY, messages.c.state, messages.c.customs_status)
     for office, broker, trader, scc, state, status, count in reader.execute(became):
-        counts = found[office or "", broker or "", classes.of(trader, scc)]
+        counts = by_office[office or "", broker or "", classes.class_of(trader, scc)]
         if state in _ACCEPTED:
             counts["accepted"] += count
         elif state == State.REJECTED:
@@ -59,10 +59,10 @@ def office_statistics(
         .group_by(*_BY)
     )
     for office, broker, trader, scc, count in reader.execute(inspected):
-        found[office or "", broker or "", classes.of(trader, scc)]["inspected"] += count
+        by_office[office or "", broker or "", classes.class_of(trader, scc)]["inspected"] += count
     return [
         Figure(office=office, broker=broker, trader_class=class_, counts=counts)
-        for (office, broker, class_), counts in sorted(found.items())
+        for (office, broker, class_), counts in sorted(by_office.items())
         if counts
     ]
 
@@ -78,13 +78,13 @@ class _Classes:
             for code in (party.code, party.scc):
                 self._by_code[code] = "" if class_ is None else class_.value
 
-    def of(self, code: str | None, scc: str | None) -> str:
+    def class_of(self, code: str | None, scc: str | None) -> str:
         return self._by_code.get(code or "", "") or self._by_code.get(scc or "", "")
 
 
 def _says_inspection(families: "Families") -> ColumnElement[bool]:
     """Matches the event of an answer whose code means inspection, as `Transaction.log` writes it."""
-    said = [
+    inspections = [
         and_(
             events.c.detail.contains(f'"code": "{code}"', autoescape=True),
             events.c.detail.contains(f'"kind": "{type_.answer.kind}"', autoescape=True),
@@ -94,4 +94,4 @@ def _says_inspection(families: "Families") -> ColumnElement[bool]:
         for code, status in type_.answer.codes.statuses.items()
         if status is CustomsStatus.INSPECTION
     ]
-    return or_(False, *said)
+    return or_(False, *inspections)

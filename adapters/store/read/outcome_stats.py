@@ -59,12 +59,12 @@ def declared(reader: Connection, since: datetime | None, until: datetime | None)
 
 def released(reader: Connection, since: datetime | None, until: datetime | None) -> list[Declared]:
     """Those of them that have an entry number and were released, each entry once."""
-    found = {
+    by_entry = {
         each.entry: each
         for each in declared(reader, since, until)
         if each.entry and each.customs_status in _RELEASED
     }
-    return list(found.values())
+    return list(by_entry.values())
 
 
 def counts_by_triage(
@@ -139,19 +139,19 @@ def _inspected(
     """The declarations whose goods customs has inspected at any time: the present status may no longer show
     it."""
     codes = {type_.answer.kind: type_.answer.codes for type_ in families.types if type_.answer is not None}
-    said = (
+    answered = (
         select(events.c.message, events.c.detail)
         .join(messages, messages.c.id == events.c.message)
         .where(events.c.event.in_((Event.ANSWERED, Event.SETTLED)), _received(since, until))
     )
     return {
-        message for message, detail in reader.execute(said) if _says_inspection(json.loads(detail), codes)
+        message for message, detail in reader.execute(answered) if _says_inspection(json.loads(detail), codes)
     }
 
 
 def _says_inspection(detail: Mapping[str, Any], codes: Mapping[Any, Any]) -> bool:
-    known = codes.get(detail.get("kind"))
-    return known is not None and known.status(detail.get("code", "")) is CustomsStatus.INSPECTION
+    own = codes.get(detail.get("kind"))
+    return own is not None and own.status(detail.get("code", "")) is CustomsStatus.INSPECTION
 
 
 def _reviewed(reader: Connection) -> dict[str, str]:
@@ -163,5 +163,5 @@ def _reviewed(reader: Connection) -> dict[str, str]:
 def outcomes(reader: Connection, entries: Sequence[str]) -> dict[str, str]:
     """The last outcome of each of these entries that was reviewed again."""
     query = select(reviews.c.entry_id, reviews.c.outcome).order_by(reviews.c.id)
-    wanted = set(entries)
-    return {row.entry_id: row.outcome for row in reader.execute(query) if row.entry_id in wanted}
+    chosen = set(entries)
+    return {row.entry_id: row.outcome for row in reader.execute(query) if row.entry_id in chosen}

@@ -23,7 +23,7 @@ from adapters.store.tables.messages import (
 from gateway.model.states import DeliveryState, Event, State
 
 
-class Stage(StrEnum):
+class QueueStage(StrEnum):
     """Where a message, a delivery or a receipt stays until something happens."""
 
     TO_JUDGE = "to_judge"
@@ -36,12 +36,12 @@ class Stage(StrEnum):
     TO_POST = "to_post"  # receipts of accounts that do not fetch them
 
 
-_STATES: Final[Mapping[Stage, tuple[Any, ...]]] = {
-    Stage.TO_JUDGE: (LISTED, State.RECEIVED),
-    Stage.WAITING: (LISTED, State.WAITING),
-    Stage.HELD: (LISTED, State.HELD),
-    Stage.TO_ANSWER: (LISTED, State.DELIVERED),
-    Stage.UNMATCHED: (ANSWERS, State.WAITING, State.HELD),
+_STATES: Final[Mapping[QueueStage, tuple[Any, ...]]] = {
+    QueueStage.TO_JUDGE: (LISTED, State.RECEIVED),
+    QueueStage.WAITING: (LISTED, State.WAITING),
+    QueueStage.HELD: (LISTED, State.HELD),
+    QueueStage.TO_ANSWER: (LISTED, State.DELIVERED),
+    QueueStage.UNMATCHED: (ANSWERS, State.WAITING, State.HELD),
 }
 
 
@@ -50,7 +50,7 @@ class Depth:
     """How many items are at a stage. `of` is the destination or account if there are several, else empty.
     `oldest` is when the first of them came to the gateway, None if there is none."""
 
-    stage: Stage
+    stage: QueueStage
     owner: str
     count: int
     oldest: datetime | None
@@ -81,7 +81,7 @@ def _of_messages(reader: Connection) -> Iterator[Depth]:
 
 def _of_deliveries(reader: Connection) -> Iterator[Depth]:
     unknown = deliveries.c.state == DeliveryState.UNKNOWN
-    for stage, here in ((Stage.TO_SEND, ~unknown), (Stage.UNKNOWN, unknown)):
+    for stage, here in ((QueueStage.TO_SEND, ~unknown), (QueueStage.UNKNOWN, unknown)):
         query = (
             select(deliveries.c.destination, func.count(), func.min(deliveries.c.since))
             .where(ON_THE_WAY, here)
@@ -100,7 +100,7 @@ def _of_postings(reader: Connection) -> Iterator[Depth]:
     created = select(receipts.c.created_at)
     for account, count, first in reader.execute(query).all():
         oldest = reader.execute(created.where(receipts.c.id == first)).scalar_one()
-        yield Depth(stage=Stage.TO_POST, owner=account, count=count, oldest=oldest)
+        yield Depth(stage=QueueStage.TO_POST, owner=account, count=count, oldest=oldest)
 
 
 _HOUR: Final = timedelta(hours=1)
@@ -153,31 +153,31 @@ def rates(reader: Connection, since: datetime, until: datetime, by: By | None) -
     return [
         {
             "hour": datetime.fromtimestamp(number * _HOUR.total_seconds(), UTC).isoformat(),
-            **({by.value: of or None} if by else {}),
+            **({by.value: name or None} if by else {}),
             **{name: counts[name] for name in COUNTS},
         }
-        for (number, of), counts in sorted(rows.items())
+        for (number, name), counts in sorted(rows.items())
     ]
 
 
 def waits(reader: Connection, since: datetime, until: datetime) -> list[dict[str, Any]]:
     """Seconds from receipt to the first verdict, and to acceptance by customs, for those that happened in the
     time range."""
-    taken = type_coerce(events.c.at, BigInteger) - type_coerce(messages.c.received_at, BigInteger)
-    found = []
-    said = (
+    passed = type_coerce(events.c.at, BigInteger) - type_coerce(messages.c.received_at, BigInteger)
+    rows = []
+    steps = (
         ("verdict", and_(events.c.event.in_(_VERDICTS), _IS_FIRST)),
         ("taken", events.c.event == Event.TAKEN),
     )
-    for step, wanted in said:
+    for step, happened in steps:
         query = (
-            select(taken)
+            select(passed)
             .select_from(events)
             .join(messages, messages.c.id == events.c.message)
-            .where(LISTED, wanted, _within(reader, since, until))
+            .where(LISTED, happened, _within(reader, since, until))
         )
         seconds = sorted(each / 1_000_000 for each in reader.execute(query).scalars())
-        found.append(
+        rows.append(
             {
                 "until": step,
                 "messages": len(seconds),
@@ -185,7 +185,7 @@ def waits(reader: Connection, since: datetime, until: datetime) -> list[dict[str
                 "p95": seconds[len(seconds) * 95 // 100] if seconds else None,
             }
         )
-    return found
+    return rows
 
 
 def _within(reader: Connection, since: datetime, until: datetime) -> ColumnElement[bool]:

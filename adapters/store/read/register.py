@@ -192,11 +192,11 @@ class SqlRegister:
         # Roles have no index, and searching 5000 parties takes 20 ms; every brokered declaration asks for the
         # association. So the result is kept until the register changes.
         ((newest,),) = self._ask(self._newest_change, {})
-        known = self._roles.get(role)
-        if known is None or known[0] != newest:
-            found = [_party(record) for (record,) in self._ask(self._in_role, {"listed": f'%"{role}"%'})]
-            known = self._roles[role] = (newest, found)
-        return known[1]
+        kept = self._roles.get(role)
+        if kept is None or kept[0] != newest:
+            parties = [_party(record) for (record,) in self._ask(self._in_role, {"listed": f'%"{role}"%'})]
+            kept = self._roles[role] = (newest, parties)
+        return kept[1]
 
     def agreement(self, number: str) -> RegisteredAgreement | None:
         rows = self._ask(self._agreement, {"number": number})
@@ -212,17 +212,17 @@ class SqlRegister:
         self, *, party: str, reference: str, seq_no: str, entry_id: str
     ) -> DeclarationRecord | None:
         named = {"entry_id": entry_id, "seq_no": seq_no, "reference": reference}
-        given = {name: value for name, value in named.items() if value}
-        for name, value in given.items():
+        stated = {name: value for name, value in named.items() if value}
+        for name, value in stated.items():
             rows = self._ask(self._declaration[name], {"wanted": value, "party": party})
             if rows:
-                return declared_of(rows[0], given)
+                return declared_of(rows[0], stated)
         return None
 
     def loose(self, party: str, name: str) -> Sequence[SeparateAttachment]:
         one, other = spelt_things(party, name)
-        found = [loose_of(row) for row in self._ask(self._loose, {"one": one, "other": other})]
-        return sorted(found, key=lambda each: each.message.arrival.id, reverse=True)
+        attachments = [loose_of(row) for row in self._ask(self._loose, {"one": one, "other": other})]
+        return sorted(attachments, key=lambda each: each.message.arrival.id, reverse=True)
 
     def joined(self, message: str) -> Sequence[SeparateAttachment]:
         return [replace(loose_of(row), joined=True) for row in self._ask(self._joined, {"to": message})]
@@ -257,10 +257,10 @@ class _Question:
         self._order = compiled.positiontup or ()
 
     def ask(self, connection: Connection, values: dict[str, str]) -> Sequence[Any]:
-        given = {**self._given, **values}
+        bound = {**self._given, **values}
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(self._text, [given[name] for name in self._order])
+            cursor.execute(self._text, [bound[name] for name in self._order])
             return cursor.fetchall()
         finally:
             cursor.close()

@@ -42,12 +42,12 @@ def record_notice(
 ) -> None:
     """Writes the change that a notice of the association makes to an agreement."""
     number = change.after.number
-    kept = {"message": notice.id, "name": notice.name, "sha256": notice.sha256, "size": notice.size}
+    source = {"message": notice.id, "name": notice.name, "sha256": notice.sha256, "size": notice.size}
     if change.seen:
-        _change(transaction, change.after, change.seen, now, **kept)
+        _change(transaction, change.after, change.seen, now, **source)
     else:
         transaction.connection.execute(
-            _INSERT, {"number": number, **_columns(change.after), **kept, "revision": 1, "changed_at": now}
+            _INSERT, {"number": number, **_columns(change.after), **source, "revision": 1, "changed_at": now}
         )
     _log(transaction, change.after, str(change.act), actor, notice.id, change.reason, now)
 
@@ -88,14 +88,16 @@ def release(
     return freed
 
 
-def _change(transaction: Transaction, agreement: Agreement, seen: int, now: datetime, **kept: object) -> None:
+def _change(
+    transaction: Transaction, agreement: Agreement, seen: int, now: datetime, **source: object
+) -> None:
     changed = transaction.connection.execute(
         _CHANGE,
         {
             "wanted": agreement.number,
             "seen": seen,
             **_columns(agreement),
-            **kept,
+            **source,
             "revision": seen + 1,
             "changed_at": now,
         },

@@ -48,10 +48,13 @@ def open_alarms(reader: Connection) -> list[Alarm]:
     return [_alarm(row) for row in reader.execute(_OPEN)]
 
 
-def to_tell(reader: Connection, way: str) -> list[Alarm]:
+def to_tell(reader: Connection, notifier: str) -> list[Alarm]:
     """The open alarms, and those whose opening was notified through this notifier but not yet their
     clearing."""
-    found = [*reader.execute(_OPEN_TO_TELL, {"by": way}), *reader.execute(_CLEAR_TO_TELL, {"by": way})]
+    rows = [
+        *reader.execute(_OPEN_TO_TELL, {"by": notifier}),
+        *reader.execute(_CLEAR_TO_TELL, {"by": notifier}),
+    ]
     return [
         replace(
             _alarm(row),
@@ -59,7 +62,7 @@ def to_tell(reader: Connection, way: str) -> list[Alarm]:
             told_severity=None if row.told_severity is None else AlarmSeverity(row.told_severity),
             clear_told_at=row.clear_told_at,
         )
-        for row in found
+        for row in rows
     ]
 
 
@@ -77,10 +80,10 @@ def list_alarms(
         func.min(by_others, type_=Instant).label("told_at"),
         func.min(clear_by_others, type_=Instant).label("clear_told_at"),
     )
-    told = tellings.group_by(alarm_tellings.c.alarm).subquery()
+    notified = tellings.group_by(alarm_tellings.c.alarm).subquery()
     query = (
-        select(alarms, told.c.told_by, told.c.told_at, told.c.clear_told_at)
-        .outerjoin(told, told.c.alarm == alarms.c.id)
+        select(alarms, notified.c.told_by, notified.c.told_at, notified.c.clear_told_at)
+        .outerjoin(notified, notified.c.alarm == alarms.c.id)
         .order_by(alarms.c.id.desc())
     )
     if not all_:
@@ -109,7 +112,7 @@ def write(transaction: Transaction, changes: Changes, now: datetime) -> None:
         connection.execute(_CHANGED, {"wanted": alarm.id, "cleared_at": now})
 
 
-def told(transaction: Transaction, notice: AlarmNotice, way: str, now: datetime) -> None:
+def record_notified(transaction: Transaction, notice: AlarmNotice, notifier: str, now: datetime) -> None:
     """Records a notification through this notifier. If the alarm has become worse since, that is still to be
     notified."""
     for alarm in notice.alarms:
@@ -118,9 +121,9 @@ def told(transaction: Transaction, notice: AlarmNotice, way: str, now: datetime)
         )
         if over:
             done = {"clear_told_at": now}
-            transaction.connection.execute(_CLEAR_TOLD, {"of": alarm.id, "by": way, **done})
+            transaction.connection.execute(_CLEAR_TOLD, {"of": alarm.id, "by": notifier, **done})
         else:
-            row = {"alarm": alarm.id, "way": way, "told_at": now, "told_severity": alarm.severity}
+            row = {"alarm": alarm.id, "way": notifier, "told_at": now, "told_severity": alarm.severity}
             transaction.connection.execute(_TELLING, row)
 
 

@@ -35,9 +35,9 @@ def count(transaction: Transaction, arrival: Arrival, sender: Account | None) ->
     day = _day(arrival.received_at)
     connection = transaction.connection
     if sender is not None:
-        left = allowance(sender, _sent(connection, {"on": day, "by": arrival.account}))
-        if left is not None and left.refuses(arrival.size):
-            raise MessageRejected(left.why)
+        remaining = allowance(sender, _sent_today(connection, {"on": day, "by": arrival.account}))
+        if remaining is not None and remaining.refuses(arrival.size):
+            raise MessageRejected(remaining.why)
     if not connection.execute(_COUNT, {"on": day, "by": arrival.account, "more": arrival.size}).rowcount:
         connection.execute(
             _FIRST, {"day": day, "account": arrival.account, "messages": 1, "size": arrival.size}
@@ -65,17 +65,17 @@ class Allowances:
 
     async def room(self, account: Account) -> UploadAllowance:
         on = {"on": _day(self._clock()), "by": account.name}
-        sent = await self._database.read(lambda reader: _sent(reader, on))
+        used = await self._database.read(lambda reader: _sent_today(reader, on))
         disk = shutil.disk_usage(self._home)
         return room(
             account,
-            sent,
+            used,
             Disk(free=disk.free, reserve=int(disk.total * self._percent / 100)),
             largest(self._policy()),
         )
 
 
-def _sent(reader: Connection, on: dict[str, str]) -> SentToday:
+def _sent_today(reader: Connection, on: dict[str, str]) -> SentToday:
     row = reader.execute(_SENT, on).first()
     return SentToday() if row is None else SentToday(messages=row.messages, size=row.size)
 

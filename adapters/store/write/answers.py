@@ -165,14 +165,14 @@ class _Candidates:
 def _target(
     reader: Connection, parsed: CustomsAnswer, key: str | None, backend: str
 ) -> AnsweredDeclaration | None:
-    found = match(parsed, key, _Candidates(reader, backend))
-    return None if found is None else _target_of(reader, found)
+    target = match(parsed, key, _Candidates(reader, backend))
+    return None if target is None else _target_of(reader, target)
 
 
 def _target_of(reader: Connection, row: _Inbound) -> AnsweredDeclaration:
     status = CustomsStatus(row.customs_status)
     may_be_told = status.rank >= CustomsStatus.RELEASED.rank
-    told = reader.execute(_RELEASED_TO, {"of": row.id}).scalars() if may_be_told else ()
+    released_to = reader.execute(_RELEASED_TO, {"of": row.id}).scalars() if may_be_told else ()
     uses = (
         None
         if row.number is None
@@ -190,7 +190,7 @@ def _target_of(reader: Connection, row: _Inbound) -> AnsweredDeclaration:
         operation=Operation(row.operation),
         facts=row.facts,
         uses=uses,
-        released_to=frozenset(told),
+        released_to=frozenset(released_to),
         revision=row.revision,
     )
 
@@ -204,7 +204,7 @@ def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> Seq
     for filed, answer in new:
         if isinstance(filed, Matched):
             matched[filed.declaration.message].append((filed, answer))
-    checked = check(transaction, [each for of in matched.values() for each in transitions(of, now)])
+    checked = check(transaction, [each for group in matched.values() for each in transitions(group, now)])
     if isinstance(checked, Refusal):
         return checked
     for filed in (*answers.repeated, *answers.new):

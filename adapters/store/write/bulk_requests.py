@@ -62,8 +62,8 @@ def write_request(
         if row is not None:
             check_same(_request_of(row), request)
             return str(row.id)
-    wanted = list(dict.fromkeys(chosen(transaction.connection)))
-    if not wanted:
+    ids = list(dict.fromkeys(chosen(transaction.connection)))
+    if not ids:
         raise NothingChosen
     transaction.connection.execute(
         insert(undertakings),
@@ -74,7 +74,7 @@ def write_request(
             "stage": request.stage or "",
             "wanted": request.criteria,
             "reason": request.reason,
-            "state": initial_status(request.act, wanted, policy),
+            "state": initial_status(request.act, ids, policy),
             "actor": request.actor,
             "created_at": now,
         },
@@ -83,21 +83,21 @@ def write_request(
         insert(items),
         [
             {"undertaking": id_, "message": message, "outcome": ItemOutcome.OPEN, "note": ""}
-            for message in wanted
+            for message in ids
         ],
     )
     return id_
 
 
 def decide(
-    transaction: Transaction, wanted: str, actor: str, decision: RequestStatus, words: str, now: datetime
+    transaction: Transaction, id_: str, actor: str, decision: RequestStatus, words: str, now: datetime
 ) -> None:
     """Approves (`OPEN`) or refuses a request that waits for a second person. Raises `KeyError`,
     `Impossible`."""
-    request = find_request(transaction.connection, wanted)
+    request = find_request(transaction.connection, id_)
     check_decision(request.progress, request.request.actor, actor, decision)
     changed: dict[str, object] = {
-        "which": wanted,
+        "which": id_,
         "state": decision,
         "decided_by": actor,
         "decided_at": now,
@@ -117,8 +117,8 @@ def carry_out(
 ) -> Refusal | None:
     """Carries out the request for one message, unless that was done before; if it is impossible, this is
     noted. Where the change is refused nothing is written."""
-    of = {"of": request.id, "wanted": message}
-    if transaction.connection.execute(_ITEM, of).first() is None:
+    item = {"of": request.id, "wanted": message}
+    if transaction.connection.execute(_ITEM, item).first() is None:
         return None
     moved_at = transaction.connection.execute(_MOVED, {"wanted": message}).scalar_one()
     try:
@@ -129,24 +129,24 @@ def carry_out(
         outcome, note = ItemOutcome.DONE, str(changed.state)
     except Impossible as error:
         outcome, note = ItemOutcome.IMPOSSIBLE, str(error)
-    transaction.connection.execute(_SETTLE, {**of, "outcome": outcome, "note": note, "at": now})
+    transaction.connection.execute(_SETTLE, {**item, "outcome": outcome, "note": note, "at": now})
     return None
 
 
-def end(transaction: Transaction, wanted: str, now: datetime) -> None:
+def end(transaction: Transaction, id_: str, now: datetime) -> None:
     """Marks the request as done if none of its items is open any more."""
-    if not open_messages(transaction.connection, wanted, 1):
+    if not open_messages(transaction.connection, id_, 1):
         done = update(undertakings).where(
-            undertakings.c.id == wanted, undertakings.c.state == RequestStatus.OPEN
+            undertakings.c.id == id_, undertakings.c.state == RequestStatus.OPEN
         )
         transaction.connection.execute(done.values(state=RequestStatus.DONE, ended_at=now))
 
 
-def find_request(reader: Connection, wanted: str) -> BulkRequest:
+def find_request(reader: Connection, id_: str) -> BulkRequest:
     """Raises `KeyError` if there is no request with this id."""
-    row = reader.execute(_BY_ID, {"wanted": wanted}).first()
+    row = reader.execute(_BY_ID, {"wanted": id_}).first()
     if row is None:
-        raise KeyError(wanted)
+        raise KeyError(id_)
     progress = RequestStatus(row.state)
     return BulkRequest(
         id=row.id,
@@ -168,10 +168,10 @@ def _request_of(row: Row[*tuple[Any, ...]]) -> RequestTerms:
     )
 
 
-def open_messages(reader: Connection, wanted: str, limit: int = 0) -> list[str]:
+def open_messages(reader: Connection, id_: str, limit: int = 0) -> list[str]:
     """Its messages that are not dealt with yet, in the order of their ids; all if `limit` is 0."""
     query = select(items.c.message).where(
-        items.c.undertaking == wanted, items.c.outcome == ItemOutcome.OPEN.value
+        items.c.undertaking == id_, items.c.outcome == ItemOutcome.OPEN.value
     )
     query = query.order_by(items.c.message)
     return list(reader.execute(query.limit(limit) if limit else query).scalars())
@@ -191,12 +191,12 @@ def list_requests(
     return [_listed(reader, row) for row in reversed(rows)]
 
 
-def show_request(reader: Connection, wanted: str) -> dict[str, Any]:
+def show_request(reader: Connection, id_: str) -> dict[str, Any]:
     """One request with the outcome of each of its messages. Raises `KeyError`."""
-    row = reader.execute(_BY_ID, {"wanted": wanted}).first()
+    row = reader.execute(_BY_ID, {"wanted": id_}).first()
     if row is None:
-        raise KeyError(wanted)
-    own = select(items).where(items.c.undertaking == wanted).order_by(items.c.message)
+        raise KeyError(id_)
+    own = select(items).where(items.c.undertaking == id_).order_by(items.c.message)
     return {
         **_listed(reader, row),
         "decision": row.decision or None,

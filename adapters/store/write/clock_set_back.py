@@ -26,5 +26,5 @@ _SET: Final = tuple(
 
 def end_waits(transaction: Transaction, now: datetime, longest: timedelta) -> int:
     """Ends every wait and lease that lasts longer than `longest` from `now`, and returns their number."""
-    given = {"latest": now + longest, "now": now}
-    return sum(transaction.connection.execute(each, given).rowcount for each in _SET)
+    bounds = {"latest": now + longest, "now": now}
+    return sum(transaction.connection.execute(each, bounds).rowcount for each in _SET)

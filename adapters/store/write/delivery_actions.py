@@ -38,20 +38,20 @@ _CHANGE: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted")
 
 
 def act_on(
-    transaction: Transaction, act: DeliveryAct, wanted: int, actor: str, reason: str, now: datetime
+    transaction: Transaction, act: DeliveryAct, id_: int, actor: str, reason: str, now: datetime
 ) -> tuple[DeliveryState, State]:
     """The states of the delivery and of its message after the act. Raises `Impossible`, and `KeyError` if
     there is no such delivery."""
-    row = transaction.connection.execute(_DELIVERY, {"wanted": wanted}).first()
+    row = transaction.connection.execute(_DELIVERY, {"wanted": id_}).first()
     if row is None:
-        raise KeyError(wanted)
-    others = transaction.connection.execute(_OTHERS, {"of": row.message, "own": wanted}).scalars()
+        raise KeyError(id_)
+    others = transaction.connection.execute(_OTHERS, {"of": row.message, "own": id_}).scalars()
     state = State(transaction.connection.execute(_STATE, {"wanted": row.message}).scalar_one())
     present = DeliveryState(row.state)
     later = {"about": row.about, "to": row.destination, "own": row.id, "of": row.message}
     overtaken_by = transaction.connection.execute(_OVERTAKEN_BY, later).scalar()
     step = step_of(act, present, state, [DeliveryState(each) for each in others], overtaken_by)
-    changed: dict[str, object] = {"wanted": wanted, "state": step.delivery, "changed_at": now, "note": reason}
+    changed: dict[str, object] = {"wanted": id_, "state": step.delivery, "changed_at": now, "note": reason}
     if step.delivery is not DeliveryState.HELD:
         changed |= {"attempts": 0, "since": now}
     if present is DeliveryState.DELIVERED:
@@ -61,7 +61,7 @@ def act_on(
         # accepted.
         changed |= {"alternatives": [], "told_at": now}
     transaction.connection.execute(_CHANGE, changed)
-    queue_for_sending(transaction, [wanted], now)
-    detail = {"delivery": wanted, "destination": row.destination, "key": row.key}
+    queue_for_sending(transaction, [id_], now)
+    detail = {"delivery": id_, "destination": row.destination, "key": row.key}
     after = apply_as_read(transaction, change_of(step, row.message, actor, reason, now, detail))
     return step.delivery, after

@@ -68,10 +68,10 @@ def destination_statuses(reader: Connection) -> DestinationStatus:
 
 def waiting(reader: Connection) -> Mapping[str, Waiting]:
     """The waiting deliveries, for each destination that has any."""
-    found: dict[str, dict[str, tuple[int, datetime]]] = {}
+    by_destination: dict[str, dict[str, tuple[int, datetime]]] = {}
     for row in reader.execute(_WAITING):
-        found.setdefault(row.destination, {})[row.state] = (row.number, row.oldest)
-    return found
+        by_destination.setdefault(row.destination, {})[row.state] = (row.number, row.oldest)
+    return by_destination
 
 
 def _change(

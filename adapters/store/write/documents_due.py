@@ -17,8 +17,8 @@ _OWED: Final = select(obligations).where(obligations.c.message == bindparam("wan
 _CHANGE: Final = update(obligations).where(obligations.c.message == bindparam("wanted"))
 
 
-def owe(transaction: Transaction, message: str, obligation: Obligation, brought: Sequence[str]) -> None:
-    """Writes what a declaration owes; `brought` are the document classes that came with it."""
+def owe(transaction: Transaction, message: str, obligation: Obligation, present: Sequence[str]) -> None:
+    """Writes what a declaration owes; `present` are the document classes that came with it."""
     transaction.connection.execute(delete(obligations).where(obligations.c.message == message))
     transaction.connection.execute(
         insert(obligations),
@@ -27,7 +27,7 @@ def owe(transaction: Transaction, message: str, obligation: Obligation, brought:
             "due": obligation.due,
             "documents": list(obligation.documents),
             "sources": list(obligation.sources),
-            "missing": list(obligation.missing(brought)),
+            "missing": list(obligation.missing(present)),
         },
     )
 

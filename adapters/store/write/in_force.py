@@ -54,10 +54,8 @@ def restored_since(reader: Connection, sequence: int) -> bool:
 
 def noted(reader: Connection, after: int = 0) -> Noted | None:
     """A node's last record of its files after the sequence `after`; None if there is none."""
-    said = (NodeEvent.STARTED, NodeEvent.RELOADED, NodeEvent.KEPT)
-    query = select(events).where(
-        events.c.message == NODE, events.c.event.in_(said), events.c.sequence > after
-    )
+    own = (NodeEvent.STARTED, NodeEvent.RELOADED, NodeEvent.KEPT)
+    query = select(events).where(events.c.message == NODE, events.c.event.in_(own), events.c.sequence > after)
     row = reader.execute(query.order_by(events.c.sequence.desc()).limit(1)).first()
     if row is None:
         return None

@@ -72,7 +72,7 @@ class SqlOperatorStore:
         def tried(transaction: Transaction) -> Trial | Refusal:
             connection = transaction.connection
             before, newest = snapshot(connection, message), last_receipt(connection)
-            asked = asked_about(connection, message) if event is Event.RESUMED else ()
+            to_ask = asked_about(connection, message) if event is Event.RESUMED else ()
             outcome = change_message(transaction, message, change)
             if decision is not None and isinstance(outcome, Applied):
                 own, *ended = transitions(decision, now)
@@ -86,7 +86,7 @@ class SqlOperatorStore:
                 after=snapshot(connection, message),
                 stage=_STAGES.get(event),
                 receipts=given_after(connection, message, newest),
-                deliveries=asked,
+                deliveries=to_ask,
             )
 
         return self._database.rehearsed(tried)
@@ -118,7 +118,9 @@ class SqlOperatorStore:
         self, request: BulkRequest, message: str, change: Change, now: datetime
     ) -> Future[Refusal | None]:
         return self._database.submit(
-            lambda to: carry_out(to, request, message, lambda of: change_message(of, message, change), now)
+            lambda to: carry_out(
+                to, request, message, lambda transaction: change_message(transaction, message, change), now
+            )
         )
 
     def end(self, id_: str, now: datetime) -> None:

@@ -39,7 +39,7 @@ def note_faults(transaction: Transaction, seq: int, findings: Sequence[Finding],
     if revision:
         transaction.connection.execute(_FORGET, {"of": seq})
     errors = [found for found in findings if found.severity is Severity.ERROR]
-    names = sorted({name for found in errors for name in (found.code, found.rule) if name})
+    names = sorted({name for finding in errors for name in (finding.code, finding.rule) if name})
     if names:
         copied = transaction.connection.execute(_ROW, {"of": seq}).one()._asdict()
         transaction.connection.execute(_NOTE, [{"fault": name, "seq": seq, **copied} for name in names])

@@ -76,8 +76,8 @@ def submit(
 
 def hold_waiting(transaction: Transaction, message: str, note: str, now: datetime) -> None:
     """Holds the waiting deliveries. One that is being sent now is held if it turns out not to be taken."""
-    held = {"state": DeliveryState.HELD, "note": note, "changed_at": now}
-    changed = transaction.connection.execute(_HOLD, {"of": message, **held}).scalars().all()
+    values = {"state": DeliveryState.HELD, "note": note, "changed_at": now}
+    changed = transaction.connection.execute(_HOLD, {"of": message, **values}).scalars().all()
     queue_for_sending(transaction, changed, now)
 
 

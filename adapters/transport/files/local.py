@@ -34,7 +34,7 @@ class LocalFiles:
                 if len(matching) == MOST:
                     break
                 try:
-                    each = _found(entry.name, entry.stat(follow_symlinks=False))
+                    each = _entry(entry.name, entry.stat(follow_symlinks=False))
                 except FileNotFoundError:
                     continue  # it was removed meanwhile
                 if wanted(each):
@@ -44,7 +44,7 @@ class LocalFiles:
     def look(self, folder: str, name: str) -> FolderEntry | None:
         try:
             with self._opened(folder) as opened:
-                return _found(name, os.lstat(checked(name), dir_fd=opened))
+                return _entry(name, os.lstat(checked(name), dir_fd=opened))
         except FileNotFoundError:
             return None
 
@@ -128,6 +128,6 @@ class LocalFiles:
             os.close(descriptor)
 
 
-def _found(name: str, state: os.stat_result) -> FolderEntry:
+def _entry(name: str, state: os.stat_result) -> FolderEntry:
     mark = f"{state.st_ino}-{state.st_size}-{state.st_mtime_ns}"
     return FolderEntry(name, state.st_size, state.st_mtime_ns, mark, stat.S_ISREG(state.st_mode))

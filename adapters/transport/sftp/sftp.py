@@ -15,7 +15,7 @@ import paramiko
 from adapters.transport.files.folders import FIRST, MOST, FolderEntry, Unreachable, anything, checked
 from adapters.transport.sftp.codec import FSYNC, POSIX_RENAME, BadPacket, Command, Mode, pack
 from adapters.transport.sftp.sftp_login import logged_in, read_key
-from adapters.transport.sftp.sftp_wire import Ended, Refused, Wire
+from adapters.transport.sftp.sftp_wire import Ended, ServerRefused, Wire
 from gateway.config.connections import RemoteFolders
 from gateway.model.faults import printable
 from gateway.run.crash_points import crash_point
@@ -168,7 +168,7 @@ class SftpFiles:
         those of `folders` and name `what`."""
         try:
             yield self._connected()
-        except Refused as refusal:
+        except ServerRefused as refusal:
             refusal.error.filename = what
             raise refusal.error from None
         except BadPacket as error:
@@ -243,5 +243,5 @@ class _Writing(io.RawIOBase):
 
 def _forget(wire: Wire, under_way: deque[int]) -> None:
     while under_way:
-        with suppress(Ended, Refused):
+        with suppress(Ended, ServerRefused):
             wire.data(under_way.popleft())

@@ -77,7 +77,7 @@ def logged_in(
     try:
         transport = _Connection(_connected(settings.host, settings.port, dialling), key_type)
     except (OSError, paramiko.SSHException) as error:
-        raise Unreachable(_said(error)) from None
+        raise Unreachable(_reason(error)) from None
     try:
         return transport, _channel(transport, settings.user, key, host_key)
     except BaseException:
@@ -107,9 +107,9 @@ def _channel(transport: paramiko.Transport, user: str, key: paramiko.PKey, host_
         transport.start_client(timeout=PATIENCE)
         shown = transport.get_remote_server_key()
     except IncompatiblePeer as error:
-        raise NotLetIn(f"the server has no host key or algorithm that we accept: {_said(error)}") from None
+        raise NotLetIn(f"the server has no host key or algorithm that we accept: {_reason(error)}") from None
     except (OSError, EOFError, paramiko.SSHException) as error:
-        raise Unreachable(_said(error)) from None
+        raise Unreachable(_reason(error)) from None
     if shown.get_base64() != host_key:
         raise NotLetIn("the server shows another host key than the one in the settings")
     try:
@@ -119,25 +119,25 @@ def _channel(transport: paramiko.Transport, user: str, key: paramiko.PKey, host_
         channel.settimeout(PATIENCE)
     except paramiko.AuthenticationException as error:
         if transport.is_active() and "timeout" not in str(error).lower():
-            raise NotLetIn(f"the log-in was refused: {_said(error)}") from None
-        raise Unreachable(_said(error)) from None
+            raise NotLetIn(f"the log-in was refused: {_reason(error)}") from None
+        raise Unreachable(_reason(error)) from None
     except paramiko.ChannelException as error:
         if error.code == OPEN_FAILED_RESOURCE_SHORTAGE:
-            raise Overloaded(_said(error)) from None
-        raise NotLetIn(f"no session is given: {_said(error)}") from None
+            raise Overloaded(_reason(error)) from None
+        raise NotLetIn(f"no session is given: {_reason(error)}") from None
     except NotLetIn:
         raise
     except (OSError, EOFError, paramiko.SSHException) as error:
-        raise Unreachable(_said(error)) from None
+        raise Unreachable(_reason(error)) from None
     try:
         channel.invoke_subsystem("sftp")
     except (OSError, EOFError, paramiko.SSHException) as error:
         if transport.is_active():
             raise NotLetIn("the server offers no SFTP to this log-in") from None
-        raise Unreachable(_said(error)) from None
+        raise Unreachable(_reason(error)) from None
     return channel
 
 
-def _said(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return printable(text, 200)

@@ -31,7 +31,7 @@ class Ended(Exception):
     """There is no more of the file or folder."""
 
 
-class Refused(Exception):
+class ServerRefused(Exception):
     """The server did not do it; `error` says why, in the words of this machine where they are known."""
 
     def __init__(self, error: OSError) -> None:
@@ -71,7 +71,7 @@ class Wire:
         return self._request(kind, pack(handle), offset.to_bytes(8), rest)
 
     def answer(self, number: int) -> tuple[int, Fields]:
-        """The answer to a request. A status other than OK is `Ended` or `Refused`."""
+        """The answer to a request. A status other than OK is `Ended` or `ServerRefused`."""
         while number not in self._early:
             kind, body = self._packet()
             answered = Fields(body).number()
@@ -152,7 +152,7 @@ def _raise_for(fields: Fields) -> None:
     if code == Status.EOF:
         raise Ended
     if code == Status.NO_SUCH_FILE:
-        raise Refused(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+        raise ServerRefused(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
     if code == Status.PERMISSION_DENIED:
-        raise Refused(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    raise Refused(OSError(errno.EIO, text or f"status {code}"))
+        raise ServerRefused(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    raise ServerRefused(OSError(errno.EIO, text or f"status {code}"))

@@ -5,7 +5,10 @@ from importlib import import_module
 
 from bench.report import machine
 
-FIGURES = ("judging", "limit", "throughput", "latency", "memory", "listing", "polled", "folders", "amqp")
+FIGURES = (
+    *("judging", "limit", "amqp", "throughput", "latency", "idle", "filled", "memory", "listing", "polled"),
+    "folders",
+)
 
 
 def main(wanted: list[str]) -> int:

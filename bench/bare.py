@@ -4,8 +4,8 @@ Per message, in this order: read the file; of a zip, read and digest each entry 
 PDF's pages with pikepdf; parse the document with lxml (no other checks of the text), validate it against the
 compiled XSD, evaluate the compiled XPaths of the business rules; canonicalise SignedInfo and verify its
 value with the sender's RSA key, then canonicalise the document without its signature and compare the digest;
-and sign an envelope and a receipt with signxml's XAdES signer, the very elements that the gateway made of
-this message.
+and sign an envelope and a receipt from templates (`bench.job.xades`), the very elements that the gateway made
+of this message.
 
 Not included: reading facts, the register, duplicates, routes, form of the signature, certificates' validity,
 strictness of the zip, names, encodings, making envelope and receipt. Those are the gateway's own costs.
@@ -15,19 +15,17 @@ import hashlib
 import zipfile
 from base64 import b64decode
 from io import BytesIO
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import pikepdf
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
-from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
-from signxml.xades.xades import XAdESSigner
 
 from adapters.home.home import Home
 from bench.harness import Harness
+from bench.job.xades import LeanSigner
 from bench.traffic import ACCOUNT
 from gateway.formats import xml
 from gateway.judge.unpack import unpack
@@ -53,10 +51,7 @@ class Bare:
         key = x509.load_pem_x509_certificate(sender).public_key()
         assert isinstance(key, rsa.RSAPublicKey)
         self._sender = key
-        own = load_pem_private_key(home.signing_key.read_bytes(), password=None)
-        assert isinstance(own, ec.EllipticCurvePrivateKey)
-        self._key = own
-        self._chain = [x509.load_pem_x509_certificate(home.certificate.read_bytes())]
+        self._signer = LeanSigner(home.signing_key.read_bytes(), home.certificate.read_text())
 
     def __call__(self) -> None:
         with self._open() as stream:
@@ -67,7 +62,7 @@ class Bare:
         self._type.rules.check(root, self._package, self._harness.rules.policy)
         self._verify(root)
         for made in self._made:
-            self._sign(made)
+            self._signer.sign(made)
 
     def _open(self) -> IO[bytes]:
         return self._harness.blobs.open(self._sha256)
@@ -97,15 +92,6 @@ class Bare:
         stated = b64decode(_text(info, f"Reference/{_DS}DigestValue"))
         root.remove(signature)
         assert hashlib.sha256(etree.tostring(root, method="c14n", exclusive=True)).digest() == stated
-
-    def _sign(self, root: etree._Element) -> bytes:
-        signer = XAdESSigner(
-            signature_algorithm=SignatureMethod.ECDSA_SHA256,
-            digest_algorithm=DigestAlgorithm.SHA256,
-            c14n_algorithm=CanonicalizationMethod.CANONICAL_XML_1_0,
-        )
-        made: Any = signer.sign(root, key=self._key, cert=self._chain, always_add_key_value=False)
-        return etree.tostring(made, xml_declaration=True, encoding="UTF-8")
 
 
 def _text(parent: etree._Element, name: str) -> str:

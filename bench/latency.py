@@ -11,10 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from statistics import median
 
-import paramiko
-
 from adapters.home.home import Home
 from bench.clients import CONNECTIONS
+from bench.idle import is_there
 from bench.report import percentile, show, table
 from bench.serving import Serving
 from bench.throughput import Course, course
@@ -76,7 +75,7 @@ def _send(login: Login, sent: Sequence[Sent], start: float, every: float) -> lis
             sftp.putfo(BytesIO(each.body), f"/OutBox/{each.name}.tmp")
             sftp.rename(f"/OutBox/{each.name}.tmp", f"/OutBox/{each.name}")
             renamed = time.perf_counter()
-            while not _is_there(sftp, f"/SentBox/{each.name}"):
+            while not is_there(sftp, f"/SentBox/{each.name}"):
                 assert time.perf_counter() < renamed + 60, "no receipt"
                 time.sleep(POLL)
             waits.append(time.perf_counter() - renamed)
@@ -87,11 +86,3 @@ def _send(login: Login, sent: Sequence[Sent], start: float, every: float) -> lis
             with sftp.open(f"/InBox/{receipt}") as file:
                 assert b"SignatureValue" in file.read()
     return waits
-
-
-def _is_there(sftp: paramiko.SFTPClient, path: str) -> bool:
-    try:
-        sftp.stat(path)
-    except FileNotFoundError:
-        return False
-    return True

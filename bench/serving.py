@@ -22,11 +22,12 @@ class Serving:
     pid: int
     host: str
     port: int
+    ready_after: float  # seconds from the start of the process
 
 
 @contextmanager
 def serving(home: Home) -> Iterator[Serving]:
-    log = home.path / "serve.log"
+    log, begun = home.path / "serve.log", time.perf_counter()
     with log.open("wb") as stderr:
         node = subprocess.Popen(
             [sys.executable, "-m", "cli", "serve", "--home", str(home.path)],
@@ -37,8 +38,9 @@ def serving(home: Home) -> Iterator[Serving]:
         assert node.stdout is not None
         line = node.stdout.readline()
         assert line, log.read_text()[-2000:]
+        ready_after = time.perf_counter() - begun
         host, port = json.loads(line)["sftp"].rsplit(":", 1)
-        yield Serving(node.pid, host, int(port))
+        yield Serving(node.pid, host, int(port), ready_after)
     finally:
         node.terminate()
         node.communicate()
@@ -62,6 +64,9 @@ class Progress:
 
     def refused(self) -> int:
         return self._count(self._new_receipts().where(receipts.c.final, receipts.c.verdict != "accepted"))
+
+    def close(self) -> None:
+        self._engine.dispose()
 
     def _new_receipts(self) -> Select[int]:
         return select(func.count()).select_from(receipts).where(receipts.c.id > self._receipts)

@@ -2,20 +2,14 @@
 rows and receipts of both are the same but for times, ids, places in the log and values of signatures."""
 
 import asyncio
-import json
-import re
 import shutil
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from hashlib import sha256
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from lxml import etree
 
 from adapters.home.audit import Audit
 from adapters.home.home import Home
@@ -26,24 +20,9 @@ from bench.job.inputs import inputs
 from bench.job.loop import Job
 from bench.serving import Progress, serving, when
 from bench.traffic import ACCOUNT, Broker, Sent
-from gateway.formats.submission import NAMESPACE
+from tests.bench.told import opened, rows_of, told
 from tests.support.rabbitmq import Rabbit
 
-# What numbers rows, links the log and tells times; whether a time is there is compared.
-NUMBERS: Final = {
-    "messages": ("seq", "link_sequence", "link_digest"),
-    "events": ("sequence", "digest"),
-    "deliveries": ("id",),
-    "receipts": ("id",),
-    "requests": ("id",),
-    "agreement_acts": ("id",),
-}
-TIMES: Final = re.compile(r".*_at|at|latest|since|answer_due|until")
-JSON: Final = ("facts", "findings", "hint", "detail", "documents", "sources", "missing", "enclosures")
-OF_A_MESSAGE: Final = ("deliveries", "receipts", "holders", "obligations", "requests", "replies")
-A_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(Z|[+-]\d\d:\d\d)?")
-TIME_OF_A_NAME: Final = re.compile(r"_\d{21}\.xml")
-SIGNATURE: Final = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 QUEUES: Final = ("to_judge", "to_send")
 
 
@@ -59,15 +38,15 @@ def test_the_bare_loop_writes_the_rows_and_receipts_of_a_real_run(tmp_path: Path
 
         _really_run(base, rabbit, vhost, sent)
 
-        with _opened(base.database) as real, _opened(looped) as loop:
-            expected, found = _told(real), _told(loop)
+        with opened(base.database) as real, opened(looped) as loop:
+            expected, found = told(real), told(loop)
             assert len(expected) == len(sent)
             for reference, rows in expected.items():
                 for table, those in rows.items():
                     assert found[reference][table] == those, (reference, table)
             assert found == expected
-            assert _rows(loop, "sent_days") == _rows(real, "sent_days")
-            assert not any(_rows(loop, queue) for queue in QUEUES)
+            assert rows_of(loop, "sent_days") == rows_of(real, "sent_days")
+            assert not any(rows_of(loop, queue) for queue in QUEUES)
         audited = _with_store(base, looped, tmp_path / "home")
         assert list(Audit(audited).run()) == []  # chain, packages and signatures
 
@@ -93,88 +72,6 @@ def _really_run(base: Home, rabbit: Rabbit, vhost: str, sent: Sequence[Sent]) ->
             when(progress.closed_by_customs, len(sent))
             when(lambda: count("requests WHERE told_at IS NOT NULL"), len(sent))
             when(lambda: -count("receipts WHERE post_at IS NOT NULL"), 0)
-
-
-@contextmanager
-def _opened(store: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(store)) as connection:
-        connection.row_factory = sqlite3.Row
-        yield connection
-
-
-def _rows(store: sqlite3.Connection, table: str, where: str = "", *values: str) -> list[dict[str, Any]]:
-    return [dict(row) for row in store.execute(f"SELECT * FROM {table} {where}", values)]  # noqa: S608
-
-
-@dataclass
-class _Marks:
-    """Words for what is different in each run."""
-
-    known: dict[str, str] = field(default_factory=dict)
-
-    def on(self, text: str) -> str:
-        for value, mark in self.known.items():
-            text = text.replace(value, mark)
-        return A_TIME.sub("<time>", TIME_OF_A_NAME.sub("_<time>.xml", text))
-
-    def on_document(self, body: bytes) -> str:
-        root = etree.fromstring(body)
-        if root.nsmap.get(None) == NAMESPACE:
-            assert [each.tag for each in root.iter(SIGNATURE)] == [SIGNATURE]
-        etree.strip_elements(root, SIGNATURE, with_tail=False)
-        for element in root.iter(f"{{{NAMESPACE}}}ChainLink", f"{{{NAMESPACE}}}RequestId"):
-            element.attrib.clear()
-            element.text = None
-        return self.on(etree.tostring(root, method="c14n").decode())
-
-
-def _told(store: sqlite3.Connection) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """By reference and table, all rows that concern a declaration, in their order."""
-    told: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for declaration in _rows(store, "messages", "WHERE kind = 'inbound'"):
-        id_, reference = declaration["id"], declaration["reference"]
-        tables: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-        tables["messages"] = [declaration, *_rows(store, "messages", "WHERE linked = ? ORDER BY seq", id_)]
-        for message in tables["messages"]:
-            tables["events"] += _rows(store, "events", "WHERE message = ? ORDER BY sequence", message["id"])
-        for table in OF_A_MESSAGE:
-            tables[table] = _rows(store, table, "WHERE message = ? ORDER BY rowid", id_)
-        tables["agreement_acts"] = _rows(store, "agreement_acts", "WHERE message = ?", id_)
-        marks = _marks(tables)
-        told[reference] = {
-            table: [{name: _plain(marks, table, name, row[name]) for name in row} for row in rows]
-            for table, rows in tables.items()
-        }
-    return told
-
-
-def _marks(tables: dict[str, list[dict[str, Any]]]) -> _Marks:
-    declaration, *answers = tables["messages"]
-    known = {
-        declaration["id"]: "<message>",
-        declaration["seq_no"]: "<seq_no>",
-        declaration["entry_id"]: "<entry_id>",
-    }
-    for number, answer in enumerate(answers, 1):
-        known[answer["id"]] = f"<answer {number}>"
-        known[answer["sha256"]] = f"<digest of answer {number}>"
-    for receipt in tables["receipts"]:
-        known.setdefault(sha256(receipt["body"]).hexdigest(), f"<digest of a {receipt['kind']} receipt>")
-    return _Marks(known)
-
-
-def _plain(marks: _Marks, table: str, name: str, value: Any) -> Any:
-    if value is None or name in NUMBERS.get(table, ()):
-        return None if value is None else "<number>"
-    if TIMES.fullmatch(name):
-        return "<time>"
-    if name in ("body", "envelope"):
-        return marks.on_document(value)
-    if name == "size" and table == "receipts":
-        return "<size>"  # of signatures, serials and times
-    if name in JSON:
-        return json.loads(marks.on(value))
-    return marks.on(value) if isinstance(value, str) else value
 
 
 def _with_store(base: Home, store: Path, folder: Path) -> Home:

@@ -14,7 +14,15 @@ from gateway.model.circuit_breaker import BreakerState
 from gateway.model.message import ReceiptKind
 from gateway.model.obligation import RequestReason
 from gateway.model.parties import CLASSES_ZH, ROLES_ZH, ReceiptForm, SignaturePolicy
-from gateway.model.states import CUSTOMS_STATUSES_ZH, STATES_ZH, DeliveryState, Event
+from gateway.model.states import (
+    CUSTOMS_STATUSES_ZH,
+    DELIVERY_HELD,
+    DELIVERY_REFUSED,
+    DELIVERY_RESUMED,
+    STATES_ZH,
+    DeliveryState,
+    Event,
+)
 from gateway.model.trade_words import DIRECTIONS_ZH
 from gateway.model.waits import text_in_words
 from gateway.monitor.alarms import AlarmSeverity
@@ -65,6 +73,13 @@ EVENTS: Final = {
     Event.HELD: "人工暂停",
     "receipt-removed": "账户取走回执",
     "receipt-restored": "人工放回回执",
+    "requested": "发出补交单证通知",
+    "matched": "对应到报关单",
+    "read": "查阅档案",
+    "reviewed": "复核档案",
+    DELIVERY_HELD: "暂停递交",
+    DELIVERY_RESUMED: "继续递交",
+    DELIVERY_REFUSED: "递交未成功",
 }
 VERDICTS: Final = {
     "accepted": "已受理",
@@ -235,7 +250,12 @@ DELIVERY: Final = Vocabulary({"state": translated_by(DELIVERY_STATES)})
 BACKEND: Final = Vocabulary({"breaker": translated_by(BREAKERS)})
 RECEIPT: Final = Vocabulary({"kind": translated_by(RECEIPT_KINDS), "verdict": translated_by(SAID)})
 LINK: Final = Vocabulary(
-    {"link": translated_by(_LINKS), "kind": translated_by(_KINDS), "state": translated_by(STATES_ZH)},
+    {
+        "link": translated_by(_LINKS),
+        "kind": translated_by(_KINDS),
+        "type": translated_by(RECEIPT_KINDS),
+        "state": translated_by(STATES_ZH),
+    },
     {"id": "报文号"},
 )
 UNDERTAKING: Final = Vocabulary(

@@ -12,15 +12,29 @@ from adapters.cli import chinese
 from adapters.cli.chinese_heads import HEADS
 from adapters.cli.doctor import examine
 from adapters.cli.output import Language, spoken
+from adapters.store.apply import MATCHED
 from adapters.store.tables.operations import alarms
+from adapters.store.write.document_requests import REQUESTED
+from adapters.store.write.receipt_actions import REMOVED
 from gateway.model.agreements import STATES_ZH as AGREEMENT_STATES_ZH
 from gateway.model.agreements import Act, AgreementKind, AgreementState
 from gateway.model.circuit_breaker import BreakerState
 from gateway.model.message import ReceiptKind
 from gateway.model.reform import Due
-from gateway.model.states import CUSTOMS_STATUSES_ZH, STATES_ZH, CustomsStatus, DeliveryState, Event, State
+from gateway.model.states import (
+    CUSTOMS_STATUSES_ZH,
+    DELIVERY_HELD,
+    DELIVERY_REFUSED,
+    DELIVERY_RESUMED,
+    STATES_ZH,
+    CustomsStatus,
+    DeliveryState,
+    Event,
+    State,
+)
 from gateway.monitor.alarms import AlarmSeverity
 from gateway.operate.bulk_requests import ItemOutcome, RequestStatus
+from gateway.operate.receipts import RESTORED
 from tests.support.association import shown
 from tests.support.declarations import Declaration, owing_nothing
 from tests.support.harness import NOW, Harness
@@ -130,6 +144,11 @@ def _is_columns(node: ast.Tuple) -> bool:
 )
 def test_every_state_event_and_act_has_a_word(known: dict[str, str], every: type[State]) -> None:
     assert [each for each in every if each not in known] == []
+
+
+def test_entries_of_a_trail_that_change_no_state_have_a_word_too() -> None:
+    words = {MATCHED, REMOVED, REQUESTED, RESTORED, DELIVERY_HELD, DELIVERY_REFUSED, DELIVERY_RESUMED}
+    assert words - {str(each) for each in chinese.EVENTS} == set()
 
 
 def test_every_check_of_doctor_is_named_and_told_in_chinese(harness: Harness) -> None:

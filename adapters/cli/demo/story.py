@@ -51,7 +51,7 @@ class _Stand:
 
 # Kinds of files in an InBox, by the first part of the name, with their description.
 _RECEIPTS_ZH: Final = {
-    "Gateway": "网关回执：",
+    "Gateway": "网关回执",
     "Successed": "导入成功",
     "Failed": "导入失败",
     "Receipt": "海关回执",

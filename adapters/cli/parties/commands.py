@@ -85,9 +85,10 @@ def show(name: PartyArgument, home: HomeOption, lang: LangOption, as_json: JsonO
     fields = {name: words(value, lang) for name, value in shown.items() if name != "changes"}
     say_fields(fields, lang=lang, words=chinese.PARTY, width=22)
     for done in shown["changes"]:
-        what = ", ".join(head(each["field"], lang) for each in done["changes"])
+        what = ("、" if in_zh else ", ").join(head(each["field"], lang) for each in done["changes"])
         what = what or ("登记" if in_zh else "added")
-        told_of = f"{done['at']} {done['actor']}: {what} ({done['reason']})"
+        by = f"{done['at']} {done['actor']}"
+        told_of = f"{by}：{what}（{done['reason']}）" if in_zh else f"{by}: {what} ({done['reason']})"
         say_fields({"changed": told_of}, lang=lang, width=22)
 
 
@@ -200,6 +201,7 @@ def _tell(report: dict[str, Any], lang: Language) -> None:
             console().print(f"{zh if in_zh else outcome:<10}", cell(f"{party['code']}  {party['name']}"))
             for change in party.get("changes", ()):
                 before, after = words(change["before"], lang), words(change["after"], lang)
-                console().print(" " * 12, cell(f"{head(change['field'], lang)}: {before} → {after}"))
+                changed = f"{head(change['field'], lang)}{'：' if in_zh else ': '}{before} → {after}"
+                console().print(" " * 12, cell(changed))
     if report["dry_run"]:
         typer.echo("仅试算（--dry-run），未作变更" if in_zh else "nothing was changed: --dry-run")

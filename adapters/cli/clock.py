@@ -6,7 +6,7 @@ from adapters.cli.exit_codes import NO
 from adapters.cli.output import HomeOption, JsonOption, ReasonOption, fail, opened, say_json
 from adapters.home.actor import actor
 from adapters.home.clock import utc_now
-from adapters.store.read.standing import accept_clock
+from adapters.store.read.store_status import accept_clock
 
 app = typer.Typer(no_args_is_help=True, help="Recovery from a clock that is behind the log.")
 

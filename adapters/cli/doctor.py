@@ -19,7 +19,7 @@ from adapters.home.listeners import addresses_in_use
 from adapters.home.named_files import named_files
 from adapters.home.sandbox import check_sandbox
 from adapters.store.read.agreements import one_side_unknown
-from adapters.store.read.standing import behind
+from adapters.store.read.store_status import behind
 from adapters.store.write.alarms import open_alarms
 from gateway.config.bad_settings import BadSettings
 from gateway.formats.certificates import Unusable, certificate, outside

@@ -34,7 +34,7 @@ from adapters.store.read.amqp_dedup import SqlAmqpDuplicates
 from adapters.store.read.dossiers import SqlDossiers
 from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.read.register import SqlRegister
-from adapters.store.read.standing import StoreStatus
+from adapters.store.read.store_status import StoreStatus
 from adapters.store.write.allowances import Allowances
 from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox

@@ -63,7 +63,7 @@ def inspect(
             _check_parts(package, envelope)
     except MessageRejected as trouble:
         raise SubmissionRefused(
-            "; ".join(f"{found.code}: {found.en}" for found in trouble.findings)
+            "; ".join(f"{finding.code}: {finding.en}" for finding in trouble.findings)
         ) from trouble
     return envelope
 

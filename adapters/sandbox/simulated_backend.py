@@ -40,9 +40,9 @@ class SimulatedBackend(ABC):
 
     def trust(self, certificate_pem: str) -> None:
         """Accepts envelopes that are signed with this certificate of the gateway too."""
-        known = RegisteredCertificate(pem=certificate_pem)
-        if known not in self._certificates:
-            self._certificates = (*self._certificates, known)
+        registered = RegisteredCertificate(pem=certificate_pem)
+        if registered not in self._certificates:
+            self._certificates = (*self._certificates, registered)
 
     @abstractmethod
     def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
@@ -76,9 +76,9 @@ class SimulatedBackend(ABC):
         if self._log.has(submission.key):
             return self._note(submission.key, Outcome.TAKEN, "taken before", now)
         try:
-            with scratch(self._folder) as sent:
-                write_zip(submission, opened, sent)
-                envelope = inspect(sent, self._certificates, now, self._folder)
+            with scratch(self._folder) as copy:
+                write_zip(submission, opened, copy)
+                envelope = inspect(copy, self._certificates, now, self._folder)
             if submission.key not in (envelope.message, f"{envelope.message}-{envelope.office}"):
                 raise SubmissionRefused("the envelope belongs to another message")
             self._take(submission, envelope, now)

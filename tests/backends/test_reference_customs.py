@@ -195,7 +195,7 @@ def decided(ledger: Ledger, key: str, act: OfficerAct) -> None:
 
 
 def queued(ledger: Ledger) -> list[tuple[str, str]]:
-    return [(each.taken.reference, each.waits.value) for each in ledger.waiting()]
+    return [(each.submission.reference, each.waits.value) for each in ledger.waiting()]
 
 
 def test_only_what_waits_for_a_person_stands_in_the_queue(customs: ReferenceCustoms, ledger: Ledger) -> None:

@@ -16,7 +16,7 @@ from adapters.channels.sftp_partner.pull_uploads import UploadPuller
 from adapters.transport.files import local
 from adapters.transport.files.folders import FolderEntry
 from adapters.transport.files.local import LocalFiles
-from tests.channels.test_partner_collecting import MARK, PARTY, Looking, looking, run
+from tests.channels.test_pull_uploads import MARK, PARTY, Looking, looking, run
 
 __all__ = ["looking"]  # a fixture
 

@@ -20,7 +20,7 @@ from gateway.operate.message_actions import (
     ReplayStage,
     event_of,
 )
-from tests.judge.test_loose_documents import LISTED
+from tests.judge.test_join_attachments import LISTED
 from tests.support.acts import hold, replay
 from tests.support.habits import AU3
 from tests.support.harness import LATER, Harness

@@ -234,7 +234,7 @@ def test_a_manual_is_looked_at_once_the_ledger_holds_any(customs: ReferenceCusto
     sent("C-3", manual_no="B2", trader_code=TRADER).to(customs)
     sent("C-4", trader_code=TRADER).to(customs)
 
-    assert [(each.taken.reference, each.reason) for each in ledger.waiting()] == [
+    assert [(each.submission.reference, each.reason) for each in ledger.waiting()] == [
         ("C-2", "manual B1 is not one of the trader's")
     ]
 
@@ -247,7 +247,7 @@ def test_a_manifest_is_looked_at_once_the_ledger_holds_any(customs: ReferenceCus
     sent("C-4", bill_no="BL2", packages="9", gross_weight="108").to(customs)
     sent("C-5", packages="10", gross_weight="108.00").to(customs)
 
-    assert [(each.taken.reference, each.reason) for each in ledger.waiting()] == [
+    assert [(each.submission.reference, each.reason) for each in ledger.waiting()] == [
         ("C-2", "there is no manifest for BL1"),
         ("C-4", "the manifest of BL2 says 10 packages, 108 kg"),
     ]

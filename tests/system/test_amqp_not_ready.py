@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractChannel
 
 from tests.support.amqp import LARGEST, connected
 from tests.support.rabbitmq import ADMIN, Rabbit
-from tests.system.test_observing import Observed
+from tests.system.test_metrics_served import Observed
 
 NODE = "node"
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.invariants import unfinished, violations
 from tests.system.conftest import Mortal
-from tests.system.test_customs_of_its_own import Customs, behind_a_folder, inbox, send, taken
+from tests.system.test_separate_customs import Customs, behind_a_folder, inbox, send, taken
 
 NAME: Final = "customs"
 

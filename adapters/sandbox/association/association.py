@@ -91,15 +91,15 @@ class ReferenceAssociation(SimulatedBackend):
     ) -> AgreementNotice:
         now = self._clock()
         with self._register.transaction():
-            known = self._register.known(number)
-            before = read_notice(xml.trusted(known.notice))
+            stored = self._register.agreement(number)
+            before = read_notice(xml.trusted(stored.notice))
             if act is Act.AMENDED and before.agreement.state is AgreementState.PROPOSED:
                 raise IllegalAct(before.agreement.state, act)
             notice = _next(before, act, reason, now)
             if act is Act.AMENDED:  # the only act that may happen more than once
                 id_ = f"{notice.id}-{self._register.next_serial(f'amendment {number}')}"
                 notice = replace(notice, id=id_, agreement=replace(notice.agreement, **terms))
-            self._tell(known.key, notice)
+            self._tell(stored.key, notice)
         return notice
 
     def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:

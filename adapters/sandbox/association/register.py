@@ -33,15 +33,15 @@ class AgreementRegister(AnswerLog):
     def take(self, key: str, envelope: bytes, at: datetime) -> None:
         self._connection.execute("INSERT INTO submissions VALUES (?, ?, ?)", (key, at.isoformat(), envelope))
 
-    def note(self, known: StoredAgreement) -> None:
+    def note(self, agreement: StoredAgreement) -> None:
         """Stores the last notice of an agreement, which may be new."""
         self._connection.execute(
             "INSERT INTO agreements VALUES (?, ?, ?)"
             " ON CONFLICT (number) DO UPDATE SET notice = excluded.notice",
-            (known.number, known.key, known.notice),
+            (agreement.number, agreement.key, agreement.notice),
         )
 
-    def known(self, number: str) -> StoredAgreement:
+    def agreement(self, number: str) -> StoredAgreement:
         """The agreement with this number. Raises `KeyError` where there is none."""
         row = self._connection.execute(f"{_KNOWN} WHERE number = ?", (number,)).fetchone()
         if row is None:

@@ -138,10 +138,10 @@ def amend(
 
 
 def _number(text: str) -> Decimal:
-    said = number_in(text)
-    if said is None or said <= 0:
+    amount = number_in(text)
+    if amount is None or amount <= 0:
         fail(USAGE, f"--value {printable(text)} is no value")
-    return said
+    return amount
 
 
 def _act(
@@ -155,10 +155,10 @@ def _act(
 ) -> None:
     with exit_codes(), _associations(home) as associations:
         for each in associations:
-            said = printable(reason)
+            why = printable(reason)
             try:
                 notice = asyncio.run(
-                    each.act(number, act, said) if terms is None else each.amend(number, terms, said)
+                    each.act(number, act, why) if terms is None else each.amend(number, terms, why)
                 )
             except KeyError:
                 continue

@@ -35,9 +35,9 @@ def queue(
         waiting = [each for ledger in books for each in ledger.waiting()]
     rows = [
         {
-            "key": each.taken.key,
-            "reference": each.taken.reference,
-            "entry_id": each.taken.entry_id,
+            "key": each.submission.key,
+            "reference": each.submission.reference,
+            "entry_id": each.submission.entry_id,
             "office": reviews.facts_of(each).get("office", ""),
             "status": each.waits.value,
             "since": each.since.isoformat(),
@@ -51,7 +51,7 @@ def queue(
 
 @app.command()
 def decide(
-    wanted: Annotated[str, typer.Argument(help="Key, reference or entry number, as listed in the queue.")],
+    number: Annotated[str, typer.Argument(help="Key, reference or entry number, as listed in the queue.")],
     act: Annotated[OfficerAct, typer.Argument(help="The decision.")],
     reason: Annotated[str, typer.Option(help="Reason; sent to the declarant.", show_default=False)],
     lang: LangOption,
@@ -67,7 +67,7 @@ def decide(
     """
     who, now = actor(), utc_now()
     with exit_codes(), ledgers(home, folder) as books:
-        key = _key(books, wanted)
+        key = _key(books, number)
         for ledger in books:
             try:
                 reviews.decide(ledger, key, act, actor=who, reason=printable(reason), now=now)
@@ -84,14 +84,14 @@ def decide(
         typer.echo(f"{key}：{chinese.DECISIONS[act]}" if lang is Language.ZH else f"{key}: {act}")
 
 
-def _key(books: Sequence[Ledger], wanted: str) -> str:
-    """The key of the declaration that waits under this key, reference or entry number; if none does, `wanted`
+def _key(books: Sequence[Ledger], number: str) -> str:
+    """The key of the declaration that waits under this key, reference or entry number; if none does, `number`
     itself. Exits with 1 if several wait under it, since parties choose references independently."""
-    taken = [each.taken for ledger in books for each in ledger.waiting()]
-    keys = [each.key for each in taken if wanted in (each.key, each.reference, each.entry_id)]
+    waiting = [each.submission for ledger in books for each in ledger.waiting()]
+    keys = [each.key for each in waiting if number in (each.key, each.reference, each.entry_id)]
     if len(keys) > 1:
-        fail(NO, f"{printable(wanted)}: several wait under it, so give one of the keys: {', '.join(keys)}")
-    return keys[0] if keys else wanted
+        fail(NO, f"{printable(number)}: several wait under it, so give one of the keys: {', '.join(keys)}")
+    return keys[0] if keys else number
 
 
 app.command()(customs_serve.serve)

@@ -42,8 +42,8 @@ def list_(
 
     Example: gateway customs ledger list payments --home /srv/gateway
     """
-    with exit_codes(), ledger(home, folder, backend) as book:
-        rows = book.records.listed(kind, limit)
+    with exit_codes(), ledger(home, folder, backend) as opened:
+        rows = opened.records.listed(kind, limit)
     say_rows(rows, (*columns(kind), "at", "actor"), as_json=as_json)
 
 
@@ -69,8 +69,8 @@ def add(
         entered = record(kind, named)
     except ValidationError as error:
         fail(USAGE, "\n".join(wrong(kind.value, error)))
-    with exit_codes(), ledger(home, folder, backend) as book:
-        gone = _enter(book, kind, [entered])
+    with exit_codes(), ledger(home, folder, backend) as opened:
+        gone = _enter(opened, kind, [entered])
     _say(kind, [entered], gone, as_json=as_json)
 
 
@@ -94,17 +94,17 @@ def import_(
             entered = read_records(kind, file)
         except BadRecords as error:
             fail(USAGE, str(error))
-        with ledger(home, folder, backend) as book:
-            gone = _enter(book, kind, entered)
+        with ledger(home, folder, backend) as opened:
+            gone = _enter(opened, kind, entered)
     _say(kind, entered, gone, as_json=as_json)
 
 
-def _enter(book: Ledger, kind: Kind, records: Sequence[CustomsRecord]) -> list[str]:
+def _enter(ledger: Ledger, kind: Kind, records: Sequence[CustomsRecord]) -> list[str]:
     """Enters the records; returns the submission keys of the declarations that continue because of them."""
     now = utc_now()
-    with book.transaction():
-        book.records.enter(kind, records, actor(), now)
-        gone = let_go_what_is_paid(book, now) if kind is Kind.PAYMENTS else []
+    with ledger.transaction():
+        ledger.records.enter(kind, records, actor(), now)
+        gone = let_go_what_is_paid(ledger, now) if kind is Kind.PAYMENTS else []
     return [each.key for each in gone]
 
 

@@ -127,7 +127,7 @@ def serve(
 
             serve_amqp(Home(home.absolute()).checked(), certificate)
             return
-        tls = PeerTls.of(tls_certificate, tls_key, client_ca)
+        tls = PeerTls.from_files(tls_certificate, tls_key, client_ca)
         if http is None and (tls is not None or push is not None):
             fail(USAGE, "--push and what is about TLS go with --http")
         endpoint = None if http is None else HttpEndpoint.at(http, tls, push)
@@ -149,20 +149,20 @@ def serve(
 
 def _serving_of(folder: Path | None, certificate: Path | None, home: Path | None) -> _Served:
     if home is not None:
-        of = Home(home.absolute()).checked()
+        base = Home(home.absolute()).checked()
         named = {
-            name: of.path / backend.folder
-            for name, backend in of.settings().backend.items()
+            name: base.path / backend.folder
+            for name, backend in base.settings().backend.items()
             if isinstance(backend, DirectorySettings)
-            and (folder is None or (of.path / backend.folder).resolve() == folder.resolve())
+            and (folder is None or (base.path / backend.folder).resolve() == folder.resolve())
         }
         if len(named) > 1:
             fail(
                 USAGE, f"gateway.toml names more than one folder; say with --folder which: {', '.join(named)}"
             )
         for name, path in named.items():
-            books = of.path / "backends" / name
-            return _Served(folder=path, certificate=certificate or of.certificate, books=books)
+            books = base.path / "backends" / name
+            return _Served(folder=path, certificate=certificate or base.certificate, books=books)
     if folder is None or certificate is None:
         fail(
             USAGE,
@@ -174,12 +174,12 @@ def _serving_of(folder: Path | None, certificate: Path | None, home: Path | None
 
 def _found_http(folder: Path | None, certificate: Path | None, home: Path | None) -> _Served:
     if home is not None:
-        of = Home(home.absolute()).checked()
-        backends = of.settings().backend.items()
+        base = Home(home.absolute()).checked()
+        backends = base.settings().backend.items()
         named = [name for name, backend in backends if isinstance(backend, HttpBackendSettings)]
         if len(named) == 1:
-            books = of.path / "backends" / named[0]
-            return _Served(folder=books, certificate=certificate or of.certificate, books=books)
+            books = base.path / "backends" / named[0]
+            return _Served(folder=books, certificate=certificate or base.certificate, books=books)
     if folder is None or certificate is None:
         fail(USAGE, "needs a home with one back-end of kind http, or --folder and --certificate")
     return _Served(folder=folder.absolute(), certificate=certificate, books=folder.absolute())

@@ -54,9 +54,9 @@ async def _serve(home: Home, name: str, settings: AmqpBackendSettings, certifica
         serving = AmqpServing(settings, home.path, f"customs of {name}", customs, books)
         async with asyncio.TaskGroup() as work:
             work.create_task(serving.run(stop))
-            said = work.create_task(_say_ready(serving, f"{settings.host}:{settings.port}"))
+            announcing = work.create_task(_say_ready(serving, f"{settings.host}:{settings.port}"))
             await stop.wait()
-            said.cancel()
+            announcing.cancel()
 
 
 async def _say_ready(serving: AmqpServing, broker: str) -> None:

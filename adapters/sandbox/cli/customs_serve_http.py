@@ -24,7 +24,7 @@ class PeerTls:
     issuers: Path
 
     @classmethod
-    def of(cls, certificate: Path | None, key: Path | None, issuers: Path | None) -> Self | None:
+    def from_files(cls, certificate: Path | None, key: Path | None, issuers: Path | None) -> Self | None:
         if certificate is None and key is None and issuers is None:
             return None
         if certificate is None or key is None or issuers is None:

@@ -40,7 +40,7 @@ def ledgers(home: Path | None, folder: Path | None) -> Iterator[Sequence[Ledger]
     """The ledgers of all customs sandboxes of the home, or behind the folder, that were ever served."""
     books = _stores(home, folder).values()
     with _exit_codes(), ExitStack() as stack:
-        yield [stack.enter_context(closing(Ledger(book, utc_now))) for book in books if book.is_file()]
+        yield [stack.enter_context(closing(Ledger(path, utc_now))) for path in books if path.is_file()]
 
 
 @contextmanager
@@ -51,11 +51,11 @@ def ledger(home: Path | None, folder: Path | None, backend: str) -> Iterator[Led
         fail(USAGE, f"{backend} is no customs sandbox of this home; there is: {', '.join(books) or 'none'}")
     if not backend and len(books) != 1:
         fail(USAGE, f"which customs sandbox? Name it with --backend: {', '.join(books) or 'there is none'}")
-    book = books[backend or next(iter(books))]
+    path = books[backend or next(iter(books))]
     with _exit_codes(), nullcontext() if home is None else private():
-        book.parent.mkdir(parents=True, exist_ok=True)
-        with closing(Ledger(book, utc_now)) as found:
-            yield found
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(Ledger(path, utc_now)) as opened:
+            yield opened
 
 
 def _stores(home: Path | None, folder: Path | None) -> dict[str, Path]:
@@ -66,11 +66,11 @@ def _stores(home: Path | None, folder: Path | None) -> dict[str, Path]:
         return {folder.name: folder / "customs" / BOOK}
     if home is None:
         fail(USAGE, "needs --home, or --folder")
-    of = Home(home).checked()
-    books = {name: of.path / "backends" / name / BOOK for name in of.settings().backend}
-    kinds = of.settings().backend
+    base = Home(home).checked()
+    books = {name: base.path / "backends" / name / BOOK for name in base.settings().backend}
+    kinds = base.settings().backend
     # Customs behind a folder may be another system, which has no ledger here.
-    return {name: book for name, book in books.items() if kinds[name].kind == "reference" or book.is_file()}
+    return {name: path for name, path in books.items() if kinds[name].kind == "reference" or path.is_file()}
 
 
 @contextmanager

@@ -12,35 +12,37 @@ from adapters.sandbox.customs.notices import dec_result, import_response
 PACE: Final = timedelta(seconds=3)
 
 
-def answers_of(taken: TakenSubmission, course: DeclarationCourse, facts: dict[str, str]) -> list[DueAnswer]:
+def answers_of(
+    submission: TakenSubmission, course: DeclarationCourse, facts: dict[str, str]
+) -> list[DueAnswer]:
     """All answers of a forced course, in the order in which they are given. `facts` are the envelope's."""
     pace = PACE if course.manner is Manner.SLOWLY else timedelta()
     notices = [
-        notice_of(taken, notice, facts, taken.taken_at + count * pace)
+        notice_of(submission, notice, facts, submission.taken_at + count * pace)
         for count, notice in enumerate(course.notices, start=1)
     ]
-    return _as_given(course.manner, [technical(taken, course), *notices])
+    return _as_given(course.manner, [technical(submission, course), *notices])
 
 
-def technical(taken: TakenSubmission, course: DeclarationCourse) -> DueAnswer:
+def technical(submission: TakenSubmission, course: DeclarationCourse) -> DueAnswer:
     """The technical answer: whether the declaration was imported, and its numbers."""
     return DueAnswer(
-        name=f"{'Successed' if course.imported else 'Failed'}_{taken.key}.xml",
+        name=f"{'Successed' if course.imported else 'Failed'}_{submission.key}.xml",
         body=import_response(
             code=course.response,
             error=course.error,
-            client_reference=taken.reference,
-            seq_no=taken.seq_no,
-            transit_no=taken.transit_no,
+            client_reference=submission.reference,
+            seq_no=submission.seq_no,
+            transit_no=submission.transit_no,
         ),
-        at=taken.taken_at,
+        at=submission.taken_at,
     )
 
 
-def notice_of(taken: TakenSubmission, notice: Notice, facts: dict[str, str], at: datetime) -> DueAnswer:
+def notice_of(submission: TakenSubmission, notice: Notice, facts: dict[str, str], at: datetime) -> DueAnswer:
     body = dec_result(
-        seq_no=taken.seq_no,
-        entry_id=taken.entry_id,
+        seq_no=submission.seq_no,
+        entry_id=submission.entry_id,
         channel=notice.channel,
         note=notice.note,
         office=facts.get("ie_port" if notice.at_border else "office", ""),
@@ -48,8 +50,8 @@ def notice_of(taken: TakenSubmission, notice: Notice, facts: dict[str, str], at:
         at=at,
     )
     # Half of the document has no end tag, so it is never well-formed.
-    said = body[: len(body) // 2] if notice.cut else body
-    return DueAnswer(name=f"Receipt_{taken.key}_{notice.channel}.xml", body=said, at=at)
+    sent = body[: len(body) // 2] if notice.cut else body
+    return DueAnswer(name=f"Receipt_{submission.key}_{notice.channel}.xml", body=sent, at=at)
 
 
 def _as_given(manner: Manner, answers: Sequence[DueAnswer]) -> list[DueAnswer]:

@@ -7,7 +7,7 @@ from typing import Final
 from adapters.home.file_modes import private
 from adapters.sandbox.customs.courses import WaitReason, course_of
 from adapters.sandbox.customs.ledger import Ledger, TakenSubmission
-from adapters.sandbox.customs.papers import Paper, SubmissionKind, matter_of
+from adapters.sandbox.customs.papers import Paper, SubmissionKind, kind_of
 from adapters.sandbox.customs.proceedings import Proceedings
 from adapters.sandbox.customs.transit import has_form
 from adapters.sandbox.inspection import SubmissionRefused
@@ -35,20 +35,20 @@ class ReferenceCustoms(SimulatedBackend):
         super().__init__(folder, self._ledger, certificate_pem, clock)
 
     def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
-        matter = matter_of(submission.key, envelope)
+        kind = kind_of(submission.key, envelope)
         with self._ledger.transaction():
             self._ledger.note_call(submission.key, Outcome.TAKEN, "", now)
-            if matter is SubmissionKind.DECLARATION:
+            if kind is SubmissionKind.DECLARATION:
                 self._declare(submission, envelope, now)
             else:
-                self._keep(matter, submission, envelope, now)
+                self._keep(kind, submission, envelope, now)
 
     def _declare(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
         course = course_of(envelope.reference, envelope.operation)
         imported = course is None or course.imported
         seq_no, transit_no = self._numbers(envelope, now) if imported else ("", "")
         stored = course is None or course.stored
-        taken = TakenSubmission(
+        record = TakenSubmission(
             key=submission.key,
             agent=envelope.sender["code"],
             trader=envelope.facts.get("trader_code", ""),
@@ -60,20 +60,18 @@ class ReferenceCustoms(SimulatedBackend):
             taken_at=now,
             envelope=submission.envelope,
         )
-        self._ledger.take(taken)
-        proceedings = Proceedings(self._ledger, taken, now, envelope)
+        self._ledger.take(record)
+        proceedings = Proceedings(self._ledger, record, now, envelope)
         if course is None:
             proceedings.begin()
         else:
             proceedings.play(course)
 
-    def _keep(
-        self, matter: SubmissionKind, submission: Submission, envelope: Envelope, now: datetime
-    ) -> None:
+    def _keep(self, kind: SubmissionKind, submission: Submission, envelope: Envelope, now: datetime) -> None:
         about = ""
-        if matter is SubmissionKind.COPY:
+        if kind is SubmissionKind.COPY:
             about = envelope.message
-        elif matter is SubmissionKind.DOCUMENTS:
+        elif kind is SubmissionKind.DOCUMENTS:
             about = self._ledger.papers.declaration_of(envelope)
         self._ledger.papers.keep(
             Paper(
@@ -83,8 +81,8 @@ class ReferenceCustoms(SimulatedBackend):
         waiting = self._ledger.waits(about)
         if waiting is None:
             return
-        proceedings = Proceedings(self._ledger, waiting.taken, now)
-        match matter, waiting.waits:
+        proceedings = Proceedings(self._ledger, waiting.submission, now)
+        match kind, waiting.waits:
             case SubmissionKind.COPY, WaitReason.OFFICE:
                 proceedings.copy_came()
             case SubmissionKind.DOCUMENTS, WaitReason.SUPPLEMENT:
@@ -96,8 +94,8 @@ class ReferenceCustoms(SimulatedBackend):
         seq_no, transit_no = self._ledger.numbers_of(envelope.sender["code"], envelope.reference)
         seq_no = seq_no or self._unified_number(envelope, now)
         if has_form(envelope.facts):
-            known = transit_no or envelope.facts.get("transit_seq_no", "")
-            return seq_no, known or self._unified_number(envelope, now)
+            shared = transit_no or envelope.facts.get("transit_seq_no", "")
+            return seq_no, shared or self._unified_number(envelope, now)
         return seq_no, ""
 
     def _unified_number(self, envelope: Envelope, now: datetime) -> str:

@@ -20,11 +20,11 @@ from gateway.model.risk_hint import Hint
 @dataclass(frozen=True, slots=True)
 class Handled:
     """`waits` is None for automatic release, DUTY where only the duty is unpaid, else REVIEW. `reason` is
-    shown in the queue, `told` is sent to the declarant; `due` is the duty."""
+    shown in the queue, `note` is sent to the declarant; `due` is the duty."""
 
     waits: WaitReason | None
     reason: str = ""
-    told: str = ""
+    note: str = ""
     due: Decimal = Decimal(0)
 
 
@@ -43,8 +43,8 @@ def handle(
         return Handled(WaitReason.REVIEW, "; ".join(hint.reasons), "转人工审单", due)
     doubts = [*_licences(facts, records, today), *_manual(facts, records, today), *_manifest(facts, records)]
     if doubts:
-        reasons, told = zip(*doubts, strict=True)
-        return Handled(WaitReason.REVIEW, "; ".join(reasons), f"转人工审单，{'；'.join(told)}", due)
+        reasons, notes = zip(*doubts, strict=True)
+        return Handled(WaitReason.REVIEW, "; ".join(reasons), f"转人工审单，{'；'.join(notes)}", due)
     if records.paid(names) < due:
         return Handled(WaitReason.DUTY, f"duty of {due:f} is unpaid", f"合计 {due:f}（按申报币制计）", due)
     return Handled(None, due=due)
@@ -91,17 +91,17 @@ def _manifest(facts: Mapping[str, str], records: RecordBook) -> Iterator[tuple[s
     elif manifest.packages != _number(facts.get("packages", "")) or manifest.gross_weight != _number(
         facts.get("gross_weight", "")
     ):
-        said = f"{manifest.packages} packages, {manifest.gross_weight:f} kg"
-        yield f"the manifest of {bill} says {said}", f"与提运单 {bill} 的舱单件数或重量不符"
+        stated = f"{manifest.packages} packages, {manifest.gross_weight:f} kg"
+        yield f"the manifest of {bill} says {stated}", f"与提运单 {bill} 的舱单件数或重量不符"
 
 
-def _of_trader(held: Licence | Manual, facts: Mapping[str, str]) -> bool:
-    return held.trader in (facts.get("trader_code"), facts.get("trader_scc"))
+def _of_trader(record: Licence | Manual, facts: Mapping[str, str]) -> bool:
+    return record.trader in (facts.get("trader_code"), facts.get("trader_scc"))
 
 
 def _number(text: str) -> Decimal:
     try:
-        found = Decimal(text)
+        value = Decimal(text)
     except InvalidOperation:
         return Decimal(0)
-    return found if found.is_finite() else Decimal(0)
+    return value if value.is_finite() else Decimal(0)

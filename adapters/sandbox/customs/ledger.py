@@ -68,7 +68,7 @@ class Waiting:
     """A declaration that is not finished: what it waits for, `since` when and why, and the duty that must be
     paid before it continues."""
 
-    taken: TakenSubmission
+    submission: TakenSubmission
     waits: WaitReason
     since: datetime
     reason: str
@@ -112,21 +112,21 @@ class Ledger(AnswerLog):
         return ("", "") if row is None else (str(row[0]), str(row[1]))
 
     @crash_point("customs-notes-a-submission")
-    def take(self, taken: TakenSubmission) -> None:
+    def take(self, submission: TakenSubmission) -> None:
         self._connection.execute(
             "INSERT INTO submissions (key, agent, trader, reference, operation, seq_no, entry_id, transit_no,"
             " taken_at, envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                taken.key,
-                taken.agent,
-                taken.trader,
-                taken.reference,
-                taken.operation,
-                taken.seq_no,
-                taken.entry_id,
-                taken.transit_no,
-                taken.taken_at.isoformat(),
-                taken.envelope,
+                submission.key,
+                submission.agent,
+                submission.trader,
+                submission.reference,
+                submission.operation,
+                submission.seq_no,
+                submission.entry_id,
+                submission.transit_no,
+                submission.taken_at.isoformat(),
+                submission.envelope,
             ),
         )
 
@@ -183,7 +183,7 @@ def _instant(at: datetime) -> str:
 def _waiting(row: tuple[Any, ...]) -> Waiting:
     key, agent, trader, reference, operation, seq_no, entry_id, transit_no, taken_at, envelope, *waits = row
     return Waiting(
-        taken=TakenSubmission(
+        submission=TakenSubmission(
             key=key,
             agent=agent,
             trader=trader,

@@ -26,16 +26,16 @@ def dec_result(
     *, seq_no: str, entry_id: str, channel: str, note: str, office: str, moved_on: str, at: datetime
 ) -> bytes:
     """A DEC_RESULT with the time `at`. `moved_on` is the date of entry or exit (yyyyMMdd, may be empty)."""
-    told = at.astimezone(CHINA)
+    local = at.astimezone(CHINA)
     values = {
         "CUS_CIQ_NO": seq_no,
         "ENTRY_ID": entry_id,
-        "NOTICE_DATE": told.strftime("%Y-%m-%dT%H:%M:%S"),
+        "NOTICE_DATE": local.strftime("%Y-%m-%dT%H:%M:%S"),
         "CHANNEL": channel,
         "NOTE": note,
         "CUSTOM_MASTER": office,
         "I_E_DATE": moved_on,
-        "D_DATE": told.strftime("%Y-%m-%dT00:00:00"),
+        "D_DATE": local.strftime("%Y-%m-%dT00:00:00"),
     }
     return _document(etree.Element("DEC_RESULT"), "", values)
 

@@ -35,7 +35,7 @@ _PAPERS: Final = {
 }
 
 
-def matter_of(key: str, envelope: Envelope) -> SubmissionKind:
+def kind_of(key: str, envelope: Envelope) -> SubmissionKind:
     if key != envelope.message:
         return SubmissionKind.COPY
     return _PAPERS.get((envelope.family, envelope.type), SubmissionKind.DECLARATION)
@@ -59,15 +59,15 @@ class Papers:
         self._connection = connection
 
     def keep(self, paper: Paper) -> None:
-        told = paper.envelope
+        envelope = paper.envelope
         self._connection.execute(
             "INSERT INTO papers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 paper.key,
-                told.family,
-                told.type,
-                told.sender["code"],
-                told.reference,
+                envelope.family,
+                envelope.type,
+                envelope.sender["code"],
+                envelope.reference,
                 paper.about,
                 paper.taken_at.isoformat(),
                 paper.signed,

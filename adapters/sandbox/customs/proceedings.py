@@ -24,24 +24,24 @@ class Proceedings:
     """The proceedings of one declaration at the time `now`. Its envelope was verified when it was taken."""
 
     def __init__(
-        self, ledger: Ledger, taken: TakenSubmission, now: datetime, envelope: Envelope | None = None
+        self, ledger: Ledger, submission: TakenSubmission, now: datetime, envelope: Envelope | None = None
     ) -> None:
         self._ledger = ledger
-        self._taken = taken
+        self._submission = submission
         self._now = now
-        self._envelope = envelope or read_envelope(trusted(taken.envelope))
+        self._envelope = envelope or read_envelope(trusted(submission.envelope))
         self._facts = self._envelope.facts
-        played = forced(taken.reference) is not None
-        self._journey = None if played else journey_of(taken.reference, self._facts)
+        played = forced(submission.reference) is not None
+        self._journey = None if played else journey_of(submission.reference, self._facts)
 
     def play(self, course: DeclarationCourse) -> None:
         """Records all answers of a forced course."""
-        self._ledger.queue_due(self._taken.key, answers_of(self._taken, course, self._facts))
+        self._ledger.queue_due(self._submission.key, answers_of(self._submission, course, self._facts))
         self._wait(course.waits)
 
     def begin(self) -> None:
         """Imports and stores the declaration, and lets it proceed until it has to wait."""
-        self._ledger.queue_due(self._taken.key, [technical(self._taken, DeclarationCourse())])
+        self._ledger.queue_due(self._submission.key, [technical(self._submission, DeclarationCourse())])
         self._follow(progress.stored(self._journey, self._handled()))
 
     def allows(self, act: OfficerAct, waits: WaitReason) -> bool:
@@ -58,7 +58,7 @@ class Proceedings:
 
     def documents_came(self) -> None:
         """The supplement that it waited for has come."""
-        if self._taken.reference.startswith(SUPPLEMENT_BY_HAND):
+        if self._submission.reference.startswith(SUPPLEMENT_BY_HAND):
             self._follow(Next((), WaitReason.REVIEW, "the documents that were asked for have come"))
         else:
             self._follow(progress.in_order(self._journey))
@@ -80,23 +80,25 @@ class Proceedings:
                     return progress.written_off(self._journey)
         return SAID[act]
 
-    def _follow(self, said: Next) -> None:
+    def _follow(self, step: Next) -> None:
         """Queues the notices of this step and of the automatic steps after it, and records what is waited for
         then."""
-        following: Next | None = said
+        following: Next | None = step
         while following is not None:
-            said = following
-            notices = [notice_of(self._taken, notice, self._facts, self._now) for notice in said.notices]
-            self._ledger.queue_due(self._taken.key, notices)
-            following = self._by_itself(said.waits)
-        self._wait(said.waits, said.reason)
+            step = following
+            notices = [notice_of(self._submission, notice, self._facts, self._now) for notice in step.notices]
+            self._ledger.queue_due(self._submission.key, notices)
+            following = self._by_itself(step.waits)
+        self._wait(step.waits, step.reason)
 
     def _by_itself(self, waits: WaitReason | None) -> Next | None:
         if self._journey is None:
             return None
         by_hand = self._journey.by_hand
         match waits:
-            case WaitReason.OFFICE if self._ledger.papers.has(f"{self._taken.key}-{self._facts['ie_port']}"):
+            case WaitReason.OFFICE if self._ledger.papers.has(
+                f"{self._submission.key}-{self._facts['ie_port']}"
+            ):
                 return Next((), WaitReason.DEPARTURE)
             case WaitReason.DEPARTURE if not by_hand:
                 return progress.departed(self._journey)
@@ -108,11 +110,11 @@ class Proceedings:
 
     def _handled(self) -> Handled:
         today = china_date(self._now)
-        return handle(self._envelope.hint, self._facts, self._ledger.records, self._taken.names, today)
+        return handle(self._envelope.hint, self._facts, self._ledger.records, self._submission.names, today)
 
     def _wait(self, waits: WaitReason | None, reason: str = "") -> None:
         due = duty_due(self._facts, self._ledger.records) if waits is WaitReason.DUTY else Decimal(0)
-        self._ledger.wait(self._taken.key, waits, self._now, reason, due)
+        self._ledger.wait(self._submission.key, waits, self._now, reason, due)
 
 
 def let_go_what_is_paid(ledger: Ledger, now: datetime) -> list[TakenSubmission]:
@@ -120,8 +122,8 @@ def let_go_what_is_paid(ledger: Ledger, now: datetime) -> list[TakenSubmission]:
     one (a forced course, a decision by hand), any payment is enough."""
     gone = []
     for each in ledger.waiting():
-        paid = ledger.records.paid(each.taken.names) if each.waits is WaitReason.DUTY else Decimal(0)
+        paid = ledger.records.paid(each.submission.names) if each.waits is WaitReason.DUTY else Decimal(0)
         if paid > 0 and paid >= each.due:
-            Proceedings(ledger, each.taken, now).paid()
-            gone.append(each.taken)
+            Proceedings(ledger, each.submission, now).paid()
+            gone.append(each.submission)
     return gone

@@ -32,16 +32,16 @@ def stored(journey: Journey | None, handled: Handled) -> Next:
     return Next((STORED,), WaitReason.OFFICE)
 
 
-def _judged(said: Notice, journey: Journey | None, handled: Handled) -> Next:
-    """What follows the handling; `said` is the first notice. A review by hand has no CHANNEL of its own, so
-    `said` mentions it."""
+def _judged(first: Notice, journey: Journey | None, handled: Handled) -> Next:
+    """What follows the handling; `first` is the first notice. A review by hand has no CHANNEL of its own, so
+    `first` mentions it."""
     match handled.waits:
         case None:
-            return in_order(journey).after(said, REVIEWED)
+            return in_order(journey).after(first, REVIEWED)
         case WaitReason.DUTY:
-            return Next((said, REVIEWED, DUTY.because(handled.told)), WaitReason.DUTY, handled.reason)
+            return Next((first, REVIEWED, DUTY.because(handled.note)), WaitReason.DUTY, handled.reason)
         case by_hand:
-            return Next((said.because(handled.told),), by_hand, handled.reason)
+            return Next((first.because(handled.note),), by_hand, handled.reason)
 
 
 def released(journey: Journey | None) -> Next:

@@ -19,7 +19,7 @@ def read_records(kind: Kind, path: Path) -> list[CustomsRecord]:
     """The records of a file in UTF-8, with or without BOM, or else GBK. Raises `BadRecords`, and `OSError`
     where the file cannot be read."""
     errors: list[str] = []
-    found: dict[str, CustomsRecord] = {}
+    records: dict[str, CustomsRecord] = {}
     for line, cells in _rows(kind, path, errors):
         place = f"{path.name}, line {line}"
         try:
@@ -27,14 +27,14 @@ def read_records(kind: Kind, path: Path) -> list[CustomsRecord]:
         except ValidationError as error:
             errors.extend(wrong(place, error))
             continue
-        if read.number in found:
+        if read.number in records:
             errors.append(f"{place}: {read.number} stands there more than once")
-        found[read.number] = read
-    if not found and not errors:
+        records[read.number] = read
+    if not records and not errors:
         errors.append(f"{path.name}: no record in it")
     if errors:
         raise BadRecords("\n".join(errors))
-    return list(found.values())
+    return list(records.values())
 
 
 def _rows(kind: Kind, path: Path, errors: list[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -24,7 +24,7 @@ class NotFitting(Exception):
 
 def facts_of(waiting: Waiting) -> dict[str, str]:
     """The facts of the declaration. The envelope was verified when it was taken."""
-    return read_envelope(trusted(waiting.taken.envelope)).facts
+    return read_envelope(trusted(waiting.submission.envelope)).facts
 
 
 def decide(ledger: Ledger, key: str, act: OfficerAct, *, actor: str, reason: str, now: datetime) -> None:
@@ -35,12 +35,12 @@ def decide(ledger: Ledger, key: str, act: OfficerAct, *, actor: str, reason: str
     something else; then nothing is changed.
     """
     with ledger.transaction():
-        found = ledger.waits(key)
-        if found is None:
+        waiting = ledger.waits(key)
+        if waiting is None:
             raise NotInQueue(key)
-        proceedings = Proceedings(ledger, found.taken, now)
-        if not proceedings.allows(act, found.waits):
-            raise NotFitting(_why(act, found.waits))
+        proceedings = Proceedings(ledger, waiting.submission, now)
+        if not proceedings.allows(act, waiting.waits):
+            raise NotFitting(_why(act, waiting.waits))
         proceedings.decided(act, reason)
         ledger.note_act(key, act, actor, reason, now)
 

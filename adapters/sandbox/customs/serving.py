@@ -93,12 +93,12 @@ class ExchangeServing:
         return well
 
     def _waiting(self) -> list[str]:
-        found = [
+        entries = [
             (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name)
             for entry in finished(self._exchange.out)
             if entry.name.endswith((".zip", ".xml"))
         ]
-        return [name for _at, name in sorted(found)]
+        return [name for _at, name in sorted(entries)]
 
     async def _take(self, name: str) -> None:
         file = self._exchange.out / name
@@ -126,9 +126,9 @@ class ExchangeServing:
 
     def _refuse(self, file: Path, key: str, reference: str, reason: str) -> None:
         if KEY.fullmatch(key):
-            name, said = refusal(key, reference, reason)
-            told = Answer(id="0", name=name, body=said, key=key)
-            put(self._exchange.into / f"{key}__0__{name}", partial(_write, told_body(told, self._dxp)))
+            name, body = refusal(key, reference, reason)
+            answer = Answer(id="0", name=name, body=body, key=key)
+            put(self._exchange.into / f"{key}__0__{name}", partial(_write, told_body(answer, self._dxp)))
         refused = self._exchange.refused / file.name
         put(refused.with_suffix(".txt"), partial(_write, f"{reason}\n".encode()))
         move(file, refused)

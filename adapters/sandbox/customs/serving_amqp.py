@@ -127,10 +127,10 @@ class AmqpServing:
 
     async def _answer(self, question: AbstractIncomingMessage) -> None:
         key = question.body.decode("ascii", "replace")
-        known = SUBMISSION_KEY.fullmatch(key) and (await self._backend.ask(key))[0] is Outcome.TAKEN
-        said = word(Word.TAKEN if known else Word.UNKNOWN, question)
+        is_known = SUBMISSION_KEY.fullmatch(key) and (await self._backend.ask(key))[0] is Outcome.TAKEN
+        reply = word(Word.TAKEN if is_known else Word.UNKNOWN, question)
         # If the asker no longer waits, its reply queue is gone and the reply is lost.
-        await self._sending.publish("", question.reply_to or "", said)
+        await self._sending.publish("", question.reply_to or "", reply)
         with contextlib.suppress(AMQPError):
             await question.ack()
 

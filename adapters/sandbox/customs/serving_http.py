@@ -177,12 +177,12 @@ class AnswerPusher:
             headers |= {"Submission-Key": answer.key} if answer.key else {}
             body = told_body(answer, self._dxp)
             try:
-                said = await client.post(self._url, content=body, headers=headers)
+                response = await client.post(self._url, content=body, headers=headers)
             except httpx.HTTPError as error:
                 log.warning("answer not brought", error=printable(repr(error)))
                 return False
-            if said.status_code != 204:
-                log.warning("answer not brought", status=said.status_code, error=printable(said.text))
+            if response.status_code != 204:
+                log.warning("answer not brought", status=response.status_code, error=printable(response.text))
                 return False
             await self._backend.acknowledge([answer.id])
         return True

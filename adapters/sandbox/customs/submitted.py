@@ -51,7 +51,7 @@ def unpacked(
             )
         except MessageRejected as trouble:
             raise SubmissionRefused(
-                "; ".join(f"{found.code}: {found.en}" for found in trouble.findings)
+                "; ".join(f"{finding.code}: {finding.en}" for finding in trouble.findings)
             ) from trouble
 
 
@@ -60,8 +60,8 @@ def _bare(key: str, packed: IO[bytes], inside: IO[bytes]) -> IO[bytes]:
     packed.seek(0)
     if start != b"<":  # only a DXP envelope begins so
         return packed
-    if (told := dxp.read(packed, inside)).id != key:
-        raise SubmissionRefused(f"the envelope of DXP is that of another message: {printable(told.id)}")
+    if (head := dxp.read(packed, inside)).id != key:
+        raise SubmissionRefused(f"the envelope of DXP is that of another message: {printable(head.id)}")
     inside.seek(0)
     return inside
 
@@ -95,8 +95,8 @@ def reference_of(envelope: bytes) -> str:
 
 def refusal(key: str, reference: str, reason: str) -> tuple[str, bytes]:
     """Name and body of the technical answer that nothing was imported."""
-    said = import_response(code=1, error=reason, client_reference=reference, seq_no="", transit_no="")
-    return f"Failed_{key}.xml", said
+    body = import_response(code=1, error=reason, client_reference=reference, seq_no="", transit_no="")
+    return f"Failed_{key}.xml", body
 
 
 def _enclosure(entry: ArchiveEntry, sha256: str) -> Enclosure:

@@ -22,7 +22,7 @@ from adapters.home.certificates import VALID, make_p256_pair, make_rsa_pair
 from adapters.home.clock import utc_now
 from adapters.store.database import Database, Transaction, sqlite_engine
 from adapters.store.migrate import migrate
-from adapters.store.read.standing import BEHIND, StoreStatus, accept_clock
+from adapters.store.read.store_status import BEHIND, StoreStatus, accept_clock
 from adapters.store.tables.messages import events
 from gateway.formats import xml
 from gateway.formats.signing import XadesSigner

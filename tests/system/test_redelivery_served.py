@@ -15,7 +15,7 @@ from adapters.store.tables.messages import deliveries
 from gateway.model.states import DeliveryState, State
 from tests.support.invariants import violations
 from tests.system.conftest import Mortal
-from tests.system.test_customs_of_its_own import Customs, behind_a_folder, found, released_once, send
+from tests.system.test_separate_customs import Customs, behind_a_folder, found, released_once, send
 
 
 @pytest.fixture(scope="module")

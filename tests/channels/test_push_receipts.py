@@ -15,7 +15,7 @@ from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from adapters.transport.files.local import LocalFiles
 from gateway.model.parties import Delivery
-from tests.store.test_postings import given, register
+from tests.store.test_receipt_delivery import given, register
 from tests.support.stores import NOW, Store
 
 

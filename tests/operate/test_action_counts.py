@@ -9,7 +9,7 @@ from adapters.store.read.operator_acts import acts_since
 from gateway.config.monitoring import AlarmSettings
 from gateway.model.policy import OperationsPolicy
 from gateway.monitor.alarm_conditions import many_acts
-from tests.monitor.test_telling import Watched
+from tests.monitor.test_notifiers import Watched
 from tests.support.harness import Harness
 from tests.support.operating import gateway, refused
 

@@ -20,7 +20,7 @@ from adapters.monitor import alarm_watch as watch
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import messages
 from gateway.model.backoff import Backoff
-from tests.monitor.test_telling import Watched, break_, mend, watched, webhook
+from tests.monitor.test_notifiers import Watched, break_, mend, watched, webhook
 from tests.support.harness import NOW, Harness
 from tests.support.mute import Mute
 from tests.support.operating import accepted, gateway, refused

@@ -37,10 +37,14 @@ FROM messages ORDER BY seq
 """,
     """
 INSERT INTO receipts (message, account, folder, name, kind, verdict, final, superseded, body, size,
-    created_at, collected_at, post_at)
+    created_at, collected_at)
 SELECT id, account, 'InBox', 'Gateway_' || seq || '.xml', 'gateway', 'accepted', 1, 0, zeroblob(200), 200,
-    received_at, received_at, CASE WHEN seq > :count - 300 THEN received_at END
+    received_at, received_at
 FROM messages
+""",
+    """
+INSERT INTO to_post (account, item, due_at, fence)
+SELECT account, id, created_at, 0 FROM receipts WHERE id > :count - 300
 """,
     """
 INSERT INTO deliveries (message, destination, account, about, key, state, envelope, package_sha256,

@@ -1,6 +1,6 @@
 """Words that are stored or sent keep their spelling: whatever is renamed in the code, those of an earlier
 release are still there. A name may gain a synonym; it never loses one, except the columns and indexes that
-migration 0016 moved into queues of their own.
+migrations 0016 and 0017 moved into queues of their own.
 
 `python -m tests.test_stored_words` prints what the code has now, to extend tests/stored_words.json with.
 """

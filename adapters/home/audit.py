@@ -20,8 +20,8 @@ from sqlalchemy import Column, Connection, Row, Select, select, text
 from adapters.home.home import Home
 from adapters.store.database import GENESIS, chained
 from adapters.store.read.packages import packages
-from adapters.store.tables.messages import UNREADABLE, deliveries, events, messages, receipts
-from adapters.store.tables.queues import QUEUED, to_judge, to_send
+from adapters.store.tables.messages import UNREADABLE, deliveries, events, messages, receipts, requests
+from adapters.store.tables.queues import QUEUED, to_judge, to_post, to_request, to_send
 from adapters.store.write.receipts import SIGNED
 from gateway.formats import xml
 from gateway.formats.certificates import certificate
@@ -239,19 +239,26 @@ class Audit:
         return self._links.get(int(sequence)) == (message, link.get("digest"))
 
 
+# Of each queue what must be in it, and what may be.
+_TO_JUDGE: Final = select(messages.c.seq).where(messages.c.state == State.RECEIVED)
+_TO_SEND: Final = select(deliveries.c.id).where(deliveries.c.state.in_(QUEUED))
+_TO_REQUEST: Final = select(requests.c.id).where(requests.c.told_at.is_(None))
 _OPEN: Final = (
-    (to_judge, select(messages.c.seq).where(messages.c.state == State.RECEIVED)),
-    (to_send, select(deliveries.c.id).where(deliveries.c.state.in_(QUEUED))),
+    (to_judge, _TO_JUDGE, _TO_JUDGE),
+    (to_send, _TO_SEND, _TO_SEND),
+    (to_request, _TO_REQUEST, _TO_REQUEST),
+    # Whether an account had its receipts delivered when one was given to it is written nowhere else.
+    (to_post, None, select(receipts.c.id).where(receipts.c.removed_at.is_(None))),
 )
 
 
 def _queues(reader: Connection) -> Iterator[Wrong]:
     """What is not in its queue is never done; what is in it and finished would be done again."""
-    for queue, open_ in _OPEN:
+    for queue, required, allowed in _OPEN:
         queued = select(queue.c.item)
-        for item in reader.execute(open_.except_(queued)).scalars():
+        for item in () if required is None else reader.execute(required.except_(queued)).scalars():
             yield Wrong(queue.name, str(item), "missing", "it is not done, and nothing will do it")
-        for item in reader.execute(queued.except_(open_)).scalars():
+        for item in reader.execute(queued.except_(allowed)).scalars():
             yield Wrong(queue.name, str(item), "added", "it is not to be done")
 
 

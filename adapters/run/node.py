@@ -28,7 +28,6 @@ from adapters.run.judge_pool import WorkerJudges
 from adapters.run.partners import visited_partners
 from adapters.run.reload import Reloader
 from adapters.run.worker import Judging
-from adapters.store.claims import SqlClaims
 from adapters.store.migrate import migrate
 from adapters.store.read.amqp_dedup import SqlAmqpDuplicates
 from adapters.store.read.dossiers import SqlDossiers
@@ -41,12 +40,15 @@ from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.destinations import SqlDestinations
 from adapters.store.write.document_requests import SqlDocumentRequests
 from adapters.store.write.messages import SqlMessages
+from adapters.store.write.pending_receipts import SqlPendingReceipts
 from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
+from adapters.store.write.take_over import SqlClaims
 from gateway.config.connections import AssociationSettings
-from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
+from gateway.deliver.dispatcher import DOWN_AFTER, DispatchConfig, Dispatcher
 from gateway.deliver.rate_limit import RateLimits
 from gateway.model.parties import Account
 from gateway.model.policy import Policy
+from gateway.notify.pending_receipts import PendingReceipts
 from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
 from gateway.run.worker import Node, NodeConfig
@@ -118,26 +120,30 @@ async def running(home: Home) -> AsyncIterator[Running]:
 
         reload = Reloader(home, in_force, judges, database, clock, judge_by, renewals)
         await reload.begin()
+        dispatch = Dispatcher(
+            DispatchConfig(
+                outbox=outbox,
+                destinations=SqlDestinations(database),
+                backends=backends,
+                limits={
+                    name: RateLimits(at_once=each.at_once, rate=each.rate)
+                    for name, each in settings.backend.items()
+                },
+                budget=timedelta(hours=settings.outbox.budget_hours),
+                blobs=blobs,
+                clock=clock,
+                observer=monitor.observer,
+            )
+        )
         config = NodeConfig(
             messages=SqlMessages(database),
             claims=SqlClaims(database),
-            dispatch=Dispatcher(
-                DispatchConfig(
-                    outbox=outbox,
-                    destinations=SqlDestinations(database),
-                    backends=backends,
-                    limits={
-                        name: RateLimits(at_once=each.at_once, rate=each.rate)
-                        for name, each in settings.backend.items()
-                    },
-                    budget=timedelta(hours=settings.outbox.budget_hours),
-                    blobs=blobs,
-                    clock=clock,
-                    observer=monitor.observer,
-                )
-            ),
+            dispatch=dispatch,
             answers=answers,
             reminders=reminders,
+            pending_receipts=PendingReceipts(
+                SqlPendingReceipts(database), judges, dispatch.down, DOWN_AFTER, clock
+            ),
             judges=judges,
             backends=backends,
             accounts={
@@ -163,9 +169,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
         )
         if settings.push is not None:
             pushed_to = await stack.enter_async_context(
-                listening(
-                    *(settings.push, home.path, pushed_among(backends), config.dispatch.taken), renewals
-                )
+                listening(*(settings.push, home.path, pushed_among(backends), dispatch.taken), renewals)
             )
             log.info("answers may be brought", host=pushed_to[0], port=pushed_to[1])
         server = SftpServer(

@@ -1,13 +1,12 @@
 """Claims: whoever takes a piece of work from a queue has it alone until its lease ends.
 
-All queues work alike (`tables.queues`). An owner is one opening of the store. It never takes over from
-itself, since its own tasks end its claims; the leases of an owner that died end with time, or when a node
-starts that holds the home's lock. An outcome is written only with the fence of its claim: a claim that was
-lost writes nothing.
+All queues work alike (`tables.queues`). An owner is one opening of the store. What a node that died had
+claimed is put back into its queue when the leases end, or when a node starts that holds the home's lock
+(`write.take_over`). An outcome is written only with its claim: a claim that was lost writes nothing.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -27,15 +26,25 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
+    tuple_,
     update,
 )
 
-from adapters.store.database import Database, Transaction
+from adapters.store.database import Transaction
 from adapters.store.index_steps import distinct_values
-from adapters.store.tables.messages import Instant, deliveries, messages
-from adapters.store.tables.queues import CLAIMED, QUEUED, to_judge, to_send
+from adapters.store.tables.messages import Instant, deliveries, messages, parties, requests
+from adapters.store.tables.queues import (
+    CLAIMED,
+    QUEUED,
+    to_judge,
+    to_notify,
+    to_post,
+    to_request,
+    to_send,
+)
+from gateway.model.parties import Delivery
 from gateway.model.states import DeliveryState
-from gateway.run.claims import LEASE
 from gateway.run.fairness import in_turn
 
 
@@ -49,35 +58,42 @@ class Claim:
 
 
 class Queue:
-    """The statements of one queue. `within` names the columns that say which part of it a claim is for; of
-    an account, what comes first by `order` goes first; `unless` is true of what has to wait for another."""
+    """The statements of one queue. `part` is the column that says which part of it a claim is for, and
+    `accounts` selects the accounts that it is for, if not for all; of an account, what comes first by `order`
+    goes first; `unless` is true of what has to wait for another.
+
+    `resumes`: an owner claims from it only after it has finished what it had claimed there before, so that
+    what it left is free. Otherwise an owner's claims are ended by nobody but itself as long as it lives.
+    """
 
     def __init__(
         self,
         table: Table,
         *,
-        within: Sequence[Column[Any]] = (),
+        part: Column[Any] | None = None,
+        accounts: Select[Any] | None = None,
         order: Sequence[Column[Any]],
-        unless: ColumnElement[bool],
+        unless: ColumnElement[bool] | None = None,
+        resumes: bool = False,
     ) -> None:
         c = table.c
         self._counted = [c.fence, *([c.attempts] if "attempts" in c else [])]
-        here = [column == bindparam(column.name) for column in within]
-        ended = and_(c.lease_until <= bindparam("now"), c.owner != bindparam("owner"))
-        free = or_(c.lease_until.is_(None), ended)
-        due = (*here, c.due_at <= bindparam("now"), free, not_(unless))
+        own = c.owner == bindparam("by")
+        here = [] if part is None else [part == bindparam("in_part")]
+        free = or_(c.lease_until.is_(None), own) if resumes else c.lease_until.is_(None)
+        due = (*here, c.due_at <= bindparam("now"), free, *(() if unless is None else (not_(unless),)))
         # The accounts that have something, found by stepping through the key however much each has; then the
         # first of each. Reading the head of the queue instead would hide the others behind one that has more.
         busy = distinct_values(c.account, *here, name="busy")
+        theirs = true() if accounts is None else busy.c.account.in_(accounts)
 
-        def first_of(account: Any, *more: ColumnElement[bool]) -> Select[Any]:
-            return select(c.item).where(*due, c.account == account, *more).order_by(*order).limit(1)
+        def items_of(account: Any) -> Select[Any]:
+            return select(c.item).where(*due, c.account == account).order_by(*order)
 
-        oldest = first_of(busy.c.account).correlate(busy).scalar_subquery()
-        self._oldest = select(busy.c.account, oldest.label("item"))
-        self._following = first_of(bindparam("of"), c.item.not_in(bindparam("chosen", expanding=True)))
+        oldest = items_of(busy.c.account).limit(1).correlate(busy).scalar_subquery()
+        self._oldest = select(busy.c.account, oldest.label("item")).where(theirs)
+        self._line = items_of(bindparam("of")).limit(bindparam("most"))
         self._at_work = select(c.account).where(*here, CLAIMED, not_(free))
-        self._ended = select(c.item).where(CLAIMED, ended)
         self._lease = (
             update(table)
             .where(c.item.in_(bindparam("claimed", expanding=True)))
@@ -89,28 +105,22 @@ class Queue:
             )
             .returning(c.item, *self._counted)
         )
-        self._put_back = update(table).where(
-            c.item == bindparam("of_item"), c.fence == bindparam("by_fence"), CLAIMED
-        )
-        self._end = delete(table).where(c.item == bindparam("of_item")).returning(*self._counted)
         self._fence = select(c.fence).where(c.item == bindparam("of_item"), CLAIMED)
-        self._renew = (
-            update(table).where(CLAIMED, c.owner == bindparam("by")).values(lease_until=bindparam("until"))
-        )
-        self._end_others = (
-            update(table)
-            .where(CLAIMED, c.owner != bindparam("by"), c.lease_until > bindparam("now"))
-            .values(lease_until=bindparam("now"))
-        )
+        claims = tuple_(c.item, c.fence).in_(bindparam("held", expanding=True))
+        held: list[ColumnElement[bool]] = [claims, c.lease_until.is_not(None), own]
+        self._put_back = update(table).where(*held)
+        self._finish = delete(table).where(*held).returning(c.item)
+        self._end = delete(table).where(c.item == bindparam("of_item")).returning(*self._counted)
+        self._any = select(c.item).where(CLAIMED, own).limit(1)
+        self._renew = update(table).where(CLAIMED, own).values(lease_until=bindparam("until"))
+        ended = and_(CLAIMED, c.owner != bindparam("by"), c.lease_until <= bindparam("ended_by"))
+        self._ended = select(c.item).where(ended)
+        self._take_over = update(table).where(ended).values(owner=None, lease_until=None).returning(c.item)
 
-    def due(self, reader: Connection, owner: str, now: datetime, **within: str) -> Mapping[str, int]:
+    def due(self, reader: Connection, owner: str, now: datetime, part: str = "") -> Mapping[str, int]:
         """The first item that may be claimed of each account that has one."""
-        found = reader.execute(self._oldest, {"owner": owner, "now": now, **within})
+        found = reader.execute(self._oldest, {"by": owner, "now": now, "in_part": part})
         return {row.account: row.item for row in found if row.item is not None}
-
-    def ended(self, reader: Connection, owner: str, now: datetime) -> Sequence[int]:
-        """The claims of others whose leases have ended."""
-        return reader.execute(self._ended, {"owner": owner, "now": now}).scalars().all()
 
     def claim(
         self,
@@ -121,17 +131,22 @@ class Queue:
         until: datetime,
         *,
         served: Mapping[str, int] | None = None,
-        **within: str,
+        part: str = "",
     ) -> list[tuple[str, Claim]]:
         """Claims at most `limit` items, in turn between accounts (`fairness.in_turn`); each with its
         account."""
-        connection, where = transaction.connection, {"owner": owner, "now": now, **within}
+        connection, where = transaction.connection, {"by": owner, "now": now, "in_part": part}
+        lines: dict[str, Iterator[int]] = {}
 
-        def following(account: str, chosen: Sequence[int]) -> int | None:
-            return connection.execute(self._following, {**where, "of": account, "chosen": chosen}).scalar()
+        def following(account: str) -> int | None:
+            if account not in lines:
+                line = connection.execute(self._line, {**where, "of": account, "most": limit}).scalars()
+                lines[account] = iter(line.all())
+                next(lines[account])  # the oldest is known already
+            return next(lines[account], None)
 
         at_work = Counter(connection.execute(self._at_work, where).scalars())
-        oldest = self.due(connection, owner, now, **within)
+        oldest = self.due(connection, owner, now, part)
         chosen = in_turn(limit, oldest, at_work, following, served)
         if not chosen:
             return []
@@ -145,24 +160,46 @@ class Queue:
         return transaction.connection.execute(self._fence, {"of_item": item}).scalar() == fence
 
     def put_back(
-        self, transaction: Transaction, item: int, fence: int, due_at: datetime, **changed: int
-    ) -> bool:
-        """Ends a claim of work that is not done; false where it was lost."""
-        back = {"due_at": due_at, "owner": None, "lease_until": None, **changed}
-        where = {"of_item": item, "by_fence": fence}
-        return transaction.connection.execute(self._put_back, {**where, **back}).rowcount > 0
+        self,
+        transaction: Transaction,
+        owner: str,
+        claims: Mapping[int, int],
+        due_at: datetime,
+        *,
+        changed: Mapping[str, int] | None = None,
+    ) -> None:
+        """Ends claims, given as items with their fences, of work that is not done; those that were lost stay
+        as they are."""
+        values = {"due_at": due_at, "owner": None, "lease_until": None, **(changed or {})}
+        held = {"held": list(claims.items()), "by": owner}
+        transaction.connection.execute(self._put_back.values(values), held)
+
+    def finish(self, transaction: Transaction, owner: str, claims: Mapping[int, int]) -> Sequence[int]:
+        """Takes what is done out of the queue, given as items with their fences, and returns the items; those
+        whose claims were lost stay."""
+        held = {"held": list(claims.items()), "by": owner}
+        return transaction.connection.execute(self._finish, held).scalars().all()
 
     def end(self, transaction: Transaction, item: int) -> Mapping[str, int]:
-        """Takes it out of the queue: it is done, or not to be done any more. Returns the counts of its claims
-        (`fence`, and `attempts` if the queue has them), none where it was not in the queue."""
+        """Takes it out of the queue, whoever has it: it is not to be done any more. Returns the counts of its
+        claims (`fence`, and `attempts` if the queue has them), none where it was not in the queue."""
         row = transaction.connection.execute(self._end, {"of_item": item}).first()
         return {} if row is None else row._asdict()
 
-    def renew(self, transaction: Transaction, owner: str, until: datetime) -> int:
-        return transaction.connection.execute(self._renew, {"by": owner, "until": until}).rowcount
+    def has_claims(self, reader: Connection, owner: str) -> bool:
+        return reader.execute(self._any, {"by": owner}).first() is not None
 
-    def end_leases_of_others(self, transaction: Transaction, owner: str, now: datetime) -> int:
-        return transaction.connection.execute(self._end_others, {"by": owner, "now": now}).rowcount
+    def renew(self, transaction: Transaction, owner: str, until: datetime) -> None:
+        transaction.connection.execute(self._renew, {"by": owner, "until": until})
+
+    def left_by_others(self, reader: Connection, owner: str, ended_by: datetime) -> Sequence[int]:
+        """What others have claimed whose leases were over at a time: they died."""
+        return reader.execute(self._ended, {"by": owner, "ended_by": ended_by}).scalars().all()
+
+    def take_over(self, transaction: Transaction, owner: str, ended_by: datetime) -> Sequence[int]:
+        """Puts back what `left_by_others` finds."""
+        given = {"by": owner, "ended_by": ended_by}
+        return transaction.connection.execute(self._take_over, given).scalars().all()
 
 
 _earlier = to_judge.alias("earlier")
@@ -191,7 +228,7 @@ def queue_for_judgement(transaction: Transaction, seq: int, turn: str | None) ->
 _before = deliveries.alias("before")
 TO_SEND: Final = Queue(
     to_send,
-    within=(to_send.c.destination,),
+    part=to_send.c.destination,
     order=(to_send.c.due_at, to_send.c.item),
     # Nothing of the same declaration is in progress there, or is to be sent before it.
     unless=and_(
@@ -207,7 +244,6 @@ TO_SEND: Final = Queue(
         .exists(),
     ),
 )
-_QUEUES: Final = (TO_JUDGE, TO_SEND)
 _TO_BE_SENT: Final = insert(to_send).from_select(
     ["destination", "account", "item", "due_at", "fence", "about"],
     select(
@@ -229,20 +265,46 @@ def queue_for_sending(transaction: Transaction, ids: Sequence[int], due_at: date
         transaction.connection.execute(_TO_BE_SENT, {"ids": list(ids), "due_at": due_at})
 
 
-class SqlClaims:
-    """gateway.run.claims.Claims over a `Database`."""
+TO_POST_OVER_AMQP: Final = Queue(
+    to_post,
+    accounts=select(parties.c.account).where(parties.c.delivery == Delivery.AMQP),
+    order=(to_post.c.item,),
+    resumes=True,
+)
+TO_POST_TO_FOLDERS: Final = Queue(
+    to_post,
+    part=to_post.c.account,
+    accounts=select(parties.c.account).where(parties.c.delivery == Delivery.FOLDER),
+    order=(to_post.c.item,),
+    resumes=True,
+)
+_TO_BE_POSTED: Final = insert(to_post)
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    async def end_leases_of_others(self, now: datetime) -> int:
-        owner = self._database.owner
-        return await self._database.write(
-            lambda transaction: sum(each.end_leases_of_others(transaction, owner, now) for each in _QUEUES)
-        )
+def queue_for_posting(
+    transaction: Transaction, receipts: Sequence[tuple[int, str]], due_at: datetime
+) -> None:
+    """Queues receipts, given with their accounts, that are not in the queue."""
+    rows = [{"account": account, "item": item, "due_at": due_at, "fence": 0} for item, account in receipts]
+    if rows:
+        transaction.connection.execute(_TO_BE_POSTED, rows)
 
-    async def renew(self, now: datetime) -> None:
-        owner, until = self._database.owner, now + LEASE
-        await self._database.write(
-            lambda transaction: sum(each.renew(transaction, owner, until) for each in _QUEUES)
-        )
+
+TO_REQUEST: Final = Queue(to_request, order=(to_request.c.item,), resumes=True)
+_TO_BE_REQUESTED: Final = insert(to_request).from_select(
+    ["account", "item", "due_at", "fence"],
+    select(messages.c.account, requests.c.id, requests.c.at, literal_column("0"))
+    .join(messages, messages.c.id == requests.c.message)
+    .where(requests.c.id == bindparam("which")),
+)
+
+
+def queue_document_request(transaction: Transaction, request: int) -> None:
+    """Queues a request for documents to be signed and sent."""
+    transaction.connection.execute(_TO_BE_REQUESTED, {"which": request})
+
+
+TO_NOTIFY: Final = Queue(to_notify, order=(to_notify.c.item,), resumes=True)
+
+# Each table of claims once.
+QUEUES: Final = (TO_JUDGE, TO_SEND, TO_POST_OVER_AMQP, TO_REQUEST, TO_NOTIFY)

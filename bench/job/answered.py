@@ -92,6 +92,7 @@ class Answered:
         assert self.deadline is not None
         self.request = DocumentRequest(
             id=rows.number("requests"),
+            fence=1,
             at=at,
             why=RequestReason.DUE,
             documents=self.missing,

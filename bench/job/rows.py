@@ -91,11 +91,13 @@ REQUEST: Final = (
 )
 _RECEIPT: Final = (
     "INSERT INTO receipts (id, message, account, folder, name, kind, verdict, final, superseded, body, size,"
-    " created_at, post_at) VALUES (?, ?, ?, 'InBox', ?, ?, ?, ?, 0, ?, ?, ?, ?)"
+    " created_at) VALUES (?, ?, ?, 'InBox', ?, ?, ?, ?, 0, ?, ?, ?)"
 )
-_POSTED: Final = (
-    "UPDATE receipts SET post_at = NULL, collected_at = ? WHERE id BETWEEN ? AND ? AND post_at IS NOT NULL"
+_TO_POST: Final = "INSERT INTO to_post (account, item, due_at, fence) VALUES (?, ?, ?, 0)"
+_COLLECTED: Final = (
+    "UPDATE receipts SET collected_at = ? WHERE id IN (SELECT item FROM to_post WHERE item BETWEEN ? AND ?)"
 )
+_POSTED: Final = "DELETE FROM to_post WHERE item BETWEEN ? AND ?"
 _EVENT: Final = (
     "INSERT INTO events (sequence, message, at, event, actor, state, detail, digest, latest)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -167,14 +169,13 @@ class Rows:
         moment, brought = micros(at), []
         for each in given:
             self._receipt += 1
-            post_at = None
             if each.account in self._delivered:
-                post_at = moment
+                self.put(_TO_POST, each.account, self._receipt, moment)
                 brought.append((self._receipt, each))
             self._rows[_RECEIPT].append(
                 (
                     *(self._receipt, message, each.account, each.name, each.kind, each.verdict, each.final),
-                    *(each.body, len(each.body), moment, post_at),
+                    *(each.body, len(each.body), moment),
                 )
             )
         return brought
@@ -226,7 +227,8 @@ class Rows:
     def posted(self, at: datetime) -> None:
         """What has been published up to the commit before is confirmed."""
         if self._published > self._posted:
-            self.put(_POSTED, micros(at), self._posted + 1, self._published)
+            self.put(_COLLECTED, micros(at), self._posted + 1, self._published)
+            self.put(_POSTED, self._posted + 1, self._published)
             self._posted = self._published
 
     def commit(self) -> None:
@@ -234,7 +236,7 @@ class Rows:
         self.connection.execute("BEGIN IMMEDIATE")
         for statement, rows in self._rows.items():
             changed = self.connection.executemany(statement, rows).rowcount
-            assert changed == len(rows) or statement in (PACKAGE, _POSTED), statement
+            assert changed == len(rows) or statement in (PACKAGE, _COLLECTED, _POSTED), statement
         self.connection.execute("COMMIT")
         self._rows.clear()
         self._published = self._receipt

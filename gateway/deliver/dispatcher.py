@@ -81,15 +81,9 @@ class Dispatcher:
         self.wake = asyncio.Event()
         self.taken = {name: asyncio.Event() for name in config.backends}
 
-    async def recover(self) -> None:
-        """Takes up the deliveries that the last node left."""
-        now = self._config.clock()
-        await self._config.outbox.take_over(now)
-        await self._config.outbox.try_all(now)
-
-    async def take_over(self) -> bool:
-        """Takes up the deliveries of nodes that died; whether there were any."""
-        return await self._config.outbox.take_over(self._config.clock()) > 0
+    async def try_all(self) -> None:
+        """Makes everything that waits due now. Called before serving."""
+        await self._config.outbox.try_all(self._config.clock())
 
     def stop(self) -> None:
         self._stopping.set()

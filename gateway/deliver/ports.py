@@ -12,12 +12,8 @@ from gateway.model.states import DeliveryState
 
 
 class Outbox(Protocol):
-    """Deliveries to back-ends. Claimed items are `sending`; after a crash they are `unknown`."""
-
-    async def take_over(self, now: datetime) -> int:
-        """Ends the claims of others whose leases are over, and returns their number: what they may have sent
-        is asked about first, and goes to no other back-end."""
-        ...
+    """Deliveries to back-ends. Claimed items are `sending`; those of a node that died become
+    `unknown` (`gateway.run.claims`)."""
 
     async def try_all(self, now: datetime) -> None:
         """Makes everything that waits due now. Called before serving: what was repaired while no node ran

@@ -48,9 +48,11 @@ _SAID: Final[Mapping[RequestReason, tuple[str, str]]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRequest:
     """A stored request with the current state of its declaration. `documents` and `due_at` are for documents
-    that are due after release, `note` holds customs' own words where customs asks."""
+    that are due after release, `note` holds customs' own words where customs asks; `fence` is that of the
+    claim under which it is sent."""
 
     id: int
+    fence: int
     at: datetime
     why: RequestReason
     documents: tuple[str, ...]

@@ -1,21 +1,25 @@
-"""The ports of notifying: receipts to be delivered, and requests for documents to be sent."""
+"""The ports of notifying: receipts to be delivered, requests for documents and pending receipts to be
+sent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from gateway.model.folders import Folder
 from gateway.model.message import Receipt, ReceiptKind, Reply
+from gateway.model.pending_receipt import PendingReceipt
 from gateway.notify.document_requests import DocumentRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptDelivery:
     """A receipt to deliver to its account, with the reply properties of the message that it is for.
-    `message_name` is the file name of that message."""
+    `message_name` is the file name of that message, `fence` that of the claim under which it is
+    delivered."""
 
     receipt: int
+    fence: int
     account: str
     message: str
     message_name: str
@@ -31,20 +35,19 @@ class ReceiptDelivery:
 
 
 class ReceiptDeliveries(Protocol):
-    """Receipts of the accounts that do not fetch them (`parties.Delivery`), until they are delivered."""
+    """Receipts of the accounts that do not fetch them (`parties.Delivery`), until they are delivered. Whoever
+    claims has finished what it claimed before: what it left of that is due again."""
 
-    async def due(
-        self, accounts: Sequence[str] | None, limit: int, now: datetime
-    ) -> Sequence[ReceiptDelivery]:
-        """The oldest due receipts, in their order: those of accounts with delivery AMQP, or, where `accounts`
-        is given, those of these accounts (delivery FOLDER)."""
+    async def claim(self, account: str | None, limit: int, now: datetime) -> Sequence[ReceiptDelivery]:
+        """Claims due receipts, in turn between accounts and in the order of each account: those of accounts
+        with delivery AMQP, or, where `account` is given, those of this one (delivery FOLDER)."""
         ...
 
-    async def posted(self, receipts: Sequence[int], now: datetime) -> None:
+    async def posted(self, deliveries: Sequence[ReceiptDelivery], now: datetime) -> None:
         """Notes that they were delivered: durable at the other end, as far as it confirms that."""
         ...
 
-    async def later(self, receipts: Sequence[int], next_at: datetime) -> None:
+    async def later(self, deliveries: Sequence[ReceiptDelivery], next_at: datetime) -> None:
         """Notes that they could not be delivered now."""
         ...
 
@@ -57,10 +60,38 @@ class RequestStore(Protocol):
         reminders were missed, and returns their number. `reminders` are days before the deadline."""
         ...
 
-    async def untold(self, limit: int) -> Sequence[DocumentRequest]:
-        """The requests that are not sent yet, oldest first, at most `limit`."""
+    async def claim(self, limit: int, now: datetime) -> Sequence[DocumentRequest]:
+        """Claims requests that are not sent yet, in turn between accounts, the oldest of each first."""
         ...
 
-    async def tell(self, request: DocumentRequest, receipts: Sequence[Receipt], now: datetime) -> None:
-        """Adds the signed request to the receipts of its receivers in one commit, unless it is there."""
+    async def send(self, request: DocumentRequest, receipts: Sequence[Receipt], now: datetime) -> None:
+        """Adds the signed request to the receipts of its receivers in one commit, unless its claim was
+        lost."""
+        ...
+
+
+class PendingReceiptStore(Protocol):
+    """The messages whose senders must be notified that they wait."""
+
+    async def claim(
+        self,
+        held_before: datetime,
+        waiting_before: datetime,
+        down: Mapping[str, datetime],
+        limit: int,
+        now: datetime,
+    ) -> Sequence[PendingReceipt]:
+        """Claims messages whose sender must still be notified that they wait, in turn between accounts, the
+        oldest of each first: those held since before `held_before`, and those accepted before
+        `waiting_before` whose delivery waits for a destination that is `down` (by name, since when)."""
+        ...
+
+    async def send(self, pending: PendingReceipt, receipt: Receipt, now: datetime) -> None:
+        """Adds a pending receipt to a message, unless it went on meanwhile or the claim was lost."""
+        ...
+
+
+class PendingReceiptSigner(Protocol):
+    async def pending_receipt(self, pending: PendingReceipt, now: datetime) -> Receipt:
+        """The receipt that says that another will follow, and why."""
         ...

@@ -32,29 +32,29 @@ class Reminders:
         self.policy = policy
         self._clock = clock
 
-    async def tell_some(self) -> bool:
+    async def send_some(self) -> bool:
         """Sends the oldest requests that are not sent yet, at most 32; False where there were none."""
         await self._store.remind(self._clock(), self.policy.documents.reminders)
-        asked = await self._store.untold(_AT_ONCE)
-        if not asked:
+        requests = await self._store.claim(_AT_ONCE, self._clock())
+        if not requests:
             return False
         names = self.policy.reform.documents
-        signed = await self._signers.signed([build_request(each, names) for each in asked])
-        for each, body in zip(asked, signed, strict=True):
+        signed = await self._signers.signed([build_request(request, names) for request in requests])
+        for request, body in zip(requests, signed, strict=True):
             # Each request has its own time, so that no two receipts have the same name.
             now = self._clock()
-            accounts = self._receivers(each)
+            accounts = self._receivers(request)
             receipts = [
                 Receipt(
                     account=account,
-                    name=receipt_name("Request", each.file_name, now),
+                    name=receipt_name("Request", request.file_name, now),
                     kind=ReceiptKind.REQUEST,
                     body=body,
                 )
                 for account in accounts
             ]
-            await self._store.tell(each, receipts, now)
-            log.info("asked for documents", message=each.message, why=each.why.value, accounts=accounts)
+            await self._store.send(request, receipts, now)
+            log.info("asked for documents", message=request.message, why=request.why.value, accounts=accounts)
         return True
 
     def _receivers(self, request: DocumentRequest) -> list[str]:

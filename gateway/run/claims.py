@@ -12,9 +12,10 @@ class Claims(Protocol):
     """The claims on all work of the store. Their owner is one opening of the store; nobody takes over from
     itself."""
 
-    async def end_leases_of_others(self, now: datetime) -> int:
-        """Ends the leases of every other owner, and returns their number. Called before serving, when the
-        home's lock proves that no other node works on this store."""
+    async def take_over(self, now: datetime, *, alone: bool = False) -> int:
+        """Puts back into the queues what owners that died had claimed, and returns how much that was: what
+        may have been sent is asked about first, and goes to no other back-end. An owner died if its lease is
+        over; `alone`, which the home's lock proves before serving, every other one did."""
         ...
 
     async def renew(self, now: datetime) -> None:

@@ -1,12 +1,11 @@
 """The ports of the node: the messages that await a decision, and those who judge them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from gateway.model.decision import Decision
-from gateway.model.message import Receipt, Received
-from gateway.model.pending_receipt import PendingReceipt
+from gateway.model.message import Received
 from gateway.model.transition import Applied, Refusal
 from gateway.receive.ports import Intake
 
@@ -39,18 +38,6 @@ class MessageStore(Intake, Protocol):
         """Ends a claim without a decision, unless it was lost. Only a crashed attempt stays counted."""
         ...
 
-    async def pending_receipts(
-        self, held_before: datetime, waiting_before: datetime, down: Mapping[str, datetime], limit: int
-    ) -> Sequence["PendingReceipt"]:
-        """The oldest messages whose sender must still be notified that they wait: those held since before
-        `held_before`, and those accepted before `waiting_before` whose delivery waits for a destination that
-        is `down` (by name, since when)."""
-        ...
-
-    async def send_pending_receipt(self, pending: "PendingReceipt", receipt: Receipt, now: datetime) -> None:
-        """Adds a pending receipt to a message, unless it went on or was announced meanwhile."""
-        ...
-
 
 class WorkerDied(Exception):
     """The judging process died, or took too long and was ended."""
@@ -66,8 +53,4 @@ class Judges(Protocol):
 
     async def judge(self, received: Received, now: datetime) -> Decision:
         """Raises `JudgementDeferred`, `WorkerDied`, or anything else for a failure of our own."""
-        ...
-
-    async def pending_receipt(self, pending: PendingReceipt, now: datetime) -> Receipt:
-        """The receipt that says that another will follow, and why."""
         ...

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.deliver.dispatcher import DOWN_AFTER, Dispatcher
+from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.ports import Backend
 from gateway.model.answer import Answer
 from gateway.model.backoff import WHILE_THE_STORE_FAILS, Backoff
@@ -29,6 +29,7 @@ from gateway.model.parties import Account
 from gateway.model.states import Event, State
 from gateway.model.transition import Applied, Refusal
 from gateway.monitor.observer import UNOBSERVED, Observer
+from gateway.notify.pending_receipts import PendingReceipts
 from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
 from gateway.run.claims import LEASE, RENEW_EVERY, TAKE_OVER_EVERY, Claims
@@ -36,10 +37,8 @@ from gateway.run.ports import Judges, MessageStore, WorkerDied
 
 CRASHES: Final = 3  # judgements of one message that may crash before it is held
 _SET_BACK: Final = timedelta(seconds=1)  # a smaller step is ordinary clock correction
-ANNOUNCE_HELD_AFTER: Final = timedelta(minutes=5)  # CONTRACT.md, "Receipts"
 IDLE: Final = 0.5  # seconds between polls when nothing wakes a loop
-ANNOUNCE_EVERY: Final = 2.0
-_ANNOUNCED_AT_ONCE: Final = 50
+PENDING_RECEIPTS_EVERY: Final = 2.0
 REMIND_EVERY: Final = 10.0
 GIVE_UP_EVERY: Final = 10.0
 
@@ -58,6 +57,7 @@ class NodeConfig:
     dispatch: Dispatcher
     answers: CustomsAnswers
     reminders: Reminders
+    pending_receipts: PendingReceipts
     judges: Judges
     backends: Mapping[str, Backend]
     accounts: Mapping[str, str]
@@ -89,17 +89,15 @@ class Node:
         """Takes up the work that the last node left, runs until `stop`, and returns when all work in progress
         is committed. When cancelled, it leaves that work to the next node, which finds it as after a
         crash."""
-        await self._config.claims.end_leases_of_others(self._config.clock())
-        await self._config.dispatch.recover()
+        await self._config.claims.take_over(self._config.clock(), alone=True)
+        await self._config.dispatch.try_all()
         try:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._signing(self._judge_some, self._arrived))
                 loops.create_task(self._signing(self._expire_some, asyncio.Event()))
                 loops.create_task(self._loop(self._end_waits, asyncio.Event()))
                 loops.create_task(self._loop(self._renew_leases, asyncio.Event(), RENEW_EVERY))
-                loops.create_task(
-                    self._loop(self._config.dispatch.take_over, asyncio.Event(), TAKE_OVER_EVERY)
-                )
+                loops.create_task(self._loop(self._take_over, asyncio.Event(), TAKE_OVER_EVERY))
                 loops.create_task(self._loop(self._dispatch_some, self._config.dispatch.wake))
                 loops.create_task(self._loop(self._config.dispatch.give_up, asyncio.Event(), GIVE_UP_EVERY))
                 # One loop for each: a back-end that does not answer must not block the others.
@@ -107,8 +105,15 @@ class Node:
                     loops.create_task(
                         self._signing(partial(self._hear_answers, name), taken, called=f"hear_{name}")
                     )
-                loops.create_task(self._signing(self._config.reminders.tell_some, self._heard, REMIND_EVERY))
-                loops.create_task(self._signing(self._send_pending_receipts, asyncio.Event(), ANNOUNCE_EVERY))
+                loops.create_task(
+                    self._signing(self._config.reminders.send_some, self._heard, REMIND_EVERY, "tell_some")
+                )
+                loops.create_task(
+                    self._signing(
+                        *(self._config.pending_receipts.send_some, asyncio.Event(), PENDING_RECEIPTS_EVERY),
+                        "send_pending_receipts",
+                    )
+                )
             if self._at_work:
                 await asyncio.wait(self._at_work)
             await self._config.dispatch.idle()
@@ -183,6 +188,12 @@ class Node:
         self._latest = now
         if set_back and (freed := await self._config.messages.end_waits(now, LEASE)):
             log.warning("the clock was set back; what waited goes on", count=freed)
+            self._arrived.set()
+            self._config.dispatch.wake.set()
+        return False
+
+    async def _take_over(self) -> bool:
+        if await self._config.claims.take_over(self._config.clock()):
             self._arrived.set()
             self._config.dispatch.wake.set()
         return False
@@ -310,18 +321,6 @@ class Node:
             size=size,
             received_at=now,
         )
-
-    async def _send_pending_receipts(self) -> bool:
-        """Sends receipts for messages that are held or wait for customs (CONTRACT.md, "Receipts")."""
-        messages, now = self._config.messages, self._config.clock()
-        found = await messages.pending_receipts(
-            *(now - ANNOUNCE_HELD_AFTER, now - DOWN_AFTER),
-            *(self._config.dispatch.down(now), _ANNOUNCED_AT_ONCE),
-        )
-        for pending in found:
-            receipt = await self._config.judges.pending_receipt(pending, now)
-            await messages.send_pending_receipt(pending, receipt, now)
-        return len(found) == _ANNOUNCED_AT_ONCE
 
 
 def _failed(received: Received, reason: str) -> Decision:

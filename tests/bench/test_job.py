@@ -71,7 +71,7 @@ def _really_run(base: Home, rabbit: Rabbit, vhost: str, sent: Sequence[Sent]) ->
         with serving_customs(base):
             when(progress.closed_by_customs, len(sent))
             when(lambda: count("requests WHERE told_at IS NOT NULL"), len(sent))
-            when(lambda: -count("receipts WHERE post_at IS NOT NULL"), 0)
+            when(lambda: -count("to_post"), 0)
 
 
 def _with_store(base: Home, store: Path, folder: Path) -> Home:

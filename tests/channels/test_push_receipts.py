@@ -15,8 +15,8 @@ from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from adapters.transport.files.local import LocalFiles
 from gateway.model.parties import Delivery
-from tests.store.test_receipt_delivery import given, register
-from tests.support.stores import NOW, Store
+from tests.store.test_receipt_delivery import given
+from tests.support.stores import NOW, Store, register
 
 
 def brought(store: Store, root: Path) -> None:
@@ -57,7 +57,7 @@ def test_what_was_planted_where_a_receipt_is_written_is_not_written_to(
 ) -> None:
     ours = tmp_path / "ours"
     ours.write_bytes(b"of the gateway")
-    for delivery in asyncio.run(SqlReceiptDeliveries(store.database).due(["broker"], 9, NOW)):
+    for delivery in asyncio.run(SqlReceiptDeliveries(store.database).claim("broker", 9, NOW)):
         place = inbox / f".receipt-{delivery.receipt}.tmp"
         match planted:
             case "link":

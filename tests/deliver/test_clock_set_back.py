@@ -7,8 +7,9 @@ from typing import Final
 
 from sqlalchemy import update
 
+from adapters.store.claims import queue_for_posting
 from adapters.store.tables.messages import deliveries, messages, receipts
-from adapters.store.tables.queues import to_judge, to_send
+from adapters.store.tables.queues import to_judge, to_post, to_send
 from gateway.deliver.rate_limit import RateLimit, RateLimits
 from gateway.model.circuit_breaker import FAILURES, CircuitBreaker
 from gateway.run.claims import LEASE
@@ -48,16 +49,19 @@ def test_deliveries_leases_and_retries_go_on_and_what_parties_wait_for_stays(tmp
                 connection.execute(update(messages).values(until=at))
                 connection.execute(update(to_judge).values(lease_until=at, due_at=at, owner="before"))
                 connection.execute(update(to_send).values(due_at=at))
-                connection.execute(update(receipts).values(post_at=at))
+                connection.execute(update(to_post).values(due_at=at))
 
         def waits() -> set[datetime]:
             (judge,) = harness.rows(to_judge)
             deliver = {each["due_at"] for each in harness.rows(to_send)}
-            bring = {each["post_at"] for each in harness.rows(receipts)}
+            bring = {each["due_at"] for each in harness.rows(to_post)}
             return {judge["lease_until"], judge["due_at"], *deliver, *bring}
 
         assert harness.rows(deliveries)
-        assert harness.rows(receipts, message=sent)
+        (receipt, *_others) = harness.rows(receipts, message=sent)
+        harness.database.submit(
+            lambda to: queue_for_posting(to, [(receipt["id"], receipt["account"])], NOW)
+        ).result()
         set_ahead(timedelta(minutes=10))
         assert asyncio.run(harness.messages.end_waits(NOW, LEASE)) == 0
         set_ahead(_HOUR)

@@ -15,7 +15,6 @@ from sqlalchemy import update
 
 from adapters.backends.rest import Rest
 from adapters.sandbox.customs.customs import ReferenceCustoms
-from adapters.store.claims import SqlClaims
 from adapters.store.tables.messages import deliveries, events, receipts
 from adapters.store.tables.operations import destinations
 from adapters.store.tables.queues import to_judge
@@ -23,7 +22,9 @@ from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.destinations import SqlBackendActs, SqlDestinations
 from adapters.store.write.document_requests import SqlDocumentRequests
-from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
+from adapters.store.write.pending_receipts import SqlPendingReceipts
+from adapters.store.write.take_over import SqlClaims
+from gateway.deliver.dispatcher import DOWN_AFTER, DispatchConfig, Dispatcher
 from gateway.deliver.ports import Backend
 from gateway.deliver.rate_limit import RateLimits
 from gateway.model.answer import Answer
@@ -31,6 +32,7 @@ from gateway.model.circuit_breaker import BreakerState
 from gateway.model.delivery import Outcome
 from gateway.model.message import Receipt, ReceiptKind, Submission
 from gateway.model.states import DeliveryState, State
+from gateway.notify.pending_receipts import PendingReceipts
 from gateway.notify.reminders import Reminders
 from gateway.operate.backends import pause, resume, try_now
 from gateway.respond.answer_intake import CustomsAnswers
@@ -182,6 +184,13 @@ class World:
                 answers=CustomsAnswers(book, harness.register, families(), policy, harness.judges, clock),
                 reminders=Reminders(
                     SqlDocumentRequests(harness.database), harness.register, harness.judges, policy, clock
+                ),
+                pending_receipts=PendingReceipts(
+                    SqlPendingReceipts(harness.database),
+                    harness.judges,
+                    self.dispatch.down,
+                    DOWN_AFTER,
+                    clock,
                 ),
                 judges=harness.judges,
                 backends={"customs": self.customs, "other": self.other},
@@ -444,7 +453,7 @@ def test_what_was_mended_is_tried_at_once_by_an_operators_word_and_after_a_resta
             resume(SqlBackendActs(database), "customs", "tests", "mended", now)
         case _:
             world.started()
-            asyncio.run(world.dispatch.recover())
+            asyncio.run(world.dispatch.try_all())
     world.passes(2 * SECOND)
     assert len(world.customs.tried) > tried
     assert world.states() == {DeliveryState.DELIVERED: 6}

@@ -36,7 +36,7 @@ from sqlalchemy import Update, func, select, update
 from adapters.store.database import Database, sqlite_engine
 from adapters.store.rows import received_of
 from adapters.store.tables.messages import deliveries, messages, obligations, receipts, requests
-from adapters.store.tables.queues import to_judge
+from adapters.store.tables.queues import to_judge, to_post, to_request
 from adapters.store.write.messages import SqlMessages
 from gateway.model.states import DeliveryState, State
 from gateway.run.worker import CRASHES
@@ -200,10 +200,13 @@ def _set(node: Mortal, change: Update) -> None:
 
 def _put_back(node: Mortal, reference: str, not_before: datetime) -> None:
     with node.reading() as store:
-        query = select(messages, to_judge.c.attempts.label("begun"), to_judge.c.fence.label("claim"))
+        query = select(
+            *(messages, to_judge.c.attempts.label("begun"), to_judge.c.fence.label("claim"), to_judge.c.owner)
+        )
         of_name = query.join(to_judge, to_judge.c.item == messages.c.seq)
         row = store.execute(of_name.where(messages.c.name == f"{reference}.xml")).one()
     with closing(Database(sqlite_engine(node.home.database))) as database:
+        database.owner = row.owner
         received = received_of(row, row.begun, row.claim)
         asyncio.run(SqlMessages(database).put_back(received, not_before, crashed=True))
 
@@ -225,8 +228,8 @@ def _check(node: Mortal) -> None:
             f"deliveries {state}": _count(node, deliveries, deliveries.c.state == state)
             for state in ("pending", "sending", "unknown", "held")
         },
-        "receipts to post": _count(node, receipts, receipts.c.post_at.is_not(None)),
-        "requests to tell": _count(node, requests, requests.c.told_at.is_(None)),
+        "receipts to post": _count(node, to_post),
+        "requests to send": _count(node, to_request),
         "held": _count(node, messages, messages.c.state == State.HELD),
     }
     print(json.dumps(kinds, indent=2))

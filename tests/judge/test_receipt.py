@@ -56,7 +56,7 @@ def test_it_reports_the_pages_of_a_pdf_and_whether_that_bears_a_signature_of_its
 
 def test_a_held_message_has_a_pending_one_that_says_nothing_of_our_insides(harness: Harness) -> None:
     received = harness.received(ACCOUNT, "a.zip", BODY)
-    pending = PendingReceipt(received=received, facts=None, down_since=None)
+    pending = PendingReceipt(item=1, fence=1, received=received, facts=None, down_since=None)
     receipt = pending_receipt(pending, harness.rules, harness.register, harness.signer, NOW)
     root = read_gateway_receipt(harness, receipt)
     assert (receipt.verdict, receipt.final) == ("held", False)
@@ -68,7 +68,11 @@ def test_one_that_waits_for_customs_says_since_when_and_that_it_goes_by_itself(h
     decision = harness.judged(ACCOUNT, "a.zip", BODY)
     received = harness.received(ACCOUNT, "a.zip", BODY)
     pending = PendingReceipt(
-        received=received, facts=decision.facts, down_since=datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
+        item=1,
+        fence=1,
+        received=received,
+        facts=decision.facts,
+        down_since=datetime(2026, 11, 2, 1, 30, tzinfo=UTC),
     )
     receipt = pending_receipt(pending, harness.rules, harness.register, harness.signer, NOW)
     root = read_gateway_receipt(harness, receipt)

@@ -14,19 +14,21 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.sandbox.customs.customs import ReferenceCustoms
-from adapters.store.claims import SqlClaims
 from adapters.store.tables.messages import deliveries, messages
 from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.destinations import SqlDestinations
 from adapters.store.write.document_requests import SqlDocumentRequests
-from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
+from adapters.store.write.pending_receipts import SqlPendingReceipts
+from adapters.store.write.take_over import SqlClaims
+from gateway.deliver.dispatcher import DOWN_AFTER, DispatchConfig, Dispatcher
 from gateway.deliver.ports import Backend
 from gateway.model.backoff import Backoff
 from gateway.model.decision import Decision
 from gateway.model.message import Arrival, Received, new_id
 from gateway.model.states import DeliveryState, State
 from gateway.monitor.observer import Observers
+from gateway.notify.pending_receipts import PendingReceipts
 from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
 from gateway.run.worker import Node, NodeConfig
@@ -81,6 +83,9 @@ def node_of(harness: Harness, clock: Clock, dispatch: Dispatcher, observer: Obse
             answers=CustomsAnswers(book, harness.register, families(), policy, harness.judges, clock),
             reminders=Reminders(
                 SqlDocumentRequests(harness.database), harness.register, harness.judges, policy, clock
+            ),
+            pending_receipts=PendingReceipts(
+                SqlPendingReceipts(harness.database), harness.judges, dispatch.down, DOWN_AFTER, clock
             ),
             judges=harness.judges,
             backends={},

@@ -30,6 +30,7 @@ ENTRY: Final = "020220261000000001"
 NAMES: Final = {INVOICE: DocumentName(zh="发票", en="invoice")}
 DUE: Final = DocumentRequest(
     id=7,
+    fence=1,
     at=NOW,
     why=RequestReason.DUE,
     documents=(INVOICE, CONTRACT),
@@ -102,7 +103,7 @@ def test_the_sender_and_the_trader_get_it_signed_and_once(harness: Harness) -> N
     direct = harness.judged("trader-a", "b.xml", render(Declaration(reference="R-2", agent=own))).message
     for number, message in enumerate((brokered, direct)):
         say(harness, message, f"I2026000000000000{number}", f"02022026100000000{number}", "P")
-    assert [asyncio.run(reminders.tell_some()) for _ in range(2)] == [True, False]
+    assert [asyncio.run(reminders.send_some()) for _ in range(2)] == [True, False]
     given = harness.rows(receipts, kind=ReceiptKind.REQUEST)
     assert [(row["message"], row["account"]) for row in given] == [
         (brokered, "broker-aa"),

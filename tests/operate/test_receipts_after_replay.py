@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from adapters.store.tables.messages import receipts
+from adapters.store.write.pending_receipts import SqlPendingReceipts
 from gateway.model.decision import Decision
 from gateway.model.policy import DeclarationPolicy
 from gateway.model.states import Event, State
@@ -130,7 +131,7 @@ def test_a_replay_into_a_repetition_gives_the_receipts_of_what_it_repeats(harnes
 def test_one_that_is_held_after_its_refusal_is_told_once_and_told_again_after_the_next(
     harness: Harness,
 ) -> None:
-    message = lacking(harness)
+    message, store = lacking(harness), SqlPendingReceipts(harness.database)
     at = LATER
 
     def held_and_told() -> None:
@@ -139,11 +140,9 @@ def test_one_that_is_held_after_its_refusal_is_told_once_and_told_again_after_th
         stopped(harness, message, at)
         for _ in range(2):
             at += timedelta(minutes=10)
-            for pending in asyncio.run(
-                harness.messages.pending_receipts(at - 5 * MINUTE, at - 5 * MINUTE, {}, 10)
-            ):
+            for pending in asyncio.run(store.claim(at - 5 * MINUTE, at - 5 * MINUTE, {}, 10, at)):
                 receipt = asyncio.run(harness.judges.pending_receipt(pending, at))
-                asyncio.run(harness.messages.send_pending_receipt(pending, receipt, at))
+                asyncio.run(store.send(pending, receipt, at))
 
     replayed(harness, message, at)
     judged(harness, at + MINUTE)

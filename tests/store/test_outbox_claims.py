@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from adapters.store.claims import SqlClaims, queue_for_sending
+from adapters.store.claims import queue_for_sending
 from adapters.store.tables.messages import deliveries, events, messages
 from adapters.store.write.destinations import SqlBackendActs, SqlDestinations
 from gateway.model.circuit_breaker import BreakerState, CircuitBreaker
@@ -130,6 +130,7 @@ def test_what_another_node_left_is_asked_about_and_its_late_outcome_is_not_writt
         (first,) = await store.outbox.claim("customs", 10, NOW)
         store.database.owner = "another node"
         assert await store.outbox.claim("customs", 10, NOW + LEASE / 2) == ()
+        assert await store.claims.take_over(NOW + LEASE) == 1
         (second,) = await store.outbox.claim("customs", 10, NOW + LEASE)
         assert (first.unknown, second.unknown, second.fence) == (False, True, first.fence + 1)
         assert not await store.outbox.settle(first, DeliveryState.REFUSED, "too late", NOW, SOON)
@@ -144,11 +145,11 @@ def test_nobody_takes_over_from_a_node_that_renews_its_claims(store: Store) -> N
     async def test(store: Store) -> None:
         await send(store, arrival(1))
         await store.outbox.claim("customs", 10, NOW)
-        await SqlClaims(store.database).renew(NOW + LEASE / 2)
+        await store.claims.renew(NOW + LEASE / 2)
         store.database.owner = "another node"
         assert await store.outbox.claim("customs", 10, NOW + LEASE) == ()
-        assert await store.outbox.take_over(NOW + LEASE) == 0
-        assert await store.outbox.take_over(NOW + LEASE * 2) == 1
+        assert await store.claims.take_over(NOW + LEASE) == 0
+        assert await store.claims.take_over(NOW + LEASE * 2) == 1
 
     run(store, test)
 
@@ -205,7 +206,7 @@ def test_what_waits_too_long_is_held_with_its_message_and_says_why(store: Store)
         with store.database.engine.connect() as reader:
             rows = reader.execute(select(messages.c.state, messages.c.reason)).all()
         assert [tuple(each) for each in rows] == [(State.HELD, "over")] * 2
-        (told, _other) = await store.messages.pending_receipts(NOW + timedelta(hours=1), NOW, {}, 10)
+        (told, _other) = await store.pending_receipts.claim(NOW + timedelta(hours=1), NOW, {}, 10, SOON)
         assert told.received.arrival.id == waits  # its sender has a final receipt, and hears of it
 
     run(store, test)
@@ -257,16 +258,16 @@ def test_the_sender_of_what_waits_for_a_destination_that_is_down_hears_of_it_onc
     async def test(store: Store) -> None:
         message = await send(store, arrival(1))
         down = {"customs": NOW}
-        assert await store.messages.pending_receipts(NOW, NOW, down, 10) == []  # not for long enough
-        assert await store.messages.pending_receipts(NOW, SOON, {"association": NOW}, 10) == []
-        (untold,) = await store.messages.pending_receipts(NOW, SOON, down, 10)
+        assert await store.pending_receipts.claim(NOW, NOW, down, 10, SOON) == ()  # not for long enough
+        assert await store.pending_receipts.claim(NOW, SOON, {"association": NOW}, 10, SOON) == ()
+        (untold,) = await store.pending_receipts.claim(NOW, SOON, down, 10, SOON)
         assert (untold.received.arrival.id, untold.down_since) == (message, NOW)
         assert untold.facts is not None
         pending = replace(receipt("waiting", "Gateway_waits"), final=False)
-        await store.messages.send_pending_receipt(untold, pending, SOON)
-        await store.messages.send_pending_receipt(untold, pending, SOON)
+        await store.pending_receipts.send(untold, pending, SOON)
+        await store.pending_receipts.send(untold, pending, SOON)
         assert await names(store, Folder.INBOX) == [f"Gateway_{message}", "Gateway_waits"]
-        assert await store.messages.pending_receipts(NOW, SOON, down, 10) == []
+        assert await store.pending_receipts.claim(NOW, SOON, down, 10, SOON) == ()
 
     run(store, test)
 
@@ -274,12 +275,10 @@ def test_the_sender_of_what_waits_for_a_destination_that_is_down_hears_of_it_onc
 def test_nobody_hears_that_a_message_waits_which_customs_has_taken_meanwhile(store: Store) -> None:
     async def test(store: Store) -> None:
         message = await send(store, arrival(1))
-        (pending,) = await store.messages.pending_receipts(NOW, SOON, {"customs": NOW}, 10)
+        (pending,) = await store.pending_receipts.claim(NOW, SOON, {"customs": NOW}, 10, SOON)
         (delivery,) = await store.outbox.claim("customs", 1, NOW)
         await settle(store, delivery, DeliveryState.DELIVERED)
-        await store.messages.send_pending_receipt(
-            pending, replace(receipt("waiting", "w"), final=False), SOON
-        )
+        await store.pending_receipts.send(pending, replace(receipt("waiting", "w"), final=False), SOON)
         assert await names(store, Folder.INBOX) == [f"Gateway_{message}"]
 
     run(store, test)
@@ -289,13 +288,13 @@ def test_the_sender_of_what_is_tried_just_then_hears_that_it_waits_once_it_waits
     async def test(store: Store) -> None:
         message = await send(store, arrival(1))
         pending = replace(receipt("waiting", "Gateway_waits"), final=False)
-        (untold,) = await store.messages.pending_receipts(NOW, SOON, {"customs": NOW}, 10)
+        (untold,) = await store.pending_receipts.claim(NOW, SOON, {"customs": NOW}, 10, SOON)
         (delivery,) = await store.outbox.claim("customs", 1, NOW)
-        await store.messages.send_pending_receipt(untold, pending, SOON)
+        await store.pending_receipts.send(untold, pending, SOON)
         assert await names(store, Folder.INBOX) == [f"Gateway_{message}"]
         await settle(store, delivery, DeliveryState.PENDING)
-        (untold,) = await store.messages.pending_receipts(NOW, SOON, {"customs": NOW}, 10)
-        await store.messages.send_pending_receipt(untold, pending, SOON)
+        (untold,) = await store.pending_receipts.claim(NOW, SOON, {"customs": NOW}, 10, SOON)
+        await store.pending_receipts.send(untold, pending, SOON)
         assert await names(store, Folder.INBOX) == [f"Gateway_{message}", "Gateway_waits"]
 
     run(store, test)

@@ -16,7 +16,7 @@ from adapters.store.write import deliveries, failover, pending_receipts, waits
 
 
 def _next_of(queue: Queue) -> Select[Any]:
-    return queue._following.params(chosen=[1], destination="", of="", owner="", now=None)
+    return queue._line
 
 
 @pytest.mark.parametrize(

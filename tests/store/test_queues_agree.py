@@ -11,21 +11,23 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from adapters.store.claims import SqlClaims
 from adapters.store.database import Transaction
-from adapters.store.tables.messages import deliveries, messages
-from adapters.store.tables.queues import QUEUED, to_judge, to_send
+from adapters.store.tables.messages import deliveries, messages, receipts
+from adapters.store.tables.queues import QUEUED, to_judge, to_post, to_send
 from adapters.store.write.delivery_actions import act_on
 from adapters.store.write.operator_store import stopped
+from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from gateway.model.delivery import Outgoing
 from gateway.model.message import Key, Received
+from gateway.model.parties import Delivery
 from gateway.model.rejection import Rejection
 from gateway.model.states import CustomsStatus, DeliveryState, State
+from gateway.notify.ports import ReceiptDelivery
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.message_actions import Impossible, ReplayStage
 from gateway.run.claims import LEASE
 from tests.support.acts import hold, reject, release, replay
-from tests.support.stores import NOW, TOLD, Store, accepted, arrival, receipt, refused, said
+from tests.support.stores import NOW, TOLD, Store, accepted, arrival, receipt, refused, register, said
 
 PLACES = ("customs", "two")
 OUTCOMES = (
@@ -39,7 +41,7 @@ OUTCOMES = (
 
 @dataclass
 class Course:
-    """`judging` and `sending` also keep what was lost meanwhile: its outcome comes late."""
+    """`judging`, `sending` and `posting` also keep what was lost meanwhile: its outcome comes late."""
 
     store: Store
     chance: random.Random
@@ -47,6 +49,7 @@ class Course:
     added: int = 0
     judging: list[Received] = field(default_factory=list)
     sending: list[Outgoing] = field(default_factory=list)
+    posting: list[ReceiptDelivery] = field(default_factory=list)
     maybe_taken: set[str] = field(default_factory=set)
 
     async def add(self) -> None:
@@ -120,13 +123,30 @@ class Course:
         here, there = self.chance.sample(PLACES, 2)
         await self.store.outbox.divert(here, {there}, "down", self.now)
 
+    async def post(self) -> None:
+        """What was not claimed last comes late."""
+        account, deliveries = self.chance.choice((None, "other")), SqlReceiptDeliveries(self.store.database)
+        self.posting += await deliveries.claim(account, self.chance.randint(1, 3), self.now)
+        if self.posting:
+            posted = self._one(self.posting)
+            if self.chance.random() < 0.7:
+                await deliveries.posted([posted], self.now)
+            else:
+                await deliveries.later([posted], self._soon())
+
+    async def remove(self) -> None:
+        receipt = self._a(receipts.c.id, receipts.c.removed_at.is_(None))
+        if receipt is not None and self.chance.random() < 0.5:
+            account = self._a(receipts.c.account, receipts.c.id == receipt)
+            await self.store.mailbox.collected(account, receipt, self.now, removed=True)
+
     async def renew(self) -> None:
-        await SqlClaims(self.store.database).renew(self.now)
+        await self.store.claims.renew(self.now)
 
     async def another_owner(self) -> None:
         """Another node works on; what this one began comes late, or in time."""
         self.store.database.owner = self.chance.choice(("a", "b", "c"))
-        await self.store.outbox.take_over(self.now)
+        await self.store.claims.take_over(self.now)
 
     async def restart(self) -> None:
         await self.store.restarted(self.now)
@@ -178,7 +198,12 @@ class Course:
             assert (own.destination, own.account, own.about) == (row.destination, row.account, row.about)
             assert own.fence >= row.fence
             assert (own.lease_until is not None) == (row.state == DeliveryState.SENDING)
-        for own in (*queued.values(), *queue.values()):
+        due = (receipts.c.removed_at.is_(None), receipts.c.collected_at.is_(None))
+        posts = self._rows(select(to_post))
+        assert {row.item for row in posts} == {
+            row.id for row in self._rows(select(receipts.c.id).where(*due))
+        }
+        for own in (*queued.values(), *queue.values(), *posts):
             assert (own.owner is None) == (own.lease_until is None)
 
     def _replay(self, to: Transaction, message: str, actor: str, reason: str, now: datetime) -> State:
@@ -222,6 +247,7 @@ STEPS: tuple[Callable[[Course], Awaitable[None]], ...] = (
         Course.send,
     ),
     *(Course.settle, Course.settle, Course.give_up, Course.divert, Course.renew, Course.another_owner),
+    *(Course.post, Course.post, Course.remove),
     *(Course.restart, Course.clock, Course.act, Course.act_on_delivery, Course.answer),
 )
 
@@ -231,6 +257,8 @@ def test_queues_and_wide_tables_agree_after_every_step(store: Store, seed: int) 
     async def test() -> None:
         chance = random.Random(seed)  # noqa: S311
         course = Course(store, chance)
+        register(store, "broker", Delivery.AMQP, 1)
+        register(store, "other", Delivery.FOLDER, 2)
         done: list[str] = []
         for _ in range(200):
             step = chance.choice(STEPS)

@@ -7,29 +7,19 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert
 
-from adapters.store.tables.messages import parties
+from adapters.store.claims import TO_POST_OVER_AMQP
+from adapters.store.database import Transaction
 from adapters.store.tables.operations import replies
+from adapters.store.tables.queues import to_post
 from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from gateway.model.folders import Folder
 from gateway.model.message import Reply
 from gateway.model.parties import Delivery
 from gateway.notify.ports import ReceiptDelivery
-from tests.support.stores import NOW, Store, accepted, add_and_claim, arrival
+from gateway.run.claims import LEASE
+from tests.support.stores import NOW, Store, accepted, add_and_claim, arrival, register
 
 LATER = NOW + timedelta(minutes=5)
-
-
-def register(store: Store, account: str, delivery: Delivery, number: int) -> None:
-    row = {
-        "code": f"{number:010}",
-        "scc": f"{number:018}",
-        "organisation": f"{number:09}",
-        "account": account,
-        "delivery": delivery,
-        "record": {},
-        "changed_at": NOW,
-    }
-    store.database.submit(lambda transaction: transaction.connection.execute(insert(parties), row)).result()
 
 
 def given(store: Store) -> None:
@@ -48,8 +38,8 @@ def given(store: Store) -> None:
     asyncio.run(work())
 
 
-def due(store: Store, accounts: list[str] | None, at: timedelta = timedelta()) -> list[ReceiptDelivery]:
-    return list(asyncio.run(SqlReceiptDeliveries(store.database).due(accounts, 10, NOW + at)))
+def claim(store: Store, account: str | None, at: timedelta = timedelta()) -> list[ReceiptDelivery]:
+    return list(asyncio.run(SqlReceiptDeliveries(store.database).claim(account, 10, NOW + at)))
 
 
 @pytest.fixture
@@ -60,7 +50,7 @@ def folders(store: Store) -> Store:
 
 
 def test_receipts_of_an_account_with_folders_are_due_to_it_alone_the_oldest_first(folders: Store) -> None:
-    found = due(folders, ["broker", "other"])
+    found = claim(folders, "broker")
     assert [(each.name, each.message_name, each.reference) for each in found] == [
         ("Gateway_1.zip", "1.zip", "R-1"),
         ("Gateway_2.zip", "2.zip", "R-2"),
@@ -69,16 +59,65 @@ def test_receipts_of_an_account_with_folders_are_due_to_it_alone_the_oldest_firs
         ("broker", Folder.INBOX, "accepted", True)
     }
     assert found[0].body == b"accepted"
-    assert due(folders, ["other"]) == due(folders, None) == []
+    assert claim(folders, "other") == claim(folders, None) == []
 
 
 def test_what_was_posted_is_not_due_again_and_what_could_not_be_is_due_later(folders: Store) -> None:
-    first, second = due(folders, ["broker"])
-    postings = SqlReceiptDeliveries(folders.database)
-    asyncio.run(postings.posted([first.receipt], NOW))
-    asyncio.run(postings.later([first.receipt, second.receipt], LATER))
-    assert due(folders, ["broker"]) == []
-    assert due(folders, ["broker"], timedelta(minutes=5)) == [second]
+    first, second = claim(folders, "broker")
+    deliveries = SqlReceiptDeliveries(folders.database)
+    asyncio.run(deliveries.posted([first], NOW))
+    asyncio.run(deliveries.later([first, second], LATER))
+    assert claim(folders, "broker") == []
+    assert claim(folders, "broker", timedelta(minutes=5)) == [replace(second, fence=second.fence + 1)]
+
+
+def test_what_was_left_is_claimed_again_and_its_earlier_claim_writes_nothing(folders: Store) -> None:
+    deliveries, before = SqlReceiptDeliveries(folders.database), claim(folders, "broker")
+    first, second = claim(folders, "broker")
+    assert [first.fence, second.fence] == [each.fence + 1 for each in before]
+    asyncio.run(deliveries.posted(before, NOW))
+    asyncio.run(deliveries.later(before, LATER))
+    asyncio.run(deliveries.posted([first], NOW))
+    assert [each.receipt for each in claim(folders, "broker")] == [second.receipt]
+
+
+def test_another_node_gets_what_one_claimed_only_when_its_lease_is_over(folders: Store) -> None:
+    deliveries, (first, second) = SqlReceiptDeliveries(folders.database), claim(folders, "broker")
+    one, folders.database.owner = folders.database.owner, "another node"
+    asyncio.run(folders.claims.take_over(NOW + LEASE - timedelta(seconds=1)))
+    assert claim(folders, "broker") == []
+    assert asyncio.run(folders.claims.take_over(NOW + LEASE)) == 2
+    taken = claim(folders, "broker", LEASE)
+    assert [each.receipt for each in taken] == [first.receipt, second.receipt]
+    folders.database.owner = one
+    asyncio.run(deliveries.posted([first], NOW))
+    folders.database.owner = "another node"
+    asyncio.run(deliveries.posted(taken, NOW))
+    assert claim(folders, "broker", LEASE) == []
+
+
+def test_an_account_with_one_receipt_waits_for_one_of_anothers_many(store: Store) -> None:
+    register(store, "broker", Delivery.AMQP, 1)
+    register(store, "other", Delivery.AMQP, 2)
+    given(store)
+    row = {"account": "other", "item": 1_000, "due_at": NOW, "fence": 0}
+
+    def add(transaction: Transaction) -> None:
+        transaction.connection.execute(insert(to_post), row)
+
+    store.database.submit(add).result()
+    claimed = store.database.submit(
+        lambda transaction: TO_POST_OVER_AMQP.claim(transaction, "a node", 2, NOW, LATER)
+    ).result()
+    assert [account for account, _claim in claimed] == ["broker", "other"]
+
+
+def test_a_receipt_that_its_account_removes_is_not_delivered(folders: Store) -> None:
+    first, second = claim(folders, "broker")
+    asyncio.run(folders.mailbox.collected("broker", first.receipt, NOW, removed=True))
+    assert [each.receipt for each in claim(folders, "broker")] == [second.receipt]
+    asyncio.run(folders.mailbox.collected("another", second.receipt, NOW, removed=True))
+    assert [each.receipt for each in claim(folders, "broker")] == [second.receipt]
 
 
 def test_receipts_of_an_account_that_is_published_to_tell_where_its_message_wants_them(store: Store) -> None:
@@ -93,16 +132,16 @@ def test_receipts_of_an_account_that_is_published_to_tell_where_its_message_want
     }
     store.database.submit(lambda transaction: transaction.connection.execute(insert(replies), row)).result()
 
-    first, second = due(store, None)
+    first, second = claim(store, None)
     assert first.reply == Reply(message_id="m-1", correlation="c-1", to="broker.replies")
     assert second.reply is None
-    assert due(store, ["broker"]) == []
+    assert claim(store, "broker") == []
 
 
 def test_receipts_of_an_account_that_fetches_them_are_never_due(store: Store) -> None:
     register(store, "broker", Delivery.INBOX, 1)
     given(store)
-    assert due(store, ["broker"]) == due(store, None) == []
+    assert claim(store, "broker") == claim(store, None) == []
 
 
 def test_where_a_message_stands_is_told_to_its_account_alone(folders: Store) -> None:

@@ -86,9 +86,9 @@ async def bring(store: Store, declaration: Arrival, *codes: str, number: int = 2
 async def tell(store: Store, now: datetime = NOW) -> list[tuple[RequestReason, tuple[str, ...]]]:
     """What is asked now, told under the number of the request."""
     await store.requests.remind(now, REMINDERS)
-    asked = await store.requests.untold(10)
+    asked = await store.requests.claim(10, now)
     for each in asked:
-        await store.requests.tell(each, _receipts(each), now)
+        await store.requests.send(each, _receipts(each), now)
     return [(each.why, each.documents) for each in asked]
 
 
@@ -215,7 +215,7 @@ def test_what_customs_asks_for_is_told_with_its_words(store: Store) -> None:
             replace(matched.effect, asks=RequestReason.SUPPLEMENT),
         )
         await store.answers.file([replace(matched, parsed=parsed, effect=effect)])
-        (request,) = await store.requests.untold(10)
+        (request,) = await store.requests.claim(10, NOW)
         assert (request.why, request.note, request.documents) == (RequestReason.SUPPLEMENT, "价格构成", ())
         assert (request.message, request.seq_no, request.reference) == (sent.id, "I1", "R-1")
 
@@ -226,9 +226,9 @@ def test_a_request_is_handed_out_once_and_stands_in_the_trail(store: Store) -> N
     async def run() -> None:
         sent = await declare(store)
         await release(store, sent)
-        (request,) = await store.requests.untold(10)
-        await store.requests.tell(request, _receipts(request), NOW)
-        await store.requests.tell(request, _receipts(request), NOW)
+        (request,) = await store.requests.claim(10, NOW)
+        await store.requests.send(request, _receipts(request), NOW)
+        await store.requests.send(request, _receipts(request), NOW)
         trail = select(events.c.event).where(events.c.message == sent.id).order_by(events.c.sequence)
         told = await store.database.read(lambda reader: reader.execute(trail).scalars().all())
         assert list(told).count("requested") == 1

@@ -44,7 +44,10 @@ def test_a_claimed_message_is_no_one_elses_until_its_lease_ends(store: Store) ->
         # Its owner does not take over from itself: its own task ends the claim.
         assert await store.messages.claim(10, NOW + LEASE * 2, LEASE) == ()
         store.database.owner = "another node"
-        again = await store.messages.claim(10, NOW + LEASE * 2, LEASE)
+        assert await store.claims.take_over(NOW + LEASE / 2) == 0
+        assert await store.messages.claim(10, NOW + LEASE * 2, LEASE) == ()
+        assert await store.claims.take_over(NOW + LEASE) == 1
+        again = await store.messages.claim(10, NOW + LEASE, LEASE)
         assert [(received.attempts, received.fence) for received in again] == [(2, 2)]
 
     asyncio.run(run())
@@ -123,8 +126,8 @@ def test_a_decision_that_comes_after_another_attempt_began_is_not_written(store:
     async def run() -> None:
         sent = arrival()
         await add_and_claim(store, sent)
-        store.database.owner = "another node"
-        await store.messages.claim(1, NOW + LEASE * 2, LEASE)
+        await store.restarted()
+        await store.messages.claim(1, NOW, LEASE)
         refused = await store.messages.decide(accepted(sent, attempt=1), NOW)
         assert refused is Refusal.LATE
         assert await names(store, Folder.INBOX) == []
@@ -292,13 +295,13 @@ def test_a_held_message_is_announced_once(store: Store) -> None:
         sent = arrival()
         await add_and_claim(store, sent)
         await store.messages.decide(Decision(message=sent.id, attempt=1, fence=1, event=Event.FAILED), NOW)
-        assert await store.messages.pending_receipts(NOW - timedelta(minutes=5), NOW, {}, 10) == []
-        (held,) = await store.messages.pending_receipts(NOW + timedelta(minutes=5), NOW, {}, 10)
+        assert await store.pending_receipts.claim(NOW - timedelta(minutes=5), NOW, {}, 10, NOW) == ()
+        (held,) = await store.pending_receipts.claim(NOW + timedelta(minutes=5), NOW, {}, 10, NOW)
         pending = replace(receipt("held", "Gateway_held"), final=False)
-        await store.messages.send_pending_receipt(held, pending, NOW)
-        await store.messages.send_pending_receipt(held, pending, NOW)
+        await store.pending_receipts.send(held, pending, NOW)
+        await store.pending_receipts.send(held, pending, NOW)
         assert await names(store, Folder.INBOX) == ["Gateway_held"]
-        assert await store.messages.pending_receipts(NOW + timedelta(minutes=5), NOW, {}, 10) == []
+        assert await store.pending_receipts.claim(NOW + timedelta(minutes=5), NOW, {}, 10, NOW) == ()
 
     asyncio.run(run())
 

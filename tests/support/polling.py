@@ -7,7 +7,6 @@ from typing import Any, Final
 from sqlalchemy import Engine, event
 
 from adapters.monitor.snapshot import SnapshotReader
-from adapters.store.claims import SqlClaims
 from adapters.store.database import Database
 from adapters.store.read.amqp_dedup import SqlAmqpDuplicates
 from adapters.store.read.mailbox import SqlMailbox
@@ -18,7 +17,9 @@ from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.destinations import SqlDestinations
 from adapters.store.write.document_requests import SqlDocumentRequests
 from adapters.store.write.messages import SqlMessages
+from adapters.store.write.pending_receipts import SqlPendingReceipts
 from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
+from adapters.store.write.take_over import SqlClaims
 from gateway.families.families import Families
 from gateway.model.band_policy import MonitoringPolicy
 from gateway.monitor.alarm_conditions import ACTS_OF
@@ -53,24 +54,24 @@ async def rounds(
     for _twice in range(2):
         await messages.claim(4, now, _HOUR)
         await messages.expire(now)
-        await messages.pending_receipts(now, now, {"customs": now}, 50)
-        await SqlClaims(database).end_leases_of_others(now)
+        await SqlPendingReceipts(database).claim(now, now, {"customs": now}, 50, now)
+        for alone in (True, False):
+            await SqlClaims(database).take_over(now, alone=alone)
         await SqlClaims(database).renew(now)
         await looking.snapshot()
         await looking.read(lambda reader: office_statistics(reader, now - WINDOW, now, families))
         await looking.read(lambda reader: acts_since(reader, now - ACTS_OF))
         await database.read(open_alarms)
         await database.read(lambda reader: to_tell(reader, "mail"))
-        for of in (None, list(accounts)):
-            await SqlReceiptDeliveries(database).due(of, 10, now)
+        for account in (None, *accounts):
+            await SqlReceiptDeliveries(database).claim(account, 10, now)
         await SqlAmqpDuplicates(database).seen(accounts[0], "1", "0" * 64)
         await SqlMailbox(database).whereabouts(accounts[0], ["0" * 26])
         requests = SqlDocumentRequests(database)
         await requests.remind(now, (10,))
-        await requests.untold(10)
+        await requests.claim(10, now)
         await SqlDestinations(database).statuses()
         outbox = SqlOutbox(database, _HOUR)
-        await outbox.take_over(now)
         await outbox.try_all(now)
         for destination in ["customs", *await outbox.destinations()]:
             await outbox.divert(destination, {"other"}, "", now)

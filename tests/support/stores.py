@@ -1,19 +1,24 @@
 """A store with all that stands on it, and what tests of every store put into it."""
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from adapters.store.claims import SqlClaims
+from sqlalchemy import insert
+
 from adapters.store.database import Database, sqlite_engine
 from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.read.register import SqlRegister
+from adapters.store.tables.messages import parties
 from adapters.store.write.answers import SqlAnswers
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.document_requests import SqlDocumentRequests
 from adapters.store.write.messages import SqlMessages
+from adapters.store.write.pending_receipts import SqlPendingReceipts
+from adapters.store.write.take_over import SqlClaims
 from gateway.model.answer import Answer, AnsweredDeclaration, AnswerEffect, AnswerKind, CustomsAnswer
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault, finding
@@ -29,6 +34,7 @@ from gateway.model.message import (
     Submission,
     new_id,
 )
+from gateway.model.parties import Delivery
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.model.transition import Applied, Refusal
 from gateway.respond.ports import Matched, Unmatched
@@ -49,6 +55,8 @@ class Store:
         self.register = SqlRegister(sqlite_engine(path, read_only=True))
         self.answers = SqlAnswers(self.database, lambda: NOW)
         self.requests = SqlDocumentRequests(self.database)
+        self.pending_receipts = SqlPendingReceipts(self.database)
+        self.claims = SqlClaims(self.database)
 
     async def restarted(self, now: datetime = NOW) -> int:
         """See `restarted`."""
@@ -57,12 +65,24 @@ class Store:
 
 async def restarted(database: Database, now: datetime = NOW) -> int:
     """A node on this store has died, and the next one has started; the number of claims that were open."""
-    database.owner += "+"
-    outbox = SqlOutbox(database, timedelta(hours=24))
-    ended = await SqlClaims(database).end_leases_of_others(now)
-    await outbox.take_over(now)
-    await outbox.try_all(now)
+    database.owner = secrets.token_hex(8)
+    ended = await SqlClaims(database).take_over(now, alone=True)
+    await SqlOutbox(database, timedelta(hours=24)).try_all(now)
     return ended
+
+
+def register(store: Store, account: str, delivery: Delivery, number: int) -> None:
+    """A party with an account."""
+    row = {
+        "code": f"{number:010}",
+        "scc": f"{number:018}",
+        "organisation": f"{number:09}",
+        "account": account,
+        "delivery": delivery,
+        "record": {},
+        "changed_at": NOW,
+    }
+    store.database.submit(lambda transaction: transaction.connection.execute(insert(parties), row)).result()
 
 
 # A store that is added here inherits every test.

@@ -15,6 +15,7 @@ from sqlalchemy import Select, select
 
 from adapters.store.database import Database, sqlite_engine
 from adapters.store.tables.messages import deliveries, messages, receipts, requests
+from adapters.store.tables.queues import to_post, to_request
 from gateway.model.states import DeliveryState, State
 from tests.support.acts import release
 from tests.support.invariants import violations
@@ -72,8 +73,9 @@ class Left(Mortal):
             "received": select(messages.c.name).where(messages.c.state == State.RECEIVED),
             "on the way": select(deliveries.c.key).where(deliveries.c.state.in_(on_the_way)),
             "answers that wait": select(messages.c.name).where(*waits),
-            "receipts to post": select(receipts.c.name).where(receipts.c.post_at.is_not(None)),
-            "requests to tell": select(requests.c.message).where(requests.c.told_at.is_(None)),
+            "receipts to post": select(to_post.c.item),
+            "requests to send": select(to_request.c.item),
+            "requests not sent": select(requests.c.message).where(requests.c.told_at.is_(None)),
             "held, not told": select(messages.c.name).where(*held),
         }
         found = {kind: self.read_all(query) for kind, query in queries.items()}

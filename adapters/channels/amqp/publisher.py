@@ -1,7 +1,6 @@
 """From the store to the accounts: publishes receipts, each until the broker has confirmed it."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -59,24 +58,28 @@ class Publisher:
 
     async def _some(self) -> bool:
         """Returns whether more may be due now."""
-        due = await self._deliveries.due(None, _AT_ONCE, self._clock())
-        said = await asyncio.gather(*(self._post(delivery) for delivery in due))
-        done = _of(due, said, PublishResult.CONFIRMED)
+        due = await self._deliveries.claim(None, _AT_ONCE, self._clock())
+        results = await asyncio.gather(*(self._post(delivery) for delivery in due))
+        done, away, later = list[ReceiptDelivery](), list[ReceiptDelivery](), list[ReceiptDelivery]()
+        for delivery, result in zip(due, results, strict=True):
+            match result:
+                case PublishResult.CONFIRMED:
+                    done.append(delivery)
+                case PublishResult.AWAY:
+                    away.append(delivery)
+                case _:
+                    later.append(delivery)
+        now = self._clock()
         if done:
-            await self._deliveries.posted(done, self._clock())
+            await self._deliveries.posted(done, now)
+        if away:  # as soon as there is a connection
+            await self._deliveries.later(away, now)
         # Whatever the cause of the failure: receipts for the queue of one account must not block all others.
-        later = _of(
-            due,
-            said,
-            PublishResult.RETURNED,
-            PublishResult.REFUSED,
-            PublishResult.BUSY,
-            PublishResult.UNKNOWN,
-        )
         if later:
-            log.warning("receipts wait", receipts=len(later), why=sorted({*said} - {PublishResult.CONFIRMED}))
-            now = self._clock()
-            waited = min(now - delivery.at for delivery in due if delivery.receipt in later)
+            log.warning(
+                "receipts wait", receipts=len(later), why=sorted({*results} - {PublishResult.CONFIRMED})
+            )
+            waited = min(now - delivery.at for delivery in later)
             await self._deliveries.later(later, now + min(max(waited, _SOONEST), _LATEST))
         return len(done) + len(later) == _AT_ONCE
 
@@ -85,10 +88,6 @@ class Publisher:
             return PublishResult.CONFIRMED  # a report is for people; software has the receipts
         to = delivery.reply.to if delivery.reply is not None else ""
         return await self._accounts.answer(delivery.account, to, _receipt(delivery))
-
-
-def _of(due: Sequence[ReceiptDelivery], said: Sequence[PublishResult], *wanted: PublishResult) -> list[int]:
-    return [delivery.receipt for delivery, sent in zip(due, said, strict=True) if sent in wanted]
 
 
 def _receipt(delivery: ReceiptDelivery) -> aio_pika.Message:

@@ -42,25 +42,26 @@ async def _push(
     account: str, files: Files, thread: PartnerThread, ports: PartnerPorts, stop: Event, failed: Counter[str]
 ) -> None:
     for _ in range(_MOST // _AT_ONCE):
-        due = await ports.deliveries.due([account], _AT_ONCE, ports.clock())
-        brought = []
+        due = await ports.deliveries.claim(account, _AT_ONCE, ports.clock())
+        left, pushed = list(due), list[ReceiptDelivery]()
         try:
-            for delivery in due:
-                if stop.is_set():
-                    return
+            while left and not stop.is_set():
                 try:
-                    await thread.do(_put, files, delivery)
+                    await thread.do(_put, files, left[0])
                 except OUTAGES:
                     raise
                 except OSError as error:
                     failed[printable(error.strerror or str(error))] += 1
-                    await ports.deliveries.later([delivery.receipt], ports.clock() + _LATER)
+                    await ports.deliveries.later([left[0]], ports.clock() + _LATER)
                 else:
-                    brought.append(delivery.receipt)
+                    pushed.append(left[0])
+                del left[0]
         finally:
-            if brought:
-                await ports.deliveries.posted(brought, ports.clock())
-        if len(due) < _AT_ONCE:
+            if pushed:
+                await ports.deliveries.posted(pushed, ports.clock())
+            if left:
+                await ports.deliveries.later(left, ports.clock())
+        if len(due) < _AT_ONCE or stop.is_set():
             return
 
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from adapters.store.database import Database
+from adapters.store.claims import TO_POST_OVER_AMQP
+from adapters.store.database import Database, Transaction
 from adapters.store.tables.messages import SHOWN, messages, receipts
 from adapters.store.write.renaming import rename
 from gateway.model.folders import Folder
@@ -45,12 +46,19 @@ class SqlMailbox:
         return await self._database.write(lambda transaction: rename(transaction, account, name, to, now))
 
     async def collected(self, account: str, receipt: int, at: datetime, *, removed: bool) -> None:
-        change = (
-            update(receipts)
-            .where(receipts.c.account == account, receipts.c.id == receipt)
-            .values(**{"removed_at" if removed else "collected_at": at})
+        await self._database.write(
+            lambda transaction: _collected(transaction, account, receipt, at, removed=removed)
         )
-        await self._database.write(lambda transaction: transaction.connection.execute(change))
+
+
+def _collected(transaction: Transaction, account: str, receipt: int, at: datetime, *, removed: bool) -> None:
+    change = (
+        update(receipts)
+        .where(receipts.c.account == account, receipts.c.id == receipt)
+        .values(**{"removed_at" if removed else "collected_at": at})
+    )
+    if transaction.connection.execute(change).rowcount and removed:
+        TO_POST_OVER_AMQP.end(transaction, receipt)
 
 
 _OF_FOLDER: Final = (

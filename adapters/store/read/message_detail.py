@@ -15,6 +15,7 @@ from adapters.store.read.message_search import ATTEMPTS, listed, plain
 from adapters.store.read.message_status import status_of
 from adapters.store.tables.messages import events, messages, receipts
 from adapters.store.tables.operations import former_names, replies
+from adapters.store.tables.queues import to_post
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.operate.next_step import Repeated, Situation, next_needed
 
@@ -94,10 +95,13 @@ def show_message(reader: Connection, row: Row[*tuple[Any, ...]], now: datetime) 
                 "created_at": receipt.created_at.isoformat(),
                 "collected_at": plain(receipt.collected_at),
                 "removed_at": plain(receipt.removed_at),
-                "post_at": plain(receipt.post_at),
+                "post_at": plain(receipt.due_at),
             }
             for receipt in reader.execute(
-                select(receipts).where(receipts.c.message == row.id).order_by(receipts.c.id)
+                select(receipts, to_post.c.due_at)
+                .outerjoin(to_post, to_post.c.item == receipts.c.id)
+                .where(receipts.c.message == row.id)
+                .order_by(receipts.c.id)
             )
         ],
         "steps": [

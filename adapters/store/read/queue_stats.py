@@ -14,12 +14,12 @@ from adapters.store.tables.messages import (
     ANSWERS,
     LISTED,
     ON_THE_WAY,
-    TO_POST,
     deliveries,
     events,
     messages,
     receipts,
 )
+from adapters.store.tables.queues import to_post
 from gateway.model.states import DeliveryState, Event, State
 
 
@@ -92,11 +92,7 @@ def _of_deliveries(reader: Connection) -> Iterator[Depth]:
 
 
 def _of_postings(reader: Connection) -> Iterator[Depth]:
-    query = (
-        select(receipts.c.account, func.count(), func.min(receipts.c.id))
-        .where(TO_POST)
-        .group_by(receipts.c.account)
-    )
+    query = select(to_post.c.account, func.count(), func.min(to_post.c.item)).group_by(to_post.c.account)
     created = select(receipts.c.created_at)
     for account, count, first in reader.execute(query).all():
         oldest = reader.execute(created.where(receipts.c.id == first)).scalar_one()

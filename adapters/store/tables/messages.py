@@ -57,7 +57,6 @@ DIVERTIBLE: Final = text("state = 'pending' AND CAST(alternatives AS TEXT) <> '[
 NOT_TOLD: Final = text("state IN ('pending', 'unknown') AND told_at IS NULL")
 ON_THE_WAY: Final = text("state IN ('pending', 'sending', 'unknown')")
 NOT_DELIVERED: Final = text("state <> 'delivered'")
-TO_POST: Final = text("post_at IS NOT NULL")
 SHOWN: Final = text("removed_at IS NULL")  # there may be a hundred times as many removed ones
 IN_WAIT: Final = text("state = 'waiting'")
 # Judged again because what it waited for came or its time is over: it keeps its claim until it is decided.
@@ -66,7 +65,6 @@ OWED: Final = text("due_at IS NOT NULL AND fulfilled_at IS NULL")
 TO_REMIND: Final = text("remind_at IS NOT NULL")
 OPERATED: Final = text("event IN ('dismissed', 'replayed', 'resumed', 'stopped')")  # by operators
 ANSWER_DUE: Final = text("answer_due IS NOT NULL")
-UNTOLD: Final = text("told_at IS NULL")
 ANSWERS: Final = text("kind = 'answer'")
 LISTED: Final = text("kind = 'inbound'")
 # Equivalent to LISTED, but not an equality: otherwise an index with `kind` in it would look as good as these.
@@ -214,11 +212,7 @@ receipts = Table(
     Column("created_at", Instant, nullable=False),
     Column("collected_at", Instant),
     Column("removed_at", Instant),
-    Column("post_at", Instant),  # time of its next delivery to the account, while it is to be delivered
     UniqueConstraint("account", "folder", "name"),
-    Index("receipts_to_post", "account", "id", sqlite_where=TO_POST, postgresql_where=TO_POST),
-    # All receipts still to be delivered, in order, of any account.
-    Index("receipts_in_hand", "id", sqlite_where=TO_POST, postgresql_where=TO_POST),
     Index("receipts_of_message", "message"),
     Index("receipts_shown", "account", "folder", "name", sqlite_where=SHOWN, postgresql_where=SHOWN),
     # Guarantees exactly one final receipt for each message.
@@ -368,5 +362,4 @@ requests = Table(
     Column("note", Text, nullable=False, default=""),  # customs' own words
     Column("told_at", Instant),  # when the signed request was in the InBox of every party
     Index("requests_of_message", "message", "id"),
-    Index("requests_untold", "id", sqlite_where=UNTOLD, postgresql_where=UNTOLD),
 )

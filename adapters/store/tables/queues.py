@@ -1,8 +1,9 @@
 """What is still to be done, in narrow tables of its own: a row for each piece of work, until it is done.
 
 A row that is claimed has an `owner` (the opening of the store that works on it), and is that owner's until
-`lease_until`; `fence` counts its claims and never goes back, also when the work comes again: it is kept in
-the row that the work is about, and whoever writes an outcome states it.
+`lease_until`; `fence` counts its claims. Whoever writes an outcome states owner and fence, or only the fence
+where that never goes back, also when the work comes again: for judging and sending it is kept in the row that
+the work is about.
 """
 
 from typing import Any, Final
@@ -26,6 +27,10 @@ def _claims() -> tuple[Column[Any], ...]:
     )
 
 
+def _claimed(name: str, *columns: str) -> Index:
+    return Index(name, *columns, sqlite_where=CLAIMED, postgresql_where=CLAIMED)
+
+
 # One row for each message in the state `received`; `item` is its `seq`.
 to_judge: Final = Table(
     "to_judge",
@@ -38,12 +43,7 @@ to_judge: Final = Table(
     # other, in the order of receipt.
     Column("turn", Text),
     Index("to_judge_item", "item", unique=True),
-    Index(
-        "to_judge_claimed",
-        *("lease_until", "account", "owner"),
-        sqlite_where=CLAIMED,
-        postgresql_where=CLAIMED,
-    ),
+    _claimed("to_judge_claimed", "lease_until", "account", "owner"),
     Index("to_judge_in_line", "turn", "item", sqlite_where=IN_LINE, postgresql_where=IN_LINE),
     sqlite_with_rowid=False,
 )
@@ -59,11 +59,43 @@ to_send: Final = Table(
     Column("about", String(26), nullable=False),  # the declaration that it is about; empty: none
     Index("to_send_item", "item", unique=True),
     Index("to_send_due", "destination", "account", "due_at", "item"),
-    Index(
-        "to_send_claimed",
-        *("destination", "lease_until", "account", "owner"),
-        sqlite_where=CLAIMED,
-        postgresql_where=CLAIMED,
-    ),
+    _claimed("to_send_claimed", "destination", "lease_until", "account", "owner"),
+    sqlite_with_rowid=False,
+)
+
+# One row for each receipt that is to be delivered to an account that does not fetch it; `item` is its `id`.
+to_post: Final = Table(
+    "to_post",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("item", BigInteger, primary_key=True, autoincrement=False),
+    *_claims(),
+    Index("to_post_item", "item", unique=True),
+    _claimed("to_post_claimed", "lease_until", "account", "owner"),
+    sqlite_with_rowid=False,
+)
+
+# One row for each request for documents that is to be signed and sent; `item` is its `id`.
+to_request: Final = Table(
+    "to_request",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("item", BigInteger, primary_key=True, autoincrement=False),
+    *_claims(),
+    Index("to_request_item", "item", unique=True),
+    _claimed("to_request_claimed", "lease_until", "account", "owner"),
+    sqlite_with_rowid=False,
+)
+
+# One row for each message whose sender is to be notified that it waits; `item` is its `seq`. Filled when it
+# has waited long enough, since only some do.
+to_notify: Final = Table(
+    "to_notify",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("item", BigInteger, primary_key=True, autoincrement=False),
+    *_claims(),
+    Index("to_notify_item", "item", unique=True),
+    _claimed("to_notify_claimed", "lease_until", "account", "owner"),
     sqlite_with_rowid=False,
 )

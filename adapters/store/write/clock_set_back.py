@@ -11,13 +11,13 @@ from typing import Final
 from sqlalchemy import bindparam, update
 
 from adapters.store.database import Transaction
-from adapters.store.tables.messages import receipts
-from adapters.store.tables.queues import to_judge, to_send
+from adapters.store.tables.queues import to_judge, to_notify, to_post, to_request, to_send
 
-_WAITS: Final = (
-    *(to_judge.c.due_at, to_judge.c.lease_until, to_send.c.due_at, to_send.c.lease_until),
-    receipts.c.post_at,
-)
+_WAITS: Final = [
+    column
+    for queue in (to_judge, to_send, to_post, to_request, to_notify)
+    for column in (queue.c.due_at, queue.c.lease_until)
+]
 _SET: Final = tuple(
     update(column.table).where(column > bindparam("latest")).values({column.name: bindparam("now")})
     for column in _WAITS

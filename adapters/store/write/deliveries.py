@@ -16,7 +16,7 @@ from adapters.store.index_steps import distinct_values
 from adapters.store.tables.messages import ON_THE_WAY, WAITS, deliveries, messages
 from adapters.store.tables.queues import to_send
 from adapters.store.write.failover import divert
-from gateway.deliver.settlement import Attempt, Other, abandoned, given_up, settled
+from gateway.deliver.settlement import Attempt, Other, given_up, settled
 from gateway.model.delivery import Outgoing
 from gateway.model.message import Enclosure, Operation, Submission
 from gateway.model.states import DeliveryState, State
@@ -35,13 +35,6 @@ class SqlOutbox:
         self._turns = count(1)
         self._served: dict[tuple[str, str], int] = {}  # by destination and account: when it was last served
 
-    async def take_over(self, now: datetime) -> int:
-        owner = self._database.owner
-        # Read first, so that an idle node writes nothing.
-        if not await self._database.read(lambda reader: TO_SEND.ended(reader, owner, now)):
-            return 0
-        return await self._database.write(lambda transaction: _take_over(transaction, owner, now))
-
     async def try_all(self, now: datetime) -> None:
         await self._database.write(
             lambda transaction: transaction.connection.execute(_NOT_YET, {"now": now, "due_at": now})
@@ -54,9 +47,7 @@ class SqlOutbox:
     async def claim(self, destination: str, limit: int, now: datetime) -> Sequence[Outgoing]:
         # Read first, so that an idle node writes nothing.
         owner = self._database.owner
-        if not await self._database.read(
-            lambda reader: TO_SEND.due(reader, owner, now, destination=destination)
-        ):
+        if not await self._database.read(lambda reader: TO_SEND.due(reader, owner, now, part=destination)):
             return ()
         return await self._database.write(
             lambda transaction: self._claim(transaction, destination, limit, now)
@@ -101,12 +92,11 @@ class SqlOutbox:
 
     @crash_point("claim-a-delivery-uncommitted")
     def _claim(self, transaction: Transaction, destination: str, limit: int, now: datetime) -> list[Outgoing]:
-        _take_over(transaction, self._database.owner, now)  # what is left of another is asked about first
         served = {account: turn for (of, account), turn in self._served.items() if of == destination}
         claimed = TO_SEND.claim(
             *(transaction, self._database.owner, limit, now, now + LEASE),
             served=served,
-            destination=destination,
+            part=destination,
         )
         if not claimed:
             return []
@@ -129,24 +119,6 @@ _CHOSEN: Final = (
     .order_by(deliveries.c.id)
 )
 _NOT_YET: Final = update(to_send).where(to_send.c.lease_until.is_(None), to_send.c.due_at > bindparam("now"))
-_SENT_BY: Final = (
-    select(deliveries.c.id, messages.c.state)
-    .join(messages, messages.c.id == deliveries.c.message)
-    .where(deliveries.c.id.in_(bindparam("chosen", expanding=True)))
-)
-_ABANDON: Final = (
-    update(deliveries)
-    .where(deliveries.c.id == bindparam("wanted"))
-    .values(unsure=True, alternatives=[], note="the node ended while this was being sent")
-)
-
-
-def _take_over(transaction: Transaction, owner: str, now: datetime) -> int:
-    ended = TO_SEND.ended(transaction.connection, owner, now)
-    for row in transaction.connection.execute(_SENT_BY, {"chosen": list(ended)}).all():
-        transaction.connection.execute(_ABANDON, {"wanted": row.id, "state": abandoned(State(row.state))})
-    queue_for_sending(transaction, ended, now)
-    return len(ended)
 
 
 def _outgoing(row: Row[*tuple[Any, ...]], fence: int) -> Outgoing:

@@ -7,14 +7,16 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, insert, select, update
 
+from adapters.store.claims import TO_REQUEST, queue_document_request
 from adapters.store.database import Database, Transaction
-from adapters.store.tables.messages import TO_REMIND, UNTOLD, messages, obligations, requests
+from adapters.store.tables.messages import TO_REMIND, messages, obligations, requests
 from adapters.store.write.receipts import put_receipts
 from gateway.model.message import Receipt
 from gateway.model.obligation import RequestReason
 from gateway.model.states import CustomsStatus, State
 from gateway.notify.document_requests import DocumentRequest
 from gateway.rules.deadlines import next_reminder
+from gateway.run.claims import LEASE
 
 ACTOR: Final = "gateway"
 REQUESTED: Final = "requested"  # the event's word in the trail
@@ -30,7 +32,7 @@ _TO_REMIND: Final = (
     .limit(100)
 )
 _REMINDED: Final = update(obligations).where(obligations.c.message == bindparam("wanted"))
-_UNTOLD: Final = (
+_CLAIMED: Final = (
     select(
         requests,
         messages.c.account,
@@ -41,11 +43,10 @@ _UNTOLD: Final = (
         messages.c.facts,
     )
     .join(messages, messages.c.id == requests.c.message)
-    .where(UNTOLD)
+    .where(requests.c.id.in_(bindparam("claimed", expanding=True)))
     .order_by(requests.c.id)
-    .limit(bindparam("most"))
 )
-_TELL: Final = update(requests).where(requests.c.id == bindparam("wanted"), UNTOLD)
+_SENT: Final = update(requests).where(requests.c.id == bindparam("wanted"))
 _STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wanted"))
 _INSERT: Final = insert(requests)
 
@@ -61,7 +62,7 @@ def ask(
     note: str = "",
 ) -> None:
     """Records that the parties of a declaration are to be asked for documents."""
-    transaction.connection.execute(
+    added = transaction.connection.execute(
         _INSERT,
         {
             "message": message,
@@ -72,6 +73,8 @@ def ask(
             "note": note,
         },
     )
+    id_: int = added.inserted_primary_key[0]  # type: ignore[index]  # it has one column
+    queue_document_request(transaction, id_)
 
 
 class SqlDocumentRequests:
@@ -86,13 +89,23 @@ class SqlDocumentRequests:
             return 0
         return await self._database.write(lambda transaction: _remind(transaction, now, reminders))
 
-    async def untold(self, limit: int) -> Sequence[DocumentRequest]:
-        return await self._database.read(
-            lambda reader: [_asked(row) for row in reader.execute(_UNTOLD, {"most": limit})]
-        )
+    async def claim(self, limit: int, now: datetime) -> Sequence[DocumentRequest]:
+        # Read first, so that an idle node writes nothing.
+        owner = self._database.owner
+        if not await self._database.read(lambda reader: TO_REQUEST.due(reader, owner, now)):
+            return ()
+        return await self._database.write(lambda transaction: _claim(transaction, owner, limit, now))
 
-    async def tell(self, request: DocumentRequest, receipts: Sequence[Receipt], now: datetime) -> None:
-        await self._database.write(lambda transaction: _tell(transaction, request, receipts, now))
+    async def send(self, request: DocumentRequest, receipts: Sequence[Receipt], now: datetime) -> None:
+        owner = self._database.owner
+        await self._database.write(lambda transaction: _send(transaction, owner, request, receipts, now))
+
+
+def _claim(transaction: Transaction, owner: str, limit: int, now: datetime) -> list[DocumentRequest]:
+    claimed = TO_REQUEST.claim(transaction, owner, limit, now, now + LEASE)
+    fences = {claim.item: claim.fence for _account, claim in claimed}
+    rows = transaction.connection.execute(_CLAIMED, {"claimed": list(fences)}) if fences else ()
+    return [_asked(row, fences[row.id]) for row in rows]
 
 
 def _remind(transaction: Transaction, now: datetime, reminders: Sequence[int]) -> int:
@@ -112,9 +125,10 @@ def _remind(transaction: Transaction, now: datetime, reminders: Sequence[int]) -
     return reminded
 
 
-def _asked(row: Row[*tuple[Any, ...]]) -> DocumentRequest:
+def _asked(row: Row[*tuple[Any, ...]], fence: int) -> DocumentRequest:
     return DocumentRequest(
         id=row.id,
+        fence=fence,
         at=row.at,
         why=RequestReason(row.why),
         documents=tuple(row.documents),
@@ -130,12 +144,17 @@ def _asked(row: Row[*tuple[Any, ...]]) -> DocumentRequest:
     )
 
 
-def _tell(
-    transaction: Transaction, request: DocumentRequest, receipts: Sequence[Receipt], now: datetime
+def _send(
+    transaction: Transaction,
+    owner: str,
+    request: DocumentRequest,
+    receipts: Sequence[Receipt],
+    now: datetime,
 ) -> None:
-    told = transaction.connection.execute(_TELL, {"wanted": request.id, "told_at": now})
-    if told.rowcount == 0:
+    claim = {request.id: request.fence}
+    if not TO_REQUEST.finish(transaction, owner, claim):
         return
+    transaction.connection.execute(_SENT, {"wanted": request.id, "told_at": now})
     put_receipts(transaction, request.message, receipts, now)
     state = State(transaction.connection.execute(_STATE, {"wanted": request.message}).scalar_one())
     transaction.log(

@@ -1,6 +1,6 @@
 """Messages in the store: added, claimed for judgement, decided; each step is one commit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,14 +14,12 @@ from adapters.store.tables.messages import messages
 from adapters.store.tables.operations import replies
 from adapters.store.write.allowances import count
 from adapters.store.write.clock_set_back import end_waits
-from adapters.store.write.pending_receipts import pending_receipts, send_pending_receipt
 from adapters.store.write.waits import overdue
 from gateway.judge.transitions import transitions
 from gateway.model.decision import Decision
 from gateway.model.folders import Folder
-from gateway.model.message import Arrival, Receipt, Received
+from gateway.model.message import Arrival, Received
 from gateway.model.parties import Account
-from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.states import Event, State
 from gateway.model.transition import Applied, Columns, Refusal, Transition
 from gateway.run.crash_points import crash_point
@@ -59,18 +57,9 @@ class SqlMessages:
 
     async def put_back(self, received: Received, not_before: datetime, *, crashed: bool) -> None:
         counted = received.attempts if crashed else received.attempts - 1
-        await self._database.write(lambda transaction: _put_back(transaction, received, counted, not_before))
-
-    async def pending_receipts(
-        self, held_before: datetime, waiting_before: datetime, down: Mapping[str, datetime], limit: int
-    ) -> Sequence[PendingReceipt]:
-        return await self._database.read(
-            lambda reader: pending_receipts(reader, held_before, waiting_before, down, limit)
-        )
-
-    async def send_pending_receipt(self, pending: PendingReceipt, receipt: Receipt, now: datetime) -> None:
+        owner = self._database.owner
         await self._database.write(
-            lambda transaction: send_pending_receipt(transaction, pending, receipt, now)
+            lambda transaction: _put_back(transaction, owner, received, counted, not_before)
         )
 
 
@@ -161,6 +150,9 @@ def _expire(transaction: Transaction, now: datetime) -> int:
     return len(rows)
 
 
-def _put_back(transaction: Transaction, received: Received, attempts: int, not_before: datetime) -> None:
+def _put_back(
+    transaction: Transaction, owner: str, received: Received, attempts: int, not_before: datetime
+) -> None:
     seq = transaction.connection.execute(_SEQ, {"which": received.arrival.id}).scalar_one()
-    TO_JUDGE.put_back(transaction, seq, received.fence, not_before, attempts=attempts)
+    changed = {"attempts": attempts}
+    TO_JUDGE.put_back(transaction, owner, {seq: received.fence}, not_before, changed=changed)

@@ -5,21 +5,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, update
 
+from adapters.store.claims import queue_for_posting
 from adapters.store.database import Database, Transaction
 from adapters.store.read.message_search import plain
 from adapters.store.tables.messages import UNREADABLE, messages, parties, receipts
+from adapters.store.tables.queues import to_post
 from gateway.model.parties import Delivery
 from gateway.model.states import State
 from gateway.operate.receipts import RESTORED, RemovableReceipt, RestoreDecision
 
 _AT_ONCE: Final = 500
 REMOVED: Final = "receipt-removed"
-_SHOWN: Final = [
+_POST_AT: Final = (
+    select(to_post.c.due_at)
+    .where(to_post.c.item == receipts.c.id)
+    .correlate(receipts)
+    .scalar_subquery()
+    .label("post_at")
+)
+_SHOWN: Final[Sequence[ColumnElement[Any]]] = [
     *(receipts.c.id, receipts.c.message, receipts.c.account, receipts.c.folder, receipts.c.name),
     *(receipts.c.kind, receipts.c.verdict, receipts.c.final, receipts.c.superseded, receipts.c.size),
-    *(receipts.c.created_at, receipts.c.collected_at, receipts.c.removed_at, receipts.c.post_at),
+    *(receipts.c.created_at, receipts.c.collected_at, receipts.c.removed_at, _POST_AT),
 ]
 _ONE: Final = select(receipts).where(receipts.c.id == bindparam("wanted"))
 _DELIVERY: Final = select(parties.c.delivery).where(parties.c.account == bindparam("account"))
@@ -102,7 +111,7 @@ def find_receipts(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, .
     ids = reader.execute(select(receipts.c.id).where(by)).scalars().all()
     if found := {each: wrong for each in ids if (wrong := damaged(reader, each))}:
         raise Damaged(found)
-    return reader.execute(select(receipts).where(by).order_by(receipts.c.id)).all()
+    return reader.execute(select(receipts, _POST_AT).where(by).order_by(receipts.c.id)).all()
 
 
 def facts(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
@@ -140,8 +149,10 @@ def _put_back(
     row = transaction.connection.execute(_ONE, {"wanted": wanted}).one()
     delivery = transaction.connection.execute(_DELIVERY, {"account": row.account}).scalar()
     due = decide(RemovableReceipt(row.removed_at, None if delivery is None else Delivery(delivery)))
-    back = {"removed_at": None, "collected_at": None, "post_at": due}
+    back = {"removed_at": None, "collected_at": None}
     transaction.connection.execute(update(receipts).where(receipts.c.id == wanted).values(back))
+    if due is not None:
+        queue_for_posting(transaction, [(wanted, row.account)], due)
     state = transaction.connection.execute(_STATE, {"wanted": row.message}).scalar_one()
     told = {"receipt": row.name, "account": row.account, "removed_at": row.removed_at.isoformat()}
     transaction.log(row.message, now, RESTORED, actor, State(state), reason=reason, **told)

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
+from adapters.store.claims import queue_for_posting
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import messages, parties, receipts
 from adapters.store.tables.operations import former_names
@@ -67,8 +67,9 @@ _GIVEN: Final = (
     .order_by(receipts.c.id)
 )
 _INSERT: Final = insert(receipts)
+_INSERT_NUMBERED: Final = _INSERT.returning(receipts.c.id, receipts.c.account)
 SIGNED: Final = (ReceiptKind.GATEWAY, ReceiptKind.NOTICE, ReceiptKind.REQUEST)  # by the gateway
-_BROUGHT: Final = select(parties.c.account).where(
+_DELIVERED: Final = select(parties.c.account).where(
     parties.c.account.in_(bindparam("accounts", expanding=True)), parties.c.delivery != Delivery.INBOX
 )
 
@@ -96,9 +97,7 @@ def put_receipts(
         return ()
     if any(receipt.final for receipt in given):
         _supersede(transaction, message)
-    brought = _delivered_accounts(transaction, {receipt.account for receipt in given})
-    rows = [_row(message, receipt, at, brought) for receipt in given]
-    transaction.connection.execute(_INSERT, rows)
+    _insert(transaction, [_row(message, receipt, at) for receipt in given], at)
     return given
 
 
@@ -130,23 +129,25 @@ def _supersede(transaction: Transaction, message: str) -> None:
 def give_again(transaction: Transaction, message: str, name: str, earlier: str, at: datetime) -> int:
     """Gives the receipts of `earlier` again, byte for byte, under the file name of `message`."""
     rows = transaction.connection.execute(_GIVEN, {"of": earlier}).all()
-    brought = _delivered_accounts(transaction, {row.account for row in rows})
-    again = [
-        _again(row, message, name, at + timedelta(microseconds=index), brought)
-        for index, row in enumerate(rows)
-    ]
+    again = [_again(row, message, name, at + timedelta(microseconds=index)) for index, row in enumerate(rows)]
     if again:
         _supersede(transaction, message)
-        transaction.connection.execute(_INSERT, again)
+        _insert(transaction, again, at)
     return len(again)
 
 
-def _delivered_accounts(transaction: Transaction, accounts: AbstractSet[str]) -> AbstractSet[str]:
-    """Those of the accounts to which receipts are delivered."""
-    return set(transaction.connection.execute(_BROUGHT, {"accounts": list(accounts)}).scalars())
+def _insert(transaction: Transaction, rows: Sequence[Mapping[str, object]], at: datetime) -> None:
+    """Adds receipts, and queues those of the accounts to which receipts are delivered."""
+    accounts = list({row["account"] for row in rows})
+    delivered = set(transaction.connection.execute(_DELIVERED, {"accounts": accounts}).scalars())
+    if not delivered:
+        transaction.connection.execute(_INSERT, rows)
+        return
+    added = transaction.connection.execute(_INSERT_NUMBERED, rows).all()
+    queue_for_posting(transaction, [(row.id, row.account) for row in added if row.account in delivered], at)
 
 
-def _row(message: str, receipt: Receipt, at: datetime, brought: AbstractSet[str]) -> dict[str, object]:
+def _row(message: str, receipt: Receipt, at: datetime) -> dict[str, object]:
     return {
         "message": message,
         "account": receipt.account,
@@ -159,13 +160,10 @@ def _row(message: str, receipt: Receipt, at: datetime, brought: AbstractSet[str]
         "body": receipt.body,
         "size": len(receipt.body),
         "created_at": at,
-        "post_at": at if receipt.account in brought else None,
     }
 
 
-def _again(
-    row: Row[*tuple[Any, ...]], message: str, name: str, at: datetime, brought: AbstractSet[str]
-) -> dict[str, object]:
+def _again(row: Row[*tuple[Any, ...]], message: str, name: str, at: datetime) -> dict[str, object]:
     prefix = str(row.name).split("_", 1)[0]
     return {
         "message": message,
@@ -179,5 +177,4 @@ def _again(
         "body": row.body,
         "size": row.size,
         "created_at": at,
-        "post_at": at if row.account in brought else None,
     }

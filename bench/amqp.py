@@ -12,7 +12,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,18 +41,21 @@ _DELIVERY: Final = '[[party]]\ncode = "{code}"\n[party.account]\nname = "{accoun
 
 def main() -> None:
     made = Tables("amqp", "AMQP in, customs over AMQP, receipts out, beside a bare loop of the job")
+    with course() as running:
+        for size in SIZES:
+            given = running.loops.inputs(size, "signed")
+            made.add(f"{size} signed", [running.run(size, given, number) for number in range(ROUNDS)])
+    made.show()
+
+
+@contextmanager
+def course() -> Iterator["Course"]:
     with home() as base, Rabbit() as rabbit:
         vhost = set_up(base, rabbit)
-        url = rabbit.url(vhost, ACCOUNT)
         with Loops(base) as loops, serving(base) as served, serving_customs(base) as customs:
             until_consumed(rabbit, vhost)
-            course = _Course(
-                base, loops, url, {**parts(served, customs, rabbit), "sender": time.process_time}
-            )
-            for size in SIZES:
-                given = loops.inputs(size, "signed")
-                made.add(f"{size} signed", [course.run(size, given, number) for number in range(ROUNDS)])
-    made.show()
+            clocks = {**parts(served, customs, rabbit), "sender": time.process_time}
+            yield Course(base, loops, rabbit.url(vhost, ACCOUNT), clocks)
 
 
 def set_up(base: Home, rabbit: Rabbit) -> str:
@@ -75,7 +79,7 @@ def until_consumed(rabbit: Rabbit, vhost: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Course:
+class Course:
     """A served home, and the processes for the limit."""
 
     home: Home

@@ -92,14 +92,14 @@ def _tree(path: Path) -> ast.Module:
 @cache
 def _imported(path: Path) -> set[str]:
     """Full names: `from gateway.formats import xml` is `gateway.formats.xml`, and so on."""
-    found = set()
+    collected = set()
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
-            found |= {each.name for each in node.names}
+            collected |= {each.name for each in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            found |= {f"{node.module}.{each.name}" for each in node.names}
-    return found
+            collected |= {f"{node.module}.{each.name}" for each in node.names}
+    return collected
 
 
 def _modules(path: Path, among: set[str]) -> set[str]:

@@ -98,15 +98,15 @@ def test_the_python_example_sends_and_waits_for_the_final_receipt(platform: Plat
     (example,) = fences("python")
     assert len(example.splitlines()) <= PYTHON_LINES
     (platform.folder / "example.py").write_text(platform.here(example))
-    said = platform.run("python", "-W", "error", "example.py", str(platform.file("PYTHON-1")))
-    assert said == "accepted\n"
+    result = platform.run("python", "-W", "error", "example.py", str(platform.file("PYTHON-1")))
+    assert result == "accepted\n"
 
 
 def test_the_shell_example_sends_and_reads_the_receipt(platform: Platform) -> None:
     example = fences("sh")[-1]
-    said = platform.run("sh", "-ec", platform.here(example), "sh", str(platform.file("SHELL-1")))
+    result = platform.run("sh", "-ec", platform.here(example), "sh", str(platform.file("SHELL-1")))
     receipt = (platform.folder / "receipt.xml").read_text("utf-8")
-    assert "<Verdict>accepted</Verdict>" in said, receipt
+    assert "<Verdict>accepted</Verdict>" in result, receipt
 
 
 def test_the_rights_of_an_account_do_not_reach_the_receipts_of_another(platform: Platform) -> None:

@@ -95,7 +95,7 @@ def _metrics() -> list[str]:
 
 def _log_events() -> Words:
     """Each event of the log with its fields."""
-    found: dict[str, set[str]] = {}
+    collected: dict[str, set[str]] = {}
     for node in (node for tree in _trees() for node in ast.walk(tree)):
         match node:
             case ast.Call(
@@ -103,8 +103,8 @@ def _log_events() -> Words:
                 args=[ast.Constant(value=str(event)), *_],
                 keywords=keywords,
             ) if level in LEVELS:
-                found.setdefault(event, set()).update(each.arg for each in keywords if each.arg)
-    return {event: sorted(named) for event, named in found.items()}
+                collected.setdefault(event, set()).update(each.arg for each in keywords if each.arg)
+    return {event: sorted(named) for event, named in collected.items()}
 
 
 def _literals() -> list[str]:

@@ -109,9 +109,11 @@ def test_the_wheel_names_its_command_and_its_licence(wheel: Path) -> None:
 
 def test_the_installed_gateway_is_the_one_of_the_wheel(gateway: Path, tmp_path: Path) -> None:
     python = gateway.parent / "python"
-    said = _run(python, tmp_path, "-c", "import cli, gateway, schemas; print(cli.__file__, schemas.__file__)")
-    assert said.returncode == 0, said.stderr
-    assert all(path.startswith(str(gateway.parent.parent)) for path in said.stdout.split())
+    result = _run(
+        python, tmp_path, "-c", "import cli, gateway, schemas; print(cli.__file__, schemas.__file__)"
+    )
+    assert result.returncode == 0, result.stderr
+    assert all(path.startswith(str(gateway.parent.parent)) for path in result.stdout.split())
 
 
 def test_the_installed_gateway_makes_a_home(gateway: Path, tmp_path: Path) -> None:

@@ -176,22 +176,22 @@ def test_customs_is_asked_where_it_can_be_and_silence_says_nothing(
 
     async def scene() -> list[Outcome | None]:
         async with opened(settings, tmp_path) as backend, customs(rabbit, settings) as channel:
-            said = [(await backend.ask(key))[0]]
+            answers = [(await backend.ask(key))[0]]
             questions = await channel.get_queue(settings.questions or "")
             await questions.purge()
             for each in (Word.TAKEN, Word.UNKNOWN, "perhaps"):
 
                 async def reply(question: AbstractIncomingMessage, each: str = each) -> None:
                     assert question.body == key.encode()
-                    told = word(Word.TAKEN, question)
-                    told.body = each.encode()
-                    await channel.default_exchange.publish(told, question.reply_to or "")
+                    reply = word(Word.TAKEN, question)
+                    reply.body = each.encode()
+                    await channel.default_exchange.publish(reply, question.reply_to or "")
                     await question.ack()
 
                 tag = await questions.consume(reply)
-                said.append((await backend.ask(key))[0])
+                answers.append((await backend.ask(key))[0])
                 await questions.cancel(tag)
-            return said
+            return answers
 
     assert asyncio.run(scene()) == [Outcome.UNKNOWN, Outcome.TAKEN, None, Outcome.UNKNOWN]
 
@@ -245,8 +245,8 @@ def test_a_broker_that_is_killed_before_it_confirms_leaves_the_outcome_unknown_a
         async with opened(settings, tmp_path) as backend:
             async with customs(rabbit, settings) as channel:
                 for number in ("1", "2"):
-                    said = answer(number, one.key, f"{number}.xml", b"<DEC_RESULT/>")
-                    await channel.default_exchange.publish(said, settings.answers)
+                    first_answer = answer(number, one.key, f"{number}.xml", b"<DEC_RESULT/>")
+                    await channel.default_exchange.publish(first_answer, settings.answers)
                 before = await heard(backend, 2)
             await backend.acknowledge([before[0].id])
             # As `Rabbit.kill` does; and the acknowledgement is read before the broker is stopped.

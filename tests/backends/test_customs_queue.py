@@ -43,8 +43,8 @@ async def customs_that_takes_nothing(
         questions = await channel.declare_queue(settings.questions, durable=True)
 
         async def say(question: AbstractIncomingMessage) -> None:
-            said = word(Word.UNKNOWN, question)
-            await channel.default_exchange.publish(said, question.reply_to or "")
+            reply = word(Word.UNKNOWN, question)
+            await channel.default_exchange.publish(reply, question.reply_to or "")
             await question.ack()
 
         await questions.consume(say)

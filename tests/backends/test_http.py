@@ -74,7 +74,7 @@ def test_a_client_takes_another_certificate_and_other_issuers_when_it_is_told_to
     server, other = issued(new, "server", "new authority"), issued(new, "gateway", "new authority")
     trust = PeerTls(certificate=server.certificate, key=server.key, issuers=server.ca)
 
-    async def told(client: Client) -> bool:
+    async def scene(client: Client) -> bool:
         with suppress(httpx.TransportError, ssl.SSLError):
             return (await client.get("submissions/1")).status_code == 200
         return False
@@ -84,17 +84,17 @@ def test_a_client_takes_another_certificate_and_other_issuers_when_it_is_told_to
             named = {name: str(getattr(own, name)) for name in ("ca", "certificate", "key")}
             settings = HttpBackendSettings.model_validate({"kind": "http", "url": url, **named})
             async with opened_client(settings, tmp_path) as client:
-                assert not await told(client)
+                assert not await scene(client)
                 shutil.copyfile(other.certificate, own.certificate)
                 with pytest.raises(ssl.SSLError):
                     client.renewal()  # the key beside it does not belong to it
                 for name in ("key", "ca"):
                     shutil.copyfile(getattr(other, name), getattr(own, name))
                 take = client.renewal()
-                assert not await told(client)
+                assert not await scene(client)
                 for _ in range(3):  # those of the time before the last are closed meanwhile
                     take()
-                    assert await told(client)
+                    assert await scene(client)
                     take = client.renewal()
 
     asyncio.run(changed())
@@ -120,12 +120,12 @@ MEANINGS = {
 
 @pytest.mark.parametrize("status", MEANINGS)
 def test_each_status_means_what_the_protocol_says(tmp_path: Path, status: int) -> None:
-    async def told() -> tuple[Outcome, str]:
+    async def scene() -> tuple[Outcome, str]:
         location = {"Location": "/elsewhere"} if 300 <= status < 400 else {}
         async with answering(saying(status, **location)) as url, gateway(tmp_path, url) as backend:
             return await handed(backend, sent())
 
-    outcome, note = asyncio.run(told())
+    outcome, note = asyncio.run(scene())
     assert outcome is MEANINGS[status]
     assert note == "" if status < 300 else str(status) in note
 
@@ -137,24 +137,24 @@ def test_a_word_that_does_not_name_the_submission_is_not_taken_for_customs(
 ) -> None:
     """As of a network's log-in page: to a submission, and to the question for it."""
 
-    async def told() -> list[tuple[Outcome | None, str]]:
+    async def scene() -> list[tuple[Outcome | None, str]]:
         headers = {ECHO: named} if named else {}
         page = saying(status, "" if status == 204 else "<html>please log in</html>", **headers)
         async with answering(page, echo=False) as url, gateway(tmp_path, url) as backend:
             return [await handed(backend, sent()), await backend.ask(sent().key)]
 
-    for outcome, note in asyncio.run(told()):
+    for outcome, note in asyncio.run(scene()):
         assert outcome is Outcome.UNKNOWN
         assert f"HTTP {status}" in note
 
 
 def test_that_customs_has_it_not_is_believed_of_one_who_names_it_only(tmp_path: Path) -> None:
-    async def told(echo: bool) -> Outcome | None:
+    async def scene(echo: bool) -> Outcome | None:
         async with answering(saying(404), echo=echo) as url, gateway(tmp_path, url) as backend:
             return (await backend.ask(sent().key))[0]
 
-    assert asyncio.run(told(True)) is Outcome.LATER
-    assert asyncio.run(told(False)) is Outcome.UNKNOWN
+    assert asyncio.run(scene(True)) is Outcome.LATER
+    assert asyncio.run(scene(False)) is Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -167,14 +167,14 @@ def test_who_asks_to_be_spared_is_sent_nothing_meanwhile(tmp_path: Path, status:
         requests.append(request.method)
         return web.Response(status=status, headers={"Retry-After": rest})
 
-    async def told() -> None:
+    async def scene() -> None:
         async with answering(handler) as url, gateway(tmp_path, url) as backend:
             assert (await handed(backend, sent()))[0] is Outcome.BUSY
             outcome, note = await handed(backend, sent())
             assert outcome is Outcome.BUSY
             assert "Retry-After" in note
 
-    asyncio.run(told())
+    asyncio.run(scene())
     assert requests == ["POST"]
 
 
@@ -188,17 +188,17 @@ def test_a_restart_does_not_forget_who_asked_to_be_spared_and_an_operators_word_
         requests.append(request.method)
         return web.Response(status=503, headers={"Retry-After": "600"})
 
-    async def told(url: str) -> tuple[Outcome, str]:
+    async def scene(url: str) -> tuple[Outcome, str]:
         async with gateway(tmp_path, url) as backend:
             return await handed(backend, sent())
 
     async def run() -> None:
         async with answering(handler) as url:
-            await told(url)
-            outcome, note = await told(url)  # of another client over the same folder
+            await scene(url)
+            outcome, note = await scene(url)  # of another client over the same folder
             assert (outcome, "Retry-After" in note, len(requests)) == (Outcome.BUSY, True, 1)
             Rest(tmp_path).end()
-            await told(url)
+            await scene(url)
             assert len(requests) == 2
 
     asyncio.run(run())
@@ -212,12 +212,12 @@ def test_what_is_no_time_that_was_asked_for_spares_nobody(tmp_path: Path, kept: 
 
 @pytest.mark.parametrize("rest", ["", "0", "soon", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
 def test_who_asks_for_no_time_is_sent_the_next_one(tmp_path: Path, rest: str) -> None:
-    async def told() -> list[str]:
+    async def scene() -> list[str]:
         busy = saying(503, **{"Retry-After": rest})
         async with answering(busy) as url, gateway(tmp_path, url) as backend:
             return [(await handed(backend, sent()))[1] for _ in range(2)]
 
-    assert asyncio.run(told()) == ["HTTP 503", "HTTP 503"]
+    assert asyncio.run(scene()) == ["HTTP 503", "HTTP 503"]
 
 
 def test_what_is_sent_is_the_zip_under_its_key_with_its_digest(tmp_path: Path) -> None:
@@ -247,12 +247,12 @@ def test_what_is_sent_is_the_zip_under_its_key_with_its_digest(tmp_path: Path) -
 
 
 def test_a_refusal_is_told_in_its_own_words_cut_and_printable(tmp_path: Path) -> None:
-    async def told() -> tuple[Outcome, str]:
+    async def scene() -> tuple[Outcome, str]:
         text = "商品编号错误\x1b[31m" + "x" * (1 << 20)
         async with answering(saying(422, text)) as url, gateway(tmp_path, url) as backend:
             return await handed(backend, sent())
 
-    outcome, note = asyncio.run(told())
+    outcome, note = asyncio.run(scene())
     assert outcome is Outcome.NEVER
     assert note.startswith("商品编号错误\\u{1b}[31mxxx")
     assert len(note) < 400
@@ -265,7 +265,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
         asked.append(request.path)
         raise web.HTTPTemporaryRedirect("/elsewhere")
 
-    async def told() -> None:
+    async def scene() -> None:
         async with answering(handler) as url, gateway(tmp_path, url) as backend:
             outcome, note = await handed(backend, sent())
             assert (outcome, note) == (
@@ -275,7 +275,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
             assert (await backend.ask(sent().key))[0] is Outcome.UNKNOWN
             assert await backend.answers(10) == []
 
-    asyncio.run(told())
+    asyncio.run(scene())
     assert "/elsewhere" not in asked
 
 
@@ -285,21 +285,21 @@ def test_nothing_of_the_environment_says_where_it_goes(
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
 
-    async def told() -> Outcome:
+    async def scene() -> Outcome:
         async with answering(saying(201)) as url, gateway(tmp_path, url) as backend:
             return (await handed(backend, sent()))[0]
 
-    assert asyncio.run(told()) is Outcome.TAKEN
+    assert asyncio.run(scene()) is Outcome.TAKEN
 
 
 def test_a_server_that_is_not_there_takes_nothing(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def scene() -> None:
         async with gateway(tmp_path, f"http://127.0.0.1:{free_port()}") as backend:
             assert (await handed(backend, sent()))[0] is Outcome.LATER
             assert (await backend.ask(sent().key))[0] is Outcome.UNKNOWN
             assert await backend.answers(10) == []
 
-    asyncio.run(told())
+    asyncio.run(scene())
 
 
 @asynccontextmanager
@@ -318,21 +318,21 @@ async def breaking_off(after: int) -> AsyncIterator[str]:
 
 
 def test_a_connection_that_breaks_after_the_body_leaves_the_outcome_unknown(tmp_path: Path) -> None:
-    async def told() -> Outcome:
+    async def scene() -> Outcome:
         async with breaking_off(1) as url, gateway(tmp_path, url) as backend:
             return (await handed(backend, sent()))[0]
 
-    assert asyncio.run(told()) is Outcome.UNKNOWN
+    assert asyncio.run(scene()) is Outcome.UNKNOWN
 
 
 def test_a_connection_that_breaks_before_the_end_of_the_body_has_taken_nothing(tmp_path: Path) -> None:
     large = Sent(sent().submission, bytes(40 << 20))
 
-    async def told() -> Outcome:
+    async def scene() -> Outcome:
         async with breaking_off(10_000) as url, gateway(tmp_path, url) as backend:
             return (await handed(backend, large))[0]
 
-    assert asyncio.run(told()) is Outcome.LATER
+    assert asyncio.run(scene()) is Outcome.LATER
 
 
 def test_what_was_taken_without_a_word_is_asked_for_and_has_one_effect(tmp_path: Path) -> None:
@@ -347,41 +347,41 @@ def test_what_was_taken_without_a_word_is_asked_for_and_has_one_effect(tmp_path:
                 await asyncio.sleep(60)
             return web.Response(status=200 if (await customs.ask(once.key))[0] is Outcome.TAKEN else 404)
 
-        async def told() -> None:
+        async def scene() -> None:
             async with answering(silent) as url, gateway(tmp_path, url, seconds=1) as backend:
                 assert (await backend.ask(once.key))[0] is Outcome.LATER
                 assert (await handed(backend, once))[0] is Outcome.UNKNOWN
                 assert (await backend.ask(once.key))[0] is Outcome.TAKEN
             assert len(await customs.answers(100)) == 5
 
-        asyncio.run(told())
+        asyncio.run(scene())
 
 
 def test_that_customs_has_it_not_is_not_said_while_it_is_being_read(tmp_path: Path) -> None:
     """The question overtakes what it is about: the connection broke for the gateway, not yet for customs."""
     once, folder = sent(), tmp_path / "customs"
 
-    async def told() -> list[Outcome | None]:
+    async def scene() -> list[Outcome | None]:
         with closing(reference_customs(folder)) as customs:
             async with (
                 serving(customs, folder, "127.0.0.1", 0, None, None) as at,
                 gateway(tmp_path, f"http://127.0.0.1:{at[1]}") as backend,
             ):
-                said: list[Outcome | None] = [(await backend.ask(once.key))[0]]
+                answers: list[Outcome | None] = [(await backend.ask(once.key))[0]]
                 reader, writer = await asyncio.open_connection("127.0.0.1", at[1])
                 head = "POST /submissions HTTP/1.1\r\nHost: customs\r\nContent-Type: application/zip\r\n"
                 head += f"Content-Length: 10\r\nIdempotency-Key: {once.key}\r\nExpect: 100-continue\r\n\r\n"
                 writer.write(head.encode())
                 await reader.readuntil(b"100 Continue\r\n\r\n")
-                said.append((await backend.ask(once.key))[0])
+                answers.append((await backend.ask(once.key))[0])
                 writer.write(b"not a zip.")
                 await reader.readuntil(b" 400 ")
                 writer.close()
                 await writer.wait_closed()
-                said.append((await backend.ask(once.key))[0])
-                return said
+                answers.append((await backend.ask(once.key))[0])
+                return answers
 
-    assert asyncio.run(told()) == [Outcome.LATER, Outcome.UNKNOWN, Outcome.LATER]
+    assert asyncio.run(scene()) == [Outcome.LATER, Outcome.UNKNOWN, Outcome.LATER]
 
 
 @asynccontextmanager
@@ -424,7 +424,7 @@ def turning_down(tls: Issued) -> Iterator[str]:
 def test_both_ends_show_certificates(tmp_path: Path) -> None:
     ours, theirs = issued(tmp_path / "tls", "gateway"), issued(tmp_path / "tls", "customs")
 
-    async def told() -> None:
+    async def scene() -> None:
         async with (
             customs_over_tls(tmp_path / "customs", theirs) as url,
             gateway(tmp_path, url, ca=str(theirs.ca), **shown(ours)) as backend,
@@ -432,14 +432,14 @@ def test_both_ends_show_certificates(tmp_path: Path) -> None:
             assert await handed(backend, sent()) == (Outcome.TAKEN, "")
             assert len(await backend.answers(10)) == 5
 
-    asyncio.run(told())
+    asyncio.run(scene())
 
 
 def test_who_is_not_let_in_is_denied(tmp_path: Path) -> None:
     theirs = issued(tmp_path / "tls", "customs")
     stranger = issued(tmp_path / "tls", "stranger", "another authority")
 
-    async def told(url: str, own: dict[str, str]) -> None:
+    async def scene(url: str, own: dict[str, str]) -> None:
         async with gateway(tmp_path, url, ca=str(theirs.ca), **own) as backend:
             outcome, note = await handed(backend, sent())
             assert outcome is Outcome.DENIED
@@ -448,7 +448,7 @@ def test_who_is_not_let_in_is_denied(tmp_path: Path) -> None:
 
     with turning_down(theirs) as url:
         for own in ({}, shown(stranger)):
-            asyncio.run(told(url, own))
+            asyncio.run(scene(url, own))
 
 
 @pytest.mark.parametrize("wrong", ["issuer", "name"])
@@ -456,14 +456,14 @@ def test_a_server_that_is_another_is_not_sent_anything(tmp_path: Path, wrong: st
     ours, theirs = issued(tmp_path / "tls", "gateway"), issued(tmp_path / "tls", "customs")
     stranger = issued(tmp_path / "tls", "stranger", "another authority")
 
-    async def told() -> tuple[Outcome, str]:
+    async def scene() -> tuple[Outcome, str]:
         async with customs_over_tls(tmp_path / "customs", theirs) as url:
             ca = stranger.ca if wrong == "issuer" else theirs.ca
             url = url if wrong == "issuer" else url.replace("127.0.0.1", "localhost")
             async with gateway(tmp_path, url, ca=str(ca), **shown(ours)) as backend:
                 return await handed(backend, sent())
 
-    outcome, note = asyncio.run(told())
+    outcome, note = asyncio.run(scene())
     assert outcome is Outcome.DENIED
     assert note.startswith("its certificate is not accepted")
 
@@ -503,12 +503,12 @@ def test_a_bad_answer_keeps_no_other_from_being_heard(tmp_path: Path) -> None:
 def test_an_answer_whose_key_is_none_is_heard_without_one(tmp_path: Path) -> None:
     key = sent().key
 
-    async def told() -> list[str | None]:
+    async def scene() -> list[str | None]:
         answers = listed(one("1", key=key), one("2", key="../x"), one("3"), one("4", key=f"{key}-0202"))
         async with answering(answers) as url, gateway(tmp_path, url) as backend:
             return [answer.key for answer in await backend.answers(10)]
 
-    assert asyncio.run(told()) == [key, None, None, f"{key}-0202"]
+    assert asyncio.run(scene()) == [key, None, None, f"{key}-0202"]
 
 
 @pytest.mark.parametrize(
@@ -540,9 +540,9 @@ def test_an_endless_list_is_not_read_to_its_end_and_asked_for_in_smaller_pieces(
 
 
 def test_what_cannot_be_prepared_is_not_taken(tmp_path: Path) -> None:
-    async def told() -> tuple[Outcome, str]:
+    async def scene() -> tuple[Outcome, str]:
         async with answering(saying(201)) as url, gateway(tmp_path / "none", url) as backend:
             return await handed(backend, sent())
 
-    outcome, note = asyncio.run(told())
+    outcome, note = asyncio.run(scene())
     assert (outcome, note) == (Outcome.LATER, "cannot be prepared: No such file or directory")

@@ -22,13 +22,13 @@ def test_no_cookie_of_a_back_end_is_kept(tmp_path: Path) -> None:
         shown.append(request.headers.get("Cookie"))
         return web.Response(status=201, headers={"Set-Cookie": f"session={len(shown)}; Path=/; Max-Age=9999"})
 
-    async def told() -> None:
+    async def scene() -> None:
         async with answering(handler) as url, gateway(tmp_path, url) as backend:
             assert await handed(backend, sent()) == (Outcome.TAKEN, "")
             assert (await backend.ask(sent().key))[0] is Outcome.UNKNOWN
             assert await backend.answers(1) == []
 
-    asyncio.run(told())
+    asyncio.run(scene())
     assert shown == [None, None, None]
 
 
@@ -38,18 +38,18 @@ def test_a_request_that_does_not_come_to_its_end_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(http_push, "_READ_WITHIN", 0.3)
 
-    async def told() -> bytes:
+    async def scene() -> bytes:
         async with heard(tmp_path) as at:
             host, _, port = at.url.removeprefix("https://").partition(":")
             reader, writer = await asyncio.open_connection(host, int(port), ssl=at.trust(at.pusher))
             writer.write(begun)
             async with asyncio.timeout(20):
-                said = await reader.read()
+                text = await reader.read()
             writer.close()
-            return said
+            return text
 
     began = time.monotonic()
-    assert asyncio.run(told()) == b""
+    assert asyncio.run(scene()) == b""
     assert time.monotonic() - began < 15
 
 
@@ -67,7 +67,7 @@ def test_a_request_that_does_not_come_to_its_end_is_not_waited_for(
 def test_what_is_no_answer_is_refused_and_the_door_stays_open(
     tmp_path: Path, sent_: bytes, status: bytes
 ) -> None:
-    async def told() -> None:
+    async def scene() -> None:
         async with heard(tmp_path) as at:
             host, _, port = at.url.removeprefix("https://").partition(":")
             reader, writer = await asyncio.open_connection(host, int(port), ssl=at.trust(at.pusher))
@@ -76,12 +76,12 @@ def test_what_is_no_answer_is_refused_and_the_door_stays_open(
             )
             writer.write(named + sent_)
             async with asyncio.timeout(20):
-                said = (await reader.read()).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+                text = (await reader.read()).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
             writer.close()
-            assert said.split(b" ")[1] == status, said
+            assert text.split(b" ")[1] == status, text
             assert await at.backend.answers(64) == []
             bringing = asyncio.create_task(at.bring())
             assert len(await at.keep(1)) == 1
             assert await bringing == 204
 
-    asyncio.run(told())
+    asyncio.run(scene())

@@ -59,8 +59,8 @@ class Heard:
     ) -> int:
         named = {"Answer-Id": "1", "Answer-Name": quote("回执 1.xml"), **(headers or {})}
         async with httpx.AsyncClient(verify=self.trust(own or self.pusher), trust_env=False) as client:
-            said = await client.request(method, self.url + path, content=body, headers=named)
-            return said.status_code
+            response = await client.request(method, self.url + path, content=body, headers=named)
+            return response.status_code
 
     async def keep(self, count: int) -> list[Answer]:
         """Does what a node does, until so many were acknowledged."""
@@ -98,7 +98,7 @@ async def heard(folder: Path) -> AsyncIterator[Heard]:
 def test_an_answer_counts_as_kept_when_the_gateway_has_committed_it(tmp_path: Path) -> None:
     key = sent().key
 
-    async def told() -> None:
+    async def scene() -> None:
         async with heard(tmp_path) as at:
             bringing = asyncio.create_task(at.bring(headers={"Submission-Key": key}))
             async with asyncio.timeout(20):
@@ -113,7 +113,7 @@ def test_an_answer_counts_as_kept_when_the_gateway_has_committed_it(tmp_path: Pa
             assert await bringing == 204
             assert await at.backend.answers(64) == []
 
-    asyncio.run(told())
+    asyncio.run(scene())
 
 
 def test_what_is_not_kept_in_time_is_to_be_brought_again(
@@ -121,16 +121,16 @@ def test_what_is_not_kept_in_time_is_to_be_brought_again(
 ) -> None:
     monkeypatch.setattr(http_push, "KEPT_WITHIN", 0.05)
 
-    async def told() -> None:
+    async def scene() -> None:
         async with heard(tmp_path) as at:
             assert await at.bring() == 503
             assert await at.backend.answers(64) == []
 
-    asyncio.run(told())
+    asyncio.run(scene())
 
 
 def test_only_the_one_who_is_named_brings(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def scene() -> None:
         async with heard(tmp_path) as at:
             other = issued(tmp_path / "other", "customs")  # the same name, by the same authority
             assert await at.bring(own=other) == 403
@@ -143,13 +143,13 @@ def test_only_the_one_who_is_named_brings(tmp_path: Path) -> None:
                     await client.post(f"{at.url}/answers/customs", content=b"x")
             assert await at.backend.answers(64) == []
 
-    asyncio.run(told())
+    asyncio.run(scene())
 
 
 def test_certificates_are_changed_while_it_listens_and_not_before_all_of_them_can_be_used(
     tmp_path: Path,
 ) -> None:
-    async def told() -> None:
+    async def scene() -> None:
         async with heard(tmp_path) as at:
             (renewal,) = at.renewals
             tls = tmp_path / "tls"
@@ -173,7 +173,7 @@ def test_certificates_are_changed_while_it_listens_and_not_before_all_of_them_ca
             with pytest.raises((httpx.TransportError, ssl.SSLError)):
                 await at.bring(method="GET")
 
-    asyncio.run(told())
+    asyncio.run(scene())
 
 
 @pytest.mark.parametrize(
@@ -190,11 +190,11 @@ def test_certificates_are_changed_while_it_listens_and_not_before_all_of_them_ca
     ],
 )
 def test_there_is_one_path_and_one_method(tmp_path: Path, path: str, method: str, status: int) -> None:
-    async def told() -> int:
+    async def scene() -> int:
         async with heard(tmp_path) as at:
             return await at.bring(path=path, method=method)
 
-    assert asyncio.run(told()) == status
+    assert asyncio.run(scene()) == status
 
 
 @pytest.mark.parametrize(
@@ -211,18 +211,18 @@ def test_there_is_one_path_and_one_method(tmp_path: Path, path: str, method: str
 def test_an_answer_that_is_unfit_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], body: bytes, status: int
 ) -> None:
-    async def told() -> int:
+    async def scene() -> int:
         async with heard(tmp_path) as at:
             return await at.bring(body, headers=headers)
 
     monkeypatch.setattr(http_push, "LONGEST", 100)
-    assert asyncio.run(told()) == status
+    assert asyncio.run(scene()) == status
 
 
 def test_no_more_wait_than_there_is_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_push, "_ROOM", 100)
 
-    async def told() -> None:
+    async def scene() -> None:
         async with heard(tmp_path) as at:
             first = asyncio.create_task(at.bring(b"x" * 60))
             async with asyncio.timeout(20):
@@ -235,11 +235,11 @@ def test_no_more_wait_than_there_is_room_for(tmp_path: Path, monkeypatch: pytest
             await at.keep(1)
             assert await second == 204
 
-    asyncio.run(told())
+    asyncio.run(scene())
 
 
 def test_customs_brings_what_it_says_until_it_is_kept(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def scene() -> None:
         async with heard(tmp_path) as at:
             stop = asyncio.Event()
             with closing(reference_customs(tmp_path / "customs")) as customs:
@@ -260,4 +260,4 @@ def test_customs_brings_what_it_says_until_it_is_kept(tmp_path: Path) -> None:
                 names = [answer.name.partition("_")[0] for answer in kept if answer.key == key]
                 assert names == ["Successed", "Receipt", "Receipt", "Receipt", "Receipt"]
 
-    asyncio.run(told())
+    asyncio.run(scene())

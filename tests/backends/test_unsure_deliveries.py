@@ -147,10 +147,10 @@ async def sent_to(store: Store, number: int, name: str) -> str:
     submissions = tuple(
         replace(each, destination=name, alternatives=("spare",)) for each in decision.submissions
     )
-    told = replace(receipt("accepted", f"Gateway_{sent.id}"), account=sent.account)
+    own_receipt = replace(receipt("accepted", f"Gateway_{sent.id}"), account=sent.account)
     facts = replace(decision.facts, key=key)
     await store.messages.decide(
-        replace(decision, facts=facts, submissions=submissions, receipts=(told,)), NOW
+        replace(decision, facts=facts, submissions=submissions, receipts=(own_receipt,)), NOW
     )
     return sent.id
 

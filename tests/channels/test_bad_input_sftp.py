@@ -32,8 +32,8 @@ def assert_refused(gateway: Gateway, name: str, body: bytes, code: str) -> None:
     gateway.send(ACCOUNT, name, body)
     gateway.until(lambda: name in listed(gateway, "FailBox", base))
     report = next(each for each in listed(gateway, "FailBox", base) if each.startswith("Report_"))
-    told = gateway.read(ACCOUNT, f"/FailBox/{report}").decode()
-    assert told.startswith(f"{name}：网关拒收，错误 ")
+    text = gateway.read(ACCOUNT, f"/FailBox/{report}").decode()
+    assert text.startswith(f"{name}：网关拒收，错误 ")
     assert gateway.read(ACCOUNT, f"/FailBox/{name}") == body
     assert listed(gateway, "OutBox", base) == listed(gateway, "SentBox", base) == []
     failed, signed = sorted(listed(gateway, "InBox", base))

@@ -17,8 +17,8 @@ def test_a_pause_or_its_end_said_twice_changes_nothing_more_and_says_so(harness:
     assert said("pause", "again") == (0, f"customs is paused already; nothing is changed {first}\n")
     assert said("resume", "it is over") == (0, "customs is resumed\n")
     assert said("resume", "again") == (0, "customs is not paused; nothing is changed\n")
-    told = [row["event"] for row in harness.rows(events) if row["event"].startswith("backend-")]
-    assert told == ["backend-paused", "backend-resumed"]
+    rows = [row["event"] for row in harness.rows(events) if row["event"].startswith("backend-")]
+    assert rows == ["backend-paused", "backend-resumed"]
 
 
 def test_scripts_are_told_whether_it_changed_anything(harness: Harness) -> None:
@@ -30,5 +30,5 @@ def test_scripts_are_told_whether_it_changed_anything(harness: Harness) -> None:
 
 def test_a_back_end_that_the_settings_do_not_name_ends_with_1(harness: Harness) -> None:
     for verb in ("pause", "resume"):
-        said = gateway(harness, "backends", verb, "nobody", "--reason", "x")
-        assert (said.code, "it has: customs, association" in said.err) == (1, True), said
+        result = gateway(harness, "backends", verb, "nobody", "--reason", "x")
+        assert (result.code, "it has: customs, association" in result.err) == (1, True), result

@@ -62,9 +62,9 @@ def _gateway(*arguments: object, **environment: str) -> Said:
 
 
 def _json(*arguments: object, **environment: str) -> Any:
-    said = _gateway(*arguments, "--json", **environment)
-    assert said.returncode == 0, said.stderr
-    return json.loads(said.stdout)
+    result = _gateway(*arguments, "--json", **environment)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 @pytest.mark.parametrize("name", LEAVES)
@@ -126,9 +126,9 @@ def test_lists_show_a_hundred_unless_told_otherwise() -> None:
 @pytest.mark.parametrize("help_option", ["-h", "--help"])
 def test_help_is_shown_wherever_it_is_asked_for(help_option: str) -> None:
     for place in ([], ["messages"], ["messages", "list"], ["serve"]):
-        said = _gateway(*place, help_option)
-        assert said.returncode == 0
-        assert " ".join(["Usage: gateway", *place]) in said.stdout
+        result = _gateway(*place, help_option)
+        assert result.returncode == 0
+        assert " ".join(["Usage: gateway", *place]) in result.stdout
 
 
 @pytest.mark.parametrize("group", ["messages", "deliveries", "documents", "parties", "agreements"])
@@ -202,9 +202,9 @@ def test_what_is_not_found_ends_with_1(home: Path) -> None:
 
 def test_a_file_without_a_good_signature_ends_with_1(home: Path) -> None:
     unsigned = home / "samples" / "trader-b" / "01-import-by-trader.xml"
-    said = _gateway("receipts", "verify", unsigned, "--home", home, "--json")
-    assert said.returncode == NO
-    assert json.loads(said.stdout)["code"] == "signature-missing"
+    result = _gateway("receipts", "verify", unsigned, "--home", home, "--json")
+    assert result.returncode == NO
+    assert json.loads(result.stdout)["code"] == "signature-missing"
 
 
 @pytest.mark.parametrize(
@@ -221,9 +221,9 @@ def test_a_file_without_a_good_signature_ends_with_1(home: Path) -> None:
     ids=" ".join,
 )
 def test_a_wrong_use_ends_with_2(home: Path, arguments: tuple[str, ...]) -> None:
-    said = _gateway(*arguments, GATEWAY_HOME=str(home))
-    assert said.returncode == USAGE
-    assert said.stdout == ""
+    result = _gateway(*arguments, GATEWAY_HOME=str(home))
+    assert result.returncode == USAGE
+    assert result.stdout == ""
 
 
 def test_no_home_a_folder_that_is_none_and_one_that_is_taken_end_with_2(home: Path, tmp_path: Path) -> None:
@@ -238,16 +238,16 @@ def test_a_wrong_setting_ends_with_2_and_names_file_and_key(home: Path, tmp_path
     shutil.copytree(home, tmp_path / "home")
     settings = tmp_path / "home" / "gateway.toml"
     settings.write_text(settings.read_text("utf-8") + '\n[sftpp]\nhost = "here"\n', "utf-8")
-    said = _gateway("serve", "--home", tmp_path / "home")
-    assert said.returncode == USAGE
-    assert "gateway.toml: sftpp" in said.stderr
+    result = _gateway("serve", "--home", tmp_path / "home")
+    assert result.returncode == USAGE
+    assert "gateway.toml: sftpp" in result.stderr
 
 
 def test_a_second_node_on_one_home_ends_with_3(home: Path) -> None:
     with Home(home).locked():
-        said = _gateway("serve", "--home", home)
-    assert said.returncode == UNREACHABLE
-    assert "another gateway serves" in said.stderr
+        result = _gateway("serve", "--home", home)
+    assert result.returncode == UNREACHABLE
+    assert "another gateway serves" in result.stderr
 
 
 def test_commands_that_read_do_not_mind_a_home_that_is_served(home: Path) -> None:
@@ -266,14 +266,14 @@ def test_a_failure_of_our_own_ends_with_4(home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_can_complete_commands(shell: str) -> None:
     # Else typer asks who started this process, which is no shell where the tests run in the background.
-    said = _gateway("--show-completion", shell, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
-    assert said.returncode == 0
-    assert "COMPLETE" in said.stdout
+    result = _gateway("--show-completion", shell, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert result.returncode == 0
+    assert "COMPLETE" in result.stdout
 
 
 def test_completion_offers_the_commands_of_a_group() -> None:
-    said = _gateway(_GATEWAY_COMPLETE="complete_bash", COMP_WORDS="gateway messages ", COMP_CWORD="2")
-    assert {"list", "show", "trace", "replay"} <= set(said.stdout.split())
+    result = _gateway(_GATEWAY_COMPLETE="complete_bash", COMP_WORDS="gateway messages ", COMP_CWORD="2")
+    assert {"list", "show", "trace", "replay"} <= set(result.stdout.split())
 
 
 def test_the_columns_of_a_message_are_those_of_the_contract() -> None:

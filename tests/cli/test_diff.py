@@ -11,9 +11,9 @@ def test_the_attempts_of_a_message_stand_side_by_side_with_who_replayed_it_and_w
     message = refused(harness)
     gateway(harness, "messages", "replay", "R1", "--reason", "limit raised")
     judge_again(harness, LATER)
-    said = gateway(harness, "messages", "diff", "R1", "--json")
-    assert said.code == 0, said.err
-    shown, rows = said.json, said.json["rows"]
+    result = gateway(harness, "messages", "diff", "R1", "--json")
+    assert result.code == 0, result.err
+    shown, rows = result.json, result.json["rows"]
     assert (shown["messages"], shown["columns"]) == ([message], ["attempt 1", "attempt 2"])
     assert rows["began"] == ["received", "replayed"]
     assert rows["by"] == ["broker-aa", actor()]

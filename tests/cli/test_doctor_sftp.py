@@ -11,33 +11,33 @@ from tests.support.harness import NOW, Harness
 
 
 def said(harness: Harness, check: str) -> dict[str, Any]:
-    (found,) = [each for each in examine(harness.home, NOW) if each["check"] == check]
-    return found
+    (checked,) = [each for each in examine(harness.home, NOW) if each["check"] == check]
+    return checked
 
 
 def test_a_new_home_has_host_keys_of_every_kind_and_doctor_tells_their_fingerprints(harness: Harness) -> None:
-    found = said(harness, "host keys")
+    checked = said(harness, "host keys")
     keys = read_host_keys(harness.home.keys)
     assert {each.kind for each in keys} == set(KINDS)
-    assert found["ok"] is True
-    assert all(each.fingerprint in found["detail"] for each in keys)
-    known = (harness.home.path / "clients" / "broker-aa" / "known_hosts").read_text()
-    assert all(each.key.get_base64() in known for each in keys)
+    assert checked["ok"] is True
+    assert all(each.fingerprint in checked["detail"] for each in keys)
+    known_hosts = (harness.home.path / "clients" / "broker-aa" / "known_hosts").read_text()
+    assert all(each.key.get_base64() in known_hosts for each in keys)
 
 
 def test_a_home_of_before_is_well_and_is_told_how_to_add_another_kind(harness: Harness) -> None:
     for kind in KINDS[1:]:
         (harness.home.keys / f"ssh_host_{kind}").unlink()
-    found = said(harness, "host keys")
-    assert found["ok"] is True
-    assert "ssh-keygen -t ecdsa" in found["detail"]
+    checked = said(harness, "host keys")
+    assert checked["ok"] is True
+    assert "ssh-keygen -t ecdsa" in checked["detail"]
 
 
 def test_a_host_key_that_cannot_be_read_is_named(harness: Harness) -> None:
     (harness.home.keys / "ssh_host_rsa").write_text("no key")
-    found = said(harness, "host keys")
-    assert found["ok"] is False
-    assert "ssh_host_rsa" in found["detail"]
+    checked = said(harness, "host keys")
+    assert checked["ok"] is False
+    assert "ssh_host_rsa" in checked["detail"]
 
 
 def test_uploads_that_are_left_unfinished_are_told(harness: Harness) -> None:

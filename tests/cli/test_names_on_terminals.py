@@ -41,15 +41,15 @@ def test_a_name_with_an_escape_character_is_shown_by_its_code_point(
     (tmp_path / f"{_NAME}.xml").write_bytes(render(Declaration(reference="R1")))
     (tmp_path / f"{_NAME}.zip").write_bytes(b"x =")
     harness.received("broker-aa", f"{_NAME}.xml", b"<r/>")
-    said = gateway(harness, *(each.format(folder=tmp_path) for each in arguments))
-    assert said.code != 4
-    assert "\x1b[31m" not in said.out + said.err
+    result = gateway(harness, *(each.format(folder=tmp_path) for each in arguments))
+    assert result.code != 4
+    assert "\x1b[31m" not in result.out + result.err
 
 
 def test_a_reason_with_an_escape_character_is_told_by_its_code_point(harness: Harness) -> None:
     message = held(harness)
-    said = gateway(harness, "messages", "reject", message, "--reason", _NAME)
-    assert (said.code, "\x1b" in said.out + said.err) == (0, False)
+    result = gateway(harness, "messages", "reject", message, "--reason", _NAME)
+    assert (result.code, "\x1b" in result.out + result.err) == (0, False)
     bodies = [row["body"] for row in harness.rows(receipts, message=message)]
     assert any(b"a\\u{1b}[31mb" in body for body in bodies)
     assert not any(b"\x1b" in body for body in bodies)

@@ -37,9 +37,9 @@ def run(harness: Harness, *command: str) -> Result:
 
 
 def told(harness: Harness, *command: str) -> Any:
-    said = run(harness, *command, "--json")
-    assert said.exit_code == 0, said.output
-    return json.loads(said.stdout)
+    result = run(harness, *command, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
 
 
 def taken_away(harness: Harness) -> dict[str, Any]:
@@ -72,8 +72,8 @@ def test_that_a_receipt_was_taken_away_is_told_wherever_it_is_shown(harness: Har
 def test_a_receipt_that_was_taken_away_is_put_back_as_it_was_with_a_reason(harness: Harness) -> None:
     row, before = taken_away(harness), harness.rows(receipts)
     assert row["name"] not in names(harness)
-    said = run(harness, "receipts", "restore", str(row["id"]), "--reason", "their disk was lost")
-    assert said.exit_code == 0, said.output
+    result = run(harness, "receipts", "restore", str(row["id"]), "--reason", "their disk was lost")
+    assert result.exit_code == 0, result.output
     assert row["name"] in names(harness)
     after = harness.rows(receipts)
     assert [each | {"removed_at": None} for each in before] == after
@@ -118,9 +118,9 @@ def test_so_long_ago_and_a_day_begin_a_list(harness: Harness, command: tuple[str
 
 
 def test_tail_ends_by_itself_where_it_is_not_to_follow(harness: Harness) -> None:
-    said = run(harness, "tail", "--since", "2h", "--no-follow", "--json")
-    assert said.exit_code == 0
-    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    result = run(harness, "tail", "--since", "2h", "--no-follow", "--json")
+    assert result.exit_code == 0
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [each["event"] for each in lines] == ["received", "passed"] * 2
     assert run(harness, "tail", "--since", "10m", "--no-follow").stdout == ""
 

@@ -107,7 +107,7 @@ def test_each_sample_gets_the_verdict_that_is_expected_of_it(sample: Sample, hom
 def test_the_faulty_sample_shows_each_kind_of_fault_with_its_place(home: Path) -> None:
     sample = next(sample for sample in read_samples() if sample.folder == "06-faulty")
     findings = refused(sample.package, sample.path(home).read_bytes())
-    assert {found.rule for found in findings} == {
+    assert {finding.rule for finding in findings} == {
         "DEC-008",
         "DEC-112",
         "DEC-413",
@@ -116,16 +116,18 @@ def test_the_faulty_sample_shows_each_kind_of_fault_with_its_place(home: Path) -
         "DEC-502",
         "DEC-605",
     }
-    assert all(found.place.line and found.place.xpath and found.zh and found.en for found in findings)
+    assert all(
+        finding.place.line and finding.place.xpath and finding.zh and finding.en for finding in findings
+    )
 
 
 def test_samples_have_references_of_their_own(home: Path) -> None:
-    found = [
+    element = [
         xml.parse(_document(sample, home)[0]).findtext("d:DecSign/d:ClientSeqNo", "", NAMESPACES)
         for sample in read_samples()
     ]
-    assert len(set(found)) == len(found)
-    assert all(0 < len(reference) <= 18 for reference in found)
+    assert len(set(element)) == len(element)
+    assert all(0 < len(reference) <= 18 for reference in element)
 
 
 def test_the_request_for_an_agreement_is_sound_and_goes_to_the_association(home: Path) -> None:

@@ -30,7 +30,7 @@ def test_commands_that_sign_say_which_file_is_broken(harness: Harness, tmp_path:
         ("messages", "replay", "R1", "--reason", "tests", "--dry-run"),
         ("policy", "try", str(harness.home.path / "policy.toml")),
     ):
-        said = gateway(harness, *words)
-        assert (said.code, said.err.count("\n")) == (2, 1), (words, said)
-        assert said.err.startswith("gateway: keys/gateway.key, keys/gateway.crt: ")
+        result = gateway(harness, *words)
+        assert (result.code, result.err.count("\n")) == (2, 1), (words, result)
+        assert result.err.startswith("gateway: keys/gateway.key, keys/gateway.crt: ")
     assert (harness.rows(messages), harness.rows(events)) == before

@@ -59,10 +59,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 
 def started(environment: Mapping[str, str], code: str, *arguments: str) -> Start:
     command = [sys.executable, "-c", _MEASURED, code, *arguments]
-    said = subprocess.run(
+    printed = subprocess.run(
         command, env=environment, cwd=Path.cwd(), capture_output=True, text=True, check=True
     ).stderr
-    seconds, modules = json.loads(said.splitlines()[-1])
+    seconds, modules = json.loads(printed.splitlines()[-1])
     return Start(seconds, set(modules))
 
 

@@ -82,11 +82,11 @@ class Switched:
         outcome = self.says.pop(0) if self.says else self.always
         if outcome is not Outcome.TAKEN:
             return outcome, "connection refused"
-        told = await self.behind.submit(submission, opened)
+        result = await self.behind.submit(submission, opened)
         if self.silent:
             self.silent -= 1
             raise TimeoutError
-        return told
+        return result
 
     async def ask(self, key: str) -> tuple[Outcome | None, str]:
         self.asked.append(key)
@@ -280,10 +280,12 @@ def test_the_receipt_of_what_waits_says_since_when_in_both_languages(world: Worl
     world.customs.always = Outcome.LATER
     world.passes(timedelta(minutes=2))
     world.served_until(lambda: ("waiting", False) in world.verdicts(message))
-    told = world.harness.rows(receipts, message=message, verdict="waiting")[0]
-    assert told["account"] == ACCOUNT
-    given = Receipt(account=ACCOUNT, name=told["name"], kind=ReceiptKind.GATEWAY, body=told["body"])
-    root = read_gateway_receipt(world.harness, given)
+    receipt_rows = world.harness.rows(receipts, message=message, verdict="waiting")[0]
+    assert receipt_rows["account"] == ACCOUNT
+    own_receipt = Receipt(
+        account=ACCOUNT, name=receipt_rows["name"], kind=ReceiptKind.GATEWAY, body=receipt_rows["body"]
+    )
+    root = read_gateway_receipt(world.harness, own_receipt)
     (fault,) = root.findall("g:Faults/g:Fault", NS)
     assert (fault.get("code"), fault.get("severity")) == ("customs-unreachable", "warning")
     said = "".join(text.text or "" for text in fault.findall("g:Text", NS))
@@ -468,8 +470,8 @@ def test_why_a_question_failed_stands_in_the_delivery_and_at_the_breaker(world: 
     world.passes(timedelta(seconds=30))
     (row,) = world.harness.rows(deliveries, message=message)
     assert (row["state"], row["note"]) == ("unknown", "asked by key: HTTP 401: no certificate")
-    (known,) = world.harness.rows(destinations, name="customs")
-    assert known["note"] == "asked by key: HTTP 401: no certificate"
+    (rows,) = world.harness.rows(destinations, name="customs")
+    assert rows["note"] == "asked by key: HTTP 401: no certificate"
 
 
 def test_a_clock_that_is_set_back_while_the_node_runs_makes_nothing_wait_for_it(world: World) -> None:

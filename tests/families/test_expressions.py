@@ -155,7 +155,7 @@ def _called(call: ast.expr | None) -> tuple[str, str]:
 
 def _expressions() -> dict[tuple[str, str], tuple["re.Pattern[Any]", set[str]]]:
     """By module and name, or module and line; with the methods that are called on it anywhere."""
-    found: dict[tuple[str, str], tuple[re.Pattern[Any], set[str]]] = {}
+    collected: dict[tuple[str, str], tuple[re.Pattern[Any], set[str]]] = {}
     used: dict[str, set[str]] = {}
     for module, tree in _code():
         calls = [(*_called(node), node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
@@ -163,7 +163,7 @@ def _expressions() -> dict[tuple[str, str], tuple["re.Pattern[Any]", set[str]]]:
             if on == "re" and method in _METHODS:
                 source = node.args[0]
                 assert isinstance(source, ast.Constant), f"{module}:{node.lineno}: it is not fixed"
-                found[module, str(node.lineno)] = (re.compile(str(source.value)), {method})
+                collected[module, str(node.lineno)] = (re.compile(str(source.value)), {method})
             elif method in _METHODS:
                 used.setdefault(on, set()).add(method)
         constants = [
@@ -176,10 +176,10 @@ def _expressions() -> dict[tuple[str, str], tuple["re.Pattern[Any]", set[str]]]:
         compiled = [call for call in calls if call[:2] == ("re", "compile")]
         assert len(compiled) == len(constants), f"{module}: one is no constant of its module"
         for name in constants:
-            found[module, name] = (getattr(importlib.import_module(module), name), set())
-    for (_module, name), (_expression, methods) in found.items():
+            collected[module, name] = (getattr(importlib.import_module(module), name), set())
+    for (_module, name), (_expression, methods) in collected.items():
         methods |= used.get(name, set())
-    return found
+    return collected
 
 
 _EXPRESSIONS: Final = _expressions()

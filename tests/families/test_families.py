@@ -62,14 +62,14 @@ def facts(document: bytes) -> dict[str, str]:
 
 
 def test_a_new_family_is_a_folder_and_no_code(tmp_path: Path) -> None:
-    known = Families.load(folder(tmp_path, ORDER))
+    loaded = Families.load(folder(tmp_path, ORDER))
 
     package = packed(b"<order><id> A1 </id></order>")
     with pytest.raises(MessageRejected) as refused:
-        validate(recognise(package, known, Policy()), package, Policy())
+        validate(recognise(package, loaded, Policy()), package, Policy())
     assert "at most 3 characters" in refused.value.findings[0].en
     package = packed(b"<order><id>A1</id></order>")
-    validated = validate(recognise(package, known, Policy()), package, Policy())
+    validated = validate(recognise(package, loaded, Policy()), package, Policy())
 
     kind = validated.type
     assert (kind.family, kind.version, kind.name, kind.kind) == ("shop", "1", "Order", "declaration")
@@ -86,10 +86,10 @@ def test_families_are_read_from_a_zip_as_from_a_folder(tmp_path: Path) -> None:
             archive.writestr(f"shop/1/{name}", text.strip())
     zipped: Traversable = zipfile.Path(tmp_path / "wheel.zip")
 
-    known = Families.load(zipped)
+    loaded = Families.load(zipped)
 
-    assert known.digest == Families.load(tmp_path / "folder").digest
-    assert [each.name for each in known.types] == ["Order"]
+    assert loaded.digest == Families.load(tmp_path / "folder").digest
+    assert [each.name for each in loaded.types] == ["Order"]
 
 
 def test_any_changed_byte_or_name_changes_the_digest(tmp_path: Path) -> None:
@@ -152,9 +152,9 @@ def translating(fact: str, column: str) -> dict[str, str]:
 def test_a_fact_is_told_as_the_column_of_a_code_list_that_the_profile_names(
     tmp_path: Path, code: str, told: str
 ) -> None:
-    known = Families.load(folder(tmp_path, translating("reference", "unit.iso")))
+    loaded = Families.load(folder(tmp_path, translating("reference", "unit.iso")))
     root = xml.parse(f"<order><id>{code}</id></order>".encode())
-    assert known.recognise(root).facts(root) == {"reference": told}
+    assert loaded.recognise(root).facts(root) == {"reference": told}
 
 
 @pytest.mark.parametrize(
@@ -185,23 +185,23 @@ def test_the_facts_of_a_declaration_are_read() -> None:
         lines=(Line(), Line(origin="DEU")),
         documents=(Document(code=AGREEMENT, number="195200016172325"),),
     )
-    found = facts(render(declaration, GX))
-    assert found["reference"] == declaration.reference
-    assert found["agent_code"] == declaration.agent.code
-    assert found["trader_scc"] == declaration.trader.scc
-    assert found["office"] == "0202"
-    assert found["direction"] == "I"
-    assert found["lines"] == "2"
-    assert found["total"] == "2500"
-    assert found["currency"] == "USD"
-    assert (found["origin"], found["destination"]) == ("JPN", "CHN")
-    assert found["agreement"] == "195200016172325"
-    assert "seq_no" not in found
+    values = facts(render(declaration, GX))
+    assert values["reference"] == declaration.reference
+    assert values["agent_code"] == declaration.agent.code
+    assert values["trader_scc"] == declaration.trader.scc
+    assert values["office"] == "0202"
+    assert values["direction"] == "I"
+    assert values["lines"] == "2"
+    assert values["total"] == "2500"
+    assert values["currency"] == "USD"
+    assert (values["origin"], values["destination"]) == ("JPN", "CHN")
+    assert values["agreement"] == "195200016172325"
+    assert "seq_no" not in values
 
 
 def test_an_export_has_its_origin_and_destination_swapped_back() -> None:
-    found = facts(render(export(), GX))
-    assert (found["origin"], found["destination"]) == ("CHN", "JPN")
+    values = facts(render(export(), GX))
+    assert (values["origin"], values["destination"]) == ("CHN", "JPN")
 
 
 def test_blank_facts_are_absent_and_others_are_stripped() -> None:
@@ -210,9 +210,9 @@ def test_blank_facts_are_absent_and_others_are_stripped() -> None:
         .decode()
         .replace("<IEPort>0202</IEPort>", "<IEPort>\n </IEPort><SeqNo> I1 </SeqNo>")
     )
-    found = facts(document.encode())
-    assert "ie_port" not in found
-    assert found["seq_no"] == "I1"
+    values = facts(document.encode())
+    assert "ie_port" not in values
+    assert values["seq_no"] == "I1"
 
 
 @pytest.mark.parametrize("letter", "ABCDEG")
@@ -252,16 +252,16 @@ def answered(document: str) -> tuple[AnswerKind, dict[str, str], CustomsStatus |
     assert kind.schema.validate(root), kind.schema.error_log
     assert kind.answer is not None
     assert kind.kind == "answer"
-    found = kind.facts(root)
-    return kind.answer.kind, found, kind.answer.codes.status(found["status"])
+    values = kind.facts(root)
+    return kind.answer.kind, values, kind.answer.codes.status(values["status"])
 
 
 @pytest.mark.parametrize("day", ["20240417", "2024-04-17", "2024-04-17T00:00:00", ""])
 def test_a_business_receipt_is_read_whatever_shape_its_dates_have(day: str) -> None:
-    kind, found, status = answered(RESULT.format(day, day))
+    kind, values, status = answered(RESULT.format(day, day))
     assert kind is AnswerKind.BUSINESS
     assert status is CustomsStatus.RELEASED
-    assert found == {
+    assert values == {
         "seq_no": "I20240001243258893",
         "entry_id": "900120241000000851",
         "status": "K",
@@ -273,37 +273,37 @@ def test_a_business_receipt_is_read_whatever_shape_its_dates_have(day: str) -> N
 
 def test_a_wrapped_business_receipt_has_its_text_beside_it() -> None:
     bare = RESULT.format("", "").replace("<NOTE>报关单担保放行</NOTE>", "")
-    kind, found, _ = answered(f"<DEC_DATA>{bare}<RESULT_INFO>担保放行</RESULT_INFO></DEC_DATA>")
+    kind, values, _ = answered(f"<DEC_DATA>{bare}<RESULT_INFO>担保放行</RESULT_INFO></DEC_DATA>")
     assert kind is AnswerKind.BUSINESS
-    assert (found["text"], found["status"]) == ("担保放行", "K")
+    assert (values["text"], values["status"]) == ("担保放行", "K")
 
 
 @pytest.mark.parametrize("more", ["", "<SeqNo/><TrnPreId/>", "<SeqNo>I20240001243258893</SeqNo>"])
 def test_a_technical_answer_is_read_with_and_without_its_number(more: str) -> None:
-    kind, found, status = answered(IMPORTED.format(more))
+    kind, values, status = answered(IMPORTED.format(more))
     assert kind is AnswerKind.TECHNICAL
     assert status is CustomsStatus.IMPORTED
-    assert found["reference"] == "客户端-1"
-    assert found.get("seq_no") == ("I20240001243258893" if "I2024" in more else None)
+    assert values["reference"] == "客户端-1"
+    assert values.get("seq_no") == ("I20240001243258893" if "I2024" in more else None)
 
 
 def test_a_failure_of_the_import_client_is_a_refusal() -> None:
-    kind, found, status = answered(
+    kind, values, status = answered(
         "<Root><resultFlag><Type>1</Type><Value>0</Value></resultFlag><failCode version='1'>C134</failCode>"
         '<failInfo><![CDATA[["读卡器错误 50200"]]]></failInfo><retData/></Root>'
     )
     assert kind is AnswerKind.FAILURE
     assert status is CustomsStatus.REFUSED
-    assert "50200" in found["text"]
+    assert "50200" in values["text"]
 
 
 @pytest.mark.parametrize("family", [None, "cn-dec", "unknown"])
 def test_a_refusal_is_what_the_schema_of_the_answer_says(family: str | None) -> None:
     written = families().refusal(family).replace("$text", "缺少表头").replace("$reference", "A-1")
-    kind, found, status = answered(written)
+    kind, values, status = answered(written)
     assert kind is AnswerKind.TECHNICAL
     assert status is CustomsStatus.REFUSED
-    assert (found["reference"], found["text"], found["status"]) == ("A-1", "缺少表头", "1")
+    assert (values["reference"], values["text"], values["status"]) == ("A-1", "缺少表头", "1")
 
 
 @pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.name)
@@ -314,9 +314,9 @@ def test_a_fact_is_what_libxml2_finds_by_its_xpath(habit: Habit) -> None:
     kind = families().recognise(root)
     facts = kind.facts(root)
     for name, path in paths.items():
-        found = etree.XPath(path, namespaces=profile["namespaces"])(root)
-        if isinstance(found, list):
-            first = found[0] if found else ""
+        element = etree.XPath(path, namespaces=profile["namespaces"])(root)
+        if isinstance(element, list):
+            first = element[0] if element else ""
             text = first.text if isinstance(first, etree._Element) else first
             said = (text or "").strip()
             assert facts.get(name, "") == kind.translated(name, said), name

@@ -37,11 +37,11 @@ en = "loads $bill_no"
 def test_every_code_of_customs_is_told_in_both_languages(code: str) -> None:
     texts = families().notices("cn-dec")
     assert texts is not None
-    told = texts.of_answer(
+    sentences = texts.of_answer(
         class_of(CODES.status(code)), entry_id="E-1", seq_no="S-1", reference="R-1", code=code, note="N-1"
     )
-    assert list(told) == ["zh", "en"]
-    for text in told.values():
+    assert list(sentences) == ["zh", "en"]
+    for text in sentences.values():
         assert "R-1" in text
         assert "N-1" in text
         assert "$" not in text
@@ -51,7 +51,7 @@ def test_premises_are_told_by_what_they_know_the_goods_and_whether_they_leave_or
     texts = families().notices("cn-dec")
     assert texts is not None
     for direction, may in (("I", "准予提离"), ("E", "准予装运")):
-        told = texts.of_release(
+        sentences = texts.of_release(
             direction=direction,
             entry_id="E-1",
             bill_no="B-1",
@@ -59,23 +59,23 @@ def test_premises_are_told_by_what_they_know_the_goods_and_whether_they_leave_or
             gross_weight="8.5",
             containers="",
         )
-        assert list(told) == ["zh", "en"]
-        assert all(known in text for text in told.values() for known in ("E-1", "B-1", "7", "8.5"))
-        assert (may in told["zh"], "集装箱：无" in told["zh"]) == (True, True)
+        assert list(sentences) == ["zh", "en"]
+        assert all(known in text for text in sentences.values() for known in ("E-1", "B-1", "7", "8.5"))
+        assert (may in sentences["zh"], "集装箱：无" in sentences["zh"]) == (True, True)
 
 
 def test_what_an_answer_does_not_say_is_a_dash() -> None:
-    told = NoticeTexts.read(GOOD, SOME).of_answer(
+    text = NoticeTexts.read(GOOD, SOME).of_answer(
         OTHER, entry_id="", seq_no="", reference="", code="", note=""
     )
-    assert told == {"zh": "回执 –", "en": "answer –"}
+    assert text == {"zh": "回执 –", "en": "answer –"}
 
 
 def test_customs_words_are_not_taken_for_a_template() -> None:
-    told = NoticeTexts.read(GOOD, SOME).of_answer(
+    text = NoticeTexts.read(GOOD, SOME).of_answer(
         OTHER, entry_id="", seq_no="", reference="", code="$note", note="x"
     )
-    assert told["en"] == "answer $note Note: x"
+    assert text["en"] == "answer $note Note: x"
 
 
 @pytest.mark.parametrize(

@@ -243,9 +243,9 @@ def test_what_a_value_must_be_is_said_in_words() -> None:
 
     with pytest.raises(MessageRejected) as refused:
         judged(etree.tostring(root))
-    (found,) = refused.value.findings
-    assert "Value must be a number above 0 of at most 19 digits" in found.en
-    assert "Value 应为大于 0 的数字" in found.zh
+    (finding,) = refused.value.findings
+    assert "Value must be a number above 0 of at most 19 digits" in finding.en
+    assert "Value 应为大于 0 的数字" in finding.zh
 
 
 REQUEST: Final = {

@@ -40,20 +40,20 @@ def test_every_control_and_format_character_is_one_that_cannot_be_seen() -> None
 def test_a_code_or_reference_with_one_is_refused_at_its_place(character: str, path: str) -> None:
     root = tree(Declaration(head={"ManualNo": "B12345678901"}))
     at(root, path).text = f"12{character}3"
-    found = [each for each in findings(written(root)) if each.code == "text-characters"]
-    assert [each.place.xpath for each in found] == [f"/DecMessage/{path}"]
-    assert f"U+{ord(character):04X}" in found[0].zh
-    assert f"U+{ord(character):04X}" in found[0].en
+    faults = [each for each in findings(written(root)) if each.code == "text-characters"]
+    assert [each.place.xpath for each in faults] == [f"/DecMessage/{path}"]
+    assert f"U+{ord(character):04X}" in faults[0].zh
+    assert f"U+{ord(character):04X}" in faults[0].en
 
 
 @pytest.mark.parametrize("character", [*UNSEEN, "\n", "\u3000"], ids=ascii)
 def test_an_attribute_with_one_is_refused_at_its_place(character: str) -> None:
     root = tree(Declaration())
     root.set("Version", f"3{character}.1")
-    found = [each for each in findings(written(root)) if each.code == "text-characters"]
-    assert [each.place.xpath for each in found] == ["/DecMessage/@Version"]
-    assert f"U+{ord(character):04X}" in found[0].zh
-    assert f"U+{ord(character):04X}" in found[0].en
+    faults = [each for each in findings(written(root)) if each.code == "text-characters"]
+    assert [each.place.xpath for each in faults] == ["/DecMessage/@Version"]
+    assert f"U+{ord(character):04X}" in faults[0].zh
+    assert f"U+{ord(character):04X}" in faults[0].en
 
 
 @pytest.mark.parametrize("space", ["\t", "\n", "\r", "\u3000", "\xa0", "\u2003"], ids=ascii)
@@ -81,8 +81,8 @@ def test_every_other_field_of_a_declaration_is_compared() -> None:
     for element in compared:
         element.text = f"{element.text}\u200b"
     assert len(compared) > 60
-    told = {each.place.xpath for each in findings(written(root), *FILES)}
-    assert {xml_path(element) for element in compared} <= told
+    faults = {each.place.xpath for each in findings(written(root), *FILES)}
+    assert {xml_path(element) for element in compared} <= faults
 
 
 def test_what_a_profile_says_of_elements_is_said_of_elements_that_there_are() -> None:

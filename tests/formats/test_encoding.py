@@ -56,8 +56,8 @@ def test_a_well_formed_declaration_is_read(declaration: str) -> None:
 @pytest.mark.parametrize("declaration", NOT_WELL_FORMED)
 @pytest.mark.parametrize("encoding", ["utf-8", "gbk"])
 def test_a_declaration_that_is_not_wholly_well_formed_is_refused(declaration: str, encoding: str) -> None:
-    (found,) = findings(declaration.encode() + BODY.encode(encoding))
-    assert (found.code, found.place.line) == ("xml-declaration", 1)
+    (finding,) = findings(declaration.encode() + BODY.encode(encoding))
+    assert (finding.code, finding.place.line) == ("xml-declaration", 1)
 
 
 @pytest.mark.parametrize("encoding", ["GBK", "gb2312", "GB18030", "UTF-8"])
@@ -69,8 +69,8 @@ def test_there_is_one_byte_order_mark_at_most_and_that_of_utf_8(encoding: str) -
     if encoding == "UTF-8":
         marked = {MARK + each for each in marked if each.startswith(MARK)}
     for each in marked:
-        (found,) = findings(each)
-        assert found.code in ("xml-encoding", "xml-malformed")
+        (finding,) = findings(each)
+        assert finding.code in ("xml-encoding", "xml-malformed")
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_there_is_one_byte_order_mark_at_most_and_that_of_utf_8(encoding: str) -
 )
 def test_no_other_encoding_is_read(code: str) -> None:
     document = f'<?xml version="1.0" encoding="{code}"?>{BODY}'.encode(code, "replace")
-    (found,) = findings(document)
-    assert found.code in ("xml-encoding", "xml-malformed")
+    (finding,) = findings(document)
+    assert finding.code in ("xml-encoding", "xml-malformed")
 
 
 _PIECES = ["<?xml", " ", "\t", "version", "=", '"1.0"', "'1.0'", "encoding", '"UTF-8"', "'GBK'", "standalone",
@@ -131,5 +131,5 @@ def test_a_comment_is_refused_where_it_stands_beside_text_and_nowhere_else(
 ) -> None:
     document = f'<?xml version="1.0" encoding="{encoding}"?><!-- first -->{BODY}<!-- last -->'
     document = document.replace("<NoteS/>", "").replace("<DecHead>", f"<DecHead>{markup}", 1)
-    found = [(each.code, each.place.xpath) for each in findings(document.encode(encoding))]
-    assert found == ([("xml-comment", "/DecMessage/DecHead/NoteS")] if refused else [])
+    faults = [(each.code, each.place.xpath) for each in findings(document.encode(encoding))]
+    assert faults == ([("xml-comment", "/DecMessage/DecHead/NoteS")] if refused else [])

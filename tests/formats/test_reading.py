@@ -94,7 +94,7 @@ def test_a_trader_of_white_space_makes_no_declaration_the_brokers_own(space: str
     head = {"TradeCode": space, "TradeCoScc": space}
     decision = harness.judged("broker-aa", "a.zip", packed(Declaration(head=head)))
     assert decision.event is Event.REFUSED
-    assert {"DEC-123", "DEC-128"} <= {found.rule for found in decision.findings}
+    assert {"DEC-123", "DEC-128"} <= {finding.rule for finding in decision.findings}
 
 
 @pytest.mark.parametrize("space", SPACES, ids=ascii)
@@ -102,11 +102,11 @@ def test_white_space_beside_a_code_is_taken_off_by_all_or_refused(space: str) ->
     for text in (f"3120980017{space}", f"{space}3120980017"):
         root = tree(Declaration())
         at(root, "DecHead/OwnerCode").text = text
-        found = findings(written(root))
+        faults = findings(written(root))
         if space in " \t\r\n":
             assert facts(written(root))["owner_code"] == "3120980017"
         else:
-            assert {each.code for each in found} == {"text-characters"}
+            assert {each.code for each in faults} == {"text-characters"}
 
 
 @pytest.mark.parametrize("between", ["　", "\xa0\n"])
@@ -190,8 +190,8 @@ def test_an_empty_element_that_says_it_is_nil_is_an_absent_one(markup: str) -> N
 
 @pytest.mark.parametrize("markup", ['<ApprNo xsi:nil="true">1</ApprNo>', '<ApprNo xsi:nil="perhaps"/>'])
 def test_a_nil_over_content_is_refused(markup: str) -> None:
-    (found,) = findings(in_head(markup))
-    assert (found.code, found.place.xpath) == ("schema-attribute", "/DecMessage/DecHead/ApprNo")
+    (finding,) = findings(in_head(markup))
+    assert (finding.code, finding.place.xpath) == ("schema-attribute", "/DecMessage/DecHead/ApprNo")
 
 
 @pytest.mark.parametrize("name", ["schemaLocation", "noNamespaceSchemaLocation"])
@@ -202,11 +202,11 @@ def test_the_name_of_a_schema_is_not_followed_and_refuses_nothing(name: str) -> 
         document = written(tree(Declaration())).decode()
         where = f"urn:x {address}" if name == "schemaLocation" else address
         document = document.replace("<DecMessage", f'<DecMessage {XSI} xsi:{name}="{where}"', 1)
-        (found,) = judged(document.encode()).warnings
+        (finding,) = judged(document.encode()).warnings
         with pytest.raises(BlockingIOError):
             server.accept()
-    assert (found.code, found.severity) == (Fault.XML_SCHEMA_LOCATION.code, Severity.WARNING)
-    assert (found.place.file, found.place.xpath) == ("declaration.xml", "/DecMessage")
+    assert (finding.code, finding.severity) == (Fault.XML_SCHEMA_LOCATION.code, Severity.WARNING)
+    assert (finding.place.file, finding.place.xpath) == ("declaration.xml", "/DecMessage")
 
 
 def test_what_is_usual_is_read_as_it_is_without_a_copy() -> None:

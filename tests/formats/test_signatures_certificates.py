@@ -69,11 +69,11 @@ def test_a_certificate_outside_its_validity_is_refused_with_its_dates(now: datet
     signer = identity("rsa-2048", begins=NOW - 30 * DAY, ends=NOW + 30 * DAY)
     signed = Habit(key_info="none").sign(DOCUMENT, signer)
 
-    found = finding_of(signed, signer.registered, now=now)
+    fault = finding_of(signed, signer.registered, now=now)
 
-    assert found.code == "certificate-expired"
-    assert (NOW - 30 * DAY).isoformat() in found.en
-    assert moment_zh(NOW + 30 * DAY) in found.zh
+    assert fault.code == "certificate-expired"
+    assert (NOW - 30 * DAY).isoformat() in fault.en
+    assert moment_zh(NOW + 30 * DAY) in fault.zh
     for moment in (NOW - 30 * DAY, NOW, NOW + 30 * DAY):
         assert fingerprint_of(signed, signer.registered, now=moment) == signer.fingerprint
 
@@ -82,10 +82,10 @@ def test_a_certificate_is_refused_from_the_moment_it_is_revoked() -> None:
     signed = Habit().sign(DOCUMENT, SIGNER)
     revoked = replace(SIGNER.registered, revoked_at=NOW)
 
-    found = finding_of(signed, revoked)
+    fault = finding_of(signed, revoked)
 
-    assert found.code == "certificate-revoked"
-    assert NOW.isoformat() in found.en
+    assert fault.code == "certificate-revoked"
+    assert NOW.isoformat() in fault.en
     assert fingerprint_of(signed, revoked, now=NOW - timedelta(seconds=1)) == SIGNER.fingerprint
 
 

@@ -17,11 +17,11 @@ def fault_of(signed: str | bytes) -> str:
 def test_a_signature_algorithm_that_is_not_pinned_is_refused(signing: str) -> None:
     signed = Habit().sign(DOCUMENT, SIGNER).decode().replace(SIGNING["rsa-sha256"], SIGNING[signing])
 
-    found = finding_of(signed, SIGNER.registered)
+    fault = finding_of(signed, SIGNER.registered)
 
-    assert found.code == "signature-algorithm"
-    assert SIGNING[signing] in found.en
-    assert found.place.line is not None
+    assert fault.code == "signature-algorithm"
+    assert SIGNING[signing] in fault.en
+    assert fault.place.line is not None
 
 
 def test_a_valid_signature_with_sha1_is_refused() -> None:

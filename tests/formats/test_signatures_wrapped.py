@@ -37,9 +37,9 @@ def signed(as_xades: bool = False) -> str:
 
 
 def signature(text: str) -> str:
-    found = re.search(r"<ds:Signature .*</ds:Signature>", text, re.DOTALL)
-    assert found is not None
-    return found[0]
+    match = re.search(r"<ds:Signature .*</ds:Signature>", text, re.DOTALL)
+    assert match is not None
+    return match[0]
 
 
 def without_signature(text: str) -> str:

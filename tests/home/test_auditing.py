@@ -176,8 +176,8 @@ def test_what_bears_no_signature_of_ours_is_held_to_its_digest_in_the_log(home: 
         store.execute("UPDATE receipts SET message = 'x' WHERE id = ?", (key,))
         store.commit()
         assert {"added", "missing"} <= {each.how for each in found(home)}
-        of = "SELECT message FROM receipts WHERE name LIKE 'Failed%'"
-        store.execute(f"UPDATE receipts SET message = ({of}) WHERE id = ?", (key,))  # noqa: S608
+        query = "SELECT message FROM receipts WHERE name LIKE 'Failed%'"
+        store.execute(f"UPDATE receipts SET message = ({query}) WHERE id = ?", (key,))  # noqa: S608
         store.commit()
     assert found(home) == []
 
@@ -217,16 +217,16 @@ def test_receipts_signed_by_the_certificate_before_are_sound_where_it_is_given(h
 
 
 def test_the_command_ends_with_1_and_names_what_is_wrong(home: Home) -> None:
-    said = CliRunner().invoke(cli.app, ["audit", "verify", "--home", str(home.path)])
-    assert (said.exit_code, said.stdout.startswith("sound: ")) == (0, True)
+    result = CliRunner().invoke(cli.app, ["audit", "verify", "--home", str(home.path)])
+    assert (result.exit_code, result.stdout.startswith("sound: ")) == (0, True)
     with closing(sqlite3.connect(home.database)) as store:
         change = "UPDATE events SET actor = ? WHERE sequence = 2"
         (actor,) = store.execute("SELECT actor FROM events WHERE sequence = 2").fetchone()
         store.execute(change, ("nobody",))
         store.commit()
-        said = CliRunner().invoke(cli.app, ["audit", "verify", "--home", str(home.path)])
-        assert said.exit_code == 1
-        assert "changed" in said.stdout
+        result = CliRunner().invoke(cli.app, ["audit", "verify", "--home", str(home.path)])
+        assert result.exit_code == 1
+        assert "changed" in result.stdout
         store.execute(change, (actor,))
         store.commit()
 

@@ -48,9 +48,9 @@ def harness(tmp_path: Path) -> Iterator[Harness]:
 def rows(home: Path, table: Table) -> list[dict[str, Any]]:
     engine = sqlite_engine(home / "gateway.db", read_only=True)
     with engine.connect() as reader:
-        found = [dict(row._mapping) for row in reader.execute(select(table).order_by(*table.primary_key))]
+        rows = [dict(row._mapping) for row in reader.execute(select(table).order_by(*table.primary_key))]
     engine.dispose()
-    return found
+    return rows
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -70,10 +70,10 @@ def test_what_is_restored_has_every_row_package_key_and_setting(harness: Harness
     new = tmp_path / "new"
     for table in (messages, receipts):
         assert rows(new, table) == before[table.name]
-    *log, said = rows(new, events)
+    *log, matching = rows(new, events)
     assert log == before["events"]
-    assert (said["message"], said["event"], said["actor"]) == (NODE, "restored", "tests")
-    told = json.loads(said["detail"])
+    assert (matching["message"], matching["event"], matching["actor"]) == (NODE, "restored", "tests")
+    told = json.loads(matching["detail"])
     assert (told["stood_at"], told["of"]) == (moment.sequence, str(harness.home.path))
     kept = {
         name: body for name, body in files(harness.home.path).items() if not name.startswith("gateway.db")
@@ -107,9 +107,9 @@ def test_what_was_not_settled_is_asked_about_before_it_is_sent(harness: Harness,
         harness.database.submit(partial(queue_for_sending, ids=[id_], due_at=NOW)).result()
     back_up(harness.home, tmp_path / "backup", NOW)
     restore(tmp_path / "backup", tmp_path / "new", "tests", LATER)
-    found = [(row["state"], row["unsure"]) for row in rows(tmp_path / "new", deliveries)]
+    matching = [(row["state"], row["unsure"]) for row in rows(tmp_path / "new", deliveries)]
     unknown, held = (DeliveryState.UNKNOWN, True), (DeliveryState.HELD, True)
-    assert found == [unknown, unknown, held]
+    assert matching == [unknown, unknown, held]
     with closing(Database(sqlite_engine(tmp_path / "new" / "gateway.db"))) as database:
         claimed = asyncio.run(SqlOutbox(database, timedelta(hours=24)).claim("customs", 9, LATER))
     assert [each.unknown for each in claimed] == [True, True]

@@ -121,11 +121,11 @@ def test_each_file_that_cannot_be_used_is_named_by_its_setting_at_start_and_by_d
                 try:
                     with pytest.raises(BadSettings) as raised:
                         check_named_files(home)
-                    for said in (str(raised.value), connections(home)[1]):
-                        assert f"{section}." in said
-                        assert name in said
-                        assert way.said in said
-                        assert "\n" not in said
+                    for text in (str(raised.value), connections(home)[1]):
+                        assert f"{section}." in text
+                        assert name in text
+                        assert way.said in text
+                        assert "\n" not in text
                 finally:
                     path.write_bytes(body)
                     path.chmod(mode)
@@ -139,8 +139,8 @@ def test_each_file_that_cannot_be_used_is_named_by_its_setting_at_start_and_by_d
 def test_doctor_names_our_certificate_towards_others_that_ends_within_30_days(home: Home) -> None:
     before = with_section(home, "push")
     try:
-        well, said = connections(home)
-        assert (well, said.split(" on ")[0]) == (False, "push.certificate: ends")
+        well, text = connections(home)
+        assert (well, text.split(" on ")[0]) == (False, "push.certificate: ends")
     finally:
         (home.path / "gateway.toml").write_text(before, "utf-8")
 
@@ -161,10 +161,10 @@ def test_the_associations_own_pair_is_tried_where_the_settings_do_not_name_it(ho
 def test_an_address_that_is_taken_is_named_by_its_setting(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     with socket.create_server(("127.0.0.1", gateway.port)):
-        said = gateway.cli("serve")
-        assert (said.returncode, said.stdout) == (USAGE, "")
+        result = gateway.cli("serve")
+        assert (result.returncode, result.stdout) == (USAGE, "")
         assert (
-            said.stderr
+            result.stderr
             == f"gateway: gateway.toml: sftp.port: 127.0.0.1:{gateway.port}: Address already in use\n"
         )
         (check,) = [each for each in examine(gateway.home, datetime.now(UTC)) if each["check"] == "addresses"]

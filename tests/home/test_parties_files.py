@@ -178,22 +178,24 @@ def test_the_short_forms_leave_the_days_out(folder: Path) -> None:
     ],
 )
 def test_a_mistake_in_a_toml_file_is_told_with_party_line_and_key(folder: Path, line: str, told: str) -> None:
-    (said,) = errors(toml, folder, f"# first\n{HEAD}{line}\n")
+    (mistakes,) = errors(toml, folder, f"# first\n{HEAD}{line}\n")
 
-    assert said.startswith("parties.toml, party 1 (line 2)")
-    assert told in said
+    assert mistakes.startswith("parties.toml, party 1 (line 2)")
+    assert told in mistakes
 
 
 def test_all_mistakes_of_a_toml_file_are_told_at_once(folder: Path) -> None:
-    said = errors(toml, folder, f'{HEAD}role = "boss"\nname = ""\n\n[[party]]\ncode = "x"\n\n{HEAD}{HEAD}')
+    mistakes = errors(
+        toml, folder, f'{HEAD}role = "boss"\nname = ""\n\n[[party]]\ncode = "x"\n\n{HEAD}{HEAD}'
+    )
 
-    assert [line.split(":")[0] for line in said] == [
+    assert [line.split(":")[0] for line in mistakes] == [
         "parties.toml, party 1 (line 1), name",
         "parties.toml, party 1 (line 1), role",
         "parties.toml, party 2 (line 6), code",
         "parties.toml",
     ]
-    assert said[-1] == "parties.toml: code 1207960303 stands there more than once"
+    assert mistakes[-1] == "parties.toml: code 1207960303 stands there more than once"
 
 
 @pytest.mark.parametrize(
@@ -230,8 +232,8 @@ def test_keys_that_would_not_be_let_in_are_not_registered(folder: Path) -> None:
     line = small.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     for text, told in ((line, "RSA with 1024 bits"), ("", "no key in it"), ("ssh-rsa AAAA", "no OpenSSH")):
         (folder / "id.pub").write_text(text)
-        (said,) = errors(toml, folder, FULL)
-        assert told in said
+        (mistakes,) = errors(toml, folder, FULL)
+        assert told in mistakes
 
 
 ROW = "1207960303,91120116MADEM0B11T,天津虚构进出口贸易有限公司,trader,A-producing,2026-11-01,trader-b"
@@ -290,14 +292,14 @@ def test_a_party_has_one_role_or_a_list_of_them(folder: Path, written: str, role
 
 @pytest.mark.parametrize("written", ["[]", '["boss"]', '["trader", "boss"]', "1"])
 def test_a_list_of_roles_without_any_or_with_an_unknown_one_is_a_mistake(folder: Path, written: str) -> None:
-    said = errors(toml, folder, f'[[party]]\ncode = "1207960303"\nrole = {written}\n')
-    assert [line.split(":")[0].rstrip(".01") for line in said] == ["parties.toml, party 1 (line 1), role"]
+    mistakes = errors(toml, folder, f'[[party]]\ncode = "1207960303"\nrole = {written}\n')
+    assert [line.split(":")[0].rstrip(".01") for line in mistakes] == ["parties.toml, party 1 (line 1), role"]
 
 
 def test_a_name_over_two_lines_does_not_shift_the_lines_that_are_told(folder: Path) -> None:
-    said = errors(table, folder, 'code,name\n1207960303,"a\nb"\n12,c\n')
+    mistakes = errors(table, folder, 'code,name\n1207960303,"a\nb"\n12,c\n')
 
-    assert said == ["parties.csv, line 4, code: '12' is no customs code: 10 digits or capitals"]
+    assert mistakes == ["parties.csv, line 4, code: '12' is no customs code: 10 digits or capitals"]
 
 
 def test_all_mistakes_of_a_table_are_told_with_line_and_column(folder: Path) -> None:
@@ -312,9 +314,9 @@ def test_all_mistakes_of_a_table_are_told_with_line_and_column(folder: Path) -> 
         f"{ROW},more",
         ROW,
     )
-    said = errors(table, folder, "\n".join((COLUMNS, *rows)))
+    mistakes = errors(table, folder, "\n".join((COLUMNS, *rows)))
 
-    assert [line.split(":")[0] for line in said] == [
+    assert [line.split(":")[0] for line in mistakes] == [
         "parties.csv, line 3, code",
         "parties.csv, line 4, scc",
         "parties.csv, line 5, role",
@@ -324,8 +326,8 @@ def test_all_mistakes_of_a_table_are_told_with_line_and_column(folder: Path) -> 
         "parties.csv, line 9",
         "parties.csv",
     ]
-    assert "'1.11.2026' is no day" in said[4]
-    assert "8 cells for 7 columns" in said[6]
+    assert "'1.11.2026' is no day" in mistakes[4]
+    assert "8 cells for 7 columns" in mistakes[6]
 
 
 @pytest.mark.parametrize(

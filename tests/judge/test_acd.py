@@ -80,9 +80,9 @@ def broken(document: bytes) -> list[tuple[str | None, str]]:
 
 
 def rules() -> RuleSet:
-    (found,) = (each.rules for each in families().types if each.name == "ImportAgrRequest")
-    assert found is not None
-    return found
+    (rule_set,) = (each.rules for each in families().types if each.name == "ImportAgrRequest")
+    assert rule_set is not None
+    return rule_set
 
 
 def test_a_request_has_24_fields_and_breaks_no_rule() -> None:
@@ -162,8 +162,8 @@ def test_no_field_stands_twice(block: str, name: str) -> None:
     assert parent is not None
     etree.SubElement(parent, name)
 
-    (found,) = findings(etree.tostring(root))
-    assert (found.code, found.place.xpath) == ("schema-element", f"/ImportAgrRequest/{block}/{name}[2]")
+    (finding,) = findings(etree.tostring(root))
+    assert (finding.code, finding.place.xpath) == ("schema-element", f"/ImportAgrRequest/{block}/{name}[2]")
 
 
 BROKEN: Final = [
@@ -188,14 +188,14 @@ BROKEN: Final = [
 def test_what_breaks_a_rule_is_told_under_its_number_at_its_place(
     rule: str, severity: str, changed: dict[str, str], along: set[str]
 ) -> None:
-    found = findings(but(**changed))
+    faults = findings(but(**changed))
 
-    assert {each.rule for each in found} == {rule, *along}
-    (told,) = (each for each in found if each.rule == rule)
-    assert (told.code, told.severity.value) == ("business-rule", severity)
+    assert {each.rule for each in faults} == {rule, *along}
+    (finding,) = (each for each in faults if each.rule == rule)
+    assert (finding.code, finding.severity.value) == ("business-rule", severity)
     block = "OperInfo" if "CopCusCode" in changed else "ImportInfo"
     name = "AgentCode" if rule == "ACD-301" else next(iter(changed))
-    assert told.place.xpath == f"/ImportAgrRequest/{block}/{name}"
+    assert finding.place.xpath == f"/ImportAgrRequest/{block}/{name}"
 
 
 def test_every_rule_has_a_case() -> None:
@@ -221,9 +221,9 @@ def test_every_rule_has_a_case() -> None:
     ],
 )
 def test_values_that_are_none_are_refused_by_the_schema(changed: dict[str, str], code: str) -> None:
-    (found,) = findings(but(**changed))
-    assert found.code == code
-    assert found.place.xpath == f"/ImportAgrRequest/{_block(changed)}/{next(iter(changed))}"
+    (finding,) = findings(but(**changed))
+    assert finding.code == code
+    assert finding.place.xpath == f"/ImportAgrRequest/{_block(changed)}/{next(iter(changed))}"
 
 
 def _block(changed: dict[str, str]) -> str:

@@ -38,7 +38,7 @@ def declared(
 def refusal(decision: Decision) -> list[tuple[str, str]]:
     """Codes and the detail of each, in English."""
     assert decision.event is Event.REFUSED
-    return [(found.code, found.en) for found in decision.findings]
+    return [(finding.code, finding.en) for finding in decision.findings]
 
 
 def owed(harness: Harness, decision: Decision) -> tuple[str, list[str], list[str]]:
@@ -136,18 +136,18 @@ def test_a_broker_must_be_of_a_class_that_may_go_paperless_too(harness: Harness)
 def test_both_need_a_contract_with_the_district_of_the_office(harness: Harness) -> None:
     for account in ("trader-a", "broker-aa"):
         harness.change(account, contracts=(Contract(district="2200"),))
-    found = refusal(declared(harness, "trader-a", agent="broker-aa"))
-    assert [code for code, _text in found] == [Fault.PAPERLESS_CONTRACT.code] * 2
-    assert f"trader {enterprise('trader-a').code}: 0200; GAC 2014 No.25, since 2014-04-01" in found[0][1]
-    assert f"broker {enterprise('broker-aa').code}: 0200" in found[1][1]
+    problem = refusal(declared(harness, "trader-a", agent="broker-aa"))
+    assert [code for code, _text in problem] == [Fault.PAPERLESS_CONTRACT.code] * 2
+    assert f"trader {enterprise('trader-a').code}: 0200; GAC 2014 No.25, since 2014-04-01" in problem[0][1]
+    assert f"broker {enterprise('broker-aa').code}: 0200" in problem[1][1]
     assert declared(harness, "trader-a", agent="broker-aa", office="2248").event is Event.PASSED
 
 
 def test_class_and_contract_of_the_day_of_receipt_decide(harness: Harness) -> None:
     later = (ClassPeriod(trader_class=B, until=YESTERDAY), ClassPeriod(trader_class=C, since=TODAY))
     harness.change("trader-b", classes=later, contracts=(Contract(district="0200", until=YESTERDAY),))
-    found = refusal(declared(harness, "trader-b", INVOICE, CONTRACT))
-    assert [code for code, _text in found] == [Fault.PAPERLESS_CLASS.code, Fault.PAPERLESS_CONTRACT.code]
+    problem = refusal(declared(harness, "trader-b", INVOICE, CONTRACT))
+    assert [code for code, _text in problem] == [Fault.PAPERLESS_CLASS.code, Fault.PAPERLESS_CONTRACT.code]
     still = (ClassPeriod(trader_class=B, until=TODAY), ClassPeriod(trader_class=C, since=TOMORROW))
     harness.change("trader-b", classes=still, contracts=(Contract(district="0200", until=TODAY),))
     decision = declared(harness, "trader-b", INVOICE, CONTRACT)
@@ -180,5 +180,5 @@ def test_a_trader_that_is_not_registered_may_not_go_paperless(harness: Harness) 
     decision = harness.judged("broker-aa", "a.zip", packed(Declaration(trader=stranger)))
     assert decision.event is Event.REFUSED
     assert {Fault.PAPERLESS_CLASS.code, Fault.PAPERLESS_CONTRACT.code} <= {
-        found.code for found in decision.findings
+        finding.code for finding in decision.findings
     }

@@ -39,7 +39,7 @@ def told(harness: Harness, number: str = NUMBER, act: Any = Act.CONFIRMED, **ter
 
 
 def codes(decision: Decision) -> list[str]:
-    return [found.code for found in decision.findings]
+    return [finding.code for finding in decision.findings]
 
 
 def without_the_shipped_mandate(harness: Harness) -> None:
@@ -75,10 +75,10 @@ def test_an_agreement_stays_within_its_mandate_as_far_as_policy_asks_and_in_its_
     if terms in BEYOND and beyond == "accept":
         assert decision.event is Event.PASSED
         return
-    (found,) = decision.findings
-    assert found.code == Fault.AGREEMENT_UNFIT.code
-    assert f"mandate {MANDATE}: " in found.en
-    assert f"委托书 {MANDATE}：" in found.zh
+    (finding,) = decision.findings
+    assert finding.code == Fault.AGREEMENT_UNFIT.code
+    assert f"mandate {MANDATE}: " in finding.en
+    assert f"委托书 {MANDATE}：" in finding.zh
 
 
 def test_a_mandate_that_covers_the_shipment_bears_the_agreement(harness: Harness) -> None:
@@ -91,18 +91,18 @@ def test_a_mandate_that_covers_the_shipment_bears_the_agreement(harness: Harness
 def test_mandates_that_are_there_and_do_not_fit_are_named_with_what_does_not_fit(harness: Harness) -> None:
     without_the_shipped_mandate(harness)
     told(harness, MANDATE, kind=AgreementKind.LONG_TERM, goods=("9999",), valid_until=date(2026, 11, 1))
-    (found,) = declared(harness).findings
-    assert found.code == Fault.AGREEMENT_MISSING.code
-    assert f"mandate {MANDATE}: until 2026-11-01; mandate {MANDATE}: goods 9999" in found.en
-    assert "terminated" in found.en
-    assert f"委托书 {MANDATE}：限商品编号 9999" in found.zh
+    (finding,) = declared(harness).findings
+    assert finding.code == Fault.AGREEMENT_MISSING.code
+    assert f"mandate {MANDATE}: until 2026-11-01; mandate {MANDATE}: goods 9999" in finding.en
+    assert "terminated" in finding.en
+    assert f"委托书 {MANDATE}：限商品编号 9999" in finding.zh
 
 
 def test_mandates_of_others_are_named_to_nobody_else(harness: Harness) -> None:
     without_the_shipped_mandate(harness)
     told(harness, MANDATE, kind=AgreementKind.LONG_TERM, trader=enterprise("trader-b").code)
-    (found,) = declared(harness).findings
-    assert MANDATE not in found.en
+    (finding,) = declared(harness).findings
+    assert MANDATE not in finding.en
 
 
 def test_of_a_mandate_of_others_that_an_agreement_names_nothing_is_told_but_that(
@@ -111,9 +111,9 @@ def test_of_a_mandate_of_others_that_an_agreement_names_nothing_is_told_but_that
     others = {"trader": enterprise("trader-b").code, "goods": ("9999",)}
     told(harness, MANDATE, kind=AgreementKind.LONG_TERM, **others)
     told(harness, mandate=MANDATE)
-    (found,) = declared(harness, NUMBER).findings
-    assert f"(mandate {MANDATE}: other parties)" in found.en
-    assert "9999" not in found.zh
+    (finding,) = declared(harness, NUMBER).findings
+    assert f"(mandate {MANDATE}: other parties)" in finding.en
+    assert "9999" not in finding.zh
 
 
 def test_of_several_agreements_the_first_that_fits_is_used_and_the_receipt_says_which(
@@ -174,6 +174,6 @@ def test_an_agreement_of_a_party_that_is_not_registered_counts_once_it_is_and_do
 
 
 def _doctor(harness: Harness) -> str:
-    (found,) = (each for each in examine(harness.home, NOW) if each["check"] == "agreements")
-    assert found["ok"]
-    return str(found["detail"])
+    (check,) = (each for each in examine(harness.home, NOW) if each["check"] == "agreements")
+    assert check["ok"]
+    return str(check["detail"])

@@ -95,7 +95,7 @@ def test_a_mandate_that_ends_while_a_declaration_is_judged_has_it_judged_again(
     harness.judged(ACCOUNT, "end.xml", signed_notice(harness.home, mandate, Act.TERMINATED))
     refused = asyncio.run(harness.messages.decide(decision, LATER))
     assert refused is Refusal.SUPERSEDED
-    assert [found.code for found in harness.judgement(received).findings] == [Fault.AGREEMENT_UNFIT.code]
+    assert [finding.code for finding in harness.judgement(received).findings] == [Fault.AGREEMENT_UNFIT.code]
 
 
 def test_where_the_policy_holds_what_customs_has_not_taken_stops_with_its_deliveries(
@@ -141,7 +141,7 @@ def test_what_waits_for_an_agreement_is_judged_again_when_it_ends_whatever_the_p
     told(harness, Act.TERMINATED)
     decision = harness.judgement(harness.claimed(LATER))
     assert (decision.message, decision.event) == (message, Event.REFUSED)
-    assert [found.code for found in decision.findings] == [Fault.AGREEMENT_UNFIT.code]
+    assert [finding.code for finding in decision.findings] == [Fault.AGREEMENT_UNFIT.code]
     assert "terminated" in decision.findings[0].en
 
 

@@ -64,16 +64,16 @@ def test_a_notice_that_tells_what_is_known_is_accepted_and_told_to_nobody(harnes
 
 
 def test_the_number_of_a_notice_is_taken_also_where_it_goes_to_nobody_else(harness: Harness) -> None:
-    of = agreement(NUMBER)
-    once = harness.judged(ACCOUNT, "once.xml", signed_notice(harness.home, of))
+    terms = agreement(NUMBER)
+    once = harness.judged(ACCOUNT, "once.xml", signed_notice(harness.home, terms))
 
-    other = replace(of, goods=("8471",))
+    other = replace(terms, goods=("8471",))
     decision = harness.judged(
         ACCOUNT, "other.xml", signed_notice(harness.home, other, id=f"{NUMBER}-confirmed")
     )
 
     assert once.event is Event.ACCEPTED_NO_DELIVERY
-    assert [found.code for found in decision.findings] == ["duplicate-reference"]
+    assert [finding.code for finding in decision.findings] == ["duplicate-reference"]
     (row,) = harness.rows(agreements, number=NUMBER)
     assert row["state"] == AgreementState.IN_FORCE
 
@@ -112,9 +112,9 @@ def test_a_notice_that_makes_no_sense_is_refused_whatever_it_tells(
     harness: Harness, terms: dict[str, Any], told: str, act: NoticeAct
 ) -> None:
     decision = harness.judged(ACCOUNT, "n.xml", signed_notice(harness.home, agreement(NUMBER, **terms), act))
-    (found,) = decision.findings
-    assert (decision.event, found.code) == (Event.REFUSED, Fault.AGREEMENT_NOTICE.code)
-    assert told in found.en
+    (finding,) = decision.findings
+    assert (decision.event, finding.code) == (Event.REFUSED, Fault.AGREEMENT_NOTICE.code)
+    assert told in finding.en
     assert harness.rows(agreements, number=NUMBER) == []
 
 
@@ -139,23 +139,23 @@ def test_a_validity_that_begins_later_is_sound(harness: Harness) -> None:
 def test_a_second_confirmation_with_other_terms_is_refused_and_with_the_same_is_known(
     harness: Harness,
 ) -> None:
-    of = agreement(NUMBER, goods=("8482", "8483"))
-    harness.judged(ACCOUNT, "1.xml", signed_notice(harness.home, of))
-    same = signed_notice(harness.home, replace(of, goods=("8483", "8482")), id="same")
-    other = signed_notice(harness.home, replace(of, goods=("8471",)), id="other")
+    terms = agreement(NUMBER, goods=("8482", "8483"))
+    harness.judged(ACCOUNT, "1.xml", signed_notice(harness.home, terms))
+    same = signed_notice(harness.home, replace(terms, goods=("8483", "8482")), id="same")
+    other = signed_notice(harness.home, replace(terms, goods=("8471",)), id="other")
 
-    known, refused = harness.judged(ACCOUNT, "2.xml", same), harness.judged(ACCOUNT, "3.xml", other)
+    decision, refused = harness.judged(ACCOUNT, "2.xml", same), harness.judged(ACCOUNT, "3.xml", other)
 
-    assert known.event is Event.ACCEPTED_NO_DELIVERY
-    assert [found.code for found in refused.findings] == [Fault.AGREEMENT_ACT.code]
+    assert decision.event is Event.ACCEPTED_NO_DELIVERY
+    assert [finding.code for finding in refused.findings] == [Fault.AGREEMENT_ACT.code]
     (row,) = harness.rows(agreements, number=NUMBER)
     assert (row["record"]["goods"], row["revision"]) == (["8482", "8483"], 1)
 
 
 def test_an_agreement_that_is_unused_is_amended(harness: Harness) -> None:
-    of = agreement(NUMBER, goods=("8482",))
-    harness.judged(ACCOUNT, "1.xml", signed_notice(harness.home, of))
-    other = replace(of, goods=("8471",))
+    terms = agreement(NUMBER, goods=("8482",))
+    harness.judged(ACCOUNT, "1.xml", signed_notice(harness.home, terms))
+    other = replace(terms, goods=("8471",))
 
     amended = harness.judged(ACCOUNT, "2.xml", signed_notice(harness.home, other, Act.AMENDED))
     again = harness.judged(ACCOUNT, "3.xml", signed_notice(harness.home, other, Act.AMENDED, id="again"))
@@ -171,10 +171,10 @@ def test_an_agreement_that_is_unused_is_amended(harness: Harness) -> None:
 
 
 def test_an_agreement_that_is_only_proposed_is_amended_and_stays_so(harness: Harness) -> None:
-    of = agreement(NUMBER, goods=("8482",))
-    other = replace(of, goods=("8471",))
+    agreed = agreement(NUMBER, goods=("8482",))
+    other = replace(agreed, goods=("8471",))
     acts: list[tuple[NoticeAct, Agreement]] = [
-        (PROPOSED, of),
+        (PROPOSED, agreed),
         (Act.AMENDED, other),
         (Act.AMENDED, other),
     ]
@@ -193,11 +193,11 @@ def test_an_agreement_that_is_only_proposed_is_amended_and_stays_so(harness: Har
 
 @pytest.mark.parametrize("ended", [Act.USED, Act.REFUSED, Act.WITHDRAWN, Act.TERMINATED])
 def test_what_is_used_or_ended_has_its_terms_for_good(harness: Harness, ended: Act) -> None:
-    of = agreement(NUMBER, goods=("8482",))
-    harness.judged(ACCOUNT, "1.xml", signed_notice(harness.home, of, ended))
+    terms = agreement(NUMBER, goods=("8482",))
+    harness.judged(ACCOUNT, "1.xml", signed_notice(harness.home, terms, ended))
     amended = harness.judged(
-        ACCOUNT, "2.xml", signed_notice(harness.home, replace(of, goods=("8471",)), Act.AMENDED)
+        ACCOUNT, "2.xml", signed_notice(harness.home, replace(terms, goods=("8471",)), Act.AMENDED)
     )
-    assert [found.code for found in amended.findings] == [Fault.AGREEMENT_ACT.code]
+    assert [finding.code for finding in amended.findings] == [Fault.AGREEMENT_ACT.code]
     (row,) = harness.rows(agreements, number=NUMBER)
     assert row["record"]["goods"] == ["8482"]

@@ -51,11 +51,11 @@ def test_any_code_that_does_not_name_the_sender_is_refused_at_its_place(name: st
         declaration = Declaration(head={name: code})
         with harness.nothing_else_touched():
             decision = harness.judged("broker-aa", "a.zip", packed(declaration))
-        (found,) = decision.findings[-1:]
-        assert found.code == Fault.WRONG_PARTY.code, code
-        assert found.place.xpath == f"/DecMessage/DecHead/{name}"
-        assert found.place.file == f"{declaration.reference}.xml"
-        assert found.value == code  # codes of parties are not masked
+        (finding,) = decision.findings[-1:]
+        assert finding.code == Fault.WRONG_PARTY.code, code
+        assert finding.place.xpath == f"/DecMessage/DecHead/{name}"
+        assert finding.place.file == f"{declaration.reference}.xml"
+        assert finding.value == code  # codes of parties are not masked
 
 
 def test_a_broker_declares_for_traders_whom_it_names_beside_itself(harness: Harness) -> None:
@@ -68,25 +68,25 @@ def test_a_trader_may_not_send_what_its_broker_is_to_declare(harness: Harness) -
     declaration = Declaration(agent=BROKER, trader=enterprise("trader-a"))
     with harness.nothing_else_touched():
         decision = harness.judged("trader-a", "a.zip", packed(declaration))
-    assert {found.code for found in decision.findings} == {Fault.WRONG_PARTY.code}
+    assert {finding.code for finding in decision.findings} == {Fault.WRONG_PARTY.code}
 
 
 def test_an_account_of_no_party_is_told_so(harness: Harness) -> None:
     with harness.nothing_else_touched():
         decision = harness.judged("nobody", "a.xml", render(Declaration()))
     assert_refusal_is_told(harness, decision, "a.xml")
-    (found,) = decision.findings
-    assert (found.code, found.value) == (Fault.ACCOUNT_UNKNOWN.code, "nobody")
+    (finding,) = decision.findings
+    assert (finding.code, finding.value) == (Fault.ACCOUNT_UNKNOWN.code, "nobody")
 
 
 def test_an_account_that_was_taken_from_its_party_is_unknown(harness: Harness) -> None:
     harness.change("broker-aa", account=None)
     decision = harness.judged("broker-aa", "a.xml", render(Declaration()))
-    assert [found.code for found in decision.findings] == [Fault.ACCOUNT_UNKNOWN.code]
+    assert [finding.code for finding in decision.findings] == [Fault.ACCOUNT_UNKNOWN.code]
 
 
 def test_a_package_over_the_limit_of_its_account_is_refused(harness: Harness) -> None:
     body = render(Declaration())
     harness.change_account("broker-aa", max_package=len(body) - 1)
     decision = harness.judged("broker-aa", "a.xml", body)
-    assert [found.code for found in decision.findings] == [Fault.PACKAGE_TOO_LARGE.code]
+    assert [finding.code for finding in decision.findings] == [Fault.PACKAGE_TOO_LARGE.code]

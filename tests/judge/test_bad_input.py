@@ -43,8 +43,8 @@ def errors(
     ]
 
 
-def expected(told: Told) -> tuple[str, str | None, str | None, int | None, str | None, str | None]:
-    return (told.fault.code, told.rule, told.file, told.line, told.xpath, told.value)
+def expected(expected: Told) -> tuple[str, str | None, str | None, int | None, str | None, str | None]:
+    return (expected.fault.code, expected.rule, expected.file, expected.line, expected.xpath, expected.value)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -52,7 +52,9 @@ def test_bad_input_is_refused_with_every_fault_and_its_place(name: str, harness:
     case = CASES[name]
     body = (FOLDER / f"{name}.{case.suffix}").read_bytes()
     sent_as = BARE if case.suffix == "xml" else "upload.zip"
-    assert errors(refused(harness, sent_as, body)) == [expected(told) for told in case.told]
+    assert errors(refused(harness, sent_as, body)) == [
+        expected(expected_fault) for expected_fault in case.told
+    ]
 
 
 @pytest.mark.parametrize("name", LARGE)
@@ -60,14 +62,16 @@ def test_bad_input_that_is_large_is_refused_too(name: str, harness: Harness) -> 
     case: Case = LARGE[name]
     body = case.make()
     sent_as = BARE if body.startswith(b"<") else "upload.zip"
-    assert errors(refused(harness, sent_as, body)) == [expected(told) for told in case.told]
+    assert errors(refused(harness, sent_as, body)) == [
+        expected(expected_fault) for expected_fault in case.told
+    ]
 
 
 @pytest.mark.parametrize("name", hostile_zips.CASES)
 def test_a_hostile_zip_is_refused(name: str, harness: Harness) -> None:
     body = (hostile_zips.FOLDER / f"{name}.zip").read_bytes()
     decision = refused(harness, f"{name}.zip", body)
-    assert {found[0] for found in errors(decision)} == {hostile_zips.CASES[name].fault.code}
+    assert {finding[0] for finding in errors(decision)} == {hostile_zips.CASES[name].fault.code}
 
 
 def test_the_folder_holds_what_the_cases_make_and_nothing_else() -> None:
@@ -127,7 +131,7 @@ ELSEWHERE = {
 
 def test_every_fault_of_the_catalogue_is_raised_by_some_test() -> None:
     cases = [*CASES.values(), *LARGE.values()]
-    shown = {told.fault for case in cases for told in case.told}
+    shown = {expected_fault.fault for case in cases for expected_fault in case.told}
     shown |= {case.fault for case in hostile_zips.CASES.values()}
     shown |= {case.fault for case in bad_signatures.CASES.values()}
     for fault, file in ELSEWHERE.items():

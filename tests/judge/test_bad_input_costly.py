@@ -76,7 +76,7 @@ def test_the_rules_of_a_document_of_any_shape_end_soon(make: Callable[[], bytes]
 def test_a_document_with_more_elements_or_attributes_than_any_declaration_is_refused(markup: str) -> None:
     with pytest.raises(MessageRejected) as refused:
         xml.parse(f"<r>{markup}</r>".encode())
-    assert [found.code for found in refused.value.findings] == ["xml-elements"]
+    assert [finding.code for finding in refused.value.findings] == ["xml-elements"]
 
 
 def test_signs_in_texts_are_not_counted_as_elements_or_attributes() -> None:

@@ -105,10 +105,10 @@ def test_a_bare_document_under_another_file_name_is_the_same(harness: Harness) -
 def test_other_content_under_an_accepted_reference_is_refused(harness: Harness) -> None:
     first = sent(harness, FIRST)
     decision = refused(harness, OTHER)
-    (found,) = decision.findings
-    assert found.code == Fault.DUPLICATE_REFERENCE.code
-    assert found.place.file == "R1.xml"
-    assert found.place.xpath == "/DecMessage/DecSign/ClientSeqNo"
+    (finding,) = decision.findings
+    assert finding.code == Fault.DUPLICATE_REFERENCE.code
+    assert finding.place.file == "R1.xml"
+    assert finding.place.xpath == "/DecMessage/DecSign/ClientSeqNo"
     assert holder_of(harness) == [first.message]
 
 
@@ -122,7 +122,7 @@ def test_what_was_refused_as_a_duplicate_does_not_take_the_place_of_the_first(ha
 def test_the_same_after_a_rejection_is_judged_anew(harness: Harness) -> None:
     refused(harness, FAULTY)
     again = refused(harness, FAULTY)
-    assert [found.rule for found in again.findings] == ["DEC-501"]
+    assert [finding.rule for finding in again.findings] == ["DEC-501"]
 
 
 def test_a_correction_after_a_rejection_is_accepted_and_linked_to_it(harness: Harness) -> None:
@@ -192,7 +192,7 @@ def test_the_same_goods_under_another_reference_are_accepted_with_a_warning(harn
     sent(harness, FIRST)
     second = sent(harness, Declaration(reference="R2", head=_identity_of(FIRST)))
     assert second.event is Event.PASSED
-    assert [(found.code, found.severity) for found in second.findings] == [
+    assert [(finding.code, finding.severity) for finding in second.findings] == [
         (Fault.SAME_CONTENT.code, Severity.WARNING)
     ]
     receipt = read_gateway_receipt(harness, second.receipts[0])
@@ -207,7 +207,7 @@ def test_the_same_goods_are_refused_where_policy_says_so_however_often_they_are_
     sent(harness, FIRST)
     for name in ("a.zip", "b.zip"):
         decision = refused(harness, Declaration(reference="R2", head=_identity_of(FIRST)), name)
-        assert [found.code for found in decision.findings] == [Fault.SAME_CONTENT.code]
+        assert [finding.code for finding in decision.findings] == [Fault.SAME_CONTENT.code]
 
 
 def _stored(document: bytes, attached: dict[str, bytes]) -> bytes:

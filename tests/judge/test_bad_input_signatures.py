@@ -36,7 +36,7 @@ def refused(harness: Harness, body: bytes) -> list[tuple[str, str | None]]:
     with harness.nothing_else_touched():
         decision: Decision = harness.judged(ACCOUNT, BARE, body)
     assert_refusal_is_told(harness, decision, BARE)
-    return [(found.code, found.place.file) for found in decision.findings]
+    return [(finding.code, finding.place.file) for finding in decision.findings]
 
 
 def test_the_sound_document_of_the_folder_is_accepted(harness: Harness) -> None:

@@ -35,7 +35,7 @@ def told(harness: Harness, act: Any = Act.CONFIRMED, account: str = ACCOUNT, **t
 
 
 def codes(decision: Decision) -> list[str]:
-    return [found.code for found in decision.findings]
+    return [finding.code for finding in decision.findings]
 
 
 def test_a_mandate_found_by_the_parties_suffices_where_no_agreement_is_shown(harness: Harness) -> None:
@@ -176,9 +176,9 @@ def test_a_value_limit_is_not_got_round_by_a_total_that_cannot_be_held_against_i
 def test_who_shows_the_agreement_of_others_learns_nothing_of_its_terms(harness: Harness) -> None:
     terms: dict[str, Any] = {"goods": ("9999",), "direction": "E", "offices": ("2248",), "services": "BC"}
     told(harness, trader=enterprise("trader-b").code, value=Decimal(1), currency="EUR", **terms)
-    (found,) = declared(harness, number=NUMBER).findings
-    assert "(other parties)" in found.en
-    assert "（委托方或被委托方与报关单不一致）" in found.zh
+    (finding,) = declared(harness, number=NUMBER).findings
+    assert "(other parties)" in finding.en
+    assert "（委托方或被委托方与报关单不一致）" in finding.zh
 
 
 def test_an_agreement_stands_and_falls_with_the_mandate_that_it_is_under(harness: Harness) -> None:

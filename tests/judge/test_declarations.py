@@ -67,7 +67,7 @@ def test_a_declaration_with_a_defect_is_refused_for_that_defect_only() -> None:
         (Declaration(lines=(Line(extra={"DeclTotal": "7"}),)), "DEC-502"),
         (Declaration(head={"DeclareName": None}), "DEC-112"),
     ):
-        assert [found.rule for found in refused("a.xml", render(defect))] == [rule]
+        assert [finding.rule for finding in refused("a.xml", render(defect))] == [rule]
 
 
 def test_habits_differ_in_order_version_codes_and_dates() -> None:

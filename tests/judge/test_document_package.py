@@ -130,9 +130,9 @@ def test_every_rule_has_a_case_and_speaks_as_that_of_declarations_does() -> None
 
 
 def _rules(name: str) -> RuleSet:
-    (found,) = (each.rules for each in families().types if each.name == name)
-    assert found is not None
-    return found
+    (rule_set,) = (each.rules for each in families().types if each.name == name)
+    assert rule_set is not None
+    return rule_set
 
 
 def test_a_class_that_many_documents_have_is_told_once() -> None:

@@ -74,7 +74,7 @@ def finals(harness: Harness, message: str) -> list[Row]:
 
 
 def codes(decision: Decision) -> list[str]:
-    return [found.code for found in decision.findings]
+    return [finding.code for finding in decision.findings]
 
 
 def test_pdfs_that_came_first_are_accepted_with_the_declaration_that_lists_them(harness: Harness) -> None:
@@ -95,7 +95,7 @@ def test_pdfs_that_came_first_are_accepted_with_the_declaration_that_lists_them(
 def test_a_declaration_that_came_first_waits_for_all_its_pdfs_and_goes_on_by_itself(harness: Harness) -> None:
     waits = declared(harness)
     assert waits.event is Event.WAITING
-    assert [found.place.file for found in waits.findings] == [FIRST, SECOND]
+    assert [finding.place.file for finding in waits.findings] == [FIRST, SECOND]
     assert set(codes(waits)) == {Fault.AWAITED.code}
     assert harness.message(waits.message)["waiting_for"] == f"document {harness.party(ACCOUNT).code} {FIRST}"
     sent(harness, SECOND)  # nobody waits for it alone
@@ -103,8 +103,8 @@ def test_a_declaration_that_came_first_waits_for_all_its_pdfs_and_goes_on_by_its
     sent(harness, FIRST)
     assert woken(harness).event is Event.PASSED
     assert {row["state"] for row in harness.rows(messages)} == {State.ACCEPTED, State.CLOSED}
-    told = harness.rows(receipts, message=waits.message, kind="gateway")
-    assert [row["verdict"] for row in told] == ["waiting", "accepted"]
+    receipt_rows = harness.rows(receipts, message=waits.message, kind="gateway")
+    assert [row["verdict"] for row in receipt_rows] == ["waiting", "accepted"]
 
 
 def test_a_declaration_is_not_told_again_that_it_waits(harness: Harness) -> None:
@@ -135,8 +135,8 @@ def test_the_receipt_of_the_declaration_and_those_of_its_pdfs_tell_of_one_anothe
     loose = sent(harness, FIRST)
     sent(harness, SECOND)
     decision = declared(harness)
-    told = read_gateway_receipt(harness, decision.receipts[0])
-    parts = told.findall("{*}Package/{*}Part")
+    gateway_receipt = read_gateway_receipt(harness, decision.receipts[0])
+    parts = gateway_receipt.findall("{*}Package/{*}Part")
     assert [part.get("name") for part in parts] == ["d.xml", FIRST, SECOND]
     assert parts[1].get("message") == loose.message
     own = xml.parse(finals(harness, loose.message)[0]["body"])
@@ -185,7 +185,7 @@ def test_the_newest_pdf_of_a_name_counts_and_the_one_before_is_told(harness: Har
     sent(harness, SECOND)
     row = harness.message(older.message)
     assert (row["state"], row["linked"], row["folder"]) == (State.REJECTED, newer.message, "FailBox")
-    assert [found["code"] for found in row["findings"]] == [Fault.DOCUMENT_REPLACED.code]
+    assert [finding["code"] for finding in row["findings"]] == [Fault.DOCUMENT_REPLACED.code]
     (final,) = finals(harness, older.message)
     assert final["verdict"] == "rejected"
     decision = declared(harness)
@@ -373,7 +373,7 @@ def test_a_name_is_matched_as_those_of_parts_are_and_stays_as_it_was_sent(
         harness.judged(ACCOUNT, name, PDF)
         accepted = woken(harness)
     assert accepted.event is Event.PASSED
-    assert [found.rule for found in accepted.findings] == ["DEC-609"]
+    assert [finding.rule for finding in accepted.findings] == ["DEC-609"]
     assert [each.name for each in accepted.joined] == [name]
     (submission,) = accepted.submissions
     attached = [each.name for each in submission.enclosures if each.kind is EnclosureKind.ATTACHMENT]

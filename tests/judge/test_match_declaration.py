@@ -93,7 +93,7 @@ def test_for_what_is_not_theirs_strangers_learn_nothing_but_that(
 ) -> None:
     decision = sent(harness, number, wanted, account)
     assert decision.event is Event.REFUSED
-    assert [found.code for found in decision.findings] == [Fault.DECLARATION_UNKNOWN.code]
+    assert [finding.code for finding in decision.findings] == [Fault.DECLARATION_UNKNOWN.code]
     assert decision.linked is None
     assert decision.submissions == ()
 
@@ -115,7 +115,9 @@ def test_several_may_follow_one_declaration(harness: Harness) -> None:
 def test_documents_do_not_follow_a_declaration_that_was_refused_here(harness: Harness) -> None:
     refused = harness.judged("broker-aa", "r.xml", render(Declaration(reference="R-9", office="9999")))
     assert refused.event is Event.REFUSED
-    assert [found.code for found in sent(harness, "ClientSeqNo", "R-9").findings] == ["declaration-unknown"]
+    assert [finding.code for finding in sent(harness, "ClientSeqNo", "R-9").findings] == [
+        "declaration-unknown"
+    ]
 
 
 def test_the_number_by_which_no_declaration_is_known_is_named_as_people_call_it(harness: Harness) -> None:
@@ -137,6 +139,6 @@ def test_what_customs_refused_or_deleted_takes_no_more_documents(
     say(harness, declaration, SEQ_NO, ENTRY, channel)
     decision = sent(harness, "EntryId", ENTRY)
     assert decision.event is Event.REFUSED
-    assert [found.code for found in decision.findings] == [Fault.DECLARATION_ENDED.code]
+    assert [finding.code for finding in decision.findings] == [Fault.DECLARATION_ENDED.code]
     (row,) = harness.rows(obligations, message=declaration)
     assert row["missing"] == [INVOICE, CONTRACT]

@@ -66,13 +66,13 @@ class Course:
             id="", account=ACCOUNT, channel="tests", name="n.xml", sha256="0", size=0, received_at=NOW
         )
 
-        def told(transaction: Transaction) -> None:
+        def scene(transaction: Transaction) -> None:
             for number in numbers:
                 after = agreement(number, **terms)
                 change = AgreementChange(after=after, act=Act.CONFIRMED, at=NOW, reason="", seen=0)
                 apply_notice(transaction, change, kept, ACCOUNT, NOW)
 
-        self._harness.database.submit(told).result()
+        self._harness.database.submit(scene).result()
 
     def run(self) -> None:
         asyncio.run(self._run())
@@ -94,7 +94,7 @@ class Course:
 
     def ended(self, message: str) -> tuple[str, list[str]]:
         row = self._harness.message(message)
-        return row["state"], [found["code"] for found in row["findings"]]
+        return row["state"], [finding["code"] for finding in row["findings"]]
 
 
 def numbered(run: int) -> str:
@@ -161,8 +161,8 @@ def test_the_same_content_ends_as_a_repetition_of_the_one_that_waits(harness: Ha
     course.run()
     assert (course.ended(first)[0], course.ended(again)[0]) == (State.WAITING, State.CLOSED)
     assert harness.message(again)["linked"] == first
-    told = [row for row in harness.rows(messages) if row["id"] in (first, again)]
-    assert [row["waiting_for"] for row in told] == [f"agreement {numbered(1)}", None]
+    rows = [row for row in harness.rows(messages) if row["id"] in (first, again)]
+    assert [row["waiting_for"] for row in rows] == [f"agreement {numbered(1)}", None]
 
 
 def test_a_newer_one_that_is_refused_replaces_nothing(harness: Harness) -> None:

@@ -79,9 +79,11 @@ def test_one_that_waits_for_customs_says_since_when_and_that_it_goes_by_itself(h
     assert (receipt.verdict, receipt.final) == ("waiting", False)
     assert decision.facts is not None
     assert texts(root, "Verdict", "Final", "Reference") == ["waiting", "false", decision.facts.key.reference]
-    (told,) = root.findall("g:Faults/g:Fault", NS)
-    assert (told.get("code"), told.get("severity")) == ("customs-unreachable", "warning")
-    assert [text.text for text in told.findall("g:Text", NS) if "2026-11-02 09:30+08:00" in (text.text or "")]
+    (fault,) = root.findall("g:Faults/g:Fault", NS)
+    assert (fault.get("code"), fault.get("severity")) == ("customs-unreachable", "warning")
+    assert [
+        text.text for text in fault.findall("g:Text", NS) if "2026-11-02 09:30+08:00" in (text.text or "")
+    ]
 
 
 def test_a_waiting_message_has_a_pending_one(harness: Harness) -> None:
@@ -108,9 +110,9 @@ def test_a_refusal_by_an_operator_or_by_time_has_a_final_one(fault: Fault, harne
     )
     root = read_gateway_receipt(harness, receipt)
     assert texts(root, "Verdict", "Final") == ["rejected", "true"]
-    (told,) = root.findall("g:Faults/g:Fault", NS)
-    assert told.get("code") == fault.code
-    assert "代理委托协议" in (told.findtext("g:Text", "", NS))
+    (fault_element,) = root.findall("g:Faults/g:Fault", NS)
+    assert fault_element.get("code") == fault.code
+    assert "代理委托协议" in (fault_element.findtext("g:Text", "", NS))
 
 
 @pytest.mark.parametrize(

@@ -38,10 +38,10 @@ def test_the_type_is_a_condition_too() -> None:
 def test_what_no_route_covers_is_refused_and_never_sent_somewhere(routes: tuple[Route, ...]) -> None:
     with pytest.raises(MessageRejected) as refusal:
         taken(*routes, office="2248", direction="E")
-    (found,) = refusal.value.findings
-    assert found.code == "no-route"
-    assert "office 2248, direction E, transport -" in found.en
-    assert "申报地海关 2248，进出口标志 E，运输方式 -" in found.zh
+    (finding,) = refusal.value.findings
+    assert finding.code == "no-route"
+    assert "office 2248, direction E, transport -" in finding.en
+    assert "申报地海关 2248，进出口标志 E，运输方式 -" in finding.zh
 
 
 def test_an_unknown_condition_is_an_error() -> None:

@@ -43,10 +43,10 @@ def test_what_breaks_a_rule_is_told_under_its_number_at_its_place(case: Case) ->
     root = everything(case.operation)
     case.change(root)
 
-    found = findings(written(root), *case.files)
+    faults = findings(written(root), *case.files)
 
-    assert {each.rule for each in found} == {case.rule, *case.along}
-    first = next(each for each in found if each.rule == case.rule)
+    assert {each.rule for each in faults} == {case.rule, *case.along}
+    first = next(each for each in faults if each.rule == case.rule)
     assert (first.code, first.severity.value) == (case.code, case.severity)
     if case.place is None:
         assert first.place.file == case.file
@@ -66,9 +66,9 @@ def test_an_absent_element_is_missed_as_an_empty_one_is(case: Case) -> None:
         if parent is not None and not len(element) and not element.text:
             parent.remove(element)
 
-    found = {each.rule for each in findings(written(root), *FILES)}
+    faults = {each.rule for each in findings(written(root), *FILES)}
 
-    assert found >= {each.rule for each in findings(emptied, *FILES)} >= {case.rule}
+    assert faults >= {each.rule for each in findings(emptied, *FILES)} >= {case.rule}
 
 
 def test_every_rule_has_a_case() -> None:
@@ -97,8 +97,8 @@ def test_what_is_required_at_declaration_only_may_be_missing_from_a_temporary_sa
 
 
 def test_more_lines_than_the_policy_allows_are_refused() -> None:
-    (found,) = findings(render(Declaration(lines=lines(51))))
-    assert (found.rule, found.place.xpath) == (TOO_MANY_LINES, "/DecMessage/DecLists")
+    (finding,) = findings(render(Declaration(lines=lines(51))))
+    assert (finding.rule, finding.place.xpath) == (TOO_MANY_LINES, "/DecMessage/DecLists")
     assert (
         findings(render(Declaration(lines=lines(51))), policy=Policy(declaration=DeclarationPolicy(lines=51)))
         == ()
@@ -116,17 +116,17 @@ def test_a_total_may_differ_by_the_tolerance_of_the_policy(total: str, sound: bo
 
 def test_the_limits_of_pdf_files_are_policy() -> None:
     policy = Policy(pdf=PdfPolicy(version=18, size=1000, page_size=400, name=10))
-    found = findings(written(everything()), file(INVOICE_FILE, size=1001), policy=policy)
-    assert {each.rule for each in found} == {"DEC-613", "DEC-614", "DEC-615", "DEC-616"}
+    faults = findings(written(everything()), file(INVOICE_FILE, size=1001), policy=policy)
+    assert {each.rule for each in faults} == {"DEC-613", "DEC-614", "DEC-615", "DEC-616"}
 
 
 def test_active_content_is_refused_where_the_policy_says_so() -> None:
     policy = Policy(pdf=PdfPolicy(active_content="refuse"))
-    (found,) = findings(
+    (finding,) = findings(
         written(everything()), file(INVOICE_FILE, pdf=replace(SOUND, active="Launch")), policy=policy
     )
-    assert (found.rule, found.severity) == (ACTIVE_REFUSED, Severity.ERROR)
-    assert "(Launch)" in found.en
+    assert (finding.rule, finding.severity) == (ACTIVE_REFUSED, Severity.ERROR)
+    assert "(Launch)" in finding.en
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_active_content_is_refused_where_the_policy_says_so() -> None:
 def test_why_a_pdf_is_unfit_is_told_with_its_value_and_the_limit(part: Part, zh: str, en: str) -> None:
     root = everything()
     text("EdocRealation/EdocID", part.name[:-4])(root)
-    (found,) = findings(written(root), part)
-    assert zh in found.zh
-    assert en in found.en
+    (finding,) = findings(written(root), part)
+    assert zh in finding.zh
+    assert en in finding.en
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_the_block_after_a_pdf_must_name_what_the_declaration_lists(
     name: str, code: str, sound: bool
 ) -> None:
     pdf = replace(SOUND, trailer=True, trailer_name=name, trailer_code=code)
-    found = findings(written(everything()), file(INVOICE_FILE, pdf=pdf))
-    assert [(each.rule, each.severity) for each in found] == (
+    faults = findings(written(everything()), file(INVOICE_FILE, pdf=pdf))
+    assert [(each.rule, each.severity) for each in faults] == (
         [] if sound else [("DEC-617", Severity.WARNING)]
     )
 
@@ -199,8 +199,8 @@ def test_a_file_may_be_listed_without_its_extension() -> None:
 
 @pytest.mark.parametrize("name", [f"x{INVOICE_FILE}", INVOICE_FILE[1:]])
 def test_a_file_of_another_name_is_neither_the_listed_one_nor_listed(name: str) -> None:
-    found = findings(written(everything()), file(name))
-    assert [each.code for each in found] == ["document-missing", "document-unlisted"]
+    faults = findings(written(everything()), file(name))
+    assert [each.code for each in faults] == ["document-missing", "document-unlisted"]
 
 
 def test_a_file_that_is_listed_as_structured_is_not_listed() -> None:
@@ -239,8 +239,8 @@ def test_a_name_means_the_file_of_that_name_else_the_one_that_is_spelt_alike(
 
 def test_a_bare_document_that_lists_a_file_lacks_it() -> None:
     declaration = Declaration(documents=(Document(name="invoice.pdf", body=b"."),))
-    (found,) = findings(render(declaration))
-    assert found.code == "document-missing"
+    (finding,) = findings(render(declaration))
+    assert finding.code == "document-missing"
 
 
 def test_an_export_is_sound_with_its_countries_swapped() -> None:
@@ -280,7 +280,7 @@ def test_a_code_is_shown_as_it_is_and_a_price_by_its_form() -> None:
     root = tree(Declaration())
     text("DecHead/TradeCoScc", "91120116MADEM0A15J")(root)
     text("DecLists/DecList/DeclTotal", "9999.5")(root)
-    assert [found.value for found in findings(written(root))] == ["9***.*", "91120116MADEM0A15J"]
+    assert [finding.value for finding in findings(written(root))] == ["9***.*", "91120116MADEM0A15J"]
 
 
 def test_a_thousand_faults_are_told_as_two_hundred() -> None:

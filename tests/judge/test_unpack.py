@@ -36,7 +36,7 @@ def unpacked(
 def codes(data: bytes, policy: PackagePolicy | None = None, limit: int = LIMIT) -> list[str]:
     with pytest.raises(MessageRejected) as refusal:
         unpacked(data, policy, limit)
-    return [found.code for found in refusal.value.findings]
+    return [finding.code for finding in refusal.value.findings]
 
 
 class OneWay(io.RawIOBase):

@@ -57,10 +57,12 @@ def test_what_a_desktop_adds_goes_on_as_sent_and_is_told_of_with_its_digest(
     assert {(each.code, each.severity, each.place.file) for each in decision.findings} == {
         (Fault.ZIP_IGNORED.code, Severity.WARNING, name) for name in LITTER
     }
-    told = read_gateway_receipt(harness, decision.receipts[0])
-    ignored = {each.get("name"): each.get("sha256") for each in told.iterfind("{*}Package/{*}Ignored")}
+    gateway_receipt = read_gateway_receipt(harness, decision.receipts[0])
+    ignored = {
+        each.get("name"): each.get("sha256") for each in gateway_receipt.iterfind("{*}Package/{*}Ignored")
+    }
     assert ignored == {name: hashlib.sha256(body).hexdigest() for name, body in LITTER.items()}
-    assert len(told.findall("{*}Package/{*}Part")) == 2
+    assert len(gateway_receipt.findall("{*}Package/{*}Part")) == 2
     (submission,) = decision.submissions
     out = BytesIO()
     write_zip(submission, harness.blobs.open, out)
@@ -86,10 +88,10 @@ def test_what_a_desktop_adds_is_no_content(harness: Harness) -> None:
 def test_of_one_folder_around_everything_it_is_said_what_to_do(items: list[Item]) -> None:
     with pytest.raises(MessageRejected) as refused:
         unpacked(archive(items))
-    (found,) = refused.value.findings
-    assert found.code == Fault.ZIP_PATH.code
-    assert "the folder 申报: zip the files in it" in found.en
-    assert "打开该文件夹" in found.zh
+    (finding,) = refused.value.findings
+    assert finding.code == Fault.ZIP_PATH.code
+    assert "the folder 申报: zip the files in it" in finding.en
+    assert "打开该文件夹" in finding.zh
 
 
 def test_what_only_looks_like_a_desktops_own_is_judged_as_any_file() -> None:

@@ -31,7 +31,7 @@ def test_a_hostile_package_is_refused_as_what_it_is(name: str) -> None:
     data = (FOLDER / f"{name}.zip").read_bytes()
     with pytest.raises(MessageRejected) as refusal:
         unpacked(data)
-    assert {found.code for found in refusal.value.findings} == {CASES[name].fault.code}
+    assert {finding.code for finding in refusal.value.findings} == {CASES[name].fault.code}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -56,7 +56,7 @@ def test_every_fault_of_zips_has_a_hostile_package() -> None:
 def test_a_refusal_names_every_unexpected_file_as_it_is_called() -> None:
     with pytest.raises(MessageRejected) as refusal:
         unpacked(with_xml(Item(name=b"a.exe"), Item(name="箱单.docx".encode("gbk"))))
-    assert [found.place.file for found in refusal.value.findings] == ["a.exe", "箱单.docx"]
+    assert [finding.place.file for finding in refusal.value.findings] == ["a.exe", "箱单.docx"]
 
 
 def test_an_entry_is_named_as_its_sender_knows_it_even_when_it_is_not_opened() -> None:

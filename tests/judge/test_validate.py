@@ -60,9 +60,9 @@ BILLION = b'<!DOCTYPE d [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]>'
     ],
 )
 def test_what_is_no_known_message_is_refused_once(fault: Fault, document: bytes) -> None:
-    (found,) = findings(document)
-    assert found.code == fault.code
-    assert found.place.file == "declaration.xml"
+    (finding,) = findings(document)
+    assert finding.code == fault.code
+    assert finding.place.file == "declaration.xml"
 
 
 @pytest.mark.parametrize(
@@ -74,31 +74,31 @@ def test_what_is_no_known_message_is_refused_once(fault: Fault, document: bytes)
     ],
 )
 def test_the_words_of_the_parser_stand_in_the_english_sentence_alone(document: bytes, said: str) -> None:
-    (found,) = findings(document)
-    assert said in found.en
-    assert re.findall("[A-Za-z]+", found.zh) == ["XML", "XML"]
+    (finding,) = findings(document)
+    assert said in finding.en
+    assert re.findall("[A-Za-z]+", finding.zh) == ["XML", "XML"]
 
 
 def test_the_name_of_an_unknown_root_element_is_told() -> None:
-    (found,) = findings(b'<Order xmlns="urn:shop"/>')
-    assert "{urn:shop}Order" in found.zh
-    assert "{urn:shop}Order" in found.en
-    assert found.place.line == 1
+    (finding,) = findings(b'<Order xmlns="urn:shop"/>')
+    assert "{urn:shop}Order" in finding.zh
+    assert "{urn:shop}Order" in finding.en
+    assert finding.place.line == 1
 
 
 def test_a_document_beyond_the_policy_in_size_is_refused_unread() -> None:
-    (found,) = findings(b"<" * 4097, policy=SMALL)
-    assert found.code == Fault.DOCUMENT_TOO_LARGE.code
+    (finding,) = findings(b"<" * 4097, policy=SMALL)
+    assert finding.code == Fault.DOCUMENT_TOO_LARGE.code
 
 
 def test_a_document_beyond_the_policy_in_depth_is_refused() -> None:
-    (found,) = findings(b"<a>" * 9 + b"</a>" * 9, policy=SMALL)
-    assert found.code == Fault.XML_DEPTH.code
+    (finding,) = findings(b"<a>" * 9 + b"</a>" * 9, policy=SMALL)
+    assert finding.code == Fault.XML_DEPTH.code
 
 
 def test_a_million_nested_elements_are_refused() -> None:
-    (found,) = findings(b"<a>" * 1_000_000)
-    assert found.code in (Fault.XML_DEPTH.code, Fault.XML_MALFORMED.code)
+    (finding,) = findings(b"<a>" * 1_000_000)
+    assert finding.code in (Fault.XML_DEPTH.code, Fault.XML_MALFORMED.code)
 
 
 @pytest.mark.parametrize("encoding", ["UTF-8", "utf-8", "GBK", "gb2312", "GB18030"])
@@ -133,7 +133,7 @@ def test_digits_and_letters_are_both_known_as_codes(habit: Habit) -> None:
         written = render(
             Declaration(), replace(habit, digits_for_countries=digits, digits_for_currencies=digits)
         )
-        assert {found.rule for found in findings(written)} <= {"DEC-405"}
+        assert {finding.rule for finding in findings(written)} <= {"DEC-405"}
 
 
 def test_comments_between_elements_are_no_content() -> None:
@@ -144,20 +144,20 @@ def test_comments_between_elements_are_no_content() -> None:
 
 
 def test_an_answer_of_customs_is_not_taken_from_a_party() -> None:
-    (found,) = findings(b"<DEC_RESULT><CHANNEL>R</CHANNEL></DEC_RESULT>")
-    assert found.code == Fault.FAMILY_UNKNOWN.code
+    (finding,) = findings(b"<DEC_RESULT><CHANNEL>R</CHANNEL></DEC_RESULT>")
+    assert finding.code == Fault.FAMILY_UNKNOWN.code
 
 
 def test_a_signature_may_stand_under_the_root_and_nowhere_else() -> None:
     signature = b'<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:X/></ds:Signature>'
     assert judged(SOUND.replace(b"</DecMessage>", signature + b"</DecMessage>")).warnings == ()
-    (found,) = findings(in_sound(signature))
-    assert (found.code, found.place.xpath) == ("schema-element", "/DecMessage/DecHead/Signature")
+    (finding,) = findings(in_sound(signature))
+    assert (finding.code, finding.place.xpath) == ("schema-element", "/DecMessage/DecHead/Signature")
 
 
 @pytest.mark.parametrize("namespace", ["", ' xmlns="urn:other"'])
 def test_a_root_that_is_known_in_another_namespace_is_told_so(namespace: str) -> None:
-    (found,) = findings(f"<DecMessage{namespace}/>".encode())
-    assert found.code == Fault.FAMILY_UNKNOWN.code
-    assert NAMESPACE in found.zh
-    assert NAMESPACE in found.en
+    (finding,) = findings(f"<DecMessage{namespace}/>".encode())
+    assert finding.code == Fault.FAMILY_UNKNOWN.code
+    assert NAMESPACE in finding.zh
+    assert NAMESPACE in finding.en

@@ -124,12 +124,12 @@ def answer(markup: str) -> bytes:
 def test_a_schema_fault_says_what_was_found_and_what_is_allowed(
     document: bytes, fault: Fault, path: str, zh: str, en: str, value: str | None
 ) -> None:
-    (found,) = findings(document)
-    assert (found.code, found.place.xpath, found.place.file) == (fault.code, path, "declaration.xml")
-    assert zh in found.zh
-    assert en in found.en
-    assert found.value == value
-    assert found.place.line is not None
+    (finding,) = findings(document)
+    assert (finding.code, finding.place.xpath, finding.place.file) == (fault.code, path, "declaration.xml")
+    assert zh in finding.zh
+    assert en in finding.en
+    assert finding.value == value
+    assert finding.place.line is not None
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ def test_what_an_answer_lacks_or_misspells_is_told(markup: str, fault: Fault, zh
     root = xml.parse(answer(markup))
     schema = families().recognise(root).schema
     assert not schema.validate(root)
-    (found,) = [fault.finding for fault in schema_faults(schema, root, 100, set()).faults]
-    assert found.code == fault.code
-    assert zh in found.zh
-    assert en in found.en
+    (finding,) = [fault.finding for fault in schema_faults(schema, root, 100, set()).faults]
+    assert finding.code == fault.code
+    assert zh in finding.zh
+    assert en in finding.en
 
 
 def test_all_faults_of_a_document_are_told_with_their_lines() -> None:
@@ -166,15 +166,15 @@ def test_all_faults_of_a_document_are_told_with_their_lines() -> None:
     )
     document = document.replace("<DecSign>", "<Baz/>\n<DecSign>")
 
-    found = findings(document.encode())
+    faults = findings(document.encode())
 
     said = document.split("\n")
-    assert {each.place.xpath for each in found} == {
+    assert {each.place.xpath for each in faults} == {
         "/DecMessage/DecLists/DecList[2]/GNo",
         "/DecMessage/DecLists/DecList[3]/Bar",
         "/DecMessage/Baz",
     }
-    for each in found:
+    for each in faults:
         assert each.place.line is not None
         assert str(each.place.xpath).rsplit("/", 1)[-1] in said[each.place.line - 1]
 

@@ -50,9 +50,9 @@ def test_the_children_of_every_block_may_come_in_any_order(random: Random) -> No
 @pytest.mark.parametrize("block", FIELDS)
 def test_every_field_of_a_block_may_be_an_empty_element(block: str, operation: Operation) -> None:
     root = everything(operation)
-    found = list(root.iter(f"{{{NAMESPACE}}}{block}"))
-    assert found
-    for each in found:
+    element = list(root.iter(f"{{{NAMESPACE}}}{block}"))
+    assert element
+    for each in element:
         for name in FIELDS[block]:
             if each.find(f"{{{NAMESPACE}}}{name}") is None:
                 put(each, name)
@@ -70,6 +70,6 @@ def test_a_field_that_stands_twice_is_refused_wherever_it_stands(block: str, dat
     place = data.draw(st.integers(0, len(parent)))
     parent.insert(place, parent.makeelement(f"{{{NAMESPACE}}}{name}"))
 
-    found = findings(written(root), *FILES)
+    faults = findings(written(root), *FILES)
 
-    assert "schema-element" in {each.code for each in found}
+    assert "schema-element" in {each.code for each in faults}

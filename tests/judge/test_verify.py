@@ -60,8 +60,8 @@ def verified(text: str, policy: SignaturePolicy) -> Evidence:
 def refusal(text: str, policy: SignaturePolicy) -> tuple[str, str | None]:
     with pytest.raises(MessageRejected) as rejected:
         verified(text, policy)
-    (found,) = rejected.value.findings
-    return found.code, found.place.file
+    (finding,) = rejected.value.findings
+    return finding.code, finding.place.file
 
 
 def test_who_must_sign_and_does_not_is_refused() -> None:

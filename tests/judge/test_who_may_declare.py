@@ -22,7 +22,7 @@ ROLES = [*combinations(sorted(Role), 1), (Role.BROKER, Role.TRADER), (Role.ASSOC
 
 
 def codes(decision: Decision) -> list[str]:
-    return [found.code for found in decision.findings]
+    return [finding.code for finding in decision.findings]
 
 
 def own(account: str, trader: Enterprise | None = None, **changes: Any) -> bytes:
@@ -57,10 +57,10 @@ def test_one_of_the_roles_that_the_profile_names_suffices(harness: Harness, role
     else:
         assert codes(decision) == [Fault.SENDER_ROLE.code]
     notice = signed_notice(harness.home, agreement(), account="trader-a")
-    told = harness.judged("trader-a", "notice.xml", notice)
+    judgement = harness.judged("trader-a", "notice.xml", notice)
     allowed = Role.ASSOCIATION in roles
-    assert (told.event is Event.ACCEPTED_NO_DELIVERY) is allowed
-    assert codes(told) == ([] if allowed else [Fault.NOT_ASSOCIATION.code])
+    assert (judgement.event is Event.ACCEPTED_NO_DELIVERY) is allowed
+    assert codes(judgement) == ([] if allowed else [Fault.NOT_ASSOCIATION.code])
 
 
 @pytest.mark.parametrize(

@@ -39,10 +39,10 @@ def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
         yield opened
 
 
-def within(found: Finding) -> Finding:
+def within(finding: Finding) -> Finding:
     """The same finding in a wrapper."""
-    xpath = found.place.xpath
-    return replace(found, place=replace(found.place, xpath=None if xpath is None else WITHIN + xpath))
+    xpath = finding.place.xpath
+    return replace(finding, place=replace(finding.place, xpath=None if xpath is None else WITHIN + xpath))
 
 
 def codes(document: bytes) -> list[str]:
@@ -95,9 +95,9 @@ def test_the_reference_holds_however_the_message_is_wrapped(harness: Harness) ->
     bare = render(Declaration())
     assert harness.judged(ACCOUNT, "a.xml", bare).event is Event.PASSED
     again = harness.judged(ACCOUNT, "a.xml", wrapped(bare).replace(b"<GrossWet>108<", b"<GrossWet>109<"))
-    (found,) = again.findings
-    assert found.code == Fault.DUPLICATE_REFERENCE.code
-    assert found.place.xpath == f"{WITHIN}/DecMessage/DecSign/ClientSeqNo"
+    (finding,) = again.findings
+    assert finding.code == Fault.DUPLICATE_REFERENCE.code
+    assert finding.place.xpath == f"{WITHIN}/DecMessage/DecSign/ClientSeqNo"
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def test_a_signature_of_the_wrapper_holds_over_all_of_it(harness: Harness) -> No
     )
     for old, new in ((b">SWDEC001<", b">SWDEC002<"), (b"<GrossWet>108<", b"<GrossWet>109<")):
         assert old in sent
-        (found,) = harness.judged(ACCOUNT, "a.xml", sent.replace(old, new)).findings
-        assert found.code == Fault.SIGNATURE_INVALID.code
+        (finding,) = harness.judged(ACCOUNT, "a.xml", sent.replace(old, new)).findings
+        assert finding.code == Fault.SIGNATURE_INVALID.code
     decision = harness.judged(ACCOUNT, "a.xml", sent)
     assert decision.event is Event.PASSED
     (submission,) = decision.submissions
@@ -199,6 +199,6 @@ def test_a_signature_of_what_was_wrapped_afterwards_is_not_one_of_the_file(harne
     harness.change(ACCOUNT, signature=SignaturePolicy.OPTIONAL, certificates=(SIGNER.registered,))
     bare = base().partition("?>")[2].strip().replace("</DecMessage>", "{signature}</DecMessage>")
     signed = Habit(signing="ecdsa-sha256").sign(bare, SIGNER)
-    (found,) = harness.judged(ACCOUNT, "a.xml", wrapped(signed)).findings
-    assert found.code == Fault.SIGNATURE_FORM.code
+    (finding,) = harness.judged(ACCOUNT, "a.xml", wrapped(signed)).findings
+    assert finding.code == Fault.SIGNATURE_FORM.code
     assert harness.judged(ACCOUNT, "a.xml", signed).event is Event.PASSED

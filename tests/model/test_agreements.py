@@ -102,9 +102,9 @@ def test_a_used_agreement_covers_only_the_declaration_that_used_it() -> None:
 
 def test_why_an_agreement_does_not_cover_is_said_in_chinese_too() -> None:
     elsewhere = replace(SHIPMENT, office="0203", direction="E", goods=("0101",))
-    found = refusal(AGREEMENT, why_not(AGREEMENT, elsewhere))
-    assert "（限进口；限 0202 海关申报；限商品编号 8471" in found.zh
-    assert "(direction I; customs office 0202; goods 8471" in found.en
+    problem = refusal(AGREEMENT, why_not(AGREEMENT, elsewhere))
+    assert "（限进口；限 0202 海关申报；限商品编号 8471" in problem.zh
+    assert "(direction I; customs office 0202; goods 8471" in problem.en
 
 
 def test_without_a_named_agreement_a_long_term_mandate_suffices() -> None:
@@ -118,9 +118,9 @@ def test_without_a_named_agreement_a_long_term_mandate_suffices() -> None:
 
 
 def test_a_refusal_names_every_reason() -> None:
-    found = refusal(AGREEMENT, why_not(AGREEMENT, replace(SHIPMENT, office="0203", direction="E")))
-    assert found.code == "agreement-unfit"
-    assert "direction I; customs office 0202" in found.en
+    problem = refusal(AGREEMENT, why_not(AGREEMENT, replace(SHIPMENT, office="0203", direction="E")))
+    assert problem.code == "agreement-unfit"
+    assert "direction I; customs office 0202" in problem.en
 
 
 def test_every_pair_that_the_table_leaves_out_is_refused() -> None:

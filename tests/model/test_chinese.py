@@ -56,18 +56,18 @@ def test_a_number_of_bytes_has_a_unit_and_is_never_rounded_down_to_its_limit(cou
 
 
 def test_what_is_too_large_is_told_with_both_sizes() -> None:
-    found = too_large(Fault.PACKAGE_TOO_LARGE, 600 << 20, 512 << 20)
-    assert "（600 MB，上限 512 MB）" in found.zh
+    problem = too_large(Fault.PACKAGE_TOO_LARGE, 600 << 20, 512 << 20)
+    assert "（600 MB，上限 512 MB）" in problem.zh
 
 
 def _called_by_schema() -> set[tuple[str, str]]:
-    found = set()
+    collected = set()
     for path in (Path("schemas/cn-dec/1/DecMessage.xsd"), Path("schemas/cn-acd/1/ImportAgrRequest.xsd")):
         for element in xml.trusted(ROOT.joinpath(path).read_bytes()).iter(f"{{{XSD}}}element"):
             called = element.findtext(f"{{{XSD}}}annotation/{{{XSD}}}documentation")
             if called:
-                found.add((called, element.get("name", "")))
-    return found
+                collected.add((called, element.get("name", "")))
+    return collected
 
 
 def test_rules_call_a_field_as_its_schema_does() -> None:
@@ -87,8 +87,10 @@ def test_a_limit_in_a_rule_is_that_of_the_policy() -> None:
     document = (ROOT / "tests/messages/documents/rules-51-lines.xml").read_bytes()
     package = Package(document=document, document_name="a.xml", parts=(), is_zip=True)
     policy = Policy(declaration=DeclarationPolicy(lines=7))
-    (found,) = (each for each in rules.check(xml.parse(document), package, policy) if each.rule == "DEC-006")
-    assert found.zh == "商品项数超过 7 项，请拆分报关单。"
+    (problem,) = (
+        each for each in rules.check(xml.parse(document), package, policy) if each.rule == "DEC-006"
+    )
+    assert problem.zh == "商品项数超过 7 项，请拆分报关单。"
 
 
 @pytest.mark.parametrize(
@@ -145,13 +147,13 @@ def test_every_fault_says_what_to_do() -> None:
 
 def test_every_rule_says_what_to_do() -> None:
     types = Families.load(files("schemas")).types
-    told = {
+    rule_set = {
         each.id: each.fault.zh.replace("{detail}", each.zh)
         for type_ in types
         if type_.rules is not None
         for each in type_.rules.assertions
     }
-    assert [rule for rule, zh in told.items() if not TO_DO.search(zh)] == []
+    assert [rule for rule, zh in rule_set.items() if not TO_DO.search(zh)] == []
 
 
 def _told(package: Package, families: Families) -> tuple[Finding, ...]:
@@ -162,13 +164,13 @@ def _told(package: Package, families: Families) -> tuple[Finding, ...]:
 
 
 def test_what_is_wrong_with_a_document_is_told_in_words_of_the_trade_and_with_what_to_do() -> None:
-    known = Families.load(files("schemas"))
-    told = []
+    loaded = Families.load(files("schemas"))
+    collected = []
     for path in sorted((ROOT / "tests/messages/documents").glob("*.xml")):
         package = Package(document=path.read_bytes(), document_name=path.name, parts=(), is_zip=True)
-        told += [(path.name, each.code, each.zh) for each in _told(package, known)]
-    assert len(told) > 40
-    assert [each for each in told if not TO_DO.search(each[2]) or chinese.misused(each[2])] == []
+        collected += [(path.name, each.code, each.zh) for each in _told(package, loaded)]
+    assert len(collected) > 40
+    assert [each for each in collected if not TO_DO.search(each[2]) or chinese.misused(each[2])] == []
 
 
 def test_no_fault_has_an_english_detail_in_its_chinese_sentence() -> None:

@@ -64,9 +64,9 @@ def test_any_success_closes_a_breaker(state: CircuitBreaker) -> None:
 
 @pytest.mark.parametrize("state", [opened(), opened().probing()])
 def test_a_node_probes_at_once_what_it_finds_to_be_down(state: CircuitBreaker) -> None:
-    found = state.taken_over(NOW)
-    assert found.may_probe(NOW)
-    assert (found.failures, found.since) == (state.failures, state.since)
+    breaker = state.taken_over(NOW)
+    assert breaker.may_probe(NOW)
+    assert (breaker.failures, breaker.since) == (state.failures, state.since)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 90))))

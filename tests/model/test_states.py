@@ -122,9 +122,9 @@ def test_a_customs_status_never_goes_back(present: CustomsStatus, said: CustomsS
     assert further(present, said).rank >= present.rank
 
 
-def _after(said: list[CustomsStatus]) -> CustomsStatus:
+def _after(statuses: list[CustomsStatus]) -> CustomsStatus:
     status = CustomsStatus.NONE
-    for each in said:
+    for each in statuses:
         status = further(status, each)
     return status
 

@@ -74,8 +74,8 @@ def told_now(alarms: list[Alarm], told: list[datetime], hourly: int = 3) -> list
 def test_what_is_wrong_opens_one_alarm_and_stays_one() -> None:
     assert changes([], [condition(), condition()], NOW, QUIET).opened == (condition(),)
     standing = replace(alarm(), key="disk")
-    found = changes([standing], [condition()], NOW + timedelta(hours=1), QUIET)
-    assert found == Changes(seen=((standing, condition()),))
+    changed = changes([standing], [condition()], NOW + timedelta(hours=1), QUIET)
+    assert changed == Changes(seen=((standing, condition()),))
 
 
 def test_of_two_words_for_one_thing_the_graver_counts() -> None:

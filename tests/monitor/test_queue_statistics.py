@@ -15,21 +15,21 @@ def _depths(harness: Harness) -> dict[tuple[QueueStage, str], Depth]:
 
 
 def test_every_stage_of_messages_is_told_even_where_nothing_stands(harness: Harness) -> None:
-    told = _depths(harness)
-    assert {(stage, of) for stage, of in told if not of} == {
+    stages = _depths(harness)
+    assert {(stage, of) for stage, of in stages if not of} == {
         (stage, "")
         for stage in QueueStage
         if stage not in (QueueStage.TO_SEND, QueueStage.UNKNOWN, QueueStage.TO_POST)
     }
-    assert all(each.count == 0 and each.oldest is None and each.age(NOW) == 0 for each in told.values())
+    assert all(each.count == 0 and each.oldest is None and each.age(NOW) == 0 for each in stages.values())
 
 
 def test_what_stands_is_counted_with_the_age_of_the_oldest(harness: Harness) -> None:
     for reference in ("R1", "R2"):
         harness.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
     harness.received("trader-b", "late.xml", b"<nothing/>")
-    told = _depths(harness)
-    judge, send = told[QueueStage.TO_JUDGE, ""], told[QueueStage.TO_SEND, "customs"]
+    stages = _depths(harness)
+    judge, send = stages[QueueStage.TO_JUDGE, ""], stages[QueueStage.TO_SEND, "customs"]
     assert (judge.count, judge.oldest) == (1, NOW + timedelta(seconds=3))
     assert judge.age(NOW + timedelta(seconds=63)) == 60
     assert (send.count, send.oldest) == (2, NOW + timedelta(seconds=1, milliseconds=500))

@@ -29,14 +29,14 @@ def test_the_number_of_an_id_is_the_one_that_it_was_made_of() -> None:
 
 
 def spans(posts: Posts) -> list[Span]:
-    found = []
+    collected = []
     for post in posts.taken:
         request = ExportTraceServiceRequest()
         request.ParseFromString(post.body)
         for resource in request.resource_spans:
             for scope in resource.scope_spans:
-                found.extend(scope.spans)
-    return found
+                collected.extend(scope.spans)
+    return collected
 
 
 def shown(span: Span) -> dict[str, str]:

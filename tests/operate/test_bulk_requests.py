@@ -235,8 +235,8 @@ def test_a_message_that_goes_on_while_the_filters_are_read_is_not_replayed(
         return found
 
     monkeypatch.setattr(message_asking, "list_messages", slowly)
-    said = gateway(harness, "messages", "replay", "--state", "rejected", "--reason", "x", "--json")
-    assert (said.code, said.json["impossible"]) == (1, 1)
+    result = gateway(harness, "messages", "replay", "--state", "rejected", "--reason", "x", "--json")
+    assert (result.code, result.json["impossible"]) == (1, 1)
     assert [event for event, _who, _detail in trail(harness, message)].count(Event.REPLAYED) == 1
 
 

@@ -80,8 +80,8 @@ def settled(harness: Harness, delivery: Outgoing, state: DeliveryState) -> None:
 
 
 def act(harness: Harness, verb: str, delivery: int) -> tuple[int, str]:
-    said = gateway(harness, "deliveries", verb, str(delivery), "--reason", "tests")
-    return said.code, said.out + said.err
+    result = gateway(harness, "deliveries", verb, str(delivery), "--reason", "tests")
+    return result.code, result.out + result.err
 
 
 def test_one_office_waits_while_the_other_gets_it_and_then_goes_on(harness: Harness) -> None:

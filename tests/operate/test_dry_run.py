@@ -37,9 +37,9 @@ def strict(home: Home, count: int) -> None:
 def test_a_dry_run_shows_the_present_beside_what_would_be_and_changes_nothing(harness: Harness) -> None:
     message = refused(harness)
     before = everything(harness)
-    said = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json")
-    assert said.code == 0, said.err
-    (shown,) = said.json
+    result = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json")
+    assert result.code == 0, result.err
+    (shown,) = result.json
     assert (shown["id"], shown["reference"], shown["from"]) == (message, "R1", "judgement")
     assert shown["state"] == {"now": "rejected", "then": "accepted"}
     assert shown["verdict"] == {"now": "rejected", "then": "accepted"}
@@ -97,17 +97,17 @@ def test_what_used_its_agreement_itself_would_be_accepted_again(harness: Harness
 
 def test_what_is_not_possible_is_said_with_what_is(harness: Harness) -> None:
     harness.judged(BROKER, "R1.xml", render(Declaration(reference="R1")))
-    said = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json")
-    assert said.code == 1  # as the replay itself would
-    assert said.json[0]["why_not"] == "a message that is accepted cannot be replayed; possible: hold"
+    result = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json")
+    assert result.code == 1  # as the replay itself would
+    assert result.json[0]["why_not"] == "a message that is accepted cannot be replayed; possible: hold"
 
 
 def test_many_are_shown_in_a_table_and_none_is_asked_for(harness: Harness) -> None:
     refused(harness, "R1"), held(harness, "R2")
-    said = gateway(harness, "messages", "replay", "--account", BROKER, "--dry-run")
-    assert said.code == 0, said.err
-    assert "rejected → accepted" in said.out
-    assert "held → accepted" in said.out
+    result = gateway(harness, "messages", "replay", "--account", BROKER, "--dry-run")
+    assert result.code == 0, result.err
+    assert "rejected → accepted" in result.out
+    assert "held → accepted" in result.out
     assert harness.rows(undertakings) == []
 
 
@@ -134,9 +134,9 @@ def test_what_would_wait_names_the_thing_and_until_when(harness: Harness) -> Non
 def test_a_dry_run_of_a_hold_shows_the_state_alone_and_changes_nothing(harness: Harness) -> None:
     message = accepted(harness)
     before = everything(harness)
-    said = gateway(harness, "messages", "hold", "R1", "--dry-run", "--json")
-    (shown,) = said.json
-    assert (said.code, shown["id"], shown["from"]) == (0, message, None)
+    result = gateway(harness, "messages", "hold", "R1", "--dry-run", "--json")
+    (shown,) = result.json
+    assert (result.code, shown["id"], shown["from"]) == (0, message, None)
     assert shown["state"] == {"now": "accepted", "then": "held"}
     assert shown["verdict"] == {"now": "accepted", "then": "accepted"}
     assert (shown["receipts"], shown["deliveries"]) == ([], [])
@@ -161,11 +161,11 @@ def test_what_a_dry_run_of_a_rejection_says_is_what_its_sender_gets(harness: Har
     assert shown["state"] == {"now": "held", "then": "rejected"}
     assert shown["verdict"] == {"now": "accepted", "then": "rejected"}
     assert (shown["added"], shown["backends"]["then"]) == (["dismissed"], [])
-    known = {row["id"] for row in harness.rows(receipts, message=message)}
+    earlier = {row["id"] for row in harness.rows(receipts, message=message)}
     assert gateway(harness, "messages", "reject", "R1", "--reason", "withdrawn").code == 0
-    given = [row for row in harness.rows(receipts, message=message) if row["id"] not in known]
+    receipt_rows = [row for row in harness.rows(receipts, message=message) if row["id"] not in earlier]
     assert [
-        {**{name: row[name] for name in RECEIPT}, "verdict": row["verdict"] or None} for row in given
+        {**{name: row[name] for name in RECEIPT}, "verdict": row["verdict"] or None} for row in receipt_rows
     ] == (shown["receipts"])
 
 
@@ -176,10 +176,10 @@ def test_of_many_it_is_shown_which_would_be_acted_upon_and_why_others_would_not(
     refused(harness, "R1")
     (accepted if act == "hold" else held)(harness, "R2")
     before = everything(harness)
-    said = gateway(harness, "messages", act, "--account", BROKER, "--dry-run", "--json")
+    result = gateway(harness, "messages", act, "--account", BROKER, "--dry-run", "--json")
     done = {"hold": "held", "release": "released", "reject": "rejected"}[act]
-    assert said.code == 0
-    assert [each["why_not"] for each in said.json] == [
+    assert result.code == 0
+    assert [each["why_not"] for each in result.json] == [
         f"a message that is rejected cannot be {done}; possible: replay",
         None,
     ]
@@ -192,6 +192,6 @@ def test_of_many_it_is_shown_which_would_be_acted_upon_and_why_others_would_not(
 def test_an_act_that_is_no_dry_run_must_say_why(harness: Harness, act: str) -> None:
     message = refused(harness)
     for reason in ((), ("--reason", " ")):
-        said = gateway(harness, "messages", act, "R1", *reason)
-        assert (said.code, "must say why" in said.err) == (2, True), said.err
+        result = gateway(harness, "messages", act, "R1", *reason)
+        assert (result.code, "must say why" in result.err) == (2, True), result.err
     assert harness.message(message)["state"] == State.REJECTED

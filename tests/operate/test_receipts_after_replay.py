@@ -56,9 +56,11 @@ def judged(harness: Harness, at: datetime) -> Decision:
 
 
 def named_receipts_are_there(harness: Harness, message: str) -> None:
-    given = {hashlib.sha256(row["body"]).hexdigest() for row in harness.rows(receipts, message=message)}
+    receipt_rows = {
+        hashlib.sha256(row["body"]).hexdigest() for row in harness.rows(receipts, message=message)
+    }
     named = [detail["receipt"] for _event, _actor, detail in trail(harness, message) if "receipt" in detail]
-    assert set(named) <= given
+    assert set(named) <= receipt_rows
 
 
 def test_a_replay_into_waiting_after_a_refusal_is_told_by_a_pending_receipt_and_ends_with_another_final_one(

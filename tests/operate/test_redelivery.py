@@ -46,13 +46,13 @@ def delivered(harness: Harness, reference: str = "R1") -> tuple[str, int]:
 
 
 def replay(harness: Harness, delivery: int) -> tuple[int, str]:
-    said = gateway(harness, "deliveries", "replay", str(delivery), "--reason", "customs lost it")
-    return said.code, said.out + said.err
+    result = gateway(harness, "deliveries", "replay", str(delivery), "--reason", "customs lost it")
+    return result.code, result.out + result.err
 
 
 def row(harness: Harness, delivery: int) -> dict[str, object]:
-    (found,) = harness.rows(deliveries, id=delivery)
-    return dict(found)
+    (rows,) = harness.rows(deliveries, id=delivery)
+    return dict(rows)
 
 
 @pytest.mark.parametrize("present", [DeliveryState.DELIVERED, DeliveryState.HELD, DeliveryState.REFUSED])
@@ -195,10 +195,10 @@ def test_of_two_offices_the_one_that_lost_it_gets_it_again(harness: Harness) -> 
 
 def test_a_replay_of_its_message_names_the_command_that_does_it(harness: Harness) -> None:
     message, _delivery = delivered(harness)
-    said = gateway(
+    result = gateway(
         harness, "messages", "replay", message, "--from", "delivery", "--reason", "customs lost it"
     )
-    assert (said.code, "deliveries replay of its delivery" in said.err) == (1, True)
+    assert (result.code, "deliveries replay of its delivery" in result.err) == (1, True)
 
 
 def test_where_a_replay_takes_two_persons_one_cannot_do_it_alone(harness: Harness) -> None:

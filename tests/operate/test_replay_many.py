@@ -57,18 +57,20 @@ def test_nothing_that_meets_the_filters_or_nothing_possible_ends_with_1(harness:
 def test_an_act_on_nothing_says_that_a_message_or_filters_are_needed_and_how(
     harness: Harness, act: tuple[str, ...]
 ) -> None:
-    said = gateway(harness, "messages", *act)
-    assert said.code == 2
-    assert "Give one (its id, reference, SeqNo or entry number), or filters: --state, --fault" in said.err
-    assert "both" not in said.err
+    result = gateway(harness, "messages", *act)
+    assert result.code == 2
+    assert "Give one (its id, reference, SeqNo or entry number), or filters: --state, --fault" in result.err
+    assert "both" not in result.err
 
 
 def test_a_message_and_filters_together_are_refused_by_their_names(harness: Harness) -> None:
     refused(harness)
-    said = gateway(
+    result = gateway(
         harness, "messages", "replay", "R1", "--state", "rejected", "--older", "1h", "--reason", "x"
     )
-    assert (said.code, "one message or filters (--state, --older), not both" in said.err) == (2, True), said
+    assert (result.code, "one message or filters (--state, --older), not both" in result.err) == (2, True), (
+        result
+    )
 
 
 def test_the_same_request_key_has_one_effect_and_gives_the_outcome_again(harness: Harness) -> None:
@@ -87,18 +89,18 @@ def test_the_same_request_key_for_something_else_is_refused(harness: Harness) ->
     key = ("--reason", "x", "--request-key", "ticket-7")
     assert gateway(harness, "messages", "replay", "--state", "rejected", *key).code == 0
     for other in (("replay", "--state", "held"), ("hold", "--state", "rejected"), ("replay", "R1")):
-        said = gateway(harness, "messages", *other, *key)
-        assert (said.code, "used before" in said.err) == (2, True), said
+        result = gateway(harness, "messages", *other, *key)
+        assert (result.code, "used before" in result.err) == (2, True), result
     assert len(harness.rows(undertakings)) == 1
 
 
 def test_without_a_key_a_second_replay_says_that_there_was_a_first(harness: Harness) -> None:
     refused(harness)
     assert gateway(harness, "messages", "replay", "R1", "--reason", "x").code == 0
-    said = gateway(harness, "messages", "replay", "R1", "--reason", "x")
-    assert said.code == 1
-    assert "a message that is received cannot be replayed; possible: hold; it was replayed at " in said.err
-    assert f"UTC by {actor()}" in said.err
+    result = gateway(harness, "messages", "replay", "R1", "--reason", "x")
+    assert result.code == 1
+    assert "a message that is received cannot be replayed; possible: hold; it was replayed at " in result.err
+    assert f"UTC by {actor()}" in result.err
 
 
 def test_by_filter_messages_are_rejected_each_with_its_receipt(harness: Harness) -> None:

@@ -74,9 +74,9 @@ def committed(harness: Harness, rejection: Rejection) -> Applied | Refusal:
 
 
 def rejected(harness: Harness, message: str) -> Rejection:
-    given = said(harness, message)
-    assert isinstance(committed(harness, given), Applied)
-    return given
+    trail_of = said(harness, message)
+    assert isinstance(committed(harness, trail_of), Applied)
+    return trail_of
 
 
 def finals(harness: Harness, message: str) -> list[str]:
@@ -99,30 +99,30 @@ def sending(harness: Harness) -> Outgoing:
 def test_what_waits_and_is_rejected_has_one_final_receipt_with_the_reason(harness: Harness) -> None:
     message = sent(harness).message
     assert harness.message(message)["state"] == State.WAITING
-    given = rejected(harness, message)
+    trail_of = rejected(harness, message)
     row = harness.message(message)
     assert (row["state"], row["folder"]) == (State.REJECTED, Folder.FAILBOX)
     assert (row["waiting_for"], row["until"], row["reason"]) == (None, None, "")
     assert finals(harness, message) == ["rejected"]
-    assert [found.code for found in given.findings] == [Fault.DISMISSED.code]
-    assert WHY in given.findings[0].en
+    assert [finding.code for finding in trail_of.findings] == [Fault.DISMISSED.code]
+    assert WHY in trail_of.findings[0].en
     assert happened(harness, message)[-1] == (Event.DISMISSED, "operator")
     trail = json.loads(harness.rows(events, message=message)[-1]["detail"])
-    assert trail["receipt"] == hashlib.sha256(given.receipts[0].body).hexdigest()
+    assert trail["receipt"] == hashlib.sha256(trail_of.receipts[0].body).hexdigest()
     assert (trail["reason"], trail["policy"]) == (WHY, harness.rules.policy.digest)
 
 
 def test_the_sender_reads_the_refusal_as_any_other(harness: Harness) -> None:
     message = harness.received("broker-aa", "R1.xml", b"<never-judged/>").arrival.id
     held(harness, message)
-    given = rejected(harness, message)
+    trail_of = rejected(harness, message)
     decision = Decision(
         message=message,
         attempt=1,
         fence=1,
         event=Event.REFUSED,
-        findings=given.findings,
-        receipts=given.receipts,
+        findings=trail_of.findings,
+        receipts=trail_of.receipts,
     )
     assert_refusal_is_told(harness, decision, "R1.xml")
 
@@ -132,13 +132,13 @@ def test_a_rejected_declaration_gives_back_agreement_reference_and_obligation(ha
     assert harness.rows(agreements, number=NUMBER)[0]["used_by"] == message
     assert len(harness.rows(obligations, message=message)) == 1
     held(harness, message)
-    given = rejected(harness, message)
+    trail_of = rejected(harness, message)
     (free,) = harness.rows(agreements, number=NUMBER)
     assert (free["state"], free["used_by"]) == (AgreementState.IN_FORCE, None)
     assert finals(harness, message) == ["rejected"]
     assert (harness.rows(deliveries), harness.rows(obligations)) == ([], [])
     assert [row for row in harness.rows(holders) if row["reference"] == "R1"] == []
-    notices = [each for each in given.receipts if each.kind is ReceiptKind.NOTICE]
+    notices = [each for each in trail_of.receipts if each.kind is ReceiptKind.NOTICE]
     assert {(each.account, each.verdict) for each in notices} == {(ACCOUNT, "freed"), ("broker-aa", "freed")}
 
     corrected = sent(harness)  # the same reference, the same agreement
@@ -262,9 +262,9 @@ def test_a_delivery_of_unknown_outcome_keeps_its_message_from_being_rejected(
 
 def test_a_message_that_moved_since_its_receipt_was_written_is_not_rejected(harness: Harness) -> None:
     message = sent(harness).message
-    given = said(harness, message)
+    trail_of = said(harness, message)
     held(harness, message)
-    assert committed(harness, given) is Refusal.SUPERSEDED
+    assert committed(harness, trail_of) is Refusal.SUPERSEDED
     assert (harness.message(message)["state"], finals(harness, message)) == (State.HELD, [])
     rejected(harness, message)
     assert finals(harness, message) == ["rejected"]
@@ -272,10 +272,10 @@ def test_a_message_that_moved_since_its_receipt_was_written_is_not_rejected(harn
 
 def test_what_came_meanwhile_decides_before_the_operator(harness: Harness) -> None:
     message = sent(harness).message
-    given = said(harness, message)
+    trail_of = said(harness, message)
     told(harness)
     with pytest.raises(Impossible, match="a message that is received cannot be rejected; possible: hold"):
-        committed(harness, given)
+        committed(harness, trail_of)
     assert harness.message(message)["state"] == State.RECEIVED
 
 

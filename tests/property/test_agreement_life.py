@@ -87,9 +87,9 @@ class AgreementLife(RuleBasedStateMachine):
         other = replace(self._agreements[number], valid_from=since, valid_until=until)
         before = self._standing_of(number)
         body = signed_notice(self._harness.home, other, Act.AMENDED, id=f"N{self._next()}")
-        told = self._harness.judged(ACCOUNT, "notice.xml", body)
+        decision = self._harness.judged(ACCOUNT, "notice.xml", body)
         after = self._standing_of(number)
-        assert told.event is not Event.REFUSED or after == before
+        assert decision.event is not Event.REFUSED or after == before
         unused = (AgreementState.PROPOSED, AgreementState.IN_FORCE)
         if before is None or before["state"] in unused:
             assert after is not None
@@ -113,7 +113,7 @@ class AgreementLife(RuleBasedStateMachine):
         ended = [self._commit(each) for each in racing]
         if self._agreements[number].kind is AgreementKind.PER_SHIPMENT and ended[0].event is Event.PASSED:
             assert ended[1].event is Event.REFUSED
-            assert Fault.AGREEMENT_UNFIT.code in {found.code for found in ended[1].findings}
+            assert Fault.AGREEMENT_UNFIT.code in {finding.code for finding in ended[1].findings}
         return self._kept(*ended)
 
     @rule(target=accepted, message=consumes(accepted), status=st.sampled_from(CustomsStatus))

@@ -49,13 +49,13 @@ def assert_sound(decision: Decision) -> None:
     """A decision with receipts that can be read, whatever was sent."""
     assert decision.event in (Event.PASSED, Event.REFUSED, Event.WAITING)
     if decision.event is Event.REFUSED:
-        assert any(found.severity is Severity.ERROR for found in decision.findings)
+        assert any(finding.severity is Severity.ERROR for finding in decision.findings)
         assert decision.submissions == ()
     elif decision.event is Event.WAITING:
         assert decision.wait is not None
         assert decision.submissions == ()
     else:
-        assert all(found.severity is Severity.WARNING for found in decision.findings)
+        assert all(finding.severity is Severity.WARNING for finding in decision.findings)
         (submission,) = decision.submissions
         assert faults_of(schema("gateway", "envelope.xsd"), submission.envelope) == []
     for receipt in decision.receipts:

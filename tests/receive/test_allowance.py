@@ -157,7 +157,7 @@ def test_of_what_is_received_at_once_no_more_is_taken_than_the_allowance(
     assert len(refused) == 5
     for each in refused:
         assert isinstance(each, MessageRejected)
-        assert [found.code for found in each.findings] == [Fault.ALLOWANCE_USED.code]
+        assert [finding.code for finding in each.findings] == [Fault.ALLOWANCE_USED.code]
 
 
 def test_uploads_that_were_open_at_once_pass_no_allowance_and_leave_nothing(served: Served) -> None:
@@ -235,8 +235,8 @@ def _nearly_used(harness: Harness, settings: Settings, now: datetime) -> dict[st
     with closing(
         SnapshotReader(harness.home, settings, lambda: now, (), (), {}, lambda _now: "", dict)
     ) as reader:
-        found = conditions(asyncio.run(reader.snapshot()), settings.alarms)
-    return {each.key: each.severity for each in found if each.key.startswith("allowance:")}
+        result = conditions(asyncio.run(reader.snapshot()), settings.alarms)
+    return {each.key: each.severity for each in result if each.key.startswith("allowance:")}
 
 
 def test_over_sftp_nothing_is_opened_where_the_disk_is_full(served: Served) -> None:

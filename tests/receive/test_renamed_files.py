@@ -59,8 +59,8 @@ def test_what_was_judged_keeps_its_verdict_and_is_known_by_both_names(harness: H
         assert (last["detail"]["name"], last["detail"]["to"]) == ("d.xml.1", "d.xml")
         for text in ("d.xml.1", "d.xml", "d.x"):
             for limit in (0, 5):
-                found = list_messages(reader, MessageFilter(text=text), limit)
-                assert [each["id"] for each in found] == [decision.message], text
+                rows = list_messages(reader, MessageFilter(text=text), limit)
+                assert [each["id"] for each in rows] == [decision.message], text
         assert [each.id for each in find_messages(reader, "d.xml.1")] == [decision.message]
 
 
@@ -73,8 +73,8 @@ def test_a_receipt_that_is_written_later_bears_the_new_name(harness: Harness) ->
     asyncio.run(harness.messages.put_back(received, SOON, crashed=False))
     decision = again(harness)
     assert decision.event is Event.PASSED
-    told = harness.rows(receipts, message=decision.message, account=ACCOUNT)
-    assert {each["name"].split("_")[1] for each in told} == {"d"}
+    receipt_rows = harness.rows(receipts, message=decision.message, account=ACCOUNT)
+    assert {each["name"].split("_")[1] for each in receipt_rows} == {"d"}
     assert b'name="d.xml"' in decision.receipts[0].body
 
 
@@ -109,8 +109,11 @@ def test_a_pdf_that_waits_is_found_by_its_new_name(harness: Harness) -> None:
     assert rename(harness, f"{MEANT}.x", MEANT) is not None
     assert harness.message(alone.message)["state"] == State.RECEIVED
     assert again(harness).event is Event.WAITING
-    told = harness.rows(receipts, message=alone.message)
-    assert [row["name"].rpartition("_")[0] for row in told] == [f"Gateway_{MEANT}.x", f"Gateway_{MEANT}"]
+    receipt_rows = harness.rows(receipts, message=alone.message)
+    assert [row["name"].rpartition("_")[0] for row in receipt_rows] == [
+        f"Gateway_{MEANT}.x",
+        f"Gateway_{MEANT}",
+    ]
     later = again(harness, SOON + timedelta(seconds=1))
     assert (later.message, later.event) == (listing.message, Event.PASSED)
     assert harness.message(alone.message)["state"] == State.CLOSED

@@ -178,7 +178,7 @@ def test_what_is_no_answer_is_refused(families: Families, body: bytes, fault: Fa
     with pytest.raises(MessageRejected) as refused:
         read(body, families)
 
-    assert [found.code for found in refused.value.findings] == [fault.code]
+    assert [finding.code for finding in refused.value.findings] == [fault.code]
 
 
 def notice(channel: str) -> CustomsAnswer:

@@ -53,8 +53,10 @@ def clock() -> datetime:
 
 def say(harness: Harness, *answers: Answer) -> None:
     book = SqlAnswers(harness.database, clock)
-    told = CustomsAnswers(book, harness.register, families(), harness.rules.policy, harness.judges, clock)
-    asyncio.run(told.take_in("customs", answers))
+    customs_answers = CustomsAnswers(
+        book, harness.register, families(), harness.rules.policy, harness.judges, clock
+    )
+    asyncio.run(customs_answers.take_in("customs", answers))
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,10 @@ class Two:
 
     def stand(self) -> list[object]:
         rows = [self.harness.message(each.key) for each in (self.own, self.other)]
-        told = self.harness.rows(receipts)
+        receipt_rows = self.harness.rows(receipts)
         return [
             *((row["customs_status"], row["seq_no"], row["entry_id"], row["state"]) for row in rows),
-            len(told),
+            len(receipt_rows),
         ]
 
     def held(self) -> list[str]:
@@ -90,7 +92,7 @@ class Two:
 def two(tmp_path: Path) -> Iterator[Two]:
     with Harness.at(tmp_path / "home") as harness:
         documents = (Document(body=pdf()),)
-        known = []
+        collected = []
         for number in (1, 2):
             reference = f"R{number}"
             declaration = Declaration(reference=reference, documents=documents)
@@ -100,8 +102,8 @@ def two(tmp_path: Path) -> Iterator[Two]:
             body = RESULT.format(seq_no=seq_no, entry_id=entry_id, reference=reference, channel="L")
             key = decision.message
             say(harness, Answer(id=key, name="r.xml", body=body.encode(), key=key))
-            known.append(Known(key, seq_no, entry_id, reference))
-        yield Two(harness, *known)
+            collected.append(Known(key, seq_no, entry_id, reference))
+        yield Two(harness, *collected)
 
 
 WAYS: Final = ("key", "seq_no", "entry_id", "reference")
@@ -132,7 +134,7 @@ def test_the_key_of_one_and_a_number_that_is_known_of_another_are_held_also_befo
     tmp_path: Path, technical: bool
 ) -> None:
     with Harness.at(tmp_path / "home") as harness:
-        fresh, known = (
+        fresh, decision = (
             harness.judged(
                 "broker-aa",
                 f"{each}.zip",
@@ -140,7 +142,7 @@ def test_the_key_of_one_and_a_number_that_is_known_of_another_are_held_also_befo
             ).message
             for each in ("R1", "R2")
         )
-        say(harness, answer(RESULT, "L", key=known, seq_no="I20260000000000002"))
+        say(harness, answer(RESULT, "L", key=decision, seq_no="I20260000000000002"))
         form = RESPONSE if technical else RESULT
         # One after the other in one turn: the first gives it no number.
         say(
@@ -151,7 +153,7 @@ def test_the_key_of_one_and_a_number_that_is_known_of_another_are_held_also_befo
         assert harness.message(fresh)["seq_no"] is None
         assert harness.message(fresh)["customs_status"] != "released"
         (held,) = harness.rows(messages, kind="answer", state="held")
-        assert known in held["reason"]
+        assert decision in held["reason"]
 
 
 def test_the_key_of_nothing_that_this_back_end_has_is_no_key_of_what_the_number_names(two: Two) -> None:
@@ -196,22 +198,22 @@ Served = AsyncIterator[Backend]
 
 
 @asynccontextmanager
-async def over_amqp(request: pytest.FixtureRequest, home: Path, said: Sequence[Answer]) -> Served:
+async def over_amqp(request: pytest.FixtureRequest, home: Path, answers: Sequence[Answer]) -> Served:
     rabbit: Rabbit = request.getfixturevalue("rabbit")
     settings = backend_settings(rabbit, home, rabbit.vhost())
     async with AmqpBackend(settings, home, "customs") as backend:
         await backend.until_connected()
         async with await aio_pika.connect(rabbit.url(settings.vhost, settings.user)) as customs:
             channel = await customs.channel()
-            for each in said:
+            for each in answers:
                 message = amqp_exchange.answer(each.id, each.key, each.name, each.body)
                 await channel.default_exchange.publish(message, settings.answers)
             yield backend
 
 
 @asynccontextmanager
-async def over_http(request: pytest.FixtureRequest, home: Path, said: Sequence[Answer]) -> Served:
-    left = {each.id: each for each in said}
+async def over_http(request: pytest.FixtureRequest, home: Path, answers: Sequence[Answer]) -> Served:
+    left = {each.id: each for each in answers}
 
     async def handler(asked: web.Request) -> web.Response:
         if asked.method == "POST":

@@ -30,8 +30,10 @@ def clock() -> datetime:
 
 def say(harness: Harness, *answers: Answer, backend: str = "customs") -> None:
     book = SqlAnswers(harness.database, clock)
-    told = CustomsAnswers(book, harness.register, families(), harness.rules.policy, harness.judges, clock)
-    asyncio.run(told.take_in(backend, answers))
+    customs_answers = CustomsAnswers(
+        book, harness.register, families(), harness.rules.policy, harness.judges, clock
+    )
+    asyncio.run(customs_answers.take_in(backend, answers))
 
 
 def result(key: str, seq_no: str, channel: str) -> Answer:
@@ -47,8 +49,8 @@ def test_an_answer_that_names_another_unified_number_is_held_and_changes_nothing
     assert (row["seq_no"], row["customs_status"]) == ("I20260000000000001", "reviewed")
     (held,) = [each for each in harness.rows(messages, kind="answer") if each["state"] == "held"]
     assert "it names I20260000000000002" in held["reason"]
-    told = harness.rows(receipts, message=sent, account="broker-aa")
-    assert [each["kind"] for each in told].count("business") == 2
+    receipt_rows = harness.rows(receipts, message=sent, account="broker-aa")
+    assert [each["kind"] for each in receipt_rows].count("business") == 2
 
 
 def test_a_back_end_says_nothing_of_what_another_one_was_given(harness: Harness) -> None:

@@ -73,8 +73,10 @@ def say(harness: Harness, *answers: Answer, backend: str = "customs") -> None:
         return NOW + timedelta(hours=1, microseconds=next(_TICKS))
 
     book = SqlAnswers(harness.database, clock)
-    told = CustomsAnswers(book, harness.register, families(), harness.rules.policy, harness.judges, clock)
-    asyncio.run(told.take_in(backend, answers))
+    customs_answers = CustomsAnswers(
+        book, harness.register, families(), harness.rules.policy, harness.judges, clock
+    )
+    asyncio.run(customs_answers.take_in(backend, answers))
 
 
 def inbox(harness: Harness, account: str) -> list[Row]:
@@ -176,8 +178,8 @@ def test_a_trader_that_declares_itself_is_told_nothing_twice(harness: Harness) -
 def test_a_trader_without_an_account_and_other_parties_are_told_nothing(harness: Harness) -> None:
     harness.change("trader-a", account=None)
     say(harness, answer(sent(harness), "L"))
-    told = {row["account"] for row in harness.rows(receipts)}
-    assert told == {"broker-aa", ASSOCIATION}
+    receipt_rows = {row["account"] for row in harness.rows(receipts)}
+    assert receipt_rows == {"broker-aa", ASSOCIATION}
 
 
 def test_a_temporary_save_concerns_its_sender_alone(harness: Harness) -> None:
@@ -291,8 +293,10 @@ def test_the_association_is_told_of_each_use_of_a_mandate(harness: Harness) -> N
 def test_an_agreement_that_comes_free_is_told_to_the_association_and_the_broker_once(
     harness: Harness, channels: str
 ) -> None:
-    told = harness.judged(ASSOCIATION, "n.xml", signed_notice(harness.home, agreement(NUMBER), Act.CONFIRMED))
-    assert told.event is not Event.REFUSED, told.findings
+    decision = harness.judged(
+        ASSOCIATION, "n.xml", signed_notice(harness.home, agreement(NUMBER), Act.CONFIRMED)
+    )
+    assert decision.event is not Event.REFUSED, decision.findings
     before = len(notices(harness, ASSOCIATION))
     sent_ = sent(harness, documents=(shown(NUMBER),))
     for channel in channels:
@@ -311,8 +315,8 @@ def test_what_others_are_told_is_not_given_again_to_a_sender_that_repeats_itself
     before = {account: len(inbox(harness, account)) for account in ("trader-a", "premises", ASSOCIATION)}
     again = harness.judged("broker-aa", "b.xml", declaration)
     assert again.event is Event.REPEATED
-    given = [row["kind"] for row in harness.rows(receipts, message=again.message)]
-    assert given == [ReceiptKind.GATEWAY, ReceiptKind.BUSINESS]
+    receipt_rows = [row["kind"] for row in harness.rows(receipts, message=again.message)]
+    assert receipt_rows == [ReceiptKind.GATEWAY, ReceiptKind.BUSINESS]
     assert before == {account: len(inbox(harness, account)) for account in before}
 
 

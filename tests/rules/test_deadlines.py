@@ -18,11 +18,11 @@ def utc(day: int, hour: int, minute: int = 0, second: int = 0, month: int = 11) 
     return datetime(2026, month, day, hour, minute, second, tzinfo=UTC)
 
 
-def instants(told: Deadline, reminders: Iterable[int]) -> Iterator[datetime]:
-    at: datetime | None = told.remind_at
+def instants(due: Deadline, reminders: Iterable[int]) -> Iterator[datetime]:
+    at: datetime | None = due.remind_at
     while at is not None:
         yield at
-        at = next_reminder(told.due_at, reminders, at)
+        at = next_reminder(due.due_at, reminders, at)
 
 
 def test_documents_are_due_at_the_end_of_a_day_in_china() -> None:
@@ -30,8 +30,8 @@ def test_documents_are_due_at_the_end_of_a_day_in_china() -> None:
 
 
 def test_parties_are_reminded_from_the_beginning_of_a_day_and_once_more_when_it_is_overdue() -> None:
-    told = deadline(RELEASED, 10, (0, 3))
-    assert list(instants(told, (0, 3))) == [utc(30, 16), utc(3, 16, month=12), utc(4, 16, month=12)]
+    due = deadline(RELEASED, 10, (0, 3))
+    assert list(instants(due, (0, 3))) == [utc(30, 16), utc(3, 16, month=12), utc(4, 16, month=12)]
 
 
 def test_a_reminder_before_the_release_is_left_out() -> None:
@@ -39,8 +39,8 @@ def test_a_reminder_before_the_release_is_left_out() -> None:
 
 
 def test_without_reminders_only_the_overdue_are_told() -> None:
-    told = deadline(RELEASED, 2, ())
-    assert told.remind_at == told.due_at + timedelta(seconds=1)
+    due = deadline(RELEASED, 2, ())
+    assert due.remind_at == due.due_at + timedelta(seconds=1)
 
 
 @given(
@@ -52,8 +52,8 @@ def test_reminders_go_forward_and_end_with_the_first_after_the_deadline(
     minutes: int, days: int, reminders: list[int]
 ) -> None:
     released = RELEASED + timedelta(minutes=minutes)
-    told = deadline(released, days, reminders)
-    assert timedelta(days=days - 1) < told.due_at - released < timedelta(days=days + 1)
-    passed = [released, *instants(told, reminders)]
+    due = deadline(released, days, reminders)
+    assert timedelta(days=days - 1) < due.due_at - released < timedelta(days=days + 1)
+    passed = [released, *instants(due, reminders)]
     assert passed == sorted(set(passed))
-    assert passed[-1] == told.due_at + timedelta(seconds=1)
+    assert passed[-1] == due.due_at + timedelta(seconds=1)

@@ -44,9 +44,9 @@ class Running:
 
     def noted(self) -> Noted:
         with self.harness.database.engine.connect() as reader:
-            said = noted(reader)
-        assert said is not None
-        return said
+            record = noted(reader)
+        assert record is not None
+        return record
 
 
 @pytest.fixture
@@ -113,14 +113,14 @@ def test_a_reload_is_an_event_with_the_digests_before_and_after(running: Running
     edited(home, "policy.toml", ("# What the gateway judges by.", "# Only a comment."))
     edited(home, "gateway.toml", ("seconds = 60 ", "seconds = 61 "))
     asyncio.run(running.reload())
-    said = running.noted()
-    assert said.event is NodeEvent.RELOADED
-    assert said.detail["changed"] == ["routes.toml"]
-    assert said.detail["needs_restart"] == ["judging.seconds"]
-    assert {name: said.detail["before"][name] for name in before} == before
-    assert said.digests["routes.toml"] == home.in_force().digests["routes.toml"] != before["routes.toml"]
+    record = running.noted()
+    assert record.event is NodeEvent.RELOADED
+    assert record.detail["changed"] == ["routes.toml"]
+    assert record.detail["needs_restart"] == ["judging.seconds"]
+    assert {name: record.detail["before"][name] for name in before} == before
+    assert record.digests["routes.toml"] == home.in_force().digests["routes.toml"] != before["routes.toml"]
     # What takes a restart is not said to run.
-    assert said.digests["gateway.toml"] == before["gateway.toml"]
+    assert record.digests["gateway.toml"] == before["gateway.toml"]
     row = running.harness.rows(events, message=NODE)[-1]
     assert (row["event"], row["actor"]) == ("reloaded", "node")
 
@@ -191,11 +191,11 @@ def test_whatever_is_wrong_with_the_files_all_that_ran_goes_on(running: Running,
         edited(home, "policy.toml", *zip(*STRICT, strict=True))
         breaking(home)
         asyncio.run(running.reload())
-        said = running.noted()
-        assert (said.event, said.digests) == (NodeEvent.KEPT, started.digests), case
-        assert said.detail["why"], case
-        assert re.search("[\u4e00-\u9fff]", said.detail["why_zh"]), case
-        assert not re.search("https?:|deserialize|codec|PEM file", said.detail["why"]), case
+        record = running.noted()
+        assert (record.event, record.digests) == (NodeEvent.KEPT, started.digests), case
+        assert record.detail["why"], case
+        assert re.search("[\u4e00-\u9fff]", record.detail["why_zh"]), case
+        assert not re.search("https?:|deserialize|codec|PEM file", record.detail["why"]), case
         decision = asyncio.run(running.judges.judge(received, NOW))
         assert (decision.event, decision.trail["policy"]) == (Event.PASSED, started.digests["policy.toml"])
         for name in (

@@ -138,16 +138,16 @@ def test_what_exhausts_the_memory_of_a_worker_twice_is_refused_with_the_limit(tm
 
 def test_want_of_memory_is_never_told_as_another_fault(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
-        told: dict[tuple[str, int], list[str]] = {}
+        collected: dict[tuple[str, int], list[str]] = {}
         received = {shape: harness.received("broker-aa", shape, body) for shape, body in SHAPES.items()}
         for memory in (768, 16):
             with _judges(harness, memory=memory) as judges:
                 for shape, each in received.items():
-                    found = asyncio.run(judges.judge(each, NOW)).findings
-                    told[shape, memory] = [finding.code for finding in found]
-    for (shape, memory), codes in told.items():
-        assert codes in (told[shape, 768], ["package-too-costly"]), (shape, memory)
-    assert ["package-too-costly"] in told.values()
+                    result = asyncio.run(judges.judge(each, NOW)).findings
+                    collected[shape, memory] = [finding.code for finding in result]
+    for (shape, memory), codes in collected.items():
+        assert codes in (collected[shape, 768], ["package-too-costly"]), (shape, memory)
+    assert ["package-too-costly"] in collected.values()
 
 
 def test_what_exhausts_the_time_of_a_worker_twice_is_refused_with_the_limit(tmp_path: Path) -> None:

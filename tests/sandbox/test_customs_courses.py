@@ -36,8 +36,8 @@ def send(gateway: Gateway, reference: str) -> None:
 def listed(gateway: Gateway, *options: str) -> list[dict[str, Any]]:
     done = gateway.cli("messages", "list", *options, "--json")
     assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
+    shown: list[dict[str, Any]] = json.loads(done.stdout)
+    return shown
 
 
 def heard_out(gateway: Gateway, *references: str) -> bool:

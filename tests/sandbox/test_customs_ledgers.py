@@ -65,8 +65,8 @@ def message(gateway: Gateway, reference: str) -> dict[str, Any]:
     """The declaration's row in the store; empty where it is not judged yet."""
     ours = (messages.c.reference == reference) & (messages.c.account == ACCOUNT)
     with gateway.reading() as store:
-        found = store.execute(select(messages).where(ours)).mappings().one_or_none()
-    return {} if found is None else dict(found)
+        rows = store.execute(select(messages).where(ours)).mappings().one_or_none()
+    return {} if rows is None else dict(rows)
 
 
 def receipts(gateway: Gateway, reference: str) -> list[tuple[str, str]]:
@@ -198,8 +198,8 @@ def test_goods_in_transit_pass_both_offices(gateway: Gateway) -> None:
     gateway.send(ACCOUNT, "TRN-1.xml", render(Declaration(reference="TRN-1", head=head)))
     gateway.until(lambda: len(receipts(gateway, "TRN-1")) == 7)
 
-    told = receipts(gateway, "TRN-1")
-    assert sorted(told) == [
+    receipt_rows = receipts(gateway, "TRN-1")
+    assert sorted(receipt_rows) == [
         ("J", "0202"),
         ("L", "0202"),
         ("P", "0202"),

@@ -15,17 +15,17 @@ def test_without_a_home_the_folder_and_the_certificate_are_needed(
     given: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GATEWAY_HOME", raising=False)
-    said = CliRunner().invoke(cli.app, ["customs", "serve", *given])
-    assert said.exit_code == USAGE
-    assert "--folder and --certificate" in said.stderr
+    result = CliRunner().invoke(cli.app, ["customs", "serve", *given])
+    assert result.exit_code == USAGE
+    assert "--folder and --certificate" in result.stderr
 
 
 def test_a_home_whose_customs_is_inside_the_node_has_none_to_serve(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
-    said = gateway.cli("customs", "serve")
-    assert said.returncode == USAGE
-    assert "back-end of kind directory" in said.stderr
-    assert "for one of kind http or amqp say --http HOST:PORT or --amqp" in said.stderr
+    result = gateway.cli("customs", "serve")
+    assert result.returncode == USAGE
+    assert "back-end of kind directory" in result.stderr
+    assert "for one of kind http or amqp say --http HOST:PORT or --amqp" in result.stderr
 
 
 def test_a_home_with_several_folders_asks_which(tmp_path: Path) -> None:
@@ -33,27 +33,27 @@ def test_a_home_with_several_folders_asks_which(tmp_path: Path) -> None:
     with (gateway.home.path / "gateway.toml").open("a") as settings:
         for name in ("north", "south"):
             settings.write(f'\n[backend.{name}]\nkind = "directory"\nfolder = "{name}"\n')
-    said = gateway.cli("customs", "serve")
-    assert said.returncode == USAGE
-    assert "north, south" in said.stderr
+    result = gateway.cli("customs", "serve")
+    assert result.returncode == USAGE
+    assert "north, south" in result.stderr
 
 
 @pytest.mark.parametrize("other", [("--folder", "exchange"), ("--http", "127.0.0.1:0")])
 def test_over_amqp_customs_takes_no_other_way_as_well(other: tuple[str, ...], tmp_path: Path) -> None:
     given = ["customs", "serve", "--home", str(tmp_path), "--amqp", *other]
-    said = CliRunner().invoke(cli.app, given)
-    assert said.exit_code == USAGE
-    assert "--amqp needs a home" in said.stderr
+    result = CliRunner().invoke(cli.app, given)
+    assert result.exit_code == USAGE
+    assert "--amqp needs a home" in result.stderr
 
 
 def test_over_amqp_answers_stand_in_no_envelope(tmp_path: Path) -> None:
     given = ["customs", "serve", "--home", str(tmp_path), "--amqp", "--dxp"]
-    said = CliRunner().invoke(cli.app, given)
-    assert (said.exit_code, "--dxp goes with a folder or --http" in said.stderr) == (USAGE, True)
+    result = CliRunner().invoke(cli.app, given)
+    assert (result.exit_code, "--dxp goes with a folder or --http" in result.stderr) == (USAGE, True)
 
 
 def test_over_amqp_customs_is_served_where_the_home_has_one_such_back_end(tmp_path: Path) -> None:
     home = Gateway(tmp_path).home.path
-    said = CliRunner().invoke(cli.app, ["customs", "serve", "--home", str(home), "--amqp"])
-    assert said.exit_code == USAGE
-    assert "one back-end of kind amqp; it names 0" in said.stderr
+    result = CliRunner().invoke(cli.app, ["customs", "serve", "--home", str(home), "--amqp"])
+    assert result.exit_code == USAGE
+    assert "one back-end of kind amqp; it names 0" in result.stderr

@@ -20,9 +20,14 @@ def shown(harness: Harness, message: str) -> dict[str, Any]:
 
 
 def test_nothing_stands_around_a_message_that_came_alone(harness: Harness) -> None:
-    found = shown(harness, harness.judged("broker-aa", "R1.xml", render(owing_nothing("R1"))).message)
-    assert (found["links"], found["reply"], found["backends"], found["undertakings"]) == ([], None, [], [])
-    assert {each["post_at"] for each in found["receipts"]} == {None}
+    decision = shown(harness, harness.judged("broker-aa", "R1.xml", render(owing_nothing("R1"))).message)
+    assert (decision["links"], decision["reply"], decision["backends"], decision["undertakings"]) == (
+        [],
+        None,
+        [],
+        [],
+    )
+    assert {each["post_at"] for each in decision["receipts"]} == {None}
 
 
 def test_links_are_told_from_both_ends(harness: Harness) -> None:
@@ -47,12 +52,12 @@ def test_back_ends_replies_and_undertakings_are_told(harness: Harness) -> None:
             if table is undertakings:
                 values |= {"state": "done", "actor": "wang", "created_at": NOW}
             connection.execute(insert(table), values)
-    found = shown(harness, message)
-    assert found["reply"] == {"message_id": "m-1", "correlation": "c-1", "reply_to": ""}
-    assert [(each["name"], each["breaker"], each["note"]) for each in found["backends"]] == [
+    row = shown(harness, message)
+    assert row["reply"] == {"message_id": "m-1", "correlation": "c-1", "reply_to": ""}
+    assert [(each["name"], each["breaker"], each["note"]) for each in row["backends"]] == [
         ("customs", "open", "no")
     ]
-    assert [(each["act"], each["outcome"], each["actor"]) for each in found["undertakings"]] == [
+    assert [(each["act"], each["outcome"], each["actor"]) for each in row["undertakings"]] == [
         ("replay", "done", "wang")
     ]
 

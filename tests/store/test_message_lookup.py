@@ -22,11 +22,11 @@ def test_a_reference_means_the_declaration_however_often_it_was_repeated(harness
     first = sent(harness, "R1.xml")
     repeats = [sent(harness, f"again-{number}.xml") for number in range(11)]
     assert {harness.message(id_)["state"] for id_ in repeats} == {State.CLOSED}
-    said = gateway(harness, "messages", "show", "R1", "--json")
-    assert said.json["id"] == first
-    assert said.json["next"]["en"].startswith("It goes on to customs by itself")
+    result = gateway(harness, "messages", "show", "R1", "--json")
+    assert result.json["id"] == first
+    assert result.json["next"]["en"].startswith("It goes on to customs by itself")
     others = ", ".join(f"{id_} (a repeat)" for id_ in repeats[:1:-1])
-    assert said.err == f"gateway: the newest of several by R1 is {first}; others: {others}\n"
+    assert result.err == f"gateway: the newest of several by R1 is {first}; others: {others}\n"
     assert [row["event"] for row in gateway(harness, "messages", "trace", "R1", "--json").json] == [
         Event.RECEIVED,
         Event.PASSED,
@@ -43,12 +43,12 @@ def test_an_act_by_reference_is_on_the_declaration_and_not_on_its_repeat(harness
 
 def test_a_repeat_is_shown_by_its_id_and_says_of_what_it_is_one_and_how_that_stands(harness: Harness) -> None:
     first, repeat = sent(harness, "R1.xml"), sent(harness, "again.xml")
-    said = gateway(harness, "messages", "show", repeat, "--json")
-    assert (said.json["id"], said.json["name"], said.err) == (repeat, "again.xml", "")
-    assert said.json["next"]["en"].startswith(
+    result = gateway(harness, "messages", "show", repeat, "--json")
+    assert (result.json["id"], result.json["name"], result.err) == (repeat, "again.xml", "")
+    assert result.json["next"]["en"].startswith(
         f"It is a repeat of {first}, which is accepted: look at that one"
     )
-    assert f"与先收到的报文 {first} 相同" in said.json["next"]["zh"]
+    assert f"与先收到的报文 {first} 相同" in result.json["next"]["zh"]
 
 
 def said_over_amqp(harness: Harness, message: str, account: str, message_id: str) -> None:
@@ -62,9 +62,9 @@ def test_a_message_is_found_by_the_message_id_that_its_sender_gave_it(harness: H
     sent(harness, "R2.xml", "R2")
     said_over_amqp(harness, message, BROKER, "urn:erp:4711")
     for command in ("show", "trace"):
-        said = gateway(harness, "messages", command, "urn:erp:4711", "--json")
-        assert (said.code, said.err) == (0, "")
-        assert message in said.out or command == "trace"
+        result = gateway(harness, "messages", command, "urn:erp:4711", "--json")
+        assert (result.code, result.err) == (0, "")
+        assert message in result.out or command == "trace"
     assert gateway(harness, "messages", "hold", "urn:erp:4711", "--reason", "look at it").code == 0
     assert harness.message(message)["state"] == State.HELD
 
@@ -75,9 +75,9 @@ def test_of_two_senders_with_one_message_id_the_newest_is_meant_and_the_other_is
     first, second = sent(harness, "R1.xml"), accepted(harness, "R2")
     said_over_amqp(harness, first, BROKER, "1")
     said_over_amqp(harness, second, "trader-b", "1")
-    said = gateway(harness, "messages", "show", "1", "--json")
-    assert said.json["id"] == second
-    assert said.err == f"gateway: the newest of several by 1 is {second}; others: {first}\n"
+    result = gateway(harness, "messages", "show", "1", "--json")
+    assert result.json["id"] == second
+    assert result.err == f"gateway: the newest of several by 1 is {second}; others: {first}\n"
 
 
 def test_a_message_is_found_by_indexes_whatever_it_is_called_by(harness: Harness) -> None:

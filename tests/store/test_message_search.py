@@ -28,9 +28,9 @@ def sent(harness: Harness, reference: str) -> Decision:
 
 def names(harness: Harness, limit: int = 100, **wanted: Any) -> list[str]:
     with harness.database.engine.connect() as reader:
-        found = [row["id"] for row in list_messages(reader, MessageFilter(**wanted), limit)]
-    known = {row["id"]: row["name"] for row in harness.rows(messages)}
-    return [known[id_].removeprefix("file-").removesuffix(".xml") for id_ in found]
+        ids = [row["id"] for row in list_messages(reader, MessageFilter(**wanted), limit)]
+    names_of = {row["id"]: row["name"] for row in harness.rows(messages)}
+    return [names_of[id_].removeprefix("file-").removesuffix(".xml") for id_ in ids]
 
 
 @pytest.fixture
@@ -126,9 +126,9 @@ def test_a_text_is_looked_for_by_the_index_of_each_of_its_columns(
     harness: Harness, wanted: dict[str, Any]
 ) -> None:
     plans = _plans(harness, lambda reader: list_messages(reader, MessageFilter(**wanted), 100))
-    found = [step for _statement, plan in plans for step in plan if "SEARCH" in step]
+    scans = [step for _statement, plan in plans for step in plan if "SEARCH" in step]
     for index in ("messages_by_reference", "messages_by_seq_no", "messages_by_entry", "listed_by_name"):
-        assert sum(f"INDEX {index} (" in step for step in found) == 2, found  # how many, and which
+        assert sum(f"INDEX {index} (" in step for step in scans) == 2, scans  # how many, and which
 
 
 def test_what_most_texts_begin_with_is_found_among_the_newest(
@@ -197,9 +197,12 @@ def _plans(harness: Harness, query: Callable[[Connection], object]) -> list[tupl
         return [
             (
                 statement,
-                [str(row[3]) for row in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)],
+                [
+                    str(row[3])
+                    for row in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                ],
             )
-            for statement, given in asked
+            for statement, parameters in asked
         ]
 
 

@@ -110,8 +110,8 @@ def test_what_waits_for_a_file_is_found_by_its_name_however_that_is_spelt(
             )
     migrate(path)
     with engine.connect() as connection:
-        found = connection.exec_driver_sql("SELECT waiting_for, spelt FROM messages").all()
-        assert [tuple(row) for row in found] == list(waiting.items())
+        rows = connection.exec_driver_sql("SELECT waiting_for, spelt FROM messages").all()
+        assert [tuple(row) for row in rows] == list(waiting.items())
     engine.dispose()
 
 

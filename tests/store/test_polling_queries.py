@@ -27,11 +27,11 @@ _HOUR: Final = timedelta(hours=1)
 
 def _partial(connection: Connection) -> set[str]:
     """Indexes that hold only what still waits for something."""
-    found = connection.exec_driver_sql(
+    rows = connection.exec_driver_sql(
         "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'"
     )
     kept = {"listed_by_account", "listed_by_party", "listed_by_office", "listed_by_type", "listed_by_name"}
-    return set(found.scalars()) - kept - {"answers_by_content", "one_final_receipt"}
+    return set(rows.scalars()) - kept - {"answers_by_content", "one_final_receipt"}
 
 
 def _reads_all(statement: str, step: str, waiting: set[str]) -> bool:
@@ -58,8 +58,8 @@ def test_nothing_that_is_asked_all_the_time_reads_a_table_that_grows(tmp_path: P
         with harness.database.engine.connect() as connection:
             waiting = _partial(connection)
             wrong = {}
-            for statement, given in asked.statements.items():
-                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(given))
+            for statement, parameters in asked.statements.items():
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))
                 if reads := [row.detail for row in plan if _reads_all(statement, row.detail, waiting)]:
                     wrong[statement] = reads
     assert wrong == {}
@@ -74,8 +74,8 @@ def test_figures_of_a_period_read_what_came_in_it(tmp_path: Path) -> None:
             counts_by_fault(reader, NOW, None)
             steps = [
                 row.detail
-                for statement, given in asked.statements.items()
-                for row in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(given))
+                for statement, parameters in asked.statements.items()
+                for row in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))
                 if row.detail.split()[1] in ("messages", "events")
             ]
     assert len(steps) == 4

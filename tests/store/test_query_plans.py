@@ -103,7 +103,7 @@ def test_who_has_something_to_send_is_found_without_reading_what_waits(
         marks = (None,) * str(asked).count("?")
         steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", marks)]
     engine.dispose()
-    found = [step for step in steps if " to_send USING" in step]
-    assert len(found) >= 2
-    assert all(index in step for step in found), found
+    scans = [step for step in steps if " to_send USING" in step]
+    assert len(scans) >= 2
+    assert all(index in step for step in scans), scans
     assert not any("TEMP B-TREE" in step for step in steps)

@@ -72,13 +72,13 @@ class Course:
         changed = [replace(each, about=about, alternatives=("two",)) for each in decision.submissions]
         if changed and self.chance.random() < 0.4:
             changed.append(replace(changed[0], key=f"{sent.id}-2", destination="two", alternatives=()))
-        told = replace(receipt("accepted", f"{sent.id}-{received.fence}"), account=sent.account)
+        own_receipt = replace(receipt("accepted", f"{sent.id}-{received.fence}"), account=sent.account)
         decision = replace(
             decision,
             attempt=received.attempts,
             fence=received.fence,
             facts=replace(decision.facts, key=key),
-            receipts=(told,),
+            receipts=(own_receipt,),
             submissions=tuple(changed),
         )
         await self.store.messages.decide(decision, self.now)
@@ -223,8 +223,8 @@ class Course:
             return list(reader.execute(query).all())
 
     def _a(self, column: Any, *where: Any) -> Any:
-        found = [row[0] for row in self._rows(select(column).where(*where).order_by(column))]
-        return self.chance.choice(found) if found else None
+        query = [row[0] for row in self._rows(select(column).where(*where).order_by(column))]
+        return self.chance.choice(query) if query else None
 
     def _one(self, of: list[Any]) -> Any:
         """Some are kept, so that their outcome may come a second time."""

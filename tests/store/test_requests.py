@@ -230,7 +230,7 @@ def test_a_request_is_handed_out_once_and_stands_in_the_trail(store: Store) -> N
         await store.requests.send(request, _receipts(request), NOW)
         await store.requests.send(request, _receipts(request), NOW)
         trail = select(events.c.event).where(events.c.message == sent.id).order_by(events.c.sequence)
-        told = await store.database.read(lambda reader: reader.execute(trail).scalars().all())
-        assert list(told).count("requested") == 1
+        text = await store.database.read(lambda reader: reader.execute(trail).scalars().all())
+        assert list(text).count("requested") == 1
 
     asyncio.run(run())

@@ -255,9 +255,9 @@ def test_a_repeated_message_gets_the_same_receipts_again_under_its_own_name(stor
             linked=first.id,
         )
         assert await store.messages.decide(repeated, NOW) == Applied(State.CLOSED)
-        given = await store.mailbox.page("broker", Folder.INBOX, "", 100)
-        assert len({entry.name for entry in given}) == 2
-        bodies = [await store.mailbox.body("broker", entry.receipt or 0) for entry in given]
+        page = await store.mailbox.page("broker", Folder.INBOX, "", 100)
+        assert len({entry.name for entry in page}) == 2
+        bodies = [await store.mailbox.body("broker", entry.receipt or 0) for entry in page]
         assert bodies == [b"accepted", b"accepted"]
         assert len(await store.outbox.claim("customs", 10, NOW)) == 1
 

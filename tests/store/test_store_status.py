@@ -43,8 +43,8 @@ def newest(harness: Harness) -> Row:
 
 def checks(harness: Harness) -> dict[str, str]:
     """What doctor finds wrong."""
-    said = gateway(harness, "doctor", "--json").json
-    return {each["check"]: each["detail"] for each in said if not each["ok"]}
+    shown = gateway(harness, "doctor", "--json").json
+    return {each["check"]: each["detail"] for each in shown if not each["ok"]}
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ def test_a_key_with_a_pass_phrase_is_refused_in_words() -> None:
 
 def test_a_node_is_fit_while_the_certificate_is_valid_and_no_longer(harness: Harness) -> None:
     pem = make_p256_pair("gateway", NOW)[1].decode()
-    of = StoreStatus(harness.database.engine, lambda: pem)
-    assert "begins on" in of.why_not(NOW - timedelta(days=1))
-    assert "ended on" in of.why_not(NOW + VALID + timedelta(seconds=1))
-    assert of.why_not(NOW + timedelta(days=1)) == ""
+    status = StoreStatus(harness.database.engine, lambda: pem)
+    assert "begins on" in status.why_not(NOW - timedelta(days=1))
+    assert "ended on" in status.why_not(NOW + VALID + timedelta(seconds=1))
+    assert status.why_not(NOW + timedelta(days=1)) == ""
 
 
 def test_a_clock_more_than_a_minute_behind_the_newest_event_is_told_until_it_is_right(
@@ -91,10 +91,10 @@ def test_a_clock_more_than_a_minute_behind_the_newest_event_is_told_until_it_is_
 ) -> None:
     refused(harness)
     last = newest(harness)["at"]
-    of = standing(harness)
-    assert of.why_not(last - BEHIND) == ""
-    assert "behind the newest event" in of.why_not(last - BEHIND - timedelta(microseconds=1))
-    assert of.why_not(last) == ""
+    status = standing(harness)
+    assert status.why_not(last - BEHIND) == ""
+    assert "behind the newest event" in status.why_not(last - BEHIND - timedelta(microseconds=1))
+    assert status.why_not(last) == ""
 
 
 def test_events_that_a_slow_clock_writes_do_not_hide_that_it_is_behind(harness: Harness) -> None:
@@ -106,12 +106,12 @@ def test_events_that_a_slow_clock_writes_do_not_hide_that_it_is_behind(harness: 
 
 def test_an_operator_takes_the_clock_as_it_is_by_an_event_with_a_reason(harness: Harness) -> None:
     refused(harness)
-    said = gateway(harness, "clock", "accept", "--reason", "tests")
-    assert (said.code, "not behind" in said.err) == (1, True)
+    result = gateway(harness, "clock", "accept", "--reason", "tests")
+    assert (result.code, "not behind" in result.err) == (1, True)
     harness.now -= timedelta(hours=2)
     assert "clock" in checks(harness)
-    said = gateway(harness, "clock", "accept", "--reason", "it was fast", "--json")
-    assert (said.code, "behind the newest event" in said.json["was"]) == (0, True)
+    result = gateway(harness, "clock", "accept", "--reason", "it was fast", "--json")
+    assert (result.code, "behind the newest event" in result.json["was"]) == (0, True)
     (event,) = harness.rows(events, event="clock_accepted")
     assert '"reason": "it was fast"' in event["detail"]
     assert "clock" not in checks(harness)

@@ -62,7 +62,7 @@ def read(thing: str) -> Awaited:
 
 
 def lacking(sent: Arrival, attempt: int = 1, *, thing: str = THING, seen: int = 0) -> Decision:
-    told = Receipt(
+    own_receipt = Receipt(
         account="broker",
         name=f"Gateway_waits_{attempt}_{sent.name}",
         kind=ReceiptKind.GATEWAY,
@@ -74,7 +74,7 @@ def lacking(sent: Arrival, attempt: int = 1, *, thing: str = THING, seen: int = 
         attempt=attempt,
         fence=attempt,
         event=Event.WAITING,
-        receipts=(told,),
+        receipts=(own_receipt,),
         wait=Wait(thing=read(thing), seen=seen, until=UNTIL),
     )
 

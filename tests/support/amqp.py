@@ -143,8 +143,8 @@ class Place:
         self.gateway.until(lambda: self._connected() >= set(_CONNECTIONS))
 
     def _connected(self) -> set[str]:
-        said = [json.loads(line) for line in self.gateway.log.read_text("utf-8").splitlines()]
-        return {each["connection"] for each in said if each["event"] == "broker connected"}
+        logged = [json.loads(line) for line in self.gateway.log.read_text("utf-8").splitlines()]
+        return {each["connection"] for each in logged if each["event"] == "broker connected"}
 
 
 def founded(folder: Path, rabbit: Rabbit, port: int | None = None) -> Place:

@@ -134,8 +134,8 @@ class OverAmqp:
 
     def _called(self, key: str) -> int:
         with closing(sqlite3.connect(self._book)) as book:
-            (found,) = book.execute("SELECT count(*) FROM calls WHERE key = ?", (key,)).fetchone()
-            return int(found)
+            (rows,) = book.execute("SELECT count(*) FROM calls WHERE key = ?", (key,)).fetchone()
+            return int(rows)
 
     async def _heard(self, limit: int) -> Sequence[Answer]:
         """What is held once a mark has come that was put behind all that customs had to say."""

@@ -43,14 +43,14 @@ def agreement(number: str = "195200016172325", **terms: Any) -> Agreement:
 
 
 def signed_notice(
-    home: Home, of: Agreement, act: NoticeAct = Act.CONFIRMED, account: str = ACCOUNT, **said: Any
+    home: Home, terms: Agreement, act: NoticeAct = Act.CONFIRMED, account: str = ACCOUNT, **said: Any
 ) -> bytes:
     """The notice of an act, signed by the key of `account`; the agreement's state is what it leads to."""
     notice = AgreementNotice(
-        id=said.pop("id", f"{of.number}-{act}"),
+        id=said.pop("id", f"{terms.number}-{act}"),
         act=act,
         at=said.pop("at", AT),
-        agreement=replace(of, state=state_after(act)),
+        agreement=replace(terms, state=state_after(act)),
         proposed_by=AgreementSide.BROKER,
         **said,
     )
@@ -64,9 +64,9 @@ def shown(number: str) -> Document:
     return Document(code=AGREEMENT_CODE, number=number)
 
 
-def grant(home: Home, database: Database, of: Agreement) -> None:
+def grant(home: Home, database: Database, terms: Agreement) -> None:
     """Registers a long-term mandate as if the association had told of it, its signed notice kept beside."""
-    mandate = replace(of, kind=AgreementKind.LONG_TERM)
+    mandate = replace(terms, kind=AgreementKind.LONG_TERM)
     spool = FilesystemBlobs(home.blobs).spool()
     spool.write(0, signed_notice(home, mandate))
     sha256, size = spool.keep()

@@ -443,7 +443,11 @@ def write() -> None:
     rows = []
     for name, case in CASES.items():
         (FOLDER / f"{name}.{case.suffix}").write_bytes(case.make())
-        codes = ", ".join(dict.fromkeys(f"`{told.rule or told.fault.code}`" for told in case.told))
+        codes = ", ".join(
+            dict.fromkeys(
+                f"`{expected_fault.rule or expected_fault.fault.code}`" for expected_fault in case.told
+            )
+        )
         rows.append(f"| `{name}.{case.suffix}` | {case.defect} | {codes} |\n")
     head = (
         "# Bad documents and packages\n\nMade by `python -m tests.support.bad_messages`.\n\n"

@@ -74,9 +74,9 @@ FORM: Final = {
 def misused(text: str) -> list[str]:
     """What of a text is not said so."""
     return [
-        f"{found[0]!r} in {text!r}: {instead}"
+        f"{match[0]!r} in {text!r}: {instead}"
         for wrong, instead in (NOT_SAID | FORM).items()
-        if (found := re.search(wrong, text)) is not None
+        if (match := re.search(wrong, text)) is not None
     ]
 
 

@@ -30,7 +30,7 @@ def say(harness: Harness, message: str, seq_no: str, entry_id: str, channel: str
     answer(harness, "customs", Answer(id=f"{message}-{channel}", name="r.xml", body=body, key=message))
 
 
-def answer(harness: Harness, backend: str, said: Answer) -> None:
+def answer(harness: Harness, backend: str, answer: Answer) -> None:
     answers = CustomsAnswers(
         SqlAnswers(harness.database, clock),
         harness.register,
@@ -39,4 +39,4 @@ def answer(harness: Harness, backend: str, said: Answer) -> None:
         harness.judges,
         clock,
     )
-    asyncio.run(answers.take_in(backend, [said]))
+    asyncio.run(answers.take_in(backend, [answer]))

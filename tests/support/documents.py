@@ -36,21 +36,21 @@ def examples(document: Path) -> list[Example]:
     """The blocks that are run, each with the output that the document shows for it."""
     text = document.read_text(encoding="utf-8")
     fences = list(_FENCE.finditer(text))
-    found = []
+    collected = []
     for fence, after in zip_longest(fences, fences[1:]):
         if fence[1] == "sh" and fence[2]:
             shown = after[3] if after is not None and after[1] == "text" else ""
-            found.append(Example(text.count("\n", 0, fence.start()) + 1, fence[2], fence[3], shown))
-    return found
+            collected.append(Example(text.count("\n", 0, fence.start()) + 1, fence[2], fence[3], shown))
+    return collected
 
 
 def follow(document: Path, folder: Path, port: int) -> int:
     """Runs all examples of a document in `folder`, with `port` for the 2222 that it names; how many."""
     with _Reader(folder, port) as reader:
-        told = examples(document)
-        for example in told:
+        steps = examples(document)
+        for example in steps:
             reader.do(example)
-        return len(told)
+        return len(steps)
 
 
 class _Reader:
@@ -100,8 +100,8 @@ class _Reader:
             )
         self._served.append(served)
         assert served.stdout is not None
-        said = served.stdout.readline() if select.select([served.stdout], [], [], _WITHIN)[0] else ""
-        assert '"ready": true' in said, (self._folder / "served.log").read_text()
+        line = served.stdout.readline() if select.select([served.stdout], [], [], _WITHIN)[0] else ""
+        assert '"ready": true' in line, (self._folder / "served.log").read_text()
 
     def _until(self, command: str, shown: str) -> None:
         deadline = time.monotonic() + _WITHIN

@@ -176,15 +176,15 @@ def _receipts(store: Connection) -> Iterator[str]:
     for (message, account, _digest), count in relayed.items():
         if count > 1:
             yield f"{account} has the same receipt of message {message} {count} times"
-    known = set()
+    collected = set()
     for row in _all(store, messages):
-        known.add(row.id)
+        collected.add(row.id)
         if row.kind != "inbound":
             continue
         verdict = _VERDICT.get(State(row.state))
         if verdict is not None and finals[row.id] != [verdict]:
             yield f"message {row.id} is {row.state}, its final receipts say {finals[row.id]}"
-    for message in finals.keys() - known:
+    for message in finals.keys() - collected:
         yield f"a receipt is of message {message}, which is not there"
 
 
@@ -233,8 +233,8 @@ def _submissions(store: Connection, customs: sqlite3.Connection, repeats: bool) 
         key for (key,) in customs.execute("SELECT key FROM calls WHERE outcome = 'taken'")
     )
     # What is no declaration, as the copy for the second office of a transit, is a paper to it.
-    known = customs.execute("SELECT key FROM submissions UNION SELECT key FROM papers")
-    submissions = {key for (key,) in known}
+    rows = customs.execute("SELECT key FROM submissions UNION SELECT key FROM papers")
+    submissions = {key for (key,) in rows}
     sent = {row.key: row for row in _all(store, deliveries)}
     for key, count in taken.items():
         if count > 1 and not repeats:

@@ -64,9 +64,9 @@ def refused(harness: Harness, reference: str = "R1") -> str:
 
 def accepted(harness: Harness, reference: str = "R1") -> str:
     """One that uses up an agreement of its own."""
-    told = signed_notice(harness.home, agreement(NUMBER), Act.CONFIRMED)
+    notice = signed_notice(harness.home, agreement(NUMBER), Act.CONFIRMED)
     if not harness.rows(agreements, number=NUMBER):
-        harness.judged(ACCOUNT, "told.xml", told)
+        harness.judged(ACCOUNT, "told.xml", notice)
     body = render(Declaration(reference=reference, documents=(shown(NUMBER),)))
     decision = harness.judged(BROKER, f"{reference}.xml", body)
     assert decision.event is Event.PASSED

@@ -94,14 +94,14 @@ def _say(stream: socket.socket, channel: int, method: pamqp.frame.FrameTypes) ->
     stream.sendall(pamqp.frame.marshal(method, channel))
 
 
-def _until(stream: socket.socket, wanted: type) -> None:
+def _until(stream: socket.socket, kind: type) -> None:
     while True:
         head = _read(stream, 7)
         size = struct.unpack(">I", head[3:])[0]
-        said = pamqp.frame.unmarshal(head + _read(stream, size + 1))[2]
-        if isinstance(said, commands.Connection.Close | commands.Channel.Close):
-            raise ConnectionError(said.reply_text)
-        if isinstance(said, wanted):
+        frame = pamqp.frame.unmarshal(head + _read(stream, size + 1))[2]
+        if isinstance(frame, commands.Connection.Close | commands.Channel.Close):
+            raise ConnectionError(frame.reply_text)
+        if isinstance(frame, kind):
             return
 
 

@@ -51,7 +51,7 @@ def assert_refusal_is_told(harness: Harness, decision: Decision, name: str) -> N
     assert decision.event is Event.REFUSED
     assert harness.message(decision.message)["state"] == State.REJECTED
     assert harness.rows(deliveries, message=decision.message) == []
-    assert any(found.severity is Severity.ERROR for found in decision.findings)
+    assert any(finding.severity is Severity.ERROR for finding in decision.findings)
     assert [
         (row["folder"], row["kind"], row["final"]) for row in harness.rows(receipts, message=decision.message)
     ] == [
@@ -75,7 +75,7 @@ def _assert_gateway_receipt(harness: Harness, receipt: Receipt, decision: Decisi
     assert package is not None
     assert dict(package.attrib) == {"name": name, "size": str(arrived["size"]), "sha256": arrived["sha256"]}
     assert [_read(fault) for fault in root.iterfind("g:Faults/g:Fault", NS)] == [
-        _plain(found) for found in decision.findings
+        _plain(finding) for finding in decision.findings
     ]
 
 
@@ -96,19 +96,19 @@ def _read(fault: etree._Element) -> tuple[str | None, ...]:
     )
 
 
-def _plain(found: Finding) -> tuple[str | None, ...]:
-    place = found.place
+def _plain(finding: Finding) -> tuple[str | None, ...]:
+    place = finding.place
     line = None if place.line is None else str(place.line)
     return (
-        found.code,
-        found.severity.value,
-        found.rule,
+        finding.code,
+        finding.severity.value,
+        finding.rule,
         place.file,
         line,
         place.xpath,
-        found.value,
-        found.zh,
-        found.en,
+        finding.value,
+        finding.zh,
+        finding.en,
     )
 
 
@@ -117,16 +117,16 @@ def _assert_answer(receipt: Receipt, findings: tuple[Finding, ...], name: str) -
     assert faults_of(schema("cn-dec", "DecImportResponse.xsd"), receipt.body) == []
     root = xml.parse(receipt.body)
     assert root.findtext("d:ResponseCode", namespaces=NS) == "1"
-    told = root.findtext("d:ErrorMessage", "", NS)
-    first = next(found for found in findings if found.severity is Severity.ERROR)
-    assert f"[{first.rule or first.code}] {first.zh.removesuffix('。')}"[:1000] in told
+    element = root.findtext("d:ErrorMessage", "", NS)
+    first = next(finding for finding in findings if finding.severity is Severity.ERROR)
+    assert f"[{first.rule or first.code}] {first.zh.removesuffix('。')}"[:1000] in element
 
 
 def _assert_report(receipt: Receipt, findings: tuple[Finding, ...], name: str) -> None:
     lines = receipt.body.decode().splitlines()
     assert lines[0].startswith(f"{name}：网关拒收，错误 ")
-    for found in findings:
-        assert any(line.startswith(f"{found.severity} {found.rule or found.code}") for line in lines)
-        for sentence in (found.zh, found.en):
+    for finding in findings:
+        assert any(line.startswith(f"{finding.severity} {finding.rule or finding.code}") for line in lines)
+        for sentence in (finding.zh, finding.en):
             assert f"    {sentence}" in lines
             assert "{detail}" not in sentence

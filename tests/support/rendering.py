@@ -67,21 +67,21 @@ def render(declaration: Declaration, habit: Habit = CW, *, indent: bool = False)
 
 def files(declaration: Declaration, habit: Habit = CW) -> dict[str, bytes]:
     """The PDF files that belong to it, by the names that its EdocRealation entries say."""
-    found = {}
+    collected = {}
     for number, document in enumerate(declaration.documents, 1):
         if document.number:
             continue
         name = _file_name(declaration, number, document, habit)
-        found[name] = document.body
+        collected[name] = document.body
         if habit.pdf_trailer:
-            found[name] = with_trailer(
+            collected[name] = with_trailer(
                 document.body,
                 name=name,
                 code=document.code,
                 office=declaration.office,
                 trade_code=declaration.trader.code,
             )
-    return found
+    return collected
 
 
 def package(xml: bytes, pdfs: Mapping[str, bytes], name: str = "declaration.xml") -> bytes:

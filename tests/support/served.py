@@ -56,8 +56,8 @@ class Gateway:
         self.found()
         founded = str(self.home.settings().sftp.port)
         self.configure("port", str(self.port))
-        for known in self.home.path.glob("clients/*/known_hosts"):
-            known.write_text(known.read_text().replace(f":{founded}", f":{self.port}"))
+        for known_hosts in self.home.path.glob("clients/*/known_hosts"):
+            known_hosts.write_text(known_hosts.read_text().replace(f":{founded}", f":{self.port}"))
 
     def __enter__(self) -> Self:
         self.start()
@@ -97,11 +97,11 @@ class Gateway:
             self._node = subprocess.Popen(command, cwd=self._root, stdout=subprocess.PIPE, stderr=log)
         assert self._node.stdout is not None
         with self._node.stdout as stdout:
-            said = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
-        if not said:
+            line = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
+        if not line:
             self.kill()
             raise RuntimeError(f"the node did not start: {self.log.read_text('utf-8')[-3000:]}")
-        ready = json.loads(said)
+        ready = json.loads(line)
         # Scripts read these keys, in this order.
         assert list(ready) == ["ready", "sftp", "amqp", "metrics", "home", "pid"]
         assert ready["sftp"] == f"127.0.0.1:{self.port}"
@@ -192,9 +192,9 @@ def customs_served(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
     assert process.stdout is not None
     with process.stdout as stdout:
         try:
-            said = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
-            assert said, log.read_text("utf-8")
-            ready = json.loads(said)
+            line = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
+            assert line, log.read_text("utf-8")
+            ready = json.loads(line)
             assert (ready["ready"], ready["pid"]) == (True, process.pid)
             yield ready
             process.terminate()

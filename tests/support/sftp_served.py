@@ -114,20 +114,20 @@ class Served:
 
     def arrived(self, account: str = "broker") -> list[tuple[str, str, int]]:
         """Name, digest and size of what the account was acknowledged, oldest first."""
-        wanted = select(messages.c.name, messages.c.sha256, messages.c.size).where(
+        query = select(messages.c.name, messages.c.sha256, messages.c.size).where(
             messages.c.account == account
         )
         rows = self.run(
-            self.database.read(lambda reader: reader.execute(wanted.order_by(messages.c.seq)).all())
+            self.database.read(lambda reader: reader.execute(query.order_by(messages.c.seq)).all())
         )
         return [(row.name, row.sha256, row.size) for row in rows]
 
     def bodies(self) -> list[tuple[str, bytes]]:
-        found = []
+        collected = []
         for name, sha256, _ in self.arrived():
             with self.blobs.open(sha256) as stream:
-                found.append((name, stream.read()))
-        return found
+                collected.append((name, stream.read()))
+        return collected
 
     def judge(self, event: Event, *given: Receipt) -> list[str]:
         """Gives every message that waits the same judgement; returns their ids."""

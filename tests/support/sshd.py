@@ -130,9 +130,9 @@ def _below(pid: int) -> list[int]:
     for entry in Path("/proc").iterdir():
         with suppress(OSError, ValueError, IndexError):
             parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-    found: list[int] = []
+    collected: list[int] = []
     generation = {pid}
     while generation:
         generation = {child for child, parent in parents.items() if parent in generation}
-        found += generation
-    return found
+        collected += generation
+    return collected

@@ -231,9 +231,9 @@ class OverFolder:
         self._one_at_a_time = asyncio.Lock()
 
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
-        told = await self._gateway.submit(submission, opened)
+        outcome = await self._gateway.submit(submission, opened)
         await self._look()
-        return told
+        return outcome
 
     async def ask(self, key: str) -> tuple[Outcome | None, str]:
         return await self._gateway.ask(key)

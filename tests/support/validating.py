@@ -55,16 +55,16 @@ def tree(declaration: Declaration) -> etree._Element:
 
 def at(root: etree._Element, path: str) -> etree._Element:
     """The first element at `path`, names as in the message: `DecHead/GrossWet`, `DecLists/DecList[2]`."""
-    found = root.find("/".join(f"{{{NAMESPACE}}}{step}" for step in path.split("/")))
-    if found is None:
+    element = root.find("/".join(f"{{{NAMESPACE}}}{step}" for step in path.split("/")))
+    if element is None:
         raise LookupError(path)
-    return found
+    return element
 
 
 def put(parent: etree._Element, name: str, text: str | None = None) -> etree._Element:
     """A child of this name with this text, made where it is missing."""
-    found = parent.find(f"{{{NAMESPACE}}}{name}")
-    child = etree.SubElement(parent, f"{{{NAMESPACE}}}{name}") if found is None else found
+    element = parent.find(f"{{{NAMESPACE}}}{name}")
+    child = etree.SubElement(parent, f"{{{NAMESPACE}}}{name}") if element is None else element
     child.text = text
     return child
 

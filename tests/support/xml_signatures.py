@@ -57,8 +57,8 @@ def finding_of(signed: str | bytes, *registered: RegisteredCertificate, now: dat
     """Why it is refused, which it must be."""
     with pytest.raises(MessageRejected) as refusal:
         verified(signed, *registered, now=now)
-    (found,) = refusal.value.findings
-    return found
+    (finding,) = refusal.value.findings
+    return finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

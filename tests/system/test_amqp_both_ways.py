@@ -40,13 +40,13 @@ def place(rabbit: Rabbit, tmp_path_factory: pytest.TempPathFactory) -> Place:
     connected(gateway, rabbit.settings(gateway.home.path, place.vhost), (BROKER, TRADER))
     customs = backend_settings(rabbit, gateway.home.path, place.vhost)
     settings = gateway.home.path / "gateway.toml"
-    text, found = re.subn(
+    text, replaced = re.subn(
         r'^\[backend\.customs\]\nkind = "reference".*$',
         lambda _: section(customs, "backend.customs"),
         settings.read_text("utf-8"),
         flags=re.MULTILINE,
     )
-    assert found == 1
+    assert replaced == 1
     settings.write_text(text, "utf-8")
     return place
 
@@ -86,8 +86,8 @@ def test_a_declaration_is_released_and_its_broker_and_trader_hear_of_it_over_amq
         assert [each.headers["verdict"] for each in receipts if each.headers["final"]] == ["accepted"]
         certificate = place.gateway.home.certificate.read_text()
         assert all(xmlsec1_trusts(each.body, certificate, utc_now()) for each in notices)
-        said = sorted(str(trusted(each.body).findtext("g:Class", namespaces=NS)) for each in notices)
-        assert said == ["closed", "released", "reviewed", "stored"]
+        element = sorted(str(trusted(each.body).findtext("g:Class", namespaces=NS)) for each in notices)
+        assert element == ["closed", "released", "reviewed", "stored"]
 
     with place.gateway, customs(place):
         place.until_connected()

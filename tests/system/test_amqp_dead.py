@@ -78,8 +78,8 @@ def test_what_was_put_aside_is_listed_shown_given_back_and_dropped_with_a_reason
             await early.send(body, "dead-1", correlation_id="order", headers={"name": "dead-1.xml"})
             await early.send(b"two", "dead-2")
             await lying(amqp, "dead-1", "dead-2")
-            said = await asyncio.to_thread(command, "list", "--json")
-            listed = {each["message_id"]: each for each in json.loads(said.stdout)}
+            result = await asyncio.to_thread(command, "list", "--json")
+            listed = {each["message_id"]: each for each in json.loads(result.stdout)}
             one, two = listed["dead-1"], listed["dead-2"]
             assert (one["user"], one["size"], one["reason"]) == ("trader-b", len(body), "amqp-user")
             assert one["name"] == "dead-1.xml"
@@ -94,8 +94,8 @@ def test_what_was_put_aside_is_listed_shown_given_back_and_dropped_with_a_reason
             assert unsaid.returncode == 2
             await lying(amqp, "dead-1", "dead-2")
             await asyncio.to_thread(over_amqp, amqp.gateway, ["trader-b"])
-            given = await asyncio.to_thread(command, "return", "dead-1", *why, *login)
-            assert given.returncode == 0, given.stderr
+            result = await asyncio.to_thread(command, "return", "dead-1", *why, *login)
+            assert result.returncode == 0, result.stderr
             await early.final("order")
 
             drop = ("drop", two["id"], "--to", str(into), "--reason", "sent again")
@@ -126,8 +126,8 @@ def test_a_look_costs_nothing_however_often_and_leaves_the_order(amqp: Place) ->
             for name in sent:
                 await exchange.publish(aio_pika.Message(b"", message_id=name, correlation_id=name), "")
         for _ in range(30):
-            found = [each["message_id"] for each in await lying(amqp, *sent)]
-            assert [name for name in found if name in sent] == sent
+            letters = [each["message_id"] for each in await lying(amqp, *sent)]
+            assert [name for name in letters if name in sent] == sent
         for name in sent:
             await dead(amqp.rabbit, amqp.vhost, name)
 
@@ -172,9 +172,9 @@ def test_what_the_broker_put_aside_itself_is_shown_with_its_reason_and_stays(amq
             await platform.send(bytes(LARGEST + 1), "dead-3", correlation_id="dead-3")
             await platform.refusal("dead-3")
             for _ in range(2):
-                (found,) = [each for each in await lying(amqp, "dead-3") if each["message_id"] == "dead-3"]
-                assert (found["user"], found["size"]) == ("broker-aa", LARGEST + 1)
-                assert found["reason"] == "by the broker: rejected"
+                (letters,) = [each for each in await lying(amqp, "dead-3") if each["message_id"] == "dead-3"]
+                assert (letters["user"], letters["size"]) == ("broker-aa", LARGEST + 1)
+                assert letters["reason"] == "by the broker: rejected"
             await dead(amqp.rabbit, amqp.vhost, "dead-3")
 
     run(test, PATIENCE)

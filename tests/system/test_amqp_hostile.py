@@ -97,8 +97,8 @@ def test_what_cannot_be_written_again_is_put_aside_by_the_broker_and_its_sender_
 
 def connections(amqp: Place) -> list[tuple[str, str]]:
     """Which were connected and lost, in order."""
-    said = [json.loads(line) for line in amqp.gateway.log.read_text("utf-8").splitlines()]
-    return [(each["event"], each["connection"]) for each in said if each["event"].startswith("broker ")]
+    logged = [json.loads(line) for line in amqp.gateway.log.read_text("utf-8").splitlines()]
+    return [(each["event"], each["connection"]) for each in logged if each["event"].startswith("broker ")]
 
 
 def connections_lost(amqp: Place) -> list[str]:
@@ -123,11 +123,11 @@ def test_a_direct_reply_that_was_made_up_ends_no_connection_that_others_need(amq
             for name, reply_to in made_up.items():
                 properties = Properties(message_id=name.encode(), reply_to=reply_to, user_id=b"broker-aa")
                 publish(amqp.rabbit, amqp.vhost, "broker-aa", b"<a/>", properties)
-            told = set[tuple[str | None, str | None]]()
-            while len(told) < 2 * len(made_up):  # the signed receipt and the one for software, of each
+            collected = set[tuple[str | None, str | None]]()
+            while len(collected) < 2 * len(made_up):  # the signed receipt and the one for software, of each
                 message = await platform.hear()
                 if message.correlation_id in made_up:
-                    told.add((message.correlation_id, message.type))
+                    collected.add((message.correlation_id, message.type))
 
     run(test, _UNTIL_TOLD)
     amqp.gateway.until(lambda: connections_lost(amqp) != before and connected_again(amqp))

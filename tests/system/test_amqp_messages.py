@@ -93,8 +93,10 @@ def test_the_tools_of_another_maker_hear_receipts(amqp: Place) -> None:
             body = render(owing_nothing("AMQPWAY0007"))
             await platform.send(body, "way-7", reply_to=own.name)
             url = amqp.rabbit.url(amqp.vhost, "broker-aa")
-            said = await asyncio.to_thread(tool, "amqp-consume", "-u", url, "-q", own.name, "-c", "1", "cat")
-            assert xml.parse(said.stdout) is not None
+            result = await asyncio.to_thread(
+                tool, "amqp-consume", "-u", url, "-q", own.name, "-c", "1", "cat"
+            )
+            assert xml.parse(result.stdout) is not None
 
     run(test)
 
@@ -110,8 +112,8 @@ def test_a_package_that_was_uploaded_over_sftp_is_claimed(amqp: Place) -> None:
             assert stored(amqp.gateway, "way-8.xml") == ["amqp"]
             # It is a message now: there is nothing to claim any more.
             await claim(platform, "way-8.xml.part", body, "way-8b")
-            told = await platform.refusal("way-8b")
-            assert told.headers["x-reason"] == "claim-missing"
+            refusal = await platform.refusal("way-8b")
+            assert refusal.headers["x-reason"] == "claim-missing"
 
     run(test)
 
@@ -130,11 +132,11 @@ def test_of_many_claims_of_one_upload_only_those_that_are_true_are_taken(amqp: P
                     for each in ids
                 )
             )
-            told: set[str | None] = set()
-            while not told >= {*ids}:  # the queue may have receipts of other tests
+            collected: set[str | None] = set()
+            while not collected >= {*ids}:  # the queue may have receipts of other tests
                 message = await platform.hear()
                 if message.type == "refused" or message.headers.get("final"):
-                    told.add(message.correlation_id)
+                    collected.add(message.correlation_id)
             with amqp.gateway.reading() as store:
                 sizes = store.execute(select(messages.c.size).where(messages.c.name == "way-9.xml"))
                 assert {*sizes.scalars()} == {len(body)}

@@ -48,16 +48,16 @@ def test_a_message_that_cannot_be_taken_is_put_aside_and_its_sender_told(amqp: P
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             given = {"message_id": f"refused {case}", "correlation_id": case, **properties}
             await platform.send(body, **given)
-            told = await platform.refusal(case)
+            refusal = await platform.refusal(case)
             aside = await dead(amqp.rabbit, amqp.vhost, case)
         assert aside.body == body
         assert aside.headers["x-user"] == "broker-aa"
         assert aside.headers["x-routing-key"] == "declarations"
-        for each in (told, aside):
+        for each in (refusal, aside):
             assert each.headers["x-reason"] == fault.code
             assert each.headers["x-reason-en"]
             assert each.headers["x-reason-zh"]
-        assert json.loads(told.body)["code"] == fault.code
+        assert json.loads(refusal.body)["code"] == fault.code
 
     run(test)
 
@@ -66,8 +66,8 @@ def test_a_package_that_is_too_large_is_put_aside_by_the_broker_and_its_sender_t
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             await platform.send(bytes(LARGEST + 1), "large", correlation_id="large")
-            told = await platform.refusal("large")
-            assert told.headers["x-reason"] == Fault.AMQP_SIZE.code
+            refusal = await platform.refusal("large")
+            assert refusal.headers["x-reason"] == Fault.AMQP_SIZE.code
             assert "x-death" in (await dead(amqp.rabbit, amqp.vhost, "large")).headers
 
     run(test)
@@ -116,8 +116,8 @@ def test_a_claim_of_an_upload_that_is_not_it_leaves_the_upload(
     async def test(client: Any) -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             await platform.send(claim(f"{fault.code}.zip.part"), fault.code, content_type=CLAIM)
-            told = await platform.refusal(fault.code)
-            assert told.headers["x-reason"] == fault.code
+            refusal = await platform.refusal(fault.code)
+            assert refusal.headers["x-reason"] == fault.code
             await dead(amqp.rabbit, amqp.vhost, None)
         assert f"{fault.code}.zip.part" in await asyncio.to_thread(client.listdir, "/OutBox")
 
@@ -132,8 +132,8 @@ def test_what_is_beyond_an_accounts_allowance_is_refused_by_a_notice(amqp: Place
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost, "broker-b") as platform:
             await platform.send(b"<longer-than-ten/>", "beyond", correlation_id="beyond")
-            told = await platform.refusal("beyond")
-        assert told.headers["x-reason"] == Fault.ALLOWANCE_USED.code
+            refusal = await platform.refusal("beyond")
+        assert refusal.headers["x-reason"] == Fault.ALLOWANCE_USED.code
 
     _allow(amqp, 10)
     try:

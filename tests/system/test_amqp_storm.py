@@ -172,11 +172,11 @@ def test_what_was_confirmed_while_something_was_killed_has_one_final_receipt_eac
 
 def _finals(place: Place) -> dict[str, int]:
     """How many different final receipts the store has, by the message id of what they are for."""
-    of = (
+    query = (
         select(replies.c.message_id, func.count(func.distinct(receipts.c.body)))
         .join(receipts, receipts.c.message == replies.c.message)
         .where(receipts.c.final)
         .group_by(replies.c.message_id)
     )
     with place.gateway.reading() as store:
-        return {row[0]: row[1] for row in store.execute(of)}
+        return {row[0]: row[1] for row in store.execute(query)}

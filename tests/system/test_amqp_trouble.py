@@ -25,10 +25,10 @@ def stored(place: Place) -> list[str]:
 
 def why_lost(place: Place) -> list[str]:
     """Why the consuming connection was lost, each time."""
-    said = [json.loads(line) for line in place.gateway.log.read_text("utf-8").splitlines()]
+    logged = [json.loads(line) for line in place.gateway.log.read_text("utf-8").splitlines()]
     return [
         each["why"]
-        for each in said
+        for each in logged
         if each["event"] == "broker lost" and each["connection"] == "gateway incoming"
     ]
 
@@ -97,11 +97,11 @@ def test_a_queue_that_is_there_with_other_arguments_is_told_of_and_left_alone_un
             await channel.declare_queue("gateway.in", durable=True)  # of the classic type
             with place.gateway:
                 await asyncio.to_thread(place.gateway.until, lambda: len(why_lost(place)) >= 3)
-                told = why_lost(place)
-                assert all("PRECONDITION_FAILED" in why and "'gateway.in'" in why for why in told)
-                assert all("inequivalent arg" in why for why in told)
+                reason = why_lost(place)
+                assert all("PRECONDITION_FAILED" in why and "'gateway.in'" in why for why in reason)
+                assert all("inequivalent arg" in why for why in reason)
                 # The pauses between its attempts double: this many take more than a second.
-                assert len(told) < 10
+                assert len(reason) < 10
                 await channel.queue_delete("gateway.in")
                 await asyncio.to_thread(place.until_connected)
 

@@ -37,8 +37,8 @@ def unused(kind: str) -> str:
 
 def row(gateway: Gateway, statement: Any) -> dict[str, Any]:
     with gateway.reading() as reader:
-        found = reader.execute(statement).mappings().first()
-    return {} if found is None else dict(found)
+        row = reader.execute(statement).mappings().first()
+    return {} if row is None else dict(row)
 
 
 def state_of(gateway: Gateway, number: str) -> str | None:
@@ -62,7 +62,7 @@ def message(gateway: Gateway, name: str, state: str) -> dict[str, Any]:
 
 
 def codes(message: dict[str, Any]) -> list[str]:
-    return [found["code"] for found in message["findings"]]
+    return [finding["code"] for finding in message["findings"]]
 
 
 def given(gateway: Gateway, account: str, kind: str, name: str) -> etree._Element:

@@ -29,9 +29,9 @@ def customs(node: Mortal, tmp_path: Path) -> Iterator[Customs]:
 
 
 def standing(node: Mortal) -> dict[str, Any]:
-    said = node.cli("backends", "list", "--json")
-    assert said.returncode == 0, said.stderr
-    rows = {row["name"]: row for row in json.loads(said.stdout)}
+    result = node.cli("backends", "list", "--json")
+    assert result.returncode == 0, result.stderr
+    rows = {row["name"]: row for row in json.loads(result.stdout)}
     assert list(rows) == ["customs", "association"]
     return dict(rows[NAME])
 

@@ -16,15 +16,15 @@ def test_each_client_gets_its_receipts_under_the_name_that_it_meant(tmp_path: Pa
             with gateway.login(BROKER).session() as client:
                 steps(client, f"{steps.__name__}.xml", render(Declaration(reference=steps.__name__.upper())))
 
-        def told() -> list[str]:
+        def scene() -> list[str]:
             return [name for name in gateway.inbox(BROKER) if name.startswith("Gateway_")]
 
-        gateway.until(lambda: len(told()) == len(LISTED))
+        gateway.until(lambda: len(scene()) == len(LISTED))
         names = {f"{steps.__name__}.xml" for steps in LISTED}
         with gateway.login(BROKER).session() as client:
             assert set(client.listdir("/SentBox")) == names
             assert client.listdir("/OutBox") == client.listdir("/FailBox") == []
         for name in names:
-            assert len([each for each in told() if f"_{name.removesuffix('.xml')}" in each]) == 1, told()
+            assert len([each for each in scene() if f"_{name.removesuffix('.xml')}" in each]) == 1, scene()
         for spoilt in ("partial", "XyZ987", "writing", "filepart", "_."):
             assert not [each for each in gateway.inbox(BROKER) if spoilt in each]

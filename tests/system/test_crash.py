@@ -139,5 +139,5 @@ def stored(mortal: Mortal, name: str) -> int:
 def taken(mortal: Mortal, reference: str) -> int:
     """How often customs took something new under this reference."""
     with closing(sqlite3.connect(mortal.home.path / "backends" / "customs" / "customs.db")) as customs:
-        found = customs.execute("SELECT key FROM submissions WHERE reference = ?", (reference,)).fetchall()
-    return len(found)
+        rows = customs.execute("SELECT key FROM submissions WHERE reference = ?", (reference,)).fetchall()
+    return len(rows)

@@ -41,8 +41,8 @@ def shown(gateway: Gateway, group: str, wanted: str) -> dict[str, Any]:
     with gateway.reading() as reader:
         if group == "documents":
             return show_owed(reader, wanted, datetime.now(UTC)) or {}
-        found = find_messages(reader, wanted)
-        return show_message(reader, found[0], utc_now()) if found else {}
+        row = find_messages(reader, wanted)
+        return show_message(reader, row[0], utc_now()) if row else {}
 
 
 def reaches(gateway: Gateway, wanted: str, state: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def requests_in(gateway: Gateway, account: str, message: str) -> list[bytes]:
 def asked_for(gateway: Gateway, account: str, message: str, count: int = 1) -> list[etree._Element]:
     """So many requests that the account got, each signed by the gateway."""
     bodies: list[bytes] = gateway.until(
-        lambda: len(found := requests_in(gateway, account, message)) >= count and found
+        lambda: len(requests := requests_in(gateway, account, message)) >= count and requests
     )
     certificate = gateway.home.certificate.read_text()
     assert all(xmlsec1_trusts(body, certificate) for body in bodies)
@@ -141,10 +141,10 @@ def test_without_documents_that_are_due_with_it_a_declaration_is_refused_and_tol
 ) -> None:
     declare(gateway, "WITH-1", "trader-b")
     message = reaches(gateway, "WITH-1", "rejected")
-    assert [found["code"] for found in message["findings"]] == ["documents-due"] * 2
+    assert [finding["code"] for finding in message["findings"]] == ["documents-due"] * 2
     (failed,) = (each["name"] for each in message["receipts"] if each["name"].startswith("Failed_"))
-    told = gateway.read("broker-aa", f"/InBox/{failed}").decode()
-    assert all(f"{name}（{code}）" in told for code, name in ((INVOICE, "发票"), (CONTRACT, "合同")))
+    text = gateway.read("broker-aa", f"/InBox/{failed}").decode()
+    assert all(f"{name}（{code}）" in text for code, name in ((INVOICE, "发票"), (CONTRACT, "合同")))
 
 
 def test_an_enterprise_that_keeps_its_papers_owes_none(gateway: Gateway) -> None:
@@ -160,8 +160,8 @@ def test_what_customs_asks_for_lets_a_declaration_go_on_when_it_comes(gateway: G
     declare(gateway, "SUPPLEMENT-1", "trader-aa")
     message = gateway.until(
         lambda: (
-            (found := shown(gateway, "messages", "SUPPLEMENT-1")).get("customs_status") == "supplement_asked"
-            and found
+            (row := shown(gateway, "messages", "SUPPLEMENT-1")).get("customs_status") == "supplement_asked"
+            and row
         )
     )
     (request,) = asked_for(gateway, "broker-aa", message["id"])

@@ -81,17 +81,17 @@ def fetched(office: Office, folder: Path) -> dict[str, bytes]:
 
 
 def test_customs_reads_a_whole_dossier_and_it_is_what_was_sent(office: Office, tmp_path: Path) -> None:
-    found = fetched(office, tmp_path)
+    dossier = fetched(office, tmp_path)
 
-    assert found[f"declaration/{DECLARATION}"] == office.package(DECLARATION)
-    assert found[f"documents/{DOCUMENTS}"] == office.package(DOCUMENTS)
+    assert dossier[f"declaration/{DECLARATION}"] == office.package(DECLARATION)
+    assert dossier[f"documents/{DOCUMENTS}"] == office.package(DOCUMENTS)
     sent: dict[str, bytes] = {}
     for name in (DECLARATION, DOCUMENTS):
         with ZipFile(io.BytesIO(office.package(name))) as archive:
             sent |= {entry: archive.read(entry) for entry in archive.namelist()}
-    unpacked = {path.rpartition("/")[2]: body for path, body in found.items()}
+    unpacked = {path.rpartition("/")[2]: body for path, body in dossier.items()}
     assert {name: unpacked[name] for name in sent} == sent
-    assert {path.partition("/")[0] for path in found} == {
+    assert {path.partition("/")[0] for path in dossier} == {
         *("declaration", "documents", "envelope", "agreement", "receipts", "customs", "index.xml")
     }
     with office.gateway.reading() as store:
@@ -99,22 +99,22 @@ def test_customs_reads_a_whole_dossier_and_it_is_what_was_sent(office: Office, t
         answers = select(messages.c.body).where(messages.c.kind == "answer", messages.c.linked.in_(own))
         bodies = set(store.execute(answers).scalars())
         ours = select(receipts.c.body).where(receipts.c.verdict == "accepted", receipts.c.message.in_(own))
-        assert bodies == {body for path, body in found.items() if path.startswith("customs/")}
-        assert set(store.execute(ours).scalars()) <= set(found.values())
+        assert bodies == {body for path, body in dossier.items() if path.startswith("customs/")}
+        assert set(store.execute(ours).scalars()) <= set(dossier.values())
 
 
 def test_the_index_tells_digest_and_size_of_every_part_and_what_was_asked(
     office: Office, tmp_path: Path
 ) -> None:
-    found = fetched(office, tmp_path)
-    index = found.pop("index.xml")
+    dossier = fetched(office, tmp_path)
+    index = dossier.pop("index.xml")
     assert faults_of(schema("gateway", "dossier.xsd"), index) == []
     root = trusted(index)
     listed = {
         part.get("path"): (part.get("size"), part.get("sha256")) for part in root.iterfind("{*}Parts/{*}Part")
     }
     assert listed == {
-        path: (str(len(body)), hashlib.sha256(body).hexdigest()) for path, body in found.items()
+        path: (str(len(body)), hashlib.sha256(body).hexdigest()) for path, body in dossier.items()
     }
     asked = {(each.get("what"), each.get("note")) for each in root.iterfind("{*}Asked")}
     assert ("request", "supplement") in asked
@@ -301,8 +301,8 @@ def test_an_operator_reads_it_with_a_reason_by_any_of_its_numbers(office: Office
     for number in (declaration["id"], declaration["seq_no"], declaration["reference"], later):
         again = office.asked("dossier", "show", number, "--reason", "the same")
         assert again["parts"] == shown["parts"]
-    told = office.asked("dossier", "readings", declaration["id"], "--limit", "0")
-    assert {"complaint 17", "the same"} <= {each["purpose"] for each in told}
+    result = office.asked("dossier", "readings", declaration["id"], "--limit", "0")
+    assert {"complaint 17", "the same"} <= {each["purpose"] for each in result}
 
 
 @pytest.mark.parametrize(
@@ -337,12 +337,12 @@ def test_a_command_that_cannot_be_obeyed_says_why_and_notes_nothing(
 
 def test_an_exported_dossier_is_whole_and_signed(office: Office, tmp_path: Path) -> None:
     file = tmp_path / "entry.zip"
-    said = office.asked("dossier", "export", office.entry, "--to", str(file), "--reason", "稽查")
+    result = office.asked("dossier", "export", office.entry, "--to", str(file), "--reason", "稽查")
     with ZipFile(file) as archive:
         index = archive.read("index.xml")
         found = {name: archive.read(name) for name in archive.namelist() if name != "index.xml"}
     assert [path.name for path in tmp_path.iterdir()] == ["entry.zip"]
-    assert said["parts"] == len(found)
+    assert result["parts"] == len(found)
     assert found[f"declaration/{DECLARATION}"] == office.package(DECLARATION)
     assert faults_of(schema("gateway", "dossier.xsd"), index) == []
     root = trusted(index)

@@ -34,9 +34,9 @@ class Left(Mortal):
     def __init__(self, folder: Path, archive: Path) -> None:
         self._archive = archive
         super().__init__(folder)
-        told = json.loads(Path(str(archive).replace(".tar.gz", ".json")).read_text("utf-8"))
-        self.ends: dict[str, str] = told["ends"]
-        since_the_kill = datetime.now(UTC) - datetime.fromisoformat(told["killed_at"])
+        shown = json.loads(Path(str(archive).replace(".tar.gz", ".json")).read_text("utf-8"))
+        self.ends: dict[str, str] = shown["ends"]
+        since_the_kill = datetime.now(UTC) - datetime.fromisoformat(shown["killed_at"])
         self._ahead = -since_the_kill
         self.hurry_on()
         (partner,) = self.home.settings().partner.values()
@@ -66,8 +66,8 @@ class Left(Mortal):
     def open_work(self) -> dict[str, Sequence[Any]]:
         """What a node has still to do by itself; of what is held, that its sender is not told yet."""
         on_the_way = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNKNOWN)
-        told = select(receipts.c.message).where(receipts.c.verdict == State.HELD)
-        held = (messages.c.state == State.HELD, messages.c.id.not_in(told))
+        statement = select(receipts.c.message).where(receipts.c.verdict == State.HELD)
+        held = (messages.c.state == State.HELD, messages.c.id.not_in(statement))
         waits = (messages.c.kind == "answer", messages.c.state == State.WAITING)
         queries = {
             "received": select(messages.c.name).where(messages.c.state == State.RECEIVED),

@@ -49,12 +49,12 @@ def test_a_declaration_is_released_by_a_customs_over_https_in_envelopes_of_dxp(
         )
         gateway.send(ACCOUNT, "one.xml", render(Declaration(reference="HTTP-1")))
 
-        def told() -> list[str]:
+        def scene() -> list[str]:
             return sorted(
                 each.split("_")[0] for each in gateway.inbox(ACCOUNT) if "_one_" in each and "Receipt" in each
             )
 
-        gateway.until(lambda: len(told()) == 4)
+        gateway.until(lambda: len(scene()) == 4)
         listed = json.loads(gateway.cli("messages", "list", "--json").stdout)
         assert [(each["state"], each["customs_status"]) for each in listed] == [("closed", "closed")]
         assert gateway.stop() == 0

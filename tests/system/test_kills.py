@@ -260,8 +260,10 @@ def served(folder: Path, rabbit: Rabbit, customs: str) -> tuple[Gateway, str, Cu
     )
     gateway.configure("workers", "1")
     settings = home / "gateway.toml"
-    text, found = re.subn(r'^kind = "reference".*$', lambda _: over, settings.read_text("utf-8"), flags=re.M)
-    assert found == 1
+    text, replaced = re.subn(
+        r'^kind = "reference".*$', lambda _: over, settings.read_text("utf-8"), flags=re.M
+    )
+    assert replaced == 1
     settings.write_text(text, "utf-8")
     return gateway, vhost, Customs(home, ["--amqp"] if customs == "amqp" else [])
 

@@ -48,9 +48,10 @@ def receipts(gateway: Gateway, reference: str) -> list[etree._Element]:
 
 
 def verdicts(gateway: Gateway, reference: str) -> list[tuple[str | None, str | None]]:
-    found = receipts(gateway, reference)
+    receipt_rows = receipts(gateway, reference)
     return [
-        (each.findtext(f"{{{NAMESPACE}}}Verdict"), each.findtext(f"{{{NAMESPACE}}}Final")) for each in found
+        (each.findtext(f"{{{NAMESPACE}}}Verdict"), each.findtext(f"{{{NAMESPACE}}}Final"))
+        for each in receipt_rows
     ]
 
 

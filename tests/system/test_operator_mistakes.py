@@ -28,9 +28,9 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_a_file_that_the_system_refuses_is_named(gateway: Gateway) -> None:
     (gateway.home.path / "lock").mkdir()
-    said = run("serve", "--home", gateway.home.path)
-    assert said.returncode == UNREACHABLE
-    assert said.stderr == f"gateway: {gateway.home.path / 'lock'}: Is a directory\n"
+    result = run("serve", "--home", gateway.home.path)
+    assert result.returncode == UNREACHABLE
+    assert result.stderr == f"gateway: {gateway.home.path / 'lock'}: Is a directory\n"
 
 
 def test_a_store_that_cannot_be_opened_is_told_without_the_librarys_words(gateway: Gateway) -> None:
@@ -46,10 +46,10 @@ def test_a_route_to_a_back_end_that_is_not_there_stops_a_node_from_starting(gate
     routes.write_text(
         routes.read_text("utf-8").replace('backend = "customs"', 'backend = "custom"', 1), "utf-8"
     )
-    said = run("serve", "--home", gateway.home.path)
-    assert said.returncode == USAGE
-    assert "routes.toml: route.backend" in said.stderr
-    assert "named custom\n" in said.stderr
+    result = run("serve", "--home", gateway.home.path)
+    assert result.returncode == USAGE
+    assert "routes.toml: route.backend" in result.stderr
+    assert "named custom\n" in result.stderr
     assert run("doctor", "--home", gateway.home.path).returncode == NO
 
 
@@ -70,9 +70,9 @@ def test_a_file_that_the_settings_name_and_that_is_not_there_is_told_by_its_sett
         settings.write(AMQP)
     first = "amqp.password_file: keys/not-there: No such file or directory"
     second = "backend.customs-2.password_file: keys/nor-this: No such file or directory"
-    said = run("serve", "--home", gateway.home.path)
-    assert (said.returncode, said.stdout) == (USAGE, "")
-    assert said.stderr == f"gateway: gateway.toml: {first}; {second}\n"
+    result = run("serve", "--home", gateway.home.path)
+    assert (result.returncode, result.stdout) == (USAGE, "")
+    assert result.stderr == f"gateway: gateway.toml: {first}; {second}\n"
     customs = run("customs", "serve", "--amqp", "--home", gateway.home.path)
     assert (customs.returncode, customs.stderr) == (USAGE, f"gateway: gateway.toml: {second}\n")
     doctor = run("doctor", "--json", "--home", gateway.home.path)
@@ -82,9 +82,9 @@ def test_a_file_that_the_settings_name_and_that_is_not_there_is_told_by_its_sett
 
 def test_a_key_given_for_a_certificate_is_wrong_use(gateway: Gateway) -> None:
     sample = gateway.home.path / "samples" / "trader-b" / "01-import-by-trader.xml"
-    said = run("receipts", "verify", sample, "--certificate", gateway.home.signing_key)
-    assert said.returncode == USAGE
-    assert said.stderr == f"gateway: {gateway.home.signing_key} holds no certificate in PEM form\n"
+    result = run("receipts", "verify", sample, "--certificate", gateway.home.signing_key)
+    assert result.returncode == USAGE
+    assert result.stderr == f"gateway: {gateway.home.signing_key} holds no certificate in PEM form\n"
 
 
 def test_verifying_speaks_of_the_file_and_of_the_certificate_that_were_given(gateway: Gateway) -> None:
@@ -106,10 +106,10 @@ def test_a_declaration_that_names_two_parties_is_checked_as_that_of_the_one(gate
     sound = (home / "samples" / "trader-b" / "01-import-by-trader.xml").read_text("utf-8")
     mixed = home / "mixed.xml"
     mixed.write_text(sound.replace("<AgentCode>1207960303<", "<AgentCode>1207980011<"), "utf-8")
-    said = run("check", mixed, "--home", home)
-    assert said.returncode == NO
-    assert "error wrong-party  mixed.xml line" in said.stdout
-    assert "account-unknown" not in said.stdout
+    result = run("check", mixed, "--home", home)
+    assert result.returncode == NO
+    assert "error wrong-party  mixed.xml line" in result.stdout
+    assert "account-unknown" not in result.stdout
 
 
 def test_a_declaration_that_names_no_party_is_checked_for_all_else(gateway: Gateway) -> None:
@@ -119,10 +119,10 @@ def test_a_declaration_that_names_no_party_is_checked_for_all_else(gateway: Gate
         "<DecSign><OperType>C</OperType></DecSign></DecMessage>",
         "utf-8",
     )
-    said = run("check", nameless, "--home", gateway.home.path)
-    assert said.returncode == NO
-    assert "AgentCode is required" in said.stdout
-    assert "account-unknown" not in said.stdout
+    result = run("check", nameless, "--home", gateway.home.path)
+    assert result.returncode == NO
+    assert "AgentCode is required" in result.stdout
+    assert "account-unknown" not in result.stdout
 
 
 def test_what_several_messages_are_known_by_shows_the_newest_that_is_no_repeat_and_names_the_others(
@@ -148,19 +148,19 @@ def test_what_several_messages_are_known_by_shows_the_newest_that_is_no_repeat_a
 
 
 def test_a_period_that_ends_before_it_begins_is_refused(gateway: Gateway) -> None:
-    said = run(
+    result = run(
         "stats", "findings", "--since", "2027-01-01", "--until", "2026-01-01", "--home", gateway.home.path
     )
-    assert (said.returncode, said.stdout) == (USAGE, "")
-    assert said.stderr == "gateway: --until: 2026-01-01 is before --since 2027-01-01\n"
+    assert (result.returncode, result.stdout) == (USAGE, "")
+    assert result.stderr == "gateway: --until: 2026-01-01 is before --since 2027-01-01\n"
 
 
 @pytest.mark.parametrize("command", [("parties", "import"), ("customs", "ledger", "import", "duties")])
 def test_a_file_that_is_not_there_is_wrong_use(gateway: Gateway, command: tuple[str, ...]) -> None:
-    said = run(*command, "nowhere.toml", "--home", gateway.home.path)
-    assert (said.returncode, said.stdout) == (USAGE, "")
-    assert "'nowhere.toml' does not exist" in said.stderr
-    assert "Errno" not in said.stderr
+    result = run(*command, "nowhere.toml", "--home", gateway.home.path)
+    assert (result.returncode, result.stdout) == (USAGE, "")
+    assert "'nowhere.toml' does not exist" in result.stderr
+    assert "Errno" not in result.stderr
 
 
 def test_tables_say_yes_and_no_and_leave_no_cell_empty(gateway: Gateway) -> None:
@@ -171,6 +171,6 @@ def test_tables_say_yes_and_no_and_leave_no_cell_empty(gateway: Gateway) -> None
 
 def test_words_that_are_no_utf_8_are_told(gateway: Gateway) -> None:
     reason = os.fsdecode(b"caf\xe9")
-    said = run("backends", "pause", "customs", "--reason", reason, "--home", gateway.home.path)
-    assert said.returncode == USAGE
-    assert said.stderr == "gateway: what was given is no text in UTF-8\n"
+    result = run("backends", "pause", "customs", "--reason", reason, "--home", gateway.home.path)
+    assert result.returncode == USAGE
+    assert result.stderr == "gateway: what was given is no text in UTF-8\n"

@@ -54,13 +54,13 @@ def ended(gateway: Gateway) -> dict[str, tuple[str, list[str]]]:
     with gateway.reading() as store:
         own = select(messages.c.name, messages.c.state, messages.c.findings)
         rows = store.execute(own.where(messages.c.account == BROKER, messages.c.kind == "inbound")).all()
-        return {row.name: (row.state, [found["code"] for found in row.findings]) for row in rows}
+        return {row.name: (row.state, [finding["code"] for finding in row.findings]) for row in rows}
 
 
 def judged(gateway: Gateway, names: Iterable[str]) -> bool:
     """Whether each of them waits, or is replaced already."""
-    known = ended(gateway)
-    return all(known.get(each, ("", []))[0] in (State.WAITING, State.REJECTED) for each in names)
+    outcomes = ended(gateway)
+    return all(outcomes.get(each, ("", []))[0] in (State.WAITING, State.REJECTED) for each in names)
 
 
 def test_order_holds_however_the_workers_of_a_node_take_turns(gateway: Gateway) -> None:
@@ -82,7 +82,7 @@ def test_order_holds_however_the_workers_of_a_node_take_turns(gateway: Gateway) 
         all_at_once(gateway, ACCOUNT, notices)
         gateway.until(lambda: not unfinished(gateway.home))
 
-        found = ended(gateway)
+        outcomes = ended(gateway)
         with gateway.reading() as store:
             rows = store.execute(
                 select(agreements.c.number, messages.c.name).join(
@@ -91,11 +91,11 @@ def test_order_holds_however_the_workers_of_a_node_take_turns(gateway: Gateway) 
             ).all()
         used_by = {row.number: row.name for row in rows}
         for place, number in enumerate(numbers):
-            assert found[f"{number}-older.xml"] == (State.REJECTED, [Fault.REPLACED.code])
+            assert outcomes[f"{number}-older.xml"] == (State.REJECTED, [Fault.REPLACED.code])
             # Received first, of those that stand: the other version is gone.
             first = f"{number}-newer.xml" if place % 2 else f"{number}-0.xml"
             assert used_by[number] == first
-            assert found[first][0] in FINISHED
+            assert outcomes[first][0] in FINISHED
             left = [name for name in sent if name.startswith(number) and name != first]
-            assert {found[name][0] for name in left} == {State.REJECTED}
+            assert {outcomes[name][0] for name in left} == {State.REJECTED}
     assert violations(gateway.home) == []

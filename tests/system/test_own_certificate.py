@@ -91,9 +91,9 @@ def test_a_pair_that_cannot_be_used_ends_serve_with_2_and_one_line(tmp_path: Pat
     else:
         path = gateway.home.signing_key if broken == "unreadable key" else gateway.home.certificate
         path.write_text("not PEM")
-    said = gateway.cli("serve")
-    assert (said.returncode, said.stdout, len(said.stderr.splitlines())) == (2, "", 1)
-    assert "keys/gateway" in said.stderr
+    result = gateway.cli("serve")
+    assert (result.returncode, result.stdout, len(result.stderr.splitlines())) == (2, "", 1)
+    assert "keys/gateway" in result.stderr
 
 
 def test_behind_its_log_it_goes_on_when_an_operator_takes_the_clock_as_it_is(tmp_path: Path) -> None:

@@ -49,10 +49,10 @@ def asked(home: Path, *arguments: object) -> Any:
 def party(home: Path, called: str) -> Party:
     engine = sqlite_engine(home / "gateway.db", read_only=True)
     register = SqlRegister(engine)
-    found = register.party_called(called) or register.party_of(called)
+    party = register.party_called(called) or register.party_of(called)
     engine.dispose()
-    assert found is not None
-    return found
+    assert party is not None
+    return party
 
 
 def changes(home: Path) -> list[tuple[Any, ...]]:
@@ -152,11 +152,11 @@ def test_a_dry_run_says_the_same_and_changes_nothing(home: Path) -> None:
 
 
 def test_people_are_told_what_an_import_changes(home: Path) -> None:
-    said = gateway(home, "import", table(home, NEW, TO_BROKER_B), "--dry-run").stdout
+    printed = gateway(home, "import", table(home, NEW, TO_BROKER_B), "--dry-run").stdout
 
-    assert "added      1207960404  天津新贸易有限公司" in said
-    assert "classes: B → B until " in said
-    assert "nothing was changed: --dry-run" in said
+    assert "added      1207960404  天津新贸易有限公司" in printed
+    assert "classes: B → B until " in printed
+    assert "nothing was changed: --dry-run" in printed
 
 
 @pytest.mark.parametrize(

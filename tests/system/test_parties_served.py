@@ -114,13 +114,13 @@ def test_customs_is_told_a_class_that_is_imported_while_the_node_runs(
 ) -> None:
     (tmp_path / "classes.csv").write_text("code,class\n3122280022,A\n")
 
-    def told(reference: str) -> str:
+    def scene(reference: str) -> str:
         message = judged(gateway, "broker-b", reference, declaration("broker-b", reference))
         with gateway.reading() as reader:
             query = select(deliveries.c.envelope).where(deliveries.c.message == message["id"])
             root: etree._Element = trusted(reader.execute(query).scalar_one())
         return read_envelope(root).sender["class"]
 
-    assert told("PARTYCLASS0000001") == "B"
+    assert scene("PARTYCLASS0000001") == "B"
     asked(gateway, "import", tmp_path / "classes.csv")
-    assert told("PARTYCLASS0000002") == "A"
+    assert scene("PARTYCLASS0000002") == "A"

@@ -89,10 +89,10 @@ def test_a_notice_is_verified_without_the_gateway(gateway: Gateway, tmp_path: Pa
     file = tmp_path / name
     file.write_bytes(body := gateway.read("premises", f"/InBox/{name}"))
     certificate = str(gateway.home.certificate)
-    found = json.loads(
+    shown = json.loads(
         gateway.cli("receipts", "verify", str(file), "--certificate", certificate, "--json").stdout
     )
-    assert (found["valid"], found["document"], found["class"]) == (True, "DeclarationNotice", "released")
+    assert (shown["valid"], shown["document"], shown["class"]) == (True, "DeclarationNotice", "released")
     file.write_bytes(body.replace(b"<Class>released<", b"<Class>reviewed<"))
     changed = gateway.cli("receipts", "verify", str(file), "--certificate", certificate, "--json")
     assert (changed.returncode, json.loads(changed.stdout)["code"]) == (1, "signature-invalid")

@@ -151,31 +151,33 @@ TRADERS: Final = {
 BROKERS: Final = {name: enterprise("报关", serial, "8") for serial, name in enumerate(CLASSES, start=11)}
 
 
-def party(of: Enterprise, role: Role, name: str, keys: tuple[str, ...]) -> Party:
+def party(enterprise: Enterprise, role: Role, name: str, keys: tuple[str, ...]) -> Party:
     return Party(
-        code=of.code,
-        scc=of.scc,
-        name=of.name,
+        code=enterprise.code,
+        scc=enterprise.scc,
+        name=enterprise.name,
         roles=(role,),
         classes=(ClassPeriod(trader_class=TraderClass("AA" if name == KEEPS else name)),),
         contracts=(Contract(district="0200"),),
         keeps_papers=(Period(),) if name == KEEPS else (),
-        account=Account(name=account(of), keys=keys),
+        account=Account(name=account(enterprise), keys=keys),
     )
 
 
-def account(of: Enterprise) -> str:
-    return f"t{of.code}"
+def account(enterprise: Enterprise) -> str:
+    return f"t{enterprise.code}"
 
 
 def register(home: Home) -> None:
     """Traders and brokers of every class, with mandates between them all, that log in as broker-aa does."""
     database = Database(sqlite_engine(home.database))
     with database.engine.connect() as reader:
-        known = registered(reader)
-    (like,) = (each.account for each in known.values() if each.account and each.account.name == "broker-aa")
-    parties = [party(of, Role.TRADER, name, like.keys) for name, of in TRADERS.items()]
-    parties += [party(of, Role.BROKER, name, like.keys) for name, of in BROKERS.items()]
+        register = registered(reader)
+    (like,) = (
+        each.account for each in register.values() if each.account and each.account.name == "broker-aa"
+    )
+    parties = [party(enterprise, Role.TRADER, name, like.keys) for name, enterprise in TRADERS.items()]
+    parties += [party(enterprise, Role.BROKER, name, like.keys) for name, enterprise in BROKERS.items()]
     changes = [PartyChange(before=None, after=each) for each in parties]
     database.submit(lambda to: write(to, changes, "tests", "", utc_now())).result()
     for serial, (trader, broker) in enumerate(product(TRADERS.values(), BROKERS.values())):
@@ -220,12 +222,12 @@ def send(login: Login, own: list[Cell]) -> None:
 
 
 def settled(gateway: Gateway, wanted: list[Cell]) -> bool:
-    found = read(gateway)
+    rows = read(gateway)
     return all(
-        cell.reference in found and found[cell.reference]["customs_status"] == cell.customs_status
+        cell.reference in rows and rows[cell.reference]["customs_status"] == cell.customs_status
         for cell in wanted
         if not cell.faults
-    ) and all(found.get(cell.reference, {}).get("state") != State.RECEIVED for cell in wanted)
+    ) and all(rows.get(cell.reference, {}).get("state") != State.RECEIVED for cell in wanted)
 
 
 def read(gateway: Gateway) -> dict[str, dict[str, Any]]:

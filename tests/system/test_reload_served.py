@@ -50,11 +50,11 @@ def test_host_keys_are_taken_for_connections_from_then_on(tmp_path: Path) -> Non
             path.unlink()
             write_private(path, private)
             unwell = gateway.cli("doctor", "--json")
-            (found,) = [each for each in json.loads(unwell.stdout) if each["check"] == "in force"]
-            assert "keys/ssh_host_*" in found["detail"]
+            (listed,) = [each for each in json.loads(unwell.stdout) if each["check"] == "in force"]
+            assert "keys/ssh_host_*" in listed["detail"]
             assert shown(gateway) == before
-            said = json.loads(gateway.cli("reload", "--json").stdout)
-            assert (said["changed"], said["needs_restart"]) == (["keys/ssh_host_*"], [])
+            listed = json.loads(gateway.cli("reload", "--json").stdout)
+            assert (listed["changed"], listed["needs_restart"]) == (["keys/ssh_host_*"], [])
             assert shown(gateway) == line != before
             assert standing.listdir("/") == ["FailBox", "InBox", "OutBox", "SentBox"]
             path.write_bytes(b"cut off")
@@ -83,10 +83,10 @@ def test_what_the_node_runs_by_is_what_reload_took_and_everyone_says_where_the_f
         ):
             assert "differing from what the node runs by" in gateway.cli(*command).stderr, command
         unwell = gateway.cli("doctor", "--json")
-        (found,) = [each for each in json.loads(unwell.stdout) if each["check"] == "in force"]
-        assert (unwell.returncode, found["ok"]) == (1, False)
-        assert "policy.toml" in found["detail"]
-        assert "routes.toml" not in found["detail"]
+        (shown,) = [each for each in json.loads(unwell.stdout) if each["check"] == "in force"]
+        assert (unwell.returncode, shown["ok"]) == (1, False)
+        assert "policy.toml" in shown["detail"]
+        assert "routes.toml" not in shown["detail"]
         gateway.send(BROKER, "R1.xml", sample.read_bytes())
         gateway.until(
             lambda: json.loads(gateway.cli("messages", "show", "R1", "--json").stdout)["state"] == "closed"
@@ -97,9 +97,9 @@ def test_what_the_node_runs_by_is_what_reload_took_and_everyone_says_where_the_f
         assert (refused.returncode, "nowhere" in refused.stderr) == (1, True)
         edit(gateway, "routes.toml", 'backend = "nowhere"', 'backend = "customs"')
         edit(gateway, "gateway.toml", "seconds = 60 ", "seconds = 61 ")
-        said = json.loads(gateway.cli("reload", "--json").stdout)
-        assert (said["reloaded"], said["changed"]) == (True, ["policy.toml"])
-        assert said["needs_restart"] == ["judging.seconds"]
+        shown = json.loads(gateway.cli("reload", "--json").stdout)
+        assert (shown["reloaded"], shown["changed"]) == (True, ["policy.toml"])
+        assert shown["needs_restart"] == ["judging.seconds"]
         gateway.send(BROKER, "R2.xml", render(Declaration(reference="R2", lines=lines(2))))
         gateway.until(
             lambda: json.loads(gateway.cli("messages", "show", "R2", "--json").stdout)["state"] == "rejected"

@@ -46,10 +46,10 @@ def test_customs_that_cannot_be_asked_is_named_and_sent_the_same_key_again(
         async with await aio_pika.connect(rabbit.url(settings.vhost, settings.user)) as there:
             async with asyncio.timeout(WITHIN):
                 queue = await (await there.channel()).get_queue(settings.submissions)
-                found = []
+                collected = []
                 while (message := await queue.get(no_ack=True, fail=False)) is not None:
-                    found.append(message.message_id)
-                return found
+                    collected.append(message.message_id)
+                return collected
 
     with gateway:
         said("backends", "pause", "customs", "--reason", "maintenance")

@@ -74,8 +74,8 @@ def test_nothing_that_was_sent_after_a_backup_is_sent_again_by_what_is_restored(
         assert state(gateway, SETTLED) == State.CLOSED
         went_on(gateway)
         with gateway.reading() as store:
-            of = {row.id: row.reference for row in store.execute(select(messages))}
-            notes = {of[row.message]: row.note for row in store.execute(select(deliveries))}
+            rows = {row.id: row.reference for row in store.execute(select(messages))}
+            notes = {rows[row.message]: row.note for row in store.execute(select(deliveries))}
         assert (notes[UNSETTLED], notes[WAITING]) == ("asked by key", "asked by key")
         assert gateway.stop() == 0
         assert calls(gateway.home) == before

@@ -39,8 +39,8 @@ def all_are(gateway: Gateway, names: dict[str, bytes], state: str) -> None:
 def verdicts(gateway: Gateway, name: str) -> list[str]:
     """What the receipts in the InBox about this file say, oldest first."""
     base = name.removesuffix(".xml")
-    told = [each for each in gateway.inbox(ACCOUNT) if each.startswith(f"Gateway_{base}_")]
-    bodies = [xml.parse(gateway.read(ACCOUNT, f"/InBox/{each}")) for each in sorted(told)]
+    receipt_rows = [each for each in gateway.inbox(ACCOUNT) if each.startswith(f"Gateway_{base}_")]
+    bodies = [xml.parse(gateway.read(ACCOUNT, f"/InBox/{each}")) for each in sorted(receipt_rows)]
     return [body.findtext("{*}Verdict") or "" for body in bodies]
 
 
@@ -83,8 +83,8 @@ def test_what_waits_in_vain_is_refused_when_its_time_is_over(gateway: Gateway) -
         gateway.send(ACCOUNT, name, body)
     all_are(gateway, XML | alone, "rejected")
     with gateway.reading() as store:
-        said = store.execute(select(receipts.c.verdict, receipts.c.final)).all()
-    assert sorted(tuple(each) for each in said if each.verdict) == [
+        rows = store.execute(select(receipts.c.verdict, receipts.c.final)).all()
+    assert sorted(tuple(each) for each in rows if each.verdict) == [
         ("rejected", True),
         ("rejected", True),
         ("waiting", False),

@@ -54,9 +54,9 @@ class Customs:
             )
         assert self._process.stdout is not None
         with self._process.stdout as stdout:
-            said = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
-        assert said, self._log.read_text("utf-8")
-        assert json.loads(said) == {
+            line = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
+        assert line, self._log.read_text("utf-8")
+        assert json.loads(line) == {
             "ready": True,
             "folder": str(self._home / "exchange"),
             "pid": self._process.pid,
@@ -223,9 +223,9 @@ def test_a_customs_that_knows_another_gateway_refuses_and_the_sender_is_told(tmp
         assert message["customs_status"] == "refused"
         assert inbox(node, reference) == ["Failed", "Gateway"]
         (failed,) = [name for name in node.inbox(ACCOUNT) if name.startswith(f"Failed_{reference}_")]
-        told = values(node.read(ACCOUNT, f"/InBox/{failed}"))
-        assert (told["ResponseCode"], told["ClientSeqNo"]) == ("1", reference)
-        assert "certificate-unknown" in told["ErrorMessage"]
+        text = values(node.read(ACCOUNT, f"/InBox/{failed}"))
+        assert (text["ResponseCode"], text["ClientSeqNo"]) == ("1", reference)
+        assert "certificate-unknown" in text["ErrorMessage"]
         assert (node.home.path / "exchange" / "refused" / f"{message['id']}.zip").is_file()
 
 

@@ -164,10 +164,10 @@ def test_what_was_judged_is_read_from_its_folder_and_cannot_be_removed_or_change
             file.write(b"refused package")
         served.judge(Event.REFUSED)
         assert client.listdir("/FailBox") == ["a.zip"]
-        with client.open("/FailBox/a.zip", "rb") as found:
-            assert found.read() == b"refused package"
+        with client.open("/FailBox/a.zip", "rb") as handle:
+            assert handle.read() == b"refused package"
             with pytest.raises(PermissionError):
-                found.truncate(1)
+                handle.truncate(1)
         with pytest.raises(PermissionError):
             client.remove("/FailBox/a.zip")
         with pytest.raises(PermissionError):

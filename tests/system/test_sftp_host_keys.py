@@ -71,8 +71,8 @@ def test_a_client_learns_the_next_key_before_it_takes_the_place(
     with serving(tmp_path, host_keys=read_host_keys(folder)) as served:
         knows(served, served.broker, lines["ed25519"])
         assert served.broker.sftp("pwd", options=["-o", "UpdateHostKeys=yes"]).returncode == 0
-        known = (served.broker.folder / "known_hosts").read_text()
-        assert {line.split()[2] for line in known.splitlines()} == {
+        known_hosts = (served.broker.folder / "known_hosts").read_text()
+        assert {line.split()[2] for line in known_hosts.splitlines()} == {
             line.split()[1] for line in lines.values()
         }
     changed = tmp_path / "changed"
@@ -81,7 +81,7 @@ def test_a_client_learns_the_next_key_before_it_takes_the_place(
     (tmp_path / "second").mkdir()
     with serving(tmp_path / "second", host_keys=read_host_keys(changed)) as served:
         entry = f"[{served.host}]:{served.port}"
-        learnt = [f"{entry} {line.split(maxsplit=1)[1]}" for line in known.splitlines()]
+        learnt = [f"{entry} {line.split(maxsplit=1)[1]}" for line in known_hosts.splitlines()]
         (served.broker.folder / "known_hosts").write_text("\n".join(learnt) + "\n")
         assert served.broker.sftp("pwd").returncode == 0
 

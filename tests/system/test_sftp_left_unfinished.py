@@ -33,10 +33,10 @@ def test_it_is_told_in_the_in_box_after_an_hour_until_it_is_finished(served: Ser
         assert served.server.left_unfinished() == {"broker": 1}
         _receipt, name = client.listdir("/InBox")
         assert name.startswith("Unfinished_报关单.xml.writing_")
-        told = client.open(f"/InBox/{name}").read().decode()
-        assert "报关单.xml.writing" in told
-        assert "改为正式文件名" in told
-        assert client.stat(f"/InBox/{name}").st_size == len(told.encode())
+        text = client.open(f"/InBox/{name}").read().decode()
+        assert "报关单.xml.writing" in text
+        assert "改为正式文件名" in text
+        assert client.stat(f"/InBox/{name}").st_size == len(text.encode())
         assert other.listdir("/InBox") == []
         client.rename("/OutBox/报关单.xml.writing", "/OutBox/报关单.xml")
         assert client.listdir("/InBox") == ["Receipt_000000.xml"]
@@ -72,9 +72,9 @@ def test_what_a_restart_removes_is_told_until_its_sender_has_read_it(tmp_path: P
         moved, left = sorted(client.listdir("/InBox"))
         assert moved.startswith("Unfinished_moved.xml.part_")
         assert left.startswith("Unfinished_报关单.xml.writing_")
-        told = client.open(f"/InBox/{left}").read().decode()
-        assert "重启时已删除" in told
-        assert "Send it again" in told
+        text = client.open(f"/InBox/{left}").read().decode()
+        assert "重启时已删除" in text
+        assert "Send it again" in text
         assert (other.listdir("/InBox"), client.listdir("/OutBox")) == ([], ["finished.xml"])
         client.remove(f"/InBox/{moved}")
         assert client.listdir("/InBox") == [left]

@@ -55,7 +55,7 @@ def test_both_offices_get_it_and_every_step_is_told(course: str, gateway: Gatewa
     name = f"{course.replace(' ', '-')}.zip"
     gateway.send(ACCOUNT, name, packed(transit(course, f"T{list(COURSES).index(course):017}")))
 
-    def told() -> list[str]:
+    def scene() -> list[str]:
         with gateway.reading() as store:
             query = (
                 select(receipts.c.body)
@@ -71,8 +71,8 @@ def test_both_offices_get_it_and_every_step_is_told(course: str, gateway: Gatewa
         return [xml.parse(body).findtext(".//CHANNEL") or "" for body in bodies]
 
     said = COURSES[course][2].split()
-    gateway.until(lambda: len(told()) == len(said), seconds=25)
-    assert told() == said
+    gateway.until(lambda: len(scene()) == len(said), seconds=25)
+    assert scene() == said
     with gateway.reading() as store:
         row = store.execute(select(messages).where(messages.c.name == name)).one()
         sent = store.execute(select(deliveries).where(deliveries.c.message == row.id)).all()

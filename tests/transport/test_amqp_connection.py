@@ -135,13 +135,13 @@ def test_messages_of_one_id_at_the_same_time_are_told_apart(rabbit: Rabbit, tmp_
             await connection.until_connected()
             async with await aio_pika.connect(rabbit.url(settings.vhost, "gateway")) as peer:
                 await (await peer.channel()).declare_queue("there", durable=True)
-                said = await asyncio.gather(
+                results = await asyncio.gather(
                     *(
                         connection.publish("", "there" if each % 2 else "nowhere", note("same"))
                         for each in range(20)
                     )
                 )
-        assert said == [PublishResult.RETURNED, PublishResult.CONFIRMED] * 10
+        assert results == [PublishResult.RETURNED, PublishResult.CONFIRMED] * 10
 
     run(test)
 
@@ -201,8 +201,8 @@ def test_a_broker_without_memory_makes_publishing_busy_and_loses_nothing(
             assert await publisher.publish("", "q", note("1", b"1")) is PublishResult.CONFIRMED
             await asyncio.to_thread(mortal_rabbit.ctl, "set_vm_memory_high_watermark", "absolute", "1000000")
             try:
-                said = await publisher.publish("", "q", note("2", b"2"))
-                assert said in (PublishResult.BUSY, PublishResult.UNKNOWN)
+                results = await publisher.publish("", "q", note("2", b"2"))
+                assert results in (PublishResult.BUSY, PublishResult.UNKNOWN)
                 assert await publisher.publish("", "q", note("3", b"3")) is PublishResult.BUSY
                 assert consumer.connected
                 await until(lambda: publisher.blocked)
@@ -213,7 +213,7 @@ def test_a_broker_without_memory_makes_publishing_busy_and_loses_nothing(
             bodies = [await heard.get()]
             while bodies[-1] != b"4":
                 bodies.append(await heard.get())
-            assert bodies == [b"1", *([b"2"] if said is PublishResult.UNKNOWN else []), b"4"]
+            assert bodies == [b"1", *([b"2"] if results is PublishResult.UNKNOWN else []), b"4"]
 
     run(test)
 

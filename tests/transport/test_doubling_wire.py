@@ -147,8 +147,8 @@ def looked_at(message: IncomingMessage) -> object:
     """All that is done with a message, whoever it is from, beside what its content is judged by."""
     letter = dead_letter(message, FOUND)
     aside = put_aside(message, "why")
-    told = notice(reply_of(message, ACCOUNT), FOUND)
-    written = [can_be_written(each, MOST) for each in (letter, aside, told)]
+    message_out = notice(reply_of(message, ACCOUNT), FOUND)
+    written = [can_be_written(each, MOST) for each in (letter, aside, message_out)]
     facts = facts_of(message)
     try:
         return validate(message, ACCOUNT, MOST), text_in(message), word_in(message), written, facts
@@ -241,10 +241,10 @@ def test_a_table_is_read_as_the_library_reads_it_and_no_field_reaches_beyond_it(
         field(b"v", b"V", b""),
     )
     read_all_there_is()
-    _size, _channel, found = pamqp.frame.unmarshal(content_header(Properties(headers=whole), 4))
-    told = dict(cast(Any, found).properties.headers)
-    assert str(told.pop("d")) == "1.5"
-    assert told == {"t": True, "l": -5, "x": b"\0\1", "f": {"A": [None, "单"]}, "v": None}
+    _size, _channel, frame = pamqp.frame.unmarshal(content_header(Properties(headers=whole), 4))
+    headers = dict(cast(Any, frame).properties.headers)
+    assert str(headers.pop("d")) == "1.5"
+    assert headers == {"t": True, "l": -5, "x": b"\0\1", "f": {"A": [None, "单"]}, "v": None}
     for spoilt in (
         field(b"a", b"S", struct.pack(">I", 100) + b"x"),
         field(b"a", b"F", struct.pack(">I", 100)),
@@ -253,5 +253,5 @@ def test_a_table_is_read_as_the_library_reads_it_and_no_field_reaches_beyond_it(
         b"\xff" + b"name",
         b"\4name",
     ):
-        _size, _channel, found = pamqp.frame.unmarshal(content_header(Properties(headers=table(spoilt)), 4))
-        assert cast(Any, found).properties.headers == {UNREADABLE: True}
+        _size, _channel, frame = pamqp.frame.unmarshal(content_header(Properties(headers=table(spoilt)), 4))
+        assert cast(Any, frame).properties.headers == {UNREADABLE: True}

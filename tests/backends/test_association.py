@@ -38,9 +38,9 @@ from tests.support.submissions import (
     TRADER,
     Sent,
     asked,
+    given_answers,
     reference_association,
     sent,
-    told,
 )
 from tests.support.validating import families
 
@@ -69,7 +69,9 @@ def signed_notice(answer: Answer) -> AgreementNotice:
 
 
 def notices(association: ReferenceAssociation) -> list[AgreementNotice]:
-    return [signed_notice(each) for each in told(association) if each.name.startswith("AgreementNotice_")]
+    return [
+        signed_notice(each) for each in given_answers(association) if each.name.startswith("AgreementNotice_")
+    ]
 
 
 def acts(association: ReferenceAssociation) -> list[str]:
@@ -80,7 +82,7 @@ def test_a_request_is_numbered_proposed_and_confirmed(association: ReferenceAsso
     once = asked()
     assert once.to(association) == (Outcome.TAKEN, "")
 
-    response, proposed, confirmed = told(association)
+    response, proposed, confirmed = given_answers(association)
     assert response.name == f"ImportAgrResponse_{once.key}.xml"
     root = trusted(response.body)
     kind = families().recognise(root)
@@ -122,7 +124,7 @@ def test_a_request_is_numbered_proposed_and_confirmed(association: ReferenceAsso
 def test_xmlsec1_finds_every_notice_signed_by_the_association(association: ReferenceAssociation) -> None:
     asked().to(association)
 
-    _, *signed = told(association)
+    _, *signed = given_answers(association)
     assert len(signed) == 2
     assert all(xmlsec1_accepts(notice.body, ASSOCIATION) for notice in signed)
     changed = signed[1].body.replace(b">2027-02-28<", b">2037-02-28<")
@@ -160,14 +162,14 @@ def test_its_answer_is_read_as_imported_or_refused(
 ) -> None:
     asked(note=note).to(association)
 
-    assert read(told(association)[0].body, families()).status is status
+    assert read(given_answers(association)[0].body, families()).status is status
 
 
 def test_a_failed_import_has_no_number_and_uses_up_none(association: ReferenceAssociation) -> None:
     asked(note="FAIL-1").to(association)
     asked().to(association)
 
-    roots = [trusted(answer.body) for answer in told(association)]
+    roots = [trusted(answer.body) for answer in given_answers(association)]
     failed, imported, *_ = [families().recognise(root).facts(root) for root in roots]
     assert "consign_no" not in failed
     assert failed["response_code"] not in ("0", "1")
@@ -184,8 +186,8 @@ def test_parties_act_by_hand_and_each_act_is_told(association: ReferenceAssociat
     assert acts(association) == ["proposed", "confirmed", "terminated"]
     last = notices(association)[-1]
     assert (last.agreement.state, last.reason) == (AgreementState.TERMINATED, "合同终止")
-    assert {answer.key for answer in told(association)} == {once.key}
-    assert len({answer.name for answer in told(association)}) == 4
+    assert {answer.key for answer in given_answers(association)} == {once.key}
+    assert len({answer.name for answer in given_answers(association)}) == 4
 
 
 @pytest.mark.parametrize("act", [act for act in Act if act not in LIFE[AgreementState.REFUSED]])
@@ -208,7 +210,7 @@ def test_what_is_in_force_is_amended_as_often_as_its_sides_agree(association: Re
     *_, first, last = notices(association)
     assert (last.agreement, last.reason) == (replace(first.agreement, valid_until=date(2027, 3, 2)), "延期")
     assert first.id != last.id
-    assert len({answer.name for answer in told(association)}) == 5
+    assert len({answer.name for answer in given_answers(association)}) == 5
 
 
 @pytest.mark.parametrize("note", ["SILENT-1", "REFUSE-1"])
@@ -269,7 +271,7 @@ def test_a_request_without_what_makes_an_agreement_is_refused(
     outcome, reason = requested({fact: ""}).to(association)
 
     assert (outcome, reason) == (Outcome.NEVER, f"the request does not tell {fact}")
-    assert told(association) == []
+    assert given_answers(association) == []
 
 
 @pytest.mark.parametrize("wrong", [{"ie_date": "20261131"}, {"ie_date": "soon"}, {"total": "much"}])
@@ -277,7 +279,7 @@ def test_a_request_of_no_date_or_value_is_refused_and_uses_up_no_number(
     association: ReferenceAssociation, wrong: dict[str, str]
 ) -> None:
     assert requested(wrong).to(association)[0] is Outcome.NEVER
-    assert told(association) == []
+    assert given_answers(association) == []
 
     asked().to(association)
     assert notices(association)[0].agreement.number == NUMBER

@@ -20,7 +20,16 @@ from gateway.model.answer import Answer
 from gateway.model.delivery import Outcome
 from gateway.model.message import Part, Pdf
 from tests.support.amqp_backend import lodge
-from tests.support.submissions import BACKENDS, GATEWAY, STRANGER, BackendCase, Opened, Sent, told, values
+from tests.support.submissions import (
+    BACKENDS,
+    GATEWAY,
+    STRANGER,
+    BackendCase,
+    Opened,
+    Sent,
+    given_answers,
+    values,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ def test_the_same_submission_again_has_no_second_effect_and_is_counted(tried: Tr
     outcomes = [once.to(tried.desk)[0] for _ in range(3)]
 
     assert outcomes == [Outcome.TAKEN] * 3
-    assert tried.answered(told(tried.desk))
+    assert tried.answered(given_answers(tried.desk))
     assert tried.calls(once.key) == ["taken"] * (1 if tried.case.exchange else 3)
 
 
@@ -71,7 +80,7 @@ def test_submissions_at_the_same_time_with_one_key_have_one_effect(tried: Tried)
         )
 
     assert {outcome for outcome, _ in asyncio.run(at_once())} == {Outcome.TAKEN}
-    assert tried.answered(told(tried.desk))
+    assert tried.answered(given_answers(tried.desk))
 
 
 def test_asked_it_says_whether_it_has_a_submission(tried: Tried) -> None:
@@ -86,16 +95,16 @@ def test_asked_it_says_whether_it_has_a_submission(tried: Tried) -> None:
 def test_answers_come_oldest_first_and_again_until_acknowledged(tried: Tried) -> None:
     for reference in ("A", "B"):
         tried.sent(reference).to(tried.desk)
-    answers = told(tried.desk)
+    answers = given_answers(tried.desk)
 
     assert tried.answered(answers, 2)
-    assert told(tried.desk) == answers
+    assert given_answers(tried.desk) == answers
     assert asyncio.run(tried.desk.answers(3)) == answers[:3]
 
     asyncio.run(tried.desk.acknowledge([answers[0].id, answers[4].id]))
-    assert told(tried.desk) == [*answers[1:4], *answers[5:]]
+    assert given_answers(tried.desk) == [*answers[1:4], *answers[5:]]
     asyncio.run(tried.desk.acknowledge([answer.id for answer in answers]))
-    assert told(tried.desk) == []
+    assert given_answers(tried.desk) == []
 
 
 def test_answers_say_which_submission_they_answer(tried: Tried) -> None:
@@ -104,29 +113,29 @@ def test_answers_say_which_submission_they_answer(tried: Tried) -> None:
     second.to(tried.desk)
 
     each = len(tried.case.answers)
-    assert [answer.key for answer in told(tried.desk)] == [first.key] * each + [second.key] * each
+    assert [answer.key for answer in given_answers(tried.desk)] == [first.key] * each + [second.key] * each
 
 
 def test_answers_have_names_of_their_own(tried: Tried) -> None:
     for reference in ("A", "B", "FAILED-C"):
         tried.sent(reference).to(tried.desk)
 
-    names = [answer.name for answer in told(tried.desk)]
+    names = [answer.name for answer in given_answers(tried.desk)]
     assert len(set(names)) == len(names) > len(tried.case.answers) * 2
 
 
 def test_what_was_taken_is_there_when_the_folder_is_opened_again(tried: Tried) -> None:
     once = tried.sent()
     once.to(tried.desk)
-    answers = told(tried.desk)
+    answers = given_answers(tried.desk)
     asyncio.run(tried.desk.acknowledge([answers[0].id]))
     tried.desk.close()
 
     with closing(tried.case.open(tried.folder)) as again:
         assert asyncio.run(again.ask(once.key))[0] is Outcome.TAKEN
-        assert told(again) == answers[1:]
+        assert given_answers(again) == answers[1:]
         assert once.to(again)[0] is Outcome.TAKEN
-        assert told(again) == answers[1:]
+        assert given_answers(again) == answers[1:]
 
 
 def refused(tried: Tried, wrong: Sent) -> str:
@@ -138,7 +147,7 @@ def refused(tried: Tried, wrong: Sent) -> str:
     outcome, reason = wrong.to(tried.desk)
     assert outcome is Outcome.NEVER
     assert asyncio.run(tried.desk.ask(wrong.key))[0] is Outcome.LATER
-    assert told(tried.desk) == []
+    assert given_answers(tried.desk) == []
     assert tried.calls(wrong.key) == ["never"]
     return reason
 
@@ -147,7 +156,7 @@ def refused_by_answer(tried: Tried, exchange: Path, wrong: Sent) -> str:
     """As `refused`, where the connection takes whatever it is given."""
     assert wrong.to(tried.desk) == (Outcome.TAKEN, "")
     assert asyncio.run(tried.desk.ask(wrong.key))[0] is Outcome.TAKEN
-    (answer,) = told(tried.desk)
+    (answer,) = given_answers(tried.desk)
     assert (answer.key, answer.name) == (wrong.key, f"Failed_{wrong.key}.xml")
     assert values(answer)["ResponseCode"] == "1"
     assert tried.calls(wrong.key) == ["never"]
@@ -164,7 +173,7 @@ def refused_over_broker(tried: Tried, wrong: Sent) -> str:
     assert asyncio.run(tried.desk.ask(wrong.key))[0] is None
     assert tried.calls(wrong.key) == ["never"]
     deadline = time.monotonic() + 10
-    while not (answers := told(tried.desk)):
+    while not (answers := given_answers(tried.desk)):
         assert time.monotonic() < deadline
     (answer,) = answers
     assert (answer.key, answer.name) == (wrong.key, f"Failed_{wrong.key}.xml")
@@ -294,7 +303,7 @@ def test_what_it_said_it_took_survives_being_killed(
         for one in work:
             assert one.to(again)[0] is Outcome.TAKEN
         # Over a broker, one that was killed before it noted what it had said says it again.
-        answers = list({(answer.key, answer.name): answer for answer in told(again)}.values())
+        answers = list({(answer.key, answer.name): answer for answer in given_answers(again)}.values())
         assert Tried(case, again, tmp_path).answered(answers, len(work))
         assert {answer.key for answer in answers} == {one.key for one in work}
         numbers = {number for answer in answers if (number := case.number_in(answer))}

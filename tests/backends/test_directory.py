@@ -13,7 +13,7 @@ from adapters.backends.exchange import Exchange
 from adapters.sandbox.customs.serving import ExchangeServing, ServedElsewhere, alone
 from gateway.model.answer import Answer
 from gateway.model.delivery import Outcome
-from tests.support.submissions import CUSTOMS, reference_customs, sent, told
+from tests.support.submissions import CUSTOMS, given_answers, reference_customs, sent
 from tests.support.unfinished import UNFINISHED
 
 
@@ -76,7 +76,7 @@ def test_a_folder_that_is_not_mounted_takes_nothing_and_says_nothing(tmp_path: P
     with closing(DirectoryBackend(tmp_path)) as gateway:
         outcome, reason = once.to(gateway)
         assert (outcome, reason.partition(": ")[2]) == (Outcome.LATER, "No such file or directory")
-        assert told(gateway) == []
+        assert given_answers(gateway) == []
         assert ask(gateway, once.key) is Outcome.UNKNOWN
     assert list(tmp_path.iterdir()) == []
 
@@ -96,7 +96,7 @@ def test_answers_are_heard_by_time_and_number_and_named_for_what_they_answer(
     say(exchange, f"{key}__9__Successed_1.xml", b"1", at=2)
     say(exchange, f"{key}-0202__1__Receipt_R.xml", b"4", at=4)
 
-    answers = told(gateway)
+    answers = given_answers(gateway)
     assert bodies(answers) == [b"1", b"2", b"3", b"4"]
     assert [(answer.key, answer.name) for answer in answers] == [
         (key, "Successed_1.xml"),
@@ -116,15 +116,15 @@ def test_what_is_unfinished_a_folder_or_a_link_is_no_answer(
     (exchange.into / "link.xml").symlink_to(tmp_path / "secret")
     os.mkfifo(exchange.into / "pipe.xml")
 
-    assert told(gateway) == []
+    assert given_answers(gateway) == []
 
 
 def test_a_name_that_is_no_text_is_told_in_one_that_is(exchange: Exchange, gateway: DirectoryBackend) -> None:
     say(exchange, os.fsdecode(b"\xff\n.xml"))
-    (answer,) = told(gateway)
+    (answer,) = given_answers(gateway)
     assert answer.name.encode() == b"\\u{dcff}\\u{a}.xml"
     asyncio.run(gateway.acknowledge([answer.id]))
-    assert told(gateway) == []
+    assert given_answers(gateway) == []
 
 
 def test_no_answer_is_read_beyond_what_any_document_may_have(
@@ -132,7 +132,7 @@ def test_no_answer_is_read_beyond_what_any_document_may_have(
 ) -> None:
     say(exchange, "endless.xml")
     os.truncate(exchange.into / "endless.xml", 1 << 40)
-    (answer,) = told(gateway)
+    (answer,) = given_answers(gateway)
     assert len(answer.body) == 32 * 1024 * 1024 + 1
 
 
@@ -140,10 +140,10 @@ def test_an_answer_that_took_the_name_of_one_that_was_read_is_heard_too(
     exchange: Exchange, gateway: DirectoryBackend
 ) -> None:
     say(exchange, "answer.xml", b"first")
-    (first,) = told(gateway)
+    (first,) = given_answers(gateway)
     say(exchange, "answer.xml", b"second")
     asyncio.run(gateway.acknowledge([first.id]))
-    assert bodies(told(gateway)) == [b"second"]
+    assert bodies(given_answers(gateway)) == [b"second"]
 
 
 def test_an_answer_that_cannot_be_put_away_keeps_no_other_from_being_heard_and_is_heard_once(
@@ -152,15 +152,15 @@ def test_an_answer_that_cannot_be_put_away_keeps_no_other_from_being_heard_and_i
     say(exchange, "stuck.xml", b"1", at=1)
     say(exchange, "next.xml", b"2", at=2)
     (exchange.done / "stuck.xml").mkdir(parents=True)
-    heard = told(gateway)
+    heard = given_answers(gateway)
     assert bodies(heard) == [b"1", b"2"]
 
     asyncio.run(gateway.acknowledge([answer.id for answer in heard]))
 
-    assert told(gateway) == []
+    assert given_answers(gateway) == []
     assert (exchange.done / "next.xml").read_bytes() == b"2"
     say(exchange, "stuck.xml", b"another", at=3)
-    assert bodies(told(gateway)) == [b"another"]
+    assert bodies(given_answers(gateway)) == [b"another"]
 
 
 def test_customs_refuses_what_is_no_submission_and_takes_what_waits_beside_it(
@@ -175,7 +175,7 @@ def test_customs_refuses_what_is_no_submission_and_takes_what_waits_beside_it(
     assert sorted(file.name for file in exchange.refused.iterdir()) == sorted(
         [f"{broken.key}.txt", f"{broken.key}.zip", "letter.txt", "letter.zip"]
     )
-    answers = told(gateway)
+    answers = given_answers(gateway)
     assert [answer.name for answer in answers if answer.key == broken.key] == [f"Failed_{broken.key}.xml"]
     assert len([answer for answer in answers if answer.key == once.key]) == len(CUSTOMS.answers)
     assert list(exchange.out.iterdir()) == []
@@ -187,11 +187,11 @@ def test_what_customs_took_before_it_was_killed_is_put_away_without_a_second_eff
     once = sent()
     once.to(gateway)
     assert look(exchange)
-    answers = told(gateway)
+    answers = given_answers(gateway)
     (exchange.taken / f"{once.key}.zip").rename(exchange.out / f"{once.key}.zip")
 
     assert look(exchange)
-    assert told(gateway) == answers
+    assert given_answers(gateway) == answers
     assert CUSTOMS.calls(exchange.folder / "customs", once.key) == ["taken"]
     assert [file.name for file in exchange.taken.iterdir()] == [f"{once.key}.zip"]
 

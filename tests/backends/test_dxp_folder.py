@@ -8,7 +8,7 @@ from adapters.backends.directory import DirectoryBackend
 from adapters.backends.exchange import Exchange
 from adapters.sandbox.customs.serving import ExchangeServing
 from gateway.model.delivery import Outcome
-from tests.support.submissions import CUSTOMS, DXP, reference_customs, sent, told
+from tests.support.submissions import CUSTOMS, DXP, given_answers, reference_customs, sent
 
 
 def test_submissions_and_answers_over_a_folder_stand_in_envelopes(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_submissions_and_answers_over_a_folder_stand_in_envelopes(tmp_path: Path
         assert [file.name for file in exchange.taken.iterdir()] == [f"{once.key}.xml"]
         assert asyncio.run(gateway.ask(once.key))[0] is Outcome.TAKEN
         assert all(b"<DxpMsg " in file.read_bytes() for file in exchange.into.glob("*.xml"))
-        answers = told(gateway)
+        answers = given_answers(gateway)
 
     assert [answer.name.partition("_")[0] + "_" for answer in answers] == list(CUSTOMS.answers)
     assert {answer.key for answer in answers} == {once.key}
@@ -37,5 +37,5 @@ def test_an_envelope_of_another_message_is_refused(tmp_path: Path) -> None:
             asyncio.run(ExchangeServing(exchange, customs).turn())
             assert asyncio.run(customs.ask(other.key))[0] is Outcome.LATER
         assert [file.name for file in exchange.refused.glob("*.xml")] == [f"{other.key}.xml"]
-        (answer,) = told(gateway)
+        (answer,) = given_answers(gateway)
         assert (answer.key, answer.name) == (other.key, f"Failed_{other.key}.xml")

@@ -20,7 +20,7 @@ from gateway.model.china import CHINA
 from gateway.model.delivery import Outcome
 from gateway.model.faults import MessageRejected
 from gateway.model.message import Operation
-from tests.support.submissions import GATEWAY, NOW, reference_customs, sent, told, values
+from tests.support.submissions import GATEWAY, NOW, given_answers, reference_customs, sent, values
 
 
 def channels(answers: Sequence[Answer]) -> list[str]:
@@ -38,7 +38,7 @@ def channel(answer: Answer) -> str:
 def test_a_declaration_is_taken_numbered_and_goes_its_course_to_release(customs: ReferenceCustoms) -> None:
     assert sent("C-1", ie_date="20261120").to(customs) == (Outcome.TAKEN, "")
 
-    technical, *notices = [values(answer) for answer in told(customs)]
+    technical, *notices = [values(answer) for answer in given_answers(customs)]
     assert technical == {
         "ResponseCode": "0",
         "ErrorMessage": "导入成功",
@@ -60,7 +60,7 @@ def test_numbers_tell_import_from_export_and_office_from_office(customs: Referen
     for reference, office, direction in (("A", "2248", "I"), ("B", "2248", "E"), ("C", "5317", "I")):
         assert sent(reference, office=office, direction=direction).to(customs)[0] is Outcome.TAKEN
 
-    stored = [notice for notice in map(values, told(customs)) if notice.get("CHANNEL") == "L"]
+    stored = [notice for notice in map(values, given_answers(customs)) if notice.get("CHANNEL") == "L"]
     assert [(notice["CUS_CIQ_NO"], notice["ENTRY_ID"]) for notice in stored] == [
         ("I20260000000000001", "224820261000000001"),
         ("E20260000000000002", "224820260000000001"),
@@ -73,7 +73,7 @@ def test_a_save_is_numbered_and_the_declaration_after_it_keeps_the_number(custom
     sent("C-1", Operation.SAVE, party="2200980002").to(customs)
     sent("C-1", Operation.DECLARE).to(customs)
 
-    saved, anothers, declared, *notices = [values(answer) for answer in told(customs)]
+    saved, anothers, declared, *notices = [values(answer) for answer in given_answers(customs)]
     assert saved["SeqNo"] == declared["SeqNo"] == notices[0]["CUS_CIQ_NO"]
     assert anothers["SeqNo"] != saved["SeqNo"]
     assert [notice["CHANNEL"] for notice in notices] == ["L", "J", "P", "R"]
@@ -114,13 +114,13 @@ def test_a_reference_forces_its_course(
 ) -> None:
     assert sent(reference, operation).to(customs)[0] is Outcome.TAKEN
 
-    assert channels(told(customs)) == course
+    assert channels(given_answers(customs)) == course
 
 
 def test_what_is_said_twice_is_the_same_byte_for_byte(customs: ReferenceCustoms) -> None:
     sent("TWICE-1").to(customs)
 
-    bodies = [answer.body for answer in told(customs)]
+    bodies = [answer.body for answer in given_answers(customs)]
     assert bodies[::2] == bodies[1::2]
 
 
@@ -128,13 +128,13 @@ def test_slow_answers_are_given_one_by_one_and_each_is_dated_when_it_is_given(tm
     now = NOW
     with closing(ReferenceCustoms(tmp_path, GATEWAY.certificate_pem, lambda: now)) as customs:
         sent("SLOW-1").to(customs)
-        heard = [channels(told(customs))]
+        heard = [channels(given_answers(customs))]
         for _ in range(4):
             now += PACE - timedelta(microseconds=1)
-            heard.append(channels(told(customs)))
+            heard.append(channels(given_answers(customs)))
             now += timedelta(microseconds=1)
-            heard.append(channels(told(customs)))
-        last = values(told(customs)[-1])
+            heard.append(channels(given_answers(customs)))
+        last = values(given_answers(customs)[-1])
 
     whole = ["technical", "L", "J", "P", "R"]
     assert heard == [whole[:count] for count in (1, 1, 2, 2, 3, 3, 4, 4, 5)]
@@ -145,7 +145,7 @@ def test_a_slow_declaration_keeps_no_other_waiting(customs: ReferenceCustoms) ->
     sent("SLOW-1").to(customs)
     sent("C-1").to(customs)
 
-    assert channels(told(customs)) == ["technical", "technical", "L", "J", "P", "R"]
+    assert channels(given_answers(customs)) == ["technical", "technical", "L", "J", "P", "R"]
 
 
 def test_a_ledger_made_before_answers_had_a_time_still_opens_and_says_what_it_owed(tmp_path: Path) -> None:
@@ -158,14 +158,14 @@ def test_a_ledger_made_before_answers_had_a_time_still_opens_and_says_what_it_ow
 
     for _ in range(2):
         with closing(reference_customs(tmp_path)) as customs:
-            (owed,) = told(customs)
+            (owed,) = given_answers(customs)
             assert (owed.key, owed.name, owed.body) == ("K", "Receipt_K_P.xml", b"<a/>")
 
 
 def test_a_returned_declaration_has_a_reason_and_no_entry_number(customs: ReferenceCustoms) -> None:
     sent("RETURNED-1").to(customs)
 
-    returned = values(told(customs)[-1])
+    returned = values(given_answers(customs)[-1])
     assert returned["NOTE"].startswith("海关退单")
     assert returned["ENTRY_ID"] == ""
     assert returned["CUS_CIQ_NO"] == "I20260000000000001"
@@ -174,7 +174,7 @@ def test_a_returned_declaration_has_a_reason_and_no_entry_number(customs: Refere
 def test_a_failed_import_is_given_no_number(customs: ReferenceCustoms) -> None:
     sent("FAILED-1").to(customs)
 
-    (failed,) = map(values, told(customs))
+    (failed,) = map(values, given_answers(customs))
     assert failed["ResponseCode"] == "1"
     assert failed["ErrorMessage"]
     assert failed["ClientSeqNo"] == "FAILED-1"
@@ -187,7 +187,7 @@ def test_a_declaration_to_no_office_is_refused_and_uses_up_no_number(customs: Re
     assert "office" in reason
 
     sent("B").to(customs)
-    assert values(told(customs)[0])["SeqNo"] == "I20260000000000001"
+    assert values(given_answers(customs)[0])["SeqNo"] == "I20260000000000001"
 
 
 def decided(ledger: Ledger, key: str, act: OfficerAct) -> None:
@@ -235,7 +235,7 @@ def test_a_decision_is_answered_with_its_reason_and_leaves_or_stays_in_the_queue
 
     decided(ledger, waiting.key, act)
 
-    technical, stored, *after = told(customs)
+    technical, stored, *after = given_answers(customs)
     assert channels(after) == said
     assert {answer.key for answer in after} == {waiting.key}
     for notice in map(values, after):
@@ -255,7 +255,7 @@ def test_one_decision_follows_another_until_the_release_and_each_is_noted(
     for act in (OfficerAct.SUPPLEMENT, OfficerAct.INSPECT, OfficerAct.RELEASE):
         decided(ledger, waiting.key, act)
 
-    assert channels(told(customs)) == ["technical", "L", "Sp1", "C", "P", "R"]
+    assert channels(given_answers(customs)) == ["technical", "L", "Sp1", "C", "P", "R"]
     with closing(sqlite3.connect(tmp_path / "customs.db")) as book:
         acts = book.execute("SELECT key, act, actor, reason, at FROM acts ORDER BY id").fetchall()
     assert acts == [
@@ -275,7 +275,7 @@ def test_an_act_for_something_else_is_not_done(
 
     with pytest.raises(NotFitting, match="waits for review"):
         decided(ledger, waiting.key, act)
-    assert channels(told(customs)) == ["technical", "L"]
+    assert channels(given_answers(customs)) == ["technical", "L"]
     assert queued(ledger) == [("HAND-1", "review")]
 
 
@@ -291,7 +291,7 @@ def test_what_was_released_to_the_premises_is_closed_or_deleted_by_hand(
     decided(ledger, closed.key, OfficerAct.CLOSE)
     decided(ledger, deleted.key, OfficerAct.DELETE)
 
-    assert channels(told(customs))[-2:] == ["R", "D"]
+    assert channels(given_answers(customs))[-2:] == ["R", "D"]
     assert queued(ledger) == []
 
 
@@ -301,12 +301,12 @@ def test_what_does_not_wait_cannot_be_decided(
 ) -> None:
     other = sent(reference)
     other.to(customs)
-    before = told(customs)
+    before = given_answers(customs)
 
     for key in (other.key, "nobody"):
         with pytest.raises(NotInQueue):
             decided(ledger, key, OfficerAct.RELEASE)
-    assert told(customs) == before
+    assert given_answers(customs) == before
 
 
 def test_a_declaration_is_released_once(customs: ReferenceCustoms, ledger: Ledger) -> None:
@@ -316,4 +316,4 @@ def test_a_declaration_is_released_once(customs: ReferenceCustoms, ledger: Ledge
 
     with pytest.raises(NotInQueue):
         decided(ledger, waiting.key, OfficerAct.RELEASE)
-    assert channels(told(customs)) == ["technical", "L", "P", "R"]
+    assert channels(given_answers(customs)) == ["technical", "L", "P", "R"]

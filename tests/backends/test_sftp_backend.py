@@ -23,7 +23,7 @@ from gateway.config.connections import RemoteFolders, SftpBackendSettings
 from gateway.deliver.ports import Backend
 from gateway.model.delivery import Outcome
 from tests.support.sshd import Sshd
-from tests.support.submissions import sent, told
+from tests.support.submissions import given_answers, sent
 from tests.support.unfinished import UNFINISHED
 
 
@@ -64,7 +64,7 @@ def test_a_server_with_another_host_key_is_given_nothing(server: Sshd) -> None:
         assert outcome is Outcome.DENIED
         assert "another host key" in reason
         assert ask(backend, once.key) is Outcome.UNKNOWN
-        assert told(backend) == []
+        assert given_answers(backend) == []
     assert {each.name for each in server.root.iterdir()} == {"out", "in"}
     assert "Accepted" not in server.log()
 
@@ -92,7 +92,7 @@ def test_a_server_that_is_gone_is_tried_later_and_found_again(server: Sshd, back
     assert first.to(backend)[0] is Outcome.TAKEN
     server.stop()
     assert second.to(backend)[0] is Outcome.LATER
-    assert told(backend) == []
+    assert given_answers(backend) == []
     assert ask(backend, first.key) is Outcome.UNKNOWN
 
     server.start()
@@ -196,9 +196,9 @@ def test_a_server_without_openssh_s_extensions_will_do(server: Sshd) -> None:
         assert once.to(backend) == (Outcome.TAKEN, "")
         for _ in range(2):  # the second one finds the first one's name in `done`
             (server.root / "in" / "said.xml").write_bytes(b"<x/>")
-            (answer,) = told(backend)
+            (answer,) = given_answers(backend)
             asyncio.run(backend.acknowledge([answer.id]))
-            assert told(backend) == []
+            assert given_answers(backend) == []
     assert [each.name for each in (server.root / "in" / "done").iterdir()] == ["said.xml"]
 
 
@@ -211,10 +211,10 @@ def test_a_name_that_is_no_text_or_a_link_hides_no_other_answer(
         (server.root / "in" / name).write_bytes(b"3")
     (tmp_path / "secret").write_text("4")
     (server.root / "in" / "link.xml").symlink_to(tmp_path / "secret")
-    answers = told(backend)
+    answers = given_answers(backend)
     assert sorted(answer.body for answer in answers) == [b"1", b"2"]
     asyncio.run(backend.acknowledge([answer.id for answer in answers]))
-    assert told(backend) == []
+    assert given_answers(backend) == []
 
 
 def test_a_connection_is_used_again_by_what_comes_after_it_broke(server: Sshd) -> None:
@@ -270,7 +270,7 @@ def test_a_large_file_goes_both_ways_as_it_is(server: Sshd) -> None:
 def test_a_server_that_is_down_is_not_knocked_at_for_answers_at_every_look(server: Sshd) -> None:
     with closing(opened(server, host_key=make_ed25519()[1])) as backend:
         for _ in range(20):
-            assert told(backend) == []
+            assert given_answers(backend) == []
     assert server.log().count("Connection closed by") + server.log().count("Connection reset by") < 4
 
 

@@ -15,7 +15,7 @@ from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from adapters.transport.files.local import LocalFiles
 from gateway.model.parties import Delivery
-from tests.store.test_receipt_delivery import given
+from tests.store.test_receipt_delivery import hand_over
 from tests.support.stores import NOW, Store, register
 
 
@@ -37,7 +37,7 @@ def brought(store: Store, root: Path) -> None:
 def inbox(tmp_path: Path, store: Store) -> Path:
     """Of a party that has two receipts to get."""
     register(store, "broker", Delivery.FOLDER, 1)
-    given(store)
+    hand_over(store)
     folder = tmp_path / "theirs" / "InBox"
     folder.mkdir(parents=True)
     return folder

@@ -60,7 +60,7 @@ def sent(number: int, operation: Operation = Operation.DECLARE, **changes: objec
     return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
 
 
-def told(row: int, record: RecordKind, name: str, **changes: object) -> DossierReceipt:
+def receipt_of(row: int, record: RecordKind, name: str, **changes: object) -> DossierReceipt:
     made = DossierReceipt(
         record=record,
         row=row,
@@ -87,7 +87,10 @@ def test_a_dossier_holds_package_document_attachments_envelope_agreement_receipt
             kind=EnclosureKind.AGREEMENT, name="agreement-notice.xml", sha256="5" * 64, size=1, message=""
         ),
     )
-    said = (told(1, RecordKind.RECEIPT, "Gateway_a_1.xml"), told(2, RecordKind.ANSWER, "01X-business.xml"))
+    said = (
+        receipt_of(1, RecordKind.RECEIPT, "Gateway_a_1.xml"),
+        receipt_of(2, RecordKind.ANSWER, "01X-business.xml"),
+    )
     assert paths(sent(1, enclosures=enclosures), said=said) == [
         "declaration/a.zip",
         "declaration/a.xml",
@@ -145,10 +148,10 @@ def test_what_is_no_number_names_no_entry(text: str) -> None:
 
 def test_what_was_asked_for_and_what_is_missing_are_told() -> None:
     said = (
-        told(1, RecordKind.RECEIPT, "Request_a_1.xml", kind="request"),
-        told(2, RecordKind.RECEIPT, "Request_b_1.xml", kind="request", sha256=f"{1:064}"),
-        told(3, RecordKind.ANSWER, "1-business.xml", status=CustomsStatus.STORED),
-        told(4, RecordKind.ANSWER, "2-business.xml", status=CustomsStatus.PAPER_ASKED, note="纸质单证"),
+        receipt_of(1, RecordKind.RECEIPT, "Request_a_1.xml", kind="request"),
+        receipt_of(2, RecordKind.RECEIPT, "Request_b_1.xml", kind="request", sha256=f"{1:064}"),
+        receipt_of(3, RecordKind.ANSWER, "1-business.xml", status=CustomsStatus.STORED),
+        receipt_of(4, RecordKind.ANSWER, "2-business.xml", status=CustomsStatus.PAPER_ASKED, note="纸质单证"),
     )
     owed = OwedDocuments(due="with", documents=("1", "2"), missing=("2",), due_at=None, fulfilled_at=None)
     dossier = compiled(ENTRY, [sent(1)], said, owed)
@@ -163,7 +166,7 @@ def test_what_was_asked_for_and_what_is_missing_are_told() -> None:
 
 def test_the_index_is_true_to_its_schema_and_lists_every_part() -> None:
     owed = OwedDocuments(due="with", documents=("1",), missing=("1",), due_at=AT, fulfilled_at=None)
-    asked = told(1, RecordKind.ANSWER, "1-business.xml", status=CustomsStatus.INSPECTION, note="查验")
+    asked = receipt_of(1, RecordKind.ANSWER, "1-business.xml", status=CustomsStatus.INSPECTION, note="查验")
     dossier = compiled(ENTRY, [sent(1), sent(2, linked=sent(1).id)], (asked,), owed)
     taken = build_index(dossier, Export(at=AT, actor="root", reason="审计"))
     for root in (trusted(index_bytes(dossier)), taken):

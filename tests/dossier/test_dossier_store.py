@@ -19,7 +19,7 @@ ACCOUNT = "broker-aa"
 ENTRY = "020220261000000009"
 
 
-def of(harness: Harness, message: str) -> Dossier | None:
+def dossier_of(harness: Harness, message: str) -> Dossier | None:
     with harness.database.engine.connect() as reader:
         return dossier_of_message(reader, message, families())
 
@@ -40,8 +40,8 @@ def test_a_declaration_that_was_saved_first_has_both_in_one_dossier(harness: Har
     declared = harness.judged(ACCOUNT, "a.zip", packed(Declaration(documents=(document,))))
     assert declared.event is Event.PASSED
     assert declared.linked == saved.message
-    dossier = of(harness, saved.message)
-    assert dossier == of(harness, declared.message)
+    dossier = dossier_of(harness, saved.message)
+    assert dossier == dossier_of(harness, declared.message)
     assert dossier is not None
     assert [each.id for each in dossier.declarations] == [saved.message, declared.message]
     assert dossier.name == declared.message
@@ -77,11 +77,11 @@ def test_what_was_refused_or_sent_again_is_in_no_dossier(harness: Harness) -> No
     assert repeated.event is Event.REPEATED
     refused = harness.judged(ACCOUNT, "b.zip", packed(Declaration(head={"TradeName": "x" * 400})))
     assert refused.event is Event.REFUSED
-    dossier = of(harness, accepted.message)
+    dossier = dossier_of(harness, accepted.message)
     assert dossier is not None
     assert [each.id for each in dossier.declarations] == [accepted.message]
     assert paths(dossier, "declaration") == ["a.zip", "TEST00000000000001.xml"]
-    assert of(harness, refused.message) is None
+    assert dossier_of(harness, refused.message) is None
 
 
 def test_a_file_that_came_on_its_own_is_among_the_documents(harness: Harness) -> None:
@@ -90,7 +90,7 @@ def test_a_file_that_came_on_its_own_is_among_the_documents(harness: Harness) ->
     assert harness.judged(ACCOUNT, name, body).event is Event.WAITING
     declared = harness.judged(ACCOUNT, "a.xml", render(declaration))
     assert declared.event is Event.PASSED
-    dossier = of(harness, declared.message)
+    dossier = dossier_of(harness, declared.message)
     assert dossier is not None
     (file,) = dossier.shelf("documents")
     assert file.name == name

@@ -33,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield harness.home
 
 
-def found(home: Home, *older: str) -> list[Wrong]:
+def audited(home: Home, *older: str) -> list[Wrong]:
     return list(Audit(home, older).run())
 
 
@@ -79,15 +79,15 @@ def test_whichever_row_of_log_or_messages_is_changed_is_named(home: Home, table:
         for key, value in (rows[0], rows[len(rows) // 2], rows[-1]):
             store.execute(change, (other(value), key))
             store.commit()
-            assert what in {each.what for each in found(home)}, (key, value)
+            assert what in {each.what for each in audited(home)}, (key, value)
             store.execute(change, (value, key))
             store.commit()
-    assert found(home) == []
+    assert audited(home) == []
 
 
 def test_work_that_is_in_no_queue_and_a_place_without_work_are_named(home: Home) -> None:
     def queued() -> set[tuple[str, str, str]]:
-        return {(each.what, each.which, each.how) for each in found(home) if each.what.startswith("to_")}
+        return {(each.what, each.which, each.how) for each in audited(home) if each.what.startswith("to_")}
 
     with closing(sqlite3.connect(home.database)) as store:
         ((item,),) = store.execute("SELECT min(item) FROM to_send")
@@ -106,7 +106,7 @@ def test_work_that_is_in_no_queue_and_a_place_without_work_are_named(home: Home)
         store.execute("UPDATE messages SET state = ? WHERE seq = ?", (state, seq))
         store.execute("DELETE FROM to_judge")
         store.commit()
-    assert found(home) == []
+    assert audited(home) == []
 
 
 @pytest.mark.parametrize("table", ["events", "messages", "receipts"])
@@ -121,11 +121,11 @@ def test_whichever_row_is_taken_away_is_named(home: Home, table: str) -> None:
                 continue  # given again, and the first one is there
             store.execute(f"DELETE FROM {table} WHERE {names[0]} = ?", row[:1])  # noqa: S608
             store.commit()
-            assert "missing" in {each.how for each in found(home)}, row
+            assert "missing" in {each.how for each in audited(home)}, row
             put = f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})"  # noqa: S608
             store.execute(put, row)
             store.commit()
-    assert found(home) == []
+    assert audited(home) == []
 
 
 def test_an_event_that_is_slipped_in_is_named(home: Home) -> None:
@@ -133,13 +133,13 @@ def test_an_event_that_is_slipped_in_is_named(home: Home) -> None:
         columns = "message, at, event, actor, state, detail, digest"
         store.execute(f"INSERT INTO events ({columns}) SELECT {columns} FROM events LIMIT 1")  # noqa: S608
         store.commit()
-        shown = {(each.what, each.how) for each in found(home)}
+        shown = {(each.what, each.how) for each in audited(home)}
         last = store.execute("SELECT max(sequence) FROM events").fetchone()[0]
         store.execute("DELETE FROM events WHERE sequence = ?", (last,))
         store.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", (last - 1,))
         store.commit()
     assert ("event", "changed") in shown
-    assert found(home) == []
+    assert audited(home) == []
 
 
 @pytest.mark.parametrize("column", ["message", "verdict", "body"])
@@ -152,10 +152,10 @@ def test_a_receipt_that_is_not_as_it_was_given_is_named(home: Home, column: str)
             change = f"UPDATE receipts SET {column} = ? WHERE id = ?"  # noqa: S608
             store.execute(change, (other(value), key))
             store.commit()
-            assert ("receipt", name) in {(each.what, each.which) for each in found(home)}
+            assert ("receipt", name) in {(each.what, each.which) for each in audited(home)}
             store.execute(change, (value, key))
             store.commit()
-    assert found(home) == []
+    assert audited(home) == []
 
 
 UNSIGNED = "SELECT id, name, body FROM receipts WHERE kind IN ('technical', 'business', 'report') ORDER BY id"
@@ -168,18 +168,18 @@ def test_what_bears_no_signature_of_ours_is_held_to_its_digest_in_the_log(home: 
         for key, name, body in rows:
             store.execute("UPDATE receipts SET body = ? WHERE id = ?", (other(body), key))
             store.commit()
-            shown = {(each.what, each.which, each.how) for each in found(home)}
+            shown = {(each.what, each.which, each.how) for each in audited(home)}
             assert ("receipt", name, "changed") in shown
             store.execute("UPDATE receipts SET body = ? WHERE id = ?", (body, key))
             store.commit()
         ((key, *_),) = [row for row in rows if row[1].startswith("Report")]
         store.execute("UPDATE receipts SET message = 'x' WHERE id = ?", (key,))
         store.commit()
-        assert {"added", "missing"} <= {each.how for each in found(home)}
+        assert {"added", "missing"} <= {each.how for each in audited(home)}
         query = "SELECT message FROM receipts WHERE name LIKE 'Failed%'"
         store.execute(f"UPDATE receipts SET message = ({query}) WHERE id = ?", (key,))  # noqa: S608
         store.commit()
-    assert found(home) == []
+    assert audited(home) == []
 
 
 def test_a_package_that_is_changed_missing_or_strange_is_named_and_one_of_a_crash_is_not(home: Home) -> None:
@@ -187,11 +187,11 @@ def test_a_package_that_is_changed_missing_or_strange_is_named_and_one_of_a_cras
     for path in blobs:
         body = path.read_bytes()
         path.unlink()
-        assert [(each.what, each.which, each.how) for each in found(home)] == [
+        assert [(each.what, each.which, each.how) for each in audited(home)] == [
             ("package", path.name, "missing")
         ]
         path.write_bytes(body[:-1] + bytes([body[-1] ^ 1]))
-        assert [(each.what, each.which, each.how) for each in found(home)] == [
+        assert [(each.what, each.which, each.how) for each in audited(home)] == [
             ("package", path.name, "changed")
         ]
         path.write_bytes(body)
@@ -210,8 +210,8 @@ def test_receipts_signed_by_the_certificate_before_are_sound_where_it_is_given(h
     new_key, new = make_p256_pair("gateway", NOW)
     home.signing_key.write_bytes(new_key)
     home.certificate.write_bytes(new)
-    assert {each.what for each in found(home)} == {"receipt"}
-    assert found(home, old) == []
+    assert {each.what for each in audited(home)} == {"receipt"}
+    assert audited(home, old) == []
     home.signing_key.write_bytes(key)
     home.certificate.write_text(old)
 
@@ -249,4 +249,4 @@ def test_a_row_that_cannot_be_read_is_named_and_the_others_are_looked_at(
         assert audit.looked_at[table] > 2
         store.execute(change, (value, key))
         store.commit()
-    assert found(home) == []
+    assert audited(home) == []

@@ -30,7 +30,7 @@ def declared(harness: Harness, *numbers: str, reference: str = "R1", **changes: 
     return harness.judged("broker-aa", f"{reference}.xml", body)
 
 
-def told(harness: Harness, number: str = NUMBER, act: Any = Act.CONFIRMED, **terms: Any) -> Decision:
+def notify(harness: Harness, number: str = NUMBER, act: Any = Act.CONFIRMED, **terms: Any) -> Decision:
     decision = harness.judged(
         ACCOUNT, f"{number}-{act}.xml", signed_notice(harness.home, agreement(number, **terms), act)
     )
@@ -44,7 +44,7 @@ def codes(decision: Decision) -> list[str]:
 
 def without_the_shipped_mandate(harness: Harness) -> None:
     (row,) = harness.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
-    told(harness, row["number"], Act.TERMINATED, kind=AgreementKind.LONG_TERM)
+    notify(harness, row["number"], Act.TERMINATED, kind=AgreementKind.LONG_TERM)
 
 
 def allow_beyond(harness: Harness, what: str) -> None:
@@ -69,8 +69,8 @@ def test_an_agreement_stays_within_its_mandate_as_far_as_policy_asks_and_in_its_
     harness: Harness, terms: dict[str, Any], beyond: str
 ) -> None:
     allow_beyond(harness, beyond)
-    told(harness, MANDATE, kind=AgreementKind.LONG_TERM, **terms)
-    told(harness, mandate=MANDATE)
+    notify(harness, MANDATE, kind=AgreementKind.LONG_TERM, **terms)
+    notify(harness, mandate=MANDATE)
     decision = declared(harness, NUMBER)
     if terms in BEYOND and beyond == "accept":
         assert decision.event is Event.PASSED
@@ -83,14 +83,14 @@ def test_an_agreement_stays_within_its_mandate_as_far_as_policy_asks_and_in_its_
 
 def test_a_mandate_that_covers_the_shipment_bears_the_agreement(harness: Harness) -> None:
     terms = {"direction": "I", "services": "AB", "goods": ("8482",), "offices": ("0202",)}
-    told(harness, MANDATE, kind=AgreementKind.LONG_TERM, value=Decimal(1250), currency="USD", **terms)
-    told(harness, mandate=MANDATE)
+    notify(harness, MANDATE, kind=AgreementKind.LONG_TERM, value=Decimal(1250), currency="USD", **terms)
+    notify(harness, mandate=MANDATE)
     assert declared(harness, NUMBER).event is Event.PASSED
 
 
 def test_mandates_that_are_there_and_do_not_fit_are_named_with_what_does_not_fit(harness: Harness) -> None:
     without_the_shipped_mandate(harness)
-    told(harness, MANDATE, kind=AgreementKind.LONG_TERM, goods=("9999",), valid_until=date(2026, 11, 1))
+    notify(harness, MANDATE, kind=AgreementKind.LONG_TERM, goods=("9999",), valid_until=date(2026, 11, 1))
     (finding,) = declared(harness).findings
     assert finding.code == Fault.AGREEMENT_MISSING.code
     assert f"mandate {MANDATE}: until 2026-11-01; mandate {MANDATE}: goods 9999" in finding.en
@@ -100,7 +100,7 @@ def test_mandates_that_are_there_and_do_not_fit_are_named_with_what_does_not_fit
 
 def test_mandates_of_others_are_named_to_nobody_else(harness: Harness) -> None:
     without_the_shipped_mandate(harness)
-    told(harness, MANDATE, kind=AgreementKind.LONG_TERM, trader=enterprise("trader-b").code)
+    notify(harness, MANDATE, kind=AgreementKind.LONG_TERM, trader=enterprise("trader-b").code)
     (finding,) = declared(harness).findings
     assert MANDATE not in finding.en
 
@@ -109,8 +109,8 @@ def test_of_a_mandate_of_others_that_an_agreement_names_nothing_is_told_but_that
     harness: Harness,
 ) -> None:
     others = {"trader": enterprise("trader-b").code, "goods": ("9999",)}
-    told(harness, MANDATE, kind=AgreementKind.LONG_TERM, **others)
-    told(harness, mandate=MANDATE)
+    notify(harness, MANDATE, kind=AgreementKind.LONG_TERM, **others)
+    notify(harness, mandate=MANDATE)
     (finding,) = declared(harness, NUMBER).findings
     assert f"(mandate {MANDATE}: other parties)" in finding.en
     assert "9999" not in finding.zh
@@ -119,9 +119,9 @@ def test_of_a_mandate_of_others_that_an_agreement_names_nothing_is_told_but_that
 def test_of_several_agreements_the_first_that_fits_is_used_and_the_receipt_says_which(
     harness: Harness,
 ) -> None:
-    told(harness, goods=("9999",))
-    told(harness, OTHER)
-    told(harness, "195200016172327")
+    notify(harness, goods=("9999",))
+    notify(harness, OTHER)
+    notify(harness, "195200016172327")
     decision = declared(harness, "NOT-TOLD-OF", NUMBER, OTHER, "195200016172327")
     assert (decision.event, codes(decision)) == (Event.PASSED, [Fault.AGREEMENT_CHOSEN.code])
     assert OTHER in decision.findings[0].zh
@@ -134,18 +134,18 @@ def test_of_several_agreements_the_first_that_fits_is_used_and_the_receipt_says_
 
 
 def test_none_of_several_that_fits_is_told_of_each(harness: Harness) -> None:
-    told(harness, goods=("9999",))
-    told(harness, OTHER, direction="E")
+    notify(harness, goods=("9999",))
+    notify(harness, OTHER, direction="E")
     decision = declared(harness, NUMBER, OTHER)
     assert codes(decision) == [Fault.AGREEMENT_UNFIT.code] * 2
 
 
 @pytest.mark.parametrize("comes", [NUMBER, OTHER])
 def test_who_waits_for_one_of_several_is_woken_by_whichever_comes(harness: Harness, comes: str) -> None:
-    told(harness, OTHER, PROPOSED)
+    notify(harness, OTHER, PROPOSED)
     waits = declared(harness, NUMBER, OTHER)
     assert harness.message(waits.message)["waiting_for"] == f"agreements {NUMBER} {OTHER}"
-    told(harness, comes)
+    notify(harness, comes)
     assert harness.message(waits.message)["state"] == State.RECEIVED
     again = harness.judgement(harness.claimed(NOW + timedelta(minutes=1)))
     assert isinstance(again.outcome, DeclarationOutcome)
@@ -157,7 +157,7 @@ def test_an_agreement_of_a_party_that_is_not_registered_counts_once_it_is_and_do
     harness: Harness,
 ) -> None:
     stranger = Enterprise(code="1207960404", scc="91120116MADEM0C186", name="某公司")
-    told(harness, trader=stranger.code)
+    notify(harness, trader=stranger.code)
     before = declared(harness, NUMBER, trader=stranger, entry_type="0")
     assert codes(before) == [Fault.AGREEMENT_UNFIT.code]
     assert f"trader {stranger.code} is not registered" in before.findings[0].en

@@ -8,7 +8,7 @@ import pytest
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault, Severity
 from tests.support import bad_signatures, hostile_zips
-from tests.support.bad_messages import BARE, CASES, FOLDER, LARGE, Case, Told
+from tests.support.bad_messages import BARE, CASES, FOLDER, LARGE, Case, ExpectedFault
 from tests.support.declarations import Declaration
 from tests.support.harness import Harness
 from tests.support.receipts import assert_refusal_is_told
@@ -43,7 +43,9 @@ def errors(
     ]
 
 
-def expected(expected: Told) -> tuple[str, str | None, str | None, int | None, str | None, str | None]:
+def expected(
+    expected: ExpectedFault,
+) -> tuple[str, str | None, str | None, int | None, str | None, str | None]:
     return (expected.fault.code, expected.rule, expected.file, expected.line, expected.xpath, expected.value)
 
 

@@ -29,7 +29,7 @@ def declared(harness: Harness, reference: str = "R1", number: str = "", **change
     return harness.judged("broker-aa", f"{reference}.xml", render(declaration))
 
 
-def told(harness: Harness, act: Any = Act.CONFIRMED, account: str = ACCOUNT, **terms: Any) -> Decision:
+def notify(harness: Harness, act: Any = Act.CONFIRMED, account: str = ACCOUNT, **terms: Any) -> Decision:
     body = signed_notice(harness.home, agreement(NUMBER, **terms), act)
     return harness.judged(account, f"{act}.xml", body)
 
@@ -82,7 +82,7 @@ def test_an_agreement_that_is_not_there_yet_is_waited_for_and_its_coming_wakes_t
     assert (row["state"], row["waiting_for"]) == (State.WAITING, f"agreement {NUMBER}")
     assert row["until"] == row["received_at"] + timedelta(hours=48)
     assert [receipt.verdict for receipt in waits.receipts] == ["waiting"]
-    assert told(harness).event is Event.ACCEPTED_NO_DELIVERY
+    assert notify(harness).event is Event.ACCEPTED_NO_DELIVERY
     assert harness.message(waits.message)["state"] == State.RECEIVED
     again = harness.judgement(harness.claimed(row["received_at"] + timedelta(minutes=1)))
     assert again.event is Event.PASSED
@@ -113,7 +113,7 @@ def test_where_mandates_are_proposed_whichever_is_confirmed_lets_the_declaration
 
 
 def test_an_agreement_for_one_shipment_is_used_once(harness: Harness) -> None:
-    told(harness)
+    notify(harness)
     first = declared(harness, number=NUMBER)
     second = declared(harness, reference="R2", number=NUMBER)
     assert first.event is Event.PASSED
@@ -135,7 +135,7 @@ def test_an_agreement_for_one_shipment_is_used_once(harness: Harness) -> None:
     ids=["goods", "office", "direction", "parties", "services"],
 )
 def test_an_agreement_that_does_not_cover_the_declaration_is_refused(harness: Harness, terms: Any) -> None:
-    told(harness, **terms)
+    notify(harness, **terms)
     decision = declared(harness, number=NUMBER)
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_UNFIT.code])
 
@@ -146,7 +146,7 @@ def test_an_agreement_that_does_not_cover_the_declaration_is_refused(harness: Ha
 def test_the_value_limit_holds_whichever_code_says_the_currency(
     harness: Harness, agreed: str, written: str, limit: str, event: Event
 ) -> None:
-    told(harness, value=Decimal(limit), currency=agreed)
+    notify(harness, value=Decimal(limit), currency=agreed)
     decision = declared(harness, number=NUMBER, lines=(Line(currency=written),))
     assert decision.event is event
     if event is Event.REFUSED:
@@ -168,14 +168,14 @@ def test_the_value_limit_holds_whichever_code_says_the_currency(
 def test_a_value_limit_is_not_got_round_by_a_total_that_cannot_be_held_against_it(
     harness: Harness, lines: tuple[Line, ...]
 ) -> None:
-    told(harness, value=Decimal(1000), currency="USD")
+    notify(harness, value=Decimal(1000), currency="USD")
     decision = declared(harness, number=NUMBER, lines=lines)
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_UNFIT.code])
 
 
 def test_who_shows_the_agreement_of_others_learns_nothing_of_its_terms(harness: Harness) -> None:
     terms: dict[str, Any] = {"goods": ("9999",), "direction": "E", "offices": ("2248",), "services": "BC"}
-    told(harness, trader=enterprise("trader-b").code, value=Decimal(1), currency="EUR", **terms)
+    notify(harness, trader=enterprise("trader-b").code, value=Decimal(1), currency="EUR", **terms)
     (finding,) = declared(harness, number=NUMBER).findings
     assert "(other parties)" in finding.en
     assert "（委托方或被委托方与报关单不一致）" in finding.zh
@@ -183,7 +183,7 @@ def test_who_shows_the_agreement_of_others_learns_nothing_of_its_terms(harness: 
 
 def test_an_agreement_stands_and_falls_with_the_mandate_that_it_is_under(harness: Harness) -> None:
     (row,) = harness.rows(agreements, trader=enterprise("trader-a").code, broker=enterprise("broker-aa").code)
-    told(harness, mandate=row["number"])
+    notify(harness, mandate=row["number"])
     ended = agreement(row["number"], kind=AgreementKind.LONG_TERM)
     harness.judged(ACCOUNT, "end.xml", signed_notice(harness.home, ended, Act.TERMINATED))
     decision = declared(harness, number=NUMBER)
@@ -208,30 +208,30 @@ def test_only_the_association_tells_of_agreements(harness: Harness) -> None:
 
 
 def test_what_cannot_happen_to_an_agreement_any_more_is_refused(harness: Harness) -> None:
-    told(harness)
-    told(harness, Act.TERMINATED)
-    decision = told(harness, Act.USED)
+    notify(harness)
+    notify(harness, Act.TERMINATED)
+    decision = notify(harness, Act.USED)
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_ACT.code])
 
 
 def test_an_agreement_never_goes_over_to_other_parties(harness: Harness) -> None:
-    told(harness, "proposed")
-    decision = told(harness, trader=enterprise("trader-b").code)
+    notify(harness, "proposed")
+    decision = notify(harness, trader=enterprise("trader-b").code)
     assert codes(decision) == [Fault.AGREEMENT_ACT.code]
 
 
 def test_its_terms_are_those_that_were_confirmed(harness: Harness) -> None:
-    told(harness, "proposed", goods=("8482",))
-    told(harness, goods=("8482102000",))
-    told(harness, Act.TERMINATED, goods=("9999",))
+    notify(harness, "proposed", goods=("8482",))
+    notify(harness, goods=("8482102000",))
+    notify(harness, Act.TERMINATED, goods=("9999",))
     (row,) = harness.rows(agreements, number=NUMBER)
     assert (row["state"], row["record"]["goods"]) == (AgreementState.TERMINATED, ["8482102000"])
 
 
 def test_a_notice_of_an_agreement_that_customs_was_shown_goes_on_to_customs(harness: Harness) -> None:
-    told(harness)
+    notify(harness)
     declared(harness, number=NUMBER)
-    decision = told(harness, Act.TERMINATED)
+    decision = notify(harness, Act.TERMINATED)
     (submission,) = decision.submissions
     assert (decision.event, submission.destination) == (Event.PASSED, "customs")
 

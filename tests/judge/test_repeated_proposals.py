@@ -26,7 +26,7 @@ def imported(harness: Harness, message: str) -> None:
     answer(harness, "association", Answer(id="1", name="a.xml", body=body, key=message))
 
 
-def told(harness: Harness, act: NoticeAct, **terms: Any) -> None:
+def notify(harness: Harness, act: NoticeAct, **terms: Any) -> None:
     body = signed_notice(harness.home, agreement(NUMBER, **terms), act)
     assert harness.judged(ACCOUNT, f"{act}.xml", body).event is not Event.REFUSED
 
@@ -51,7 +51,7 @@ def test_a_shipment_is_proposed_anew_once_its_agreement_came_to_nothing(
     first = harness.judged("broker-aa", "1.xml", body)
     imported(harness, first.message)
     for act in acts:
-        told(harness, act)
+        notify(harness, act)
 
     second = harness.judged("broker-aa", "2.xml", body)
     third = harness.judged("broker-aa", "3.xml", body)
@@ -71,6 +71,6 @@ def test_a_shipment_is_proposed_anew_once_its_agreement_is_out_of_date(
     body = request("broker-aa")
     first = harness.judged("broker-aa", "1.xml", body)
     imported(harness, first.message)
-    told(harness, Act.CONFIRMED, valid_until=china_date(NOW) - timedelta(days=days))
+    notify(harness, Act.CONFIRMED, valid_until=china_date(NOW) - timedelta(days=days))
     second = harness.judged("broker-aa", "2.xml", body)
     assert second.event is (Event.PASSED if again else Event.REPEATED)

@@ -38,7 +38,7 @@ from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
 from tests.support.invariants import agreement_violations
 from tests.support.rendering import render
-from tests.support.stores import TOLD, said
+from tests.support.stores import TOLD, customs_says_of
 
 DAY = china_date(NOW)
 NUMBERS = ("195200016172325", "195200016172326")
@@ -122,7 +122,7 @@ class AgreementLife(RuleBasedStateMachine):
         answers, seq_no = self._answers, f"I{message}"
         declaration = asyncio.run(answers.target(replace(TOLD, seq_no=seq_no), message, "customs"))
         assert declaration is not None
-        told = said(status, f"A{self._next()}".encode(), declaration)
+        told = customs_says_of(status, f"A{self._next()}".encode(), declaration)
         told = replace(
             told,
             parsed=replace(told.parsed, seq_no=seq_no),

@@ -15,18 +15,18 @@ from adapters.sandbox.customs.reviews import decide
 from gateway.model.delivery import Outcome
 from gateway.model.message import Operation
 from gateway.model.reform import Risk
-from tests.support.submissions import BROKER, NOW, TRADER, Matter, sent, told, values
+from tests.support.submissions import BROKER, NOW, TRADER, Subject, given_answers, sent, values
 
-DOCUMENTS = Matter("gateway", "DocumentPackage", {"codes": "00000001"})
-NOTICE = Matter("gateway", "AgreementNotice", {"number": "A-1", "act": "withdrawn"})
+DOCUMENTS = Subject("gateway", "DocumentPackage", {"codes": "00000001"})
+NOTICE = Subject("gateway", "AgreementNotice", {"number": "A-1", "act": "withdrawn"})
 
 
-def said(customs: ReferenceCustoms) -> str:
-    return " ".join(values(answer).get("CHANNEL", "technical") for answer in told(customs))
+def answers_of(customs: ReferenceCustoms) -> str:
+    return " ".join(values(answer).get("CHANNEL", "technical") for answer in given_answers(customs))
 
 
 def notes(customs: ReferenceCustoms) -> list[str]:
-    return [values(answer).get("NOTE", "") for answer in told(customs)]
+    return [values(answer).get("NOTE", "") for answer in given_answers(customs)]
 
 
 def waits(ledger: Ledger) -> list[WaitReason]:
@@ -49,7 +49,7 @@ def payment(entry: str, amount: str, number: str = "P-1") -> Payment:
 
 
 def entry_of(customs: ReferenceCustoms) -> str:
-    return values(told(customs)[1])["ENTRY_ID"]
+    return values(given_answers(customs)[1])["ENTRY_ID"]
 
 
 @pytest.mark.parametrize("entry_type", ["M", "W", "D", "0", ""])
@@ -58,7 +58,7 @@ def test_what_is_not_of_high_risk_is_released_by_itself_on_paper_or_without(
     customs: ReferenceCustoms, risk: Risk, entry_type: str
 ) -> None:
     sent("C-1", risk=risk, entry_type=entry_type).to(customs)
-    assert said(customs) == "technical L J P R"
+    assert answers_of(customs) == "technical L J P R"
 
 
 def test_a_high_risk_waits_for_a_person_and_only_the_queue_says_why(
@@ -67,18 +67,18 @@ def test_a_high_risk_waits_for_a_person_and_only_the_queue_says_why(
     waiting = sent("C-1", risk=Risk.HIGH)
     waiting.to(customs)
 
-    assert said(customs) == "technical L"
+    assert answers_of(customs) == "technical L"
     assert notes(customs)[-1].endswith("：转人工审单")
     (queued,) = ledger.waiting()
     assert (queued.waits, queued.reason) == (WaitReason.REVIEW, "high")
 
     decide(ledger, waiting.key, OfficerAct.RELEASE, actor="officer", reason="单证相符", now=NOW)
-    assert said(customs) == "technical L P R"
+    assert answers_of(customs) == "technical L P R"
 
 
 def test_a_save_of_high_risk_is_saved(customs: ReferenceCustoms, ledger: Ledger) -> None:
     sent("C-1", Operation.SAVE, risk=Risk.HIGH).to(customs)
-    assert said(customs) == "technical"
+    assert answers_of(customs) == "technical"
     assert waits(ledger) == []
 
 
@@ -114,7 +114,7 @@ def test_a_licence_matches_by_trader_day_and_goods(
     enter(ledger, Kind.LICENCES, *held)
     sent("C-1", licences="26-01", goods="8482200000 7326909000", trader_code=TRADER).to(customs)
 
-    assert said(customs) == course
+    assert answers_of(customs) == course
     assert [each.reason for each in ledger.waiting()] == ([] if reason is None else [reason])
 
 
@@ -124,7 +124,7 @@ def test_every_licence_must_match_and_the_declarant_reads_which_does_not(
     enter(ledger, Kind.LICENCES, LICENCE)
     sent("C-1", licences="26-01 26-02 26-03", trader_code=TRADER).to(customs)
 
-    assert said(customs) == "technical L"
+    assert answers_of(customs) == "technical L"
     assert "26-02" in notes(customs)[-1]
     assert "26-03" in notes(customs)[-1]
     assert "26-01" not in notes(customs)[-1]
@@ -138,7 +138,7 @@ def test_a_licence_that_comes_later_ends_no_review_that_a_person_has(
 
     assert waits(ledger) == [WaitReason.REVIEW]
     sent("C-2", licences="26-01", trader_code=TRADER).to(customs)
-    assert said(customs) == "technical L technical L J P R"
+    assert answers_of(customs) == "technical L technical L J P R"
 
 
 def test_unpaid_duty_alone_is_asked_for_and_a_payment_releases(
@@ -146,7 +146,7 @@ def test_unpaid_duty_alone_is_asked_for_and_a_payment_releases(
 ) -> None:
     enter(ledger, Kind.DUTIES, duty("84", rate="8"))
     sent("C-1", goods="8482102000", total="1250").to(customs)
-    assert said(customs) == "technical L J T"
+    assert answers_of(customs) == "technical L J T"
     assert notes(customs)[-1] == "需交税费：合计 100.00（按申报币制计）"
     (queued,) = ledger.waiting()
     assert (queued.waits, queued.due) == (WaitReason.DUTY, Decimal("100.00"))
@@ -155,7 +155,7 @@ def test_unpaid_duty_alone_is_asked_for_and_a_payment_releases(
     enter(ledger, Kind.PAYMENTS, payment(entry_of(customs), "99.99", "P-2"))
     assert waits(ledger) == [WaitReason.DUTY]
     enter(ledger, Kind.PAYMENTS, payment(entry_of(customs), "0.01", "P-3"))
-    assert said(customs) == "technical L J T P R"
+    assert answers_of(customs) == "technical L J T P R"
     assert waits(ledger) == []
 
 
@@ -186,11 +186,11 @@ def test_duty_that_is_paid_before_is_not_asked_for(
 ) -> None:
     enter(ledger, Kind.DUTIES, duty("84", amount="30"))
     sent("C-1", Operation.SAVE).to(customs)
-    saved = values(told(customs)[0])
+    saved = values(given_answers(customs)[0])
     enter(ledger, Kind.PAYMENTS, payment({"seq_no": saved["SeqNo"], "reference": "C-1"}[name], "30"))
 
     sent("C-1", goods="8482102000").to(customs)
-    assert said(customs) == "technical technical L J P R"
+    assert answers_of(customs) == "technical technical L J P R"
 
 
 def test_doubt_and_unpaid_duty_wait_for_a_person_who_asks_for_the_duty(
@@ -205,7 +205,7 @@ def test_doubt_and_unpaid_duty_wait_for_a_person_who_asks_for_the_duty(
     decide(ledger, waiting.key, OfficerAct.DUTY, actor="officer", reason="请补缴", now=NOW)
     assert [each.due for each in ledger.waiting()] == [Decimal(30)]
     enter(ledger, Kind.PAYMENTS, payment("C-1", "20", "P-2"))
-    assert said(customs) == "technical L T P R"
+    assert answers_of(customs) == "technical L T P R"
 
 
 def test_duty_that_a_reference_forces_is_paid_with_any_payment(
@@ -216,7 +216,7 @@ def test_duty_that_a_reference_forces_is_paid_with_any_payment(
     assert waits(ledger) == [WaitReason.DUTY]
 
     enter(ledger, Kind.PAYMENTS, payment("DUTY-1", "1"))
-    assert said(customs) == "technical L J T P R"
+    assert answers_of(customs) == "technical L J T P R"
 
 
 def test_a_payment_that_is_corrected_or_read_in_again_counts_once(
@@ -259,10 +259,10 @@ def test_documents_that_were_asked_for_release_the_declaration(customs: Referenc
     came = sent("D-1", matter=DOCUMENTS, entry_id=entry_of(customs))
 
     assert came.to(customs) == (Outcome.TAKEN, "")
-    assert said(customs) == "technical L Sp1 P R"
-    assert {answer.key for answer in told(customs)} == {declared.key}
+    assert answers_of(customs) == "technical L Sp1 P R"
+    assert {answer.key for answer in given_answers(customs)} == {declared.key}
     assert came.to(customs) == (Outcome.TAKEN, "taken before")
-    assert said(customs) == "technical L Sp1 P R"
+    assert answers_of(customs) == "technical L Sp1 P R"
 
 
 @pytest.mark.parametrize("number", ["entry_id", "seq_no", "client_reference", "linked"])
@@ -271,16 +271,16 @@ def test_documents_find_their_declaration_by_each_of_its_numbers(
 ) -> None:
     declared = sent("SUPPLEMENT-1", trader_code=TRADER)
     declared.to(customs)
-    asked = values(told(customs)[-1])
+    asked = values(given_answers(customs)[-1])
     numbers = {
         "entry_id": asked["ENTRY_ID"],
         "seq_no": asked["CUS_CIQ_NO"],
         "client_reference": "SUPPLEMENT-1",
     }
-    named = Matter(DOCUMENTS.family, DOCUMENTS.type, {number: numbers.get(number, "")})
+    named = Subject(DOCUMENTS.family, DOCUMENTS.type, {number: numbers.get(number, "")})
     linked = declared.key if number == "linked" else None
     sent("D-1", matter=named, party=TRADER, linked=linked).to(customs)
-    assert said(customs) == "technical L Sp1 P R"
+    assert answers_of(customs) == "technical L Sp1 P R"
 
 
 def test_documents_of_a_stranger_do_not_find_a_declaration_by_its_reference(
@@ -297,7 +297,7 @@ def test_documents_go_to_a_person_where_the_reference_says_so(
     sent("SUPPLEMENT-HAND-1").to(customs)
     sent("D-1", matter=DOCUMENTS, client_reference="SUPPLEMENT-HAND-1").to(customs)
 
-    assert said(customs) == "technical L Sp1"
+    assert answers_of(customs) == "technical L Sp1"
     assert [(each.waits, each.reason) for each in ledger.waiting()] == [
         (WaitReason.REVIEW, "the documents that were asked for have come")
     ]
@@ -309,11 +309,11 @@ def test_documents_that_nobody_asked_for_are_kept_and_change_nothing(
 ) -> None:
     declared = sent(reference)
     declared.to(customs)
-    before = told(customs), waits(ledger)
+    before = given_answers(customs), waits(ledger)
     came = sent("D-1", matter=DOCUMENTS, client_reference=reference)
 
     assert came.to(customs)[0] is Outcome.TAKEN
-    assert (told(customs), waits(ledger)) == before
+    assert (given_answers(customs), waits(ledger)) == before
     assert ledger.papers.has(came.key)
 
 
@@ -324,4 +324,4 @@ def test_agreement_notices_are_taken_and_kept_and_not_answered(
 
     assert notice.to(customs) == (Outcome.TAKEN, "")
     assert ledger.papers.has(notice.key)
-    assert told(customs) == []
+    assert given_answers(customs) == []

@@ -15,7 +15,7 @@ from adapters.sandbox.customs.reviews import NotFitting, decide
 from gateway.model.delivery import Outcome
 from gateway.model.message import Operation
 from gateway.model.reform import Risk
-from tests.support.submissions import NOW, Matter, Sent, sent, told, values
+from tests.support.submissions import NOW, Sent, Subject, given_answers, sent, values
 
 Facts: TypeAlias = dict[str, str]
 
@@ -30,13 +30,13 @@ EXPORT = "L@0202 J@0202 TrD@0202 TrA@2248 P@2248 R@0202 TrW@2248"
 
 def said(customs: ReferenceCustoms) -> str:
     """The codes of all notices, each with the office that it is of."""
-    notices = map(values, told(customs)[1:])
+    notices = map(values, given_answers(customs)[1:])
     return " ".join(f"{notice['CHANNEL']}@{notice['CUSTOM_MASTER']}" for notice in notices)
 
 
 def of(customs: ReferenceCustoms, first: Sent) -> str:
     """The codes of the notices of one declaration."""
-    mine = [answer for answer in told(customs) if answer.key == first.key]
+    mine = [answer for answer in given_answers(customs) if answer.key == first.key]
     return " ".join(values(answer)["CHANNEL"] for answer in mine[1:])
 
 
@@ -44,8 +44,8 @@ def waits(ledger: Ledger) -> list[WaitReason]:
     return [each.waits for each in ledger.waiting()]
 
 
-def declaration(facts: Facts) -> Matter:
-    return Matter("cn-dec", "DecMessage", {"direction": "I", "office": INLAND, "ie_port": BORDER} | facts)
+def declaration(facts: Facts) -> Subject:
+    return Subject("cn-dec", "DecMessage", {"direction": "I", "office": INLAND, "ie_port": BORDER} | facts)
 
 
 def both(facts: Facts, reference: str = "C-1", risk: Risk = Risk.LOW) -> tuple[Sent, Sent]:
@@ -80,7 +80,7 @@ def test_goods_in_transit_go_step_by_step_each_told_by_the_office_where_it_happe
         assert each.to(customs) == (Outcome.TAKEN, "")
 
     assert said(customs) == course
-    assert {answer.key for answer in told(customs)} == {first.key}
+    assert {answer.key for answer in given_answers(customs)} == {first.key}
     assert waits(ledger) == []
 
 
@@ -113,7 +113,7 @@ def test_the_transit_form_has_a_number_of_its_own_which_a_save_gives_first(custo
         each.to(customs)
     sent("C-2", transit_relation="0").to(customs)
 
-    answers = [found for found in map(values, told(customs)) if "ResponseCode" in found]
+    answers = [found for found in map(values, given_answers(customs)) if "ResponseCode" in found]
     assert [(found["SeqNo"], found["TrnPreId"]) for found in answers] == [
         ("I20260000000000001", "I20260000000000002"),
         ("I20260000000000001", "I20260000000000002"),
@@ -123,7 +123,7 @@ def test_the_transit_form_has_a_number_of_its_own_which_a_save_gives_first(custo
 
 def test_a_number_that_the_form_has_already_is_kept(customs: ReferenceCustoms) -> None:
     sent("C-1", matter=declaration(ADVANCE), transit_seq_no="I20250000000000077").to(customs)
-    assert values(told(customs)[0])["TrnPreId"] == "I20250000000000077"
+    assert values(given_answers(customs)[0])["TrnPreId"] == "I20250000000000077"
 
 
 @pytest.mark.parametrize("port", ["", INLAND])

@@ -27,7 +27,17 @@ from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.message_actions import Impossible, ReplayStage
 from gateway.run.claims import LEASE
 from tests.support.acts import hold, reject, release, replay
-from tests.support.stores import NOW, TOLD, Store, accepted, arrival, receipt, refused, register, said
+from tests.support.stores import (
+    NOW,
+    TOLD,
+    Store,
+    accepted,
+    arrival,
+    customs_says_of,
+    receipt,
+    refused,
+    register,
+)
 
 PLACES = ("customs", "two")
 OUTCOMES = (
@@ -178,7 +188,7 @@ class Course:
         numbered = replace(TOLD, seq_no=f"I{row}")
         declaration = await self.store.answers.target(numbered, row, "customs")
         if declaration is not None:
-            matched = said(status, f"L{self.added}".encode(), declaration)
+            matched = customs_says_of(status, f"L{self.added}".encode(), declaration)
             assert matched.effect is not None
             effect = replace(matched.effect, seq_no=numbered.seq_no)
             parsed = replace(numbered, status=status)

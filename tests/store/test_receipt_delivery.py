@@ -22,7 +22,7 @@ from tests.support.stores import NOW, Store, accepted, add_and_claim, arrival, r
 LATER = NOW + timedelta(minutes=5)
 
 
-def given(store: Store) -> None:
+def hand_over(store: Store) -> None:
     """Two declarations of `broker` are accepted, one receipt each."""
 
     async def work() -> None:
@@ -45,7 +45,7 @@ def claim(store: Store, account: str | None, at: timedelta = timedelta()) -> lis
 @pytest.fixture
 def folders(store: Store) -> Store:
     register(store, "broker", Delivery.FOLDER, 1)
-    given(store)
+    hand_over(store)
     return store
 
 
@@ -99,7 +99,7 @@ def test_another_node_gets_what_one_claimed_only_when_its_lease_is_over(folders:
 def test_an_account_with_one_receipt_waits_for_one_of_anothers_many(store: Store) -> None:
     register(store, "broker", Delivery.AMQP, 1)
     register(store, "other", Delivery.AMQP, 2)
-    given(store)
+    hand_over(store)
     row = {"account": "other", "item": 1_000, "due_at": NOW, "fence": 0}
 
     def add(transaction: Transaction) -> None:
@@ -122,7 +122,7 @@ def test_a_receipt_that_its_account_removes_is_not_delivered(folders: Store) -> 
 
 def test_receipts_of_an_account_that_is_published_to_tell_where_its_message_wants_them(store: Store) -> None:
     register(store, "broker", Delivery.AMQP, 1)
-    given(store)
+    hand_over(store)
     row = {
         "message": arrival(1).id,
         "account": "broker",
@@ -140,7 +140,7 @@ def test_receipts_of_an_account_that_is_published_to_tell_where_its_message_want
 
 def test_receipts_of_an_account_that_fetches_them_are_never_due(store: Store) -> None:
     register(store, "broker", Delivery.INBOX, 1)
-    given(store)
+    hand_over(store)
     assert claim(store, "broker") == claim(store, None) == []
 
 

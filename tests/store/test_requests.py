@@ -25,8 +25,8 @@ from tests.support.stores import (
     add_and_claim,
     arrival,
     customs_says,
+    customs_says_of,
     names,
-    said,
     target_of,
 )
 
@@ -47,7 +47,7 @@ async def declare(store: Store, due: Due = Due.AFTER_RELEASE, attached: str = ""
 
 
 async def release(store: Store, sent: Arrival, status: CustomsStatus = CustomsStatus.RELEASED) -> None:
-    matched = said(status, status.encode(), await target_of(store, sent))
+    matched = customs_says_of(status, status.encode(), await target_of(store, sent))
     deadline = Deadline(due_at=DUE_AT, remind_at=DUE_AT - 3 * DAY)
     await store.answers.file([replace(matched, effect=replace(matched.effect, deadline=deadline))])
 
@@ -209,7 +209,7 @@ def test_nobody_is_reminded_of_a_declaration_that_customs_has_deleted(store: Sto
 def test_what_customs_asks_for_is_told_with_its_words(store: Store) -> None:
     async def run() -> None:
         sent = await declare(store, Due.KEPT)
-        matched = said(CustomsStatus.SUPPLEMENT_ASKED, b"Sp1", await target_of(store, sent))
+        matched = customs_says_of(CustomsStatus.SUPPLEMENT_ASKED, b"Sp1", await target_of(store, sent))
         parsed, effect = (
             replace(matched.parsed, note="价格构成"),
             replace(matched.effect, asks=RequestReason.SUPPLEMENT),

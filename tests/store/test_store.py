@@ -29,10 +29,10 @@ from tests.support.stores import (
     add_and_claim,
     arrival,
     customs_says,
+    customs_says_of,
     names,
     receipt,
     refused,
-    said,
     target_of,
 )
 
@@ -402,8 +402,8 @@ def test_an_answer_that_comes_twice_at_once_is_filed_once(store: Store) -> None:
         sent = arrival()
         await accept(store, sent)
         declaration = await target_of(store, sent)
-        stored = said(CustomsStatus.STORED, b"L", declaration)
-        closed = said(CustomsStatus.CLOSED, b"R", declaration)
+        stored = customs_says_of(CustomsStatus.STORED, b"L", declaration)
+        closed = customs_says_of(CustomsStatus.CLOSED, b"R", declaration)
         assert await store.answers.file([stored, stored, closed, stored, closed]) == [stored, closed]
         assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L", "R"]
 
@@ -428,7 +428,7 @@ def test_an_answer_that_waited_is_taken_once_whoever_finds_it(store: Store) -> N
         assert await store.answers.file(waits) == waits
         declaration = await target_of(store, sent)
         stored, closed = (
-            replace(said(status, parked.answer.body, declaration), parked=parked.id)
+            replace(customs_says_of(status, parked.answer.body, declaration), parked=parked.id)
             for status, parked in zip(
                 (CustomsStatus.STORED, CustomsStatus.CLOSED), await store.answers.parked("I1"), strict=True
             )
@@ -454,7 +454,9 @@ def test_what_waited_and_repeats_what_is_there_waits_no_longer_and_is_not_relaye
         assert await customs_says(store, sent, CustomsStatus.STORED, b"L")
         assert await store.answers.file([WAITS]) == [WAITS]
         (parked,) = await store.answers.parked("I1")
-        again = replace(said(CustomsStatus.STORED, b"L", await target_of(store, sent)), parked=parked.id)
+        again = replace(
+            customs_says_of(CustomsStatus.STORED, b"L", await target_of(store, sent)), parked=parked.id
+        )
         assert await store.answers.file([again]) == []
         assert await store.answers.parked("I1") == []
         assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L"]
@@ -468,7 +470,7 @@ def test_an_answer_decided_on_an_older_state_is_not_written(store: Store) -> Non
         await accept(store, sent)
         older = await target_of(store, sent)
         assert await customs_says(store, sent, CustomsStatus.STORED, b"L")
-        late = said(CustomsStatus.CLOSED, b"R", older)
+        late = customs_says_of(CustomsStatus.CLOSED, b"R", older)
         assert await store.answers.file([late, WAITS]) is Refusal.SUPERSEDED
         assert await store.answers.file([WAITS]) == [WAITS]  # nothing of them was written
         assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L"]

@@ -89,7 +89,7 @@ def under(sent: Arrival, store: Store, attempt: int = 1) -> Decision:
     return replace(decision, facts=facts, outcome=DeclarationOutcome(use=used))
 
 
-async def told(store: Store, act: NoticeAct = Act.CONFIRMED, *, holds: bool = False, **terms: Any) -> None:
+async def notify(store: Store, act: NoticeAct = Act.CONFIRMED, *, holds: bool = False, **terms: Any) -> None:
     """The commit of a notice of the association."""
     number = 100 + len(rows(store, messages))
     notice = arrival(number, "association")
@@ -115,7 +115,7 @@ async def told(store: Store, act: NoticeAct = Act.CONFIRMED, *, holds: bool = Fa
 
 async def accepted_under(store: Store) -> Arrival:
     """A declaration that was accepted under the agreement, which was confirmed before."""
-    await told(store)
+    await notify(store)
     sent = arrival()
     await add_and_claim(store, sent)
     await store.messages.decide(under(sent, store), NOW)
@@ -163,7 +163,7 @@ def test_the_coming_of_the_thing_wakes_what_waits_for_it_and_nothing_else(store:
         sent, other = arrival(1), arrival(2)
         await wait(store, sent)
         await wait(store, other, thing="agreement 9")
-        await told(store)
+        await notify(store)
         assert (row_of(store, sent).state, row_of(store, other).state) == (State.RECEIVED, State.WAITING)
         (woken,) = await store.messages.claim(10, NOW, LEASE)
         assert (woken.arrival, woken.attempts, woken.overdue) == (sent, 1, "")
@@ -176,7 +176,7 @@ def test_what_waits_again_is_told_so_once(store: Store) -> None:
     async def test() -> None:
         sent = arrival()
         await wait(store, sent)
-        await told(store, PROPOSED)
+        await notify(store, PROPOSED)
         await store.messages.claim(1, NOW, LEASE)
         again = replace(lacking(sent, seen=1), fence=2)
         assert await store.messages.decide(again, NOW) == Applied(State.WAITING)
@@ -189,7 +189,7 @@ def test_a_thing_that_came_while_a_message_was_judged_keeps_it_from_waiting(stor
     async def test() -> None:
         sent = arrival()
         (received,) = await add_and_claim(store, sent)
-        await told(store)
+        await notify(store)
         refused = await store.messages.decide(lacking(sent), NOW)
         assert refused is Refusal.SUPERSEDED
         row = row_of(store, sent)
@@ -247,7 +247,7 @@ def test_of_two_declarations_under_one_agreement_for_one_shipment_the_second_is_
     store: Store,
 ) -> None:
     async def test() -> None:
-        await told(store)
+        await notify(store)
         first, second = arrival(1), arrival(2)
         await add_and_claim(store, first, second)
         outcomes = await asyncio.gather(
@@ -263,7 +263,7 @@ def test_of_two_declarations_under_one_agreement_for_one_shipment_the_second_is_
 
 def test_a_long_term_mandate_is_used_by_many(store: Store) -> None:
     async def test() -> None:
-        await told(store, kind=AgreementKind.LONG_TERM)
+        await notify(store, kind=AgreementKind.LONG_TERM)
         first, second = arrival(1), arrival(2)
         await add_and_claim(store, first, second)
         for each in (first, second):
@@ -332,7 +332,7 @@ def test_a_terminated_agreement_does_not_come_in_force_again_when_its_declaratio
 ) -> None:
     async def test() -> None:
         sent = await accepted_under(store)
-        await told(store, Act.TERMINATED)
+        await notify(store, Act.TERMINATED)
         assert await customs_says(store, sent, CustomsStatus.REFUSED, b"<a/>")
         (row,) = rows(store, agreements, number=NUMBER)
         assert (row.state, row.used_by) == (AgreementState.TERMINATED, None)
@@ -342,7 +342,7 @@ def test_a_terminated_agreement_does_not_come_in_force_again_when_its_declaratio
 
 def test_a_revoked_agreement_holds_what_customs_has_not_taken_where_the_notice_says_so(store: Store) -> None:
     async def test() -> None:
-        await told(store, kind=AgreementKind.LONG_TERM)
+        await notify(store, kind=AgreementKind.LONG_TERM)
         taken, sending, waiting = arrival(1), arrival(2), arrival(3)
         await add_and_claim(store, taken, sending, waiting)
         for each in (taken, sending):
@@ -350,7 +350,7 @@ def test_a_revoked_agreement_holds_what_customs_has_not_taken_where_the_notice_s
         first, second = await store.outbox.claim("customs", 10, NOW)
         await store.outbox.settle(first, DeliveryState.DELIVERED, "", NOW, NOW)
         await store.messages.decide(under(waiting, store), NOW)
-        await told(store, Act.TERMINATED, holds=True, kind=AgreementKind.LONG_TERM)
+        await notify(store, Act.TERMINATED, holds=True, kind=AgreementKind.LONG_TERM)
 
         states = [row_of(store, each).state for each in (taken, sending, waiting)]
         assert states == [State.DELIVERED, State.HELD, State.HELD]
@@ -369,7 +369,7 @@ def test_what_was_sent_when_it_was_held_and_was_taken_is_delivered(store: Store)
     async def test() -> None:
         sent = await accepted_under(store)
         (delivery,) = await store.outbox.claim("customs", 10, NOW)
-        await told(store, Act.TERMINATED, holds=True)
+        await notify(store, Act.TERMINATED, holds=True)
         await store.outbox.settle(delivery, DeliveryState.DELIVERED, "", NOW, NOW)
         assert row_of(store, sent).state == State.DELIVERED
 
@@ -380,7 +380,7 @@ def test_a_node_that_dies_does_not_send_what_was_held_while_it_was_sent(store: S
     async def test() -> None:
         sent = await accepted_under(store)
         await store.outbox.claim("customs", 10, NOW)
-        await told(store, Act.TERMINATED, holds=True)
+        await notify(store, Act.TERMINATED, holds=True)
         assert await store.restarted() == 1
         assert await store.outbox.claim("customs", 10, NOW) == ()
         store.database.submit(lambda to: replay(to, sent.id, "operator", "it may go", NOW)).result()
@@ -393,7 +393,7 @@ def test_a_node_that_dies_does_not_send_what_was_held_while_it_was_sent(store: S
 def test_a_revoked_agreement_stops_nothing_where_the_notice_does_not_say_so(store: Store) -> None:
     async def test() -> None:
         sent = await accepted_under(store)
-        await told(store, Act.TERMINATED)
+        await notify(store, Act.TERMINATED)
         assert row_of(store, sent).state == State.ACCEPTED
         assert len(await store.outbox.claim("customs", 10, NOW)) == 1
 

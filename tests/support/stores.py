@@ -191,7 +191,7 @@ async def target_of(store: Store, sent: Arrival) -> AnsweredDeclaration:
     return declaration
 
 
-def said(status: CustomsStatus, body: bytes, declaration: AnsweredDeclaration) -> Matched:
+def customs_says_of(status: CustomsStatus, body: bytes, declaration: AnsweredDeclaration) -> Matched:
     """What an answer with this body makes of its declaration; its receipt is called like the body."""
     effect = AnswerEffect(
         event=Event.SETTLED if status.final else Event.ANSWERED,
@@ -216,6 +216,8 @@ async def customs_says(
     body: bytes,
     declaration: AnsweredDeclaration | None = None,
 ) -> bool:
-    new = await store.answers.file([said(status, body, declaration or await target_of(store, sent))])
+    new = await store.answers.file(
+        [customs_says_of(status, body, declaration or await target_of(store, sent))]
+    )
     assert not isinstance(new, Refusal)
     return bool(new)

@@ -75,7 +75,7 @@ def zipped(parts: dict[str, bytes]) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Matter:
+class Subject:
     """A message type as a submission's envelope names it, and the facts that its messages have here."""
 
     family: str
@@ -83,8 +83,8 @@ class Matter:
     facts: Mapping[str, str]
 
 
-DECLARATION: Final = Matter("cn-dec", "DecMessage", {"office": "2248", "direction": "I"})
-REQUEST: Final = Matter(
+DECLARATION: Final = Subject("cn-dec", "DecMessage", {"office": "2248", "direction": "I"})
+REQUEST: Final = Subject(
     "cn-acd",
     "ImportAgrRequest",
     {
@@ -126,7 +126,7 @@ def sent(
     name: str | None = None,
     party: str = BROKER,
     stated: Callable[[tuple[Part, ...]], tuple[Part, ...]] = lambda parts: parts,
-    matter: Matter = DECLARATION,
+    matter: Subject = DECLARATION,
     risk: Risk = Risk.LOW,
     linked: str | None = None,
     copy_of: str = "",
@@ -184,7 +184,7 @@ def sent(
     return Sent(submission, package)
 
 
-def told(backend: Backend) -> Sequence[Answer]:
+def given_answers(backend: Backend) -> Sequence[Answer]:
     return asyncio.run(backend.answers(EVERYTHING))
 
 

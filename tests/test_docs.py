@@ -84,6 +84,26 @@ def test_the_files_that_a_document_names_exist(name: str) -> None:
     assert not missing
 
 
+def test_the_documents_that_code_names_exist_with_their_sections() -> None:
+    folders = ("adapters", "bench", "config", "docs", "gateway", "schemas", "tests")
+    files_of_code = [ROOT / "cli.py", *(path for folder in folders for path in (ROOT / folder).rglob("*.*"))]
+    missing = []
+    for path in files_of_code:
+        if path.suffix not in (".py", ".sch", ".toml", ".xsd"):
+            continue
+        text = re.sub(r"\s*\n[\s#]*", " ", path.read_text(encoding="utf-8"))
+        for name, section in re.findall(r'((?:docs/[\w.-]+|\b[A-Z]+)\.md)(?:, "([^"]+)")?', text):
+            if not (ROOT / name).is_file() or (section and section not in _sections(ROOT / name)):
+                missing.append((str(path.relative_to(ROOT)), name, section))
+    assert not missing
+
+
+def _sections(document: Path) -> set[str]:
+    """Headings, and the bold words that begin a paragraph."""
+    text = document.read_text(encoding="utf-8")
+    return set(re.findall(r"^(?:#+ |\*\*)(.+?)(?:\.?\*\*.*)?$", text, re.MULTILINE))
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_the_fault_codes_that_a_document_names_are_in_the_catalogue(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")

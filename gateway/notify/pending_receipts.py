@@ -1,5 +1,4 @@
-"""Receipts for messages that are held or wait for customs: another one will follow (CONTRACT.md,
-"Receipts")."""
+"""Receipts, not final, for messages that are held or wait for customs (docs/for-brokers.md, "Receipts")."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta

@@ -116,7 +116,7 @@ def unsigned(given: Sequence[Receipt]) -> dict[str, Any]:
 
 def overtake(transaction: Transaction, message: str) -> None:
     """Processing continues after a final receipt: earlier pending receipts no longer hold, and are sent again
-    if their reason recurs (CONTRACT.md, "Receipts")."""
+    if their reason recurs."""
     transaction.connection.execute(_OVERTAKE, {"of": message})
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Engine
 
+from adapters.home.clock import utc_now
 from adapters.store.database import Database, sqlite_engine
 from gateway.config.bad_settings import BadSettings
 
@@ -132,7 +133,7 @@ class Home:
         from gateway.formats.signing import XadesSigner
 
         try:
-            return XadesSigner(self.signing_key.read_bytes(), self.certificate.read_text("utf-8"))
+            return XadesSigner(self.signing_key.read_bytes(), self.certificate.read_text("utf-8"), utc_now)
         except (Unusable, UnicodeDecodeError) as error:
             why, why_zh = ("is not UTF-8", "不是 UTF-8 编码")
             if isinstance(error, Unusable):

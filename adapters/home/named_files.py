@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.home.host_keys import read_host_keys
 from gateway.config.bad_settings import BadSettings
@@ -153,7 +154,7 @@ def _used(home: Home, named: _Named, path: Path) -> datetime | None:
         case "key" if "certificate" in named.section:
             certificate = home.path / named.section["certificate"]
             if named.section.get("kind") == "association":
-                XadesSigner(path.read_bytes(), certificate.read_text())
+                XadesSigner(path.read_bytes(), certificate.read_text(), utc_now)
             else:
                 _read_pair(path, certificate)
         case "key":

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any, Final, Literal, Self
 
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.run.worker_limits import Spending
 from adapters.store.read.register import SqlRegister
@@ -69,7 +70,7 @@ class Judging:
         """With the present key pair of the home. Raises `BadSettings` if it cannot be used."""
         key, certificate = home.signing_key.read_bytes(), home.certificate.read_text("ascii", "replace")
         try:
-            XadesSigner(key, certificate)
+            XadesSigner(key, certificate, utc_now)
         except Unusable as error:
             pair = "keys/gateway.key, keys/gateway.crt"
             raise BadSettings(f"{pair}: {error}", f"{pair}：{error.zh}") from None
@@ -180,7 +181,7 @@ class _WorkerContext:
     def __init__(self, home: Home, judging: Judging) -> None:
         self.families = home.families()
         self.rules = Rules(families=self.families, policy=judging.policy, routes=judging.routes)
-        self.signer = XadesSigner(judging.key, judging.certificate)
+        self.signer = XadesSigner(judging.key, judging.certificate, utc_now)
         self.register = SqlRegister.of_one_thread(home.reader())
         self.blobs = FilesystemBlobs(home.blobs)
 

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.home.named_files import Renewal
 from adapters.sandbox.association.association import ReferenceAssociation
@@ -66,7 +67,7 @@ def _signer(home: Home, settings: AssociationSettings) -> XadesSigner:
     client = Path("clients", settings.account)
     key = home.path / (settings.key or client / "sign.key")
     certificate = home.path / (settings.certificate or client / "sign.crt")
-    return XadesSigner(key.read_bytes(), certificate.read_text())
+    return XadesSigner(key.read_bytes(), certificate.read_text(), utc_now)
 
 
 def _trusting(backend: SimulatedBackend, home: Home) -> Callable[[], None]:

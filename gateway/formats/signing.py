@@ -1,26 +1,80 @@
-"""The gateway's own signature: enveloped XAdES-BES on receipts and submission envelopes."""
+"""The gateway's own signature: enveloped XAdES-BES on receipts, notices and submission envelopes.
 
-from datetime import datetime
+The parts of the signature are templates that are in canonical form already (Canonical XML 1.0), so that only
+the document itself is canonicalised: a signature costs little more than the key's own work. That holds for
+documents of our own making alone, so others are refused, and a sample of what is signed is verified.
+"""
+
+import hashlib
+import secrets
+from base64 import b64encode
+from collections import Counter
+from datetime import UTC, datetime
 from typing import Final
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from lxml import etree
-from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
-from signxml.xades.xades import XAdESDataObjectFormat, XAdESSigner
 
+from gateway.formats import xml
 from gateway.formats.certificates import Unusable, certificate, outside
-from gateway.model.faults import JudgementDeferred
+from gateway.formats.signatures import verify_enveloped
+from gateway.formats.submission import NAMESPACE
+from gateway.model.clock import Clock
+from gateway.model.faults import JudgementDeferred, MessageRejected
+from gateway.model.parties import RegisteredCertificate
 
-# Inclusive: with exclusive canonicalisation signxml 5.2 computes a wrong digest of SignedProperties.
-_C14N: Final = CanonicalizationMethod.CANONICAL_XML_1_0
-_FORMAT: Final = XAdESDataObjectFormat(
-    Description="Electronic data of customs clearance", MimeType="text/xml"
-)
-_SIGNING_TIME: Final = "{http://uri.etsi.org/01903/v1.3.2#}SigningTime"
+SAMPLE: Final = 1_000  # of each kind of document the first and then every so many are verified
 _AGAIN_SECONDS: Final = 30.0
+
+_DS: Final = "http://www.w3.org/2000/09/xmldsig#"
+_XADES: Final = "http://uri.etsi.org/01903/v1.3.2#"
+_C14N: Final = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
+_SHA256: Final = "http://www.w3.org/2001/04/xmlenc#sha256"
+_MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
+# Each part is digested with the namespaces in scope on it, and stands in the document without them.
+_SCOPE: Final = f' xmlns="{NAMESPACE}" xmlns:ds="{_DS}" xmlns:xades="{_XADES}"'
+_METHOD: Final = f'<ds:DigestMethod Algorithm="{_SHA256}"></ds:DigestMethod>'
+_SIGNED_INFO: Final = (
+    "<ds:SignedInfo{scope}>"
+    f'<ds:CanonicalizationMethod Algorithm="{_C14N}"></ds:CanonicalizationMethod>'
+    '<ds:SignatureMethod Algorithm="{algorithm}"></ds:SignatureMethod>'
+    '<ds:Reference Id="R{mark}" URI=""><ds:Transforms>'
+    f'<ds:Transform Algorithm="{_DS}enveloped-signature"></ds:Transform>'
+    f'<ds:Transform Algorithm="{_C14N}"></ds:Transform></ds:Transforms>'
+    f"{_METHOD}<ds:DigestValue>{{document}}</ds:DigestValue></ds:Reference>"
+    f'<ds:Reference Type="http://uri.etsi.org/01903#SignedProperties" URI="#P{{mark}}">{_METHOD}'
+    "<ds:DigestValue>{properties}</ds:DigestValue></ds:Reference>"
+    f'<ds:Reference URI="#K{{key}}">{_METHOD}<ds:DigestValue>{{key_info}}</ds:DigestValue></ds:Reference>'
+    "</ds:SignedInfo>"
+)
+_KEY_INFO: Final = (
+    '<ds:KeyInfo{scope} Id="K{key}"><ds:X509Data>'
+    "<ds:X509Certificate>{certificate}</ds:X509Certificate></ds:X509Data></ds:KeyInfo>"
+)
+_PROPERTIES: Final = (
+    '<xades:SignedProperties{scope} Id="P{mark}"><xades:SignedSignatureProperties>'
+    "<xades:SigningTime>{at}</xades:SigningTime>"
+    "<xades:SigningCertificateV2><xades:Cert><xades:CertDigest>"
+    f"{_METHOD}<ds:DigestValue>{{certificate}}</ds:DigestValue>"
+    "</xades:CertDigest></xades:Cert></xades:SigningCertificateV2></xades:SignedSignatureProperties>"
+    '<xades:SignedDataObjectProperties><xades:DataObjectFormat ObjectReference="#R{mark}">'
+    "<xades:Description>Electronic data of customs clearance</xades:Description>"
+    "<xades:MimeType>text/xml</xades:MimeType></xades:DataObjectFormat>"
+    "</xades:SignedDataObjectProperties></xades:SignedProperties>"
+)
+_SIGNATURE: Final = (
+    f'<ds:Signature xmlns:ds="{_DS}" xmlns:xades="{_XADES}" Id="S{{mark}}">'
+    "{signed_info}<ds:SignatureValue>{value}</ds:SignatureValue>{key_info}"
+    '<ds:Object><xades:QualifyingProperties Target="#S{mark}">{properties}'
+    "</xades:QualifyingProperties></ds:Object></ds:Signature>"
+)
+
+
+class UnsoundSignature(Exception):
+    """A signature of our own does not verify: nothing is sent with it."""
 
 
 class XadesSigner:
@@ -31,7 +85,7 @@ class XadesSigner:
     of another kind, has a pass phrase, or does not belong to the certificate. Threads may share a signer.
     """
 
-    def __init__(self, key_pem: bytes, certificate_pem: str) -> None:
+    def __init__(self, key_pem: bytes, certificate_pem: str, clock: Clock) -> None:
         try:
             key = load_pem_private_key(key_pem, password=None)
         except TypeError:
@@ -57,33 +111,88 @@ class XadesSigner:
             )
         self.certificate_pem = certificate_pem
         self.fingerprint = own.fingerprint
-        self._known = own
+        self._own = own
         self._key = key
-        self._chain = [x509.load_pem_x509_certificate(certificate_pem.encode("ascii"))]
-        self._algorithm = (
-            SignatureMethod.RSA_SHA256 if isinstance(key, rsa.RSAPrivateKey) else SignatureMethod.ECDSA_SHA256
-        )
+        self._clock = clock
+        self._signed = Counter[str]()
+        self._algorithm = _MORE + ("rsa-sha256" if isinstance(key, rsa.RSAPrivateKey) else "ecdsa-sha256")
+        self._certificate_digest = b64encode(hashlib.sha256(own.der).digest()).decode()
+        # The same in each signature, so that it is digested once.
+        key_info = {"key": own.fingerprint[:16], "certificate": own.base64}
+        self._key_info = _KEY_INFO.format(scope="", **key_info)
+        self._key_info_digest = _digest(_KEY_INFO.format(scope=_SCOPE, **key_info))
 
     def sign(self, root: etree._Element) -> bytes:
-        """See `signers.Signer`. Raises `JudgementDeferred` outside the validity of the certificate, when
-        nothing may be signed.
+        """See `signers.Signer`. Comments are left out. Raises `JudgementDeferred` outside the validity of the
+        certificate, when nothing may be signed, and `UnsoundSignature` where a sample does not verify.
 
-        Raises `ValueError` where `root` has an attribute with which signxml would make an invalid signature:
-        an Id (signxml then references the element by it instead of the document), or one of the xml namespace
-        (signxml omits it from the attributes that SignedInfo inherits).
+        Raises `ValueError` for what the templates are not made for: a part of a document, a root whose
+        namespaces are others than the gateway's own alone, or with an attribute of the xml namespace, which
+        the signature would inherit; and for an Id, which other signers would reference the document by.
         """
+        if root.getparent() is not None:
+            raise ValueError("only a whole document is signed")
+        if root.nsmap != {None: NAMESPACE}:
+            raise ValueError(f"the root element must declare {NAMESPACE} alone")
         for name in root.attrib:
             if name in ("Id", "ID") or name.startswith("{http://www.w3.org/XML/1998/namespace}"):
                 raise ValueError(f"the root element must not bear {name}")
-        # A new one for each signature, since it keeps every id that it has generated.
-        signer = XAdESSigner(
-            signature_algorithm=self._algorithm,
-            digest_algorithm=DigestAlgorithm.SHA256,
-            c14n_algorithm=_C14N,
-            data_object_format=_FORMAT,
-        )
-        signed = signer.sign(root, key=self._key, cert=self._chain, always_add_key_value=False)
-        (at,) = signed.iter(_SIGNING_TIME)
-        if why_not := outside(self._known, datetime.fromisoformat(at.text or "")):
+        now = self._clock().astimezone(UTC)
+        if why_not := outside(self._own, now):
             raise JudgementDeferred(why_not, _AGAIN_SECONDS)
-        return etree.tostring(signed, xml_declaration=True, encoding="UTF-8")
+        document = etree.tostring(root, method="c14n", with_comments=False)
+        signature = self._signature(document, now).encode()
+        end = document.rindex(b"</")
+        signed = b"".join(
+            (b"<?xml version='1.0' encoding='UTF-8'?>\n", document[:end], signature, document[end:])
+        )
+        kind = str(root.tag)
+        if self._signed[kind] % SAMPLE == 0:
+            self._verify(signed, document, now)
+        self._signed[kind] += 1
+        return signed
+
+    def _signature(self, document: bytes, now: datetime) -> str:
+        """The Signature element for a document in canonical form."""
+        mark = secrets.token_hex(8)
+        properties = {
+            "mark": mark,
+            "at": now.isoformat(timespec="seconds"),
+            "certificate": self._certificate_digest,
+        }
+        signed_info = {
+            "mark": mark,
+            "algorithm": self._algorithm,
+            "document": b64encode(hashlib.sha256(document).digest()).decode(),
+            "properties": _digest(_PROPERTIES.format(scope=_SCOPE, **properties)),
+            "key": self.fingerprint[:16],
+            "key_info": self._key_info_digest,
+        }
+        return _SIGNATURE.format(
+            mark=mark,
+            signed_info=_SIGNED_INFO.format(scope="", **signed_info),
+            value=self._value(_SIGNED_INFO.format(scope=_SCOPE, **signed_info).encode()),
+            key_info=self._key_info,
+            properties=_PROPERTIES.format(scope="", **properties),
+        )
+
+    def _value(self, content: bytes) -> str:
+        if isinstance(self._key, rsa.RSAPrivateKey):
+            return b64encode(self._key.sign(content, padding.PKCS1v15(), hashes.SHA256())).decode()
+        # Both numbers one after the other, as long as the key each (RFC 4050, 3.3).
+        numbers = utils.decode_dss_signature(self._key.sign(content, ec.ECDSA(hashes.SHA256())))
+        size = (self._key.key_size + 7) // 8
+        return b64encode(b"".join(number.to_bytes(size, "big") for number in numbers)).decode()
+
+    def _verify(self, signed: bytes, document: bytes, now: datetime) -> None:
+        try:
+            own = RegisteredCertificate(pem=self.certificate_pem)
+            result = verify_enveloped(xml.trusted(signed), [own], now)
+        except MessageRejected as refused:
+            raise UnsoundSignature(refused.findings[0].en) from refused
+        if etree.tostring(result.root, method="c14n") != document:
+            raise UnsoundSignature("the document that was signed is another")
+
+
+def _digest(text: str) -> str:
+    return b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from adapters.home.clock import utc_now
 from gateway.formats import xml
 from gateway.formats.agreement_notices import (
     agreement_of_request,
@@ -110,7 +111,7 @@ def test_what_is_written_fits_the_schema_and_is_read_again(notice: AgreementNoti
 
 
 def test_a_signed_notice_is_a_message_like_any_other_and_xmlsec1_accepts_it() -> None:
-    body = XadesSigner(ASSOCIATION.key_pem, ASSOCIATION.certificate_pem).sign(build_notice(NOTICE))
+    body = XadesSigner(ASSOCIATION.key_pem, ASSOCIATION.certificate_pem, utc_now).sign(build_notice(NOTICE))
 
     validated = judged(body)
     assert (validated.type.family, validated.type.kind) == ("gateway", "agreement-notice")
@@ -141,7 +142,7 @@ def test_a_signed_notice_is_a_message_like_any_other_and_xmlsec1_accepts_it() ->
 
 
 def test_a_signature_does_not_keep_a_notice_from_being_read() -> None:
-    body = XadesSigner(ASSOCIATION.key_pem, ASSOCIATION.certificate_pem).sign(build_notice(NOTICE))
+    body = XadesSigner(ASSOCIATION.key_pem, ASSOCIATION.certificate_pem, utc_now).sign(build_notice(NOTICE))
     assert read_notice(xml.trusted(body)) == NOTICE
 
 

@@ -5,33 +5,44 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 from signxml.algorithms import SignatureMethod
 from signxml.xades.xades import XAdESSignatureConfiguration, XAdESVerifier
 
+from adapters.home.clock import utc_now
 from gateway.formats import xml
-from gateway.formats.signing import XadesSigner
+from gateway.formats.signing import SAMPLE, UnsoundSignature, XadesSigner
+from gateway.formats.submission import NAMESPACE
 from gateway.model.signers import Signer
 from tests.support.keys import Kind, identity, xmlsec1_accepts
 from tests.support.xml_signatures import finding_of, verified
 
 DOCUMENTS = [
-    b"<receipt><verdict>accepted</verdict></receipt>",
-    b'<receipt xmlns="urn:gateway:receipt:1"><verdict>accepted</verdict>\n</receipt>',
-    b'<receipt xmlns="urn:gateway:receipt:1" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"/>',
-    '<g:receipt xmlns:g="urn:gateway:receipt:1"><zh xml:lang="zh">签名验证失败</zh></g:receipt>'.encode(),
-    b'<receipt xmlns="urn:gateway:receipt:1" xmlns:ds="urn:not-a-signature"><ds:x/><y xmlns=""/></receipt>',
+    f'<receipt xmlns="{NAMESPACE}"><verdict>accepted</verdict></receipt>'.encode(),
+    f'<receipt xmlns="{NAMESPACE}"><verdict>accepted</verdict>\n</receipt>'.encode(),
+    f'<receipt xmlns="{NAMESPACE}"/>'.encode(),
+    f'<receipt xmlns="{NAMESPACE}"><zh xml:lang="zh">签名 &lt;&amp;&gt; "a"</zh></receipt>'.encode(),
+    f'<receipt xmlns="{NAMESPACE}" b="&#10;&quot;" a="1"><y xmlns=""/></receipt>'.encode(),
+    f'<receipt xmlns="{NAMESPACE}"><ds:x xmlns:ds="urn:not-a-signature"/></receipt>'.encode(),
 ]
 
 
+EXPECTED = XAdESSignatureConfiguration(
+    location="./",
+    signature_methods=frozenset({SignatureMethod.RSA_SHA256, SignatureMethod.ECDSA_SHA256}),
+)
+
+
 def signer_of(kind: Kind) -> XadesSigner:
-    return XadesSigner(identity(kind).key_pem, identity(kind).certificate_pem)
+    return XadesSigner(identity(kind).key_pem, identity(kind).certificate_pem, utc_now)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-@pytest.mark.parametrize("kind", ["rsa-2048", "p-256"])
+@pytest.mark.parametrize("kind", ["rsa-2048", "p-256", "p-384"])
 def test_a_signed_document_verifies_everywhere(kind: Kind, document: bytes) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
     mine: Signer = signer_of(kind)
@@ -44,11 +55,7 @@ def test_a_signed_document_verifies_everywhere(kind: Kind, document: bytes) -> N
     assert result.signed_at is not None
     assert before <= result.signed_at <= datetime.now(UTC)
     assert etree.tostring(result.root, method="c14n") == etree.tostring(xml.trusted(document), method="c14n")
-    expected = XAdESSignatureConfiguration(
-        location="./",
-        signature_methods=frozenset({SignatureMethod.RSA_SHA256, SignatureMethod.ECDSA_SHA256}),
-    )
-    XAdESVerifier().verify(signed, x509_cert=identity(kind).certificate_pem, expect_config=expected)
+    XAdESVerifier().verify(signed, x509_cert=identity(kind).certificate_pem, expect_config=EXPECTED)
 
 
 def test_a_changed_receipt_verifies_nowhere() -> None:
@@ -77,15 +84,76 @@ def test_the_key_itself_is_stated_by_its_certificate_alone() -> None:
     assert len(re.findall(rb"<ds:X509Certificate>", signed)) == 1
 
 
-@pytest.mark.parametrize("name", ['Id="a"', 'ID="a"', 'xml:lang="zh"'])
-def test_a_root_that_signxml_would_sign_wrongly_is_not_signed(name: str) -> None:
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        *(f'xmlns="{NAMESPACE}" {each}' for each in ('Id="a"', 'ID="a"', 'xml:lang="zh"', 'xmlns:a="urn:a"')),
+        *("", 'xmlns="urn:other"', f'xmlns:g="{NAMESPACE}"'),
+    ],
+)
+def test_a_root_for_which_the_signature_is_not_made_is_not_signed(attributes: str) -> None:
     with pytest.raises(ValueError, match="root element"):
-        signer_of("p-256").sign(xml.trusted(f"<receipt {name}/>".encode()))
+        signer_of("p-256").sign(xml.trusted(f"<receipt {attributes}/>".encode()))
+
+
+def test_a_part_of_a_document_is_not_signed() -> None:
+    with pytest.raises(ValueError, match="whole document"):
+        signer_of("p-256").sign(xml.trusted(DOCUMENTS[0])[0])
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")) | st.sampled_from("\t\n&<>\"'"))
+NAMES = st.from_regex("[a-zA-Z_][a-zA-Z0-9_.-]{0,8}", fullmatch=True).filter(
+    lambda name: name.lower() != "id"
+)
+
+
+@st.composite
+def elements(draw: st.DrawFn, depth: int = 3) -> etree._Element:
+    """A document as the gateway could write one: own namespace, any texts and attributes."""
+    root = etree.Element(f"{{{NAMESPACE}}}{draw(NAMES)}", nsmap={None: NAMESPACE})
+    below = [(root, depth)]
+    while below:
+        element, left = below.pop()
+        for name in draw(st.lists(NAMES, max_size=2)):
+            element.set(name, draw(TEXT))
+        element.text = draw(TEXT)
+        for name in draw(st.lists(NAMES, max_size=2)) if left else ():
+            child = etree.SubElement(element, f"{{{NAMESPACE}}}{name}")
+            child.tail = draw(TEXT)
+            if draw(st.booleans()):
+                child.append(etree.Comment("none of it is signed"))
+            below.append((child, left - 1))
+    return root
+
+
+@given(elements())
+def test_whatever_the_gateway_writes_verifies_with_all_three_and_says_the_same(root: etree._Element) -> None:
+    signer, known = signer_of("p-256"), identity("p-256")
+    signed = signer.sign(root)
+    result = verified(signed, known.registered)
+    assert etree.tostring(result.root, method="c14n") == etree.tostring(
+        root, method="c14n", with_comments=False
+    )
+    XAdESVerifier().verify(signed, x509_cert=known.certificate_pem, expect_config=EXPECTED)
+    assert xmlsec1_accepts(signed, known)
+
+
+def test_of_each_kind_of_document_the_first_and_then_one_in_a_thousand_is_verified() -> None:
+    """A key that is exchanged for another one under the signer's hands is what a verification notices."""
+    signer, other = signer_of("p-256"), ec.generate_private_key(ec.SECP256R1())
+    receipt, notice = xml.trusted(DOCUMENTS[0]), xml.trusted(f'<notice xmlns="{NAMESPACE}"/>'.encode())
+    signer.sign(receipt)
+    signer._key = other
+    for _ in range(SAMPLE - 1):
+        signer.sign(receipt)
+    for document in (receipt, notice):
+        with pytest.raises(UnsoundSignature):
+            signer.sign(document)
 
 
 def test_a_key_that_is_not_the_certificates_is_refused() -> None:
     with pytest.raises(ValueError, match="does not belong"):
-        XadesSigner(identity("p-256").key_pem, identity("p-256", "trader-b").certificate_pem)
+        XadesSigner(identity("p-256").key_pem, identity("p-256", "trader-b").certificate_pem, utc_now)
 
 
 @pytest.mark.parametrize("kind", ["rsa-1024", "p-521"])
@@ -98,7 +166,7 @@ def test_another_kind_of_key_is_refused() -> None:
     key = ed25519.Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with pytest.raises(ValueError, match="neither RSA nor"):
-        XadesSigner(pem, identity("p-256").certificate_pem)
+        XadesSigner(pem, identity("p-256").certificate_pem, utc_now)
 
 
 def test_threads_may_share_a_signer() -> None:

@@ -147,7 +147,7 @@ def test_a_changed_receipt_is_valid_no_more(harness: Harness) -> None:
         (b"+00:00</JudgedAt>", b"+08:00</JudgedAt>"),
         (b"<Account>broker-aa</Account>", b"<Account/>"),
         (b"<Reference>TEST00000000000001</Reference>", b""),
-        (b"<Faults/>", b'<Faults><Fault code="x" severity="error"/></Faults>'),
+        (b"<Faults></Faults>", b'<Faults><Fault code="x" severity="error"/></Faults>'),
     ],
 )
 def test_its_schema_refuses_what_is_no_receipt(old: bytes, new: bytes, harness: Harness) -> None:

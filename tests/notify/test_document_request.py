@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 from lxml import etree
 
+from adapters.home.clock import utc_now
 from adapters.store.tables.messages import receipts
 from adapters.store.write.document_requests import SqlDocumentRequests
 from gateway.formats import xml
@@ -63,7 +64,7 @@ def texts(root: etree._Element) -> list[str | None]:
 )
 def test_every_request_is_true_to_its_schema_when_it_is_signed(asked: DocumentRequest) -> None:
     known = identity("p-256")
-    signer = XadesSigner(known.key_pem, known.certificate_pem)
+    signer = XadesSigner(known.key_pem, known.certificate_pem, utc_now)
     signed = signer.sign(xml.trusted(build_request(asked, NAMES)))
     assert faults_of(schema("gateway", "document_request.xsd"), signed) == []
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from adapters.home.certificates import make_p256_pair
+from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.home.named_files import Renewal
 from adapters.run.judge_pool import WorkerJudges
@@ -133,10 +134,10 @@ def other_pair(home: Home) -> None:
 
 def test_the_pair_of_the_gateway_is_taken_with_the_rest(running: Running) -> None:
     home = running.harness.home
-    old = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text()).fingerprint
+    old = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text(), utc_now).fingerprint
     other_pair(home)
     asyncio.run(running.reload())
-    (signed,) = asyncio.run(running.judges.signed([b"<a/>"]))
+    (signed,) = asyncio.run(running.judges.signed([b'<a xmlns="urn:customs-edi-gateway:1"/>']))
     assert home.certificate.read_text().splitlines()[1].encode() in signed
     assert running.noted().detail["changed"] == ["keys/gateway.crt", "keys/gateway.key"]
     assert old not in running.noted().digests.values()

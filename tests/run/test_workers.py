@@ -66,10 +66,13 @@ def _at_a_standstill() -> Iterator[None]:
         os.kill(child.pid, signal.SIGSTOP)
 
 
+DOCUMENT = b'<a xmlns="urn:customs-edi-gateway:1">%d</a>'
+
+
 def test_documents_come_back_from_a_worker_signed_and_in_their_order(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
         with _judges(harness) as judges:
-            signed = asyncio.run(judges.signed([b"<a>1</a>", b"<a>2</a>"]))
+            signed = asyncio.run(judges.signed([DOCUMENT % 1, DOCUMENT % 2]))
             nothing = asyncio.run(judges.signed([]))
         certificate = harness.home.certificate.read_text()
     assert [trusted(document).text for document in signed] == ["1", "2"]

@@ -66,7 +66,7 @@ TO_COME = Off(timedelta(days=1), "begins on")
 def test_nothing_is_signed_outside_the_validity_of_the_certificate(make: Make, off: Off) -> None:
     key, pem = make("gateway", utc_now() + off.by)
     with pytest.raises(JudgementDeferred, match=off.why):
-        XadesSigner(key, pem.decode()).sign(xml.trusted(b"<a/>"))
+        XadesSigner(key, pem.decode(), utc_now).sign(xml.trusted(b'<a xmlns="urn:customs-edi-gateway:1"/>'))
 
 
 def test_a_key_with_a_pass_phrase_is_refused_in_words() -> None:
@@ -75,7 +75,7 @@ def test_a_key_with_a_pass_phrase_is_refused_in_words() -> None:
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
     )
     with pytest.raises(ValueError, match="pass phrase"):
-        XadesSigner(locked, pem.decode())
+        XadesSigner(locked, pem.decode(), utc_now)
 
 
 def test_a_node_is_fit_while_the_certificate_is_valid_and_no_longer(harness: Harness) -> None:

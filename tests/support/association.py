@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.store.apply import apply_notice
 from adapters.store.database import Database
@@ -55,7 +56,7 @@ def signed_notice(
         **said,
     )
     client = home.path / "clients" / account
-    signer = XadesSigner((client / "sign.key").read_bytes(), (client / "sign.crt").read_text())
+    signer = XadesSigner((client / "sign.key").read_bytes(), (client / "sign.crt").read_text(), utc_now)
     return signer.sign(build_notice(notice))
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Table, select
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.cli.init.init import create_home
-from adapters.home.clock import telling
+from adapters.home.clock import telling, utc_now
 from adapters.home.home import Home
 from adapters.store.database import Database, sqlite_engine
 from adapters.store.read.register import SqlRegister
@@ -101,7 +101,9 @@ class Harness:
         self.messages = SqlMessages(self.database)
         self._reader = sqlite_engine(self.home.database, read_only=True)
         self.register = SqlRegister(self._reader)
-        self.signer = XadesSigner(self.home.signing_key.read_bytes(), self.home.certificate.read_text())
+        self.signer = XadesSigner(
+            self.home.signing_key.read_bytes(), self.home.certificate.read_text(), utc_now
+        )
         self.rules = Rules(families=families(), policy=self.home.policy(), routes=self.home.routes())
         self.judges = _Judges(self)
         self._numbers = count(1)

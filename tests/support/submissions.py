@@ -19,6 +19,7 @@ from adapters.backends.directory import DirectoryBackend
 from adapters.backends.exchange import Exchange
 from adapters.backends.folders import FolderBackend
 from adapters.backends.sftp import SftpBackend
+from adapters.home.clock import utc_now
 from adapters.sandbox.association.association import ReferenceAssociation
 from adapters.sandbox.customs.customs import ReferenceCustoms
 from adapters.sandbox.customs.serving import ExchangeServing
@@ -176,7 +177,7 @@ def sent(
     submission = Submission(
         key=f"{message}-{second_office}" if second_office else message,
         destination="reference",
-        envelope=XadesSigner(signatory.key_pem, signatory.certificate_pem).sign(envelope),
+        envelope=XadesSigner(signatory.key_pem, signatory.certificate_pem, utc_now).sign(envelope),
         package_sha256=sha(package),
         package_name=name,
         package_size=len(package),
@@ -203,7 +204,7 @@ def reference_customs(folder: Path, certificate_pem: str = GATEWAY.certificate_p
 def reference_association(
     folder: Path, certificate_pem: str = GATEWAY.certificate_pem
 ) -> ReferenceAssociation:
-    signer = XadesSigner(ASSOCIATION.key_pem, ASSOCIATION.certificate_pem)
+    signer = XadesSigner(ASSOCIATION.key_pem, ASSOCIATION.certificate_pem, utc_now)
     return ReferenceAssociation(
         folder,
         certificate_pem,

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Final
 
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.store.apply import apply_notice
 from adapters.store.database import Database, Transaction
@@ -38,7 +39,7 @@ def grant_mandates(home: Home, database: Database, now: datetime) -> None:
     if association is None or association.account is None:
         return
     client = home.path / "clients" / association.account.name
-    signer = XadesSigner((client / "sign.key").read_bytes(), (client / "sign.crt").read_text())
+    signer = XadesSigner((client / "sign.key").read_bytes(), (client / "sign.crt").read_text(), utc_now)
     blobs = FilesystemBlobs(home.blobs)
     brokers = [each for each in parties if Role.BROKER in each.roles]
     traders = [each for each in parties if Role.TRADER in each.roles]

@@ -6,7 +6,6 @@ documents of our own making alone, so others are refused, and a sample of what i
 """
 
 import hashlib
-import secrets
 from base64 import b64encode
 from collections import Counter
 from datetime import UTC, datetime
@@ -154,7 +153,8 @@ class XadesSigner:
 
     def _signature(self, document: bytes, now: datetime) -> str:
         """The Signature element for a document in canonical form."""
-        mark = secrets.token_hex(8)
+        digest = hashlib.sha256(document)
+        mark = digest.hexdigest()[:16]  # in its Ids, so that they differ from those of other documents
         properties = {
             "mark": mark,
             "at": now.isoformat(timespec="seconds"),
@@ -163,7 +163,7 @@ class XadesSigner:
         signed_info = {
             "mark": mark,
             "algorithm": self._algorithm,
-            "document": b64encode(hashlib.sha256(document).digest()).decode(),
+            "document": b64encode(digest.digest()).decode(),
             "properties": _digest(_PROPERTIES.format(scope=_SCOPE, **properties)),
             "key": self.fingerprint[:16],
             "key_info": self._key_info_digest,

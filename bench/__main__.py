@@ -7,7 +7,7 @@ from bench.report import machine
 
 FIGURES = (
     *("judging", "limit", "amqp", "throughput", "latency", "idle", "filled", "memory", "listing", "polled"),
-    *("folders", "peers"),
+    *("folders", "peers", "plots"),
 )
 
 

@@ -1,14 +1,20 @@
-"""Measures and prints results: paired rounds, the median of their ratios, and the machine."""
+"""Measures, prints and keeps results: paired rounds, the median of their ratios, and the machine."""
 
+import json
 import os
 import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
+
+_KEPT: Final = Path(__file__).parents[1] / "build" / "bench.json"  # every table that was shown, by its title
 
 
 def rate(work: Callable[[], object], seconds: float) -> float:
@@ -59,6 +65,37 @@ def show(made: Table) -> None:
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
     console.print(made)
     console.print()
+    _keep(made)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A table that was shown: its cells by row and column, and the machine then."""
+
+    rows: dict[str, dict[str, str]]
+    machine: str
+
+
+def kept(title: str) -> Kept | None:
+    """The last table whose title begins so, of any run."""
+    for name, found in _all_kept().items():
+        if name.startswith(title):
+            return Kept(**found)
+    return None
+
+
+def _all_kept() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_KEPT.read_text("utf-8")) if _KEPT.exists() else {}
+    return found
+
+
+def _keep(made: Table) -> None:
+    columns = [str(column.header) for column in made.columns]
+    cells = zip(*(column.cells for column in made.columns), strict=True)
+    rows = {str(row[0]): dict(zip(columns, map(str, row), strict=True)) for row in cells}
+    _KEPT.parent.mkdir(exist_ok=True)
+    everything = _all_kept() | {str(made.title): {"rows": rows, "machine": machine()}}
+    _KEPT.write_text(json.dumps(everything, ensure_ascii=False, indent=1), "utf-8")
 
 
 def machine() -> str:

@@ -23,7 +23,7 @@ from bench.traffic import ACCOUNT, Broker, Sent
 from tests.bench.told import opened, rows_of, told
 from tests.support.rabbitmq import Rabbit
 
-QUEUES: Final = ("to_judge", "to_send")
+QUEUES: Final = ("to_judge", "to_send", "to_post", "to_request")
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ _SIZE: Final = "7 KB"
 def main(stored: int = STORED) -> None:
     made = table(
         f"filled: CPU ms a declaration with {stored:,} stored, beside an empty store",
-        *("store", "closed /s", "ready after s", "MB", *processes.COLUMNS[:-1]),
+        *("store", "closed /s", "ready after s", "MB", *processes.COLUMNS),
     )
     with home() as empty, home() as full, Rabbit() as rabbit:
         vhosts = {empty: set_up(empty, rabbit), full: set_up(full, rabbit)}
@@ -78,7 +78,7 @@ def _row(rounds: Sequence[_Figures], size: str) -> Iterator[str]:
     yield f"{median(each.closed for each in rounds):.0f}"
     yield f"{median(each.ready_after for each in rounds):.1f}"
     yield size
-    for column in processes.COLUMNS[:-1]:
+    for column in processes.COLUMNS:
         yield f"{median(_cpu(each, column) for each in rounds):.1f}"
 
 
@@ -87,7 +87,7 @@ def _ratios(full: Sequence[_Figures], empty: Sequence[_Figures]) -> Iterator[str
     yield f"{median(one.closed / other.closed for one, other in pairs):.2f}"
     yield f"{median(one.ready_after / other.ready_after for one, other in pairs):.2f}"
     yield ""
-    for column in processes.COLUMNS[:-1]:
+    for column in processes.COLUMNS:
         yield f"{median(_cpu(one, column) / _cpu(other, column) for one, other in pairs):.2f}"
 
 

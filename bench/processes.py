@@ -93,12 +93,14 @@ def spent(parts: Mapping[str, Clock]) -> Iterator[Spent]:
     measured.seconds = {part: clock() - before[part] for part, clock in parts.items()}
 
 
-COLUMNS: Final = (*GATEWAY, "gateway", *OTHERS, "all", LOOP)
+COLUMNS: Final = (*GATEWAY, "gateway", *OTHERS, "all")
+BESIDE: Final = (LOOP, "loop/gateway")
 
 
 def add_row(table: Table, name: str, rounds: list[dict[str, float]]) -> None:
-    """Adds the medians of the rounds, in milliseconds for a message, as `COLUMNS` names them."""
+    """Adds the medians of the rounds, in milliseconds for a message, as `COLUMNS` and `BESIDE` name them."""
     found = {part: median(each[part] for each in rounds) for part in rounds[0]}
     gateway = sum(found[part] for part in GATEWAY)
     figures = {**found, "gateway": gateway, "all": sum(found.values()) - found[LOOP]}
-    table.add_row(name, *(f"{figures[column]:.1f}" for column in COLUMNS))
+    shown = [f"{figures[column]:.1f}" for column in (*COLUMNS, LOOP)]
+    table.add_row(name, *shown, f"{found[LOOP] / gateway:.2f}")

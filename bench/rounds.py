@@ -14,6 +14,7 @@ from bench.report import show, table
 from bench.serving import Serving
 from tests.support.rabbitmq import Rabbit
 
+_COSTS: Final = (*processes.COLUMNS, *processes.BESIDE)
 _RATES: Final = ("message", "receipted /s", "closed /s", "limit /s", "receipted", "closed")
 
 
@@ -63,7 +64,7 @@ class Tables:
 
     def __init__(self, name: str, about: str) -> None:
         self._rates: Table = table(f"{name}: {about}", *_RATES)
-        self._costs: Table = table(f"{name}: CPU ms a message, by process", "message", *processes.COLUMNS)
+        self._costs: Table = table(f"{name}: CPU ms a message, by process", "message", *_COSTS)
 
     def add(self, message: str, rounds: list[Round]) -> None:
         self._rates.add_row(

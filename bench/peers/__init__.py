@@ -57,7 +57,7 @@ def main() -> None:
         return
     made = table(
         "peers: signed document in, signed receipt out, documents a second; the gateway does the whole job",
-        *("message", "gateway closed", "pyas2lib, 1", f"pyas2lib, {CORES}", "django-pyas2"),
+        *("message", "gateway closed", "pyas2lib, 1 core", "pyas2lib, all cores", "django-pyas2"),
         *("to pyas2lib", "to django-pyas2"),
     )
     costs = table("peers: CPU ms a document", "message", "gateway", "pyas2lib", "django-pyas2 with SQLite")

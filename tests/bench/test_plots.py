@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench import report
-from bench.processes import COLUMNS
+from bench.processes import BESIDE, COLUMNS
 from bench.report import kept, show, table
 
 
@@ -33,8 +33,8 @@ def test_what_was_measured_is_drawn_and_what_was_not_is_left_out(
 
     monkeypatch.setattr(report, "_KEPT", tmp_path / "bench.json")
     monkeypatch.setattr(plots, "_DOCS", tmp_path)
-    costs = table("amqp: CPU ms a message, by process", "message", *COLUMNS)
-    costs.add_row("7 KB signed", *("1.0" for _ in COLUMNS))
+    costs = table("amqp: CPU ms a message, by process", "message", *COLUMNS, *BESIDE)
+    costs.add_row("7 KB signed", *("1.0" for _ in (*COLUMNS, *BESIDE)))
     show(costs)
 
     plots.main()

@@ -15,23 +15,21 @@ from sqlalchemy import Row, bindparam, delete, select, update
 
 from adapters.store.claims import TO_JUDGE, queue_for_judgement
 from adapters.store.database import Transaction
+from adapters.store.preconditions import is_superseded
 from adapters.store.read.agreement_use import accepted_under
 from adapters.store.rows import arrival_of
 from adapters.store.tables.messages import messages, obligations
-from adapters.store.write.agreements import consume, is_as_judged, record_notice, release
+from adapters.store.write.agreements import consume, record_notice, release
 from adapters.store.write.document_requests import ask
 from adapters.store.write.documents_due import bring, owe, start_deadline
 from adapters.store.write.in_force import restored_since
-from adapters.store.write.keys import holder, release_key, take_key
+from adapters.store.write.keys import release_key, take_key
 from adapters.store.write.receipts import give_again, overtake, put_receipts, unsigned
 from adapters.store.write.search_index import fact_columns, note_faults
 from adapters.store.write.submissions import hold_waiting, known_at, send_again, submit, withdraw
 from adapters.store.write.waits import (
     Waiting,
-    claimants,
     revision_of,
-    still_missing,
-    version,
     versions_of,
     waiting_for,
     waiting_for_one_of,
@@ -63,6 +61,7 @@ from gateway.model.transition import (
     SendAgain,
     StartDeadline,
     StillMissing,
+    StillReplaced,
     Submit,
     TakeKey,
     Transition,
@@ -72,7 +71,6 @@ from gateway.model.transition import (
     hold,
 )
 from gateway.model.waits import Awaited, AwaitedKind
-from gateway.rules.order_of_receipt import comes_first, is_decided_by_another
 
 ACTOR: Final = "gateway"
 MATCHED: Final = "matched"  # the event's word in the trail of an answer
@@ -178,31 +176,11 @@ def check(transaction: Transaction, changes: Sequence[Transition | Note]) -> Che
             seen.revision not in (None, row.revision)
             or seen.state not in (None, state)
             or seen.name not in (None, row.name)
-            or any(_is_superseded(transaction, effect, row) for effect in change.effects)
+            or any(is_superseded(transaction, effect, row) for effect in change.effects)
         ):
             return Refusal.SUPERSEDED
         states[change.message] = advance(state, change.event)
     return Checked(changes, present)
-
-
-def _is_superseded(transaction: Transaction, effect: Effect, row: _AMessage) -> bool:
-    """Whether the facts on which an effect was decided have changed since."""
-    match effect:
-        case TakeKey():
-            return holder(transaction, effect.key) not in (effect.expected, row.id)
-        case WakeVersions():
-            versions = [version(each) for each in versions_of(transaction.connection, row.id, effect.facts)]
-            return is_decided_by_another(versions, effect.facts.content)
-        case StillMissing():
-            return not still_missing(transaction, effect.wait, effect.replaced)
-        case FirstInLine():
-            return not comes_first(row.seq, claimants(transaction.connection, effect.things))
-        case ConsumeAgreement():
-            return not is_as_judged(transaction, effect.registered, row.id)
-        case RecordNotice():
-            return revision_of(transaction, effect.change.after.number) != effect.change.seen
-        case _:
-            return False
 
 
 def write(transaction: Transaction, checked: Checked) -> State:
@@ -343,7 +321,7 @@ def _bring_about(
             ask(transaction, message, effect.why, at, note=effect.note)
         case Wake():
             _wake(transaction, effect.thing, at)
-        case StillMissing() | FirstInLine():
+        case StillMissing() | StillReplaced() | FirstInLine():
             pass  # these are only preconditions
     return {}
 

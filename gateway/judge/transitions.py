@@ -11,6 +11,7 @@ from gateway.model.decision import (
     DocumentsOutcome,
     Finished,
 )
+from gateway.model.faults import Fault
 from gateway.model.file_names import listed_as
 from gateway.model.message import ATTACHMENT
 from gateway.model.states import Event, State
@@ -26,6 +27,7 @@ from gateway.model.transition import (
     RepeatReceipts,
     Seen,
     StillMissing,
+    StillReplaced,
     Submit,
     TakeKey,
     Transition,
@@ -96,6 +98,8 @@ def _effects(decision: Decision) -> tuple[Effect, ...]:
     facts, event = decision.facts, decision.event
     if event is Event.REFUSED:
         effects.append(ReleaseHoldings(reason="judged again"))
+        if facts is not None and any(found.code == Fault.REPLACED.code for found in decision.findings):
+            effects.append(StillReplaced(facts=facts))
     if facts is not None and event in _SOUND and facts.key.type != ATTACHMENT:
         effects.append(WakeVersions(facts=facts))
     if facts is not None and event in (Event.PASSED, Event.ACCEPTED_NO_DELIVERY):

@@ -113,6 +113,13 @@ class RepeatReceipts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StillReplaced:
+    """A precondition: a later version with other content still replaces the message."""
+
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseHoldings:
     """What an accepted message had taken is released: the agreement that it used, the documents that it owes,
     and its key. The key goes to the message that it corrected or updated, unless that is rejected."""
@@ -212,6 +219,7 @@ Effect = (
     | KnownAt
     | OvertakePending
     | RepeatReceipts
+    | StillReplaced
     | ReleaseHoldings
     | ReleaseAgreement
     | StillMissing

@@ -18,9 +18,11 @@ def replaced_by(versions: Iterable[Version], content: str) -> Version | None:
     return next((each for each in versions if each.later and each.content != content), None)
 
 
-def repeated_from(versions: Iterable[Version], content: str) -> Version | None:
-    """The version that a message with this content repeats: an earlier one with the same content."""
-    return next((each for each in versions if not each.later and each.content == content), None)
+def repeated_from(versions: Sequence[Version], content: str) -> Version | None:
+    """The version that a message with this content repeats: the one before it, if that has the same content.
+    An older one with the same content was replaced in between. `versions` are in the order of receipt."""
+    before = [each for each in versions if not each.later]
+    return before[-1] if before and before[-1].content == content else None
 
 
 def is_decided_by_another(versions: Sequence[Version], content: str) -> bool:

@@ -165,6 +165,29 @@ def test_the_same_content_ends_as_a_repetition_of_the_one_that_waits(harness: Ha
     assert [row["waiting_for"] for row in rows] == [f"agreement {numbered(1)}", None]
 
 
+@pytest.mark.slow
+def test_what_is_sent_again_after_it_was_changed_is_what_counts_whichever_is_judged_first(
+    harness: Harness,
+) -> None:
+    course = Course(harness)
+
+    def three(run: int) -> list[bytes]:
+        first, second = (declaration(f"V{run}", numbered(run), name) for name in ("轴承", "滚珠轴承"))
+        return [first, second, first]
+
+    all_sent = [course.send(*three(run)) for run in range(RUNS // 2)]
+    course.run()
+    course.come(*map(numbered, range(RUNS // 2)))
+    course.run()
+    for first, between, again in all_sent:
+        ends = [course.ended(message)[0] for message in (first, between, again)]
+        # It stands in the place of the first, which it repeats, or in its own.
+        assert ends in (
+            [State.ACCEPTED, State.REJECTED, State.CLOSED],
+            [State.REJECTED, State.REJECTED, State.ACCEPTED],
+        )
+
+
 def test_a_newer_one_that_is_refused_replaces_nothing(harness: Harness) -> None:
     course = Course(harness)
     (older,) = course.send(declaration("R", numbered(1)))

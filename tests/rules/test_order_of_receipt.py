@@ -45,6 +45,9 @@ def others(contents: Sequence[str], own: int) -> list[Version]:
         ("AB", ["1", None]),
         ("AAB", ["2", "2", None]),
         ("ABB", ["1", None, "1"]),
+        ("ABA", ["1", "2", None]),
+        ("AABA", ["2", "2", "3", None]),
+        ("ABAA", ["1", "2", None, "2"]),
     ],
 )
 def test_a_later_version_replaces_an_earlier_one_and_the_same_content_repeats_it(

@@ -235,7 +235,8 @@ class SqlRegister:
 
     def versions(self, key: Key, message: str) -> Sequence[Version]:
         rows = self._ask(self._versions, {**asdict(key), "message": message})
-        return [Version(id=row[0], content=row[1], later=bool(row[2])) for row in rows]
+        in_order = sorted(rows, key=lambda row: row[3])
+        return [Version(id=row[0], content=row[1], later=bool(row[2])) for row in in_order]
 
     def same_body(self, key: Key, body: str) -> EarlierMessage | None:
         rows = self._ask(self._same_body, {**asdict(key), "body": body})

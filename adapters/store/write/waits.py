@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, bindparam, func, or_, select
 
 from adapters.store.database import Transaction
 from adapters.store.read.register_queries import spelt_things
@@ -22,7 +22,17 @@ _BETWEEN: Final = select(func.coalesce(func.sum(agreements.c.revision), 0)).wher
     agreements.c.kind == AgreementKind.LONG_TERM,
 )
 _own = messages.alias("own")
-_OWN_SEQ: Final = select(_own.c.seq).where(_own.c.id == bindparam("message")).scalar_subquery()
+_repeat = messages.alias("repeat")
+
+
+def _place(version: FromClause) -> ColumnElement[int]:
+    """The place of a version in the order of receipt: that of the newest message that repeats it, if any."""
+    repeats = (_repeat.c.linked == version.c.id, _repeat.c.content == version.c.content)
+    newest = select(func.max(_repeat.c.seq)).where(*repeats).correlate(version).scalar_subquery()
+    return func.coalesce(newest, version.c.seq)
+
+
+_OWN_PLACE: Final = select(_place(_own)).where(_own.c.id == bindparam("message")).scalar_subquery()
 _STATE: Final = (
     *(messages.c.seq, messages.c.state, messages.c.revision, messages.c.folder),
     messages.c.waiting_for,
@@ -46,7 +56,11 @@ _WOKEN_BY_SPELT: Final = (
 )
 # The other messages with the same key that are not decided, but were found sound so far.
 VERSIONS: Final = select(
-    messages.c.id, messages.c.content, (messages.c.seq > _OWN_SEQ).label("later"), *_STATE
+    messages.c.id,
+    messages.c.content,
+    (_place(messages) > _OWN_PLACE).label("later"),
+    _place(messages).label("place"),
+    *_STATE,
 ).where(
     messages.c.party == bindparam("party"),
     messages.c.family == bindparam("family"),
@@ -105,8 +119,10 @@ def claimants(reader: Connection, things: Iterable[Awaited]) -> Iterator[int]:
 
 
 def versions_of(reader: Connection, message: str, facts: Facts) -> Sequence[Waiting]:
-    """The other versions of this message that wait, or were woken and are not decided yet."""
-    return reader.execute(VERSIONS, {**asdict(facts.key), "message": message}).all()
+    """The other versions of this message that wait, or were woken and are not decided yet, in the order of
+    receipt."""
+    rows = reader.execute(VERSIONS, {**asdict(facts.key), "message": message}).all()
+    return sorted(rows, key=lambda row: row.place)
 
 
 def version(row: Waiting) -> Version:

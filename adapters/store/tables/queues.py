@@ -63,39 +63,25 @@ to_send: Final = Table(
     sqlite_with_rowid=False,
 )
 
+
+def _by_account(name: str) -> Table:
+    """A queue without parts, whose items have the order of their numbers."""
+    return Table(
+        name,
+        metadata,
+        Column("account", String(64), primary_key=True),
+        Column("item", BigInteger, primary_key=True, autoincrement=False),
+        *_claims(),
+        Index(f"{name}_item", "item", unique=True),
+        _claimed(f"{name}_claimed", "lease_until", "account", "owner"),
+        sqlite_with_rowid=False,
+    )
+
+
 # One row for each receipt that is to be delivered to an account that does not fetch it; `item` is its `id`.
-to_post: Final = Table(
-    "to_post",
-    metadata,
-    Column("account", String(64), primary_key=True),
-    Column("item", BigInteger, primary_key=True, autoincrement=False),
-    *_claims(),
-    Index("to_post_item", "item", unique=True),
-    _claimed("to_post_claimed", "lease_until", "account", "owner"),
-    sqlite_with_rowid=False,
-)
-
+to_post: Final = _by_account("to_post")
 # One row for each request for documents that is to be signed and sent; `item` is its `id`.
-to_request: Final = Table(
-    "to_request",
-    metadata,
-    Column("account", String(64), primary_key=True),
-    Column("item", BigInteger, primary_key=True, autoincrement=False),
-    *_claims(),
-    Index("to_request_item", "item", unique=True),
-    _claimed("to_request_claimed", "lease_until", "account", "owner"),
-    sqlite_with_rowid=False,
-)
-
+to_request: Final = _by_account("to_request")
 # One row for each message whose sender is to be notified that it waits; `item` is its `seq`. Filled when it
 # has waited long enough, since only some do.
-to_notify: Final = Table(
-    "to_notify",
-    metadata,
-    Column("account", String(64), primary_key=True),
-    Column("item", BigInteger, primary_key=True, autoincrement=False),
-    *_claims(),
-    Index("to_notify_item", "item", unique=True),
-    _claimed("to_notify_claimed", "lease_until", "account", "owner"),
-    sqlite_with_rowid=False,
-)
+to_notify: Final = _by_account("to_notify")

@@ -1,4 +1,5 @@
-"""The ports of the operators' acts: on messages and requests, on the register of parties, on back-ends."""
+"""The ports of the operators' acts: on messages and requests, on the register of parties, on back-ends, on
+removed receipts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Protocol, TypeVar
 from gateway.model.circuit_breaker import BreakerState, CircuitBreaker, Pause
 from gateway.model.decision import Decision
 from gateway.model.message import Received
-from gateway.model.parties import Party
+from gateway.model.parties import Delivery, Party
 from gateway.model.policy import OperationsPolicy
 from gateway.model.rejection import Hold, Rejection
 from gateway.model.states import DeliveryState, State
@@ -153,3 +154,23 @@ class RequestedPause(Protocol):
     """The pause that a back-end asked for (Retry-After)."""
 
     def end(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RemovableReceipt:
+    """When its account removed it, and how the account gets its receipts; None where there is no such
+    account any more."""
+
+    removed_at: datetime | None
+    delivery: Delivery | None
+
+
+# The time from which a receipt that is put back is delivered, None if its account fetches it.
+RestoreDecision = Callable[[RemovableReceipt], datetime | None]
+
+
+class ReceiptStore(Protocol):
+    def put_back(self, receipt: int, decide: RestoreDecision, actor: str, reason: str, now: datetime) -> None:
+        """Puts the receipt back into its folder, byte for byte and unread, in one commit with its event;
+        nothing is written if `decide` raises."""
+        ...

@@ -14,7 +14,8 @@ from adapters.store.tables.messages import UNREADABLE, messages, parties, receip
 from adapters.store.tables.queues import to_post
 from gateway.model.parties import Delivery
 from gateway.model.states import State
-from gateway.operate.receipts import RESTORED, RemovableReceipt, RestoreDecision
+from gateway.operate.ports import RemovableReceipt, RestoreDecision
+from gateway.operate.receipts import RESTORED
 
 _AT_ONCE: Final = 500
 REMOVED: Final = "receipt-removed"
@@ -134,7 +135,7 @@ def removals(reader: Connection, message: str) -> Iterator[dict[str, Any]]:
 
 
 class SqlReceiptActs:
-    """gateway.operate.receipts.ReceiptStore over a `Database`."""
+    """gateway.operate.ports.ReceiptStore over a `Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.channels.sftp_partner import pull_uploads
-from adapters.channels.sftp_partner.claim_names import Claim
+from adapters.channels.sftp_partner.claim_names import FileClaim
 from adapters.channels.sftp_partner.pull_uploads import UploadPuller
 from adapters.transport.files import local
 from adapters.transport.files.folders import FolderEntry
@@ -143,7 +143,7 @@ def test_a_file_is_given_back_where_it_can_have_no_second_name(
 
 @pytest.mark.parametrize("message", ["7ZZZZZZZZZ" + "Z" * 16, "7Z00000000" + "0" * 16, "05" + "0" * 24])
 def test_a_claim_that_somebody_made_up_stops_no_visit_and_makes_no_id(looking: Looking, message: str) -> None:
-    made_up = {Claim("b.xml", message, mark).file for mark in (MARK, "deadbeef")}
+    made_up = {FileClaim("b.xml", message, mark).file for mark in (MARK, "deadbeef")}
     for name in made_up:
         (looking.out / name).write_bytes(b"<b/>")
     (looking.out / "a.xml").write_bytes(b"<a/>")

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.blobs.filesystem import FilesystemBlobs
-from adapters.channels.sftp_partner.claim_names import Claim, claim_of
+from adapters.channels.sftp_partner.claim_names import FileClaim, claim_of
 from adapters.channels.sftp_partner.ports import PartnerPorts, PartnerThread
 from adapters.channels.sftp_partner.pull_uploads import UploadPuller
 from adapters.store.database import Database, sqlite_engine
@@ -97,7 +97,7 @@ def test_a_file_is_taken_when_two_looks_found_it_the_same(looking: Looking) -> N
     looking.look()
     (arrival,) = looking.arrived
     assert (arrival.name, arrival.size, arrival.account) == ("a.xml", 4, "party")
-    assert looking.names() == [Claim("a.xml", arrival.id, MARK).file]
+    assert looking.names() == [FileClaim("a.xml", arrival.id, MARK).file]
     looking.look(3)
     assert looking.arrived == [arrival]
 
@@ -133,7 +133,7 @@ def test_what_others_used_up_while_it_was_fetched_gets_its_name_back_and_waits(l
     for _ in range(3):
         run(looking.puller.collect(sender, asyncio.Event()))
     (arrival,) = looking.arrived
-    assert looking.names() == sorted([Claim("a.xml", arrival.id, MARK).file, "b.xml"])
+    assert looking.names() == sorted([FileClaim("a.xml", arrival.id, MARK).file, "b.xml"])
 
 
 def test_a_file_that_could_not_be_added_gets_its_name_back(looking: Looking) -> None:
@@ -172,7 +172,7 @@ def test_a_file_that_is_still_written_to_after_its_claim_is_given_back(looking: 
     with (looking.out / "a.xml").open("wb", buffering=0) as writing:
         writing.write(b"<a>")
         looking.look()
-        claim = Claim("a.xml", new_id(looking.now, bytes(10)), MARK)
+        claim = FileClaim("a.xml", new_id(looking.now, bytes(10)), MARK)
         # The claim of a node that died, with what its writer has written since.
         (looking.out / "a.xml").rename(looking.out / claim.file)
         writing.write(b"</a>")
@@ -269,7 +269,7 @@ def test_a_link_in_place_of_out_box_leads_nowhere(looking: Looking, tmp_path: Pa
 @pytest.mark.parametrize("name", ["a.xml", "报关单.zip", "a.b.c", "x" * 200])
 def test_a_claim_says_the_name_and_the_message_that_it_is_of(name: str) -> None:
     now = datetime.now(UTC).replace(microsecond=123000)  # a claim's id tells milliseconds
-    claim = Claim(name, new_id(now, os.urandom(10)), MARK)
+    claim = FileClaim(name, new_id(now, os.urandom(10)), MARK)
     assert claim_of(claim.file) == claim
     assert claim.at == now
     assert len(claim.file.encode()) <= 255

@@ -21,7 +21,7 @@ _LAST: Final = "76EZ91ZPZZ"  # the last milliseconds that `datetime` knows, thos
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class FileClaim:
     """`name` is the party's name of the file, `message` the id of the message that it becomes."""
 
     name: str
@@ -38,12 +38,12 @@ class Claim:
         return made_at(self.message)
 
 
-def claim_of(file: str) -> Claim | None:
+def claim_of(file: str) -> FileClaim | None:
     """The claim in a file name, None if it is not one."""
-    found = _CLAIM.fullmatch(file)
-    if found is None or not is_sound(found["name"]) or found["message"] > _LAST:
+    match = _CLAIM.fullmatch(file)
+    if match is None or not is_sound(match["name"]) or match["message"] > _LAST:
         return None
-    return Claim(found["name"], found["message"], found["mark"])
+    return FileClaim(match["name"], match["message"], match["mark"])
 
 
 def is_sound(name: str) -> bool:

@@ -1,7 +1,7 @@
 """Moves files from a party's OutBox to the store, and after judgement to its SentBox or FailBox.
 
 1. A finished file is settled if its size and time were the same at two looks.
-2. It is claimed (`claim_names.Claim`), fetched into a spool, kept, and added; only then is it the gateway's.
+2. It is claimed (`FileClaim`), fetched into a spool, kept, and added; only then is it the gateway's.
 3. A claim whose message the store does not know is continued under the same id; one whose message is judged
    leaves OutBox. The state of a claim is read from the store at every look and kept nowhere else.
 """
@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from adapters.channels.sftp_partner.claim_names import Claim, beside, claim_of, is_sound
+from adapters.channels.sftp_partner.claim_names import FileClaim, beside, claim_of, is_sound
 from adapters.channels.sftp_partner.ports import PartnerPorts, PartnerThread
 from adapters.transport.files.folders import MOST, OUTAGES, Files, FolderEntry
 from gateway.formats.report import report
@@ -164,7 +164,7 @@ class UploadPuller:
         return not refused
 
     async def _take(self, account: Account, entry: FolderEntry) -> None:
-        claim = Claim(entry.name, new_id(self._ports.clock(), os.urandom(10)), self._ports.mark)
+        claim = FileClaim(entry.name, new_id(self._ports.clock(), os.urandom(10)), self._ports.mark)
         try:
             await self._move(Folder.OUTBOX, entry.name, Folder.OUTBOX, claim.file)
             try:
@@ -182,7 +182,7 @@ class UploadPuller:
             self._put_off[entry.mark] = self._ports.clock() + _PUT_OFF
             self._once("a file cannot be taken", entry.name, error)
 
-    async def _careful(self, claim: Claim, work: Awaitable[None]) -> None:
+    async def _careful(self, claim: FileClaim, work: Awaitable[None]) -> None:
         """An error of one claim must not delay the others; it is tried again at the next look."""
         try:
             await work
@@ -193,7 +193,7 @@ class UploadPuller:
         except OSError as error:
             self._once("a claimed file cannot be brought on", claim.file, error)
 
-    async def _take_up(self, account: Account, claim: Claim, entry: FolderEntry) -> None:
+    async def _take_up(self, account: Account, claim: FileClaim, entry: FolderEntry) -> None:
         """From the claim to the commit. Raises `Changed`, `OSError` of the file, or the store's
         exceptions."""
         if entry.size > account.max_package:
@@ -228,7 +228,7 @@ class UploadPuller:
             raise
         self._log.info("collected", account=account.name, name=claim.name, id=claim.message, size=size)
 
-    def _fetch(self, claim: Claim, entry: FolderEntry, most: int, spool: Spool) -> None:
+    def _fetch(self, claim: FileClaim, entry: FolderEntry, most: int, spool: Spool) -> None:
         # Checked before and after: a file that is still being written to is not taken.
         self._check(claim, entry)
         with closing(self._files.read(Folder.OUTBOX, claim.file)) as chunks:
@@ -240,14 +240,14 @@ class UploadPuller:
         if spool.size != entry.size:
             raise Changed
 
-    def _check(self, claim: Claim, entry: FolderEntry) -> None:
+    def _check(self, claim: FileClaim, entry: FolderEntry) -> None:
         there = self._files.look(Folder.OUTBOX, claim.file)
         if there is None:
             raise FileNotFoundError
         if not there.plain or there.mark != entry.mark:
             raise Changed
 
-    async def _refuse(self, account: Account, claim: Claim, entry: FolderEntry) -> None:
+    async def _refuse(self, account: Account, claim: FileClaim, entry: FolderEntry) -> None:
         why = too_large(Fault.PACKAGE_TOO_LARGE, entry.size, account.max_package)
         # With the time of the claim, so that the file is the same when it is written again.
         name = receipt_name("Report", claim.name, claim.at).removesuffix(".xml") + ".txt"
@@ -259,12 +259,12 @@ class UploadPuller:
         await self._put_away(claim, Folder.FAILBOX)
         self._log.info("refused", account=account.name, name=claim.name, size=entry.size)
 
-    async def _put_away(self, claim: Claim, folder: Folder) -> None:
+    async def _put_away(self, claim: FileClaim, folder: Folder) -> None:
         taken = await self._do(self._files.look, folder, claim.name)
         name = claim.name if taken is None else beside(claim.name, claim.message)
         await self._move(Folder.OUTBOX, claim.file, folder, name)
 
-    async def _undo(self, claim: Claim) -> None:
+    async def _undo(self, claim: FileClaim) -> None:
         # If a new file has the name already, or gets it just now, the claim stays and is continued at the
         # next look.
         if await self._do(self._files.look, Folder.OUTBOX, claim.name) is None:

@@ -132,7 +132,7 @@ def test_what_every_kind_of_a_section_has_is_told_once_before_the_kinds() -> Non
     rows = generate.PARTS["settings"]().splitlines()
     keys = [row.split("`")[1] for row in rows if row.startswith("| `backend.")]
     kind = next(place for place, key in enumerate(keys) if ".kind = " in key)
-    assert {"backend.NAME.at_once", "backend.NAME.rate"} == set(keys[:kind])
+    assert {"backend.NAME.rate"} == set(keys[:kind])
     assert not set(keys[:kind]) & set(keys[kind:])
 
 

@@ -5,10 +5,10 @@ outcome comes with an answer.
 """
 
 import asyncio
-import contextlib
 import io
 import random
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -38,6 +38,8 @@ _IN_HAND: Final = 500
 # virtual host from the library, which does not pass on the broker's text.
 _DENIED: Final = ("ACCESS_REFUSED", "Expected one of ['Connection.OpenOk']", OURS, THEIRS)
 _LARGEST_ASIDE: Final = 512 * 1024 * 1024  # no broker gives anything larger (RabbitMQ, max_message_size)
+_LOG_INS: Final = 8  # connections on which submissions are sent
+_LARGE: Final = 1024 * 1024  # bytes: of larger submissions, no more than there are log-ins are in memory
 _WORD_WITHIN: Final = 10.0  # seconds for the answer to a query
 
 log = structlog.get_logger()
@@ -60,11 +62,12 @@ class AmqpBackend:
         self._sending = ConnectionPool(
             [
                 BrokerConnection(settings, home, f"{name} sending {number}", _begin_sending)
-                for number in range(1, settings.at_once + 1)
+                for number in range(1, min(settings.at_once, _LOG_INS) + 1)
             ]
         )
         self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
         self.renewals = (self._asking.renewal, self._sending.renewal, self._hearing.renewal)
+        self._large = asyncio.Semaphore(_LOG_INS)
         self._held: dict[AbstractIncomingMessage, Answer] = {}
         self._asked: dict[str, asyncio.Future[Outcome | None]] = {}
 
@@ -97,14 +100,15 @@ class AmqpBackend:
         largest = self._settings.largest
         if _least_size(submission) > largest:
             return Outcome.NEVER, _too_large(largest)
-        body = await asyncio.to_thread(_written, submission, opened, self._settings.dxp)
-        if len(body) > largest:
-            return Outcome.NEVER, _too_large(largest)
-        kind = ZIP if self._settings.dxp is None else XML
-        message = amqp_exchange.submission(submission.key, body, kind)
-        async with self._sending.one() as line:
-            result = await line.publish("", self._settings.submissions, message)
-            return _outcome(result, self._settings.submissions, line.why_not)
+        async with self._large if _least_size(submission) > _LARGE else nullcontext():
+            body = await asyncio.to_thread(_written, submission, opened, self._settings.dxp)
+            if len(body) > largest:
+                return Outcome.NEVER, _too_large(largest)
+            kind = ZIP if self._settings.dxp is None else XML
+            message = amqp_exchange.submission(submission.key, body, kind)
+            async with self._sending.one(len(body)) as line:
+                result = await line.publish("", self._settings.submissions, message)
+                return _outcome(result, self._settings.submissions, line.why_not)
 
     async def ask(self, key: str) -> tuple[Outcome | None, str]:
         """Customs is asked if there is a queue for queries. If there is none, or customs does not know the
@@ -133,7 +137,7 @@ class AmqpBackend:
         for message, answer in list(self._held.items()):
             if answer.id in acknowledged:
                 self._held.pop(message, None)
-                with contextlib.suppress(AMQPError):  # the connection is lost: the message is delivered again
+                with suppress(AMQPError):  # the connection is lost: the message is delivered again
                     await message.ack()
 
     async def _begin_asking(self, channel: AbstractChannel) -> Sequence[str]:
@@ -165,7 +169,7 @@ class AmqpBackend:
         # Unless the broker confirms it there, it stays where it is and is delivered again on the next
         # connection.
         if await self._asking.publish("", dead(self._settings.answers), aside) is PublishResult.CONFIRMED:
-            with contextlib.suppress(AMQPError):
+            with suppress(AMQPError):
                 await message.ack()
 
     async def _hear_word(self, message: AbstractIncomingMessage) -> None:

@@ -23,6 +23,9 @@ from gateway.run.ports import WorkerDied
 
 T = TypeVar("T")
 
+# Judgements claimed for each worker: enough to keep it at work during a commit, so that one commit has the
+# decisions of many.
+_WINDOW: Final = 16
 _AGAIN_SECONDS: Final = 5.0  # between two attempts to start a worker
 # Added to the seconds that any message may take. An idle machine reads 200 MB a second.
 _BYTES_PER_SECOND: Final = 10_000_000
@@ -132,7 +135,11 @@ class WorkerJudges:
 
     @property
     def slots(self) -> int:
-        return 2 * self._count  # one in work and one in the queue for each worker
+        return _WINDOW * self._count
+
+    @property
+    def workers(self) -> int:
+        return self._count
 
     async def judge(self, received: Received, now: datetime) -> Decision:
         seconds = self._seconds + received.arrival.size / _BYTES_PER_SECOND

@@ -71,10 +71,7 @@ class DxpSettings(Section):
 
 class _Backend(Section):
     at_once: int = Field(
-        8,
-        ge=1,
-        le=64,
-        description="submissions sent at the same time; by SFTP and AMQP each with its own log-in",
+        8, ge=1, le=64, description="submissions sent at the same time; by SFTP each with its own log-in"
     )
     rate: float = Field(0, ge=0, le=10_000, description="most submissions a second; 0 sets no limit")
 
@@ -96,6 +93,9 @@ class DirectorySettings(_Connection):
 
 class AmqpBackendSettings(_Connection, BrokerSettings):
     kind: Literal["amqp"] = Field(description="submissions and answers over a RabbitMQ broker")
+    at_once: int = Field(
+        64, ge=1, le=500, description="submissions not yet confirmed by the broker; with at most 8 log-ins"
+    )
     submissions: str = Field("customs.in", min_length=1, description="queue that takes submissions")
     answers: str = Field("customs.answers", min_length=1, description="queue that holds answers")
     questions: str | None = Field(

@@ -13,9 +13,12 @@ from gateway.receive.ports import Intake
 class MessageStore(Intake, Protocol):
     """The messages that await a decision. Every method is one commit."""
 
-    async def claim(self, limit: int, now: datetime, lease: timedelta) -> Sequence[Received]:
+    async def claim(
+        self, limit: int, now: datetime, lease: timedelta, *, again: int | None = None
+    ) -> Sequence[Received]:
         """The oldest messages to judge, in turn between accounts, each with its attempt counted before the
-        work; nobody else gets them until the lease ends."""
+        work; nobody else gets them until the lease ends. Of those whose judgement began before and came to no
+        end, at most `again` (None: all)."""
         ...
 
     async def decide(self, decision: Decision, now: datetime) -> Applied | Refusal:
@@ -49,6 +52,11 @@ class Judges(Protocol):
     @property
     def slots(self) -> int:
         """The number of messages that can usefully be handed over at once."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """The number of messages that are judged at the same time."""
         ...
 
     async def judge(self, received: Received, now: datetime) -> Decision:

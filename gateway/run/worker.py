@@ -77,6 +77,7 @@ class Node:
         self._heard = asyncio.Event()
         self._stopping = asyncio.Event()
         self._judging = 0
+        self._judging_again = 0  # of these, those whose judgement began before and came to no end
         self._latest: datetime | None = None  # the last time that the clock showed
         self._at_work: set[asyncio.Task[None]] = set()
 
@@ -174,8 +175,12 @@ class Node:
         free = self._config.judges.slots - self._judging
         if free <= 0:
             return False  # the end of a judgement wakes this loop
-        claimed = await self._config.messages.claim(free, self._config.clock(), LEASE)
+        # What broke off may have broken the node: no more of it than is judged at the same time, so that
+        # another crash counts against nothing that was only waiting for a worker.
+        again = max(0, self._config.judges.workers - self._judging_again)
+        claimed = await self._config.messages.claim(free, self._config.clock(), LEASE, again=again)
         self._judging += len(claimed)
+        self._judging_again += sum(received.attempts > 1 for received in claimed)
         for received in claimed:
             self._start(self._judge(received))
         return len(claimed) > 0
@@ -236,6 +241,7 @@ class Node:
                     log.warning("decision came too late", message=message, attempt=received.attempts)
         finally:
             self._judging -= 1
+            self._judging_again -= received.attempts > 1
             self._arrived.set()
 
     async def _put_back(self, received: Received, not_before: datetime, *, crashed: bool) -> None:

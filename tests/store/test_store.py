@@ -107,6 +107,27 @@ def test_recovery_gives_claims_free_and_keeps_their_attempts(store: Store) -> No
     asyncio.run(run())
 
 
+def test_of_messages_whose_judgement_broke_off_only_as_many_are_claimed_as_asked_for(store: Store) -> None:
+    async def run() -> None:
+        sent = [arrival(number) for number in range(1, 7)]
+        for each in sent[:5]:
+            await store.messages.add(each)
+        assert len(await store.messages.claim(5, NOW, LEASE, again=2)) == 5
+        assert await store.restarted() == 5
+        await store.messages.add(sent[5])
+        claimed = await store.messages.claim(10, NOW, LEASE, again=2)
+        assert [received.arrival.id for received in claimed] == [sent[0].id, sent[1].id, sent[5].id]
+        assert [received.attempts for received in claimed] == [2, 2, 1]
+        assert not await store.messages.claim(10, NOW, LEASE, again=0)
+        # The attempts of those that were left alone are as before.
+        rest = await store.messages.claim(10, NOW, LEASE)
+        assert [(received.arrival.id, received.attempts) for received in rest] == [
+            (each.id, 2) for each in sent[2:5]
+        ]
+
+    asyncio.run(run())
+
+
 def test_a_message_that_is_put_back_counts_only_a_crash(store: Store) -> None:
     async def run() -> None:
         sent = arrival()

@@ -59,7 +59,7 @@ def _shared_home() -> TemporaryDirectory[str]:
 class _Judges:
     """ports.Judges at the desk: in this process, with the home's own signer."""
 
-    slots = 1
+    slots = workers = 1
 
     def __init__(self, harness: "Harness") -> None:
         self._harness = harness

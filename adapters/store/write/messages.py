@@ -35,13 +35,17 @@ class SqlMessages:
     async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
         await self._database.write(lambda transaction: _add(transaction, arrival, sender))
 
-    async def claim(self, limit: int, now: datetime, lease: timedelta) -> Sequence[Received]:
+    async def claim(
+        self, limit: int, now: datetime, lease: timedelta, *, again: int | None = None
+    ) -> Sequence[Received]:
         # Read first, so that an idle node writes nothing.
         owner = self._database.owner
         if not await self._database.read(lambda reader: TO_JUDGE.due(reader, owner, now)):
             return ()
         until = now + lease
-        return await self._database.write(lambda transaction: _claim(transaction, owner, limit, now, until))
+        return await self._database.write(
+            lambda transaction: _claim(transaction, owner, limit, again, now, until)
+        )
 
     @crash_point("decide")
     async def decide(self, decision: Decision, now: datetime) -> Applied | Refusal:
@@ -120,10 +124,15 @@ def _add(transaction: Transaction, arrival: Arrival, sender: Account | None) -> 
 
 @crash_point("claim-a-message-uncommitted")
 def _claim(
-    transaction: Transaction, owner: str, limit: int, now: datetime, until: datetime
+    transaction: Transaction, owner: str, limit: int, again: int | None, now: datetime, until: datetime
 ) -> list[Received]:
     claimed = TO_JUDGE.claim(transaction, owner, limit, now, until)
     claims = {claim.item: claim for _account, claim in claimed}
+    begun_before = [claim for claim in claims.values() if claim.attempts > 1]
+    for claim in () if again is None else begun_before[again:]:
+        del claims[claim.item]
+        before = {"attempts": claim.attempts - 1}
+        TO_JUDGE.put_back(transaction, owner, {claim.item: claim.fence}, now, changed=before)
     rows = transaction.connection.execute(_CHOSEN, {"chosen": list(claims)}) if claims else ()
     return [received_of(row, claims[row.seq].attempts, claims[row.seq].fence) for row in rows]
 

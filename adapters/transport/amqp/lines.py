@@ -1,6 +1,7 @@
 """Several connections to one broker, so that a large message on a slow line delays no other."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
@@ -9,21 +10,21 @@ from typing import Final, Self
 from adapters.transport.amqp.connection import BrokerConnection
 
 _OPEN_WITHIN: Final = 5.0  # seconds for one more connection; its user learns from it why there is none
+_LIGHT: Final = 64 * 1024  # bytes under way on a connection beside which a small message does not wait long
 
 
 class ConnectionPool:
-    """Connections, each used by one sender at a time. No more are opened than were needed at once; they stay
-    open while the context is open."""
+    """Connections, each shared by several senders. One more is opened where every open one is busy with large
+    messages; they stay open while the context is open."""
 
     def __init__(self, connections: Sequence[BrokerConnection]) -> None:
         self._first, *self._unopened = connections
         self._all = connections
-        self._idle = asyncio.LifoQueue[BrokerConnection]()
+        self._bytes = Counter[BrokerConnection]({self._first: 0})  # under way, by open connection
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         await self._open.enter_async_context(self._first)
-        self._idle.put_nowait(self._first)
         return self
 
     async def __aexit__(
@@ -35,16 +36,19 @@ class ConnectionPool:
         await self._first.until_connected()
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[BrokerConnection]:
-        """Waits for a connection if all are in use."""
-        new = self._unopened.pop() if self._idle.empty() and self._unopened else None
-        line = new or await self._idle.get()
+    async def one(self, size: int) -> AsyncIterator[BrokerConnection]:
+        """The connection with the fewest bytes under way, for a message of this size."""
+        line = min(self._bytes, key=lambda each: self._bytes[each])
+        new = bool(self._bytes[line] > _LIGHT and self._unopened)
+        if new:
+            line = self._unopened.pop()
+        self._bytes[line] += size
         try:
-            if new is not None:
-                await self._opened(new)
+            if new:
+                await self._opened(line)
             yield line
         finally:
-            self._idle.put_nowait(line)
+            self._bytes[line] -= size
 
     async def _opened(self, line: BrokerConnection) -> None:
         line.log_in_as(self._first)

@@ -24,7 +24,7 @@ from adapters.store.write.document_requests import ask
 from adapters.store.write.documents_due import bring, owe, start_deadline
 from adapters.store.write.in_force import restored_since
 from adapters.store.write.keys import release_key, take_key
-from adapters.store.write.receipts import give_again, overtake, put_receipts, unsigned
+from adapters.store.write.receipts import overtake, put_receipts, repeat_receipts, unsigned
 from adapters.store.write.search_index import fact_columns, note_faults
 from adapters.store.write.submissions import hold_waiting, known_at, send_again, submit, withdraw
 from adapters.store.write.waits import (
@@ -75,12 +75,12 @@ from gateway.model.waits import Awaited, AwaitedKind
 ACTOR: Final = "gateway"
 MATCHED: Final = "matched"  # the event's word in the trail of an answer
 
-_MESSAGE: Final = select(messages).where(messages.c.id == bindparam("which"))
+_MESSAGE: Final = select(messages).where(messages.c.id == bindparam("message_id"))
 _CHANGE: Final = update(messages).where(
-    messages.c.seq == bindparam("which"), messages.c.revision == bindparam("seen")
+    messages.c.seq == bindparam("message_seq"), messages.c.revision == bindparam("seen")
 )
-_ANSWER: Final = update(messages).where(messages.c.id == bindparam("which"))
-_RELEASE_DOCUMENTS: Final = delete(obligations).where(obligations.c.message == bindparam("of"))
+_ANSWER: Final = update(messages).where(messages.c.id == bindparam("answer_id"))
+_RELEASE_DOCUMENTS: Final = delete(obligations).where(obligations.c.message == bindparam("message_id"))
 
 _AMessage = Row[*tuple[Any, ...]]
 
@@ -153,7 +153,7 @@ def apply_to_answer(
     """Ends the wait of an answer of customs: its declaration has arrived, or the answer is held for an
     operator."""
     changed = {"state": state, "reason": reason, "moved_at": at, "waiting_for": None, "linked": linked}
-    transaction.connection.execute(_ANSWER, {"which": answer, **changed})
+    transaction.connection.execute(_ANSWER, {"answer_id": answer, **changed})
     transaction.log(answer, at, MATCHED, backend, state, linked=linked)
 
 
@@ -163,9 +163,9 @@ def check(transaction: Transaction, changes: Sequence[Transition | Note]) -> Che
     present: dict[str, _Present] = {}
     for change in changes:
         if change.message not in present:
-            row = transaction.connection.execute(_MESSAGE, {"which": change.message}).one()
+            row = transaction.connection.execute(_MESSAGE, {"message_id": change.message}).one()
             present[change.message] = _Present.of(row)
-    states = {each: found.state for each, found in present.items()}
+    states = {message: status.state for message, status in present.items()}
     for change in changes:
         if isinstance(change, Note):
             continue
@@ -197,27 +197,31 @@ def _write(transaction: Transaction, change: Transition | Note, present: _Presen
     state = advance(present.state, change.event)
     detail: dict[str, object] = dict(change.detail)
     for effect in change.effects:
-        detail |= _bring_about(transaction, effect, change, present)
-    given = put_receipts(transaction, change.message, change.receipts, change.at)
-    if detail.get("receipt") not in _digests(given):
+        detail |= _apply_effect(transaction, effect, change, present)
+    added = put_receipts(transaction, change.message, change.receipts, change.at)
+    if detail.get("receipt") not in _digests(added):
         detail.pop("receipt", None)
     folder = folder_of(state, present.folder)
     # Kept, since a later claim must not have the fence of one that may still be in progress.
-    left = TO_JUDGE.end(transaction, present.row.seq) if present.state is State.RECEIVED else {}
+    last_fence = TO_JUDGE.end(transaction, present.row.seq) if present.state is State.RECEIVED else {}
     changed = transaction.connection.execute(
         _CHANGE,
         {
-            "which": present.row.seq,
+            "message_seq": present.row.seq,
             "seen": present.revision,
             "state": state,
             "folder": folder,
             "moved_at": change.at,
             "revision": present.revision + 1,
-            **left,
+            **last_fence,
             **_follows(state),
             **_columns(change.columns),
             **({} if change.facts is None else fact_columns(change.facts)),
-            **({} if change.findings is None else {"findings": [asdict(each) for each in change.findings]}),
+            **(
+                {}
+                if change.findings is None
+                else {"findings": [asdict(finding) for finding in change.findings]}
+            ),
         },
     )
     if changed.rowcount == 0:
@@ -226,7 +230,7 @@ def _write(transaction: Transaction, change: Transition | Note, present: _Presen
         queue_for_judgement(transaction, present.row.seq, _turn(present.row, change.columns))
     if change.findings is not None:
         note_faults(transaction, present.row.seq, change.findings, present.revision)
-    detail |= unsigned(given)
+    detail |= unsigned(added)
     transaction.log(change.message, change.at, change.event, change.actor, state, **detail)
     present.state, present.revision, present.folder = state, present.revision + 1, folder
 
@@ -245,27 +249,27 @@ def _follows(state: State) -> dict[str, object]:
 
 def _turn(row: _AMessage, columns: Columns) -> str | None:
     """What the message was woken by, if only one message can have that."""
-    waited = row.waiting_for and Awaited.read(row.waiting_for)
-    thing = columns.get("waiting_for", waited)
-    return str(thing) if thing and thing.is_for_one else None
+    before = row.waiting_for and Awaited.read(row.waiting_for)
+    awaited = columns.get("waiting_for", before)
+    return str(awaited) if awaited and awaited.is_for_one else None
 
 
 def _columns(columns: Columns) -> dict[str, object]:
     changed: dict[str, object] = dict(columns)
     if "waiting_for" in columns:
-        thing = columns["waiting_for"]
-        changed["waiting_for"] = None if thing is None else str(thing)
-        changed["spelt"] = None if thing is None else thing.spelling
+        awaited = columns["waiting_for"]
+        changed["waiting_for"] = None if awaited is None else str(awaited)
+        changed["spelt"] = None if awaited is None else awaited.spelling
     if "hint" in columns:
         changed["hint"] = asdict(columns["hint"])
     return changed
 
 
-def _digests(given: Sequence[Receipt]) -> set[str]:
-    return {hashlib.sha256(receipt.body).hexdigest() for receipt in given}
+def _digests(receipts: Sequence[Receipt]) -> set[str]:
+    return {hashlib.sha256(receipt.body).hexdigest() for receipt in receipts}
 
 
-def _bring_about(
+def _apply_effect(
     transaction: Transaction, effect: Effect, change: Transition, present: _Present
 ) -> dict[str, object]:
     """Writes an effect and returns the details for its log entry."""
@@ -274,8 +278,8 @@ def _bring_about(
         case WakeVersions():
             for row in versions_of(transaction.connection, message, effect.facts):
                 if row.state == State.WAITING:
-                    thing = Awaited(AwaitedKind.VERSION, (message,))
-                    _judge_again(transaction, row, thing, at, Columns(waiting_for=None))
+                    awaited = Awaited(AwaitedKind.VERSION, (message,))
+                    _judge_again(transaction, row, awaited, at, Columns(waiting_for=None))
         case TakeKey():
             take_key(transaction, message, effect.key)
         case Submit():
@@ -294,12 +298,12 @@ def _bring_about(
         case OvertakePending():
             overtake(transaction, message)
         case RepeatReceipts():
-            give_again(transaction, message, present.row.name, effect.earlier, at)
+            repeat_receipts(transaction, message, present.row.name, effect.earlier, at)
         case ReleaseHoldings():
             if present.revision:  # otherwise it has consumed nothing yet
                 reason = f"its declaration was rejected: {effect.reason}"
                 freed = _release_agreement(transaction, message, reason, at, change.actor)
-                transaction.connection.execute(_RELEASE_DOCUMENTS, {"of": message})
+                transaction.connection.execute(_RELEASE_DOCUMENTS, {"message_id": message})
                 release_key(transaction, message)
                 return {} if change.event is Event.REFUSED else {"freed": freed}
         case ReleaseAgreement():
@@ -310,7 +314,7 @@ def _bring_about(
             notice = arrival_of(present.row)
             _record(transaction, effect.change, notice, notice.account, at)
             if effect.holds:
-                _hold_under(transaction, effect.change.after.number, at)
+                _hold_accepted_under(transaction, effect.change.after.number, at)
         case OweDocuments():
             owe(transaction, message, effect.obligation, effect.brought)
         case BringDocuments():
@@ -340,31 +344,36 @@ def _release_agreement(
 def _wake_for(transaction: Transaction, agreement: Agreement, at: datetime) -> None:
     """Has every message judged again that waits for this agreement by number, for one of several agreements,
     or for any mandate between its parties."""
-    thing = Awaited.agreements([agreement.number])
-    _wake(transaction, thing, at)
+    awaited = Awaited.agreements([agreement.number])
+    _wake(transaction, awaited, at)
     for row in waiting_for_one_of(transaction.connection, agreement.number):
-        _judge_again(transaction, row, thing, at, Columns(waiting_for=thing))
+        _judge_again(transaction, row, awaited, at, Columns(waiting_for=awaited))
     if agreement.kind is AgreementKind.LONG_TERM:
         _wake(transaction, Awaited.mandate(agreement.trader, agreement.broker), at)
 
 
-def _wake(transaction: Transaction, thing: Awaited, at: datetime) -> None:
-    for row in waiting_for(transaction.connection, thing):
-        _judge_again(transaction, row, thing, at, Columns())
+def _wake(transaction: Transaction, awaited: Awaited, at: datetime) -> None:
+    for row in waiting_for(transaction.connection, awaited):
+        _judge_again(transaction, row, awaited, at, Columns())
 
 
 def _judge_again(
-    transaction: Transaction, row: Waiting, thing: Awaited, at: datetime, columns: Columns
+    transaction: Transaction, row: Waiting, awaited: Awaited, at: datetime, columns: Columns
 ) -> None:
-    """Each message keeps its claim (`waiting_for`) until it is decided: if only one can have the thing, the
-    one that was received first is judged first."""
-    came = Transition(
-        message=row.id, event=Event.ARRIVED, actor=ACTOR, at=at, detail={"thing": str(thing)}, columns=columns
+    """Each message keeps its claim (`waiting_for`) until it is decided: if only one can have it, the one
+    that was received first is judged first."""
+    arrival = Transition(
+        message=row.id,
+        event=Event.ARRIVED,
+        actor=ACTOR,
+        at=at,
+        detail={"thing": str(awaited)},
+        columns=columns,
     )
-    _write(transaction, came, _Present.of(row))
+    _write(transaction, arrival, _Present.of(row))
 
 
-def _hold_under(transaction: Transaction, number: str, at: datetime) -> None:
+def _hold_accepted_under(transaction: Transaction, number: str, at: datetime) -> None:
     """Holds messages that were accepted under this agreement, or under one that depends on this mandate, and
     that customs has not taken yet."""
     reason = f"agreement {number} was terminated"

@@ -25,7 +25,7 @@ from gateway.model.transition import (
 )
 from gateway.rules.order_of_receipt import comes_first, is_decided_by_another, replaced_by
 
-_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("which"))
+_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("message_id"))
 
 
 def is_superseded(transaction: Transaction, effect: Effect, row: Row[*tuple[Any, ...]]) -> bool:
@@ -37,7 +37,7 @@ def is_superseded(transaction: Transaction, effect: Effect, row: Row[*tuple[Any,
         case WakeVersions():
             return is_decided_by_another(_versions(transaction, row.id, effect.facts), effect.facts.content)
         case RepeatReceipts():  # another version may have replaced it
-            state = transaction.connection.execute(_STATE, {"which": effect.earlier}).scalar()
+            state = transaction.connection.execute(_STATE, {"message_id": effect.earlier}).scalar()
             return state == State.REJECTED
         case StillReplaced():  # the version may have been sent again since
             if holder(transaction, effect.facts.key) is not None:  # it was replaced by one that is accepted

@@ -8,13 +8,13 @@ from adapters.store.database import Database
 from adapters.store.tables.messages import messages
 from adapters.store.tables.operations import replies
 
-_KNOWN: Final = (
+_SAME_MESSAGE: Final = (
     select(messages.c.seq)
     .join(replies, replies.c.message == messages.c.id)
     .where(
-        replies.c.account == bindparam("of"),
-        replies.c.message_id == bindparam("said"),
-        messages.c.sha256 == bindparam("body"),
+        replies.c.account == bindparam("account"),
+        replies.c.message_id == bindparam("message_id"),
+        messages.c.sha256 == bindparam("sha256"),
     )
     .limit(1)
 )
@@ -27,6 +27,6 @@ class SqlAmqpDuplicates:
         self._database = database
 
     async def seen(self, account: str, message_id: str, sha256: str) -> bool:
-        values = {"of": account, "said": message_id, "body": sha256}
-        row = await self._database.read(lambda reader: reader.execute(_KNOWN, values).first())
+        values = {"account": account, "message_id": message_id, "sha256": sha256}
+        row = await self._database.read(lambda reader: reader.execute(_SAME_MESSAGE, values).first())
         return row is not None

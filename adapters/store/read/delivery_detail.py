@@ -53,20 +53,20 @@ def show_delivery(reader: Connection, id_: int) -> dict[str, Any] | None:
     if row is None:
         return None
     own = select(events).where(events.c.message == row.message).order_by(events.c.sequence)
-    logged = [(each, json.loads(each.detail)) for each in reader.execute(own)]
+    logged = [(event, json.loads(event.detail)) for event in reader.execute(own)]
     return {
         **_listed(row),
         **{name: plain(row._mapping[name]) for name in _SHOWN},
-        "enclosures": [each["name"] for each in row.enclosures],
+        "enclosures": [enclosure["name"] for enclosure in row.enclosures],
         "events": [
             {
-                "at": each.at.isoformat(),
-                "event": each.event,
-                "actor": each.actor,
-                "state": each.state,
+                "at": event.at.isoformat(),
+                "event": event.event,
+                "actor": event.actor,
+                "state": event.state,
                 "note": detail.get("reason") or detail.get("note"),
             }
-            for each, detail in logged
+            for event, detail in logged
             if detail.get("key") == row.key and detail.get("destination") == row.destination
         ],
     }

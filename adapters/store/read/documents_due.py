@@ -65,7 +65,7 @@ def count_overdue(reader: Connection, now: datetime) -> int:
 
 def show_owed(reader: Connection, number: str, now: datetime) -> dict[str, Any] | None:
     """The newest declaration with this message id, reference, SeqNo or entry number: what it owes, what its
-    parties were asked for, and what came. None if no such declaration was accepted."""
+    parties were asked for, and the documents that arrived. None if no such declaration was accepted."""
     row = reader.execute(
         _OWED.where(
             or_(
@@ -80,17 +80,17 @@ def show_owed(reader: Connection, number: str, now: datetime) -> dict[str, Any] 
     ).first()
     if row is None:
         return None
-    made = select(requests).where(requests.c.message == row.id).order_by(requests.c.id)
+    asked = select(requests).where(requests.c.message == row.id).order_by(requests.c.id)
     return {
         **_owed(row, now),
         "sources": row.sources,
         "remind_at": _plain(row.remind_at),
-        "requests": [_request(each) for each in reader.execute(made)],
-        "packages": [_came(each) for each in reader.execute(_came_for(row.id))],
+        "requests": [_request(request) for request in reader.execute(asked)],
+        "packages": [_package(package) for package in reader.execute(_packages_of(row.id))],
     }
 
 
-def _came_for(declaration: str) -> Select[Any]:
+def _packages_of(declaration: str) -> Select[Any]:
     return (
         select(messages)
         .where(
@@ -132,7 +132,7 @@ def _request(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     }
 
 
-def _came(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+def _package(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     codes: Sequence[str] = row.facts.get("codes", "").split()
     return {
         "id": row.id,

@@ -71,7 +71,7 @@ _ENTRIES: Final = (
     select(messages.c.entry_id, messages.c.moved_at)
     .where(*_DECLARATIONS, messages.c.entry_id.is_not(None))
     .order_by(messages.c.seq.desc())
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 _OF_ENTRY: Final = select(messages.c.id, messages.c.linked).where(
     *_DECLARATIONS, messages.c.entry_id == bindparam("entry")
@@ -79,8 +79,8 @@ _OF_ENTRY: Final = select(messages.c.id, messages.c.linked).where(
 _LINKED: Final = select(messages.c.id, messages.c.linked).where(
     *_DECLARATIONS,
     or_(
-        messages.c.id.in_(bindparam("wanted", expanding=True)),
-        messages.c.linked.in_(bindparam("known", expanding=True)),
+        messages.c.id.in_(bindparam("message_ids", expanding=True)),
+        messages.c.linked.in_(bindparam("linked_to", expanding=True)),
     ),
 )
 # Every accepted message, and no other, has a delivery under its own id.
@@ -99,26 +99,26 @@ _SENT: Final = (
 )
 _COPIES: Final = (
     select(deliveries)
-    .where(deliveries.c.message.in_(bindparam("of", expanding=True)))
+    .where(deliveries.c.message.in_(bindparam("message_ids", expanding=True)))
     .order_by(deliveries.c.id)
 )
 _RECEIPTS: Final = (
     select(receipts)
-    .where(receipts.c.message.in_(bindparam("of", expanding=True)), receipts.c.kind.not_in(_RELAYED))
+    .where(receipts.c.message.in_(bindparam("message_ids", expanding=True)), receipts.c.kind.not_in(_RELAYED))
     .order_by(receipts.c.id)
 )
 _ANSWERS: Final = (
     select(messages)
-    .where(messages.c.kind == "answer", messages.c.linked.in_(bindparam("of", expanding=True)))
+    .where(messages.c.kind == "answer", messages.c.linked.in_(bindparam("message_ids", expanding=True)))
     .order_by(messages.c.seq)
 )
-_NAME: Final = select(messages.c.name).where(messages.c.id == bindparam("wanted"))
-_OWED: Final = select(obligations).where(obligations.c.message == bindparam("of"))
+_NAME: Final = select(messages.c.name).where(messages.c.id == bindparam("message_id"))
+_OWED: Final = select(obligations).where(obligations.c.message == bindparam("message_id"))
 _BODIES: Final = {
-    RecordKind.ENVELOPE: select(deliveries.c.envelope).where(deliveries.c.id == bindparam("row")),
-    RecordKind.RECEIPT: select(receipts.c.body).where(receipts.c.id == bindparam("row")),
+    RecordKind.ENVELOPE: select(deliveries.c.envelope).where(deliveries.c.id == bindparam("row_id")),
+    RecordKind.RECEIPT: select(receipts.c.body).where(receipts.c.id == bindparam("row_id")),
     RecordKind.ANSWER: select(messages.c.body).where(
-        messages.c.seq == bindparam("row"), messages.c.kind == "answer"
+        messages.c.seq == bindparam("row_id"), messages.c.kind == "answer"
     ),
 }
 
@@ -126,7 +126,7 @@ _BODIES: Final = {
 def newest_entries(reader: Connection, limit: int) -> Sequence[tuple[str, datetime]]:
     """See `DossierStore.entries`."""
     newest: dict[str, datetime] = {}
-    for entry, moved_at in reader.execute(_ENTRIES, {"most": limit}):
+    for entry, moved_at in reader.execute(_ENTRIES, {"limit": limit}):
         newest[entry] = max(moved_at, newest.get(entry, moved_at))
     return list(newest.items())
 
@@ -138,13 +138,13 @@ def dossier_of_entry(reader: Connection, entry: str, families: Families) -> Doss
 
 def dossier_of_message(reader: Connection, message: str, families: Families) -> Dossier | None:
     """The dossier to which a declaration belongs, with or without an entry number."""
-    start = reader.execute(_LINKED, {"wanted": [message], "known": []}).all()
+    start = reader.execute(_LINKED, {"message_ids": [message], "linked_to": []}).all()
     return _dossier(reader, start, families)
 
 
 def recorded_body(reader: Connection, recorded: Recorded) -> bytes:
     """See `DossierStore.body`."""
-    body = reader.execute(_BODIES[recorded.record], {"row": recorded.row}).scalar_one_or_none()
+    body = reader.execute(_BODIES[recorded.record], {"row_id": recorded.row}).scalar_one_or_none()
     if body is None:
         raise KeyError(recorded.row)
     return bytes(body)
@@ -156,26 +156,26 @@ def _dossier(
     chain = _chain(reader, start)
     accepted = []
     rows = reader.execute(_SENT, {"chain": chain}).all()
-    copies = reader.execute(_COPIES, {"of": [row.id for row in rows]}).all()
+    copies = reader.execute(_COPIES, {"message_ids": [row.id for row in rows]}).all()
     for row in rows:
         envelope = read_envelope(xml.trusted(row.envelope))
-        enclosures = tuple(_named(reader, each) for each in envelope.enclosures)
+        enclosures = tuple(_named(reader, enclosure) for enclosure in envelope.enclosures)
         accepted.append(
             _declaration(row, envelope.parts, enclosures, [copy for copy in copies if copy.message == row.id])
         )
-    declarations = [each for each in accepted if each.operation is not Operation.INFORM]
+    declarations = [declaration for declaration in accepted if declaration.operation is not Operation.INFORM]
     if not declarations:
         return None
-    ids = {"of": [each.id for each in accepted]}
-    given = [_receipt(row) for row in reader.execute(_RECEIPTS, ids)]
-    given += [_answer(row, families) for row in reader.execute(_ANSWERS, ids)]
+    ids = {"message_ids": [declaration.id for declaration in accepted]}
+    dossier_receipts = [_receipt(row) for row in reader.execute(_RECEIPTS, ids)]
+    dossier_receipts += [_answer(row, families) for row in reader.execute(_ANSWERS, ids)]
     newest = declarations[-1]
-    numbered = [each.entry_id for each in declarations if each.entry_id]
-    owed = reader.execute(_OWED, {"of": newest.id}).first()
+    numbered = [declaration.entry_id for declaration in declarations if declaration.entry_id]
+    owed = reader.execute(_OWED, {"message_id": newest.id}).first()
     return compiled(
         numbered[-1] if numbered else newest.seq_no or newest.id,
         accepted,
-        given,
+        dossier_receipts,
         None if owed is None else _owed(owed),
     )
 
@@ -186,8 +186,8 @@ def _chain(reader: Connection, start: Sequence[Row[*tuple[Any, ...]]]) -> list[s
     looked_at: set[str] = set()
     while (new := linked.keys() - looked_at) and len(linked) < _MOST_LINKED:
         looked_at |= new
-        before = [linked[each] for each in new if linked[each] is not None and linked[each] not in linked]
-        for row in reader.execute(_LINKED, {"wanted": before, "known": sorted(new)}):
+        before = [linked[id_] for id_ in new if linked[id_] is not None and linked[id_] not in linked]
+        for row in reader.execute(_LINKED, {"message_ids": before, "linked_to": sorted(new)}):
             linked[row.id] = row.linked
     return sorted(linked)
 
@@ -231,7 +231,7 @@ def _named(reader: Connection, enclosure: Enclosure) -> Enclosure:
     """A separately sent attachment under its original name: the copy for customs has a name of ours."""
     if enclosure.kind is not EnclosureKind.ATTACHMENT:
         return enclosure
-    return replace(enclosure, name=reader.execute(_NAME, {"wanted": enclosure.message}).scalar_one())
+    return replace(enclosure, name=reader.execute(_NAME, {"message_id": enclosure.message}).scalar_one())
 
 
 def _receipt(row: Row[*tuple[Any, ...]]) -> DossierReceipt:
@@ -252,7 +252,7 @@ def _requested(body: bytes) -> str:
     """The reason of a document request, and the classes of the documents that it names."""
     root = xml.trusted(body)
     why = root.findtext(f"{{{NAMESPACE}}}Why", "")
-    codes = [str(each.get("code", "")) for each in root.iterfind(f"{{{NAMESPACE}}}Document")]
+    codes = [str(document.get("code", "")) for document in root.iterfind(f"{{{NAMESPACE}}}Document")]
     return ": ".join(filter(None, (why, " ".join(codes))))
 
 
@@ -262,7 +262,7 @@ def _answer(row: Row[*tuple[Any, ...]], families: Families) -> DossierReceipt:
         parsed = read(row.body, families)
         status, note = parsed.status, parsed.note
     except MessageRejected:
-        # The message was readable when it came; its family has been removed since. It is filed all the same.
+        # The message was readable when it arrived; its family has been removed since. It is filed anyway.
         pass
     return DossierReceipt(
         record=RecordKind.ANSWER,

@@ -28,14 +28,14 @@ class SqlMailbox:
         return await self._database.read(lambda reader: _entry(reader, account, folder, name))
 
     async def whereabouts(self, account: str, messages: Sequence[str]) -> Mapping[str, Folder]:
-        values = {"account": account, "wanted": list(messages)}
+        values = {"account": account, "message_ids": list(messages)}
         rows = await self._database.read(lambda reader: reader.execute(_WHEREABOUTS, values).all())
         return {row.id: Folder(row.folder) for row in rows}
 
     async def body(self, account: str, receipt: int) -> bytes:
         body = await self._database.read(
             lambda reader: reader.execute(
-                _BODY, {"account": account, "receipt": receipt}
+                _BODY, {"account": account, "receipt_id": receipt}
             ).scalar_one_or_none()
         )
         if body is None:
@@ -73,36 +73,36 @@ _MESSAGES: Final = select(messages.c.name, messages.c.size, messages.c.moved_at,
     messages.c.account == bindparam("account"), messages.c.folder == bindparam("folder")
 )
 _NEWEST: Final = (
-    _MESSAGES.where(messages.c.name == bindparam("wanted")).order_by(messages.c.seq.desc()).limit(1)
+    _MESSAGES.where(messages.c.name == bindparam("name")).order_by(messages.c.seq.desc()).limit(1)
 )
 NEXT_MESSAGES: Final = (
     _MESSAGES.where(messages.c.name > bindparam("after"))
     .order_by(messages.c.name, messages.c.seq)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 NEXT_RECEIPTS: Final = (
-    _RECEIPTS.where(receipts.c.name > bindparam("after")).order_by(receipts.c.name).limit(bindparam("most"))
+    _RECEIPTS.where(receipts.c.name > bindparam("after")).order_by(receipts.c.name).limit(bindparam("limit"))
 )
 _WHEREABOUTS: Final = select(messages.c.id, messages.c.folder).where(
-    messages.c.id.in_(bindparam("wanted", expanding=True)),
+    messages.c.id.in_(bindparam("message_ids", expanding=True)),
     messages.c.account == bindparam("account"),
     messages.c.folder.is_not(None),
 )
 _BODY: Final = select(receipts.c.body).where(
     receipts.c.account == bindparam("account"),
-    receipts.c.id == bindparam("receipt"),
+    receipts.c.id == bindparam("receipt_id"),
     receipts.c.removed_at.is_(None),
 )
 
 
 def _page(reader: Connection, account: str, folder: Folder, after: str, limit: int) -> list[MailboxEntry]:
-    where = {"account": account, "folder": folder, "after": after, "most": limit}
+    where = {"account": account, "folder": folder, "after": after, "limit": limit}
     entries: dict[str, MailboxEntry] = {}
     if folder is not Folder.INBOX:
         rows = reader.execute(NEXT_MESSAGES, where).all()
         entries = {row.name: _of_message(row, folder) for row in rows}
         if len(rows) == limit:  # there may be newer ones with the last name
-            last = {**where, "wanted": rows[-1].name}
+            last = {**where, "name": rows[-1].name}
             entries[rows[-1].name] = _of_message(reader.execute(_NEWEST, last).one(), folder)
     if folder in (Folder.INBOX, Folder.FAILBOX):
         for row in reader.execute(NEXT_RECEIPTS, where):
@@ -111,9 +111,9 @@ def _page(reader: Connection, account: str, folder: Folder, after: str, limit: i
 
 
 def _entry(reader: Connection, account: str, folder: Folder, name: str) -> MailboxEntry | None:
-    where = {"account": account, "folder": folder, "wanted": name}
+    where = {"account": account, "folder": folder, "name": name}
     if folder in (Folder.INBOX, Folder.FAILBOX):
-        row = reader.execute(_RECEIPTS.where(receipts.c.name == bindparam("wanted")), where).first()
+        row = reader.execute(_RECEIPTS.where(receipts.c.name == bindparam("name")), where).first()
         if row is not None:
             return _of_receipt(row, folder)
     if folder is not Folder.INBOX:

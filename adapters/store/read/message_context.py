@@ -11,7 +11,7 @@ from adapters.store.tables.operations import destinations, replies, undertaking_
 _LINKED: Final = ("id", "kind", "reference", "type", "state", "name", "received_at")
 _REPLY: Final = ("message_id", "correlation", "reply_to")
 _BACKEND: Final = ("breaker", "since", "probe_at", "note", "paused_by", "paused_at", "pause_reason")
-_UNDERTAKING: Final = ("id", "act", "stage", "state", "reason", "actor", "created_at", "decided_by")
+_REQUEST: Final = ("id", "act", "stage", "state", "reason", "actor", "created_at", "decided_by")
 _MOST_LINKED: Final = 100
 
 
@@ -21,10 +21,10 @@ def message_context(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str,
     status of its back-ends. `undertakings`: bulk requests that include it."""
     return {
         "links": _links(reader, row),
-        "reply": next((_shown(each, _REPLY) for each in _replies(reader, row.id)), None),
+        "reply": next((_shown(reply, _REPLY) for reply in _replies(reader, row.id)), None),
         "backends": [
-            {"name": each.name, **_shown(each, _BACKEND)}
-            for each in reader.execute(
+            {"name": backend.name, **_shown(backend, _BACKEND)}
+            for backend in reader.execute(
                 select(destinations)
                 .where(
                     destinations.c.name.in_(
@@ -35,8 +35,8 @@ def message_context(reader: Connection, row: Row[*tuple[Any, ...]]) -> dict[str,
             )
         ],
         "undertakings": [
-            {**_shown(each, _UNDERTAKING), "outcome": each.outcome, "note": each.note}
-            for each in reader.execute(
+            {**_shown(request, _REQUEST), "outcome": request.outcome, "note": request.note}
+            for request in reader.execute(
                 select(undertakings, undertaking_items.c.outcome, undertaking_items.c.note)
                 .join(undertaking_items, undertaking_items.c.undertaking == undertakings.c.id)
                 .where(undertaking_items.c.message == row.id)
@@ -60,9 +60,9 @@ def _links(reader: Connection, row: Row[*tuple[Any, ...]]) -> list[dict[str, Any
         .limit(_MOST_LINKED)
     ).all()
     return [
-        {"link": link, **_shown(each, _LINKED)}
+        {"link": link, **_shown(message, _LINKED)}
         for link, linked in (("to", to), ("from", reversed(from_)))
-        for each in linked
+        for message in linked
     ]
 
 

@@ -18,7 +18,8 @@ from gateway.model.states import CustomsStatus, Event
 if TYPE_CHECKING:  # imported later: queue statistics do without it
     from gateway.families.families import Families
 
-_IN_HAND: Final = timedelta(days=1)  # the longest from a message's id, given at a claim, to its receipt
+# The longest time from a message's id, given at a claim, to its receipt.
+_LONGEST_UPLOAD: Final = timedelta(days=1)
 NOT_ASSESSED: Final = "not assessed"
 _RELEASED: Final = (CustomsStatus.RELEASED, CustomsStatus.CLOSED)
 
@@ -60,9 +61,9 @@ def declared(reader: Connection, since: datetime | None, until: datetime | None)
 def released(reader: Connection, since: datetime | None, until: datetime | None) -> list[Declared]:
     """Those of them that have an entry number and were released, each entry once."""
     by_entry = {
-        each.entry: each
-        for each in declared(reader, since, until)
-        if each.entry and each.customs_status in _RELEASED
+        declaration.entry: declaration
+        for declaration in declared(reader, since, until)
+        if declaration.entry and declaration.customs_status in _RELEASED
     }
     return list(by_entry.values())
 
@@ -75,19 +76,19 @@ def counts_by_triage(
     inspected = _inspected(reader, since, until, families)
     reviewed = _reviewed(reader)
     rows: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
-    for each in declared(reader, since, until):
-        hint = each.hint or {}
+    for declaration in declared(reader, since, until):
+        hint = declaration.hint or {}
         reason = next(iter(hint.get("reasons", ())), NOT_ASSESSED)
         counts = rows[reason, hint.get("treated_as", ""), hint.get("inspection", "")]
         counts["declared"] += 1
-        if each.message in inspected:
+        if declaration.message in inspected:
             counts["inspected"] += 1
-        elif each.customs_status in _RELEASED:
+        elif declaration.customs_status in _RELEASED:
             counts["released"] += 1
-        if each.customs_status in (CustomsStatus.REFUSED, CustomsStatus.DELETED):
-            counts[each.customs_status.value] += 1
-        if each.message in reviewed:
-            counts[reviewed[each.message]] += 1
+        if declaration.customs_status in (CustomsStatus.REFUSED, CustomsStatus.DELETED):
+            counts[declaration.customs_status.value] += 1
+        if declaration.message in reviewed:
+            counts[reviewed[declaration.message]] += 1
     columns = ("declared", "released", "inspected", "refused", "deleted", *ReviewOutcome)
     return [
         {
@@ -108,10 +109,10 @@ def counts_by_fault(
     query = select(messages.c.findings).where(messages.c.kind == "inbound", _received(since, until))
     counts: Counter[tuple[str, str, str]] = Counter()
     for (findings,) in reader.execute(query):
-        counts.update({(found["code"], found["rule"] or "", found["severity"]) for found in findings})
+        counts.update({(finding["code"], finding["rule"] or "", finding["severity"]) for finding in findings})
     return [
         {"code": code, "rule": rule or None, "severity": severity, "messages": count}
-        for (code, rule, severity), count in sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+        for (code, rule, severity), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
 
 
@@ -127,7 +128,7 @@ def _received(since: datetime | None, until: datetime | None) -> ColumnElement[b
     if since is not None:
         bounds.append(messages.c.received_at >= since)
         # Ids begin with the time of their creation, so only a few of all messages are read.
-        bounds.append(messages.c.id >= new_id(since - _IN_HAND, bytes(10)))
+        bounds.append(messages.c.id >= new_id(since - _LONGEST_UPLOAD, bytes(10)))
     if until is not None:
         bounds.append(messages.c.received_at < until)
     return and_(*bounds)

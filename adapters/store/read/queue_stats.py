@@ -172,7 +172,7 @@ def waits(reader: Connection, since: datetime, until: datetime) -> list[dict[str
             .join(messages, messages.c.id == events.c.message)
             .where(LISTED, happened, _within(reader, since, until))
         )
-        seconds = sorted(each / 1_000_000 for each in reader.execute(query).scalars())
+        seconds = sorted(microseconds / 1_000_000 for microseconds in reader.execute(query).scalars())
         rows.append(
             {
                 "until": step,

@@ -49,11 +49,11 @@ _PARTY: Final = TypeAdapter(Party)
 
 _RECORD: Final = cast(parties.c.record, Text)  # as text, so that it is parsed only where it has changed
 
-_PARTY_OF: Final = select(_RECORD).where(parties.c.account == bindparam("wanted"))
+_PARTY_OF: Final = select(_RECORD).where(parties.c.account == bindparam("account"))
 _ALL_PARTIES: Final = select(_RECORD).order_by(parties.c.code)
 # The names of a party are distinguished by their length.
 _PARTY_CALLED: Final = {
-    length: select(_RECORD).where(column == bindparam("wanted"))
+    length: select(_RECORD).where(column == bindparam("code"))
     for length, column in ((10, parties.c.code), (18, parties.c.scc), (9, parties.c.organisation))
 }
 _EARLIER: Final = (
@@ -115,7 +115,7 @@ _SAME_BODY: Final = (
 _roles: Final = parties.c.record.op("->>", return_type=String())(literal_column("'roles'"))
 _IN_ROLE: Final = (
     select(_RECORD)
-    .where(parties.c.account.is_not(None), _roles.like(bindparam("listed", type_=String())))
+    .where(parties.c.account.is_not(None), _roles.like(bindparam("role_pattern", type_=String())))
     .order_by(parties.c.code)
 )
 _NEWEST_CHANGE: Final = select(func.max(party_changes.c.id))
@@ -177,12 +177,12 @@ class SqlRegister:
         return register
 
     def party_of(self, account: str) -> Party | None:
-        rows = self._ask(self._party_of, {"wanted": account})
+        rows = self._ask(self._party_of, {"account": account})
         return _party(rows[0][0]) if rows else None
 
     def party_called(self, code: str) -> Party | None:
         question = self._party_called.get(len(code))
-        rows = [] if question is None else self._ask(question, {"wanted": code})
+        rows = [] if question is None else self._ask(question, {"code": code})
         return _party(rows[0][0]) if rows else None
 
     def parties(self) -> list[Party]:
@@ -194,7 +194,9 @@ class SqlRegister:
         ((newest,),) = self._ask(self._newest_change, {})
         kept = self._roles.get(role)
         if kept is None or kept[0] != newest:
-            parties = [_party(record) for (record,) in self._ask(self._in_role, {"listed": f'%"{role}"%'})]
+            parties = [
+                _party(record) for (record,) in self._ask(self._in_role, {"role_pattern": f'%"{role}"%'})
+            ]
             kept = self._roles[role] = (newest, parties)
         return kept[1]
 
@@ -211,21 +213,25 @@ class SqlRegister:
     def declaration(
         self, *, party: str, reference: str, seq_no: str, entry_id: str
     ) -> DeclarationRecord | None:
-        named = {"entry_id": entry_id, "seq_no": seq_no, "reference": reference}
-        stated = {name: value for name, value in named.items() if value}
-        for name, value in stated.items():
-            rows = self._ask(self._declaration[name], {"wanted": value, "party": party})
+        given_numbers = {"entry_id": entry_id, "seq_no": seq_no, "reference": reference}
+        numbers = {name: value for name, value in given_numbers.items() if value}
+        for name, value in numbers.items():
+            rows = self._ask(self._declaration[name], {"number": value, "party": party})
             if rows:
-                return declared_of(rows[0], stated)
+                return declared_of(rows[0], numbers)
         return None
 
     def loose(self, party: str, name: str) -> Sequence[SeparateAttachment]:
         one, other = spelt_things(party, name)
-        attachments = [loose_of(row) for row in self._ask(self._loose, {"one": one, "other": other})]
-        return sorted(attachments, key=lambda each: each.message.arrival.id, reverse=True)
+        attachments = [
+            loose_of(row) for row in self._ask(self._loose, {"spelling": one, "other_spelling": other})
+        ]
+        return sorted(attachments, key=lambda attachment: attachment.message.arrival.id, reverse=True)
 
     def joined(self, message: str) -> Sequence[SeparateAttachment]:
-        return [replace(loose_of(row), joined=True) for row in self._ask(self._joined, {"to": message})]
+        return [
+            replace(loose_of(row), joined=True) for row in self._ask(self._joined, {"message_id": message})
+        ]
 
     def holder(self, key: Key, message: str = "") -> EarlierMessage | None:
         rows = self._ask(self._holder, asdict(key))
@@ -254,11 +260,11 @@ class _Question:
     def __init__(self, engine: Engine, statement: Select[*tuple[Any, ...]]) -> None:
         compiled = statement.compile(engine)
         self._text = str(compiled)
-        self._given = compiled.params
+        self._constants = compiled.params
         self._order = compiled.positiontup or ()
 
     def ask(self, connection: Connection, values: dict[str, str]) -> Sequence[Any]:
-        bound = {**self._given, **values}
+        bound = {**self._constants, **values}
         cursor = connection.connection.cursor()
         try:
             cursor.execute(self._text, [bound[name] for name in self._order])

@@ -55,10 +55,10 @@ _DECLARED: Final = (
 )
 # A number of customs names one declaration; a reference is the party's own.
 DECLARATION_BY: Final = {
-    "entry_id": _DECLARED.where(messages.c.entry_id == bindparam("wanted")),
-    "seq_no": _DECLARED.where(messages.c.seq_no == bindparam("wanted")),
+    "entry_id": _DECLARED.where(messages.c.entry_id == bindparam("number")),
+    "seq_no": _DECLARED.where(messages.c.seq_no == bindparam("number")),
     "reference": _DECLARED.where(
-        messages.c.reference == bindparam("wanted"), messages.c.party == bindparam("party")
+        messages.c.reference == bindparam("number"), messages.c.party == bindparam("party")
     ),
 }
 _PDFS: Final = select(
@@ -68,24 +68,26 @@ _PDFS: Final = select(
     cast(messages.c.facts, Text),
 ).where(messages.c.type == ATTACHMENT)
 # Searched by what they wait for: many messages may have been sent with a name like `invoice.pdf`.
-LOOSE: Final = _PDFS.where(IN_WAIT, messages.c.spelt.in_((bindparam("one"), bindparam("other"))))
+LOOSE: Final = _PDFS.where(
+    IN_WAIT, messages.c.spelt.in_((bindparam("spelling"), bindparam("other_spelling")))
+)
 # Those that were joined to a message which is now judged once more.
-JOINED: Final = _PDFS.where(messages.c.linked == bindparam("to"), messages.c.state == State.CLOSED)
+JOINED: Final = _PDFS.where(messages.c.linked == bindparam("message_id"), messages.c.state == State.CLOSED)
 
 
 def spelt_things(party: str, name: str) -> tuple[str, str]:
     """The names of awaited things to search for separately sent PDFs when a document lists this name, with or
     without its suffix."""
-    named = (Awaited.declaration(party, each) for each in (name, name + SUFFIX))
-    one, other = (each.spelling or "" for each in named)
+    named = (Awaited.declaration(party, spelling) for spelling in (name, name + SUFFIX))
+    one, other = (awaited.spelling or "" for awaited in named)
     return one, other
 
 
-def declared_of(row: Sequence[Any], named: Mapping[str, str]) -> DeclarationRecord | None:
+def declared_of(row: Sequence[Any], numbers: Mapping[str, str]) -> DeclarationRecord | None:
     """The record of a row of one of `DECLARATION_BY`; None if its number differs from the one given."""
     id_, reference, seq_no, entry_id, destination, about, customs_status, text = row
-    has = dict(zip(_NUMBERS, (reference, seq_no, entry_id), strict=True))
-    if any(has[name] != value for name, value in named.items()):
+    own = dict(zip(_NUMBERS, (reference, seq_no, entry_id), strict=True))
+    if any(own[name] != value for name, value in numbers.items()):
         return None
     facts = json.loads(text)
     return DeclarationRecord(

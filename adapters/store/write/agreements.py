@@ -28,10 +28,10 @@ AGREEMENT: Final = TypeAdapter(Agreement)
 _USED_BY: Final = (
     select(agreements)
     .join(messages, messages.c.agreement == agreements.c.number)
-    .where(messages.c.id == bindparam("message"), agreements.c.used_by == messages.c.id)
+    .where(messages.c.id == bindparam("message_id"), agreements.c.used_by == messages.c.id)
 )
 _CHANGE: Final = update(agreements).where(
-    agreements.c.number == bindparam("wanted"), agreements.c.revision == bindparam("seen")
+    agreements.c.number == bindparam("agreement_number"), agreements.c.revision == bindparam("seen")
 )
 _INSERT: Final = insert(agreements)
 _ACT: Final = insert(agreement_acts)
@@ -78,14 +78,14 @@ def release(
     transaction: Transaction, message: str, reason: str, now: datetime, actor: str
 ) -> Agreement | None:
     """Releases the agreement that a declaration consumed; None if it consumed none."""
-    row = transaction.connection.execute(_USED_BY, {"message": message}).first()
+    row = transaction.connection.execute(_USED_BY, {"message_id": message}).first()
     if row is None:
         return None
     present = AGREEMENT.validate_python(row.record)
-    freed = replace(present, state=after(present.state, Act.FREED), used_by=None)
-    _change(transaction, freed, row.revision, now)
-    _log(transaction, freed, Act.FREED, actor, message, reason, now)
-    return freed
+    released = replace(present, state=after(present.state, Act.FREED), used_by=None)
+    _change(transaction, released, row.revision, now)
+    _log(transaction, released, Act.FREED, actor, message, reason, now)
+    return released
 
 
 def _change(
@@ -94,7 +94,7 @@ def _change(
     changed = transaction.connection.execute(
         _CHANGE,
         {
-            "wanted": agreement.number,
+            "agreement_number": agreement.number,
             "seen": seen,
             **_columns(agreement),
             **source,

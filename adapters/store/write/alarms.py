@@ -14,33 +14,35 @@ from adapters.store.tables.operations import NOT_CLEAR, OPEN_ALARM, alarm_tellin
 from gateway.monitor.alarms import Alarm, AlarmNotice, AlarmSeverity, Changes, Condition, NoticeKind
 
 _OPEN: Final = select(alarms).where(OPEN_ALARM).order_by(alarms.c.id)
-_TOLD: Final = (alarm_tellings.c.told_at, alarm_tellings.c.told_severity, alarm_tellings.c.clear_told_at)
-_BY_WAY: Final = alarm_tellings.c.way == bindparam("by")
-_OPEN_TO_TELL: Final = (
-    select(alarms, *_TOLD)
-    .outerjoin(alarm_tellings, and_(alarm_tellings.c.alarm == alarms.c.id, _BY_WAY))
+_NOTIFIED: Final = (alarm_tellings.c.told_at, alarm_tellings.c.told_severity, alarm_tellings.c.clear_told_at)
+_BY_NOTIFIER: Final = alarm_tellings.c.way == bindparam("notifier")
+_OPEN_TO_NOTIFY: Final = (
+    select(alarms, *_NOTIFIED)
+    .outerjoin(alarm_tellings, and_(alarm_tellings.c.alarm == alarms.c.id, _BY_NOTIFIER))
     .where(OPEN_ALARM)
     .order_by(alarms.c.id)
 )
-_CLEAR_TO_TELL: Final = (
-    select(alarms, *_TOLD)
+_CLEARED_TO_NOTIFY: Final = (
+    select(alarms, *_NOTIFIED)
     .select_from(alarm_tellings)
     .join(alarms, alarms.c.id == alarm_tellings.c.alarm)
-    .where(_BY_WAY, NOT_CLEAR, alarms.c.cleared_at.is_not(None))
+    .where(_BY_NOTIFIER, NOT_CLEAR, alarms.c.cleared_at.is_not(None))
     .order_by(alarms.c.id)
 )
-_OF_ID: Final = alarms.c.id == bindparam("wanted")
+_OF_ID: Final = alarms.c.id == bindparam("alarm_id")
 _OPENED: Final = insert(alarms)
 _CHANGED: Final = update(alarms).where(_OF_ID)
-_NEW_TELLING: Final = insert_or(alarm_tellings)
-_TELLING: Final = _NEW_TELLING.on_conflict_do_update(
+_NEW_NOTIFICATION: Final = insert_or(alarm_tellings)
+_NOTIFICATION: Final = _NEW_NOTIFICATION.on_conflict_do_update(
     index_elements=["alarm", "way"],
     set_={
-        "told_at": _NEW_TELLING.excluded.told_at,
-        "told_severity": _NEW_TELLING.excluded.told_severity,
+        "told_at": _NEW_NOTIFICATION.excluded.told_at,
+        "told_severity": _NEW_NOTIFICATION.excluded.told_severity,
     },
 )
-_CLEAR_TOLD: Final = update(alarm_tellings).where(alarm_tellings.c.alarm == bindparam("of"), _BY_WAY)
+_CLEARING_NOTIFIED: Final = update(alarm_tellings).where(
+    alarm_tellings.c.alarm == bindparam("alarm_id"), _BY_NOTIFIER
+)
 
 
 def open_alarms(reader: Connection) -> list[Alarm]:
@@ -52,8 +54,8 @@ def to_tell(reader: Connection, notifier: str) -> list[Alarm]:
     """The open alarms, and those whose opening was notified through this notifier but not yet their
     clearing."""
     rows = [
-        *reader.execute(_OPEN_TO_TELL, {"by": notifier}),
-        *reader.execute(_CLEAR_TO_TELL, {"by": notifier}),
+        *reader.execute(_OPEN_TO_NOTIFY, {"notifier": notifier}),
+        *reader.execute(_CLEARED_TO_NOTIFY, {"notifier": notifier}),
     ]
     return [
         replace(
@@ -72,15 +74,15 @@ def list_alarms(
     """The newest `limit` (0: all), oldest first; cleared ones too if `all_`, and none that opened before
     `since`. `told_by` are the notifiers that have reported it; `told_at` is when the first of mail and
     webhook did, since a line in the log reaches nobody by itself."""
-    by_others = case((alarm_tellings.c.way != "log", alarm_tellings.c.told_at))
-    clear_by_others = case((alarm_tellings.c.way != "log", alarm_tellings.c.clear_told_at))
-    tellings = select(
+    told_by_others = case((alarm_tellings.c.way != "log", alarm_tellings.c.told_at))
+    clear_told_by_others = case((alarm_tellings.c.way != "log", alarm_tellings.c.clear_told_at))
+    notifications = select(
         alarm_tellings.c.alarm,
         func.group_concat(alarm_tellings.c.way, " ").label("told_by"),
-        func.min(by_others, type_=Instant).label("told_at"),
-        func.min(clear_by_others, type_=Instant).label("clear_told_at"),
+        func.min(told_by_others, type_=Instant).label("told_at"),
+        func.min(clear_told_by_others, type_=Instant).label("clear_told_at"),
     )
-    notified = tellings.group_by(alarm_tellings.c.alarm).subquery()
+    notified = notifications.group_by(alarm_tellings.c.alarm).subquery()
     query = (
         select(alarms, notified.c.told_by, notified.c.told_at, notified.c.clear_told_at)
         .outerjoin(notified, notified.c.alarm == alarms.c.id)
@@ -105,11 +107,11 @@ def write(transaction: Transaction, changes: Changes, now: datetime) -> None:
     for alarm, condition in changes.seen:
         # An alarm that has become less severe keeps its severity until it clears: it is notified once.
         words = {"zh": condition.zh, "en": condition.en}
-        connection.execute(_CHANGED, {"wanted": alarm.id, **words, "seen_at": now})
+        connection.execute(_CHANGED, {"alarm_id": alarm.id, **words, "seen_at": now})
     for alarm, condition in changes.worse:
-        connection.execute(_CHANGED, {"wanted": alarm.id, **_words(condition), "seen_at": now})
+        connection.execute(_CHANGED, {"alarm_id": alarm.id, **_words(condition), "seen_at": now})
     for alarm in changes.cleared:
-        connection.execute(_CHANGED, {"wanted": alarm.id, "cleared_at": now})
+        connection.execute(_CHANGED, {"alarm_id": alarm.id, "cleared_at": now})
 
 
 def record_notified(transaction: Transaction, notice: AlarmNotice, notifier: str, now: datetime) -> None:
@@ -121,10 +123,12 @@ def record_notified(transaction: Transaction, notice: AlarmNotice, notifier: str
         )
         if over:
             done = {"clear_told_at": now}
-            transaction.connection.execute(_CLEAR_TOLD, {"of": alarm.id, "by": notifier, **done})
+            transaction.connection.execute(
+                _CLEARING_NOTIFIED, {"alarm_id": alarm.id, "notifier": notifier, **done}
+            )
         else:
             row = {"alarm": alarm.id, "way": notifier, "told_at": now, "told_severity": alarm.severity}
-            transaction.connection.execute(_TELLING, row)
+            transaction.connection.execute(_NOTIFICATION, row)
 
 
 def _words(condition: Condition) -> dict[str, str]:

@@ -18,15 +18,15 @@ from gateway.model.parties import Account
 from gateway.model.policy import Policy
 from gateway.receive.allowance import Disk, SentToday, UploadAllowance, allowance, largest, room
 
-_OF: Final = (sent_days.c.day == bindparam("on")) & (sent_days.c.account == bindparam("by"))
-_COUNT: Final = (
+_OF_SENDER: Final = (sent_days.c.day == bindparam("sent_on")) & (sent_days.c.account == bindparam("sender"))
+_ADD: Final = (
     update(sent_days)
-    .where(_OF)
-    .values(messages=sent_days.c.messages + 1, size=sent_days.c.size + bindparam("more"))
+    .where(_OF_SENDER)
+    .values(messages=sent_days.c.messages + 1, size=sent_days.c.size + bindparam("added"))
 )
 _FIRST: Final = insert(sent_days)
-_SENT: Final = select(sent_days.c.messages, sent_days.c.size).where(_OF)
-_ON_A_DAY: Final = select(sent_days).where(sent_days.c.day == bindparam("on"))
+_SENT: Final = select(sent_days.c.messages, sent_days.c.size).where(_OF_SENDER)
+_ON_A_DAY: Final = select(sent_days).where(sent_days.c.day == bindparam("sent_on"))
 
 
 def count(transaction: Transaction, arrival: Arrival, sender: Account | None) -> None:
@@ -35,10 +35,12 @@ def count(transaction: Transaction, arrival: Arrival, sender: Account | None) ->
     day = _day(arrival.received_at)
     connection = transaction.connection
     if sender is not None:
-        remaining = allowance(sender, _sent_today(connection, {"on": day, "by": arrival.account}))
+        remaining = allowance(sender, _sent_today(connection, {"sent_on": day, "sender": arrival.account}))
         if remaining is not None and remaining.refuses(arrival.size):
             raise MessageRejected(remaining.why)
-    if not connection.execute(_COUNT, {"on": day, "by": arrival.account, "more": arrival.size}).rowcount:
+    if not connection.execute(
+        _ADD, {"sent_on": day, "sender": arrival.account, "added": arrival.size}
+    ).rowcount:
         connection.execute(
             _FIRST, {"day": day, "account": arrival.account, "messages": 1, "size": arrival.size}
         )
@@ -46,7 +48,7 @@ def count(transaction: Transaction, arrival: Arrival, sender: Account | None) ->
 
 def sent_on_the_day_of(reader: Connection, now: datetime) -> dict[str, SentToday]:
     """By account, for accounts that have sent anything."""
-    rows = reader.execute(_ON_A_DAY, {"on": _day(now)})
+    rows = reader.execute(_ON_A_DAY, {"sent_on": _day(now)})
     return {row.account: SentToday(messages=row.messages, size=row.size) for row in rows}
 
 
@@ -64,8 +66,8 @@ class Allowances:
         self._clock = clock
 
     async def room(self, account: Account) -> UploadAllowance:
-        on = {"on": _day(self._clock()), "by": account.name}
-        used = await self._database.read(lambda reader: _sent_today(reader, on))
+        sender = {"sent_on": _day(self._clock()), "sender": account.name}
+        used = await self._database.read(lambda reader: _sent_today(reader, sender))
         disk = shutil.disk_usage(self._home)
         return room(
             account,
@@ -75,8 +77,8 @@ class Allowances:
         )
 
 
-def _sent_today(reader: Connection, on: dict[str, str]) -> SentToday:
-    row = reader.execute(_SENT, on).first()
+def _sent_today(reader: Connection, sender: dict[str, str]) -> SentToday:
+    row = reader.execute(_SENT, sender).first()
     return SentToday() if row is None else SentToday(messages=row.messages, size=row.size)
 
 

@@ -74,19 +74,19 @@ _INBOUND: Final = (
     .limit(1)
 )
 # A back-end's answer can only concern what was sent to this back-end.
-_GIVEN: Final = (
+_SENT_TO_BACKEND: Final = (
     select(deliveries.c.id)
     .where(deliveries.c.message == messages.c.id, deliveries.c.destination == bindparam("backend"))
     .exists()
 )
-_BY_ID: Final = _INBOUND.where(messages.c.id == bindparam("message"), _GIVEN)
-_BY_SEQ_NO: Final = _INBOUND.where(messages.c.seq_no == bindparam("seq_no"), _GIVEN)
-_BY_ENTRY: Final = _INBOUND.where(messages.c.entry_id == bindparam("entry_id"), _GIVEN)
+_BY_ID: Final = _INBOUND.where(messages.c.id == bindparam("message_id"), _SENT_TO_BACKEND)
+_BY_SEQ_NO: Final = _INBOUND.where(messages.c.seq_no == bindparam("seq_no"), _SENT_TO_BACKEND)
+_BY_ENTRY: Final = _INBOUND.where(messages.c.entry_id == bindparam("entry_id"), _SENT_TO_BACKEND)
 _BY_REFERENCE: Final = _INBOUND.where(
     messages.c.reference == bindparam("reference"),
     # Two parties may use the same reference: a declaration that already has another SeqNo is not meant.
     or_(messages.c.seq_no.is_(None), messages.c.seq_no == bindparam("seq_no")),
-    _GIVEN,
+    _SENT_TO_BACKEND,
 )
 # The parties that have an open declaration with a reference at this back-end, and its SeqNo if known.
 _OPEN_UNDER: Final = (
@@ -96,7 +96,7 @@ _OPEN_UNDER: Final = (
         messages.c.reference == bindparam("reference"),
         messages.c.state.in_((State.ACCEPTED, State.DELIVERED)),
         or_(messages.c.seq_no.is_(None), messages.c.seq_no == bindparam("seq_no")),
-        _GIVEN,
+        _SENT_TO_BACKEND,
     )
     .distinct()
 )
@@ -104,7 +104,7 @@ _OPEN_UNDER: Final = (
 _OTHERS: Final = {
     name: select(messages.c.id)
     .where(messages.c.kind == "inbound", messages.c[name] == bindparam("number"))
-    .where(bindparam("own") != DECLARATION_OF)
+    .where(bindparam("own_declaration") != DECLARATION_OF)
     .limit(1)
     for name in ("seq_no", "entry_id")
 }
@@ -118,11 +118,11 @@ _PARKED: Final = (
     .order_by(messages.c.seq)
 )
 _RELEASED_TO: Final = select(receipts.c.account).where(
-    receipts.c.message == bindparam("of"),
+    receipts.c.message == bindparam("message_id"),
     receipts.c.kind == ReceiptKind.NOTICE,
     receipts.c.verdict == CustomsStatus.RELEASED,
 )
-_KNOWN: Final = select(messages.c.id, messages.c.state, messages.c.sha256, messages.c.linked).where(
+_FILED: Final = select(messages.c.id, messages.c.state, messages.c.sha256, messages.c.linked).where(
     ANSWERS, messages.c.sha256.in_(bindparam("digests", expanding=True))
 )
 _INSERT: Final = insert(messages)
@@ -138,7 +138,7 @@ class _Candidates:
     backend: str
 
     def of_message(self, message: str) -> _Inbound | None:
-        return self._newest(_BY_ID, message=message)
+        return self._newest(_BY_ID, message_id=message)
 
     def of_seq_no(self, seq_no: str) -> _Inbound | None:
         return self._newest(_BY_SEQ_NO, seq_no=seq_no)
@@ -155,7 +155,7 @@ class _Candidates:
 
     def others_with(self, *, seq_no: str = "", entry_id: str = "", declaration: str) -> Sequence[str]:
         name, number = ("seq_no", seq_no) if seq_no else ("entry_id", entry_id)
-        where = {"number": number, "own": declaration}
+        where = {"number": number, "own_declaration": declaration}
         return list(self.reader.execute(_OTHERS[name], where).scalars())
 
     def _newest(self, query: Select[Any], **where: str) -> _Inbound | None:
@@ -172,7 +172,7 @@ def _target(
 def _target_of(reader: Connection, row: _Inbound) -> AnsweredDeclaration:
     status = CustomsStatus(row.customs_status)
     may_be_told = status.rank >= CustomsStatus.RELEASED.rank
-    released_to = reader.execute(_RELEASED_TO, {"of": row.id}).scalars() if may_be_told else ()
+    released_to = reader.execute(_RELEASED_TO, {"message_id": row.id}).scalars() if may_be_told else ()
     uses = (
         None
         if row.number is None
@@ -204,7 +204,7 @@ def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> Seq
     for filed, answer in new:
         if isinstance(filed, Matched):
             matched[filed.declaration.message].append((filed, answer))
-    checked = check(transaction, [each for group in matched.values() for each in transitions(group, now)])
+    checked = check(transaction, [change for group in matched.values() for change in transitions(group, now)])
     if isinstance(checked, Refusal):
         return checked
     for filed in (*answers.repeated, *answers.new):
@@ -219,7 +219,7 @@ def _file(transaction: Transaction, chain: Sequence[Filed], clock: Clock) -> Seq
 
 
 def _filed_before(reader: Connection, chain: Sequence[Filed]) -> Iterator[FiledBefore]:
-    for row in reader.execute(_KNOWN, {"digests": [filed.answer.sha256 for filed in chain]}):
+    for row in reader.execute(_FILED, {"digests": [filed.answer.sha256 for filed in chain]}):
         yield FiledBefore(id=row.id, sha256=row.sha256, linked=row.linked, waits=row.state == State.WAITING)
 
 

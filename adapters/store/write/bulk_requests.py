@@ -31,17 +31,16 @@ from gateway.operate.bulk_requests import (
 from gateway.operate.message_actions import Impossible, MessageAct, ReplayStage
 
 _BY_KEY: Final = select(undertakings).where(undertakings.c.request_key == bindparam("key"))
-_BY_ID: Final = select(undertakings).where(undertakings.c.id == bindparam("wanted"))
-# Not named `wanted`: that is a column.
-_CHANGE: Final = update(undertakings).where(undertakings.c.id == bindparam("which"))
+_BY_ID: Final = select(undertakings).where(undertakings.c.id == bindparam("request_id"))
+_CHANGE: Final = update(undertakings).where(undertakings.c.id == bindparam("request_id"))
 _OPEN_ITEM: Final = (
-    (items.c.undertaking == bindparam("of")),
-    (items.c.message == bindparam("wanted")),
+    (items.c.undertaking == bindparam("request_id")),
+    (items.c.message == bindparam("message_id")),
     (items.c.outcome == ItemOutcome.OPEN.value),
 )
 _ITEM: Final = select(items.c.message).where(*_OPEN_ITEM)
 _SETTLE: Final = update(items).where(*_OPEN_ITEM)
-_MOVED: Final = select(messages.c.moved_at).where(messages.c.id == bindparam("wanted"))
+_MOVED: Final = select(messages.c.moved_at).where(messages.c.id == bindparam("message_id"))
 
 
 def write_request(
@@ -97,7 +96,7 @@ def decide(
     request = find_request(transaction.connection, id_)
     check_decision(request.progress, request.request.actor, actor, decision)
     changed: dict[str, object] = {
-        "which": id_,
+        "request_id": id_,
         "state": decision,
         "decided_by": actor,
         "decided_at": now,
@@ -117,10 +116,10 @@ def carry_out(
 ) -> Refusal | None:
     """Carries out the request for one message, unless that was done before; if it is impossible, this is
     noted. Where the change is refused nothing is written."""
-    item = {"of": request.id, "wanted": message}
+    item = {"request_id": request.id, "message_id": message}
     if transaction.connection.execute(_ITEM, item).first() is None:
         return None
-    moved_at = transaction.connection.execute(_MOVED, {"wanted": message}).scalar_one()
+    moved_at = transaction.connection.execute(_MOVED, {"message_id": message}).scalar_one()
     try:
         check_still(request.request, request.created_at, moved_at)
         changed = change(transaction)
@@ -144,7 +143,7 @@ def end(transaction: Transaction, id_: str, now: datetime) -> None:
 
 def find_request(reader: Connection, id_: str) -> BulkRequest:
     """Raises `KeyError` if there is no request with this id."""
-    row = reader.execute(_BY_ID, {"wanted": id_}).first()
+    row = reader.execute(_BY_ID, {"request_id": id_}).first()
     if row is None:
         raise KeyError(id_)
     progress = RequestStatus(row.state)
@@ -193,7 +192,7 @@ def list_requests(
 
 def show_request(reader: Connection, id_: str) -> dict[str, Any]:
     """One request with the outcome of each of its messages. Raises `KeyError`."""
-    row = reader.execute(_BY_ID, {"wanted": id_}).first()
+    row = reader.execute(_BY_ID, {"request_id": id_}).first()
     if row is None:
         raise KeyError(id_)
     own = select(items).where(items.c.undertaking == id_).order_by(items.c.message)
@@ -201,8 +200,8 @@ def show_request(reader: Connection, id_: str) -> dict[str, Any]:
         **_listed(reader, row),
         "decision": row.decision or None,
         "items": [
-            {"message": each.message, "outcome": each.outcome, "note": each.note, "at": _plain(each.at)}
-            for each in reader.execute(own)
+            {"message": item.message, "outcome": item.outcome, "note": item.note, "at": _plain(item.at)}
+            for item in reader.execute(own)
         ],
     }
 

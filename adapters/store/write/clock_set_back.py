@@ -18,7 +18,7 @@ _WAITS: Final = [
     for queue in (to_judge, to_send, to_post, to_request, to_notify)
     for column in (queue.c.due_at, queue.c.lease_until)
 ]
-_SET: Final = tuple(
+_END_WAITS: Final = tuple(
     update(column.table).where(column > bindparam("latest")).values({column.name: bindparam("now")})
     for column in _WAITS
 )
@@ -27,4 +27,4 @@ _SET: Final = tuple(
 def end_waits(transaction: Transaction, now: datetime, longest: timedelta) -> int:
     """Ends every wait and lease that lasts longer than `longest` from `now`, and returns their number."""
     bounds = {"latest": now + longest, "now": now}
-    return sum(transaction.connection.execute(each, bounds).rowcount for each in _SET)
+    return sum(transaction.connection.execute(statement, bounds).rowcount for statement in _END_WAITS)

@@ -92,7 +92,7 @@ class SqlOutbox:
 
     @crash_point("claim-a-delivery-uncommitted")
     def _claim(self, transaction: Transaction, destination: str, limit: int, now: datetime) -> list[Outgoing]:
-        served = {account: turn for (of, account), turn in self._served.items() if of == destination}
+        served = {account: turn for (name, account), turn in self._served.items() if name == destination}
         claimed = TO_SEND.claim(
             *(transaction, self._database.owner, limit, now, now + LEASE),
             served=served,
@@ -103,19 +103,19 @@ class SqlOutbox:
         for account, _claim in claimed:
             self._served[destination, account] = next(self._turns)
         fences = {claim.item: claim.fence for _account, claim in claimed}
-        rows = transaction.connection.execute(_CHOSEN, {"chosen": list(fences)}).all()
-        taken = [{"claimed": row.id, "fence": fences[row.id], "changed_at": now} for row in rows]
-        transaction.connection.execute(_TAKE, taken)
+        rows = transaction.connection.execute(_CLAIMED, {"delivery_ids": list(fences)}).all()
+        sending = [{"delivery_id": row.id, "fence": fences[row.id], "changed_at": now} for row in rows]
+        transaction.connection.execute(_BEGIN_SENDING, sending)
         return [_outgoing(row, fences[row.id]) for row in rows]
 
 
 # The destinations that have something to send, found by stepping through the key however much each has.
 _NAMES: Final = distinct_values(to_send.c.destination, to_send.c.lease_until.is_(None), name="names")
 _DESTINATIONS: Final = select(_NAMES.c.destination)
-_HERE: Final = deliveries.c.destination == bindparam("destination")
-_CHOSEN: Final = (
+_AT_DESTINATION: Final = deliveries.c.destination == bindparam("destination")
+_CLAIMED: Final = (
     select(deliveries)
-    .where(deliveries.c.id.in_(bindparam("chosen", expanding=True)))
+    .where(deliveries.c.id.in_(bindparam("delivery_ids", expanding=True)))
     .order_by(deliveries.c.id)
 )
 _NOT_YET: Final = update(to_send).where(to_send.c.lease_until.is_(None), to_send.c.due_at > bindparam("now"))
@@ -136,7 +136,7 @@ def _outgoing(row: Row[*tuple[Any, ...]], fence: int) -> Outgoing:
             package_sha256=row.package_sha256,
             package_name=row.package_name,
             package_size=row.package_size,
-            enclosures=tuple(_ENCLOSURE.validate_python(each) for each in row.enclosures),
+            enclosures=tuple(_ENCLOSURE.validate_python(enclosure) for enclosure in row.enclosures),
             about=row.about,
             alternatives=tuple(row.alternatives),
         ),
@@ -145,14 +145,14 @@ def _outgoing(row: Row[*tuple[Any, ...]], fence: int) -> Outgoing:
     )
 
 
-_TAKE: Final = (
+_BEGIN_SENDING: Final = (
     update(deliveries)
-    .where(deliveries.c.id == bindparam("claimed"))
+    .where(deliveries.c.id == bindparam("delivery_id"))
     .values(state=DeliveryState.SENDING, attempts=deliveries.c.attempts + 1)
 )
 _SETTLE: Final = (
     update(deliveries)
-    .where(deliveries.c.id == bindparam("wanted"))
+    .where(deliveries.c.id == bindparam("delivery_id"))
     # An answer that arrived during the attempt proves that customs has it, whatever the attempt returned.
     .values(
         unsure=or_(
@@ -161,10 +161,12 @@ _SETTLE: Final = (
         )
     )
 )
-_MESSAGE: Final = select(messages.c.state, messages.c.operation).where(messages.c.id == bindparam("which"))
+_MESSAGE: Final = select(messages.c.state, messages.c.operation).where(
+    messages.c.id == bindparam("message_id")
+)
 _OTHERS: Final = select(deliveries.c.state, deliveries.c.note).where(
-    deliveries.c.message == bindparam("which"),
-    deliveries.c.id != bindparam("own"),
+    deliveries.c.message == bindparam("message_id"),
+    deliveries.c.id != bindparam("delivery_id"),
     deliveries.c.state != DeliveryState.DELIVERED,
 )
 
@@ -179,8 +181,10 @@ def _settle(
 ) -> bool:
     if not TO_SEND.holds(transaction, delivery.id, delivery.fence):
         return False
-    row = transaction.connection.execute(_MESSAGE, {"which": delivery.message}).one()
-    others = transaction.connection.execute(_OTHERS, {"which": delivery.message, "own": delivery.id}).all()
+    row = transaction.connection.execute(_MESSAGE, {"message_id": delivery.message}).one()
+    others = transaction.connection.execute(
+        _OTHERS, {"message_id": delivery.message, "delivery_id": delivery.id}
+    ).all()
     settlement = settled(
         Attempt(
             message=delivery.message,
@@ -192,13 +196,13 @@ def _settle(
         changed["note"],
         State(row.state),
         None if row.operation is None else Operation(row.operation),
-        [Other(DeliveryState(each.state), each.note) for each in others],
+        [Other(DeliveryState(other.state), other.note) for other in others],
         changed["changed_at"],
         answer_due,
         unsure=changed["doubtful"],
     )
     changed |= {"state": settlement.state, "doubtful": settlement.unsure}
-    transaction.connection.execute(_SETTLE, {"wanted": delivery.id, **changed})
+    transaction.connection.execute(_SETTLE, {"delivery_id": delivery.id, **changed})
     queue_for_sending(transaction, [delivery.id], next_at)
     if settlement.changes:
         apply_as_read(transaction, *settlement.changes)
@@ -214,20 +218,20 @@ _OVERDUE: Final = (
         deliveries.c.attempts,
         deliveries.c.destination,
     )
-    .where(ON_THE_WAY, _HERE, WAITS, deliveries.c.since < bindparam("before"))
+    .where(ON_THE_WAY, _AT_DESTINATION, WAITS, deliveries.c.since < bindparam("before"))
     .limit(100)
 )
-_GIVE_UP: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"), WAITS)
+_GIVE_UP: Final = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"), WAITS)
 
 
 def _give_up(transaction: Transaction, where: Mapping[str, Any], note: str, now: datetime) -> int:
     rows = transaction.connection.execute(_OVERDUE, where).all()
     for row in rows:
-        message = transaction.connection.execute(_MESSAGE, {"which": row.message}).one()
+        message = transaction.connection.execute(_MESSAGE, {"message_id": row.message}).one()
         attempt = Attempt(message=row.message, destination=row.destination, number=row.attempts, key=row.key)
         settlement = given_up(attempt, note, State(message.state), now, unsure=row.unsure)
         held = {"state": settlement.state, "unsure": settlement.unsure, "note": note, "changed_at": now}
-        transaction.connection.execute(_GIVE_UP, {"wanted": row.id, **held})
+        transaction.connection.execute(_GIVE_UP, {"delivery_id": row.id, **held})
         queue_for_sending(transaction, [row.id], now)
         apply_as_read(transaction, *settlement.changes)
     return len(rows)

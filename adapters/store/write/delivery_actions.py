@@ -13,9 +13,9 @@ from gateway.model.message import Operation
 from gateway.model.states import DeliveryState, State
 from gateway.operate.delivery_actions import DeliveryAct, change_of, step_of
 
-_DELIVERY: Final = select(deliveries).where(deliveries.c.id == bindparam("wanted"))
+_DELIVERY: Final = select(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
 _OTHERS: Final = select(deliveries.c.state).where(
-    deliveries.c.message == bindparam("of"), deliveries.c.id != bindparam("own")
+    deliveries.c.message == bindparam("message_id"), deliveries.c.id != bindparam("delivery_id")
 )
 # A message that only informs may be repeated after the message that it belongs to: this undoes nothing.
 _OVERTAKEN_BY: Final = (
@@ -24,17 +24,17 @@ _OVERTAKEN_BY: Final = (
     .where(
         deliveries.c.about == bindparam("about"),
         deliveries.c.about != "",
-        deliveries.c.destination == bindparam("to"),
-        deliveries.c.id > bindparam("own"),
-        deliveries.c.message != bindparam("of"),
+        deliveries.c.destination == bindparam("destination"),
+        deliveries.c.id > bindparam("delivery_id"),
+        deliveries.c.message != bindparam("message_id"),
         deliveries.c.state.in_((DeliveryState.DELIVERED, DeliveryState.SENDING)),
         messages.c.operation != Operation.INFORM,
     )
     .order_by(deliveries.c.id.desc())
     .limit(1)
 )
-_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wanted"))
-_CHANGE: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"))
+_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("message_id"))
+_CHANGE: Final = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
 
 
 def act_on(
@@ -42,16 +42,28 @@ def act_on(
 ) -> tuple[DeliveryState, State]:
     """The states of the delivery and of its message after the act. Raises `Impossible`, and `KeyError` if
     there is no such delivery."""
-    row = transaction.connection.execute(_DELIVERY, {"wanted": id_}).first()
+    row = transaction.connection.execute(_DELIVERY, {"delivery_id": id_}).first()
     if row is None:
         raise KeyError(id_)
-    others = transaction.connection.execute(_OTHERS, {"of": row.message, "own": id_}).scalars()
-    state = State(transaction.connection.execute(_STATE, {"wanted": row.message}).scalar_one())
+    others = transaction.connection.execute(
+        _OTHERS, {"message_id": row.message, "delivery_id": id_}
+    ).scalars()
+    state = State(transaction.connection.execute(_STATE, {"message_id": row.message}).scalar_one())
     present = DeliveryState(row.state)
-    later = {"about": row.about, "to": row.destination, "own": row.id, "of": row.message}
+    later = {
+        "about": row.about,
+        "destination": row.destination,
+        "delivery_id": row.id,
+        "message_id": row.message,
+    }
     overtaken_by = transaction.connection.execute(_OVERTAKEN_BY, later).scalar()
-    step = step_of(act, present, state, [DeliveryState(each) for each in others], overtaken_by)
-    changed: dict[str, object] = {"wanted": id_, "state": step.delivery, "changed_at": now, "note": reason}
+    step = step_of(act, present, state, [DeliveryState(other) for other in others], overtaken_by)
+    changed: dict[str, object] = {
+        "delivery_id": id_,
+        "state": step.delivery,
+        "changed_at": now,
+        "note": reason,
+    }
     if step.delivery is not DeliveryState.HELD:
         changed |= {"attempts": 0, "since": now}
     if present is DeliveryState.DELIVERED:

@@ -43,10 +43,10 @@ class SqlBackendActs:
         return self._database.submit(lambda to: _change(to, name, decide, actor, reason, now)).result()
 
 
-_KNOWN: Final = select(destinations)
-_CHANGE: Final = update(destinations).where(destinations.c.name == bindparam("wanted"))
+_DESTINATIONS: Final = select(destinations)
+_CHANGE: Final = update(destinations).where(destinations.c.name == bindparam("backend"))
 _NOT_YET: Final = update(to_send).where(
-    to_send.c.destination == bindparam("to"),
+    to_send.c.destination == bindparam("backend"),
     to_send.c.lease_until.is_(None),
     to_send.c.due_at > bindparam("now"),
 )
@@ -63,7 +63,7 @@ _WAITING: Final = (
 
 
 def destination_statuses(reader: Connection) -> DestinationStatus:
-    return {row.name: (_breaker(row), _pause(row)) for row in reader.execute(_KNOWN)}
+    return {row.name: (_breaker(row), _pause(row)) for row in reader.execute(_DESTINATIONS)}
 
 
 def waiting(reader: Connection) -> Mapping[str, Waiting]:
@@ -84,13 +84,13 @@ def _change(
         breaker, pause = change.after
         _put(transaction, name, _columns(breaker) | _pause_columns(pause))
     if change.retry:
-        transaction.connection.execute(_NOT_YET, {"to": name, "now": now, "due_at": now})
+        transaction.connection.execute(_NOT_YET, {"backend": name, "now": now, "due_at": now})
     transaction.log(name[:_LONGEST], now, change.event, actor, change.state, backend=name, reason=reason)
     return True
 
 
 def _put(transaction: Transaction, name: str, columns: dict[str, object]) -> None:
-    changed = transaction.connection.execute(_CHANGE, {"wanted": name, **columns})
+    changed = transaction.connection.execute(_CHANGE, {"backend": name, **columns})
     if changed.rowcount == 0:
         transaction.connection.execute(insert(destinations), {"name": name, **columns})
 

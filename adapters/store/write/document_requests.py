@@ -31,7 +31,7 @@ _TO_REMIND: Final = (
     .order_by(obligations.c.remind_at)
     .limit(100)
 )
-_REMINDED: Final = update(obligations).where(obligations.c.message == bindparam("wanted"))
+_REMINDED: Final = update(obligations).where(obligations.c.message == bindparam("message_id"))
 _CLAIMED: Final = (
     select(
         requests,
@@ -43,11 +43,11 @@ _CLAIMED: Final = (
         messages.c.facts,
     )
     .join(messages, messages.c.id == requests.c.message)
-    .where(requests.c.id.in_(bindparam("claimed", expanding=True)))
+    .where(requests.c.id.in_(bindparam("request_ids", expanding=True)))
     .order_by(requests.c.id)
 )
-_SENT: Final = update(requests).where(requests.c.id == bindparam("wanted"))
-_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wanted"))
+_SENT: Final = update(requests).where(requests.c.id == bindparam("request_id"))
+_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("message_id"))
 _INSERT: Final = insert(requests)
 
 
@@ -104,8 +104,8 @@ class SqlDocumentRequests:
 def _claim(transaction: Transaction, owner: str, limit: int, now: datetime) -> list[DocumentRequest]:
     claimed = TO_REQUEST.claim(transaction, owner, limit, now, now + LEASE)
     fences = {claim.item: claim.fence for _account, claim in claimed}
-    rows = transaction.connection.execute(_CLAIMED, {"claimed": list(fences)}) if fences else ()
-    return [_asked(row, fences[row.id]) for row in rows]
+    rows = transaction.connection.execute(_CLAIMED, {"request_ids": list(fences)}) if fences else ()
+    return [_request(row, fences[row.id]) for row in rows]
 
 
 def _remind(transaction: Transaction, now: datetime, reminders: Sequence[int]) -> int:
@@ -113,7 +113,7 @@ def _remind(transaction: Transaction, now: datetime, reminders: Sequence[int]) -
     for row in transaction.connection.execute(_TO_REMIND, {"now": now}).all():
         gone = CustomsStatus(row.customs_status) in _GONE
         changed = {
-            "wanted": row.message,
+            "message_id": row.message,
             "remind_at": None if gone else next_reminder(row.due_at, reminders, now),
         }
         if not gone:
@@ -125,7 +125,7 @@ def _remind(transaction: Transaction, now: datetime, reminders: Sequence[int]) -
     return reminded
 
 
-def _asked(row: Row[*tuple[Any, ...]], fence: int) -> DocumentRequest:
+def _request(row: Row[*tuple[Any, ...]], fence: int) -> DocumentRequest:
     return DocumentRequest(
         id=row.id,
         fence=fence,
@@ -154,9 +154,9 @@ def _send(
     claim = {request.id: request.fence}
     if not TO_REQUEST.finish(transaction, owner, claim):
         return
-    transaction.connection.execute(_SENT, {"wanted": request.id, "told_at": now})
+    transaction.connection.execute(_SENT, {"request_id": request.id, "told_at": now})
     put_receipts(transaction, request.message, receipts, now)
-    state = State(transaction.connection.execute(_STATE, {"wanted": request.message}).scalar_one())
+    state = State(transaction.connection.execute(_STATE, {"message_id": request.message}).scalar_one())
     transaction.log(
         request.message,
         now,

@@ -13,8 +13,8 @@ from adapters.store.write.document_requests import ask
 from gateway.model.obligation import Obligation, RequestReason
 from gateway.model.reform import Due
 
-_OWED: Final = select(obligations).where(obligations.c.message == bindparam("wanted"))
-_CHANGE: Final = update(obligations).where(obligations.c.message == bindparam("wanted"))
+_OWED: Final = select(obligations).where(obligations.c.message == bindparam("message_id"))
+_CHANGE: Final = update(obligations).where(obligations.c.message == bindparam("message_id"))
 
 
 def owe(transaction: Transaction, message: str, obligation: Obligation, present: Sequence[str]) -> None:
@@ -36,13 +36,13 @@ def start_deadline(
     transaction: Transaction, message: str, due_at: datetime, remind_at: datetime | None, now: datetime
 ) -> None:
     """Sets the deadline for missing documents that follow a release, and asks the parties for them."""
-    row = transaction.connection.execute(_OWED, {"wanted": message}).first()
+    row = transaction.connection.execute(_OWED, {"message_id": message}).first()
     if row is None or row.due != Due.AFTER_RELEASE or row.released_at is not None or not row.missing:
         return
     transaction.connection.execute(
         _CHANGE,
         {
-            "wanted": message,
+            "message_id": message,
             "released_at": now,
             "due_at": due_at,
             "remind_at": remind_at,
@@ -53,11 +53,11 @@ def start_deadline(
 
 def bring(transaction: Transaction, declaration: str, documents: Sequence[str], now: datetime) -> None:
     """Removes document classes that arrived later from what a declaration owes."""
-    row = transaction.connection.execute(_OWED, {"wanted": declaration}).first()
+    row = transaction.connection.execute(_OWED, {"message_id": declaration}).first()
     if row is None or row.fulfilled_at is not None:
         return
     missing = [code for code in row.missing if code not in documents]
-    changed = {"wanted": declaration, "missing": missing}
+    changed = {"message_id": declaration, "missing": missing}
     transaction.connection.execute(
         _CHANGE, changed if missing else changed | {"fulfilled_at": now, "remind_at": None}
     )

@@ -52,7 +52,7 @@ _TOGETHER: Final = (
     .join(messages, messages.c.id == deliveries.c.message)
     .where(
         or_(
-            deliveries.c.id == bindparam("wanted"),
+            deliveries.c.id == bindparam("delivery_id"),
             (deliveries.c.about == bindparam("about"))
             & (deliveries.c.about != "")
             & (deliveries.c.destination == bindparam("destination")),
@@ -60,7 +60,7 @@ _TOGETHER: Final = (
     )
     .order_by(deliveries.c.id)
 )
-_MOVE: Final = update(deliveries).where(deliveries.c.id == bindparam("wanted"))
+_MOVE: Final = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
 
 
 async def divert(
@@ -90,12 +90,12 @@ def _divert(
             continue
         # It may move back if the other back-end fails too, since this one never received any of it.
         rest = [name for name in row.alternatives if name != to] + [destination]
-        where = {"destination": destination, "about": row.about, "wanted": row.id}
-        for each in transaction.connection.execute(_TOGETHER, where).all():
+        where = {"destination": destination, "about": row.about, "delivery_id": row.id}
+        for delivery in transaction.connection.execute(_TOGETHER, where).all():
             transaction.connection.execute(
                 _MOVE,
                 {
-                    "wanted": each.id,
+                    "delivery_id": delivery.id,
                     "destination": to,
                     "alternatives": rest,
                     "attempts": 0,
@@ -103,19 +103,19 @@ def _divert(
                     "note": note,
                 },
             )
-            queue_for_sending(transaction, [each.id], now)
+            queue_for_sending(transaction, [delivery.id], now)
             diverted = Note(
-                message=each.message,
+                message=delivery.message,
                 word=Event.DIVERTED,
                 actor=ACTOR,
                 at=now,
                 detail={
-                    "key": each.key,
+                    "key": delivery.key,
                     "destination": to,
                     "instead_of": destination,
                     "note": note,
                 },
             )
             apply_as_read(transaction, diverted)
-            moved.add(each.id)
+            moved.add(delivery.id)
     return len(moved)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from adapters.store.apply import apply
 from adapters.store.database import Database, Transaction
-from adapters.store.read.message_snapshot import asked_about, given_after, last_receipt, snapshot
+from adapters.store.read.message_snapshot import asked_about, last_receipt, receipts_after, snapshot
 from adapters.store.read.message_status import message_status
 from adapters.store.rows import facts_of, received_of
 from adapters.store.tables.messages import agreements
@@ -38,7 +38,7 @@ from gateway.operate.message_actions import MessageAct, ReplayStage, event_of
 from gateway.operate.ports import Change
 
 _USED: Final = select(agreements.c.number, agreements.c.kind).where(
-    agreements.c.number == bindparam("number"), agreements.c.used_by == bindparam("by")
+    agreements.c.number == bindparam("number"), agreements.c.used_by == bindparam("message_id")
 )
 _STAGES: Final = {Event.REPLAYED: ReplayStage.JUDGEMENT, Event.RESUMED: ReplayStage.DELIVERY}
 
@@ -85,7 +85,7 @@ class SqlOperatorStore:
                 before=before,
                 after=snapshot(connection, message),
                 stage=_STAGES.get(event),
-                receipts=given_after(connection, message, newest),
+                receipts=receipts_after(connection, message, newest),
                 deliveries=to_ask,
             )
 
@@ -139,7 +139,7 @@ def stopped(reader: Connection, message: str) -> Hold:
     message."""
     row, present = message_status(reader, message)
     event_of(MessageAct.REJECT, present)
-    used = reader.execute(_USED, {"number": row.agreement, "by": message}).first()
+    used = reader.execute(_USED, {"number": row.agreement, "message_id": message}).first()
     return Hold(
         received=received_of(row),
         facts=facts_of(row),

@@ -44,9 +44,9 @@ _HELD: Final = (
         ~_QUEUED,
     )
     .order_by(messages.c.seq)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
-_NOT_TOLD: Final = (
+_NOT_NOTIFIED: Final = (
     select(deliveries.c.message)
     .where(
         NOT_TOLD,
@@ -54,26 +54,28 @@ _NOT_TOLD: Final = (
         deliveries.c.created_at < bindparam("before"),
     )
     .order_by(deliveries.c.id)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 _ACCEPTED: Final = select(messages.c.account, messages.c.seq).where(
-    messages.c.id.in_(bindparam("ids", expanding=True)), messages.c.state == State.ACCEPTED, ~_QUEUED
+    messages.c.id.in_(bindparam("message_ids", expanding=True)), messages.c.state == State.ACCEPTED, ~_QUEUED
 )
 _QUEUE: Final = insert(to_notify)
 _CLAIMED: Final = (
-    select(messages).where(messages.c.seq.in_(bindparam("claimed", expanding=True))).order_by(messages.c.seq)
+    select(messages)
+    .where(messages.c.seq.in_(bindparam("message_seqs", expanding=True)))
+    .order_by(messages.c.seq)
 )
 _WAITS_AT: Final = select(deliveries.c.destination).where(
     NOT_TOLD,
-    deliveries.c.message == bindparam("of"),
+    deliveries.c.message == bindparam("message_id"),
     deliveries.c.destination.in_(bindparam("down", expanding=True)),
 )
-_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wanted"))
+_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("message_id"))
 # Applies to all deliveries of a message: its sender is notified once, however many offices it goes to.
-_TELL: Final = update(deliveries).where(
-    deliveries.c.message == bindparam("wanted"), deliveries.c.told_at.is_(None)
+_MARK_NOTIFIED: Final = update(deliveries).where(
+    deliveries.c.message == bindparam("message_id"), deliveries.c.told_at.is_(None)
 )
-_STILL: Final = select(deliveries.c.id).where(deliveries.c.message == bindparam("wanted"), WAITS)
+_WAITING: Final = select(deliveries.c.id).where(deliveries.c.message == bindparam("message_id"), WAITS)
 
 
 class SqlPendingReceipts:
@@ -111,13 +113,13 @@ def _owed(
     limit: int,
 ) -> list[tuple[str, int]]:
     """Accounts and numbers of messages whose senders are to be notified and that are not queued for it."""
-    found = list(reader.execute(_HELD, {"before": held_before, "most": limit}))
+    rows = list(reader.execute(_HELD, {"before": held_before, "limit": limit}))
     for name in down:
-        if len(found) < limit:
-            where = {"destination": name, "before": waiting_before, "most": limit - len(found)}
-            ids = list(dict.fromkeys(reader.execute(_NOT_TOLD, where).scalars()))
-            found += reader.execute(_ACCEPTED, {"ids": ids}).all() if ids else []
-    return list(dict.fromkeys((row.account, row.seq) for row in found))
+        if len(rows) < limit:
+            where = {"destination": name, "before": waiting_before, "limit": limit - len(rows)}
+            ids = list(dict.fromkeys(reader.execute(_NOT_NOTIFIED, where).scalars()))
+            rows += reader.execute(_ACCEPTED, {"message_ids": ids}).all() if ids else []
+    return list(dict.fromkeys((row.account, row.seq) for row in rows))
 
 
 def _claim(
@@ -138,7 +140,7 @@ def _claim(
     claimed = TO_NOTIFY.claim(transaction, owner, limit, now, now + LEASE)
     fences = {claim.item: claim.fence for _account, claim in claimed}
     pending = []
-    for row in transaction.connection.execute(_CLAIMED, {"claimed": list(fences)}) if fences else ():
+    for row in transaction.connection.execute(_CLAIMED, {"message_seqs": list(fences)}) if fences else ():
         since = None if row.state == State.HELD else _down_since(transaction, row, down)
         if row.state != State.HELD and since is None:  # it went on meanwhile
             TO_NOTIFY.end(transaction, row.seq)
@@ -161,7 +163,7 @@ def _down_since(
     """Since when the destination for which an accepted message waits has been down."""
     if row.state != State.ACCEPTED:
         return None
-    waits_at = transaction.connection.execute(_WAITS_AT, {"of": row.id, "down": list(down)}).scalars()
+    waits_at = transaction.connection.execute(_WAITS_AT, {"message_id": row.id, "down": list(down)}).scalars()
     return next((down[name] for name in waits_at), None)
 
 
@@ -171,17 +173,17 @@ def _send(
     claim = {pending.item: pending.fence}
     if not TO_NOTIFY.finish(transaction, owner, claim):
         return
-    message = {"wanted": pending.received.arrival.id}
+    message = {"message_id": pending.received.arrival.id}
     state = transaction.connection.execute(_STATE, message).scalar_one()
     if pending.down_since is None:
-        wanted = state == State.HELD
+        owed = state == State.HELD
     else:
-        waits = transaction.connection.execute(_STILL, message).first() is not None
+        waits = transaction.connection.execute(_WAITING, message).first() is not None
         # A delivery in progress may return to waiting: its sender is notified then.
-        wanted = (
+        owed = (
             state == State.ACCEPTED
             and waits
-            and transaction.connection.execute(_TELL, {**message, "told_at": now}).rowcount > 0
+            and transaction.connection.execute(_MARK_NOTIFIED, {**message, "told_at": now}).rowcount > 0
         )
-    if wanted:
-        put_receipts(transaction, message["wanted"], [receipt], now)
+    if owed:
+        put_receipts(transaction, message["message_id"], [receipt], now)

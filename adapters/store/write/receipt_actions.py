@@ -31,9 +31,9 @@ _SHOWN: Final[Sequence[ColumnElement[Any]]] = [
     *(receipts.c.kind, receipts.c.verdict, receipts.c.final, receipts.c.superseded, receipts.c.size),
     *(receipts.c.created_at, receipts.c.collected_at, receipts.c.removed_at, _POST_AT),
 ]
-_ONE: Final = select(receipts).where(receipts.c.id == bindparam("wanted"))
+_ONE: Final = select(receipts).where(receipts.c.id == bindparam("receipt_id"))
 _DELIVERY: Final = select(parties.c.delivery).where(parties.c.account == bindparam("account"))
-_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("wanted"))
+_STATE: Final = select(messages.c.state).where(messages.c.id == bindparam("message_id"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +49,8 @@ class ReceiptFilter:
 class Damaged(Exception):
     """Receipts with unreadable columns, by their numbers: the text says what is unreadable."""
 
-    def __init__(self, found: Mapping[int, Sequence[str]]) -> None:
-        super().__init__("; ".join(f"receipt {id_}: {', '.join(wrong)}" for id_, wrong in found.items()))
+    def __init__(self, columns: Mapping[int, Sequence[str]]) -> None:
+        super().__init__("; ".join(f"receipt {id_}: {', '.join(names)}" for id_, names in columns.items()))
 
 
 def list_receipts(reader: Connection, filter_: ReceiptFilter, limit: int) -> list[dict[str, Any]]:
@@ -66,28 +66,28 @@ def list_receipts(reader: Connection, filter_: ReceiptFilter, limit: int) -> lis
         query = query.where(receipts.c.removed_at.is_not(None))
     chosen = reader.execute(query.limit(limit) if limit else query).scalars().all()[::-1]
     return [
-        row for start in range(0, len(chosen), _AT_ONCE) for row in _some(reader, chosen[start:][:_AT_ONCE])
+        row for start in range(0, len(chosen), _AT_ONCE) for row in _read(reader, chosen[start:][:_AT_ONCE])
     ]
 
 
-def _some(reader: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
-    some = select(*_SHOWN).where(receipts.c.id.in_(ids)).order_by(receipts.c.id)
+def _read(reader: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
+    query = select(*_SHOWN).where(receipts.c.id.in_(ids)).order_by(receipts.c.id)
     try:
-        return [_plain(row) for row in reader.execute(some)]
+        return [_plain(row) for row in reader.execute(query)]
     except UNREADABLE:
-        return [_as_far_as_it_goes(reader, each) for each in ids]
+        return [_readable_columns(reader, id_) for id_ in ids]
 
 
-def _as_far_as_it_goes(reader: Connection, id_: int) -> dict[str, Any]:
+def _readable_columns(reader: Connection, id_: int) -> dict[str, Any]:
     try:
         return _plain(reader.execute(select(*_SHOWN).where(receipts.c.id == id_)).one())
     except UNREADABLE:
         wrong = damaged(reader, id_)
     sound = [column for column in _SHOWN if column.name not in wrong]
     row = reader.execute(select(*sound).where(receipts.c.id == id_)).one()
-    found = {column.name: None for column in _SHOWN} | {n: plain(v) for n, v in row._mapping.items()}
-    del found["superseded"]
-    return found | {"damaged": wrong}
+    shown = {column.name: None for column in _SHOWN} | {n: plain(v) for n, v in row._mapping.items()}
+    del shown["superseded"]
+    return shown | {"damaged": wrong}
 
 
 def damaged(reader: Connection, id_: int) -> list[str]:
@@ -104,14 +104,14 @@ def damaged(reader: Connection, id_: int) -> list[str]:
     return wrong
 
 
-def find_receipts(reader: Connection, wanted: str) -> Sequence[Row[*tuple[Any, ...]]]:
+def find_receipts(reader: Connection, number_or_name: str) -> Sequence[Row[*tuple[Any, ...]]]:
     """The receipts with this number or name, with their bytes. Raises `Damaged`."""
-    by = receipts.c.name == wanted
-    if wanted.isascii() and wanted.isdecimal() and len(wanted) < 19:
-        by = receipts.c.id == int(wanted)
+    by = receipts.c.name == number_or_name
+    if number_or_name.isascii() and number_or_name.isdecimal() and len(number_or_name) < 19:
+        by = receipts.c.id == int(number_or_name)
     ids = reader.execute(select(receipts.c.id).where(by)).scalars().all()
-    if found := {each: wrong for each in ids if (wrong := damaged(reader, each))}:
-        raise Damaged(found)
+    if unreadable := {id_: names for id_ in ids if (names := damaged(reader, id_))}:
+        raise Damaged(unreadable)
     return reader.execute(select(receipts, _POST_AT).where(by).order_by(receipts.c.id)).all()
 
 
@@ -121,8 +121,10 @@ def facts(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
 
 def removals(reader: Connection, message: str) -> Iterator[dict[str, Any]]:
     """The removals of its receipts, in the form of events: no event was written for them."""
-    gone = select(*_SHOWN, messages.c.state).join(messages, messages.c.id == receipts.c.message)
-    for row in reader.execute(gone.where(receipts.c.message == message, receipts.c.removed_at.is_not(None))):
+    removed = select(*_SHOWN, messages.c.state).join(messages, messages.c.id == receipts.c.message)
+    for row in reader.execute(
+        removed.where(receipts.c.message == message, receipts.c.removed_at.is_not(None))
+    ):
         yield {
             "sequence": None,
             "at": row.removed_at.isoformat(),
@@ -145,18 +147,18 @@ class SqlReceiptActs:
 
 
 def _put_back(
-    transaction: Transaction, wanted: int, decide: RestoreDecision, actor: str, reason: str, now: datetime
+    transaction: Transaction, receipt: int, decide: RestoreDecision, actor: str, reason: str, now: datetime
 ) -> None:
-    row = transaction.connection.execute(_ONE, {"wanted": wanted}).one()
+    row = transaction.connection.execute(_ONE, {"receipt_id": receipt}).one()
     delivery = transaction.connection.execute(_DELIVERY, {"account": row.account}).scalar()
     due = decide(RemovableReceipt(row.removed_at, None if delivery is None else Delivery(delivery)))
     back = {"removed_at": None, "collected_at": None}
-    transaction.connection.execute(update(receipts).where(receipts.c.id == wanted).values(back))
+    transaction.connection.execute(update(receipts).where(receipts.c.id == receipt).values(back))
     if due is not None:
-        queue_for_posting(transaction, [(wanted, row.account)], due)
-    state = transaction.connection.execute(_STATE, {"wanted": row.message}).scalar_one()
-    told = {"receipt": row.name, "account": row.account, "removed_at": row.removed_at.isoformat()}
-    transaction.log(row.message, now, RESTORED, actor, State(state), reason=reason, **told)
+        queue_for_posting(transaction, [(receipt, row.account)], due)
+    state = transaction.connection.execute(_STATE, {"message_id": row.message}).scalar_one()
+    detail = {"receipt": row.name, "account": row.account, "removed_at": row.removed_at.isoformat()}
+    transaction.log(row.message, now, RESTORED, actor, State(state), reason=reason, **detail)
 
 
 def _plain(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:

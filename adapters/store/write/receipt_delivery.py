@@ -56,13 +56,13 @@ _CLAIMED: Final = (
     .outerjoin(
         replies, and_(replies.c.message == receipts.c.message, replies.c.account == receipts.c.account)
     )
-    .where(receipts.c.id.in_(bindparam("claimed", expanding=True)))
+    .where(receipts.c.id.in_(bindparam("receipt_ids", expanding=True)))
     .order_by(receipts.c.id)
 )
 # Also marked as collected: it has reached its account, as if it had been fetched.
 _POSTED: Final = (
     update(receipts)
-    .where(receipts.c.id.in_(bindparam("wanted", expanding=True)))
+    .where(receipts.c.id.in_(bindparam("receipt_ids", expanding=True)))
     .values(collected_at=bindparam("at"))
 )
 
@@ -77,7 +77,7 @@ def _claim(
     queue, part = _queue_of(account)
     claimed = queue.claim(transaction, owner, limit, now, now + LEASE, part=part)
     fences = {claim.item: claim.fence for _account, claim in claimed}
-    rows = transaction.connection.execute(_CLAIMED, {"claimed": list(fences)}) if fences else ()
+    rows = transaction.connection.execute(_CLAIMED, {"receipt_ids": list(fences)}) if fences else ()
     return [_delivery(row, fences[row.id]) for row in rows]
 
 
@@ -86,7 +86,7 @@ def _posted(
 ) -> None:
     posted = TO_POST_OVER_AMQP.finish(transaction, owner, _claims(deliveries))
     if posted:
-        transaction.connection.execute(_POSTED, {"wanted": posted, "at": now})
+        transaction.connection.execute(_POSTED, {"receipt_ids": posted, "at": now})
 
 
 def _claims(deliveries: Sequence[ReceiptDelivery]) -> dict[int, int]:

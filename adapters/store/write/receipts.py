@@ -1,4 +1,4 @@
-"""Receipts as rows: written in the commit of their decision, and given again when a message is repeated."""
+"""Receipts as rows: written in the commit of their decision, and sent again when a message is repeated."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,53 +16,53 @@ from gateway.model.message import Receipt, ReceiptKind
 from gateway.model.parties import Delivery
 from gateway.model.receipt_names import receipt_name
 
-_NAMED_AT: Final = (
+_RENAMED_AT: Final = (
     select(func.max(former_names.c.at))
     .join(messages, messages.c.seq == former_names.c.seq)
-    .where(messages.c.id == bindparam("of"))
+    .where(messages.c.id == bindparam("message_id"))
 )
 _final = receipts.alias("final")
 _FINAL: Final = select(receipts.c.id, receipts.c.verdict).where(
-    receipts.c.message == bindparam("of"), receipts.c.final, ~receipts.c.superseded
+    receipts.c.message == bindparam("message_id"), receipts.c.final, ~receipts.c.superseded
 )
 # After any final receipt, whether or not another one has replaced it.
 _LAST_FINAL: Final = (
     select(func.coalesce(func.max(receipts.c.id), 0))
-    .where(receipts.c.message == bindparam("of"), receipts.c.final)
+    .where(receipts.c.message == bindparam("message_id"), receipts.c.final)
     .scalar_subquery()
 )
 _PENDING: Final = select(receipts.c.id).where(
-    receipts.c.message == bindparam("of"),
+    receipts.c.message == bindparam("message_id"),
     receipts.c.kind == ReceiptKind.GATEWAY,
     ~receipts.c.final,
     receipts.c.id > _LAST_FINAL,
 )
-_TOLD: Final = _PENDING.where(
+_SAME_PENDING: Final = _PENDING.where(
     receipts.c.verdict == bindparam("verdict"),
     ~receipts.c.superseded,
     # Under its present name: receipts under an earlier name are unknown to the sender.
-    receipts.c.created_at >= func.coalesce(_NAMED_AT.scalar_subquery(), 0),
+    receipts.c.created_at >= func.coalesce(_RENAMED_AT.scalar_subquery(), 0),
 )
 _OVERTAKE: Final = (
     update(receipts)
     .where(
-        receipts.c.message == bindparam("of"),
+        receipts.c.message == bindparam("message_id"),
         receipts.c.kind == ReceiptKind.GATEWAY,
         ~receipts.c.final,
-        select(_final.c.id).where(_final.c.message == bindparam("of"), _final.c.final).exists(),
+        select(_final.c.id).where(_final.c.message == bindparam("message_id"), _final.c.final).exists(),
     )
     .values(superseded=True)
 )
-_SUPERSEDE: Final = update(receipts).where(receipts.c.id == bindparam("wanted")).values(superseded=True)
-_GIVEN: Final = (
+_SUPERSEDE: Final = update(receipts).where(receipts.c.id == bindparam("receipt_id")).values(superseded=True)
+_TO_REPEAT: Final = (
     select(receipts)
     .where(
-        receipts.c.message == bindparam("of"),
+        receipts.c.message == bindparam("message_id"),
         receipts.c.folder == Folder.INBOX,
         ~receipts.c.superseded,
-        # Receipts for other parties are not given again to a sender that repeats its message.
+        # Receipts for other parties are not sent again to a sender that repeats its message.
         receipts.c.account
-        == select(messages.c.account).where(messages.c.id == bindparam("of")).scalar_subquery(),
+        == select(messages.c.account).where(messages.c.id == bindparam("message_id")).scalar_subquery(),
     )
     .order_by(receipts.c.id)
 )
@@ -74,66 +74,71 @@ _DELIVERED: Final = select(parties.c.account).where(
 )
 
 
-def has_already(reader: Connection, message: str, given: Sequence[Receipt]) -> bool:
+def already_received(reader: Connection, message: str, new_receipts: Sequence[Receipt]) -> bool:
     """Whether the sender has already received what these receipts of one decision say: the last receipt was a
     final one with this verdict and no pending one after it, or a pending one of the same content that no
     replay has superseded."""
-    for each in given:
-        if each.kind is ReceiptKind.GATEWAY and each.final:
-            before = reader.execute(_FINAL, {"of": message}).first()
-            said = before is not None and before.verdict == each.verdict
-            return said and reader.execute(_PENDING, {"of": message}).first() is None
-        if each.kind is ReceiptKind.GATEWAY:
-            return reader.execute(_TOLD, {"of": message, "verdict": each.verdict}).first() is not None
+    for receipt in new_receipts:
+        if receipt.kind is ReceiptKind.GATEWAY and receipt.final:
+            before = reader.execute(_FINAL, {"message_id": message}).first()
+            same = before is not None and before.verdict == receipt.verdict
+            return same and reader.execute(_PENDING, {"message_id": message}).first() is None
+        if receipt.kind is ReceiptKind.GATEWAY:
+            return (
+                reader.execute(_SAME_PENDING, {"message_id": message, "verdict": receipt.verdict}).first()
+                is not None
+            )
     return False
 
 
 def put_receipts(
-    transaction: Transaction, message: str, given: Sequence[Receipt], at: datetime
+    transaction: Transaction, message: str, new_receipts: Sequence[Receipt], at: datetime
 ) -> Sequence[Receipt]:
     """Adds the receipts of one decision, and returns those that were added: none if the sender has them
     already. A final receipt replaces the one before."""
-    if not given or has_already(transaction.connection, message, given):
+    if not new_receipts or already_received(transaction.connection, message, new_receipts):
         return ()
-    if any(receipt.final for receipt in given):
+    if any(receipt.final for receipt in new_receipts):
         _supersede(transaction, message)
-    _insert(transaction, [_row(message, receipt, at) for receipt in given], at)
-    return given
+    _insert(transaction, [_row(message, receipt, at) for receipt in new_receipts], at)
+    return new_receipts
 
 
-def named(trail: Mapping[str, str], given: Sequence[Receipt]) -> dict[str, Any]:
+def named(trail: Mapping[str, str], new_receipts: Sequence[Receipt]) -> dict[str, Any]:
     """The trail of a decision: names a receipt by digest only if somebody has received it, and receipts
     without our signature by their digests (`unsigned`), since nothing else proves their content."""
-    digests = {hashlib.sha256(receipt.body).hexdigest() for receipt in given}
-    told = {name: said for name, said in trail.items() if name != "receipt" or said in digests}
-    return told | unsigned(given)
+    digests = {hashlib.sha256(receipt.body).hexdigest() for receipt in new_receipts}
+    detail = {name: value for name, value in trail.items() if name != "receipt" or value in digests}
+    return detail | unsigned(new_receipts)
 
 
-def unsigned(given: Sequence[Receipt]) -> dict[str, Any]:
-    found = sorted({hashlib.sha256(each.body).hexdigest() for each in given if each.kind not in SIGNED})
-    return {"unsigned": found} if found else {}
+def unsigned(new_receipts: Sequence[Receipt]) -> dict[str, Any]:
+    digests = sorted(
+        {hashlib.sha256(receipt.body).hexdigest() for receipt in new_receipts if receipt.kind not in SIGNED}
+    )
+    return {"unsigned": digests} if digests else {}
 
 
 def overtake(transaction: Transaction, message: str) -> None:
     """Processing continues after a final receipt: earlier pending receipts no longer hold, and are sent again
     if their reason recurs."""
-    transaction.connection.execute(_OVERTAKE, {"of": message})
+    transaction.connection.execute(_OVERTAKE, {"message_id": message})
 
 
 def _supersede(transaction: Transaction, message: str) -> None:
-    before = transaction.connection.execute(_FINAL, {"of": message}).first()
+    before = transaction.connection.execute(_FINAL, {"message_id": message}).first()
     if before is not None:
-        transaction.connection.execute(_SUPERSEDE, {"wanted": before.id})
+        transaction.connection.execute(_SUPERSEDE, {"receipt_id": before.id})
 
 
-def give_again(transaction: Transaction, message: str, name: str, earlier: str, at: datetime) -> int:
-    """Gives the receipts of `earlier` again, byte for byte, under the file name of `message`."""
-    rows = transaction.connection.execute(_GIVEN, {"of": earlier}).all()
-    again = [_again(row, message, name, at + timedelta(microseconds=index)) for index, row in enumerate(rows)]
-    if again:
+def repeat_receipts(transaction: Transaction, message: str, name: str, earlier: str, at: datetime) -> int:
+    """Repeats the receipts of `earlier`, byte for byte, under the file name of `message`."""
+    rows = transaction.connection.execute(_TO_REPEAT, {"message_id": earlier}).all()
+    copies = [_copy(row, message, name, at + timedelta(microseconds=index)) for index, row in enumerate(rows)]
+    if copies:
         _supersede(transaction, message)
-        _insert(transaction, again, at)
-    return len(again)
+        _insert(transaction, copies, at)
+    return len(copies)
 
 
 def _insert(transaction: Transaction, rows: Sequence[Mapping[str, object]], at: datetime) -> None:
@@ -163,7 +168,7 @@ def _row(message: str, receipt: Receipt, at: datetime) -> dict[str, object]:
     }
 
 
-def _again(row: Row[*tuple[Any, ...]], message: str, name: str, at: datetime) -> dict[str, object]:
+def _copy(row: Row[*tuple[Any, ...]], message: str, name: str, at: datetime) -> dict[str, object]:
     prefix = str(row.name).split("_", 1)[0]
     return {
         "message": message,

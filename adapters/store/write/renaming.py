@@ -25,8 +25,8 @@ _TAKEN: Final = (
     .order_by(messages.c.seq.desc())
     .limit(1)
 )
-_IN_THE_WAY: Final = _NAMED.where(messages.c.folder == Folder.OUTBOX).limit(1)
-_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("which"))
+_SAME_NAME: Final = _NAMED.where(messages.c.folder == Folder.OUTBOX).limit(1)
+_CHANGE: Final = update(messages).where(messages.c.seq == bindparam("message_seq"))
 _NOTE: Final = insert(former_names)
 
 
@@ -38,14 +38,14 @@ def rename(transaction: Transaction, account: str, name: str, to: str, now: date
     ).first()
     if row is None or name == to:
         return None if row is None else _entry(row.name, row)
-    if connection.execute(_IN_THE_WAY, {"account": account, "name": to}).first() is not None:
+    if connection.execute(_SAME_NAME, {"account": account, "name": to}).first() is not None:
         raise NotRenamed("OutBox has another file of the new name")
     change = renamed(row.id, State(row.state), row.type, account, name, to, now)
     connection.execute(_NOTE, {"seq": row.seq, "name": name, "at": now})
     if isinstance(change, Note):
         # A message that waits for its first judgement stays at revision 0: it is counted then.
         revision = row.revision + (row.state != State.RECEIVED)
-        connection.execute(_CHANGE, {"which": row.seq, "name": to, "revision": revision})
+        connection.execute(_CHANGE, {"message_seq": row.seq, "name": to, "revision": revision})
     apply_as_read(transaction, change)
     return _entry(to, row)
 

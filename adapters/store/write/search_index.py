@@ -11,9 +11,11 @@ from adapters.store.tables.operations import message_faults
 from gateway.model.faults import Finding, Severity
 from gateway.model.message import Facts
 
-_FORGET: Final = delete(message_faults).where(message_faults.c.seq == bindparam("of"))
+_REMOVE: Final = delete(message_faults).where(message_faults.c.seq == bindparam("message_seq"))
 _COPIED: Final = ("account", "party", "office", "family", "type")
-_ROW: Final = select(*(messages.c[name] for name in _COPIED)).where(messages.c.seq == bindparam("of"))
+_ROW: Final = select(*(messages.c[name] for name in _COPIED)).where(
+    messages.c.seq == bindparam("message_seq")
+)
 _NOTE: Final = insert(message_faults)
 
 
@@ -37,9 +39,9 @@ def note_faults(transaction: Transaction, seq: int, findings: Sequence[Finding],
     Called when its row is written. `revision` is the one before: at 0 there are no entries to delete.
     """
     if revision:
-        transaction.connection.execute(_FORGET, {"of": seq})
-    errors = [found for found in findings if found.severity is Severity.ERROR]
+        transaction.connection.execute(_REMOVE, {"message_seq": seq})
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     names = sorted({name for finding in errors for name in (finding.code, finding.rule) if name})
     if names:
-        copied = transaction.connection.execute(_ROW, {"of": seq}).one()._asdict()
+        copied = transaction.connection.execute(_ROW, {"message_seq": seq}).one()._asdict()
         transaction.connection.execute(_NOTE, [{"fault": name, "seq": seq, **copied} for name in names])

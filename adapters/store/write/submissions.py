@@ -15,18 +15,20 @@ from gateway.model.states import DeliveryState
 
 _INSERT: Final = insert(deliveries)
 _HOLD: Final = (
-    update(deliveries).where(deliveries.c.message == bindparam("of"), WAITS).returning(deliveries.c.id)
+    update(deliveries)
+    .where(deliveries.c.message == bindparam("message_id"), WAITS)
+    .returning(deliveries.c.id)
 )
 _WITHDRAW: Final = (
     delete(deliveries)
-    .where(deliveries.c.message == bindparam("of"))
+    .where(deliveries.c.message == bindparam("message_id"))
     .returning(deliveries.c.id, deliveries.c.destination)
 )
 # Refused or given up: the back-end is asked about it before it is sent again.
 _SEND_AGAIN: Final = (
     update(deliveries)
     .where(
-        deliveries.c.message == bindparam("of"),
+        deliveries.c.message == bindparam("message_id"),
         deliveries.c.state.not_in((DeliveryState.DELIVERED, DeliveryState.SENDING)),
     )
     .returning(deliveries.c.id)
@@ -34,8 +36,8 @@ _SEND_AGAIN: Final = (
 _KNOWN_AT: Final = (
     update(deliveries)
     .where(
-        deliveries.c.message == bindparam("of"),
-        deliveries.c.destination == bindparam("by"),
+        deliveries.c.message == bindparam("message_id"),
+        deliveries.c.destination == bindparam("backend"),
         deliveries.c.state != DeliveryState.DELIVERED,
     )
     .values(unsure=True, alternatives=[])
@@ -77,13 +79,13 @@ def submit(
 def hold_waiting(transaction: Transaction, message: str, note: str, now: datetime) -> None:
     """Holds the waiting deliveries. One that is being sent now is held if it turns out not to be taken."""
     values = {"state": DeliveryState.HELD, "note": note, "changed_at": now}
-    changed = transaction.connection.execute(_HOLD, {"of": message, **values}).scalars().all()
+    changed = transaction.connection.execute(_HOLD, {"message_id": message, **values}).scalars().all()
     queue_for_sending(transaction, changed, now)
 
 
 def withdraw(transaction: Transaction, message: str) -> list[str]:
     """Withdraws all deliveries of the message, and returns their destinations."""
-    rows = transaction.connection.execute(_WITHDRAW, {"of": message}).all()
+    rows = transaction.connection.execute(_WITHDRAW, {"message_id": message}).all()
     for row in rows:
         TO_SEND.end(transaction, row.id)
     return [row.destination for row in rows]
@@ -91,10 +93,10 @@ def withdraw(transaction: Transaction, message: str) -> list[str]:
 
 def send_again(transaction: Transaction, message: str, now: datetime) -> None:
     again = {"state": DeliveryState.UNKNOWN, "attempts": 0, "since": now, "changed_at": now}
-    changed = transaction.connection.execute(_SEND_AGAIN, {"of": message, **again}).scalars().all()
+    changed = transaction.connection.execute(_SEND_AGAIN, {"message_id": message, **again}).scalars().all()
     queue_for_sending(transaction, changed, now)
 
 
 def known_at(transaction: Transaction, message: str, backend: str) -> None:
     """A back-end that answers for a submission has it, whatever the outcome of the attempts to send it."""
-    transaction.connection.execute(_KNOWN_AT, {"of": message, "by": backend})
+    transaction.connection.execute(_KNOWN_AT, {"message_id": message, "backend": backend})

@@ -17,11 +17,11 @@ _ANY: Final = datetime.max.replace(tzinfo=UTC)  # however long a lease lasts
 _SENT_BY: Final = (
     select(deliveries.c.id, messages.c.state)
     .join(messages, messages.c.id == deliveries.c.message)
-    .where(deliveries.c.id.in_(bindparam("chosen", expanding=True)))
+    .where(deliveries.c.id.in_(bindparam("delivery_ids", expanding=True)))
 )
 _ABANDON: Final = (
     update(deliveries)
-    .where(deliveries.c.id == bindparam("wanted"))
+    .where(deliveries.c.id == bindparam("delivery_id"))
     .values(unsure=True, alternatives=[], note="the node ended while this was being sent")
 )
 
@@ -55,8 +55,10 @@ def _take_over(transaction: Transaction, owner: str, ended_by: datetime, now: da
 
 def _abandon(transaction: Transaction, sent: Sequence[int], now: datetime) -> None:
     """What may have been sent is asked about first."""
-    for row in transaction.connection.execute(_SENT_BY, {"chosen": list(sent)}).all():
-        transaction.connection.execute(_ABANDON, {"wanted": row.id, "state": abandoned(State(row.state))})
+    for row in transaction.connection.execute(_SENT_BY, {"delivery_ids": list(sent)}).all():
+        transaction.connection.execute(
+            _ABANDON, {"delivery_id": row.id, "state": abandoned(State(row.state))}
+        )
     queue_for_sending(transaction, sent, now)
 
 

@@ -15,7 +15,7 @@ from gateway.model.decision import Wait
 from gateway.model.message import ATTACHMENT, Facts, Version
 from gateway.model.waits import Awaited, AwaitedKind
 
-_KNOWN: Final = select(agreements.c.revision).where(agreements.c.number == bindparam("wanted"))
+_REVISION: Final = select(agreements.c.revision).where(agreements.c.number == bindparam("number"))
 _BETWEEN: Final = select(func.coalesce(func.sum(agreements.c.revision), 0)).where(
     agreements.c.trader == bindparam("trader"),
     agreements.c.broker == bindparam("broker"),
@@ -37,20 +37,20 @@ _STATE: Final = (
     *(messages.c.seq, messages.c.state, messages.c.revision, messages.c.folder),
     messages.c.waiting_for,
 )
-_FOR: Final = select(messages.c.id, *_STATE).where(IN_WAIT, messages.c.waiting_for == bindparam("thing"))
-_FOR_SPELT: Final = select(messages.c.id, *_STATE).where(IN_WAIT, messages.c.spelt == bindparam("thing"))
+_FOR: Final = select(messages.c.id, *_STATE).where(IN_WAIT, messages.c.waiting_for == bindparam("awaited"))
+_FOR_SPELT: Final = select(messages.c.id, *_STATE).where(IN_WAIT, messages.c.spelt == bindparam("awaited"))
 _ONE_OF: Final = select(messages.c.id, *_STATE).where(
     IN_WAIT, messages.c.waiting_for >= bindparam("least"), messages.c.waiting_for < bindparam("below")
 )
 _WOKEN_BY: Final = (
     select(messages.c.seq)
-    .where(WOKEN, messages.c.waiting_for == bindparam("thing"))
+    .where(WOKEN, messages.c.waiting_for == bindparam("awaited"))
     .order_by(messages.c.seq)
     .limit(1)
 )
 _WOKEN_BY_SPELT: Final = (
     select(messages.c.seq)
-    .where(WOKEN, messages.c.spelt == bindparam("thing"))
+    .where(WOKEN, messages.c.spelt == bindparam("awaited"))
     .order_by(messages.c.seq)
     .limit(1)
 )
@@ -71,8 +71,8 @@ VERSIONS: Final = select(
 )
 # PDFs that were sent separately.
 _ATTACHED = select(messages.c.id).where(IN_WAIT, messages.c.type == ATTACHMENT)
-_SEPARATE: Final = _ATTACHED.where(messages.c.spelt.in_(bindparam("things", expanding=True)))
-_OF_ITS_NAME: Final = _ATTACHED.where(messages.c.waiting_for == bindparam("thing"))
+_SEPARATE: Final = _ATTACHED.where(messages.c.spelt.in_(bindparam("awaited", expanding=True)))
+_OF_ITS_NAME: Final = _ATTACHED.where(messages.c.waiting_for == bindparam("awaited"))
 _OVERDUE: Final = (
     select(messages.c.id, *_STATE)
     .where(IN_WAIT, messages.c.until <= bindparam("now"))
@@ -85,7 +85,7 @@ Waiting = Row[*tuple[Any, ...]]
 
 def revision_of(transaction: Transaction, number: str) -> int:
     """How often the agreement has changed; 0 if it is unknown."""
-    return transaction.connection.execute(_KNOWN, {"wanted": number}).scalar_one_or_none() or 0
+    return transaction.connection.execute(_REVISION, {"number": number}).scalar_one_or_none() or 0
 
 
 def revisions_between(transaction: Transaction, trader: str, broker: str) -> int:
@@ -94,11 +94,11 @@ def revisions_between(transaction: Transaction, trader: str, broker: str) -> int
     return int(transaction.connection.execute(_BETWEEN, pair).scalar_one())
 
 
-def waiting_for(reader: Connection, thing: Awaited) -> Sequence[Waiting]:
+def waiting_for(reader: Connection, awaited: Awaited) -> Sequence[Waiting]:
     """The messages that wait for this thing, in the order of receipt."""
-    key = thing.spelling
-    query, name = (_FOR, str(thing)) if key is None else (_FOR_SPELT, key)
-    return reader.execute(query, {"thing": name}).all()
+    key = awaited.spelling
+    query, name = (_FOR, str(awaited)) if key is None else (_FOR_SPELT, key)
+    return reader.execute(query, {"awaited": name}).all()
 
 
 def waiting_for_one_of(reader: Connection, number: str) -> Sequence[Waiting]:
@@ -112,10 +112,10 @@ def waiting_for_one_of(reader: Connection, number: str) -> Sequence[Waiting]:
 def claimants(reader: Connection, things: Iterable[Awaited]) -> Iterator[int]:
     """The places of messages that were woken by one of these things, or gave up waiting for it, and are not
     decided yet: of each thing only the first in the order of receipt, however many there are."""
-    for thing in things:
-        key = thing.spelling
-        query, name = (_WOKEN_BY, str(thing)) if key is None else (_WOKEN_BY_SPELT, key)
-        yield from reader.execute(query, {"thing": name}).scalars()
+    for awaited in things:
+        key = awaited.spelling
+        query, name = (_WOKEN_BY, str(awaited)) if key is None else (_WOKEN_BY_SPELT, key)
+        yield from reader.execute(query, {"awaited": name}).scalars()
 
 
 def versions_of(reader: Connection, message: str, facts: Facts) -> Sequence[Waiting]:
@@ -144,10 +144,10 @@ def still_missing(transaction: Transaction, wait: Wait, replaced: Sequence[str])
         case AwaitedKind.MANDATE:
             return revisions_between(transaction, *wait.thing.names) == wait.seen
         case AwaitedKind.DOCUMENT:
-            found = transaction.connection.execute(_SEPARATE, {"things": spelt_things(*wait.thing.names)})
+            others = transaction.connection.execute(_SEPARATE, {"awaited": spelt_things(*wait.thing.names)})
         case AwaitedKind.DECLARATION:
             # Another PDF with exactly the name of one that waits for its declaration.
-            found = transaction.connection.execute(_OF_ITS_NAME, {"thing": str(wait.thing)})
+            others = transaction.connection.execute(_OF_ITS_NAME, {"awaited": str(wait.thing)})
         case _:
             return True
-    return set(found.scalars()) <= set(replaced)
+    return set(others.scalars()) <= set(replaced)
